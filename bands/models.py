@@ -1,0 +1,164 @@
+"""Bands and their videos. Knows nothing of how they are synced: `syncjobs` imports this, never the reverse."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+HEX_COLOR = RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", _("Write a colour as # and six hexadecimal digits, like #660000."))
+
+
+class ChannelProblem(models.TextChoices):
+    """Why a band's channel can't be read; empty when nothing is known to be wrong."""
+
+    NONE = "", _("None")
+    NOT_FOUND = "NOT_FOUND", _("Channel not found")
+    FORBIDDEN = "FORBIDDEN", _("Channel may not be read")
+
+
+class Band(models.Model):
+    """A marching band and the YouTube channel its videos come from."""
+
+    name = models.CharField(_("name"), max_length=200)
+    slug = models.SlugField(_("slug"), max_length=120, unique=True)
+    school_name = models.CharField(_("school"), max_length=200, blank=True)
+    nickname = models.CharField(_("nickname"), max_length=200, blank=True)
+    city = models.CharField(_("city"), max_length=120, blank=True)
+    state = models.CharField(_("state"), max_length=60, blank=True)
+    conference = models.CharField(_("conference"), max_length=120, blank=True)
+    founded = models.PositiveSmallIntegerField(
+        _("founded"), null=True, blank=True, validators=[MinValueValidator(1700), MaxValueValidator(2100)]
+    )
+    band_type = models.CharField(_("type"), max_length=60, blank=True)
+    search_keywords = ArrayField(models.CharField(max_length=120), default=list, blank=True, verbose_name=_("search keywords"))
+    primary_color = models.CharField(_("primary colour"), max_length=7, blank=True, validators=[HEX_COLOR])
+    secondary_color = models.CharField(_("secondary colour"), max_length=7, blank=True, validators=[HEX_COLOR])
+    is_active = models.BooleanField(_("active"), default=True)
+    is_featured = models.BooleanField(_("featured"), default=False)
+
+    channel_reference = models.CharField(
+        _("YouTube channel"),
+        max_length=300,
+        blank=True,
+        help_text=_("What was given: a channel id (UC…), an @handle or a channel URL."),
+    )
+    channel_id = models.CharField(_("channel id"), max_length=24, blank=True, db_index=True)
+    channel_handle = models.CharField(_("channel handle"), max_length=120, blank=True)
+    channel_title = models.CharField(_("channel title"), max_length=200, blank=True)
+    uploads_playlist_id = models.CharField(_("uploads playlist"), max_length=64, blank=True)
+    extra_playlists = ArrayField(models.CharField(max_length=64), default=list, blank=True, verbose_name=_("extra playlists"))
+
+    last_full_sync_at = models.DateTimeField(_("last full sync"), null=True, blank=True, editable=False)
+    last_incremental_sync_at = models.DateTimeField(_("last incremental sync"), null=True, blank=True, editable=False)
+    last_stats_refresh_at = models.DateTimeField(_("last statistics refresh"), null=True, blank=True, editable=False)
+    last_availability_check_at = models.DateTimeField(_("last availability check"), null=True, blank=True, editable=False)
+    last_page_read_at = models.DateTimeField(
+        _("first page last read"), null=True, blank=True, editable=False, help_text=_("Drives the rotation of incremental passes.")
+    )
+    channel_video_count = models.PositiveBigIntegerField(
+        null=True, blank=True, editable=False, help_text=_("What the channel's videoCount was when we last had everything.")
+    )
+
+    consecutive_failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    channel_problem = models.CharField(
+        _("channel problem"), max_length=20, blank=True, choices=ChannelProblem.choices, default=ChannelProblem.NONE, editable=False
+    )
+    channel_problem_since = models.DateTimeField(null=True, blank=True, editable=False)
+
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+        verbose_name = _("band")
+        verbose_name_plural = _("bands")
+        indexes = [
+            GinIndex(fields=["name"], name="band_name_trgm", opclasses=["gin_trgm_ops"]),
+            models.Index(fields=["name", "id"], name="band_name_order"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether there is anything a sync could read: a known channel, or a reference that can be resolved."""
+        return bool(self.channel_id or self.channel_reference)
+
+
+class LiveState(models.TextChoices):
+    """YouTube's snippet.liveBroadcastContent."""
+
+    NONE = "none", _("Not live")
+    LIVE = "live", _("Live")
+    UPCOMING = "upcoming", _("Upcoming")
+
+
+class Availability(models.TextChoices):
+    """Whether videos.list still answers for a video."""
+
+    AVAILABLE = "AVAILABLE", _("Available")
+    MISSING = "MISSING", _("Missing once")
+    UNAVAILABLE = "UNAVAILABLE", _("Unavailable")
+
+
+class Video(models.Model):
+    """One YouTube video, once: it belongs to the band whose channel or playlist it was first found in.
+
+    Counts are NULL when YouTube doesn't give them (hidden likes, comments off): unknown is never 0.
+    """
+
+    youtube_id = models.CharField(_("YouTube id"), max_length=32, unique=True)
+    band = models.ForeignKey(Band, on_delete=models.CASCADE, related_name="videos", verbose_name=_("band"))
+    channel_id = models.CharField(_("channel id"), max_length=64, blank=True, default="")
+    channel_title = models.TextField(_("channel title"), blank=True, default="")
+    title = models.TextField(_("title"), blank=True, default="")
+    description = models.TextField(_("description"), blank=True, default="")
+    published_at = models.DateTimeField(_("published"), null=True, blank=True)
+    duration_seconds = models.PositiveIntegerField(_("duration (s)"), null=True, blank=True)
+    live_state = models.CharField(_("live state"), max_length=10, choices=LiveState.choices, default=LiveState.NONE)
+    scheduled_start_at = models.DateTimeField(_("scheduled start"), null=True, blank=True)
+    thumbnails = models.JSONField(_("thumbnails"), default=dict, blank=True)
+    tags = ArrayField(models.TextField(), default=list, blank=True, verbose_name=_("tags"))
+    category_id = models.CharField(max_length=10, blank=True, default="")
+    default_language = models.CharField(max_length=20, blank=True, default="")
+    definition = models.CharField(max_length=10, blank=True, default="")
+    privacy_status = models.CharField(max_length=20, blank=True, default="")
+    embeddable = models.BooleanField(null=True, blank=True)
+    made_for_kids = models.BooleanField(null=True, blank=True)
+    view_count = models.BigIntegerField(_("views"), null=True, blank=True)
+    like_count = models.BigIntegerField(_("likes"), null=True, blank=True)
+    comment_count = models.BigIntegerField(_("comments"), null=True, blank=True)
+
+    availability = models.CharField(
+        _("availability"), max_length=12, choices=Availability.choices, default=Availability.AVAILABLE
+    )
+    availability_since = models.DateTimeField(_("since"), db_default=Now())
+    details_pending = models.BooleanField(
+        default=False, help_text=_("Only what the playlist page told is known; an ENRICH job fetches the rest.")
+    )
+    details_attempt = models.BigIntegerField(
+        null=True, blank=True, editable=False, help_text=_("The attempt that is fetching the pending details.")
+    )
+    details_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
+    stats_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-published_at", "-id"]
+        verbose_name = _("video")
+        verbose_name_plural = _("videos")
+        indexes = [
+            models.Index(models.F("band"), models.F("published_at").desc(nulls_last=True), models.F("id").desc(), name="video_band_published"),
+            models.Index(models.F("published_at").desc(nulls_last=True), models.F("id").desc(), name="video_published"),
+            models.Index(fields=["id"], name="video_details_pending", condition=models.Q(details_pending=True)),
+            models.Index(fields=["band"], name="video_unavailable", condition=~models.Q(availability="AVAILABLE")),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.youtube_id

@@ -1,0 +1,52 @@
+"""The span around every action: it leaves one audit row, whether the action went well or was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import transaction
+
+from .actors import Actor
+from .exceptions import DomainError
+from .models import AuditEntry
+
+
+class Span:
+    """What the action tells of itself while it runs."""
+
+    def __init__(self, target_type: str, target_id: object) -> None:
+        self.target_type = target_type
+        self.target_id = "" if target_id is None else str(target_id)
+        self.message = ""
+        self.data: dict[str, Any] = {}
+
+
+@contextmanager
+def audited(actor: Actor, action: str, target_type: str = "", target_id: object = None) -> Iterator[Span]:
+    """Run an action in one transaction with its audit row; a refusal is rolled back, and then recorded."""
+    span = Span(target_type, target_id)
+    try:
+        with transaction.atomic():
+            yield span
+            _record(actor, action, span, "ok")
+    except DomainError as error:
+        span.message = error.message
+        _record(actor, action, span, error.code)
+        raise
+
+
+def _record(actor: Actor, action: str, span: Span, result: str) -> None:
+    AuditEntry.objects.create(
+        action=action,
+        actor_id=actor.user_id,
+        actor_label=actor.label,
+        origin=actor.origin,
+        address=actor.address,
+        target_type=span.target_type,
+        target_id=span.target_id,
+        result=result,
+        message=span.message,
+        data=span.data,
+    )

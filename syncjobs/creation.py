@@ -1,0 +1,108 @@
+"""How a job comes to be: its row, its first line in the timeline and its bell, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from bands.models import Band, Video
+
+from . import workers
+from .actors import SYSTEM, Actor
+from .choices import QUEUE_OF_TYPE, EventKind, JobStatus, JobType, Origin, Priority
+from .models import JobEvent, SyncJob
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A job, and whether it is new: False when an equal one was queued or running already."""
+
+    job: SyncJob
+    is_new: bool
+
+
+def band_key(job_type: str, band_id: int) -> str:
+    """What two active jobs of one type for one band share, so that there can be only one."""
+    return f"{job_type}:band:{band_id}"
+
+
+def create_job(
+    actor: Actor,
+    job_type: JobType,
+    *,
+    band: Band | None = None,
+    parent: SyncJob | None = None,
+    dedupe_key: str | None = None,
+    priority: int | None = None,
+    fans_out: bool = False,
+    params: dict[str, Any] | None = None,
+    retry_of: SyncJob | None = None,
+    quota_estimated: int | None = None,
+) -> Created:
+    """Queue a job and ring for it, or answer with the equal active one (same `dedupe_key`)."""
+    queue = QUEUE_OF_TYPE[job_type]
+    job = SyncJob(
+        job_type=job_type,
+        queue_id=queue,
+        priority=default_priority(actor) if priority is None else priority,
+        band=band,
+        band_name=band.name if band else "",
+        parent=parent,
+        fans_out=fans_out,
+        dedupe_key=dedupe_key,
+        params=params or {},
+        retry_of=retry_of,
+        quota_estimated=quota_estimated,
+        requested_by_id=actor.user_id,
+        requested_by_label=actor.label,
+        origin=actor.origin,
+    )
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                job.save(force_insert=True)
+        except IntegrityError:
+            twin = SyncJob.objects.active().filter(dedupe_key=dedupe_key).first() if dedupe_key else None  # type: ignore[attr-defined]
+            if twin is None:
+                raise
+            return Created(twin, is_new=False)
+        JobEvent.objects.create(job=job, kind=EventKind.QUEUED, message=actor.label)
+        workers.ring_on_commit(queue)
+    return Created(job, is_new=True)
+
+
+def default_priority(actor: Actor) -> Priority:
+    """People wait for what they trigger; schedules don't."""
+    return Priority.NORMAL if actor.is_personal else Priority.LOW
+
+
+def actor_of(job: SyncJob) -> Actor:
+    """Whoever asked for the job, for jobs that follow from it."""
+    return Actor(label=job.requested_by_label, origin=Origin(job.origin), user_id=job.requested_by_id)
+
+
+def create_enrich(actor: Actor = SYSTEM) -> Created:
+    """Queue the job that fetches pending video details, unless one waits already."""
+    return create_job(actor, JobType.ENRICH, dedupe_key="ENRICH")
+
+
+def create_enrich_child(parent: SyncJob) -> bool:
+    """Queue one ENRICH job under an incremental all-bands job if its bands' videos lack details.
+
+    Returns whether a new child was queued. There is at most one per parent: what it leaves, the reconciler takes up.
+    """
+    if not Video.objects.filter(details_pending=True).exists():
+        return False
+    with transaction.atomic():
+        # The parent's row is the lock: two children that end together must not both queue one.
+        locked = SyncJob.objects.select_for_update().filter(pk=parent.pk, status=JobStatus.IN_PROGRESS).first()
+        if locked is None or not locked.checkpoint.get("enrich"):
+            return False
+        child = create_job(actor_of(parent), JobType.ENRICH, parent=parent, priority=parent.priority)
+        checkpoint = locked.checkpoint | {"enrich": False}
+        SyncJob.objects.filter(pk=parent.pk).update(checkpoint=checkpoint, progress_total=F("progress_total") + 1)
+    return child.is_new
+

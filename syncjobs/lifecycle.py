@@ -1,0 +1,342 @@
+"""How a job moves while workers have it: claimed, renewed, ended, handed back, lost.
+
+Every change is one conditional UPDATE whose row count is checked, in one transaction with its line in the timeline.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from bands.models import Band
+
+from . import workers
+from .choices import BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, JobStatus
+from .exceptions import CancelRequested, Fenced, HandBackRequested
+from .models import Attempt, JobEvent, Queue, SeenVideo, SyncJob
+
+MAX_ERROR_TEXT = 4000
+MAX_TRACEBACK = 20000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerIdentity:
+    """Which worker, which process of it, and which Celery task executes an attempt."""
+
+    name: str
+    process_id: int
+    task_id: str = ""
+
+
+def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
+    """Claim the best runnable job of the queue, or None.
+
+    The queue's row is locked by the statement that picks the job. So claims of one queue come one after the other,
+    exactly in order; and a pause, which updates that row, commits after the last claim before it: none follows.
+    """
+    with transaction.atomic():
+        claimed = _take_best(queue)
+        if claimed is None:
+            return None
+        job_id, number = claimed
+        attempt = Attempt.objects.create(
+            job_id=job_id,
+            number=number,
+            worker=worker.name,
+            process_id=worker.process_id,
+            task_id=worker.task_id,
+            lease_expires_at=_lease_end(),
+        )
+        note(job_id, EventKind.STARTED, worker.name, attempt=number)
+    return Attempt.objects.select_related("job__band", "job__parent").get(pk=attempt.pk)
+
+
+def _take_best(queue: str) -> tuple[int, int] | None:
+    best = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order().values("pk")[:1]  # type: ignore[attr-defined]
+    picked, params = best.query.sql_with_params()
+    jobs, queues = SyncJob._meta.db_table, Queue._meta.db_table
+    statement = f"""
+        WITH best AS ({picked} FOR UPDATE OF "{jobs}" SKIP LOCKED FOR NO KEY UPDATE OF "{queues}")
+        UPDATE "{jobs}" AS job
+           SET status = %s, attempts_made = attempts_made + 1, delay_reason = '', handback_requested_at = NULL,
+               started_at = COALESCE(started_at, clock_timestamp())
+          FROM best WHERE job.id = best.id
+        RETURNING job.id, job.attempts_made"""  # noqa: S608 - only names of our own tables are put in
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*params, JobStatus.IN_PROGRESS])
+        row = cursor.fetchone()
+    return (int(row[0]), int(row[1])) if row else None
+
+
+def _lease_end() -> Any:
+    return Now() + dt.timedelta(seconds=settings.SYNC_LEASE_SECONDS)
+
+
+def renew_lease(attempt: Attempt) -> bool:
+    """Push the lease's end; False once it has expired or the attempt was ended: then it stays so."""
+    return bool(
+        Attempt.objects.running()  # type: ignore[attr-defined]
+        .filter(pk=attempt.pk, lease_expires_at__gt=Now())
+        .update(lease_expires_at=_lease_end())
+    )
+
+
+def held_by(attempt: Attempt) -> QuerySet[SyncJob]:
+    """The attempt's job, as long as the attempt may write to it: it is the newest, not ended, and its lease runs.
+
+    `.update()` on this is the fence: 0 rows means that someone else has the job.
+    """
+    alive = Attempt.objects.filter(pk=attempt.pk, outcome=AttemptOutcome.RUNNING, lease_expires_at__gt=Now())
+    return SyncJob.objects.filter(
+        Exists(alive), pk=attempt.job_id, status=JobStatus.IN_PROGRESS, attempts_made=attempt.number
+    )
+
+
+def write_fenced(attempt: Attempt, **changes: Any) -> None:
+    """Change the attempt's job and keep its row locked for the rest of the transaction. Raises Fenced."""
+    if not held_by(attempt).update(**changes):
+        raise Fenced
+
+
+def check_interrupts(job_id: int) -> None:
+    """Raise CancelRequested or HandBackRequested if someone wants the job to stop."""
+    asked = SyncJob.objects.filter(pk=job_id).values_list("cancel_requested_at", "handback_requested_at").first()
+    if asked is None:
+        raise Fenced
+    if asked[0]:
+        raise CancelRequested
+    if asked[1]:
+        raise HandBackRequested
+
+
+def save_progress(attempt: Attempt, *, checkpoint: dict[str, Any], **changes: Any) -> None:
+    """Save the checkpoint and counts in the caller's transaction. Progress made forgives the failures before it."""
+    write_fenced(attempt, checkpoint=checkpoint, failures_in_a_row=0, **changes)
+
+
+def note(job_id: int, kind: EventKind, message: str = "", *, attempt: int | None = None, **data: Any) -> None:
+    """Add a line to the job's timeline, in the caller's transaction."""
+    JobEvent.objects.create(job_id=job_id, kind=kind, message=message, attempt_number=attempt, data=data)
+
+
+def complete(attempt: Attempt) -> None:
+    """The work is done. Raises Fenced."""
+    with transaction.atomic():
+        _end_job(attempt, JobStatus.COMPLETED, AttemptOutcome.SUCCEEDED, EventKind.COMPLETED)
+        job = attempt.job
+        if job.band_id and job.job_type in BAND_SYNC_TYPES:
+            Band.objects.filter(pk=job.band_id).update(consecutive_failures=0, channel_problem="", channel_problem_since=None)
+
+
+def leave_to_children(attempt: Attempt) -> None:
+    """The attempt of an all-bands job is over when its children are queued; the job goes on until they have ended."""
+    with transaction.atomic():
+        write_fenced(attempt, failures_in_a_row=0)
+        _end_attempt(attempt, AttemptOutcome.SUCCEEDED)
+        transaction.on_commit(lambda: complete_parents(attempt.job_id))
+
+
+def fail(attempt: Attempt, error: str, *, reason: str, trace: str = "") -> None:
+    """The work can't be done, and trying again would not help. Raises Fenced."""
+    with transaction.atomic():
+        _end_job(attempt, JobStatus.FAILED, AttemptOutcome.FAILED, EventKind.FAILED, error, reason=reason, trace=trace)
+        _count_band_failure(attempt.job)
+
+
+def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -> bool:
+    """The attempt failed in a way that may pass: back to the queue with backoff, or FAILED after the last try.
+
+    Returns whether another attempt follows. Raises Fenced.
+    """
+    with transaction.atomic():
+        job = SyncJob.objects.select_for_update().get(pk=attempt.job_id)
+        failures = job.failures_in_a_row + 1
+        if failures >= settings.SYNC_MAX_ATTEMPTS:
+            fail(attempt, error, reason=reason, trace=trace)
+            return False
+        delay = backoff(failures)
+        write_fenced(
+            attempt,
+            status=JobStatus.QUEUED,
+            failures_in_a_row=failures,
+            run_at=Now() + delay,
+            delay_reason=DelayReason.RETRY,
+        )
+        _end_attempt(attempt, AttemptOutcome.FAILED, error, reason=reason, trace=trace)
+        note(
+            attempt.job_id,
+            EventKind.RETRYING,
+            error[:MAX_ERROR_TEXT],
+            attempt=attempt.number,
+            seconds=round(delay.total_seconds()),
+            failures=failures,
+        )
+    return True
+
+
+def backoff(failures: int) -> dt.timedelta:
+    """Doubling from SYNC_RETRY_BASE_SECONDS to SYNC_RETRY_MAX_SECONDS, with half of it random (jitter)."""
+    longest = min(settings.SYNC_RETRY_BASE_SECONDS * 2 ** (failures - 1), settings.SYNC_RETRY_MAX_SECONDS)
+    return dt.timedelta(seconds=longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+
+
+def delay(attempt: Attempt, until: dt.datetime, why: DelayReason, message: str) -> None:
+    """Quota stopped the attempt, which is no failure: the job goes on when the bucket resets. Raises Fenced."""
+    with transaction.atomic():
+        write_fenced(attempt, status=JobStatus.QUEUED, run_at=until, delay_reason=why)
+        _end_attempt(attempt, AttemptOutcome.DELAYED, message)
+        note(attempt.job_id, EventKind.DELAYED, message, attempt=attempt.number, until=until.isoformat())
+
+
+def hand_back(attempt: Attempt, message: str) -> None:
+    """The worker can't go on, through no fault of the job: back to its place in the queue. Raises Fenced."""
+    with transaction.atomic():
+        write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), handback_requested_at=None)
+        _end_attempt(attempt, AttemptOutcome.HANDED_BACK, message)
+        note(attempt.job_id, EventKind.HANDED_BACK, message, attempt=attempt.number)
+        workers.ring_on_commit(attempt.job.queue_id)
+
+
+def acknowledge_cancel(attempt: Attempt) -> None:
+    """The worker has seen that it should stop, and does. Raises Fenced."""
+    with transaction.atomic():
+        write_fenced(attempt, cancel_acknowledged_at=Coalesce("cancel_acknowledged_at", Now()))
+        _end_job(attempt, JobStatus.CANCELLED, AttemptOutcome.CANCELLED, EventKind.CANCELLED)
+
+
+def request_hand_back(worker: str) -> int:
+    """Ask for all that the worker has running to go back to its queue; returns how many jobs that is."""
+    running = Attempt.objects.running().filter(worker=worker, job_id=OuterRef("pk"))  # type: ignore[attr-defined]
+    return SyncJob.objects.filter(Exists(running), status=JobStatus.IN_PROGRESS).update(handback_requested_at=Now())
+
+
+def lose(attempt_id: int) -> bool:
+    """Take the job from an attempt whose lease has expired. False if it is no longer so."""
+    with transaction.atomic():
+        attempt = Attempt.objects.expired().select_for_update(of=("self",)).filter(pk=attempt_id).select_related("job").first()  # type: ignore[attr-defined]
+        if attempt is None:
+            return False
+        job = SyncJob.objects.select_for_update().get(pk=attempt.job_id)
+        message = f"Worker {attempt.worker} stopped renewing its lease."
+        _end_attempt(attempt, AttemptOutcome.LOST, message)
+        if job.status != JobStatus.IN_PROGRESS or job.attempts_made != attempt.number or _is_waiting_for_children(job):
+            return True
+        note(job.pk, EventKind.LOST, message, attempt=attempt.number)
+        failures = job.failures_in_a_row + 1
+        if job.cancel_requested_at:
+            _close(job, JobStatus.CANCELLED, EventKind.CANCELLED, attempt.number)
+        elif failures >= settings.SYNC_MAX_ATTEMPTS:
+            _close(job, JobStatus.FAILED, EventKind.FAILED, attempt.number, message, failures_in_a_row=failures)
+            _count_band_failure(job)
+        else:
+            SyncJob.objects.filter(pk=job.pk).update(status=JobStatus.QUEUED, run_at=Now(), failures_in_a_row=failures)
+            workers.ring_on_commit(job.queue_id)
+    return True
+
+
+def kill(job_id: int) -> str | None:
+    """Take a job whose cancel went unheard past the grace period from its worker; returns the Celery task to kill.
+
+    From the commit on nothing the worker writes takes effect, so it doesn't matter when the kill arrives.
+    """
+    overdue = timezone.now() - dt.timedelta(seconds=settings.SYNC_CANCEL_GRACE_SECONDS)
+    with transaction.atomic():
+        job = (
+            SyncJob.objects.select_for_update()
+            .filter(pk=job_id, status=JobStatus.IN_PROGRESS, cancel_requested_at__lte=overdue)
+            .first()
+        )
+        if job is None:
+            return None
+        attempt = Attempt.objects.running().filter(job=job, number=job.attempts_made).first()  # type: ignore[attr-defined]
+        if attempt is not None:
+            _end_attempt(attempt, AttemptOutcome.KILLED, "Cancelled, and did not stop by itself in time.")
+        SyncJob.objects.filter(pk=job.pk).update(cancel_acknowledged_at=Coalesce("cancel_acknowledged_at", Now()))
+        _close(job, JobStatus.CANCELLED, EventKind.CANCELLED, job.attempts_made, "Killed after the grace period.")
+    return attempt.task_id if attempt else ""
+
+
+def complete_parents(job_id: int | None = None) -> int:
+    """Complete the all-bands jobs (or this one) whose children have all ended; returns how many.
+
+    Called after each child's commit, when the last of several that end together sees the others' end.
+    """
+    ready = SyncJob.objects.childless_parents()  # type: ignore[attr-defined]
+    if job_id is not None:
+        ready = ready.filter(pk=job_id)
+    done = 0
+    for parent in ready:
+        if parent.checkpoint.get("enrich") and _ensure_enrich_child(parent):
+            continue
+        with transaction.atomic():
+            ended = SyncJob.objects.childless_parents().filter(pk=parent.pk)  # type: ignore[attr-defined]
+            if ended.update(status=JobStatus.COMPLETED, completed_at=Now(), dedupe_key=None, handback_requested_at=None):
+                note(parent.pk, EventKind.COMPLETED)
+                done += 1
+    return done
+
+
+def _ensure_enrich_child(parent: SyncJob) -> bool:
+    """Queue one ENRICH job for what the parent's children found, if details are pending: 50 a call across bands."""
+    from .creation import create_enrich_child
+
+    return create_enrich_child(parent)
+
+
+def _is_waiting_for_children(job: SyncJob) -> bool:
+    return job.fans_out and bool(job.checkpoint.get("fanned_out"))
+
+
+def _end_job(
+    attempt: Attempt,
+    status: JobStatus,
+    outcome: AttemptOutcome,
+    kind: EventKind,
+    error: str = "",
+    *,
+    reason: str = "",
+    trace: str = "",
+) -> None:
+    write_fenced(attempt, handback_requested_at=None)
+    _end_attempt(attempt, outcome, error, reason=reason, trace=trace)
+    _close(attempt.job, status, kind, attempt.number, error)
+
+
+def _close(job: SyncJob, status: JobStatus, kind: EventKind, number: int, message: str = "", **changes: Any) -> None:
+    """End the job, whose row the caller has locked."""
+    SyncJob.objects.filter(pk=job.pk).update(status=status, completed_at=Now(), delay_reason="", **changes)
+    SeenVideo.objects.filter(job_id=job.pk).delete()
+    note(job.pk, kind, message[:MAX_ERROR_TEXT], attempt=number)
+    parent_id = job.parent_id
+    if parent_id is not None:
+        SyncJob.objects.filter(pk=parent_id).update(progress_done=F("progress_done") + 1)
+        transaction.on_commit(lambda: complete_parents(parent_id))
+
+
+def _end_attempt(attempt: Attempt, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = "") -> None:
+    ended = (
+        Attempt.objects.running()  # type: ignore[attr-defined]
+        .filter(pk=attempt.pk)
+        .update(
+            outcome=outcome,
+            ended_at=Now(),
+            error=error[:MAX_ERROR_TEXT],
+            error_reason=reason[:80],
+            traceback=trace[-MAX_TRACEBACK:],
+        )
+    )
+    if not ended:
+        raise Fenced
+
+
+def _count_band_failure(job: SyncJob) -> None:
+    if job.band_id and job.job_type in BAND_SYNC_TYPES:
+        Band.objects.filter(pk=job.band_id).update(consecutive_failures=F("consecutive_failures") + 1)

@@ -1,0 +1,19 @@
+from .audit import AuditEntry
+from .errors import ErrorGroup, JobError
+from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
+from .quota import QuotaCall, QuotaDay
+from .workers import Worker
+
+__all__ = [
+    "Attempt",
+    "AuditEntry",
+    "ErrorGroup",
+    "JobError",
+    "JobEvent",
+    "Queue",
+    "QuotaCall",
+    "QuotaDay",
+    "SeenVideo",
+    "SyncJob",
+    "Worker",
+]

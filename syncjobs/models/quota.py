@@ -1,0 +1,60 @@
+"""What was spent of YouTube's daily quota."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import JobType
+from .jobs import SyncJob
+
+
+class QuotaDay(models.Model):
+    """One bucket on one day, which begins at midnight America/Los_Angeles. `used` never passes `limit`."""
+
+    bucket = models.CharField(max_length=10)
+    day = models.DateField()
+    limit = models.PositiveIntegerField(help_text=_("Units a day, as the settings said when it was last spent from."))
+    reserved = models.PositiveIntegerField(default=0, help_text=_("Units of the limit only people's own triggers may use."))
+    used = models.PositiveIntegerField(default=0)
+    closed_at = models.DateTimeField(null=True, blank=True, help_text=_("When YouTube said it was used up, whatever we had counted."))
+    closed_reason = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        ordering = ["-day", "bucket"]
+        verbose_name = _("quota day")
+        verbose_name_plural = _("quota days")
+        constraints = [models.UniqueConstraint(fields=["day", "bucket"], name="quota_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.bucket} {self.day}"
+
+
+class QuotaCall(models.Model):
+    """The ledger: one HTTP attempt, reserved before it was made."""
+
+    bucket = models.CharField(max_length=10)
+    day = models.DateField()
+    operation = models.CharField(max_length=40)
+    units = models.PositiveSmallIntegerField()
+    job = models.ForeignKey(SyncJob, on_delete=models.SET_NULL, null=True, related_name="quota_calls", db_index=False)
+    job_type = models.CharField(max_length=20, blank=True, choices=JobType.choices)
+    band_id = models.BigIntegerField(null=True, blank=True)
+    is_personal = models.BooleanField(default=False)
+    at = models.DateTimeField(db_default=Now())
+    seconds = models.FloatField(null=True, blank=True)
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    reason = models.CharField(max_length=80, blank=True, help_text=_("Empty when the call went well."))
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("quota call")
+        verbose_name_plural = _("quota calls")
+        indexes = [
+            models.Index(fields=["job"], name="quota_call_job"),
+            models.Index(fields=["day", "bucket", "operation"], include=["units"], name="quota_call_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.at:%Y-%m-%d %H:%M:%S}"

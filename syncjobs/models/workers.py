@@ -1,0 +1,28 @@
+"""Worker processes, as their heartbeats tell of them."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Worker(models.Model):
+    """A worker process with a heartbeat, written every few seconds by a thread of its main process."""
+
+    name = models.CharField(_("name"), max_length=200, primary_key=True)
+    process_id = models.PositiveIntegerField()
+    queues = ArrayField(models.CharField(max_length=40))
+    concurrency = models.PositiveIntegerField()
+    started_at = models.DateTimeField(_("started"), db_default=Now())
+    heartbeat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
+    stopping_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+
+    def __str__(self) -> str:
+        return self.name
