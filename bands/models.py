@@ -144,8 +144,6 @@ class Video(models.Model):
     details_attempt = models.BigIntegerField(
         null=True, blank=True, editable=False, help_text=_("The attempt that is fetching the pending details.")
     )
-    details_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
-    stats_fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -18,8 +18,10 @@ from django.utils import timezone
 
 from bands.models import Band
 
-from . import workers
+from . import error_log, workers
 from .choices import BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, JobStatus
+from .creation import create_enrich_child
+from .error_log import ErrorReport
 from .exceptions import CancelRequested, Fenced, HandBackRequested
 from .models import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 
@@ -144,10 +146,11 @@ def leave_to_children(attempt: Attempt) -> None:
         transaction.on_commit(lambda: complete_parents(attempt.job_id))
 
 
-def fail(attempt: Attempt, error: str, *, reason: str, trace: str = "") -> None:
+def fail(attempt: Attempt, error: str, *, reason: str, trace: str = "", permanent: bool = True) -> None:
     """The work can't be done, and trying again would not help. Raises Fenced."""
     with transaction.atomic():
         _end_job(attempt, JobStatus.FAILED, AttemptOutcome.FAILED, EventKind.FAILED, error, reason=reason, trace=trace)
+        error_log.record(attempt, [ErrorReport(reason, error, permanent)])
         _count_band_failure(attempt.job)
 
 
@@ -160,7 +163,7 @@ def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -
         job = SyncJob.objects.select_for_update().get(pk=attempt.job_id)
         failures = job.failures_in_a_row + 1
         if failures >= settings.SYNC_MAX_ATTEMPTS:
-            fail(attempt, error, reason=reason, trace=trace)
+            fail(attempt, error, reason=reason, trace=trace, permanent=False)
             return False
         delay = backoff(failures)
         write_fenced(
@@ -179,6 +182,7 @@ def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -
             seconds=round(delay.total_seconds()),
             failures=failures,
         )
+        error_log.record(attempt, [ErrorReport(reason, error, is_permanent=False, will_retry=True)])
     return True
 
 
@@ -235,6 +239,7 @@ def lose(attempt_id: int) -> bool:
             _close(job, JobStatus.CANCELLED, EventKind.CANCELLED, attempt.number)
         elif failures >= settings.SYNC_MAX_ATTEMPTS:
             _close(job, JobStatus.FAILED, EventKind.FAILED, attempt.number, message, failures_in_a_row=failures)
+            error_log.record(attempt, [ErrorReport("workerLost", message, is_permanent=False)])
             _count_band_failure(job)
         else:
             SyncJob.objects.filter(pk=job.pk).update(status=JobStatus.QUEUED, run_at=Now(), failures_in_a_row=failures)
@@ -274,21 +279,14 @@ def complete_parents(job_id: int | None = None) -> int:
         ready = ready.filter(pk=job_id)
     done = 0
     for parent in ready:
-        if parent.checkpoint.get("enrich") and _ensure_enrich_child(parent):
+        if parent.checkpoint.get("enrich") and create_enrich_child(parent):
             continue
         with transaction.atomic():
             ended = SyncJob.objects.childless_parents().filter(pk=parent.pk)  # type: ignore[attr-defined]
-            if ended.update(status=JobStatus.COMPLETED, completed_at=Now(), dedupe_key=None, handback_requested_at=None):
+            if ended.update(status=JobStatus.COMPLETED, completed_at=Now(), handback_requested_at=None):
                 note(parent.pk, EventKind.COMPLETED)
                 done += 1
     return done
-
-
-def _ensure_enrich_child(parent: SyncJob) -> bool:
-    """Queue one ENRICH job for what the parent's children found, if details are pending: 50 a call across bands."""
-    from .creation import create_enrich_child
-
-    return create_enrich_child(parent)
 
 
 def _is_waiting_for_children(job: SyncJob) -> bool:

@@ -189,14 +189,16 @@ class JobEvent(models.Model):
 class SeenVideo(models.Model):
     """A video id that a running sync has met already: counts each once, whatever moves between pages or crashes.
 
+    A walk is one pass over one playlist, numbered within the job; an id met twice in one walk has moved meanwhile.
     Emptied when the job ends.
     """
 
     job = models.ForeignKey(SyncJob, on_delete=models.CASCADE, related_name="+", db_index=False)
+    walk = models.PositiveSmallIntegerField()
     youtube_id = models.CharField(max_length=32)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["job", "youtube_id"], name="seen_once")]
+        constraints = [models.UniqueConstraint(fields=["job", "youtube_id", "walk"], name="seen_once_a_walk")]
 
     def __str__(self) -> str:
         return self.youtube_id

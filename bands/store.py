@@ -1,0 +1,170 @@
+"""Writes videos: only rows that differ, and exact counts of what was added and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Now
+
+from .models import Availability, Video
+
+_COUNTS = ("view_count", "like_count", "comment_count")
+_DETAILS = (
+    "channel_id",
+    "channel_title",
+    "title",
+    "description",
+    "published_at",
+    "duration_seconds",
+    "live_state",
+    "scheduled_start_at",
+    "thumbnails",
+    "tags",
+    "category_id",
+    "default_language",
+    "definition",
+    "privacy_status",
+    "embeddable",
+    "made_for_kids",
+    *_COUNTS,
+)
+_BASICS = ("channel_id", "channel_title", "title", "description", "published_at", "thumbnails")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many rows a write added, and how many it changed. Rows that were right already are neither."""
+
+    added: int = 0
+    updated: int = 0
+
+
+def upsert_details(videos: Iterable[Video]) -> Written:
+    """Insert or update videos with all that videos.list tells of them; they are available and their details known.
+
+    A video stays with the band it was found for first, except that the band of its own channel takes it over from one
+    that merely lists it. Sorted by id, so that two transactions that write the same videos don't deadlock.
+    """
+    rows = _unique(videos)
+    if not rows:
+        return Written()
+    columns = ("youtube_id", "band_id", *_DETAILS)
+    owner = """CASE WHEN bands_video.band_id = EXCLUDED.band_id OR EXCLUDED.channel_id = ''
+                      OR NOT EXISTS (SELECT 1 FROM bands_band taker
+                                      WHERE taker.id = EXCLUDED.band_id AND taker.channel_id = EXCLUDED.channel_id)
+                      OR EXISTS (SELECT 1 FROM bands_band holder
+                                  WHERE holder.id = bands_video.band_id AND holder.channel_id = EXCLUDED.channel_id)
+                    THEN bands_video.band_id ELSE EXCLUDED.band_id END"""
+    assignments = ", ".join(f"{name} = EXCLUDED.{name}" for name in _DETAILS)
+    old = ", ".join(f"bands_video.{name}" for name in _DETAILS)
+    new = ", ".join(f"EXCLUDED.{name}" for name in _DETAILS)
+    statement = f"""
+        INSERT INTO bands_video ({", ".join(columns)}, availability, details_pending)
+        VALUES {_placeholders(columns, len(rows), "'AVAILABLE', false")}
+        ON CONFLICT (youtube_id) DO UPDATE
+           SET {assignments}, band_id = {owner}, availability = 'AVAILABLE', details_pending = false,
+               details_attempt = NULL, updated_at = statement_timestamp(),
+               availability_since = CASE WHEN bands_video.availability = 'AVAILABLE'
+                                         THEN bands_video.availability_since ELSE statement_timestamp() END
+         WHERE ({old}, bands_video.availability, bands_video.details_pending, bands_video.band_id)
+               IS DISTINCT FROM ({new}, 'AVAILABLE', false, {owner})
+        RETURNING (xmax = 0)"""  # noqa: S608 - only names of our own columns are put in
+    return _write(statement, _values(rows, columns))
+
+
+def insert_basics(videos: Iterable[Video]) -> Written:
+    """Insert videos of which only what a playlist page tells is known; those we have already are left as they are."""
+    rows = _unique(videos)
+    if not rows:
+        return Written()
+    columns = ("youtube_id", "band_id", *_BASICS)
+    fixed = "'AVAILABLE', true, 'none', '{}'::text[], '', '', '', ''"
+    statement = f"""
+        INSERT INTO bands_video ({", ".join(columns)}, availability, details_pending, live_state, tags,
+                                 category_id, default_language, definition, privacy_status)
+        VALUES {_placeholders(columns, len(rows), fixed)}
+        ON CONFLICT (youtube_id) DO NOTHING
+        RETURNING (xmax = 0)"""  # noqa: S608 - only names of our own columns are put in
+    return _write(statement, _values(rows, columns))
+
+
+def update_counts(counts: Sequence[tuple[str, int | None, int | None, int | None]]) -> int:
+    """Write (youtube_id, views, likes, comments) where they differ; returns how many rows did."""
+    if not counts:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE bands_video v
+               SET view_count = n.views, like_count = n.likes, comment_count = n.comments,
+                   updated_at = statement_timestamp()
+              FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[]) AS n (youtube_id, views, likes, comments)
+             WHERE v.youtube_id = n.youtube_id
+               AND (v.view_count, v.like_count, v.comment_count) IS DISTINCT FROM (n.views, n.likes, n.comments)""",
+            [list(column) for column in zip(*sorted(counts), strict=True)],
+        )
+        return cursor.rowcount
+
+
+def mark_missing(youtube_ids: Sequence[str]) -> int:
+    """A successful videos.list omitted these: missing the first time, unavailable the second. Returns rows changed."""
+    with transaction.atomic():
+        ids = _locked(Q(youtube_id__in=youtube_ids))
+        return (
+            Video.objects.filter(pk__in=ids)
+            .filter(~Q(availability=Availability.UNAVAILABLE) | Q(details_pending=True))
+            .update(
+                availability=Case(
+                    When(availability=Availability.AVAILABLE, then=Value(Availability.MISSING)),
+                    default=Value(Availability.UNAVAILABLE),
+                ),
+                availability_since=Case(
+                    When(availability=Availability.UNAVAILABLE, then=F("availability_since")), default=Now()
+                ),
+                details_pending=False,
+                details_attempt=None,
+                updated_at=Now(),
+            )
+        )
+
+
+def suspect(videos: Q) -> int:
+    """These stand in no playlist any more: missing, until an availability check asks for them by id."""
+    with transaction.atomic():
+        ids = _locked(videos & Q(availability=Availability.AVAILABLE))
+        return Video.objects.filter(pk__in=ids).update(
+            availability=Availability.MISSING, availability_since=Now(), updated_at=Now()
+        )
+
+
+def _locked(condition: Q) -> list[int]:
+    """Ids of the rows, locked in the order every writer here locks them in."""
+    rows = Video.objects.filter(condition).order_by("youtube_id").select_for_update()
+    return list(rows.values_list("pk", flat=True))
+
+
+def _unique(videos: Iterable[Video]) -> list[Video]:
+    return sorted({video.youtube_id: video for video in videos}.values(), key=lambda video: video.youtube_id)
+
+
+def _placeholders(columns: Sequence[str], rows: int, fixed: str) -> str:
+    row = f"({', '.join(['%s'] * len(columns))}, {fixed})"
+    return ", ".join([row] * rows)
+
+
+def _values(rows: Iterable[Video], columns: Sequence[str]) -> list[Any]:
+    fields = {field.attname: field for field in Video._meta.concrete_fields}
+    return [
+        fields[name].get_db_prep_save(getattr(row, name), connection=connection) for row in rows for name in columns
+    ]
+
+
+def _write(statement: str, values: list[Any]) -> Written:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        inserted = [bool(row[0]) for row in cursor.fetchall()]
+    return Written(added=sum(inserted), updated=len(inserted) - sum(inserted))

@@ -1,0 +1,101 @@
+"""Executes an attempt: however the work ends, here it becomes the job's next state, in one place."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+
+from django.db import transaction
+
+from bands.models import ChannelProblem
+
+from .. import error_log, lifecycle, quota
+from ..choices import JobType
+from ..error_log import ErrorReport
+from ..exceptions import CancelRequested, Fenced, HandBackRequested, QuotaExhausted
+from ..models import Attempt
+from ..operations import pause_for_configuration
+from ..youtube.errors import Forbidden, Kind, YouTubeError
+from . import fan_out, full, incremental, upkeep
+from .work import LeaseKeeper, SyncFailed, Work, explain
+
+logger = logging.getLogger(__name__)
+
+_HANDLERS: dict[str, Callable[[Work], None]] = {
+    JobType.FULL_SYNC: full.sync_band,
+    JobType.INCREMENTAL_SYNC: incremental.sync_band,
+    JobType.SINGLE_VIDEO: upkeep.sync_video,
+    JobType.ENRICH: upkeep.enrich,
+    JobType.STATS_REFRESH: upkeep.refresh_statistics,
+    JobType.AVAILABILITY_CHECK: upkeep.check_availability,
+    JobType.PRUNE: upkeep.prune,
+}
+
+
+def run(attempt: Attempt) -> bool:
+    """Execute a claimed attempt to its end. False if this worker should claim no other job after it."""
+    with LeaseKeeper(attempt):
+        try:
+            return _run_and_translate(attempt)
+        except Fenced:
+            logger.warning("Job #%s attempt %s was taken over; nothing more is written.", attempt.job_id, attempt.number)
+            return False
+
+
+def _run_and_translate(attempt: Attempt) -> bool:
+    try:
+        _work_through(attempt)
+    except CancelRequested:
+        lifecycle.acknowledge_cancel(attempt)
+    except HandBackRequested:
+        lifecycle.hand_back(attempt, "The worker is shutting down.")
+        return False
+    except QuotaExhausted as stop:
+        lifecycle.delay(attempt, stop.resets_at, quota.DELAY_REASONS[quota.Bucket(stop.bucket)], stop.message)
+    except SyncFailed as failure:
+        lifecycle.fail(attempt, failure.message, reason=failure.reason)
+    except YouTubeError as error:
+        return _translate(attempt, error)
+    except Fenced:
+        raise
+    except Exception as error:
+        logger.exception("Job #%s attempt %s failed unexpectedly", attempt.job_id, attempt.number)
+        text = error_log.without_secrets(f"{type(error).__name__}: {error}")
+        trace = error_log.without_secrets(traceback.format_exc())
+        lifecycle.retry_later(attempt, text, reason="internalError", trace=trace)
+    return True
+
+
+def _work_through(attempt: Attempt) -> None:
+    work = Work(attempt)
+    try:
+        if attempt.job.fans_out:
+            fan_out.queue_children(work)
+            lifecycle.leave_to_children(attempt)
+        else:
+            _HANDLERS[attempt.job.job_type](work)
+            lifecycle.complete(attempt)
+    finally:
+        work.settle_fetches()
+
+
+def _translate(attempt: Attempt, error: YouTubeError) -> bool:
+    message = explain(error)
+    if error.kind is Kind.QUOTA:
+        bucket = error.bucket or quota.Bucket.MAIN
+        resets_at = quota.close(bucket, error.reason)
+        lifecycle.delay(attempt, resets_at, quota.DELAY_REASONS[bucket], message)
+    elif error.kind is Kind.CONFIGURATION:
+        with transaction.atomic():
+            error_log.record(attempt, [ErrorReport(error.reason, message, is_permanent=True, will_retry=True)])
+            pause_for_configuration(message)
+            lifecycle.hand_back(attempt, message)
+        return False
+    elif error.kind is Kind.TRANSIENT:
+        lifecycle.retry_later(attempt, message, reason=error.reason)
+    else:
+        if isinstance(error, Forbidden) and attempt.job.band_id:
+            Work(attempt).flag_channel(ChannelProblem.FORBIDDEN)
+        lifecycle.fail(attempt, message, reason=error.reason)
+    return True

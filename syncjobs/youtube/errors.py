@@ -1,0 +1,130 @@
+"""What YouTube's errors mean: may it pass, is it the quota, is it our configuration, or is it so for good?"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from html import unescape
+from typing import Any
+
+from .costs import Bucket
+
+MAX_MESSAGE = 500
+
+
+class Kind(StrEnum):
+    """What to do about an error."""
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    QUOTA = "quota"
+    CONFIGURATION = "configuration"
+
+
+class YouTubeError(Exception):
+    """A call failed. `reason` is YouTube's word for why, `message` a sentence without the API key."""
+
+    kind = Kind.PERMANENT
+
+    def __init__(self, reason: str, message: str, *, status: int | None = None, bucket: Bucket | None = None) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+        self.status = status
+        self.bucket = bucket
+
+
+class TransientError(YouTubeError):
+    """Rate limits, 5xx, timeouts, dropped connections: the same call may work later."""
+
+    kind = Kind.TRANSIENT
+
+
+class QuotaExceeded(YouTubeError):
+    """The day's units of `bucket` are gone, whatever we counted."""
+
+    kind = Kind.QUOTA
+
+
+class ConfigurationError(YouTubeError):
+    """The key is wrong, or may not use this API: no call will work until a person changes something."""
+
+    kind = Kind.CONFIGURATION
+
+
+class Forbidden(YouTubeError):
+    """This resource may not be read."""
+
+
+class PlaylistNotFound(YouTubeError):
+    """There is no such playlist. Also said of the uploads of a channel without videos."""
+
+
+class InvalidPageToken(YouTubeError):
+    """The page token is no longer good; the list must be read from the start."""
+
+    kind = Kind.TRANSIENT
+
+
+_QUOTA = {"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"}
+_RATE = {"rateLimitExceeded", "userRateLimitExceeded", "concurrentLimitExceeded", "backendError", "internalError",
+         "processingFailure", "SERVICE_UNAVAILABLE", "RATE_LIMIT_EXCEEDED"}  # fmt: skip
+_CONFIGURATION = {"keyInvalid", "keyExpired", "accessNotConfigured", "ipRefererBlocked", "iamPermissionDenied",
+                  "API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_HTTP_REFERRER_BLOCKED", "SERVICE_DISABLED",
+                  "API_KEY_IP_ADDRESS_BLOCKED", "API_KEY_ANDROID_APP_BLOCKED", "API_KEY_IOS_APP_BLOCKED",
+                  "CONSUMER_INVALID", "CONSUMER_SUSPENDED", "BILLING_DISABLED", "authError", "required"}  # fmt: skip
+
+
+def from_response(status: int, body: bytes, bucket: Bucket) -> YouTubeError:
+    """The error an HTTP answer stands for. Its reasons are in the body; the status alone decides only without any."""
+    error = _error_of(body)
+    message = _sentence(error.get("message")) or f"YouTube answered with HTTP status {status}."
+    reasons = list(_reasons(error))
+    return _classify(status, reasons, message, bucket)
+
+
+def _classify(status: int, reasons: list[str], message: str, bucket: Bucket) -> YouTubeError:
+    def first(group: set[str]) -> str:
+        return next((reason for reason in reasons if reason in group), "")
+
+    if reason := first(_QUOTA):
+        return QuotaExceeded(reason, message, status=status, bucket=bucket)
+    if reason := first(_CONFIGURATION):
+        return ConfigurationError(reason, message, status=status)
+    if "API key not valid" in message or "API key expired" in message or status == 401:
+        return ConfigurationError(reasons[0] if reasons else "keyInvalid", message, status=status)
+    if status == 429 and "per day" in message.lower():
+        return QuotaExceeded("quotaExceeded", message, status=status, bucket=bucket)
+    if status == 429 or status >= 500 or first(_RATE):
+        return TransientError(first(_RATE) or (reasons[0] if reasons else f"http{status}"), message, status=status)
+    for reason, kind in (("invalidPageToken", InvalidPageToken), ("playlistNotFound", PlaylistNotFound)):
+        if reason in reasons:
+            return kind(reason, message, status=status)
+    if not reasons and status < 400:
+        return TransientError(f"http{status}", message, status=status)
+    permanent = Forbidden if status == 403 else YouTubeError
+    return permanent(reasons[0] if reasons else f"http{status}", message, status=status)
+
+
+def _error_of(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
+    error = document.get("error") if isinstance(document, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _reasons(error: dict[str, Any]) -> Iterator[str]:
+    for key in ("errors", "details"):
+        for entry in error.get(key) or []:
+            if isinstance(entry, dict) and isinstance(entry.get("reason"), str):
+                yield entry["reason"][:80]
+
+
+def _sentence(message: object) -> str:
+    """YouTube puts links into its messages; a person reads the text only."""
+    text = unescape(re.sub(r"<[^>]*>", "", message)) if isinstance(message, str) else ""
+    return " ".join(text.replace("\x00", "").split())[:MAX_MESSAGE]

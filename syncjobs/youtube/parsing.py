@@ -1,0 +1,201 @@
+"""From YouTube's JSON to typed values. One item that makes no sense spoils no other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from .types import Channel, PlaylistItem, Unreadable, VideoDetails, VideoStats
+
+T = TypeVar("T")
+MAX_COUNT = 2**63 - 1
+# ISO 8601 as videos#contentDetails.duration writes it: P0D, P1DT2H3M4S, PT0S
+_ISO_DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?\Z")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+MAX_DURATION = 2**31 - 1
+
+
+class _Malformed(Exception):
+    """An item is not as documented."""
+
+
+def parse_items(items: Iterable[Any], parse: Callable[[dict[str, Any]], T]) -> tuple[list[T], list[Unreadable]]:
+    """All items that can be read, and a word on each that can't."""
+    good: list[T] = []
+    bad: list[Unreadable] = []
+    for item in items:
+        try:
+            if not isinstance(item, dict):
+                raise _Malformed("it is no object")
+            good.append(parse(item))
+        except _Malformed as error:
+            bad.append(Unreadable(_id_of(item), f"YouTube's answer for an item can't be read: {error}."))
+    return good, bad
+
+
+def _id_of(item: Any) -> str:
+    if not isinstance(item, dict):
+        return ""
+    for path in (("contentDetails", "videoId"), ("snippet", "resourceId", "videoId")):
+        value: Any = item
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            return clean(value)[:64]
+    value = item.get("id")
+    return clean(value)[:64] if isinstance(value, str) else ""
+
+
+def clean(text: str) -> str:
+    """Text without the characters PostgreSQL can't store."""
+    return _UNSTORABLE.sub("", text)
+
+
+def channel(item: dict[str, Any]) -> Channel:
+    """channels#resource"""
+    snippet, playlists = _part(item, "snippet"), _part(_part(item, "contentDetails"), "relatedPlaylists")
+    return Channel(
+        id=_text(item, "id", required=True),
+        handle=_text(snippet, "customUrl"),
+        title=_text(snippet, "title"),
+        uploads_playlist_id=_text(playlists, "uploads"),
+        video_count=_count(_part(item, "statistics"), "videoCount"),
+    )
+
+
+def playlist_item(item: dict[str, Any]) -> PlaylistItem:
+    """playlistItems#resource; the video's own channel and time are videoOwnerChannelId and videoPublishedAt."""
+    snippet, details = _part(item, "snippet"), _part(item, "contentDetails")
+    video_id = _text(details, "videoId") or _text(_part(snippet, "resourceId"), "videoId")
+    if not video_id or len(video_id) > 32:
+        raise _Malformed("it names no video")
+    return PlaylistItem(
+        video_id=video_id,
+        title=_text(snippet, "title"),
+        description=_text(snippet, "description"),
+        channel_id=_text(snippet, "videoOwnerChannelId")[:64],
+        channel_title=_text(snippet, "videoOwnerChannelTitle"),
+        published_at=_time(details, "videoPublishedAt"),
+        thumbnails=_thumbnails(snippet),
+    )
+
+
+def video(item: dict[str, Any]) -> VideoDetails:
+    """videos#resource"""
+    video_id = _text(item, "id", required=True)
+    if not isinstance(item.get("snippet"), dict):
+        raise _Malformed("it has no snippet")
+    snippet, details, status = _part(item, "snippet"), _part(item, "contentDetails"), _part(item, "status")
+    statistics = _part(item, "statistics")
+    live = _text(snippet, "liveBroadcastContent") or "none"
+    if live not in {"none", "live", "upcoming"}:
+        raise _Malformed(f"its liveBroadcastContent is {live[:40]!r}")
+    return VideoDetails(
+        video_id=video_id,
+        title=_text(snippet, "title"),
+        description=_text(snippet, "description"),
+        channel_id=_text(snippet, "channelId")[:64],
+        channel_title=_text(snippet, "channelTitle"),
+        published_at=_time(snippet, "publishedAt"),
+        duration_seconds=duration(details.get("duration")),
+        live_state=live,
+        scheduled_start_at=_time(_part(item, "liveStreamingDetails"), "scheduledStartTime"),
+        thumbnails=_thumbnails(snippet),
+        tags=_tags(snippet),
+        category_id=_text(snippet, "categoryId")[:10],
+        default_language=_text(snippet, "defaultLanguage")[:20],
+        definition=_text(details, "definition")[:10],
+        privacy_status=_text(status, "privacyStatus")[:20],
+        embeddable=_flag(status, "embeddable"),
+        made_for_kids=_flag(status, "madeForKids"),
+        view_count=_count(statistics, "viewCount"),
+        like_count=_count(statistics, "likeCount"),
+        comment_count=_count(statistics, "commentCount"),
+    )
+
+
+def stats(item: dict[str, Any]) -> VideoStats:
+    """videos#resource with part statistics, and videoStat of videos.batchGetStats."""
+    statistics = _part(item, "statistics")
+    return VideoStats(
+        video_id=_text(item, "id", required=True),
+        view_count=_count(statistics, "viewCount"),
+        like_count=_count(statistics, "likeCount"),
+        comment_count=_count(statistics, "commentCount"),
+    )
+
+
+def duration(value: object) -> int | None:
+    """Seconds of an ISO 8601 duration or of batchGetStats' "213s"; None when there is none."""
+    if value is None:
+        return None
+    match = _ISO_DURATION.match(value) if isinstance(value, str) else None
+    if match and value not in {"P", "PT"}:
+        weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        total = ((weeks * 7 + days) * 24 + hours) * 3600 + minutes * 60 + seconds
+    elif isinstance(value, str) and re.fullmatch(r"\d{1,12}(\.\d+)?s", value):
+        total = int(float(value[:-1]))
+    else:
+        raise _Malformed(f"its duration is {str(value)[:40]!r}")
+    if total > MAX_DURATION:
+        raise _Malformed(f"its duration is {str(value)[:40]!r}")
+    return total
+
+
+def _part(item: dict[str, Any], name: str) -> dict[str, Any]:
+    value = item.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(part: dict[str, Any], name: str, *, required: bool = False) -> str:
+    value = part.get(name)
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str) or (required and not value):
+        raise _Malformed(f"its {name} is {str(value)[:40]!r}")
+    return clean(value)
+
+
+def _count(part: dict[str, Any], name: str) -> int | None:
+    value = part.get(name)
+    if value is None:
+        return None
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise _Malformed(f"its {name} is {str(value)[:40]!r}") from None
+    if not 0 <= number <= MAX_COUNT:
+        raise _Malformed(f"its {name} is {number}")
+    return number
+
+
+def _time(part: dict[str, Any], name: str) -> dt.datetime | None:
+    value = part.get(name)
+    if value is None:
+        return None
+    try:
+        time = dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise _Malformed(f"its {name} is {str(value)[:40]!r}") from None
+    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+
+
+def _flag(part: dict[str, Any], name: str) -> bool | None:
+    value = part.get(name)
+    return value if isinstance(value, bool) else None
+
+
+def _thumbnails(snippet: dict[str, Any]) -> dict[str, Any]:
+    kept = {}
+    for size, image in _part(snippet, "thumbnails").items():
+        if isinstance(image, dict) and isinstance(image.get("url"), str):
+            sides = {side: image[side] for side in ("width", "height") if isinstance(image.get(side), int)}
+            kept[clean(size)] = {"url": clean(image["url"]), **sides}
+    return kept
+
+
+def _tags(snippet: dict[str, Any]) -> list[str]:
+    tags = snippet.get("tags")
+    return [clean(tag) for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []

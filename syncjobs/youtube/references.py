@@ -1,0 +1,133 @@
+"""What people paste: channels, videos and playlists as ids, handles or any form of URL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+_CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}\Z")
+_VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}\Z")
+_PLAYLIST_ID = re.compile(r"(?:PL|UU|FL|LL|OL|RD|EC|UL|PU)[A-Za-z0-9_-]{10,62}\Z")
+# support.google.com/youtube/answer/11585688: 3 to 30 letters, digits, _ - . and ·, in many alphabets
+_HANDLE = re.compile(r"@[\w.·-]{3,30}\Z")
+_NAME = re.compile(r"[\w.·-]{1,100}\Z")
+_HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtube-nocookie.com",
+          "www.youtube-nocookie.com", "youtu.be", "www.youtu.be"}  # fmt: skip
+_NOT_NAMES = {"watch", "shorts", "live", "embed", "v", "playlist", "feed", "feeds", "results", "hashtag", "gaming", "about"}
+
+
+class MalformedReference(ValueError):
+    """The text can't be what was asked for; the message says what would be."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelReference:
+    """What identifies a channel: its id, its @handle, or an old user name."""
+
+    kind: Literal["id", "handle", "username"]
+    value: str
+
+
+def uploads_playlist_id(channel_id: str) -> str:
+    """The playlist of all uploads of channel UC… is UU…; no call is needed to know it."""
+    return "UU" + channel_id[2:]
+
+
+def parse_channel(text: str) -> ChannelReference:
+    """A channel's id, @handle or URL of any form. Raises MalformedReference.
+
+    A custom URL (/c/Name or /Name) is taken for the handle @Name, as YouTube did when it made handles of them.
+    """
+    text = text.strip()
+    if _CHANNEL_ID.match(text):
+        return ChannelReference("id", text)
+    if text.startswith("@"):
+        return _handle(text)
+    url = _youtube_url(text)
+    if url is None:
+        raise MalformedReference(_bare_word(text))
+    return _channel_of_url(text, url)
+
+
+def _bare_word(text: str) -> str:
+    expected = "Give a channel id (UC and 22 more characters), an @handle, or the URL of the channel's page."
+    if _HANDLE.match("@" + text) and not text.startswith("UC"):
+        return f"“{_short(text)}” is no channel. If it is a handle, write “@{_short(text)}”."
+    return f"“{_short(text)}” is no YouTube channel. {expected}" if text else expected
+
+
+def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
+    parts = [unquote(part) for part in url.path.split("/") if part]
+    query = parse_qs(url.query)
+    candidate = (query.get("channel_id") or [""])[0] or _channel_of_uploads((query.get("list") or [""])[0])
+    head, rest = (parts[0], parts[1:]) if parts else ("", [])
+    if head == "channel" and rest:
+        candidate = rest[0]
+    if candidate:
+        if _CHANNEL_ID.match(candidate):
+            return ChannelReference("id", candidate)
+        raise MalformedReference(f"“{_short(candidate)}” is no channel id: that is UC and 22 more characters.")
+    if head.startswith("@"):
+        return _handle(head)
+    if head == "user" and rest and _NAME.match(rest[0]):
+        return ChannelReference("username", rest[0])
+    if head == "c" and rest:
+        return _handle("@" + rest[0])
+    if head and head not in _NOT_NAMES and url.hostname not in {"youtu.be", "www.youtu.be"}:
+        return _handle("@" + head)
+    raise MalformedReference(f"“{_short(text)}” leads to no channel. Give the URL of the channel's own page.")
+
+
+def _channel_of_uploads(playlist_id: str) -> str:
+    return "UC" + playlist_id[2:] if playlist_id.startswith("UU") and len(playlist_id) == 24 else ""
+
+
+def _handle(text: str) -> ChannelReference:
+    handle = unquote(text)
+    if not _HANDLE.match(handle):
+        raise MalformedReference(f"“{_short(handle)}” is no handle: that is @ and 3 to 30 letters, digits, or _ - .")
+    return ChannelReference("handle", handle)
+
+
+def parse_video(text: str) -> str:
+    """A video's id, from the id itself or any URL that plays it. Raises MalformedReference."""
+    text = text.strip()
+    if _VIDEO_ID.match(text):
+        return text
+    url = _youtube_url(text)
+    candidate = ""
+    if url is not None:
+        parts = [unquote(part) for part in url.path.split("/") if part]
+        if url.hostname in {"youtu.be", "www.youtu.be"}:
+            candidate = parts[0] if parts else ""
+        elif parts and parts[0] in {"shorts", "live", "embed", "v", "e"} and len(parts) > 1:
+            candidate = parts[1]
+        else:
+            candidate = (parse_qs(url.query).get("v") or [""])[0]
+    if not _VIDEO_ID.match(candidate):
+        raise MalformedReference(f"“{_short(text)}” is no video. Give its id (11 characters) or the URL of its page.")
+    return candidate
+
+
+def parse_playlist(text: str) -> str:
+    """A playlist's id, from the id itself or a URL with list=. Raises MalformedReference."""
+    text = text.strip()
+    url = _youtube_url(text)
+    candidate = text if url is None else (parse_qs(url.query).get("list") or [""])[0]
+    if not _PLAYLIST_ID.match(candidate):
+        raise MalformedReference(f"“{_short(text)}” is no playlist. Give its id (PL…) or the URL of its page.")
+    return candidate
+
+
+def _youtube_url(text: str) -> SplitResult | None:
+    try:
+        url = urlsplit(text if "//" in text else f"https://{text}")
+        return url if url.scheme in {"http", "https"} and (url.hostname or "").lower() in _HOSTS else None
+    except ValueError:
+        return None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,56 @@
+"""HTTP as the google client wants it (httplib2), without what it does behind our back.
+
+httplib2 sends a request again when a connection breaks: a call nobody reserved. And whatever a server answers, an API
+key in it must get no further than this.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from typing import Any
+from urllib.parse import quote
+
+import httplib2
+
+IDLE_SECONDS = 4.0
+"""A kept connection idle for longer is opened anew, since the server may be about to close it."""
+
+
+class OneShotHttp(httplib2.Http):  # type: ignore[misc]
+    """Sends each request exactly once, follows no redirect, and blots the API key out of every answer."""
+
+    def __init__(self, *, timeout: float, secret: str) -> None:
+        super().__init__(timeout=timeout)
+        self.follow_redirects = False
+        self._last_used: dict[int, float] = {}
+        forms = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]} if secret else set()
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def _conn_request(
+        self, conn: Any, request_uri: str, method: str, body: Any, headers: dict[str, str]
+    ) -> tuple[httplib2.Response, bytes]:
+        if time.monotonic() - self._last_used.get(id(conn), 0.0) > IDLE_SECONDS:
+            conn.close()
+        try:
+            if conn.sock is None:
+                conn.connect()
+            conn.request(method, request_uri, body, headers)
+            raw = conn.getresponse()
+            content = raw.read()
+        except (OSError, http.client.HTTPException):
+            conn.close()
+            raise
+        self._last_used[id(conn)] = time.monotonic()
+        response = httplib2.Response(raw)
+        content = httplib2._decompressContent(response, content, self.limit_kwargs)
+        return self._without_secret(response, content)
+
+    def _without_secret(self, response: httplib2.Response, content: bytes) -> tuple[httplib2.Response, bytes]:
+        for form in self._forms:
+            content = content.replace(form.encode(), b"[API key]")
+            for name, value in response.items():
+                response[name] = value.replace(form, "[API key]")
+            response.reason = str(response.reason).replace(form, "[API key]")
+        return response, content

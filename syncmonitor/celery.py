@@ -1,0 +1,20 @@
+"""The Celery application. Workers and beat start the project's own services when none are named."""
+
+import os
+
+from celery import Celery
+from celery.signals import beat_init, celeryd_init
+
+from . import embedded
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "syncmonitor.settings")
+
+app = Celery("syncmonitor")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@celeryd_init.connect
+@beat_init.connect
+def start_services(**_: object) -> None:
+    embedded.ensure()

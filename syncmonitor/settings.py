@@ -1,0 +1,235 @@
+"""Everything that can be configured, read from the environment in one place. README.md has the table of it.
+
+A value that can't be right is refused by its name when the process starts, all of them at once.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+from environs import Env, EnvValidationError, validate
+
+from . import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env(eager=False)
+
+
+def integer(name: str, default: int, low: int, high: int) -> int:
+    """A whole number from low to high."""
+    return env.int(name, default, validate=validate.Range(min=low, max=high)) or 0
+
+
+# ---- The site
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", "")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [])
+PORT = integer("PORT", 8000, 1, 65535)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+SECURE_HTTPS = env.bool("SECURE_HTTPS", not DEBUG)
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url()
+REDIS_URL = env.str("REDIS_URL", "") or embedded.redis_url()
+
+# ---- YouTube
+YOUTUBE_API_KEY = env.str("YOUTUBE_API_KEY", "")
+YOUTUBE_API_ENDPOINT = env.str("YOUTUBE_API_ENDPOINT", "https://youtube.googleapis.com", validate=validate.URL(require_tld=False))
+YOUTUBE_SIMULATED = env.bool("YOUTUBE_SIMULATED", False)
+YOUTUBE_TIMEOUT_SECONDS = integer("YOUTUBE_TIMEOUT_SECONDS", 10, 1, 120)
+YOUTUBE_USE_BATCH_STATS = env.bool("YOUTUBE_USE_BATCH_STATS", True)
+YOUTUBE_QUOTA_MAIN = integer("YOUTUBE_QUOTA_MAIN", 10_000, 0, 100_000_000)
+YOUTUBE_QUOTA_SEARCH = integer("YOUTUBE_QUOTA_SEARCH", 100, 0, 100_000_000)
+YOUTUBE_QUOTA_STATS = integer("YOUTUBE_QUOTA_STATS", 10_000, 0, 100_000_000)
+YOUTUBE_QUOTA_RESERVED = integer("YOUTUBE_QUOTA_RESERVED", 500, 0, 100_000_000)
+
+# ---- Sync jobs
+SYNC_LEASE_SECONDS = integer("SYNC_LEASE_SECONDS", 20, 2, 30)
+SYNC_MAX_ATTEMPTS = integer("SYNC_MAX_ATTEMPTS", 5, 1, 20)
+SYNC_MIN_INTERVAL_SECONDS = integer("SYNC_MIN_INTERVAL_SECONDS", 900, 0, 604_800)
+SYNC_CANCEL_GRACE_SECONDS = integer("SYNC_CANCEL_GRACE_SECONDS", 30, 1, 3600)
+SYNC_RETRY_BASE_SECONDS = integer("SYNC_RETRY_BASE_SECONDS", 30, 1, 3600)
+SYNC_RETRY_MAX_SECONDS = integer("SYNC_RETRY_MAX_SECONDS", 3600, 1, 86_400)
+SYNC_ROTATION_HOURS = integer("SYNC_ROTATION_HOURS", 24, 1, 720)
+SYNC_JOBS_PER_BELL = integer("SYNC_JOBS_PER_BELL", 10, 1, 1000)
+SYNC_KEEP_JOBS_DAYS = integer("SYNC_KEEP_JOBS_DAYS", 90, 1, 3650)
+
+
+def refuse_bad_values() -> None:
+    """Raise ImproperlyConfigured with every variable that is wrong, and what would be right."""
+    problems: list[str] = []
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        problems += [f"{name}: {' '.join(map(str, said))}" for name, said in sorted(error.error_messages.items())]
+    if not DEBUG and not SECRET_KEY:
+        problems.append("SECRET_KEY: set it to a long random string; there is no default unless DEBUG is on.")
+    if not DEBUG and not ALLOWED_HOSTS:
+        problems.append("ALLOWED_HOSTS: list the host names the site is served under, separated by commas.")
+    if YOUTUBE_QUOTA_RESERVED > YOUTUBE_QUOTA_MAIN:
+        problems.append(f"YOUTUBE_QUOTA_RESERVED: must not be more than YOUTUBE_QUOTA_MAIN ({YOUTUBE_QUOTA_MAIN}).")
+    if SYNC_RETRY_BASE_SECONDS > SYNC_RETRY_MAX_SECONDS:
+        problems.append(f"SYNC_RETRY_BASE_SECONDS: must not be more than SYNC_RETRY_MAX_SECONDS ({SYNC_RETRY_MAX_SECONDS}).")
+    for name, url, schemes in (
+        ("DATABASE_URL", DATABASE_URL, ("postgres://", "postgresql://")),
+        ("REDIS_URL", REDIS_URL, ("redis://", "rediss://", "unix://")),
+    ):
+        if not url.startswith(schemes):
+            problems.append(f"{name}: must begin with one of {', '.join(schemes)}")
+    if problems:
+        raise ImproperlyConfigured("These environment variables can't be used:\n  " + "\n  ".join(problems))
+
+
+def development_key() -> str:
+    """A random key of this checkout, made when it is first needed."""
+    path = BASE_DIR / ".local" / "secret_key"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(50))
+    return path.read_text()
+
+
+refuse_bad_values()
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or development_key()
+    ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_celery_results",
+    "django_celery_beat",
+    "csp",
+    "bands",
+    "syncjobs",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "syncmonitor.urls"
+ASGI_APPLICATION = "syncmonitor.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's words for a postgres:// URL. Connections are kept, and checked before a request or task uses them."""
+    import dj_database_url
+
+    config = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
+    config["ENGINE"] = "django.db.backends.postgresql"
+    return config
+
+
+DATABASES = {"default": database(DATABASE_URL)}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("es", _("Spanish"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+# ---- Security
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:", "https://i.ytimg.com"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_HTTPS
+SECURE_SSL_REDIRECT = SECURE_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE_HTTPS else None
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HTTPS
+
+# ---- Celery: carries bells, never jobs (see syncjobs/lifecycle.py)
+CELERY_BROKER_URL = f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 3, "socket_timeout": 30, "visibility_timeout": 3600}
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXTENDED = True
+CELERY_RESULT_EXPIRES = 7 * 24 * 3600
+CELERY_TASK_DEFAULT_QUEUE = "maintenance"
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_TRACK_STARTED = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_DB_REUSE_MAX = 100
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+CELERY_TIMEZONE = "UTC"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"googleapiclient": {"level": "ERROR"}, "google": {"level": "ERROR"}},
+}
