@@ -34,7 +34,9 @@ class Band(models.Model):
         _("founded"), null=True, blank=True, validators=[MinValueValidator(1700), MaxValueValidator(2100)]
     )
     band_type = models.CharField(_("type"), max_length=60, blank=True)
-    search_keywords = ArrayField(models.CharField(max_length=120), default=list, blank=True, verbose_name=_("search keywords"))
+    search_keywords = ArrayField(
+        models.CharField(max_length=120), default=list, blank=True, verbose_name=_("search keywords")
+    )
     primary_color = models.CharField(_("primary colour"), max_length=7, blank=True, validators=[HEX_COLOR])
     secondary_color = models.CharField(_("secondary colour"), max_length=7, blank=True, validators=[HEX_COLOR])
     is_active = models.BooleanField(_("active"), default=True)
@@ -50,22 +52,38 @@ class Band(models.Model):
     channel_handle = models.CharField(_("channel handle"), max_length=120, blank=True)
     channel_title = models.CharField(_("channel title"), max_length=200, blank=True)
     uploads_playlist_id = models.CharField(_("uploads playlist"), max_length=64, blank=True)
-    extra_playlists = ArrayField(models.CharField(max_length=64), default=list, blank=True, verbose_name=_("extra playlists"))
+    extra_playlists = ArrayField(
+        models.CharField(max_length=64), default=list, blank=True, verbose_name=_("extra playlists")
+    )
 
     last_full_sync_at = models.DateTimeField(_("last full sync"), null=True, blank=True, editable=False)
     last_incremental_sync_at = models.DateTimeField(_("last incremental sync"), null=True, blank=True, editable=False)
     last_stats_refresh_at = models.DateTimeField(_("last statistics refresh"), null=True, blank=True, editable=False)
-    last_availability_check_at = models.DateTimeField(_("last availability check"), null=True, blank=True, editable=False)
+    last_availability_check_at = models.DateTimeField(
+        _("last availability check"), null=True, blank=True, editable=False
+    )
     last_page_read_at = models.DateTimeField(
-        _("first page last read"), null=True, blank=True, editable=False, help_text=_("Drives the rotation of incremental passes.")
+        _("first page last read"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Drives the rotation of incremental passes."),
     )
     channel_video_count = models.PositiveBigIntegerField(
-        null=True, blank=True, editable=False, help_text=_("What the channel's videoCount was when we last had everything.")
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("What the channel's videoCount was when we last had everything."),
     )
 
     consecutive_failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
     channel_problem = models.CharField(
-        _("channel problem"), max_length=20, blank=True, choices=ChannelProblem.choices, default=ChannelProblem.NONE, editable=False
+        _("channel problem"),
+        max_length=20,
+        blank=True,
+        choices=ChannelProblem.choices,
+        default=ChannelProblem.NONE,
+        editable=False,
     )
     channel_problem_since = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -152,7 +170,12 @@ class Video(models.Model):
         verbose_name = _("video")
         verbose_name_plural = _("videos")
         indexes = [
-            models.Index(models.F("band"), models.F("published_at").desc(nulls_last=True), models.F("id").desc(), name="video_band_published"),
+            models.Index(
+                models.F("band"),
+                models.F("published_at").desc(nulls_last=True),
+                models.F("id").desc(),
+                name="video_band_published",
+            ),
             models.Index(models.F("published_at").desc(nulls_last=True), models.F("id").desc(), name="video_published"),
             models.Index(fields=["id"], name="video_details_pending", condition=models.Q(details_pending=True)),
             models.Index(fields=["band"], name="video_unavailable", condition=~models.Q(availability="AVAILABLE")),

@@ -105,4 +105,3 @@ def create_enrich_child(parent: SyncJob) -> bool:
         checkpoint = locked.checkpoint | {"enrich": False}
         SyncJob.objects.filter(pk=parent.pk).update(checkpoint=checkpoint, progress_total=F("progress_total") + 1)
     return child.is_new
-

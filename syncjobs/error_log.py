@@ -35,7 +35,9 @@ def without_secrets(text: str) -> str:
 
 def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
     """Write errors of an attempt, in the caller's transaction, which holds the fence."""
-    prepared = sorted(((fingerprint(r.reason, without_secrets(r.message)), r) for r in reports), key=lambda pair: pair[0])
+    prepared = sorted(
+        ((fingerprint(r.reason, without_secrets(r.message)), r) for r in reports), key=lambda pair: pair[0]
+    )
     # In the order of fingerprints, so that two transactions that meet in two groups don't deadlock.
     for key, report in prepared:
         message = without_secrets(report.message)[:MAX_MESSAGE]

@@ -135,7 +135,9 @@ def complete(attempt: Attempt) -> None:
         _end_job(attempt, JobStatus.COMPLETED, AttemptOutcome.SUCCEEDED, EventKind.COMPLETED)
         job = attempt.job
         if job.band_id and job.job_type in BAND_SYNC_TYPES:
-            Band.objects.filter(pk=job.band_id).update(consecutive_failures=0, channel_problem="", channel_problem_since=None)
+            Band.objects.filter(pk=job.band_id).update(
+                consecutive_failures=0, channel_problem="", channel_problem_since=None
+            )
 
 
 def leave_to_children(attempt: Attempt) -> None:
@@ -225,7 +227,13 @@ def request_hand_back(worker: str) -> int:
 def lose(attempt_id: int) -> bool:
     """Take the job from an attempt whose lease has expired. False if it is no longer so."""
     with transaction.atomic():
-        attempt = Attempt.objects.expired().select_for_update(of=("self",)).filter(pk=attempt_id).select_related("job").first()  # type: ignore[attr-defined]
+        attempt = (
+            Attempt.objects.expired()
+            .select_for_update(of=("self",))
+            .filter(pk=attempt_id)
+            .select_related("job")
+            .first()
+        )  # type: ignore[attr-defined]
         if attempt is None:
             return False
         job = SyncJob.objects.select_for_update().get(pk=attempt.job_id)
@@ -319,7 +327,9 @@ def _close(job: SyncJob, status: JobStatus, kind: EventKind, number: int, messag
         transaction.on_commit(lambda: complete_parents(parent_id))
 
 
-def _end_attempt(attempt: Attempt, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = "") -> None:
+def _end_attempt(
+    attempt: Attempt, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = ""
+) -> None:
     ended = (
         Attempt.objects.running()  # type: ignore[attr-defined]
         .filter(pk=attempt.pk)

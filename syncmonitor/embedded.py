@@ -185,7 +185,19 @@ def _start_postgres() -> None:
     )
     log = data / "server.log"
     result = _run_as_postgres(
-        [_postgres_binary("pg_ctl"), "-D", str(data), "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(log), "-o", options, "start"]
+        [
+            _postgres_binary("pg_ctl"),
+            "-D",
+            str(data),
+            "-w",
+            "-t",
+            str(START_TIMEOUT_SECONDS),
+            "-l",
+            str(log),
+            "-o",
+            options,
+            "start",
+        ]
     )
     if result.returncode and not _postgres_answers():
         tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""

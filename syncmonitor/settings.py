@@ -39,7 +39,9 @@ REDIS_URL = env.str("REDIS_URL", "") or embedded.redis_url()
 
 # ---- YouTube
 YOUTUBE_API_KEY = env.str("YOUTUBE_API_KEY", "")
-YOUTUBE_API_ENDPOINT = env.str("YOUTUBE_API_ENDPOINT", "https://youtube.googleapis.com", validate=validate.URL(require_tld=False))
+YOUTUBE_API_ENDPOINT = env.str(
+    "YOUTUBE_API_ENDPOINT", "https://youtube.googleapis.com", validate=validate.URL(require_tld=False)
+)
 YOUTUBE_SIMULATED = env.bool("YOUTUBE_SIMULATED", False)
 YOUTUBE_TIMEOUT_SECONDS = integer("YOUTUBE_TIMEOUT_SECONDS", 10, 1, 120)
 YOUTUBE_USE_BATCH_STATS = env.bool("YOUTUBE_USE_BATCH_STATS", True)
@@ -74,7 +76,9 @@ def refuse_bad_values() -> None:
     if YOUTUBE_QUOTA_RESERVED > YOUTUBE_QUOTA_MAIN:
         problems.append(f"YOUTUBE_QUOTA_RESERVED: must not be more than YOUTUBE_QUOTA_MAIN ({YOUTUBE_QUOTA_MAIN}).")
     if SYNC_RETRY_BASE_SECONDS > SYNC_RETRY_MAX_SECONDS:
-        problems.append(f"SYNC_RETRY_BASE_SECONDS: must not be more than SYNC_RETRY_MAX_SECONDS ({SYNC_RETRY_MAX_SECONDS}).")
+        problems.append(
+            f"SYNC_RETRY_BASE_SECONDS: must not be more than SYNC_RETRY_MAX_SECONDS ({SYNC_RETRY_MAX_SECONDS})."
+        )
     for name, url, schemes in (
         ("DATABASE_URL", DATABASE_URL, ("postgres://", "postgresql://")),
         ("REDIS_URL", REDIS_URL, ("redis://", "rediss://", "unix://")),
@@ -205,7 +209,9 @@ SECURE_HSTS_SECONDS = 31_536_000 if SECURE_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HTTPS
 
 # ---- Celery: carries bells, never jobs (see syncjobs/lifecycle.py)
-CELERY_BROKER_URL = f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
+CELERY_BROKER_URL = (
+    f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
+)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 3, "socket_timeout": 30, "visibility_timeout": 3600}
 CELERY_RESULT_BACKEND = "django-db"

@@ -53,7 +53,9 @@ class SyncJob(models.Model):
     status = models.CharField(_("status"), max_length=12, choices=JobStatus.choices, default=JobStatus.QUEUED)
     queue = models.ForeignKey(Queue, on_delete=models.PROTECT, db_column="queue", related_name="jobs", db_index=False)
     priority = models.SmallIntegerField(_("priority"), choices=Priority.choices, default=Priority.NORMAL)
-    band = models.ForeignKey(Band, on_delete=models.SET_NULL, null=True, blank=True, related_name="sync_jobs", db_index=False)
+    band = models.ForeignKey(
+        Band, on_delete=models.SET_NULL, null=True, blank=True, related_name="sync_jobs", db_index=False
+    )
     band_name = models.CharField(_("band"), max_length=200, blank=True, help_text=_("Kept when the band is deleted."))
     parent = models.ForeignKey(
         "self", on_delete=models.CASCADE, null=True, blank=True, related_name="children", db_index=False
@@ -69,7 +71,9 @@ class SyncJob(models.Model):
     attempts_made = models.PositiveIntegerField(
         default=0, help_text=_("The number of the newest attempt, which is its fencing token.")
     )
-    failures_in_a_row = models.PositiveIntegerField(default=0, help_text=_("Attempts that failed or were lost since the last progress."))
+    failures_in_a_row = models.PositiveIntegerField(
+        default=0, help_text=_("Attempts that failed or were lost since the last progress.")
+    )
     checkpoint = models.JSONField(default=dict, blank=True)
     handback_requested_at = models.DateTimeField(null=True, blank=True)
 
@@ -110,13 +114,18 @@ class SyncJob(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(
-                fields=["dedupe_key"], name="one_active_job_per_dedupe_key", condition=models.Q(status__in=ACTIVE_STATUSES)
+                fields=["dedupe_key"],
+                name="one_active_job_per_dedupe_key",
+                condition=models.Q(status__in=ACTIVE_STATUSES),
             ),
         ]
         indexes = [
             models.Index(
-                models.F("queue"), models.F("priority").desc(), models.F("id"),
-                name="job_claim_order", condition=models.Q(status=JobStatus.QUEUED),
+                models.F("queue"),
+                models.F("priority").desc(),
+                models.F("id"),
+                name="job_claim_order",
+                condition=models.Q(status=JobStatus.QUEUED),
             ),
             models.Index(fields=["queue", "run_at"], name="job_due", condition=models.Q(status=JobStatus.QUEUED)),
             models.Index(fields=["id"], name="job_in_progress", condition=models.Q(status=JobStatus.IN_PROGRESS)),
@@ -138,11 +147,16 @@ class Attempt(models.Model):
 
     job = models.ForeignKey(SyncJob, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField(_("number"))
-    outcome = models.CharField(_("outcome"), max_length=12, choices=AttemptOutcome.choices, default=AttemptOutcome.RUNNING)
+    outcome = models.CharField(
+        _("outcome"), max_length=12, choices=AttemptOutcome.choices, default=AttemptOutcome.RUNNING
+    )
     worker = models.CharField(_("worker"), max_length=200, blank=True)
     process_id = models.PositiveIntegerField(null=True, blank=True)
     task_id = models.CharField(
-        max_length=64, blank=True, db_index=True, help_text=_("The Celery task; finds its row in django-celery-results.")
+        max_length=64,
+        blank=True,
+        db_index=True,
+        help_text=_("The Celery task; finds its row in django-celery-results."),
     )
     lease_expires_at = models.DateTimeField()
     started_at = models.DateTimeField(_("started"), db_default=Now())

@@ -16,9 +16,13 @@ class QuotaDay(models.Model):
     bucket = models.CharField(max_length=10)
     day = models.DateField()
     limit = models.PositiveIntegerField(help_text=_("Units a day, as the settings said when it was last spent from."))
-    reserved = models.PositiveIntegerField(default=0, help_text=_("Units of the limit only people's own triggers may use."))
+    reserved = models.PositiveIntegerField(
+        default=0, help_text=_("Units of the limit only people's own triggers may use.")
+    )
     used = models.PositiveIntegerField(default=0)
-    closed_at = models.DateTimeField(null=True, blank=True, help_text=_("When YouTube said it was used up, whatever we had counted."))
+    closed_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When YouTube said it was used up, whatever we had counted.")
+    )
     closed_reason = models.CharField(max_length=80, blank=True)
 
     class Meta:

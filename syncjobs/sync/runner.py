@@ -39,7 +39,9 @@ def run(attempt: Attempt) -> bool:
         try:
             return _run_and_translate(attempt)
         except Fenced:
-            logger.warning("Job #%s attempt %s was taken over; nothing more is written.", attempt.job_id, attempt.number)
+            logger.warning(
+                "Job #%s attempt %s was taken over; nothing more is written.", attempt.job_id, attempt.number
+            )
             return False
 
 

@@ -133,7 +133,11 @@ def _unseen(work: Work, page: PlaylistPage) -> list[str]:
 
 def _save_page(work: Work, walk: Walk, page: PlaylistPage, batch: VideoBatch) -> None:
     """Videos, counts and checkpoint in one transaction, so that a crash leaves either all of a page or nothing of it."""
-    asked = [*batch.missing, *(video.video_id for video in batch.videos), *(i.item_id for i in batch.unreadable if i.item_id)]
+    asked = [
+        *batch.missing,
+        *(video.video_id for video in batch.videos),
+        *(i.item_id for i in batch.unreadable if i.item_id),
+    ]
     with transaction.atomic():
         work.save()
         met_again = _mark_seen(work, walk, page)

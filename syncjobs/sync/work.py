@@ -190,7 +190,9 @@ class Work:
     def _save_channel(self, band: Band) -> None:
         with transaction.atomic():
             self.save()
-            band.save(update_fields=["channel_id", "channel_handle", "channel_title", "uploads_playlist_id", "updated_at"])
+            band.save(
+                update_fields=["channel_id", "channel_handle", "channel_title", "uploads_playlist_id", "updated_at"]
+            )
 
     def flag_channel(self, problem: ChannelProblem) -> None:
         """Say on the band what is wrong with its channel."""

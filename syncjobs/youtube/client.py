@@ -205,5 +205,3 @@ def _missing(ids: Sequence[str], found: Sequence[Any], unreadable: Sequence[Any]
 def _stats_batch(ids: Sequence[str], body: dict[str, Any]) -> StatsBatch:
     stats, unreadable = parsing.parse_items(_items(body), parsing.stats)
     return StatsBatch(stats, _missing(ids, stats, unreadable), unreadable)
-
-

@@ -15,7 +15,20 @@ _HANDLE = re.compile(r"@[\w.·-]{3,30}\Z")
 _NAME = re.compile(r"[\w.·-]{1,100}\Z")
 _HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtube-nocookie.com",
           "www.youtube-nocookie.com", "youtu.be", "www.youtu.be"}  # fmt: skip
-_NOT_NAMES = {"watch", "shorts", "live", "embed", "v", "playlist", "feed", "feeds", "results", "hashtag", "gaming", "about"}
+_NOT_NAMES = {
+    "watch",
+    "shorts",
+    "live",
+    "embed",
+    "v",
+    "playlist",
+    "feed",
+    "feeds",
+    "results",
+    "hashtag",
+    "gaming",
+    "about",
+}
 
 
 class MalformedReference(ValueError):

@@ -1,0 +1,100 @@
+"""Everything that goes wrong at YouTube, on demand."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+_HELP = ' See <a href="https://developers.google.com/youtube/v3">the documentation</a>.'
+
+# name → (HTTP status, errors[].reason, message, details[].reason)
+ERRORS: dict[str, tuple[int, str, str, str]] = {
+    "quotaExceeded": (403, "quotaExceeded", "The request cannot be completed because you have exceeded your quota." + _HELP, ""),
+    "dailyLimitExceeded": (403, "dailyLimitExceeded", "Daily Limit Exceeded.", ""),
+    "perDay429": (429, "rateLimitExceeded", "Quota exceeded for quota metric 'Queries' and limit 'Queries per day'.", "RATE_LIMIT_EXCEEDED"),
+    "perMinute429": (429, "rateLimitExceeded", "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute'.", "RATE_LIMIT_EXCEEDED"),
+    "rateLimitExceeded": (403, "rateLimitExceeded", "Rate Limit Exceeded", ""),
+    "userRateLimitExceeded": (403, "userRateLimitExceeded", "User Rate Limit Exceeded", ""),
+    "backendError": (500, "backendError", "Internal error encountered.", ""),
+    "unavailable": (503, "backendError", "The service is currently unavailable.", ""),
+    "forbidden": (403, "forbidden", "The request is not properly authorized to access this resource.", ""),
+    "playlistNotFound": (404, "playlistNotFound", "The playlist identified with the request's <code>playlistId</code> parameter cannot be found.", ""),
+    "invalidPageToken": (400, "invalidPageToken", "The request specifies an invalid page token.", ""),
+    "keyInvalid": (400, "keyInvalid", "Bad Request", ""),
+    "apiKeyInvalid": (400, "badRequest", "API key not valid. Please pass a valid API key.", "API_KEY_INVALID"),
+    "accessNotConfigured": (403, "accessNotConfigured", "YouTube Data API v3 has not been used in project 1 before or it is disabled.", "SERVICE_DISABLED"),
+    "keyMissing": (403, "forbidden", "Method doesn't allow unregistered callers. Please use API Key.", "API_KEY_INVALID"),
+}  # fmt: skip
+CONNECTION_FAULTS = ("hang", "drop", "truncate", "garbage", "redirect")
+
+
+def error_body(name: str, echo: str = "") -> tuple[int, dict[str, Any]]:
+    """Google's shape of an error; `echo` is put into its message, as a careless server would."""
+    status, reason, message, detail = ERRORS[name]
+    domain = "youtube.quota" if "Exceeded" in reason else "global"
+    error: dict[str, Any] = {
+        "code": status,
+        "message": message + echo,
+        "errors": [{"message": message + echo, "domain": domain, "reason": reason}],
+    }
+    if detail:
+        error["details"] = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": detail}]
+    return status, {"error": error}
+
+
+@dataclass
+class Fault:
+    """One thing that goes wrong: `name` is a key of ERRORS or one of CONNECTION_FAULTS."""
+
+    name: str
+    operation: str = ""
+    probability: float = 1.0
+    times: int | None = None
+    """How often it still happens; None is without end."""
+    after: int = 0
+    """Requests it lets pass first."""
+    echo_key: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name not in ERRORS and self.name not in CONNECTION_FAULTS:
+            raise ValueError(f"no such fault: {self.name}; there are {', '.join([*ERRORS, *CONNECTION_FAULTS])}")
+
+
+@dataclass
+class Faults:
+    """The faults that are switched on, and the latency in seconds."""
+
+    latency: float = 0.0
+    active: list[Fault] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _random: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 - repeatable faults
+
+    def add(self, *faults: Fault) -> None:
+        """Switch faults on, beside those that are."""
+        with self._lock:
+            self.active.extend(faults)
+
+    def clear(self) -> None:
+        """Switch all off, and let hanging requests go."""
+        with self._lock:
+            self.active.clear()
+            self.latency = 0.0
+        self.released.set()
+        self.released = threading.Event()
+
+    def strike(self, operation: str) -> Fault | None:
+        """The fault that hits this request, if one does."""
+        with self._lock:
+            for fault in self.active:
+                if fault.operation not in ("", operation) or fault.times == 0:
+                    continue
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
+                if self._random.random() < fault.probability:
+                    fault.times = None if fault.times is None else fault.times - 1
+                    return fault
+        return None

@@ -1,0 +1,432 @@
+"""The HTTP server: the API's methods, their quota, and a way to steer and watch it all (`/__simulator__/…`)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import escape
+
+from ..costs import Bucket, Operation, bucket_of, quota_day, units_of
+from . import world as resources
+from .faults import Fault, Faults, error_body
+from .world import MAX_PLAYLIST, World, etag, uploads
+
+_OPERATIONS = {
+    "/youtube/v3/channels": Operation.CHANNELS_LIST,
+    "/youtube/v3/playlistItems": Operation.PLAYLIST_ITEMS_LIST,
+    "/youtube/v3/videos": Operation.VIDEOS_LIST,
+    "/youtube/v3/videos:batchGetStats": Operation.VIDEOS_BATCH_GET_STATS,
+    "/youtube/v3/search": Operation.SEARCH_LIST,
+}
+_PARTS = {
+    Operation.CHANNELS_LIST: {"id", "snippet", "contentDetails", "statistics", "status", "brandingSettings", "topicDetails"},
+    Operation.PLAYLIST_ITEMS_LIST: {"id", "snippet", "contentDetails", "status"},
+    Operation.VIDEOS_LIST: {"id", "snippet", "contentDetails", "statistics", "status", "liveStreamingDetails", "topicDetails", "player"},
+    Operation.VIDEOS_BATCH_GET_STATS: {"id", "snippet", "contentDetails", "statistics"},
+    Operation.SEARCH_LIST: {"snippet", "id"},
+}  # fmt: skip
+_FILTERS = {
+    Operation.CHANNELS_LIST: ("id", "forHandle", "forUsername"),
+    Operation.PLAYLIST_ITEMS_LIST: ("playlistId", "id"),
+    Operation.VIDEOS_LIST: ("id",),
+    Operation.VIDEOS_BATCH_GET_STATS: ("id",),
+}
+
+
+class Refusal(Exception):
+    """The request is answered with an error."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {
+            "error": {
+                "code": status,
+                "message": message,
+                "errors": [{"message": message, "domain": "global", "reason": reason}],
+            }
+        }
+
+
+class Simulator:
+    """A YouTube on a port of this machine. A context manager; `url` is what YOUTUBE_API_ENDPOINT takes."""
+
+    def __init__(self, world: World | None = None, *, host: str = "127.0.0.1", port: int = 0, key: str = "") -> None:
+        self.world = world or World()
+        self.faults = Faults()
+        self.key = key
+        self.limits = {Bucket.MAIN: 10_000, Bucket.SEARCH: 100, Bucket.STATS: 10_000}
+        self.used: Counter[tuple[Bucket, dt.date]] = Counter()
+        self.clock_offset = dt.timedelta()
+        self.log: list[dict[str, Any]] = []
+        self.before_answer: Callable[[str, dict[str, str]], None] | None = None
+        """Called with operation and parameters before each answer is made: a test's moment to change the world."""
+        self._lock = threading.Lock()
+        handler = type("Handler", (_Handler,), {"simulator": self})
+        self._server = _Server((host, port), handler)
+        self.url = f"http://{host}:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Simulator:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.faults.clear()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def serve_forever(self) -> None:
+        """Serve until interrupted."""
+        with self._server:
+            self._server.serve_forever()
+
+    def now(self) -> dt.datetime:
+        """The simulated time."""
+        return dt.datetime.now(dt.UTC) + self.clock_offset
+
+    def calls(self, operation: str = "") -> list[dict[str, Any]]:
+        """The requests received so far, all or of one operation."""
+        with self._lock:
+            return [entry for entry in self.log if operation in ("", entry["operation"])]
+
+    def units(self, bucket: Bucket = Bucket.MAIN) -> int:
+        """Units charged to a bucket since the log began."""
+        return sum(entry["units"] for entry in self.calls() if entry["bucket"] == bucket)
+
+    def forget(self) -> None:
+        """Empty the log."""
+        with self._lock:
+            self.log.clear()
+
+    def write_log(self, operation: str, parameters: dict[str, str], status: int, *, charged: bool) -> None:
+        bucket = bucket_of(Operation(operation))
+        entry = {
+            "time": self.now().isoformat(), "operation": str(operation), "parameters": parameters, "status": status,
+            "units": units_of(Operation(operation)) if charged else 0, "bucket": str(bucket),
+        }  # fmt: skip
+        with self._lock:
+            self.log.append(entry)
+
+    def charge(self, operation: Operation) -> bool:
+        """Take the units of a request that has a valid key; False when the day's are gone."""
+        bucket, day = bucket_of(operation), quota_day(self.now())
+        with self._lock:
+            if self.used[bucket, day] + units_of(operation) > self.limits[bucket]:
+                return False
+            self.used[bucket, day] += units_of(operation)
+            return True
+
+    def answer(self, operation: Operation, query: dict[str, list[str]]) -> dict[str, Any]:
+        """The body of a request that is in order. Raises Refusal."""
+        single = {name: values[-1] for name, values in query.items()}
+        parts = _parts(operation, query)
+        if operation in _FILTERS and sum(name in single for name in _FILTERS[operation]) != 1:
+            raise Refusal(
+                400,
+                "missingRequiredParameter",
+                "No filter selected. Expected one of: " + ", ".join(_FILTERS[operation]),
+            )
+        limit = _max_results(single)
+        answers: dict[Operation, Callable[[], dict[str, Any]]] = {
+            Operation.CHANNELS_LIST: lambda: self._channels(query, parts),
+            Operation.PLAYLIST_ITEMS_LIST: lambda: self._playlist(single, parts, limit),
+            Operation.VIDEOS_LIST: lambda: self._videos(_ids(query), parts),
+            Operation.VIDEOS_BATCH_GET_STATS: lambda: self._stats(_ids(query), parts),
+            Operation.SEARCH_LIST: lambda: self._search(single, limit),
+        }
+        with self.world.lock:
+            body = answers[operation]()
+        return {"etag": etag(body)} | body
+
+    def _channels(self, query: dict[str, list[str]], parts: list[str]) -> dict[str, Any]:
+        channels = self.world.channels
+        if "id" in query:
+            found = [channels[i] for i in _ids(query) if i in channels]
+        elif "forHandle" in query:
+            handle = "@" + query["forHandle"][-1].lstrip("@").lower()
+            found = [channel for channel in channels.values() if channel.handle.lower() == handle]
+        else:
+            found = [channel for channel in channels.values() if channel.username == query["forUsername"][-1]]
+        items = [resources.channel_resource(self.world, channel, parts) for channel in found]
+        body: dict[str, Any] = {"kind": "youtube#channelListResponse", "pageInfo": _page_info(len(items), 5)}
+        return body | ({"items": items} if items else {})
+
+    def _playlist(self, single: dict[str, str], parts: list[str], limit: int) -> dict[str, Any]:
+        playlist_id = single.get("playlistId", "")
+        entries = self.world.playlists.get(playlist_id, [])[:MAX_PLAYLIST]
+        if not entries:
+            raise Refusal(
+                404,
+                "playlistNotFound",
+                f"The playlist identified with the request's playlistId parameter cannot be found: {playlist_id}",
+            )
+        offset = _offset(playlist_id, single.get("pageToken", ""))
+        page = range(offset, min(offset + limit, len(entries)))
+        body: dict[str, Any] = {
+            "kind": "youtube#playlistItemListResponse",
+            "items": [resources.playlist_entry(self.world, playlist_id, position, parts) for position in page],
+            "pageInfo": _page_info(len(entries), limit),
+        }
+        if offset + limit < len(entries):
+            body["nextPageToken"] = _token(playlist_id, offset + limit)
+        return body
+
+    def _readable(self, ids: list[str]) -> list[resources.Video]:
+        videos = self.world.videos
+        return [videos[i] for i in dict.fromkeys(ids) if i in videos and videos[i].privacy != "private"]
+
+    def _videos(self, ids: list[str], parts: list[str]) -> dict[str, Any]:
+        items = [resources.video_resource(self.world, video, parts) for video in self._readable(ids)]
+        return {"kind": "youtube#videoListResponse", "items": items, "pageInfo": _page_info(len(items), len(items))}
+
+    def _stats(self, ids: list[str], parts: list[str]) -> dict[str, Any]:
+        items = [resources.stat_resource(video, parts) for video in self._readable(ids)]
+        return {"kind": "youtube#batchGetStatsResponse", "items": items}
+
+    def _search(self, single: dict[str, str], limit: int) -> dict[str, Any]:
+        words = single.get("q", "").lower()
+        hits = [video for video in self.world.videos.values() if words in video.title.lower()][:limit]
+        items = [
+            {
+                "kind": "youtube#searchResult",
+                "id": {"kind": "youtube#video", "videoId": v.id},
+                "snippet": {"title": v.title},
+            }
+            for v in hits
+        ]
+        return {"kind": "youtube#searchListResponse", "items": items, "pageInfo": _page_info(len(items), limit)}
+
+    def feed(self, channel_id: str) -> str | None:
+        """The Atom feed of a channel's 15 newest videos, which costs nothing."""
+        with self.world.lock:
+            channel = self.world.channels.get(channel_id)
+            if channel is None:
+                return None
+            videos = [self.world.videos[i] for i in self.world.playlists[uploads(channel_id)]]
+            entries = "".join(
+                f"<entry><id>yt:video:{v.id}</id><yt:videoId>{v.id}</yt:videoId><title>{escape(v.title)}</title>"
+                f"<published>{v.published_at.isoformat()}</published></entry>"
+                for v in videos
+                if v.privacy == "public"
+            )
+        head = '<?xml version="1.0" encoding="UTF-8"?><feed xmlns:yt="http://www.youtube.com/xml/schemas/2015" xmlns="http://www.w3.org/2005/Atom">'
+        closing = entries.split("</entry>")[:15]
+        return f"{head}<title>{escape(channel.title)}</title>{''.join(e + '</entry>' for e in closing if e)}</feed>"
+
+    def control(self, method: str, path: str, body: Any) -> Any:
+        """What `/__simulator__/…` answers, for tests and demonstrations in other processes."""
+        if path == "log":
+            if method == "DELETE":
+                self.forget()
+            return self.calls()
+        if path == "faults":
+            if method == "DELETE":
+                self.faults.clear()
+            elif method == "POST":
+                self.faults.latency = float(body.get("latency", self.faults.latency))
+                self.faults.add(*(Fault(**fault) for fault in body.get("faults", [])))
+            return {"latency": self.faults.latency, "faults": [vars(fault) for fault in self.faults.active]}
+        if path == "quota":
+            if method == "POST":
+                self.limits.update({Bucket(name): int(limit) for name, limit in body.get("limits", {}).items()})
+                self.clock_offset = dt.timedelta(
+                    seconds=float(body.get("clockOffset", self.clock_offset.total_seconds()))
+                )
+            day = quota_day(self.now())
+            return {bucket: {"used": self.used[bucket, day], "limit": self.limits[bucket]} for bucket in Bucket}
+        if path == "world":
+            return self._change_world(body) if method == "POST" else self._tell_world()
+        raise Refusal(404, "notFound", "There are /__simulator__/log, faults, quota and world.")
+
+    def _tell_world(self) -> Any:
+        with self.world.lock:
+            return [
+                {"id": c.id, "handle": c.handle, "title": c.title, "videos": list(self.world.playlists[uploads(c.id)])}
+                for c in self.world.channels.values()
+            ]
+
+    def _change_world(self, body: dict[str, Any]) -> Any:
+        action = body.get("action")
+        if action == "upload":
+            return [video.id for video in self.world.upload(body["channel"], int(body.get("count", 1)))]
+        if action == "remove":
+            self.world.remove(body["video"])
+        elif action == "privatise":
+            self.world.videos[body["video"]].privacy = "private"
+        elif action == "move":
+            self.world.move(body["playlist"], body["video"], int(body["position"]))
+        else:
+            raise Refusal(400, "badRequest", "The action is one of upload, remove, privatise, move.")
+        return {}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    simulator: Simulator
+
+    def do_GET(self) -> None:
+        self._handle("GET")
+
+    def do_POST(self) -> None:
+        self._handle("POST")
+
+    def do_DELETE(self) -> None:
+        self._handle("DELETE")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """The log is `Simulator.log`; it holds no key."""
+
+    def _handle(self, method: str) -> None:
+        url = urlsplit(self.path)
+        if url.path.startswith("/__simulator__/"):
+            self._steer(method, url.path.removeprefix("/__simulator__/"))
+        elif url.path == "/feeds/videos.xml":
+            feed = self.simulator.feed((parse_qs(url.query).get("channel_id") or [""])[0])
+            self._send(200 if feed else 404, (feed or "").encode(), "application/atom+xml")
+        elif url.path in _OPERATIONS:
+            self._call(method, _OPERATIONS[url.path], parse_qs(url.query))
+        else:
+            self._send_json(404, Refusal(404, "notFound", "Not Found").body)
+
+    def _steer(self, method: str, path: str) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        try:
+            body = json.loads(self.rfile.read(length) or b"{}")
+            self._send_json(200, self.simulator.control(method, path, body))
+        except Refusal as refusal:
+            self._send_json(refusal.status, refusal.body)
+        except (ValueError, KeyError, TypeError) as error:
+            self._send_json(400, Refusal(400, "badRequest", f"{type(error).__name__}: {error}").body)
+
+    def _call(self, method: str, operation: Operation, query: dict[str, list[str]]) -> None:
+        simulator = self.simulator
+        key = self.headers.get("X-Goog-Api-Key") or (query.pop("key", [""]))[-1]
+        parameters = {name: ",".join(values) for name, values in query.items() if name not in ("alt", "key")}
+        if not key or (simulator.key and key != simulator.key):
+            status, body = error_body("apiKeyInvalid" if key else "keyMissing")
+            simulator.write_log(operation, parameters, status, charged=False)
+            self._send_json(status, body)
+            return
+        if simulator.faults.latency:
+            time.sleep(simulator.faults.latency)
+        if not simulator.charge(operation):
+            status, body = error_body("quotaExceeded")
+            simulator.write_log(operation, parameters, status, charged=False)
+            self._send_json(status, body)
+            return
+        fault = simulator.faults.strike(operation)
+        if fault is not None:
+            self._go_wrong(fault, operation, parameters, key)
+            return
+        if simulator.before_answer:
+            simulator.before_answer(operation, parameters)
+        try:
+            if method != "GET":
+                raise Refusal(405, "httpMethodNotAllowed", "Use GET.")
+            status, body = 200, simulator.answer(operation, query)
+        except Refusal as refusal:
+            status, body = refusal.status, refusal.body
+        if status == 200 and self.headers.get("If-None-Match") == body["etag"]:
+            status = 304
+        simulator.write_log(operation, parameters, status, charged=True)
+        self._send_json(status, body)
+
+    def _go_wrong(self, fault: Fault, operation: Operation, parameters: dict[str, str], key: str) -> None:
+        echo = f" (key={key})" if fault.echo_key else ""
+        if fault.name in ("hang", "drop"):
+            self.simulator.write_log(operation, parameters, 0, charged=True)
+            if fault.name == "hang":
+                self.simulator.faults.released.wait(120)
+            self.close_connection = True
+            return
+        if fault.name in ("truncate", "garbage"):
+            self.simulator.write_log(operation, parameters, 200, charged=True)
+            body = json.dumps({"items": [{"id": "x" * 500}], "echo": echo}).encode()
+            cut = body[: len(body) // 2] if fault.name == "truncate" else b"<html>Sorry" + echo.encode()
+            self._send(200, cut, "application/json", length=len(body) if fault.name == "truncate" else None)
+            self.close_connection = True
+            return
+        if fault.name == "redirect":
+            self.simulator.write_log(operation, parameters, 302, charged=True)
+            self._send(302, echo.encode(), "text/html", location=f"{self.simulator.url}/elsewhere?key={key}")
+            return
+        status, error = error_body(fault.name, echo)
+        self.simulator.write_log(operation, parameters, status, charged=True)
+        self._send_json(status, error)
+
+    def _send_json(self, status: int, body: Any) -> None:
+        self._send(status, json.dumps(body, ensure_ascii=False).encode(), "application/json; charset=UTF-8")
+
+    def _send(self, status: int, body: bytes, kind: str, *, length: int | None = None, location: str = "") -> None:
+        try:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            if location:
+                self.send_header("Location", location)
+            if status == 304:
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+            self.end_headers()
+            self.wfile.write(body)
+        except OSError:
+            self.close_connection = True
+
+
+def _parts(operation: Operation, query: dict[str, list[str]]) -> list[str]:
+    parts = [part for value in query.get("part", []) for part in value.split(",") if part]
+    if not parts:
+        raise Refusal(400, "missingRequiredParameter", "Required parameter: part")
+    for part in parts:
+        if part not in _PARTS[operation]:
+            raise Refusal(400, "unknownPart", f"'{part}'")
+    return parts
+
+
+def _ids(query: dict[str, list[str]]) -> list[str]:
+    ids = [i for value in query.get("id", []) for i in value.split(",") if i]
+    if len(ids) > 50:
+        raise Refusal(400, "invalidFilters", "The request specifies more than 50 ids.")
+    return ids
+
+
+def _max_results(single: dict[str, str]) -> int:
+    text = single.get("maxResults", "5")
+    if not text.isdigit() or not 1 <= int(text) <= 50:
+        raise Refusal(400, "invalidParameter", f"Invalid value '{text}'. Values must be within the range: [1, 50]")
+    return int(text)
+
+
+def _page_info(total: int, per_page: int) -> dict[str, int]:
+    return {"totalResults": total, "resultsPerPage": per_page}
+
+
+def _token(playlist_id: str, offset: int) -> str:
+    return base64.urlsafe_b64encode(f"{playlist_id}:{offset}".encode()).decode().rstrip("=")
+
+
+def _offset(playlist_id: str, token: str) -> int:
+    if not token:
+        return 0
+    try:
+        name, _, offset = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().rpartition(":")
+        if name == playlist_id:
+            return int(offset)
+    except (ValueError, binascii.Error):
+        pass
+    raise Refusal(400, "invalidPageToken", "The request specifies an invalid page token.")
