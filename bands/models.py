@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
@@ -18,6 +19,14 @@ class ChannelProblem(models.TextChoices):
     NONE = "", _("None")
     NOT_FOUND = "NOT_FOUND", _("Channel not found")
     FORBIDDEN = "FORBIDDEN", _("Channel may not be read")
+
+
+class BandQuerySet(models.QuerySet["Band"]):
+    """Bands by what can be done with them."""
+
+    def syncable(self) -> Self:
+        """Active, with a channel to read."""
+        return self.filter(is_active=True).exclude(channel_id="", channel_reference="")
 
 
 class Band(models.Model):
@@ -90,12 +99,13 @@ class Band(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
+    objects = BandQuerySet.as_manager()
+
     class Meta:
         ordering = ["name", "id"]
         verbose_name = _("band")
         verbose_name_plural = _("bands")
         indexes = [
-            GinIndex(fields=["name"], name="band_name_trgm", opclasses=["gin_trgm_ops"]),
             models.Index(fields=["name", "id"], name="band_name_order"),
         ]
 

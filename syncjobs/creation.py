@@ -41,8 +41,12 @@ def create_job(
     params: dict[str, Any] | None = None,
     retry_of: SyncJob | None = None,
     quota_estimated: int | None = None,
+    ring: bool = True,
 ) -> Created:
-    """Queue a job and ring for it, or answer with the equal active one (same `dedupe_key`)."""
+    """Queue a job and ring for it, or answer with the equal active one (same `dedupe_key`).
+
+    Whoever queues many passes `ring=False` and rings once for all.
+    """
     queue = QUEUE_OF_TYPE[job_type]
     job = SyncJob(
         job_type=job_type,
@@ -65,12 +69,13 @@ def create_job(
             with transaction.atomic():
                 job.save(force_insert=True)
         except IntegrityError:
-            twin = SyncJob.objects.active().filter(dedupe_key=dedupe_key).first() if dedupe_key else None  # type: ignore[attr-defined]
+            twin = SyncJob.objects.active().filter(dedupe_key=dedupe_key).first() if dedupe_key else None
             if twin is None:
                 raise
             return Created(twin, is_new=False)
         JobEvent.objects.create(job=job, kind=EventKind.QUEUED, message=actor.label)
-        workers.ring_on_commit(queue)
+        if ring:
+            workers.ring_on_commit(queue)
     return Created(job, is_new=True)
 
 

@@ -62,11 +62,11 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
 
 
 def _take_best(queue: str) -> tuple[int, int] | None:
-    best = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order().values("pk")[:1]  # type: ignore[attr-defined]
+    best = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order().values("pk")[:1]
     picked, params = best.query.sql_with_params()
     jobs, queues = SyncJob._meta.db_table, Queue._meta.db_table
     statement = f"""
-        WITH best AS ({picked} FOR UPDATE OF "{jobs}" SKIP LOCKED FOR NO KEY UPDATE OF "{queues}")
+        WITH best (id) AS ({picked} FOR UPDATE OF "{jobs}" SKIP LOCKED FOR NO KEY UPDATE OF "{queues}")
         UPDATE "{jobs}" AS job
            SET status = %s, attempts_made = attempts_made + 1, delay_reason = '', handback_requested_at = NULL,
                started_at = COALESCE(started_at, clock_timestamp())
@@ -85,7 +85,7 @@ def _lease_end() -> Any:
 def renew_lease(attempt: Attempt) -> bool:
     """Push the lease's end; False once it has expired or the attempt was ended: then it stays so."""
     return bool(
-        Attempt.objects.running()  # type: ignore[attr-defined]
+        Attempt.objects.running()
         .filter(pk=attempt.pk, lease_expires_at__gt=Now())
         .update(lease_expires_at=_lease_end())
     )
@@ -220,7 +220,7 @@ def acknowledge_cancel(attempt: Attempt) -> None:
 
 def request_hand_back(worker: str) -> int:
     """Ask for all that the worker has running to go back to its queue; returns how many jobs that is."""
-    running = Attempt.objects.running().filter(worker=worker, job_id=OuterRef("pk"))  # type: ignore[attr-defined]
+    running = Attempt.objects.running().filter(worker=worker, job_id=OuterRef("pk"))
     return SyncJob.objects.filter(Exists(running), status=JobStatus.IN_PROGRESS).update(handback_requested_at=Now())
 
 
@@ -233,7 +233,7 @@ def lose(attempt_id: int) -> bool:
             .filter(pk=attempt_id)
             .select_related("job")
             .first()
-        )  # type: ignore[attr-defined]
+        )
         if attempt is None:
             return False
         job = SyncJob.objects.select_for_update().get(pk=attempt.job_id)
@@ -269,7 +269,7 @@ def kill(job_id: int) -> str | None:
         )
         if job is None:
             return None
-        attempt = Attempt.objects.running().filter(job=job, number=job.attempts_made).first()  # type: ignore[attr-defined]
+        attempt = Attempt.objects.running().filter(job=job, number=job.attempts_made).first()
         if attempt is not None:
             _end_attempt(attempt, AttemptOutcome.KILLED, "Cancelled, and did not stop by itself in time.")
         SyncJob.objects.filter(pk=job.pk).update(cancel_acknowledged_at=Coalesce("cancel_acknowledged_at", Now()))
@@ -282,7 +282,7 @@ def complete_parents(job_id: int | None = None) -> int:
 
     Called after each child's commit, when the last of several that end together sees the others' end.
     """
-    ready = SyncJob.objects.childless_parents()  # type: ignore[attr-defined]
+    ready = SyncJob.objects.childless_parents()
     if job_id is not None:
         ready = ready.filter(pk=job_id)
     done = 0
@@ -290,7 +290,7 @@ def complete_parents(job_id: int | None = None) -> int:
         if parent.checkpoint.get("enrich") and create_enrich_child(parent):
             continue
         with transaction.atomic():
-            ended = SyncJob.objects.childless_parents().filter(pk=parent.pk)  # type: ignore[attr-defined]
+            ended = SyncJob.objects.childless_parents().filter(pk=parent.pk)
             if ended.update(status=JobStatus.COMPLETED, completed_at=Now(), handback_requested_at=None):
                 note(parent.pk, EventKind.COMPLETED)
                 done += 1
@@ -331,7 +331,7 @@ def _end_attempt(
     attempt: Attempt, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = ""
 ) -> None:
     ended = (
-        Attempt.objects.running()  # type: ignore[attr-defined]
+        Attempt.objects.running()
         .filter(pk=attempt.pk)
         .update(
             outcome=outcome,
@@ -348,3 +348,14 @@ def _end_attempt(
 def _count_band_failure(job: SyncJob) -> None:
     if job.band_id and job.job_type in BAND_SYNC_TYPES:
         Band.objects.filter(pk=job.band_id).update(consecutive_failures=F("consecutive_failures") + 1)
+
+
+def is_being_executed(job: SyncJob) -> bool:
+    """Whether a worker has the job, whose row the caller has locked."""
+    return Attempt.objects.running().filter(job=job, number=job.attempts_made).exists()
+
+
+def cancel_unclaimed(job: SyncJob) -> None:
+    """Cancel a job that no worker has, whose row the caller has locked."""
+    SyncJob.objects.filter(pk=job.pk).update(cancel_acknowledged_at=Coalesce("cancel_acknowledged_at", Now()))
+    _close(job, JobStatus.CANCELLED, EventKind.CANCELLED, job.attempts_made)

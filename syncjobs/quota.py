@@ -15,7 +15,7 @@ from django.utils import timezone
 from .choices import DelayReason
 from .exceptions import QuotaExhausted
 from .models import QuotaCall, QuotaDay
-from .youtube.costs import Bucket, Operation, bucket_of, next_reset, quota_day, units_of
+from .youtube.costs import QUOTA_TIMEZONE, Bucket, Operation, bucket_of, next_reset, quota_day, units_of
 
 logger = logging.getLogger(__name__)
 
@@ -138,10 +138,14 @@ class BucketState:
 
 def today() -> list[BucketState]:
     """All buckets as of now, those nothing was spent from included."""
-    now = timezone.now()
-    day = quota_day(now)
+    return on(quota_day(timezone.now()))
+
+
+def on(day: dt.date) -> list[BucketState]:
+    """All buckets as of the end of a day that is over, or as of now."""
     rows = {row.bucket: row for row in QuotaDay.objects.filter(day=day)}
-    return [_state(bucket, day, rows.get(bucket), next_reset(now)) for bucket in Bucket]
+    noon = dt.datetime.combine(day, dt.time(12), QUOTA_TIMEZONE)
+    return [_state(bucket, day, rows.get(bucket), next_reset(noon)) for bucket in Bucket]
 
 
 def _state(bucket: Bucket, day: dt.date, row: QuotaDay | None, resets_at: dt.datetime) -> BucketState:

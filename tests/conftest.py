@@ -9,6 +9,6 @@ os.environ.setdefault("SYNCMONITOR_INSTANCE", "test")
 os.environ["YOUTUBE_API_KEY"] = "AIza-test-key-0123456789"
 os.environ["YOUTUBE_QUOTA_RESERVED"] = "0"
 
-from syncmonitor import embedded  # noqa: E402 - reads the variables above
+from syncmonitor import embedded
 
 embedded.ensure()

@@ -101,7 +101,7 @@ class SyncJob(models.Model):
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     completed_at = models.DateTimeField(_("ended"), null=True, blank=True)
 
-    objects: models.Manager[SyncJob] = SyncJobQuerySet.as_manager()
+    objects = SyncJobQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -165,7 +165,7 @@ class Attempt(models.Model):
     error_reason = models.CharField(max_length=80, blank=True)
     traceback = models.TextField(blank=True)
 
-    objects: models.Manager[Attempt] = AttemptQuerySet.as_manager()
+    objects = AttemptQuerySet.as_manager()
 
     class Meta:
         ordering = ["job", "number"]

@@ -85,7 +85,8 @@ def read_playlists(work: Work, playlists: list[str]) -> Walk:
             _save_walk(work, walk, "YouTube no longer accepts the page token: the playlist is read again.")
             continue
         except PlaylistNotFound as error:
-            _explain_missing(work, walk, error)
+            is_uploads = walk.playlist == 0
+            explain_missing(work, walk.playlists[walk.playlist], is_uploads=is_uploads, error=error)
         if walk.moved_up_to and walk.rereads < MAX_REREADS:
             pages = walk.moved_up_to
             walk.rereads += 1
@@ -118,7 +119,7 @@ def _read_one(work: Work, walk: Walk) -> None:
         unseen = _unseen(work, page)
         batch = work.client.videos(unseen) if unseen else VideoBatch(videos=[], missing=[], unreadable=[])
         walk.page_token = None if is_last else token
-        _save_page(work, walk, page, batch)
+        _save_page(work, walk, page, batch, unseen)
         if ahead is None:
             return
         page = ahead.result()
@@ -131,59 +132,39 @@ def _unseen(work: Work, page: PlaylistPage) -> list[str]:
     return [video_id for video_id in ids if video_id not in known]
 
 
-def _save_page(work: Work, walk: Walk, page: PlaylistPage, batch: VideoBatch) -> None:
+def _save_page(work: Work, walk: Walk, page: PlaylistPage, batch: VideoBatch, unseen: list[str]) -> None:
     """Videos, counts and checkpoint in one transaction, so that a crash leaves either all of a page or nothing of it."""
-    asked = [
-        *batch.missing,
-        *(video.video_id for video in batch.videos),
-        *(i.item_id for i in batch.unreadable if i.item_id),
-    ]
+    # A page that is read again would tell of its unreadable entries again.
+    entries = [] if walk.rereads or walk.restarted else page.unreadable
     with transaction.atomic():
-        work.save()
-        met_again = _mark_seen(work, walk, page)
-        walk.observe(page, met_again)
+        walk.observe(page, met_again=len(page.items) - mark_seen(work, page, walk.number))
         work.checkpoint["walk"] = asdict(walk)
         written = work.store(batch.videos, lambda _: work.band.pk)
         mark_missing(batch.missing)
-        total = {"progress_total": _progress_total(work, walk)}
+        work.progress_total = max(walk.total or 0, work.progress_total or 0)
         work.save(
             written,
-            _once(work, walk, [*page.unreadable, *batch.unreadable]),
-            videos_found=len(set(asked)),
+            [*entries, *batch.unreadable],
+            videos_found=len(unseen),
             videos_unavailable=len(batch.missing),
-            progress_done=len(set(asked)),
+            progress_done=len(unseen),
         )
-        work.set_total(total["progress_total"])
 
 
-def _once(work: Work, walk: Walk, items: list[Unreadable]) -> list[Unreadable]:
-    """A page that is read again tells of its unreadable playlist entries again; they were recorded the first time."""
-    return items if not walk.rereads and not walk.restarted else [item for item in items if item.item_id]
-
-
-def _progress_total(work: Work, walk: Walk) -> int:
-    return max(walk.total or 0, walk.uploads_total or 0)
-
-
-def _mark_seen(work: Work, walk: Walk, page: PlaylistPage) -> int:
-    """Remember the page's ids; returns how many of them this walk had met before."""
-    ids = list(dict.fromkeys(item.video_id for item in page.items))
-    if not ids:
-        return 0
+def mark_seen(work: Work, page: PlaylistPage, walk: int = 0) -> int:
+    """Remember the page's ids, in the caller's transaction; returns how many are new to this walk of the job."""
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO syncjobs_seenvideo (job_id, walk, youtube_id)
-               SELECT %s, %s, unnest(%s::text[]) ON CONFLICT DO NOTHING""",
-            [work.job.pk, walk.number, sorted(ids)],
+               SELECT DISTINCT %s::bigint, %s::smallint, unnest(%s::text[]) ON CONFLICT DO NOTHING""",
+            [work.job.pk, walk, [item.video_id for item in page.items]],
         )
-        return len(ids) - cursor.rowcount
+        return cursor.rowcount
 
 
-def _explain_missing(work: Work, walk: Walk, error: PlaylistNotFound) -> None:
+def explain_missing(work: Work, playlist_id: str, *, is_uploads: bool, error: PlaylistNotFound) -> None:
     """A playlist YouTube doesn't have: of a channel without videos that is normal, of a channel that is gone it isn't."""
-    playlist_id = walk.playlists[walk.playlist]
-    if walk.playlist > 0:
-        work.checkpoint["walk"] = asdict(walk)
+    if not is_uploads:
         with transaction.atomic():
             work.save(unreadable=[Unreadable(item_id=playlist_id, message=f"There is no playlist {playlist_id}.")])
         return
@@ -192,6 +173,5 @@ def _explain_missing(work: Work, walk: Walk, error: PlaylistNotFound) -> None:
         work.flag_channel(ChannelProblem.NOT_FOUND)
         raise SyncFailed("channelNotFound", f"YouTube no longer has the channel {work.band.channel_id}.")
     if channels[0].video_count:
-        raise SyncFailed(
-            error.reason, f"The channel {work.band.channel_id} exists, but YouTube doesn't give its uploads playlist."
-        )
+        message = f"The channel {work.band.channel_id} exists, but YouTube doesn't give its uploads playlist."
+        raise SyncFailed(error.reason, message)

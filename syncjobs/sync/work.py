@@ -17,7 +17,7 @@ from bands.models import Band, ChannelProblem, Video
 from bands.store import Written, upsert_details
 
 from .. import error_log, lifecycle, quota
-from ..choices import EventKind, Origin, PERSONAL_ORIGINS
+from ..choices import PERSONAL_ORIGINS, EventKind, Origin
 from ..error_log import ErrorReport
 from ..models import Attempt, SyncJob
 from ..youtube.client import YouTubeClient
@@ -118,6 +118,7 @@ class Work:
         self.attempt = attempt
         self.job: SyncJob = attempt.job
         self.checkpoint: dict[str, Any] = dict(attempt.job.checkpoint)
+        self.progress_total: int | None = attempt.job.progress_total
         self._ahead: list[Future[Any]] = []
         self.client = YouTubeClient(
             api_key=settings.YOUTUBE_API_KEY,
@@ -151,9 +152,14 @@ class Work:
         lifecycle.save_progress(
             self.attempt,
             checkpoint=self.checkpoint,
+            progress_total=self.progress_total,
             **{name: F(name) + number for name, number in totals.items() if number},
         )
         error_log.record(self.attempt, [_report(item) for item in unreadable])
+
+    def check_interrupts(self) -> None:
+        """For work without HTTP calls: raise CancelRequested or HandBackRequested if it should stop."""
+        lifecycle.check_interrupts(self.job.pk)
 
     def note(self, message: str, **data: Any) -> None:
         """Add a remark to the job's timeline."""

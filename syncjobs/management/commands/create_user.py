@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import getpass
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from syncjobs import roles
+from syncjobs.choices import Role
+from syncjobs.management import base
+
+
+class Command(base.Command):
+    help = "Create a person's log-in, or set the role and password of one that exists. The password is asked for."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", metavar="NAME", help="the log-in name")
+        parser.add_argument("--role", required=True, choices=Role.values, help="what the person may do")
+        parser.add_argument("--email", default="", help="the person's e-mail address")
+        parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+    def run(self, **options: Any) -> None:
+        password = sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else getpass.getpass("Password: ")
+        created = roles.save_user(self.actor, options["name"], password, Role(options["role"]), options["email"])
+        self.say(f"{options['name']} {'created' if created else 'updated'}, {options['role']}.")

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+from tqdm import tqdm
+
+from syncjobs.importing import import_bands, read_file
+from syncjobs.management import base
+from syncjobs.youtube.simulator.demo import bands as demo_bands
+
+
+class Command(base.Command):
+    help = (
+        "Create or update bands from a JSON list of objects or a CSV file. A band is known by its slug; other columns: name, "
+        "schoolName, nickname, city, state, conference, founded, searchKeywords, bandType, isActive, isFeatured, primaryColor, "
+        "secondaryColor, youtubeChannel (id, @handle or URL), playlists. Columns that are left out stay as they are; lists in "
+        "CSV have ; between their entries. Importing a file again changes nothing. Exit code 1 if any row is refused; the others "
+        "are imported all the same."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument("file", nargs="?", metavar="FILE", help="a .json or .csv file, in UTF-8")
+        source.add_argument("--demo", action="store_true", help="24 invented bands, whose channels the simulator has")
+        parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def run(self, **options: Any) -> None:
+        rows = demo_bands() if options["demo"] else read_file(Path(options["file"]))
+        with tqdm(total=len(rows), desc="Bands", disable=not sys.stderr.isatty()) as bar:
+            results = import_bands(self.actor, rows, dry_run=options["dry_run"], progress=bar.update)
+        counts = {
+            outcome: sum(r.outcome == outcome for r in results)
+            for outcome in ("created", "updated", "unchanged", "refused")
+        }
+        refused = [result for result in results if result.outcome == "refused"]
+        if options["json"]:
+            told = [{"row": r.row, "slug": r.slug, "problems": r.problems} for r in refused]
+            self.say_json(counts | {"dryRun": options["dry_run"], "problems": told})
+        else:
+            for result in refused:
+                self.say(
+                    f"Row {result.row}{f' ({result.slug})' if result.slug else ''} refused: {' '.join(result.problems)}"
+                )
+            self.say(
+                ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+                + (" (dry run)" if options["dry_run"] else "")
+            )
+        if refused:
+            raise CommandError(f"{len(refused)} of {len(results)} rows were refused.")

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from typing import Any
+
+from syncjobs import operations
+from syncjobs.choices import JobType
+from syncjobs.management import base
+
+
+class Command(base.Command):
+    help = (
+        "Queue the job that deletes jobs which ended more than SYNC_KEEP_JOBS_DAYS ago. A schedule does so every night."
+    )
+
+    def run(self, **options: Any) -> None:
+        created = operations.trigger_upkeep(self.actor, JobType.PRUNE)
+        self.say(f"{created.job} {'queued' if created.is_new else 'was queued or running already'}.")

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from syncjobs import operations
+from syncjobs.management import base
+
+
+class Command(base.Command):
+    help = "Ask YouTube which channel an id, @handle or URL names. Costs 1 unit of the main quota."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("channel", help="channel id, @handle, or the URL of the channel in any form")
+        parser.add_argument("--band", metavar="SLUG", help="give the channel to this band")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def run(self, **options: Any) -> None:
+        band = self.band(options["band"]) if options["band"] else None
+        channel = operations.resolve_channel(self.actor, options["channel"], band)
+        if options["json"]:
+            self.say_json(
+                {"id": channel.id, "handle": channel.handle, "title": channel.title, "videoCount": channel.video_count}
+            )
+            return
+        count = "unknown" if channel.video_count is None else f"{channel.video_count}"
+        self.say(f"{channel.id}  {channel.handle}  {channel.title}  (videos: {count})")

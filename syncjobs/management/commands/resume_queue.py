@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from syncjobs import operations
+from syncjobs.management import base
+
+
+class Command(base.Command):
+    help = "Let the workers go on with a paused queue."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("queue", help="video-sync, video-processing, maintenance, or all")
+
+    def run(self, **options: Any) -> None:
+        resumed = operations.resume_queue(self.actor, options["queue"])
+        self.say(f"Resumed: {', '.join(resumed)}." if resumed else "Nothing to do: not paused.")

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from syncjobs import operations
+from syncjobs.management import base
+
+
+class Command(base.Command):
+    help = "Trigger the sync of one video. Costs 1 unit of the main quota."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("video", help="the video's id (11 characters) or any YouTube URL of it")
+        parser.add_argument("--band", metavar="SLUG", help="the band it belongs to; needed if no band has its channel")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def run(self, **options: Any) -> None:
+        band = self.band(options["band"]) if options["band"] else None
+        created = operations.trigger_video(self.actor, options["video"], band)
+        if options["json"]:
+            self.say_json({"jobId": str(created.job.pk), "new": created.is_new})
+        else:
+            self.say(f"{created.job} {'queued' if created.is_new else 'was queued or running already'}.")

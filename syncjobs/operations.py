@@ -1,0 +1,341 @@
+"""Everything a person or a schedule can do, each thing once: admin, API and commands are thin skins over this file.
+
+Each operation takes an actor, leaves an audit row, and guards the states in which it makes sense. Errors are those of
+`exceptions`; after one, nothing has changed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from bands.models import Band
+
+from . import lifecycle, quota, workers
+from .actors import SYSTEM, Actor
+from .audit import audited
+from .choices import (
+    BAND_SYNC_TYPES,
+    RETRYABLE_STATUSES,
+    EventKind,
+    JobStatus,
+    JobType,
+    Priority,
+    QueueName,
+)
+from .creation import Created, band_key, create_job
+from .exceptions import Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
+from .models import JobError, Queue, SyncJob
+from .youtube.client import PAGE_SIZE, YouTubeClient
+from .youtube.references import MalformedReference, parse_channel, parse_video, uploads_playlist_id
+from .youtube.types import Channel
+
+ALL_QUEUES = "all"
+MAX_REASON = 500
+_PURGE_BATCH = 500
+
+
+# ---- Triggering
+
+
+def trigger_sync(
+    actor: Actor, band: Band | None, *, full: bool, force: bool = False, priority: int | None = None
+) -> Created:
+    """Sync one band, or all active bands when `band` is None.
+
+    Answers with the equal job if one is queued or running. Unless forced, a band synced less than
+    SYNC_MIN_INTERVAL_SECONDS ago raises RecentlySynced; in an all-bands job such bands are left out.
+    Raises NoChannel, Conflict for an inactive band, InvalidInput for a priority there isn't.
+    """
+    job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
+    _check_priority(priority)
+    with audited(actor, "trigger_sync", "band", band.pk if band else "all") as span:
+        key = band_key(job_type, band.pk) if band else f"{job_type}:all"
+        twin = SyncJob.objects.active().filter(dedupe_key=key).first()
+        if twin is not None:
+            created = Created(twin, is_new=False)
+        else:
+            if band is not None:
+                _check_syncable(band)
+                if not force:
+                    _check_interval(band, full=full)
+            created = create_job(
+                actor,
+                job_type,
+                band=band,
+                dedupe_key=key,
+                priority=priority,
+                fans_out=band is None,
+                params={"force": force},
+                quota_estimated=estimate_units(band, full=full),
+            )
+        span.data = {"job": created.job.pk, "new": created.is_new, "type": job_type, "force": force}
+    return created
+
+
+def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Created:
+    """Sync one video, given by its id or any YouTube URL of it. Raises InvalidInput."""
+    with audited(actor, "trigger_video", "video", reference[:100]) as span:
+        try:
+            video_id = parse_video(reference)
+        except MalformedReference as error:
+            raise InvalidInput(str(error), field="video") from None
+        key = f"{JobType.SINGLE_VIDEO}:{video_id}"
+        params = {"video_id": video_id}
+        created = create_job(actor, JobType.SINGLE_VIDEO, band=band, dedupe_key=key, params=params, quota_estimated=1)
+        span.data = {"job": created.job.pk, "new": created.is_new}
+    return created
+
+
+def trigger_upkeep(actor: Actor, job_type: JobType, band: Band | None = None) -> Created:
+    """Queue a job that is not a band's sync: ENRICH, STATS_REFRESH, AVAILABILITY_CHECK or PRUNE."""
+    if job_type in BAND_SYNC_TYPES or job_type == JobType.SINGLE_VIDEO:
+        raise InvalidInput(f"{job_type} is triggered for a band or a video.", field="jobType")
+    with audited(actor, "trigger_upkeep", "jobType", job_type) as span:
+        key = band_key(job_type, band.pk) if band else str(job_type)
+        created = create_job(actor, job_type, band=band, dedupe_key=key)
+        span.data = {"job": created.job.pk, "new": created.is_new}
+    return created
+
+
+def estimate_units(band: Band | None, *, full: bool) -> int:
+    """Units of the main bucket a sync will cost, from the videos known so far."""
+    bands = [band] if band else list(Band.objects.syncable())
+    if not full:
+        return math.ceil(len(bands) / PAGE_SIZE) if band is None else 2
+    units = 0
+    for each in bands:
+        videos = each.channel_video_count or 0
+        units += 2 * max(1, math.ceil(videos / PAGE_SIZE)) + (0 if each.channel_id else 1)
+    return units
+
+
+def _check_priority(priority: int | None) -> None:
+    if priority is not None and priority not in Priority.values:
+        raise InvalidInput(f"Priority is one of {', '.join(map(str, Priority.values))}.", field="priority")
+
+
+def _check_syncable(band: Band) -> None:
+    if not band.has_channel:
+        raise NoChannel(f"{band.name} has no YouTube channel. Give it one, then sync.", field="band")
+    if not band.is_active:
+        raise Conflict(f"{band.name} is not active. Make it active, then sync.", field="band")
+
+
+def _check_interval(band: Band, *, full: bool) -> None:
+    times = [band.last_full_sync_at, None if full else band.last_incremental_sync_at]
+    last = max((time for time in times if time is not None), default=None)
+    if last is None:
+        return
+    allowed_at = last + dt.timedelta(seconds=settings.SYNC_MIN_INTERVAL_SECONDS)
+    if allowed_at > timezone.now():
+        message = f"{band.name} was synced at {last:%Y-%m-%d %H:%M:%S} UTC. Sync again after {allowed_at:%H:%M:%S} UTC, or force it."
+        raise RecentlySynced(message, synced_at=last, allowed_at=allowed_at)
+
+
+# ---- Jobs
+
+
+def get_job(job_id: int) -> SyncJob:
+    """The job with this id. Raises NotFound."""
+    job = SyncJob.objects.select_related("band", "parent").filter(pk=job_id).first()
+    if job is None:
+        raise NotFound(f"There is no job #{job_id}.", field="job")
+    return job
+
+
+def retry_job(actor: Actor, job_id: int) -> Created:
+    """Run a failed or cancelled job again: a new job, linked to the old one. Raises NotFound, WrongState, NoChannel."""
+    with audited(actor, "retry_job", "job", job_id) as span:
+        job = get_job(job_id)
+        if job.status not in RETRYABLE_STATUSES:
+            raise WrongState(
+                f"Job #{job_id} is {job.get_status_display().lower()}; only a failed or cancelled job can be retried.",
+                status=job.status,
+            )
+        if job.job_type in BAND_SYNC_TYPES and not job.fans_out:
+            if job.band is None:
+                raise Conflict(f"The band of job #{job_id} was deleted.", field="band")
+            _check_syncable(job.band)
+        created = create_job(
+            actor,
+            JobType(job.job_type),
+            band=job.band,
+            dedupe_key=job.dedupe_key,
+            priority=max(job.priority, Priority.NORMAL),
+            fans_out=job.fans_out,
+            params=job.params,
+            retry_of=job,
+            quota_estimated=job.quota_estimated,
+        )
+        span.data = {"job": created.job.pk, "new": created.is_new}
+    return created
+
+
+def cancel_job(actor: Actor, job_id: int) -> SyncJob:
+    """Cancel a job: at once if it is queued; a running one stops within one HTTP call, or is killed after the grace period.
+
+    An all-bands job is cancelled with its children. Raises NotFound, WrongState if it has ended.
+    """
+    with audited(actor, "cancel_job", "job", job_id):
+        get_job(job_id)
+        job = SyncJob.objects.select_for_update().get(pk=job_id)
+        if job.is_terminal:
+            raise WrongState(f"Job #{job_id} has ended already: {job.get_status_display().lower()}.", status=job.status)
+        if job.fans_out:
+            for child_id in job.children.active().order_by("pk").values_list("pk", flat=True):
+                _cancel(actor, SyncJob.objects.select_for_update().get(pk=child_id))
+        _cancel(actor, job)
+    return get_job(job_id)
+
+
+def _cancel(actor: Actor, job: SyncJob) -> None:
+    """The job's row is locked by the caller."""
+    if job.is_terminal:
+        return
+    asked = SyncJob.objects.filter(pk=job.pk, cancel_requested_at__isnull=True).update(
+        cancel_requested_at=Now(), cancel_requested_by=actor.label
+    )
+    if asked:
+        lifecycle.note(job.pk, EventKind.CANCEL_REQUESTED, actor.label)
+    if not lifecycle.is_being_executed(job):
+        lifecycle.cancel_unclaimed(job)
+
+
+# ---- Queues
+
+
+def pause_queue(actor: Actor, name: str, reason: str = "") -> list[str]:
+    """From the return of this on, no job of the queue (or of "all") starts. Running ones finish.
+
+    Returns the queues that were not paused before. Raises InvalidInput.
+    """
+    if len(reason) > MAX_REASON:
+        raise InvalidInput(f"A reason has at most {MAX_REASON} characters.", field="reason")
+    with audited(actor, "pause_queue", "queue", name) as span:
+        queues = _queues(name).filter(paused_at__isnull=True).order_by("name")
+        paused = list(queues.select_for_update().values_list("name", flat=True))
+        Queue.objects.filter(name__in=paused).update(paused_at=Now(), paused_by=actor.label[:150], pause_reason=reason)
+        span.message = reason
+        span.data = {"paused": paused}
+    return paused
+
+
+def resume_queue(actor: Actor, name: str) -> list[str]:
+    """Let the workers go on with the queue (or "all"). Returns the queues that were paused. Raises InvalidInput."""
+    with audited(actor, "resume_queue", "queue", name) as span:
+        queues = _queues(name).filter(paused_at__isnull=False).order_by("name")
+        resumed = list(queues.select_for_update().values_list("name", flat=True))
+        Queue.objects.filter(name__in=resumed).update(paused_at=None, paused_by="", pause_reason="")
+        for queue in resumed:
+            waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: workers.MAX_BELLS].count()
+            workers.ring_on_commit(queue, bells=waiting)
+        span.data = {"resumed": resumed}
+    return resumed
+
+
+def pause_for_configuration(message: str) -> None:
+    """YouTube refuses our key: no job can work until a person has seen to it."""
+    pause_queue(SYSTEM, ALL_QUEUES, f"YouTube refuses the API key: {message}"[:MAX_REASON])
+
+
+def clear_failed(actor: Actor, name: str = ALL_QUEUES) -> int:
+    """Delete the failed jobs of a queue (or of "all"); returns how many. Raises InvalidInput."""
+    queues = list(_queues(name).values_list("name", flat=True))
+    failed = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues)
+    cleared = 0
+    with audited(actor, "clear_failed", "queue", name) as span:
+        while ids := list(failed.order_by("pk").values_list("pk", flat=True)[:_PURGE_BATCH]):
+            _, deleted = SyncJob.objects.filter(pk__in=ids).delete()
+            cleared += deleted.get("syncjobs.SyncJob", 0)
+        span.data = {"count": cleared}
+    return cleared
+
+
+def _queues(name: str) -> QuerySet[Queue]:
+    if name == ALL_QUEUES:
+        return Queue.objects.all()
+    if name not in QueueName.values:
+        known = ", ".join([*QueueName.values, ALL_QUEUES])
+        raise InvalidInput(f"There is no queue “{name[:60]}”. The queues are {known}.", field="queue")
+    return Queue.objects.filter(name=name)
+
+
+# ---- Errors
+
+
+def failed_jobs(*, queue: str = "", fingerprint: str = "") -> QuerySet[SyncJob]:
+    """Failed jobs that nobody has retried yet, of a queue or with an error of a group, oldest first."""
+    jobs = SyncJob.objects.filter(status=JobStatus.FAILED).exclude(
+        Exists(SyncJob.objects.filter(retry_of=OuterRef("pk")))
+    )
+    if queue and queue != ALL_QUEUES:
+        jobs = jobs.filter(queue_id__in=_queues(queue).values("name"))
+    if fingerprint:
+        jobs = jobs.filter(Exists(JobError.objects.filter(job=OuterRef("pk"), group_id=fingerprint, will_retry=False)))
+    return jobs.order_by("pk")
+
+
+def retry_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | Conflict | NotFound]:
+    """Retry several jobs; for each, the new job or why there is none."""
+    outcomes: dict[int, Created | Conflict | NotFound] = {}
+    for job_id in job_ids:
+        try:
+            outcomes[job_id] = retry_job(actor, job_id)
+        except (Conflict, NotFound) as error:
+            outcomes[job_id] = error
+    return outcomes
+
+
+# ---- Channels
+
+
+def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> Channel:
+    """Ask YouTube for the channel a person's reference names (1 unit), and give it to the band, if one is named.
+
+    Raises InvalidInput, NotFound, QuotaExhausted, and what the client raises.
+    """
+    with audited(actor, "resolve_channel", "band", band.slug if band else None) as span:
+        span.message = reference[:300]
+        try:
+            parsed = parse_channel(reference)
+        except MalformedReference as error:
+            raise InvalidInput(str(error), field="channel") from None
+    channel = _client(band).find_channel(parsed)
+    if channel is None:
+        raise NotFound(f"YouTube knows no channel {reference}.", field="channel")
+    if band is not None:
+        with transaction.atomic():
+            give_channel(band, reference, channel_id=channel.id)
+            band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
+            band.save()
+    return channel
+
+
+def give_channel(band: Band, reference: str, *, channel_id: str = "") -> None:
+    """Set, not save, what a band's channel is; what was known of another channel no longer holds."""
+    band.channel_reference = reference
+    if channel_id == band.channel_id != "":
+        return
+    band.channel_id = channel_id
+    band.uploads_playlist_id = uploads_playlist_id(channel_id) if channel_id else ""
+    band.channel_handle = band.channel_title = ""
+    band.channel_video_count = None
+    band.last_full_sync_at = band.last_incremental_sync_at = band.last_page_read_at = None
+    band.channel_problem, band.channel_problem_since = "", None
+
+
+def _client(band: Band | None) -> YouTubeClient:
+    return YouTubeClient(
+        api_key=settings.YOUTUBE_API_KEY,
+        endpoint=settings.YOUTUBE_API_ENDPOINT,
+        timeout=settings.YOUTUBE_TIMEOUT_SECONDS,
+        meter=quota.PersonalMeter(band.pk if band else None),
+    )

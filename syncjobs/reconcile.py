@@ -1,0 +1,98 @@
+"""Puts right what crashes leave behind. Run every second by the keeper of each worker, and now and then by beat.
+
+Everything here may run at any time, in several places at once: each change is conditional on still being needed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict, dataclass
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from bands.models import Video
+
+from . import lifecycle, workers
+from .choices import JobType, QueueName
+from .creation import create_enrich
+from .models import Attempt, SyncJob
+
+_LOCK = 0x73796E636A6F6273
+"""A key of our own for PostgreSQL's advisory lock."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was put right."""
+
+    lost: int = 0
+    killed: int = 0
+    parents_completed: int = 0
+    bells_rung: int = 0
+    enrich_queued: int = 0
+
+    def __bool__(self) -> bool:
+        return any(asdict(self).values())
+
+
+def reconcile() -> Report | None:
+    """Put right what there is; None if another process is just doing it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        if not cursor.fetchone()[0]:
+            return None
+    try:
+        return Report(
+            lost=_lose_expired(),
+            killed=_kill_overdue(),
+            parents_completed=lifecycle.complete_parents(),
+            enrich_queued=_queue_enrich(),
+            bells_rung=_ring_unheard(),
+        )
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _lose_expired() -> int:
+    return sum(lifecycle.lose(attempt_id) for attempt_id in Attempt.objects.expired().values_list("pk", flat=True))
+
+
+def _kill_overdue() -> int:
+    overdue = timezone.now() - dt.timedelta(seconds=settings.SYNC_CANCEL_GRACE_SECONDS)
+    killed = 0
+    for job_id in SyncJob.objects.in_progress().filter(cancel_requested_at__lte=overdue).values_list("pk", flat=True):
+        task_id = lifecycle.kill(job_id)
+        if task_id is None:
+            continue
+        killed += 1
+        if task_id:
+            workers.terminate(task_id)
+    return killed
+
+
+def _queue_enrich() -> int:
+    """Pending details nobody is about to fetch; a parent in progress queues its own job for them."""
+    if not Video.objects.filter(details_pending=True).exists():
+        return 0
+    fetching = SyncJob.objects.active().filter(job_type=JobType.ENRICH)
+    passing = SyncJob.objects.in_progress().filter(job_type=JobType.INCREMENTAL_SYNC)
+    if fetching.exists() or passing.exists():
+        return 0
+    return int(create_enrich().is_new)
+
+
+def _ring_unheard() -> int:
+    """Ring for queues with runnable jobs and no bell in the broker; with one there, more would only pile up."""
+    rung = 0
+    for queue in QueueName.values:
+        runnable = SyncJob.objects.runnable().filter(queue_id=queue)
+        # The jobs are looked for first: an idle system must not ask the broker every second.
+        if not runnable.exists() or workers.unheard_bells(queue) != 0:
+            continue
+        bells = min(runnable[: workers.MAX_BELLS].count(), workers.MAX_BELLS)
+        workers.ring(queue, bells)
+        rung += bells
+    return rung

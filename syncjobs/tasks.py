@@ -1,0 +1,61 @@
+"""Celery tasks: claim, delegate, nothing else."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Task, shared_task
+from celery.exceptions import Ignore
+from django.conf import settings
+
+from . import (
+    actors,
+    keeper,  # noqa: F401 - connects itself to the worker's signals
+    lifecycle,
+    operations,
+    sync,
+    workers,
+)
+from . import reconcile as reconciling
+from .choices import BAND_SYNC_TYPES, JobType
+
+
+@shared_task(bind=True, name=workers.DRAIN_TASK)
+def drain(self: Task, queue: str) -> dict[str, list[int]]:
+    """Execute jobs of the queue, one after the other, until there is none or the bound is reached; then ring again."""
+    identity = lifecycle.WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
+    jobs: list[int] = []
+    while len(jobs) < settings.SYNC_JOBS_PER_BELL:
+        attempt = lifecycle.claim_next(queue, identity)
+        if attempt is None:
+            break
+        jobs.append(attempt.job_id)
+        if not sync.run(attempt):
+            break
+    else:
+        workers.ring(queue)
+    if not jobs:
+        raise Ignore  # A bell that found nothing leaves no row among the results.
+    return {"jobs": jobs}
+
+
+@shared_task(name="syncjobs.reconcile", ignore_result=True)
+def reconcile() -> None:
+    """The second line behind the keepers of the workers."""
+    reconciling.reconcile()
+
+
+@shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)
+def trigger(self: Task, job_type: str) -> None:
+    """What the schedules of beat call."""
+    actor = actors.for_schedule(_schedule_name(self.request))
+    kind = JobType(job_type)
+    if kind in BAND_SYNC_TYPES:
+        operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+    else:
+        operations.trigger_upkeep(actor, kind)
+
+
+def _schedule_name(request: Any) -> str:
+    return str(getattr(request, "periodic_task_name", "") or "")
