@@ -107,7 +107,7 @@ def update_counts(counts: Sequence[tuple[str, int | None, int | None, int | None
                AND (v.view_count, v.like_count, v.comment_count) IS DISTINCT FROM (n.views, n.likes, n.comments)""",
             [list(column) for column in zip(*sorted(counts), strict=True)],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def mark_missing(youtube_ids: Sequence[str]) -> int:

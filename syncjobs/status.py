@@ -60,7 +60,7 @@ def queues() -> list[QueueState]:
     """All queues, in one snapshot."""
     now = timezone.now()
     due = Q(status=JobStatus.QUEUED, run_at__lte=Now())
-    counted = {
+    counted: dict[str, dict[str, Any]] = {
         row["queue_id"]: row
         for row in SyncJob.objects.values("queue_id")
         .order_by()

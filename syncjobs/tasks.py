@@ -22,7 +22,7 @@ from .choices import BAND_SYNC_TYPES, JobType
 
 
 @shared_task(bind=True, name=workers.DRAIN_TASK)
-def drain(self: Task, queue: str) -> dict[str, list[int]]:
+def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
     """Execute jobs of the queue, one after the other, until there is none or the bound is reached; then ring again."""
     identity = lifecycle.WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
     jobs: list[int] = []
@@ -47,7 +47,7 @@ def reconcile() -> None:
 
 
 @shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)
-def trigger(self: Task, job_type: str) -> None:
+def trigger(self: Task[Any, Any], job_type: str) -> None:
     """What the schedules of beat call."""
     actor = actors.for_schedule(_schedule_name(self.request))
     kind = JobType(job_type)

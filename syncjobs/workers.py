@@ -38,7 +38,7 @@ def unheard_bells(queue: str) -> int | None:
     """Messages lying in the broker for the queue; None while the broker can't be asked."""
     try:
         with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as broker:
-            return int(broker.llen(queue))  # type: ignore[arg-type]
+            return int(broker.llen(queue))
     except (redis.RedisError, OSError) as error:
         logger.warning("Could not ask the broker for the bells of %s: %s", queue, type(error).__name__)
         return None

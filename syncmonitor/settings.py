@@ -32,9 +32,9 @@ def integer(name: str, default: int, low: int, high: int) -> int:
 # ---- The site
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [])
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 PORT = integer("PORT", 8000, 1, 65535)
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 SECURE_HTTPS = env.bool("SECURE_HTTPS", not DEBUG)
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url()
@@ -71,7 +71,7 @@ def refuse_bad_values() -> None:
     try:
         env.seal()
     except EnvValidationError as error:
-        problems += [f"{name}: {' '.join(map(str, said))}" for name, said in sorted(error.error_messages.items())]
+        problems += [f"{name}: {' '.join(map(str, said))}" for name, said in sorted(dict(error.error_messages).items())]
     if not DEBUG and not SECRET_KEY:
         problems.append("SECRET_KEY: set it to a long random string; there is no default unless DEBUG is on.")
     if not DEBUG and not ALLOWED_HOSTS:
@@ -146,6 +146,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "syncjobs.context_processors.simulated",
             ]
         },
     }

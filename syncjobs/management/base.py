@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-from typing import Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
@@ -62,4 +62,4 @@ class Command(BaseCommand):
             band = Band.objects.filter(pk=int(slug)).first()
         if band is None:
             raise NotFound(f"There is no band “{slug[:100]}”. Give its slug or its number.", field="band")
-        return cast(Band, band)
+        return band

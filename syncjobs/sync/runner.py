@@ -16,6 +16,7 @@ from ..error_log import ErrorReport
 from ..exceptions import CancelRequested, Fenced, HandBackRequested, QuotaExhausted
 from ..models import Attempt
 from ..operations import pause_for_configuration
+from ..youtube.costs import Bucket
 from ..youtube.errors import Forbidden, Kind, YouTubeError
 from . import fan_out, full, incremental, upkeep
 from .work import LeaseKeeper, SyncFailed, Work, explain
@@ -54,7 +55,7 @@ def _run_and_translate(attempt: Attempt) -> bool:
         lifecycle.hand_back(attempt, "The worker is shutting down.")
         return False
     except QuotaExhausted as stop:
-        lifecycle.delay(attempt, stop.resets_at, quota.DELAY_REASONS[quota.Bucket(stop.bucket)], stop.message)
+        lifecycle.delay(attempt, stop.resets_at, quota.DELAY_REASONS[Bucket(stop.bucket)], stop.message)
     except SyncFailed as failure:
         lifecycle.fail(attempt, failure.message, reason=failure.reason)
     except YouTubeError as error:
@@ -85,7 +86,7 @@ def _work_through(attempt: Attempt) -> None:
 def _translate(attempt: Attempt, error: YouTubeError) -> bool:
     message = explain(error)
     if error.kind is Kind.QUOTA:
-        bucket = error.bucket or quota.Bucket.MAIN
+        bucket = error.bucket or Bucket.MAIN
         resets_at = quota.close(bucket, error.reason)
         lifecycle.delay(attempt, resets_at, quota.DELAY_REASONS[bucket], message)
     elif error.kind is Kind.CONFIGURATION:

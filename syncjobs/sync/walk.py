@@ -159,7 +159,7 @@ def mark_seen(work: Work, page: PlaylistPage, walk: int = 0) -> int:
                SELECT DISTINCT %s::bigint, %s::smallint, unnest(%s::text[]) ON CONFLICT DO NOTHING""",
             [work.job.pk, walk, [item.video_id for item in page.items]],
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def explain_missing(work: Work, playlist_id: str, *, is_uploads: bool, error: PlaylistNotFound) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections, connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ from ..choices import PERSONAL_ORIGINS, EventKind, Origin
 from ..error_log import ErrorReport
 from ..models import Attempt, SyncJob
 from ..youtube.client import YouTubeClient
-from ..youtube.costs import Operation
+from ..youtube.costs import Operation, units_of
 from ..youtube.errors import YouTubeError
 from ..youtube.references import MalformedReference, parse_channel, uploads_playlist_id
 from ..youtube.types import Unreadable, VideoDetails
@@ -55,7 +55,7 @@ class JobMeter:
     def reserve(self, operation: Operation) -> int:
         """Raises Fenced, CancelRequested, HandBackRequested or QuotaExhausted; then nothing was spent or sent."""
         with transaction.atomic():
-            lifecycle.write_fenced(self._attempt, quota_used=F("quota_used") + quota.units_of(operation))
+            lifecycle.write_fenced(self._attempt, quota_used=F("quota_used") + units_of(operation))
             lifecycle.check_interrupts(self._attempt.job_id)
             return quota.take(operation, self._spender)
 
@@ -96,8 +96,6 @@ def in_fresh_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwa
 
 def close_thread_connections() -> None:
     """Close this thread's database connections: nobody else will when it ends."""
-    from django.db import connections
-
     connections.close_all()
 
 
@@ -136,7 +134,7 @@ class Work:
 
     def fetch_ahead(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start a call in another thread while this one goes on; `settle_fetches` waits for it in any case."""
-        future = _helper().submit(in_fresh_connection, function, *args, **kwargs)
+        future = _helper().submit(lambda: in_fresh_connection(function, *args, **kwargs))
         self._ahead.append(future)
         return future
 

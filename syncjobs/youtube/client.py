@@ -170,7 +170,7 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
     if key not in services:
         # With the key as credentials it travels in a header, and stands in no URL that anything may log.
         http = AuthorizedHttp(
-            Credentials(api_key),
+            Credentials(api_key),  # type: ignore[no-untyped-call]
             http=OneShotHttp(timeout=timeout, secret=api_key),
             refresh_status_codes=(),
             max_refresh_attempts=0,

@@ -18,7 +18,7 @@ IDLE_SECONDS = 4.0
 """A kept connection idle for longer is opened anew, since the server may be about to close it."""
 
 
-class OneShotHttp(httplib2.Http):  # type: ignore[misc]
+class OneShotHttp(httplib2.Http):
     """Sends each request exactly once, follows no redirect, and blots the API key out of every answer."""
 
     def __init__(self, *, timeout: float, secret: str) -> None:
@@ -44,7 +44,7 @@ class OneShotHttp(httplib2.Http):  # type: ignore[misc]
             raise
         self._last_used[id(conn)] = time.monotonic()
         response = httplib2.Response(raw)
-        content = httplib2._decompressContent(response, content, self.limit_kwargs)
+        content = httplib2._decompressContent(response, content, self.limit_kwargs)  # type: ignore[attr-defined]
         return self._without_secret(response, content)
 
     def _without_secret(self, response: httplib2.Response, content: bytes) -> tuple[httplib2.Response, bytes]:

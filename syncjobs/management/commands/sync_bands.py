@@ -42,7 +42,7 @@ class Command(base.Command):
         started = time.monotonic()
         created = self._trigger(options)
         if not options["wait"]:
-            jobs = SyncJob.objects.filter(pk__in=[c.job.pk for c in created]).order_by("pk")
+            jobs = list(SyncJob.objects.filter(pk__in=[c.job.pk for c in created]).order_by("pk"))
             self._tell(options, jobs, created, started)
             return
         jobs = self._wait(created, options["timeout"])
@@ -78,8 +78,7 @@ class Command(base.Command):
                     )
                 time.sleep(POLL_SECONDS)
 
-    def _tell(self, options: dict[str, Any], jobs: Any, created: list[Created], started: float) -> None:
-        jobs = list(jobs)
+    def _tell(self, options: dict[str, Any], jobs: list[SyncJob], created: list[Created], started: float) -> None:
         syncs = [job for job in jobs if job.job_type in BAND_SYNC_TYPES and not job.fans_out]
         spent = (
             QuotaCall.objects.filter(job_id__in=[job.pk for job in jobs])

@@ -277,9 +277,10 @@ def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str
 
 def stat_resource(video: Video, parts: Sequence[str]) -> dict[str, Any]:
     """videoStat of videos.batchGetStats: durations in seconds, times under another name."""
-    content = {
+    content: dict[str, Any] = {
         "snippet": {"publishTime": _timestamp(video.published_at)},
         "contentDetails": {"duration": "213s"},
         "statistics": {} if video.hides_statistics else statistics_of(video),
     }
-    return {"kind": "youtube#videoStats", "id": video.id} | {part: content[part] for part in parts if part in content}
+    known: dict[str, Any] = {part: content[part] for part in parts if part in content}
+    return {"kind": "youtube#videoStats", "id": video.id} | known

@@ -1,0 +1,45 @@
+# `make run` and `make test` need Python 3.11 or newer and make, nothing else.
+PYTHON := $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check lint clean requirements
+
+run: $(VENV)/run.stamp
+	@exec $(BIN)/python -m syncmonitor.run
+
+test: check
+	$(BIN)/python -m pytest
+
+check: lint
+	DEBUG=true $(BIN)/mypy
+	DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
+	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') ALLOWED_HOSTS=example.org \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; there is none on the PATH." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: $(VENV)/bin/python requirements.txt requirements-embedded.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-embedded.txt
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# Pin anew what the .in files ask for.
+requirements: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet pip-tools
+	for name in requirements requirements-embedded requirements-dev; do \
+		$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --output-file $$name.txt $$name.in; done
+
+clean:
+	-$(BIN)/python -c 'from syncmonitor import embedded; embedded.stop()'
+	rm -rf $(VENV) .local staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,125 @@
+"""`make run`: everything in one terminal, on PostgreSQL and Redis of its own, with a simulated YouTube unless a key is set."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+
+from . import embedded
+from .supervisor import Process, Supervisor
+
+DEMO_USER = "admin"
+
+
+def main() -> None:
+    """Prepare, start, and stay until Ctrl-C."""
+    environment = _environment()
+    os.environ.update(environment)
+    port = environment["PORT"]
+    _check_port(port)
+    embedded.ensure()
+    _manage("migrate", "--verbosity", "0")
+    _manage("setup_roles", quiet=True)
+    password = _demo_login()
+    simulated = environment.get("YOUTUBE_SIMULATED") == "true"
+    if simulated:
+        _manage("import_bands", "--demo", quiet=True)
+        # The demonstration's jobs: queued now, they run as soon as the worker is up.
+        _manage("sync_bands", "--all", "--full", "--force", quiet=True)
+    _say(_banner(port, password, simulated))
+    Supervisor(_processes(port, environment, simulated), environment).run()
+    _say("Stopped.")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _environment() -> dict[str, str]:
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "syncmonitor.settings", "PYTHONUNBUFFERED": "1"}
+    environment.setdefault("DEBUG", "true")
+    environment.setdefault("PORT", "8000")
+    if not environment.get("YOUTUBE_API_KEY"):
+        environment |= {
+            "YOUTUBE_SIMULATED": "true",
+            "YOUTUBE_API_KEY": "simulated-key",
+            "YOUTUBE_API_ENDPOINT": f"http://127.0.0.1:{_free_port()}",
+        }
+    return environment
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _check_port(port: str) -> None:
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        sys.exit(f"PORT: {port!r} is no port number; use one from 1 to 65535.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError as error:
+            sys.exit(f"PORT: {port} can't be used ({error.strerror}). Choose another: PORT=8001 make run")
+
+
+def _manage(*arguments: str, stdin: str | None = None, quiet: bool = False) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=embedded.BASE,
+        input=stdin,
+        text=True,
+        stdout=subprocess.DEVNULL if quiet else None,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"manage.py {arguments[0]} failed; see above.")
+
+
+def _demo_login() -> str:
+    """A random password, kept in a file only the owner can read."""
+    path = embedded.home() / "demo_password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(12))
+    password = path.read_text()
+    _manage("create_user", DEMO_USER, "--role", "SUPER_ADMIN", "--password-stdin", stdin=password + "\n", quiet=True)
+    return password
+
+
+def _processes(port: str, environment: dict[str, str], simulated: bool) -> list[Process]:
+    python = sys.executable
+    celery = [python, "-m", "celery", "-A", "syncmonitor"]
+    queues = "video-sync,video-processing,maintenance"
+    processes = [
+        Process(
+            "web", [python, "-m", "uvicorn", "syncmonitor.asgi:application", "--port", port, "--log-level", "warning"]
+        ),
+        Process("worker", [*celery, "worker", "-Q", queues, "--concurrency", "4", "--loglevel", "WARNING"]),
+        Process("beat", [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]),
+    ]
+    if simulated:
+        endpoint_port = environment["YOUTUBE_API_ENDPOINT"].rpartition(":")[2]
+        simulator = [python, "manage.py", "run_simulator", "--port", endpoint_port, "--latency", "0.15"]
+        processes = [Process("youtube", simulator), *processes]
+    return processes
+
+
+def _banner(port: str, password: str, simulated: bool) -> str:
+    source = "a simulated YouTube (set YOUTUBE_API_KEY for the real one)" if simulated else "YouTube"
+    return (
+        f"\n  Sync monitor   http://127.0.0.1:{port}/admin/\n"
+        f"  Log in as      {DEMO_USER} / {password}\n"
+        f"  Videos from    {source}\n"
+        f"  Stop with      Ctrl-C\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
