@@ -41,10 +41,13 @@ class WorkerIdentity:
 def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
     """Claim the best runnable job of the queue, or None.
 
-    The queue's row is locked by the statement that picks the job. So claims of one queue come one after the other,
-    exactly in order; and a pause, which updates that row, commits after the last claim before it: none follows.
+    The queue's row is locked first, and by a statement of its own, so that what follows sees all that was committed
+    before. So claims of one queue come one after the other, exactly in order: with SKIP LOCKED alone, a claim would
+    overtake one that still waits. And a pause, which updates that row, commits after the last claim before it.
     """
     with transaction.atomic():
+        if Queue.objects.select_for_update(no_key=True).filter(pk=queue).first() is None:
+            return None
         claimed = _take_best(queue)
         if claimed is None:
             return None
@@ -64,9 +67,10 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
 def _take_best(queue: str) -> tuple[int, int] | None:
     best = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order().values("pk")[:1]
     picked, params = best.query.sql_with_params()
-    jobs, queues = SyncJob._meta.db_table, Queue._meta.db_table
+    jobs = SyncJob._meta.db_table
+    # A row that someone is just cancelling is passed over rather than waited for.
     statement = f"""
-        WITH best (id) AS ({picked} FOR UPDATE OF "{jobs}" SKIP LOCKED FOR NO KEY UPDATE OF "{queues}")
+        WITH best (id) AS ({picked} FOR NO KEY UPDATE OF "{jobs}" SKIP LOCKED)
         UPDATE "{jobs}" AS job
            SET status = %s, attempts_made = attempts_made + 1, delay_reason = '', handback_requested_at = NULL,
                started_at = COALESCE(started_at, clock_timestamp())

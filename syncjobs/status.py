@@ -61,7 +61,7 @@ def queues() -> list[QueueState]:
     now = timezone.now()
     due = Q(status=JobStatus.QUEUED, run_at__lte=Now())
     counted: dict[str, dict[str, Any]] = {
-        row["queue_id"]: row
+        row["queue_id"]: dict(row)
         for row in SyncJob.objects.values("queue_id")
         .order_by()
         .annotate(

@@ -106,7 +106,7 @@ def _processes(port: str, environment: dict[str, str], simulated: bool) -> list[
     ]
     if simulated:
         endpoint_port = environment["YOUTUBE_API_ENDPOINT"].rpartition(":")[2]
-        simulator = [python, "manage.py", "run_simulator", "--port", endpoint_port, "--latency", "0.15"]
+        simulator = [python, "manage.py", "run_simulator", "--port", endpoint_port, "--latency", "0.5"]
         processes = [Process("youtube", simulator), *processes]
     return processes
 

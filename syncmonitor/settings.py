@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import django_stubs_ext
 from csp.constants import NONE, SELF
@@ -71,7 +71,10 @@ def refuse_bad_values() -> None:
     try:
         env.seal()
     except EnvValidationError as error:
-        problems += [f"{name}: {' '.join(map(str, said))}" for name, said in sorted(dict(error.error_messages).items())]
+        problems += [
+            f"{name}: {' '.join(map(str, said))}"
+            for name, said in sorted(cast("dict[str, list[str]]", error.error_messages).items())
+        ]
     if not DEBUG and not SECRET_KEY:
         problems.append("SECRET_KEY: set it to a long random string; there is no default unless DEBUG is on.")
     if not DEBUG and not ALLOWED_HOSTS:

@@ -1,14 +1,29 @@
-"""Tests run against a PostgreSQL and a Redis of their own, unless DATABASE_URL and REDIS_URL name others."""
-
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 
-os.environ.setdefault("DEBUG", "true")
-os.environ.setdefault("SYNCMONITOR_INSTANCE", "test")
-os.environ["YOUTUBE_API_KEY"] = "AIza-test-key-0123456789"
-os.environ["YOUTUBE_QUOTA_RESERVED"] = "0"
+import pytest
+from django.conf import LazySettings
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
-from syncmonitor import embedded
+from syncjobs.youtube.simulator import Simulator
 
-embedded.ensure()
+
+@pytest.fixture(scope="session", autouse=True)
+def no_session_left(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The threads that fetch ahead keep their connections; the test database can't be dropped while they last."""
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.fixture
+def youtube(settings: LazySettings) -> Iterator[Simulator]:
+    """A simulated YouTube that the code under test talks to, over HTTP."""
+    with Simulator(key=settings.YOUTUBE_API_KEY) as simulator:
+        settings.YOUTUBE_API_ENDPOINT = simulator.url
+        yield simulator

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
+import select
 from typing import Any
 from urllib.parse import quote
 
 import httplib2
-
-IDLE_SECONDS = 4.0
-"""A kept connection idle for longer is opened anew, since the server may be about to close it."""
 
 
 class OneShotHttp(httplib2.Http):
@@ -24,14 +21,14 @@ class OneShotHttp(httplib2.Http):
     def __init__(self, *, timeout: float, secret: str) -> None:
         super().__init__(timeout=timeout)
         self.follow_redirects = False
-        self._last_used: dict[int, float] = {}
         forms = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]} if secret else set()
         self._forms = sorted(forms, key=len, reverse=True)
 
     def _conn_request(
         self, conn: Any, request_uri: str, method: str, body: Any, headers: dict[str, str]
     ) -> tuple[httplib2.Response, bytes]:
-        if time.monotonic() - self._last_used.get(id(conn), 0.0) > IDLE_SECONDS:
+        if conn.sock is not None and select.select([conn.sock], [], [], 0)[0]:
+            # Nothing is due on an idle connection but its end: a request sent over it would be lost.
             conn.close()
         try:
             if conn.sock is None:
@@ -42,7 +39,6 @@ class OneShotHttp(httplib2.Http):
         except (OSError, http.client.HTTPException):
             conn.close()
             raise
-        self._last_used[id(conn)] = time.monotonic()
         response = httplib2.Response(raw)
         content = httplib2._decompressContent(response, content, self.limit_kwargs)  # type: ignore[attr-defined]
         return self._without_secret(response, content)

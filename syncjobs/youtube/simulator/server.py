@@ -107,11 +107,13 @@ class Simulator:
         with self._lock:
             self.log.clear()
 
-    def write_log(self, operation: str, parameters: dict[str, str], status: int, *, charged: bool) -> None:
+    def write_log(
+        self, operation: str, parameters: dict[str, str], status: int, *, charged: bool, path: str = ""
+    ) -> None:
         bucket = bucket_of(Operation(operation))
         entry = {
             "time": self.now().isoformat(), "operation": str(operation), "parameters": parameters, "status": status,
-            "units": units_of(Operation(operation)) if charged else 0, "bucket": str(bucket),
+            "units": units_of(Operation(operation)) if charged else 0, "bucket": str(bucket), "path": path,
         }  # fmt: skip
         with self._lock:
             self.log.append(entry)
@@ -318,14 +320,14 @@ class _Handler(BaseHTTPRequestHandler):
         parameters = {name: ",".join(values) for name, values in query.items() if name not in ("alt", "key")}
         if not key or (simulator.key and key != simulator.key):
             status, body = error_body("apiKeyInvalid" if key else "keyMissing")
-            simulator.write_log(operation, parameters, status, charged=False)
+            simulator.write_log(operation, parameters, status, charged=False, path=self.path)
             self._send_json(status, body)
             return
         if simulator.faults.latency:
             time.sleep(simulator.faults.latency)
         if not simulator.charge(operation):
             status, body = error_body("quotaExceeded")
-            simulator.write_log(operation, parameters, status, charged=False)
+            simulator.write_log(operation, parameters, status, charged=False, path=self.path)
             self._send_json(status, body)
             return
         fault = simulator.faults.strike(operation)
@@ -342,30 +344,30 @@ class _Handler(BaseHTTPRequestHandler):
             status, body = refusal.status, refusal.body
         if status == 200 and self.headers.get("If-None-Match") == body["etag"]:
             status = 304
-        simulator.write_log(operation, parameters, status, charged=True)
+        simulator.write_log(operation, parameters, status, charged=True, path=self.path)
         self._send_json(status, body)
 
     def _go_wrong(self, fault: Fault, operation: Operation, parameters: dict[str, str], key: str) -> None:
         echo = f" (key={key})" if fault.echo_key else ""
         if fault.name in ("hang", "drop"):
-            self.simulator.write_log(operation, parameters, 0, charged=True)
+            self.simulator.write_log(operation, parameters, 0, charged=True, path=self.path)
             if fault.name == "hang":
                 self.simulator.faults.released.wait(120)
             self.close_connection = True
             return
         if fault.name in ("truncate", "garbage"):
-            self.simulator.write_log(operation, parameters, 200, charged=True)
+            self.simulator.write_log(operation, parameters, 200, charged=True, path=self.path)
             body = json.dumps({"items": [{"id": "x" * 500}], "echo": echo}).encode()
             cut = body[: len(body) // 2] if fault.name == "truncate" else b"<html>Sorry" + echo.encode()
             self._send(200, cut, "application/json", length=len(body) if fault.name == "truncate" else None)
             self.close_connection = True
             return
         if fault.name == "redirect":
-            self.simulator.write_log(operation, parameters, 302, charged=True)
+            self.simulator.write_log(operation, parameters, 302, charged=True, path=self.path)
             self._send(302, echo.encode(), "text/html", location=f"{self.simulator.url}/elsewhere?key={key}")
             return
         status, error = error_body(fault.name, echo)
-        self.simulator.write_log(operation, parameters, status, charged=True)
+        self.simulator.write_log(operation, parameters, status, charged=True, path=self.path)
         self._send_json(status, error)
 
     def _send_json(self, status: int, body: Any) -> None:

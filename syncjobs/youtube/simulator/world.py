@@ -227,7 +227,7 @@ def playlist_entry(world: World, playlist_id: str, position: int, parts: Sequenc
         snippet.pop("resourceId")
         details = {}
     content = {"snippet": snippet, "contentDetails": details, "status": {"privacyStatus": video.privacy}}
-    body = {"kind": "youtube#playlistItem", "id": made_up_id(playlist_id + video.id, 48)}
+    body: dict[str, Any] = {"kind": "youtube#playlistItem", "id": made_up_id(playlist_id + video.id, 48)}
     body |= {part: content[part] for part in parts if part in content}
     return {"etag": etag(body)} | body
 
@@ -271,7 +271,9 @@ def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str
         content.pop("statistics")
     if video.broken == "no snippet":
         content.pop("snippet")
-    body = {"kind": "youtube#video", "id": video.id} | {part: content[part] for part in parts if part in content}
+    body: dict[str, Any] = {"kind": "youtube#video", "id": video.id} | {
+        part: content[part] for part in parts if part in content
+    }
     return {"etag": etag(body)} | body
 
 

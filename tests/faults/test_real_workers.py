@@ -1,0 +1,167 @@
+"""Real Celery workers that are killed, frozen, hung and restarted, while YouTube and Redis fail too."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+import redis
+from django.apps import apps
+from django.conf import LazySettings
+from django.core import serializers
+from django.db.models import Sum
+
+from bands.models import Video
+from syncjobs import operations
+from syncjobs.choices import AttemptOutcome, JobStatus
+from syncjobs.models import Attempt, QuotaCall, SyncJob
+from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.faults import Fault
+from tests.helpers import PERSON, band_with_videos, queue_job, wait_for
+
+from .conftest import Workers
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(280)]
+
+PASSING = (
+    "backendError",
+    "unavailable",
+    "drop",
+    "truncate",
+    "garbage",
+    "perMinute429",
+    "userRateLimitExceeded",
+    "redirect",
+)
+
+
+def _everything_written() -> str:
+    """All rows of all our tables, and of the Celery results."""
+    models = [
+        model
+        for name in ("bands", "syncjobs", "django_celery_results")
+        for model in apps.get_app_config(name).get_models()
+    ]
+    return "".join(serializers.serialize("json", model._default_manager.all()) for model in models)
+
+
+def test_20_full_syncs_survive_killed_workers_a_flushed_redis_and_every_passing_fault(
+    workers: Workers, youtube: Simulator, broker: redis.Redis, settings: LazySettings
+) -> None:
+    sizes = {}
+    for number in range(20):
+        band, channel = band_with_videos(youtube.world, 60 + 17 * number, f"band{number}")
+        sizes[band.pk] = len(youtube.world.playlists["UU" + channel.id[2:]])
+    youtube.faults.latency = 0.05
+    youtube.faults.add(*(Fault(name, probability=0.01, echo_key=True) for name in PASSING))
+    youtube.faults.add(Fault("invalidPageToken", operation="playlistItems.list", times=3, after=20, echo_key=True))
+    youtube.faults.add(Fault("hang", times=2, after=60))
+    workers.start("one")
+    workers.start("two")
+    parent = operations.trigger_sync(PERSON, None, full=True).job
+
+    def progress() -> int:
+        return Video.objects.count()
+
+    wait_for(lambda: progress() > 600, 60, "the first videos")
+    workers.kill("one")
+    broker.flushall()
+    workers.start("one", wait=False)
+    wait_for(lambda: progress() > 1800, 60, "more videos")
+    workers.kill("two")
+    workers.start("two", wait=False)
+    wait_for(lambda: SyncJob.objects.active().count() == 0, 200, f"all jobs to end: {workers.logs()[-3000:]}")
+
+    children = SyncJob.objects.filter(parent=parent)
+    assert set(children.values_list("status", "error_count")) == {(JobStatus.COMPLETED, 0)}
+    assert {job.band_id: job.videos_found for job in children} == sizes
+    assert children.aggregate(Sum("videos_added")) == {"videos_added__sum": sum(sizes.values())}
+    assert set(Video.objects.values_list("youtube_id", flat=True)) == set(youtube.world.videos)
+    parent.refresh_from_db()
+    assert parent.status == JobStatus.COMPLETED
+    assert Attempt.objects.filter(outcome=AttemptOutcome.LOST).exists()
+    assert QuotaCall.objects.count() >= len(youtube.calls())
+    key = settings.YOUTUBE_API_KEY
+    assert key not in _everything_written()
+    assert key not in workers.logs()
+    assert all(key not in call["path"] for call in youtube.calls())
+
+
+def test_a_frozen_worker_that_wakes_up_late_changes_nothing(workers: Workers, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 500)
+    youtube.faults.latency = 0.2
+    workers.start("frozen", concurrency=1)
+    job = queue_job(band=band)
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).videos_found >= 100)
+    workers.signal("frozen", signal.SIGSTOP)
+    workers.start("awake", concurrency=1)
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).attempts_made == 2, 30, "the job to be taken over")
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).videos_found >= 300, 30, "the new attempt's progress")
+    workers.signal("frozen", signal.SIGCONT)
+    wait_for(lambda: "was taken over" in workers.log("frozen"), 30, "the old attempt to notice")
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 30)
+    job.refresh_from_db()
+    assert (job.status, job.videos_found, job.videos_added) == (JobStatus.COMPLETED, 500, 500)
+    outcomes = list(job.attempts.order_by("number").values_list("worker", "outcome"))
+    assert outcomes == [("frozen@test", AttemptOutcome.LOST), ("awake@test", AttemptOutcome.SUCCEEDED)]
+
+
+def test_a_hung_job_is_killed_after_the_grace_period_and_its_worker_goes_on(
+    workers: Workers, youtube: Simulator
+) -> None:
+    band, _ = band_with_videos(youtube.world, 120)
+    youtube.faults.add(Fault("hang", after=1))
+    workers.start("hung", concurrency=1, YOUTUBE_TIMEOUT_SECONDS="120")
+    job = queue_job(band=band)
+    wait_for(lambda: len(youtube.calls()) >= 2, what="the job to hang")
+    process = job.attempts.get().process_id
+    operations.cancel_job(PERSON, job.pk)
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 20, "the job to be killed")
+    job.refresh_from_db()
+    assert (job.status, job.attempts.get().outcome) == (JobStatus.CANCELLED, AttemptOutcome.KILLED)
+    assert job.cancel_requested_at < job.cancel_acknowledged_at <= job.completed_at
+    youtube.faults.clear()
+    again = queue_job(band=band)
+    wait_for(lambda: SyncJob.objects.get(pk=again.pk).is_terminal, 30, "the next job")
+    again.refresh_from_db()
+    assert again.status == JobStatus.COMPLETED
+    assert again.attempts.get().process_id != process
+
+
+def test_a_pause_survives_a_restart_of_every_process(workers: Workers, youtube: Simulator, broker: redis.Redis) -> None:
+    band, _ = band_with_videos(youtube.world, 60)
+    workers.start("before")
+    operations.pause_queue(PERSON, "video-sync", "maintenance window")
+    workers.kill("before")
+    broker.flushall()
+    job = queue_job(band=band)
+    workers.start("after")
+    wait_for(lambda: broker.llen("video-sync") == 0, what="the bell to be heard")
+    other = operations.trigger_upkeep(PERSON, "STATS_REFRESH").job  # type: ignore[arg-type]
+    wait_for(lambda: SyncJob.objects.get(pk=other.pk).is_terminal, what="a job of another queue to run")
+    assert SyncJob.objects.get(pk=job.pk).attempts_made == 0
+    operations.resume_queue(PERSON, "video-sync")
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).status == JobStatus.COMPLETED, what="the queue to drain")
+
+
+def test_a_worker_told_to_stop_hands_its_job_back(workers: Workers, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 600)
+    youtube.faults.latency = 0.15
+    workers.start("leaving", concurrency=1)
+    job = queue_job(band=band)
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).videos_found >= 100)
+    workers.terminate("leaving")
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).status == JobStatus.QUEUED, 15, "the job to come back")
+    assert job.attempts.get().outcome == AttemptOutcome.HANDED_BACK
+    workers.running["leaving"].wait(20)
+    workers.start("next", concurrency=1)
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 60)
+    job.refresh_from_db()
+    assert (job.status, job.videos_added, job.failures_in_a_row) == (JobStatus.COMPLETED, 600, 0)
+
+
+def test_a_lost_bell_costs_no_job(workers: Workers, youtube: Simulator, broker: redis.Redis) -> None:
+    workers.start("only")
+    band, _ = band_with_videos(youtube.world, 10)
+    SyncJob.objects.bulk_create([SyncJob(job_type="FULL_SYNC", queue_id="video-sync", band=band) for _ in range(5)])
+    wait_for(lambda: SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 5, what="jobs nobody rang for")

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from syncjobs import lifecycle, operations, sync
+from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus
+from syncjobs.exceptions import Fenced
+from syncjobs.models import Attempt, JobError, SyncJob
+from syncjobs.reconcile import reconcile
+from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _expire(attempt: Attempt) -> None:
+    Attempt.objects.filter(pk=attempt.pk).update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
+
+
+def test_a_lost_attempt_goes_back_and_its_late_writes_take_no_effect() -> None:
+    job = queue_job()
+    stale = claim()
+    _expire(stale)
+    report = reconcile()
+    assert report is not None
+    assert report.lost == 1
+    fresh = claim(name="w2")
+    for write in (
+        lambda: lifecycle.complete(stale),
+        lambda: lifecycle.fail(stale, "no", reason="x"),
+        lambda: lifecycle.retry_later(stale, "no", reason="x"),
+        lambda: lifecycle.delay(stale, timezone.now(), DelayReason.QUOTA_MAIN, ""),
+        lambda: lifecycle.hand_back(stale, ""),
+        lambda: lifecycle.save_progress(stale, checkpoint={"stale": True}),
+        lambda: lifecycle.acknowledge_cancel(stale),
+    ):
+        with pytest.raises(Fenced), transaction.atomic():
+            write()
+    job.refresh_from_db()
+    assert (job.status, job.checkpoint, job.attempts_made) == (JobStatus.IN_PROGRESS, {}, 2)
+    stale.refresh_from_db()
+    assert stale.outcome == AttemptOutcome.LOST
+    assert JobError.objects.count() == 0
+    lifecycle.complete(fresh)
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED
+
+
+def test_an_expired_lease_stops_writes_even_before_anyone_noticed() -> None:
+    queue_job()
+    attempt = claim()
+    _expire(attempt)
+    assert not lifecycle.renew_lease(attempt)
+    with pytest.raises(Fenced), transaction.atomic():
+        lifecycle.save_progress(attempt, checkpoint={})
+
+
+def test_a_job_lost_too_often_fails(settings: object) -> None:
+    settings.SYNC_MAX_ATTEMPTS = 3  # type: ignore[attr-defined]
+    job = queue_job()
+    for _ in range(3):
+        _expire(claim())
+        reconcile()
+    job.refresh_from_db()
+    assert job.status == JobStatus.FAILED
+    assert job.job_errors.get().reason == "workerLost"
+
+
+def test_progress_forgives_earlier_failures(settings: object) -> None:
+    settings.SYNC_MAX_ATTEMPTS = 2  # type: ignore[attr-defined]
+    job = queue_job()
+    for _ in range(4):
+        attempt = claim()
+        with transaction.atomic():
+            lifecycle.save_progress(attempt, checkpoint={})
+        assert lifecycle.retry_later(attempt, "503", reason="backendError")
+        SyncJob.objects.update(run_at=timezone.now())
+    job.refresh_from_db()
+    assert (job.status, job.error_count) == (JobStatus.QUEUED, 0)
+
+
+def test_backoff_grows_within_its_bounds(settings: object) -> None:
+    settings.SYNC_RETRY_BASE_SECONDS, settings.SYNC_RETRY_MAX_SECONDS = 10, 60  # type: ignore[attr-defined]
+    for failures, longest in ((1, 10), (2, 20), (3, 40), (4, 60), (9, 60)):
+        seconds = {lifecycle.backoff(failures).total_seconds() for _ in range(50)}
+        assert longest / 2 <= min(seconds) <= max(seconds) <= longest
+        assert len(seconds) > 1
+
+
+def test_cancel_of_a_queued_job_is_immediate_and_of_a_running_one_acknowledged(youtube: object) -> None:
+    queued = operations.cancel_job(PERSON, queue_job().pk)
+    assert queued.status == JobStatus.CANCELLED
+    assert queued.cancel_requested_at <= queued.cancel_acknowledged_at <= queued.completed_at
+    band, _ = band_with_videos(youtube.world, 300)  # type: ignore[attr-defined]
+    job = queue_job(band=band)
+
+    def cancel_at_third_call(operation: str, parameters: dict[str, str]) -> None:
+        if len(youtube.calls()) == 2:  # type: ignore[attr-defined]
+            SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now())
+
+    youtube.before_answer = cancel_at_third_call  # type: ignore[attr-defined]
+    run_all()
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+    assert job.cancel_requested_at <= job.cancel_acknowledged_at <= job.completed_at
+    # The call during which it was asked, and the one its helper thread had under way.
+    assert len(youtube.calls()) <= 4  # type: ignore[attr-defined]
+
+
+def test_a_cancel_nobody_hears_is_taken_from_the_worker(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.SYNC_CANCEL_GRACE_SECONDS = 1  # type: ignore[attr-defined]
+    killed: list[str] = []
+    monkeypatch.setattr("syncjobs.workers.terminate", killed.append)
+    job = queue_job()
+    attempt = claim()
+    Attempt.objects.filter(pk=attempt.pk).update(task_id="task-7")
+    operations.cancel_job(PERSON, job.pk)
+    assert reconcile().killed == 0  # type: ignore[union-attr]
+    SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now() - dt.timedelta(seconds=2))
+    assert reconcile().killed == 1  # type: ignore[union-attr]
+    job.refresh_from_db()
+    attempt.refresh_from_db()
+    assert (job.status, attempt.outcome, killed) == (JobStatus.CANCELLED, AttemptOutcome.KILLED, ["task-7"])
+    with pytest.raises(Fenced):
+        lifecycle.complete(attempt)
+
+
+def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube: object) -> None:
+    band, _ = band_with_videos(youtube.world, 300)  # type: ignore[attr-defined]
+    job = queue_job(band=band)
+
+    def shut_down(operation: str, parameters: dict[str, str]) -> None:
+        if len(youtube.calls()) == 6:  # type: ignore[attr-defined]
+            lifecycle.request_hand_back("w1")
+
+    youtube.before_answer = shut_down  # type: ignore[attr-defined]
+    attempt = claim()
+    assert sync.run(attempt) is False
+    job.refresh_from_db()
+    assert (job.status, job.failures_in_a_row) == (JobStatus.QUEUED, 0)
+    assert job.checkpoint["walk"]["pages_read"] >= 2
+    run_all()
+    job.refresh_from_db()
+    assert (job.status, job.videos_found, job.videos_added) == (JobStatus.COMPLETED, 300, 300)
+    assert len(youtube.calls()) <= 12 + 1  # type: ignore[attr-defined]
+
+
+def test_reconcile_rings_only_for_what_no_bell_covers(monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[tuple[str, int]] = []
+    monkeypatch.setattr("syncjobs.workers.ring", lambda queue, bells=1: rung.append((queue, bells)))
+    for _ in range(3):
+        queue_job()
+    rung.clear()
+    monkeypatch.setattr("syncjobs.workers.unheard_bells", lambda queue: 1)
+    reconcile()
+    assert rung == []
+    monkeypatch.setattr("syncjobs.workers.unheard_bells", lambda queue: 0)
+    reconcile()
+    assert rung == [("video-sync", 3)]
+    rung.clear()
+    operations.pause_queue(PERSON, "video-sync")
+    reconcile()
+    assert rung == []
