@@ -19,7 +19,7 @@ from googleapiclient.errors import HttpError
 
 from . import parsing
 from .costs import Operation, bucket_of
-from .errors import TransientError, YouTubeError, from_response
+from .errors import ConfigurationError, TransientError, YouTubeError, from_response
 from .references import ChannelReference
 from .transport import OneShotHttp
 from .types import Channel, PlaylistPage, StatsBatch, VideoBatch
@@ -119,6 +119,8 @@ class YouTubeClient:
         return self._call(Operation.VIDEOS_LIST, lambda api: api.videos().list(part=parts, id=joined))
 
     def _call(self, operation: Operation, request: Callable[[Any], Any]) -> dict[str, Any]:
+        if not self._key[0]:
+            raise ConfigurationError("keyMissing", "YOUTUBE_API_KEY is not set.")
         for attempt in range(self._tries):
             receipt = self._meter.reserve(operation)
             started = time.monotonic()
