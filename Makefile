@@ -38,7 +38,7 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
 requirements: $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet pip-tools
 	for name in requirements requirements-embedded requirements-dev; do \
-		$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --output-file $$name.txt $$name.in; done
+		$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in; done
 
 clean:
 	-$(BIN)/python -c 'from syncmonitor import embedded; embedded.stop()'
