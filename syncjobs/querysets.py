@@ -50,9 +50,10 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
         return self.filter(status__in=RETRYABLE_STATUSES)
 
     def childless_parents(self) -> Self:
-        """All-bands jobs in progress whose children have all ended: ready to be completed."""
+        """All-bands jobs in progress whose own attempt and children have all ended: ready to be completed."""
         children = self.model._default_manager.filter(parent_id=OuterRef("pk"), status__in=ACTIVE_STATUSES)
-        return self.in_progress().filter(fans_out=True, checkpoint__fanned_out=True).exclude(Exists(children))
+        waiting = self.in_progress().filter(fans_out=True, checkpoint__fanned_out=True)
+        return waiting.exclude(Exists(children)).exclude(attempts__outcome=AttemptOutcome.RUNNING)
 
     def with_queue_position(self) -> Self:
         """Annotate `queue_position`: 1 is claimed next. NULL for whatever is not waiting."""

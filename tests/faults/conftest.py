@@ -46,6 +46,22 @@ class Workers:
                 lambda: Worker.objects.filter(name=f"{name}@test").exists(), 60, f"worker {name}: {self.log(name)}"
             )
 
+    def python(self, code: str) -> subprocess.Popen[bytes]:
+        """A process of the project that is no worker; it ends with the test."""
+        setup = "import os, django; os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'syncmonitor.settings'); django.setup()\n"
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            [sys.executable, "-c", setup + code],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.running[f"python {process.pid}"] = process
+        return process
+
     def signal(self, name: str, number: signal.Signals) -> None:
         os.killpg(self.running[name].pid, number)
 

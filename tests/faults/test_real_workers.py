@@ -166,3 +166,19 @@ def test_a_lost_bell_costs_no_job(workers: Workers, youtube: Simulator, broker: 
     band, _ = band_with_videos(youtube.world, 10)
     SyncJob.objects.bulk_create([SyncJob(job_type="FULL_SYNC", queue_id="video-sync", band=band) for _ in range(5)])
     wait_for(lambda: SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 5, what="jobs nobody rang for")
+
+
+def test_a_process_frozen_within_a_transaction_stops_nobody_for_long(workers: Workers, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 10)
+    queue_job(band=band)
+    job = queue_job(band=band)
+    holder = workers.python(
+        "from django.db import transaction; from syncjobs.lifecycle import *\n"
+        "with transaction.atomic():\n"
+        "    claim_next('video-sync', WorkerIdentity('frozen', 1)); print('held', flush=True); input()"
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    workers.start("awake", concurrency=1)
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 40, "the queue's lock to be let go")
+    assert SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 2

@@ -4,8 +4,6 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from syncjobs.management import base
 from syncjobs.reconcile import reconcile
 
@@ -18,8 +16,6 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         report = reconcile()
-        if report is None:
-            raise CommandError("Another process is doing it this very moment.")
         if options["json"]:
             self.say_json(asdict(report))
         else:
