@@ -185,6 +185,7 @@ def _start_postgres() -> None:
         _create_cluster(data)
     if _postgres_answers():
         return
+    _forget_dead_postmaster(data / "postmaster.pid")
     options = (
         f"-k {sockets()} -c listen_addresses= -c unix_socket_permissions=0700 -c max_connections=200 "
         "-c shared_buffers=256MB -c max_wal_size=4GB"
@@ -209,6 +210,17 @@ def _start_postgres() -> None:
         tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
         raise CannotStart(f"PostgreSQL did not start in {data}: {result.stderr.strip()}\n{tail}")
     _run_as_postgres([_postgres_binary("createdb"), "-h", str(sockets()), "-U", "postgres", "syncmonitor"])
+
+
+def _forget_dead_postmaster(pid_file: Path) -> None:
+    """A killed server that nobody has reaped (a container without an init) still counts as running for PostgreSQL."""
+    try:
+        pid = pid_file.read_text().split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return
+    if state == "Z":
+        pid_file.unlink(missing_ok=True)
 
 
 def _create_cluster(data: Path) -> None:

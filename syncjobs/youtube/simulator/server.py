@@ -358,9 +358,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.name in ("truncate", "garbage"):
             self.simulator.write_log(operation, parameters, 200, charged=True, path=self.path)
             body = json.dumps({"items": [{"id": "x" * 500}], "echo": echo}).encode()
+            self.close_connection = True
             cut = body[: len(body) // 2] if fault.name == "truncate" else b"<html>Sorry" + echo.encode()
             self._send(200, cut, "application/json", length=len(body) if fault.name == "truncate" else None)
-            self.close_connection = True
             return
         if fault.name == "redirect":
             self.simulator.write_log(operation, parameters, 302, charged=True, path=self.path)
@@ -377,6 +377,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self.send_response(status)
             self.send_header("Content-Type", kind)
+            if self.close_connection:
+                self.send_header("Connection", "close")
             if location:
                 self.send_header("Location", location)
             if status == 304:

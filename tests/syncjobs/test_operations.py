@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, connections, transaction
+from django.utils import timezone
+
+from syncjobs import lifecycle, operations
+from syncjobs.choices import JobStatus, JobType, Priority
+from syncjobs.exceptions import Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
+from syncjobs.fingerprints import fingerprint
+from syncjobs.models import AuditEntry, SyncJob
+from tests.helpers import PERSON, SCHEDULE, claim, make_band, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CHANNEL = "UCabcdefghijklmnopqrstuv"
+
+
+def test_equal_triggers_at_the_same_moment_make_one_job() -> None:
+    band = make_band(reference=CHANNEL)
+
+    def trigger(_: int) -> tuple[int, bool]:
+        try:
+            created = operations.trigger_sync(PERSON, band, full=True)
+            return created.job.pk, created.is_new
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(trigger, range(16)))
+    assert len({job_id for job_id, _ in results}) == 1 == SyncJob.objects.count()
+    assert sum(is_new for _, is_new in results) == 1
+
+
+def test_people_go_before_schedules() -> None:
+    first = operations.trigger_sync(SCHEDULE, make_band("a", CHANNEL), full=True).job
+    second = operations.trigger_sync(PERSON, make_band("b", CHANNEL), full=True).job
+    urgent = operations.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=Priority.URGENT).job
+    assert [claim().job_id for _ in range(3)] == [urgent.pk, second.pk, first.pk]
+
+
+def test_a_band_synced_a_moment_ago_is_not_synced_again_unless_forced() -> None:
+    now = timezone.now()
+    band = make_band(reference=CHANNEL, last_full_sync_at=now)
+    for full in (True, False):
+        with pytest.raises(RecentlySynced) as refused:
+            operations.trigger_sync(PERSON, band, full=full)
+        assert refused.value.details["allowed_at"] == now + dt.timedelta(seconds=900)
+    assert operations.trigger_sync(PERSON, band, full=True, force=True).is_new
+    assert list(AuditEntry.objects.order_by("pk").values_list("result", flat=True)) == ["recently_synced"] * 2 + ["ok"]
+
+
+def test_what_can_not_be_synced_says_why() -> None:
+    with pytest.raises(NoChannel, match="has no YouTube channel"):
+        operations.trigger_sync(PERSON, make_band("a"), full=True)
+    with pytest.raises(Conflict, match="not active"):
+        operations.trigger_sync(PERSON, make_band("b", CHANNEL, is_active=False), full=True)
+    with pytest.raises(InvalidInput) as refused:
+        operations.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=7)
+    assert refused.value.field == "priority"
+    with pytest.raises(InvalidInput, match="is no video"):
+        operations.trigger_video(PERSON, "nonsense")
+    assert SyncJob.objects.count() == 0
+
+
+def test_a_retry_is_a_new_job_linked_to_the_old_one() -> None:
+    job = operations.trigger_sync(PERSON, make_band(reference=CHANNEL), full=True).job
+    with pytest.raises(WrongState, match="is queued"):
+        operations.retry_job(PERSON, job.pk)
+    lifecycle.fail(claim(), "It broke.", reason="broken")
+    again = operations.retry_job(PERSON, job.pk)
+    assert (again.is_new, again.job.retry_of_id, again.job.status) == (True, job.pk, JobStatus.QUEUED)
+    twice = operations.retry_job(PERSON, job.pk)
+    assert (twice.is_new, twice.job.pk) == (False, again.job.pk)
+    job.refresh_from_db()
+    assert job.status == JobStatus.FAILED
+    with pytest.raises(NotFound):
+        operations.retry_job(PERSON, 999_999)
+
+
+def test_cancelling_all_bands_cancels_the_children() -> None:
+    parent = queue_job(fans_out=True)
+    attempt = claim()
+    children = [queue_job(parent=parent) for _ in range(3)]
+    with transaction.atomic():
+        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
+    lifecycle.leave_to_children(attempt)
+    running = claim()
+    operations.cancel_job(PERSON, parent.pk)
+    states = dict(SyncJob.objects.values_list("pk", "status"))
+    assert states[parent.pk] == JobStatus.CANCELLED
+    assert sorted(states[child.pk] for child in children) == ["CANCELLED", "CANCELLED", "IN_PROGRESS"]
+    lifecycle.acknowledge_cancel(running)
+    with pytest.raises(WrongState):
+        operations.cancel_job(PERSON, parent.pk)
+
+
+def test_a_parent_completes_when_children_that_end_together_have() -> None:
+    parent = queue_job(fans_out=True)
+    attempt = claim()
+    for _ in range(8):
+        queue_job(parent=parent)
+    with transaction.atomic():
+        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
+    lifecycle.leave_to_children(attempt)
+    attempts = [claim() for _ in range(8)]
+
+    def end(child: Any) -> None:
+        lifecycle.complete(child)
+        connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(end, attempts))
+    parent.refresh_from_db()
+    assert (parent.status, parent.progress_done) == (JobStatus.COMPLETED, 8)
+    assert parent.events.filter(kind="COMPLETED").count() == 1
+
+
+def test_queues_are_paused_and_resumed_by_name() -> None:
+    assert operations.pause_queue(PERSON, "video-sync", "tidying") == ["video-sync"]
+    assert operations.pause_queue(PERSON, "all") == ["maintenance", "video-processing"]
+    assert operations.resume_queue(PERSON, "all") == ["maintenance", "video-processing", "video-sync"]
+    with pytest.raises(InvalidInput, match="video-sync") as refused:
+        operations.pause_queue(PERSON, "nonsense")
+    assert refused.value.field == "queue"
+
+
+def test_clear_failed_deletes_the_failed_of_one_queue() -> None:
+    for job_type in (JobType.FULL_SYNC, JobType.STATS_REFRESH):
+        queue_job(job_type)
+    lifecycle.fail(claim(), "no", reason="x")
+    lifecycle.fail(claim("maintenance"), "no", reason="x")
+    kept = queue_job()
+    assert operations.clear_failed(PERSON, "video-sync") == 1
+    assert operations.clear_failed(PERSON) == 1
+    assert SyncJob.objects.get() == kept
+
+
+def test_the_audit_can_not_be_rewritten() -> None:
+    operations.pause_queue(PERSON, "all", "why")
+    entry = AuditEntry.objects.get()
+    assert (entry.actor_label, entry.action, entry.target_id, entry.result, entry.message) == (
+        "pat",
+        "pause_queue",
+        "all",
+        "ok",
+        "why",
+    )
+    for statement in ("UPDATE syncjobs_auditentry SET result = 'x'", "DELETE FROM syncjobs_auditentry"):
+        with pytest.raises(DatabaseError, match="append-only"), connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def test_errors_of_one_kind_share_a_fingerprint() -> None:
+    same = [
+        ("notFound", "YouTube no longer has the channel UCabcdefghijklmnopqrstuv."),
+        ("notFound", "YouTube no longer has the channel UC0123456789012345678901."),
+    ]
+    assert len({fingerprint(*error) for error in same}) == 1
+    assert len({fingerprint("timeout", f"No answer within {n} seconds for dQw4w9WgXc{n}") for n in range(9)}) == 1
+    assert fingerprint("a", "information") != fingerprint("a", "application")
+    assert fingerprint("a", "same") != fingerprint("b", "same")

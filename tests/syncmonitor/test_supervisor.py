@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+CHILD = "import os, subprocess, sys, time; subprocess.Popen(['sleep', '300']); open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep(300)"
+SUPERVISE = """
+import os, sys
+from syncmonitor.supervisor import Process, Supervisor
+Supervisor([Process("child", [sys.executable, "-c", %r, sys.argv[1]])], dict(os.environ)).run()
+"""
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    pids = tmp_path / "pids"
+    pids.touch()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SUPERVISE % CHILD, str(pids)],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": "postgres:///x", "REDIS_URL": "redis://x"},
+        stdout=subprocess.DEVNULL,
+    )
+    yield process, pids
+    process.kill()
+    process.wait()
+
+
+def members(group: int) -> str:
+    # Not zombies: where there is no init, nobody reaps what was orphaned.
+    return subprocess.run(
+        ["pgrep", "-g", str(group), "-r", "R,S,D"], capture_output=True, text=True, check=False
+    ).stdout
+
+
+def test_a_killed_process_is_restarted_and_ctrl_c_leaves_none(supervised: tuple[subprocess.Popen[bytes], Path]) -> None:
+    supervisor, pids = supervised
+    first = int(wait_for(lambda: pids.read_text().split(), what="the child to start")[0])
+    os.kill(first, signal.SIGKILL)
+    second = int(wait_for(lambda: pids.read_text().split()[1:], what="the child to be restarted")[0])
+    assert members(first) == ""
+    assert len(members(second).split()) == 2
+    supervisor.send_signal(signal.SIGINT)
+    assert supervisor.wait(30) == 0
+    assert members(second) == ""
+
+
+def test_children_end_with_a_supervisor_that_was_killed(supervised: tuple[subprocess.Popen[bytes], Path]) -> None:
+    supervisor, pids = supervised
+    child = int(wait_for(lambda: pids.read_text().split())[0])
+    supervisor.kill()
+    supervisor.wait()
+    wait_for(lambda: str(child) not in members(child).split(), what="the child to end")

@@ -1,0 +1,267 @@
+"""The real google client against the simulator, over HTTP."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import traceback
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from syncjobs.youtube import parsing
+from syncjobs.youtube.client import YouTubeClient
+from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
+from syncjobs.youtube.errors import Kind, YouTubeError, from_response
+from syncjobs.youtube.references import parse_channel
+from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.faults import CONNECTION_FAULTS, ERRORS, Fault
+from syncjobs.youtube.simulator.world import uploads
+
+KEY = "AIzaSy-secret+key/with=odd&characters"
+
+
+class CountingMeter:
+    def __init__(self) -> None:
+        self.reserved: list[Operation] = []
+        self.settled: list[tuple[int | None, str]] = []
+
+    def reserve(self, operation: Operation) -> object:
+        self.reserved.append(operation)
+        return len(self.reserved)
+
+    def settle(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+        assert receipt == len(self.reserved)
+        self.settled.append((status, reason))
+
+
+@pytest.fixture
+def server() -> Iterator[Simulator]:
+    with Simulator(key=KEY) as simulator:
+        simulator.world.add_channel("@Band", "The Band")
+        simulator.world.upload(channel_of(simulator), 120)
+        yield simulator
+
+
+def channel_of(server: Simulator) -> str:
+    return next(iter(server.world.channels))
+
+
+def client_of(server: Simulator, meter: CountingMeter | None = None, key: str = KEY) -> YouTubeClient:
+    return YouTubeClient(
+        api_key=key, endpoint=server.url + "/", meter=meter or CountingMeter(), timeout=1.0, sleep=lambda _: None
+    )
+
+
+def test_pages_hold_fifty_and_the_last_one_has_no_token(server: Simulator) -> None:
+    client, playlist = client_of(server), uploads(channel_of(server))
+    sizes, token = [], None
+    while True:
+        page = client.playlist_page(playlist, token)
+        sizes.append(len(page.items))
+        assert page.total_results == 120
+        if (token := page.next_page_token) is None:
+            break
+    assert sizes == [50, 50, 20]
+
+
+def test_a_channel_is_found_by_id_handle_and_user_name(server: Simulator) -> None:
+    server.world.channels[channel_of(server)].username = "olduser"
+    for text in (channel_of(server), "@BAND", "youtube.com/user/olduser"):
+        channel = client_of(server).find_channel(parse_channel(text))
+        assert channel is not None
+        assert (channel.id, channel.handle, channel.video_count) == (channel_of(server), "@band", 120)
+    assert client_of(server).find_channel(parse_channel("@NoSuchBand")) is None
+
+
+@pytest.mark.parametrize("name", [*ERRORS, *CONNECTION_FAULTS])
+def test_every_fault_is_reserved_settled_and_keeps_the_key_secret(
+    server: Simulator, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    meter = CountingMeter()
+    server.faults.add(Fault(name, echo_key=True))
+    with pytest.raises(YouTubeError) as caught:
+        client_of(server, meter).playlist_page(uploads(channel_of(server)))
+    server.faults.clear()
+    assert len(server.calls()) == len(meter.reserved) == len(meter.settled)
+    assert len(meter.reserved) == (3 if caught.value.kind is Kind.TRANSIENT and name != "invalidPageToken" else 1)
+    told = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value)) + caplog.text
+    assert KEY not in told
+    assert all(KEY not in call["path"] for call in server.calls())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "bucket"),
+    [
+        ("quotaExceeded", Kind.QUOTA, Bucket.MAIN),
+        ("dailyLimitExceeded", Kind.QUOTA, Bucket.MAIN),
+        ("perDay429", Kind.QUOTA, Bucket.MAIN),
+        ("perMinute429", Kind.TRANSIENT, None),
+        ("rateLimitExceeded", Kind.TRANSIENT, None),
+        ("userRateLimitExceeded", Kind.TRANSIENT, None),
+        ("backendError", Kind.TRANSIENT, None),
+        ("unavailable", Kind.TRANSIENT, None),
+        ("forbidden", Kind.PERMANENT, None),
+        ("playlistNotFound", Kind.PERMANENT, None),
+        ("keyInvalid", Kind.CONFIGURATION, None),
+        ("apiKeyInvalid", Kind.CONFIGURATION, None),
+        ("accessNotConfigured", Kind.CONFIGURATION, None),
+        ("keyMissing", Kind.CONFIGURATION, None),
+    ],
+)
+def test_what_an_error_means(server: Simulator, name: str, kind: Kind, bucket: Bucket | None) -> None:
+    server.faults.add(Fault(name))
+    with pytest.raises(YouTubeError) as caught:
+        client_of(server).videos(["x" * 11])
+    assert (caught.value.kind, caught.value.bucket) == (kind, bucket)
+    assert "<" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b'{"error": 3}', b'{"error": {"errors": [7], "message": 5}}', b"\xff"]
+)
+def test_error_bodies_that_make_no_sense_are_judged_by_their_status(body: bytes) -> None:
+    assert from_response(503, body, Bucket.MAIN).kind is Kind.TRANSIENT
+    assert from_response(404, body, Bucket.MAIN).kind is Kind.PERMANENT
+
+
+def test_a_wrong_or_missing_key_is_refused_without_being_charged(server: Simulator) -> None:
+    for key in ("wrong", ""):
+        with pytest.raises(YouTubeError) as caught:
+            client_of(server, key=key).videos(["x" * 11])
+        assert caught.value.kind is Kind.CONFIGURATION
+    assert server.units() == 0
+
+
+def test_a_reservation_that_is_refused_sends_nothing(server: Simulator) -> None:
+    class Refusing(CountingMeter):
+        def reserve(self, operation: Operation) -> object:
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        client_of(server, Refusing()).videos(["x" * 11])
+    assert server.calls() == []
+
+
+def test_a_connection_the_server_closed_meanwhile_costs_no_call(server: Simulator) -> None:
+    meter = CountingMeter()
+    client = client_of(server, meter)
+    for _ in range(3):
+        server.faults.add(Fault("garbage", times=1))
+        client.playlist_page(uploads(channel_of(server)))
+    assert [reason for _, reason in meter.settled] == ["badAnswer", ""] * 3
+
+
+def test_51_ids_are_never_sent(server: Simulator) -> None:
+    with pytest.raises(ValueError, match="51"):
+        client_of(server).videos(["x" * 11] * 51)
+    assert server.calls() == []
+
+
+def _status(server: Simulator, path: str, method: str = "GET") -> tuple[int, str]:
+    request = urllib.request.Request(f"{server.url}/youtube/v3/{path}", headers={"X-Goog-Api-Key": KEY}, method=method)
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, ""
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["error"]["errors"][0]["reason"]
+
+
+def test_the_simulator_refuses_what_youtube_refuses(server: Simulator) -> None:
+    playlist = uploads(channel_of(server))
+    many = ",".join(f"video{number:06}" for number in range(51))
+    refused = {
+        f"videos?part=snippet&id={many}": (400, "invalidFilters"),
+        f"videos:batchGetStats?part=statistics&id={many}": (400, "invalidFilters"),
+        f"playlistItems?part=snippet&playlistId={playlist}&maxResults=51": (400, "invalidParameter"),
+        f"playlistItems?part=snippet&playlistId={playlist}&maxResults=0": (400, "invalidParameter"),
+        f"playlistItems?part=nonsense&playlistId={playlist}": (400, "unknownPart"),
+        f"playlistItems?playlistId={playlist}": (400, "missingRequiredParameter"),
+        f"playlistItems?part=snippet&playlistId={playlist}&pageToken=zzz": (400, "invalidPageToken"),
+        "playlistItems?part=snippet": (400, "missingRequiredParameter"),
+        "playlistItems?part=snippet&playlistId=PLnone": (404, "playlistNotFound"),
+    }
+    assert {path: _status(server, path) for path in refused} == refused
+    assert server.units() + server.units(Bucket.STATS) == len(refused)
+    assert _status(server, f"channels?part=snippet&id={channel_of(server)}", "POST")[0] == 405
+
+
+def test_the_simulators_buckets_run_out_and_reset_at_midnight_pacific(server: Simulator) -> None:
+    server.limits[Bucket.MAIN] = 2
+    client = client_of(server)
+    for _ in range(2):
+        client.videos(["x" * 11])
+    with pytest.raises(YouTubeError) as caught:
+        client.videos(["x" * 11])
+    assert caught.value.kind is Kind.QUOTA
+    client.statistics(["x" * 11])
+    server.clock_offset = next_reset(server.now()) - server.now() + dt.timedelta(seconds=1)
+    client.videos(["x" * 11])
+
+
+def test_an_etag_that_still_holds_is_answered_with_304_and_charged(server: Simulator) -> None:
+    url = f"{server.url}/youtube/v3/channels?part=snippet&id={channel_of(server)}"
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"X-Goog-Api-Key": KEY})) as response:
+        tag = json.load(response)["etag"]
+    request = urllib.request.Request(url, headers={"X-Goog-Api-Key": KEY, "If-None-Match": tag})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert (caught.value.code, server.units()) == (304, 2)
+
+
+def test_the_feed_has_the_15_newest_and_costs_nothing(server: Simulator) -> None:
+    with urllib.request.urlopen(f"{server.url}/feeds/videos.xml?channel_id={channel_of(server)}") as response:
+        assert response.read().count(b"<entry>") == 15
+    assert server.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("P0D", 0),
+        ("PT0S", 0),
+        ("PT3M33S", 213),
+        ("P1DT2H3M4S", 93_784),
+        ("P1W", 604_800),
+        ("213s", 213),
+        ("1.5s", 1),
+        (None, None),
+    ],
+)
+def test_durations(text: str | None, seconds: int | None) -> None:
+    assert parsing.duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "P", "PT", "three", 7, "PT3M33", "P99999999999999D"])
+def test_durations_that_make_no_sense_spoil_only_their_item(text: object) -> None:
+    snippet = {"title": "t", "liveBroadcastContent": "none"}
+    good, bad = parsing.parse_items(
+        [
+            {"id": "a", "snippet": snippet, "contentDetails": {"duration": text}},
+            {"id": "b", "snippet": snippet},
+            None,
+            3,
+        ],
+        parsing.video,
+    )
+    assert [video.video_id for video in good] == ["b"]
+    assert [item.item_id for item in bad] == ["a", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("now", "day", "reset"),
+    [
+        ("2026-11-24T07:59:59+00:00", "2026-11-23", "2026-11-24T08:00:00+00:00"),
+        ("2026-11-24T08:00:00+00:00", "2026-11-24", "2026-11-25T08:00:00+00:00"),
+        ("2026-07-01T07:00:00+00:00", "2026-07-01", "2026-07-02T07:00:00+00:00"),
+        ("2026-03-08T08:00:00+00:00", "2026-03-08", "2026-03-09T07:00:00+00:00"),
+        ("2026-11-01T07:00:00+00:00", "2026-11-01", "2026-11-02T08:00:00+00:00"),
+    ],
+)
+def test_the_quotas_day_is_the_pacific_one_across_the_change_of_clocks(now: str, day: str, reset: str) -> None:
+    instant = dt.datetime.fromisoformat(now)
+    assert (quota_day(instant).isoformat(), next_reset(instant).isoformat()) == (day, reset)

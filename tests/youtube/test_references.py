@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncjobs.youtube.references import (
+    ChannelReference,
+    MalformedReference,
+    parse_channel,
+    parse_playlist,
+    parse_video,
+    uploads_playlist_id,
+)
+
+ID = "UCabcdefghijklmnopqrstuv"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        (ID, "id", ID),
+        (f"  {ID}\n", "id", ID),
+        ("@HumanJukebox", "handle", "@HumanJukebox"),
+        ("https://www.youtube.com/@HumanJukebox", "handle", "@HumanJukebox"),
+        ("https://www.youtube.com/@HumanJukebox/videos?view=0#x", "handle", "@HumanJukebox"),
+        ("youtube.com/@HumanJukebox", "handle", "@HumanJukebox"),
+        ("http://m.youtube.com/@caf%C3%A9band", "handle", "@caféband"),
+        (f"https://youtube.com/channel/{ID}/about", "id", ID),
+        (f"music.youtube.com/channel/{ID}", "id", ID),
+        ("https://www.youtube.com/c/SonicBoom", "handle", "@SonicBoom"),
+        ("https://www.youtube.com/SonicBoom", "handle", "@SonicBoom"),
+        ("https://www.youtube.com/user/olduser1", "username", "olduser1"),
+        (f"https://www.youtube.com/feeds/videos.xml?channel_id={ID}", "id", ID),
+        (f"https://www.youtube.com/playlist?list=UU{ID[2:]}", "id", ID),
+    ],
+)
+def test_channels(text: str, kind: str, value: str) -> None:
+    assert parse_channel(text) == ChannelReference(kind, value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "Give a channel id"),
+        ("HumanJukebox", "write “@HumanJukebox”"),
+        ("@ab", "3 to 30"),
+        ("UCtooshort", "UC and 22 more"),
+        ("https://www.youtube.com/watch?v=dQw4w9WgXcQ", "leads to no channel"),
+        ("https://youtu.be/dQw4w9WgXcQ", "leads to no channel"),
+        ("https://vimeo.com/@band", "no YouTube channel"),
+        ("https://www.youtube.com/channel/UC123", "UC and 22 more"),
+        ("https://[broken", "no YouTube channel"),
+        ("javascript:alert(1)", "no YouTube channel"),
+    ],
+)
+def test_what_is_no_channel_says_what_would_be(text: str, says: str) -> None:
+    with pytest.raises(MalformedReference) as error:
+        parse_channel(text)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dQw4w9WgXcQ",
+        "https://www.youtube.com/watch?v=dQw4w9WgXcQ&t=3s",
+        "https://www.youtube.com/watch?app=desktop&v=dQw4w9WgXcQ",
+        "youtu.be/dQw4w9WgXcQ?si=abc",
+        "https://www.youtube.com/shorts/dQw4w9WgXcQ",
+        "https://www.youtube.com/live/dQw4w9WgXcQ?feature=share",
+        "https://www.youtube-nocookie.com/embed/dQw4w9WgXcQ",
+        "m.youtube.com/v/dQw4w9WgXcQ",
+    ],
+)
+def test_videos(text: str) -> None:
+    assert parse_video(text) == "dQw4w9WgXcQ"
+
+
+def test_playlists() -> None:
+    assert parse_playlist("https://www.youtube.com/playlist?list=PLabcdefghijkl") == "PLabcdefghijkl"
+    assert uploads_playlist_id(ID) == "UUabcdefghijklmnopqrstuv"
+    with pytest.raises(MalformedReference, match="no playlist"):
+        parse_playlist("PL")
+
+
+@given(st.text())
+def test_whatever_is_pasted_is_parsed_or_refused_in_a_short_sentence(text: str) -> None:
+    for parse in (parse_channel, parse_video, parse_playlist):
+        assert len(_refusal(parse, text)) < 300
+
+
+def _refusal(parse: Callable[[str], object], text: str) -> str:
+    try:
+        parse(text)
+    except MalformedReference as error:
+        return str(error)
+    return ""
