@@ -27,7 +27,7 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
     "accessNotConfigured": (403, "accessNotConfigured", "YouTube Data API v3 has not been used in project 1 before or it is disabled.", "SERVICE_DISABLED"),
     "keyMissing": (403, "forbidden", "Method doesn't allow unregistered callers. Please use API Key.", "API_KEY_INVALID"),
 }  # fmt: skip
-CONNECTION_FAULTS = ("hang", "drop", "truncate", "garbage", "redirect")
+CONNECTION_FAULTS = ("hang", "drop", "truncate", "garbage", "empty", "redirect")
 
 
 def error_body(name: str, echo: str = "") -> tuple[int, dict[str, Any]]:
@@ -56,6 +56,8 @@ class Fault:
     after: int = 0
     """Requests it lets pass first."""
     echo_key: bool = False
+    """Whether the answer tells the key it was asked with, in its body and a header."""
+    headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name not in ERRORS and self.name not in CONNECTION_FAULTS:

@@ -39,10 +39,17 @@ class Video:
     comments: int | None = 1
     hides_statistics: bool = False
     privacy: str = "public"
+    """public, unlisted or private; or "deleted", which leaves its entries in playlists."""
     live: str = "none"
     tags: list[str] = field(default_factory=list)
     broken: str = ""
-    """How videos.list spoils it: "no snippet", "bad duration" or "bad count"; "entry" spoils its playlist entry."""
+    """How videos.list spoils it: "no snippet", "bad duration", "bad count" or "no id"; "entry" and "no contentDetails"
+    spoil its playlist entry."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether videos.list gives it to a stranger."""
+        return self.privacy in ("public", "unlisted")
 
 
 @dataclass
@@ -207,12 +214,15 @@ def playlist_entry(world: World, playlist_id: str, position: int, parts: Sequenc
     """playlistItems#resource; private videos keep an entry that tells nothing."""
     video = world.videos[world.playlists[playlist_id][position]]
     owner = world.channels[video.channel_id]
-    public = video.privacy != "private"
+    public = video.is_readable
+    remains = ("Deleted video", "This video is unavailable.")
+    if video.privacy == "private":
+        remains = ("Private video", "This video is private.")
     snippet: dict[str, Any] = {
         "publishedAt": _timestamp(video.published_at),
         "channelId": owner.id,
-        "title": video.title if public else "Private video",
-        "description": video.description if public else "This video is private.",
+        "title": video.title if public else remains[0],
+        "description": video.description if public else remains[1],
         "thumbnails": _thumbnails(video.id) if public else {},
         "channelTitle": owner.title,
         "playlistId": playlist_id,
@@ -226,7 +236,10 @@ def playlist_entry(world: World, playlist_id: str, position: int, parts: Sequenc
     if video.broken == "entry":
         snippet.pop("resourceId")
         details = {}
-    content = {"snippet": snippet, "contentDetails": details, "status": {"privacyStatus": video.privacy}}
+    privacy = video.privacy if video.privacy != "deleted" else "privacyStatusUnspecified"
+    content = {"snippet": snippet, "contentDetails": details, "status": {"privacyStatus": privacy}}
+    if video.broken == "no contentDetails":
+        content.pop("contentDetails")
     body: dict[str, Any] = {"kind": "youtube#playlistItem", "id": made_up_id(playlist_id + video.id, 48)}
     body |= {part: content[part] for part in parts if part in content}
     return {"etag": etag(body)} | body
@@ -271,7 +284,8 @@ def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str
         content.pop("statistics")
     if video.broken == "no snippet":
         content.pop("snippet")
-    body: dict[str, Any] = {"kind": "youtube#video", "id": video.id} | {
+    name = {} if video.broken == "no id" else {"id": video.id}
+    body: dict[str, Any] = {"kind": "youtube#video", **name} | {
         part: content[part] for part in parts if part in content
     }
     return {"etag": etag(body)} | body
