@@ -25,6 +25,7 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
     "keyInvalid": (400, "keyInvalid", "Bad Request", ""),
     "apiKeyInvalid": (400, "badRequest", "API key not valid. Please pass a valid API key.", "API_KEY_INVALID"),
     "accessNotConfigured": (403, "accessNotConfigured", "YouTube Data API v3 has not been used in project 1 before or it is disabled.", "SERVICE_DISABLED"),
+    "unauthorized": (401, "authError", "Request had invalid authentication credentials.", "CREDENTIALS_MISSING"),
     "keyMissing": (403, "forbidden", "Method doesn't allow unregistered callers. Please use API Key.", "API_KEY_INVALID"),
 }  # fmt: skip
 CONNECTION_FAULTS = ("hang", "drop", "truncate", "garbage", "empty", "redirect")

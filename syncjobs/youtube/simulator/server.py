@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -26,6 +27,9 @@ _OPERATIONS = {
     "/youtube/v3/videos:batchGetStats": Operation.VIDEOS_BATCH_GET_STATS,
     "/youtube/v3/search": Operation.SEARCH_LIST,
 }
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Simulator:
@@ -351,7 +355,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_json(status, error)
 
     def _send_json(self, status: int, body: Any) -> None:
-        self._send(status, json.dumps(body, ensure_ascii=False).encode(), "application/json; charset=UTF-8")
+        text = json.dumps(body, ensure_ascii=False)
+        if _LONE_SURROGATE.search(text):
+            # UTF-8 has none; as an escape they travel, and that is how they come from YouTube.
+            text = json.dumps(body)
+        self._send(status, text.encode(), "application/json; charset=UTF-8")
 
     def _send(self, status: int, body: bytes, kind: str, *, length: int | None = None, location: str = "") -> None:
         try:
