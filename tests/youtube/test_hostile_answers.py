@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from email.utils import format_datetime
+from http.client import HTTPResponse
 from urllib.parse import quote
 
 import pytest
@@ -30,7 +31,7 @@ from syncjobs.youtube.errors import (
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from syncjobs.youtube.simulator.world import uploads
-from syncjobs.youtube.transport import REDACTED, Redactor
+from syncjobs.youtube.transport import REDACTED, OneShotHttp, Redactor
 
 KEY = "AIzaSy/secret+key=with&odd%characters"
 Make = Callable[..., YouTubeClient]
@@ -125,6 +126,19 @@ def test_an_error_that_echoes_the_key_leaks_it_nowhere(
     assert quote(KEY, safe="") not in told
 
 
+@pytest.mark.parametrize("fault", ["forbidden", "redirect"])
+def test_the_google_client_never_sees_the_key_in_an_error(server: Simulator, fault: str) -> None:
+    """It logs reasons and puts bodies into its exceptions before ours are made."""
+    server.faults.add(Fault(fault, echo_key=True))
+    http = OneShotHttp(timeout=1.0, redactor=Redactor(KEY))
+    url = f"{server.url}/youtube/v3/videos?part=snippet&id=x"
+    response, content = http.request(url, headers={"X-Goog-Api-Key": KEY})
+    http.close()
+    assert REDACTED in content.decode()
+    assert REDACTED in repr(dict(response))
+    assert KEY not in content.decode() + repr(dict(response))
+
+
 def test_a_redirect_is_not_followed(server: Simulator, make: Make, ids: list[str]) -> None:
     with Simulator(key=KEY) as other:
         server.faults.add(Fault("redirect"))
@@ -162,7 +176,8 @@ def test_what_interrupts_an_attempt_passes_and_the_attempt_is_settled(
     class TimeLimit(BaseException):
         pass
 
-    def interrupted(response: object) -> bytes:
+    def interrupted(response: HTTPResponse) -> bytes:
+        response.fp.peek(1)  # type: ignore[attr-defined]
         raise TimeLimit
 
     ledger = Ledger()
