@@ -10,7 +10,7 @@ from django.db.models import Sum
 from tqdm import tqdm
 
 from syncjobs import operations
-from syncjobs.choices import BAND_SYNC_TYPES, JobStatus, Priority
+from syncjobs.choices import BAND_SYNC_TYPES, JobStatus, JobType, Priority
 from syncjobs.creation import Created
 from syncjobs.management import base
 from syncjobs.models import QuotaCall, SyncJob
@@ -60,7 +60,7 @@ class Command(base.Command):
         ]
 
     def _wait(self, created: list[Created], timeout: float | None) -> list[SyncJob]:
-        ids = [c.job.pk for c in created]
+        ids = {c.job.pk for c in created}
         deadline = None if timeout is None else time.monotonic() + timeout
         with tqdm(desc="Jobs", disable=not sys.stderr.isatty()) as bar:
             while True:
@@ -71,7 +71,11 @@ class Command(base.Command):
                 bar.total, bar.n = len(jobs), ended
                 bar.refresh()
                 if ended == len(jobs):
-                    return jobs
+                    # What an incremental sync of one band found gets its details from a job of their own.
+                    details = set(SyncJob.objects.active().filter(job_type=JobType.ENRICH).values_list("pk", flat=True))
+                    if details <= ids:
+                        return jobs
+                    ids |= details
                 if deadline is not None and time.monotonic() > deadline:
                     raise CommandError(
                         f"{len(jobs) - ended} of {len(jobs)} jobs had not ended after {timeout:g} seconds; they go on."

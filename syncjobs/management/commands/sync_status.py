@@ -7,6 +7,8 @@ from syncjobs import quota, status
 from syncjobs.management import base
 from syncjobs.models import SyncJob
 
+MOST_WAITING = 200
+
 
 class Command(base.Command):
     help = "Show the queues, the jobs that are running and what is left of today's quota."
@@ -17,12 +19,19 @@ class Command(base.Command):
     def run(self, **options: Any) -> None:
         queues = status.queues()
         active = SyncJob.objects.in_progress().select_related("band").order_by("pk")
+        waiting = (
+            SyncJob.objects.waiting()
+            .with_queue_position()
+            .select_related("band")
+            .order_by("queue_id", "-priority", "pk")
+        )
         buckets = quota.today()
         if options["json"]:
             self.say_json(
                 {
                     "queues": [q.as_json() for q in queues],
                     "active": [_job(j) for j in active],
+                    "waiting": [_waiting(j) for j in waiting[:MOST_WAITING]],
                     "quota": [_bucket(b) for b in buckets],
                 }
             )
@@ -54,6 +63,17 @@ def _job(job: SyncJob) -> dict[str, Any]:
         "band": job.band.slug if job.band else None,
         "progress": {"done": job.progress_done, "total": job.progress_total},
         "startedAt": job.started_at,
+    }
+
+
+def _waiting(job: SyncJob) -> dict[str, Any]:
+    return {
+        "id": str(job.pk),
+        "jobType": job.job_type,
+        "band": job.band.slug if job.band else None,
+        "queue": job.queue_id,
+        "priority": job.priority,
+        "queuePosition": job.queue_position,  # type: ignore[attr-defined]
     }
 
 
