@@ -141,11 +141,19 @@ class World:
         """From a JSON list of {channelTitle, videos: [{id, title, publishedAt}]}; what it lacks is made up."""
         world = cls()
         for entry in json.loads(path.read_text(encoding="utf-8")):
-            title = entry["channelTitle"]
-            channel = world.add_channel(handle_of(title), title)
+            channel = world._channel_titled(entry["channelTitle"])
             rows = {row["id"]: row for row in entry["videos"]}
-            world.add_videos(channel.id, (_made_up(row, channel.id) for row in rows.values()))
+            # A video has one owner; whoever else lists it only has an entry of it.
+            videos = [world.videos.get(i) or _made_up(row, channel.id) for i, row in rows.items()]
+            world.add_videos(channel.id, videos)
         return world
+
+    def _channel_titled(self, title: str) -> Channel:
+        """The channel of that title, made if need be; titles that differ never share a handle."""
+        titled = next((channel for channel in self.channels.values() if channel.title == title), None)
+        taken = {channel.handle.lower() for channel in self.channels.values()}
+        handle = handle_of(title)
+        return titled or self.add_channel(handle if handle.lower() not in taken else f"@{made_up_id(title, 20)}", title)
 
     @classmethod
     def demo(cls) -> World:
