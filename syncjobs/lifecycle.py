@@ -145,9 +145,13 @@ def complete(attempt: Attempt) -> None:
 
 
 def leave_to_children(attempt: Attempt) -> None:
-    """The attempt of an all-bands job is over when its children are queued; the job goes on until they have ended."""
+    """The attempt of an all-bands job is over when its children are queued; the job goes on until they have ended.
+
+    Raises Fenced; CancelRequested if that was asked for meanwhile (whoever asked has cancelled the children).
+    """
     with transaction.atomic():
         write_fenced(attempt, failures_in_a_row=0)
+        check_interrupts(attempt.job_id)
         _end_attempt(attempt, AttemptOutcome.SUCCEEDED)
         transaction.on_commit(lambda: complete_parents(attempt.job_id))
 

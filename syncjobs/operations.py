@@ -32,7 +32,7 @@ from .choices import (
 )
 from .creation import Created, band_key, create_job
 from .exceptions import Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
-from .models import JobError, Queue, SyncJob
+from .models import ErrorGroup, JobError, Queue, SyncJob
 from .youtube.client import PAGE_SIZE, YouTubeClient
 from .youtube.references import MalformedReference, parse_channel, parse_video, uploads_playlist_id
 from .youtube.types import Channel
@@ -292,6 +292,30 @@ def retry_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | Conf
         except (Conflict, NotFound) as error:
             outcomes[job_id] = error
     return outcomes
+
+
+def retry_group(actor: Actor, fingerprint: str) -> dict[int, Created | Conflict | NotFound]:
+    """Retry the failed jobs of an error group that nobody has retried yet. Raises NotFound."""
+    with audited(actor, "retry_group", "error", fingerprint[:16]) as span:
+        _error_group(fingerprint)
+        ids = list(failed_jobs(fingerprint=fingerprint).values_list("pk", flat=True))
+        span.data = {"jobs": len(ids)}
+    return retry_jobs(actor, ids)
+
+
+def acknowledge_errors(actor: Actor, fingerprint: str, note: str = "") -> None:
+    """Say that somebody has seen to an error group, and what she found. Raises NotFound."""
+    with audited(actor, "acknowledge_errors", "error", fingerprint[:16]) as span:
+        _error_group(fingerprint)
+        ErrorGroup.objects.filter(pk=fingerprint).update(
+            acknowledged_at=Now(), acknowledged_by=actor.label, note=note.replace("\x00", "")
+        )
+        span.message = note
+
+
+def _error_group(fingerprint: str) -> None:
+    if not ErrorGroup.objects.filter(pk=fingerprint).exists():
+        raise NotFound(f"There is no error group {fingerprint[:16]}.", field="fingerprint")
 
 
 # ---- Channels

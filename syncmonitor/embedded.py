@@ -221,6 +221,7 @@ def _forget_dead_postmaster(pid_file: Path) -> None:
         return
     if state == "Z":
         pid_file.unlink(missing_ok=True)
+        (sockets() / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
 
 
 def _create_cluster(data: Path) -> None:

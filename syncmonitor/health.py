@@ -5,7 +5,15 @@ from __future__ import annotations
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+
+from syncjobs.api import errors
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500 in the shape of the API for the API's clients, as a page for everybody else."""
+    return errors.server_error(request) if request.path.startswith("/api/") else defaults.server_error(request)
 
 
 def healthz(request: HttpRequest) -> JsonResponse:

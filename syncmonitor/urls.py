@@ -1,6 +1,8 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
+
+from syncjobs.api import errors
 
 from . import health
 
@@ -9,4 +11,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),
+    path("api/", include("syncjobs.api.urls")),
+    re_path(r"^api/", errors.not_found),
 ]
+handler500 = "syncmonitor.health.server_error"

@@ -31,6 +31,9 @@ def queue_children(work: Work) -> None:
     plan, unchanged = _plan_full(work, bands) if is_full else _plan_incremental(work, bands)
     actor = actor_of(work.job)
     with transaction.atomic():
+        # Locks the job's row: whoever cancels it from here on waits, and then finds the children to cancel too.
+        work.save()
+        work.check_interrupts()
         queued = sum(
             create_job(
                 actor,

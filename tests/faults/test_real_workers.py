@@ -162,6 +162,7 @@ def test_a_worker_told_to_stop_hands_its_job_back(workers: Workers, youtube: Sim
 
 def test_a_lost_bell_costs_no_job(workers: Workers, youtube: Simulator, broker: redis.Redis) -> None:
     workers.start("only")
+    broker.flushall()
     band, _ = band_with_videos(youtube.world, 10)
     SyncJob.objects.bulk_create([SyncJob(job_type="FULL_SYNC", queue_id="video-sync", band=band) for _ in range(5)])
     wait_for(lambda: SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 5, what="jobs nobody rang for")

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from syncjobs import lifecycle, operations
 from syncjobs.choices import JobStatus, JobType, Priority
-from syncjobs.exceptions import Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
+from syncjobs.exceptions import CancelRequested, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
 from syncjobs.fingerprints import fingerprint
 from syncjobs.models import AuditEntry, SyncJob
 from tests.helpers import PERSON, SCHEDULE, claim, make_band, queue_job
@@ -96,6 +96,19 @@ def test_cancelling_all_bands_cancels_the_children() -> None:
     lifecycle.acknowledge_cancel(running)
     with pytest.raises(WrongState):
         operations.cancel_job(PERSON, parent.pk)
+
+
+def test_cancelling_all_bands_while_they_are_being_queued_leaves_nothing_running() -> None:
+    parent = queue_job(fans_out=True)
+    attempt = claim()
+    child = queue_job(parent=parent)
+    with transaction.atomic():
+        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
+    operations.cancel_job(PERSON, parent.pk)
+    with pytest.raises(CancelRequested):
+        lifecycle.leave_to_children(attempt)
+    lifecycle.acknowledge_cancel(attempt)
+    assert set(SyncJob.objects.values_list("pk", "status")) == {(parent.pk, "CANCELLED"), (child.pk, "CANCELLED")}
 
 
 def test_a_parent_completes_when_children_that_end_together_have() -> None:

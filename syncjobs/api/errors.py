@@ -1,0 +1,79 @@
+"""One shape for every error, made here: {"type", "errors": [{"code", "field", "message"}]}."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+from drf_standardized_errors.formatter import ExceptionFormatter
+from drf_standardized_errors.handler import ExceptionHandler
+from drf_standardized_errors.types import ErrorResponse
+from rest_framework import status
+from rest_framework.exceptions import APIException
+
+from .. import exceptions
+from ..youtube.errors import YouTubeError
+
+_STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
+    (exceptions.InvalidInput, status.HTTP_400_BAD_REQUEST),
+    (exceptions.NotFound, status.HTTP_404_NOT_FOUND),
+    (exceptions.NotPermitted, status.HTTP_403_FORBIDDEN),
+    (exceptions.Conflict, status.HTTP_409_CONFLICT),
+    (exceptions.QuotaExhausted, status.HTTP_409_CONFLICT),
+)
+
+
+class Refused(APIException):
+    """A domain error on its way to the client."""
+
+    def __init__(self, error: exceptions.DomainError) -> None:
+        super().__init__(detail=error.message, code=error.code)
+        self.status_code = next(
+            (code for kind, code in _STATUSES if isinstance(error, kind)), status.HTTP_400_BAD_REQUEST
+        )
+        self.field = error.field
+        self.details = error.details
+
+
+class Handler(ExceptionHandler):
+    """Turns domain errors and YouTube's into HTTP."""
+
+    def convert_known_exceptions(self, exc: Exception) -> Exception:
+        if isinstance(exc, exceptions.DomainError):
+            return Refused(exc)
+        if isinstance(exc, YouTubeError):
+            failure = APIException(f"YouTube: {exc.message}", code="youtube_error")
+            failure.status_code = status.HTTP_502_BAD_GATEWAY
+            return failure
+        return super().convert_known_exceptions(exc)
+
+
+class Formatter(ExceptionFormatter):
+    """Our names for the parts of an error."""
+
+    def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
+        field = self.exc.field if isinstance(self.exc, Refused) else None
+        errors = [{"code": e.code, "field": e.attr or field, "message": e.detail} for e in error_response.errors]
+        body: dict[str, Any] = {"type": str(error_response.type), "errors": errors}
+        if isinstance(self.exc, Refused) and self.exc.details:
+            body["details"] = {_camel(name): value for name, value in self.exc.details.items()}
+        return body
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """404 for paths that don't exist."""
+    return _plain(404, "client_error", "not_found", "There is nothing at this address.")
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """500, which tells nothing of how it came about."""
+    return _plain(500, "server_error", "error", "Something went wrong here. It has been logged.")
+
+
+def _plain(code: int, kind: str, name: str, message: str) -> JsonResponse:
+    return JsonResponse({"type": kind, "errors": [{"code": name, "field": None, "message": message}]}, status=code)

@@ -1,0 +1,124 @@
+"""Sync jobs: watch them, trigger, retry, cancel."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import Count
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import ScopedRateThrottle
+
+from bands.models import Band
+
+from .. import operations
+from ..creation import Created
+from ..exceptions import InvalidInput, NotFound
+from ..models import SyncJob
+from . import listing
+from .permissions import View
+from .serializers import Accepted, AttemptSerializer, EventSerializer, JobSerializer, Message, TriggerBody, errors_of
+
+MAX_TIMELINE = 500
+_TEXT = ("status", "jobType", "bandId", "queue", "startDate", "endDate", "search", "error", "requestedBy", "parentId")
+_PARAMETERS = [
+    *(OpenApiParameter(name, str) for name in _TEXT),
+    OpenApiParameter("sortBy", str, enum=list(listing.SORTS)),
+    OpenApiParameter("sortOrder", str, enum=["asc", "desc"]),
+    OpenApiParameter("page", int),
+    OpenApiParameter("limit", int),
+]
+
+
+class JobList(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+
+    @extend_schema(operation_id="listSyncJobs", parameters=_PARAMETERS, responses=JobSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Jobs, filtered, sorted and paged; totals are exact."""
+        # The position is worked out for the page's rows only.
+        jobs, frame = listing.page_of(request, listing.filtered_jobs(request).with_queue_position())  # type: ignore[attr-defined]
+        rows = JobSerializer(jobs, many=True, context={"errors": errors_of(jobs)}).data
+        return Response({"data": rows, **frame})
+
+
+class JobDetail(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+
+    @extend_schema(operation_id="getSyncJob", responses=JobSerializer)
+    def get(self, request: Request, job_id: int) -> Response:
+        """One job, with its attempts, its timeline and a summary of its children."""
+        job = SyncJob.objects.with_queue_position().filter(pk=job_id).first()
+        if job is None:
+            raise NotFound(f"There is no job #{job_id}.", field="id")
+        body: dict[str, Any] = JobSerializer(job, context={"errors": errors_of([job])}).data
+        body["attemptHistory"] = AttemptSerializer(job.attempts.order_by("number"), many=True).data
+        body["timeline"] = EventSerializer(job.events.order_by("pk")[:MAX_TIMELINE], many=True).data
+        counted = job.children.order_by().values_list("status").annotate(Count("pk")) if job.fans_out else ()
+        body["children"] = dict(counted)
+        return Response(body)
+
+
+class JobRetry(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+
+    @extend_schema(operation_id="retrySyncJob", request=None, responses={202: Accepted})
+    def post(self, request: Request, job_id: int) -> Response:
+        """Run a failed or cancelled job again, as a new job."""
+        return accepted(operations.retry_job(self.actor(request), job_id))
+
+
+class JobCancel(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.cancel_job"}
+
+    @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Message})
+    def post(self, request: Request, job_id: int) -> Response:
+        """Cancel a queued job at once, or ask a running one to stop."""
+        job = operations.cancel_job(self.actor(request), job_id)
+        done = "is cancelled" if job.is_terminal else "was asked to stop"
+        return Response({"message": f"Job {job} {done}.", "jobId": str(job.pk)}, status.HTTP_202_ACCEPTED)
+
+
+class Trigger(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.trigger_sync"}
+    throttle_classes = (ScopedRateThrottle,)
+    throttle_scope = "trigger"
+
+    @extend_schema(operation_id="triggerSync", request=TriggerBody, responses={202: Accepted})
+    def post(self, request: Request) -> Response:
+        """Sync a band, or all active bands."""
+        body = validated(TriggerBody, request)
+        created = operations.trigger_sync(
+            self.actor(request),
+            band_of(body.get("bandId")),
+            full=body["syncType"] == "FULL",
+            force=body["forceSync"],
+            priority=body.get("priority"),
+        )
+        return accepted(created)
+
+
+def accepted(created: Created) -> Response:
+    """202, with the job that is to be watched."""
+    message = f"Job {created.job} is queued." if created.is_new else f"Job {created.job} was queued or running already."
+    body = {"message": message, "jobId": str(created.job.pk), "isNew": created.is_new}
+    return Response(body, status.HTTP_202_ACCEPTED)
+
+
+def validated(serializer: Any, request: Request) -> dict[str, Any]:
+    """The request's body as the serializer reads it. Raises ValidationError."""
+    checked = serializer(data=request.data)
+    checked.is_valid(raise_exception=True)
+    return dict(checked.validated_data)
+
+
+def band_of(band_id: str | None) -> Band | None:
+    """The band with this id; None for none. Raises InvalidInput."""
+    if band_id is None:
+        return None
+    band = Band.objects.filter(pk=int(band_id)).first()
+    if band is None:
+        raise InvalidInput(f"There is no band {band_id}.", field="bandId")
+    return band

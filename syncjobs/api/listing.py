@@ -1,0 +1,155 @@
+"""Lists: strict query parameters, one page shape, exact totals."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, ClassVar
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+from django_filters import rest_framework as filters
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+from ..choices import JobStatus, JobType, QueueName
+from ..models import JobError, SyncJob
+
+MAX_LIMIT = 100
+MAX_SEARCH = 200
+MAX_ID = 2**63 - 1
+SORTS = {"createdAt": "created_at", "startedAt": "started_at", "completedAt": "completed_at"}
+
+
+def invalid(field: str, message: str) -> ValidationError:
+    """A 400 that names the parameter and says what would be right."""
+    return ValidationError({field: [message]})
+
+
+def whole_number(request: Request, name: str, default: int, high: int) -> int:
+    """A query parameter from 1 to `high`."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and 1 <= int(text) <= high):
+        raise invalid(name, f"Must be a whole number from 1 to {high}.")
+    return int(text)
+
+
+def check_known(request: Request, known: set[str]) -> None:
+    """Refuse parameters that would be ignored: whoever sent one expects it to do something."""
+    for name in request.query_params:
+        if name not in known:
+            raise invalid(name, f"There is no such parameter. There are: {', '.join(sorted(known))}.")
+
+
+def page_of(request: Request, rows: QuerySet[Any], *, default_limit: int = 20) -> tuple[list[Any], dict[str, Any]]:
+    """The rows of the page asked for, and what frames them. Past the last page there are no rows, and right totals."""
+    page = whole_number(request, "page", 1, 10_000_000)
+    limit = whole_number(request, "limit", default_limit, MAX_LIMIT)
+    total = rows.order_by().count()
+    start = (page - 1) * limit
+    found = list(rows[start : start + limit]) if start < total else []
+    return found, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
+
+
+class JobFilters(filters.FilterSet):
+    """What a list of jobs can be narrowed by."""
+
+    bandId = filters.NumberFilter(field_name="band_id", min_value=1, max_value=MAX_ID)
+    parentId = filters.NumberFilter(field_name="parent_id", min_value=1, max_value=MAX_ID)
+    queue = filters.ChoiceFilter(field_name="queue_id", choices=QueueName.choices)
+    requestedBy = filters.CharFilter(field_name="requested_by_label", max_length=MAX_SEARCH)
+    error = filters.CharFilter(method="with_error", max_length=16)
+    search = filters.CharFilter(method="matching", max_length=MAX_SEARCH)
+
+    class Meta:
+        model = SyncJob
+        fields: ClassVar[list[str]] = []
+
+    def with_error(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
+        return jobs.filter(Exists(JobError.objects.filter(job=OuterRef("pk"), group_id=value)))
+
+    def matching(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
+        """Job number, part of the band's name, or part of an error's text."""
+        number = value.removeprefix("#")
+        said = Exists(JobError.objects.filter(job=OuterRef("pk"), message__icontains=value))
+        found = Q(band_name__icontains=value) | Q(said)
+        if number.isascii() and number.isdigit() and len(number) < 19:
+            found |= Q(pk=int(number))
+        return jobs.filter(found)
+
+
+KNOWN = {*JobFilters.base_filters, "status", "jobType", "startDate", "endDate", "sortBy", "sortOrder", "page", "limit"}
+
+
+def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
+    """The jobs that the request's parameters ask for, sorted. Raises ValidationError naming the parameter."""
+    check_known(request, KNOWN)
+    for name, value in request.query_params.items():
+        if "\x00" in value:
+            raise invalid(name, "Must not hold a NUL character.")
+    narrowed = JobFilters(request.query_params, queryset=SyncJob.objects.all(), request=request)
+    if not narrowed.is_valid():
+        raise ValidationError(narrowed.errors)
+    jobs = narrowed.qs
+    for name, column, choices in (("status", "status", JobStatus.values), ("jobType", "job_type", JobType.values)):
+        if values := _values(request, name, choices):
+            jobs = jobs.filter(**{f"{column}__in": values})
+    return _sorted(request, _within_dates(request, jobs))
+
+
+def _values(request: Request, name: str, choices: list[str]) -> list[str]:
+    values = [part for value in request.query_params.getlist(name) for part in value.split(",")]
+    for value in values:
+        if value not in choices:
+            raise invalid(name, f"“{value[:40]}” is none of {', '.join(choices)}.")
+    return values
+
+
+def _within_dates(request: Request, jobs: QuerySet[SyncJob]) -> QuerySet[SyncJob]:
+    start, end = _instant(request, "startDate"), _instant(request, "endDate", is_end=True)
+    if start and end and end <= start:
+        raise invalid("endDate", "Must be after startDate.")
+    if start:
+        jobs = jobs.filter(created_at__gte=start)
+    return jobs.filter(created_at__lt=end) if end else jobs
+
+
+def _instant(request: Request, name: str, *, is_end: bool = False) -> dt.datetime | None:
+    """A date or a time with zone; a bare end date includes its day."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        day = parse_date(text)
+        if day is not None:
+            if is_end:
+                day += dt.timedelta(days=1)
+            return timezone.make_aware(dt.datetime.combine(day, dt.time()), dt.UTC)
+        instant = parse_datetime(text)
+    except (ValueError, OverflowError):
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise invalid(name, "Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z).")
+    return instant
+
+
+def _sorted(request: Request, jobs: QuerySet[SyncJob]) -> QuerySet[SyncJob]:
+    by, order = request.query_params.get("sortBy", "createdAt"), request.query_params.get("sortOrder", "desc")
+    if by not in SORTS:
+        raise invalid("sortBy", f"Must be one of {', '.join(SORTS)}.")
+    if order not in ("asc", "desc"):
+        raise invalid("sortOrder", "Must be asc or desc.")
+    column = F(SORTS[by])
+    if order == "asc":
+        return jobs.order_by(column.asc(nulls_last=True), "pk")
+    return jobs.order_by(column.desc(nulls_last=True), "-pk")
+
+
+def matching(rows: QuerySet[Any], request: Request, field: str) -> QuerySet[Any]:
+    """Rows whose `field` contains what `search` says."""
+    text = request.query_params.get("search", "")
+    if len(text) > MAX_SEARCH or "\x00" in text:
+        raise invalid("search", f"Must be at most {MAX_SEARCH} characters.")
+    return rows.filter(**{f"{field}__icontains": text}) if text else rows

@@ -1,0 +1,169 @@
+"""Queues, errors and quota."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any, ClassVar
+
+from django.db.models import Count, Max, Q, Sum
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .. import operations, quota
+from .. import status as queue_status
+from ..choices import QueueName
+from ..creation import Created
+from ..models import ErrorGroup, QuotaCall
+from ..youtube.costs import quota_day
+from . import listing
+from .jobs import validated
+from .permissions import View
+from .serializers import Cleared, ErrorGroupSerializer, Message, NoteBody, QueueBody
+
+WINDOW = re.compile(r"([1-9]\d{0,3})([hd])\Z")
+
+
+class QueueStatus(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_queue"}
+
+    @extend_schema(operation_id="queueStatus", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """How each queue stands; the states of all queues sum to the jobs there are."""
+        listing.check_known(request, set())
+        return Response([queue.as_json() for queue in queue_status.queues()])
+
+
+class QueuePause(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.pause_queue"}
+
+    @extend_schema(operation_id="pauseQueue", request=QueueBody, responses=Message)
+    def post(self, request: Request) -> Response:
+        """From the answer on, no job of the queue starts."""
+        body = validated(QueueBody, request)
+        paused = operations.pause_queue(self.actor(request), body.get("queue", QueueName.VIDEO_SYNC), body["reason"])
+        return Response({"message": f"Paused: {', '.join(paused)}." if paused else "It was paused already."})
+
+
+class QueueResume(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.pause_queue"}
+
+    @extend_schema(operation_id="resumeQueue", request=QueueBody, responses=Message)
+    def post(self, request: Request) -> Response:
+        """Let the workers go on."""
+        body = validated(QueueBody, request)
+        resumed = operations.resume_queue(self.actor(request), body.get("queue", QueueName.VIDEO_SYNC))
+        return Response({"message": f"Resumed: {', '.join(resumed)}." if resumed else "It was not paused."})
+
+
+class ClearFailed(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.clear_failed"}
+
+    @extend_schema(operation_id="clearFailed", request=QueueBody, responses=Cleared)
+    def post(self, request: Request) -> Response:
+        """Delete failed jobs for good."""
+        body = validated(QueueBody, request)
+        count = operations.clear_failed(self.actor(request), body.get("queue", operations.ALL_QUEUES))
+        return Response({"message": f"{count} failed jobs deleted.", "count": count})
+
+
+class Errors(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
+
+    @extend_schema(
+        operation_id="listErrors",
+        parameters=[
+            OpenApiParameter("window", str, description="24h, 7d, … or all"),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("acknowledged", str, enum=["true", "false"]),
+        ],
+        responses=ErrorGroupSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """Error groups with something in the window, the most frequent first."""
+        listing.check_known(request, {"window", "limit", "acknowledged"})
+        since = _since(request)
+        inside = Q(errors__created_at__gte=since) if since else Q(errors__isnull=False)
+        groups = ErrorGroup.objects.annotate(
+            in_window=Count("errors", filter=inside),
+            bands_in_window=Count("errors__band", filter=inside, distinct=True),
+            last_in_window=Max("errors__created_at", filter=inside),
+        ).filter(in_window__gt=0)
+        acknowledged = request.query_params.get("acknowledged")
+        if acknowledged is not None:
+            if acknowledged not in ("true", "false"):
+                raise listing.invalid("acknowledged", "Must be true or false.")
+            groups = groups.filter(acknowledged_at__isnull=acknowledged == "false")
+        limit = listing.whole_number(request, "limit", 20, listing.MAX_LIMIT)
+        rows = ErrorGroupSerializer(groups.order_by("-in_window", "fingerprint")[:limit], many=True).data
+        total = groups.order_by().aggregate(total=Sum("in_window"))["total"] or 0
+        return Response({"errors": rows, "totalErrors": total, "asOf": timezone.now()})
+
+
+def _since(request: Request) -> dt.datetime | None:
+    text = request.query_params.get("window", "24h")
+    if text == "all":
+        return None
+    match = WINDOW.match(text)
+    if not match:
+        raise listing.invalid("window", "Must be hours or days such as 24h or 7d, or all.")
+    return timezone.now() - dt.timedelta(**{"hours" if match[2] == "h" else "days": int(match[1])})
+
+
+class AcknowledgeError(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.acknowledge_errors"}
+
+    @extend_schema(operation_id="acknowledgeError", request=NoteBody, responses=Message)
+    def post(self, request: Request, fingerprint: str) -> Response:
+        """Say that somebody has seen to it."""
+        operations.acknowledge_errors(self.actor(request), fingerprint, validated(NoteBody, request)["note"])
+        return Response({"message": "Acknowledged."})
+
+
+class RetryErrors(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+
+    @extend_schema(operation_id="retryError", request=None, responses={202: OpenApiTypes.OBJECT})
+    def post(self, request: Request, fingerprint: str) -> Response:
+        """Retry the failed jobs of the group that nobody has retried yet."""
+        outcomes = operations.retry_group(self.actor(request), fingerprint)
+        retried = {str(i): str(o.job.pk) for i, o in outcomes.items() if isinstance(o, Created)}
+        refused = {str(i): str(o) for i, o in outcomes.items() if not isinstance(o, Created)}
+        return Response({"message": f"{len(retried)} jobs retried.", "retried": retried, "refused": refused}, 202)
+
+
+class Quota(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
+
+    @extend_schema(operation_id="quota", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Today's buckets: what is used, by which operations, and when they are full again."""
+        listing.check_known(request, set())
+        spent = (
+            QuotaCall.objects.filter(day=quota_day(timezone.now())).values("bucket", "operation").order_by("operation")
+        )
+        by_bucket: dict[str, list[dict[str, Any]]] = {}
+        for row in spent.annotate(units=Sum("units"), calls=Count("pk")):
+            by_bucket.setdefault(row["bucket"], []).append(
+                {"operation": row["operation"], "units": row["units"], "calls": row["calls"]}
+            )
+        return Response(
+            [
+                {
+                    "bucket": state.bucket,
+                    "day": state.day,
+                    "used": state.used,
+                    "limit": state.limit,
+                    "reserved": state.reserved,
+                    "closedAt": state.closed_at,
+                    "closedReason": state.closed_reason or None,
+                    "resetsAt": state.resets_at,
+                    "operations": by_bucket.get(state.bucket, []),
+                    "asOf": timezone.now(),
+                }
+                for state in quota.today()
+            ]
+        )

@@ -1,0 +1,41 @@
+from django.urls import path, register_converter
+from django.urls.converters import IntConverter
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+
+from . import catalogue, jobs, monitoring, session
+
+
+class IdConverter(IntConverter):
+    """A number that fits into an id."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(IdConverter, "id")
+
+urlpatterns = [
+    path("auth/token", session.LogIn.as_view()),
+    path("auth/token/refresh", session.Refresh.as_view()),
+    path("auth/logout", session.LogOut.as_view()),
+    path("auth/me", session.Me.as_view()),
+    path("admin/sync-jobs", jobs.JobList.as_view()),
+    path("admin/sync-jobs/trigger", jobs.Trigger.as_view()),
+    path("admin/sync-jobs/<id:job_id>", jobs.JobDetail.as_view()),
+    path("admin/sync-jobs/<id:job_id>/retry", jobs.JobRetry.as_view()),
+    path("admin/sync-jobs/<id:job_id>/cancel", jobs.JobCancel.as_view()),
+    path("admin/queue/status", monitoring.QueueStatus.as_view()),
+    path("admin/queue/pause", monitoring.QueuePause.as_view()),
+    path("admin/queue/resume", monitoring.QueueResume.as_view()),
+    path("admin/queue/clear-failed", monitoring.ClearFailed.as_view()),
+    path("admin/sync/errors", monitoring.Errors.as_view()),
+    path("admin/sync/errors/<slug:fingerprint>/acknowledge", monitoring.AcknowledgeError.as_view()),
+    path("admin/sync/errors/<slug:fingerprint>/retry", monitoring.RetryErrors.as_view()),
+    path("admin/quota", monitoring.Quota.as_view()),
+    path("bands", catalogue.BandList.as_view()),
+    path("bands/<id:band_id>", catalogue.BandDetail.as_view()),
+    path("bands/<id:band_id>/videos", catalogue.BandVideos.as_view()),
+    path("videos", catalogue.VideoList.as_view()),
+    path("schema", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),
+    path("docs", SpectacularSwaggerSplitView.as_view(permission_classes=[AllowAny], url_name="schema")),
+]

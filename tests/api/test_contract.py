@@ -1,0 +1,335 @@
+"""The API as its clients use it: who gets in, what comes back, what is refused and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.test import Client
+from django.urls import get_resolver
+from django.utils import timezone
+
+from bands.models import Band
+from syncjobs import lifecycle, operations, roles
+from syncjobs.api import urls
+from syncjobs.choices import JobStatus, Role
+from syncjobs.models import ErrorGroup, Queue, SyncJob
+from syncjobs.youtube.simulator import Simulator
+from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PASSWORD = "correct horse battery"
+NOBODY, PLAIN = "nobody", "plain"
+WHO = (NOBODY, PLAIN, *Role.values)
+MODERATOR_UP, ADMIN_UP, ANYBODY, LOGGED_IN = WHO[2:], WHO[3:], WHO, WHO[1:]
+
+
+class Api:
+    """A client with a person's token."""
+
+    def __init__(self, who: str) -> None:
+        self._client = Client(raise_request_exception=False)
+        self._headers: dict[str, str] = {}
+        if who == NOBODY:
+            return
+        if who == PLAIN:
+            get_user_model().objects.create_user(PLAIN, password=PASSWORD)
+        else:
+            roles.save_user(PERSON, who, PASSWORD, Role(who))
+        tokens = self._client.post(
+            "/api/auth/token", {"username": who, "password": PASSWORD}, "application/json"
+        ).json()
+        self._headers = {"Authorization": f"Bearer {tokens['access']}"}
+        self.refresh = tokens["refresh"]
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        return self._client.get(f"/api/{path}", parameters, headers=self._headers)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._client.post(f"/api/{path}", body or {}, "application/json", headers=self._headers)
+
+
+@pytest.fixture(autouse=True)
+def fresh_rates() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def moderator() -> Api:
+    return Api(Role.MODERATOR)
+
+
+def _failed_job() -> SyncJob:
+    job = queue_job("PRUNE")  # type: ignore[arg-type]
+    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    return job
+
+
+# path → (method, body, who may, status when they may)
+ENDPOINTS: dict[str, tuple[str, Any, tuple[str, ...], int]] = {
+    "auth/token": ("POST", {"username": "x", "password": "y"}, (), 401),
+    "auth/token/refresh": ("POST", {"refresh": "x"}, (), 401),
+    "auth/logout": ("POST", {"refresh": "x"}, (), 401),
+    "auth/me": ("GET", None, LOGGED_IN, 200),
+    "admin/sync-jobs": ("GET", None, MODERATOR_UP, 200),
+    "admin/sync-jobs/trigger": ("POST", {"syncType": "FULL"}, MODERATOR_UP, 202),
+    "admin/sync-jobs/<id:job_id>": ("GET", None, MODERATOR_UP, 200),
+    "admin/sync-jobs/<id:job_id>/retry": ("POST", None, MODERATOR_UP, 202),
+    "admin/sync-jobs/<id:job_id>/cancel": ("POST", None, MODERATOR_UP, 409),
+    "admin/queue/status": ("GET", None, MODERATOR_UP, 200),
+    "admin/queue/pause": ("POST", {"reason": "why"}, ADMIN_UP, 200),
+    "admin/queue/resume": ("POST", None, ADMIN_UP, 200),
+    "admin/queue/clear-failed": ("POST", None, ADMIN_UP, 200),
+    "admin/sync/errors": ("GET", None, MODERATOR_UP, 200),
+    "admin/sync/errors/<slug:fingerprint>/acknowledge": ("POST", {"note": "seen"}, MODERATOR_UP, 200),
+    "admin/sync/errors/<slug:fingerprint>/retry": ("POST", None, MODERATOR_UP, 202),
+    "admin/quota": ("GET", None, MODERATOR_UP, 200),
+    "bands": ("GET", None, MODERATOR_UP, 200),
+    "bands/<id:band_id>": ("GET", None, MODERATOR_UP, 200),
+    "bands/<id:band_id>/videos": ("GET", None, MODERATOR_UP, 200),
+    "videos": ("GET", None, MODERATOR_UP, 200),
+    "schema": ("GET", None, ANYBODY, 200),
+    "docs": ("GET", None, ANYBODY, 200),
+}
+
+
+def test_the_table_lists_every_endpoint() -> None:
+    assert {str(pattern.pattern) for pattern in urls.urlpatterns} == set(ENDPOINTS)
+    top = {str(pattern.pattern) for pattern in get_resolver().url_patterns}
+    assert top == {"", "healthz", "readyz", "admin/", "api/", "^api/"}
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_who_may_do_what(who: str) -> None:
+    job = _failed_job()
+    band = Band.objects.create(name="A", slug="a")
+    group = ErrorGroup.objects.get()
+    api = Api(who)
+    statuses = {}
+    for pattern, (method, body, allowed, status) in ENDPOINTS.items():
+        path = pattern.replace("<id:job_id>", str(job.pk)).replace("<id:band_id>", str(band.pk))
+        path = path.replace("<slug:fingerprint>", group.pk)
+        answer = api.get(path) if method == "GET" else api.post(path, body)
+        expected = status if who in allowed or not allowed else (401 if who == NOBODY else 403)
+        if answer.status_code != expected:
+            statuses[pattern] = (answer.status_code, expected, answer.content[:200])
+        if answer.status_code >= 400:
+            assert {"code", "field", "message"} == set(answer.json()["errors"][0])
+    assert statuses == {}
+
+
+def test_a_token_is_rotated_and_a_logged_out_one_worthless(moderator: Api) -> None:
+    rotated = moderator.post("auth/token/refresh", {"refresh": moderator.refresh}).json()
+    assert moderator.post("auth/token/refresh", {"refresh": moderator.refresh}).status_code == 401
+    assert moderator.post("auth/logout", {"refresh": rotated["refresh"]}).status_code == 200
+    assert moderator.post("auth/token/refresh", {"refresh": rotated["refresh"]}).status_code == 401
+    me = moderator.get("auth/me").json()
+    assert (me["name"], me["role"]) == ("MODERATOR", "MODERATOR")
+    assert "syncjobs.retry_job" in me["permissions"]
+
+
+def test_guessing_passwords_is_slowed_down() -> None:
+    answers = [Api(NOBODY).post("auth/token", {"username": "x", "password": "y"}) for _ in range(21)]
+    assert answers[0].status_code == 401
+    assert answers[-1].status_code == 429
+    assert int(answers[-1]["Retry-After"]) > 0
+
+
+def test_trigger_watch_and_retry(moderator: Api, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 60)
+    body = {"bandId": str(band.pk), "syncType": "FULL"}
+    first = moderator.post("admin/sync-jobs/trigger", body)
+    assert first.status_code == 202
+    job_id = first.json()["jobId"]
+    assert moderator.post("admin/sync-jobs/trigger", body).json() == {
+        "message": f"Job #{job_id} was queued or running already.",
+        "jobId": job_id,
+        "isNew": False,
+    }
+    waiting = moderator.get("admin/sync-jobs").json()["data"][0]
+    assert (waiting["id"], waiting["status"], waiting["queuePosition"], waiting["errors"]) == (job_id, "QUEUED", 1, [])
+    run_all()
+    job = moderator.get(f"admin/sync-jobs/{job_id}").json()
+    assert (job["status"], job["videosFound"], job["bandId"], job["queuePosition"]) == (
+        "COMPLETED",
+        60,
+        str(band.pk),
+        None,
+    )
+    assert job["duration"] >= 0
+    assert [event["kind"] for event in job["timeline"]] == ["QUEUED", "STARTED", "COMPLETED"]
+    assert job["attemptHistory"][0]["outcome"] == "SUCCEEDED"
+    again = moderator.post("admin/sync-jobs/trigger", body)
+    assert again.status_code == 409
+    assert again.json()["errors"][0]["code"] == "recently_synced"
+    assert set(again.json()["details"]) == {"syncedAt", "allowedAt"}
+    assert moderator.post("admin/sync-jobs/trigger", body | {"forceSync": True}).status_code == 202
+    refused = moderator.post(f"admin/sync-jobs/{job_id}/retry")
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "wrong_state")
+    assert len(moderator.get(f"bands/{band.pk}/videos").json()["data"]) == 20
+    assert moderator.get("videos", search="new 7").json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"page": "0"}, "page"),
+        ({"limit": "101"}, "limit"),
+        ({"limit": "ten"}, "limit"),
+        ({"status": "DONE"}, "status"),
+        ({"jobType": "FULL_SYNC,HALF_SYNC"}, "jobType"),
+        ({"bandId": "x"}, "bandId"),
+        ({"queue": "nonsense"}, "queue"),
+        ({"startDate": "yesterday"}, "startDate"),
+        ({"startDate": "2026-11-24T10:00:00"}, "startDate"),
+        ({"startDate": "2026-02-30"}, "startDate"),
+        ({"startDate": "2026-11-24", "endDate": "2026-11-23"}, "endDate"),
+        ({"sortBy": "size"}, "sortBy"),
+        ({"sortOrder": "up"}, "sortOrder"),
+        ({"search": "x" * 201}, "search"),
+        ({"search": "a\x00b"}, "search"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_parameter_that_can_not_be_right_is_named(moderator: Api, parameters: dict[str, str], field: str) -> None:
+    answer = moderator.get("admin/sync-jobs", **parameters)
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "syncType"),
+        ({"syncType": "HALF"}, "syncType"),
+        ({"syncType": "FULL", "bandId": "999"}, "bandId"),
+        ({"syncType": "FULL", "bandId": "x"}, "bandId"),
+        ({"syncType": "FULL", "priority": 7}, "priority"),
+        ({"syncType": "FULL", "hurry": True}, "hurry"),
+        ([1], None),
+    ],
+)
+def test_a_body_that_can_not_be_right_is_named(moderator: Api, body: Any, field: str | None) -> None:
+    answer = moderator.post("admin/sync-jobs/trigger", body)
+    assert answer.status_code == 400
+    if field:
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert SyncJob.objects.count() == 0
+
+
+def test_errors_have_one_shape_and_tell_nothing(moderator: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = moderator.get("no/such/thing")
+    assert (missing.status_code, missing.json()["errors"][0]["code"]) == (404, "not_found")
+    assert moderator.get("admin/sync-jobs/424242").json()["errors"][0]["message"] == "There is no job #424242."
+    assert moderator.post("admin/sync-jobs").status_code == 405
+
+    def explode(*args: Any) -> None:
+        raise RuntimeError("SELECT secret FROM /etc/passwd")
+
+    monkeypatch.setattr("syncjobs.status.queues", explode)
+    broken = moderator.get("admin/queue/status")
+    assert broken.status_code == 500
+    assert set(broken.json()) == {"type", "errors"}
+    assert b"secret" not in broken.content
+
+
+def _create_jobs() -> list[SyncJob]:
+    """Jobs of every status, with ties in their times and without some of them."""
+    day = timezone.datetime(2026, 11, 1, tzinfo=timezone.get_current_timezone())  # type: ignore[attr-defined]
+    bands = [Band.objects.create(name=f"Band {n}", slug=f"b{n}") for n in range(2)]
+    rows = []
+    for number in range(60):
+        status = JobStatus.values[number % 5]
+        started = None if number % 4 == 0 else day + timezone.timedelta(hours=number % 7)  # type: ignore[attr-defined]
+        rows.append(
+            SyncJob(
+                job_type=("FULL_SYNC", "INCREMENTAL_SYNC", "ENRICH")[number % 3],
+                queue_id="video-processing" if number % 3 == 2 else "video-sync",
+                status=status,
+                band=(None, *bands)[number % 3],
+                created_at=day + timezone.timedelta(hours=6 * (number % 9)),  # type: ignore[attr-defined]
+                started_at=started,
+                completed_at=started if status in ("COMPLETED", "FAILED") else None,
+            )
+        )
+    SyncJob.objects.bulk_create(rows)
+    return list(SyncJob.objects.all())
+
+
+@pytest.mark.parametrize("status", [None, "FAILED", "QUEUED,CANCELLED"])
+@pytest.mark.parametrize("job_type", [None, "ENRICH"])
+@pytest.mark.parametrize(("start", "end"), [(None, None), ("2026-11-01T06:00:00Z", "2026-11-02"), ("2026-11-02", None)])
+def test_lists_equal_a_plain_reimplementation(
+    moderator: Api, status: str | None, job_type: str | None, start: str | None, end: str | None
+) -> None:
+    jobs = _create_jobs()
+    first = Band.objects.order_by("pk").first()
+    assert first is not None
+    chosen = {"status": status, "jobType": job_type, "startDate": start, "endDate": end}
+    for band_id in (None, str(first.pk)):
+        parameters = {name: value for name, value in (chosen | {"bandId": band_id}).items() if value}
+        tests: list[Callable[[SyncJob], bool]] = [
+            lambda job: not status or job.status in status.split(","),
+            lambda job: not job_type or job.job_type == job_type,
+            lambda job, wanted=band_id: not wanted or str(job.band_id) == wanted,  # type: ignore[misc]
+            lambda job: not start or job.created_at.isoformat() >= start.removesuffix("Z"),
+            lambda job: not end or job.created_at.date().isoformat() <= end,
+        ]
+        expected = [job for job in jobs if all(test(job) for test in tests)]
+        for sort, column in (("createdAt", "created_at"), ("startedAt", "started_at"), ("completedAt", "completed_at")):
+            for order in ("asc", "desc"):
+                present = [job for job in expected if getattr(job, column) is not None]
+                absent = [job for job in expected if getattr(job, column) is None]
+                down = order == "desc"
+                present.sort(key=lambda job: (getattr(job, column), job.pk), reverse=down)
+                absent.sort(key=lambda job: job.pk, reverse=down)
+                answer = moderator.get("admin/sync-jobs", **parameters, sortBy=sort, sortOrder=order, limit=100).json()
+                assert [row["id"] for row in answer["data"]] == [str(job.pk) for job in present + absent]
+                assert answer["total"] == len(expected)
+    past = moderator.get("admin/sync-jobs", page=999, limit=7).json()
+    assert (past["data"], past["total"], past["totalPages"]) == ([], 60, 9)
+
+
+def test_queries_do_not_grow_with_the_page(moderator: Api, django_assert_max_num_queries: Any) -> None:
+    _create_jobs()
+    moderator.get("auth/me")
+    with django_assert_max_num_queries(3 + 4):  # and four for the user, his groups' and own permissions, and the role
+        assert len(moderator.get("admin/sync-jobs", limit=60).json()["data"]) == 60
+
+
+def test_queue_states_sum_to_the_jobs_there_are() -> None:
+    _create_jobs()
+    api = Api(Role.ADMIN)
+    rows = api.get("admin/queue/status").json()
+    counted = sum(
+        row[name] for row in rows for name in ("waiting", "active", "delayed", "completed", "failed", "cancelled")
+    )
+    assert counted == SyncJob.objects.count() == 60
+    assert api.post("admin/queue/pause", {"reason": "tidying"}).json() == {"message": "Paused: video-sync."}
+    paused = {row["name"]: (row["paused"], row["pauseReason"]) for row in api.get("admin/queue/status").json()}
+    assert paused["video-sync"] == (True, "tidying")
+    assert api.post("admin/queue/pause", {"queue": "nonsense"}).json()["errors"][0]["field"] == "queue"
+    assert api.post("admin/queue/resume", {"queue": "all"}).status_code == 200
+    assert Queue.objects.filter(paused_at=None).count() == 3
+    assert api.post("admin/queue/clear-failed").json()["count"] == 12
+
+
+def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
+    for number in range(3):
+        queue_job("PRUNE")  # type: ignore[arg-type]
+        lifecycle.fail(claim("maintenance"), f"No answer within {number} seconds.", reason="timeout")
+    listed = moderator.get("admin/sync/errors", window="7d").json()
+    (group,) = listed["errors"]
+    assert (listed["totalErrors"], group["count"], group["errorMessage"]) == (3, 3, "No answer within <n> seconds.")
+    assert moderator.post(f"admin/sync/errors/{group['fingerprint']}/acknowledge", {"note": "seen"}).status_code == 200
+    assert moderator.get("admin/sync/errors", acknowledged="false").json()["errors"] == []
+    assert moderator.get("admin/sync-jobs", error=group["fingerprint"]).json()["total"] == 3
+    assert moderator.get("admin/sync-jobs", search="within 1 sec").json()["total"] == 1
+    retried = moderator.post(f"admin/sync/errors/{group['fingerprint']}/retry").json()
+    assert len(retried["retried"]) == 3
+    assert moderator.post("admin/sync/errors/0000/retry").status_code == 404
+    assert moderator.get("admin/sync/errors", window="soon").json()["errors"][0]["field"] == "window"
+    assert operations.failed_jobs().count() == 0
