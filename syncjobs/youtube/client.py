@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import os
 import random
+import string
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import httplib2
 from google.auth.api_key import Credentials
@@ -21,13 +22,18 @@ from . import parsing
 from .costs import Operation, bucket_of
 from .errors import ConfigurationError, TransientError, YouTubeError, from_response
 from .references import ChannelReference
-from .transport import OneShotHttp
-from .types import Channel, PlaylistPage, StatsBatch, VideoBatch
+from .transport import OneShotHttp, Redactor
+from .types import Channel, PlaylistPage, StatsBatch, Unreadable, VideoBatch, VideoDetails, VideoStats
 
 PAGE_SIZE = 50
 """Most ids a call takes, and most items a page holds (videos.list, channels.list, playlistItems.list)."""
 MAX_BACKOFF_SECONDS = 8.0
+MAX_RETRY_AFTER_SECONDS = 10.0
+"""Longest wait a Retry-After header gets within a call; who wants longer is asked again by the next attempt."""
 _VIDEO_PARTS = "snippet,contentDetails,statistics,status,liveStreamingDetails"
+
+
+V = TypeVar("V", VideoDetails, VideoStats)
 
 
 class Meter(Protocol):
@@ -41,7 +47,11 @@ class Meter(Protocol):
 
 
 class YouTubeClient:
-    """YouTube Data API v3 at `endpoint`, with an API key. Cheap to make; may be used from several threads at once."""
+    """YouTube Data API v3 at `endpoint`, with an API key. Cheap to make; may be used from several threads at once.
+
+    `endpoint` is the API's base URL, with or without `/youtube/v3`; `timeout` and `backoff` are seconds. Every call may
+    raise a YouTubeError, and whatever the meter raises; a key that can't be one is told by ConfigurationError.
+    """
 
     def __init__(
         self,
@@ -54,7 +64,10 @@ class YouTubeClient:
         backoff: float = 0.5,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._key = (api_key, endpoint.rstrip("/"), timeout)
+        if not endpoint.startswith(("http://", "https://")) or tries < 1:
+            raise ValueError("the endpoint is an http:// or https:// URL, and tries at least 1")
+        self._key = (api_key.strip(), endpoint.rstrip("/").removesuffix("/youtube/v3"), timeout)
+        self._redactor = Redactor(self._key[0])
         self._meter = meter
         self._tries = tries
         self._backoff = backoff
@@ -62,13 +75,13 @@ class YouTubeClient:
 
     def channels(self, ids: Sequence[str]) -> list[Channel]:
         """The channels of up to 50 ids that exist. 1 unit."""
-        body = self._list_channels(id=",".join(_checked(ids)), maxResults=PAGE_SIZE)
-        return parsing.parse_items(_items(body), parsing.channel)[0]
+        found = _channels(self._list_channels(id=",".join(_checked(ids)), maxResults=PAGE_SIZE))
+        return [channel for channel in found if channel.id in ids]
 
     def find_channel(self, reference: ChannelReference) -> Channel | None:
         """The channel a person's reference names, or None. 1 unit."""
         name = {"id": "id", "handle": "forHandle", "username": "forUsername"}[reference.kind]
-        channels, _ = parsing.parse_items(_items(self._list_channels(**{name: reference.value})), parsing.channel)
+        channels = _channels(self._list_channels(**{name: reference.value}))
         return channels[0] if channels else None
 
     def playlist_page(self, playlist_id: str, page_token: str | None = None) -> PlaylistPage:
@@ -95,8 +108,7 @@ class YouTubeClient:
     def videos(self, ids: Sequence[str]) -> VideoBatch:
         """All about up to 50 videos. 1 unit."""
         body = self._list_videos(_VIDEO_PARTS, ids)
-        videos, unreadable = parsing.parse_items(_items(body), parsing.video)
-        return VideoBatch(videos, _missing(ids, videos, unreadable), unreadable)
+        return VideoBatch(*_sorted_out(ids, *parsing.parse_items(_items(body), parsing.video)))
 
     def statistics(self, ids: Sequence[str]) -> StatsBatch:
         """Counts of up to 50 videos, by videos.batchGetStats. 1 unit of the stats bucket."""
@@ -119,43 +131,50 @@ class YouTubeClient:
         return self._call(Operation.VIDEOS_LIST, lambda api: api.videos().list(part=parts, id=joined))
 
     def _call(self, operation: Operation, request: Callable[[Any], Any]) -> dict[str, Any]:
-        if not self._key[0]:
-            raise ConfigurationError("keyMissing", "YOUTUBE_API_KEY is not set.")
+        _check_key(self._key[0])
         for attempt in range(self._tries):
-            receipt = self._meter.reserve(operation)
-            started = time.monotonic()
-            body, error = self._attempt(operation, request)
-            self._meter.settle(
-                receipt,
-                status=error.status if error else 200,
-                reason=error.reason if error else "",
-                seconds=time.monotonic() - started,
-            )
+            body, error = self._metered(operation, request)
             if error is None:
                 return body
             if type(error) is not TransientError or attempt + 1 == self._tries:
                 raise error
             # Full jitter: many workers that failed together must not come back together.
             longest = min(self._backoff * 2**attempt, MAX_BACKOFF_SECONDS)
-            self._sleep(random.uniform(0, longest))  # noqa: S311 - jitter, not a secret
+            jitter = random.uniform(0, longest)  # noqa: S311 - jitter, not a secret
+            self._sleep(max(jitter, min(error.retry_after, MAX_RETRY_AFTER_SECONDS)))
         raise AssertionError("the loop returns or raises")
+
+    def _metered(
+        self, operation: Operation, request: Callable[[Any], Any]
+    ) -> tuple[dict[str, Any], YouTubeError | None]:
+        """One HTTP attempt, reserved before and settled after it, whatever becomes of it."""
+        receipt = self._meter.reserve(operation)
+        started = time.monotonic()
+        status, reason = None, "aborted"
+        try:
+            body, error = self._attempt(operation, request)
+            status, reason = (error.status, error.reason) if error else (200, "")
+        finally:
+            self._meter.settle(receipt, status=status, reason=reason, seconds=time.monotonic() - started)
+        return body, error
 
     def _attempt(
         self, operation: Operation, request: Callable[[Any], Any]
     ) -> tuple[dict[str, Any], YouTubeError | None]:
         """One HTTP attempt. Errors are returned, not chained: what the google client raises may hold request headers."""
         try:
-            body = request(_service(*self._key)).execute(num_retries=0)
+            body = self._redactor.tree(request(_service(*self._key)).execute(num_retries=0))
         except HttpError as error:
-            return {}, from_response(int(error.resp.status), error.content, bucket_of(operation))
+            bucket, wait = bucket_of(operation), error.resp.get("retry-after", "")
+            return {}, from_response(int(error.resp.status), error.content, bucket, wait, self._redactor.text)
         except TimeoutError:
             return {}, TransientError("timeout", f"YouTube did not answer within {self._key[2]:g} seconds.")
         except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, GoogleClientError) as error:
             return {}, TransientError("connection", f"The connection to YouTube broke ({type(error).__name__}).")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}, TransientError("badAnswer", "YouTube's answer was cut off or is no JSON.")
-        if not isinstance(body, dict):
-            return {}, TransientError("badAnswer", "YouTube's answer is no JSON object.")
+        if not _is_list_response(body):
+            return {}, TransientError("badAnswer", "YouTube's answer is not the list that was asked for.")
         return body, None
 
 
@@ -173,7 +192,7 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
         # With the key as credentials it travels in a header, and stands in no URL that anything may log.
         http = AuthorizedHttp(
             Credentials(api_key),  # type: ignore[no-untyped-call]
-            http=OneShotHttp(timeout=timeout, secret=api_key),
+            http=OneShotHttp(timeout=timeout, redactor=Redactor(api_key)),
             refresh_status_codes=(),
             max_refresh_attempts=0,
         )
@@ -183,9 +202,20 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
             http=http,
             cache_discovery=False,
             static_discovery=True,
-            client_options={"api_endpoint": endpoint + "/"},
+            # The universe is named, or an environment variable meant for other Google clients would choose it.
+            client_options={"api_endpoint": endpoint + "/", "universe_domain": "googleapis.com"},
         )
     return services[key]
+
+
+def _check_key(api_key: str) -> None:
+    """Refuse what can't be sent in a header, before a unit is spent on it; and without saying what it was."""
+    if not api_key:
+        raise ConfigurationError("keyMissing", "YOUTUBE_API_KEY is not set.")
+    if not set(api_key) <= set(string.ascii_letters + string.digits + string.punctuation):
+        raise ConfigurationError(
+            "keyInvalid", "YOUTUBE_API_KEY holds a space, a line break or a letter that no key has."
+        )
 
 
 def _checked(ids: Sequence[str]) -> Sequence[str]:
@@ -194,16 +224,41 @@ def _checked(ids: Sequence[str]) -> Sequence[str]:
     return ids
 
 
+def _is_list_response(body: Any) -> bool:
+    """Google leaves `items` out when there are none, but never all the rest: an empty object says nothing of anything."""
+    if not isinstance(body, dict):
+        return False
+    return isinstance(body["items"], list) if "items" in body else bool({"kind", "pageInfo"} & body.keys())
+
+
 def _items(body: dict[str, Any]) -> list[Any]:
-    items = body.get("items")
-    return items if isinstance(items, list) else []
+    items: list[Any] = body.get("items", [])
+    return items
 
 
-def _missing(ids: Sequence[str], found: Sequence[Any], unreadable: Sequence[Any]) -> list[str]:
-    answered = {item.video_id for item in found} | {item.item_id for item in unreadable}
-    return [video_id for video_id in ids if video_id not in answered]
+def _channels(body: dict[str, Any]) -> list[Channel]:
+    channels, unreadable = parsing.parse_items(_items(body), parsing.channel)
+    if unreadable:
+        # Left out, it would be taken for a channel that is gone.
+        raise TransientError("badAnswer", unreadable[0].message)
+    return channels
+
+
+def _sorted_out(
+    ids: Sequence[str], found: Sequence[V], unreadable: Sequence[Unreadable]
+) -> tuple[list[V], list[str], list[Unreadable]]:
+    """Of the ids asked for: what was found, what the answer left out, and what can't be read."""
+    asked = dict.fromkeys(ids)
+    kept = [item for item in found if item.video_id in asked]
+    broken = [item for item in unreadable if item.item_id in asked]
+    answered = {item.video_id for item in kept} | {item.item_id for item in broken}
+    absent = [video_id for video_id in asked if video_id not in answered]
+    if len(broken) == len(unreadable):
+        return kept, absent, broken
+    # Any of the absent may be what couldn't be read, and what is called missing may get marked unavailable.
+    unclear = "YouTube's answer has items that can't be read, and this may be one of them."
+    return kept, [], broken + [Unreadable(video_id, unclear) for video_id in absent]
 
 
 def _stats_batch(ids: Sequence[str], body: dict[str, Any]) -> StatsBatch:
-    stats, unreadable = parsing.parse_items(_items(body), parsing.stats)
-    return StatsBatch(stats, _missing(ids, stats, unreadable), unreadable)
+    return StatsBatch(*_sorted_out(ids, *parsing.parse_items(_items(body), parsing.stats)))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from html import unescape
 from typing import Any
 
 from .costs import Bucket
+from .parsing import clean
 
 MAX_MESSAGE = 500
 
@@ -40,6 +43,8 @@ class TransientError(YouTubeError):
     """Rate limits, 5xx, timeouts, dropped connections: the same call may work later."""
 
     kind = Kind.TRANSIENT
+    retry_after = 0.0
+    """Seconds that YouTube asks to wait (Retry-After)."""
 
 
 class QuotaExceeded(YouTubeError):
@@ -75,43 +80,72 @@ _CONFIGURATION = {"keyInvalid", "keyExpired", "accessNotConfigured", "ipRefererB
                   "API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_HTTP_REFERRER_BLOCKED", "SERVICE_DISABLED",
                   "API_KEY_IP_ADDRESS_BLOCKED", "API_KEY_ANDROID_APP_BLOCKED", "API_KEY_IOS_APP_BLOCKED",
                   "CONSUMER_INVALID", "CONSUMER_SUSPENDED", "BILLING_DISABLED", "authError", "required"}  # fmt: skip
+_ABOUT_THE_KEY = ("api key not valid", "api key not found", "api key expired", "unregistered callers")
+_DAILY = ("per day", "perday")
+_SHORT_TERM = ("per minute", "perminute", "per second", "per 100 seconds")
 
 
-def from_response(status: int, body: bytes, bucket: Bucket) -> YouTubeError:
-    """The error an HTTP answer stands for. Its reasons are in the body; the status alone decides only without any."""
+def from_response(
+    status: int, body: bytes, bucket: Bucket, retry_after: str = "", redact: Callable[[str], str] = clean
+) -> YouTubeError:
+    """The error an HTTP answer stands for. Its reasons are in the body; the status alone decides only without any.
+
+    `retry_after` is the header of that name; `redact` has the last word on every text the error will carry.
+    """
     error = _error_of(body)
-    message = _sentence(error.get("message")) or f"YouTube answered with HTTP status {status}."
-    reasons = list(_reasons(error))
-    return _classify(status, reasons, message, bucket)
+    message = redact(_sentence(error.get("message")) or f"YouTube answered with HTTP status {status}.")
+    reasons = [redact(reason) for reason in _reasons(error)]
+    classified = _classify(status, reasons, message, bucket)
+    if isinstance(classified, TransientError):
+        classified.retry_after = _seconds(retry_after)
+    return classified
 
 
 def _classify(status: int, reasons: list[str], message: str, bucket: Bucket) -> YouTubeError:
     def first(group: set[str]) -> str:
         return next((reason for reason in reasons if reason in group), "")
 
-    if reason := first(_QUOTA):
+    told = message.lower()
+    is_short_term = _says(told, _SHORT_TERM) and not _says(told, _DAILY)
+    if (reason := first(_QUOTA)) and not (status == 429 and is_short_term):
         return QuotaExceeded(reason, message, status=status, bucket=bucket)
-    if reason := first(_CONFIGURATION):
+    if reason := first(_CONFIGURATION) or next((r for r in reasons if r.startswith("API_KEY_")), ""):
         return ConfigurationError(reason, message, status=status)
-    if "API key not valid" in message or "API key expired" in message or status == 401:
+    if _says(told, _ABOUT_THE_KEY) or status == 401:
         return ConfigurationError(reasons[0] if reasons else "keyInvalid", message, status=status)
-    if status == 429 and "per day" in message.lower():
+    if (status == 429 or first(_RATE)) and _says(told, _DAILY):
         return QuotaExceeded("quotaExceeded", message, status=status, bucket=bucket)
     if status == 429 or status >= 500 or first(_RATE):
         return TransientError(first(_RATE) or (reasons[0] if reasons else f"http{status}"), message, status=status)
     for reason, kind in (("invalidPageToken", InvalidPageToken), ("playlistNotFound", PlaylistNotFound)):
         if reason in reasons:
             return kind(reason, message, status=status)
-    if not reasons and status < 400:
+    if not reasons and (status < 400 or status in (403, 408)):
+        # Without a reason it isn't YouTube that answered, but something on the way there: nothing is said of a channel.
         return TransientError(f"http{status}", message, status=status)
     permanent = Forbidden if status == 403 else YouTubeError
     return permanent(reasons[0] if reasons else f"http{status}", message, status=status)
 
 
+def _says(message: str, phrases: tuple[str, ...]) -> bool:
+    return any(phrase in message for phrase in phrases)
+
+
+def _seconds(header: str) -> float:
+    """Retry-After is a number of seconds or an HTTP date; anything else asks for nothing."""
+    if re.fullmatch(r"[0-9]{1,9}", header):
+        return float(header)
+    try:
+        when = parsedate_to_datetime(header)
+        return max(0.0, (when - dt.datetime.now(dt.UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
 def _error_of(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     error = document.get("error") if isinstance(document, dict) else None
     return error if isinstance(error, dict) else {}
@@ -119,12 +153,13 @@ def _error_of(body: bytes) -> dict[str, Any]:
 
 def _reasons(error: dict[str, Any]) -> Iterator[str]:
     for key in ("errors", "details"):
-        for entry in error.get(key) or []:
+        entries = error.get(key)
+        for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict) and isinstance(entry.get("reason"), str):
-                yield entry["reason"][:80]
+                yield clean(entry["reason"])[:80]
 
 
 def _sentence(message: object) -> str:
     """YouTube puts links into its messages; a person reads the text only."""
     text = unescape(re.sub(r"<[^>]*>", "", message)) if isinstance(message, str) else ""
-    return " ".join(text.replace("\x00", "").split())[:MAX_MESSAGE]
+    return " ".join(clean(text).split())[:MAX_MESSAGE]

@@ -12,7 +12,13 @@ from .types import Channel, PlaylistItem, Unreadable, VideoDetails, VideoStats
 T = TypeVar("T")
 MAX_COUNT = 2**63 - 1
 # ISO 8601 as videos#contentDetails.duration writes it: P0D, P1DT2H3M4S, PT0S
-_ISO_DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?\Z")
+_N = "([0-9]{1,10})"
+_ISO_DURATION = re.compile(rf"P(?:{_N}W)?(?:{_N}D)?(?:T(?=[0-9])(?:{_N}H)?(?:{_N}M)?(?:{_N}S)?)?")
+_GOOGLE_DURATION = re.compile(r"([0-9]{1,10})(?:\.[0-9]{1,9})?s")
+_COUNT = re.compile("[0-9]{1,19}")
+# documented as 11 characters; a little more than that is no reason to lose a video
+_VIDEO_ID = re.compile("[A-Za-z0-9_-]{1,32}")
+MAX_CHANNEL_ID = 24
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MAX_DURATION = 2**31 - 1
 
@@ -50,17 +56,20 @@ def _id_of(item: Any) -> str:
 
 def clean(text: str) -> str:
     """Text without the characters PostgreSQL can't store."""
-    return _UNSTORABLE.sub("", text)
+    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("", text)
 
 
 def channel(item: dict[str, Any]) -> Channel:
     """channels#resource"""
     snippet, playlists = _part(item, "snippet"), _part(_part(item, "contentDetails"), "relatedPlaylists")
+    channel_id = _text(item, "id", required=True)
+    if len(channel_id) > MAX_CHANNEL_ID:
+        raise _Malformed(f"its id is {channel_id[:40]!r}")
     return Channel(
-        id=_text(item, "id", required=True),
-        handle=_text(snippet, "customUrl"),
-        title=_text(snippet, "title"),
-        uploads_playlist_id=_text(playlists, "uploads"),
+        id=channel_id,
+        handle=_text(snippet, "customUrl")[:120],
+        title=_text(snippet, "title")[:200],
+        uploads_playlist_id=_text(playlists, "uploads")[:64],
         video_count=_count(_part(item, "statistics"), "videoCount"),
     )
 
@@ -69,15 +78,17 @@ def playlist_item(item: dict[str, Any]) -> PlaylistItem:
     """playlistItems#resource; the video's own channel and time are videoOwnerChannelId and videoPublishedAt."""
     snippet, details = _part(item, "snippet"), _part(item, "contentDetails")
     video_id = _text(details, "videoId") or _text(_part(snippet, "resourceId"), "videoId")
-    if not video_id or len(video_id) > 32:
-        raise _Malformed("it names no video")
+    if not _VIDEO_ID.fullmatch(video_id):
+        raise _Malformed(f"the video it names is {video_id[:40]!r}" if video_id else "it names no video")
+    # An entry without contentDetails must not pass for a private video's; that of a private one has them, but no time.
+    published_at = _time(details, "videoPublishedAt") if details else _time(snippet, "publishedAt")
     return PlaylistItem(
         video_id=video_id,
         title=_text(snippet, "title"),
         description=_text(snippet, "description"),
         channel_id=_text(snippet, "videoOwnerChannelId")[:64],
         channel_title=_text(snippet, "videoOwnerChannelTitle"),
-        published_at=_time(details, "videoPublishedAt"),
+        published_at=published_at,
         thumbnails=_thumbnails(snippet),
     )
 
@@ -90,6 +101,8 @@ def video(item: dict[str, Any]) -> VideoDetails:
     snippet, details, status = _part(item, "snippet"), _part(item, "contentDetails"), _part(item, "status")
     statistics = _part(item, "statistics")
     live = _text(snippet, "liveBroadcastContent") or "none"
+    if live == "completed":
+        live = "none"
     if live not in {"none", "live", "upcoming"}:
         raise _Malformed(f"its liveBroadcastContent is {live[:40]!r}")
     return VideoDetails(
@@ -131,14 +144,13 @@ def duration(value: object) -> int | None:
     """Seconds of an ISO 8601 duration or of batchGetStats' "213s"; None when there is none."""
     if value is None:
         return None
-    match = _ISO_DURATION.match(value) if isinstance(value, str) else None
-    if match and value not in {"P", "PT"}:
+    text = value if isinstance(value, str) else ""
+    total = MAX_DURATION + 1
+    if (match := _ISO_DURATION.fullmatch(text)) and any(match.groups()):
         weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
         total = ((weeks * 7 + days) * 24 + hours) * 3600 + minutes * 60 + seconds
-    elif isinstance(value, str) and re.fullmatch(r"\d{1,12}(\.\d+)?s", value):
-        total = int(float(value[:-1]))
-    else:
-        raise _Malformed(f"its duration is {str(value)[:40]!r}")
+    elif match := _GOOGLE_DURATION.fullmatch(text):
+        total = int(match[1])
     if total > MAX_DURATION:
         raise _Malformed(f"its duration is {str(value)[:40]!r}")
     return total
@@ -162,12 +174,12 @@ def _count(part: dict[str, Any], name: str) -> int | None:
     value = part.get(name)
     if value is None:
         return None
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        raise _Malformed(f"its {name} is {str(value)[:40]!r}") from None
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    else:
+        number = int(value) if isinstance(value, str) and _COUNT.fullmatch(value) else -1
     if not 0 <= number <= MAX_COUNT:
-        raise _Malformed(f"its {name} is {number}")
+        raise _Malformed(f"its {name} is {str(value)[:40]!r}")
     return number
 
 
@@ -177,9 +189,9 @@ def _time(part: dict[str, Any], name: str) -> dt.datetime | None:
         return None
     try:
         time = dt.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (TypeError, ValueError, OverflowError):
         raise _Malformed(f"its {name} is {str(value)[:40]!r}") from None
-    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
 
 
 def _flag(part: dict[str, Any], name: str) -> bool | None:

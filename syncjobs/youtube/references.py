@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -11,10 +12,13 @@ _CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}\Z")
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}\Z")
 _PLAYLIST_ID = re.compile(r"(?:PL|UU|FL|LL|OL|RD|EC|UL|PU)[A-Za-z0-9_-]{10,62}\Z")
 # support.google.com/youtube/answer/11585688: 3 to 30 letters, digits, _ - . and ·, in many alphabets
-_HANDLE = re.compile(r"@[\w.·-]{3,30}\Z")
+_HANDLE_LENGTH = range(3, 31)
 _NAME = re.compile(r"[\w.·-]{1,100}\Z")
-_HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtube-nocookie.com",
-          "www.youtube-nocookie.com", "youtu.be", "www.youtu.be"}  # fmt: skip
+_HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "gaming.youtube.com",
+          "youtube-nocookie.com", "www.youtube-nocookie.com", "youtu.be", "www.youtu.be"}  # fmt: skip
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//")
+# what pages and messengers leave around a copied link: byte order mark, zero-width spaces, direction marks, <…>
+_WRAPPING = "\ufeff\u200b\u200e\u200f\u2060<> \t\r\n\u00a0"
 _NOT_NAMES = {
     "watch",
     "shorts",
@@ -28,6 +32,16 @@ _NOT_NAMES = {
     "hashtag",
     "gaming",
     "about",
+    "channel",
+    "user",
+    "c",
+    "e",
+    "clip",
+    "post",
+    "redirect",
+    "attribution_link",
+    "account",
+    "premium",
 }
 
 
@@ -53,10 +67,10 @@ def parse_channel(text: str) -> ChannelReference:
 
     A custom URL (/c/Name or /Name) is taken for the handle @Name, as YouTube did when it made handles of them.
     """
-    text = text.strip()
+    text = text.strip(_WRAPPING)
     if _CHANNEL_ID.match(text):
         return ChannelReference("id", text)
-    if text.startswith("@"):
+    if text.startswith(("@", "%40")):
         return _handle(text)
     url = _youtube_url(text)
     if url is None:
@@ -66,7 +80,7 @@ def parse_channel(text: str) -> ChannelReference:
 
 def _bare_word(text: str) -> str:
     expected = "Give a channel id (UC and 22 more characters), an @handle, or the URL of the channel's page."
-    if _HANDLE.match("@" + text) and not text.startswith("UC"):
+    if _is_handle("@" + text) and not text.startswith("UC"):
         return f"“{_short(text)}” is no channel. If it is a handle, write “@{_short(text)}”."
     return f"“{_short(text)}” is no YouTube channel. {expected}" if text else expected
 
@@ -74,7 +88,8 @@ def _bare_word(text: str) -> str:
 def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
     parts = [unquote(part) for part in url.path.split("/") if part]
     query = parse_qs(url.query)
-    candidate = (query.get("channel_id") or [""])[0] or _channel_of_uploads((query.get("list") or [""])[0])
+    playlist = (query.get("list") or query.get("playlist_id") or [""])[0]
+    candidate = (query.get("channel_id") or [""])[0] or _channel_of_uploads(playlist)
     head, rest = (parts[0], parts[1:]) if parts else ("", [])
     if head == "channel" and rest:
         candidate = rest[0]
@@ -90,7 +105,8 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
         return _handle("@" + rest[0])
     if head and head not in _NOT_NAMES and url.hostname not in {"youtu.be", "www.youtu.be"}:
         return _handle("@" + head)
-    raise MalformedReference(f"“{_short(text)}” leads to no channel. Give the URL of the channel's own page.")
+    what = ": it is a video" if _video_of(url) else ": it is a playlist" if playlist else ""
+    raise MalformedReference(f"“{_short(text)}” leads to no channel{what}. Give the URL of the channel's own page.")
 
 
 def _channel_of_uploads(playlist_id: str) -> str:
@@ -98,35 +114,45 @@ def _channel_of_uploads(playlist_id: str) -> str:
 
 
 def _handle(text: str) -> ChannelReference:
-    handle = unquote(text)
-    if not _HANDLE.match(handle):
+    handle = unicodedata.normalize("NFC", unquote(text))
+    if not _is_handle(handle):
         raise MalformedReference(f"“{_short(handle)}” is no handle: that is @ and 3 to 30 letters, digits, or _ - .")
     return ChannelReference("handle", handle)
 
 
+def _is_handle(text: str) -> bool:
+    """Letters, digits, the marks that many alphabets put on them, and a little punctuation."""
+    name = text.removeprefix("@")
+    fits = all(c in "_-.·" or unicodedata.category(c)[0] in "LNM" for c in name)
+    return text.startswith("@") and len(name) in _HANDLE_LENGTH and fits
+
+
 def parse_video(text: str) -> str:
     """A video's id, from the id itself or any URL that plays it. Raises MalformedReference."""
-    text = text.strip()
+    text = text.strip(_WRAPPING)
     if _VIDEO_ID.match(text):
         return text
     url = _youtube_url(text)
-    candidate = ""
-    if url is not None:
-        parts = [unquote(part) for part in url.path.split("/") if part]
-        if url.hostname in {"youtu.be", "www.youtu.be"}:
-            candidate = parts[0] if parts else ""
-        elif parts and parts[0] in {"shorts", "live", "embed", "v", "e"} and len(parts) > 1:
-            candidate = parts[1]
-        else:
-            candidate = (parse_qs(url.query).get("v") or [""])[0]
-    if not _VIDEO_ID.match(candidate):
+    candidate = _video_of(url) if url else ""
+    if not candidate:
         raise MalformedReference(f"“{_short(text)}” is no video. Give its id (11 characters) or the URL of its page.")
     return candidate
 
 
+def _video_of(url: SplitResult) -> str:
+    parts = [unquote(part) for part in url.path.split("/") if part]
+    if url.hostname in {"youtu.be", "www.youtu.be"}:
+        candidate = parts[0] if parts else ""
+    elif len(parts) > 1 and parts[0] in {"shorts", "live", "embed", "v", "e", "watch"}:
+        candidate = parts[1]
+    else:
+        candidate = (parse_qs(url.query).get("v") or [""])[0]
+    return candidate if _VIDEO_ID.match(candidate) else ""
+
+
 def parse_playlist(text: str) -> str:
     """A playlist's id, from the id itself or a URL with list=. Raises MalformedReference."""
-    text = text.strip()
+    text = text.strip(_WRAPPING)
     url = _youtube_url(text)
     candidate = text if url is None else (parse_qs(url.query).get("list") or [""])[0]
     if not _PLAYLIST_ID.match(candidate):
@@ -136,7 +162,7 @@ def parse_playlist(text: str) -> str:
 
 def _youtube_url(text: str) -> SplitResult | None:
     try:
-        url = urlsplit(text if "//" in text else f"https://{text}")
+        url = urlsplit(text if _SCHEME.match(text) else f"https://{text}", scheme="https")
         return url if url.scheme in {"http", "https"} and (url.hostname or "").lower() in _HOSTS else None
     except ValueError:
         return None

@@ -25,9 +25,10 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
     "keyInvalid": (400, "keyInvalid", "Bad Request", ""),
     "apiKeyInvalid": (400, "badRequest", "API key not valid. Please pass a valid API key.", "API_KEY_INVALID"),
     "accessNotConfigured": (403, "accessNotConfigured", "YouTube Data API v3 has not been used in project 1 before or it is disabled.", "SERVICE_DISABLED"),
+    "unauthorized": (401, "authError", "Request had invalid authentication credentials.", "CREDENTIALS_MISSING"),
     "keyMissing": (403, "forbidden", "Method doesn't allow unregistered callers. Please use API Key.", "API_KEY_INVALID"),
 }  # fmt: skip
-CONNECTION_FAULTS = ("hang", "drop", "truncate", "garbage", "redirect")
+CONNECTION_FAULTS = ("hang", "drop", "truncate", "garbage", "empty", "redirect")
 
 
 def error_body(name: str, echo: str = "") -> tuple[int, dict[str, Any]]:
@@ -56,6 +57,8 @@ class Fault:
     after: int = 0
     """Requests it lets pass first."""
     echo_key: bool = False
+    """Whether the answer tells the key it was asked with, in its body and a header."""
+    headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name not in ERRORS and self.name not in CONNECTION_FAULTS:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from xml.sax.saxutils import escape
 from ..costs import Bucket, Operation, bucket_of, quota_day, units_of
 from . import world as resources
 from .faults import Fault, Faults, error_body
+from .parameters import Refusal, check_names, ids_of, max_results, offset_of, page_info, parts_of, token_for
 from .world import MAX_PLAYLIST, World, etag, uploads
 
 _OPERATIONS = {
@@ -27,34 +27,9 @@ _OPERATIONS = {
     "/youtube/v3/videos:batchGetStats": Operation.VIDEOS_BATCH_GET_STATS,
     "/youtube/v3/search": Operation.SEARCH_LIST,
 }
-_PARTS = {
-    Operation.CHANNELS_LIST: {"id", "snippet", "contentDetails", "statistics", "status", "brandingSettings", "topicDetails"},
-    Operation.PLAYLIST_ITEMS_LIST: {"id", "snippet", "contentDetails", "status"},
-    Operation.VIDEOS_LIST: {"id", "snippet", "contentDetails", "statistics", "status", "liveStreamingDetails", "topicDetails", "player"},
-    Operation.VIDEOS_BATCH_GET_STATS: {"id", "snippet", "contentDetails", "statistics"},
-    Operation.SEARCH_LIST: {"snippet", "id"},
-}  # fmt: skip
-_FILTERS = {
-    Operation.CHANNELS_LIST: ("id", "forHandle", "forUsername"),
-    Operation.PLAYLIST_ITEMS_LIST: ("playlistId", "id"),
-    Operation.VIDEOS_LIST: ("id",),
-    Operation.VIDEOS_BATCH_GET_STATS: ("id",),
-}
 
 
-class Refusal(Exception):
-    """The request is answered with an error."""
-
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {
-            "error": {
-                "code": status,
-                "message": message,
-                "errors": [{"message": message, "domain": "global", "reason": reason}],
-            }
-        }
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Simulator:
@@ -130,19 +105,14 @@ class Simulator:
     def answer(self, operation: Operation, query: dict[str, list[str]]) -> dict[str, Any]:
         """The body of a request that is in order. Raises Refusal."""
         single = {name: values[-1] for name, values in query.items()}
-        parts = _parts(operation, query)
-        if operation in _FILTERS and sum(name in single for name in _FILTERS[operation]) != 1:
-            raise Refusal(
-                400,
-                "missingRequiredParameter",
-                "No filter selected. Expected one of: " + ", ".join(_FILTERS[operation]),
-            )
-        limit = _max_results(single)
+        parts = parts_of(operation, query)
+        check_names(operation, single)
+        limit = max_results(single)
         answers: dict[Operation, Callable[[], dict[str, Any]]] = {
             Operation.CHANNELS_LIST: lambda: self._channels(query, parts),
             Operation.PLAYLIST_ITEMS_LIST: lambda: self._playlist(single, parts, limit),
-            Operation.VIDEOS_LIST: lambda: self._videos(_ids(query), parts),
-            Operation.VIDEOS_BATCH_GET_STATS: lambda: self._stats(_ids(query), parts),
+            Operation.VIDEOS_LIST: lambda: self._videos(ids_of(query), parts),
+            Operation.VIDEOS_BATCH_GET_STATS: lambda: self._stats(ids_of(query), parts),
             Operation.SEARCH_LIST: lambda: self._search(single, limit),
         }
         with self.world.lock:
@@ -152,14 +122,14 @@ class Simulator:
     def _channels(self, query: dict[str, list[str]], parts: list[str]) -> dict[str, Any]:
         channels = self.world.channels
         if "id" in query:
-            found = [channels[i] for i in _ids(query) if i in channels]
+            found = [channels[i] for i in ids_of(query) if i in channels]
         elif "forHandle" in query:
             handle = "@" + query["forHandle"][-1].lstrip("@").lower()
             found = [channel for channel in channels.values() if channel.handle.lower() == handle]
         else:
             found = [channel for channel in channels.values() if channel.username == query["forUsername"][-1]]
         items = [resources.channel_resource(self.world, channel, parts) for channel in found]
-        body: dict[str, Any] = {"kind": "youtube#channelListResponse", "pageInfo": _page_info(len(items), 5)}
+        body: dict[str, Any] = {"kind": "youtube#channelListResponse", "pageInfo": page_info(len(items), 5)}
         return body | ({"items": items} if items else {})
 
     def _playlist(self, single: dict[str, str], parts: list[str], limit: int) -> dict[str, Any]:
@@ -171,24 +141,24 @@ class Simulator:
                 "playlistNotFound",
                 f"The playlist identified with the request's playlistId parameter cannot be found: {playlist_id}",
             )
-        offset = _offset(playlist_id, single.get("pageToken", ""))
+        offset = offset_of(playlist_id, single.get("pageToken", ""))
         page = range(offset, min(offset + limit, len(entries)))
         body: dict[str, Any] = {
             "kind": "youtube#playlistItemListResponse",
             "items": [resources.playlist_entry(self.world, playlist_id, position, parts) for position in page],
-            "pageInfo": _page_info(len(entries), limit),
+            "pageInfo": page_info(len(entries), limit),
         }
         if offset + limit < len(entries):
-            body["nextPageToken"] = _token(playlist_id, offset + limit)
+            body["nextPageToken"] = token_for(playlist_id, offset + limit)
         return body
 
     def _readable(self, ids: list[str]) -> list[resources.Video]:
         videos = self.world.videos
-        return [videos[i] for i in dict.fromkeys(ids) if i in videos and videos[i].privacy != "private"]
+        return [videos[i] for i in dict.fromkeys(ids) if i in videos and videos[i].is_readable]
 
     def _videos(self, ids: list[str], parts: list[str]) -> dict[str, Any]:
         items = [resources.video_resource(self.world, video, parts) for video in self._readable(ids)]
-        return {"kind": "youtube#videoListResponse", "items": items, "pageInfo": _page_info(len(items), len(items))}
+        return {"kind": "youtube#videoListResponse", "items": items, "pageInfo": page_info(len(items), len(items))}
 
     def _stats(self, ids: list[str], parts: list[str]) -> dict[str, Any]:
         items = [resources.stat_resource(video, parts) for video in self._readable(ids)]
@@ -196,7 +166,8 @@ class Simulator:
 
     def _search(self, single: dict[str, str], limit: int) -> dict[str, Any]:
         words = single.get("q", "").lower()
-        hits = [video for video in self.world.videos.values() if words in video.title.lower()][:limit]
+        public = (video for video in self.world.videos.values() if video.privacy == "public")
+        hits = [video for video in public if words in video.title.lower()][:limit]
         items = [
             {
                 "kind": "youtube#searchResult",
@@ -205,7 +176,7 @@ class Simulator:
             }
             for v in hits
         ]
-        return {"kind": "youtube#searchListResponse", "items": items, "pageInfo": _page_info(len(items), limit)}
+        return {"kind": "youtube#searchListResponse", "items": items, "pageInfo": page_info(len(items), limit)}
 
     def feed(self, channel_id: str) -> str | None:
         """The Atom feed of a channel's 15 newest videos, which costs nothing."""
@@ -262,12 +233,18 @@ class Simulator:
             return [video.id for video in self.world.upload(body["channel"], int(body.get("count", 1)))]
         if action == "remove":
             self.world.remove(body["video"])
+        elif action == "delete":
+            self.world.videos[body["video"]].privacy = "deleted"
+        elif action == "addChannel":
+            return {"id": self.world.add_channel(body["handle"], body.get("title", "")).id}
         elif action == "privatise":
             self.world.videos[body["video"]].privacy = "private"
         elif action == "move":
             self.world.move(body["playlist"], body["video"], int(body["position"]))
         else:
-            raise Refusal(400, "badRequest", "The action is one of upload, remove, privatise, move.")
+            raise Refusal(
+                400, "badRequest", "The action is one of addChannel, upload, remove, delete, privatise, move."
+            )
         return {}
 
 
@@ -279,6 +256,8 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     simulator: Simulator
+    extra_headers: dict[str, str] = {}
+    """Sent with the next answer, once."""
 
     def do_GET(self) -> None:
         self._handle("GET")
@@ -355,6 +334,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.simulator.faults.released.wait(120)
             self.close_connection = True
             return
+        if fault.name == "empty":
+            self.simulator.write_log(operation, parameters, 200, charged=True, path=self.path)
+            self._send_json(200, {})
+            return
         if fault.name in ("truncate", "garbage"):
             self.simulator.write_log(operation, parameters, 200, charged=True, path=self.path)
             body = json.dumps({"items": [{"id": "x" * 500}], "echo": echo}).encode()
@@ -366,12 +349,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.simulator.write_log(operation, parameters, 302, charged=True, path=self.path)
             self._send(302, echo.encode(), "text/html", location=f"{self.simulator.url}/elsewhere?key={key}")
             return
+        self.extra_headers = ({"X-Debug": echo} if echo else {}) | fault.headers
         status, error = error_body(fault.name, echo)
         self.simulator.write_log(operation, parameters, status, charged=True, path=self.path)
         self._send_json(status, error)
 
     def _send_json(self, status: int, body: Any) -> None:
-        self._send(status, json.dumps(body, ensure_ascii=False).encode(), "application/json; charset=UTF-8")
+        text = json.dumps(body, ensure_ascii=False)
+        if _LONE_SURROGATE.search(text):
+            # UTF-8 has none; as an escape they travel, and that is how they come from YouTube.
+            text = json.dumps(body)
+        self._send(status, text.encode(), "application/json; charset=UTF-8")
 
     def _send(self, status: int, body: bytes, kind: str, *, length: int | None = None, location: str = "") -> None:
         try:
@@ -379,6 +367,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", kind)
             if self.close_connection:
                 self.send_header("Connection", "close")
+            for name, value in self.extra_headers.items():
+                self.send_header(name, value)
+            self.extra_headers = {}
             if location:
                 self.send_header("Location", location)
             if status == 304:
@@ -390,47 +381,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
         except OSError:
             self.close_connection = True
-
-
-def _parts(operation: Operation, query: dict[str, list[str]]) -> list[str]:
-    parts = [part for value in query.get("part", []) for part in value.split(",") if part]
-    if not parts:
-        raise Refusal(400, "missingRequiredParameter", "Required parameter: part")
-    for part in parts:
-        if part not in _PARTS[operation]:
-            raise Refusal(400, "unknownPart", f"'{part}'")
-    return parts
-
-
-def _ids(query: dict[str, list[str]]) -> list[str]:
-    ids = [i for value in query.get("id", []) for i in value.split(",") if i]
-    if len(ids) > 50:
-        raise Refusal(400, "invalidFilters", "The request specifies more than 50 ids.")
-    return ids
-
-
-def _max_results(single: dict[str, str]) -> int:
-    text = single.get("maxResults", "5")
-    if not text.isdigit() or not 1 <= int(text) <= 50:
-        raise Refusal(400, "invalidParameter", f"Invalid value '{text}'. Values must be within the range: [1, 50]")
-    return int(text)
-
-
-def _page_info(total: int, per_page: int) -> dict[str, int]:
-    return {"totalResults": total, "resultsPerPage": per_page}
-
-
-def _token(playlist_id: str, offset: int) -> str:
-    return base64.urlsafe_b64encode(f"{playlist_id}:{offset}".encode()).decode().rstrip("=")
-
-
-def _offset(playlist_id: str, token: str) -> int:
-    if not token:
-        return 0
-    try:
-        name, _, offset = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().rpartition(":")
-        if name == playlist_id:
-            return int(offset)
-    except (ValueError, binascii.Error):
-        pass
-    raise Refusal(400, "invalidPageToken", "The request specifies an invalid page token.")

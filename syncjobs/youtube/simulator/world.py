@@ -39,10 +39,17 @@ class Video:
     comments: int | None = 1
     hides_statistics: bool = False
     privacy: str = "public"
+    """public, unlisted or private; or "deleted", which leaves its entries in playlists."""
     live: str = "none"
     tags: list[str] = field(default_factory=list)
     broken: str = ""
-    """How videos.list spoils it: "no snippet", "bad duration" or "bad count"; "entry" spoils its playlist entry."""
+    """How videos.list spoils it: "no snippet", "bad duration", "bad count" or "no id"; "entry" and "no contentDetails"
+    spoil its playlist entry."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether videos.list gives it to a stranger."""
+        return self.privacy in ("public", "unlisted")
 
 
 @dataclass
@@ -134,11 +141,19 @@ class World:
         """From a JSON list of {channelTitle, videos: [{id, title, publishedAt}]}; what it lacks is made up."""
         world = cls()
         for entry in json.loads(path.read_text(encoding="utf-8")):
-            title = entry["channelTitle"]
-            channel = world.add_channel(handle_of(title), title)
+            channel = world._channel_titled(entry["channelTitle"])
             rows = {row["id"]: row for row in entry["videos"]}
-            world.add_videos(channel.id, (_made_up(row, channel.id) for row in rows.values()))
+            # A video has one owner; whoever else lists it only has an entry of it.
+            videos = [world.videos.get(i) or _made_up(row, channel.id) for i, row in rows.items()]
+            world.add_videos(channel.id, videos)
         return world
+
+    def _channel_titled(self, title: str) -> Channel:
+        """The channel of that title, made if need be; titles that differ never share a handle."""
+        titled = next((channel for channel in self.channels.values() if channel.title == title), None)
+        taken = {channel.handle.lower() for channel in self.channels.values()}
+        handle = handle_of(title)
+        return titled or self.add_channel(handle if handle.lower() not in taken else f"@{made_up_id(title, 20)}", title)
 
     @classmethod
     def demo(cls) -> World:
@@ -207,12 +222,15 @@ def playlist_entry(world: World, playlist_id: str, position: int, parts: Sequenc
     """playlistItems#resource; private videos keep an entry that tells nothing."""
     video = world.videos[world.playlists[playlist_id][position]]
     owner = world.channels[video.channel_id]
-    public = video.privacy != "private"
+    public = video.is_readable
+    remains = ("Deleted video", "This video is unavailable.")
+    if video.privacy == "private":
+        remains = ("Private video", "This video is private.")
     snippet: dict[str, Any] = {
         "publishedAt": _timestamp(video.published_at),
         "channelId": owner.id,
-        "title": video.title if public else "Private video",
-        "description": video.description if public else "This video is private.",
+        "title": video.title if public else remains[0],
+        "description": video.description if public else remains[1],
         "thumbnails": _thumbnails(video.id) if public else {},
         "channelTitle": owner.title,
         "playlistId": playlist_id,
@@ -226,7 +244,10 @@ def playlist_entry(world: World, playlist_id: str, position: int, parts: Sequenc
     if video.broken == "entry":
         snippet.pop("resourceId")
         details = {}
-    content = {"snippet": snippet, "contentDetails": details, "status": {"privacyStatus": video.privacy}}
+    privacy = video.privacy if video.privacy != "deleted" else "privacyStatusUnspecified"
+    content = {"snippet": snippet, "contentDetails": details, "status": {"privacyStatus": privacy}}
+    if video.broken == "no contentDetails":
+        content.pop("contentDetails")
     body: dict[str, Any] = {"kind": "youtube#playlistItem", "id": made_up_id(playlist_id + video.id, 48)}
     body |= {part: content[part] for part in parts if part in content}
     return {"etag": etag(body)} | body
@@ -271,7 +292,8 @@ def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str
         content.pop("statistics")
     if video.broken == "no snippet":
         content.pop("snippet")
-    body: dict[str, Any] = {"kind": "youtube#video", "id": video.id} | {
+    name = {} if video.broken == "no id" else {"id": video.id}
+    body: dict[str, Any] = {"kind": "youtube#video", **name} | {
         part: content[part] for part in parts if part in content
     }
     return {"etag": etag(body)} | body

@@ -1,0 +1,103 @@
+"""Reads a request's parameters as YouTube does, and refuses what YouTube refuses."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+from ..costs import Operation
+
+_PARTS = {
+    Operation.CHANNELS_LIST: {"id", "snippet", "contentDetails", "statistics", "status", "brandingSettings", "topicDetails"},
+    Operation.PLAYLIST_ITEMS_LIST: {"id", "snippet", "contentDetails", "status"},
+    Operation.VIDEOS_LIST: {"id", "snippet", "contentDetails", "statistics", "status", "liveStreamingDetails", "topicDetails", "player"},
+    Operation.VIDEOS_BATCH_GET_STATS: {"id", "snippet", "contentDetails", "statistics"},
+    Operation.SEARCH_LIST: {"snippet", "id"},
+}  # fmt: skip
+# what every Google API takes (the discovery document's own parameters)
+_COMMON = {"alt", "fields", "key", "prettyPrint", "quotaUser", "access_token", "oauth_token", "callback", "$.xgafv", "uploadType",
+           "upload_protocol", "part", "onBehalfOfContentOwner", "maxResults", "pageToken", "hl"}  # fmt: skip
+_OTHERS = {
+    Operation.CHANNELS_LIST: {"categoryId", "managedByMe", "mine", "mySubscribers"},
+    Operation.PLAYLIST_ITEMS_LIST: {"videoId", "onBehalfOfContentOwner"},
+    Operation.VIDEOS_LIST: {"chart", "locale", "maxHeight", "maxWidth", "myRating", "regionCode", "videoCategoryId"},
+    Operation.VIDEOS_BATCH_GET_STATS: set[str](),
+    Operation.SEARCH_LIST: {"q", "channelId", "type", "order", "publishedAfter", "publishedBefore", "regionCode", "safeSearch"},
+}  # fmt: skip
+_FILTERS = {
+    Operation.CHANNELS_LIST: ("id", "forHandle", "forUsername"),
+    Operation.PLAYLIST_ITEMS_LIST: ("playlistId", "id"),
+    Operation.VIDEOS_LIST: ("id",),
+    Operation.VIDEOS_BATCH_GET_STATS: ("id",),
+}
+
+
+class Refusal(Exception):
+    """The request is answered with an error."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {
+            "error": {
+                "code": status,
+                "message": message,
+                "errors": [{"message": message, "domain": "global", "reason": reason}],
+            }
+        }
+
+
+def check_names(operation: Operation, given: Mapping[str, str]) -> None:
+    """Refuse parameters the method doesn't have, and a request with none or several of its filters."""
+    filters = _FILTERS.get(operation, ())
+    for name in given:
+        if name not in _COMMON and name not in _OTHERS[operation] and name not in filters:
+            message = f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter.'
+            raise Refusal(400, "badRequest", message)
+    if filters and sum(name in given for name in filters) != 1:
+        raise Refusal(400, "missingRequiredParameter", "No filter selected. Expected one of: " + ", ".join(filters))
+
+
+def parts_of(operation: Operation, query: dict[str, list[str]]) -> list[str]:
+    parts = [part for value in query.get("part", []) for part in value.split(",") if part]
+    if not parts:
+        raise Refusal(400, "missingRequiredParameter", "Required parameter: part")
+    for part in parts:
+        if part not in _PARTS[operation]:
+            raise Refusal(400, "unknownPart", f"'{part}'")
+    return parts
+
+
+def ids_of(query: dict[str, list[str]]) -> list[str]:
+    ids = [i for value in query.get("id", []) for i in value.split(",") if i]
+    if len(ids) > 50:
+        raise Refusal(400, "invalidFilters", "The request specifies more than 50 ids.")
+    return ids
+
+
+def max_results(single: dict[str, str]) -> int:
+    text = single.get("maxResults", "5")
+    if not text.isdigit() or not 1 <= int(text) <= 50:
+        raise Refusal(400, "invalidParameter", f"Invalid value '{text}'. Values must be within the range: [1, 50]")
+    return int(text)
+
+
+def page_info(total: int, per_page: int) -> dict[str, int]:
+    return {"totalResults": total, "resultsPerPage": per_page}
+
+
+def token_for(playlist_id: str, offset: int) -> str:
+    return base64.urlsafe_b64encode(f"{playlist_id}:{offset}".encode()).decode().rstrip("=")
+
+
+def offset_of(playlist_id: str, token: str) -> int:
+    if not token:
+        return 0
+    try:
+        name, _, offset = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().rpartition(":")
+        if name == playlist_id and offset.isdecimal():
+            return int(offset)
+    except (ValueError, binascii.Error):
+        pass
+    raise Refusal(400, "invalidPageToken", "The request specifies an invalid page token.")

@@ -1,0 +1,377 @@
+"""Servers that echo the key, answer nonsense, or want something odd: what the client makes of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import os
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from email.utils import format_datetime
+from http.client import HTTPResponse
+from urllib.parse import quote
+
+import pytest
+
+from syncjobs.youtube import client as client_module
+from syncjobs.youtube.client import MAX_RETRY_AFTER_SECONDS, YouTubeClient
+from syncjobs.youtube.costs import Bucket, Operation
+from syncjobs.youtube.errors import (
+    ConfigurationError,
+    Forbidden,
+    InvalidPageToken,
+    Kind,
+    PlaylistNotFound,
+    TransientError,
+    YouTubeError,
+    from_response,
+)
+from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.faults import Fault
+from syncjobs.youtube.simulator.world import uploads
+from syncjobs.youtube.transport import REDACTED, OneShotHttp, Redactor
+
+KEY = "AIzaSy/secret+key=with&odd%characters"
+Make = Callable[..., YouTubeClient]
+
+
+class Ledger:
+    """A meter that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.reserved: list[Operation] = []
+        self.settled: list[tuple[int | None, str]] = []
+
+    def reserve(self, operation: Operation) -> object:
+        self.reserved.append(operation)
+        return None
+
+    def settle(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+        self.settled.append((status, reason))
+
+
+@pytest.fixture
+def server() -> Iterator[Simulator]:
+    with Simulator(key=KEY) as simulator:
+        simulator.world.upload(simulator.world.add_channel("@Band").id, 4)
+        yield simulator
+
+
+@pytest.fixture
+def ids(server: Simulator) -> list[str]:
+    return list(server.world.videos)
+
+
+@pytest.fixture
+def make(server: Simulator) -> Make:
+    def make(**changed: object) -> YouTubeClient:
+        defaults: dict[str, object] = {"api_key": KEY, "endpoint": server.url, "meter": Ledger(), "timeout": 1.0}
+        return YouTubeClient(**{**defaults, "sleep": lambda _: None, **changed})  # type: ignore[arg-type]
+
+    return make
+
+
+FORMS = {
+    "plain": KEY,
+    "in a URL": quote(KEY, safe=""),
+    "in a URL, lower case": quote(KEY, safe="").replace("%2F", "%2f").replace("%3D", "%3d"),
+    "in a URL in a URL": quote(quote(KEY, safe=""), safe=""),
+    "in JSON": json.dumps(KEY)[1:-1].replace("/", "\\/"),
+    "all of it escaped": "".join(f"\\u{ord(c):04X}" for c in KEY),
+    "in HTML": "".join(f"&#{ord(c)};" for c in KEY),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_the_key_is_blotted_out_in_every_encoding(form: str) -> None:
+    redactor = Redactor(KEY)
+    assert redactor.raw(f"a {form} b".encode()) == f"a {REDACTED} b".encode()
+    assert redactor.text(f"a {form} b") == f"a {REDACTED} b"
+
+
+def test_a_key_too_short_to_be_one_tears_no_holes_into_titles() -> None:
+    assert Redactor("test").text("The latest test") == "The latest test"
+
+
+@pytest.mark.parametrize("spelling", [KEY, KEY.replace("secret", "sec\x00ret"), KEY.replace("secret", "sec\ud800ret")])
+def test_a_key_in_a_video_reaches_nobody(server: Simulator, make: Make, ids: list[str], spelling: str) -> None:
+    video = server.world.videos[ids[0]]
+    video.title, video.description, video.tags = spelling, f"x {quote(KEY)} y", [spelling]
+    server.world.channels[video.channel_id].title = spelling
+    client = make()
+    told = repr(
+        [client.videos(ids), client.playlist_page(uploads(video.channel_id)), client.channels([video.channel_id])]
+    )
+    assert KEY not in told
+    assert quote(KEY) not in told
+    assert REDACTED in told
+
+
+@pytest.mark.parametrize("name", ["apiKeyInvalid", "backendError", "forbidden", "redirect", "garbage", "truncate"])
+def test_an_error_that_echoes_the_key_leaks_it_nowhere(
+    server: Simulator, make: Make, ids: list[str], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.faults.add(Fault(name, echo_key=True))
+    with pytest.raises(YouTubeError) as caught:
+        make().videos(ids)
+    error: BaseException | None = caught.value
+    assert error is not None
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    told = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error)) + caplog.text
+    assert KEY not in told
+    assert quote(KEY, safe="") not in told
+
+
+@pytest.mark.parametrize("fault", ["forbidden", "redirect"])
+def test_the_google_client_never_sees_the_key_in_an_error(server: Simulator, fault: str) -> None:
+    """It logs reasons and puts bodies into its exceptions before ours are made."""
+    server.faults.add(Fault(fault, echo_key=True))
+    http = OneShotHttp(timeout=1.0, redactor=Redactor(KEY))
+    url = f"{server.url}/youtube/v3/videos?part=snippet&id=x"
+    response, content = http.request(url, headers={"X-Goog-Api-Key": KEY})
+    http.close()
+    assert REDACTED in content.decode()
+    assert REDACTED in repr(dict(response))
+    assert KEY not in content.decode() + repr(dict(response))
+
+
+def test_a_redirect_is_not_followed(server: Simulator, make: Make, ids: list[str]) -> None:
+    with Simulator(key=KEY) as other:
+        server.faults.add(Fault("redirect"))
+        server.url, home = other.url, server.url
+        with pytest.raises(TransientError):
+            make(endpoint=home, tries=1).videos(ids)
+        assert len(server.calls()) == 1
+        assert other.calls() == []
+
+
+@pytest.mark.parametrize("fault", ["drop", "truncate", "garbage", "empty", "hang", "backendError"])
+def test_the_server_counts_exactly_the_attempts_that_were_reserved(
+    server: Simulator, make: Make, ids: list[str], fault: str
+) -> None:
+    ledger = Ledger()
+    client = make(meter=ledger, timeout=0.3)
+    client.videos(ids)
+    # On a connection in use, which httplib2 by itself would take for stale and ask again.
+    server.faults.add(Fault(fault, times=2))
+    assert len(client.videos(ids).videos) == 4
+    assert len(server.calls()) == len(ledger.reserved) == len(ledger.settled) == 4
+
+
+def test_an_answer_of_401_is_asked_once(server: Simulator, make: Make, ids: list[str]) -> None:
+    """google-auth's transport would repeat it, unreserved."""
+    server.faults.add(Fault("unauthorized"))
+    with pytest.raises(ConfigurationError):
+        make().videos(ids)
+    assert len(server.calls()) == 1
+
+
+def test_what_interrupts_an_attempt_passes_and_the_attempt_is_settled(
+    server: Simulator, make: Make, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TimeLimit(BaseException):
+        pass
+
+    def interrupted(response: HTTPResponse) -> bytes:
+        response.fp.peek(1)  # type: ignore[attr-defined]
+        raise TimeLimit
+
+    ledger = Ledger()
+    client = make(meter=ledger)
+    with monkeypatch.context() as patch:
+        patch.setattr("http.client.HTTPResponse.read", interrupted)
+        with pytest.raises(TimeLimit):
+            client.videos(ids)
+    assert ledger.settled == [(None, "aborted")]
+    # The half-read answer is not taken for the next one's.
+    assert len(client.playlist_page(uploads(server.world.videos[ids[0]].channel_id)).items) == 4
+    assert ledger.settled[1:] == [(200, "")]
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("3", 3, 3),
+        ("86400", MAX_RETRY_AFTER_SECONDS, MAX_RETRY_AFTER_SECONDS),
+        ("in the future", 4, 6),
+        ("-1", 0, 0),
+        ("soon", 0, 0),
+        ("9" * 400, 0, 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_SECONDS, MAX_RETRY_AFTER_SECONDS),
+    ],
+)
+def test_retry_after_is_heeded_within_bounds(
+    server: Simulator, make: Make, ids: list[str], header: str, least: float, most: float
+) -> None:
+    if header == "in the future":
+        header = format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=6), usegmt=True)
+    server.faults.add(Fault("unavailable", times=1, headers={"Retry-After": header}))
+    slept: list[float] = []
+    make(sleep=slept.append, backoff=0.0).videos(ids)
+    assert len(slept) == 1
+    assert least <= slept[0] <= most
+
+
+def test_waits_double_and_stay_under_the_bound(server: Simulator, make: Make, ids: list[str]) -> None:
+    server.faults.add(Fault("unavailable"))
+    slept: list[float] = []
+    with pytest.raises(TransientError):
+        make(sleep=slept.append, backoff=0.5, tries=7).videos(ids)
+    assert len(slept) == 6
+    assert all(0 <= wait <= min(0.5 * 2**number, 8.0) for number, wait in enumerate(slept))
+
+
+@pytest.mark.parametrize("key", ["", "  ", "two words", "line\nbreak", "schlüssel", "nul\x00"])
+def test_a_key_that_cannot_be_one_costs_nothing_and_is_not_told(
+    server: Simulator, make: Make, ids: list[str], key: str
+) -> None:
+    ledger = Ledger()
+    with pytest.raises(ConfigurationError) as caught:
+        make(api_key=key, meter=ledger).videos(ids)
+    assert ledger.reserved == server.calls() == []
+    assert not key.strip() or key not in str(caught.value)
+
+
+def test_a_key_with_a_line_break_at_its_end_works(make: Make, ids: list[str]) -> None:
+    assert len(make(api_key=f"{KEY}\n").videos(ids).videos) == 4
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/youtube/v3", "/youtube/v3/"])
+def test_the_endpoint_is_the_servers_root_or_the_apis(
+    server: Simulator, make: Make, ids: list[str], tail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # None of these may send the key anywhere else than to the endpoint.
+    monkeypatch.setenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "example.org")
+    monkeypatch.setenv("GOOGLE_API_USE_MTLS_ENDPOINT", "always")
+    client = make(endpoint=server.url + tail)
+    assert len(client.videos(ids).videos) == len(client.statistics(ids).stats) == 4
+    assert {call["operation"] for call in server.calls()} == {"videos.list", "videos.batchGetStats"}
+
+
+@pytest.mark.parametrize("endpoint", ["", "ftp://127.0.0.1", "youtube.googleapis.com"])
+def test_an_endpoint_that_is_no_url_is_refused(make: Make, endpoint: str) -> None:
+    with pytest.raises(ValueError, match="endpoint"):
+        make(endpoint=endpoint)
+
+
+@pytest.mark.parametrize("broken", ["no snippet", "bad duration", "bad count"])
+def test_an_unreadable_video_is_not_missing_and_spoils_no_other(
+    server: Simulator, make: Make, ids: list[str], broken: str
+) -> None:
+    server.world.videos[ids[1]].broken = broken
+    server.world.videos[ids[2]].privacy = "private"
+    batch = make().videos(ids)
+    assert [item.item_id for item in batch.unreadable] == [ids[1]]
+    assert batch.missing == [ids[2]]
+    assert {video.video_id for video in batch.videos} == {ids[0], ids[3]}
+
+
+def test_with_an_item_that_names_no_video_none_is_called_missing(server: Simulator, make: Make, ids: list[str]) -> None:
+    """Missing videos get marked unavailable; one of these is there, and nobody can tell which."""
+    server.world.videos[ids[1]].broken = "no id"
+    server.world.remove(ids[2])
+    for batch in (make().videos(ids), make().statistics_by_list(ids)):
+        assert batch.missing == []
+        assert [item.item_id for item in batch.unreadable] == [ids[1], ids[2]]
+
+
+def test_an_empty_answer_says_nothing_of_any_video(server: Simulator, make: Make, ids: list[str]) -> None:
+    server.faults.add(Fault("empty"))
+    for call in (make().videos, make().statistics, make().statistics_by_list, make().channels):
+        with pytest.raises(TransientError, match="not the list"):
+            call(ids)
+
+
+def test_what_was_not_asked_for_is_not_returned(server: Simulator, make: Make, ids: list[str]) -> None:
+    server.world.videos[ids[3]].id = "stranger123"
+    batch = make().videos(ids)
+    assert {video.video_id for video in batch.videos} == set(ids[:3])
+    assert batch.missing == [ids[3]]
+
+
+def test_an_entry_without_content_details_does_not_pass_for_a_private_one(
+    server: Simulator, make: Make, ids: list[str]
+) -> None:
+    videos = server.world.videos
+    videos[ids[0]].broken, videos[ids[1]].privacy, videos[ids[2]].privacy = "no contentDetails", "private", "deleted"
+    videos[ids[3]].broken = "entry"
+    page = make().playlist_page(uploads(videos[ids[0]].channel_id))
+    readable = {item.video_id: (item.is_readable, item.title) for item in page.items}
+    assert readable[ids[0]][0]
+    assert readable[ids[1]] == (False, "Private video")
+    assert readable[ids[2]] == (False, "Deleted video")
+    assert len(page.unreadable) == 1
+
+
+def _error(reason: str = "", message: str = "", detail: str = "") -> bytes:
+    error: dict[str, object] = {"message": message, "errors": [{"reason": reason}] if reason else []}
+    return json.dumps({"error": error | ({"details": [{"reason": detail}]} if detail else {})}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "reason"),
+    [
+        (403, _error("quotaExceeded", "You have exceeded your quota"), Kind.QUOTA, "quotaExceeded"),
+        (403, _error("dailyLimitExceeded"), Kind.QUOTA, "dailyLimitExceeded"),
+        (429, _error("rateLimitExceeded", "limit 'Search Queries per day'"), Kind.QUOTA, "quotaExceeded"),
+        (429, _error("", "Quota exceeded, Queries per day", "RATE_LIMIT_EXCEEDED"), Kind.QUOTA, "quotaExceeded"),
+        (429, _error("quotaExceeded", "limit 'Queries per minute per user'"), Kind.TRANSIENT, "quotaExceeded"),
+        (403, _error("rateLimitExceeded", "limit 'Queries per day'"), Kind.QUOTA, "quotaExceeded"),
+        (429, b"", Kind.TRANSIENT, "http429"),
+        (403, _error("userRateLimitExceeded"), Kind.TRANSIENT, "userRateLimitExceeded"),
+        (503, b"<html>", Kind.TRANSIENT, "http503"),
+        (500, b"[" * 100_000, Kind.TRANSIENT, "http500"),
+        (408, b"", Kind.TRANSIENT, "http408"),
+        (304, b"", Kind.TRANSIENT, "http304"),
+        (403, b"<html>Sorry, unusual traffic", Kind.TRANSIENT, "http403"),
+        (400, _error("badRequest", "API key not valid. Please pass a valid API key."), Kind.CONFIGURATION, "badRequest"),
+        (400, _error("badRequest", "API key expired.", "API_KEY_INVALID"), Kind.CONFIGURATION, "API_KEY_INVALID"),
+        (400, _error("keyInvalid"), Kind.CONFIGURATION, "keyInvalid"),
+        (403, _error("forbidden", "Method doesn't allow unregistered callers"), Kind.CONFIGURATION, "forbidden"),
+        (403, _error("forbidden", "Blocked.", "API_KEY_SOMETHING_BLOCKED"), Kind.CONFIGURATION, "API_KEY_SOMETHING_BLOCKED"),
+        (403, _error("ipRefererBlocked"), Kind.CONFIGURATION, "ipRefererBlocked"),
+        (403, _error("accessNotConfigured", "", "SERVICE_DISABLED"), Kind.CONFIGURATION, "accessNotConfigured"),
+        (401, _error("authError"), Kind.CONFIGURATION, "authError"),
+        (403, _error("channelSuspended", "The channel has been suspended."), Kind.PERMANENT, "channelSuspended"),
+        (400, b'{"error": {"errors": 5, "details": "x", "message": ["y"]}}', Kind.PERMANENT, "http400"),
+        (400, b'{"error": {"errors": [{"reason": "a\\u0000b\\ud800"}]}}', Kind.PERMANENT, "ab"),
+    ],
+)  # fmt: skip
+def test_what_an_answer_means(status: int, body: bytes, kind: Kind, reason: str) -> None:
+    error = from_response(status, body, Bucket.STATS)
+    assert (error.kind, error.reason) == (kind, reason)
+    assert error.bucket == (Bucket.STATS if kind is Kind.QUOTA else None)
+    (error.message + error.reason).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "expected"),
+    [
+        (403, "forbidden", Forbidden),
+        (403, "playlistItemsNotAccessible", Forbidden),
+        (404, "playlistNotFound", PlaylistNotFound),
+        (400, "invalidPageToken", InvalidPageToken),
+    ],
+)
+def test_errors_that_a_sync_answers_each_in_its_own_way(status: int, reason: str, expected: type[YouTubeError]) -> None:
+    assert type(from_response(status, _error(reason), Bucket.MAIN)) is expected
+
+
+def test_each_thread_and_each_process_has_a_connection_of_its_own(
+    make: Make, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, key = make(), (KEY, "http://127.0.0.1:1", 1.0)
+    client.videos(ids)
+    mine = client_module._service(*key)
+    others: list[object] = []
+    thread = threading.Thread(target=lambda: others.append(client_module._service(*key)))
+    thread.start()
+    thread.join()
+    assert client_module._service(*key) is mine
+    assert others != [mine]
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert client_module._service(*key) is not mine
