@@ -181,11 +181,11 @@ def database(url: str) -> dict[str, Any]:
     """Django's words for a postgres:// URL. Connections are kept, and checked before a request or task uses them."""
     import dj_database_url
 
-    config = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
+    config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
     config["ENGINE"] = "django.db.backends.postgresql"
     # A process that freezes within a transaction holds its locks, the queue's or the quota's among them. Ours are over
     # in milliseconds: whoever is idle in one for longer than this is cut off, and everyone else goes on.
-    config.setdefault("OPTIONS", {})["options"] = "-c idle_in_transaction_session_timeout=5000"
+    config["OPTIONS"] = config.get("OPTIONS", {}) | {"options": "-c idle_in_transaction_session_timeout=5000"}
     return config
 
 
