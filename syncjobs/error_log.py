@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from .fingerprints import fingerprint, normalise
 from .models import Attempt, ErrorGroup, JobError, SyncJob
+from .youtube.parsing import clean
 
 MAX_MESSAGE = 4000
 
@@ -30,7 +31,7 @@ def without_secrets(text: str) -> str:
     """The text without the API key, should anything ever have put it there, and without what PostgreSQL can't store."""
     if settings.YOUTUBE_API_KEY:
         text = text.replace(settings.YOUTUBE_API_KEY, "[API key]")
-    return text.replace("\x00", "")
+    return clean(text)
 
 
 def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
