@@ -6,6 +6,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 
 from syncjobs.api import errors
@@ -16,12 +17,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return errors.server_error(request) if request.path.startswith("/api/") else defaults.server_error(request)
 
 
-def healthz(request: HttpRequest) -> JsonResponse:
-    """The process answers."""
-    return JsonResponse({"status": "ok"})
+class HealthMiddleware(MiddlewareMixin):
+    """Answers before the host name is looked at: who asks after health knows the machine by its address only."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        if request.path_info == "/healthz":
+            return JsonResponse({"status": "ok"})
+        return readyz() if request.path_info == "/readyz" else None
 
 
-def readyz(request: HttpRequest) -> JsonResponse:
+def readyz() -> JsonResponse:
     """PostgreSQL and Redis answer too; 503 says which one doesn't."""
     checks = {"database": _database_answers(), "redis": _redis_answers()}
     ready = all(checks.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ DEMO_USER = "admin"
 
 def main() -> None:
     """Prepare, start, and stay until Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit("Stopped before everything was up."))
     environment = _environment()
     os.environ.update(environment)
     port = environment["PORT"]
@@ -99,7 +102,19 @@ def _processes(port: str, environment: dict[str, str], simulated: bool) -> list[
     queues = "video-sync,video-processing,maintenance"
     processes = [
         Process(
-            "web", [python, "-m", "uvicorn", "syncmonitor.asgi:application", "--port", port, "--log-level", "warning"]
+            "web",
+            [
+                python,
+                "-m",
+                "uvicorn",
+                "syncmonitor.asgi:application",
+                "--port",
+                port,
+                "--log-level",
+                "warning",
+                "--timeout-graceful-shutdown",
+                "5",
+            ],
         ),
         Process("worker", [*celery, "worker", "-Q", queues, "--concurrency", "4", "--loglevel", "WARNING"]),
         Process("beat", [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]),

@@ -5,9 +5,12 @@ A value that can't be right is refused by its name when the process starts, all 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import os
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +43,7 @@ CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
 SECURE_HTTPS = env.bool("SECURE_HTTPS", not DEBUG)
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url()
+DATABASE_POOL_SIZE = integer("DATABASE_POOL_SIZE", 0, 0, 100)
 REDIS_URL = env.str("REDIS_URL", "") or embedded.redis_url()
 
 # ---- YouTube
@@ -102,8 +106,11 @@ def development_key() -> str:
     path = BASE_DIR / ".local" / "secret_key"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
+        # Two first processes at once must end up with one key, and neither may read half of it.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft, contextlib.suppress(FileExistsError):
+            draft.write(secrets.token_urlsafe(50))
+            draft.flush()
+            os.link(draft.name, path)
     return path.read_text()
 
 
@@ -136,6 +143,7 @@ INSTALLED_APPS = [
     "syncjobs",
 ]
 MIDDLEWARE = [
+    "syncmonitor.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -178,14 +186,22 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
 def database(url: str) -> dict[str, Any]:
-    """Django's words for a postgres:// URL. Connections are kept, and checked before a request or task uses them."""
+    """Django's words for a postgres:// URL.
+
+    Workers and commands keep their connections. The web process has a thread per request, each of which would keep one
+    of its own until there are no more: it takes them from a pool.
+    """
     import dj_database_url
 
-    config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
+    keep = 0 if DATABASE_POOL_SIZE else 600
+    config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=keep, conn_health_checks=True))
     config["ENGINE"] = "django.db.backends.postgresql"
+    options = config.setdefault("OPTIONS", {})
     # A process that freezes within a transaction holds its locks, the queue's or the quota's among them. Ours are over
     # in milliseconds: whoever is idle in one for longer than this is cut off, and everyone else goes on.
-    config["OPTIONS"] = config.get("OPTIONS", {}) | {"options": "-c idle_in_transaction_session_timeout=5000"}
+    options["options"] = "-c idle_in_transaction_session_timeout=5000"
+    if DATABASE_POOL_SIZE:
+        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}
     return config
 
 
@@ -224,7 +240,6 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_HTTPS
 SECURE_SSL_REDIRECT = SECURE_HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE_HTTPS else None
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HTTPS

@@ -4,12 +4,8 @@ from django.views.generic import RedirectView
 
 from syncjobs.api import errors
 
-from . import health
-
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
     path("admin/", admin.site.urls),
     path("api/", include("syncjobs.api.urls")),
     re_path(r"^api/", errors.not_found),

