@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from bands.models import Video
 
-from . import lifecycle, workers
+from . import counters, lifecycle, workers
 from .choices import JobType, QueueName
 from .creation import create_enrich
 from .models import Attempt, SyncJob
@@ -28,9 +28,10 @@ class Report:
     parents_completed: int = 0
     bells_rung: int = 0
     enrich_queued: int = 0
+    counts_folded: int = 0
 
     def __bool__(self) -> bool:
-        return any(asdict(self).values())
+        return any(value for name, value in asdict(self).items() if name != "counts_folded")
 
 
 def reconcile() -> Report:
@@ -41,6 +42,7 @@ def reconcile() -> Report:
         parents_completed=lifecycle.complete_parents(),
         enrich_queued=_queue_enrich(),
         bells_rung=_ring_unheard(),
+        counts_folded=counters.fold(),
     )
 
 

@@ -13,12 +13,12 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("tasks", "admin", "api", "keeper", "management", "context_processors"),
     ("sync",),
-    ("importing", "reconcile", "roles", "status"),
+    ("importing", "reconcile", "roles", "status", "job_list"),
     ("operations",),
     ("lifecycle",),
     ("creation",),
     ("workers", "quota", "error_log", "audit"),
-    ("actors", "models", "apps"),
+    ("actors", "models", "apps", "counters"),
     ("querysets", "choices", "exceptions", "fingerprints", "youtube"),
 )
 RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}

@@ -19,7 +19,7 @@ from ..exceptions import InvalidInput, NotFound
 from ..models import SyncJob
 from . import listing
 from .permissions import View
-from .serializers import Accepted, AttemptSerializer, EventSerializer, JobSerializer, Message, TriggerBody, errors_of
+from .serializers import Accepted, AttemptSerializer, EventSerializer, JobSerializer, Message, TriggerBody, job_as_json
 
 MAX_TIMELINE = 500
 _TEXT = ("status", "jobType", "bandId", "queue", "startDate", "endDate", "search", "error", "requestedBy", "parentId")
@@ -38,10 +38,8 @@ class JobList(View):
     @extend_schema(operation_id="listSyncJobs", parameters=_PARAMETERS, responses=JobSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
-        # The position is worked out for the page's rows only.
-        jobs, frame = listing.page_of(request, listing.filtered_jobs(request).with_queue_position())  # type: ignore[attr-defined]
-        rows = JobSerializer(jobs, many=True, context={"errors": errors_of(jobs)}).data
-        return Response({"data": rows, **frame})
+        jobs, frame = listing.jobs_page(request)
+        return Response({"data": [job_as_json(job) for job in jobs], **frame})
 
 
 class JobDetail(View):
@@ -50,10 +48,10 @@ class JobDetail(View):
     @extend_schema(operation_id="getSyncJob", responses=JobSerializer)
     def get(self, request: Request, job_id: int) -> Response:
         """One job, with its attempts, its timeline and a summary of its children."""
-        job = SyncJob.objects.with_queue_position().filter(pk=job_id).first()
+        job = listing.for_display(SyncJob.objects.filter(pk=job_id)).first()
         if job is None:
             raise NotFound(f"There is no job #{job_id}.", field="id")
-        body: dict[str, Any] = JobSerializer(job, context={"errors": errors_of([job])}).data
+        body = job_as_json(job)
         body["attemptHistory"] = AttemptSerializer(job.attempts.order_by("number"), many=True).data
         body["timeline"] = EventSerializer(job.events.order_by("pk")[:MAX_TIMELINE], many=True).data
         counted = job.children.order_by().values_list("status").annotate(Count("pk")) if job.fans_out else ()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from ..choices import JobStatus, JobType, QueueName
+from .. import job_list
+from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from ..counters import Selection
+from ..job_list import Order
 from ..models import JobError, SyncJob
+from ..querysets import SyncJobQuerySet
 
 MAX_LIMIT = 100
 MAX_SEARCH = 200
@@ -81,10 +87,41 @@ class JobFilters(filters.FilterSet):
 
 
 KNOWN = {*JobFilters.base_filters, "status", "jobType", "startDate", "endDate", "sortBy", "sortOrder", "page", "limit"}
+_COUNTED = {"status", "jobType", "bandId", "queue", "startDate", "endDate"}
+"""The filters that the counts tell apart; with these alone, any page of any number of jobs is quick."""
 
 
-def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
-    """The jobs that the request's parameters ask for, sorted. Raises ValidationError naming the parameter."""
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """What a request asks of the list of jobs."""
+
+    selection: Selection
+    order: Order
+    jobs: QuerySet[SyncJob]
+    """All that match, sorted."""
+    is_counted: bool
+
+    def page(self, page: int, limit: int) -> tuple[list[SyncJob], int]:
+        """The jobs of a page, each with its `queue_position` and `error_texts`, and how many there are in all."""
+        offset = (page - 1) * limit
+        if self.is_counted:
+            total, ids = job_list.page(self.selection, self.order, offset, limit)
+        else:
+            total = self.jobs.order_by().count()
+            ids = self.jobs.values("pk")[offset : offset + limit] if offset < total else []
+        if offset >= total:
+            return [], total
+        return job_list.in_order(for_display(SyncJob.objects.filter(pk__in=ids)), self.order), total
+
+
+def for_display(jobs: SyncJobQuerySet) -> QuerySet[SyncJob]:
+    """With `queue_position`, and as `error_texts` what went wrong; failures that were tried again are not counted."""
+    said = JobError.objects.filter(job=OuterRef("pk"), will_retry=False).order_by("pk").values("message")
+    return jobs.with_queue_position().annotate(error_texts=ArraySubquery(said))
+
+
+def job_query(request: Request) -> JobQuery:
+    """What the request's parameters ask for. Raises ValidationError naming the parameter."""
     check_known(request, KNOWN)
     for name, value in request.query_params.items():
         if "\x00" in value:
@@ -92,11 +129,43 @@ def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
     narrowed = JobFilters(request.query_params, queryset=SyncJob.objects.all(), request=request)
     if not narrowed.is_valid():
         raise ValidationError(narrowed.errors)
-    jobs = narrowed.qs
-    for name, column, choices in (("status", "status", JobStatus.values), ("jobType", "job_type", JobType.values)):
-        if values := _values(request, name, choices):
-            jobs = jobs.filter(**{f"{column}__in": values})
-    return _sorted(request, _within_dates(request, jobs))
+    types = _values(request, "jobType", JobType.values)
+    queue = narrowed.form.cleaned_data["queue"]
+    if queue:
+        of_queue = [kind for kind in JobType.values if QUEUE_OF_TYPE[kind] == queue]
+        types = [kind for kind in types or of_queue if kind in of_queue] or ["none"]
+    band = narrowed.form.cleaned_data["bandId"]
+    start, end = _instant(request, "startDate"), _instant(request, "endDate", is_end=True)
+    if start and end and end <= start:
+        raise invalid("endDate", "Must be after startDate.")
+    selection = Selection(
+        tuple(_values(request, "status", JobStatus.values)),
+        tuple(types),
+        None if band is None else int(band),
+        start,
+        end,
+    )
+    order = _order(request)
+    given = {name for name, value in request.query_params.items() if value}
+    rest = given & (set(JobFilters.base_filters) - _COUNTED)
+    jobs = job_list.selected(selection)
+    if rest:
+        jobs = narrowed.filter_queryset(jobs)
+    return JobQuery(selection, order, jobs.order_by(*order.columns()), is_counted=not rest)
+
+
+def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
+    """The jobs that the request's parameters ask for, sorted. Raises ValidationError naming the parameter."""
+    return job_query(request).jobs
+
+
+def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[list[SyncJob], dict[str, Any]]:
+    """The jobs of the page asked for, and what frames them."""
+    query = job_query(request)
+    page = whole_number(request, "page", 1, 10_000_000)
+    limit = whole_number(request, "limit", default_limit, MAX_LIMIT)
+    rows, total = query.page(page, limit)
+    return rows, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
 
 
 def _values(request: Request, name: str, choices: list[str]) -> list[str]:
@@ -105,15 +174,6 @@ def _values(request: Request, name: str, choices: list[str]) -> list[str]:
         if value not in choices:
             raise invalid(name, f"“{value[:40]}” is none of {', '.join(choices)}.")
     return values
-
-
-def _within_dates(request: Request, jobs: QuerySet[SyncJob]) -> QuerySet[SyncJob]:
-    start, end = _instant(request, "startDate"), _instant(request, "endDate", is_end=True)
-    if start and end and end <= start:
-        raise invalid("endDate", "Must be after startDate.")
-    if start:
-        jobs = jobs.filter(created_at__gte=start)
-    return jobs.filter(created_at__lt=end) if end else jobs
 
 
 def _instant(request: Request, name: str, *, is_end: bool = False) -> dt.datetime | None:
@@ -135,16 +195,13 @@ def _instant(request: Request, name: str, *, is_end: bool = False) -> dt.datetim
     return instant
 
 
-def _sorted(request: Request, jobs: QuerySet[SyncJob]) -> QuerySet[SyncJob]:
+def _order(request: Request) -> Order:
     by, order = request.query_params.get("sortBy", "createdAt"), request.query_params.get("sortOrder", "desc")
     if by not in SORTS:
         raise invalid("sortBy", f"Must be one of {', '.join(SORTS)}.")
     if order not in ("asc", "desc"):
         raise invalid("sortOrder", "Must be asc or desc.")
-    column = F(SORTS[by])
-    if order == "asc":
-        return jobs.order_by(column.asc(nulls_last=True), "pk")
-    return jobs.order_by(column.desc(nulls_last=True), "-pk")
+    return Order(SORTS[by], descending=order == "desc")
 
 
 def matching(rows: QuerySet[Any], request: Request, field: str) -> QuerySet[Any]:

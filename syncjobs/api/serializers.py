@@ -8,72 +8,81 @@ from rest_framework import serializers
 
 from bands.models import Band, Video
 
-from ..choices import Priority
-from ..models import Attempt, ErrorGroup, JobError, JobEvent, SyncJob
+from ..choices import JobStatus, JobType, Priority, QueueName
+from ..models import Attempt, ErrorGroup, JobEvent
 
 
-class JobSerializer(serializers.ModelSerializer[SyncJob]):
-    """A job in a list; `errors` are read for a whole page at once, by `errors_of`."""
-
-    id = serializers.CharField(read_only=True)
-    bandId = serializers.CharField(source="band_id", allow_null=True, read_only=True)
-    bandName = serializers.SerializerMethodField()
-    jobType = serializers.CharField(source="job_type", read_only=True)
-    queue = serializers.CharField(source="queue_id", read_only=True)
-    videosFound = serializers.IntegerField(source="videos_found", read_only=True)
-    videosAdded = serializers.IntegerField(source="videos_added", read_only=True)
-    videosUpdated = serializers.IntegerField(source="videos_updated", read_only=True)
-    videosUnavailable = serializers.IntegerField(source="videos_unavailable", read_only=True)
-    errors = serializers.SerializerMethodField()  # type: ignore[assignment]
-    startedAt = serializers.DateTimeField(source="started_at", read_only=True)
-    completedAt = serializers.DateTimeField(source="completed_at", read_only=True)
-    createdAt = serializers.DateTimeField(source="created_at", read_only=True)
-    duration = serializers.SerializerMethodField(help_text="Milliseconds from the start to the end.")
-    queuePosition = serializers.IntegerField(
-        source="queue_position", allow_null=True, read_only=True, help_text="1 is claimed next."
-    )
-    progress = serializers.SerializerMethodField()
-    quotaUsed = serializers.IntegerField(source="quota_used", read_only=True)
-    runAt = serializers.DateTimeField(source="run_at", read_only=True)
-    delayReason = serializers.CharField(source="delay_reason", read_only=True)
-    attempts = serializers.IntegerField(source="attempts_made", read_only=True)
-    retryOf = serializers.CharField(source="retry_of_id", allow_null=True, read_only=True)
-    requestedBy = serializers.CharField(source="requested_by_label", read_only=True)
-    cancelRequestedAt = serializers.DateTimeField(source="cancel_requested_at", read_only=True)
-    parentId = serializers.CharField(source="parent_id", allow_null=True, read_only=True)
-
-    class Meta:
-        model = SyncJob
-        fields = (
-            "id", "bandId", "bandName", "jobType", "status", "queue", "priority", "videosFound", "videosAdded",
-            "videosUpdated", "videosUnavailable", "errors", "startedAt", "completedAt", "createdAt", "duration",
-            "queuePosition", "progress", "quotaUsed", "runAt", "delayReason", "attempts", "retryOf", "requestedBy",
-            "cancelRequestedAt", "parentId",
-        )  # fmt: skip
-
-    def get_bandName(self, job: SyncJob) -> str | None:
-        return job.band_name or None
-
-    def get_errors(self, job: SyncJob) -> list[str]:
-        errors: dict[int, list[str]] = self.context.get("errors", {})
-        return errors.get(job.pk, [])
-
-    def get_duration(self, job: SyncJob) -> int | None:
-        if job.started_at is None or job.completed_at is None:
-            return None
-        return round((job.completed_at - job.started_at).total_seconds() * 1000)
-
-    def get_progress(self, job: SyncJob) -> dict[str, int | None]:
-        return {"done": job.progress_done, "total": job.progress_total}
+class ProgressSerializer(serializers.Serializer[Any]):
+    done = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True, help_text="null: not known yet.")
 
 
-def errors_of(jobs: list[SyncJob]) -> dict[int, list[str]]:
-    """What went wrong with each of these jobs; failures that were tried again are not counted."""
-    found: dict[int, list[str]] = {}
-    rows = JobError.objects.filter(job_id__in=[job.pk for job in jobs], will_retry=False).order_by("pk")
-    for job_id, message in rows.values_list("job_id", "message"):
-        found.setdefault(job_id, []).append(message)
-    return found
+class JobSerializer(serializers.Serializer[Any]):
+    """A job, in a list or alone. The fields are its description in the schema; `job_as_json` writes it."""
+
+    id = serializers.CharField()
+    bandId = serializers.CharField(allow_null=True)
+    bandName = serializers.CharField(allow_null=True)
+    jobType = serializers.ChoiceField(choices=JobType.choices)
+    status = serializers.ChoiceField(choices=JobStatus.choices)
+    queue = serializers.ChoiceField(choices=QueueName.choices)
+    priority = serializers.ChoiceField(choices=Priority.choices)
+    videosFound = serializers.IntegerField()
+    videosAdded = serializers.IntegerField()
+    videosUpdated = serializers.IntegerField()
+    videosUnavailable = serializers.IntegerField()
+    errors = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
+    startedAt = serializers.DateTimeField(allow_null=True)
+    completedAt = serializers.DateTimeField(allow_null=True)
+    createdAt = serializers.DateTimeField()
+    duration = serializers.IntegerField(allow_null=True, help_text="Milliseconds from the start to the end.")
+    queuePosition = serializers.IntegerField(allow_null=True, help_text="1 is claimed next; null: not waiting.")
+    progress = ProgressSerializer()
+    quotaUsed = serializers.IntegerField()
+    runAt = serializers.DateTimeField()
+    delayReason = serializers.CharField(allow_blank=True)
+    attempts = serializers.IntegerField()
+    retryOf = serializers.CharField(allow_null=True)
+    requestedBy = serializers.CharField(allow_blank=True)
+    cancelRequestedAt = serializers.DateTimeField(allow_null=True)
+    parentId = serializers.CharField(allow_null=True)
+
+
+def job_as_json(job: Any) -> dict[str, Any]:
+    """A job that has its `queue_position` and `error_texts` annotated, in the words of the API."""
+    started, completed = job.started_at, job.completed_at
+    return {
+        "id": str(job.pk),
+        "bandId": _text_id(job.band_id),
+        "bandName": job.band_name or None,
+        "jobType": job.job_type,
+        "status": job.status,
+        "queue": job.queue_id,
+        "priority": job.priority,
+        "videosFound": job.videos_found,
+        "videosAdded": job.videos_added,
+        "videosUpdated": job.videos_updated,
+        "videosUnavailable": job.videos_unavailable,
+        "errors": job.error_texts,
+        "startedAt": started,
+        "completedAt": completed,
+        "createdAt": job.created_at,
+        "duration": round((completed - started).total_seconds() * 1000) if started and completed else None,
+        "queuePosition": job.queue_position,
+        "progress": {"done": job.progress_done, "total": job.progress_total},
+        "quotaUsed": job.quota_used,
+        "runAt": job.run_at,
+        "delayReason": job.delay_reason,
+        "attempts": job.attempts_made,
+        "retryOf": _text_id(job.retry_of_id),
+        "requestedBy": job.requested_by_label,
+        "cancelRequestedAt": job.cancel_requested_at,
+        "parentId": _text_id(job.parent_id),
+    }
+
+
+def _text_id(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):

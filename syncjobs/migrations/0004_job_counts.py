@@ -1,0 +1,88 @@
+"""Counts of jobs that are exact at any size: statement triggers append deltas, `counters.fold()` adds them up.
+
+The table of counts has five grains (see counters.Grain); what a grain doesn't tell apart is -1 or -infinity.
+"""
+
+from django.db import migrations
+
+CREATE = """
+CREATE TABLE syncjobs_jobcount (
+    grain smallint NOT NULL,
+    band_id bigint NOT NULL,
+    since timestamptz NOT NULL,
+    job_type varchar(20) NOT NULL,
+    status varchar(12) NOT NULL,
+    n bigint NOT NULL,
+    PRIMARY KEY (grain, band_id, since, job_type, status)
+) WITH (fillfactor = 70);
+CREATE INDEX jobcount_empty ON syncjobs_jobcount (grain) WHERE n = 0;
+
+CREATE TABLE syncjobs_jobdelta (
+    band_id bigint NOT NULL,
+    hour timestamptz NOT NULL,
+    job_type varchar(20) NOT NULL,
+    status varchar(12) NOT NULL,
+    n bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+CREATE FUNCTION syncjobs_count_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO syncjobs_jobdelta (band_id, hour, job_type, status, n)
+    SELECT COALESCE(band_id, 0), date_trunc('hour', created_at, 'UTC'), job_type, status, count(*)
+      FROM new_jobs GROUP BY 1, 2, 3, 4;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION syncjobs_count_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO syncjobs_jobdelta (band_id, hour, job_type, status, n)
+    SELECT COALESCE(band_id, 0), date_trunc('hour', created_at, 'UTC'), job_type, status, -count(*)
+      FROM old_jobs GROUP BY 1, 2, 3, 4;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION syncjobs_count_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO syncjobs_jobdelta (band_id, hour, job_type, status, n)
+    SELECT band, date_trunc('hour', created_at, 'UTC'), job_type, status, sum(n)
+      FROM (SELECT COALESCE(band_id, 0) AS band, created_at, job_type, status, -1 AS n FROM old_jobs
+            UNION ALL
+            SELECT COALESCE(band_id, 0), created_at, job_type, status, 1 FROM new_jobs) AS changed
+     GROUP BY 1, 2, 3, 4 HAVING sum(n) <> 0;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION syncjobs_count_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM syncjobs_jobdelta;
+    DELETE FROM syncjobs_jobcount;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER count_inserted AFTER INSERT ON syncjobs_syncjob
+    REFERENCING NEW TABLE AS new_jobs FOR EACH STATEMENT EXECUTE FUNCTION syncjobs_count_inserted();
+CREATE TRIGGER count_updated AFTER UPDATE ON syncjobs_syncjob
+    REFERENCING OLD TABLE AS old_jobs NEW TABLE AS new_jobs FOR EACH STATEMENT EXECUTE FUNCTION syncjobs_count_updated();
+CREATE TRIGGER count_deleted AFTER DELETE ON syncjobs_syncjob
+    REFERENCING OLD TABLE AS old_jobs FOR EACH STATEMENT EXECUTE FUNCTION syncjobs_count_deleted();
+CREATE TRIGGER count_truncated AFTER TRUNCATE ON syncjobs_syncjob
+    FOR EACH STATEMENT EXECUTE FUNCTION syncjobs_count_truncated();
+
+-- The jobs there are already: creating the triggers has locked the table against writes until this has committed.
+INSERT INTO syncjobs_jobdelta (band_id, hour, job_type, status, n)
+SELECT COALESCE(band_id, 0), date_trunc('hour', created_at, 'UTC'), job_type, status, count(*)
+  FROM syncjobs_syncjob GROUP BY 1, 2, 3, 4;
+"""
+DROP = """
+DROP TRIGGER count_inserted ON syncjobs_syncjob;
+DROP TRIGGER count_updated ON syncjobs_syncjob;
+DROP TRIGGER count_deleted ON syncjobs_syncjob;
+DROP TRIGGER count_truncated ON syncjobs_syncjob;
+DROP FUNCTION syncjobs_count_inserted, syncjobs_count_updated, syncjobs_count_deleted, syncjobs_count_truncated;
+DROP TABLE syncjobs_jobdelta, syncjobs_jobcount;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("syncjobs", "0003_default_schedules")]
+    operations = [migrations.RunSQL(CREATE, DROP)]
