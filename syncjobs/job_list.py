@@ -76,9 +76,7 @@ def selected(selection: Selection) -> QuerySet[SyncJob]:
     return jobs.filter(created_at__lt=selection.end) if selection.end else jobs
 
 
-def _by_other_time(
-    selection: Selection, order: Order, offset: int, limit: int, total: int
-) -> Any:
+def _by_other_time(selection: Selection, order: Order, offset: int, limit: int, total: int) -> Any:
     """From whichever end is nearer."""
     jobs = selected(selection)
     if offset > total // 2:

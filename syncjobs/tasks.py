@@ -11,6 +11,7 @@ from django.conf import settings
 
 from . import (
     actors,
+    bulk,
     keeper,  # noqa: F401 - connects itself to the worker's signals
     lifecycle,
     operations,
@@ -40,10 +41,17 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
     return {"jobs": jobs}
 
 
+@shared_task(name=workers.BULK_TASK, ignore_result=True)
+def work_off_bulk() -> None:
+    """Retry or cancel what people asked for in the background."""
+    bulk.work_off()
+
+
 @shared_task(name="syncjobs.reconcile", ignore_result=True)
 def reconcile() -> None:
     """The second line behind the keepers of the workers."""
     reconciling.reconcile()
+    bulk.work_off()
 
 
 @shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)

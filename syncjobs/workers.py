@@ -14,6 +14,8 @@ from kombu.exceptions import KombuError
 logger = logging.getLogger(__name__)
 
 DRAIN_TASK = "syncjobs.drain"
+BULK_TASK = "syncjobs.bulk"
+BULK_QUEUE = "maintenance"
 MAX_BELLS = 8
 """Bells rung at once for one queue. Each drains several jobs, so more would only find nothing."""
 
@@ -32,6 +34,18 @@ def ring(queue: str, bells: int = 1) -> None:
 def ring_on_commit(queue: str, bells: int = 1) -> None:
     """Ring once what this transaction did can be seen by the workers."""
     transaction.on_commit(lambda: ring(queue, bells))
+
+
+def ring_bulk_on_commit() -> None:
+    """Tell a worker that a bulk action waits. If that gets lost, the reconciler takes it up."""
+
+    def ring_bulk() -> None:
+        try:
+            current_app.send_task(BULK_TASK, queue=BULK_QUEUE, retry=False)
+        except _BROKER_ERRORS as error:
+            logger.warning("Could not ring for a bulk action: %s", type(error).__name__)
+
+    transaction.on_commit(ring_bulk)
 
 
 def unheard_bells(queue: str) -> int | None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("tasks", "admin", "api", "keeper", "management", "context_processors"),
     ("sync",),
-    ("importing", "reconcile", "roles", "status", "job_list"),
+    ("importing", "reconcile", "roles", "status", "job_list", "bulk", "estimates", "exports", "error_figures"),
     ("operations",),
     ("lifecycle",),
     ("creation",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db.models import Count
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,20 +22,16 @@ from .permissions import View
 from .serializers import Accepted, AttemptSerializer, EventSerializer, JobSerializer, Message, TriggerBody, job_as_json
 
 MAX_TIMELINE = 500
-_TEXT = ("status", "jobType", "bandId", "queue", "startDate", "endDate", "search", "error", "requestedBy", "parentId")
-_PARAMETERS = [
-    *(OpenApiParameter(name, str) for name in _TEXT),
-    OpenApiParameter("sortBy", str, enum=list(listing.SORTS)),
-    OpenApiParameter("sortOrder", str, enum=["asc", "desc"]),
-    OpenApiParameter("page", int),
-    OpenApiParameter("limit", int),
-]
 
 
 class JobList(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    @extend_schema(operation_id="listSyncJobs", parameters=_PARAMETERS, responses=JobSerializer(many=True))
+    @extend_schema(
+        operation_id="listSyncJobs",
+        parameters=[*listing.PARAMETERS, *listing.PAGING],
+        responses=JobSerializer(many=True),
+    )
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
         jobs, frame = listing.jobs_page(request)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
@@ -44,7 +47,12 @@ def whole_number(request: Request, name: str, default: int, high: int) -> int:
 
 def check_known(request: Request, known: set[str]) -> None:
     """Refuse parameters that would be ignored: whoever sent one expects it to do something."""
-    for name in request.query_params:
+    refuse_unknown(request.query_params, known)
+
+
+def refuse_unknown(parameters: QueryDict, known: set[str]) -> None:
+    """The same of parameters that came otherwise."""
+    for name in parameters:
         if name not in known:
             raise invalid(name, f"There is no such parameter. There are: {', '.join(sorted(known))}.")
 
@@ -89,6 +97,13 @@ class JobFilters(filters.FilterSet):
 KNOWN = {*JobFilters.base_filters, "status", "jobType", "startDate", "endDate", "sortBy", "sortOrder", "page", "limit"}
 _COUNTED = {"status", "jobType", "bandId", "queue", "startDate", "endDate"}
 """The filters that the counts tell apart; with these alone, any page of any number of jobs is quick."""
+_TEXT = ("status", "jobType", "bandId", "queue", "startDate", "endDate", "search", "error", "requestedBy", "parentId")
+PARAMETERS = [
+    *(OpenApiParameter(name, str) for name in _TEXT),
+    OpenApiParameter("sortBy", str, enum=list(SORTS)),
+    OpenApiParameter("sortOrder", str, enum=["asc", "desc"]),
+]
+PAGING = [OpenApiParameter("page", int), OpenApiParameter("limit", int)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,33 +135,33 @@ def for_display(jobs: SyncJobQuerySet) -> QuerySet[SyncJob]:
     return jobs.with_queue_position().annotate(error_texts=ArraySubquery(said))
 
 
-def job_query(request: Request) -> JobQuery:
-    """What the request's parameters ask for. Raises ValidationError naming the parameter."""
-    check_known(request, KNOWN)
-    for name, value in request.query_params.items():
+def job_query(parameters: QueryDict) -> JobQuery:
+    """What the parameters ask for. Raises ValidationError naming the parameter."""
+    refuse_unknown(parameters, KNOWN)
+    for name, value in parameters.items():
         if "\x00" in value:
             raise invalid(name, "Must not hold a NUL character.")
-    narrowed = JobFilters(request.query_params, queryset=SyncJob.objects.all(), request=request)
+    narrowed = JobFilters(parameters, queryset=SyncJob.objects.all())
     if not narrowed.is_valid():
         raise ValidationError(narrowed.errors)
-    types = _values(request, "jobType", JobType.values)
+    types = _values(parameters, "jobType", JobType.values)
     queue = narrowed.form.cleaned_data["queue"]
     if queue:
         of_queue = [kind for kind in JobType.values if QUEUE_OF_TYPE[kind] == queue]
         types = [kind for kind in types or of_queue if kind in of_queue] or ["none"]
     band = narrowed.form.cleaned_data["bandId"]
-    start, end = _instant(request, "startDate"), _instant(request, "endDate", is_end=True)
+    start, end = _instant(parameters, "startDate"), _instant(parameters, "endDate", is_end=True)
     if start and end and end <= start:
         raise invalid("endDate", "Must be after startDate.")
     selection = Selection(
-        tuple(_values(request, "status", JobStatus.values)),
+        tuple(_values(parameters, "status", JobStatus.values)),
         tuple(types),
         None if band is None else int(band),
         start,
         end,
     )
-    order = _order(request)
-    given = {name for name, value in request.query_params.items() if value}
+    order = _order(parameters)
+    given = {name for name, value in parameters.items() if value}
     rest = given & (set(JobFilters.base_filters) - _COUNTED)
     jobs = job_list.selected(selection)
     if rest:
@@ -156,29 +171,29 @@ def job_query(request: Request) -> JobQuery:
 
 def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
     """The jobs that the request's parameters ask for, sorted. Raises ValidationError naming the parameter."""
-    return job_query(request).jobs
+    return job_query(request.query_params).jobs
 
 
 def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[list[SyncJob], dict[str, Any]]:
     """The jobs of the page asked for, and what frames them."""
-    query = job_query(request)
+    query = job_query(request.query_params)
     page = whole_number(request, "page", 1, 10_000_000)
     limit = whole_number(request, "limit", default_limit, MAX_LIMIT)
     rows, total = query.page(page, limit)
     return rows, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
 
 
-def _values(request: Request, name: str, choices: list[str]) -> list[str]:
-    values = [part for value in request.query_params.getlist(name) for part in value.split(",")]
+def _values(parameters: QueryDict, name: str, choices: list[str]) -> list[str]:
+    values = [part for value in parameters.getlist(name) for part in value.split(",")]
     for value in values:
         if value not in choices:
             raise invalid(name, f"“{value[:40]}” is none of {', '.join(choices)}.")
     return values
 
 
-def _instant(request: Request, name: str, *, is_end: bool = False) -> dt.datetime | None:
+def _instant(parameters: QueryDict, name: str, *, is_end: bool = False) -> dt.datetime | None:
     """A date or a time with zone; a bare end date includes its day."""
-    text = request.query_params.get(name)
+    text = parameters.get(name)
     if text is None:
         return None
     try:
@@ -195,8 +210,8 @@ def _instant(request: Request, name: str, *, is_end: bool = False) -> dt.datetim
     return instant
 
 
-def _order(request: Request) -> Order:
-    by, order = request.query_params.get("sortBy", "createdAt"), request.query_params.get("sortOrder", "desc")
+def _order(parameters: QueryDict) -> Order:
+    by, order = parameters.get("sortBy", "createdAt"), parameters.get("sortOrder", "desc")
     if by not in SORTS:
         raise invalid("sortBy", f"Must be one of {', '.join(SORTS)}.")
     if order not in ("asc", "desc"):
@@ -210,3 +225,18 @@ def matching(rows: QuerySet[Any], request: Request, field: str) -> QuerySet[Any]
     if len(text) > MAX_SEARCH or "\x00" in text:
         raise invalid("search", f"Must be at most {MAX_SEARCH} characters.")
     return rows.filter(**{f"{field}__icontains": text}) if text else rows
+
+
+_WINDOW = re.compile(r"([1-9]\d{0,3})([hd])\Z")
+WINDOW_PARAMETER = OpenApiParameter("window", str, description="24h (default), 7d, … or all.")
+
+
+def since(request: Request) -> dt.datetime | None:
+    """When the `window` parameter begins; None for all time."""
+    text = request.query_params.get("window", "24h")
+    if text == "all":
+        return None
+    match = _WINDOW.match(text)
+    if not match:
+        raise invalid("window", "Must be hours or days such as 24h or 7d, or all.")
+    return timezone.now() - dt.timedelta(**{"hours" if match[2] == "h" else "days": int(match[1])})

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from typing import Any, ClassVar
 
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, Sum
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import operations, quota
+from .. import error_figures, operations, quota
 from .. import status as queue_status
 from ..choices import QueueName
 from ..creation import Created
-from ..models import ErrorGroup, QuotaCall
+from ..models import QuotaCall
 from ..youtube.costs import quota_day
 from . import listing
 from .jobs import validated
 from .permissions import View
 from .serializers import Cleared, ErrorGroupSerializer, Message, NoteBody, QueueBody
-
-WINDOW = re.compile(r"([1-9]\d{0,3})([hd])\Z")
 
 
 class QueueStatus(View):
@@ -76,7 +72,7 @@ class Errors(View):
     @extend_schema(
         operation_id="listErrors",
         parameters=[
-            OpenApiParameter("window", str, description="24h, 7d, … or all"),
+            listing.WINDOW_PARAMETER,
             OpenApiParameter("limit", int),
             OpenApiParameter("acknowledged", str, enum=["true", "false"]),
         ],
@@ -85,32 +81,15 @@ class Errors(View):
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
         listing.check_known(request, {"window", "limit", "acknowledged"})
-        since = _since(request)
-        inside = Q(errors__created_at__gte=since) if since else Q(errors__isnull=False)
-        groups = ErrorGroup.objects.annotate(
-            in_window=Count("errors", filter=inside),
-            bands_in_window=Count("errors__band", filter=inside, distinct=True),
-            last_in_window=Max("errors__created_at", filter=inside),
-        ).filter(in_window__gt=0)
         acknowledged = request.query_params.get("acknowledged")
-        if acknowledged is not None:
-            if acknowledged not in ("true", "false"):
-                raise listing.invalid("acknowledged", "Must be true or false.")
-            groups = groups.filter(acknowledged_at__isnull=acknowledged == "false")
+        if acknowledged not in (None, "true", "false"):
+            raise listing.invalid("acknowledged", "Must be true or false.")
         limit = listing.whole_number(request, "limit", 20, listing.MAX_LIMIT)
-        rows = ErrorGroupSerializer(groups.order_by("-in_window", "fingerprint")[:limit], many=True).data
-        total = groups.order_by().aggregate(total=Sum("in_window"))["total"] or 0
+        groups, total = error_figures.groups(
+            listing.since(request), acknowledged=None if acknowledged is None else acknowledged == "true", limit=limit
+        )
+        rows = ErrorGroupSerializer(groups, many=True).data
         return Response({"errors": rows, "totalErrors": total, "asOf": timezone.now()})
-
-
-def _since(request: Request) -> dt.datetime | None:
-    text = request.query_params.get("window", "24h")
-    if text == "all":
-        return None
-    match = WINDOW.match(text)
-    if not match:
-        raise listing.invalid("window", "Must be hours or days such as 24h or 7d, or all.")
-    return timezone.now() - dt.timedelta(**{"hours" if match[2] == "h" else "days": int(match[1])})
 
 
 class AcknowledgeError(View):

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from bands.models import Band, Video
 
 from ..choices import JobStatus, JobType, Priority, QueueName
-from ..models import Attempt, ErrorGroup, JobEvent
+from ..models import Attempt, BulkAction, JobEvent
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -149,22 +149,60 @@ class Cleared(Message):
     count = serializers.IntegerField()
 
 
-class ErrorGroupSerializer(serializers.ModelSerializer[ErrorGroup]):
-    errorMessage = serializers.CharField(source="message")
-    isPermanent = serializers.BooleanField(source="is_permanent")
-    count = serializers.IntegerField(source="in_window")
-    affectedBands = serializers.IntegerField(source="bands_in_window")
-    firstOccurred = serializers.DateTimeField(source="first_seen_at")
-    lastOccurred = serializers.DateTimeField(source="last_in_window")
-    acknowledgedAt = serializers.DateTimeField(source="acknowledged_at")
-    acknowledgedBy = serializers.CharField(source="acknowledged_by")
+class ErrorGroupSerializer(serializers.Serializer[Any]):
+    """An error group with its figures in the window asked for."""
 
-    class Meta:
-        model = ErrorGroup
-        fields = (
-            "fingerprint", "reason", "errorMessage", "sample", "isPermanent", "count", "affectedBands",
-            "firstOccurred", "lastOccurred", "acknowledgedAt", "acknowledgedBy", "note",
-        )  # fmt: skip
+    fingerprint = serializers.CharField()
+    reason = serializers.CharField()
+    errorMessage = serializers.CharField(source="message", help_text="With the variable parts replaced.")
+    sample = serializers.CharField(help_text="The newest message in full.")
+    isPermanent = serializers.BooleanField(source="is_permanent")
+    count = serializers.IntegerField()
+    affectedBands = serializers.IntegerField(source="bands")
+    firstOccurred = serializers.DateTimeField(source="first_seen_at")
+    lastOccurred = serializers.DateTimeField(source="last_at")
+    acknowledgedAt = serializers.DateTimeField(source="acknowledged_at", allow_null=True)
+    acknowledgedBy = serializers.CharField(source="acknowledged_by", allow_blank=True)
+    note = serializers.CharField(allow_blank=True)
+    recentJobIds = serializers.ListField(child=serializers.CharField(), source="recent_jobs")
+    perHour = serializers.DictField(
+        child=serializers.IntegerField(),
+        source="per_hour",
+        help_text="Of the last 24 hours; hours without are left out.",
+    )
+
+
+class BulkBody(Strict):
+    action = serializers.ChoiceField(choices=BulkAction.Action.choices)
+    ids = serializers.ListField(
+        child=serializers.RegexField(r"^[0-9]{1,18}\Z"), required=False, allow_empty=False, max_length=10_000
+    )
+    filter = serializers.DictField(required=False, help_text="As the list's query parameters.")
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if ("ids" in data) == ("filter" in data):
+            raise serializers.ValidationError({"ids": ["Give either ids or a filter."]})
+        return data
+
+
+class BulkProgress(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    action = serializers.ChoiceField(choices=BulkAction.Action.choices)
+    total = serializers.IntegerField()
+    done = serializers.IntegerField()
+    succeeded = serializers.IntegerField()
+    refused = serializers.DictField(child=serializers.CharField())
+    endedAt = serializers.DateTimeField(allow_null=True)
+
+
+class EstimateAnswer(serializers.Serializer[Any]):
+    units = serializers.DictField(child=serializers.IntegerField(), help_text="Per bucket.")
+    secondsP50 = serializers.FloatField(allow_null=True)
+    secondsP95 = serializers.FloatField(allow_null=True)
+    bands = serializers.IntegerField()
+    skippedAsJustSynced = serializers.IntegerField()
+    unitsLeft = serializers.IntegerField()
+    fitsQuota = serializers.BooleanField()
 
 
 class BandSerializer(serializers.ModelSerializer[Band]):

@@ -3,7 +3,7 @@ from django.urls.converters import IntConverter
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
-from . import catalogue, jobs, monitoring, session
+from . import bulk, catalogue, jobs, monitoring, session
 
 
 class IdConverter(IntConverter):
@@ -21,6 +21,10 @@ urlpatterns = [
     path("auth/me", session.Me.as_view()),
     path("admin/sync-jobs", jobs.JobList.as_view()),
     path("admin/sync-jobs/trigger", jobs.Trigger.as_view()),
+    path("admin/sync-jobs/estimate", bulk.Estimate.as_view()),
+    path("admin/sync-jobs/bulk", bulk.Bulk.as_view()),
+    path("admin/sync-jobs/bulk/<id:bulk_id>", bulk.BulkDetail.as_view()),
+    path("admin/sync-jobs/export", bulk.JobExport.as_view()),
     path("admin/sync-jobs/<id:job_id>", jobs.JobDetail.as_view()),
     path("admin/sync-jobs/<id:job_id>/retry", jobs.JobRetry.as_view()),
     path("admin/sync-jobs/<id:job_id>/cancel", jobs.JobCancel.as_view()),
@@ -29,6 +33,7 @@ urlpatterns = [
     path("admin/queue/resume", monitoring.QueueResume.as_view()),
     path("admin/queue/clear-failed", monitoring.ClearFailed.as_view()),
     path("admin/sync/errors", monitoring.Errors.as_view()),
+    path("admin/sync/errors/export", bulk.ErrorExport.as_view()),
     path("admin/sync/errors/<slug:fingerprint>/acknowledge", monitoring.AcknowledgeError.as_view()),
     path("admin/sync/errors/<slug:fingerprint>/retry", monitoring.RetryErrors.as_view()),
     path("admin/quota", monitoring.Quota.as_view()),

@@ -1,4 +1,5 @@
 from .audit import AuditEntry
+from .bulk import BulkAction
 from .errors import ErrorGroup, JobError
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 from .quota import QuotaCall, QuotaDay
@@ -7,6 +8,7 @@ from .workers import Worker
 __all__ = [
     "Attempt",
     "AuditEntry",
+    "BulkAction",
     "ErrorGroup",
     "JobError",
     "JobEvent",

@@ -60,6 +60,7 @@ class JobError(models.Model):
             models.Index(fields=["job", "id"], name="error_job"),
             models.Index(fields=["created_at"], include=["group", "band"], name="error_window"),
             models.Index(fields=["group", "-created_at"], include=["job"], name="error_group_recent"),
+            models.Index(fields=["group", "band"], name="error_group_band"),
         ]
 
     def __str__(self) -> str:

@@ -76,6 +76,11 @@ ENDPOINTS: dict[str, tuple[str, Any, tuple[str, ...], int]] = {
     "auth/me": ("GET", None, LOGGED_IN, 200),
     "admin/sync-jobs": ("GET", None, MODERATOR_UP, 200),
     "admin/sync-jobs/trigger": ("POST", {"syncType": "FULL"}, MODERATOR_UP, 202),
+    "admin/sync-jobs/estimate": ("POST", {"syncType": "FULL"}, MODERATOR_UP, 200),
+    "admin/sync-jobs/bulk": ("POST", {"action": "retry", "ids": ["1"]}, MODERATOR_UP, 200),
+    "admin/sync-jobs/bulk/<id:bulk_id>": ("GET", None, MODERATOR_UP, 404),
+    "admin/sync-jobs/export": ("GET", None, MODERATOR_UP, 200),
+    "admin/sync/errors/export": ("GET", None, MODERATOR_UP, 200),
     "admin/sync-jobs/<id:job_id>": ("GET", None, MODERATOR_UP, 200),
     "admin/sync-jobs/<id:job_id>/retry": ("POST", None, MODERATOR_UP, 202),
     "admin/sync-jobs/<id:job_id>/cancel": ("POST", None, MODERATOR_UP, 409),
@@ -111,7 +116,7 @@ def test_who_may_do_what(who: str) -> None:
     statuses = {}
     for pattern, (method, body, allowed, status) in ENDPOINTS.items():
         path = pattern.replace("<id:job_id>", str(job.pk)).replace("<id:band_id>", str(band.pk))
-        path = path.replace("<slug:fingerprint>", group.pk)
+        path = path.replace("<slug:fingerprint>", group.pk).replace("<id:bulk_id>", "1")
         answer = api.get(path) if method == "GET" else api.post(path, body)
         expected = status if who in allowed or not allowed else (401 if who == NOBODY else 403)
         if answer.status_code != expected:

@@ -1,0 +1,156 @@
+"""Many jobs at once, estimates and files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from django.http import QueryDict, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .. import bulk, estimates, exports
+from ..exceptions import NotPermitted
+from ..models import BulkAction, JobError
+from . import listing
+from .jobs import band_of, validated
+from .permissions import View
+from .serializers import BulkBody, BulkProgress, EstimateAnswer, TriggerBody
+
+
+class Estimate(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.trigger_sync"}
+
+    @extend_schema(operation_id="estimateSync", request=TriggerBody, responses=EstimateAnswer)
+    def post(self, request: Request) -> Response:
+        """What a sync would cost, without asking for it."""
+        body = validated(TriggerBody, request)
+        found = estimates.estimate(
+            band_of(body.get("bandId")), full=body["syncType"] == "FULL", force=body["forceSync"]
+        )
+        return Response(
+            {
+                "units": found.units,
+                "secondsP50": found.seconds_p50,
+                "secondsP95": found.seconds_p95,
+                "bands": found.bands,
+                "skippedAsJustSynced": found.skipped_as_just_synced,
+                "unitsLeft": found.units_left,
+                "fitsQuota": found.fits_quota,
+            }
+        )
+
+
+class Bulk(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.view_syncjob"}
+
+    @extend_schema(
+        operation_id="bulkSyncJobs", request=BulkBody, responses={200: OpenApiTypes.OBJECT, 202: BulkProgress}
+    )
+    def post(self, request: Request) -> Response:
+        """Retry or cancel the jobs named, or all that a filter matches now; more than 1,000 in the background."""
+        body = validated(BulkBody, request)
+        if not request.user.has_perm(f"syncjobs.{body['action']}_job"):
+            raise NotPermitted("You may not do this.")
+        ids = body.get("ids")
+        if ids is None:
+            ids = _matching(request, body["filter"])
+        outcome = bulk.start(self.actor(request), body["action"], [int(job_id) for job_id in ids])
+        if isinstance(outcome, BulkAction):
+            return Response(_progress(outcome), status.HTTP_202_ACCEPTED)
+        told = asdict(outcome)
+        return Response(
+            {
+                "message": f"{outcome.succeeded} of {len(set(ids))} done.",
+                "retried": {str(old): str(new) for old, new in told["retried"].items()},
+                "cancelled": [str(job_id) for job_id in told["cancelled"]],
+                "refused": {str(job_id): why for job_id, why in told["refused"].items()},
+            }
+        )
+
+
+class BulkDetail(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+
+    @extend_schema(operation_id="getBulk", responses=BulkProgress)
+    def get(self, request: Request, bulk_id: int) -> Response:
+        """How far a bulk action in the background is."""
+        return Response(_progress(bulk.get(bulk_id)))
+
+
+def _matching(request: Request, filters: dict[str, Any]) -> list[int]:
+    """The jobs a filter matches now. It is written like the list's query parameters."""
+    query = QueryDict(mutable=True)
+    for name, value in filters.items():
+        query.setlist(name, [str(each) for each in value] if isinstance(value, list) else [str(value)])
+    for name in ("page", "limit", "sortBy", "sortOrder"):
+        if name in query:
+            raise listing.invalid(f"filter.{name}", "A filter doesn't page or sort.")
+    found = listing.job_query(query).jobs.order_by("pk").values_list("pk", flat=True)
+    return list(found[: bulk.MOST + 1])
+
+
+def _progress(action: BulkAction) -> dict[str, Any]:
+    return {
+        "id": str(action.pk),
+        "action": action.action,
+        "total": len(action.job_ids),
+        "done": action.done,
+        "succeeded": action.succeeded,
+        "refused": action.refused,
+        "endedAt": action.ended_at,
+    }
+
+
+_FORMAT = OpenApiParameter("format", str, enum=list(exports.FORMATS), description="json: one object a line.")
+
+
+def _format(request: Request) -> str:
+    kind = request.query_params.get("format", "csv")
+    if kind not in exports.FORMATS:
+        raise listing.invalid("format", f"Must be one of {', '.join(exports.FORMATS)}.")
+    return kind
+
+
+def _file(content: Any, kind: str, name: str) -> StreamingHttpResponse:
+    ending = "ndjson" if kind == "json" else kind
+    return StreamingHttpResponse(
+        content,
+        content_type=exports.FORMATS[kind],
+        headers={"Content-Disposition": f'attachment; filename="{name}.{ending}"', "Cache-Control": "no-store"},
+    )
+
+
+class JobExport(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+
+    @extend_schema(
+        operation_id="exportSyncJobs",
+        parameters=[_FORMAT, *listing.PARAMETERS],
+        responses={(200, "text/csv"): serializers.CharField},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """All jobs that the list's filters match, as a file."""
+        kind = _format(request)
+        parameters = request.query_params.copy()
+        parameters.pop("format", None)
+        return _file(exports.jobs(listing.job_query(parameters).jobs, kind), kind, "sync-jobs")
+
+
+class ErrorExport(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
+
+    @extend_schema(
+        operation_id="exportErrors",
+        parameters=[_FORMAT, listing.WINDOW_PARAMETER],
+        responses={(200, "text/csv"): serializers.CharField},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """The log of errors in the window, the newest first, as a file."""
+        listing.check_known(request, {"format", "window"})
+        kind, since = _format(request), listing.since(request)
+        rows = JobError.objects.order_by("-created_at", "-pk")
+        return _file(exports.errors(rows.filter(created_at__gte=since) if since else rows, kind), kind, "errors")

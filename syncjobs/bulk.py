@@ -1,0 +1,111 @@
+"""Acting on many jobs at once; past a bound in the background, with progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from . import operations, workers
+from .actors import Actor
+from .audit import audited
+from .choices import Origin
+from .creation import Created
+from .exceptions import DomainError, InvalidInput, NotFound
+from .models import BulkAction
+
+AT_ONCE = 1000
+MOST = 100_000
+_CHUNK = 50
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of each job: the retried one's new job, True for a cancelled one, or why not."""
+
+    retried: dict[int, int] = field(default_factory=dict)
+    cancelled: list[int] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> int:
+        return len(self.retried) + len(self.cancelled)
+
+
+def start(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome | BulkAction:
+    """Do it now, or queue it when there are more than AT_ONCE jobs. Raises InvalidInput."""
+    ids = list(dict.fromkeys(job_ids))
+    if action not in BulkAction.Action.values:
+        raise InvalidInput(f"Action is one of {', '.join(BulkAction.Action.values)}.", field="action")
+    if len(ids) > MOST:
+        raise InvalidInput(
+            f"These are {len(ids)} jobs; at most {MOST} can be acted on at once. Narrow the filter.", field="filter"
+        )
+    if len(ids) <= AT_ONCE:
+        with audited(actor, f"bulk_{action}", "jobs", len(ids)):
+            pass
+        return act(actor, action, ids)
+    with audited(actor, f"bulk_{action}", "jobs", len(ids)) as span:
+        bulk = BulkAction.objects.create(
+            action=action,
+            job_ids=ids,
+            actor_id=actor.user_id,
+            actor_label=actor.label,
+            origin=actor.origin,
+            address=actor.address,
+        )
+        span.data = {"bulk": bulk.pk}
+        workers.ring_bulk_on_commit()
+    return bulk
+
+
+def act(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome:
+    """Retry or cancel each of them by the operation that a single one goes through."""
+    outcome = Outcome()
+    for job_id in job_ids:
+        try:
+            if action == BulkAction.Action.RETRY:
+                created: Created = operations.retry_job(actor, job_id)
+                outcome.retried[job_id] = created.job.pk
+            else:
+                operations.cancel_job(actor, job_id)
+                outcome.cancelled.append(job_id)
+        except DomainError as error:
+            outcome.refused[job_id] = error.message
+    return outcome
+
+
+def get(bulk_id: int) -> BulkAction:
+    """Raises NotFound."""
+    bulk = BulkAction.objects.filter(pk=bulk_id).first()
+    if bulk is None:
+        raise NotFound(f"There is no bulk action {bulk_id}.", field="id")
+    return bulk
+
+
+def work_off() -> int:
+    """Do what is queued; returns how many jobs were acted on. What another worker is at is left to it."""
+    done = 0
+    while chunk := _next_chunk():
+        done += chunk
+    return done
+
+
+@transaction.atomic
+def _next_chunk() -> int:
+    """One transaction: the row's lock keeps other workers off, and `done` moves with what was done."""
+    bulk = BulkAction.objects.select_for_update(skip_locked=True).filter(ended_at=None).order_by("pk").first()
+    if bulk is None:
+        return 0
+    ids = bulk.job_ids[bulk.done : bulk.done + _CHUNK]
+    actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
+    outcome = act(actor, bulk.action, ids)
+    bulk.done += len(ids)
+    bulk.succeeded += outcome.succeeded
+    bulk.refused |= {str(job_id): why for job_id, why in outcome.refused.items()}
+    bulk.save(update_fields=["done", "succeeded", "refused"])
+    if bulk.done >= len(bulk.job_ids):
+        BulkAction.objects.filter(pk=bulk.pk).update(ended_at=Now())
+    return len(ids)

@@ -1,0 +1,113 @@
+"""Lists as files, streamed by COPY straight out of PostgreSQL: no row passes through Python."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+from django.db import connections
+from django.db.models import QuerySet
+
+from .models import JobError, SyncJob
+
+_CHUNK_BYTES = 64 * 1024
+FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/x-ndjson"}
+
+
+def _safe(expression: str) -> str:
+    """A cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    return f"CASE WHEN {expression} ~ '^[=+@\\t\\r-]' THEN '''' || {expression} ELSE {expression} END"
+
+
+_ERRORS = "CASE WHEN j.error_count > 0 THEN {aggregate} END"
+_SAID = "FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
+_LIST = "SELECT json_agg(e.message ORDER BY e.id)"
+_TEXT = "SELECT string_agg(e.message, ' | ' ORDER BY e.id)"
+_JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    # name, in CSV, in JSON
+    ("id", "j.id", "j.id::text"),
+    ("bandId", "j.band_id", "j.band_id::text"),
+    ("bandName", _safe("j.band_name"), "nullif(j.band_name, '')"),
+    ("jobType", "j.job_type", "j.job_type"),
+    ("status", "j.status", "j.status"),
+    ("queue", "j.queue", "j.queue"),
+    ("priority", "j.priority", "j.priority"),
+    ("videosFound", "j.videos_found", "j.videos_found"),
+    ("videosAdded", "j.videos_added", "j.videos_added"),
+    ("videosUpdated", "j.videos_updated", "j.videos_updated"),
+    ("createdAt", "replace(j.created_at::text, ' ', 'T')", "j.created_at"),
+    ("startedAt", "replace(j.started_at::text, ' ', 'T')", "j.started_at"),
+    ("completedAt", "replace(j.completed_at::text, ' ', 'T')", "j.completed_at"),
+    ("quotaUsed", "j.quota_used", "j.quota_used"),
+    ("attempts", "j.attempts_made", "j.attempts_made"),
+    ("retryOf", "j.retry_of_id", "j.retry_of_id::text"),
+    ("parentId", "j.parent_id", "j.parent_id::text"),
+    ("requestedBy", _safe("j.requested_by_label"), "j.requested_by_label"),
+    (
+        "errors",
+        _safe(f"({_ERRORS.format(aggregate=f'({_TEXT} {_SAID})')})"),
+        f"COALESCE({_ERRORS.format(aggregate=f'({_LIST} {_SAID})')}, '[]'::json)",
+    ),
+)
+_ERROR_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("jobId", "j.job_id", "j.job_id::text"),
+    ("at", "replace(j.created_at::text, ' ', 'T')", "j.created_at"),
+    ("reason", _safe("j.reason"), "j.reason"),
+    ("message", _safe("j.message"), "j.message"),
+    ("itemId", _safe("j.item_id"), "j.item_id"),
+    ("fingerprint", "j.group_id", "j.group_id"),
+    ("bandId", "j.band_id", "j.band_id::text"),
+    ("willRetry", "j.will_retry", "j.will_retry"),
+)
+
+
+def jobs(rows: QuerySet[SyncJob], kind: str) -> AsyncIterator[bytes]:
+    """The jobs as "csv", or as "json", one object a line."""
+    return _stream(rows, _JOB_COLUMNS, kind)
+
+
+def errors(rows: QuerySet[JobError], kind: str) -> AsyncIterator[bytes]:
+    """The log of errors as "csv", or as "json", one object a line."""
+    return _stream(rows, _ERROR_COLUMNS, kind)
+
+
+def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind: str) -> AsyncIterator[bytes]:
+    inner, values = rows.query.sql_with_params()
+    if kind == "csv":
+        told = ", ".join(f'{expression} AS "{name}"' for name, expression, _ in columns)
+        copy = f"COPY (SELECT {told} FROM ({inner}) AS j) TO STDOUT WITH (FORMAT csv, HEADER)"  # noqa: S608
+    else:
+        told = ", ".join(f'{expression} AS "{name}"' for name, _, expression in columns)
+        # JSON has no control characters, so with these for quotes and delimiters COPY changes nothing in it.
+        copy = (
+            f"COPY (SELECT row_to_json(o) FROM (SELECT {told} FROM ({inner}) AS j) AS o)"  # noqa: S608
+            " TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02', ESCAPE E'\\x01')"
+        )
+    return _copied(copy, values)
+
+
+async def _copied(statement: str, values: tuple[Any, ...]) -> AsyncIterator[bytes]:
+    """On a connection of its own, which a client that goes away takes along, and the query with it."""
+    wrapper = connections["default"]
+    given = {
+        name: value
+        for name, value in wrapper.get_connection_params().items()
+        if name not in ("cursor_factory", "pool", "context", "prepare_threshold", "server_side_binding")
+    }
+    async with (
+        await psycopg.AsyncConnection.connect(**given, autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        await cursor.execute("SET timezone TO 'UTC'")
+        parts: list[bytes] = []
+        size = 0
+        async with cursor.copy(statement, values) as copy:
+            async for block in copy:
+                parts.append(bytes(block))
+                size += len(block)
+                if size >= _CHUNK_BYTES:
+                    yield b"".join(parts)
+                    parts, size = [], 0
+        if parts:
+            yield b"".join(parts)

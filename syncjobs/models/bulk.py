@@ -1,0 +1,42 @@
+"""What people do to many jobs at once."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from ..choices import Origin
+
+
+class BulkAction(models.Model):
+    """Retry or cancel a set of jobs, the one counted when it was asked for. Workers do it chunk by chunk.
+
+    A chunk's jobs and `done` change in one transaction: a crash repeats nothing and leaves nothing out.
+    """
+
+    class Action(models.TextChoices):
+        RETRY = "retry", _("Retry")
+        CANCEL = "cancel", _("Cancel")
+
+    action = models.CharField(max_length=10, choices=Action.choices)
+    job_ids = ArrayField(models.BigIntegerField())
+    done = models.PositiveIntegerField(default=0)
+    succeeded = models.PositiveIntegerField(default=0)
+    refused = models.JSONField(default=dict, blank=True)
+    actor_id = models.BigIntegerField(null=True, blank=True)
+    actor_label = models.CharField(max_length=200)
+    origin = models.CharField(max_length=10, choices=Origin.choices)
+    address = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("bulk action")
+        verbose_name_plural = _("bulk actions")
+        indexes = [models.Index(fields=["id"], name="bulk_unfinished", condition=models.Q(ended_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.action} {len(self.job_ids)}"
