@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check lint clean requirements
+.PHONY: run test check lint clean requirements seed-jobs bench
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m syncmonitor.run
@@ -39,6 +39,13 @@ requirements: $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet pip-tools
 	for name in requirements requirements-embedded requirements-dev; do \
 		$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in; done
+
+# A history of N jobs in a PostgreSQL of its own (about a minute for two million).
+seed-jobs: $(VENV)/dev.stamp
+	@$(BIN)/python -m tests.bench.seed "$(N)"
+
+bench: $(VENV)/dev.stamp
+	@$(BIN)/python -m tests.bench.lists $(N)
 
 clean:
 	-$(BIN)/python -c 'from syncmonitor import embedded; embedded.stop()'

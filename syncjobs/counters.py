@@ -66,26 +66,19 @@ def cells(selection: Selection, *, by_time: bool = False) -> list[Cell]:
     """
     dated = bool(selection.start or selection.end)
     parts = _parts(selection) if dated or by_time else [_undated(selection)]
-    sql = " UNION ALL ".join(text for text, _ in parts)
-    values = [value for _, given in parts for value in given]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT since, status, job_type, sum(n) FROM ({sql}) AS part GROUP BY 1, 2, 3 HAVING sum(n) <> 0 ORDER BY 1",  # noqa: S608
-            values,
-        )
-        return [Cell(since, status, job_type, int(n)) for since, status, job_type, n in cursor.fetchall()]
+    return _fetch(parts)
 
 
 def hours_of(selection: Selection, day: dt.datetime) -> list[Cell]:
     """The selection's jobs of one whole day by hour, whatever their band."""
-    parts = _counted(Grain.HOUR, replace(selection, band_id=None), day, day + DAY)
-    sql = " UNION ALL ".join(text for text, _ in parts)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT since, status, job_type, sum(n) FROM ({sql}) AS part GROUP BY 1, 2, 3 HAVING sum(n) <> 0 ORDER BY 1",  # noqa: S608
-            [value for _, given in parts for value in given],
-        )
-        return [Cell(since, status, job_type, int(n)) for since, status, job_type, n in cursor.fetchall()]
+    return _fetch(_counted(Grain.HOUR, replace(selection, band_id=None), day, day + DAY))
+
+
+def series(selection: Selection, *, hourly: bool) -> list[Cell]:
+    """The selection's jobs by whole hour or day, from an aligned `start` on, whatever their band."""
+    return _fetch(
+        _counted(Grain.HOUR if hourly else Grain.DAY, replace(selection, band_id=None), selection.start, None)
+    )
 
 
 def count(selection: Selection) -> int:
@@ -94,6 +87,16 @@ def count(selection: Selection) -> int:
 
 
 _Part = tuple[str, list[Any]]
+
+
+def _fetch(parts: list[_Part]) -> list[Cell]:
+    sql = " UNION ALL ".join(text for text, _ in parts)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT since, status, job_type, sum(n) FROM ({sql}) AS part GROUP BY 1, 2, 3 HAVING sum(n) <> 0 ORDER BY 1",  # noqa: S608
+            [value for _, given in parts for value in given],
+        )
+        return [Cell(since, status, job_type, int(n)) for since, status, job_type, n in cursor.fetchall()]
 
 
 def _narrowing(selection: Selection) -> tuple[str, list[Any]]:

@@ -70,7 +70,7 @@ def _seconds(band: Band | None, job_type: JobType) -> tuple[float | None, float 
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds)"  # noqa: S608
-            f" FROM (SELECT extract(epoch FROM completed_at - started_at)::float8 AS seconds FROM ({sample}) AS jobs) AS took",  # noqa: S608
+            f" FROM (SELECT extract(epoch FROM completed_at - started_at)::float8 AS seconds FROM ({sample}) AS jobs) AS took",
             params,
         )
         p50, p95 = cursor.fetchone()

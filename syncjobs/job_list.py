@@ -20,6 +20,8 @@ from .models import SyncJob
 
 SHALLOW = 1000
 """Rows that are skipped one by one before seeking pays."""
+SORTED_AT_ONCE = 50_000
+"""Rows that are sorted rather than looked for in an index by another time than that of creation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,17 @@ def selected(selection: Selection) -> QuerySet[SyncJob]:
 
 
 def _by_other_time(selection: Selection, order: Order, offset: int, limit: int, total: int) -> Any:
-    """From whichever end is nearer."""
+    """Few rows are sorted; of many, an index is read from whichever end is nearer."""
     jobs = selected(selection)
+    if total <= SORTED_AT_ONCE and not selection.is_everything:
+        inner, values = jobs.order_by().values("id", order.column).query.sql_with_params()
+        direction = "DESC" if order.descending else "ASC"
+        # OFFSET 0 keeps the planner from walking the index of all jobs in the hope of meeting these soon.
+        sql = (
+            f"(SELECT id FROM ({inner} OFFSET 0) AS few"  # noqa: S608
+            f" ORDER BY {order.column} {direction} NULLS LAST, id {direction} OFFSET %s LIMIT %s)"
+        )
+        return RawSQL(sql, [*values, offset, limit])  # noqa: S611 - values are parameters
     if offset > total // 2:
         return jobs.order_by(*order.reversed_columns()).values("pk")[total - offset - limit : total - offset]
     return jobs.order_by(*order.columns()).values("pk")[offset : offset + limit]

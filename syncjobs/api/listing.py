@@ -150,9 +150,7 @@ def job_query(parameters: QueryDict) -> JobQuery:
         of_queue = [kind for kind in JobType.values if QUEUE_OF_TYPE[kind] == queue]
         types = [kind for kind in types or of_queue if kind in of_queue] or ["none"]
     band = narrowed.form.cleaned_data["bandId"]
-    start, end = _instant(parameters, "startDate"), _instant(parameters, "endDate", is_end=True)
-    if start and end and end <= start:
-        raise invalid("endDate", "Must be after startDate.")
+    start, end = dates(parameters)
     selection = Selection(
         tuple(_values(parameters, "status", JobStatus.values)),
         tuple(types),
@@ -189,6 +187,14 @@ def _values(parameters: QueryDict, name: str, choices: list[str]) -> list[str]:
         if value not in choices:
             raise invalid(name, f"“{value[:40]}” is none of {', '.join(choices)}.")
     return values
+
+
+def dates(parameters: QueryDict) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """`startDate` and `endDate`, the end excluded. Raises ValidationError."""
+    start, end = _instant(parameters, "startDate"), _instant(parameters, "endDate", is_end=True)
+    if start and end and end <= start:
+        raise invalid("endDate", "Must be after startDate.")
+    return start, end
 
 
 def _instant(parameters: QueryDict, name: str, *, is_end: bool = False) -> dt.datetime | None:

@@ -8,8 +8,9 @@ from rest_framework import serializers
 
 from bands.models import Band, Video
 
+from .. import schedules
 from ..choices import JobStatus, JobType, Priority, QueueName
-from ..models import Attempt, BulkAction, JobEvent
+from ..models import Attempt, AuditEntry, BulkAction, JobEvent
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -203,6 +204,39 @@ class EstimateAnswer(serializers.Serializer[Any]):
     skippedAsJustSynced = serializers.IntegerField()
     unitsLeft = serializers.IntegerField()
     fitsQuota = serializers.BooleanField()
+
+
+class CronBody(Strict):
+    minute = serializers.CharField(required=False, max_length=240)
+    hour = serializers.CharField(required=False, max_length=96)
+    dayOfWeek = serializers.CharField(required=False, max_length=64)
+    dayOfMonth = serializers.CharField(required=False, max_length=124)
+    monthOfYear = serializers.CharField(required=False, max_length=64)
+    timezone = serializers.CharField(required=False, max_length=63, help_text="Default UTC.")
+
+
+class IntervalBody(Strict):
+    every = serializers.IntegerField(min_value=1, max_value=100_000)
+    period = serializers.ChoiceField(choices=schedules.PERIODS)
+
+
+class ScheduleBody(Strict):
+    name = serializers.CharField(required=False, max_length=180)
+    jobType = serializers.ChoiceField(choices=schedules.TRIGGERABLE, required=False)
+    cron = CronBody(required=False)
+    interval = IntervalBody(required=False)
+    enabled = serializers.BooleanField(required=False)
+
+
+class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
+    id = serializers.CharField()
+    actor = serializers.CharField(source="actor_label")
+    targetType = serializers.CharField(source="target_type")
+    targetId = serializers.CharField(source="target_id")
+
+    class Meta:
+        model = AuditEntry
+        fields = ("id", "at", "action", "actor", "origin", "address", "targetType", "targetId", "result", "message")
 
 
 class BandSerializer(serializers.ModelSerializer[Band]):

@@ -3,7 +3,7 @@ from django.urls.converters import IntConverter
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
-from . import bulk, catalogue, jobs, monitoring, session
+from . import bulk, catalogue, jobs, monitoring, session, watching
 
 
 class IdConverter(IntConverter):
@@ -36,6 +36,15 @@ urlpatterns = [
     path("admin/sync/errors/export", bulk.ErrorExport.as_view()),
     path("admin/sync/errors/<slug:fingerprint>/acknowledge", monitoring.AcknowledgeError.as_view()),
     path("admin/sync/errors/<slug:fingerprint>/retry", monitoring.RetryErrors.as_view()),
+    path("admin/jobs/metrics", watching.Metrics.as_view()),
+    path("admin/jobs/trends", watching.Trends.as_view()),
+    path("admin/jobs/stuck", watching.Stuck.as_view()),
+    path("admin/workers", watching.Workers.as_view()),
+    path("admin/audit", watching.Audit.as_view()),
+    path("admin/schedules", watching.Schedules.as_view()),
+    path("admin/schedules/<id:schedule_id>", watching.ScheduleDetail.as_view()),
+    path("admin/schedules/<id:schedule_id>/run", watching.ScheduleRun.as_view()),
+    path("admin/quota/history", watching.QuotaHistory.as_view()),
     path("admin/quota", monitoring.Quota.as_view()),
     path("bands", catalogue.BandList.as_view()),
     path("bands/<id:band_id>", catalogue.BandDetail.as_view()),

@@ -13,8 +13,8 @@ CREATE TABLE syncjobs_jobcount (
     job_type varchar(20) NOT NULL,
     status varchar(12) NOT NULL,
     n bigint NOT NULL,
-    PRIMARY KEY (grain, band_id, since, job_type, status)
-) WITH (fillfactor = 70);
+    PRIMARY KEY (grain, band_id, since, job_type, status) INCLUDE (n)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX jobcount_empty ON syncjobs_jobcount (grain) WHERE n = 0;
 
 CREATE TABLE syncjobs_jobdelta (

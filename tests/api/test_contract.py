@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.cache import cache
 from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
@@ -49,12 +49,13 @@ class Api:
         return self._client.get(f"/api/{path}", parameters, headers=self._headers)
 
     def post(self, path: str, body: Any = None) -> Any:
-        return self._client.post(f"/api/{path}", body or {}, "application/json", headers=self._headers)
+        return self.send("POST", path, body)
 
-
-@pytest.fixture(autouse=True)
-def fresh_rates() -> None:
-    cache.clear()
+    def send(self, method: str, path: str, body: Any = None) -> Any:
+        if method == "GET":
+            return self.get(path)
+        text = json.dumps({} if body is None else body)
+        return self._client.generic(method, f"/api/{path}", text, "application/json", headers=self._headers)
 
 
 @pytest.fixture
@@ -91,6 +92,15 @@ ENDPOINTS: dict[str, tuple[str, Any, tuple[str, ...], int]] = {
     "admin/sync/errors": ("GET", None, MODERATOR_UP, 200),
     "admin/sync/errors/<slug:fingerprint>/acknowledge": ("POST", {"note": "seen"}, MODERATOR_UP, 200),
     "admin/sync/errors/<slug:fingerprint>/retry": ("POST", None, MODERATOR_UP, 202),
+    "admin/jobs/metrics": ("GET", None, MODERATOR_UP, 200),
+    "admin/jobs/trends": ("GET", None, MODERATOR_UP, 200),
+    "admin/jobs/stuck": ("GET", None, MODERATOR_UP, 200),
+    "admin/workers": ("GET", None, MODERATOR_UP, 200),
+    "admin/audit": ("GET", None, ADMIN_UP, 200),
+    "admin/schedules": ("GET", None, MODERATOR_UP, 200),
+    "admin/schedules/<id:schedule_id>": ("PATCH", {"enabled": True}, ADMIN_UP, 404),
+    "admin/schedules/<id:schedule_id>/run": ("POST", None, ADMIN_UP, 404),
+    "admin/quota/history": ("GET", None, MODERATOR_UP, 200),
     "admin/quota": ("GET", None, MODERATOR_UP, 200),
     "bands": ("GET", None, MODERATOR_UP, 200),
     "bands/<id:band_id>": ("GET", None, MODERATOR_UP, 200),
@@ -116,8 +126,12 @@ def test_who_may_do_what(who: str) -> None:
     statuses = {}
     for pattern, (method, body, allowed, status) in ENDPOINTS.items():
         path = pattern.replace("<id:job_id>", str(job.pk)).replace("<id:band_id>", str(band.pk))
-        path = path.replace("<slug:fingerprint>", group.pk).replace("<id:bulk_id>", "1")
-        answer = api.get(path) if method == "GET" else api.post(path, body)
+        path = (
+            path.replace("<slug:fingerprint>", group.pk)
+            .replace("<id:bulk_id>", "1")
+            .replace("<id:schedule_id>", "99999")
+        )
+        answer = api.send(method, path, body)
         expected = status if who in allowed or not allowed else (401 if who == NOBODY else 403)
         if answer.status_code != expected:
             statuses[pattern] = (answer.status_code, expected, answer.content[:200])

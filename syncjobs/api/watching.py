@@ -1,0 +1,219 @@
+"""Figures over time, workers, the audit, the quota's history and the schedules."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet, Sum
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .. import figures, schedules
+from ..models import AuditEntry, QuotaDay, SyncJob, Worker
+from ..status import WORKER_SILENCE_SECONDS
+from ..youtube.costs import quota_day
+from . import listing
+from .jobs import accepted, validated
+from .permissions import View
+from .serializers import Accepted, AuditSerializer, ScheduleBody
+
+_LAST_RUNS = 5
+
+
+class Metrics(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+
+    @extend_schema(operation_id="jobMetrics", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Counts by status; success rate, jobs per minute and times of the last 24 hours."""
+        listing.check_known(request, set())
+        return Response(figures.metrics())
+
+
+class Trends(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+
+    @extend_schema(
+        operation_id="jobTrends",
+        parameters=[OpenApiParameter("period", str, enum=list(figures.PERIODS))],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        """Jobs by the hour or day of their creation, and what became of them."""
+        listing.check_known(request, {"period"})
+        period = request.query_params.get("period", "24h")
+        if period not in figures.PERIODS:
+            raise listing.invalid("period", f"Must be one of {', '.join(figures.PERIODS)}.")
+        return Response({"period": period, "series": figures.trends(period), "asOf": timezone.now()})
+
+
+class Stuck(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+
+    @extend_schema(operation_id="stuckJobs", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Attempts that run longer than is usual for their type."""
+        listing.check_known(request, set())
+        return Response({"data": figures.stuck(), "asOf": timezone.now()})
+
+
+class Workers(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_worker"}
+
+    @extend_schema(operation_id="listWorkers", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Workers with their last heartbeat, the newest first."""
+        listing.check_known(request, set())
+        silent = timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
+        return Response(
+            {
+                "data": [
+                    {
+                        "name": worker.name,
+                        "queues": worker.queues,
+                        "concurrency": worker.concurrency,
+                        "startedAt": worker.started_at,
+                        "heartbeatAt": worker.heartbeat_at,
+                        "stoppingAt": worker.stopping_at,
+                        "alive": worker.heartbeat_at > silent,
+                    }
+                    for worker in Worker.objects.order_by("-heartbeat_at")
+                ],
+                "asOf": timezone.now(),
+            }
+        )
+
+
+class QuotaHistory(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
+
+    @extend_schema(
+        operation_id="quotaHistory", parameters=[OpenApiParameter("days", int)], responses=OpenApiTypes.OBJECT
+    )
+    def get(self, request: Request) -> Response:
+        """Units used per bucket and day (America/Los_Angeles), the newest last; days nothing was spent on are left out."""
+        listing.check_known(request, {"days"})
+        days = listing.whole_number(request, "days", 30, 365)
+        since = quota_day(timezone.now()) - dt.timedelta(days=days - 1)
+        rows = QuotaDay.objects.filter(day__gte=since).order_by("day", "bucket")
+        told = rows.values("day", "bucket", "limit", "reserved").annotate(used=Sum("used"))
+        return Response({"data": list(told), "asOf": timezone.now()})
+
+
+_AUDIT_FILTERS = {
+    "action": "action",
+    "actor": "actor_label",
+    "targetType": "target_type",
+    "targetId": "target_id",
+    "result": "result",
+}
+
+
+class Audit(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_auditentry"}
+
+    @extend_schema(
+        operation_id="listAudit",
+        parameters=[
+            *(OpenApiParameter(name, str) for name in (*_AUDIT_FILTERS, "startDate", "endDate")),
+            *listing.PAGING,
+        ],
+        responses=AuditSerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """Who did what, the newest first."""
+        listing.check_known(request, {*_AUDIT_FILTERS, "startDate", "endDate", "page", "limit"})
+        rows, frame = listing.page_of(request, _audit(request))
+        return Response({"data": AuditSerializer(rows, many=True).data, **frame})
+
+
+def _audit(request: Request) -> QuerySet[AuditEntry]:
+    entries = AuditEntry.objects.order_by("-pk")
+    for name, column in _AUDIT_FILTERS.items():
+        value = request.query_params.get(name)
+        if value is None:
+            continue
+        if "\x00" in value or len(value) > listing.MAX_SEARCH:
+            raise listing.invalid(name, f"Must be at most {listing.MAX_SEARCH} characters.")
+        entries = entries.filter(**{column: value})
+    start, end = listing.dates(request.query_params)
+    if start:
+        entries = entries.filter(at__gte=start)
+    return entries.filter(at__lt=end) if end else entries
+
+
+_WRITE = {
+    "POST": "django_celery_beat.add_periodictask",
+    "PATCH": "django_celery_beat.change_periodictask",
+    "DELETE": "django_celery_beat.delete_periodictask",
+}
+
+
+class Schedules(View):
+    needs: ClassVar[dict[str, str]] = {"*": "django_celery_beat.view_periodictask", **_WRITE}
+
+    @extend_schema(operation_id="listSchedules", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """When what is triggered, with the next run and the jobs of the last ones."""
+        listing.check_known(request, set())
+        return Response({"data": [_schedule(each) for each in schedules.schedules()], "asOf": timezone.now()})
+
+    @extend_schema(operation_id="createSchedule", request=ScheduleBody, responses={201: OpenApiTypes.OBJECT})
+    def post(self, request: Request) -> Response:
+        """Trigger jobs of a type again and again."""
+        body = validated(ScheduleBody, request)
+        for name in ("name", "jobType"):
+            if name not in body:
+                raise serializers.ValidationError({name: ["This field is required."]})
+        return Response(_schedule(schedules.save(self.actor(request), None, body)), status.HTTP_201_CREATED)
+
+
+class ScheduleDetail(View):
+    needs: ClassVar[dict[str, str]] = {"*": "django_celery_beat.view_periodictask", **_WRITE}
+
+    @extend_schema(operation_id="changeSchedule", request=ScheduleBody, responses=OpenApiTypes.OBJECT)
+    def patch(self, request: Request, schedule_id: int) -> Response:
+        """Change what is given; the rest stays."""
+        schedule = schedules.get(schedule_id)
+        return Response(_schedule(schedules.save(self.actor(request), schedule, validated(ScheduleBody, request))))
+
+    @extend_schema(operation_id="deleteSchedule", responses={204: None})
+    def delete(self, request: Request, schedule_id: int) -> Response:
+        """It triggers nothing any more; its jobs stay."""
+        schedules.delete(self.actor(request), schedule_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ScheduleRun(View):
+    needs: ClassVar[dict[str, str]] = {"POST": "django_celery_beat.change_periodictask"}
+
+    @extend_schema(operation_id="runSchedule", request=None, responses={202: Accepted})
+    def post(self, request: Request, schedule_id: int) -> Response:
+        """Do at once what it does when it is due."""
+        return accepted(schedules.run_now(self.actor(request), schedule_id))
+
+
+def _schedule(schedule: Any) -> dict[str, Any]:
+    jobs = SyncJob.objects.filter(requested_by_label=schedules.label_of(schedule), parent=None).order_by(
+        "-created_at", "-pk"
+    )
+    interval = schedule.interval
+    return {
+        "id": str(schedule.pk),
+        "name": schedule.name,
+        "jobType": schedules.job_type_of(schedule),
+        "cron": schedules.as_cron(schedule),
+        "interval": {"every": interval.every, "period": interval.period} if interval else None,
+        "enabled": schedule.enabled,
+        "nextRunAt": schedules.next_run(schedule),
+        "lastRunAt": schedule.last_run_at,
+        "lastRuns": [
+            {"jobId": str(job.pk), "status": job.status, "createdAt": job.created_at, "completedAt": job.completed_at}
+            for job in jobs[:_LAST_RUNS]
+        ],
+    }

@@ -1,0 +1,147 @@
+"""Recurrences: when beat triggers what. Over django-celery-beat, of which only the schedules of jobs are shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from . import operations
+from .actors import Actor, for_schedule
+from .audit import audited
+from .choices import BAND_SYNC_TYPES, JobType
+from .creation import Created
+from .exceptions import InvalidInput, NotFound
+
+TASK = "syncjobs.trigger"
+TRIGGERABLE = [kind for kind in JobType if kind != JobType.SINGLE_VIDEO]
+_CRON = {
+    "minute": "minute",
+    "hour": "hour",
+    "dayOfWeek": "day_of_week",
+    "dayOfMonth": "day_of_month",
+    "monthOfYear": "month_of_year",
+    "timezone": "timezone",
+}
+PERIODS = ("days", "hours", "minutes", "seconds")
+
+
+def schedules() -> QuerySet[PeriodicTask]:
+    """Those that trigger jobs, by name."""
+    found: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(task=TASK).select_related("crontab", "interval")
+    return found.order_by("name")
+
+
+def get(schedule_id: int) -> PeriodicTask:
+    """Raises NotFound."""
+    found = schedules().filter(pk=schedule_id).first()
+    if found is None:
+        raise NotFound(f"There is no schedule {schedule_id}.", field="id")
+    return found
+
+
+def job_type_of(schedule: PeriodicTask) -> str:
+    """What it triggers."""
+    return str(json.loads(schedule.kwargs or "{}").get("job_type", ""))
+
+
+def label_of(schedule: PeriodicTask) -> str:
+    """By which name its jobs say who requested them."""
+    return for_schedule(schedule.name).label
+
+
+def next_run(schedule: PeriodicTask) -> dt.datetime | None:
+    """None while it is disabled."""
+    if not schedule.enabled:
+        return None
+    now = timezone.now()
+    remaining: dt.timedelta = schedule.schedule.remaining_estimate(schedule.last_run_at or now)
+    return now + max(remaining, dt.timedelta())
+
+
+def as_cron(schedule: PeriodicTask) -> dict[str, str] | None:
+    """Its cron fields, if it has them."""
+    if schedule.crontab is None:
+        return None
+    return {name: str(getattr(schedule.crontab, column)) for name, column in _CRON.items()}
+
+
+def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) -> PeriodicTask:
+    """Create a schedule, or change one by what is given: name, jobType, cron or interval, enabled. Raises InvalidInput."""
+    with audited(
+        actor, "change_schedule" if schedule else "create_schedule", "schedule", schedule.pk if schedule else None
+    ) as span:
+        task = schedule or PeriodicTask(task=TASK)
+        if "name" in values:
+            task.name = values["name"]
+            if PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).exists():
+                raise InvalidInput("Another schedule has this name.", field="name")
+        if "jobType" in values:
+            task.kwargs = json.dumps({"job_type": values["jobType"]})
+        if "enabled" in values:
+            task.enabled = values["enabled"]
+        _set_times(task, values.get("cron"), values.get("interval"))
+        if task.crontab is None and task.interval is None:
+            raise InvalidInput("Say when: give cron or interval.", field="cron")
+        task.save()
+        span.target_id = str(task.pk)
+        span.data = values
+    return get(task.pk)
+
+
+def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[str, Any] | None) -> None:
+    if cron and interval:
+        raise InvalidInput("Give either cron or interval.", field="cron")
+    if cron:
+        if unknown := set(cron) - set(_CRON):
+            raise InvalidInput(f"There is no {sorted(unknown)[0][:40]}. There are: {', '.join(_CRON)}.", field="cron")
+        crontab = _crontab({"timezone": "UTC", **cron})
+        same = {column: getattr(crontab, column) for column in _CRON.values()}
+        task.crontab, task.interval = CrontabSchedule.objects.filter(**same).first() or crontab, None
+        if task.crontab.pk is None:
+            task.crontab.save()
+    elif interval:
+        task.interval, _ = IntervalSchedule.objects.get_or_create(every=interval["every"], period=interval["period"])
+        task.crontab = None
+
+
+def _crontab(cron: dict[str, str]) -> CrontabSchedule:
+    """Not saved. Raises InvalidInput naming the field."""
+    try:
+        zone = CrontabSchedule._meta.get_field("timezone").to_python(cron["timezone"])
+    except ValidationError:
+        raise InvalidInput("Must be a time zone such as America/New_York.", field="cron.timezone") from None
+    crontab = CrontabSchedule(
+        **{_CRON[name]: value for name, value in cron.items() if name != "timezone"}, timezone=zone
+    )
+    try:
+        crontab.full_clean()
+    except ValidationError as error:
+        column, said = next(iter(error.message_dict.items()))
+        name = next((name for name, other in _CRON.items() if other == column), column)
+        raise InvalidInput(" ".join(said), field=f"cron.{name}") from None
+    return crontab
+
+
+def delete(actor: Actor, schedule_id: int) -> None:
+    """Raises NotFound."""
+    with audited(actor, "delete_schedule", "schedule", schedule_id) as span:
+        schedule = get(schedule_id)
+        span.message = schedule.name
+        schedule.delete()
+
+
+def run_now(actor: Actor, schedule_id: int) -> Created:
+    """What beat would do, at once and for a person. Raises NotFound and what triggering raises."""
+    schedule = get(schedule_id)
+    with audited(actor, "run_schedule", "schedule", schedule_id) as span:
+        span.message = schedule.name
+        kind = JobType(job_type_of(schedule))
+        if kind in BAND_SYNC_TYPES:
+            return operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+        return operations.trigger_upkeep(actor, kind)

@@ -1,0 +1,229 @@
+"""Bulk actions, estimates, files and the figures of error groups."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from bands.models import Band
+from syncjobs import bulk, counters, exports, lifecycle, operations
+from syncjobs.choices import JobStatus, Role
+from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
+from syncjobs.youtube.simulator import Simulator
+from tests.api.test_contract import Api
+from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def moderator() -> Api:
+    return Api(Role.MODERATOR)
+
+
+def _failed(count: int, message: str = "It broke.") -> list[SyncJob]:
+    jobs = []
+    for _ in range(count):
+        jobs.append(queue_job("PRUNE"))  # type: ignore[arg-type]
+        lifecycle.fail(claim("maintenance"), message, reason="broken")
+    return jobs
+
+
+def test_bulk_tells_of_each_job_what_became_of_it(moderator: Api) -> None:
+    failed, queued = _failed(1)[0], queue_job("PRUNE")  # type: ignore[arg-type]
+    ids = [str(failed.pk), str(queued.pk), "999999"]
+    told = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "ids": ids}).json()
+    assert list(told["retried"]) == [str(failed.pk)]
+    assert set(told["refused"]) == {str(queued.pk), "999999"}
+    assert "queued" in told["refused"][str(queued.pk)]
+    told = moderator.post("admin/sync-jobs/bulk", {"action": "cancel", "filter": {"status": ["QUEUED"]}}).json()
+    assert len(told["cancelled"]) == 2
+    assert SyncJob.objects.filter(status=JobStatus.CANCELLED).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"action": "retry"}, "ids"),
+        ({"action": "retry", "ids": ["1"], "filter": {}}, "ids"),
+        ({"action": "explode", "ids": ["1"]}, "action"),
+        ({"action": "retry", "ids": ["x"]}, "ids.0"),
+        ({"action": "retry", "filter": {"colour": "red"}}, "colour"),
+        ({"action": "retry", "filter": {"status": "DONE"}}, "status"),
+        ({"action": "retry", "filter": {"page": 2}}, "filter.page"),
+    ],
+)
+def test_a_bulk_that_can_not_be_right_changes_nothing(moderator: Api, body: dict[str, Any], field: str) -> None:
+    _failed(1)
+    answer = moderator.post("admin/sync-jobs/bulk", body)
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert SyncJob.objects.count() == 1
+
+
+def test_a_large_bulk_goes_to_the_background_and_two_workers_do_each_job_once(
+    moderator: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "AT_ONCE", 10)
+    monkeypatch.setattr(bulk, "_CHUNK", 7)
+    jobs = _failed(60)
+    answer = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": {"status": "FAILED"}})
+    assert (answer.status_code, answer.json()["total"], answer.json()["done"]) == (202, 60, 0)
+    _failed(1)  # Comes later, so it is not among the set that was counted.
+
+    def work() -> None:
+        try:
+            bulk.work_off()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bulk.work_off()
+    told = moderator.get(f"admin/sync-jobs/bulk/{answer.json()['id']}").json()
+    assert (told["done"], told["succeeded"], told["refused"]) == (60, 60, {})
+    assert told["endedAt"] is not None
+    retried = SyncJob.objects.filter(retry_of__in=jobs)
+    assert retried.count() == retried.values("retry_of").distinct().count() == 60
+    assert {entry.actor_label for entry in AuditEntry.objects.filter(action="retry_job")} == {"MODERATOR"}
+
+
+def test_a_crash_in_a_chunk_repeats_nothing_and_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = _failed(6)
+    BulkAction.objects.create(action="retry", job_ids=[job.pk for job in jobs], actor_label="pat", origin="API")
+    monkeypatch.setattr(bulk, "_CHUNK", 3)
+    real, calls = operations.retry_job, []
+
+    def dies_at_the_fifth(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 5:
+            raise SystemExit
+        return real(*args)
+
+    monkeypatch.setattr(operations, "retry_job", dies_at_the_fifth)
+    with pytest.raises(SystemExit):
+        bulk.work_off()
+    assert (BulkAction.objects.get().done, SyncJob.objects.filter(retry_of__isnull=False).count()) == (3, 3)
+    bulk.work_off()
+    assert SyncJob.objects.filter(retry_of__in=jobs).values("retry_of").distinct().count() == 6
+    assert SyncJob.objects.filter(retry_of__isnull=False).count() == 6
+
+
+def test_estimate_is_what_the_sync_costs(moderator: Api, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 120)
+    Band.objects.filter(pk=band.pk).update(channel_video_count=120)
+    body = {"bandId": str(band.pk), "syncType": "FULL"}
+    told = moderator.post("admin/sync-jobs/estimate", body).json()
+    assert (told["units"], told["bands"], told["fitsQuota"], told["secondsP50"]) == ({"main": 6}, 1, True, None)
+    job_id = moderator.post("admin/sync-jobs/trigger", body).json()["jobId"]
+    run_all()
+    assert SyncJob.objects.get(pk=job_id).quota_used == 6
+    told = moderator.post("admin/sync-jobs/estimate", body).json()
+    assert (told["bands"], told["skippedAsJustSynced"], told["units"]) == (0, 1, {"main": 0})
+    told = moderator.post("admin/sync-jobs/estimate", body | {"forceSync": True}).json()
+    assert told["secondsP50"] > 0
+
+
+def _exported(answer: Any) -> str:
+    async def whole() -> bytes:
+        return b"".join([part async for part in answer.streaming_content])
+
+    return asyncio.run(whole()).decode()
+
+
+def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
+    Band.objects.create(name='=HYPERLINK("http://evil")', slug="evil")
+    job = queue_job(band=Band.objects.get())
+    lifecycle.fail(claim(), '@SUM(1)\n"quoted", \\ and \x7f', reason="broken")
+    _failed(2, "- minus")
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    rows = list(
+        csv.DictReader(io.StringIO(_exported(moderator.get("admin/sync-jobs/export", format="csv", status="FAILED"))))
+    )
+    assert [row["id"] for row in rows] == [
+        row["id"] for row in moderator.get("admin/sync-jobs", status="FAILED").json()["data"]
+    ]
+    evil = next(row for row in rows if row["id"] == str(job.pk))
+    assert evil["bandName"] == '\'=HYPERLINK("http://evil")'
+    assert evil["errors"] == '\'@SUM(1)\n"quoted", \\ and \x7f'
+    assert "T" in evil["createdAt"]
+    assert {row["errors"] for row in rows if row is not evil} == {"'- minus"}
+    lines = [
+        json.loads(line) for line in _exported(moderator.get("admin/sync-jobs/export", format="json")).splitlines()
+    ]
+    listed = {row["id"]: row for row in moderator.get("admin/sync-jobs").json()["data"]}
+    assert len(lines) == len(listed) == 4
+    for line in lines:
+        for name in ("bandId", "bandName", "status", "errors", "jobType", "requestedBy", "attempts", "parentId"):
+            assert line[name] == listed[line["id"]][name]
+    log = list(csv.DictReader(io.StringIO(_exported(moderator.get("admin/sync/errors/export", format="csv")))))
+    assert [row["jobId"] for row in log] == [str(e.job_id) for e in JobError.objects.order_by("-created_at", "-pk")]
+    assert moderator.get("admin/sync-jobs/export", format="xml").json()["errors"][0]["field"] == "format"
+    assert moderator.get("admin/sync-jobs/export", format="csv", status="X").status_code == 400
+
+
+def test_a_client_that_goes_away_stops_the_query() -> None:
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO syncjobs_joberror (job_id, attempt_number, group_id, reason, message, item_id, will_retry, created_at)"
+            " SELECT %s, 1, %s, 'x', repeat('x', 500), '', false, now() FROM generate_series(1, 100000)",
+            [
+                SyncJob.objects.get().pk,
+                ErrorGroup.objects.create(fingerprint="f", reason="x", message="x", sample="x", is_permanent=True).pk,
+            ],
+        )
+
+    async def leave_early() -> None:
+        stream = exports.errors(JobError.objects.all(), "csv")
+        assert await anext(stream)  # type: ignore[arg-type]
+        await stream.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(leave_early())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY%%' AND datname = current_database()"
+        )
+        assert cursor.fetchone()[0] == 0
+
+
+def test_error_groups_tell_bands_jobs_and_hours(moderator: Api) -> None:
+    band = Band.objects.create(name="A", slug="a")
+    queue_job(band=band)
+    lifecycle.fail(claim(), "Odd 1.", reason="odd")
+    newest = _failed(7, "It broke.")[-1]
+    for window in ("24h", "all"):
+        told = moderator.get("admin/sync/errors", window=window).json()
+        assert told["totalErrors"] == 8
+        first, second = told["errors"]
+        assert (first["count"], first["affectedBands"], first["recentJobIds"][0]) == (7, 0, str(newest.pk))
+        assert len(first["recentJobIds"]) == 5
+        assert sum(first["perHour"].values()) == 7
+        assert (second["count"], second["affectedBands"], second["errorMessage"]) == (1, 1, "Odd <n>.")
+
+
+def test_the_reconcile_command_proves_the_counts() -> None:
+    from django.core.management import CommandError, call_command
+
+    _failed(3)
+    out = io.StringIO()
+    call_command("reconcile", "--counts", stdout=out)
+    assert "equals" in out.getvalue()
+    counters.fold()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE syncjobs_jobcount SET n = 99 WHERE grain = 0")
+    with pytest.raises(CommandError, match="differ"):
+        call_command("reconcile", "--counts")
+    call_command("reconcile", "--counts", "--rebuild", stdout=out)
+    assert counters.wrong_cells() == 0
+    assert PERSON

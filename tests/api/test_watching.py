@@ -1,0 +1,112 @@
+"""Schedules, figures over time, workers and the audit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from syncjobs import lifecycle
+from syncjobs.choices import JobStatus, Role
+from syncjobs.models import Attempt, AuditEntry, QuotaDay, SyncJob
+from tests.api.test_contract import Api
+from tests.helpers import claim, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NIGHTLY = {
+    "name": "Nightly",
+    "jobType": "FULL_SYNC",
+    "cron": {"minute": "0", "hour": "3", "timezone": "America/New_York"},
+}
+
+
+@pytest.fixture
+def admin() -> Api:
+    return Api(Role.ADMIN)
+
+
+def test_a_schedule_is_made_changed_run_and_deleted(admin: Api) -> None:
+    made = admin.post("admin/schedules", NIGHTLY)
+    assert made.status_code == 201
+    schedule = made.json()
+    assert schedule["cron"]["timezone"] == "America/New_York"
+    due = dt.datetime.fromisoformat(schedule["nextRunAt"])
+    assert timezone.now() < due < timezone.now() + dt.timedelta(days=1, minutes=1)
+    path = f"admin/schedules/{schedule['id']}"
+    off = admin.send("PATCH", path, {"enabled": False, "interval": {"every": 6, "period": "hours"}}).json()
+    assert (off["enabled"], off["nextRunAt"], off["cron"]) == (False, None, None)
+    assert off["interval"] == {"every": 6, "period": "hours"}
+    assert off["jobType"] == "FULL_SYNC"
+    run = admin.post(f"{path}/run")
+    assert run.status_code == 202
+    assert SyncJob.objects.get(pk=run.json()["jobId"]).fans_out
+    assert admin.send("DELETE", path).status_code == 204
+    assert not PeriodicTask.objects.filter(name="Nightly").exists()
+    done = AuditEntry.objects.filter(target_type="schedule").order_by("pk").values_list("action", flat=True)
+    assert list(done) == ["create_schedule", "change_schedule", "run_schedule", "delete_schedule"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"jobType": "SINGLE_VIDEO"}, "jobType"),
+        ({"cron": {"minute": "61"}}, "cron.minute"),
+        ({"cron": {"hour": "soon"}}, "cron.hour"),
+        ({"cron": {"timezone": "Mars/Base"}}, "cron.timezone"),
+        ({"cron": {"second": "1"}}, "cron.second"),
+        ({"interval": {"every": 0, "period": "hours"}, "cron": None}, "cron"),
+        ({"interval": {"every": 1, "period": "hours"}}, "cron"),
+    ],
+)
+def test_a_schedule_that_can_not_be_right_is_named(admin: Api, change: dict[str, Any], field: str) -> None:
+    answer = admin.post("admin/schedules", NIGHTLY | change)
+    assert answer.status_code == 400
+    assert field in [error["field"] for error in answer.json()["errors"]]
+    assert not PeriodicTask.objects.filter(name="Nightly").exists()
+
+
+def test_metrics_and_trends_count_what_there_is(admin: Api) -> None:
+    empty = admin.get("admin/jobs/metrics").json()
+    assert (empty["successRate"], empty["durationP50"], empty["counts"]["FAILED"]) == (None, None, 0)
+    for number in range(4):
+        queue_job("PRUNE")  # type: ignore[arg-type]
+        if number == 0:
+            lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+        else:
+            lifecycle.complete(claim("maintenance"))
+    told = admin.get("admin/jobs/metrics").json()
+    assert (told["successRate"], told["counts"]["COMPLETED"], told["perMinute"]) == (0.75, 3, 0.07)
+    assert told["durationP95"] >= told["durationP50"] >= 0
+    SyncJob.objects.filter(status=JobStatus.FAILED).update(created_at=timezone.now() - dt.timedelta(days=3))
+    for period, created, points in (("24h", 3, 25), ("7d", 4, 8), ("30d", 4, 31)):
+        series = admin.get("admin/jobs/trends", period=period).json()["series"]
+        assert (sum(point["created"] for point in series), len(series)) == (created, points)
+    assert admin.get("admin/jobs/trends", period="1y").json()["errors"][0]["field"] == "period"
+
+
+def test_what_runs_longer_than_usual_is_stuck(admin: Api) -> None:
+    job = queue_job("PRUNE")  # type: ignore[arg-type]
+    claim("maintenance")
+    assert admin.get("admin/jobs/stuck").json()["data"] == []
+    Attempt.objects.filter(job=job).update(started_at=timezone.now() - dt.timedelta(minutes=10))
+    (row,) = admin.get("admin/jobs/stuck").json()["data"]
+    assert (row["jobId"], row["factor"], round(row["runningSeconds"], -1)) == (str(job.pk), None, 600)
+
+
+def test_audit_is_filtered_and_quota_has_a_history(admin: Api) -> None:
+    admin.post("admin/queue/pause", {"reason": "tidying"})
+    admin.post("admin/queue/resume")
+    (entry,) = admin.get("admin/audit", action="pause_queue").json()["data"]
+    assert (entry["actor"], entry["message"], entry["result"]) == ("ADMIN", "tidying", "ok")
+    assert admin.get("admin/audit", action="pause_queue", endDate="2020-01-01").json()["total"] == 0
+    assert admin.get("admin/audit", startDate="x").json()["errors"][0]["field"] == "startDate"
+    QuotaDay.objects.create(
+        bucket="main", day=timezone.now().date() - dt.timedelta(days=5), used=7, limit=10, reserved=1
+    )
+    assert [row["used"] for row in admin.get("admin/quota/history").json()["data"]] == [7]
+    assert admin.get("admin/quota/history", days="2").json()["data"] == []
+    assert admin.get("admin/workers").json()["data"] == []
