@@ -21,5 +21,7 @@ class SyncJobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from . import converters
 
+        converters.register()
         post_migrate.connect(ensure_queues, sender=self)

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # From the top down: a module may import what stands in its own or a lower line.
 LAYERS = (
-    ("tasks", "admin", "api", "keeper", "management", "context_processors"),
+    ("tasks", "admin", "api", "site", "urls", "views", "templatetags", "keeper", "management", "context_processors"),
     ("sync",),
     (
         "importing",
@@ -31,7 +31,7 @@ LAYERS = (
     ("creation",),
     ("workers", "quota", "error_log", "audit"),
     ("actors", "models", "apps", "counters"),
-    ("querysets", "choices", "exceptions", "fingerprints", "youtube"),
+    ("querysets", "choices", "converters", "exceptions", "fingerprints", "youtube"),
 )
 RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
 

@@ -1,18 +1,8 @@
-from django.urls import path, register_converter
-from django.urls.converters import IntConverter
+from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
 from . import bulk, catalogue, jobs, monitoring, session, watching
-
-
-class IdConverter(IntConverter):
-    """A number that fits into an id."""
-
-    regex = "[0-9]{1,18}"
-
-
-register_converter(IdConverter, "id")
 
 urlpatterns = [
     path("auth/token", session.LogIn.as_view()),

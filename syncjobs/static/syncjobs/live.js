@@ -1,0 +1,147 @@
+"use strict";
+/* Keeps what a page shows up to date: by Server-Sent Events where it can, else by asking now and then.
+
+   A region is an element with hx-get and hx-trigger="refresh", and
+     data-live="job queue"     the events after which it is asked for again (at most every data-live-every ms, default 400)
+     data-live-job="48213"     only events of this job and its children
+     data-poll="30"            seconds between questions while there is no event stream
+     data-active="false"       nothing in it can change by itself: then it is not polled
+   Nothing is asked for while the tab is hidden; what was missed is asked for when it is looked at again. */
+(() => {
+    const EVERY = 400;
+    const regions = () => document.querySelectorAll("[data-live]");
+    const state = { connected: false, everConnected: false, failedAt: null, updatedAt: Date.now() };
+    const due = new WeakMap(); // region → {dirty, last, timer}
+
+    function bookkeeping(region) {
+        if (!due.has(region)) due.set(region, { dirty: false, last: Date.now(), timer: null });
+        return due.get(region);
+    }
+
+    function refresh(region) {
+        const book = bookkeeping(region);
+        book.dirty = true;
+        if (document.hidden || book.timer) return;
+        const wait = Math.max(0, book.last + Number(region.dataset.liveEvery || EVERY) - Date.now());
+        book.timer = setTimeout(() => {
+            book.timer = null;
+            if (!book.dirty || document.hidden || !region.isConnected) return;
+            book.dirty = false;
+            book.last = Date.now();
+            htmx.trigger(region, "refresh");
+        }, wait);
+    }
+
+    function concerns(region, name, data) {
+        if (name === "reset" || name === "many") return true;
+        if (!region.dataset.live.split(" ").includes(name)) return false;
+        const only = region.dataset.liveJob;
+        return !only || !data || String(data.id) === only || String(data.parentId) === only;
+    }
+
+    function onEvent(name, event) {
+        let data = null;
+        try { data = JSON.parse(event.data); } catch { /* an event without data concerns everything */ }
+        for (const region of regions()) if (concerns(region, name, data)) refresh(region);
+    }
+
+    /* An EventSource that is open only while the tab is looked at: a browser has six connections to a host, and hidden
+       tabs must not use them up. To htmx's extension it looks like one that stays. */
+    class VisibleSource {
+        constructor(url) {
+            this.url = url;
+            this.listeners = [];
+            this.closed = false;
+            this.onVisibility = () => (document.hidden ? this.disconnect() : this.connect());
+            document.addEventListener("visibilitychange", this.onVisibility);
+            for (const name of ["job", "queue", "many", "reset"]) this.addEventListener(name, (event) => onEvent(name, event));
+            this.connect();
+        }
+        connect() {
+            if (this.closed || this.real || document.hidden) return;
+            this.real = new EventSource(this.url, { withCredentials: true });
+            this.real.onopen = (event) => {
+                state.connected = true;
+                state.failedAt = null;
+                // What happened while nobody listened.
+                if (state.everConnected) regions().forEach(refresh);
+                state.everConnected = true;
+                state.updatedAt = Date.now();
+                this.onopen?.(event);
+                show();
+            };
+            this.real.onerror = () => {
+                state.connected = false;
+                // Trying again by itself means that nobody answered; being closed, that there is no stream to be had.
+                if (this.real?.readyState === EventSource.CONNECTING) state.failedAt ??= Date.now();
+                show();
+                // EventSource gives up for good on an answer that is no stream; we try again.
+                if (this.real?.readyState === EventSource.CLOSED) {
+                    this.disconnect();
+                    setTimeout(() => this.connect(), 15000);
+                }
+            };
+            for (const [name, listener] of this.listeners) this.real.addEventListener(name, listener);
+        }
+        disconnect() {
+            this.real?.close();
+            this.real = null;
+            state.connected = false;
+        }
+        get readyState() { return this.real ? this.real.readyState : EventSource.CONNECTING; }
+        addEventListener(name, listener) {
+            this.listeners.push([name, listener]);
+            this.real?.addEventListener(name, listener);
+        }
+        removeEventListener(name, listener) {
+            this.listeners = this.listeners.filter(([n, l]) => n !== name || l !== listener);
+            this.real?.removeEventListener(name, listener);
+        }
+        close() {
+            this.closed = true;
+            document.removeEventListener("visibilitychange", this.onVisibility);
+            this.disconnect();
+        }
+    }
+    htmx.createEventSource = (url) => new VisibleSource(url);
+
+    function poll() {
+        if (document.hidden || state.connected) return;
+        for (const region of regions()) {
+            const seconds = Number(region.dataset.poll);
+            if (!seconds || region.dataset.active === "false") continue;
+            if (Date.now() - bookkeeping(region).last >= seconds * 1000) refresh(region);
+        }
+    }
+
+    function show() {
+        const label = document.getElementById("live-state");
+        if (!label) return;
+        const at = new Date(state.updatedAt).toLocaleTimeString();
+        const lost = state.failedAt !== null;
+        const name = lost ? "lost" : state.connected ? "live" : "polling";
+        label.dataset.state = name;
+        label.querySelector("span").textContent = label.dataset[name];
+        label.title = `${label.dataset.updated} ${at}`;
+        label.querySelector("time").textContent = at;
+    }
+
+    document.addEventListener("htmx:afterRequest", ({ detail }) => {
+        if (!detail.elt.matches?.("[data-live]")) return;
+        if (detail.successful) {
+            state.failedAt = null;
+            state.updatedAt = Date.now();
+        } else if (detail.xhr?.status === 0 || detail.xhr?.status >= 500) {
+            state.failedAt ??= Date.now();
+        }
+        show();
+    });
+    document.addEventListener("visibilitychange", () => {
+        if (document.hidden) return;
+        for (const region of regions()) if (bookkeeping(region).dirty || !state.connected) refresh(region);
+    });
+    // Whatever a person has done shows at once, stream or not.
+    document.addEventListener("changed", () => regions().forEach(refresh));
+    setInterval(poll, 1000);
+    document.addEventListener("DOMContentLoaded", show);
+})();

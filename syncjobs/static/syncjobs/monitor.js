@@ -1,0 +1,212 @@
+"use strict";
+/* What all pages of the admin share: dialogs, toasts, times in the reader's zone, keys. Without it every page works as plain HTML. */
+(() => {
+    const $ = (selector, root = document) => root.querySelector(selector);
+    const text = (name) => document.getElementById("texts").dataset[name];
+
+    // ---- Toasts
+
+    function toast(level, message) {
+        const list = $("#toasts");
+        // Beside an open dialog everything else is inert.
+        ($("dialog[open]") ?? document.body).append(list);
+        const item = $("#toast-template").content.firstElementChild.cloneNode(true);
+        item.classList.add(`toast-${level}`);
+        item.setAttribute("role", level === "error" ? "alert" : "status");
+        $("span", item).textContent = message;
+        $("button", item).addEventListener("click", () => item.remove());
+        list.append(item);
+        setTimeout(() => item.remove(), level === "error" ? 15000 : 6000);
+    }
+    document.addEventListener("toast", ({ detail }) => toast(detail.level, detail.text));
+    document.addEventListener("htmx:sendError", ({ detail }) => {
+        if (!detail.elt.matches?.("[data-live]")) toast("error", text("noAnswer"));
+    });
+    document.addEventListener("htmx:responseError", ({ detail }) => {
+        if (detail.xhr.status === 401) location.reload();
+        else if (detail.xhr.status === 403) toast("error", text("forbidden"));
+        else if (detail.xhr.status === 404) toast("error", text("gone"));
+        else if (!detail.elt.matches?.("[data-live]")) toast("error", text("failed"));
+    });
+
+    // ---- Dialogs. A link with data-dialog opens in the dialog what it would open as a page; data-dialog-hash gives it an
+    // address of its own, so that Back closes it and a copied link opens it again.
+
+    const dialog = () => document.getElementById("dialog");
+    let opener = null;
+
+    function openDialog(url, hash) {
+        const box = dialog();
+        opener = document.activeElement;
+        $(".dialog-content", box).replaceChildren($("#dialog-loading").content.cloneNode(true));
+        if (!box.open) box.showModal();
+        if (hash && location.hash !== `#${hash}`) history.pushState({ dialog: true }, "", `#${hash}`);
+        htmx.ajax("GET", url, { target: ".dialog-content", swap: "innerHTML", headers: { "X-Dialog": "1" } });
+    }
+
+    function closeDialog() {
+        const box = dialog();
+        if (box.open) box.close();
+    }
+
+    function onClosed() {
+        $(".dialog-content", dialog()).replaceChildren();
+        document.body.append($("#toasts"));
+        if (location.hash && pathOfHash()) {
+            if (history.state?.dialog) history.back();
+            else history.replaceState(null, "", location.pathname + location.search);
+        }
+        if (opener?.isConnected) opener.focus({ preventScroll: true });
+        opener = null;
+    }
+
+    function pathOfHash() {
+        const match = /^#job-(\d{1,18})$/.exec(location.hash);
+        return match && document.getElementById("page-data").dataset.jobUrl.replace("/0/", `/${match[1]}/`);
+    }
+
+    function followHash() {
+        const path = pathOfHash();
+        if (path) openDialog(path);
+        else closeDialog();
+    }
+
+    document.addEventListener("click", (event) => {
+        const link = event.target.closest("a[data-dialog]");
+        if (link && event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+            event.preventDefault();
+            openDialog(link.href, link.dataset.dialogHash);
+        }
+        if (event.target.closest("[data-dialog-close]")) {
+            event.preventDefault();
+            closeDialog();
+        }
+        if (event.target === dialog()) closeDialog();
+    });
+    document.addEventListener("done", closeDialog);
+    window.addEventListener("popstate", followHash);
+    document.addEventListener("DOMContentLoaded", () => {
+        dialog()?.addEventListener("close", onClosed);
+        if (pathOfHash()) followHash();
+    });
+
+    // ---- Plain forms: no second submit while the first runs
+
+    document.addEventListener("submit", (event) => {
+        if (event.target.matches("[hx-post], [method=get], #logout-form")) return;
+        setTimeout(() => event.target.querySelectorAll("button[type=submit], input[type=submit]").forEach((b) => { b.disabled = true; }));
+    });
+    window.addEventListener("pageshow", (event) => {
+        if (event.persisted) document.querySelectorAll("button:disabled[type=submit]").forEach((b) => { b.disabled = false; });
+    });
+
+    // ---- Times: in her zone, the exact instant on hover
+
+    const language = document.documentElement.lang || undefined;
+    const sameDay = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+    const otherDay = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+    const otherYear = new Intl.DateTimeFormat(language, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+    const exact = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
+    const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+
+    function ago(at) {
+        const seconds = (at - Date.now()) / 1000;
+        for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]])
+            if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+        return relative.format(Math.trunc(seconds), "second");
+    }
+    function countdown(at) {
+        const left = Math.max(0, Math.round((at - Date.now()) / 1000));
+        const [h, m, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+        return h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
+    }
+    function write(time) {
+        const at = new Date(time.dateTime);
+        const now = new Date();
+        const kind = time.dataset.time;
+        const plain = at.toDateString() === now.toDateString() ? sameDay : at.getFullYear() === now.getFullYear() ? otherDay : otherYear;
+        const shown = kind === "ago" ? ago(at) : kind === "countdown" ? countdown(at) : plain.format(at);
+        if (time.textContent !== shown) time.textContent = shown;
+        time.title = `${exact.format(at)}\n${time.dateTime}`;
+    }
+    function writeTimes(root = document, selector = "time[data-time]") {
+        root.querySelectorAll(selector).forEach(write);
+    }
+    document.addEventListener("DOMContentLoaded", () => writeTimes());
+    document.addEventListener("htmx:afterSettle", () => writeTimes());
+    setInterval(() => document.hidden || writeTimes(document, "time[data-time=countdown], time[data-time=ago]"), 1000);
+
+    // ---- Images that don't load leave their placeholder
+
+    document.addEventListener("error", (event) => {
+        if (event.target.matches?.("img.thumb")) event.target.src = document.getElementById("page-data").dataset.placeholder;
+    }, true);
+
+    // ---- A morph leaves alone what she has changed: ticks, typed text, opened details, the row she is at
+
+    if (window.Idiomorph) {
+        Idiomorph.defaults.ignoreActiveValue = true;
+        Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+            !((name === "open" && node.matches("details")) || (name === "checked" && node.matches("input")) ||
+              (name === "aria-selected" && node.matches("tr")) || (name === "tabindex" && node.matches("tr")));
+        Idiomorph.defaults.callbacks.beforeNodeMorphed = (node, next) => {
+            if (node.nodeType !== 1) return true;
+            if (node.matches("input[type=checkbox]")) next.checked = node.checked;
+            if (node.matches("time[data-time]") && node.dateTime === next.dateTime) return false;
+            return !node.matches("[data-keep]");
+        };
+    }
+
+    // ---- Keys
+
+    function rows() { return [...document.querySelectorAll("[data-rows] > tr, [data-rows] > li")]; }
+    function move(step) {
+        const all = rows();
+        if (!all.length) return;
+        const at = all.findIndex((row) => row.getAttribute("aria-selected") === "true");
+        const next = all[Math.min(all.length - 1, Math.max(0, at < 0 ? 0 : at + step))];
+        all.forEach((row) => row.removeAttribute("aria-selected"));
+        next.setAttribute("aria-selected", "true");
+        next.tabIndex = -1;
+        next.focus({ preventScroll: true });
+        next.scrollIntoView({ block: "nearest" });
+    }
+    const keys = {
+        "/": () => { const box = $("[data-search]"); box?.focus(); box?.select(); },
+        "j": () => move(1),
+        "k": () => move(-1),
+        "r": () => $('tr[aria-selected="true"] [data-key=r], [data-page-key=r]')?.click(),
+        "Enter": () => $('tr[aria-selected="true"] [data-key=open]')?.click(),
+        "?": () => openDialog(document.getElementById("page-data").dataset.helpUrl),
+    };
+    document.addEventListener("keydown", (event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
+        if (event.key === "Enter" && !event.target.matches("tr")) return;
+        if ($("dialog[open]") && event.key !== "r") return;
+        const act = keys[event.key];
+        if (!act) return;
+        event.preventDefault();
+        act();
+    });
+
+    // ---- Choosing rows: a box for all, a count, and forms that appear when there is a choice
+
+    document.addEventListener("change", (event) => {
+        if (event.target.matches("[data-choose-all]"))
+            document.querySelectorAll("[data-choose]").forEach((box) => { box.checked = event.target.checked; });
+        if (event.target.matches("[data-choose-all], [data-choose]")) showChoice();
+        if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+    });
+    function showChoice() {
+        const chosen = document.querySelectorAll("[data-choose]:checked").length;
+        document.querySelectorAll("[data-chosen-count]").forEach((each) => { each.textContent = chosen; });
+        document.querySelectorAll("[data-when-chosen]").forEach((each) => { each.hidden = chosen === 0; });
+        const all = $("[data-choose-all]");
+        if (all) {
+            all.checked = chosen > 0 && chosen === document.querySelectorAll("[data-choose]").length;
+            all.indeterminate = chosen > 0 && !all.checked;
+        }
+    }
+    document.addEventListener("DOMContentLoaded", showChoice);
+    document.addEventListener("htmx:afterSettle", showChoice);
+})();

@@ -1,0 +1,139 @@
+"""What the admin's templates are made of: icons, badges, times and meters, each written once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ..choices import JobStatus
+
+register = template.Library()
+
+_LOOKS = {
+    # status → (colour of the badge, icon)
+    JobStatus.QUEUED: ("off", "hourglass"),
+    JobStatus.IN_PROGRESS: ("run", "spinner"),
+    JobStatus.COMPLETED: ("good", "check"),
+    JobStatus.FAILED: ("bad", "cross"),
+    JobStatus.CANCELLED: ("off", "stop"),
+}
+
+
+@cache
+def _sprite() -> str:
+    return static("syncjobs/icons.svg")
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A picture that says nothing to a screen reader: words stand beside it."""
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', _sprite(), name)
+
+
+@register.simple_tag
+def badge(text: str, look: str = "off", picture: str = "") -> SafeString:
+    """A label in one of the looks off, run, good, bad, warn."""
+    return format_html('<span class="badge badge-{}">{}{}</span>', look, icon(picture) if picture else "", text)
+
+
+@register.simple_tag
+def status_badge(job: Any, now: dt.datetime | None = None) -> SafeString:
+    """How a job stands, in colour, picture and words; a queued one that is not due yet is delayed."""
+    look, picture = _LOOKS[JobStatus(job.status)]
+    text = JobStatus(job.status).label
+    if job.status == JobStatus.QUEUED and now is not None and job.run_at > now:
+        return badge(_("Delayed"), "warn", "clock")
+    if job.status == JobStatus.COMPLETED and job.error_count:
+        return badge(_("Completed with errors"), "warn", "alert")
+    if job.status == JobStatus.IN_PROGRESS and job.cancel_requested_at:
+        return badge(_("Stopping"), "warn", "stop")
+    return badge(str(text), look, picture)
+
+
+@register.simple_tag
+def when(at: dt.datetime | None, kind: str = "at", none: str = "—") -> SafeString | str:
+    """An instant; the script shows it in the reader's zone ("at"), or as "ago" or "countdown". UTC without it."""
+    if at is None:
+        return none
+    at = at.astimezone(dt.UTC)
+    return format_html(
+        '<time datetime="{}" data-time="{}" title="{} UTC">{} UTC</time>',
+        at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        kind,
+        at.strftime("%Y-%m-%d %H:%M:%S"),
+        at.strftime("%Y-%m-%d %H:%M"),
+    )
+
+
+@register.filter
+def duration(value: float | dt.timedelta | None) -> str:
+    """Seconds, or a timedelta, as people say it: 4.2 s, 3 min 5 s, 2 h 10 min, 3 d 4 h. "—" for None."""
+    if value is None:
+        return "—"
+    seconds = value.total_seconds() if isinstance(value, dt.timedelta) else float(value)
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+@register.filter
+def number(value: float | None) -> str:
+    """With thousands set off by a thin space; "—" for None: unknown is never 0."""
+    return "—" if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+@register.simple_tag
+def meter(value: float, maximum: float | None, label: str, look: str = "run") -> SafeString:
+    """A bar of `value` of `maximum`; without a maximum it only says that something goes on."""
+    if not maximum:
+        return format_html('<progress class="meter meter-{}" aria-label="{}"></progress>', look, label)
+    return format_html(
+        '<progress class="meter meter-{}" max="{}" value="{}" aria-label="{}"></progress>',
+        look,
+        maximum,
+        min(value, maximum),
+        label,
+    )
+
+
+@register.simple_tag
+def sparkline(values: Sequence[int], label: str) -> SafeString:
+    """A row of bars, the largest as high as there is room."""
+    most = max(values, default=0) or 1
+    width = 120 / max(len(values), 1)
+    bars = format_html_join(
+        "",
+        '<rect x="{}" y="{}" width="{}" height="{}"></rect>',
+        (
+            (
+                f"{n * width:.2f}",
+                f"{28 - max(1.5, 26 * value / most):.2f}",
+                f"{max(width - 1, 1):.2f}",
+                f"{max(1.5, 26 * value / most):.2f}",
+            )
+            for n, value in enumerate(values)
+            if value
+        ),
+    )
+    return format_html('<svg class="spark" viewBox="0 0 120 28" role="img" aria-label="{}">{}</svg>', label, bars)
+
+
+@register.simple_tag
+def jobs_word(count: int) -> str:
+    """ "1 job", "12 jobs"."""
+    return ngettext("%(count)s job", "%(count)s jobs", count) % {"count": number(count)}

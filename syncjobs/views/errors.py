@@ -1,0 +1,17 @@
+"""Errors."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from .base import page, show
+
+
+@page("syncjobs.view_errorgroup")
+def errors(request: HttpRequest) -> HttpResponse:
+    """Errors."""
+    return show(request, "syncjobs/stub.html", {}, title=_("Errors"))
+
+
+PAGES = (("errors/", errors, "errors"),)
