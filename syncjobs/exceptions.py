@@ -24,6 +24,14 @@ class InvalidInput(DomainError):
     code = "invalid"
 
 
+class InvalidFields(InvalidInput):
+    """Several things given can't be right: `problems` has (field, message) of each."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__(" ".join(f"{field}: {said}" for field, said in problems), field=problems[0][0])
+        self.problems = problems
+
+
 class NotFound(DomainError):
     """There is no such thing; `field` names what was asked for."""
 

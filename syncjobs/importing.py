@@ -5,28 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from bands.models import Band
 
+from . import band_fields
 from .actors import Actor
 from .audit import audited
 from .exceptions import InvalidInput
-from .operations import give_channel
-from .youtube.references import MalformedReference, parse_channel, parse_playlist
 
 MAX_BYTES = 20_000_000
-
-
-class _Refused(Exception):
-    """The row can't be taken."""
 
 
 @dataclass(slots=True)
@@ -117,7 +110,7 @@ def _import_row(number: int, row: Any, seen: set[str], *, dry_run: bool) -> RowR
     is_new = band is None
     band = band or Band(slug=slug)
     before = {f.attname: getattr(band, f.attname) for f in Band._meta.concrete_fields}
-    problems = _apply(band, row)
+    problems = [f"{key}: {said}" if key else said for key, said in band_fields.apply(band, row)]
     if problems:
         return RowResult(number, slug, "refused", problems)
     changed = is_new or any(getattr(band, name) != value for name, value in before.items())
@@ -125,108 +118,3 @@ def _import_row(number: int, row: Any, seen: set[str], *, dry_run: bool) -> RowR
         with transaction.atomic():
             band.save()
     return RowResult(number, slug, "created" if is_new else "updated" if changed else "unchanged")
-
-
-def _apply(band: Band, row: dict[Any, Any]) -> list[str]:
-    problems = []
-    for key, value in row.items():
-        take = _COLUMNS.get(key)
-        if take is None:
-            known = ", ".join(_COLUMNS)
-            problems.append(
-                f"{key or 'the row'}: is no column. The columns are {known}."
-                if key
-                else "The row has more cells than columns."
-            )
-            continue
-        try:
-            take(band, value)
-        except (_Refused, MalformedReference) as error:
-            problems.append(f"{key}: {error}")
-    if problems:
-        return problems
-    try:
-        band.full_clean(validate_unique=False)
-    except ValidationError as error:
-        names = {name: key for key, name in _NAMES.items()}
-        return [f"{names.get(name, name)}: {' '.join(said)}" for name, said in error.message_dict.items()]
-    return []
-
-
-def _text(name: str) -> Callable[[Band, Any], None]:
-    def take(band: Band, value: Any) -> None:
-        if value is not None and not isinstance(value, str):
-            raise _Refused("must be text.")
-        if value and "\x00" in value:
-            raise _Refused("holds a NUL character.")
-        setattr(band, name, (value or "").strip())
-
-    return take
-
-
-def _flag(name: str) -> Callable[[Band, Any], None]:
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-    def take(band: Band, value: Any) -> None:
-        flag = words.get(value.strip().lower()) if isinstance(value, str) else value
-        if not isinstance(flag, bool):
-            raise _Refused("must be true or false.")
-        setattr(band, name, flag)
-
-    return take
-
-
-def _founded(band: Band, value: Any) -> None:
-    text = str(value).strip()
-    if value is not None and (isinstance(value, bool) or not re.fullmatch(r"\d{4}", text)):
-        raise _Refused("must be a year of four digits.")
-    band.founded = None if value is None else int(text)
-
-
-def _list(value: Any) -> list[str]:
-    """A JSON list, or text with ; between the entries."""
-    entries = value.split(";") if isinstance(value, str) else value if value is not None else []
-    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise _Refused("must be a list of texts (in CSV: with ; between them).")
-    return [entry.strip() for entry in entries if entry.strip()]
-
-
-def _keywords(band: Band, value: Any) -> None:
-    band.search_keywords = _list(value)
-
-
-def _playlists(band: Band, value: Any) -> None:
-    band.extra_playlists = list(dict.fromkeys(parse_playlist(entry) for entry in _list(value)))
-
-
-def _channel(band: Band, value: Any) -> None:
-    if value is not None and not isinstance(value, str):
-        raise _Refused("must be text.")
-    reference = (value or "").strip()
-    if reference == band.channel_reference:
-        return
-    parsed = parse_channel(reference) if reference else None
-    give_channel(band, reference, channel_id=parsed.value if parsed and parsed.kind == "id" else "")
-
-
-_NAMES = {
-    "name": "name",
-    "slug": "slug",
-    "schoolName": "school_name",
-    "nickname": "nickname",
-    "city": "city",
-    "state": "state",
-    "conference": "conference",
-    "bandType": "band_type",
-    "primaryColor": "primary_color",
-    "secondaryColor": "secondary_color",
-}
-_COLUMNS: dict[Any, Callable[[Band, Any], None]] = {
-    **{key: _text(name) for key, name in _NAMES.items()},
-    "founded": _founded,
-    "searchKeywords": _keywords,
-    "isActive": _flag("is_active"),
-    "isFeatured": _flag("is_featured"),
-    "youtubeChannel": _channel,
-    "playlists": _playlists,
-}

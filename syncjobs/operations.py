@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -52,11 +52,14 @@ def trigger_sync(
 
     Answers with the equal job if one is queued or running. Unless forced, a band synced less than
     SYNC_MIN_INTERVAL_SECONDS ago raises RecentlySynced; in an all-bands job such bands are left out.
-    Raises NoChannel, Conflict for an inactive band, InvalidInput for a priority there isn't.
+    Raises NoChannel, Conflict for an inactive band, NotFound for one that was deleted just now, InvalidInput for a
+    priority there isn't.
     """
     job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
     _check_priority(priority)
     with audited(actor, "trigger_sync", "band", band.pk if band else "all") as span:
+        if band is not None:
+            _hold(band)
         key = band_key(job_type, band.pk) if band else f"{job_type}:all"
         twin = SyncJob.objects.active().filter(dedupe_key=key).first()
         if twin is not None:
@@ -122,6 +125,15 @@ def _check_priority(priority: int | None) -> None:
         raise InvalidInput(f"Priority is one of {', '.join(map(str, Priority.values))}.", field="priority")
 
 
+def _hold(band: Band) -> None:
+    """Nobody deletes the band before the job that is to refer to it is there. Raises NotFound."""
+    # As weak a lock as a foreign key takes: workers go on writing to the row.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM bands_band WHERE id = %s FOR KEY SHARE", [band.pk])
+        if cursor.fetchone() is None:
+            raise NotFound(f"The band {band.name} was deleted.", field="band")
+
+
 def _check_syncable(band: Band) -> None:
     if not band.has_channel:
         raise NoChannel(f"{band.name} has no YouTube channel. Give it one, then sync.", field="band")
@@ -163,6 +175,7 @@ def retry_job(actor: Actor, job_id: int) -> Created:
         if job.job_type in BAND_SYNC_TYPES and not job.fans_out:
             if job.band is None:
                 raise Conflict(f"The band of job #{job_id} was deleted.", field="band")
+            _hold(job.band)
             _check_syncable(job.band)
         created = create_job(
             actor,

@@ -15,7 +15,15 @@ from .exceptions import InvalidInput
 
 _WATCHED = ("bands", "syncjobs")
 _MODERATOR = {"trigger_sync", "retry_job", "cancel_job", "acknowledge_errors"}
-_ADMIN = {"pause_queue", "clear_failed", "add_band", "change_band", "delete_band", "change_video"}
+_ADMIN = {
+    "pause_queue",
+    "clear_failed",
+    "share_filterpreset",
+    "add_band",
+    "change_band",
+    "delete_band",
+    "change_video",
+}
 _SCHEDULES = ("periodictask", "crontabschedule", "intervalschedule")
 
 

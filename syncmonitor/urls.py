@@ -8,6 +8,6 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/", include("syncjobs.api.urls")),
-    re_path(r"^api/", errors.not_found),
+    re_path(r"^api(?:/|$)", errors.not_found),
 ]
 handler500 = "syncmonitor.health.server_error"

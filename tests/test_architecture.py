@@ -15,6 +15,8 @@ LAYERS = (
     ("sync",),
     (
         "importing",
+        "band_changes",
+        "presets",
         "reconcile",
         "roles",
         "status",
@@ -26,6 +28,7 @@ LAYERS = (
         "figures",
         "schedules",
     ),
+    ("band_fields",),
     ("operations",),
     ("lifecycle",),
     ("creation",),

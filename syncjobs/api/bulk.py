@@ -57,7 +57,7 @@ class Bulk(View):
             raise NotPermitted("You may not do this.")
         ids = body.get("ids")
         if ids is None:
-            ids = _matching(request, body["filter"])
+            ids = _matching(body["filter"])
         outcome = bulk.start(self.actor(request), body["action"], [int(job_id) for job_id in ids])
         if isinstance(outcome, BulkAction):
             return Response(_progress(outcome), status.HTTP_202_ACCEPTED)
@@ -81,14 +81,10 @@ class BulkDetail(View):
         return Response(_progress(bulk.get(bulk_id)))
 
 
-def _matching(request: Request, filters: dict[str, Any]) -> list[int]:
+def _matching(filters: dict[str, Any]) -> list[int]:
     """The jobs a filter matches now. It is written like the list's query parameters."""
     query = QueryDict(mutable=True)
-    for name, value in filters.items():
-        query.setlist(name, [str(each) for each in value] if isinstance(value, list) else [str(value)])
-    for name in ("page", "limit", "sortBy", "sortOrder"):
-        if name in query:
-            raise listing.invalid(f"filter.{name}", "A filter doesn't page or sort.")
+    query.update(listing.filters_of(filters, "filter"))
     found = listing.job_query(query).jobs.order_by("pk").values_list("pk", flat=True)
     return list(found[: bulk.MOST + 1])
 
@@ -127,9 +123,10 @@ def _file(content: Any, kind: str, name: str) -> StreamingHttpResponse:
 class JobExport(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
+    takes = {"GET": (_FORMAT, *listing.PARAMETERS)}
+
     @extend_schema(
         operation_id="exportSyncJobs",
-        parameters=[_FORMAT, *listing.PARAMETERS],
         responses={(200, "text/csv"): serializers.CharField},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
@@ -143,14 +140,14 @@ class JobExport(View):
 class ErrorExport(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
 
+    takes = {"GET": (_FORMAT, listing.WINDOW_PARAMETER)}
+
     @extend_schema(
         operation_id="exportErrors",
-        parameters=[_FORMAT, listing.WINDOW_PARAMETER],
         responses={(200, "text/csv"): serializers.CharField},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """The log of errors in the window, the newest first, as a file."""
-        listing.check_known(request, {"format", "window"})
         kind, since = _format(request), listing.since(request)
         rows = JobError.objects.order_by("-created_at", "-pk")
         return _file(exports.errors(rows.filter(created_at__gte=since) if since else rows, kind), kind, "errors")

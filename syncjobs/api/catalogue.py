@@ -1,4 +1,4 @@
-"""Bands and their videos, to read."""
+"""Bands and their videos."""
 
 from __future__ import annotations
 
@@ -6,68 +6,109 @@ from typing import ClassVar
 
 from django.db.models import F, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bands.models import Band, Video
+from bands.models import Availability, Band, Video
 
+from .. import band_changes
 from ..exceptions import NotFound
 from . import listing
+from .band_serializers import BandBody, BandSerializer, NewBandBody, VideoSerializer, with_counts
+from .jobs import validated
 from .permissions import View
-from .serializers import BandSerializer, VideoSerializer
 
-_PAGING = [OpenApiParameter("search", str), OpenApiParameter("page", int), OpenApiParameter("limit", int)]
-_KNOWN = {"search", "page", "limit"}
+_PAGED = (OpenApiParameter("search", str), *listing.PAGING)
+_SORTS = {"publishedAt": "published_at", "viewCount": "view_count"}
+_OF_VIDEOS = (
+    *_PAGED,
+    OpenApiParameter("availability", str, enum=Availability.values, many=True),
+    OpenApiParameter("sortBy", str, enum=list(_SORTS)),
+    OpenApiParameter("sortOrder", str, enum=["asc", "desc"]),
+)
 
 
 class BandList(View):
-    needs: ClassVar[dict[str, str]] = {"*": "bands.view_band"}
+    needs: ClassVar[dict[str, str]] = {"GET": "bands.view_band", "POST": "bands.add_band"}
+    takes = {"GET": _PAGED}
 
-    @extend_schema(operation_id="listBands", parameters=_PAGING, responses=BandSerializer(many=True))
+    @extend_schema(operation_id="listBands", responses=BandSerializer(many=True))
     def get(self, request: Request) -> Response:
-        """Bands by name."""
-        listing.check_known(request, _KNOWN)
-        bands = listing.matching(Band.objects.order_by("name", "pk"), request, "name")
+        """Bands by name, each with how its syncs are doing."""
+        bands = listing.matching(with_counts(Band.objects.order_by("name", "pk")), request, "name")
         rows, frame = listing.page_of(request, bands, default_limit=100)
         return Response({"data": BandSerializer(rows, many=True).data, **frame})
 
+    @extend_schema(operation_id="createBand", request=NewBandBody, responses={201: BandSerializer})
+    def post(self, request: Request) -> Response:
+        """A new band. Nothing is synced by it."""
+        band = band_changes.create(self.actor(request), validated(NewBandBody, request))
+        return Response(_told(band.pk), status.HTTP_201_CREATED)
+
 
 class BandDetail(View):
-    needs: ClassVar[dict[str, str]] = {"*": "bands.view_band"}
+    needs: ClassVar[dict[str, str]] = {
+        "GET": "bands.view_band",
+        "PATCH": "bands.change_band",
+        "DELETE": "bands.delete_band",
+    }
 
     @extend_schema(operation_id="getBand", responses=BandSerializer)
     def get(self, request: Request, band_id: int) -> Response:
-        """One band."""
-        return Response(BandSerializer(_band(band_id)).data)
+        """One band, with how its syncs are doing."""
+        return Response(_told(band_id))
+
+    @extend_schema(operation_id="changeBand", request=BandBody, responses=BandSerializer)
+    def patch(self, request: Request, band_id: int) -> Response:
+        """Change what is given; the rest stays."""
+        band_changes.change(self.actor(request), band_id, validated(BandBody, request))
+        return Response(_told(band_id))
+
+    @extend_schema(operation_id="deleteBand", responses={204: None})
+    def delete(self, request: Request, band_id: int) -> Response:
+        """Delete a band and its videos; its ended jobs stay. 409 while a job of it is queued or running."""
+        band_changes.delete(self.actor(request), band_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class VideoList(View):
-    needs: ClassVar[dict[str, str]] = {"*": "bands.view_video"}
+    needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
+    takes = {"GET": _OF_VIDEOS}
 
-    @extend_schema(operation_id="listVideos", parameters=_PAGING, responses=VideoSerializer(many=True))
+    @extend_schema(operation_id="listVideos", responses=VideoSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Videos, the newest first."""
         return _videos(request, Video.objects.all())
 
 
 class BandVideos(View):
-    needs: ClassVar[dict[str, str]] = {"*": "bands.view_video"}
+    needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
+    takes = {"GET": _OF_VIDEOS}
 
-    @extend_schema(operation_id="listBandVideos", parameters=_PAGING, responses=VideoSerializer(many=True))
+    @extend_schema(operation_id="listBandVideos", responses=VideoSerializer(many=True))
     def get(self, request: Request, band_id: int) -> Response:
         """A band's videos, the newest first."""
         return _videos(request, Video.objects.filter(band=_band(band_id)))
 
 
 def _videos(request: Request, videos: QuerySet[Video]) -> Response:
-    listing.check_known(request, _KNOWN)
-    newest = videos.order_by(F("published_at").desc(nulls_last=True), "-pk")
-    rows, frame = listing.page_of(request, listing.matching(newest, request, "title"))
+    wanted = listing.choices_of(request.query_params, "availability", Availability.values)
+    if wanted:
+        videos = videos.filter(availability__in=wanted)
+    by = F(listing.one_of(request.query_params, "sortBy", _SORTS))
+    down = listing.one_of(request.query_params, "sortOrder", {"desc": "desc", "asc": "asc"}) == "desc"
+    order = (by.desc(nulls_last=True), "-pk") if down else (by.asc(nulls_last=True), "pk")
+    rows, frame = listing.page_of(request, listing.matching(videos.order_by(*order), request, "title"))
     return Response({"data": VideoSerializer(rows, many=True).data, **frame})
 
 
+def _told(band_id: int) -> object:
+    return BandSerializer(_band(band_id)).data
+
+
 def _band(band_id: int) -> Band:
-    band = Band.objects.filter(pk=band_id).first()
+    band = with_counts(Band.objects.filter(pk=band_id)).first()
     if band is None:
         raise NotFound(f"There is no band {band_id}.", field="id")
     return band

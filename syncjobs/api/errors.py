@@ -9,7 +9,7 @@ from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
 from rest_framework import status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 
 from .. import exceptions
 from ..youtube.errors import YouTubeError
@@ -39,6 +39,11 @@ class Handler(ExceptionHandler):
     """Turns domain errors and YouTube's into HTTP."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
+        if isinstance(exc, exceptions.InvalidFields):
+            said: dict[str, list[str]] = {}
+            for field, message in exc.problems:
+                said.setdefault(field, []).append(message)
+            return ValidationError(said)
         if isinstance(exc, exceptions.DomainError):
             return Refused(exc)
         if isinstance(exc, YouTubeError):

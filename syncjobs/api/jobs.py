@@ -27,11 +27,9 @@ MAX_TIMELINE = 500
 class JobList(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    @extend_schema(
-        operation_id="listSyncJobs",
-        parameters=[*listing.PARAMETERS, *listing.PAGING],
-        responses=JobSerializer(many=True),
-    )
+    takes = {"GET": (*listing.PARAMETERS, *listing.PAGING)}
+
+    @extend_schema(operation_id="listSyncJobs", responses=JobSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
         jobs, frame = listing.jobs_page(request)

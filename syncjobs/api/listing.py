@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -25,6 +26,7 @@ from ..models import JobError, SyncJob
 from ..querysets import SyncJobQuerySet
 
 MAX_LIMIT = 100
+MAX_PAGE = 10_000_000
 MAX_SEARCH = 200
 MAX_ID = 2**63 - 1
 SORTS = {"createdAt": "created_at", "startedAt": "started_at", "completedAt": "completed_at"}
@@ -59,7 +61,7 @@ def refuse_unknown(parameters: QueryDict, known: set[str]) -> None:
 
 def page_of(request: Request, rows: QuerySet[Any], *, default_limit: int = 20) -> tuple[list[Any], dict[str, Any]]:
     """The rows of the page asked for, and what frames them. Past the last page there are no rows, and right totals."""
-    page = whole_number(request, "page", 1, 10_000_000)
+    page = whole_number(request, "page", 1, MAX_PAGE)
     limit = whole_number(request, "limit", default_limit, MAX_LIMIT)
     total = rows.order_by().count()
     start = (page - 1) * limit
@@ -103,7 +105,8 @@ PARAMETERS = [
     OpenApiParameter("sortBy", str, enum=list(SORTS)),
     OpenApiParameter("sortOrder", str, enum=["asc", "desc"]),
 ]
-PAGING = [OpenApiParameter("page", int), OpenApiParameter("limit", int)]
+LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT})
+PAGING = [OpenApiParameter("page", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}), LIMIT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def job_query(parameters: QueryDict) -> JobQuery:
     narrowed = JobFilters(parameters, queryset=SyncJob.objects.all())
     if not narrowed.is_valid():
         raise ValidationError(narrowed.errors)
-    types = _values(parameters, "jobType", JobType.values)
+    types = choices_of(parameters, "jobType", JobType.values)
     queue = narrowed.form.cleaned_data["queue"]
     if queue:
         of_queue = [kind for kind in JobType.values if QUEUE_OF_TYPE[kind] == queue]
@@ -152,7 +155,7 @@ def job_query(parameters: QueryDict) -> JobQuery:
     band = narrowed.form.cleaned_data["bandId"]
     start, end = dates(parameters)
     selection = Selection(
-        tuple(_values(parameters, "status", JobStatus.values)),
+        tuple(choices_of(parameters, "status", JobStatus.values)),
         tuple(types),
         None if band is None else int(band),
         start,
@@ -175,13 +178,14 @@ def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
 def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[list[SyncJob], dict[str, Any]]:
     """The jobs of the page asked for, and what frames them."""
     query = job_query(request.query_params)
-    page = whole_number(request, "page", 1, 10_000_000)
+    page = whole_number(request, "page", 1, MAX_PAGE)
     limit = whole_number(request, "limit", default_limit, MAX_LIMIT)
     rows, total = query.page(page, limit)
     return rows, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
 
 
-def _values(parameters: QueryDict, name: str, choices: list[str]) -> list[str]:
+def choices_of(parameters: QueryDict, name: str, choices: list[str]) -> list[str]:
+    """A parameter that may be repeated, or have commas in it. Raises ValidationError."""
     values = [part for value in parameters.getlist(name) for part in value.split(",")]
     for value in values:
         if value not in choices:
@@ -246,3 +250,35 @@ def since(request: Request) -> dt.datetime | None:
     if not match:
         raise invalid("window", "Must be hours or days such as 24h or 7d, or all.")
     return timezone.now() - dt.timedelta(**{"hours" if match[2] == "h" else "days": int(match[1])})
+
+
+def one_of(parameters: QueryDict, name: str, choices: Mapping[str, str]) -> str:
+    """What the parameter chooses; the first choice when it is not there. Raises ValidationError."""
+    chosen = parameters.get(name, next(iter(choices)))
+    if chosen not in choices:
+        raise invalid(name, f"Must be one of {', '.join(choices)}.")
+    return choices[chosen]
+
+
+def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
+    """Filters that a body holds under `field`, written like the list's query parameters, checked by the same rules.
+
+    Lists become text with commas. Raises ValidationError naming the filter, as `field.name`.
+    """
+    texts: dict[str, str] = {}
+    for name, value in given.items():
+        parts = value if isinstance(value, list) else [value]
+        if not all(isinstance(part, str) or (isinstance(part, int) and not isinstance(part, bool)) for part in parts):
+            raise invalid(f"{field}.{name}", "Must be text, a whole number, or a list of these.")
+        texts[name] = ",".join(map(str, parts))
+    query = QueryDict(mutable=True)
+    query.update(texts)
+    for name in ("page", "limit"):
+        if name in query:
+            raise invalid(f"{field}.{name}", "A filter doesn't page.")
+    try:
+        job_query(query)
+    except ValidationError as error:
+        said = cast("dict[str, Any]", error.detail)
+        raise ValidationError({f"{field}.{name}": why for name, why in said.items()}) from None
+    return texts

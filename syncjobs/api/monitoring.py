@@ -20,7 +20,7 @@ from ..youtube.costs import quota_day
 from . import listing
 from .jobs import validated
 from .permissions import View
-from .serializers import Cleared, ErrorGroupSerializer, Message, NoteBody, QueueBody
+from .serializers import ClearBody, Cleared, ErrorGroupSerializer, Message, NoteBody, PauseBody, QueueBody
 
 
 class QueueStatus(View):
@@ -29,17 +29,16 @@ class QueueStatus(View):
     @extend_schema(operation_id="queueStatus", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """How each queue stands; the states of all queues sum to the jobs there are."""
-        listing.check_known(request, set())
         return Response([queue.as_json() for queue in queue_status.queues()])
 
 
 class QueuePause(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.pause_queue"}
 
-    @extend_schema(operation_id="pauseQueue", request=QueueBody, responses=Message)
+    @extend_schema(operation_id="pauseQueue", request=PauseBody, responses=Message)
     def post(self, request: Request) -> Response:
         """From the answer on, no job of the queue starts."""
-        body = validated(QueueBody, request)
+        body = validated(PauseBody, request)
         paused = operations.pause_queue(self.actor(request), body.get("queue", QueueName.VIDEO_SYNC), body["reason"])
         return Response({"message": f"Paused: {', '.join(paused)}." if paused else "It was paused already."})
 
@@ -58,29 +57,27 @@ class QueueResume(View):
 class ClearFailed(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.clear_failed"}
 
-    @extend_schema(operation_id="clearFailed", request=QueueBody, responses=Cleared)
+    @extend_schema(operation_id="clearFailed", request=ClearBody, responses=Cleared)
     def post(self, request: Request) -> Response:
         """Delete failed jobs for good."""
-        body = validated(QueueBody, request)
+        body = validated(ClearBody, request)
         count = operations.clear_failed(self.actor(request), body.get("queue", operations.ALL_QUEUES))
         return Response({"message": f"{count} failed jobs deleted.", "count": count})
 
 
 class Errors(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
-
-    @extend_schema(
-        operation_id="listErrors",
-        parameters=[
+    takes = {
+        "GET": (
             listing.WINDOW_PARAMETER,
-            OpenApiParameter("limit", int),
+            listing.LIMIT,
             OpenApiParameter("acknowledged", str, enum=["true", "false"]),
-        ],
-        responses=ErrorGroupSerializer(many=True),
-    )
+        )
+    }
+
+    @extend_schema(operation_id="listErrors", responses=ErrorGroupSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
-        listing.check_known(request, {"window", "limit", "acknowledged"})
         acknowledged = request.query_params.get("acknowledged")
         if acknowledged not in (None, "true", "false"):
             raise listing.invalid("acknowledged", "Must be true or false.")
@@ -120,7 +117,6 @@ class Quota(View):
     @extend_schema(operation_id="quota", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Today's buckets: what is used, by which operations, and when they are full again."""
-        listing.check_known(request, set())
         spent = (
             QuotaCall.objects.filter(day=quota_day(timezone.now())).values("bucket", "operation").order_by("operation")
         )

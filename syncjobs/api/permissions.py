@@ -1,15 +1,18 @@
-"""Who may do what: each view names the Django permission that each of its methods needs."""
+"""What every view of ours has: who may call which of its methods, and with which query parameters."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from ..actors import Actor, for_user
 from ..choices import Origin
+from . import listing
 
 
 class HasPermission(BasePermission):
@@ -17,12 +20,33 @@ class HasPermission(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         wanted = getattr(view, "needs", {})
-        permission = wanted.get(request.method or "", wanted.get("*"))
+        method = "GET" if request.method == "HEAD" else request.method or ""
+        permission = wanted.get(method, wanted.get("*"))
         user = request.user
         return bool(permission and user and user.is_authenticated and user.has_perm(permission))
 
 
-class View(APIView):
+class Exact(APIView):
+    """A view that refuses the methods it doesn't have, and the query parameters it would ignore."""
+
+    http_method_names = ("get", "head", "post", "patch", "delete")
+    takes: ClassVar[dict[str, Sequence[OpenApiParameter]]] = {}
+    """The query parameters of each method; the schema has them from here."""
+
+    def check_permissions(self, request: Request) -> None:
+        # A method the view doesn't have is 405 for everybody, not 403.
+        method = (request.method or "").lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            self.http_method_not_allowed(request, *self.args, **self.kwargs)
+        super().check_permissions(request)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        method = "GET" if request.method == "HEAD" else request.method or ""
+        listing.check_known(request, {parameter.name for parameter in self.takes.get(method, ())})
+
+
+class View(Exact):
     """A view of ours: `needs` maps methods ("*" for all others) to permissions."""
 
     needs: ClassVar[dict[str, str]] = {}
@@ -31,13 +55,3 @@ class View(APIView):
     def actor(self, request: Request) -> Actor:
         """The person behind the request."""
         return for_user(request.user, Origin.API, request.META.get("REMOTE_ADDR", ""))
-
-    def check_permissions(self, request: Request) -> None:
-        # A method the view doesn't have is 405 for whoever may use the others, not 403.
-        if (
-            request.method
-            and request.method.lower() in self.http_method_names
-            and not hasattr(self, request.method.lower())
-        ):
-            self.http_method_not_allowed(request, *self.args, **self.kwargs)
-        super().check_permissions(request)

@@ -6,11 +6,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from bands.models import Band, Video
-
 from .. import schedules
 from ..choices import JobStatus, JobType, Priority, QueueName
 from ..models import Attempt, AuditEntry, BulkAction, JobEvent
+from ..operations import ALL_QUEUES
+from .fields import ANYTHING, VISIBLE, Choice, Flag, Id, Strict, Text, Whole
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -104,34 +104,27 @@ class EventSerializer(serializers.ModelSerializer[JobEvent]):
         fields = ("at", "kind", "message", "attempt", "data")
 
 
-class Strict(serializers.Serializer[Any]):
-    """A body in which an unknown key is an error: whoever sent it expects it to do something."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
-            known = ", ".join(self.fields)
-            raise serializers.ValidationError(
-                {name: [f"There is no such key. There are: {known}."] for name in sorted(map(str, unknown))}
-            )
-        return super().to_internal_value(data)
-
-
 class TriggerBody(Strict):
-    bandId = serializers.RegexField(
-        r"^[0-9]{1,18}\Z", required=False, allow_null=True, help_text="Left out: all active bands."
-    )
-    syncType = serializers.ChoiceField(choices=["FULL", "INCREMENTAL"])
-    forceSync = serializers.BooleanField(required=False, default=False)
-    priority = serializers.ChoiceField(choices=Priority.choices, required=False, allow_null=True)
+    bandId = Id(required=False, allow_null=True, help_text="Left out: all active bands.")
+    syncType = Choice(choices=["FULL", "INCREMENTAL"])
+    forceSync = Flag(required=False, default=False, help_text="Sync though it was synced a moment ago.")
+    priority = Choice(choices=Priority.choices, required=False, allow_null=True)
 
 
 class QueueBody(Strict):
-    queue = serializers.CharField(required=False, max_length=60)
-    reason = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")
+    queue = Choice(choices=[*QueueName.values, ALL_QUEUES], required=False, help_text="Default: video-sync.")
+
+
+class PauseBody(QueueBody):
+    reason = Text(required=False, allow_blank=True, max_length=500, default="")
+
+
+class ClearBody(Strict):
+    queue = Choice(choices=[*QueueName.values, ALL_QUEUES], required=False, help_text="Default: all.")
 
 
 class NoteBody(Strict):
-    note = serializers.CharField(required=False, allow_blank=True, max_length=2000, default="")
+    note = Text(required=False, allow_blank=True, max_length=2000, default="")
 
 
 class Accepted(serializers.Serializer[Any]):
@@ -174,10 +167,8 @@ class ErrorGroupSerializer(serializers.Serializer[Any]):
 
 
 class BulkBody(Strict):
-    action = serializers.ChoiceField(choices=BulkAction.Action.choices)
-    ids = serializers.ListField(
-        child=serializers.RegexField(r"^[0-9]{1,18}\Z"), required=False, allow_empty=False, max_length=10_000
-    )
+    action = Choice(choices=BulkAction.Action.choices)
+    ids = serializers.ListField(child=Id(), required=False, allow_empty=False, max_length=10_000)
     filter = serializers.DictField(required=False, help_text="As the list's query parameters.")
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -207,25 +198,25 @@ class EstimateAnswer(serializers.Serializer[Any]):
 
 
 class CronBody(Strict):
-    minute = serializers.CharField(required=False, max_length=240)
-    hour = serializers.CharField(required=False, max_length=96)
-    dayOfWeek = serializers.CharField(required=False, max_length=64)
-    dayOfMonth = serializers.CharField(required=False, max_length=124)
-    monthOfYear = serializers.CharField(required=False, max_length=64)
-    timezone = serializers.CharField(required=False, max_length=63, help_text="Default UTC.")
+    minute = Text(required=False, max_length=240)
+    hour = Text(required=False, max_length=96)
+    dayOfWeek = Text(required=False, max_length=64)
+    dayOfMonth = Text(required=False, max_length=124)
+    monthOfYear = Text(required=False, max_length=64)
+    timezone = Text(required=False, max_length=63, help_text="Default UTC.")
 
 
 class IntervalBody(Strict):
-    every = serializers.IntegerField(min_value=1, max_value=100_000)
-    period = serializers.ChoiceField(choices=schedules.PERIODS)
+    every = Whole(min_value=1, max_value=100_000)
+    period = Choice(choices=schedules.PERIODS)
 
 
 class ScheduleBody(Strict):
-    name = serializers.CharField(required=False, max_length=180)
-    jobType = serializers.ChoiceField(choices=schedules.TRIGGERABLE, required=False)
+    name = Text(required=False, max_length=180, pattern=VISIBLE + ANYTHING, like="Nightly")
+    jobType = Choice(choices=schedules.TRIGGERABLE, required=False)
     cron = CronBody(required=False)
     interval = IntervalBody(required=False)
-    enabled = serializers.BooleanField(required=False)
+    enabled = Flag(required=False)
 
 
 class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
@@ -237,49 +228,3 @@ class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
     class Meta:
         model = AuditEntry
         fields = ("id", "at", "action", "actor", "origin", "address", "targetType", "targetId", "result", "message")
-
-
-class BandSerializer(serializers.ModelSerializer[Band]):
-    id = serializers.CharField(read_only=True)
-    schoolName = serializers.CharField(source="school_name")
-    bandType = serializers.CharField(source="band_type")
-    isActive = serializers.BooleanField(source="is_active")
-    isFeatured = serializers.BooleanField(source="is_featured")
-    primaryColor = serializers.CharField(source="primary_color")
-    secondaryColor = serializers.CharField(source="secondary_color")
-    youtubeChannel = serializers.CharField(source="channel_reference")
-    channelId = serializers.CharField(source="channel_id")
-    channelTitle = serializers.CharField(source="channel_title")
-    channelProblem = serializers.CharField(source="channel_problem")
-    lastFullSyncAt = serializers.DateTimeField(source="last_full_sync_at")
-    lastIncrementalSyncAt = serializers.DateTimeField(source="last_incremental_sync_at")
-    consecutiveFailures = serializers.IntegerField(source="consecutive_failures")
-
-    class Meta:
-        model = Band
-        fields = (
-            "id", "slug", "name", "schoolName", "nickname", "city", "state", "conference", "founded", "bandType", "isActive",
-            "isFeatured", "primaryColor", "secondaryColor", "youtubeChannel", "channelId", "channelTitle", "channelProblem",
-            "lastFullSyncAt", "lastIncrementalSyncAt", "consecutiveFailures",
-        )  # fmt: skip
-
-
-class VideoSerializer(serializers.ModelSerializer[Video]):
-    id = serializers.CharField(read_only=True)
-    youtubeId = serializers.CharField(source="youtube_id")
-    bandId = serializers.CharField(source="band_id")
-    channelTitle = serializers.CharField(source="channel_title")
-    publishedAt = serializers.DateTimeField(source="published_at")
-    durationSeconds = serializers.IntegerField(source="duration_seconds")
-    liveState = serializers.CharField(source="live_state")
-    viewCount = serializers.IntegerField(source="view_count", help_text="null: YouTube doesn't tell.")
-    likeCount = serializers.IntegerField(source="like_count")
-    commentCount = serializers.IntegerField(source="comment_count")
-    availabilitySince = serializers.DateTimeField(source="availability_since")
-
-    class Meta:
-        model = Video
-        fields = (
-            "id", "youtubeId", "bandId", "title", "description", "channelTitle", "publishedAt", "durationSeconds", "liveState",
-            "thumbnails", "tags", "viewCount", "likeCount", "commentCount", "availability", "availabilitySince",
-        )  # fmt: skip

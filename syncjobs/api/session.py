@@ -2,37 +2,108 @@
 
 from __future__ import annotations
 
-from drf_spectacular.types import OpenApiTypes
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
-from rest_framework.views import APIView
-from rest_framework_simplejwt.views import TokenBlacklistView, TokenObtainPairView, TokenRefreshView
+from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
+from rest_framework_simplejwt.serializers import TokenBlacklistSerializer, TokenRefreshSerializer
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+from rest_framework_simplejwt.tokens import RefreshToken
 
 from ..choices import Role
+from .fields import Strict, Text
+from .jobs import validated
+from .permissions import Exact
+from .serializers import Message
 
 
-class LogIn(TokenObtainPairView):
-    """A pair of tokens for a name and password."""
+class LogInBody(Strict):
+    username = Text(max_length=150)
+    password = Text(max_length=1000)
 
+
+class RefreshBody(Strict):
+    refresh = Text(max_length=5000)
+
+
+class Tokens(serializers.Serializer[Any]):
+    access = serializers.CharField(help_text="For the header `Authorization: Bearer …`; good for 15 minutes.")
+    refresh = serializers.CharField(help_text="For a new pair, once, within 7 days.")
+
+
+class Person(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    role = serializers.ChoiceField(choices=Role.choices, allow_null=True)
+    permissions = serializers.ListField(child=serializers.CharField())
+
+
+class _Public(Exact):
+    """Open to whoever has no token yet, or one that is over."""
+
+    permission_classes = ()
+    authentication_classes = ()
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="api"'
+
+
+class LogIn(_Public):
     throttle_classes = (ScopedRateThrottle,)
     throttle_scope = "login"
 
+    @extend_schema(operation_id="logIn", request=LogInBody, responses=Tokens)
+    def post(self, request: Request) -> Response:
+        """A pair of tokens for a name and password."""
+        body = validated(LogInBody, request)
+        user = authenticate(request, username=body["username"], password=body["password"])
+        if user is None:
+            raise AuthenticationFailed("The name or the password is wrong.", "wrong_credentials")
+        refresh = RefreshToken.for_user(user)
+        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
 
-class Refresh(TokenRefreshView):
-    """A new pair for a refresh token, which is used up by it."""
+
+class Refresh(_Public):
+    @extend_schema(operation_id="refreshToken", request=RefreshBody, responses=Tokens)
+    def post(self, request: Request) -> Response:
+        """A new pair for a refresh token, which is used up by it."""
+        return Response(_used(TokenRefreshSerializer, request))
 
 
-class LogOut(TokenBlacklistView):
-    """Make a refresh token worthless."""
+class LogOut(_Public):
+    @extend_schema(operation_id="logOut", request=RefreshBody, responses=Message)
+    def post(self, request: Request) -> Response:
+        """Make a refresh token worthless."""
+        _used(TokenBlacklistSerializer, request)
+        return Response({"message": "Logged out."})
 
 
-class Me(APIView):
+def _used(rules: Any, request: Request) -> Any:
+    """What simplejwt makes of the body's refresh token, of which only one of two requests at once gets something."""
+    body = validated(RefreshBody, request)
+    serializer = rules(data=body)
+    try:
+        token_id = RefreshToken(body["refresh"])["jti"]
+        with transaction.atomic():
+            OutstandingToken.objects.select_for_update().filter(jti=token_id).first()
+            serializer.is_valid(raise_exception=True)
+    except TokenError as error:
+        raise InvalidToken(error.args[0]) from None
+    return serializer.validated_data
+
+
+class Me(Exact):
     permission_classes = (IsAuthenticated,)
 
-    @extend_schema(operation_id="me", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="me", responses=Person)
     def get(self, request: Request) -> Response:
         """Who is logged in, in which role, with which permissions."""
         user = request.user

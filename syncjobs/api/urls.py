@@ -1,8 +1,6 @@
 from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
-from rest_framework.permissions import AllowAny
 
-from . import bulk, catalogue, jobs, monitoring, session, watching
+from . import bulk, catalogue, docs, jobs, monitoring, presets, session, watching
 
 urlpatterns = [
     path("auth/token", session.LogIn.as_view()),
@@ -34,12 +32,14 @@ urlpatterns = [
     path("admin/schedules", watching.Schedules.as_view()),
     path("admin/schedules/<id:schedule_id>", watching.ScheduleDetail.as_view()),
     path("admin/schedules/<id:schedule_id>/run", watching.ScheduleRun.as_view()),
+    path("admin/filter-presets", presets.Presets.as_view()),
+    path("admin/filter-presets/<id:preset_id>", presets.PresetDetail.as_view()),
     path("admin/quota/history", watching.QuotaHistory.as_view()),
     path("admin/quota", monitoring.Quota.as_view()),
     path("bands", catalogue.BandList.as_view()),
     path("bands/<id:band_id>", catalogue.BandDetail.as_view()),
     path("bands/<id:band_id>/videos", catalogue.BandVideos.as_view()),
     path("videos", catalogue.VideoList.as_view()),
-    path("schema", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),
-    path("docs", SpectacularSwaggerSplitView.as_view(permission_classes=[AllowAny], url_name="schema")),
+    path("schema", docs.Document.as_view(), name="schema"),
+    path("docs", docs.Page.as_view(url_name="schema")),
 ]

@@ -31,21 +31,16 @@ class Metrics(View):
     @extend_schema(operation_id="jobMetrics", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Counts by status; success rate, jobs per minute and times of the last 24 hours."""
-        listing.check_known(request, set())
         return Response(figures.metrics())
 
 
 class Trends(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+    takes = {"GET": (OpenApiParameter("period", str, enum=list(figures.PERIODS)),)}
 
-    @extend_schema(
-        operation_id="jobTrends",
-        parameters=[OpenApiParameter("period", str, enum=list(figures.PERIODS))],
-        responses=OpenApiTypes.OBJECT,
-    )
+    @extend_schema(operation_id="jobTrends", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Jobs by the hour or day of their creation, and what became of them."""
-        listing.check_known(request, {"period"})
         period = request.query_params.get("period", "24h")
         if period not in figures.PERIODS:
             raise listing.invalid("period", f"Must be one of {', '.join(figures.PERIODS)}.")
@@ -58,7 +53,6 @@ class Stuck(View):
     @extend_schema(operation_id="stuckJobs", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Attempts that run longer than is usual for their type."""
-        listing.check_known(request, set())
         return Response({"data": figures.stuck(), "asOf": timezone.now()})
 
 
@@ -68,7 +62,6 @@ class Workers(View):
     @extend_schema(operation_id="listWorkers", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Workers with their last heartbeat, the newest first."""
-        listing.check_known(request, set())
         silent = timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
         return Response(
             {
@@ -92,12 +85,11 @@ class Workers(View):
 class QuotaHistory(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
 
-    @extend_schema(
-        operation_id="quotaHistory", parameters=[OpenApiParameter("days", int)], responses=OpenApiTypes.OBJECT
-    )
+    takes = {"GET": (OpenApiParameter("days", int),)}
+
+    @extend_schema(operation_id="quotaHistory", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Units used per bucket and day (America/Los_Angeles), the newest last; days nothing was spent on are left out."""
-        listing.check_known(request, {"days"})
         days = listing.whole_number(request, "days", 30, 365)
         since = quota_day(timezone.now()) - dt.timedelta(days=days - 1)
         rows = QuotaDay.objects.filter(day__gte=since).order_by("day", "bucket")
@@ -117,17 +109,13 @@ _AUDIT_FILTERS = {
 class Audit(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_auditentry"}
 
-    @extend_schema(
-        operation_id="listAudit",
-        parameters=[
-            *(OpenApiParameter(name, str) for name in (*_AUDIT_FILTERS, "startDate", "endDate")),
-            *listing.PAGING,
-        ],
-        responses=AuditSerializer(many=True),
-    )
+    takes = {
+        "GET": (*(OpenApiParameter(name, str) for name in (*_AUDIT_FILTERS, "startDate", "endDate")), *listing.PAGING)
+    }
+
+    @extend_schema(operation_id="listAudit", responses=AuditSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Who did what, the newest first."""
-        listing.check_known(request, {*_AUDIT_FILTERS, "startDate", "endDate", "page", "limit"})
         rows, frame = listing.page_of(request, _audit(request))
         return Response({"data": AuditSerializer(rows, many=True).data, **frame})
 
@@ -160,7 +148,6 @@ class Schedules(View):
     @extend_schema(operation_id="listSchedules", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """When what is triggered, with the next run and the jobs of the last ones."""
-        listing.check_known(request, set())
         return Response({"data": [_schedule(each) for each in schedules.schedules()], "asOf": timezone.now()})
 
     @extend_schema(operation_id="createSchedule", request=ScheduleBody, responses={201: OpenApiTypes.OBJECT})

@@ -2,6 +2,7 @@ from .audit import AuditEntry
 from .bulk import BulkAction
 from .errors import ErrorGroup, JobError
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
+from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
 from .workers import Worker
 
@@ -10,6 +11,7 @@ __all__ = [
     "AuditEntry",
     "BulkAction",
     "ErrorGroup",
+    "FilterPreset",
     "JobError",
     "JobEvent",
     "Queue",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from bands.models import Band
 from syncjobs import lifecycle, operations, roles
 from syncjobs.api import urls
 from syncjobs.choices import JobStatus, Role
-from syncjobs.models import ErrorGroup, Queue, SyncJob
+from syncjobs.models import ErrorGroup, FilterPreset, Queue, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
 
@@ -69,75 +70,106 @@ def _failed_job() -> SyncJob:
     return job
 
 
-# path → (method, body, who may, status when they may)
-ENDPOINTS: dict[str, tuple[str, Any, tuple[str, ...], int]] = {
-    "auth/token": ("POST", {"username": "x", "password": "y"}, (), 401),
-    "auth/token/refresh": ("POST", {"refresh": "x"}, (), 401),
-    "auth/logout": ("POST", {"refresh": "x"}, (), 401),
-    "auth/me": ("GET", None, LOGGED_IN, 200),
-    "admin/sync-jobs": ("GET", None, MODERATOR_UP, 200),
-    "admin/sync-jobs/trigger": ("POST", {"syncType": "FULL"}, MODERATOR_UP, 202),
-    "admin/sync-jobs/estimate": ("POST", {"syncType": "FULL"}, MODERATOR_UP, 200),
-    "admin/sync-jobs/bulk": ("POST", {"action": "retry", "ids": ["1"]}, MODERATOR_UP, 200),
-    "admin/sync-jobs/bulk/<id:bulk_id>": ("GET", None, MODERATOR_UP, 404),
-    "admin/sync-jobs/export": ("GET", None, MODERATOR_UP, 200),
-    "admin/sync/errors/export": ("GET", None, MODERATOR_UP, 200),
-    "admin/sync-jobs/<id:job_id>": ("GET", None, MODERATOR_UP, 200),
-    "admin/sync-jobs/<id:job_id>/retry": ("POST", None, MODERATOR_UP, 202),
-    "admin/sync-jobs/<id:job_id>/cancel": ("POST", None, MODERATOR_UP, 409),
-    "admin/queue/status": ("GET", None, MODERATOR_UP, 200),
-    "admin/queue/pause": ("POST", {"reason": "why"}, ADMIN_UP, 200),
-    "admin/queue/resume": ("POST", None, ADMIN_UP, 200),
-    "admin/queue/clear-failed": ("POST", None, ADMIN_UP, 200),
-    "admin/sync/errors": ("GET", None, MODERATOR_UP, 200),
-    "admin/sync/errors/<slug:fingerprint>/acknowledge": ("POST", {"note": "seen"}, MODERATOR_UP, 200),
-    "admin/sync/errors/<slug:fingerprint>/retry": ("POST", None, MODERATOR_UP, 202),
-    "admin/jobs/metrics": ("GET", None, MODERATOR_UP, 200),
-    "admin/jobs/trends": ("GET", None, MODERATOR_UP, 200),
-    "admin/jobs/stuck": ("GET", None, MODERATOR_UP, 200),
-    "admin/workers": ("GET", None, MODERATOR_UP, 200),
-    "admin/audit": ("GET", None, ADMIN_UP, 200),
-    "admin/schedules": ("GET", None, MODERATOR_UP, 200),
-    "admin/schedules/<id:schedule_id>": ("PATCH", {"enabled": True}, ADMIN_UP, 404),
-    "admin/schedules/<id:schedule_id>/run": ("POST", None, ADMIN_UP, 404),
-    "admin/quota/history": ("GET", None, MODERATOR_UP, 200),
-    "admin/quota": ("GET", None, MODERATOR_UP, 200),
-    "bands": ("GET", None, MODERATOR_UP, 200),
-    "bands/<id:band_id>": ("GET", None, MODERATOR_UP, 200),
-    "bands/<id:band_id>/videos": ("GET", None, MODERATOR_UP, 200),
-    "videos": ("GET", None, MODERATOR_UP, 200),
-    "schema": ("GET", None, ANYBODY, 200),
-    "docs": ("GET", None, ANYBODY, 200),
-}
+# (method, path, body, who may, status when they may)
+ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
+    ("POST", "auth/token", {"username": "x", "password": "y"}, (), 401),
+    ("POST", "auth/token/refresh", {"refresh": "x"}, (), 401),
+    ("POST", "auth/logout", {"refresh": "x"}, (), 401),
+    ("GET", "auth/me", None, LOGGED_IN, 200),
+    ("GET", "admin/sync-jobs", None, MODERATOR_UP, 200),
+    ("POST", "admin/sync-jobs/trigger", {"syncType": "FULL"}, MODERATOR_UP, 202),
+    ("POST", "admin/sync-jobs/estimate", {"syncType": "FULL"}, MODERATOR_UP, 200),
+    ("POST", "admin/sync-jobs/bulk", {"action": "retry", "ids": ["1"]}, MODERATOR_UP, 200),
+    ("GET", "admin/sync-jobs/bulk/<id:bulk_id>", None, MODERATOR_UP, 404),
+    ("GET", "admin/sync-jobs/export", None, MODERATOR_UP, 200),
+    ("GET", "admin/sync-jobs/<id:job_id>", None, MODERATOR_UP, 200),
+    ("POST", "admin/sync-jobs/<id:job_id>/retry", None, MODERATOR_UP, 202),
+    ("POST", "admin/sync-jobs/<id:job_id>/cancel", None, MODERATOR_UP, 409),
+    ("GET", "admin/queue/status", None, MODERATOR_UP, 200),
+    ("POST", "admin/queue/pause", {"reason": "why"}, ADMIN_UP, 200),
+    ("POST", "admin/queue/resume", None, ADMIN_UP, 200),
+    ("POST", "admin/queue/clear-failed", None, ADMIN_UP, 200),
+    ("GET", "admin/sync/errors", None, MODERATOR_UP, 200),
+    ("GET", "admin/sync/errors/export", None, MODERATOR_UP, 200),
+    ("POST", "admin/sync/errors/<slug:fingerprint>/acknowledge", {"note": "seen"}, MODERATOR_UP, 200),
+    ("POST", "admin/sync/errors/<slug:fingerprint>/retry", None, MODERATOR_UP, 202),
+    ("GET", "admin/jobs/metrics", None, MODERATOR_UP, 200),
+    ("GET", "admin/jobs/trends", None, MODERATOR_UP, 200),
+    ("GET", "admin/jobs/stuck", None, MODERATOR_UP, 200),
+    ("GET", "admin/workers", None, MODERATOR_UP, 200),
+    ("GET", "admin/audit", None, ADMIN_UP, 200),
+    ("GET", "admin/schedules", None, MODERATOR_UP, 200),
+    ("POST", "admin/schedules", {}, ADMIN_UP, 400),
+    ("PATCH", "admin/schedules/<id:schedule_id>", {"enabled": True}, ADMIN_UP, 404),
+    ("DELETE", "admin/schedules/<id:schedule_id>", None, ADMIN_UP, 404),
+    ("POST", "admin/schedules/<id:schedule_id>/run", None, ADMIN_UP, 404),
+    ("GET", "admin/filter-presets", None, MODERATOR_UP, 200),
+    ("POST", "admin/filter-presets", {"name": "mine", "filters": {"status": "FAILED"}}, MODERATOR_UP, 201),
+    ("POST", "admin/filter-presets", {"name": "ours", "filters": {}, "shared": True}, ADMIN_UP, 201),
+    ("PATCH", "admin/filter-presets/<id:preset_id>", {"name": "renamed"}, ADMIN_UP, 200),
+    ("DELETE", "admin/filter-presets/<id:preset_id>", None, ADMIN_UP, 204),
+    ("GET", "admin/quota/history", None, MODERATOR_UP, 200),
+    ("GET", "admin/quota", None, MODERATOR_UP, 200),
+    ("GET", "bands", None, MODERATOR_UP, 200),
+    ("POST", "bands", {"name": "B", "slug": "b"}, ADMIN_UP, 201),
+    ("GET", "bands/<id:band_id>", None, MODERATOR_UP, 200),
+    ("GET", "bands/<id:band_id>/videos", None, MODERATOR_UP, 200),
+    ("PATCH", "bands/<id:band_id>", {"city": "Ashby"}, ADMIN_UP, 200),
+    ("DELETE", "bands/<id:band_id>", None, ADMIN_UP, 204),
+    ("GET", "videos", None, MODERATOR_UP, 200),
+    ("GET", "schema", None, ANYBODY, 200),
+    ("GET", "docs", None, ANYBODY, 200),
+)
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 
 
 def test_the_table_lists_every_endpoint() -> None:
-    assert {str(pattern.pattern) for pattern in urls.urlpatterns} == set(ENDPOINTS)
+    assert {str(pattern.pattern) for pattern in urls.urlpatterns} == {path for _, path, *_ in ENDPOINTS}
     top = {str(pattern.pattern) for pattern in get_resolver().url_patterns}
-    assert top == {"", "admin/", "api/", "^api/"}
+    assert top == {"", "admin/", "api/", "^api(?:/|$)"}
+
+
+@pytest.fixture
+def address() -> Callable[[str], str]:
+    """Turns the table's paths into addresses of things that are there, or aren't."""
+    job = _failed_job()
+    band = Band.objects.create(name="A", slug="a")
+    preset = FilterPreset.objects.create(name="shared", created_by="pat")
+    ids = {"job": job.pk, "band": band.pk, "preset": preset.pk, "bulk": 1, "schedule": 99999}
+
+    def address(path: str) -> str:
+        path = re.sub(r"<id:(\w+)_id>", lambda match: str(ids[match[1]]), path)
+        return path.replace("<slug:fingerprint>", ErrorGroup.objects.get().pk)
+
+    return address
 
 
 @pytest.mark.parametrize("who", WHO)
-def test_who_may_do_what(who: str) -> None:
-    job = _failed_job()
-    band = Band.objects.create(name="A", slug="a")
-    group = ErrorGroup.objects.get()
+def test_who_may_do_what(who: str, address: Callable[[str], str]) -> None:
     api = Api(who)
     statuses = {}
-    for pattern, (method, body, allowed, status) in ENDPOINTS.items():
-        path = pattern.replace("<id:job_id>", str(job.pk)).replace("<id:band_id>", str(band.pk))
-        path = (
-            path.replace("<slug:fingerprint>", group.pk)
-            .replace("<id:bulk_id>", "1")
-            .replace("<id:schedule_id>", "99999")
-        )
-        answer = api.send(method, path, body)
+    for method, path, body, allowed, status in ENDPOINTS:
+        answer = api.send(method, address(path), body)
         expected = status if who in allowed or not allowed else (401 if who == NOBODY else 403)
         if answer.status_code != expected:
-            statuses[pattern] = (answer.status_code, expected, answer.content[:200])
+            statuses[method, path] = (answer.status_code, expected, answer.content[:200])
         if answer.status_code >= 400:
             assert {"code", "field", "message"} == set(answer.json()["errors"][0])
     assert statuses == {}
+
+
+@pytest.mark.parametrize("who", [NOBODY, Role.SUPER_ADMIN])
+def test_no_method_but_those_of_the_table_is_there(who: str, address: Callable[[str], str]) -> None:
+    api = Api(who)
+    listed = {(method, path) for method, path, *_ in ENDPOINTS}
+    for path in dict.fromkeys(path for _, path, *_ in ENDPOINTS):
+        for method in METHODS:
+            if (method, path) in listed:
+                continue
+            answer = api.send(method, address(path))
+            assert answer.status_code == 405, (method, path, answer.content)
+            assert answer.json()["errors"][0]["code"] == "method_not_allowed"
+            assert set(answer["Allow"].split(", ")) >= {other for other, at in listed if at == path}
 
 
 def test_a_token_is_rotated_and_a_logged_out_one_worthless(moderator: Api) -> None:

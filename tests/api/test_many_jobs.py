@@ -55,8 +55,8 @@ def test_bulk_tells_of_each_job_what_became_of_it(moderator: Api) -> None:
         ({"action": "retry", "ids": ["1"], "filter": {}}, "ids"),
         ({"action": "explode", "ids": ["1"]}, "action"),
         ({"action": "retry", "ids": ["x"]}, "ids.0"),
-        ({"action": "retry", "filter": {"colour": "red"}}, "colour"),
-        ({"action": "retry", "filter": {"status": "DONE"}}, "status"),
+        ({"action": "retry", "filter": {"colour": "red"}}, "filter.colour"),
+        ({"action": "retry", "filter": {"status": "DONE"}}, "filter.status"),
         ({"action": "retry", "filter": {"page": 2}}, "filter.page"),
     ],
 )

@@ -1,0 +1,37 @@
+"""The OpenAPI document, and the page that shows it. Everything either needs comes from this site."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.renderers import OpenApiJsonRenderer2
+from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .permissions import Exact
+
+
+class _Open(Exact):
+    permission_classes = (AllowAny,)
+    authentication_classes = ()
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(response, Response) and response.status_code >= 400:
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class Document(_Open, SpectacularAPIView):
+    """OpenAPI 3.1, as JSON."""
+
+    renderer_classes = [OpenApiJsonRenderer2]
+
+
+class Page(_Open, SpectacularSwaggerSplitView):
+    """Swagger UI; its script comes by a request of its own, because the policy allows none within the page."""
+
+    takes = {"GET": (OpenApiParameter("script", str),)}

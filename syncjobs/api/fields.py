@@ -1,0 +1,85 @@
+"""Fields that take exactly what the schema says: no "yes" for true, no 7 for "7", and nothing PostgreSQL can't store."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+ANYTHING = r"[^\x00]*"
+VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]"
+"""One character that isn't space of any kind."""
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL can store the text: it has no NUL and no half of a surrogate pair."""
+    return not _UNSTORABLE.search(text)
+
+
+class Strict(serializers.Serializer[Any]):
+    """A body in which an unknown key is an error: whoever sent it expects it to do something."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError(
+                {name[:60]: [f"There is no such key. There are: {known}."] for name in sorted(map(str, unknown))}
+            )
+        return super().to_internal_value(data)
+
+
+class Text(serializers.CharField):
+    """Text as it was given, spaces around it included; `pattern` is what all of it must match, `like` an example."""
+
+    def __init__(self, *, pattern: str | None = None, like: str = "", **options: Any) -> None:
+        self.pattern, self.like = pattern, like
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError(
+                f"Must be text{f' such as “{self.like}”' if self.like else ''}.", "invalid"
+            )
+        if not is_storable(data):
+            raise serializers.ValidationError("Holds a character that can't be stored.", "invalid")
+        if self.pattern and not re.fullmatch(self.pattern, data):
+            raise serializers.ValidationError(f"Must be like “{self.like}”.", "invalid")
+        return super().to_internal_value(data)
+
+
+class Id(Text):
+    """The id of a job, a band and so on, as text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(pattern=r"[0-9]{1,18}", like="48213", **options)
+
+
+class Flag(serializers.BooleanField):
+    """true or false."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise serializers.ValidationError("Must be true or false.", "invalid")
+        return data
+
+
+class Whole(serializers.IntegerField):
+    """A whole number, not text that looks like one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not (isinstance(data, int) or (isinstance(data, float) and data.is_integer())):
+            raise serializers.ValidationError("Must be a whole number.", "invalid")
+        return super().to_internal_value(int(data))
+
+
+class Choice(serializers.ChoiceField):
+    """One of the choices, of their own type."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        for choice in self.choices:
+            if choice == data and not isinstance(data, bool):
+                return choice
+        known = ", ".join(str(choice) for choice in self.choices)
+        raise serializers.ValidationError(f"Must be one of {known}.", "invalid_choice")

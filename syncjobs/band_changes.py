@@ -1,0 +1,82 @@
+"""Bands written one at a time by people; files of them are `importing`'s."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from bands.models import Band
+
+from . import band_fields
+from .actors import Actor
+from .audit import audited
+from .exceptions import Conflict, InvalidFields, NotFound
+from .models import SyncJob
+
+
+def create(actor: Actor, values: dict[str, Any]) -> Band:
+    """A new band, of the fields that `band_fields` knows; name and slug must be there.
+
+    Raises InvalidFields with all that is wrong, and Conflict when another band has the slug.
+    """
+    with audited(actor, "create_band", "band") as span:
+        band = Band()
+        _apply(band, values)
+        _store(band)
+        span.target_id = str(band.pk)
+        span.message, span.data = band.name, {"values": values}
+    return band
+
+
+def change(actor: Actor, band_id: int, values: dict[str, Any]) -> Band:
+    """Change what is given; the rest stays. Another channel starts with nothing known of it.
+
+    Raises NotFound, InvalidFields with all that is wrong, and Conflict when another band has the slug.
+    """
+    with audited(actor, "change_band", "band", band_id) as span:
+        band = _locked(band_id)
+        before = {field.attname: getattr(band, field.attname) for field in Band._meta.concrete_fields}
+        _apply(band, values)
+        changed = [name for name, value in before.items() if getattr(band, name) != value]
+        if changed:
+            # A worker may write its columns of the row just before and after; it must find them as it left them.
+            _store(band, update_fields=[*changed, "updated_at"])
+        span.message, span.data = band.name, {"changed": changed}
+    return band
+
+
+def delete(actor: Actor, band_id: int) -> None:
+    """Delete a band with its videos; its ended jobs stay, under its name.
+
+    Raises NotFound, and Conflict while a job of the band is queued or running: cancel that first.
+    """
+    with audited(actor, "delete_band", "band", band_id) as span:
+        band = _locked(band_id)
+        job = SyncJob.objects.active().filter(band=band).order_by("pk").first()
+        if job is not None:
+            raise Conflict(f"Job {job} of {band.name} is queued or running. Cancel it, then delete the band.")
+        span.message = band.name
+        band.delete()
+
+
+def _locked(band_id: int) -> Band:
+    """Its row stays locked, also against jobs that would come to refer to it."""
+    band = Band.objects.select_for_update().filter(pk=band_id).first()
+    if band is None:
+        raise NotFound(f"There is no band {band_id}.", field="id")
+    return band
+
+
+def _apply(band: Band, values: dict[str, Any]) -> None:
+    problems = band_fields.apply(band, values)
+    if problems:
+        raise InvalidFields(problems)
+
+
+def _store(band: Band, update_fields: list[str] | None = None) -> None:
+    try:
+        with transaction.atomic():
+            band.save(update_fields=update_fields)
+    except IntegrityError:
+        raise Conflict(f"Another band has the slug “{band.slug}”.", field="slug") from None

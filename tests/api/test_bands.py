@@ -1,0 +1,202 @@
+"""Bands written through the API, and what is told of them and their videos."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from bands.models import Availability, Band, Video
+from syncjobs import band_changes, lifecycle, operations
+from syncjobs.choices import Role
+from syncjobs.exceptions import Conflict, DomainError, NotFound
+from syncjobs.models import AuditEntry, SyncJob
+from tests.api.test_contract import Api
+from tests.helpers import PERSON, claim, make_band, queue_job, wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CHANNEL = "UC" + "a" * 22
+
+
+@pytest.fixture
+def admin() -> Api:
+    return Api(Role.ADMIN)
+
+
+def test_a_band_is_made_changed_and_deleted(admin: Api) -> None:
+    made = admin.post(
+        "bands",
+        {
+            "name": "Marching Herons",
+            "slug": "herons",
+            "founded": 1908,
+            "youtubeChannel": f"youtube.com/channel/{CHANNEL}/videos",
+            "playlists": ["https://www.youtube.com/playlist?list=PL0123456789abc"],
+            "searchKeywords": ["herons"],
+        },
+    )
+    assert made.status_code == 201
+    band = made.json()
+    assert (band["channelId"], band["playlists"], band["videoCount"]) == (CHANNEL, ["PL0123456789abc"], 0)
+    Band.objects.update(last_full_sync_at=timezone.now(), consecutive_failures=3)
+    path = f"bands/{band['id']}"
+    changed = admin.send("PATCH", path, {"city": "Ashby", "founded": None}).json()
+    assert (changed["city"], changed["founded"], changed["name"]) == ("Ashby", None, "Marching Herons")
+    assert (changed["channelId"], changed["consecutiveFailures"]) == (CHANNEL, 3)
+    other = admin.send("PATCH", path, {"youtubeChannel": "@Others"}).json()
+    assert (other["channelId"], other["lastFullSyncAt"]) == ("", None)
+    assert admin.send("DELETE", path).status_code == 204
+    assert admin.get(path).status_code == 404
+    done = AuditEntry.objects.filter(target_type="band").order_by("pk")
+    assert list(done.values_list("action", "target_id")) == [
+        ("create_band", band["id"]),
+        ("change_band", band["id"]),
+        ("change_band", band["id"]),
+        ("delete_band", band["id"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({"name": ""}, ["name"]),
+        ({"name": "   "}, ["name"]),
+        ({"name": "a\x00b"}, ["name"]),
+        ({"name": "\ud800"}, ["name"]),
+        ({"slug": "two words"}, ["slug"]),
+        ({"founded": 99}, ["founded"]),
+        ({"founded": "1908"}, ["founded"]),
+        ({"isActive": "yes"}, ["isActive"]),
+        ({"primaryColor": "red"}, ["primaryColor"]),
+        ({"youtubeChannel": "https://example.org/@x"}, ["youtubeChannel"]),
+        ({"playlists": ["PL0123456789abc", "what"]}, ["playlists"]),
+        ({"colour": "red"}, ["colour"]),
+        ({"founded": 99, "primaryColor": "red"}, ["founded", "primaryColor"]),
+        ({"youtubeChannel": "x", "playlists": ["y"]}, ["youtubeChannel", "playlists"]),
+    ],
+)
+def test_what_can_not_be_right_is_named_and_nothing_written(
+    admin: Api, change: dict[str, Any], fields: list[str]
+) -> None:
+    band = make_band()
+    for answer in (
+        admin.post("bands", {"name": "A", "slug": "a"} | change),
+        admin.send("PATCH", f"bands/{band.pk}", change),
+    ):
+        assert answer.status_code == 400
+        assert [error["field"] for error in answer.json()["errors"]] == fields
+    assert Band.objects.get().updated_at == band.updated_at
+    assert [error["field"] for error in admin.post("bands").json()["errors"]] == ["slug", "name"]
+
+
+def test_a_slug_is_given_once_even_at_the_same_moment(admin: Api) -> None:
+    band = make_band("a")
+    make_band("b")
+    for answer in (
+        admin.post("bands", {"name": "A", "slug": "b"}),
+        admin.send("PATCH", f"bands/{band.pk}", {"slug": "b"}),
+    ):
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, "slug")
+    outcomes: list[object] = []
+    start = threading.Barrier(4)
+
+    def create() -> None:
+        start.wait()
+        try:
+            outcomes.append(band_changes.create(PERSON, {"name": "C", "slug": "c"}))
+        except Conflict as error:
+            outcomes.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(isinstance(outcome, Band) for outcome in outcomes) == 1
+    assert len(outcomes) == 4
+
+
+def test_a_band_with_active_jobs_stays(admin: Api) -> None:
+    band = make_band()
+    job = queue_job(band=band)
+    refused = admin.send("DELETE", f"bands/{band.pk}")
+    assert refused.status_code == 409
+    assert f"#{job.pk}" in refused.json()["errors"][0]["message"]
+    lifecycle.fail(claim(), "It broke.", reason="broken")
+    assert admin.send("DELETE", f"bands/{band.pk}").status_code == 204
+    job.refresh_from_db()
+    assert (job.band_id, job.band_name) == (None, "Herons")
+
+
+def test_no_job_is_made_for_a_band_that_is_just_being_deleted() -> None:
+    """The trigger waits for the deletion to commit, and then says that the band is gone."""
+    band = make_band(reference="@herons")
+    outcomes: list[object] = []
+
+    def trigger() -> None:
+        try:
+            outcomes.append(operations.trigger_sync(PERSON, band, full=True))
+        except DomainError as error:
+            outcomes.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=trigger)
+    with transaction.atomic():
+        band_changes.delete(PERSON, band.pk)
+        thread.start()
+        wait_for(_somebody_waits, what="the trigger to wait for the band's row")
+    thread.join()
+    (outcome,) = outcomes
+    assert isinstance(outcome, NotFound)
+    assert SyncJob.objects.count() == 0
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
+def test_bands_tell_their_health_in_few_queries(admin: Api) -> None:
+    bands = [make_band(f"band{number}") for number in range(30)]
+    Video.objects.bulk_create(
+        Video(youtube_id=f"v{number}", band=bands[number % 3], availability=list(Availability)[number % 4 % 3])
+        for number in range(12)
+    )
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        rows = admin.get("bands", search="band").json()["data"]
+    counted = {row["slug"]: (row["videoCount"], row["unavailableVideos"]) for row in rows}
+    videos = list(Video.objects.all())
+    for band in bands:
+        own = [video for video in videos if video.band_id == band.pk]
+        assert counted[band.slug] == (len(own), sum(video.availability != "AVAILABLE" for video in own))
+    told = [query["sql"] for query in few.captured_queries if "bands_band" in query["sql"]]
+    assert len(told) <= 2
+
+
+def test_videos_are_found_by_availability_and_title_and_sorted(admin: Api) -> None:
+    band = make_band()
+    for number, (title, availability, views) in enumerate(
+        [("Halftime", "AVAILABLE", 5), ("Parade", "MISSING", None), ("Halftime II", "UNAVAILABLE", 7)]
+    ):
+        Video.objects.create(
+            youtube_id=f"v{number}", band=band, title=title, availability=availability, view_count=views
+        )
+
+    def titles(**parameters: str) -> list[str]:
+        return [row["title"] for row in admin.get(f"bands/{band.pk}/videos", **parameters).json()["data"]]
+
+    assert titles(availability="MISSING,UNAVAILABLE") == ["Halftime II", "Parade"]
+    assert titles(search="half", sortBy="viewCount", sortOrder="asc") == ["Halftime", "Halftime II"]
+    assert titles(sortBy="viewCount") == ["Halftime II", "Halftime", "Parade"]
+    for name, value in (("availability", "GONE"), ("sortBy", "size"), ("sortOrder", "up"), ("colour", "red")):
+        assert admin.get("videos", **{name: value}).json()["errors"][0]["field"] == name
