@@ -4,13 +4,20 @@ PYTHON := $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check lint clean requirements seed-jobs bench
+.PHONY: run test check lint chromium screenshots clean requirements seed-jobs bench
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m syncmonitor.run
 
-test: check
+test: check chromium
 	$(BIN)/python -m pytest
+
+# The browser that the pages are tested in; where it can be installed without a question, it is.
+chromium:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else echo "There is no Chromium on the PATH: the tests in a browser will be skipped." >&2; fi
 
 check: lint
 	DEBUG=true $(BIN)/mypy
@@ -46,6 +53,10 @@ seed-jobs: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.bench.lists $(N)
+
+# Pictures of every page, for docs/.
+screenshots: $(VENV)/dev.stamp chromium
+	@$(BIN)/python -m tests.browser.screenshots
 
 clean:
 	-$(BIN)/python -c 'from syncmonitor import embedded; embedded.stop()'

@@ -14,6 +14,8 @@ from syncjobs.youtube.simulator import Simulator
 def no_session_left(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The threads that fetch ahead keep their connections; the test database can't be dropped while they last."""
     yield
+    # Ours may have been cut off by a test: beside the browser's event loop, Django keeps another one for the same thread.
+    connection.close()
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

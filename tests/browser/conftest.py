@@ -1,0 +1,84 @@
+"""A real browser against a real web server, on the test's database. `worker` adds a Celery worker, `youtube` what it syncs from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from pytest_django import DjangoDbBlocker
+
+from syncjobs.choices import Role
+from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.world import World
+from tests.processes import Workers, environment, web_server
+
+from .driver import FLAGS, Visitor, chromium_path
+
+LogIn = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The machine's Chromium. Where CI runs there must be one; elsewhere these tests are skipped without."""
+    path = chromium_path()
+    if path is None:
+        message = "There is no Chromium on the PATH: install Debian's chromium, or Google Chrome."
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def simulated_youtube() -> Iterator[Simulator]:
+    with Simulator(key=os.environ["YOUTUBE_API_KEY"]) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def youtube(simulated_youtube: Simulator) -> Simulator:
+    """The simulator that the web server and the workers talk to, with an empty world and no faults."""
+    simulated_youtube.world = World()
+    simulated_youtube.faults.clear()
+    simulated_youtube.faults.latency = 0.0
+    return simulated_youtube
+
+
+@pytest.fixture(scope="session")
+def base_url(
+    simulated_youtube: Simulator,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """Where the site is served, by a uvicorn of its own, as long as the session lasts."""
+    with django_db_blocker.unblock():
+        variables = environment(simulated_youtube.url)
+    with web_server(variables, tmp_path_factory.mktemp("web") / "web.log") as base:
+        yield base
+
+
+@pytest.fixture
+def worker(transactional_db: None, youtube: Simulator, tmp_path: Path) -> Iterator[Workers]:
+    started = Workers(environment(youtube.url), tmp_path)
+    started.start("w1")
+    yield started
+    started.kill_all()
+
+
+@pytest.fixture
+def log_in(browser: Browser, base_url: str, transactional_db: None) -> Iterator[LogIn]:
+    """Call with a role, and with whatever a browser's context takes, for somebody of that role at the dashboard."""
+    visitors: list[Visitor] = []
+
+    def visit(role: str = Role.MODERATOR, **options: object) -> Visitor:
+        visitors.append(Visitor(browser, base_url, role, **options))
+        return visitors[-1]
+
+    yield visit
+    for visitor in visitors:
+        visitor.context.close()

@@ -1,0 +1,90 @@
+"""Pictures of every page at three widths, light and dark, into docs/screenshots/: `make screenshots`."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ |= {
+    "DEBUG": "true",
+    "SYNCMONITOR_INSTANCE": "screenshots",
+    "DJANGO_SETTINGS_MODULE": "syncmonitor.settings",
+    "YOUTUBE_SIMULATED": "true",
+    "YOUTUBE_API_KEY": "simulated-key",
+}
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+WIDTHS = (360, 768, 1440)
+TALLEST = 2400
+
+
+def main() -> None:
+    """Take them all; those of pages that are no more are deleted."""
+    from syncmonitor import embedded
+
+    embedded.ensure()
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from playwright.sync_api import sync_playwright
+
+    from syncjobs.youtube.simulator import Simulator
+    from tests.processes import environment, web_server
+
+    from . import world
+    from .driver import FLAGS, chromium_path
+
+    path = chromium_path()
+    if path is None:
+        sys.exit("There is no Chromium on the PATH.")
+    call_command("migrate", verbosity=0)
+    call_command("flush", interactive=False, verbosity=0)
+    call_command("setup_roles", stdout=io.StringIO())
+    world.fill()
+    for old in FOLDER.glob("*.png"):
+        old.unlink()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (
+        Simulator() as youtube,
+        tempfile.TemporaryDirectory() as logs,
+        web_server(environment(youtube.url), Path(logs) / "web.log") as base,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        for scheme in ("light", "dark"):
+            _photograph(browser, base, scheme)
+        browser.close()
+
+
+def _photograph(browser: object, base: str, scheme: str) -> None:
+    from syncjobs.choices import Role
+
+    from .driver import Visitor, addresses
+
+    visitor = Visitor(browser, base, Role.SUPER_ADMIN, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    for name, address in addresses().items():
+        for width in WIDTHS:
+            visitor.page.set_viewport_size({"width": width, "height": 900})
+            answer = visitor.page.goto(base + address)
+            if answer is None or answer.status != 200:
+                continue
+            # The stream of changes stays open, so the network is never idle.
+            visitor.page.wait_for_timeout(600)
+            height = min(TALLEST, int(visitor.page.evaluate("document.documentElement.scrollHeight")))
+            visitor.page.set_viewport_size({"width": width, "height": max(height, 600)})
+            _save(visitor.page.screenshot(), FOLDER / f"{name}-{width}-{scheme}.png")
+
+
+def _save(picture: bytes, path: Path) -> None:
+    """With a palette: a page has few colours, and the repository keeps every version."""
+    from PIL import Image
+
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    sys.stdout.write(f"{path.name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The project's own processes against the test's database: web servers and Celery workers, each a group that can be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db import connection
+
+from syncjobs.models import Worker
+from tests.helpers import wait_for
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """What a process needs to meet the test: its database, its Redis, and the simulated YouTube at `endpoint`."""
+    database = connection.settings_dict
+    return os.environ | {
+        "DATABASE_URL": f"postgres://postgres@{quote(str(database['HOST']), safe='')}/{database['NAME']}",
+        "REDIS_URL": settings.REDIS_URL,
+        "YOUTUBE_API_ENDPOINT": endpoint,
+        "YOUTUBE_TIMEOUT_SECONDS": "3",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+class Workers:
+    """Real Celery workers, each a process group of its own."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self._environment = dict(environment)
+        self._folder = folder
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, *, concurrency: int = 2, wait: bool = True, **environment: str) -> None:
+        log = (self._folder / f"{name}.log").open("ab")
+        command = [sys.executable, "-m", "celery", "-A", "syncmonitor", "worker", "-n", f"{name}@test"]
+        options = ["-Q", "video-sync,video-processing,maintenance", "--concurrency", str(concurrency), "-l", "INFO"]
+        self.running[name] = subprocess.Popen(
+            [*command, *options],
+            cwd=ROOT,
+            env=self._environment | environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        if wait:
+            wait_for(
+                lambda: Worker.objects.filter(name=f"{name}@test").exists(), 60, f"worker {name}: {self.log(name)}"
+            )
+
+    def python(self, code: str) -> subprocess.Popen[bytes]:
+        """A process of the project that is no worker; it ends with the test."""
+        setup = "import os, django; os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'syncmonitor.settings'); django.setup()\n"
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            [sys.executable, "-c", setup + code],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.running[f"python {process.pid}"] = process
+        return process
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        os.killpg(self.running[name].pid, number)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to the worker and all its processes at once."""
+        self.signal(name, signal.SIGKILL)
+        self.running.pop(name).wait()
+        Worker.objects.filter(name=f"{name}@test").delete()
+
+    def kill_all(self) -> None:
+        """Whatever still runs, and what the killed have left open in the database."""
+        for process in self.running.values():
+            kill_group(process)
+        with connection.cursor() as cursor:
+            # It would keep the tables from being emptied.
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'web'"
+            )
+
+    def terminate(self, name: str) -> None:
+        self.running[name].terminate()
+
+    def log(self, name: str) -> str:
+        return (self._folder / f"{name}.log").read_text(errors="replace")
+
+    def logs(self) -> str:
+        return "".join(path.read_text(errors="replace") for path in self._folder.glob("*.log"))
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """The process and all it started, at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def web_server(environment: Mapping[str, str], log: Path) -> Iterator[str]:
+    """A uvicorn that serves the site; yields its base URL."""
+    port = free_port()
+    uvicorn = [sys.executable, "-m", "uvicorn", "syncmonitor.asgi:application", "--port", str(port)]
+    process = subprocess.Popen(
+        [*uvicorn, "--log-level", "warning", "--timeout-graceful-shutdown", "1"],
+        cwd=ROOT,
+        env=dict(environment) | {"PGAPPNAME": "web"},
+        stdout=log.open("ab"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    base = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(f"{base}/healthz", timeout=2)
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+    try:
+        wait_for(answers, 60, "the web server")
+        yield base
+    finally:
+        kill_group(process)
