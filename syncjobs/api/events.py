@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import serializers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -38,7 +38,7 @@ class Events(View):
             OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="Go on after this event."),
             OpenApiParameter("lastEventId", str, description="The same, where headers can't be set."),
         ],
-        responses={(200, "text/event-stream"): serializers.CharField},
+        responses={(200, "text/event-stream"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """Server-Sent Events: `job`, `queue`, `many` (more changed than is told one by one) and `reset` (some may be missed).
