@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-import psycopg
-from django.db import connections
 from django.db.models import QuerySet
 
+from . import async_database
 from .models import JobError, SyncJob
 
 _CHUNK_BYTES = 64 * 1024
@@ -89,17 +88,7 @@ def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind
 
 async def _copied(statement: str, values: tuple[Any, ...]) -> AsyncIterator[bytes]:
     """On a connection of its own, which a client that goes away takes along, and the query with it."""
-    wrapper = connections["default"]
-    given = {
-        name: value
-        for name, value in wrapper.get_connection_params().items()
-        if name not in ("cursor_factory", "pool", "context", "prepare_threshold", "server_side_binding")
-    }
-    async with (
-        await psycopg.AsyncConnection.connect(**given, autocommit=True) as connection,
-        connection.cursor() as cursor,
-    ):
-        await cursor.execute("SET timezone TO 'UTC'")
+    async with await async_database.connect() as connection, connection.cursor() as cursor:
         parts: list[bytes] = []
         size = 0
         async with cursor.copy(statement, values) as copy:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from bands.models import Video
 
-from . import counters, lifecycle, workers
+from . import counters, feed, lifecycle, workers
 from .choices import JobType, QueueName
 from .creation import create_enrich
 from .models import Attempt, SyncJob
@@ -29,9 +29,10 @@ class Report:
     bells_rung: int = 0
     enrich_queued: int = 0
     counts_folded: int = 0
+    changes_purged: int = 0
 
     def __bool__(self) -> bool:
-        return any(value for name, value in asdict(self).items() if name != "counts_folded")
+        return any(value for name, value in asdict(self).items() if name not in ("counts_folded", "changes_purged"))
 
 
 def reconcile() -> Report:
@@ -43,6 +44,7 @@ def reconcile() -> Report:
         enrich_queued=_queue_enrich(),
         bells_rung=_ring_unheard(),
         counts_folded=counters.fold(),
+        changes_purged=feed.purge(),
     )
 
 

@@ -11,7 +11,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # From the top down: a module may import what stands in its own or a lower line.
 LAYERS = (
-    ("tasks", "admin", "api", "site", "urls", "views", "templatetags", "keeper", "management", "context_processors"),
+    (
+        "tasks",
+        "admin",
+        "api",
+        "site",
+        "urls",
+        "views",
+        "feed_views",
+        "templatetags",
+        "keeper",
+        "management",
+        "context_processors",
+    ),
     ("sync",),
     (
         "importing",
@@ -24,6 +36,7 @@ LAYERS = (
         "bulk",
         "estimates",
         "exports",
+        "feed_hub",
         "error_figures",
         "figures",
         "schedules",
@@ -33,8 +46,8 @@ LAYERS = (
     ("lifecycle",),
     ("creation",),
     ("workers", "quota", "error_log", "audit"),
-    ("actors", "models", "apps", "counters"),
-    ("querysets", "choices", "converters", "exceptions", "fingerprints", "youtube"),
+    ("actors", "models", "apps", "counters", "feed"),
+    ("async_database", "querysets", "choices", "converters", "exceptions", "fingerprints", "youtube"),
 )
 RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from . import bulk, catalogue, docs, jobs, monitoring, presets, session, watching
+from . import bulk, catalogue, docs, events, jobs, monitoring, presets, session, watching
 
 urlpatterns = [
     path("auth/token", session.LogIn.as_view()),
@@ -36,6 +36,7 @@ urlpatterns = [
     path("admin/filter-presets/<id:preset_id>", presets.PresetDetail.as_view()),
     path("admin/quota/history", watching.QuotaHistory.as_view()),
     path("admin/quota", monitoring.Quota.as_view()),
+    path("admin/events", events.Events.as_view()),
     path("bands", catalogue.BandList.as_view()),
     path("bands/<id:band_id>", catalogue.BandDetail.as_view()),
     path("bands/<id:band_id>/videos", catalogue.BandVideos.as_view()),

@@ -110,6 +110,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("DELETE", "admin/filter-presets/<id:preset_id>", None, ADMIN_UP, 204),
     ("GET", "admin/quota/history", None, MODERATOR_UP, 200),
     ("GET", "admin/quota", None, MODERATOR_UP, 200),
+    ("GET", "admin/events", None, MODERATOR_UP, 200),
     ("GET", "bands", None, MODERATOR_UP, 200),
     ("POST", "bands", {"name": "B", "slug": "b"}, ADMIN_UP, 201),
     ("GET", "bands/<id:band_id>", None, MODERATOR_UP, 200),

@@ -94,6 +94,14 @@ def seed(count: int) -> None:
     execute("VACUUM ANALYZE")
 
 
+def fill(count: int) -> None:
+    """Seed, unless there are as many jobs already."""
+    from syncjobs.models import SyncJob
+
+    if SyncJob.objects.count() != count:
+        seed(count)
+
+
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdecimal() else 0
     if not 1000 <= count <= 100_000_000:

@@ -1,0 +1,52 @@
+"""What changes, as it changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+from .. import feed_hub, feed_views
+from . import listing
+from .permissions import View
+
+
+class WhateverIsAsked(BaseContentNegotiation):
+    """Browsers ask for text/event-stream, and are told in JSON why they don't get it."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, first.media_type
+
+
+class Events(View):
+    needs: ClassVar[dict[str, str]] = {"*": feed_hub.PERMISSION}
+    content_negotiation_class = WhateverIsAsked
+
+    @extend_schema(
+        operation_id="watch",
+        parameters=[
+            OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="Go on after this event."),
+            OpenApiParameter("lastEventId", str, description="The same, where headers can't be set."),
+        ],
+        responses={(200, "text/event-stream"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Server-Sent Events: `job`, `queue`, `many` (more changed than is told one by one) and `reset` (some may be missed).
+
+        After `many` and `reset`, reload what you show. The stream ends when the token does; connect again with a new one
+        and `Last-Event-ID`, and nothing is missed.
+        """
+        listing.check_known(request, {"lastEventId"})
+        token: Any = request.auth
+        seconds = token["exp"] - time.time() if token else feed_views.MAX_STREAM_SECONDS
+        return feed_views.events(request._request, request.user, seconds=seconds, is_staff_only=False)

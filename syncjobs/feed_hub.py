@@ -1,0 +1,173 @@
+"""Tells any number of viewers what changes, at the cost of one: a task per web process reads the feed for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import time
+import weakref
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from . import async_database, feed
+from .feed import Position
+
+APPLICATION_NAME = "syncmonitor feed"
+PERMISSION = "syncjobs.view_syncjob"
+POLL_SECONDS = 0.2
+HEARTBEAT_SECONDS = 15
+RIGHTS_SECONDS = 5
+MAX_PENDING_BYTES = 1024 * 1024
+_ANSWER_SECONDS = 10
+_RETRY = b"retry: 2000\n"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Viewer:
+    """Someone who watches, until `ends_at` (of time.monotonic()) or the loss of the right to."""
+
+    user_id: int
+    position: Position | None
+    """None: unknown; it is told to reload."""
+    ends_at: float
+    is_staff_only: bool
+    _pending: list[bytes] = field(default_factory=list)
+    _size: int = 0
+    _is_closed: bool = False
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def push(self, part: bytes) -> None:
+        """Hand over what is to be sent. One who doesn't take it in time loses all of it, and is told to reload."""
+        if not part:
+            return
+        if self._size + len(part) > MAX_PENDING_BYTES:
+            self._pending.clear()
+            self._size, self.position = 0, None
+            return
+        self._pending.append(part)
+        self._size += len(part)
+        self._news.set()
+
+    def close(self) -> None:
+        """End the stream once what is pending has been sent."""
+        self._is_closed = True
+        self._news.set()
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """What is pushed, until the viewer is closed."""
+        while self._pending or not self._is_closed:
+            await self._news.wait()
+            self._news.clear()
+            part = b"".join(self._pending)
+            self._pending.clear()
+            self._size = 0
+            if part:
+                yield part
+
+
+class Hub:
+    """The viewers of one event loop. It reads only while there are any."""
+
+    def __init__(self) -> None:
+        self._viewers: set[Viewer] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._beat_at = self._checked_at = 0.0
+        self._mark = b":\n\n"
+
+    def join(self, viewer: Viewer) -> None:
+        """Let the viewer hear what happens after its position."""
+        self._viewers.add(viewer)
+        if self._task is None or self._task.done():
+            # A context of its own: the hub outlives the request of its first viewer.
+            self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
+
+    def leave(self, viewer: Viewer) -> None:
+        """The viewer has gone. The last one's leaving ends the reading."""
+        self._viewers.discard(viewer)
+
+    async def _run(self) -> None:
+        while self._viewers:
+            try:
+                await self._watch()
+            except Exception as error:  # whatever it is, it must not leave the viewers waiting for nobody
+                _log.warning("The feed of changes lost the database (%s); trying again.", type(error).__name__)
+                for viewer in self._viewers:
+                    viewer.position = None
+                self._beat()
+                await asyncio.sleep(5 * POLL_SECONDS)
+
+    async def _watch(self) -> None:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            database = await async_database.connect(application_name=APPLICATION_NAME)
+        async with database:
+            while self._viewers:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    reading = await feed.read(database, self._positions())
+                    self._tell(reading)
+                    await self._check_rights()
+                self._beat()
+                await asyncio.sleep(POLL_SECONDS)
+
+    def _positions(self) -> set[Position]:
+        return {viewer.position for viewer in self._viewers if viewer.position is not None}
+
+    def _tell(self, reading: feed.Reading) -> None:
+        self._mark = b":\n" + reading.mark
+        parts: dict[Position | None, bytes] = {}
+        for viewer in self._viewers:
+            behind = viewer.position
+            if behind not in parts:
+                parts[behind] = reading.since(behind)
+            viewer.position = reading.now
+            viewer.push(parts[behind])
+
+    def _beat(self) -> None:
+        """A line now and then, by which each side notices that the other has gone; and the end of those whose time is up."""
+        now = time.monotonic()
+        is_due = now >= self._beat_at + HEARTBEAT_SECONDS
+        if is_due:
+            self._beat_at = now
+        for viewer in self._viewers:
+            if is_due:
+                viewer.push(self._mark)
+            if now >= viewer.ends_at:
+                viewer.close()
+
+    async def _check_rights(self) -> None:
+        """All viewers' in one query."""
+        if time.monotonic() < self._checked_at + RIGHTS_SECONDS:
+            return
+        staff = await asyncio.to_thread(_allowed, {viewer.user_id for viewer in self._viewers})
+        self._checked_at = time.monotonic()
+        for viewer in self._viewers:
+            if viewer.user_id not in staff or (viewer.is_staff_only and not staff[viewer.user_id]):
+                viewer.close()
+
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+
+async def stream(viewer: Viewer) -> AsyncIterator[bytes]:
+    """What the viewer is to be sent, as long as it listens."""
+    hub = _hubs.setdefault(asyncio.get_running_loop(), Hub())
+    hub.join(viewer)
+    try:
+        yield _RETRY + (b"id: %s\n\n" % str(viewer.position).encode())
+        async for part in viewer.parts():
+            yield part
+    finally:
+        hub.leave(viewer)
+
+
+def _allowed(user_ids: Iterable[int]) -> dict[int, bool]:
+    """Those of the users who may watch still, and whether they are staff."""
+    try:
+        holders = get_user_model()._default_manager.with_perm(PERMISSION)
+        return dict(holders.filter(pk__in=user_ids).values_list("pk", "is_staff"))
+    finally:
+        connection.close()
