@@ -6,12 +6,14 @@ never meet at a counter's row. Migration 0004 has the tables and triggers.
 """
 
 from .folding import fold, rebuild, wrong_cells
+from .groups import DELTAS as UNFOLDED_ERRORS
 from .reading import cells, count, hours_of, series, total
 from .selection import DAY, HOUR, Cell, Grain, Selection
 
 __all__ = [
     "DAY",
     "HOUR",
+    "UNFOLDED_ERRORS",
     "Cell",
     "Grain",
     "Selection",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import connection, transaction
 
+from . import groups
+
 _FOLD_LOCK = 7_460_001
 _VACUUM_ABOVE_BYTES = 256 * 1024
 
@@ -45,7 +47,10 @@ def _grains(source: str, grains: dict[int, tuple[str, str, str]]) -> str:
 
 _COLUMNS = "grain, band_id, since, across, job_type, status"
 _FOLD = f"""
-    WITH taken AS (DELETE FROM syncjobs_jobdelta RETURNING band_id, hour, started, ended, job_type, status, n),
+    WITH taken AS (DELETE FROM syncjobs_jobdelta RETURNING *),
+         named AS (INSERT INTO syncjobs_bandnamecount (band_name, n)
+                   SELECT band_name, sum(n) FROM taken WHERE band_name <> '' GROUP BY 1 HAVING sum(n) <> 0
+                   ON CONFLICT (band_name) DO UPDATE SET n = syncjobs_bandnamecount.n + EXCLUDED.n),
          cell AS (SELECT band_id, hour, started, ended, job_type, status, sum(n) AS n
                     FROM taken GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(n) <> 0)
     INSERT INTO syncjobs_jobcount ({_COLUMNS}, n)
@@ -71,43 +76,65 @@ _WRONG = f"""
                     FROM (SELECT {_COLUMNS}, n FROM syncjobs_jobcount UNION ALL SELECT * FROM delta) AS both_parts
                    GROUP BY {_COLUMNS} HAVING sum(n) <> 0)
     SELECT count(*) FROM truth FULL JOIN told USING ({_COLUMNS}) WHERE truth.n IS DISTINCT FROM told.n"""  # noqa: S608
+_NAMES_TRUTH = "SELECT band_name, count(*) AS n FROM syncjobs_syncjob WHERE band_name <> '' GROUP BY 1"
+_WRONG_NAMES = f"""
+    WITH truth AS ({_NAMES_TRUTH}),
+         told AS (SELECT band_name, sum(n) AS n
+                    FROM (SELECT band_name, n FROM syncjobs_bandnamecount
+                          UNION ALL SELECT band_name, n FROM syncjobs_jobdelta WHERE band_name <> '') AS both_parts
+                   GROUP BY 1 HAVING sum(n) <> 0)
+    SELECT count(*) FROM truth FULL JOIN told USING (band_name) WHERE truth.n IS DISTINCT FROM told.n"""  # noqa: S608
+JOBS_ANEW = f"WITH {_TRUTH} INSERT INTO syncjobs_jobcount ({_COLUMNS}, n) SELECT {_COLUMNS}, n FROM truth"  # noqa: S608
+NAMES_ANEW = f"INSERT INTO syncjobs_bandnamecount (band_name, n) {_NAMES_TRUTH}"
 
 
 def fold() -> int:
     """Add the deltas to the counts; returns how many cells that changed, 0 when another process is at it already."""
+    changed = 0
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM syncjobs_jobdelta) AND pg_try_advisory_xact_lock(%s)", [_FOLD_LOCK])
-        if not cursor.fetchone()[0]:
-            return 0
-        cursor.execute(_FOLD)
-        changed = int(cursor.rowcount)
-        cursor.execute("DELETE FROM syncjobs_jobcount WHERE n = 0")
-    _vacuum_deltas()
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM syncjobs_jobdelta), EXISTS (SELECT FROM syncjobs_errordelta),"
+            " pg_try_advisory_xact_lock(%s)",
+            [_FOLD_LOCK],
+        )
+        of_jobs, of_errors, is_ours = cursor.fetchone()
+        if is_ours and of_jobs:
+            cursor.execute(_FOLD)
+            changed += int(cursor.rowcount)
+            cursor.execute("DELETE FROM syncjobs_jobcount WHERE n = 0")
+        if is_ours and of_errors:
+            changed += groups.fold(cursor)
+    if changed:
+        for table in ("syncjobs_jobdelta", "syncjobs_errordelta"):
+            _vacuum(table)
     return changed
 
 
-def _vacuum_deltas() -> None:
+def _vacuum(table: str) -> None:
     """Every read goes through what folded deltas leave behind, and autovacuum comes by once a minute at most."""
     if connection.in_atomic_block:
         return
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_relation_size('syncjobs_jobdelta')")
+        cursor.execute("SELECT pg_relation_size(%s)", [table])
         if cursor.fetchone()[0] > _VACUUM_ABOVE_BYTES:
-            cursor.execute("VACUUM (SKIP_LOCKED) syncjobs_jobdelta")
+            cursor.execute(f"VACUUM (SKIP_LOCKED) {table}")
 
 
 def wrong_cells() -> int:
-    """How many cells differ from COUNT(*), in one snapshot. Reads the whole table of jobs."""
+    """How many counts differ from COUNT(*), in one snapshot. Reads the whole table of jobs."""
     with connection.cursor() as cursor:
-        cursor.execute(_WRONG)
+        cursor.execute(f"SELECT ({_WRONG}) + ({_WRONG_NAMES}) + ({groups.WRONG})")
         return int(cursor.fetchone()[0])
 
 
 def rebuild() -> None:
-    """Count all jobs anew. Nobody can write jobs meanwhile."""
+    """Count all jobs and errors anew. Nobody can write any meanwhile."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE syncjobs_syncjob IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute("LOCK TABLE syncjobs_syncjob, syncjobs_joberror IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FOLD_LOCK])
         cursor.execute("DELETE FROM syncjobs_jobdelta")
         cursor.execute("DELETE FROM syncjobs_jobcount")
-        cursor.execute(f"WITH {_TRUTH} INSERT INTO syncjobs_jobcount ({_COLUMNS}, n) SELECT {_COLUMNS}, n FROM truth")  # noqa: S608
+        cursor.execute("DELETE FROM syncjobs_bandnamecount")
+        cursor.execute(JOBS_ANEW)
+        cursor.execute(NAMES_ANEW)
+        groups.rebuild(cursor)

@@ -39,6 +39,15 @@ class Migration(migrations.Migration):
                 include=["created_at"],
                 name="job_band_state_ended",
             ),
+            models.Index(
+                fields=["band_name", "created_at", "id"], name="job_band_name", condition=~models.Q(band_name="")
+            ),
+            models.Index(
+                fields=["queue", "-priority", "id"],
+                include=["run_at"],
+                name="job_position",
+                condition=models.Q(status="QUEUED"),
+            ),
             models.Index(fields=["requested_by_label", "created_at", "id"], name="job_requester"),
         )
-    ] + [postgres.RemoveIndexConcurrently("syncjob", "job_band")]
+    ] + [postgres.RemoveIndexConcurrently("syncjob", name) for name in ("job_band", "job_claim_order")]

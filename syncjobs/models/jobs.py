@@ -121,10 +121,9 @@ class SyncJob(models.Model):
         ]
         indexes = [
             models.Index(
-                models.F("queue"),
-                models.F("priority").desc(),
-                models.F("id"),
-                name="job_claim_order",
+                fields=["queue", "-priority", "id"],
+                include=["run_at"],
+                name="job_position",
                 condition=models.Q(status=JobStatus.QUEUED),
             ),
             models.Index(fields=["queue", "run_at"], name="job_due", condition=models.Q(status=JobStatus.QUEUED)),
@@ -157,6 +156,9 @@ class SyncJob(models.Model):
                 fields=["band", "status", "job_type", "completed_at", "id"],
                 include=["created_at"],
                 name="job_band_state_ended",
+            ),
+            models.Index(
+                fields=["band_name", "created_at", "id"], name="job_band_name", condition=~models.Q(band_name="")
             ),
             models.Index(fields=["requested_by_label", "created_at", "id"], name="job_requester"),
         ]
