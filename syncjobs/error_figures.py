@@ -9,13 +9,18 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from . import counters
+
 _RECENT_JOBS = 5
 
 _IN_WINDOW = """
     SELECT group_id, count(*) AS n, count(DISTINCT band_id) AS bands, max(created_at) AS last_at
       FROM syncjobs_joberror WHERE created_at >= %(since)s GROUP BY group_id"""
 # All time: the groups know their counts; only the page's groups are asked for their bands, by an index that skips.
-_EVER = "SELECT fingerprint AS group_id, count AS n, NULL::bigint AS bands, last_seen_at AS last_at FROM syncjobs_errorgroup WHERE count > 0"
+_EVER = f"""
+    SELECT fingerprint AS group_id, count + COALESCE(delta.errors, 0) AS n, NULL::bigint AS bands, last_seen_at AS last_at
+      FROM syncjobs_errorgroup LEFT JOIN {counters.UNFOLDED_ERRORS} AS delta ON delta.group_id = fingerprint
+     WHERE count + COALESCE(delta.errors, 0) > 0"""  # noqa: S608
 _PAGE = """
     WITH figure AS ({figures}),
          page AS (SELECT g.*, f.n, f.bands, f.last_at, sum(f.n) OVER () AS total

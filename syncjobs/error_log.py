@@ -1,4 +1,4 @@
-"""Records errors on jobs and counts them in their groups."""
+"""Records errors on jobs, in their groups. Triggers count them there (migration 0006)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
     # In the order of fingerprints, so that two transactions that meet in two groups don't deadlock.
     for key, report in prepared:
         message = without_secrets(report.message)[:MAX_MESSAGE]
-        _count_in_group(key, report, message)
+        _put_in_group(key, report, message)
         JobError.objects.create(
             job_id=attempt.job_id,
             attempt_number=attempt.number,
@@ -58,10 +58,10 @@ def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
         SyncJob.objects.filter(pk=attempt.job_id).update(error_count=F("error_count") + counted)
 
 
-def _count_in_group(key: str, report: ErrorReport, message: str) -> None:
+def _put_in_group(key: str, report: ErrorReport, message: str) -> None:
     group = ErrorGroup.objects.filter(pk=key)
     changes = {"sample": message, "is_permanent": report.is_permanent, "last_seen_at": Now()}
-    if group.update(count=F("count") + 1, **changes):
+    if group.update(**changes):
         return
     first = ErrorGroup(
         fingerprint=key,
@@ -71,4 +71,4 @@ def _count_in_group(key: str, report: ErrorReport, message: str) -> None:
         is_permanent=report.is_permanent,
     )
     ErrorGroup.objects.bulk_create([first], ignore_conflicts=True)
-    group.update(count=F("count") + 1, **changes)
+    group.update(**changes)

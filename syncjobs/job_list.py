@@ -1,27 +1,27 @@
 """Pages of the list of jobs: exact totals, and as quick at the end of ten million as at the start.
 
-A deep page seeks: the counts tell which day, and which hour, holds its first row; OFFSET runs inside that only. The rows
-of a page are found in indexes alone, merged from one stretch for each status and type that occurs.
+A page is found by its place in ascending order. The counts tell which stretches of time hold it: a day, then an hour (of a
+band's jobs: a quarter of a day). From the nearer end of that stretch OFFSET skips the rest. Rows are found in indexes
+alone, merged from one run of an index for each status and type that occurs there.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import F, OrderBy, QuerySet
+from django.db.models import BooleanField, F, OrderBy, QuerySet
 from django.db.models.expressions import RawSQL
 
 from . import counters
-from .counters import DAY, Cell, Selection
+from .counters import Cell, Selection
 from .models import SyncJob
+from .querysets import SyncJobQuerySet
 
 SHALLOW = 1000
 """Rows that are skipped one by one before seeking pays."""
-SORTED_AT_ONCE = 50_000
-"""Rows that are sorted rather than looked for in an index by another time than that of creation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +37,43 @@ class Order:
             return F(self.column).desc(nulls_last=True), F("pk").desc()
         return F(self.column).asc(nulls_last=True), F("pk").asc()
 
-    def reversed_columns(self) -> tuple[OrderBy, OrderBy]:
-        """From the last row to the first."""
-        if self.descending:
-            return F(self.column).asc(nulls_first=True), F("pk").asc()
-        return F(self.column).desc(nulls_first=True), F("pk").desc()
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """So many jobs have a time before this instant. None: the beginning, or the end, of all."""
+
+    position: int
+    instant: dt.datetime | None
 
 
-def page(selection: Selection, order: Order, offset: int, limit: int) -> tuple[int, Any]:
-    """How many jobs the selection has, and those of a page, unsorted, as a condition for `pk__in`."""
-    seeks = order.column == "created_at" and offset >= SHALLOW
-    found = counters.cells(selection, by_time=seeks)
+_Condition = tuple[str, list[Any]]
+
+
+def page(selection: Selection, order: Order, offset: int, limit: int) -> tuple[int, SyncJobQuerySet]:
+    """How many jobs the selection has, and those of a page, unsorted."""
+    by_other_time = order.column != "created_at"
+    seeks = offset >= SHALLOW or (by_other_time and selection.is_dated)
+    found = counters.cells(selection, time=order.column, by_time=seeks)
     total = counters.total(found)
-    if offset >= total:
-        return total, []
-    if order.column != "created_at":
-        return total, _by_other_time(selection, order, offset, min(limit, total - offset), total)
-    bound = None
-    if seeks:
-        bound, offset = _seek(selection, order, found, offset)
-    return total, RawSQL(*_created(selection, order, found, bound, offset, limit))  # noqa: S611 - values are parameters
+    untimed = sum(cell.n for cell in found if cell.untimed)
+    reads = []
+    for place, is_timed in (
+        (_place(offset, limit, 0, total - untimed, order), True),
+        (_place(offset, limit, total - untimed, total, order), False),
+    ):
+        if place is not None:
+            cells = [cell for cell in found if cell.untimed is not is_timed]
+            if is_timed and seeks:
+                reads.append(_seek(selection, order, cells, *place))
+            else:
+                count = total - untimed if is_timed else untimed
+                reads.append(_read(selection, order, cells, place, (_Mark(0, None), _Mark(count, None)), is_timed))
+    if not reads:
+        return total, SyncJob.objects.none()
+    # ANY(ARRAY(…)) goes through the index in one run where IN (…) would descend into it for each row.
+    sql = f'"syncjobs_syncjob"."id" = ANY(ARRAY({" UNION ALL ".join(text for text, _ in reads)}))'
+    values = [value for _, given in reads for value in given]
+    return total, SyncJob.objects.filter(RawSQL(sql, values, output_field=BooleanField()))  # noqa: S611
 
 
 def in_order(jobs: QuerySet[SyncJob], order: Order) -> list[SyncJob]:
@@ -64,7 +81,7 @@ def in_order(jobs: QuerySet[SyncJob], order: Order) -> list[SyncJob]:
     return list(jobs.order_by(*order.columns()))
 
 
-def selected(selection: Selection) -> QuerySet[SyncJob]:
+def selected(selection: Selection) -> SyncJobQuerySet:
     """The selection's jobs as a queryset."""
     jobs = SyncJob.objects.all()
     if selection.statuses:
@@ -78,87 +95,112 @@ def selected(selection: Selection) -> QuerySet[SyncJob]:
     return jobs.filter(created_at__lt=selection.end) if selection.end else jobs
 
 
-def _by_other_time(selection: Selection, order: Order, offset: int, limit: int, total: int) -> Any:
-    """Few rows are sorted; of many, an index is read from whichever end is nearer."""
-    jobs = selected(selection)
-    if total <= SORTED_AT_ONCE and not selection.is_everything:
-        inner, values = jobs.order_by().values("id", order.column).query.sql_with_params()
-        direction = "DESC" if order.descending else "ASC"
-        # OFFSET 0 keeps the planner from walking the index of all jobs in the hope of meeting these soon.
-        sql = (
-            f"(SELECT id FROM ({inner} OFFSET 0) AS few"  # noqa: S608
-            f" ORDER BY {order.column} {direction} NULLS LAST, id {direction} OFFSET %s LIMIT %s)"
+def _place(offset: int, limit: int, first: int, last: int, order: Order) -> tuple[int, int] | None:
+    """Which rows, in ascending order, of those listed as `first` to `last` the page shows."""
+    low, high = max(offset, first), min(offset + limit, last)
+    if low >= high:
+        return None
+    return (last - high, last - low) if order.descending else (low - first, high - first)
+
+
+def _seek(selection: Selection, order: Order, cells: list[Cell], low: int, high: int) -> _Condition:
+    """Rows `low` to `high` of those that have the time, read between the closest marks that the counts give."""
+    last = _Mark(counters.total(cells), None)
+    marks = [*_marks(cells, 0), last]
+    start, end = _around(marks, low, high)
+    far = min(low - start.position, end.position - high) >= SHALLOW
+    # Rows created at another time than the dates say are read and left out, so those also need a short stretch.
+    if selection.band_id is None and start.instant and (far or (order.column != "created_at" and selection.is_dated)):
+        day = start.instant
+        hours = counters.hours_of(selection, day, time=order.column)
+        hours += [replace(cell, since=cell.hour) for cell in cells if cell.since == day and cell.hour]
+        cells = hours + [cell for cell in cells if cell.since != day]
+        finer = _marks(hours, start.position)
+        start, end = _around(
+            [
+                *(mark for mark in marks if mark.position <= start.position),
+                *finer,
+                *(mark for mark in marks if mark.position > start.position),
+            ],
+            low,
+            high,
         )
-        return RawSQL(sql, [*values, offset, limit])  # noqa: S611 - values are parameters
-    if offset > total // 2:
-        return jobs.order_by(*order.reversed_columns()).values("pk")[total - offset - limit : total - offset]
-    return jobs.order_by(*order.columns()).values("pk")[offset : offset + limit]
+    inside = [cell for cell in cells if _is_between(cell.since, start.instant, end.instant)]
+    return _read(selection, order, inside, (low, high), (start, end), is_timed=True)
 
 
-def _seek(selection: Selection, order: Order, found: Sequence[Cell], offset: int) -> tuple[dt.datetime | None, int]:
-    """Where the stretch of time begins (in the order's direction) that holds the row, and how many rows to skip in it."""
-    bound, offset, stretch = _walk(found, order, offset)
-    if selection.band_id is None and stretch is not None and _is_whole_day(selection, stretch):
-        # Of a descending walk the bound is the day's end, of an ascending one its beginning.
-        inner, rest, _ = _walk(counters.hours_of(selection, stretch), order, offset)
-        if inner is not None:
-            return inner, rest
-        return bound, rest
-    return bound, offset
-
-
-def _walk(found: Sequence[Cell], order: Order, offset: int) -> tuple[dt.datetime | None, int, dt.datetime | None]:
+def _marks(cells: Iterable[Cell], position: int) -> list[_Mark]:
+    """Where each stretch that has jobs begins."""
     stretches: dict[dt.datetime, int] = {}
-    for cell in found:
-        assert cell.since is not None
-        stretches[cell.since] = stretches.get(cell.since, 0) + cell.n
-    bound: dt.datetime | None = None
-    for since in sorted(stretches, reverse=order.descending):
-        if not order.descending:
-            bound = since
-        if offset < stretches[since]:
-            return bound, offset, since
-        offset -= stretches[since]
-        if order.descending:
-            bound = since
-    return bound, offset, None
+    for cell in cells:
+        if cell.since is not None:
+            stretches[cell.since] = stretches.get(cell.since, 0) + cell.n
+    marks = []
+    for since in sorted(stretches):
+        if stretches[since]:
+            marks.append(_Mark(position, since))
+            position += stretches[since]
+    return marks
 
 
-def _is_whole_day(selection: Selection, since: dt.datetime) -> bool:
-    since = since.astimezone(dt.UTC)
-    if (since.hour, since.minute, since.second, since.microsecond) != (0, 0, 0, 0):
-        return False
-    return not (selection.start and selection.start > since) and not (selection.end and selection.end < since + DAY)
+def _around(marks: list[_Mark], low: int, high: int) -> tuple[_Mark, _Mark]:
+    start = [mark for mark in marks[:-1] if mark.position <= low][-1:] or [_Mark(0, None)]
+    return start[0], next((mark for mark in marks if mark.position >= high), marks[-1])
 
 
-def _created(
-    selection: Selection, order: Order, found: Sequence[Cell], bound: dt.datetime | None, offset: int, limit: int
-) -> tuple[str, list[object]]:
-    direction = "DESC" if order.descending else "ASC"
-    ordering = f"ORDER BY created_at {direction}, id {direction}"
-    within, values = "", []
-    if selection.start:
-        within += " AND created_at >= %s"
-        values.append(selection.start)
-    if selection.end:
-        within += " AND created_at < %s"
-        values.append(selection.end)
-    if bound:
-        within += " AND created_at < %s" if order.descending else " AND created_at >= %s"
-        values.append(bound)
-    if not (selection.statuses or selection.types or selection.band_id is not None):
-        return (
-            f"(SELECT id FROM syncjobs_syncjob WHERE true{within} {ordering} OFFSET %s LIMIT %s)",  # noqa: S608
-            [*values, offset, limit],
-        )
-    stretches, parameters = [], []
-    of_band = "" if selection.band_id is None else " AND band_id = %s"
-    for status, job_type in sorted({(cell.status, cell.job_type) for cell in found}):
-        stretches.append(
-            f"(SELECT created_at, id FROM syncjobs_syncjob WHERE status = %s AND job_type = %s{of_band}{within}"  # noqa: S608
+def _is_between(since: dt.datetime | None, low: dt.datetime | None, high: dt.datetime | None) -> bool:
+    return since is None or ((low is None or since >= low) and (high is None or since < high))
+
+
+def _read(
+    selection: Selection,
+    order: Order,
+    cells: Iterable[Cell],
+    place: tuple[int, int],
+    marks: tuple[_Mark, _Mark],
+    is_timed: bool,
+) -> _Condition:
+    """The ids of the rows at this place, read from the nearer of the two marks."""
+    (low, high), (start, end) = place, marks
+    up, down = max(0, low - start.position), max(0, end.position - high)
+    direction, skipped = ("ASC", up) if up <= down else ("DESC", down)
+    ordering = f"ORDER BY {order.column} {direction}, id {direction}"
+    within, values = _within(selection, order, start.instant, end.instant, is_timed)
+    if order.column == "created_at" and not (selection.statuses or selection.types):
+        sql = f"(SELECT id FROM syncjobs_syncjob WHERE true{within} {ordering} OFFSET %s LIMIT %s)"  # noqa: S608
+        return sql, [*values, skipped, high - low]
+    runs, parameters = [], []
+    for status, job_type in _kinds(cells):
+        runs.append(
+            f"(SELECT {order.column}, id FROM syncjobs_syncjob WHERE status = %s AND job_type = %s{within}"  # noqa: S608
             f" {ordering} LIMIT %s)"
         )
-        band = [] if selection.band_id is None else [selection.band_id]
-        parameters += [status, job_type, *band, *values, offset + limit]
-    merged = " UNION ALL ".join(stretches)
-    return f"(SELECT id FROM ({merged}) AS stretch {ordering} OFFSET %s LIMIT %s)", [*parameters, offset, limit]  # noqa: S608
+        parameters += [status, job_type, *values, skipped + high - low]
+    merged = " UNION ALL ".join(runs)
+    return f"(SELECT id FROM ({merged}) AS run {ordering} OFFSET %s LIMIT %s)", [*parameters, skipped, high - low]  # noqa: S608
+
+
+def _within(
+    selection: Selection, order: Order, low: dt.datetime | None, high: dt.datetime | None, is_timed: bool
+) -> _Condition:
+    conditions: list[tuple[str, Any]] = [
+        ("band_id = %s", selection.band_id),
+        ("created_at >= %s", selection.start),
+        ("created_at < %s", selection.end),
+        (f"{order.column} >= %s", low),
+        (f"{order.column} < %s", high),
+    ]
+    given = [(sql, value) for sql, value in conditions if value is not None]
+    sql = "".join(f" AND {condition}" for condition, _ in given)
+    if order.column != "created_at":
+        sql += f" AND {order.column} IS {'NOT ' if is_timed else ''}NULL"
+    return sql, [value for _, value in given]
+
+
+def _kinds(cells: Iterable[Cell]) -> list[tuple[str, str]]:
+    """The statuses and types that occur."""
+    counted: dict[tuple[str, str], int] = {}
+    for cell in cells:
+        kind = cell.status, cell.job_type
+        counted[kind] = counted.get(kind, 0) + cell.n
+    return sorted(kind for kind, n in counted.items() if n)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, TextField, Value, When
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -123,19 +124,20 @@ class JobQuery:
         """The jobs of a page, each with its `queue_position` and `error_texts`, and how many there are in all."""
         offset = (page - 1) * limit
         if self.is_counted:
-            total, ids = job_list.page(self.selection, self.order, offset, limit)
+            total, jobs = job_list.page(self.selection, self.order, offset, limit)
         else:
             total = self.jobs.order_by().count()
-            ids = self.jobs.values("pk")[offset : offset + limit] if offset < total else []
+            jobs = SyncJob.objects.filter(pk__in=self.jobs.values("pk")[offset : offset + limit])
         if offset >= total:
             return [], total
-        return job_list.in_order(for_display(SyncJob.objects.filter(pk__in=ids)), self.order), total
+        return job_list.in_order(for_display(jobs), self.order), total
 
 
 def for_display(jobs: SyncJobQuerySet) -> QuerySet[SyncJob]:
     """With `queue_position`, and as `error_texts` what went wrong; failures that were tried again are not counted."""
     said = JobError.objects.filter(job=OuterRef("pk"), will_retry=False).order_by("pk").values("message")
-    return jobs.with_queue_position().annotate(error_texts=ArraySubquery(said))
+    texts = Case(When(error_count__gt=0, then=ArraySubquery(said)), default=Value([], ArrayField(TextField())))
+    return jobs.with_queue_position().annotate(error_texts=texts)
 
 
 def job_query(parameters: QueryDict) -> JobQuery:
@@ -213,11 +215,11 @@ def _instant(parameters: QueryDict, name: str, *, is_end: bool = False) -> dt.da
                 day += dt.timedelta(days=1)
             return timezone.make_aware(dt.datetime.combine(day, dt.time()), dt.UTC)
         instant = parse_datetime(text)
+        if instant is not None and instant.tzinfo is not None:
+            return instant.astimezone(dt.UTC)
     except (ValueError, OverflowError):
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise invalid(name, "Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z).")
-    return instant
+        pass
+    raise invalid(name, "Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z).")
 
 
 def _order(parameters: QueryDict) -> Order:

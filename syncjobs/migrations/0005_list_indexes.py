@@ -11,13 +11,43 @@ class Migration(migrations.Migration):
     operations = [
         postgres.AddIndexConcurrently("syncjob", index)
         for index in (
-            models.Index(fields=["created_at", "id"], include=["status", "job_type"], name="job_created"),
+            models.Index(
+                fields=["created_at", "id"],
+                include=["status", "job_type", "started_at", "completed_at"],
+                name="job_created",
+            ),
+            models.Index(
+                fields=["band", "created_at", "id"],
+                include=["status", "job_type", "started_at", "completed_at"],
+                name="job_band_created",
+            ),
             models.Index(fields=["status", "job_type", "created_at", "id"], name="job_state_created"),
-            models.Index(fields=["band", "status", "job_type", "created_at", "id"], name="job_band_created"),
-            models.Index(fields=["started_at", "id"], name="job_started"),
-            models.Index(models.F("started_at").desc(nulls_last=True), models.F("id").desc(), name="job_started_desc"),
-            models.Index(fields=["completed_at", "id"], name="job_completed"),
-            models.Index(models.F("completed_at").desc(nulls_last=True), models.F("id").desc(), name="job_completed_desc"),
+            models.Index(fields=["band", "status", "job_type", "created_at", "id"], name="job_band_state_created"),
+            models.Index(
+                fields=["status", "job_type", "started_at", "id"], include=["created_at"], name="job_state_started"
+            ),
+            models.Index(
+                fields=["band", "status", "job_type", "started_at", "id"],
+                include=["created_at"],
+                name="job_band_state_started",
+            ),
+            models.Index(
+                fields=["status", "job_type", "completed_at", "id"], include=["created_at"], name="job_state_ended"
+            ),
+            models.Index(
+                fields=["band", "status", "job_type", "completed_at", "id"],
+                include=["created_at"],
+                name="job_band_state_ended",
+            ),
+            models.Index(
+                fields=["band_name", "created_at", "id"], name="job_band_name", condition=~models.Q(band_name="")
+            ),
+            models.Index(
+                fields=["queue", "-priority", "id"],
+                include=["run_at"],
+                name="job_position",
+                condition=models.Q(status="QUEUED"),
+            ),
             models.Index(fields=["requested_by_label", "created_at", "id"], name="job_requester"),
         )
-    ] + [postgres.RemoveIndexConcurrently("syncjob", "job_band")]
+    ] + [postgres.RemoveIndexConcurrently("syncjob", name) for name in ("job_band", "job_claim_order")]

@@ -19,7 +19,8 @@ class ErrorGroup(models.Model):
     message = models.TextField(_("message"), help_text=_("With the variable parts replaced."))
     sample = models.TextField(help_text=_("The newest message in full."))
     is_permanent = models.BooleanField(_("permanent"))
-    count = models.PositiveBigIntegerField(_("count"), default=0)
+    count = models.PositiveBigIntegerField(_("count"), default=0)  # Both as of the last `counters.fold()`.
+    job_count = models.PositiveBigIntegerField(default=0)
     first_seen_at = models.DateTimeField(_("first seen"), db_default=Now())
     last_seen_at = models.DateTimeField(_("last seen"), db_default=Now())
     acknowledged_at = models.DateTimeField(null=True, blank=True)
@@ -51,6 +52,7 @@ class JobError(models.Model):
         default=False, help_text=_("The attempt failed, but another follows: not counted as an error of the job.")
     )
     created_at = models.DateTimeField(db_default=Now())
+    job_created_at = models.DateTimeField(null=True, editable=False)  # A trigger writes it.
 
     class Meta:
         ordering = ["id"]
@@ -61,6 +63,7 @@ class JobError(models.Model):
             models.Index(fields=["created_at"], include=["group", "band"], name="error_window"),
             models.Index(fields=["group", "-created_at"], include=["job"], name="error_group_recent"),
             models.Index(fields=["group", "band"], name="error_group_band"),
+            models.Index(fields=["group", "job_created_at", "job"], name="error_group_job"),
         ]
 
     def __str__(self) -> str:

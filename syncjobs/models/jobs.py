@@ -121,23 +121,44 @@ class SyncJob(models.Model):
         ]
         indexes = [
             models.Index(
-                models.F("queue"),
-                models.F("priority").desc(),
-                models.F("id"),
-                name="job_claim_order",
+                fields=["queue", "-priority", "id"],
+                include=["run_at"],
+                name="job_position",
                 condition=models.Q(status=JobStatus.QUEUED),
             ),
             models.Index(fields=["queue", "run_at"], name="job_due", condition=models.Q(status=JobStatus.QUEUED)),
             models.Index(fields=["id"], name="job_in_progress", condition=models.Q(status=JobStatus.IN_PROGRESS)),
             models.Index(fields=["parent", "status"], name="job_children", condition=models.Q(parent__isnull=False)),
-            models.Index(fields=["created_at", "id"], include=["status", "job_type"], name="job_created"),
-            models.Index(fields=["status", "job_type", "created_at", "id"], name="job_state_created"),
-            models.Index(fields=["band", "status", "job_type", "created_at", "id"], name="job_band_created"),
-            models.Index(fields=["started_at", "id"], name="job_started"),
-            models.Index(models.F("started_at").desc(nulls_last=True), models.F("id").desc(), name="job_started_desc"),
-            models.Index(fields=["completed_at", "id"], name="job_completed"),
             models.Index(
-                models.F("completed_at").desc(nulls_last=True), models.F("id").desc(), name="job_completed_desc"
+                fields=["created_at", "id"],
+                include=["status", "job_type", "started_at", "completed_at"],
+                name="job_created",
+            ),
+            models.Index(
+                fields=["band", "created_at", "id"],
+                include=["status", "job_type", "started_at", "completed_at"],
+                name="job_band_created",
+            ),
+            models.Index(fields=["status", "job_type", "created_at", "id"], name="job_state_created"),
+            models.Index(fields=["band", "status", "job_type", "created_at", "id"], name="job_band_state_created"),
+            models.Index(
+                fields=["status", "job_type", "started_at", "id"], include=["created_at"], name="job_state_started"
+            ),
+            models.Index(
+                fields=["band", "status", "job_type", "started_at", "id"],
+                include=["created_at"],
+                name="job_band_state_started",
+            ),
+            models.Index(
+                fields=["status", "job_type", "completed_at", "id"], include=["created_at"], name="job_state_ended"
+            ),
+            models.Index(
+                fields=["band", "status", "job_type", "completed_at", "id"],
+                include=["created_at"],
+                name="job_band_state_ended",
+            ),
+            models.Index(
+                fields=["band_name", "created_at", "id"], name="job_band_name", condition=~models.Q(band_name="")
             ),
             models.Index(fields=["requested_by_label", "created_at", "id"], name="job_requester"),
         ]

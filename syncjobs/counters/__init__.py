@@ -1,0 +1,28 @@
+"""How many jobs there are, exactly, at any size.
+
+Triggers on the jobs' table append deltas (band, hours, type, status, ±n); `fold` adds them to the counts and removes them
+in one transaction; reads add up both in one statement. So a figure is exact in the snapshot it is read in, and writers
+never meet at a counter's row. Migration 0004 has the tables and triggers.
+"""
+
+from .folding import fold, rebuild, wrong_cells
+from .groups import DELTAS as UNFOLDED_ERRORS
+from .reading import cells, count, hours_of, series, total
+from .selection import DAY, HOUR, Cell, Grain, Selection
+
+__all__ = [
+    "DAY",
+    "HOUR",
+    "UNFOLDED_ERRORS",
+    "Cell",
+    "Grain",
+    "Selection",
+    "cells",
+    "count",
+    "fold",
+    "hours_of",
+    "rebuild",
+    "series",
+    "total",
+    "wrong_cells",
+]

@@ -1,0 +1,232 @@
+"""Reads the counts and what is not yet folded into them, each time in one statement."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import connection
+
+from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection, Split, ceil, floor, split
+
+_ALL_BANDS = -1
+_TRUNCATED = {
+    HOUR: "{}",  # The deltas know hours.
+    QUARTER: "date_bin('6 hours', {}, '2000-01-01 00:00+00')",
+    DAY: "date_trunc('day', {}, 'UTC')",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Where jobs are counted by one of their times. `created` is the column that tells their creation as well."""
+
+    column: str
+    of_delta: str
+    of_total: str
+    created: str
+    day: Grain
+    hour: Grain
+    of_hour: Grain
+    day_of_hour: str
+    band_quarter: Grain
+
+
+_AXES = {
+    "created_at": _Axis(
+        "created_at",
+        "hour",
+        "'-infinity'::timestamptz",
+        "since",
+        Grain.DAY,
+        Grain.HOUR,
+        Grain.HOUR,
+        "date_trunc('day', since, 'UTC')",
+        Grain.BAND_QUARTER,
+    ),
+    "started_at": _Axis(
+        "started_at",
+        "started",
+        "since",
+        "across",
+        Grain.STARTED_DAY,
+        Grain.STARTED_HOUR,
+        Grain.STARTED_OF_HOUR,
+        "across",
+        Grain.STARTED_BAND_QUARTER,
+    ),
+    "completed_at": _Axis(
+        "completed_at",
+        "ended",
+        "across",
+        "across",
+        Grain.ENDED_DAY,
+        Grain.ENDED_HOUR,
+        Grain.ENDED_OF_HOUR,
+        "across",
+        Grain.ENDED_BAND_QUARTER,
+    ),
+}
+_Part = tuple[str, list[Any]]
+_Range = tuple[dt.datetime | None, dt.datetime | None]
+
+
+def cells(selection: Selection, *, time: str = "created_at", by_time: bool = False) -> list[Cell]:
+    """The selection's jobs by status and type, and by whether they have the `time` (a column of theirs).
+
+    With `by_time`, or where dates narrow the selection, also by its day (of a band's jobs: by quarters of a day).
+    One statement, so all of it is of one snapshot. The cells' `n` sum to the jobs there are; none is 0.
+    """
+    axis = _AXES[time]
+    if selection.is_dated or by_time:
+        return _fetch(_by_day(selection, axis))
+    return _fetch(_undated(selection, axis))
+
+
+def hours_of(selection: Selection, day: dt.datetime, *, time: str = "created_at") -> list[Cell]:
+    """The selection's jobs whose `time` is on that day, by its hour; without those that `cells` counted one by one."""
+    axis, parts = _AXES[time], split(selection, HOUR)
+    if not parts.has_whole:
+        return []
+    created = _between(axis.created, (parts.low, parts.high))
+    within = _between("since", (day, day + DAY))
+    of_delta = _between("hour", (parts.low, parts.high)), _between(axis.of_delta, (day, day + DAY))
+    return _fetch(
+        [
+            _counted(selection, axis.hour, "since", created, within),
+            _not_yet_counted(selection, axis.of_delta, *of_delta),
+        ]
+    )
+
+
+def series(selection: Selection, *, hourly: bool) -> list[Cell]:
+    """The selection's jobs by whole hour or day, from an aligned `start` on, whatever their band."""
+    every = replace(selection, band_id=None)
+    label = _TRUNCATED[HOUR if hourly else DAY].format("hour")
+    bounds = selection.start, None
+    return _fetch(
+        [
+            _counted(every, Grain.HOUR if hourly else Grain.DAY, "since", _between("since", bounds)),
+            _not_yet_counted(every, label, _between("hour", bounds)),
+        ]
+    )
+
+
+def count(selection: Selection) -> int:
+    """How many jobs the selection has."""
+    return total(cells(selection))
+
+
+def total(found: Iterable[Cell]) -> int:
+    """The jobs in these cells."""
+    return sum(cell.n for cell in found)
+
+
+def _fetch(parts: list[_Part]) -> list[Cell]:
+    if not parts:
+        return []
+    sql = " UNION ALL ".join(text for text, _ in parts)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT CASE WHEN isfinite(since) THEN since END, status, job_type, sum(n), hour, since = 'infinity'"  # noqa: S608
+            f" FROM ({sql}) AS part (since, hour, status, job_type, n) GROUP BY since, hour, status, job_type HAVING sum(n) <> 0 ORDER BY since",
+            [value for _, given in parts for value in given],
+        )
+        return [
+            Cell(since, status, job_type, int(n), hour, untimed)
+            for since, status, job_type, n, hour, untimed in cursor.fetchall()
+        ]
+
+
+def _undated(selection: Selection, axis: _Axis) -> list[_Part]:
+    has_time = (
+        axis.of_total
+        if axis.of_delta == "hour"
+        else f"CASE WHEN isfinite({axis.of_delta}) THEN '-infinity' ELSE {axis.of_delta} END"
+    )
+    grain = Grain.TOTAL if selection.band_id is None else Grain.BAND
+    return [_counted(selection, grain, axis.of_total), _not_yet_counted(selection, has_time)]
+
+
+def _by_day(selection: Selection, axis: _Axis) -> list[_Part]:
+    """Whole days from the counts, whole hours at the edges too where bands don't matter, and the rest from the jobs."""
+    step = HOUR if selection.band_id is None else QUARTER
+    label = DAY if selection.band_id is None else QUARTER
+    parts = split(selection, step)
+    found = [_one_by_one(selection, axis, label, *edge) for edge in parts.edges]
+    if not parts.has_whole:
+        return found
+    whole = parts.low, parts.high
+    found.append(_not_yet_counted(selection, _TRUNCATED[label].format(axis.of_delta), _between("hour", whole)))
+    if selection.band_id is not None:
+        return [*found, _counted(selection, axis.band_quarter, "since", _between(axis.created, whole))]
+    days, hours = _days_and_hours(parts)
+    if days:
+        found.append(_counted(selection, axis.day, "since", _between(axis.created, days)))
+    return found + [_counted(selection, axis.of_hour, axis.day_of_hour, _between("since", each)) for each in hours]
+
+
+def _days_and_hours(parts: Split) -> tuple[_Range | None, list[_Range]]:
+    first = ceil(parts.low, DAY) if parts.low else None
+    last = floor(parts.high, DAY) if parts.high else None
+    if first and last and first >= last:
+        return None, [(parts.low, parts.high)]
+    hours: list[_Range] = []
+    if parts.low and first and parts.low < first:
+        hours.append((parts.low, first))
+    if parts.high and last and last < parts.high:
+        hours.append((last, parts.high))
+    return (first, last), hours
+
+
+def _between(column: str, bounds: _Range) -> _Part:
+    low, high = bounds
+    sql = (f" AND {column} >= %s" if low else "") + (f" AND {column} < %s" if high else "")
+    return sql, [bound for bound in bounds if bound]
+
+
+def _narrowing(selection: Selection) -> _Part:
+    sql, values = "", []
+    if selection.statuses:
+        sql += " AND status = ANY(%s)"
+        values.append(list(selection.statuses))
+    if selection.types:
+        sql += " AND job_type = ANY(%s)"
+        values.append(list(selection.types))
+    return sql, values
+
+
+def _where(*conditions: _Part) -> _Part:
+    return "".join(sql for sql, _ in conditions), [value for _, given in conditions for value in given]
+
+
+def _of_band(selection: Selection) -> _Part:
+    return ("", []) if selection.band_id is None else (" AND band_id = %s", [selection.band_id])
+
+
+def _counted(selection: Selection, grain: Grain, label: str, *conditions: _Part) -> _Part:
+    where, values = _where(*conditions, _narrowing(selection))
+    return (
+        f"SELECT {label} AS since, NULL::timestamptz AS hour, status, job_type, n FROM syncjobs_jobcount"  # noqa: S608
+        f" WHERE grain = %s AND band_id = %s{where}",
+        [grain, _ALL_BANDS if selection.band_id is None else selection.band_id, *values],
+    )
+
+
+def _not_yet_counted(selection: Selection, label: str, *conditions: _Part) -> _Part:
+    where, values = _where(_of_band(selection), *conditions, _narrowing(selection))
+    return f"SELECT {label}, NULL, status, job_type, n FROM syncjobs_jobdelta WHERE true{where}", values  # noqa: S608
+
+
+def _one_by_one(
+    selection: Selection, axis: _Axis, label: dt.timedelta, low: dt.datetime, high: dt.datetime, sign: int
+) -> _Part:
+    where, values = _where(_of_band(selection), _between("created_at", (low, high)), _narrowing(selection))
+    since = _TRUNCATED[label].format(axis.column)
+    return (
+        f"SELECT COALESCE({since}, 'infinity'), date_trunc('hour', {axis.column}, 'UTC'), status, job_type, %s * count(*)"  # noqa: S608
+        f" FROM syncjobs_syncjob WHERE true{where} GROUP BY 1, 2, 3, 4",
+        [sign, *values],
+    )
