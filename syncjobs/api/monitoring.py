@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.db.models import Count, Sum
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import error_figures, operations, quota
+from .. import error_figures, operations, quota_figures
 from .. import status as queue_status
 from ..choices import QueueName
 from ..creation import Created
-from ..models import QuotaCall
-from ..youtube.costs import quota_day
 from . import listing
 from .jobs import validated
 from .permissions import View
@@ -116,29 +113,5 @@ class Quota(View):
 
     @extend_schema(operation_id="quota", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
-        """Today's buckets: what is used, by which operations, and when they are full again."""
-        spent = (
-            QuotaCall.objects.filter(day=quota_day(timezone.now())).values("bucket", "operation").order_by("operation")
-        )
-        by_bucket: dict[str, list[dict[str, Any]]] = {}
-        for row in spent.annotate(units=Sum("units"), calls=Count("pk")):
-            by_bucket.setdefault(row["bucket"], []).append(
-                {"operation": row["operation"], "units": row["units"], "calls": row["calls"]}
-            )
-        return Response(
-            [
-                {
-                    "bucket": state.bucket,
-                    "day": state.day,
-                    "used": state.used,
-                    "limit": state.limit,
-                    "reserved": state.reserved,
-                    "closedAt": state.closed_at,
-                    "closedReason": state.closed_reason or None,
-                    "resetsAt": state.resets_at,
-                    "operations": by_bucket.get(state.bucket, []),
-                    "asOf": timezone.now(),
-                }
-                for state in quota.today()
-            ]
-        )
+        """Today's buckets: what was used for what, what waits, and what will be used until the reset."""
+        return Response([figures.as_json() for figures in quota_figures.today()])

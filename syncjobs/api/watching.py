@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -13,16 +13,16 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import figures, schedules
-from ..models import AuditEntry, QuotaDay, SyncJob, Worker
+from .. import figures, quota_figures, schedules
+from ..models import AuditEntry, SyncJob, Worker
 from ..status import WORKER_SILENCE_SECONDS
-from ..youtube.costs import quota_day
 from . import listing
 from .jobs import accepted, validated
 from .permissions import View
 from .serializers import Accepted, AuditSerializer, ScheduleBody
 
 _LAST_RUNS = 5
+MAX_DAYS = 365
 
 
 class Metrics(View):
@@ -85,16 +85,13 @@ class Workers(View):
 class QuotaHistory(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
 
-    takes = {"GET": (OpenApiParameter("days", int),)}
+    takes = {"GET": (OpenApiParameter("days", {"type": "integer", "minimum": 1, "maximum": MAX_DAYS}),)}
 
     @extend_schema(operation_id="quotaHistory", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
-        """Units used per bucket and day (America/Los_Angeles), the newest last; days nothing was spent on are left out."""
-        days = listing.whole_number(request, "days", 30, 365)
-        since = quota_day(timezone.now()) - dt.timedelta(days=days - 1)
-        rows = QuotaDay.objects.filter(day__gte=since).order_by("day", "bucket")
-        told = rows.values("day", "bucket", "limit", "reserved").annotate(used=Sum("used"))
-        return Response({"data": list(told), "asOf": timezone.now()})
+        """Units used per bucket and day (America/Los_Angeles), today's last."""
+        days = listing.whole_number(request, "days", 30, MAX_DAYS)
+        return Response({"data": quota_figures.history(days), "asOf": timezone.now()})
 
 
 _AUDIT_FILTERS = {
