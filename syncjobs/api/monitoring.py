@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,7 +14,7 @@ from .. import error_figures, operations, quota_figures
 from .. import status as queue_status
 from ..choices import QueueName
 from ..creation import Created
-from . import listing
+from . import expect, listing
 from .jobs import validated
 from .permissions import View
 from .serializers import ClearBody, Cleared, ErrorGroupSerializer, Message, NoteBody, PauseBody, QueueBody
@@ -66,9 +66,9 @@ class Errors(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
     takes = {
         "GET": (
-            listing.WINDOW_PARAMETER,
+            listing.WINDOW,
             listing.LIMIT,
-            OpenApiParameter("acknowledged", str, enum=["true", "false"]),
+            expect.choice("acknowledged", ["true", "false"]),
         )
     }
 
@@ -76,8 +76,6 @@ class Errors(View):
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
         acknowledged = request.query_params.get("acknowledged")
-        if acknowledged not in (None, "true", "false"):
-            raise listing.invalid("acknowledged", "Must be true or false.")
         limit = listing.whole_number(request, "limit", 20, listing.MAX_LIMIT)
         groups, total = error_figures.groups(
             listing.since(request), acknowledged=None if acknowledged is None else acknowledged == "true", limit=limit
