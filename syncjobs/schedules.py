@@ -64,6 +64,19 @@ def next_run(schedule: PeriodicTask) -> dt.datetime | None:
     return now + max(remaining, dt.timedelta())
 
 
+def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, most: int) -> int:
+    """How often it is due from `start` until `end`, but at most `most` times."""
+    due, times = start + max(schedule.schedule.remaining_estimate(schedule.last_run_at or start), dt.timedelta()), 0
+    while due < end and times < most:
+        times += 1
+        if schedule.interval:
+            due += schedule.schedule.run_every
+        else:
+            last, remaining, _ = schedule.schedule.remaining_delta(due)
+            due = last + remaining
+    return times
+
+
 def as_cron(schedule: PeriodicTask) -> dict[str, str] | None:
     """Its cron fields, if it has them."""
     if schedule.crontab is None:

@@ -29,6 +29,7 @@ LAYERS = (
         "importing",
         "band_changes",
         "presets",
+        "quota_figures",
         "reconcile",
         "roles",
         "status",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.http import QueryDict, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from .. import bulk, estimates, exports
 from ..exceptions import NotPermitted
 from ..models import BulkAction, JobError
-from . import listing
+from . import expect, listing
 from .jobs import band_of, validated
 from .permissions import View
 from .serializers import BulkBody, BulkProgress, EstimateAnswer, TriggerBody
@@ -101,14 +101,7 @@ def _progress(action: BulkAction) -> dict[str, Any]:
     }
 
 
-_FORMAT = OpenApiParameter("format", str, enum=list(exports.FORMATS), description="json: one object a line.")
-
-
-def _format(request: Request) -> str:
-    kind = request.query_params.get("format", "csv")
-    if kind not in exports.FORMATS:
-        raise listing.invalid("format", f"Must be one of {', '.join(exports.FORMATS)}.")
-    return kind
+_FORMAT = expect.choice("format", exports.FORMATS, "csv", "json: one object a line.")
 
 
 def _file(content: Any, kind: str, name: str) -> StreamingHttpResponse:
@@ -131,7 +124,7 @@ class JobExport(View):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """All jobs that the list's filters match, as a file."""
-        kind = _format(request)
+        kind = request.query_params.get("format", "csv")
         parameters = request.query_params.copy()
         parameters.pop("format", None)
         return _file(exports.jobs(listing.job_query(parameters).jobs, kind), kind, "sync-jobs")
@@ -140,7 +133,7 @@ class JobExport(View):
 class ErrorExport(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
 
-    takes = {"GET": (_FORMAT, listing.WINDOW_PARAMETER)}
+    takes = {"GET": (_FORMAT, listing.WINDOW)}
 
     @extend_schema(
         operation_id="exportErrors",
@@ -148,6 +141,6 @@ class ErrorExport(View):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """The log of errors in the window, the newest first, as a file."""
-        kind, since = _format(request), listing.since(request)
+        kind, since = request.query_params.get("format", "csv"), listing.since(request)
         rows = JobError.objects.order_by("-created_at", "-pk")
         return _file(exports.errors(rows.filter(created_at__gte=since) if since else rows, kind), kind, "errors")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db.models import F, QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,24 +14,29 @@ from bands.models import Availability, Band, Video
 
 from .. import band_changes
 from ..exceptions import NotFound
-from . import listing
+from . import expect, listing
 from .band_serializers import BandBody, BandSerializer, NewBandBody, VideoSerializer, with_counts
 from .jobs import validated
 from .permissions import View
 
-_PAGED = (OpenApiParameter("search", str), *listing.PAGING)
 _SORTS = {"publishedAt": "published_at", "viewCount": "view_count"}
+_OF_BANDS = (
+    expect.text("search", "Part of the name."),
+    listing.PAGE,
+    expect.whole("limit", listing.MAX_LIMIT, 100),
+)
 _OF_VIDEOS = (
-    *_PAGED,
-    OpenApiParameter("availability", str, enum=Availability.values, many=True),
-    OpenApiParameter("sortBy", str, enum=list(_SORTS)),
-    OpenApiParameter("sortOrder", str, enum=["asc", "desc"]),
+    expect.text("search", "Part of the title."),
+    expect.choices("availability", Availability.values),
+    expect.choice("sortBy", _SORTS, "publishedAt", "Ties by id; videos without it come last."),
+    listing.SORT_ORDER,
+    *listing.PAGING,
 )
 
 
 class BandList(View):
     needs: ClassVar[dict[str, str]] = {"GET": "bands.view_band", "POST": "bands.add_band"}
-    takes = {"GET": _PAGED}
+    takes = {"GET": _OF_BANDS}
 
     @extend_schema(operation_id="listBands", responses=BandSerializer(many=True))
     def get(self, request: Request) -> Response:
@@ -96,8 +101,8 @@ def _videos(request: Request, videos: QuerySet[Video]) -> Response:
     wanted = listing.choices_of(request.query_params, "availability", Availability.values)
     if wanted:
         videos = videos.filter(availability__in=wanted)
-    by = F(listing.one_of(request.query_params, "sortBy", _SORTS))
-    down = listing.one_of(request.query_params, "sortOrder", {"desc": "desc", "asc": "asc"}) == "desc"
+    by = F(_SORTS[request.query_params.get("sortBy", "publishedAt")])
+    down = request.query_params.get("sortOrder") != "asc"
     order = (by.desc(nulls_last=True), "-pk") if down else (by.asc(nulls_last=True), "pk")
     rows, frame = listing.page_of(request, listing.matching(videos.order_by(*order), request, "title"))
     return Response({"data": VideoSerializer(rows, many=True).data, **frame})

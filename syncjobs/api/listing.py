@@ -13,9 +13,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, TextField, Value, When
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
@@ -25,17 +23,14 @@ from ..counters import Selection
 from ..job_list import Order
 from ..models import JobError, SyncJob
 from ..querysets import SyncJobQuerySet
+from . import expect
+from .expect import invalid, parse_instant
 
 MAX_LIMIT = 100
 MAX_PAGE = 10_000_000
-MAX_SEARCH = 200
+MAX_SEARCH = expect.MAX_TEXT
 MAX_ID = 2**63 - 1
 SORTS = {"createdAt": "created_at", "startedAt": "started_at", "completedAt": "completed_at"}
-
-
-def invalid(field: str, message: str) -> ValidationError:
-    """A 400 that names the parameter and says what would be right."""
-    return ValidationError({field: [message]})
 
 
 def whole_number(request: Request, name: str, default: int, high: int) -> int:
@@ -48,13 +43,8 @@ def whole_number(request: Request, name: str, default: int, high: int) -> int:
     return int(text)
 
 
-def check_known(request: Request, known: set[str]) -> None:
-    """Refuse parameters that would be ignored: whoever sent one expects it to do something."""
-    refuse_unknown(request.query_params, known)
-
-
 def refuse_unknown(parameters: QueryDict, known: set[str]) -> None:
-    """The same of parameters that came otherwise."""
+    """Refuse parameters that would be ignored: whoever sent one expects it to do something."""
     for name in parameters:
         if name not in known:
             raise invalid(name, f"There is no such parameter. There are: {', '.join(sorted(known))}.")
@@ -97,17 +87,30 @@ class JobFilters(filters.FilterSet):
         return jobs.filter(found)
 
 
+REPEATABLE = ("status", "jobType")
 KNOWN = {*JobFilters.base_filters, "status", "jobType", "startDate", "endDate", "sortBy", "sortOrder", "page", "limit"}
 _COUNTED = {"status", "jobType", "bandId", "queue", "startDate", "endDate"}
 """The filters that the counts tell apart; with these alone, any page of any number of jobs is quick."""
-_TEXT = ("status", "jobType", "bandId", "queue", "startDate", "endDate", "search", "error", "requestedBy", "parentId")
-PARAMETERS = [
-    *(OpenApiParameter(name, str) for name in _TEXT),
-    OpenApiParameter("sortBy", str, enum=list(SORTS)),
-    OpenApiParameter("sortOrder", str, enum=["asc", "desc"]),
-]
-LIMIT = OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT})
-PAGING = [OpenApiParameter("page", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}), LIMIT]
+START = expect.instant("startDate", "Created from then on.")
+END = expect.instant("endDate", "Created before then; a bare date includes its day. Must be after startDate.")
+SORT_ORDER = expect.choice("sortOrder", ["desc", "asc"], "desc")
+PARAMETERS = (
+    expect.choices("status", JobStatus.values),
+    expect.choices("jobType", JobType.values),
+    expect.number_of("bandId"),
+    expect.choice("queue", QueueName.values),
+    START,
+    END,
+    expect.text("search", "Job id, part of a band's name, or part of an error's text."),
+    expect.like("error", "[0-9a-f]{1,16}", "a3f09c1e5b7d2468", "Fingerprint of an error group."),
+    expect.text("requestedBy", "Who asked for the job: a user's name, or “schedule: ” and its name."),
+    expect.number_of("parentId", "Children of an all-bands job."),
+    expect.choice("sortBy", SORTS, "createdAt", "Ties by id; jobs without the time come last."),
+    SORT_ORDER,
+)
+PAGE = expect.whole("page", MAX_PAGE, 1)
+LIMIT = expect.whole("limit", MAX_LIMIT, 20)
+PAGING = (PAGE, LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,31 +198,15 @@ def choices_of(parameters: QueryDict, name: str, choices: list[str]) -> list[str
     return values
 
 
-def dates(parameters: QueryDict) -> tuple[dt.datetime | None, dt.datetime | None]:
+def dates(given: QueryDict) -> tuple[dt.datetime | None, dt.datetime | None]:
     """`startDate` and `endDate`, the end excluded. Raises ValidationError."""
-    start, end = _instant(parameters, "startDate"), _instant(parameters, "endDate", is_end=True)
+    start, end = (
+        parse_instant(name, str(given[name]), is_end=name == "endDate") if name in given else None
+        for name in ("startDate", "endDate")
+    )
     if start and end and end <= start:
         raise invalid("endDate", "Must be after startDate.")
     return start, end
-
-
-def _instant(parameters: QueryDict, name: str, *, is_end: bool = False) -> dt.datetime | None:
-    """A date or a time with zone; a bare end date includes its day."""
-    text = parameters.get(name)
-    if text is None:
-        return None
-    try:
-        day = parse_date(text)
-        if day is not None:
-            if is_end:
-                day += dt.timedelta(days=1)
-            return timezone.make_aware(dt.datetime.combine(day, dt.time()), dt.UTC)
-        instant = parse_datetime(text)
-        if instant is not None and instant.tzinfo is not None:
-            return instant.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise invalid(name, "Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z).")
 
 
 def _order(parameters: QueryDict) -> Order:
@@ -240,7 +227,7 @@ def matching(rows: QuerySet[Any], request: Request, field: str) -> QuerySet[Any]
 
 
 _WINDOW = re.compile(r"([1-9]\d{0,3})([hd])\Z")
-WINDOW_PARAMETER = OpenApiParameter("window", str, description="24h (default), 7d, … or all.")
+WINDOW = expect.like("window", "all|[1-9][0-9]{0,3}[hd]", "7d", "Hours or days back from now, or all.", "24h")
 
 
 def since(request: Request) -> dt.datetime | None:
@@ -254,14 +241,6 @@ def since(request: Request) -> dt.datetime | None:
     return timezone.now() - dt.timedelta(**{"hours" if match[2] == "h" else "days": int(match[1])})
 
 
-def one_of(parameters: QueryDict, name: str, choices: Mapping[str, str]) -> str:
-    """What the parameter chooses; the first choice when it is not there. Raises ValidationError."""
-    chosen = parameters.get(name, next(iter(choices)))
-    if chosen not in choices:
-        raise invalid(name, f"Must be one of {', '.join(choices)}.")
-    return choices[chosen]
-
-
 def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
     """Filters that a body holds under `field`, written like the list's query parameters, checked by the same rules.
 
@@ -269,16 +248,15 @@ def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
     """
     texts: dict[str, str] = {}
     for name, value in given.items():
-        parts = value if isinstance(value, list) else [value]
-        if not all(isinstance(part, str) or (isinstance(part, int) and not isinstance(part, bool)) for part in parts):
-            raise invalid(f"{field}.{name}", "Must be text, a whole number, or a list of these.")
-        texts[name] = ",".join(map(str, parts))
+        if not isinstance(value, str) and not (
+            name in REPEATABLE and isinstance(value, list) and all(isinstance(part, str) for part in value)
+        ):
+            raise invalid(f"{field}.{name}"[:80], "Must be text, or for status and jobType a list of texts.")
+        texts[name] = ",".join(value) if isinstance(value, list) else value
     query = QueryDict(mutable=True)
     query.update(texts)
-    for name in ("page", "limit"):
-        if name in query:
-            raise invalid(f"{field}.{name}", "A filter doesn't page.")
     try:
+        expect.check(query, PARAMETERS)
         job_query(query)
     except ValidationError as error:
         said = cast("dict[str, Any]", error.detail)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.db.models import Count, Sum
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import error_figures, operations, quota
+from .. import error_figures, operations, quota_figures
 from .. import status as queue_status
 from ..choices import QueueName
 from ..creation import Created
-from ..models import QuotaCall
-from ..youtube.costs import quota_day
-from . import listing
+from . import expect, listing
 from .jobs import validated
 from .permissions import View
 from .serializers import ClearBody, Cleared, ErrorGroupSerializer, Message, NoteBody, PauseBody, QueueBody
@@ -69,9 +66,9 @@ class Errors(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
     takes = {
         "GET": (
-            listing.WINDOW_PARAMETER,
+            listing.WINDOW,
             listing.LIMIT,
-            OpenApiParameter("acknowledged", str, enum=["true", "false"]),
+            expect.choice("acknowledged", ["true", "false"]),
         )
     }
 
@@ -79,8 +76,6 @@ class Errors(View):
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
         acknowledged = request.query_params.get("acknowledged")
-        if acknowledged not in (None, "true", "false"):
-            raise listing.invalid("acknowledged", "Must be true or false.")
         limit = listing.whole_number(request, "limit", 20, listing.MAX_LIMIT)
         groups, total = error_figures.groups(
             listing.since(request), acknowledged=None if acknowledged is None else acknowledged == "true", limit=limit
@@ -116,29 +111,5 @@ class Quota(View):
 
     @extend_schema(operation_id="quota", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
-        """Today's buckets: what is used, by which operations, and when they are full again."""
-        spent = (
-            QuotaCall.objects.filter(day=quota_day(timezone.now())).values("bucket", "operation").order_by("operation")
-        )
-        by_bucket: dict[str, list[dict[str, Any]]] = {}
-        for row in spent.annotate(units=Sum("units"), calls=Count("pk")):
-            by_bucket.setdefault(row["bucket"], []).append(
-                {"operation": row["operation"], "units": row["units"], "calls": row["calls"]}
-            )
-        return Response(
-            [
-                {
-                    "bucket": state.bucket,
-                    "day": state.day,
-                    "used": state.used,
-                    "limit": state.limit,
-                    "reserved": state.reserved,
-                    "closedAt": state.closed_at,
-                    "closedReason": state.closed_reason or None,
-                    "resetsAt": state.resets_at,
-                    "operations": by_bucket.get(state.bucket, []),
-                    "asOf": timezone.now(),
-                }
-                for state in quota.today()
-            ]
-        )
+        """Today's buckets: what was used for what, what waits, and what will be used until the reset."""
+        return Response([figures.as_json() for figures in quota_figures.today()])

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from ..actors import Actor, for_user
 from ..choices import Origin
-from . import listing
+from . import expect
 
 
 class HasPermission(BasePermission):
@@ -43,7 +43,7 @@ class Exact(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         method = "GET" if request.method == "HEAD" else request.method or ""
-        listing.check_known(request, {parameter.name for parameter in self.takes.get(method, ())})
+        expect.check(request.query_params, self.takes.get(method, ()))
 
 
 class View(Exact):

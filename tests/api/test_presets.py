@@ -14,7 +14,7 @@ from tests.api.test_contract import PASSWORD, Api
 from tests.helpers import PERSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
-FAILED = {"name": "Failed", "filters": {"status": ["FAILED", "CANCELLED"], "bandId": 7, "sortBy": "completedAt"}}
+FAILED = {"name": "Failed", "filters": {"status": ["FAILED", "CANCELLED"], "bandId": "7", "sortBy": "completedAt"}}
 
 
 def _names(api: Api) -> list[str]:
@@ -79,7 +79,9 @@ def test_a_name_is_given_once_to_each_and_among_the_shared() -> None:
         ({"name": 7}, "name"),
         ({"filters": {"status": "DONE"}}, "filters.status"),
         ({"filters": {"colour": "red"}}, "filters.colour"),
-        ({"filters": {"page": 2}}, "filters.page"),
+        ({"filters": {"page": "2"}}, "filters.page"),
+        ({"filters": {"bandId": 7}}, "filters.bandId"),
+        ({"filters": {"status": []}}, "filters.status"),
         ({"filters": {"status": {"a": 1}}}, "filters.status"),
         ({"filters": {"startDate": "2026-11-24", "endDate": "2026-11-23"}}, "filters.endDate"),
         ({"filters": []}, "filters"),

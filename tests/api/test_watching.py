@@ -11,7 +11,7 @@ from django_celery_beat.models import PeriodicTask
 
 from syncjobs import lifecycle
 from syncjobs.choices import JobStatus, Role
-from syncjobs.models import Attempt, AuditEntry, QuotaDay, SyncJob
+from syncjobs.models import Attempt, AuditEntry, SyncJob
 from tests.api.test_contract import Api
 from tests.helpers import claim, queue_job
 
@@ -97,16 +97,11 @@ def test_what_runs_longer_than_usual_is_stuck(admin: Api) -> None:
     assert (row["jobId"], row["factor"], round(row["runningSeconds"], -1)) == (str(job.pk), None, 600)
 
 
-def test_audit_is_filtered_and_quota_has_a_history(admin: Api) -> None:
+def test_the_audit_is_filtered(admin: Api) -> None:
     admin.post("admin/queue/pause", {"reason": "tidying"})
     admin.post("admin/queue/resume")
     (entry,) = admin.get("admin/audit", action="pause_queue").json()["data"]
     assert (entry["actor"], entry["message"], entry["result"]) == ("ADMIN", "tidying", "ok")
     assert admin.get("admin/audit", action="pause_queue", endDate="2020-01-01").json()["total"] == 0
     assert admin.get("admin/audit", startDate="x").json()["errors"][0]["field"] == "startDate"
-    QuotaDay.objects.create(
-        bucket="main", day=timezone.now().date() - dt.timedelta(days=5), used=7, limit=10, reserved=1
-    )
-    assert [row["used"] for row in admin.get("admin/quota/history").json()["data"]] == [7]
-    assert admin.get("admin/quota/history", days="2").json()["data"] == []
     assert admin.get("admin/workers").json()["data"] == []

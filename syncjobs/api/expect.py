@@ -1,0 +1,125 @@
+"""Query parameters: described once, and refused by that very description."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.http import QueryDict
+from django.utils.dateparse import parse_date, parse_datetime
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import ValidationError
+
+MAX_TEXT = 200
+_INSTANT = "Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z)."
+_EARLIEST, _LATEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC), dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
+
+
+def invalid(field: str, message: str) -> ValidationError:
+    """A 400 that names the parameter and says what would be right."""
+    return ValidationError({field: [message]})
+
+
+def whole(name: str, high: int, default: int, description: str = "") -> OpenApiParameter:
+    """A whole number from 1 to `high`."""
+    schema = {"type": "integer", "minimum": 1, "maximum": high, "default": default}
+    return OpenApiParameter(name, schema, description=description)
+
+
+def choice(name: str, values: Iterable[str], default: str | None = None, description: str = "") -> OpenApiParameter:
+    """One of the values."""
+    schema: dict[str, Any] = {"type": "string", "enum": list(values)}
+    if default is not None:
+        schema["default"] = default
+    return OpenApiParameter(name, schema, description=description)
+
+
+def choices(name: str, values: Iterable[str], description: str = "Repeatable, or with commas.") -> OpenApiParameter:
+    """Any of the values, the parameter repeated or with commas in it."""
+    items = {"type": "string", "enum": list(values)}
+    return OpenApiParameter(name, {"type": "array", "items": items, "minItems": 1}, description=description)
+
+
+def text(name: str, description: str = "", longest: int = MAX_TEXT) -> OpenApiParameter:
+    """Any text of at most so many characters."""
+    schema = {"type": "string", "maxLength": longest, "pattern": r"^[^\x00]*$"}
+    return OpenApiParameter(name, schema, description=description)
+
+
+def like(name: str, pattern: str, example: str, description: str = "", default: str | None = None) -> OpenApiParameter:
+    """Text of which all matches the pattern."""
+    schema = {"type": "string", "pattern": f"^(?:{pattern})$", "examples": [example]}
+    if default is not None:
+        schema["default"] = default
+    return OpenApiParameter(name, schema, description=description)
+
+
+def number_of(name: str, description: str = "") -> OpenApiParameter:
+    """The id of something."""
+    return like(name, "[1-9][0-9]{0,17}", "48213", description)
+
+
+def instant(name: str, description: str) -> OpenApiParameter:
+    """A date, or a time with its zone."""
+    schema = {
+        "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
+        "examples": ["2026-11-24", "2026-11-24T09:30:00Z"],
+    }
+    return OpenApiParameter(name, schema, description=description)
+
+
+def check(given: QueryDict, known: Sequence[OpenApiParameter]) -> None:
+    """Refuse what is not described, and what is not as described. Raises ValidationError naming the parameter."""
+    by_name = {parameter.name: parameter for parameter in known}
+    for name in given:
+        if name not in by_name:
+            there_are = f"There are: {', '.join(sorted(by_name))}." if by_name else "There are none here."
+            raise invalid(name[:60].replace("\x00", ""), f"There is no such parameter. {there_are}")
+        schema = by_name[name].type
+        values = given.getlist(name)
+        if not isinstance(schema, dict):
+            continue
+        if schema.get("type") == "array":
+            for value in values:
+                for part in value.split(","):
+                    _check_value(name, part, schema["items"])
+        elif len(values) > 1:
+            raise invalid(name, "Is given more than once.")
+        else:
+            _check_value(name, values[0], schema)
+
+
+def _check_value(name: str, value: str, schema: dict[str, Any]) -> None:
+    if "anyOf" in schema:
+        parse_instant(name, value)
+    elif "enum" in schema and value not in schema["enum"]:
+        raise invalid(name, f"“{value[:40]}” is none of {', '.join(schema['enum'])}.".replace("\x00", ""))
+    elif schema["type"] == "integer":
+        if not (re.fullmatch("[0-9]{1,11}", value) and 1 <= int(value) <= schema["maximum"]):
+            raise invalid(name, f"Must be a whole number from 1 to {schema['maximum']}.")
+    elif len(value) > schema.get("maxLength", len(value)):
+        raise invalid(name, f"Must be at most {schema['maxLength']} characters.")
+    elif "pattern" in schema and not re.fullmatch(schema["pattern"].removesuffix("$"), value):
+        raise invalid(
+            name, f"Must be like {schema['examples'][0]}." if "examples" in schema else "Holds a NUL character."
+        )
+
+
+def parse_instant(name: str, value: str, *, is_end: bool = False) -> dt.datetime:
+    """A date or a time with zone, in UTC; a bare end date includes its day. Raises ValidationError."""
+    try:
+        day = parse_date(value) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) else None
+        moment = None if day else parse_datetime(value.upper())
+    except ValueError:
+        raise invalid(name, _INSTANT) from None
+    if day is not None:
+        moment = dt.datetime.combine(day, dt.time(), dt.UTC)
+        return min(moment, _LATEST) + dt.timedelta(days=1 if is_end else 0)
+    if moment is None or moment.tzinfo is None:
+        raise invalid(name, _INSTANT)
+    # What lies at the very ends of the calendar has no UTC.
+    if moment.replace(tzinfo=dt.UTC) <= _EARLIEST:
+        return _EARLIEST
+    return _LATEST if moment.replace(tzinfo=dt.UTC) >= _LATEST else moment.astimezone(dt.UTC)
