@@ -13,13 +13,14 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext_lazy as _
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from .. import job_list
-from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
 from ..counters import Selection
 from ..job_list import Order
 from ..models import JobError, SyncJob
@@ -29,6 +30,8 @@ MAX_LIMIT = 100
 MAX_PAGE = 10_000_000
 MAX_SEARCH = 200
 MAX_ID = 2**63 - 1
+DUE = (("now", _("Waiting")), ("later", _("Delayed")))
+"""What tells queued jobs apart: whether a worker may take them yet."""
 SORTS = {"createdAt": "created_at", "startedAt": "started_at", "completedAt": "completed_at"}
 
 
@@ -77,6 +80,8 @@ class JobFilters(filters.FilterSet):
     queue = filters.ChoiceFilter(field_name="queue_id", choices=QueueName.choices)
     requestedBy = filters.CharFilter(field_name="requested_by_label", max_length=MAX_SEARCH)
     error = filters.CharFilter(method="with_error", max_length=16)
+    due = filters.ChoiceFilter(method="queued_and_due", choices=DUE)
+    delayReason = filters.ChoiceFilter(field_name="delay_reason", choices=DelayReason.choices[1:])
     search = filters.CharFilter(method="matching", max_length=MAX_SEARCH)
 
     class Meta:
@@ -85,6 +90,9 @@ class JobFilters(filters.FilterSet):
 
     def with_error(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         return jobs.filter(Exists(JobError.objects.filter(job=OuterRef("pk"), group_id=value)))
+
+    def queued_and_due(self, jobs: SyncJobQuerySet, name: str, value: str) -> SyncJobQuerySet:
+        return jobs.waiting() if value == "now" else jobs.delayed()
 
     def matching(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         """Job number, part of the band's name, or part of an error's text."""
@@ -102,6 +110,8 @@ _COUNTED = {"status", "jobType", "bandId", "queue", "startDate", "endDate"}
 _TEXT = ("status", "jobType", "bandId", "queue", "startDate", "endDate", "search", "error", "requestedBy", "parentId")
 PARAMETERS = [
     *(OpenApiParameter(name, str) for name in _TEXT),
+    OpenApiParameter("due", str, enum=[value for value, _label in DUE]),
+    OpenApiParameter("delayReason", str, enum=[value for value in DelayReason.values if value]),
     OpenApiParameter("sortBy", str, enum=list(SORTS)),
     OpenApiParameter("sortOrder", str, enum=["asc", "desc"]),
 ]
