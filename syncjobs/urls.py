@@ -7,11 +7,39 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from .views import audit, bands, dashboard, errors, help, jobs, people, queues, quota, schedules, trigger, workers
+from . import feed_views
+from .views import (
+    audit,
+    bands,
+    errors,
+    help,
+    jobs,
+    people,
+    queues,
+    quota,
+    schedules,
+    trigger,
+    videos,
+    workers,
+)
 
-_MODULES = (dashboard, queues, jobs, trigger, errors, quota, schedules, bands, workers, audit, people, help)
+_MODULES = (
+    queues,
+    jobs,
+    trigger,
+    errors,
+    quota,
+    schedules,
+    bands,
+    videos,
+    workers,
+    audit,
+    people,
+    help,
+)
 
 
 def pages(guard: Callable[[Any], Any]) -> list[URLPattern]:
-    """All pages, each behind `guard`, which lets in staff only."""
-    return [path(route, guard(view), name=name) for module in _MODULES for route, view, name in module.PAGES]
+    """All pages, each behind `guard`, which lets in staff only; the stream of changes asks for itself."""
+    found = [path("events", feed_views.admin_events, name="events")]
+    return found + [path(route, guard(view), name=name) for module in _MODULES for route, view, name in module.PAGES]

@@ -122,10 +122,3 @@ def page(request: HttpRequest) -> HttpResponse:
 def _period(request: HttpRequest) -> str:
     period = request.GET.get("period", "")
     return period if period in figures.PERIODS else "24h"
-
-
-def _events(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(status=204)
-
-
-PAGES = (("events", _events, "events"),)
