@@ -7,9 +7,27 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from .views import audit, bands, dashboard, errors, help, jobs, people, queues, quota, schedules, trigger, workers
+from .views import (
+    audit,
+    bands,
+    bulk_pages,
+    dashboard,
+    errors,
+    exporting,
+    help,
+    job,
+    jobs,
+    people,
+    preset_pages,
+    queues,
+    quota,
+    schedules,
+    trigger,
+    workers,
+)
 
-_MODULES = (dashboard, queues, jobs, trigger, errors, quota, schedules, bands, workers, audit, people, help)
+_JOBS = (jobs, job, bulk_pages, preset_pages, exporting, trigger)
+_MODULES = (dashboard, queues, *_JOBS, errors, quota, schedules, bands, workers, audit, people, help)
 
 
 def pages(guard: Callable[[Any], Any]) -> list[URLPattern]:
