@@ -11,10 +11,14 @@ from . import feed_views
 from .views import (
     audit,
     bands,
+    bulk_pages,
     errors,
+    exporting,
     help,
+    job,
     jobs,
     people,
+    preset_pages,
     queues,
     quota,
     schedules,
@@ -24,18 +28,22 @@ from .views import (
 )
 
 _MODULES = (
-    queues,
-    jobs,
-    trigger,
+    audit,
+    bands,
+    bulk_pages,
     errors,
+    exporting,
+    help,
+    job,
+    jobs,
+    people,
+    preset_pages,
+    queues,
     quota,
     schedules,
-    bands,
+    trigger,
     videos,
     workers,
-    audit,
-    people,
-    help,
 )
 
 

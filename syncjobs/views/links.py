@@ -1,4 +1,4 @@
-"""Addresses of the list of jobs, narrowed to the very rows that a figure counts."""
+"""Where things are shown: the list of jobs narrowed to the very rows that a figure counts, a job, a band, an error group."""
 
 from __future__ import annotations
 
@@ -10,9 +10,24 @@ from ..choices import JobStatus
 from ..status import QueueState
 
 
-def jobs(**filters: str) -> str:
+def jobs(**filters: object) -> str:
     """The list of jobs with these filters, in the words of the API."""
-    return f"{reverse('admin:jobs')}?{urlencode(filters)}"
+    return reverse("admin:jobs") + (f"?{urlencode(filters)}" if filters else "")
+
+
+def job(job_id: int) -> str:
+    """A job's page."""
+    return f"{reverse('admin:jobs')}{job_id}/"
+
+
+def band(band_id: int) -> str:
+    """A band's page."""
+    return f"{reverse('admin:bands')}{band_id}/"
+
+
+def error(fingerprint: str) -> str:
+    """An error group's page."""
+    return f"{reverse('admin:errors')}{fingerprint}/"
 
 
 STATES = {
