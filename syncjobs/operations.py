@@ -39,6 +39,7 @@ from .youtube.types import Channel
 
 ALL_QUEUES = "all"
 MAX_REASON = 500
+MAX_BANDS = 200
 _PURGE_BATCH = 500
 
 
@@ -81,6 +82,21 @@ def trigger_sync(
             )
         span.data = {"job": created.job.pk, "new": created.is_new, "type": job_type, "force": force}
     return created
+
+
+def trigger_bands(
+    actor: Actor, bands: Sequence[Band], *, full: bool, force: bool = False, priority: int | None = None
+) -> dict[int, Created | Conflict]:
+    """Sync each of several bands; for each band's id, its job or why there is none. Raises InvalidInput."""
+    if len(bands) > MAX_BANDS:
+        raise InvalidInput(f"At most {MAX_BANDS} bands at once. Sync all of them instead.", field="bands")
+    outcomes: dict[int, Created | Conflict] = {}
+    for band in bands:
+        try:
+            outcomes[band.pk] = trigger_sync(actor, band, full=full, force=force, priority=priority)
+        except Conflict as error:
+            outcomes[band.pk] = error
+    return outcomes
 
 
 def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Created:

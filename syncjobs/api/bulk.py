@@ -28,9 +28,9 @@ class Estimate(View):
     def post(self, request: Request) -> Response:
         """What a sync would cost, without asking for it."""
         body = validated(TriggerBody, request)
-        found = estimates.estimate(
-            band_of(body.get("bandId")), full=body["syncType"] == "FULL", force=body["forceSync"]
-        )
+        band = band_of(body.get("bandId"))
+        chosen = None if band is None else [band]
+        found = estimates.estimate(chosen, full=body["syncType"] == "FULL", force=body["forceSync"])
         return Response(
             {
                 "units": found.units,

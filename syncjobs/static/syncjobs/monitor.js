@@ -88,7 +88,8 @@
         if (!event.target.matches("form[method=get][data-dialog]")) return;
         event.preventDefault();
         const query = new URLSearchParams(new FormData(event.target, event.submitter));
-        openDialog(`${event.target.action}?${query}`);
+        // Not .action: a field of that name would hide it.
+        openDialog(`${event.target.getAttribute("action")}?${query}`);
     });
     document.addEventListener("done", closeDialog);
     window.addEventListener("popstate", followHash);
