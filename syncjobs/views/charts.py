@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,4 +57,10 @@ def _chart(kind: str, series: Sequence[dict[str, Any]], period: str, lines: list
     rows = [(point["since"], [line["values"][n] for line in lines]) for n, point in enumerate(series)]
     is_empty = not any(value for line in lines for value in line["values"])
     data = {"type": kind, "labels": labels, "step": "hour" if period == "24h" else "day", "series": lines, **more}
-    return {"data": data, "heads": [line["name"] for line in lines], "rows": rows[::-1], "is_empty": is_empty}
+    # As the text of an element, not in a script: htmx takes every script out of what it swaps in.
+    return {
+        "json": json.dumps(data),
+        "heads": [line["name"] for line in lines],
+        "rows": rows[::-1],
+        "is_empty": is_empty,
+    }
