@@ -68,6 +68,11 @@ class GroupFigures:
     recent_jobs: list[int]
     per_hour: dict[str, int]
 
+    @property
+    def has_come_back(self) -> bool:
+        """Whether there was another since somebody acknowledged it."""
+        return self.acknowledged_at is not None and self.last_at > self.acknowledged_at
+
 
 def groups(
     since: dt.datetime | None,
