@@ -326,28 +326,22 @@ def retry_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | Conf
     return outcomes
 
 
-def retry_group(actor: Actor, fingerprint: str) -> dict[int, Created | Conflict | NotFound]:
-    """Retry the failed jobs of an error group that nobody has retried yet. Raises NotFound."""
-    with audited(actor, "retry_group", "error", fingerprint[:16]) as span:
-        _error_group(fingerprint)
-        ids = list(failed_jobs(fingerprint=fingerprint).values_list("pk", flat=True))
-        span.data = {"jobs": len(ids)}
-    return retry_jobs(actor, ids)
-
-
 def acknowledge_errors(actor: Actor, fingerprint: str, note: str = "") -> None:
     """Say that somebody has seen to an error group, and what she found. Raises NotFound."""
     with audited(actor, "acknowledge_errors", "error", fingerprint[:16]) as span:
-        _error_group(fingerprint)
+        get_error_group(fingerprint)
         ErrorGroup.objects.filter(pk=fingerprint).update(
             acknowledged_at=Now(), acknowledged_by=actor.label, note=note.replace("\x00", "")
         )
         span.message = note
 
 
-def _error_group(fingerprint: str) -> None:
-    if not ErrorGroup.objects.filter(pk=fingerprint).exists():
+def get_error_group(fingerprint: str) -> ErrorGroup:
+    """The group with this fingerprint. Raises NotFound."""
+    group = ErrorGroup.objects.filter(pk=fingerprint).first()
+    if group is None:
         raise NotFound(f"There is no error group {fingerprint[:16]}.", field="fingerprint")
+    return group
 
 
 # ---- Channels

@@ -49,7 +49,7 @@ LAYERS = (
     ("creation",),
     ("workers", "quota", "error_log", "audit"),
     ("actors", "models", "apps", "counters", "feed"),
-    ("async_database", "querysets", "choices", "converters", "exceptions", "fingerprints", "youtube"),
+    ("async_database", "querysets", "choices", "converters", "exceptions", "fingerprints", "reasons", "youtube"),
 )
 RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
 

@@ -10,10 +10,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import error_figures, operations, quota_figures
+from .. import bulk, error_figures, operations, quota_figures
 from .. import status as queue_status
 from ..choices import QueueName
-from ..creation import Created
+from ..models import BulkAction
 from . import expect, listing
 from .jobs import validated
 from .permissions import View
@@ -100,9 +100,12 @@ class RetryErrors(View):
     @extend_schema(operation_id="retryError", request=None, responses={202: OpenApiTypes.OBJECT})
     def post(self, request: Request, fingerprint: str) -> Response:
         """Retry the failed jobs of the group that nobody has retried yet."""
-        outcomes = operations.retry_group(self.actor(request), fingerprint)
-        retried = {str(i): str(o.job.pk) for i, o in outcomes.items() if isinstance(o, Created)}
-        refused = {str(i): str(o) for i, o in outcomes.items() if not isinstance(o, Created)}
+        outcome = bulk.retry_group(self.actor(request), fingerprint)
+        if isinstance(outcome, BulkAction):
+            message = f"{len(outcome.job_ids)} jobs are retried in the background."
+            return Response({"message": message, "bulkId": str(outcome.pk), "retried": {}, "refused": {}}, 202)
+        retried = {str(old): str(new) for old, new in outcome.retried.items()}
+        refused = {str(job_id): why for job_id, why in outcome.refused.items()}
         return Response({"message": f"{len(retried)} jobs retried.", "retried": retried, "refused": refused}, 202)
 
 

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models import Case, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -41,7 +42,8 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
 
 def _running(request: HttpRequest) -> dict[str, Any]:
     stuck = {int(row["jobId"]): row for row in figures.stuck()}
-    running = SyncJob.objects.in_progress().order_by("started_at", "pk")[: _RUNNING + 1]
+    stuck_first = Case(When(pk__in=stuck, then=Value(0)), default=Value(1))
+    running = SyncJob.objects.in_progress().order_by(stuck_first, "started_at", "pk")[: _RUNNING + 1]
     jobs = [{"job": job, "stuck": stuck.get(job.pk), "label": JobType(job.job_type).label} for job in running]
     return {
         "jobs": jobs[:_RUNNING],
@@ -79,9 +81,7 @@ def _ahead(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     upcoming = []
     if request.user.has_perm("django_celery_beat.view_periodictask"):
-        for at, schedule in schedules.upcoming(_SCHEDULES):
-            kind = schedules.job_type_of(schedule)
-            upcoming.append({"at": at, "name": schedule.name, "kind": JobType(kind).label if kind else ""})
+        upcoming = [{"at": at, "name": schedule.name} for at, schedule in schedules.upcoming(_SCHEDULES)]
     workers = list(Worker.objects.all()) if request.user.has_perm("syncjobs.view_worker") else []
     silent = now - dt.timedelta(seconds=status.WORKER_SILENCE_SECONDS)
     return {

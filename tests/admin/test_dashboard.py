@@ -190,7 +190,7 @@ def test_charts_show_the_period_and_say_what_they_are(moderator: Client, period:
     queue_job("PRUNE")  # type: ignore[arg-type]
     lifecycle.complete(claim("maintenance"))
     html = moderator.get(f"/admin/?part=charts&period={period}", headers=HTMX).content.decode()
-    told = json.loads(re.search(r'<script id="jobs-chart"[^>]*>(.*?)</script>', html, re.DOTALL)[1])  # type: ignore[index]
+    told = json.loads(unescape(re.search(r'<div id="jobs-chart" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
     assert sum(sum(line["values"]) for line in told["series"]) == 1
     assert len(told["labels"]) == {"24h": 25, "7d": 8, "30d": 31}[period]
     assert re.search(rf'\?period={period}#part-charts" aria-current="true"', html)

@@ -126,6 +126,7 @@
     function countdown(at) {
         const left = Math.max(0, Math.round((at - Date.now()) / 1000));
         const [h, m, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+        if (h > 47) return `${Math.floor(h / 24)} d ${h % 24} h`;
         return h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
     }
     function write(time) {
