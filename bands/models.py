@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 HEX_COLOR = RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", _("Write a colour as # and six hexadecimal digits, like #660000."))
@@ -21,12 +22,57 @@ class ChannelProblem(models.TextChoices):
     FORBIDDEN = "FORBIDDEN", _("Channel may not be read")
 
 
+class BandState(models.TextChoices):
+    """What to look for among bands; one may be in several states."""
+
+    ACTIVE = "active", _("Active")
+    INACTIVE = "inactive", _("Not active")
+    PROBLEM = "problem", _("Channel problem")
+    FAILING = "failing", _("Failing")
+    NEVER = "never", _("Never synced")
+    NO_CHANNEL = "no-channel", _("No channel")
+
+
+_NO_CHANNEL = Q(channel_id="", channel_reference="")
+_STATES = {
+    BandState.ACTIVE: Q(is_active=True),
+    BandState.INACTIVE: Q(is_active=False),
+    BandState.PROBLEM: ~Q(channel_problem=ChannelProblem.NONE),
+    BandState.FAILING: Q(consecutive_failures__gt=0),
+    BandState.NEVER: Q(last_full_sync_at=None, last_incremental_sync_at=None),
+    BandState.NO_CHANNEL: _NO_CHANNEL,
+}
+
+
 class BandQuerySet(models.QuerySet["Band"]):
     """Bands by what can be done with them."""
 
     def syncable(self) -> Self:
         """Active, with a channel to read."""
-        return self.filter(is_active=True).exclude(channel_id="", channel_reference="")
+        return self.filter(is_active=True).exclude(_NO_CHANNEL)
+
+    def in_state(self, state: BandState) -> Self:
+        """Those that are in the state."""
+        return self.filter(_STATES[state])
+
+    def matching(self, text: str) -> Self:
+        """Those whose name, school, city, slug, channel or keyword has the text in it."""
+        columns = ("name", "school_name", "nickname", "city", "slug", "channel_title", "channel_handle", "channel_id")
+        found = Q(search_keywords__icontains=text)
+        for column in columns:
+            found |= Q(**{f"{column}__icontains": text})
+        return self.filter(found)
+
+    def with_video_counts(self) -> Self:
+        """Each with `video_count` and `unavailable_videos`; of a page, only the page's rows are counted for."""
+        videos = Video.objects.filter(band=OuterRef("pk")).order_by().values("band")
+
+        def count(rows: models.QuerySet[Video, Any]) -> Coalesce:
+            return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0)
+
+        return self.annotate(
+            video_count=count(videos), unavailable_videos=count(videos.filter(~Q(availability=Availability.AVAILABLE)))
+        )
 
 
 class Band(models.Model):

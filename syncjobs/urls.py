@@ -7,9 +7,22 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from .views import audit, bands, dashboard, errors, help, jobs, people, quota, schedules, trigger, workers
+from .views import (
+    audit,
+    bands,
+    dashboard,
+    errors,
+    help,
+    jobs,
+    people,
+    quota,
+    schedules,
+    trigger,
+    videos,
+    workers,
+)
 
-_MODULES = (dashboard, jobs, trigger, errors, quota, schedules, bands, workers, audit, people, help)
+_MODULES = (dashboard, jobs, trigger, errors, quota, schedules, bands, videos, workers, audit, people, help)
 
 
 def pages(guard: Callable[[Any], Any]) -> list[URLPattern]:

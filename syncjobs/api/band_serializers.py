@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from bands.models import Availability, Band, ChannelProblem, LiveState, Video
+from bands.models import Band, ChannelProblem, LiveState, Video
 
 from .fields import ANYTHING, VISIBLE, Flag, Strict, Text, Whole
 
@@ -67,18 +63,6 @@ class NewBandBody(BandBody):
 
     slug = Text(max_length=120, pattern=r"[-a-zA-Z0-9_]+", like="human-jukebox")
     name = Text(max_length=200, pattern=VISIBLE + ANYTHING, like="Human Jukebox")
-
-
-def with_counts(bands: QuerySet[Band]) -> QuerySet[Band]:
-    """Each with `video_count` and `unavailable_videos`; of a page, only the page's rows are counted for."""
-    videos = Video.objects.filter(band=OuterRef("pk")).order_by().values("band")
-
-    def count(rows: QuerySet[Video, Any]) -> Coalesce:
-        return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0)
-
-    return bands.annotate(
-        video_count=count(videos), unavailable_videos=count(videos.filter(~Q(availability=Availability.AVAILABLE)))
-    )
 
 
 class BandSerializer(serializers.ModelSerializer[Band]):

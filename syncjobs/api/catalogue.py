@@ -15,7 +15,7 @@ from bands.models import Availability, Band, Video
 from .. import band_changes
 from ..exceptions import NotFound
 from . import expect, listing
-from .band_serializers import BandBody, BandSerializer, NewBandBody, VideoSerializer, with_counts
+from .band_serializers import BandBody, BandSerializer, NewBandBody, VideoSerializer
 from .jobs import validated
 from .permissions import View
 
@@ -41,7 +41,7 @@ class BandList(View):
     @extend_schema(operation_id="listBands", responses=BandSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Bands by name, each with how its syncs are doing."""
-        bands = listing.matching(with_counts(Band.objects.order_by("name", "pk")), request, "name")
+        bands = listing.matching(Band.objects.with_video_counts().order_by("name", "pk"), request, "name")
         rows, frame = listing.page_of(request, bands, default_limit=100)
         return Response({"data": BandSerializer(rows, many=True).data, **frame})
 
@@ -113,7 +113,7 @@ def _told(band_id: int) -> object:
 
 
 def _band(band_id: int) -> Band:
-    band = with_counts(Band.objects.filter(pk=band_id)).first()
+    band = Band.objects.with_video_counts().filter(pk=band_id).first()
     if band is None:
         raise NotFound(f"There is no band {band_id}.", field="id")
     return band

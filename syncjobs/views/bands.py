@@ -1,23 +1,155 @@
-"""Bands."""
+"""Bands: their list, the page of each, and syncing one at a click."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
+from typing import Any
 
-from .base import page, show
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from bands.models import Band, BandState
+
+from .. import band_changes, job_list, operations
+from ..actors import Actor
+from ..counters import Selection
+from ..exceptions import NotFound
+from ..job_list import Order
+from ..models import SyncJob
+from .base import Question, ask, is_part, page, show, style
+from .paging import order, paginate, search_box, sort_field, values_of
+
+_COLUMNS = {
+    "name": "name",
+    "full": "last_full_sync_at",
+    "incremental": "last_incremental_sync_at",
+    "failures": "consecutive_failures",
+    "videos": "video_count",
+    "unavailable": "unavailable_videos",
+}
+_RECENT_JOBS = 10
+_NEWEST_VIDEOS = 10
+
+
+class BandFilters(forms.Form):
+    """What the list of bands is narrowed by."""
+
+    q = search_box(gettext_lazy("Search"), gettext_lazy("Name, school, city, channel"))
+    state = forms.ChoiceField(
+        required=False, label=gettext_lazy("State"), choices=[("", gettext_lazy("Any")), *BandState.choices]
+    )
+    conference = forms.ChoiceField(required=False, label=gettext_lazy("Conference"))
+    sort = sort_field(_COLUMNS, "name")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = Band.objects.exclude(conference="").order_by("conference").values_list("conference", flat=True)
+        field = self.fields["conference"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", _("Any")), *((name, name) for name in known.distinct())]
+        for name in ("state", "conference"):
+            self.fields[name].widget.attrs["data-submits"] = ""
 
 
 @page("bands.view_band")
 def bands(request: HttpRequest) -> HttpResponse:
-    """Bands."""
-    return show(request, "syncjobs/stub.html", {}, title=_("Bands"))
+    """All bands, with how their syncs are doing."""
+    filters = BandFilters(request.GET)
+    wanted = values_of(filters)
+    found = Band.objects.with_video_counts()
+    if wanted["q"]:
+        found = found.matching(wanted["q"])
+    if wanted["state"]:
+        found = found.in_state(BandState(wanted["state"]))
+    if wanted["conference"]:
+        found = found.filter(conference=wanted["conference"])
+    context = {
+        "page": paginate(request, order(found, wanted["sort"], _COLUMNS)),
+        "sort": wanted["sort"],
+        "is_filtered": any(wanted[name] for name in ("q", "state", "conference")),
+    }
+    if is_part(request):
+        return render(request, "syncjobs/bands/rows.html", context)
+    context["filters"] = style(filters)
+    return show(request, "syncjobs/bands/list.html", context, title=_("Bands"), is_live=True)
 
 
-@page("bands.view_video")
-def videos(request: HttpRequest) -> HttpResponse:
-    """All videos."""
-    return show(request, "syncjobs/stub.html", {}, title=_("Videos"))
+def get(band_id: int) -> Band:
+    """The band with its counts. Raises NotFound."""
+    band = Band.objects.with_video_counts().filter(pk=band_id).first()
+    if band is None:
+        raise NotFound(_("There is no such band."))
+    return band
 
 
-PAGES = (("bands/", bands, "bands"), ("videos/", videos, "videos"))
+@page("bands.view_band")
+def band(request: HttpRequest, band_id: int) -> HttpResponse:
+    """One band: facts, health, its newest jobs and videos."""
+    found = get(band_id)
+    total, jobs = job_list.page(Selection(band_id=band_id), Order(), 0, _RECENT_JOBS)
+    context = {
+        "band": found,
+        "jobs": job_list.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
+        "job_total": total,
+        "now": timezone.now(),
+    }
+    if is_part(request):
+        return render(request, "syncjobs/bands/state.html", context)
+    context["videos"] = order(found.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS]
+    crumbs = ((reverse("admin:bands"), _("Bands")),)
+    return show(request, "syncjobs/bands/band.html", context, title=found.name, crumbs=crumbs, is_live=True)
+
+
+@page("syncjobs.trigger_sync", posts=True)
+def sync_now(request: HttpRequest, band_id: int) -> HttpResponse:
+    """Look for new videos of the band."""
+    found = get(band_id)
+    question = Question(
+        title=_("Sync %(band)s") % {"band": found.name},
+        text=_("This looks for new videos on the band's channel. It costs about 2 units."),
+        button=_("Sync now"),
+        back=reverse("admin:band", args=[band_id]),
+        icon="retry",
+    )
+
+    def do(actor: Actor, _values: dict[str, Any]) -> str:
+        created = operations.trigger_sync(actor, found, full=False)
+        values = {"band": found.name, "job": created.job.pk}
+        if created.is_new:
+            return _("%(band)s: sync #%(job)s is queued.") % values
+        return _("%(band)s: sync #%(job)s is under way already.") % values
+
+    return ask(request, question, do)
+
+
+@page("bands.delete_band", posts=True)
+def delete(request: HttpRequest, band_id: int) -> HttpResponse:
+    """Take the band and its videos away."""
+    found = get(band_id)
+    question = Question(
+        title=_("Delete %(band)s?") % {"band": found.name},
+        text=_("The band goes, with all its videos. Its ended jobs stay, under its name. This can't be undone."),
+        button=_("Delete the band"),
+        back=reverse("admin:band", args=[band_id]),
+        icon="trash",
+        is_danger=True,
+        details=[_("Videos that go with it: %(n)s") % {"n": getattr(found, "video_count", 0)}],
+    )
+
+    def do(actor: Actor, _values: dict[str, Any]) -> str:
+        band_changes.delete(actor, band_id)
+        return _("%(band)s is deleted.") % {"band": found.name}
+
+    return ask(request, question, do, then=reverse("admin:bands"))
+
+
+PAGES = (
+    ("bands/", bands, "bands"),
+    ("bands/<id:band_id>/", band, "band"),
+    ("bands/<id:band_id>/sync/", sync_now, "band_sync"),
+    ("bands/<id:band_id>/delete/", delete, "band_delete"),
+)

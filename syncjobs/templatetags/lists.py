@@ -1,0 +1,108 @@
+"""What lists are made of: heads that sort, links to pages, how bands and videos are doing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.template import RequestContext
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from bands.models import Availability, Band, Video
+
+from .monitor import badge, icon
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def sort_head(context: RequestContext, name: str, label: str, look: str = "", first: str = "") -> SafeString:
+    """The head of a column that the list can be sorted by; `first` "-" sorts downwards at the first click."""
+    query = context["request"].GET.copy()
+    now = context["sort"]
+    is_sorted, is_down = now.removeprefix("-") == name, now.startswith("-")
+    query["sort"] = name if is_sorted and is_down else f"-{name}" if is_sorted or first else name
+    query.pop("page", None)
+    arrow: str = icon("down" if is_down else "up") if is_sorted else ""
+    state: str = format_html(' aria-sort="{}"', "descending" if is_down else "ascending") if is_sorted else ""
+    return format_html(
+        '<th scope="col" class="{}"{}><a href="?{}">{}{}</a></th>', look, state, query.urlencode(), label, arrow
+    )
+
+
+@register.inclusion_tag("syncjobs/parts/pager.html", takes_context=True)
+def pager(context: RequestContext, page: Any, label: str) -> dict[str, Any]:
+    """Which rows these are, and links to the other pages."""
+    return {"request": context["request"], "page": page, "label": label}
+
+
+@register.simple_tag
+def band_badge(band: Band) -> SafeString:
+    """How the band's syncs are doing; of several troubles, the one to look at first."""
+    if not band.is_active:
+        return badge(_("Not active"), "off", "pause")
+    if band.channel_problem:
+        return badge(str(band.get_channel_problem_display()), "bad", "alert")
+    if not band.has_channel:
+        return badge(_("No channel"), "warn", "alert")
+    if band.consecutive_failures:
+        text = ngettext("%(n)s failure in a row", "%(n)s failures in a row", band.consecutive_failures)
+        return badge(text % {"n": band.consecutive_failures}, "bad", "cross")
+    if band.last_full_sync_at is None and band.last_incremental_sync_at is None:
+        return badge(_("Never synced"), "off", "hourglass")
+    return badge(_("Healthy"), "good", "check")
+
+
+_AVAILABILITY = {
+    Availability.AVAILABLE: ("good", "check"),
+    Availability.MISSING: ("warn", "alert"),
+    Availability.UNAVAILABLE: ("bad", "cross"),
+}
+
+
+@register.simple_tag
+def availability_badge(video: Video) -> SafeString:
+    """Whether YouTube still answers for the video."""
+    look, picture = _AVAILABILITY[Availability(video.availability)]
+    return badge(str(video.get_availability_display()), look, picture)
+
+
+@register.filter
+def thumbnail(video: Video) -> str:
+    """The address of a small picture of the video, or "" when there is none: of what the simulator made up, never."""
+    if settings.YOUTUBE_SIMULATED:
+        return ""
+    sizes = video.thumbnails if isinstance(video.thumbnails, dict) else {}
+    for size in ("medium", "default", "high"):
+        found = sizes.get(size)
+        url = found.get("url") if isinstance(found, dict) else None
+        if isinstance(url, str) and url.startswith("https://i.ytimg.com/"):
+            return url
+    return ""
+
+
+@register.filter
+def playtime(seconds: int | None) -> str:
+    """A video's duration as YouTube writes it, 4:07 or 1:02:03; "—" when it isn't known."""
+    if seconds is None:
+        return "—"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@register.simple_tag
+def swatch(color: str) -> SafeString | str:
+    """A colour to look at, and its name; drawn, since the policy forbids styles in pages."""
+    if not color:
+        return ""
+    return format_html(
+        '<span class="row"><svg class="swatch" viewBox="0 0 20 20" aria-hidden="true"><rect width="20" height="20" rx="5"'
+        ' fill="{}"></rect></svg><span class="mono">{}</span></span>',
+        color,
+        color,
+    )
