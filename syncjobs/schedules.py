@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -17,6 +18,7 @@ from .audit import audited
 from .choices import BAND_SYNC_TYPES, JobType
 from .creation import Created
 from .exceptions import InvalidInput, NotFound
+from .models import SyncJob
 
 TASK = "syncjobs.trigger"
 TRIGGERABLE = [kind for kind in JobType if kind != JobType.SINGLE_VIDEO]
@@ -69,12 +71,40 @@ def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, m
     due, times = start + max(schedule.schedule.remaining_estimate(schedule.last_run_at or start), dt.timedelta()), 0
     while due < end and times < most:
         times += 1
-        if schedule.interval:
-            due += schedule.schedule.run_every
-        else:
-            last, remaining, _ = schedule.schedule.remaining_delta(due)
-            due = last + remaining
+        due = _due_after(schedule, due)
     return times
+
+
+def _due_after(schedule: PeriodicTask, last: dt.datetime) -> dt.datetime:
+    """When it is due next, after it has run."""
+    if schedule.interval:
+        due: dt.datetime = last + schedule.schedule.run_every
+        return due
+    start, remaining, _ = schedule.schedule.remaining_delta(last)
+    due = start + remaining
+    return due
+
+
+def next_runs(schedule: PeriodicTask, count: int) -> list[dt.datetime]:
+    """The next times it would be due, were it enabled; also of one that isn't saved."""
+    due, found = timezone.now(), []
+    for _ in range(count):
+        due = _due_after(schedule, due)
+        found.append(due)
+    return found
+
+
+def last_runs(found: Sequence[PeriodicTask], count: int) -> dict[int, list[SyncJob]]:
+    """By schedule, the newest jobs that it asked for, in one query however many schedules there are."""
+    labels = {label_of(schedule): schedule.pk for schedule in found}
+    own = SyncJob.objects.filter(parent=None).order_by("-created_at", "-pk")
+    stretches = [own.filter(requested_by_label=label).values("pk")[:count] for label in labels]
+    runs: dict[int, list[SyncJob]] = {schedule.pk: [] for schedule in found}
+    if stretches:
+        first, *others = stretches
+        for job in own.filter(pk__in=first.union(*others, all=True) if others else first):
+            runs[labels[job.requested_by_label]].append(job)
+    return runs
 
 
 def as_cron(schedule: PeriodicTask) -> dict[str, str] | None:
@@ -82,6 +112,13 @@ def as_cron(schedule: PeriodicTask) -> dict[str, str] | None:
     if schedule.crontab is None:
         return None
     return {name: str(getattr(schedule.crontab, column)) for name, column in _CRON.items()}
+
+
+def unsaved(values: dict[str, Any]) -> PeriodicTask:
+    """What `save` would make of `cron` or `interval`, to look at; nothing is written. Raises InvalidInput."""
+    if interval := values.get("interval"):
+        return PeriodicTask(task=TASK, interval=IntervalSchedule(every=interval["every"], period=interval["period"]))
+    return PeriodicTask(task=TASK, crontab=_crontab({"timezone": "UTC", **values["cron"]}))
 
 
 def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) -> PeriodicTask:

@@ -41,6 +41,7 @@ LAYERS = (
         "error_figures",
         "figures",
         "schedules",
+        "schedule_words",
     ),
     ("band_fields",),
     ("operations",),

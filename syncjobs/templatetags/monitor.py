@@ -48,15 +48,32 @@ def badge(text: str, look: str = "off", picture: str = "") -> SafeString:
 @register.simple_tag
 def status_badge(job: Any, now: dt.datetime | None = None) -> SafeString:
     """How a job stands, in colour, picture and words; a queued one that is not due yet is delayed."""
+    return badge(*_standing(job, now))
+
+
+@register.simple_tag
+def status_dot(job: Any, now: dt.datetime | None = None) -> SafeString:
+    """The same where there is room for the picture only; the words are there to hear, and on hover."""
+    text, look, picture = _standing(job, now)
+    return format_html(
+        '<span class="badge badge-dot badge-{}" title="{}">{}<span class="visually-hidden">{}</span></span>',
+        look,
+        text,
+        icon(picture),
+        text,
+    )
+
+
+def _standing(job: Any, now: dt.datetime | None) -> tuple[str, str, str]:
+    """Words, look and picture."""
     look, picture = _LOOKS[JobStatus(job.status)]
-    text = JobStatus(job.status).label
     if job.status == JobStatus.QUEUED and now is not None and job.run_at > now:
-        return badge(_("Delayed"), "warn", "clock")
+        return _("Delayed"), "warn", "clock"
     if job.status == JobStatus.COMPLETED and job.error_count:
-        return badge(_("Completed with errors"), "warn", "alert")
+        return _("Completed with errors"), "warn", "alert"
     if job.status == JobStatus.IN_PROGRESS and job.cancel_requested_at:
-        return badge(_("Stopping"), "warn", "stop")
-    return badge(str(text), look, picture)
+        return _("Stopping"), "warn", "stop"
+    return str(JobStatus(job.status).label), look, picture
 
 
 @register.simple_tag

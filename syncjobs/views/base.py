@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from ..actors import Actor, for_user
 from ..choices import Origin
-from ..exceptions import DomainError, NotFound
+from ..exceptions import DomainError, InvalidFields, NotFound
 from ..youtube.errors import YouTubeError
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def show(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person is asked before something is done. `back` is where she stays if she doesn't."""
+    """What a person is asked before something is done. `back` is where she stays if she doesn't, `above` its name."""
 
     title: str
     text: str
@@ -94,6 +94,7 @@ class Question:
     icon: str = ""
     is_danger: bool = False
     details: Sequence[str] = field(default_factory=tuple)
+    above: str = ""
 
     @property
     def keep(self) -> str:
@@ -108,40 +109,45 @@ def ask(
     *,
     form: forms.Form | None = None,
     then: str | None = None,
+    template: str = "syncjobs/ask.html",
+    extra: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """GET asks, POST does it. `do` gets the form's values and returns the sentence that tells of it.
 
     What it refuses by a DomainError, or YouTube does, becomes a sentence too: on the form's field when it names one of
-    them, else in a toast. `then` is where a person goes after it (default: the question's `back`).
+    them, else in a toast. `then` is where a person goes after it (default: the question's `back`). `template` shows the
+    question, with what `extra` has for it.
     """
+
+    def put(status: int = 200) -> HttpResponse:
+        context = {"question": question, "form": form, **(extra or {})}
+        crumbs = ((question.back, question.above or _("Back")),)
+        return show(request, template, context, title=question.title, crumbs=crumbs, status=status)
+
     if request.method != "POST":
-        return _show_question(request, question, form)
+        return put()
     if form is not None and not form.is_valid():
-        return _show_question(request, question, form, status=422)
+        return put(422)
     values = form.cleaned_data if form is not None else {}
     try:
         message = do(actor_of(request), values)
     except DomainError as error:
-        if form is not None and error.field in form.fields:
-            form.add_error(error.field, error.message)
-            return _show_question(request, question, form, status=422)
+        if form is not None and _blame(form, error):
+            return put(422)
         return told(request, error.message, question.back, level="error")
     except YouTubeError as error:
         return told(request, f"YouTube: {error.message}", question.back, level="error")
     return told(request, message, then or question.back, goes=then is not None)
 
 
-def _show_question(
-    request: HttpRequest, question: Question, form: forms.Form | None, status: int = 200
-) -> HttpResponse:
-    return show(
-        request,
-        "syncjobs/ask.html",
-        {"question": question, "form": form},
-        title=question.title,
-        crumbs=((question.back, _("Back")),),
-        status=status,
-    )
+def _blame(form: forms.Form, error: DomainError) -> bool:
+    """Say at each of the form's fields what is wrong with it; False if the error names none of them."""
+    problems = error.problems if isinstance(error, InvalidFields) else [(error.field or "", error.message)]
+    if not any(name in form.fields for name, _said in problems):
+        return False
+    for name, said in problems:
+        form.add_error(name if name in form.fields else None, said)
+    return True
 
 
 def told(request: HttpRequest, message: str, back: str, *, level: str = "success", goes: bool = False) -> HttpResponse:

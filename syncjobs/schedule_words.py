@@ -1,0 +1,184 @@
+"""A schedule's times as people say them ("Mondays and Thursdays at 06:30"), and from what they say back to its values.
+
+Times that have no words stay cron.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django_celery_beat.models import PeriodicTask
+
+
+class Kind(models.TextChoices):
+    """How a schedule's times can be said."""
+
+    DAILY = "daily", gettext_lazy("Every day")
+    WEEKLY = "weekly", gettext_lazy("On certain weekdays")
+    MONTHLY = "monthly", gettext_lazy("On a day of the month")
+    HOURLY = "hourly", gettext_lazy("Every hour, at a minute")
+    INTERVAL = "interval", gettext_lazy("Every so many minutes, hours or days")
+    CRON = "cron", gettext_lazy("Cron expression")
+
+
+WEEKDAYS = {
+    # cron's number → the day, as in "Mondays at 06:30"
+    1: gettext_lazy("Mondays"),
+    2: gettext_lazy("Tuesdays"),
+    3: gettext_lazy("Wednesdays"),
+    4: gettext_lazy("Thursdays"),
+    5: gettext_lazy("Fridays"),
+    6: gettext_lazy("Saturdays"),
+    0: gettext_lazy("Sundays"),
+}
+CRON_FIELDS = ("minute", "hour", "dayOfMonth", "monthOfYear", "dayOfWeek")
+"""In the order in which a cron expression has them."""
+MAX_TIMES = 4
+"""A day's times that are still words; more of them are no easier to read than cron."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """When a schedule is due. Which of the fields count follows from `kind`; `cron` is there for all but INTERVAL."""
+
+    kind: Kind
+    zone: str = ""
+    times: tuple[dt.time, ...] = ()
+    weekdays: tuple[int, ...] = ()
+    """By cron's numbers, Monday first and Sunday (0) last."""
+    days: tuple[int, ...] = ()
+    """Of the month, 1 to 31."""
+    every: int = 1
+    """Of HOURLY so many hours, from midnight on; of INTERVAL so many of `period`."""
+    minute: int = 0
+    period: str = ""
+    """seconds, minutes, hours or days."""
+    cron: tuple[str, ...] = ()
+    """The five fields, in the order of CRON_FIELDS."""
+
+
+def of_schedule(schedule: PeriodicTask) -> Recurrence:
+    """What its cron or interval says."""
+    if schedule.interval:
+        return Recurrence(Kind.INTERVAL, every=schedule.interval.every, period=schedule.interval.period)
+    if schedule.crontab is None:
+        return Recurrence(Kind.CRON)
+    crontab = schedule.crontab
+    fields = (crontab.minute, crontab.hour, crontab.day_of_month, crontab.month_of_year, crontab.day_of_week)
+    return _of_cron(schedule.schedule, tuple(map(str, fields)), str(crontab.timezone))
+
+
+def _of_cron(due: Any, cron: tuple[str, ...], zone: str) -> Recurrence:
+    """`due` has each field as the set of all numbers that it stands for."""
+    minutes, hours = sorted(due.minute), sorted(due.hour)
+    is_any_day, is_any_weekday = len(due.day_of_month) == 31, len(due.day_of_week) == 7
+    if len(due.month_of_year) == 12 and (is_any_day or is_any_weekday):
+        if is_any_day and is_any_weekday and len(hours) == 24 and (step := _step(minutes, 60)):
+            return Recurrence(Kind.INTERVAL, every=step, period="minutes", zone=zone, cron=cron)
+        if is_any_day and is_any_weekday and len(minutes) == 1 and (step := _step(hours, 24)):
+            return Recurrence(Kind.HOURLY, zone, every=step, minute=minutes[0], cron=cron)
+        if len(minutes) * len(hours) <= MAX_TIMES:
+            times = tuple(dt.time(hour, minute) for hour in hours for minute in minutes)
+            if not is_any_weekday:
+                return Recurrence(Kind.WEEKLY, zone, times, weekdays=_monday_first(due.day_of_week), cron=cron)
+            if not is_any_day:
+                return Recurrence(Kind.MONTHLY, zone, times, days=tuple(sorted(due.day_of_month)), cron=cron)
+            return Recurrence(Kind.DAILY, zone, times, cron=cron)
+    return Recurrence(Kind.CRON, zone, cron=cron)
+
+
+def _step(numbers: Sequence[int], size: int) -> int:
+    """By how much they are apart, all round the clock from 0 on; 0 when they aren't evenly."""
+    if len(numbers) < 2 or numbers[0] != 0:
+        return 0
+    step = numbers[1]
+    return step if size % step == 0 and list(numbers) == list(range(0, size, step)) else 0
+
+
+def _monday_first(weekdays: Collection[int]) -> tuple[int, ...]:
+    return tuple(number for number in WEEKDAYS if number in weekdays)
+
+
+def values(recurrence: Recurrence) -> dict[str, Any]:
+    """As `schedules.save` takes it: `cron` or `interval`."""
+    if recurrence.kind == Kind.INTERVAL and not recurrence.cron:
+        return {"interval": {"every": recurrence.every, "period": recurrence.period}}
+    return {"cron": {**dict(zip(CRON_FIELDS, _cron_of(recurrence), strict=True)), "timezone": recurrence.zone}}
+
+
+def _cron_of(recurrence: Recurrence) -> tuple[str, ...]:
+    if recurrence.cron:
+        return recurrence.cron
+    if recurrence.kind == Kind.HOURLY:
+        hours = "*" if recurrence.every == 1 else f"*/{recurrence.every}"
+        return (str(recurrence.minute), hours, "*", "*", "*")
+    minutes = ",".join(map(str, sorted({time.minute for time in recurrence.times})))
+    hours = ",".join(map(str, sorted({time.hour for time in recurrence.times})))
+    days = ",".join(map(str, recurrence.days)) or "*"
+    weekdays = ",".join(map(str, recurrence.weekdays)) or "*"
+    return (minutes, hours, days, "*", weekdays)
+
+
+# ---- Saying it
+
+
+def sentence(recurrence: Recurrence) -> str:
+    """ "Every day at 03:00, America/New_York"."""
+    said = _said(recurrence)
+    if recurrence.kind == Kind.INTERVAL or (recurrence.kind == Kind.HOURLY and recurrence.every == 1):
+        return said
+    return _("%(when)s, %(zone)s") % {"when": said, "zone": recurrence.zone}
+
+
+def _said(recurrence: Recurrence) -> str:
+    times = listed([f"{time:%H:%M}" for time in recurrence.times])
+    match recurrence.kind:
+        case Kind.DAILY:
+            return _("Every day at %(times)s") % {"times": times}
+        case Kind.WEEKLY:
+            return _("%(weekdays)s at %(times)s") % {"weekdays": _weekdays(recurrence.weekdays), "times": times}
+        case Kind.MONTHLY:
+            days = listed([str(day) for day in recurrence.days])
+            pattern = ngettext(
+                "Every month on day %(days)s at %(times)s",
+                "Every month on days %(days)s at %(times)s",
+                len(recurrence.days),
+            )
+            return pattern % {"days": days, "times": times}
+        case Kind.HOURLY:
+            pattern = ngettext(
+                "Every hour at minute %(minute)s", "Every %(every)s hours at minute %(minute)s", recurrence.every
+            )
+            return pattern % {"every": recurrence.every, "minute": recurrence.minute}
+        case Kind.INTERVAL:
+            return _every(recurrence.every, recurrence.period)
+    return _("Cron %(cron)s") % {"cron": " ".join(recurrence.cron)}
+
+
+def _every(number: int, period: str) -> str:
+    patterns = {
+        "seconds": ngettext("Every second", "Every %(n)s seconds", number),
+        "minutes": ngettext("Every minute", "Every %(n)s minutes", number),
+        "hours": ngettext("Every hour", "Every %(n)s hours", number),
+        "days": ngettext("Every day", "Every %(n)s days", number),
+    }
+    return patterns.get(period, f"%(n)s {period}") % {"n": number}
+
+
+def _weekdays(numbers: tuple[int, ...]) -> str:
+    if numbers == (1, 2, 3, 4, 5):
+        return _("Mondays to Fridays")
+    return listed([str(WEEKDAYS[number]) for number in numbers])
+
+
+def listed(words: Sequence[str]) -> str:
+    """ "one", "one and two", "one, two and three"."""
+    if len(words) < 2:
+        return "".join(words)
+    return _("%(first)s and %(last)s") % {"first": ", ".join(words[:-1]), "last": words[-1]}
