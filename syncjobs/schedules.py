@@ -77,11 +77,10 @@ def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, m
 
 def _due_after(schedule: PeriodicTask, last: dt.datetime) -> dt.datetime:
     """When it is due next, after it has run."""
-    if schedule.interval:
-        due: dt.datetime = last + schedule.schedule.run_every
-        return due
-    start, remaining, _ = schedule.schedule.remaining_delta(last)
-    due = start + remaining
+    start, remaining = last, schedule.schedule.run_every if schedule.interval else None
+    if remaining is None:
+        start, remaining, _ = schedule.schedule.remaining_delta(last)
+    due: dt.datetime = start + remaining
     return due
 
 
