@@ -62,8 +62,7 @@ def next_run(schedule: PeriodicTask) -> dt.datetime | None:
     if not schedule.enabled:
         return None
     now = timezone.now()
-    remaining: dt.timedelta = schedule.schedule.remaining_estimate(schedule.last_run_at or now)
-    return now + max(remaining, dt.timedelta())
+    return max(_due_after(schedule, schedule.last_run_at or now), now)
 
 
 def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, most: int) -> int:

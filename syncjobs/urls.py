@@ -9,10 +9,12 @@ from django.urls import URLPattern, path
 
 from .views import (
     audit,
+    band_form,
     bands,
     dashboard,
     errors,
     help,
+    imports,
     jobs,
     people,
     quota,
@@ -22,7 +24,22 @@ from .views import (
     workers,
 )
 
-_MODULES = (dashboard, jobs, trigger, errors, quota, schedules, bands, videos, workers, audit, people, help)
+_MODULES = (
+    dashboard,
+    jobs,
+    trigger,
+    errors,
+    quota,
+    schedules,
+    bands,
+    band_form,
+    imports,
+    videos,
+    workers,
+    audit,
+    people,
+    help,
+)
 
 
 def pages(guard: Callable[[Any], Any]) -> list[URLPattern]:
