@@ -6,18 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from . import operations, workers
 from .actors import Actor
 from .audit import audited
-from .choices import Origin
+from .choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, Origin
 from .creation import Created
 from .exceptions import DomainError, InvalidInput, NotFound
-from .models import BulkAction
+from .models import BulkAction, SyncJob
 
 AT_ONCE = 1000
 MOST = 100_000
+STATES: dict[str, tuple[JobStatus, ...]] = {
+    BulkAction.Action.RETRY: RETRYABLE_STATUSES,
+    BulkAction.Action.CANCEL: ACTIVE_STATUSES,
+}
+"""In which states a job can be acted on; all others are refused one by one."""
 _CHUNK = 50
 
 
@@ -32,6 +38,17 @@ class Outcome:
     @property
     def succeeded(self) -> int:
         return len(self.retried) + len(self.cancelled)
+
+
+def able(jobs: QuerySet[SyncJob], action: str) -> list[int]:
+    """The ids of those jobs whose state allows the action, oldest first. Raises InvalidInput when they are too many."""
+    if action not in STATES:
+        raise InvalidInput(f"Action is one of {', '.join(BulkAction.Action.values)}.", field="action")
+    found = jobs.filter(status__in=STATES[action]).order_by("pk").values_list("pk", flat=True)
+    ids = list(found[: MOST + 1])
+    if len(ids) > MOST:
+        raise InvalidInput(f"More than {MOST} jobs can be acted on. Narrow the filter.", field="filter")
+    return ids
 
 
 def start(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome | BulkAction:

@@ -15,35 +15,69 @@ from .counters import Selection
 PERIODS = {"24h": dt.timedelta(hours=24), "7d": dt.timedelta(days=7), "30d": dt.timedelta(days=30)}
 SHORTEST_STUCK_SECONDS = 60
 
-_ENDED = """
-    SELECT count(*) FILTER (WHERE status = 'COMPLETED'), count(*) FILTER (WHERE status = 'FAILED'),
-           count(*) FILTER (WHERE completed_at >= %(hour)s) / 60.0,
-           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY 1000 * extract(epoch FROM completed_at - started_at)::float8),
+RECENT_SAMPLE = 2000
+"""Times are taken from this many jobs at most, the newest that ended: what they cost does not grow with the jobs."""
+_SLICES, _PER_SLICE = 10, 20
+BUCKET_SAMPLE = _SLICES * _PER_SLICE
+"""At most so many jobs of each hour or day make up a point of `durations`, spread evenly over it."""
+
+_RATE = "SELECT count(*) / 60.0 FROM syncjobs_syncjob WHERE completed_at >= %(hour)s AND started_at IS NOT NULL"
+_RECENT = """
+    SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY 1000 * extract(epoch FROM completed_at - started_at)::float8),
            percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY 1000 * extract(epoch FROM started_at - created_at)::float8)
-      FROM syncjobs_syncjob WHERE completed_at >= %(day)s AND started_at IS NOT NULL"""
+      FROM (SELECT created_at, started_at, completed_at FROM syncjobs_syncjob WHERE completed_at >= %(day)s
+             ORDER BY completed_at DESC LIMIT %(sample)s) AS recent
+     WHERE started_at IS NOT NULL"""
+_DURATIONS = """
+    SELECT bucket.since, count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
+               ORDER BY extract(epoch FROM sample.completed_at - sample.started_at)::float8)
+      FROM unnest(%(buckets)s::timestamptz[]) AS bucket (since)
+     CROSS JOIN generate_series(0, %(slices)s - 1) AS slice
+     CROSS JOIN LATERAL (
+          SELECT status, started_at, completed_at, fans_out FROM syncjobs_syncjob
+           WHERE completed_at >= bucket.since + slice * %(step)s::interval / %(slices)s
+             AND completed_at < bucket.since + (slice + 1) * %(step)s::interval / %(slices)s
+           ORDER BY completed_at LIMIT %(per_slice)s) AS sample
+     WHERE sample.status = 'COMPLETED' AND sample.started_at IS NOT NULL AND NOT sample.fans_out
+     GROUP BY 1"""
 _STUCK = """
-    SELECT a.job_id, a.number, a.worker, a.started_at, j.job_type, j.band_name, usual.seconds,
-           extract(epoch FROM now() - a.started_at)::float8 AS running
-      FROM syncjobs_attempt a JOIN syncjobs_syncjob j ON j.id = a.job_id
-      CROSS JOIN LATERAL (
-          SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY took) AS seconds
-            FROM (SELECT extract(epoch FROM completed_at - started_at)::float8 AS took FROM syncjobs_syncjob
-                   WHERE status = 'COMPLETED' AND job_type = j.job_type AND started_at IS NOT NULL
-                   ORDER BY created_at DESC, id DESC LIMIT 200) AS recent) AS usual
-     WHERE a.outcome = 'RUNNING' AND NOT j.fans_out
-       AND extract(epoch FROM now() - a.started_at) > greatest(COALESCE(usual.seconds, 0), %(shortest)s)
-     ORDER BY running DESC"""
+    WITH running AS MATERIALIZED (
+             SELECT a.job_id, a.number, a.worker, a.started_at, j.job_type, j.band_name,
+                    extract(epoch FROM now() - a.started_at)::float8 AS running
+               FROM syncjobs_attempt a JOIN syncjobs_syncjob j ON j.id = a.job_id
+              WHERE a.outcome = 'RUNNING' AND NOT j.fans_out AND a.started_at < now() - %(shortest)s * interval '1 second'),
+         usual AS (
+             SELECT kind.job_type, took.seconds FROM (SELECT DISTINCT job_type FROM running) AS kind
+              CROSS JOIN LATERAL (
+                  SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY took) AS seconds
+                    FROM (SELECT extract(epoch FROM completed_at - started_at)::float8 AS took FROM syncjobs_syncjob
+                           WHERE status = 'COMPLETED' AND job_type = kind.job_type AND started_at IS NOT NULL
+                           ORDER BY created_at DESC, id DESC LIMIT 200) AS recent) AS took)
+    SELECT job_id, number, worker, started_at, job_type, band_name, seconds, running
+      FROM running JOIN usual USING (job_type)
+     WHERE running > COALESCE(seconds, 0) ORDER BY running DESC"""
 
 
 def metrics() -> dict[str, Any]:
-    """Counts of all jobs by status; rates and times (ms) of those that ended in the last 24 hours, None when none did."""
+    """Counts of all jobs by status; rates and times (ms), None where there is nothing to tell them from.
+
+    The success rate is of the jobs created in the last 24 hours that have completed or failed, exactly; `perMinute`, of
+    those that ended in the last hour; times are of the RECENT_SAMPLE newest that ended in the last 24 hours.
+    """
     now = timezone.now()
+    day = now - PERIODS["24h"]
     counts = dict.fromkeys(JobStatus.values, 0)
     for cell in counters.cells(Selection()):
         counts[cell.status] += cell.n
+    ended = dict.fromkeys(JobStatus.values, 0)
+    for cell in counters.cells(Selection(statuses=(JobStatus.COMPLETED, JobStatus.FAILED), start=day)):
+        ended[cell.status] += cell.n
+    completed, failed = ended[JobStatus.COMPLETED], ended[JobStatus.FAILED]
     with connection.cursor() as cursor:
-        cursor.execute(_ENDED, {"hour": now - dt.timedelta(hours=1), "day": now - PERIODS["24h"]})
-        completed, failed, per_minute, durations, waits = cursor.fetchone()
+        cursor.execute(_RATE, {"hour": now - dt.timedelta(hours=1)})
+        (per_minute,) = cursor.fetchone()
+        cursor.execute(_RECENT, {"day": day, "sample": RECENT_SAMPLE})
+        durations, waits = cursor.fetchone()
     return {
         "counts": counts,
         "successRate": completed / (completed + failed) if completed + failed else None,
@@ -58,23 +92,43 @@ def metrics() -> dict[str, Any]:
 
 def trends(period: str) -> list[dict[str, Any]]:
     """Jobs by the hour (24h) or day they were created in, UTC, each with how many of them have which status now."""
-    now = timezone.now()
-    step = counters.HOUR if period == "24h" else counters.DAY
-    begin = (now - PERIODS[period]).replace(minute=0, second=0, microsecond=0)
-    if step == counters.DAY:
-        begin = begin.replace(hour=0)
-    series: dict[dt.datetime, dict[str, int]] = {}
-    at = begin
-    while at <= now:
-        series[at] = dict.fromkeys(JobStatus.values, 0)
-        at += step
-    for cell in counters.series(Selection(start=begin), hourly=step == counters.HOUR):
+    step, begins = _buckets(period)
+    series = {since: dict.fromkeys(JobStatus.values, 0) for since in begins}
+    for cell in counters.series(Selection(start=begins[0]), hourly=step == counters.HOUR):
         if cell.since in series:
             series[cell.since][cell.status] += cell.n
     return [
         {"since": since, "created": sum(by.values()), **{name.lower(): n for name, n in by.items()}}
         for since, by in series.items()
     ]
+
+
+def durations(period: str) -> list[dict[str, Any]]:
+    """How long completed jobs took (seconds), by the hour (24h) or day they ended in, UTC; None where none ended.
+
+    Percentiles of a sample of at most BUCKET_SAMPLE jobs a point, whose size `jobs` tells. All-bands jobs are left out:
+    they last as long as their children wait.
+    """
+    step, begins = _buckets(period)
+    values: dict[str, Any] = {"buckets": begins, "step": step, "slices": _SLICES, "per_slice": _PER_SLICE}
+    with connection.cursor() as cursor:
+        cursor.execute(_DURATIONS, values)
+        found = {since: (jobs, times) for since, jobs, times in cursor.fetchall()}
+    series = []
+    for since in begins:
+        jobs, times = found.get(since, (0, (None, None)))
+        series.append({"since": since, "jobs": jobs, "p50": times[0], "p95": times[1]})
+    return series
+
+
+def _buckets(period: str) -> tuple[dt.timedelta, list[dt.datetime]]:
+    """The hours (24h) or days that the period touches, oldest first, each by its beginning in UTC."""
+    now = timezone.now().astimezone(dt.UTC)
+    step = counters.HOUR if period == "24h" else counters.DAY
+    begin = (now - PERIODS[period]).replace(minute=0, second=0, microsecond=0)
+    if step == counters.DAY:
+        begin = begin.replace(hour=0)
+    return step, [begin + number * step for number in range((now - begin) // step + 1)]
 
 
 def stuck() -> list[dict[str, Any]]:

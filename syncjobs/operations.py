@@ -266,6 +266,9 @@ def clear_failed(actor: Actor, name: str = ALL_QUEUES) -> int:
     cleared = 0
     with audited(actor, "clear_failed", "queue", name) as span:
         while ids := list(failed.order_by("pk").values_list("pk", flat=True)[:_PURGE_BATCH]):
+            # What has not failed of an all-bands job that has, or is of another queue, outlives it.
+            children = SyncJob.objects.filter(parent_id__in=ids)
+            children.exclude(status=JobStatus.FAILED, queue_id__in=queues).update(parent=None)
             _, deleted = SyncJob.objects.filter(pk__in=ids).delete()
             cleared += deleted.get("syncjobs.SyncJob", 0)
         span.data = {"count": cleared}

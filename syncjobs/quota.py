@@ -129,6 +129,11 @@ class BucketState:
     closed_reason: str
     resets_at: dt.datetime
 
+    @property
+    def left_for_people(self) -> int:
+        """Units a person's trigger can still spend today."""
+        return self.left(personal=True)
+
     def left(self, *, personal: bool) -> int:
         """Units a person's trigger, or an automatic job, can still spend today."""
         if self.closed_at:

@@ -193,3 +193,9 @@ def run_now(actor: Actor, schedule_id: int) -> Created:
         if kind in BAND_SYNC_TYPES:
             return operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
         return operations.trigger_upkeep(actor, kind)
+
+
+def upcoming(limit: int) -> list[tuple[dt.datetime, PeriodicTask]]:
+    """What is triggered next, and when, the soonest first."""
+    due = [(at, schedule) for schedule in schedules() if (at := next_run(schedule)) is not None]
+    return sorted(due, key=lambda pair: (pair[0], pair[1].name))[:limit]

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Min, Q
-from django.db.models.functions import Now
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import counters
 from .choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from .models import Queue, SyncJob, Worker
+from .operations import ALL_QUEUES
 
 WORKER_SILENCE_SECONDS = 30
 """A worker whose heartbeat is older is taken for dead."""
@@ -76,26 +77,15 @@ def queues() -> list[QueueState]:
             if cell.status in _COUNTS:
                 states, state = counted[QUEUE_OF_TYPE[JobType(cell.job_type)]], _COUNTS[JobStatus(cell.status)]
                 states[state] = states.get(state, 0) + cell.n
-        queued = SyncJob.objects.filter(status=JobStatus.QUEUED).values("queue_id").order_by()
-        waiting: dict[str, dict[str, Any]] = {
-            row["queue_id"]: dict(row)
-            for row in queued.annotate(
-                waiting=Count("pk", filter=Q(run_at__lte=Now())),
-                delayed=Count("pk", filter=Q(run_at__gt=Now())),
-                oldest=Min("run_at", filter=Q(run_at__lte=Now())),
-            )
-        }
-        alive = Worker.objects.filter(heartbeat_at__gt=now - dt.timedelta(seconds=WORKER_SILENCE_SECONDS))
-        consumed = [queue for worker in alive for queue in worker.queues]
-        rows = list(Queue.objects.order_by("name"))
+        rows = list(_queues(now))
     return [
         QueueState(
             name=queue.name,
-            waiting=waiting.get(queue.name, {}).get("waiting", 0),
-            delayed=waiting.get(queue.name, {}).get("delayed", 0),
+            waiting=queue.waiting,
+            delayed=queue.delayed,
             **{state: counted[queue.name].get(state, 0) for state in _COUNTS.values()},
-            oldest_waiting_since=waiting.get(queue.name, {}).get("oldest"),
-            workers=consumed.count(queue.name),
+            oldest_waiting_since=queue.oldest,
+            workers=queue.workers,
             paused_at=queue.paused_at,
             paused_by=queue.paused_by,
             pause_reason=queue.pause_reason,
@@ -103,6 +93,31 @@ def queues() -> list[QueueState]:
         )
         for queue in rows
     ]
+
+
+def _queues(now: dt.datetime) -> QuerySet[Any]:
+    """The queues with their queued jobs, of which each figure reads its own stretch of an index, and live workers."""
+    jobs = SyncJob.objects.filter(queue_id=OuterRef("pk")).order_by()
+    alive = Worker.objects.filter(
+        heartbeat_at__gt=now - dt.timedelta(seconds=WORKER_SILENCE_SECONDS), queues__contains=[OuterRef("pk")]
+    )
+    return Queue.objects.order_by("name").annotate(
+        waiting=_count(jobs.waiting()),
+        delayed=_count(jobs.delayed()),
+        oldest=Subquery(jobs.waiting().order_by("run_at").values("run_at")[:1]),
+        workers=_count(alive),
+    )
+
+
+def _count(rows: QuerySet[Any]) -> Coalesce:
+    """How many rows there are, as a subquery."""
+    return Coalesce(Subquery(rows.order_by().values(one=Value(1)).annotate(n=Count("*")).values("n")), 0)
+
+
+def failed(name: str) -> int:
+    """How many jobs `operations.clear_failed` would delete, of a queue or of "all"."""
+    types = tuple(kind for kind, queue in QUEUE_OF_TYPE.items() if name in (queue, ALL_QUEUES))
+    return counters.count(counters.Selection(statuses=(JobStatus.FAILED,), types=types))
 
 
 def _read_one_snapshot() -> None:

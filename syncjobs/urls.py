@@ -7,16 +7,21 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
+from . import feed_views
 from .views import (
     audit,
     band_form,
     bands,
-    dashboard,
+    bulk_pages,
     errors,
+    exporting,
     help,
     imports,
+    job,
     jobs,
     people,
+    preset_pages,
+    queues,
     quota,
     schedules,
     trigger,
@@ -25,23 +30,28 @@ from .views import (
 )
 
 _MODULES = (
-    dashboard,
-    jobs,
-    trigger,
+    audit,
+    band_form,
+    bands,
+    bulk_pages,
     errors,
+    exporting,
+    help,
+    imports,
+    job,
+    jobs,
+    people,
+    preset_pages,
+    queues,
     quota,
     schedules,
-    bands,
-    band_form,
-    imports,
+    trigger,
     videos,
     workers,
-    audit,
-    people,
-    help,
 )
 
 
 def pages(guard: Callable[[Any], Any]) -> list[URLPattern]:
-    """All pages, each behind `guard`, which lets in staff only."""
-    return [path(route, guard(view), name=name) for module in _MODULES for route, view, name in module.PAGES]
+    """All pages, each behind `guard`, which lets in staff only; the stream of changes asks for itself."""
+    found = [path("events", feed_views.admin_events, name="events")]
+    return found + [path(route, guard(view), name=name) for module in _MODULES for route, view, name in module.PAGES]

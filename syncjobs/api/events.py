@@ -14,7 +14,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from .. import feed_hub, feed_views
-from . import listing
+from . import expect
 from .permissions import View
 
 
@@ -30,13 +30,13 @@ class WhateverIsAsked(BaseContentNegotiation):
 
 class Events(View):
     needs: ClassVar[dict[str, str]] = {"*": feed_hub.PERMISSION}
+    takes = {"GET": (expect.text("lastEventId", "As the header, where that can't be set."),)}
     content_negotiation_class = WhateverIsAsked
 
     @extend_schema(
         operation_id="watch",
         parameters=[
             OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="Go on after this event."),
-            OpenApiParameter("lastEventId", str, description="The same, where headers can't be set."),
         ],
         responses={(200, "text/event-stream"): OpenApiTypes.STR},
     )
@@ -46,7 +46,6 @@ class Events(View):
         After `many` and `reset`, reload what you show. The stream ends when the token does; connect again with a new one
         and `Last-Event-ID`, and nothing is missed.
         """
-        listing.check_known(request, {"lastEventId"})
         token: Any = request.auth
         seconds = token["exp"] - time.time() if token else feed_views.MAX_STREAM_SECONDS
         return feed_views.events(request._request, request.user, seconds=seconds, is_staff_only=False)

@@ -13,12 +13,13 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, TextField, Value, When
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from .. import job_list
-from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
 from ..counters import Selection
 from ..job_list import Order
 from ..models import JobError, SyncJob
@@ -30,6 +31,8 @@ MAX_LIMIT = 100
 MAX_PAGE = 10_000_000
 MAX_SEARCH = expect.MAX_TEXT
 MAX_ID = 2**63 - 1
+DUE = (("now", _("Waiting")), ("later", _("Delayed")))
+"""What tells queued jobs apart: whether a worker may take them yet."""
 SORTS = {"createdAt": "created_at", "startedAt": "started_at", "completedAt": "completed_at"}
 
 
@@ -68,6 +71,8 @@ class JobFilters(filters.FilterSet):
     queue = filters.ChoiceFilter(field_name="queue_id", choices=QueueName.choices)
     requestedBy = filters.CharFilter(field_name="requested_by_label", max_length=MAX_SEARCH)
     error = filters.CharFilter(method="with_error", max_length=16)
+    due = filters.ChoiceFilter(method="queued_and_due", choices=DUE)
+    delayReason = filters.ChoiceFilter(field_name="delay_reason", choices=DelayReason.choices[1:])
     search = filters.CharFilter(method="matching", max_length=MAX_SEARCH)
 
     class Meta:
@@ -76,6 +81,9 @@ class JobFilters(filters.FilterSet):
 
     def with_error(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         return jobs.filter(Exists(JobError.objects.filter(job=OuterRef("pk"), group_id=value)))
+
+    def queued_and_due(self, jobs: SyncJobQuerySet, name: str, value: str) -> SyncJobQuerySet:
+        return jobs.waiting() if value == "now" else jobs.delayed()
 
     def matching(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         """Job number, part of the band's name, or part of an error's text."""
@@ -105,6 +113,12 @@ PARAMETERS = (
     expect.like("error", "[0-9a-f]{1,16}", "a3f09c1e5b7d2468", "Fingerprint of an error group."),
     expect.text("requestedBy", "Who asked for the job: a user's name, or “schedule: ” and its name."),
     expect.number_of("parentId", "Children of an all-bands job."),
+    expect.choice(
+        "due", [value for value, _label in DUE], description="Of queued jobs those that may be taken now, or later."
+    ),
+    expect.choice(
+        "delayReason", [value for value in DelayReason.values if value], description="Why it is not due yet."
+    ),
     expect.choice("sortBy", SORTS, "createdAt", "Ties by id; jobs without the time come last."),
     SORT_ORDER,
 )

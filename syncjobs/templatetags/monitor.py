@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from django import template
 from django.templatetags.static import static
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from ..choices import JobStatus
+from ..quota import BucketState
+from ..youtube.costs import Bucket
 
 register = template.Library()
 
@@ -25,6 +29,13 @@ _LOOKS = {
     JobStatus.COMPLETED: ("good", "check"),
     JobStatus.FAILED: ("bad", "cross"),
     JobStatus.CANCELLED: ("off", "stop"),
+}
+
+
+_BUCKETS = {
+    Bucket.MAIN: gettext_lazy("Main quota"),
+    Bucket.SEARCH: gettext_lazy("Searches"),
+    Bucket.STATS: gettext_lazy("Statistics"),
 }
 
 
@@ -154,3 +165,38 @@ def sparkline(values: Sequence[int], label: str) -> SafeString:
 def jobs_word(count: int) -> str:
     """ "1 job", "12 jobs"."""
     return ngettext("%(count)s job", "%(count)s jobs", count) % {"count": number(count)}
+
+
+@register.filter
+def milliseconds(value: float | None) -> str:
+    """A duration that is given in milliseconds."""
+    return duration(None if value is None else value / 1000)
+
+
+@register.filter
+def utc_day(value: dt.datetime) -> str:
+    """The day that begins at this instant, in UTC."""
+    return date_format(value.astimezone(dt.UTC).date(), "SHORT_DATE_FORMAT")
+
+
+@register.simple_tag
+def percent(share: float | None) -> str:
+    """A share from 0 to 1; "—" for None. Rounded down above 99: 100 % is said only when it is so."""
+    if share is None:
+        return "—"
+    return f"{math.floor(share * 1000) / 10:.1f} %" if 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+
+
+@register.simple_tag
+def bucket_label(bucket: str) -> str:
+    """What people call one of YouTube's daily allowances."""
+    return str(_BUCKETS[Bucket(bucket)])
+
+
+@register.simple_tag
+def bucket_look(state: BucketState) -> str:
+    """The colour of a bucket's meter: how near it is to what automatic jobs may spend."""
+    usable = state.limit - state.reserved
+    if state.closed_at or state.used >= usable:
+        return "bad"
+    return "warn" if state.used >= 0.8 * usable else "good"

@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
@@ -24,7 +24,7 @@ from ..youtube.errors import YouTubeError
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def page(permission: str, *, posts: bool = False) -> Callable[[View[P]], View[P]]:
@@ -33,7 +33,7 @@ def page(permission: str, *, posts: bool = False) -> Callable[[View[P]], View[P]
     def decorate(view: View[P]) -> View[P]:
         @require_http_methods(["GET", "HEAD", "POST"] if posts else ["GET", "HEAD"])
         @wraps(view)
-        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.has_perm(permission):
                 raise PermissionDenied
             try:

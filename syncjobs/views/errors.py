@@ -14,4 +14,10 @@ def errors(request: HttpRequest) -> HttpResponse:
     return show(request, "syncjobs/stub.html", {}, title=_("Errors"))
 
 
-PAGES = (("errors/", errors, "errors"),)
+@page("syncjobs.view_errorgroup")
+def error(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """One group."""
+    return show(request, "syncjobs/stub.html", {}, title=_("Error"))
+
+
+PAGES = (("errors/", errors, "errors"), ("errors/<str:fingerprint>/", error, "error"))

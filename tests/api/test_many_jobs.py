@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import datetime as dt
 import io
 import json
 import threading
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from bands.models import Band
 from syncjobs import bulk, counters, exports, lifecycle, operations
-from syncjobs.choices import JobStatus, Role
+from syncjobs.choices import DelayReason, JobStatus, Role
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from tests.api.test_contract import Api
@@ -227,3 +229,17 @@ def test_the_reconcile_command_proves_the_counts() -> None:
     call_command("reconcile", "--counts", "--rebuild", stdout=out)
     assert counters.wrong_cells() == 0
     assert PERSON
+
+
+def test_queued_jobs_are_told_apart_by_when_they_are_due(moderator: Api) -> None:
+    now = queue_job("PRUNE")  # type: ignore[arg-type]
+    later = SyncJob.objects.create(
+        job_type="ENRICH",
+        queue_id="video-processing",
+        run_at=timezone.now() + dt.timedelta(hours=1),
+        delay_reason=DelayReason.QUOTA_MAIN,
+    )
+    for filters, expected in (({"due": "now"}, now), ({"due": "later"}, later), ({"delayReason": "QUOTA_MAIN"}, later)):
+        told = moderator.get("admin/sync-jobs", **filters).json()
+        assert ([job["id"] for job in told["data"]], told["total"]) == ([str(expected.pk)], 1)
+    assert moderator.get("admin/sync-jobs", due="soon").status_code == 400

@@ -29,8 +29,8 @@ FLAGS = [
     "--disable-sync",
 ]
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# What is not a page to look at: a stream, and files.
-_NO_PAGES = {"events", "jobs_export", "errors_export", "audit_export"}
+# What is not a page to look at: files, and parts of pages.
+_NO_PAGES = {"jobs_export", "errors_export", "audit_export", "schedule_preview"}
 STOCK = ("/admin/", "/admin/password_change/")
 
 

@@ -28,7 +28,7 @@
             datasets: told.series.map((each) => ({
                 label: each.name, data: each.values, type: each.line ? "line" : told.type,
                 backgroundColor: resolved(each.colour), borderColor: resolved(each.colour), borderWidth: each.line ? 2 : 0,
-                pointRadius: 0, pointHitRadius: 8, tension: .25, borderRadius: 2, borderDash: each.dashed ? [5, 4] : [],
+                pointRadius: each.line && !each.dashed ? 2 : 0, pointHitRadius: 8, tension: .25, borderRadius: 2, borderDash: each.dashed ? [5, 4] : [],
             })),
         };
         const existing = Chart.getChart(canvas);
@@ -46,7 +46,7 @@
                 },
                 scales: {
                     x: { stacked: !!told.stacked, grid: { display: false }, border: { color: line }, ticks: { color: ink, maxRotation: 0, autoSkipPadding: 14, font: { size: 11 } } },
-                    y: { stacked: !!told.stacked, beginAtZero: true, grid: { color: line }, border: { display: false }, ticks: { color: ink, precision: 0, maxTicksLimit: 6, font: { size: 11 } } },
+                    y: { stacked: !!told.stacked, beginAtZero: true, grid: { color: line }, border: { display: false }, ticks: { color: ink, precision: told.unit ? undefined : 0, maxTicksLimit: 6, font: { size: 11 } } },
                 },
             },
         });

@@ -83,6 +83,13 @@
         }
         if (event.target === dialog()) closeDialog();
     });
+    // A form that asks for something: its answer is the question.
+    document.addEventListener("submit", (event) => {
+        if (!event.target.matches("form[method=get][data-dialog]")) return;
+        event.preventDefault();
+        const query = new URLSearchParams(new FormData(event.target, event.submitter));
+        openDialog(`${event.target.action}?${query}`);
+    });
     document.addEventListener("done", closeDialog);
     window.addEventListener("popstate", followHash);
     document.addEventListener("DOMContentLoaded", () => {

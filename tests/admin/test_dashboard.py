@@ -1,0 +1,300 @@
+"""The dashboard, and what can be done to queues from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from html import unescape
+
+import pytest
+from django.db import connection
+from django.http import QueryDict
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from syncjobs import figures, lifecycle, operations, quota, schedules, status
+from syncjobs.api import listing
+from syncjobs.choices import JobStatus, JobType, QueueName, Role
+from syncjobs.models import Attempt, AuditEntry, Queue, QuotaDay, SyncJob, Worker
+from syncjobs.views import dashboard
+from syncjobs.youtube.costs import Bucket
+from tests.admin.people import logged_in
+from tests.helpers import PERSON, claim, make_band, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HTMX = {"HX-Request": "true"}
+ACTIONS = ("pause", "resume", "clear-failed")
+
+
+@pytest.fixture
+def moderator() -> Client:
+    return logged_in(Role.MODERATOR)
+
+
+@pytest.fixture
+def admin() -> Client:
+    return logged_in(Role.ADMIN)
+
+
+def some_of_each() -> None:
+    """Jobs in every state, in several queues."""
+    band = make_band()
+    now = timezone.now()
+    for kind, queue, times in (
+        (JobType.FULL_SYNC, QueueName.VIDEO_SYNC, 1),
+        (JobType.ENRICH, QueueName.VIDEO_PROCESSING, 2),
+        (JobType.PRUNE, QueueName.MAINTENANCE, 3),
+    ):
+        for number, state in enumerate([*JobStatus.values, "DELAYED"]):
+            for _ in range(times + number):
+                SyncJob.objects.create(
+                    job_type=kind,
+                    queue_id=queue,
+                    band=band,
+                    band_name=band.name,
+                    status="QUEUED" if state == "DELAYED" else state,
+                    run_at=now + dt.timedelta(hours=1 if state == "DELAYED" else -1),
+                    started_at=now - dt.timedelta(minutes=2),
+                )
+
+
+def parts() -> list[str]:
+    return [*dashboard._AT_ONCE, *dashboard._LATER]
+
+
+def test_who_sees_it() -> None:
+    assert Client().get("/admin/").status_code == 302
+    nobody = logged_in().get("/admin/")
+    assert nobody.status_code == 200
+    assert "You have no role here yet" in nobody.content.decode()
+    assert "part-queues" not in nobody.content.decode()
+    assert "part-queues" in logged_in(Role.MODERATOR).get("/admin/").content.decode()
+
+
+def test_every_figure_counts_the_rows_of_the_list_it_links_to(moderator: Client) -> None:
+    some_of_each()
+    html = moderator.get("/admin/").content.decode()
+    found = re.findall(r'<dd><a href="/admin/jobs/\?([^"]+)"[^>]*>([\d\u202f]+)</a>', html)
+    assert len(found) == 18
+    counted = 0
+    for query, shown in found:
+        rows, total = listing.job_query(QueryDict(unescape(query))).page(1, 100)
+        assert (total, len(rows)) == (int(shown), int(shown)), query
+        counted += total
+    assert counted == SyncJob.objects.count() == 81
+
+
+def test_it_costs_twelve_queries_whatever_there_is(moderator: Client) -> None:
+    some_of_each()
+    Worker.objects.create(name="w1", process_id=1, queues=["maintenance"], concurrency=2)
+    with CaptureQueriesContext(connection) as few:
+        moderator.get("/admin/")
+    for _ in range(10):
+        queue_job("PRUNE")  # type: ignore[arg-type]
+        claim("maintenance")
+    with CaptureQueriesContext(connection) as many:
+        moderator.get("/admin/")
+    assert len(few) == len(many) <= 12
+    for part in parts():
+        with CaptureQueriesContext(connection) as queries:
+            assert moderator.get(f"/admin/?part={part}", headers=HTMX).status_code == 200
+        assert len(queries) <= 12, part
+
+
+@pytest.mark.parametrize("part", parts())
+def test_a_part_alone_is_what_the_page_has_of_it(moderator: Client, part: str) -> None:
+    some_of_each()
+    alone = moderator.get(f"/admin/?part={part}", headers=HTMX).content.decode()
+    assert alone.lstrip().startswith(f'<section id="part-{part}"')
+    assert "<html" not in alone
+    assert 'hx-trigger="refresh"' in alone
+    whole = moderator.get(f"/admin/?part={part}").content.decode()
+    assert "<html" in whole
+    assert whole.count(f'id="part-{part}"') == 1
+    assert "skeleton" not in whole.split(f'id="part-{part}"')[1].split("</section>")[0]
+
+
+def test_what_is_dear_comes_later_with_a_link_where_scripts_do_not_run(moderator: Client) -> None:
+    html = moderator.get("/admin/?period=7d").content.decode()
+    for part in dashboard._LATER:
+        later = html.split(f'id="part-{part}"')[1].split("</section>")[0]
+        assert 'hx-trigger="load, refresh"' in later
+        assert f'href="/admin/?part={part}&amp;period=7d#part-{part}"' in later
+
+
+def test_a_paused_queue_says_who_when_and_why(moderator: Client) -> None:
+    operations.pause_queue(PERSON, "maintenance", "<b>tidying</b>")
+    card = moderator.get("/admin/").content.decode().split('id="queue-maintenance"')[1].split("</article>")[0]
+    assert "Paused by pat" in card
+    assert "&lt;b&gt;tidying&lt;/b&gt;" in card
+    assert Queue.objects.get(pk="maintenance").paused_at.strftime("%Y-%m-%d %H:%M") in card  # type: ignore[union-attr]
+
+
+def test_waiting_jobs_without_a_worker_are_warned_of_in_words(moderator: Client) -> None:
+    warning = "no worker listens to this queue"
+    assert warning not in moderator.get("/admin/").content.decode()
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    assert moderator.get("/admin/").content.decode().count(warning) == 1
+    Worker.objects.create(name="w1", process_id=1, queues=["maintenance"], concurrency=2)
+    assert warning not in moderator.get("/admin/").content.decode()
+
+
+def test_running_jobs_show_their_progress_and_which_take_too_long(moderator: Client) -> None:
+    job = queue_job("PRUNE")  # type: ignore[arg-type]
+    claim("maintenance")
+    SyncJob.objects.filter(pk=job.pk).update(progress_done=30, progress_total=120)
+    html = moderator.get("/admin/?part=running", headers=HTMX).content.decode()
+    assert re.search(r'<progress [^>]*max="120" value="30" aria-label="Progress of job \d+"', html)
+    assert "30 of 120" in html
+    assert "takes longer than usual" not in html
+    Attempt.objects.filter(job=job).update(started_at=timezone.now() - dt.timedelta(minutes=10))
+    assert "1 job takes longer than usual" in moderator.get("/admin/?part=running", headers=HTMX).content.decode()
+
+
+def test_what_titles_and_errors_say_stays_text(moderator: Client) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    band = make_band(evil)
+    job = SyncJob.objects.create(
+        job_type="FULL_SYNC", queue_id="video-sync", band=band, band_name=evil, status="QUEUED", run_at=timezone.now()
+    )
+    assert "&lt;img" in _running_after_claim(moderator)
+    lifecycle.fail(Attempt.objects.get(job=job), evil, reason="broken")
+    html = moderator.get("/admin/?part=errors", headers=HTMX).content.decode()
+    assert "&lt;img" in html
+    assert "<img" not in html
+
+
+def _running_after_claim(client: Client) -> str:
+    claim("video-sync")
+    html = client.get("/admin/?part=running", headers=HTMX).content.decode()
+    assert "<img" not in html
+    return html
+
+
+def test_quota_says_what_is_left_until_when_and_if_it_is_closed(moderator: Client) -> None:
+    html = moderator.get("/admin/?part=quota", headers=HTMX).content.decode()
+    assert "0 of 10\u202f000" in html
+    assert html.count('data-time="countdown"') == 3
+    quota.close(Bucket.MAIN, "quotaExceeded")
+    assert QuotaDay.objects.get().closed_at
+    html = moderator.get("/admin/?part=quota", headers=HTMX).content.decode()
+    assert "Closed by YouTube" in html
+    assert "quotaExceeded" in html
+
+
+@pytest.mark.parametrize("period", list(figures.PERIODS))
+def test_charts_show_the_period_and_say_what_they_are(moderator: Client, period: str) -> None:
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    lifecycle.complete(claim("maintenance"))
+    html = moderator.get(f"/admin/?part=charts&period={period}", headers=HTMX).content.decode()
+    told = json.loads(re.search(r'<script id="jobs-chart"[^>]*>(.*?)</script>', html, re.DOTALL)[1])  # type: ignore[index]
+    assert sum(sum(line["values"]) for line in told["series"]) == 1
+    assert len(told["labels"]) == {"24h": 25, "7d": 8, "30d": 31}[period]
+    assert re.search(rf'\?period={period}#part-charts" aria-current="true"', html)
+    assert "at most 200 jobs of each point" in html
+
+
+def test_durations_are_of_completed_jobs_by_when_they_ended() -> None:
+    now = timezone.now()
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    for state, seconds, ended in (
+        *(("COMPLETED", seconds, hour) for seconds in (10, 20, 30)),
+        ("COMPLETED", 99, hour - dt.timedelta(hours=3)),
+        ("FAILED", 5000, hour),
+    ):
+        SyncJob.objects.create(
+            job_type="PRUNE",
+            queue_id="maintenance",
+            status=state,
+            started_at=ended - dt.timedelta(seconds=seconds),
+            completed_at=ended,
+        )
+    series = figures.durations("24h")
+    told = {point["since"]: (point["jobs"], point["p50"], point["p95"]) for point in series}
+    assert told[hour] == (3, 20.0, 29.0)
+    assert told[hour - dt.timedelta(hours=3)] == (1, 99.0, 99.0)
+    assert told[hour - dt.timedelta(hours=1)] == (0, None, None)
+
+
+def test_what_comes_next_names_schedules_and_workers(moderator: Client) -> None:
+    Worker.objects.create(name="alive@host", process_id=1, queues=["maintenance"], concurrency=2)
+    Worker.objects.create(
+        name="gone@host",
+        process_id=2,
+        queues=["video-sync"],
+        concurrency=2,
+        heartbeat_at=timezone.now() - dt.timedelta(hours=1),
+    )
+    PeriodicTask.objects.all().delete()
+    assert "No schedule is switched on" in moderator.get("/admin/?part=ahead", headers=HTMX).content.decode()
+    for name, every in (("Later", 9), ("Soon", 2)):
+        interval = {"every": every, "period": "hours"}
+        schedules.save(PERSON, None, {"name": name, "jobType": "FULL_SYNC", "enabled": True, "interval": interval})
+    html = moderator.get("/admin/?part=ahead", headers=HTMX).content.decode()
+    assert html.count('data-time="countdown"') == 2
+    assert html.index("Soon") < html.index("Later")
+    assert "Alive" in html.split("alive@host")[1].split("</li>")[0]
+    assert "Silent since" in html.split("gone@host")[1].split("</li>")[0]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_only_admins_act_on_queues(action: str) -> None:
+    url = f"/admin/queues/maintenance/{action}/"
+    for role in ("", Role.MODERATOR):
+        client = logged_in(role)
+        assert [client.get(url).status_code, client.post(url).status_code] == [403, 403]
+        assert f'href="{url}"' not in client.get("/admin/").content.decode()
+    assert Client().get(url).status_code == 302
+    assert not Queue.objects.filter(paused_at__isnull=False).exists()
+    assert logged_in(Role.ADMIN).get(url).status_code == 200
+
+
+def test_a_queue_is_paused_with_a_reason_and_resumed(admin: Client) -> None:
+    assert admin.get("/admin/queues/nonsense/pause/").status_code == 404
+    done = admin.post("/admin/queues/maintenance/pause/", {"reason": "moving house"}, headers=HTMX)
+    assert done.status_code == 204
+    assert "Paused: Maintenance." in json.loads(done["HX-Trigger"])["toast"]["text"]
+    queue = Queue.objects.get(pk="maintenance")
+    assert (queue.pause_reason, queue.paused_by) == ("moving house", "ADMIN@example")
+    again = admin.post("/admin/queues/maintenance/pause/", {"reason": ""}, headers=HTMX)
+    assert "paused already" in again["HX-Trigger"]
+    assert Queue.objects.get(pk="maintenance").pause_reason == "moving house"
+    html = admin.get("/admin/").content.decode()
+    assert 'href="/admin/queues/maintenance/resume/"' in html
+    assert 'href="/admin/queues/maintenance/pause/"' not in html
+    assert admin.post("/admin/queues/all/resume/").status_code == 302
+    assert not Queue.objects.filter(paused_at__isnull=False).exists()
+    actions = AuditEntry.objects.order_by("pk").values_list("action", "origin")
+    assert list(actions) == [("pause_queue", "ADMIN"), ("pause_queue", "ADMIN"), ("resume_queue", "ADMIN")]
+
+
+def test_too_long_a_reason_is_refused_on_its_field(admin: Client) -> None:
+    answer = admin.post("/admin/queues/maintenance/pause/", {"reason": "x" * 501})
+    assert answer.status_code == 422
+    assert "at most 500 characters" in answer.content.decode()
+    assert not Queue.objects.filter(paused_at__isnull=False).exists()
+
+
+def test_clearing_says_how_many_and_deletes_those(admin: Client) -> None:
+    some_of_each()
+    assert status.failed("maintenance") == SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
+    asked = admin.get("/admin/queues/maintenance/clear-failed/").content.decode()
+    assert "6 failed jobs are deleted for good" in asked
+    assert f"{status.failed('all')} failed jobs" in admin.get("/admin/queues/all/clear-failed/").content.decode()
+    done = admin.post("/admin/queues/maintenance/clear-failed/", headers=HTMX)
+    assert "6 failed jobs deleted." in done["HX-Trigger"]
+    assert SyncJob.objects.filter(status="FAILED").count() == 4 + 5
+    assert 'href="/admin/queues/maintenance/clear-failed/"' not in admin.get("/admin/").content.decode()
+
+
+def test_clearing_a_failed_parent_leaves_the_children_that_have_not_failed(admin: Client) -> None:
+    parent = SyncJob.objects.create(job_type="FULL_SYNC", queue_id="video-sync", status="FAILED", fans_out=True)
+    common = {"parent": parent, "job_type": "FULL_SYNC", "queue_id": "video-sync"}
+    running = SyncJob.objects.create(**common, status="IN_PROGRESS")
+    SyncJob.objects.create(**common, status="FAILED")
+    assert status.failed("video-sync") == 2
+    assert operations.clear_failed(PERSON, "video-sync") == 2
+    assert list(SyncJob.objects.values_list("pk", "parent")) == [(running.pk, None)]

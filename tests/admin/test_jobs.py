@@ -1,0 +1,290 @@
+"""The list of jobs and a job's page."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from syncjobs import lifecycle, operations
+from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.models import Attempt, AuditEntry, SyncJob
+from tests.admin.people import logged_in
+from tests.helpers import PERSON, claim, make_band, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DIALOG = {"HX-Request": "true", "X-Dialog": "1"}
+PART = {"HX-Request": "true"}
+HOSTILE = "<script>alert(1)</script><b>bold</b>"
+MOST_QUERIES = 12
+
+
+@pytest.fixture
+def moderator() -> Client:
+    return logged_in(Role.MODERATOR)
+
+
+def failed(message: str = "It broke.", **fields: Any) -> SyncJob:
+    job = queue_job(JobType.PRUNE, **fields)
+    lifecycle.fail(claim("maintenance"), message, reason="broken")
+    return SyncJob.objects.get(pk=job.pk)
+
+
+def listed(page: Any) -> list[int]:
+    return [int(number) for number in re.findall(r'<tr id="row-(\d+)"', page.content.decode())]
+
+
+# ---- Who may
+
+
+@pytest.mark.parametrize("path", ["", "rows/", "bands/?q=a", "export/", "{job}/", "bulk/?action=retry&job={job}"])
+def test_only_who_may_see_jobs_sees_them(path: str) -> None:
+    url = f"/admin/jobs/{path.format(job=failed().pk)}"
+    assert Client().get(url).status_code == 302
+    assert "/login/" in Client().get(url).headers["Location"]
+    assert logged_in().get(url).status_code == 403
+    assert logged_in(Role.MODERATOR).get(url).status_code == 200
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_only_who_may_act_acts(action: str, method: str) -> None:
+    job = failed() if action == "retry" else queue_job(JobType.PRUNE)
+    plain = logged_in()
+    assert getattr(plain, method)(f"/admin/jobs/{job.pk}/{action}/").status_code == 403
+    assert SyncJob.objects.count() == 1
+    assert SyncJob.objects.get().status == job.status
+
+
+# ---- The list
+
+
+def test_the_address_says_what_is_listed(moderator: Client) -> None:
+    band = make_band()
+    here = queue_job(JobType.FULL_SYNC, band=band)
+    broken, other = failed(), queue_job(JobType.ENRICH)
+    for query, expected in (
+        ("", [other.pk, broken.pk, here.pk]),
+        ("?sortOrder=asc", [here.pk, broken.pk, other.pk]),
+        ("?status=FAILED", [broken.pk]),
+        ("?status=FAILED,QUEUED&jobType=PRUNE,ENRICH", [other.pk, broken.pk]),
+        (f"?bandId={band.pk}", [here.pk]),
+        ("?queue=video-processing", [other.pk]),
+        ("?search=broke", [broken.pk]),
+        (f"?search=%23{here.pk}", [here.pk]),
+        (f"?error={broken.job_errors.get().group_id}", [broken.pk]),
+        ("?requestedBy=nobody", []),
+        ("?limit=1&page=2", [broken.pk]),
+    ):
+        assert listed(moderator.get(f"/admin/jobs/{query}")) == expected, query
+
+
+def test_blank_and_repeated_fields_of_the_form_leave_the_address(moderator: Client) -> None:
+    answer = moderator.get("/admin/jobs/?search=&status=FAILED&status=QUEUED&bandId=&limit=50")
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "/admin/jobs/?status=FAILED,QUEUED&limit=50"
+
+
+def test_a_typed_band_becomes_its_number_or_a_sentence(moderator: Client) -> None:
+    band = make_band("herons")
+    answer = moderator.get("/admin/jobs/?band=heron")
+    assert answer.headers["Location"] == f"/admin/jobs/?bandId={band.pk}"
+    make_band("heron-kings")
+    assert "Herons" in moderator.get("/admin/jobs/?band=heron").content.decode()
+    assert "No band is called “wrens”." in moderator.get("/admin/jobs/?band=wrens").content.decode()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["status=DONE", "page=0", "limit=101", "startDate=soon", "sortBy=name", "bandId=x", "colour=red", "search=%00"],
+)
+def test_a_wrong_parameter_is_a_sentence(moderator: Client, query: str) -> None:
+    page = moderator.get(f"/admin/jobs/?{query}")
+    assert page.status_code == 200
+    assert f'role="alert">{query.split("=")[0]}: ' in page.content.decode()
+
+
+def test_a_page_past_the_last_leads_back(moderator: Client) -> None:
+    failed()
+    page = moderator.get("/admin/jobs/?page=9").content.decode()
+    assert "There is no page 9" in page
+    assert "Go to the last one, 1" in page
+
+
+def test_what_others_wrote_stays_text(moderator: Client) -> None:
+    band = make_band("x")
+    band.name = HOSTILE
+    band.save()
+    job = failed(HOSTILE, band=band)
+    for url in ("/admin/jobs/", f"/admin/jobs/?bandId={band.pk}", f"/admin/jobs/{job.pk}/", "/admin/jobs/?search=<b>"):
+        page = moderator.get(url).content.decode()
+        assert "<script>alert" not in page
+        assert "<b>" not in page
+    assert "&lt;script&gt;alert(1)" in moderator.get(f"/admin/jobs/{job.pk}/").content.decode()
+
+
+def test_buttons_follow_state_and_rights() -> None:
+    broken, waiting = failed(), queue_job(JobType.ENRICH)
+    seen = logged_in(Role.MODERATOR).get("/admin/jobs/").content.decode()
+    assert f"/admin/jobs/{broken.pk}/retry/" in seen
+    assert f"/admin/jobs/{waiting.pk}/cancel/" in seen
+    assert f"/admin/jobs/{broken.pk}/cancel/" not in seen
+    assert f"/admin/jobs/{waiting.pk}/retry/" not in seen
+    watcher = logged_in()
+    user = get_user_model().objects.get(username="none@example")
+    user.user_permissions.add(Permission.objects.get(codename="view_syncjob"))
+    seen = watcher.get("/admin/jobs/").content.decode()
+    assert "/retry/" not in seen
+    assert "/cancel/" not in seen
+    assert "data-choose" not in seen
+    assert 'value="retry"' not in seen
+
+
+@pytest.mark.parametrize("role", [Role.MODERATOR, Role.ADMIN])
+def test_the_list_takes_the_same_few_queries_for_any_number_of_rows(role: Role) -> None:
+    client = logged_in(role)
+    counts = []
+    for more in (1, 60):
+        for _ in range(more):
+            queue_job(JobType.PRUNE)
+        failed()
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            client.get("/admin/jobs/?limit=100&status=QUEUED,FAILED")
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= MOST_QUERIES
+
+
+# ---- Live rows
+
+
+def test_rows_keep_their_place_while_the_list_changes(moderator: Client) -> None:
+    first, second = failed(), queue_job(JobType.ENRICH)
+    url = f"/admin/jobs/rows/?shown={second.pk},{first.pk}"
+    assert "pill" not in moderator.get(url, headers=PART).content.decode()
+    third = queue_job(JobType.PRUNE)
+    operations.cancel_job(PERSON, second.pk)
+    page = moderator.get(url, headers=PART)
+    assert listed(page) == [second.pk, first.pk]
+    assert "Cancelled" in page.content.decode()
+    assert "1 new job" in page.content.decode()
+    assert listed(moderator.get("/admin/jobs/rows/", headers=PART)) == [third.pk, second.pk, first.pk]
+
+
+def test_a_job_that_left_the_filter_stays_until_she_asks(moderator: Client) -> None:
+    job = queue_job(JobType.ENRICH)
+    operations.cancel_job(PERSON, job.pk)
+    page = moderator.get(f"/admin/jobs/rows/?status=QUEUED&shown={job.pk}", headers=PART)
+    assert listed(page) == [job.pk]
+    assert "The list has changed" in page.content.decode()
+
+
+def test_polled_only_while_a_listed_job_can_change(moderator: Client) -> None:
+    job = queue_job(JobType.ENRICH)
+    assert 'data-active="true"' in moderator.get("/admin/jobs/").content.decode()
+    operations.cancel_job(PERSON, job.pk)
+    assert 'data-active="false"' in moderator.get("/admin/jobs/").content.decode()
+
+
+def test_nonsense_for_shown_rows_is_no_error(moderator: Client) -> None:
+    for shown in ("x", "-1", "9" * 40, "1,,2", ""):
+        assert moderator.get(f"/admin/jobs/rows/?shown={shown}", headers=PART).status_code == 200
+
+
+def test_bands_are_suggested_by_how_they_begin(moderator: Client) -> None:
+    make_band("alpha-herons")
+    make_band("herons", "@herons")
+    told = moderator.get("/admin/jobs/bands/?q=her").json()["bands"]
+    assert [band["name"] for band in told] == ["Herons", "Alpha-Herons"]
+    assert [band["note"] for band in told] == ["", "no channel"]
+
+
+# ---- One job
+
+
+def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
+    url = f"/admin/jobs/{failed().pk}/"
+    page = moderator.get(url).content.decode()
+    dialog = moderator.get(url, headers=DIALOG).content.decode()
+    part = moderator.get(url, headers=PART).content.decode()
+    assert "<html" in page
+    assert "<html" not in dialog
+    assert "data-dialog-close" in dialog
+    assert part.lstrip().startswith('<div id="job-facts"')
+    for told in (page, dialog, part):
+        assert "It broke." in told
+    assert moderator.get("/admin/jobs/999999/").status_code == 404
+
+
+def test_tracebacks_and_audit_are_for_admins(moderator: Client) -> None:
+    job = failed()
+    Attempt.objects.filter(job=job).update(traceback="Traceback (most recent call last): secret")
+    operations.retry_job(PERSON, job.pk)
+    url = f"/admin/jobs/{job.pk}/"
+    seen = moderator.get(url).content.decode()
+    assert "most recent call last" not in seen
+    assert "retry_job" not in seen
+    seen = logged_in(Role.ADMIN).get(url).content.decode()
+    assert "most recent call last" in seen
+    assert "retry_job" in seen
+
+
+def test_an_all_bands_job_tells_of_its_children(moderator: Client) -> None:
+    parent = queue_job(JobType.FULL_SYNC, fans_out=True)
+    child = queue_job(JobType.FULL_SYNC, band=make_band(), parent=parent)
+    page = moderator.get(f"/admin/jobs/{parent.pk}/").content.decode()
+    assert f"?parentId={parent.pk}&amp;status=QUEUED" in page
+    assert f"#{parent.pk}" in moderator.get(f"/admin/jobs/{child.pk}/").content.decode()
+
+
+def test_a_job_takes_few_queries() -> None:
+    parent = queue_job(JobType.FULL_SYNC, fans_out=True)
+    for n in range(3):
+        queue_job(JobType.FULL_SYNC, band=make_band(f"band-{n}"), parent=parent)
+    client = logged_in(Role.ADMIN)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(f"/admin/jobs/{parent.pk}/")
+    assert len(queries) <= MOST_QUERIES
+
+
+def test_retry_asks_then_retries(moderator: Client) -> None:
+    job = failed()
+    url = f"/admin/jobs/{job.pk}/retry/"
+    assert f"Retry job #{job.pk}?" in moderator.get(url, headers=DIALOG).content.decode()
+    assert SyncJob.objects.count() == 1
+    answer = moderator.post(url, headers=DIALOG)
+    new = SyncJob.objects.get(retry_of=job)
+    told = json.loads(answer.headers["HX-Trigger"])
+    assert told["toast"] == {"level": "success", "text": f"Job #{job.pk} runs again as #{new.pk}."}
+    assert AuditEntry.objects.get(action="retry_job").actor_label == "MODERATOR@example"
+    assert f"#{new.pk}" in moderator.get(f"/admin/jobs/{job.pk}/").content.decode()
+    assert f"#{job.pk}" in moderator.get(f"/admin/jobs/{new.pk}/").content.decode()
+
+
+def test_what_someone_else_was_faster_at_is_a_sentence(moderator: Client) -> None:
+    job = queue_job(JobType.ENRICH)
+    operations.cancel_job(PERSON, job.pk)
+    told = json.loads(moderator.post(f"/admin/jobs/{job.pk}/cancel/", headers=DIALOG).headers["HX-Trigger"])
+    assert told["toast"]["level"] == "error"
+    assert "has ended already" in told["toast"]["text"]
+    plain = moderator.post(f"/admin/jobs/{job.pk}/cancel/", follow=True)
+    assert "has ended already" in plain.content.decode()
+
+
+def test_cancel_shows_both_moments(moderator: Client) -> None:
+    job = queue_job(JobType.PRUNE)
+    claim("maintenance")
+    moderator.post(f"/admin/jobs/{job.pk}/cancel/", headers=DIALOG)
+    page = moderator.get(f"/admin/jobs/{job.pk}/").content.decode()
+    assert "Stopping" in page
+    assert "not yet" in page
+    assert f"/admin/jobs/{job.pk}/cancel/" not in page
+    assert SyncJob.objects.get(pk=job.pk).status == JobStatus.IN_PROGRESS
