@@ -13,24 +13,29 @@ from .actors import Actor
 from .audit import audited
 from .exceptions import Conflict, InvalidFields, NotFound
 from .models import SyncJob
+from .operations import give_channel
+from .youtube.types import Channel
 
 
-def create(actor: Actor, values: dict[str, Any]) -> Band:
+def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None) -> Band:
     """A new band, of the fields that `band_fields` knows; name and slug must be there.
+
+    `channel` is what YouTube has said of the `youtubeChannel` given, if it was asked.
 
     Raises InvalidFields with all that is wrong, and Conflict when another band has the slug.
     """
     with audited(actor, "create_band", "band") as span:
         band = Band()
         _apply(band, values)
+        _know(band, channel)
         _store(band)
         span.target_id = str(band.pk)
         span.message, span.data = band.name, {"values": values}
     return band
 
 
-def change(actor: Actor, band_id: int, values: dict[str, Any]) -> Band:
-    """Change what is given; the rest stays. Another channel starts with nothing known of it.
+def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel | None = None) -> Band:
+    """Change what is given; the rest stays. Another channel starts with nothing known of it but `channel`.
 
     Raises NotFound, InvalidFields with all that is wrong, and Conflict when another band has the slug.
     """
@@ -38,6 +43,7 @@ def change(actor: Actor, band_id: int, values: dict[str, Any]) -> Band:
         band = _locked(band_id)
         before = {field.attname: getattr(band, field.attname) for field in Band._meta.concrete_fields}
         _apply(band, values)
+        _know(band, channel)
         changed = [name for name, value in before.items() if getattr(band, name) != value]
         if changed:
             # A worker may write its columns of the row just before and after; it must find them as it left them.
@@ -72,6 +78,12 @@ def _apply(band: Band, values: dict[str, Any]) -> None:
     problems = band_fields.apply(band, values)
     if problems:
         raise InvalidFields(problems)
+
+
+def _know(band: Band, channel: Channel | None) -> None:
+    if channel is not None:
+        give_channel(band, band.channel_reference, channel_id=channel.id)
+        band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
 
 
 def _store(band: Band, update_fields: list[str] | None = None) -> None:

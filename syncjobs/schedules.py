@@ -62,8 +62,7 @@ def next_run(schedule: PeriodicTask) -> dt.datetime | None:
     if not schedule.enabled:
         return None
     now = timezone.now()
-    remaining: dt.timedelta = schedule.schedule.remaining_estimate(schedule.last_run_at or now)
-    return now + max(remaining, dt.timedelta())
+    return max(_due_after(schedule, schedule.last_run_at or now), now)
 
 
 def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, most: int) -> int:
@@ -71,23 +70,24 @@ def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, m
     due, times = start + max(schedule.schedule.remaining_estimate(schedule.last_run_at or start), dt.timedelta()), 0
     while due < end and times < most:
         times += 1
-        if schedule.interval:
-            due += schedule.schedule.run_every
-        else:
-            last, remaining, _ = schedule.schedule.remaining_delta(due)
-            due = last + remaining
+        due = _due_after(schedule, due)
     return times
+
+
+def _due_after(schedule: PeriodicTask, last: dt.datetime) -> dt.datetime:
+    """When it is due next, after it has run."""
+    start, remaining = last, schedule.schedule.run_every if schedule.interval else None
+    if remaining is None:
+        start, remaining, _ = schedule.schedule.remaining_delta(last)
+    due: dt.datetime = start + remaining
+    return due
 
 
 def next_runs(schedule: PeriodicTask, count: int) -> list[dt.datetime]:
     """The next times it would be due, were it enabled; also of one that isn't saved."""
     due, found = timezone.now(), []
     for _ in range(count):
-        if schedule.interval:
-            due += schedule.schedule.run_every
-        else:
-            last, remaining, _now = schedule.schedule.remaining_delta(due)
-            due = last + remaining
+        due = _due_after(schedule, due)
         found.append(due)
     return found
 

@@ -10,11 +10,13 @@ from django.urls import URLPattern, path
 from . import feed_views
 from .views import (
     audit,
+    band_form,
     bands,
     bulk_pages,
     errors,
     exporting,
     help,
+    imports,
     job,
     jobs,
     people,
@@ -29,11 +31,13 @@ from .views import (
 
 _MODULES = (
     audit,
+    band_form,
     bands,
     bulk_pages,
     errors,
     exporting,
     help,
+    imports,
     job,
     jobs,
     people,

@@ -226,6 +226,10 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
+# Nothing that is uploaded touches the disk; what is larger than importing.MAX_BYTES, and its frame, is dropped.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 20_100_000
+
 # ---- Security
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

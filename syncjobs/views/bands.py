@@ -113,6 +113,7 @@ def sync_now(request: HttpRequest, band_id: int) -> HttpResponse:
         text=_("This looks for new videos on the band's channel. It costs about 2 units."),
         button=_("Sync now"),
         back=reverse("admin:band", args=[band_id]),
+        above=found.name,
         icon="retry",
     )
 
@@ -135,6 +136,7 @@ def delete(request: HttpRequest, band_id: int) -> HttpResponse:
         text=_("The band goes, with all its videos. Its ended jobs stay, under its name. This can't be undone."),
         button=_("Delete the band"),
         back=reverse("admin:band", args=[band_id]),
+        above=found.name,
         icon="trash",
         is_danger=True,
         details=[_("Videos that go with it: %(n)s") % {"n": getattr(found, "video_count", 0)}],

@@ -108,14 +108,14 @@ def ask(
     do: Callable[[Actor, dict[str, Any]], str],
     *,
     form: forms.Form | None = None,
-    then: str | None = None,
+    then: str | Callable[[], str] | None = None,
     template: str = "syncjobs/ask.html",
     extra: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """GET asks, POST does it. `do` gets the form's values and returns the sentence that tells of it.
 
     What it refuses by a DomainError, or YouTube does, becomes a sentence too: on the form's field when it names one of
-    them, else in a toast. `then` is where a person goes after it (default: the question's `back`). `template` shows the
+    them, else in a toast. `then` is where a person goes after it (default: the question's `back`); it may wait till it is done. `template` shows the
     question, with what `extra` has for it.
     """
 
@@ -137,7 +137,8 @@ def ask(
         return told(request, error.message, question.back, level="error")
     except YouTubeError as error:
         return told(request, f"YouTube: {error.message}", question.back, level="error")
-    return told(request, message, then or question.back, goes=then is not None)
+    after = then() if callable(then) else then
+    return told(request, message, after or question.back, goes=after is not None)
 
 
 def _blame(form: forms.Form, error: DomainError) -> bool:
@@ -168,6 +169,7 @@ def told(request: HttpRequest, message: str, back: str, *, level: str = "success
 
 def style(form: forms.Form) -> forms.Form:
     """Our look for Django's widgets."""
+    form.label_suffix = ""
     for bound in form:
         if bound.widget_type not in ("checkbox", "checkboxselectmultiple", "radioselect"):
             bound.field.widget.attrs.setdefault("class", "input")

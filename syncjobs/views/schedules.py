@@ -215,6 +215,7 @@ def _edit(request: HttpRequest, schedule: PeriodicTask | None, form: ScheduleFor
         text="",
         button=_("Save"),
         back=reverse("admin:schedules"),
+        above=_("Schedules"),
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
@@ -283,6 +284,7 @@ def switch(request: HttpRequest, schedule_id: int) -> HttpResponse:
         else _("It triggers nothing until someone enables it again. Jobs that are under way go on."),
         button=_("Enable") if enable else _("Disable"),
         back=reverse("admin:schedules"),
+        above=_("Schedules"),
         icon="play" if enable else "pause",
     )
 
@@ -303,6 +305,7 @@ def run(request: HttpRequest, schedule_id: int) -> HttpResponse:
         % {"what": _label(schedules.job_type_of(schedule))},
         button=_("Run now"),
         back=reverse("admin:schedules"),
+        above=_("Schedules"),
         icon="play",
     )
 
@@ -324,6 +327,7 @@ def delete(request: HttpRequest, schedule_id: int) -> HttpResponse:
         text=_("It triggers nothing any more. Its jobs stay. To stop it for a while, disable it instead."),
         button=_("Delete the schedule"),
         back=reverse("admin:schedules"),
+        above=_("Schedules"),
         icon="trash",
         is_danger=True,
     )

@@ -104,6 +104,7 @@ def sync(request: HttpRequest, video_id: int) -> HttpResponse:
         text=_("This asks YouTube for “%(title)s” anew. It costs 1 unit.") % {"title": found},
         button=_("Sync this video"),
         back=reverse("admin:video", args=[video_id]),
+        above=str(found),
         icon="retry",
     )
 
