@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from django.http import QueryDict, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +17,7 @@ from .. import bulk, estimates, exports
 from ..exceptions import NotPermitted
 from ..models import BulkAction, JobError
 from . import expect, listing
+from .answers import BulkOutcome
 from .jobs import band_of, validated
 from .permissions import View
 from .serializers import BulkBody, BulkProgress, EstimateAnswer, TriggerBody
@@ -23,6 +25,7 @@ from .serializers import BulkBody, BulkProgress, EstimateAnswer, TriggerBody
 
 class Estimate(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.trigger_sync"}
+    refers = True
 
     @extend_schema(operation_id="estimateSync", request=TriggerBody, responses=EstimateAnswer)
     def post(self, request: Request) -> Response:
@@ -47,9 +50,7 @@ class Estimate(View):
 class Bulk(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.view_syncjob"}
 
-    @extend_schema(
-        operation_id="bulkSyncJobs", request=BulkBody, responses={200: OpenApiTypes.OBJECT, 202: BulkProgress}
-    )
+    @extend_schema(operation_id="bulkSyncJobs", request=BulkBody, responses={200: BulkOutcome, 202: BulkProgress})
     def post(self, request: Request) -> Response:
         """Retry or cancel the jobs named, or all that a filter matches now; more than 1,000 in the background."""
         body = validated(BulkBody, request)
@@ -113,14 +114,25 @@ def _file(content: Any, kind: str, name: str) -> StreamingHttpResponse:
     )
 
 
+class _AsAsked(BaseContentNegotiation):
+    """A file is what `format` asks for, whatever the Accept header says."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+_FILE = {(200, media_type.partition(";")[0]): OpenApiTypes.STR for media_type in exports.FORMATS.values()}
+
+
 class JobExport(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
+    content_negotiation_class = _AsAsked
     takes = {"GET": (_FORMAT, *listing.PARAMETERS)}
 
     @extend_schema(
         operation_id="exportSyncJobs",
-        responses={(200, "text/csv"): serializers.CharField},
+        responses=_FILE,
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """All jobs that the list's filters match, as a file."""
@@ -133,11 +145,12 @@ class JobExport(View):
 class ErrorExport(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
 
+    content_negotiation_class = _AsAsked
     takes = {"GET": (_FORMAT, listing.WINDOW)}
 
     @extend_schema(
         operation_id="exportErrors",
-        responses={(200, "text/csv"): serializers.CharField},
+        responses=_FILE,
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """The log of errors in the window, the newest first, as a file."""
