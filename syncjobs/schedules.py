@@ -173,6 +173,10 @@ def _crontab(cron: dict[str, str]) -> CrontabSchedule:
         column, said = next(iter(error.message_dict.items()))
         name = next((name for name, other in _CRON.items() if other == column), column)
         raise InvalidInput(" ".join(said), field=f"cron.{name}") from None
+    try:
+        crontab.schedule.remaining_estimate(timezone.now())
+    except ValueError:
+        raise InvalidInput("No such day is in these months.", field="cron.dayOfMonth") from None
     return crontab
 
 

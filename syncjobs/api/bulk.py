@@ -9,7 +9,6 @@ from django.http import QueryDict, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,6 +17,7 @@ from ..exceptions import NotPermitted
 from ..models import BulkAction, JobError
 from . import expect, listing
 from .answers import BulkOutcome
+from .events import WhateverIsAsked
 from .jobs import band_of, validated
 from .permissions import View
 from .serializers import BulkBody, BulkProgress, EstimateAnswer, TriggerBody
@@ -114,20 +114,13 @@ def _file(content: Any, kind: str, name: str) -> StreamingHttpResponse:
     )
 
 
-class _AsAsked(BaseContentNegotiation):
-    """A file is what `format` asks for, whatever the Accept header says."""
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
-
-
 _FILE = {(200, media_type.partition(";")[0]): OpenApiTypes.STR for media_type in exports.FORMATS.values()}
 
 
 class JobExport(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    content_negotiation_class = _AsAsked
+    content_negotiation_class = WhateverIsAsked
     takes = {"GET": (_FORMAT, *listing.PARAMETERS)}
 
     @extend_schema(
@@ -145,7 +138,7 @@ class JobExport(View):
 class ErrorExport(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
 
-    content_negotiation_class = _AsAsked
+    content_negotiation_class = WhateverIsAsked
     takes = {"GET": (_FORMAT, listing.WINDOW)}
 
     @extend_schema(

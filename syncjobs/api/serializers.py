@@ -241,12 +241,19 @@ def _cron(low: int, high: int, names: str = "") -> str:
 class CronBody(Strict):
     """What is left out is every one there is."""
 
+    rules = {"minProperties": 1}
+
     minute = Text(required=False, max_length=240, pattern=_cron(0, 59), like="*/15")
     hour = Text(required=False, max_length=96, pattern=_cron(0, 23), like="3")
     dayOfWeek = Text(required=False, max_length=64, pattern=_cron(0, 6, "|sun|mon|tue|wed|thu|fri|sat"), like="1-5")
     dayOfMonth = Text(required=False, max_length=124, pattern=_cron(1, 31), like="*")
     monthOfYear = Text(required=False, max_length=64, pattern=_cron(1, 12), like="*")
-    timezone = Choice(required=False, choices=sorted(available_timezones()), help_text="Default: UTC.")
+    timezone = Choice(required=False, choices=sorted(available_timezones() - {"Factory"}), help_text="Default: UTC.")
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if not data:
+            raise serializers.ValidationError("Give at least one of its fields.")
+        return data
 
 
 class IntervalBody(Strict):

@@ -55,15 +55,17 @@ def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
 
 @pytest.fixture
 def schema() -> Any:
-    return schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application())
+    return schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application()).exclude(path="/api/admin/events")
 
 
 def _make_sense(case: Case) -> None:
-    """What JSON Schema can't say: that an end lies after its start."""
+    """What JSON Schema can't say: that an end lies after its start, and that there is no 31st of February."""
     bodies = [case.body.get(name) for name in ("filter", "filters")] if isinstance(case.body, dict) else []
     for given_ in (case.query, *bodies):
         if isinstance(given_, dict) and "startDate" in given_ and "endDate" in given_:
             del given_["endDate"]
+    if isinstance(case.body, dict) and isinstance(case.body.get("cron"), dict):
+        case.body["cron"].pop("monthOfYear", None)
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
@@ -89,14 +91,19 @@ def test_the_document_is_true(who: str, mode: GenerationMode, schema: Any, ids: 
                 for name, value in case.path_parameters.items():
                     if len(str(value)) % 2:
                         case.path_parameters[name] = ids(name)
-            case.call_and_validate(headers=headers)
+            response = case.call(headers=headers)
+            try:
+                case.validate_response(response, headers=headers)
+            except BaseException:
+                failures[operation.label] = f"{case.method} {case.query} {case.body!r} → {response.text[:500]}"
+                raise
 
         try:
             check()
         except AssertionError as error:
-            failures[operation.label] = str(error)
+            failures[operation.label] += f"\n{error}"
         except BaseExceptionGroup as group:
-            failures[operation.label] = "\n".join(map(str, group.exceptions))
+            failures[operation.label] += "\n".join(map(str, group.exceptions))
     assert not failures, "\n\n".join(f"{label}\n{why}" for label, why in failures.items())
 
 
