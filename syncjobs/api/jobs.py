@@ -9,7 +9,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 
 from bands.models import Band
 
@@ -18,13 +17,14 @@ from ..creation import Created
 from ..exceptions import NotFound
 from ..models import SyncJob
 from . import answers, listing
-from .permissions import View
+from .permissions import TriggerRate, View
+from .polling import Polled
 from .serializers import Accepted, AttemptSerializer, Cancelling, EventSerializer, TriggerBody, job_as_json
 
 MAX_TIMELINE = 500
 
 
-class JobList(View):
+class JobList(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
     takes = {"GET": (*listing.PARAMETERS, *listing.PAGING)}
@@ -36,7 +36,7 @@ class JobList(View):
         return Response({"data": [job_as_json(job) for job in jobs], **frame})
 
 
-class JobDetail(View):
+class JobDetail(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
     @extend_schema(operation_id="getSyncJob", responses=answers.JobDetailSerializer)
@@ -55,6 +55,7 @@ class JobDetail(View):
 
 class JobRetry(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+    throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="retrySyncJob", request=None, responses={202: Accepted})
     def post(self, request: Request, job_id: int) -> Response:
@@ -75,8 +76,7 @@ class JobCancel(View):
 
 class Trigger(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.trigger_sync"}
-    throttle_classes = (ScopedRateThrottle,)
-    throttle_scope = "trigger"
+    throttle_classes = (TriggerRate,)
     refers = True
 
     @extend_schema(operation_id="triggerSync", request=TriggerBody, responses={202: Accepted})

@@ -15,11 +15,12 @@ from ..choices import QueueName
 from ..creation import Created
 from . import answers, expect, listing
 from .jobs import validated
-from .permissions import View
+from .permissions import TriggerRate, View
+from .polling import Polled
 from .serializers import ClearBody, Cleared, ErrorGroupSerializer, Message, NoteBody, PauseBody, QueueBody
 
 
-class QueueStatus(View):
+class QueueStatus(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_queue"}
 
     @extend_schema(operation_id="queueStatus", responses=answers.QueueSerializer(many=True))
@@ -61,7 +62,7 @@ class ClearFailed(View):
         return Response({"message": f"{count} failed jobs deleted.", "count": count})
 
 
-class Errors(View):
+class Errors(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
     takes = {
         "GET": (
@@ -95,6 +96,7 @@ class AcknowledgeError(View):
 
 class RetryErrors(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+    throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="retryError", request=None, responses={202: answers.RetriedGroup})
     def post(self, request: Request, fingerprint: str) -> Response:
@@ -105,7 +107,7 @@ class RetryErrors(View):
         return Response({"message": f"{len(retried)} jobs retried.", "retried": retried, "refused": refused}, 202)
 
 
-class Quota(View):
+class Quota(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
 
     @extend_schema(operation_id="quota", responses=answers.BucketSerializer(many=True))

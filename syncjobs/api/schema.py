@@ -93,6 +93,11 @@ class Schema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         answers = super()._get_response_bodies(direction)
+        if getattr(self.view, "polled", False):
+            answers["304"] = {"description": "Nothing has changed since the answer with the ETag in If-None-Match."}
+            answers["200"]["headers"] = {
+                "ETag": {"description": "Of the answer but asOf.", "schema": {"type": "string"}}
+            }
         for status in self._refusals():
             answers.setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
         return dict(sorted(answers.items()))

@@ -6,18 +6,21 @@ import datetime as dt
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import figures, quota_figures, schedules
+from .. import exports, figures, quota_figures, schedules
 from ..models import AuditEntry, SyncJob, Worker
 from ..status import WORKER_SILENCE_SECONDS
 from . import answers, expect, listing
+from .bulk import FILE, FORMAT, file_of
+from .events import WhateverIsAsked
 from .jobs import accepted, validated
-from .permissions import View
+from .permissions import TriggerRate, View
 from .serializers import Accepted, AuditSerializer, NewScheduleBody, ScheduleBody
 
 _LAST_RUNS = 5
@@ -129,6 +132,18 @@ def _audit(request: Request) -> QuerySet[AuditEntry]:
     return entries.filter(at__lt=end) if end else entries
 
 
+class AuditExport(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_auditentry"}
+    content_negotiation_class = WhateverIsAsked
+    takes = {"GET": (FORMAT, *_AUDIT_PARAMETERS)}
+
+    @extend_schema(operation_id="exportAudit", responses=FILE)
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Who did what, the newest first, as a file."""
+        kind = request.query_params.get("format", "csv")
+        return file_of(exports.audit(_audit(request), kind), kind, "audit")
+
+
 _WRITE = {
     "POST": "django_celery_beat.add_periodictask",
     "PATCH": "django_celery_beat.change_periodictask",
@@ -169,6 +184,7 @@ class ScheduleDetail(View):
 
 class ScheduleRun(View):
     needs: ClassVar[dict[str, str]] = {"POST": "django_celery_beat.change_periodictask"}
+    throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="runSchedule", request=None, responses={202: Accepted})
     def post(self, request: Request, schedule_id: int) -> Response:

@@ -98,6 +98,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("GET", "admin/jobs/stuck", None, MODERATOR_UP, 200),
     ("GET", "admin/workers", None, MODERATOR_UP, 200),
     ("GET", "admin/audit", None, ADMIN_UP, 200),
+    ("GET", "admin/audit/export", None, ADMIN_UP, 200),
     ("GET", "admin/schedules", None, MODERATOR_UP, 200),
     ("POST", "admin/schedules", {}, ADMIN_UP, 400),
     ("PATCH", "admin/schedules/<id:schedule_id>", {"enabled": True}, ADMIN_UP, 404),

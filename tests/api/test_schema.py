@@ -18,13 +18,13 @@ from schemathesis import Case, GenerationMode
 
 from bands.models import Video
 from syncjobs import lifecycle
-from syncjobs.choices import JobStatus
+from syncjobs.choices import JobStatus, Role
 from syncjobs.models import ErrorGroup, FilterPreset, SyncJob
-from tests.api.test_contract import NOBODY, WHO, Api
+from tests.api.test_contract import NOBODY, PLAIN, WHO, Api
 from tests.helpers import claim, make_band, queue_job
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
-EXAMPLES = 6
+EXAMPLES = {NOBODY: 1, PLAIN: 1, Role.MODERATOR: 2, Role.ADMIN: 3, Role.SUPER_ADMIN: 5}
 
 
 @pytest.fixture
@@ -68,43 +68,45 @@ def _make_sense(case: Case) -> None:
         case.body["cron"].pop("monthOfYear", None)
 
 
+def _try(operation: Any, mode: GenerationMode, who: str, headers: dict[str, str], ids: Callable[[str], str]) -> str:
+    """Send what is generated; returns what went wrong, the request and answer first."""
+    problem = ""
+
+    @settings(
+        max_examples=EXAMPLES[who],
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def check(case: Case) -> None:
+        nonlocal problem
+        if mode is GenerationMode.POSITIVE:
+            _make_sense(case)
+            for name, value in case.path_parameters.items():
+                if len(str(value)) % 2:
+                    case.path_parameters[name] = ids(name)
+        response = case.call(headers=headers)
+        problem = f"{case.method} {case.path} {case.query} {case.body!r} → {response.status_code} {response.text[:500]}"
+        case.validate_response(response, headers=headers)
+        problem = ""
+
+    try:
+        check()
+    except (AssertionError, BaseExceptionGroup) as error:
+        return f"{operation.label}: {problem}\n{error}"
+    return ""
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("who", WHO)
 def test_the_document_is_true(who: str, mode: GenerationMode, schema: Any, ids: Callable[[str], str]) -> None:
     headers = {} if who == NOBODY else Api(who).headers
-    failures: dict[str, str] = {}
-    for result in schema.get_all_operations():
-        operation = result.ok()
-
-        @settings(
-            max_examples=EXAMPLES,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            phases=[Phase.explicit, Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=operation.as_strategy(generation_mode=mode))
-        def check(case: Case) -> None:
-            if mode is GenerationMode.POSITIVE:
-                _make_sense(case)
-                for name, value in case.path_parameters.items():
-                    if len(str(value)) % 2:
-                        case.path_parameters[name] = ids(name)
-            response = case.call(headers=headers)
-            try:
-                case.validate_response(response, headers=headers)
-            except BaseException:
-                failures[operation.label] = f"{case.method} {case.query} {case.body!r} → {response.text[:500]}"
-                raise
-
-        try:
-            check()
-        except AssertionError as error:
-            failures[operation.label] += f"\n{error}"
-        except BaseExceptionGroup as group:
-            failures[operation.label] += "\n".join(map(str, group.exceptions))
-    assert not failures, "\n\n".join(f"{label}\n{why}" for label, why in failures.items())
+    problems = [_try(result.ok(), mode, who, headers, ids) for result in schema.get_all_operations()]
+    assert len(problems) > 40
+    assert not any(problems), "\n\n".join(filter(None, problems))
 
 
 def test_it_is_valid_and_no_warning_goes_with_it() -> None:
