@@ -9,37 +9,37 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 
 from bands.models import Band
 
 from .. import operations
 from ..creation import Created
-from ..exceptions import InvalidInput, NotFound
+from ..exceptions import NotFound
 from ..models import SyncJob
-from . import listing
-from .permissions import View
-from .serializers import Accepted, AttemptSerializer, EventSerializer, JobSerializer, Message, TriggerBody, job_as_json
+from . import answers, listing
+from .permissions import TriggerRate, View
+from .polling import Polled
+from .serializers import Accepted, AttemptSerializer, Cancelling, EventSerializer, TriggerBody, job_as_json
 
 MAX_TIMELINE = 500
 
 
-class JobList(View):
+class JobList(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
     takes = {"GET": (*listing.PARAMETERS, *listing.PAGING)}
 
-    @extend_schema(operation_id="listSyncJobs", responses=JobSerializer(many=True))
+    @extend_schema(operation_id="listSyncJobs", responses=answers.JOBS)
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
         jobs, frame = listing.jobs_page(request)
         return Response({"data": [job_as_json(job) for job in jobs], **frame})
 
 
-class JobDetail(View):
+class JobDetail(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    @extend_schema(operation_id="getSyncJob", responses=JobSerializer)
+    @extend_schema(operation_id="getSyncJob", responses=answers.JobDetailSerializer)
     def get(self, request: Request, job_id: int) -> Response:
         """One job, with its attempts, its timeline and a summary of its children."""
         job = listing.for_display(SyncJob.objects.filter(pk=job_id)).first()
@@ -55,6 +55,7 @@ class JobDetail(View):
 
 class JobRetry(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+    throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="retrySyncJob", request=None, responses={202: Accepted})
     def post(self, request: Request, job_id: int) -> Response:
@@ -65,7 +66,7 @@ class JobRetry(View):
 class JobCancel(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.cancel_job"}
 
-    @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Message})
+    @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Cancelling})
     def post(self, request: Request, job_id: int) -> Response:
         """Cancel a queued job at once, or ask a running one to stop."""
         job = operations.cancel_job(self.actor(request), job_id)
@@ -75,8 +76,8 @@ class JobCancel(View):
 
 class Trigger(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.trigger_sync"}
-    throttle_classes = (ScopedRateThrottle,)
-    throttle_scope = "trigger"
+    throttle_classes = (TriggerRate,)
+    refers = True
 
     @extend_schema(operation_id="triggerSync", request=TriggerBody, responses={202: Accepted})
     def post(self, request: Request) -> Response:
@@ -107,10 +108,10 @@ def validated(serializer: Any, request: Request) -> dict[str, Any]:
 
 
 def band_of(band_id: str | None) -> Band | None:
-    """The band with this id; None for none. Raises InvalidInput."""
+    """The band with this id; None for none. Raises NotFound."""
     if band_id is None:
         return None
     band = Band.objects.filter(pk=int(band_id)).first()
     if band is None:
-        raise InvalidInput(f"There is no band {band_id}.", field="bandId")
+        raise NotFound(f"There is no band {band_id}.", field="bandId")
     return band

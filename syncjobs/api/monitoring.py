@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,16 +13,17 @@ from .. import bulk, error_figures, operations, quota_figures
 from .. import status as queue_status
 from ..choices import QueueName
 from ..models import BulkAction
-from . import expect, listing
+from . import answers, expect, listing
 from .jobs import validated
-from .permissions import View
+from .permissions import TriggerRate, View
+from .polling import Polled
 from .serializers import ClearBody, Cleared, ErrorGroupSerializer, Message, NoteBody, PauseBody, QueueBody
 
 
-class QueueStatus(View):
+class QueueStatus(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_queue"}
 
-    @extend_schema(operation_id="queueStatus", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="queueStatus", responses=answers.QueueSerializer(many=True))
     def get(self, request: Request) -> Response:
         """How each queue stands; the states of all queues sum to the jobs there are."""
         return Response([queue.as_json() for queue in queue_status.queues()])
@@ -62,7 +62,7 @@ class ClearFailed(View):
         return Response({"message": f"{count} failed jobs deleted.", "count": count})
 
 
-class Errors(View):
+class Errors(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
     takes = {
         "GET": (
@@ -72,7 +72,7 @@ class Errors(View):
         )
     }
 
-    @extend_schema(operation_id="listErrors", responses=ErrorGroupSerializer(many=True))
+    @extend_schema(operation_id="listErrors", responses=answers.ErrorGroups)
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
         acknowledged = request.query_params.get("acknowledged")
@@ -96,8 +96,9 @@ class AcknowledgeError(View):
 
 class RetryErrors(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+    throttle_classes = (TriggerRate,)
 
-    @extend_schema(operation_id="retryError", request=None, responses={202: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="retryError", request=None, responses={202: answers.RetriedGroup})
     def post(self, request: Request, fingerprint: str) -> Response:
         """Retry the failed jobs of the group that nobody has retried yet."""
         outcome = bulk.retry_group(self.actor(request), fingerprint)
@@ -109,10 +110,10 @@ class RetryErrors(View):
         return Response({"message": f"{len(retried)} jobs retried.", "retried": retried, "refused": refused}, 202)
 
 
-class Quota(View):
+class Quota(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
 
-    @extend_schema(operation_id="quota", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="quota", responses=answers.BucketSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Today's buckets: what was used for what, what waits, and what will be used until the reset."""
         return Response([figures.as_json() for figures in quota_figures.today()])

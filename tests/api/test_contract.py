@@ -33,7 +33,7 @@ class Api:
 
     def __init__(self, who: str) -> None:
         self._client = Client(raise_request_exception=False)
-        self._headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
         if who == NOBODY:
             return
         if who == PLAIN:
@@ -43,11 +43,11 @@ class Api:
         tokens = self._client.post(
             "/api/auth/token", {"username": who, "password": PASSWORD}, "application/json"
         ).json()
-        self._headers = {"Authorization": f"Bearer {tokens['access']}"}
+        self.headers = {"Authorization": f"Bearer {tokens['access']}"}
         self.refresh = tokens["refresh"]
 
     def get(self, path: str, **parameters: Any) -> Any:
-        return self._client.get(f"/api/{path}", parameters, headers=self._headers)
+        return self._client.get(f"/api/{path}", parameters, headers=self.headers)
 
     def post(self, path: str, body: Any = None) -> Any:
         return self.send("POST", path, body)
@@ -56,7 +56,7 @@ class Api:
         if method == "GET":
             return self.get(path)
         text = json.dumps({} if body is None else body)
-        return self._client.generic(method, f"/api/{path}", text, "application/json", headers=self._headers)
+        return self._client.generic(method, f"/api/{path}", text, "application/json", headers=self.headers)
 
 
 @pytest.fixture
@@ -98,6 +98,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("GET", "admin/jobs/stuck", None, MODERATOR_UP, 200),
     ("GET", "admin/workers", None, MODERATOR_UP, 200),
     ("GET", "admin/audit", None, ADMIN_UP, 200),
+    ("GET", "admin/audit/export", None, ADMIN_UP, 200),
     ("GET", "admin/schedules", None, MODERATOR_UP, 200),
     ("POST", "admin/schedules", {}, ADMIN_UP, 400),
     ("PATCH", "admin/schedules/<id:schedule_id>", {"enabled": True}, ADMIN_UP, 404),

@@ -174,6 +174,17 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     assert moderator.get("admin/sync-jobs/export", format="csv", status="X").status_code == 400
 
 
+def test_the_audit_is_a_file_too() -> None:
+    admin = Api(Role.ADMIN)
+    admin.post("admin/queue/pause", {"reason": "=1+1"})
+    admin.post("admin/queue/resume")
+    (row,) = csv.DictReader(io.StringIO(_exported(admin.get("admin/audit/export", action="pause_queue"))))
+    assert (row["actor"], row["message"], json.loads(row["data"])) == ("ADMIN", "'=1+1", {"paused": ["video-sync"]})
+    lines = _exported(admin.get("admin/audit/export", format="json")).splitlines()
+    listed = admin.get("admin/audit", limit="100").json()["data"]
+    assert [json.loads(line)["id"] for line in lines] == [entry["id"] for entry in listed]
+
+
 def test_a_client_that_goes_away_stops_the_query() -> None:
     queue_job("PRUNE")  # type: ignore[arg-type]
     with connection.cursor() as cursor:

@@ -34,10 +34,12 @@
 
     const dialog = () => document.getElementById("dialog");
     let opener = null;
+    let hasAddress = false;
 
     function openDialog(url, hash) {
         const box = dialog();
-        opener = document.activeElement;
+        if (!box.open) opener = document.activeElement;
+        hasAddress = Boolean(hash) || (box.open && hasAddress);
         $(".dialog-content", box).replaceChildren($("#dialog-loading").content.cloneNode(true));
         if (!box.open) box.showModal();
         if (hash && location.hash !== `#${hash}`) history.pushState({ dialog: true }, "", `#${hash}`);
@@ -67,8 +69,9 @@
 
     function followHash() {
         const path = pathOfHash();
-        if (path) openDialog(path);
-        else closeDialog();
+        if (path) openDialog(path, location.hash.slice(1));
+        // One that was opened meanwhile, without an address, is not what Back was about.
+        else if (hasAddress) closeDialog();
     }
 
     document.addEventListener("click", (event) => {
