@@ -74,6 +74,7 @@ class BulkOutcome(serializers.Serializer[Any]):
 
 class RetriedGroup(serializers.Serializer[Any]):
     message = serializers.CharField()
+    bulkId = serializers.CharField(required=False, help_text="Of what goes on in the background, when there are many.")
     retried = serializers.DictField(child=serializers.CharField(), help_text="The new job of each retried one.")
     refused = serializers.DictField(child=serializers.CharField(), help_text="Why not, by job.")
 

@@ -15,8 +15,9 @@ from bands.models import Band
 from .. import operations
 from ..creation import Created
 from ..exceptions import NotFound
-from ..models import SyncJob
-from . import answers, listing
+from ..job_list import Order
+from ..models import Attempt, JobEvent, SyncJob
+from . import answers, listing, rows
 from .permissions import TriggerRate, View
 from .polling import Polled
 from .serializers import Accepted, AttemptSerializer, Cancelling, EventSerializer, TriggerBody, job_as_json
@@ -32,8 +33,8 @@ class JobList(Polled):
     @extend_schema(operation_id="listSyncJobs", responses=answers.JOBS)
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
-        jobs, frame = listing.jobs_page(request)
-        return Response({"data": [job_as_json(job) for job in jobs], **frame})
+        found, order, frame = listing.jobs_page(request)
+        return Response({"data": [job_as_json(job) for job in rows.read(found, order)], **frame})
 
 
 class JobDetail(Polled):
@@ -42,14 +43,17 @@ class JobDetail(Polled):
     @extend_schema(operation_id="getSyncJob", responses=answers.JobDetailSerializer)
     def get(self, request: Request, job_id: int) -> Response:
         """One job, with its attempts, its timeline and a summary of its children."""
-        job = listing.for_display(SyncJob.objects.filter(pk=job_id)).first()
-        if job is None:
+        found = rows.read(SyncJob.objects.filter(pk=job_id), Order())
+        if not found:
             raise NotFound(f"There is no job #{job_id}.", field="id")
+        (job,) = found
+        attempts = Attempt.objects.filter(job_id=job_id).order_by("number")
+        events = JobEvent.objects.filter(job_id=job_id).order_by("pk")[:MAX_TIMELINE]
+        children = SyncJob.objects.filter(parent_id=job_id).order_by().values_list("status")
         body = job_as_json(job)
-        body["attemptHistory"] = AttemptSerializer(job.attempts.order_by("number"), many=True).data
-        body["timeline"] = EventSerializer(job.events.order_by("pk")[:MAX_TIMELINE], many=True).data
-        counted = job.children.order_by().values_list("status").annotate(Count("pk")) if job.fans_out else ()
-        body["children"] = dict(counted)
+        body["attemptHistory"] = AttemptSerializer(attempts, many=True).data
+        body["timeline"] = EventSerializer(events, many=True).data
+        body["children"] = dict(children.annotate(Count("pk"))) if job.fans_out else {}
         return Response(body)
 
 

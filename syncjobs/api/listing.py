@@ -139,6 +139,11 @@ class JobQuery:
 
     def page(self, page: int, limit: int) -> tuple[list[SyncJob], int]:
         """The jobs of a page, each with its `queue_position` and `error_texts`, and how many there are in all."""
+        found, total = self.found(page, limit)
+        return job_list.in_order(for_display(found), self.order), total
+
+    def found(self, page: int, limit: int) -> tuple[SyncJobQuerySet, int]:
+        """The same jobs as they are and unsorted."""
         offset = (page - 1) * limit
         if self.is_counted:
             total, jobs = job_list.page(self.selection, self.order, offset, limit)
@@ -146,8 +151,8 @@ class JobQuery:
             total = self.jobs.order_by().count()
             jobs = SyncJob.objects.filter(pk__in=self.jobs.values("pk")[offset : offset + limit])
         if offset >= total:
-            return [], total
-        return job_list.in_order(for_display(jobs), self.order), total
+            return SyncJob.objects.none(), total
+        return jobs, total
 
 
 def for_display(jobs: SyncJobQuerySet) -> QuerySet[SyncJob]:
@@ -194,13 +199,13 @@ def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
     return job_query(request.query_params).jobs
 
 
-def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[list[SyncJob], dict[str, Any]]:
-    """The jobs of the page asked for, and what frames them."""
+def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[SyncJobQuerySet, Order, dict[str, Any]]:
+    """The jobs of the page asked for, how to sort them, and what frames them."""
     query = job_query(request.query_params)
     page = whole_number(request, "page", 1, MAX_PAGE)
     limit = whole_number(request, "limit", default_limit, MAX_LIMIT)
-    rows, total = query.page(page, limit)
-    return rows, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
+    found, total = query.found(page, limit)
+    return found, query.order, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
 
 
 def choices_of(parameters: QueryDict, name: str, choices: list[str]) -> list[str]:

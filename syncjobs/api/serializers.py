@@ -54,7 +54,7 @@ class JobSerializer(serializers.Serializer[Any]):
 
 
 def job_as_json(job: Any) -> dict[str, Any]:
-    """A job that has its `queue_position` and `error_texts` annotated, in the words of the API."""
+    """A job (rows.JobRow, or the model with what `listing.for_display` annotates) in the words of the API."""
     started, completed = job.started_at, job.completed_at
     return {
         "id": str(job.pk),
