@@ -19,6 +19,7 @@ LAYERS = (
         "roles",
         "status",
         "job_list",
+        "job_search",
         "bulk",
         "estimates",
         "exports",

@@ -1,8 +1,10 @@
-"""How many errors, and how many jobs, an error group has: counted like jobs (migration 0006)."""
+"""How many errors and jobs an error group has, and how many jobs a band's name: counted like jobs by the rest."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from django.db import connection
 
 DELTAS = "(SELECT group_id, sum(errors) AS errors, sum(jobs) AS jobs FROM syncjobs_errordelta GROUP BY 1)"
 """What is not yet folded, as a table expression."""
@@ -13,6 +15,31 @@ WRONG = f"""
     SELECT count(*) FROM ({_TRUTH}) AS truth JOIN syncjobs_errorgroup g USING (fingerprint)
       LEFT JOIN {DELTAS} AS delta ON delta.group_id = fingerprint
      WHERE (truth.errors, truth.jobs) <> (g.count + COALESCE(delta.errors, 0), g.job_count + COALESCE(delta.jobs, 0))"""  # noqa: S608
+
+
+def jobs_of_group(fingerprint: str) -> int:
+    """How many jobs have an error of this group; 0 if there is no such group."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COALESCE((SELECT job_count FROM syncjobs_errorgroup WHERE fingerprint = %s), 0)"
+            " + COALESCE((SELECT sum(jobs) FROM syncjobs_errordelta WHERE group_id = %s), 0)",
+            [fingerprint, fingerprint],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def band_names(text: str) -> list[tuple[str, int]]:
+    """The names of bands on jobs that hold the text, which is in lower case with single blanks, and how many jobs have them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT band_name, sum(n) FROM (SELECT band_name, n FROM syncjobs_bandnamecount
+                                            UNION ALL SELECT band_name, n FROM syncjobs_jobdelta WHERE band_name <> '') AS both_parts
+             WHERE strpos(lower(regexp_replace(band_name, '\\s+', ' ', 'g')), %s) > 0
+             GROUP BY 1 HAVING sum(n) <> 0 ORDER BY 1""",
+            [text],
+        )
+        return [(name, int(n)) for name, n in cursor.fetchall()]
 
 
 def fold(cursor: Any) -> int:

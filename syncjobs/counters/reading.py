@@ -85,18 +85,16 @@ def cells(selection: Selection, *, time: str = "created_at", by_time: bool = Fal
     return _fetch(_undated(selection, axis))
 
 
-def hours_of(selection: Selection, day: dt.datetime, *, time: str = "created_at") -> list[Cell]:
-    """The selection's jobs whose `time` is on that day, by its hour; without those that `cells` counted one by one."""
+def hours_of(selection: Selection, low: dt.datetime, high: dt.datetime, *, time: str = "created_at") -> list[Cell]:
+    """The selection's jobs whose `time` is within these days, by its hour; without those that `cells` counted one by one."""
     axis, parts = _AXES[time], split(selection, HOUR)
     if not parts.has_whole:
         return []
-    created = _between(axis.created, (parts.low, parts.high))
-    within = _between("since", (day, day + DAY))
-    of_delta = _between("hour", (parts.low, parts.high)), _between(axis.of_delta, (day, day + DAY))
+    created = parts.low, parts.high
     return _fetch(
         [
-            _counted(selection, axis.hour, "since", created, within),
-            _not_yet_counted(selection, axis.of_delta, *of_delta),
+            _counted(selection, axis.hour, "since", _between(axis.created, created), _between("since", (low, high))),
+            _not_yet_counted(selection, axis.of_delta, _between("hour", created), _between(axis.of_delta, (low, high))),
         ]
     )
 

@@ -57,6 +57,14 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION syncjobs_group_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM syncjobs_errordelta WHERE group_id = OLD.fingerprint;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER forget_deleted AFTER DELETE ON syncjobs_errorgroup
+    FOR EACH ROW EXECUTE FUNCTION syncjobs_group_deleted();
 CREATE TRIGGER date_error BEFORE INSERT ON syncjobs_joberror
     FOR EACH ROW EXECUTE FUNCTION syncjobs_date_error();
 CREATE TRIGGER redate_errors AFTER UPDATE OF created_at ON syncjobs_syncjob
@@ -75,13 +83,14 @@ UPDATE syncjobs_errorgroup g SET count = truth.errors, job_count = truth.jobs
  WHERE truth.fingerprint = g.fingerprint;
 """
 DROP = """
+DROP TRIGGER forget_deleted ON syncjobs_errorgroup;
 DROP TRIGGER date_error ON syncjobs_joberror;
 DROP TRIGGER redate_errors ON syncjobs_syncjob;
 DROP TRIGGER count_inserted ON syncjobs_joberror;
 DROP TRIGGER count_deleted ON syncjobs_joberror;
 DROP TRIGGER count_truncated ON syncjobs_joberror;
 DROP FUNCTION syncjobs_date_error, syncjobs_redate_errors, syncjobs_errors_inserted, syncjobs_errors_deleted,
-    syncjobs_errors_truncated;
+    syncjobs_errors_truncated, syncjobs_group_deleted;
 UPDATE syncjobs_errorgroup g SET count = g.count + d.errors
   FROM (SELECT group_id, sum(errors) AS errors FROM syncjobs_errordelta GROUP BY 1) AS d WHERE d.group_id = g.fingerprint;
 DROP TABLE syncjobs_errordelta;
