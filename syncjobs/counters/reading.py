@@ -12,6 +12,8 @@ from django.db import connection
 from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection, Split, ceil, floor, split
 
 _ALL_BANDS = -1
+_MOST_CELLS = 10_000_000
+"""More than there can be: a limit keeps PostgreSQL from starting parallel workers for a millisecond's work."""
 _TRUNCATED = {
     HOUR: "{}",  # The deltas know hours.
     QUARTER: "date_bin('6 hours', {}, '2000-01-01 00:00+00')",
@@ -125,7 +127,7 @@ def total(found: Iterable[Cell]) -> int:
 def _fetch(parts: list[_Part]) -> list[Cell]:
     if not parts:
         return []
-    sql = " UNION ALL ".join(text for text, _ in parts)
+    sql = " UNION ALL ".join(f"({text})" for text, _ in parts)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT CASE WHEN isfinite(since) THEN since END, status, job_type, sum(n), hour, since = 'infinity'"  # noqa: S608
@@ -225,6 +227,6 @@ def _one_by_one(
     since = _TRUNCATED[label].format(axis.column)
     return (
         f"SELECT COALESCE({since}, 'infinity'), date_trunc('hour', {axis.column}, 'UTC'), status, job_type, %s * count(*)"  # noqa: S608
-        f" FROM syncjobs_syncjob WHERE true{where} GROUP BY 1, 2, 3, 4",
+        f" FROM syncjobs_syncjob WHERE true{where} GROUP BY 1, 2, 3, 4 LIMIT {_MOST_CELLS}",
         [sign, *values],
     )
