@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.http import QueryDict
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bands.models import Band
@@ -24,6 +24,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BEGIN = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 BANDS = (1, 2, 3)
 SPAN = 4 * 86_400
+QUICK: dict[str, Any] = {
+    "deadline": None,
+    "phases": (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),  # Explaining takes longer than all else.
+    "suppress_health_check": [HealthCheck.function_scoped_fixture],
+}
 
 seconds = st.one_of(
     st.integers(0, SPAN),
@@ -124,7 +129,7 @@ def seeks_early(monkeypatch: pytest.MonkeyPatch) -> None:
     later=st.lists(jobs, max_size=10),
     questions=st.lists(asked, min_size=1, max_size=12),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, **QUICK)
 def test_every_list_equals_a_plain_reimplementation(
     seeks_early: None, rows: list[dict[str, Any]], later: list[dict[str, Any]], questions: list[Asked]
 ) -> None:
@@ -175,7 +180,7 @@ def _finds(job: SyncJob, errors: list[JobError], text: str) -> bool:
     questions=st.lists(st.tuples(sought, st.sampled_from(["", "FAILED"]), st.sampled_from(list(listing.SORTS))), min_size=1, max_size=8),
     folds=st.booleans(),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, **QUICK)
 def test_search_finds_what_reading_everything_finds(
     seeks_early: None,
     said: list[tuple[int | None, list[str]]],
@@ -210,7 +215,7 @@ def test_search_finds_what_reading_everything_finds(
         query.update({"search": text, "sortBy": sort} | ({"status": status} if status else {}))
         found, total = listing.job_query(query).page(1, 100)
         expected = {job.pk for job in everything if _finds(job, errors, text) and (not status or job.status == status)}
-        assert ({job.pk for job in found}, total) == (expected, len(expected))
+        assert (text, {job.pk for job in found}, total) == (text, expected, len(expected))
         keys = [(getattr(job, listing.SORTS[sort]) or BEGIN, job.pk) for job in found]
         assert keys == sorted(keys, reverse=True)
     for group in ErrorGroup.objects.all():

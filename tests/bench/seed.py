@@ -32,7 +32,7 @@ SELECT i, kind, state,
   FROM (SELECT i, kind, created,
                CASE WHEN kind IN ('ENRICH', 'STATS_REFRESH', 'AVAILABILITY_CHECK', 'PRUNE') THEN NULL
                     ELSE 1 + floor(%(bands)s * chance_of_band ^ 3)::bigint END AS band,
-               CASE WHEN i > %(n)s - 200 THEN 'QUEUED' WHEN i > %(n)s - 220 THEN 'IN_PROGRESS'
+               CASE WHEN i > %(n)s - %(queued)s THEN 'QUEUED' WHEN i > %(n)s - %(queued)s - %(running)s THEN 'IN_PROGRESS'
                     WHEN chance < 0.03 THEN 'FAILED' WHEN chance < 0.04 THEN 'CANCELLED' ELSE 'COMPLETED' END AS state
           FROM (SELECT i, random() AS chance, random() AS chance_of_band,
                        now() - make_interval(secs => (%(n)s - i + random())::float8 * %(days)s * 86400 / %(n)s) AS created,
@@ -109,7 +109,8 @@ def seed(count: int) -> None:
         _execute(f'DROP INDEX "{name}"')
     _execute("SET maintenance_work_mem = '1GB'")
     _execute("SET session_replication_role = replica")
-    _execute(_JOBS, {"n": count, "bands": BANDS, "days": DAYS})
+    queued = min(200, count // 1000)
+    _execute(_JOBS, {"n": count, "bands": BANDS, "days": DAYS, "queued": queued, "running": 20})
     _execute("SELECT setval(pg_get_serial_sequence('syncjobs_syncjob', 'id'), %(n)s)", {"n": count})
     seed_errors()
     _execute("SET session_replication_role = origin")
