@@ -21,31 +21,32 @@ from .models import ErrorGroup, JobError
 _RECENT_JOBS = 5
 
 _IN_WINDOW = """
-    SELECT group_id, count(*) AS n, count(DISTINCT band_id) AS bands, max(created_at) AS last_at
+    SELECT group_id, count(*) AS n, max(created_at) AS last_at
       FROM syncjobs_joberror WHERE created_at >= %(since)s GROUP BY group_id"""
-# All time: the groups know their counts; only the page's groups are asked for their bands, by an index that skips.
+_BANDS_IN_WINDOW = """
+    (SELECT count(DISTINCT band_id) FROM syncjobs_joberror e
+      WHERE e.group_id = fingerprint AND e.created_at >= %(since)s)"""
+# All time: nothing is counted here, the groups and the triggers' counts know.
 _EACH = f"""
-    SELECT fingerprint AS group_id, count + COALESCE(delta.errors, 0) AS n, NULL::bigint AS bands, last_seen_at AS last_at
+    SELECT fingerprint AS group_id, count + COALESCE(delta.errors, 0) AS n, last_seen_at AS last_at
       FROM syncjobs_errorgroup LEFT JOIN {counters.UNFOLDED_ERRORS} AS delta ON delta.group_id = fingerprint"""  # noqa: S608
 _EVER = f"{_EACH} WHERE count + COALESCE(delta.errors, 0) > 0"
 _ONE = f"{_EACH} WHERE fingerprint = %(fingerprint)s"
 _PAGE = """
     WITH figure AS ({figures}),
-         page AS (SELECT g.*, f.n, f.bands, f.last_at, sum(f.n) OVER () AS total
+         page AS (SELECT g.*, f.n, f.last_at, sum(f.n) OVER () AS total
                     FROM figure f JOIN syncjobs_errorgroup g ON g.fingerprint = f.group_id
                    WHERE (%(acknowledged)s::boolean IS NULL OR (g.acknowledged_at IS NOT NULL) = %(acknowledged)s::boolean)
                      AND (%(reason)s::text IS NULL OR g.reason = %(reason)s::text)
                    ORDER BY f.n DESC, g.fingerprint LIMIT %(limit)s OFFSET %(offset)s)
     SELECT fingerprint, reason, message, sample, is_permanent, acknowledged_at, acknowledged_by, note, first_seen_at,
-           n, last_at, total,
-           COALESCE(bands, (SELECT count(*) FROM bands_band b WHERE EXISTS (
-               SELECT FROM syncjobs_joberror e WHERE e.group_id = fingerprint AND e.band_id = b.id))) AS bands,
+           n, last_at, total, {bands} AS bands,
            ARRAY(SELECT job_id FROM syncjobs_joberror e WHERE e.group_id = fingerprint
                   ORDER BY created_at DESC LIMIT %(recent)s) AS jobs,
-           (SELECT json_object_agg(hour, n) FROM (
-               SELECT to_char(date_trunc('hour', created_at, 'UTC') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00:00"Z"') AS hour, count(*) AS n
-                 FROM syncjobs_joberror e WHERE e.group_id = fingerprint AND e.created_at >= %(day)s
-                GROUP BY 1 ORDER BY 1) AS hours) AS per_hour
+           (SELECT json_object_agg(to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00:00"Z"'), n ORDER BY hour)
+              FROM (SELECT date_bin('1 hour', created_at, '2000-01-01 00:00+00') AS hour, count(*) AS n
+                      FROM syncjobs_joberror e WHERE e.group_id = fingerprint AND e.created_at >= %(day)s
+                     GROUP BY 1) AS hours) AS per_hour
       FROM page ORDER BY n DESC, fingerprint"""
 
 
@@ -151,16 +152,17 @@ def _read(figures: str, **given: Any) -> tuple[list[GroupFigures], int]:
         **given,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_PAGE.format(figures=figures), values)
+        bands = _BANDS_IN_WINDOW if given.get("since") else counters.BANDS_OF_GROUP
+        cursor.execute(_PAGE.format(figures=figures, bands=bands), values)
         columns = [column.name for column in cursor.description or ()]
         rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
     total = int(rows[0]["total"]) if rows else 0
     return [
         GroupFigures(
             **{name: row[name] for name in columns[:9]},
-            count=row["n"],
+            count=int(row["n"]),
             last_at=row["last_at"],
-            bands=row["bands"],
+            bands=int(row["bands"]),
             recent_jobs=row["jobs"],
             per_hour=row["per_hour"] or {},
         )

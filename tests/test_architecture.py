@@ -34,6 +34,7 @@ LAYERS = (
         "roles",
         "status",
         "job_list",
+        "job_search",
         "bulk",
         "estimates",
         "exports",

@@ -6,21 +6,27 @@ never meet at a counter's row. Migration 0004 has the tables and triggers.
 """
 
 from .folding import fold, rebuild, wrong_cells
+from .groups import BANDS as BANDS_OF_GROUP
 from .groups import DELTAS as UNFOLDED_ERRORS
+from .groups import band_names, jobs_of_group
 from .reading import cells, count, hours_of, series, total
-from .selection import DAY, HOUR, Cell, Grain, Selection
+from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection
 
 __all__ = [
+    "BANDS_OF_GROUP",
     "DAY",
     "HOUR",
+    "QUARTER",
     "UNFOLDED_ERRORS",
     "Cell",
     "Grain",
     "Selection",
+    "band_names",
     "cells",
     "count",
     "fold",
     "hours_of",
+    "jobs_of_group",
     "rebuild",
     "series",
     "total",

@@ -61,8 +61,7 @@ class JobError(models.Model):
         indexes = [
             models.Index(fields=["job", "id"], name="error_job"),
             models.Index(fields=["created_at"], include=["group", "band"], name="error_window"),
-            models.Index(fields=["group", "-created_at"], include=["job"], name="error_group_recent"),
-            models.Index(fields=["group", "band"], name="error_group_band"),
+            models.Index(fields=["group", "-created_at"], include=["job", "band"], name="error_group_newest"),
             models.Index(fields=["group", "job_created_at", "job"], name="error_group_job"),
         ]
 
