@@ -32,7 +32,7 @@ def jobs(series: Sequence[dict[str, Any]], period: str) -> Chart:
 
 
 def durations(series: Sequence[dict[str, Any]], period: str) -> Chart:
-    """Seconds that jobs took, by when they ended."""
+    """Seconds that completed jobs took, by when they were created."""
     lines = [
         {
             "name": name,

@@ -65,7 +65,7 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
         "jobs_chart": charts.jobs(figures.trends(period), period),
         "durations_chart": charts.durations(figures.durations(period), period),
         "sample": figures.BUCKET_SAMPLE,
-        "recent": figures.RECENT_SAMPLE,
+        "recent": figures.DAY_SAMPLE,
         "as_of": timezone.now(),
     }
 

@@ -23,7 +23,7 @@ from ..templatetags.monitor import number
 from . import charts, links
 from .base import Question, ask, is_part, page, show, style
 
-_PER_PAGE, _BANDS, _DAYS = 20, 20, 30
+_PER_PAGE, _BANDS, _DAYS = 20, 10, 30
 _WINDOWS = {
     "24h": (gettext_lazy("24 hours"), dt.timedelta(hours=24)),
     "7d": (gettext_lazy("7 days"), dt.timedelta(days=7)),
@@ -131,7 +131,10 @@ def error(request: HttpRequest, fingerprint: str) -> HttpResponse:
         "meaning": reasons.explain(group.reason),
         "hours_chart": charts.error_hours(group.per_hour, now),
         "days_chart": charts.error_days(error_figures.per_day([fingerprint], first_day)[fingerprint], first_day, now),
-        "bands": error_figures.bands(fingerprint, _BANDS),
+        "bands": [
+            (band_id, name, count, links.jobs(error=fingerprint, bandId=band_id))
+            for band_id, name, count in error_figures.bands(fingerprint, _BANDS)
+        ],
         "jobs": [{"job": job, "label": JobType(job.job_type).label} for job in jobs],
         "jobs_url": links.jobs(error=fingerprint),
         "failed_url": links.jobs(error=fingerprint, status="FAILED"),

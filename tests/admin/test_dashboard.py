@@ -197,10 +197,10 @@ def test_charts_show_the_period_and_say_what_they_are(moderator: Client, period:
     assert "at most 200 jobs of each point" in html
 
 
-def test_durations_are_of_completed_jobs_by_when_they_ended() -> None:
+def test_durations_are_of_completed_jobs_by_when_they_were_created() -> None:
     now = timezone.now()
     hour = now.replace(minute=0, second=0, microsecond=0)
-    for state, seconds, ended in (
+    for state, seconds, created in (
         *(("COMPLETED", seconds, hour) for seconds in (10, 20, 30)),
         ("COMPLETED", 99, hour - dt.timedelta(hours=3)),
         ("FAILED", 5000, hour),
@@ -209,8 +209,9 @@ def test_durations_are_of_completed_jobs_by_when_they_ended() -> None:
             job_type="PRUNE",
             queue_id="maintenance",
             status=state,
-            started_at=ended - dt.timedelta(seconds=seconds),
-            completed_at=ended,
+            created_at=created,
+            started_at=created,
+            completed_at=created + dt.timedelta(seconds=seconds),
         )
     series = figures.durations("24h")
     told = {point["since"]: (point["jobs"], point["p50"], point["p95"]) for point in series}
