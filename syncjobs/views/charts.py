@@ -73,6 +73,23 @@ def error_days(per_day: dict[dt.date, int], first: dt.datetime, now: dt.datetime
     return _chart("bar", series, "30d", [{"name": _("Errors"), "colour": "bad", "values": values}])
 
 
+def quota_days(series: Sequence[dict[str, Any]]) -> Chart:
+    """What was used of a bucket each day, with the limit of that day."""
+    points = [
+        {"since": dt.datetime.combine(point["day"], dt.time(), dt.UTC), "used": point["used"], "limit": point["limit"]}
+        for point in series
+    ]
+    used = {"name": _("Units used"), "colour": "run", "values": [point["used"] for point in points]}
+    limit = {
+        "name": _("Limit"),
+        "colour": "bad",
+        "line": True,
+        "dashed": True,
+        "values": [point["limit"] for point in points],
+    }
+    return _chart("bar", points, "30d", [used, limit])
+
+
 def _chart(kind: str, series: Sequence[dict[str, Any]], period: str, lines: list[dict[str, Any]], **more: Any) -> Chart:
     labels = [point["since"].astimezone(dt.UTC).isoformat().replace("+00:00", "Z") for point in series]
     rows = [(point["since"], [line["values"][n] for line in lines]) for n, point in enumerate(series)]

@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import Case, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -112,7 +113,8 @@ def page(request: HttpRequest) -> HttpResponse:
     allowed = {name: made for name, (may, made) in {**_AT_ONCE, **_LATER}.items() if request.user.has_perm(may)}
     asked, period = request.GET.get("part", ""), _period(request)
     periods = [(value, label, value == period) for value, label in _PERIOD_LABELS.items()]
-    frame = {"period": period, "periods": periods, "may_see": set(allowed)}
+    frame: dict[str, Any] = {"period": period, "periods": periods, "may_see": set(allowed)}
+    frame["later_urls"] = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in _LATER}
     if asked in allowed and is_part(request):
         return render(request, f"syncjobs/dashboard/{asked}.html", {**frame, "part": allowed[asked](request)})
     shown = {name: made(request) for name, made in allowed.items() if name in _AT_ONCE or name == asked}
