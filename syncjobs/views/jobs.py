@@ -20,6 +20,7 @@ from .. import presets
 from ..api import listing
 from ..choices import ACTIVE_STATUSES, QueueName
 from ..models import SyncJob
+from . import job_table
 from .base import page, show
 from .job_filters import (
     Filters,
@@ -151,7 +152,7 @@ def _region(
     at = filters.values.get("page")
     return {
         "found": found,
-        "rows": rows_of(shown, rights),
+        "body": job_table.body(rows_of(shown, rights), rights),
         "rights": rights,
         "news": news,
         "news_url": filters.url(page=at),
