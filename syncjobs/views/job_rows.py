@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -88,7 +87,7 @@ class Words:
     def here(cls) -> Words:
         """In the language of the request."""
         types = {kind.value: str(kind.label) for kind in JobType}
-        return cls(timezone.now(), links.jobs(), reverse("admin:bands"), types, _("All bands"), {})
+        return cls(timezone.now(), links.jobs(), links.page("bands"), types, _("All bands"), {})
 
     def badge(self, job: Any) -> SafeString:
         """The same badge for all jobs that stand alike."""

@@ -20,7 +20,7 @@ from .. import presets
 from ..api import listing
 from ..choices import ACTIVE_STATUSES, QueueName
 from ..models import SyncJob
-from . import job_table
+from . import job_table, links
 from .base import page, show
 from .job_filters import (
     Filters,
@@ -157,7 +157,7 @@ def _region(
         "news": news,
         "news_url": filters.url(page=at),
         "is_narrowed": bool(filters.narrowing()),
-        "clear_url": reverse("admin:jobs"),
+        "clear_url": links.jobs(),
         "last_url": filters.url(page=found.pages),
         "columns": _columns(filters),
         "region_url": filters.url("jobs-rows", page=at, shown=ids),
