@@ -312,7 +312,7 @@ def retry_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | Conf
 
 def retry_group(actor: Actor, fingerprint: str) -> dict[int, Created | Conflict | NotFound]:
     """Retry the failed jobs of an error group that nobody has retried yet. Raises NotFound."""
-    with audited(actor, "retry_group", "error", fingerprint[:64]) as span:
+    with audited(actor, "retry_group", "error", fingerprint[:16]) as span:
         _error_group(fingerprint)
         ids = list(failed_jobs(fingerprint=fingerprint).values_list("pk", flat=True))
         span.data = {"jobs": len(ids)}
@@ -321,7 +321,7 @@ def retry_group(actor: Actor, fingerprint: str) -> dict[int, Created | Conflict 
 
 def acknowledge_errors(actor: Actor, fingerprint: str, note: str = "") -> None:
     """Say that somebody has seen to an error group, and what she found. Raises NotFound."""
-    with audited(actor, "acknowledge_errors", "error", fingerprint[:64]) as span:
+    with audited(actor, "acknowledge_errors", "error", fingerprint[:16]) as span:
         _error_group(fingerprint)
         ErrorGroup.objects.filter(pk=fingerprint).update(
             acknowledged_at=Now(), acknowledged_by=actor.label, note=note.replace("\x00", "")
