@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth.models import Group, User
 from django_celery_beat import models as beat
 from django_celery_results import models as results
 
 for model in (
+    User,
+    Group,
     beat.PeriodicTask,
     beat.CrontabSchedule,
     beat.IntervalSchedule,

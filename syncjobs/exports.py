@@ -59,6 +59,19 @@ _ERROR_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("bandId", "j.band_id", "j.band_id::text"),
     ("willRetry", "j.will_retry", "j.will_retry"),
 )
+_AUDIT_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("id", "j.id", "j.id::text"),
+    ("at", "replace(j.at::text, ' ', 'T')", "j.at"),
+    ("actor", _safe("j.actor_label"), "j.actor_label"),
+    ("origin", "j.origin", "j.origin"),
+    ("address", _safe("j.address"), "j.address"),
+    ("action", "j.action", "j.action"),
+    ("targetType", "j.target_type", "j.target_type"),
+    ("targetId", _safe("j.target_id"), "j.target_id"),
+    ("result", "j.result", "j.result"),
+    ("message", _safe("j.message"), "j.message"),
+    ("data", _safe("j.data::text"), "j.data"),
+)
 
 
 _AUDIT_COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -89,6 +102,11 @@ def jobs(rows: QuerySet[SyncJob], kind: str) -> AsyncIterator[bytes]:
 def errors(rows: QuerySet[JobError], kind: str) -> AsyncIterator[bytes]:
     """The log of errors as "csv", or as "json", one object a line."""
     return _stream(rows, _ERROR_COLUMNS, kind)
+
+
+def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
+    """The audit as "csv", or as "json", one object a line."""
+    return _stream(rows, _AUDIT_COLUMNS, kind)
 
 
 def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind: str) -> AsyncIterator[bytes]:

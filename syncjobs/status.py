@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from . import counters
 from .choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
-from .models import Queue, SyncJob, Worker
+from .models import Attempt, Queue, SyncJob, Worker
 from .operations import ALL_QUEUES
 
 WORKER_SILENCE_SECONDS = 30
@@ -112,6 +112,30 @@ def _queues(now: dt.datetime) -> QuerySet[Any]:
 def _count(rows: QuerySet[Any]) -> Coalesce:
     """How many rows there are, as a subquery."""
     return Coalesce(Subquery(rows.order_by().values(one=Value(1)).annotate(n=Count("*")).values("n")), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A worker process, and what it executes right now."""
+
+    worker: Worker
+    state: str
+    """"alive", "stopping" or "silent"."""
+    running: list[Attempt]
+
+
+def workers() -> tuple[list[WorkerState], list[Attempt]]:
+    """All workers by name, and the attempts whose worker is none of them: it has gone without a word."""
+    silent_since = timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
+    running: dict[str, list[Attempt]] = {}
+    for attempt in Attempt.objects.running().select_related("job").order_by("started_at", "pk"):
+        running.setdefault(attempt.worker, []).append(attempt)
+    states = []
+    for worker in Worker.objects.order_by("name"):
+        silent = worker.heartbeat_at <= silent_since
+        state = "silent" if silent else "stopping" if worker.stopping_at else "alive"
+        states.append(WorkerState(worker, state, running.pop(worker.name, [])))
+    return states, [attempt for attempts in running.values() for attempt in attempts]
 
 
 def failed(name: str) -> int:

@@ -1,0 +1,379 @@
+"""Bands in the admin: the list, a band's page, its form, and syncing it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from bands.models import Availability, Band, ChannelProblem, Video
+from syncjobs import lifecycle, quota
+from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.models import AuditEntry, SyncJob
+from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.faults import Fault
+from tests.admin.people import logged_in
+from tests.helpers import band_with_videos, claim, make_band, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/admin/bands/"
+HTMX = {"HX-Request": "true"}
+HOSTILE = "<script>alert(1)</script>"
+CHANNEL = "UC" + "a" * 22
+
+
+@pytest.fixture
+def admin() -> Client:
+    return logged_in(Role.ADMIN)
+
+
+def names(client: Client, **query: Any) -> list[str]:
+    page = client.get(URL, query).content.decode()
+    return re.findall(r'data-key="open">([^<]+)</a>', page)
+
+
+def units_used() -> int:
+    return quota.today()[0].used
+
+
+# ---- The list
+
+
+def test_bands_are_found_by_what_is_wrong_with_them(admin: Client) -> None:
+    now = timezone.now()
+    make_band("fine", "@fine", last_full_sync_at=now, conference="SWAC")
+    make_band("failing", "@failing", last_full_sync_at=now, consecutive_failures=3)
+    make_band("gone", "@gone", last_full_sync_at=now, channel_problem=ChannelProblem.NOT_FOUND)
+    make_band("new", "@new")
+    make_band("off", "@off", last_full_sync_at=now, is_active=False)
+    make_band("none", last_full_sync_at=now, school_name="State University")
+    assert names(admin) == ["Failing", "Fine", "Gone", "New", "None", "Off"]
+    for state, found in (
+        ("active", ["Failing", "Fine", "Gone", "New", "None"]),
+        ("inactive", ["Off"]),
+        ("problem", ["Gone"]),
+        ("failing", ["Failing"]),
+        ("never", ["New"]),
+        ("no-channel", ["None"]),
+    ):
+        assert names(admin, state=state) == found, state
+    assert names(admin, conference="SWAC") == ["Fine"]
+    assert names(admin, q="state univ") == ["None"]
+    assert names(admin, q="nothing like it") == []
+    page = admin.get(URL).content.decode()
+    for said in ("3 failures in a row", "Channel not found", "Never synced", "Not active", "No channel", "Healthy"):
+        assert said in page, said
+
+
+def test_a_filter_that_makes_no_sense_says_so_and_narrows_nothing(admin: Client) -> None:
+    make_band()
+    for query in ({"state": "sad"}, {"conference": "x"}, {"q": "a\x00b"}, {"q": "x" * 201}):
+        answer = admin.get(URL, query)
+        assert answer.status_code == 200
+        assert 'class="error"' in answer.content.decode(), query
+        assert names(admin, **query) == ["Herons"]
+    assert names(admin, sort="colour", page="-3", per="7") == ["Herons"]
+
+
+def test_it_is_sorted_and_paged(admin: Client) -> None:
+    for number in range(45):
+        make_band(f"band-{number:02}", consecutive_failures=number)
+    Video.objects.create(youtube_id="v", band=Band.objects.get(slug="band-07"))
+    assert len(names(admin)) == 20
+    assert names(admin, page=3) == [f"Band-{number}" for number in range(40, 45)]
+    assert names(admin, page=99) == names(admin, page=3)
+    assert len(names(admin, per=50)) == 45
+    assert names(admin, sort="-failures")[0] == "Band-44"
+    assert names(admin, sort="-videos")[0] == "Band-07"
+    page = admin.get(URL, {"sort": "-failures", "q": "band", "page": 2}).content.decode()
+    assert 'aria-sort="descending"' in page
+    assert 'href="?sort=-failures&amp;q=band&amp;page=3"' in page
+    assert "21–40 of 45" in page
+
+
+def test_the_list_takes_as_many_queries_for_many_bands_as_for_few(admin: Client) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert admin.get(URL).status_code == 200
+        return len(queries)
+
+    make_band("first", "@first")
+    count()
+    few = count()
+    for number in range(19):
+        band = make_band(f"b{number}", "@x", consecutive_failures=number % 2)
+        Video.objects.create(youtube_id=f"v{number}", band=band, availability=Availability.MISSING)
+    assert count() == few <= 12
+
+
+def test_a_part_is_answered_with_the_rows_only(admin: Client) -> None:
+    make_band()
+    part = admin.get(URL, headers=HTMX).content.decode()
+    assert "Herons" in part
+    assert "<html" not in part
+
+
+# ---- A band's page
+
+
+def test_it_tells_health_jobs_and_videos(admin: Client) -> None:
+    since = timezone.now() - dt.timedelta(days=2)
+    band = make_band(
+        reference="@herons",
+        channel_problem=ChannelProblem.NOT_FOUND,
+        channel_problem_since=since,
+        consecutive_failures=4,
+        primary_color="#660000",
+    )
+    job = queue_job(band=band)
+    lifecycle.fail(claim(), "It broke.", reason="broken")
+    Video.objects.create(youtube_id="v1", band=band, title="Halftime", view_count=0, like_count=None)
+    Video.objects.create(youtube_id="v2", band=band, title="Parade", availability=Availability.UNAVAILABLE)
+    page = admin.get(f"{URL}{band.pk}/").content.decode()
+    assert "Find the band&#x27;s new channel" in page or "Find the band's new channel" in page
+    assert f'href="/admin/jobs/{job.pk}/"' in page
+    assert f'href="/admin/jobs/?bandId={band.pk}"' in page
+    assert 'fill="#660000"' in page
+    row = re.search(r'<tr id="video-\d+">(?:(?!</tr>).)*Halftime.*?</tr>', page, re.DOTALL)
+    assert row is not None
+    cells = dict(re.findall(r'<td class="number" data-label="(\w+)">([^<]*)</td>', row[0]))
+    assert (cells["Views"], cells["Likes"], cells["Length"]) == ("0", "—", "—")
+    assert "Unavailable" in page
+    part = admin.get(f"{URL}{band.pk}/", headers=HTMX).content.decode()
+    assert "Recent jobs" in part
+    assert "<html" not in part
+
+
+def test_its_queries_do_not_grow_with_jobs_and_videos(admin: Client) -> None:
+    band = make_band(reference="@herons")
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert admin.get(f"{URL}{band.pk}/").status_code == 200
+        return len(queries)
+
+    queue_job(band=band, dedupe_key="first")
+    Video.objects.create(youtube_id="first", band=band)
+    count()
+    few = count()
+    for number in range(15):
+        queue_job(band=band, dedupe_key=str(number))
+        Video.objects.create(youtube_id=f"v{number}", band=band)
+    assert count() == few <= 12
+
+
+def test_there_is_no_such_band(admin: Client) -> None:
+    for path in ("", "change/", "sync/", "delete/"):
+        assert admin.get(f"{URL}999/{path}").status_code == 404
+    assert admin.get(f"{URL}99999999999999999999/").status_code == 404
+
+
+def test_markup_in_names_stays_text(admin: Client) -> None:
+    band = make_band(reference="@herons", school_name=HOSTILE, conference=HOSTILE, channel_title=HOSTILE)
+    Band.objects.update(name=HOSTILE, search_keywords=[HOSTILE], channel_id=CHANNEL)
+    Video.objects.create(youtube_id="v1", band=band, title=HOSTILE)
+    for path in ("", f"{band.pk}/", f"{band.pk}/change/", f"{band.pk}/delete/", f"{band.pk}/sync/"):
+        page = admin.get(URL + path).content.decode()
+        assert "alert(1)" in page, path
+        assert HOSTILE not in page, path
+
+
+# ---- Syncing it
+
+
+def test_one_click_syncs_it(admin: Client) -> None:
+    band = make_band(reference="@herons")
+    sync = f"{URL}{band.pk}/sync/"
+    assert "2 units" in admin.get(sync).content.decode()
+    told = admin.post(sync, headers=HTMX)
+    job = SyncJob.objects.get()
+    assert (job.job_type, job.band_id, job.status) == (JobType.INCREMENTAL_SYNC, band.pk, JobStatus.QUEUED)
+    assert f"#{job.pk} is queued" in told["HX-Trigger"]
+    assert "under way already" in admin.post(sync, headers=HTMX)["HX-Trigger"]
+    assert SyncJob.objects.count() == 1
+    assert f"#{job.pk}" in admin.post(sync, follow=True).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"is_active": False}, "not active"),
+        ({"channel_reference": ""}, "no YouTube channel"),
+        ({"last_incremental_sync_at": timezone.now()}, "was synced at"),
+    ],
+)
+def test_what_can_not_be_synced_says_why(admin: Client, fields: dict[str, Any], why: str) -> None:
+    band = make_band(**{"reference": "@herons"})
+    Band.objects.update(**fields)
+    told = admin.post(f"{URL}{band.pk}/sync/", headers=HTMX)
+    assert why in told["HX-Trigger"]
+    assert '"error"' in told["HX-Trigger"]
+    assert SyncJob.objects.count() == 0
+
+
+# ---- Adding and changing
+
+
+def form(**fields: str) -> dict[str, str]:
+    return {"name": "Marching Herons", "isActive": "on"} | fields
+
+
+def test_a_band_is_added_and_changed(admin: Client) -> None:
+    answer = admin.post(
+        f"{URL}add/", form(playlists="PL0123456789abc\nhttps://youtube.com/playlist?list=PLabc0123456789")
+    )
+    band = Band.objects.get()
+    assert answer["Location"] == f"{URL}{band.pk}/"
+    assert (band.slug, band.extra_playlists) == ("marching-herons", ["PL0123456789abc", "PLabc0123456789"])
+    shown = admin.get(f"{URL}{band.pk}/change/").context["form"]
+    given = {name: shown[name].value() for name in shown.fields if shown[name].value() not in (None, False)}
+    admin.post(f"{URL}{band.pk}/change/", given | {"city": "Ashby", "founded": "1908"})
+    band.refresh_from_db()
+    assert (band.city, band.founded, band.slug, len(band.extra_playlists)) == ("Ashby", 1908, "marching-herons", 2)
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == ["create_band", "change_band"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"name": ""}, ["name"]),
+        ({"name": "???"}, ["slug"]),
+        ({"slug": "two words"}, ["slug"]),
+        ({"slug": "taken"}, ["slug"]),
+        ({"founded": "99"}, ["founded"]),
+        ({"primaryColor": "red"}, ["primaryColor"]),
+        ({"youtubeChannel": "https://example.org/@x"}, ["youtubeChannel"]),
+        ({"playlists": "what"}, ["playlists"]),
+        ({"youtubeChannel": "x y", "playlists": "what"}, ["youtubeChannel", "playlists"]),
+    ],
+)
+def test_what_can_not_be_right_is_said_at_its_field(admin: Client, fields: dict[str, str], wrong: list[str]) -> None:
+    band = make_band("taken")
+    other = make_band("other")
+    for path in ("add/", f"{other.pk}/change/"):
+        answer = admin.post(URL + path, form(**fields))
+        assert answer.status_code == 422
+        assert sorted(answer.context["form"].errors) == sorted(wrong)
+    assert set(Band.objects.values_list("pk", flat=True)) == {band.pk, other.pk}
+
+
+def test_a_channel_is_looked_up_shown_and_kept_with_the_band(admin: Client, youtube: Simulator) -> None:
+    channel = youtube.world.add_channel("@herons", "The Herons’ Channel")
+    youtube.world.upload(channel.id, 3)
+    pasted = "https://www.youtube.com/@herons/videos"
+    found = admin.post(f"{URL}add/", form(youtubeChannel=pasted, look_up="1"), headers=HTMX).content.decode()
+    assert "The Herons’ Channel" in found
+    assert "3 public videos" in found
+    assert "<html" not in found
+    assert Band.objects.count() == 0
+    assert units_used() == 1
+    whole = admin.post(f"{URL}add/", form(youtubeChannel=pasted, look_up="1")).content.decode()
+    assert "The Herons’ Channel" in whole
+    assert 'value="Marching Herons"' in whole
+    spent = units_used()
+    admin.post(f"{URL}add/", form(youtubeChannel=pasted))
+    band = Band.objects.get()
+    assert (band.channel_id, band.channel_title, band.channel_handle) == (channel.id, channel.title, "@herons")
+    assert units_used() == spent
+    again = admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX).content.decode()
+    assert "Another band has this channel already" in again
+    assert f"{URL}{band.pk}/" in again
+
+
+def test_what_one_person_looked_up_is_not_another_ones(admin: Client, youtube: Simulator) -> None:
+    youtube.world.add_channel("@herons", "Herons")
+    admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX)
+    logged_in(Role.SUPER_ADMIN).post(f"{URL}add/", form(youtubeChannel="@herons"))
+    assert Band.objects.get().channel_id == ""
+
+
+def test_a_channel_left_as_it_is_stays_known(admin: Client, youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 1)
+    Band.objects.update(channel_title="Herons", channel_reference="", last_full_sync_at=timezone.now())
+    admin.post(f"{URL}{band.pk}/change/", form(youtubeChannel=channel.id))
+    band.refresh_from_db()
+    assert (band.channel_id, band.channel_title) == (channel.id, "Herons")
+    assert band.last_full_sync_at is not None
+
+
+@pytest.mark.parametrize(
+    ("pasted", "fault", "said"),
+    [
+        ("", "", "Paste a channel first"),
+        ("https://youtu.be/dQw4w9WgXcQ", "", "it is a video"),
+        ("@nobody-here", "", "YouTube knows no channel"),
+        ("@herons", "quotaExceeded", "quota"),
+        ("@herons", "unavailable", "answer just now"),
+        ("@herons", "apiKeyInvalid", "refuses our API key"),
+    ],
+)
+def test_why_no_channel_is_found(
+    admin: Client, youtube: Simulator, settings: LazySettings, pasted: str, fault: str, said: str
+) -> None:
+    settings.YOUTUBE_TIMEOUT_SECONDS = 1
+    if fault:
+        youtube.faults.add(Fault(fault))
+    answer = admin.post(f"{URL}add/", form(youtubeChannel=pasted, look_up="1"), headers=HTMX)
+    assert answer.status_code == 200
+    assert said in answer.content.decode()
+    assert settings.YOUTUBE_API_KEY not in answer.content.decode()
+
+
+def test_our_own_quota_can_be_used_up(admin: Client, youtube: Simulator, settings: LazySettings) -> None:
+    settings.YOUTUBE_QUOTA_MAIN = 0
+    answer = admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX).content.decode()
+    assert "quota is used up" in answer
+
+
+def test_it_is_deleted_but_not_while_a_job_runs(admin: Client) -> None:
+    band = make_band(reference="@herons")
+    Video.objects.create(youtube_id="v1", band=band)
+    delete = f"{URL}{band.pk}/delete/"
+    asked = admin.get(delete).content.decode()
+    assert "Videos that go with it: 1" in asked
+    job = queue_job(band=band)
+    assert f"#{job.pk}" in admin.post(delete, headers=HTMX)["HX-Trigger"]
+    assert Band.objects.count() == 1
+    lifecycle.fail(claim(), "It broke.", reason="broken")
+    assert admin.post(delete, headers=HTMX)["HX-Redirect"] == URL
+    assert (Band.objects.count(), Video.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("role", "sees", "syncs", "writes"),
+    [
+        ("", False, False, False),
+        (Role.MODERATOR, True, True, False),
+        (Role.ADMIN, True, True, True),
+    ],
+)
+def test_who_may(role: str, sees: bool, syncs: bool, writes: bool) -> None:
+    client = logged_in(role)
+    band = make_band(reference="@herons")
+    one = f"{URL}{band.pk}/"
+    for path in (URL, one):
+        page = client.get(path)
+        assert page.status_code == (200 if sees else 403)
+        assert (f"{one}sync/" in page.content.decode()) is syncs
+    if sees:
+        page = client.get(one).content.decode()
+        assert (f"{one}change/" in page) is (f"{one}delete/" in page) is writes
+        assert (f"{URL}add/" in client.get(URL).content.decode()) is writes
+    for path, may in (
+        (f"{one}sync/", syncs),
+        (f"{one}change/", writes),
+        (f"{one}delete/", writes),
+        (f"{URL}add/", writes),
+    ):
+        assert client.get(path).status_code == (200 if may else 403), path
+        if not may:
+            assert client.post(path, form()).status_code == 403, path
+    assert Client().get(URL)["Location"].startswith("/admin/login/")
+    assert (Band.objects.get().name, SyncJob.objects.count()) == ("Herons", 0)

@@ -1,0 +1,267 @@
+"""Schedules in the admin: in words, edited, run and switched by those who may."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone, translation
+from django_celery_beat.models import PeriodicTask
+
+from syncjobs import lifecycle, schedule_words, schedules
+from syncjobs.actors import for_schedule
+from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.models import AuditEntry, SyncJob
+from syncjobs.schedule_words import Kind, Recurrence
+from tests.admin.people import logged_in
+from tests.helpers import PERSON, claim, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/admin/schedules/"
+NEW_YORK = "America/New_York"
+FORM = {"name": "Nightly", "job_type": "FULL_SYNC", "kind": "daily", "time": "03:00", "zone": NEW_YORK, "enabled": "on"}
+
+
+def make(cron: str = "0 3 * * *", zone: str = NEW_YORK, name: str = "Nightly", **values: Any) -> PeriodicTask:
+    when = {"cron": dict(zip(schedule_words.CRON_FIELDS, cron.split(), strict=True)) | {"timezone": zone}}
+    return schedules.save(PERSON, None, {"name": name, "jobType": "FULL_SYNC", "enabled": True, **when, **values})
+
+
+def words(schedule: PeriodicTask) -> str:
+    return schedule_words.sentence(schedule_words.of_schedule(schedule))
+
+
+@pytest.mark.parametrize(
+    ("cron", "said"),
+    [
+        ("0 3 * * *", "Every day at 03:00, America/New_York"),
+        ("0 3,15 * * *", "Every day at 03:00 and 15:00, America/New_York"),
+        ("30 6 * * 1,4", "Mondays and Thursdays at 06:30, America/New_York"),
+        ("30 6 * * thu,mon", "Mondays and Thursdays at 06:30, America/New_York"),
+        ("0 8 * * 1-5", "Mondays to Fridays at 08:00, America/New_York"),
+        ("0 8 * * 0", "Sundays at 08:00, America/New_York"),
+        ("0 8 * * 6,0,5", "Fridays, Saturdays and Sundays at 08:00, America/New_York"),
+        ("15 0 1 * *", "Every month on day 1 at 00:15, America/New_York"),
+        ("15 0 1,15 * *", "Every month on days 1 and 15 at 00:15, America/New_York"),
+        ("10 * * * *", "Every hour at minute 10"),
+        ("10 */6 * * *", "Every 6 hours at minute 10, America/New_York"),
+        ("*/15 * * * *", "Every 15 minutes"),
+        ("* * * * *", "Every minute"),
+        ("0 */5 * * *", "Cron 0 */5 * * *, America/New_York"),
+        ("*/7 * * * *", "Cron */7 * * * *, America/New_York"),
+        ("0 3 1 1 *", "Cron 0 3 1 1 *, America/New_York"),
+        ("0 3 1 * 1", "Cron 0 3 1 * 1, America/New_York"),
+        ("0-30 9-17 * * *", "Cron 0-30 9-17 * * *, America/New_York"),
+    ],
+)
+def test_cron_in_words_or_as_it_is(cron: str, said: str) -> None:
+    assert words(make(cron)) == said
+
+
+@pytest.mark.parametrize(
+    ("every", "period", "said"),
+    [
+        (15, "minutes", "Every 15 minutes"),
+        (1, "hours", "Every hour"),
+        (2, "days", "Every 2 days"),
+        (30, "seconds", "Every 30 seconds"),
+    ],
+)
+def test_an_interval_in_words(every: int, period: str, said: str) -> None:
+    saved = schedules.save(
+        PERSON, None, {"name": "Often", "jobType": "PRUNE", "interval": {"every": every, "period": period}}
+    )
+    assert words(saved) == said
+
+
+@pytest.mark.parametrize(
+    "recurrence",
+    [
+        Recurrence(Kind.DAILY, NEW_YORK, (dt.time(3),)),
+        Recurrence(Kind.WEEKLY, NEW_YORK, (dt.time(6, 30),), weekdays=(1, 4)),
+        Recurrence(Kind.WEEKLY, NEW_YORK, (dt.time(6, 30),), weekdays=(6, 0)),
+        Recurrence(Kind.MONTHLY, NEW_YORK, (dt.time(23, 59),), days=(31,)),
+        Recurrence(Kind.HOURLY, NEW_YORK, every=1, minute=59),
+        Recurrence(Kind.HOURLY, NEW_YORK, every=6, minute=0),
+        Recurrence(Kind.INTERVAL, every=15, period="minutes"),
+    ],
+)
+def test_what_is_said_is_what_is_stored(recurrence: Recurrence) -> None:
+    saved = schedules.save(PERSON, None, {"name": "A", "jobType": "PRUNE", **schedule_words.values(recurrence)})
+    read = schedule_words.of_schedule(saved)
+    for name in ("kind", "zone", "times", "weekdays", "days", "every", "minute", "period"):
+        assert getattr(read, name) == getattr(recurrence, name), name
+
+
+def test_words_are_translated() -> None:
+    with translation.override("xx"):
+        assert "03:00" in words(make())
+
+
+@pytest.mark.parametrize("zone", [NEW_YORK, "Asia/Kolkata", "UTC"])
+def test_the_next_run_is_the_very_minute_in_its_own_zone(zone: str) -> None:
+    schedule = make("0 3 * * *", zone)
+    due = schedules.next_run(schedule)
+    assert due is not None
+    there = due.astimezone(zoneinfo.ZoneInfo(zone))
+    assert (there.hour, there.minute, there.second, there.microsecond) == (3, 0, 0, 0)
+    assert dt.timedelta() < due - timezone.now() <= dt.timedelta(hours=25)
+    coming = schedules.next_runs(schedule, 400)
+    assert {(at.astimezone(zoneinfo.ZoneInfo(zone)).hour, at.minute % 30) for at in coming} == {(3, 0)}
+    assert len({at.astimezone(zoneinfo.ZoneInfo(zone)).date() for at in coming}) == 400
+
+
+def test_the_page_says_when_next_and_how_the_last_runs_went() -> None:
+    schedule = make()
+    job = queue_job(actor=for_schedule("Nightly"))
+    lifecycle.fail(claim(), "It broke.", reason="broken")
+    page = logged_in(Role.MODERATOR).get(URL).content.decode()
+    assert "Every day at 03:00, America/New_York" in page
+    due = schedules.next_run(schedule)
+    assert due is not None
+    assert due.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") in page
+    assert f"{due.astimezone(zoneinfo.ZoneInfo(NEW_YORK)):%Y-%m-%d %H:%M} {NEW_YORK}" in page
+    assert f'href="/admin/jobs/{job.pk}/"' in page
+    assert "badge-bad" in page
+
+
+def test_last_runs_are_the_newest_of_each_schedule_without_their_children() -> None:
+    own, other = make(name="A"), make(name="B")
+    parents = [queue_job(actor=for_schedule("A"), fans_out=True, dedupe_key=str(n)) for n in range(7)]
+    queue_job(actor=for_schedule("A"), parent=parents[-1], dedupe_key="child")
+    with CaptureQueriesContext(connection) as queries:
+        runs = schedules.last_runs([own, other], 5)
+    assert [job.pk for job in runs[own.pk]] == [job.pk for job in reversed(parents)][:5]
+    assert runs[other.pk] == []
+    assert len(queries) == 1
+
+
+def test_the_page_takes_as_many_queries_for_many_schedules_as_for_few() -> None:
+    client = logged_in(Role.ADMIN)
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(URL).status_code == 200
+        return len(queries)
+
+    make(name="S")
+    count()
+    few = count()
+    for number in range(12):
+        make(name=f"S{number}")
+    assert count() == few <= 12
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "Every day at 03:00, America/New_York"),
+        (
+            {"kind": "weekly", "weekdays": ["1", "4"], "time": "06:30"},
+            "Mondays and Thursdays at 06:30, America/New_York",
+        ),
+        ({"kind": "monthly", "day": "31"}, "Every month on day 31 at 03:00, America/New_York"),
+        ({"kind": "hourly", "minute": "10"}, "Every hour at minute 10"),
+        ({"kind": "interval", "every": "15", "period": "minutes"}, "Every 15 minutes"),
+        ({"kind": "cron", "cron": "0 3 1 1 *"}, "Cron 0 3 1 1 *, America/New_York"),
+        ({"kind": "cron", "cron": "0 4 * * *"}, "Every day at 04:00, America/New_York"),
+    ],
+)
+def test_a_schedule_is_added_and_changed_in_words(fields: dict[str, Any], said: str) -> None:
+    client = logged_in(Role.ADMIN)
+    preview = client.post(f"{URL}preview/", FORM | fields).content.decode()
+    assert said in preview
+    assert preview.count("<time") == 3
+    assert client.post(f"{URL}add/", FORM | fields).status_code == 302
+    schedule = PeriodicTask.objects.get(name="Nightly")
+    assert words(schedule) == said
+    assert schedules.job_type_of(schedule) == JobType.FULL_SYNC
+    assert AuditEntry.objects.get(action="create_schedule").result == "ok"
+    # Saved as the form shows it, it stays as it is.
+    form = client.get(f"{URL}{schedule.pk}/").context["form"]
+    shown = {name: value for name in form.fields if (value := form[name].value()) not in (None, "", False)}
+    assert client.post(f"{URL}{schedule.pk}/", shown).status_code == 302
+    assert words(schedules.get(schedule.pk)) == said
+    assert client.post(f"{URL}{schedule.pk}/", FORM | {"time": "22:15", "name": "Evening"}).status_code == 302
+    assert words(schedules.get(schedule.pk)) == "Every day at 22:15, America/New_York"
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "Taken"}, "name"),
+        ({"job_type": "SINGLE_VIDEO"}, "job_type"),
+        ({"kind": "sometimes"}, "kind"),
+        ({"time": ""}, "time"),
+        ({"time": "25:00"}, "time"),
+        ({"kind": "weekly"}, "weekdays"),
+        ({"kind": "weekly", "weekdays": ["9"]}, "weekdays"),
+        ({"kind": "monthly", "day": "32"}, "day"),
+        ({"kind": "hourly", "minute": ""}, "minute"),
+        ({"kind": "interval", "every": "0", "period": "hours"}, "every"),
+        ({"kind": "cron", "cron": "0 3 * *"}, "cron"),
+        ({"kind": "cron", "cron": "0 99 * * *"}, "cron"),
+        ({"zone": "Atlantis/Capital"}, "zone"),
+    ],
+)
+def test_what_can_not_be_right_is_said_at_its_field(fields: dict[str, Any], wrong: str) -> None:
+    make(name="Taken")
+    before = PeriodicTask.objects.count()
+    answer = logged_in(Role.ADMIN).post(f"{URL}add/", FORM | fields)
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == [wrong]
+    assert PeriodicTask.objects.count() == before
+
+
+def test_it_is_switched_run_and_deleted() -> None:
+    client = logged_in(Role.ADMIN)
+    schedule = make()
+    one = f"{URL}{schedule.pk}/"
+    for enable, is_enabled in (("0", False), ("0", False), ("1", True)):
+        client.post(f"{one}switch/", {"enable": enable})
+        assert schedules.get(schedule.pk).enabled is is_enabled
+    client.post(f"{one}switch/", {"enable": "0"})
+    assert "Not while it is disabled" in client.get(URL).content.decode()
+    assert "Run “Nightly” now?" in client.get(f"{one}run/").content.decode()
+    assert SyncJob.objects.count() == 0
+    client.post(f"{one}run/")
+    job = SyncJob.objects.get()
+    assert (job.job_type, job.status, job.requested_by_label) == (JobType.FULL_SYNC, JobStatus.QUEUED, "ADMIN@example")
+    told = client.post(f"{one}run/", headers={"HX-Request": "true"})
+    assert (told.status_code, f"#{job.pk}" in told["HX-Trigger"]) == (204, True)
+    assert SyncJob.objects.count() == 1
+    assert "Delete “Nightly”?" in client.get(f"{one}delete/").content.decode()
+    client.post(f"{one}delete/")
+    assert not schedules.schedules().filter(pk=schedule.pk).exists()
+    assert client.get(one).status_code == 404
+
+
+@pytest.mark.parametrize(("role", "writes"), [("", False), (Role.MODERATOR, False), (Role.ADMIN, True)])
+def test_who_may(role: str, writes: bool) -> None:
+    client = logged_in(role)
+    schedule = make()
+    one = f"{URL}{schedule.pk}/"
+    page = client.get(URL)
+    assert page.status_code == (200 if role else 403)
+    if role:
+        assert (f"{one}run/" in page.content.decode()) is writes
+        assert (f"{URL}add/" in page.content.decode()) is writes
+    for path in (f"{URL}add/", one, f"{one}run/", f"{one}switch/", f"{one}delete/"):
+        assert client.get(path).status_code == (200 if writes else 403), path
+    if not writes:
+        for path in (f"{URL}add/", one, f"{one}run/", f"{one}switch/", f"{one}delete/"):
+            assert client.post(path, FORM).status_code == 403, path
+        assert words(schedules.get(schedule.pk)) == "Every day at 03:00, America/New_York"
+        assert SyncJob.objects.count() == 0
+
+
+def test_markup_in_a_name_stays_text() -> None:
+    make(name="<script>alert(1)</script>")
+    page = logged_in(Role.ADMIN).get(URL).content.decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert" not in page
