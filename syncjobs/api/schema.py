@@ -84,6 +84,9 @@ class Schema(AutoSchema):
     def _path_names(self) -> list[str]:
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
+    def get_summary(self) -> str:
+        return self.get_description().partition("\n")[0].removesuffix(".")
+
     def get_tags(self) -> list[str]:
         path = self.path.removeprefix("/api/")
         return [next((tag for prefix, tag in _TAGS.items() if path.startswith(prefix)), "Other")]
