@@ -276,19 +276,28 @@ def pause_for_configuration(message: str) -> None:
 
 
 def clear_failed(actor: Actor, name: str = ALL_QUEUES) -> int:
-    """Delete the failed jobs of a queue (or of "all"); returns how many. Raises InvalidInput."""
+    """Delete the failed jobs that a queue (or "all") has now; returns how many. Raises InvalidInput.
+
+    The audit has it before the first is deleted. Each batch is a transaction of its own: locks are short however many
+    there are, and what was deleted before a failure stays so.
+    """
     queues = list(_queues(name).values_list("name", flat=True))
-    failed = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues)
-    cleared = 0
+    failed = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues).order_by("pk")
     with audited(actor, "clear_failed", "queue", name) as span:
-        while ids := list(failed.order_by("pk").values_list("pk", flat=True)[:_PURGE_BATCH]):
-            # What has not failed of an all-bands job that has, or is of another queue, outlives it.
-            children = SyncJob.objects.filter(parent_id__in=ids)
-            children.exclude(status=JobStatus.FAILED, queue_id__in=queues).update(parent=None)
-            _, deleted = SyncJob.objects.filter(pk__in=ids).delete()
-            cleared += deleted.get("syncjobs.SyncJob", 0)
-        span.data = {"count": cleared}
+        newest = failed.reverse().values_list("pk", flat=True).first() or 0
+        span.data = {"count": failed.count()}
+    cleared = 0
+    while batch := _purge(failed.filter(pk__lte=newest)):
+        cleared += batch
     return cleared
+
+
+@transaction.atomic
+def _purge(failed: QuerySet[SyncJob]) -> int:
+    """Delete a batch. Its rows are locked in order first, so that two who clear don't deadlock."""
+    ids = list(failed.select_for_update().values_list("pk", flat=True)[:_PURGE_BATCH])
+    _, deleted = SyncJob.objects.filter(pk__in=ids).delete()
+    return deleted.get("syncjobs.SyncJob", 0)
 
 
 def _queues(name: str) -> QuerySet[Queue]:

@@ -62,7 +62,7 @@ def next_run(schedule: PeriodicTask) -> dt.datetime | None:
     if not schedule.enabled:
         return None
     now = timezone.now()
-    return max(_due_after(schedule, schedule.last_run_at or now), now)
+    return max(_due_after(schedule, schedule.last_run_at or now), now).astimezone(dt.UTC)
 
 
 def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, most: int) -> int:

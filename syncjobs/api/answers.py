@@ -98,6 +98,7 @@ class MetricsSerializer(serializers.Serializer[Any]):
     asOf = serializers.DateTimeField()
 
 
+_BY_STATUS = ("queued", "inProgress", "completed", "failed", "cancelled")
 _TREND = {
     "type": "array",
     "items": {
@@ -105,9 +106,10 @@ _TREND = {
         "properties": {
             "since": {"type": "string", "format": "date-time"},
             "created": _COUNT,
-            **{status.lower(): _COUNT for status in JobStatus.values},
+            **dict.fromkeys(_BY_STATUS, _COUNT),
         },
-        "required": ["since", "created", *(status.lower() for status in JobStatus.values)],
+        "required": ["since", "created", *_BY_STATUS],
+        "additionalProperties": False,
     },
 }
 

@@ -9,6 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
+from .examples import EXAMPLES
 from .fields import Strict, Text
 
 _TAGS = {
@@ -84,6 +85,9 @@ class Schema(AutoSchema):
     def _path_names(self) -> list[str]:
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
+    def get_summary(self) -> str:
+        return self.get_description().partition("\n")[0].removesuffix(".")
+
     def get_tags(self) -> list[str]:
         path = self.path.removeprefix("/api/")
         return [next((tag for prefix, tag in _TAGS.items() if path.startswith(prefix)), "Other")]
@@ -139,9 +143,11 @@ class Schema(AutoSchema):
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: adds the one error shape, its answers, and how to log in."""
+    """A hook of drf-spectacular: adds the one error shape, its answers, examples, and how to log in."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Error"] = ERROR
+    for name, example in EXAMPLES.items():
+        components["schemas"][name]["examples"] = [example]
     components["responses"] = {
         f"Error{status}": {
             "description": told[0],

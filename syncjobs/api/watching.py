@@ -44,7 +44,10 @@ class Trends(View):
     def get(self, request: Request) -> Response:
         """Jobs by the hour or day of their creation, and what became of them."""
         period = request.query_params.get("period", "24h")
-        return Response({"period": period, "series": figures.trends(period), "asOf": timezone.now()})
+        series = figures.trends(period)
+        for point in series:
+            point["inProgress"] = point.pop("in_progress")
+        return Response({"period": period, "series": series, "asOf": timezone.now()})
 
 
 class Stuck(View):

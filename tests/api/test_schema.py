@@ -8,16 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jsonschema
 import pytest
 import schemathesis
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, Phase, given, settings
+from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.throttling import SimpleRateThrottle
 from schemathesis import Case, GenerationMode
 
 from bands.models import Video
 from syncjobs import lifecycle
+from syncjobs.api.schema import ERROR
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import ErrorGroup, FilterPreset, SyncJob
 from tests.api.test_contract import NOBODY, PLAIN, WHO, Api
@@ -107,6 +112,29 @@ def test_the_document_is_true(who: str, mode: GenerationMode, schema: Any, ids: 
     problems = [_try(result.ok(), mode, who, headers, ids) for result in schema.get_all_operations()]
     assert len(problems) > 40
     assert not any(problems), "\n\n".join(filter(None, problems))
+
+
+def test_its_examples_are_right(client: Client) -> None:
+    document = client.get("/api/schema").json()
+    assert document["openapi"].startswith("3.1")
+    for name, schema in document["components"]["schemas"].items():
+        for example in schema.get("examples", ()):
+            rooted = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+            jsonschema.validate(example, rooted, Draft202012Validator, format_checker=FormatChecker())
+    for answer in document["components"]["responses"].values():
+        jsonschema.validate(answer["content"]["application/json"]["example"], ERROR)
+
+
+def test_nothing_in_it_is_a_free_form_object() -> None:
+    """But what has no form of its own: thumbnails, the data of events, and details of errors."""
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    free = [
+        f"{name}.{field}"
+        for name, schema in document["components"]["schemas"].items()
+        for field, told in schema.get("properties", {}).items()
+        if told in ({}, {"type": "object"}) or told.get("additionalProperties") in (True, {})
+    ]
+    assert free == ["Event.data", "Video.thumbnails"]
 
 
 def test_it_is_valid_and_no_warning_goes_with_it() -> None:

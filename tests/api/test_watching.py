@@ -33,6 +33,7 @@ def test_a_schedule_is_made_changed_run_and_deleted(admin: Api) -> None:
     assert made.status_code == 201
     schedule = made.json()
     assert schedule["cron"]["timezone"] == "America/New_York"
+    assert schedule["nextRunAt"].endswith("Z")
     due = dt.datetime.fromisoformat(schedule["nextRunAt"])
     assert timezone.now() < due < timezone.now() + dt.timedelta(days=1, minutes=1)
     path = f"admin/schedules/{schedule['id']}"
