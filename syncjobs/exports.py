@@ -14,9 +14,12 @@ _CHUNK_BYTES = 64 * 1024
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/x-ndjson"}
 
 
+_FORMULA = ", ".join(str(ord(sign)) for sign in "=+-@\t\r")
+
+
 def _safe(expression: str) -> str:
     """A cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    return f"CASE WHEN {expression} ~ '^[=+@\\t\\r-]' THEN '''' || {expression} ELSE {expression} END"
+    return f"CASE WHEN ascii({expression}) IN ({_FORMULA}) THEN '''' || {expression} ELSE {expression} END"
 
 
 def _instant(column: str) -> str:
@@ -27,7 +30,7 @@ def _instant(column: str) -> str:
 _ERRORS = "CASE WHEN j.error_count > 0 THEN {aggregate} END"
 _SAID = "FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
 _LIST = "SELECT json_agg(e.message ORDER BY e.id)"
-_TEXT = "SELECT string_agg(e.message, ' | ' ORDER BY e.id)"
+_TEXT = f"SELECT {_safe('said')} FROM (SELECT string_agg(e.message, ' | ' ORDER BY e.id) AS said {_SAID}) AS s"  # noqa: S608
 _JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
     # name, in CSV, in JSON
     ("id", "j.id", "j.id::text"),
@@ -50,7 +53,7 @@ _JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("requestedBy", _safe("j.requested_by_label"), "j.requested_by_label"),
     (
         "errors",
-        _safe(f"({_ERRORS.format(aggregate=f'({_TEXT} {_SAID})')})"),
+        _ERRORS.format(aggregate=f"({_TEXT})"),
         f"COALESCE({_ERRORS.format(aggregate=f'({_LIST} {_SAID})')}, '[]'::json)",
     ),
 )

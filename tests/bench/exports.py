@@ -23,7 +23,10 @@ _COLUMNS = (
     "id, band_id, band_name, job_type, status, queue, priority, videos_found, videos_added, videos_updated, created_at,"
     " started_at, completed_at, quota_used, attempts_made, retry_of_id, parent_id, requested_by_label"
 )
-_ERRORS = "(SELECT string_agg(message, ' | ' ORDER BY id) FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry)"
+_ERRORS = (
+    "CASE WHEN error_count > 0 THEN (SELECT string_agg(message, ' | ' ORDER BY id) FROM syncjobs_joberror e"
+    " WHERE e.job_id = j.id AND NOT e.will_retry) END"
+)
 
 
 def _copied() -> None:
@@ -31,16 +34,9 @@ def _copied() -> None:
     from syncmonitor import embedded
 
     query = f"SELECT {_COLUMNS}, {_ERRORS} FROM syncjobs_syncjob j ORDER BY created_at DESC, id DESC"
+    copy = f"\\copy ({query}) TO '/dev/null' WITH (FORMAT csv, HEADER)"
     subprocess.run(
-        [
-            embedded._programs() / "psql",
-            "--no-psqlrc",
-            "-q",
-            embedded.database_url(),
-            "-c",
-            f"\\copy ({query}) TO '/dev/null' WITH (FORMAT csv, HEADER)",
-        ],
-        check=True,
+        [embedded._programs() / "psql", "--no-psqlrc", "-q", embedded.database_url(), "-c", copy], check=True
     )
 
 

@@ -147,7 +147,7 @@ def main() -> None:
     sys.stdout.write(f"{SyncJob.objects.count()} jobs in {time.monotonic() - began:.0f} s\n")
 
 
-def prepare(count: int) -> None:
+def prepare(count: int, *, migrate: bool = True) -> None:
     """Django on services of its own for this many jobs."""
     os.environ |= {
         "DEBUG": "true",
@@ -165,7 +165,8 @@ def prepare(count: int) -> None:
     from django.core.management import call_command
 
     settings.DEBUG = False  # or every statement would be remembered
-    call_command("migrate", verbosity=0)
+    if migrate:
+        call_command("migrate", verbosity=0)
 
 
 if __name__ == "__main__":
