@@ -50,18 +50,28 @@ def jobs_of_group(fingerprint: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def band_names(text: str) -> list[tuple[str, int]]:
-    """The names of bands on jobs that hold the text, which is in lower case with single blanks, and how many jobs have them."""
+def searchable(text: str) -> tuple[list[tuple[str, int]], list[tuple[str, str, int]]]:
+    """What a search goes by, each with its number of jobs: names of bands that hold the text, and all error groups.
+
+    The text is in lower case with single blanks. Of groups, the fingerprint and the message.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT band_name, sum(n) FROM (SELECT band_name, n FROM syncjobs_bandnamecount
-                                            UNION ALL SELECT band_name, n FROM syncjobs_jobdelta WHERE band_name <> '') AS both_parts
+            f"""
+            SELECT NULL, band_name, sum(n)
+              FROM (SELECT band_name, n FROM syncjobs_bandnamecount
+                    UNION ALL SELECT band_name, n FROM syncjobs_jobdelta WHERE band_name <> '') AS both_parts
              WHERE strpos(lower(regexp_replace(band_name, '\\s+', ' ', 'g')), %s) > 0
-             GROUP BY 1 HAVING sum(n) <> 0 ORDER BY 1""",
+             GROUP BY band_name HAVING sum(n) <> 0
+            UNION ALL
+            SELECT fingerprint, message, job_count + COALESCE(delta.jobs, 0)
+              FROM syncjobs_errorgroup LEFT JOIN {DELTAS} AS delta ON delta.group_id = fingerprint
+             ORDER BY 1, 2""",  # noqa: S608
             [text],
         )
-        return [(name, int(n)) for name, n in cursor.fetchall()]
+        rows = cursor.fetchall()
+    names = [(name, int(n)) for fingerprint, name, n in rows if fingerprint is None]
+    return names, [(fingerprint, message, int(n)) for fingerprint, message, n in rows if fingerprint is not None]
 
 
 def fold(cursor: Any) -> int:
