@@ -23,20 +23,24 @@ _WRONG_BANDS = f"""
                          UNION ALL SELECT group_id, band_id, errors FROM syncjobs_errordelta WHERE band_id <> 0) AS parts
                   GROUP BY 1, 2 HAVING sum(n) <> 0) AS told USING (group_id, band_id)
      WHERE truth.n IS DISTINCT FROM told.n"""  # noqa: S608
-WRONG = f"SELECT ({_WRONG_GROUPS}) + ({_WRONG_BANDS})"
+
+_BAND_COUNT = "(SELECT count(*) FROM syncjobs_errorbandcount c WHERE c.group_id = fingerprint AND c.n > 0)"
+WRONG = f"""
+    SELECT ({_WRONG_GROUPS}) + ({_WRONG_BANDS})
+           + (SELECT count(*) FROM syncjobs_errorgroup WHERE band_count <> {_BAND_COUNT})"""  # noqa: S608
 ANEW = (
     "DELETE FROM syncjobs_errorbandcount",
     f"INSERT INTO syncjobs_errorbandcount (group_id, band_id, n) {_BANDS_TRUTH}",
     f"UPDATE syncjobs_errorgroup g SET count = truth.errors, job_count = truth.jobs FROM ({_TRUTH}) AS truth"  # noqa: S608
     " WHERE truth.fingerprint = g.fingerprint AND (g.count, g.job_count) <> (truth.errors, truth.jobs)",
+    f"UPDATE syncjobs_errorgroup SET band_count = {_BAND_COUNT} WHERE band_count <> {_BAND_COUNT}",
 )
 BANDS = """
-    (SELECT count(*) FROM syncjobs_errorbandcount c WHERE c.group_id = fingerprint AND c.n > 0)
-    + COALESCE((SELECT sum((COALESCE(c.n, 0) + d.n > 0)::int - (COALESCE(c.n, 0) > 0)::int)
-                  FROM (SELECT band_id, sum(errors) AS n FROM syncjobs_errordelta
-                         WHERE group_id = fingerprint AND band_id <> 0 GROUP BY 1) AS d
-                  LEFT JOIN syncjobs_errorbandcount c ON c.group_id = fingerprint AND c.band_id = d.band_id), 0)"""
-"""How many bands the group `fingerprint` has met, as an expression."""
+    band_count + COALESCE((SELECT sum((COALESCE(c.n, 0) + d.n > 0)::int - (COALESCE(c.n, 0) > 0)::int)
+                             FROM (SELECT band_id, sum(errors) AS n FROM syncjobs_errordelta
+                                    WHERE group_id = fingerprint AND band_id <> 0 GROUP BY 1) AS d
+                             LEFT JOIN syncjobs_errorbandcount c ON c.group_id = fingerprint AND c.band_id = d.band_id), 0)"""
+"""How many bands an error group has met, as an expression with the columns of the group."""
 
 
 def jobs_of_group(fingerprint: str) -> int:
@@ -96,6 +100,11 @@ def fold(cursor: Any) -> int:
     )
     changed = int(cursor.rowcount)
     cursor.execute("DELETE FROM syncjobs_errorbandcount WHERE n = 0")
+    cursor.execute(
+        f"UPDATE syncjobs_errorgroup SET band_count = {_BAND_COUNT}"  # noqa: S608
+        f" WHERE fingerprint = ANY(%s) AND band_count <> {_BAND_COUNT}",
+        [locked],
+    )
     return changed
 
 
