@@ -33,7 +33,7 @@ ANEW = (
     f"INSERT INTO syncjobs_errorbandcount (group_id, band_id, n) {_BANDS_TRUTH}",
     f"UPDATE syncjobs_errorgroup g SET count = truth.errors, job_count = truth.jobs FROM ({_TRUTH}) AS truth"  # noqa: S608
     " WHERE truth.fingerprint = g.fingerprint AND (g.count, g.job_count) <> (truth.errors, truth.jobs)",
-    f"UPDATE syncjobs_errorgroup SET band_count = {_BAND_COUNT} WHERE band_count <> {_BAND_COUNT}",
+    f"UPDATE syncjobs_errorgroup SET band_count = {_BAND_COUNT} WHERE band_count <> {_BAND_COUNT}",  # noqa: S608
 )
 BANDS = """
     band_count + COALESCE((SELECT sum((COALESCE(c.n, 0) + d.n > 0)::int - (COALESCE(c.n, 0) > 0)::int)
