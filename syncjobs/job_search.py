@@ -21,7 +21,7 @@ from django.db.models.expressions import RawSQL
 from . import counters
 from .fingerprints import MAX_MESSAGE
 from .job_list import Order
-from .models import ErrorGroup, SyncJob
+from .models import SyncJob
 from .querysets import SyncJobQuerySet
 
 _PLACEHOLDER = re.compile(r"<(?:url|id|handle|n)>")
@@ -36,8 +36,8 @@ class Found:
     job_id: int | None = None
     names: tuple[tuple[str, int], ...] = ()
     """Jobs with these names of bands, of which there are so many."""
-    groups: tuple[str, ...] = ()
-    """All jobs with an error of these groups."""
+    groups: tuple[tuple[str, int], ...] = ()
+    """All jobs with an error of these groups, of which each has so many."""
     doubtful: tuple[str, ...] = ()
     """Jobs with an error of these groups that holds `text`."""
     text: str = ""
@@ -55,7 +55,7 @@ class Found:
         if not self.doubtful and not self.groups:
             return sum(n for _, n in self.names) + self._is_alone()
         if not self.doubtful and not self.names and len(self.groups) == 1:
-            return counters.jobs_of_group(self.groups[0]) + self._is_alone()
+            return self.groups[0][1] + self._is_alone()
         sql, values = self._union()
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT count(DISTINCT id) FROM ({sql}) AS found", values)  # noqa: S608
@@ -99,7 +99,7 @@ class Found:
             runs.append((f"{of_jobs} band_name <> '' AND band_name = ANY(%s)", [[name for name, _ in self.names]]))
         else:
             runs += [(f"{of_jobs} band_name <> '' AND band_name = %s", [name]) for name, _ in self.names]
-        runs += [(f"{of_errors} group_id = %s", [group]) for group in self.groups]
+        runs += [(f"{of_errors} group_id = %s", [group]) for group, _ in self.groups]
         if self.doubtful:
             # Most errors are told apart by a word, a tenth of what it takes to put their white space right.
             word = max(self.text.split(), key=len)
@@ -115,16 +115,17 @@ def search(text: str) -> Found:
     number = text.strip().removeprefix("#")
     is_number = number.isascii() and number.isdigit() and len(number) < 19
     sought = " ".join(text.lower().split())
+    names, groups = counters.searchable(sought)
     whole, doubtful = [], []
-    for fingerprint, message in ErrorGroup.objects.order_by("pk").values_list("pk", "message"):
+    for fingerprint, message, jobs in groups:
         held = _held_by(message, sought)
         if held:
-            whole.append(fingerprint)
+            whole.append((fingerprint, jobs))
         elif held is None:
             doubtful.append(fingerprint)
     return Found(
         int(number) if is_number else None,
-        tuple(counters.band_names(sought)),
+        tuple(names),
         tuple(whole),
         tuple(doubtful),
         sought,
@@ -133,7 +134,7 @@ def search(text: str) -> Found:
 
 def with_error(fingerprint: str) -> Found:
     """The jobs with an error of this group."""
-    return Found(groups=(fingerprint,))
+    return Found(groups=((fingerprint, counters.jobs_of_group(fingerprint)),))
 
 
 def _held_by(message: str, sought: str) -> bool | None:

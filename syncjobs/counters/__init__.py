@@ -8,7 +8,7 @@ never meet at a counter's row. Migration 0004 has the tables and triggers.
 from .folding import fold, rebuild, wrong_cells
 from .groups import BANDS as BANDS_OF_GROUP
 from .groups import DELTAS as UNFOLDED_ERRORS
-from .groups import band_names, jobs_of_group
+from .groups import jobs_of_group, searchable
 from .reading import cells, count, hours_of, series, total
 from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection
 
@@ -21,13 +21,13 @@ __all__ = [
     "Cell",
     "Grain",
     "Selection",
-    "band_names",
     "cells",
     "count",
     "fold",
     "hours_of",
     "jobs_of_group",
     "rebuild",
+    "searchable",
     "series",
     "total",
     "wrong_cells",

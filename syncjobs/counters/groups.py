@@ -23,20 +23,24 @@ _WRONG_BANDS = f"""
                          UNION ALL SELECT group_id, band_id, errors FROM syncjobs_errordelta WHERE band_id <> 0) AS parts
                   GROUP BY 1, 2 HAVING sum(n) <> 0) AS told USING (group_id, band_id)
      WHERE truth.n IS DISTINCT FROM told.n"""  # noqa: S608
-WRONG = f"SELECT ({_WRONG_GROUPS}) + ({_WRONG_BANDS})"
+
+_BAND_COUNT = "(SELECT count(*) FROM syncjobs_errorbandcount c WHERE c.group_id = fingerprint AND c.n > 0)"
+WRONG = f"""
+    SELECT ({_WRONG_GROUPS}) + ({_WRONG_BANDS})
+           + (SELECT count(*) FROM syncjobs_errorgroup WHERE band_count <> {_BAND_COUNT})"""  # noqa: S608
 ANEW = (
     "DELETE FROM syncjobs_errorbandcount",
     f"INSERT INTO syncjobs_errorbandcount (group_id, band_id, n) {_BANDS_TRUTH}",
     f"UPDATE syncjobs_errorgroup g SET count = truth.errors, job_count = truth.jobs FROM ({_TRUTH}) AS truth"  # noqa: S608
     " WHERE truth.fingerprint = g.fingerprint AND (g.count, g.job_count) <> (truth.errors, truth.jobs)",
+    f"UPDATE syncjobs_errorgroup SET band_count = {_BAND_COUNT} WHERE band_count <> {_BAND_COUNT}",  # noqa: S608
 )
 BANDS = """
-    (SELECT count(*) FROM syncjobs_errorbandcount c WHERE c.group_id = fingerprint AND c.n > 0)
-    + COALESCE((SELECT sum((COALESCE(c.n, 0) + d.n > 0)::int - (COALESCE(c.n, 0) > 0)::int)
-                  FROM (SELECT band_id, sum(errors) AS n FROM syncjobs_errordelta
-                         WHERE group_id = fingerprint AND band_id <> 0 GROUP BY 1) AS d
-                  LEFT JOIN syncjobs_errorbandcount c ON c.group_id = fingerprint AND c.band_id = d.band_id), 0)"""
-"""How many bands the group `fingerprint` has met, as an expression."""
+    band_count + COALESCE((SELECT sum((COALESCE(c.n, 0) + d.n > 0)::int - (COALESCE(c.n, 0) > 0)::int)
+                             FROM (SELECT band_id, sum(errors) AS n FROM syncjobs_errordelta
+                                    WHERE group_id = fingerprint AND band_id <> 0 GROUP BY 1) AS d
+                             LEFT JOIN syncjobs_errorbandcount c ON c.group_id = fingerprint AND c.band_id = d.band_id), 0)"""
+"""How many bands an error group has met, as an expression with the columns of the group."""
 
 
 def jobs_of_group(fingerprint: str) -> int:
@@ -50,18 +54,28 @@ def jobs_of_group(fingerprint: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def band_names(text: str) -> list[tuple[str, int]]:
-    """The names of bands on jobs that hold the text, which is in lower case with single blanks, and how many jobs have them."""
+def searchable(text: str) -> tuple[list[tuple[str, int]], list[tuple[str, str, int]]]:
+    """What a search goes by, each with its number of jobs: names of bands that hold the text, and all error groups.
+
+    The text is in lower case with single blanks. Of groups, the fingerprint and the message.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT band_name, sum(n) FROM (SELECT band_name, n FROM syncjobs_bandnamecount
-                                            UNION ALL SELECT band_name, n FROM syncjobs_jobdelta WHERE band_name <> '') AS both_parts
+            f"""
+            SELECT NULL, band_name, sum(n)
+              FROM (SELECT band_name, n FROM syncjobs_bandnamecount
+                    UNION ALL SELECT band_name, n FROM syncjobs_jobdelta WHERE band_name <> '') AS both_parts
              WHERE strpos(lower(regexp_replace(band_name, '\\s+', ' ', 'g')), %s) > 0
-             GROUP BY 1 HAVING sum(n) <> 0 ORDER BY 1""",
+             GROUP BY band_name HAVING sum(n) <> 0
+            UNION ALL
+            SELECT fingerprint, message, job_count + COALESCE(delta.jobs, 0)
+              FROM syncjobs_errorgroup LEFT JOIN {DELTAS} AS delta ON delta.group_id = fingerprint
+             ORDER BY 1, 2""",  # noqa: S608
             [text],
         )
-        return [(name, int(n)) for name, n in cursor.fetchall()]
+        rows = cursor.fetchall()
+    names = [(name, int(n)) for fingerprint, name, n in rows if fingerprint is None]
+    return names, [(fingerprint, message, int(n)) for fingerprint, message, n in rows if fingerprint is not None]
 
 
 def fold(cursor: Any) -> int:
@@ -86,6 +100,11 @@ def fold(cursor: Any) -> int:
     )
     changed = int(cursor.rowcount)
     cursor.execute("DELETE FROM syncjobs_errorbandcount WHERE n = 0")
+    cursor.execute(
+        f"UPDATE syncjobs_errorgroup SET band_count = {_BAND_COUNT}"  # noqa: S608
+        f" WHERE fingerprint = ANY(%s) AND band_count <> {_BAND_COUNT}",
+        [locked],
+    )
     return changed
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from django.db import connection
 
+from ..choices import JobStatus, JobType
 from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection, Split, ceil, floor, split
 
 _ALL_BANDS = -1
+_FEW_KINDS = 4
 _MOST_CELLS = 10_000_000
 """More than there can be: a limit keeps PostgreSQL from starting parallel workers for a millisecond's work."""
 _TRUNCATED = {
@@ -223,10 +225,14 @@ def _not_yet_counted(selection: Selection, label: str, *conditions: _Part) -> _P
 def _one_by_one(
     selection: Selection, axis: _Axis, label: dt.timedelta, low: dt.datetime, high: dt.datetime, sign: int
 ) -> _Part:
-    where, values = _where(_of_band(selection), _between("created_at", (low, high)), _narrowing(selection))
+    narrow, narrowed = _narrowing(selection)
+    kinds = (len(selection.statuses) or len(JobStatus)) * (len(selection.types) or len(JobType))
+    # A few kinds are quickly found each in its place; of more, one run through all kinds reads less of an index.
+    inside, outside = ((narrow, narrowed), ("", [])) if kinds <= _FEW_KINDS else (("", []), (narrow, narrowed))
+    where, values = _where(_of_band(selection), _between("created_at", (low, high)), inside)
     since = _TRUNCATED[label].format(axis.column)
-    return (
+    edge = (
         f"SELECT COALESCE({since}, 'infinity'), date_trunc('hour', {axis.column}, 'UTC'), status, job_type, %s * count(*)"  # noqa: S608
-        f" FROM syncjobs_syncjob WHERE true{where} GROUP BY 1, 2, 3, 4 LIMIT {_MOST_CELLS}",
-        [sign, *values],
+        f" FROM syncjobs_syncjob WHERE true{where} GROUP BY 1, 2, 3, 4 LIMIT {_MOST_CELLS}"
     )
+    return f"SELECT * FROM ({edge}) AS edge WHERE true{outside[0]}", [sign, *values, *outside[1]]  # noqa: S608

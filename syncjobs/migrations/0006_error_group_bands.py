@@ -81,7 +81,7 @@ CREATE FUNCTION syncjobs_errors_truncated() RETURNS trigger LANGUAGE plpgsql AS 
 BEGIN
     DELETE FROM syncjobs_errordelta;
     DELETE FROM syncjobs_errorbandcount;
-    UPDATE syncjobs_errorgroup SET count = 0, job_count = 0 WHERE count > 0;
+    UPDATE syncjobs_errorgroup SET count = 0, job_count = 0, band_count = 0 WHERE count > 0;
     RETURN NULL;
 END $$;
 
@@ -138,6 +138,7 @@ class Migration(migrations.Migration):
     dependencies = [("syncjobs", "0005_list_indexes")]
     operations = [
         migrations.AddField("errorgroup", "job_count", models.PositiveBigIntegerField(default=0)),
+        migrations.AddField("errorgroup", "band_count", models.PositiveBigIntegerField(default=0)),
         migrations.AddField("joberror", "job_created_at", models.DateTimeField(null=True, editable=False)),
         migrations.RunSQL("BEGIN; " + CREATE + " COMMIT;", "BEGIN; " + DROP + " COMMIT;"),
         migrations.RunPython(count_what_there_is, migrations.RunPython.noop),

@@ -2,9 +2,8 @@
 
 python -m tests.bench.lists            compares 10,000 with 10,000,000 jobs; makes those that aren't there yet
 python -m tests.bench.lists 1000000    compares with another size
-python -m tests.bench.lists --one N    measures one size and prints JSON
 
-Times are medians in milliseconds, of rounds that alternate with each other's, so that a busy machine slows all alike.
+Times are medians in milliseconds of rounds that go through both sizes in turn, so that a busy machine slows all alike.
 Buffers are PostgreSQL's shared buffers of all statements of a request: they don't depend on the machine.
 """
 
@@ -24,23 +23,12 @@ from typing import Any
 from . import seed
 
 SMALL, LARGE = 10_000, 10_000_000
-ROUNDS = 25
+ROUNDS = 30
 MAX_BUFFERS = 300
 SORTS = ("createdAt", "startedAt", "completedAt")
 STATUSES = ("", "FAILED", "COMPLETED", "QUEUED,CANCELLED")
 TYPES = ("", "INCREMENTAL_SYNC", "PRUNE", "ENRICH,SINGLE_VIDEO")
 BANDS = ("", "1", "20", "499")
-
-
-def _medians_ms(acts: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
-    times: dict[str, list[float]] = {name: [] for name in acts}
-    for number in range(rounds + 1):
-        for name, act in acts.items():
-            began = time.perf_counter()
-            act()
-            if number:  # The first is to warm up.
-                times[name].append((time.perf_counter() - began) * 1000)
-    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def _once_ms(act: Callable[[], Any]) -> tuple[float, Any]:
@@ -179,39 +167,101 @@ def _by_reading_all() -> dict[str, float]:
     }
 
 
-def measure(count: int) -> dict[str, Any]:
-    """All figures at one size."""
-    seed.prepare(count)
-    from django.db import connection
-
+def _acts() -> dict[str, Callable[[], Any]]:
+    """What is timed."""
     from syncjobs import counters, error_figures, status
 
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM syncjobs_syncjob")
-        if cursor.fetchone()[0] < count:
-            seed.seed(count)
-        cursor.execute("SELECT pg_indexes_size('syncjobs_syncjob'), pg_table_size('syncjobs_syncjob')")
-        index_bytes, table_bytes = cursor.fetchone()
     everything, searched = _query({}), {"search": seed.SHARED_TEXT}
     last = -(-counters.count(counters.Selection()) // 20)
     day_ago = dt.datetime.now(dt.UTC) - dt.timedelta(hours=24)
-    told: dict[str, Any] = {"jobs": count, "index_gb": index_bytes / 1e9, "table_gb": table_bytes / 1e9}
-    told |= _medians_ms(
-        {
-            "page_1_ms": lambda: everything.page(1, 20),
-            "near_last_ms": lambda: everything.page(max(1, last - 5), 20),
-            "middle_ms": lambda: everything.page(last // 2, 20),
-            "list_ms": lambda: _query({}).page(1, 20),
-            "search_ms": lambda: _query(searched).page(1, 20),
-            "queue_status_ms": status.queues,
-            "errors_24h_ms": lambda: error_figures.groups(day_ago),
-            "errors_all_ms": lambda: error_figures.groups(None),
-        }
-    )
-    told["search_total"] = _query(searched).page(1, 20)[1]
-    if count > SMALL:
-        told |= _counts() | _by_reading_all() | {"by_buffers": _pages_by_buffers()}
-    return told
+    return {
+        "page_1": lambda: everything.page(1, 20),
+        "near_last": lambda: everything.page(max(1, last - 5), 20),
+        "middle": lambda: everything.page(last // 2, 20),
+        "list": lambda: _query({}).page(1, 20),
+        "search": lambda: _query(searched).page(1, 20),
+        "queue_status": status.queues,
+        "errors_24h": lambda: error_figures.groups(day_ago),
+        "errors_all": lambda: error_figures.groups(None),
+    }
+
+
+def _facts() -> dict[str, Any]:
+    """All but the times, of the large size."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_indexes_size('syncjobs_syncjob'), pg_table_size('syncjobs_syncjob')")
+        index_bytes, table_bytes = cursor.fetchone()
+    total = _query({"search": seed.SHARED_TEXT}).page(1, 20)[1]
+    sizes = {"search_total": total, "index_gb": index_bytes / 1e9, "table_gb": table_bytes / 1e9}
+    return sizes | _counts() | _by_reading_all() | {"by_buffers": _pages_by_buffers()}
+
+
+def _serve(count: int) -> None:
+    """Answer, one line each: a name of what is timed by the milliseconds it takes, "facts" by them."""
+    seed.prepare(count)
+    from syncjobs.models import SyncJob
+
+    if SyncJob.objects.count() < count:
+        seed.seed(count)
+    acts = _acts()
+    sys.stdout.write(json.dumps(list(acts)) + "\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        name = line.strip()
+        told = _facts() if name == "facts" else _once_ms(acts[name])[0]
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+
+
+class _Size:
+    """A process that measures one size when it is asked to."""
+
+    def __init__(self, count: int) -> None:
+        command = [sys.executable, "-m", "tests.bench.lists", "--serve", str(count)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.names: list[str] = self._answer()
+        self.times: dict[str, list[float]] = {name: [] for name in self.names}
+
+    def ask(self, what: str) -> Any:
+        """What the process answers."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def medians(self) -> dict[str, float]:
+        """Of what was timed, by `<name>_ms`."""
+        return {f"{name}_ms": statistics.median(taken) for name, taken in self.times.items()}
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit(f"The measuring process ended with {self._process.wait()}.")
+        return json.loads(line)
+
+
+def measure(large: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All figures: the times at 10,000 jobs, and the times and facts at `large`."""
+    sizes = [_Size(SMALL), _Size(large)]
+    for number in range(ROUNDS + 1):
+        for name in sizes[0].names:
+            for size in sizes:
+                taken = size.ask(name)
+                if number:  # The first is to warm up.
+                    size.times[name].append(taken)
+    facts = sizes[1].ask("facts")
+    for size in sizes:
+        size.close()
+    return sizes[0].medians(), sizes[1].medians() | facts
 
 
 def _table(small: dict[str, Any], big: dict[str, Any]) -> list[tuple[str, float, float]]:
@@ -235,21 +285,12 @@ def _table(small: dict[str, Any], big: dict[str, Any]) -> list[tuple[str, float,
 def main(argv: list[str] | None = None) -> None:
     """Print the table of figures, each with its limit and whether it holds."""
     arguments = sys.argv[1:] if argv is None else argv
-    if arguments[:1] == ["--one"]:
-        sys.stdout.write(json.dumps(measure(int(arguments[1]))) + "\n")
+    if arguments[:1] == ["--serve"]:
+        _serve(int(arguments[1]))
         return
     large = int(arguments[0]) if arguments else LARGE
-    told = []
-    for count in (SMALL, large):
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.lists", "--one", str(count)],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        told.append(json.loads(done.stdout.splitlines()[-1]))
-    small, big = told
-    sys.stdout.write(f"{'ms':<42}{small['jobs']:>14,}{big['jobs']:>14,}\n")
+    small, big = measure(large)
+    sys.stdout.write(f"{'ms':<42}{SMALL:>14,}{large:>14,}\n")
     for name in sorted(name for name in small if name.endswith("_ms")):
         sys.stdout.write(f"{name.removesuffix('_ms').replace('_', ' '):<42}{small[name]:>14.2f}{big[name]:>14.2f}\n")
     sys.stdout.write(f"\n{'figure':<42}{'measured':>14}{'at most':>14}\n")

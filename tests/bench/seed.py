@@ -52,9 +52,9 @@ SELECT id, 1, kinds.fingerprint[kind], band_id, 'reason' || kind, replace(kinds.
  CROSS JOIN (SELECT %(fingerprints)s::text[] AS fingerprint, %(texts)s::text[] AS text) AS kinds
 """
 _GROUPS = """
-INSERT INTO syncjobs_errorgroup (fingerprint, reason, message, sample, is_permanent, count, job_count, first_seen_at,
+INSERT INTO syncjobs_errorgroup (fingerprint, reason, message, sample, is_permanent, count, job_count, band_count, first_seen_at,
                                  last_seen_at, acknowledged_by, note)
-SELECT fingerprint, 'reason' || kind, message, text, true, 0, 0, met.first_at, met.last_at, '', ''
+SELECT fingerprint, 'reason' || kind, message, text, true, 0, 0, 0, met.first_at, met.last_at, '', ''
   FROM unnest(%(fingerprints)s::text[], %(messages)s::text[], %(texts)s::text[])
        WITH ORDINALITY AS kinds (fingerprint, message, text, kind)
   JOIN (SELECT group_id, min(created_at) AS first_at, max(created_at) AS last_at FROM syncjobs_joberror GROUP BY 1) AS met
