@@ -24,6 +24,7 @@ LAYERS = (
         "management",
         "context_processors",
     ),
+    ("accounts",),
     ("sync",),
     (
         "importing",

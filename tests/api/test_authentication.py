@@ -17,6 +17,7 @@ from rest_framework.utils.serializer_helpers import ReturnDict
 from rest_framework_simplejwt.tokens import AccessToken
 
 from syncjobs import roles
+from syncjobs.accounts import SessionBackend
 from syncjobs.api.authentication import TokenAuthentication
 from syncjobs.api.rendering import OrjsonRenderer
 from syncjobs.choices import JobStatus, Role
@@ -53,6 +54,17 @@ def test_permissions_are_those_that_django_finds_in_one_query(role: Any, django_
     assert user.get_group_permissions() == expected.get_group_permissions()
     assert user.get_user_permissions() == expected.get_user_permissions()
     assert user.password == expected.password
+
+
+def test_a_session_has_its_user_and_permissions_in_one_query(django_assert_num_queries: Any) -> None:
+    person = _person(Role.ADMIN)
+    with django_assert_num_queries(1):
+        user = SessionBackend().get_user(person.pk)
+        assert user.has_perm("syncjobs.pause_queue")
+    assert user.get_all_permissions() == get_user_model().objects.get(pk=person.pk).get_all_permissions()
+    get_user_model().objects.filter(pk=person.pk).update(is_active=False)
+    assert SessionBackend().get_user(person.pk) is None
+    assert SessionBackend().get_user(0) is None
 
 
 def test_what_was_taken_away_is_gone_at_once() -> None:
