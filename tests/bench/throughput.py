@@ -6,6 +6,7 @@ python -m tests.bench.throughput
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 
 from . import seed
@@ -51,4 +52,4 @@ def main() -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(not main())
