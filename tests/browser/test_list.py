@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from syncjobs import lifecycle
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import SyncJob
-from tests.helpers import claim, queue_job
+from tests.helpers import claim, queue_job, wait_for
 
 from . import world
 from .conftest import LogIn
@@ -79,13 +79,13 @@ def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
     assert page.url.endswith(f"#job-{job}")
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_have_count(0)
-    page.wait_for_function("!location.hash")
+    wait_for(lambda: "#" not in page.url)
     expect(opener).to_be_focused()
     opener.press("Enter")
     expect(dialog).to_contain_text("It broke.")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    page.wait_for_function("!location.hash")
+    wait_for(lambda: "#" not in page.url)
     opener.click()
     expect(dialog).to_contain_text("It broke.")
     page.go_back()
@@ -129,10 +129,10 @@ def test_many_are_chosen_and_retried(log_in: LogIn) -> None:
     page.locator("[data-choose-all]").check()
     expect(page.locator("[data-chosen-count]").first).to_have_text("4")
     page.locator(".choice-bar").get_by_role("button", name="Retry").click()
-    confirm = page.locator("form", has=page.locator("button.btn-primary, button.btn-danger-solid")).last
-    expect(page.get_by_text("3", exact=False).first).to_be_visible()
-    confirm.locator("button[type=submit]").last.click()
-    page.wait_for_load_state()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("3")
+    question.locator("form button[type=submit]").click()
+    wait_for(lambda: SyncJob.objects.filter(retry_of__in=jobs).count() == 3)
     assert SyncJob.objects.filter(retry_of__in=jobs).values("retry_of").distinct().count() == 3
     assert not SyncJob.objects.filter(retry_of=queued).exists()
 

@@ -9,6 +9,7 @@
    Nothing is asked for while the tab is hidden; what was missed is asked for when it is looked at again. */
 (() => {
     const EVERY = 400;
+    const RETRY_SECONDS = 5; // after an answer that failed
     const regions = () => document.querySelectorAll("[data-live]");
     const state = { connected: false, everConnected: false, failedAt: null, updatedAt: Date.now() };
     const due = new WeakMap(); // region → {dirty, last, timer}
@@ -106,10 +107,11 @@
     htmx.createEventSource = (url) => new VisibleSource(url);
 
     function poll() {
-        if (document.hidden || state.connected) return;
+        const isLost = state.failedAt !== null;
+        if (document.hidden || (state.connected && !isLost)) return;
         for (const region of regions()) {
-            const seconds = Number(region.dataset.poll);
-            if (!seconds || region.dataset.active === "false") continue;
+            const seconds = isLost ? RETRY_SECONDS : Number(region.dataset.poll);
+            if (!seconds || (region.dataset.active === "false" && !isLost)) continue;
             if (Date.now() - bookkeeping(region).last >= seconds * 1000) refresh(region);
         }
     }

@@ -157,12 +157,12 @@
     // ---- A morph leaves alone what she has changed: ticks, typed text, opened details, the row she is at
 
     if (window.Idiomorph) {
-        Idiomorph.defaults.ignoreActiveValue = true;
         Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
             !((name === "open" && node.matches("details")) || (name === "checked" && node.matches("input")) ||
               (name === "aria-selected" && node.matches("tr")) || (name === "tabindex" && node.matches("tr")));
         Idiomorph.defaults.callbacks.beforeNodeMorphed = (node, next) => {
             if (node.nodeType !== 1) return true;
+            if (node === document.activeElement && node.matches("input:not([type=checkbox]), textarea, select")) return false;
             if (node.matches("input[type=checkbox]")) next.checked = node.checked;
             if (node.matches("time[data-time]") && node.dateTime === next.dateTime) return false;
             return !node.matches("[data-keep]");
