@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
 
 from . import async_database
@@ -98,7 +99,10 @@ def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
 
 
 def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind: str) -> AsyncIterator[bytes]:
-    inner, values = rows.query.sql_with_params()
+    try:
+        inner, values = rows.query.sql_with_params()
+    except EmptyResultSet:  # Filters that contradict each other; a file without rows has its head all the same.
+        inner, values = f'SELECT * FROM "{rows.model._meta.db_table}" WHERE false', ()  # noqa: S608
     if kind == "csv":
         told = ", ".join(f'{expression} AS "{name}"' for name, expression, _ in columns)
         copy = f"COPY (SELECT {told} FROM ({inner}) AS j) TO STDOUT WITH (FORMAT csv, HEADER)"  # noqa: S608

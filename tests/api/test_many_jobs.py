@@ -175,6 +175,15 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     assert moderator.get("admin/sync-jobs/export", format="csv", status="X").status_code == 400
 
 
+def test_a_file_of_what_can_not_be_has_its_head() -> None:
+    async def whole() -> bytes:
+        return b"".join([part async for part in exports.jobs(SyncJob.objects.none(), "csv")])
+
+    head, *rows = asyncio.run(whole()).decode().splitlines()
+    assert head.startswith("id,bandId")
+    assert rows == []
+
+
 def test_the_audit_is_a_file_too() -> None:
     admin = Api(Role.ADMIN)
     admin.post("admin/queue/pause", {"reason": "=1+1"})
