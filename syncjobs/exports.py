@@ -69,21 +69,6 @@ _ERROR_COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 _AUDIT_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("id", "j.id", "j.id::text"),
-    ("at", "replace(j.at::text, ' ', 'T')", "j.at"),
-    ("actor", _safe("j.actor_label"), "j.actor_label"),
-    ("origin", "j.origin", "j.origin"),
-    ("address", _safe("j.address"), "j.address"),
-    ("action", "j.action", "j.action"),
-    ("targetType", "j.target_type", "j.target_type"),
-    ("targetId", _safe("j.target_id"), "j.target_id"),
-    ("result", "j.result", "j.result"),
-    ("message", _safe("j.message"), "j.message"),
-    ("data", _safe("j.data::text"), "j.data"),
-)
-
-
-_AUDIT_COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ("id", "j.id", "j.id::text"),
     ("at", _instant("j.at"), "j.at"),
     ("action", "j.action", "j.action"),
     ("actor", _safe("j.actor_label"), "j.actor_label"),
