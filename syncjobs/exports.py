@@ -93,11 +93,6 @@ def errors(rows: QuerySet[JobError], kind: str) -> AsyncIterator[bytes]:
     return _stream(rows, _ERROR_COLUMNS, kind)
 
 
-def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
-    """The audit as "csv", or as "json", one object a line."""
-    return _stream(rows, _AUDIT_COLUMNS, kind)
-
-
 def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind: str) -> AsyncIterator[bytes]:
     try:
         inner, values = rows.query.sql_with_params()

@@ -18,7 +18,7 @@ from . import seed
 from .report import Figure, show
 
 JOBS = 10_000
-ROUNDS, LIVES = 5, 160
+ROUNDS, LIVES = 5, 64
 _COUNTS = ("count_inserted", "count_updated", "count_deleted")
 _FEED = ("change_inserted", "change_updated", "change_deleted")
 BARE, COUNTED, ALL = "without", "with counts", "with counts and feed"
