@@ -1,4 +1,4 @@
-"""Jobs as rows for the API: to make model instances of them, and their statement anew, takes longer than the query."""
+"""Jobs as rows of a list: to make model instances of them, and their statement anew, takes longer than the query."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import listing
 
 
 class JobRow(NamedTuple):
-    """What the API tells of a job, under the model's names."""
+    """What a list tells of a job, under the model's names."""
 
     pk: int
     band_id: int | None
@@ -45,6 +45,7 @@ class JobRow(NamedTuple):
     cancel_requested_at: dt.datetime | None
     parent_id: int | None
     fans_out: bool
+    error_count: int
 
 
 def read(jobs: QuerySet[SyncJob], order: Order) -> list[JobRow]:

@@ -12,12 +12,14 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from ..api.rows import JobRow
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
 from ..models import SyncJob
 from ..templatetags.monitor import duration, meter, number, status_badge, when
 from . import links
 
 _SHOWN_OF_AN_ERROR = 140
+Job = SyncJob | JobRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,12 @@ def shortened(text: str) -> str:
     return line if len(line) <= _SHOWN_OF_AN_ERROR else f"{line[: _SHOWN_OF_AN_ERROR - 1]}…"
 
 
-def can_retry(job: SyncJob) -> bool:
+def can_retry(job: Job) -> bool:
     """Whether the job's state allows a retry."""
     return job.status in RETRYABLE_STATUSES
 
 
-def can_cancel(job: SyncJob) -> bool:
+def can_cancel(job: Job) -> bool:
     """Whether there is something to cancel that nobody has asked to be cancelled yet."""
     return job.status in ACTIVE_STATUSES and job.cancel_requested_at is None
 
@@ -155,23 +157,25 @@ def note_of(job: Any, now: dt.datetime) -> tuple[str, dt.datetime | None]:
     return "", None
 
 
-def progress_of(job: SyncJob) -> tuple[SafeString | str, str]:
+def progress_of(job: Job) -> tuple[SafeString | str, str]:
     """A bar, and its words; neither where nothing is under way or was counted."""
     if job.status == JobStatus.IN_PROGRESS:
-        bar = meter(job.progress_done, job.progress_total, _("Progress of job %s") % job)
+        bar = meter(job.progress_done, job.progress_total, _("Progress of job #%s") % job.pk)
         return bar, _progress_text(job)
     if job.progress_total and job.status != JobStatus.COMPLETED and job.progress_done:
-        return meter(job.progress_done, job.progress_total, _("Progress of job %s") % job, "off"), _progress_text(job)
+        return meter(job.progress_done, job.progress_total, _("Progress of job #%s") % job.pk, "off"), _progress_text(
+            job
+        )
     return "", ""
 
 
-def _progress_text(job: SyncJob) -> str:
+def _progress_text(job: Job) -> str:
     if not job.progress_total:
         return _("%s so far") % number(job.progress_done) if job.progress_done else _("Begins")
     return _("%(done)s of %(total)s") % {"done": number(job.progress_done), "total": number(job.progress_total)}
 
 
-def took_of(job: SyncJob, now: dt.datetime) -> str:
+def took_of(job: Job, now: dt.datetime) -> str:
     """How long the job has taken, or has been taking so far; empty before it starts."""
     if job.started_at is None:
         return ""

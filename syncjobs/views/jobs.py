@@ -18,7 +18,10 @@ from bands.models import Band
 
 from .. import presets
 from ..api import listing
+from ..api import rows as api_rows
+from ..api.rows import JobRow
 from ..choices import ACTIVE_STATUSES, QueueName
+from ..job_list import Order
 from ..models import SyncJob
 from . import job_table, links
 from .base import page, show
@@ -46,7 +49,7 @@ _COLUMNS = (
 class Found:
     """A page of the list as it is now; `problem` says what is wrong with what was asked for."""
 
-    jobs: Sequence[SyncJob] = ()
+    jobs: Sequence[JobRow] = ()
     total: int = 0
     page: int = 1
     limit: int = 20
@@ -104,7 +107,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     known = {job.pk: job for job in found.jobs}
     missing = [job_id for job_id in shown[: listing.MAX_LIMIT] if job_id not in known]
     if missing:
-        known |= {job.pk: job for job in listing.for_display(SyncJob.objects.filter(pk__in=missing))}
+        known |= {job.pk: job for job in api_rows.read(SyncJob.objects.filter(pk__in=missing), Order())}
     here = [known[job_id] for job_id in shown if job_id in known]
     news = _news([job.pk for job in found.jobs], shown, filters)
     return render(request, "syncjobs/jobs/rows.html", _region(request, filters, found, here, news))
@@ -122,7 +125,8 @@ def find(request: HttpRequest, filters: Filters) -> Found:
         query = listing.job_query(filters.query())
         number = listing.whole_number(Request(request), "page", 1, listing.MAX_PAGE)
         limit = listing.whole_number(Request(request), "limit", _SIZES[0], listing.MAX_LIMIT)
-        jobs, total = query.page(number, limit)
+        page, total = query.rows(number, limit)
+        jobs = api_rows.read(page, query.order)
     except ValidationError as error:
         return Found(problem=sentence_of(error))
     return Found(jobs, total, number, limit)
@@ -143,9 +147,7 @@ def _band_of(filters: Filters) -> Band | None:
     return Band.objects.filter(pk=int(text)).first() if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def _region(
-    request: HttpRequest, filters: Filters, found: Found, shown: Sequence[SyncJob], news: str
-) -> dict[str, Any]:
+def _region(request: HttpRequest, filters: Filters, found: Found, shown: Sequence[JobRow], news: str) -> dict[str, Any]:
     """What the live region shows."""
     rights = Rights.of(request.user)
     ids = ",".join(str(job.pk) for job in shown)
