@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from . import counters
 from .choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
-from .models import Attempt, Queue, SyncJob, Worker
+from .models import Attempt, Worker
 from .operations import ALL_QUEUES
 
 WORKER_SILENCE_SECONDS = 30
@@ -67,6 +65,19 @@ _COUNTS = {
 }
 
 
+# Each figure of queued jobs reads its own stretch of an index.
+_QUEUES = """
+    SELECT q.name, q.paused_at, q.paused_by, q.pause_reason,
+           (SELECT count(*) FROM syncjobs_syncjob
+             WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()),
+           (SELECT count(*) FROM syncjobs_syncjob
+             WHERE queue = q.name AND status = 'QUEUED' AND run_at > statement_timestamp()),
+           (SELECT min(run_at) FROM syncjobs_syncjob
+             WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()),
+           (SELECT count(*) FROM syncjobs_worker WHERE heartbeat_at > %(alive_since)s AND q.name = ANY(queues))
+      FROM syncjobs_queue q ORDER BY q.name"""
+
+
 def queues() -> list[QueueState]:
     """All queues. The counts of ended jobs cost the same however many there are."""
     with transaction.atomic():
@@ -77,41 +88,24 @@ def queues() -> list[QueueState]:
             if cell.status in _COUNTS:
                 states, state = counted[QUEUE_OF_TYPE[JobType(cell.job_type)]], _COUNTS[JobStatus(cell.status)]
                 states[state] = states.get(state, 0) + cell.n
-        rows = list(_queues(now))
+        with connection.cursor() as cursor:
+            cursor.execute(_QUEUES, {"alive_since": now - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)})
+            rows = cursor.fetchall()
     return [
         QueueState(
-            name=queue.name,
-            waiting=queue.waiting,
-            delayed=queue.delayed,
-            **{state: counted[queue.name].get(state, 0) for state in _COUNTS.values()},
-            oldest_waiting_since=queue.oldest,
-            workers=queue.workers,
-            paused_at=queue.paused_at,
-            paused_by=queue.paused_by,
-            pause_reason=queue.pause_reason,
+            name=name,
+            waiting=waiting,
+            delayed=delayed,
+            **{state: counted[name].get(state, 0) for state in _COUNTS.values()},
+            oldest_waiting_since=oldest,
+            workers=workers,
+            paused_at=paused_at,
+            paused_by=paused_by,
+            pause_reason=pause_reason,
             as_of=now,
         )
-        for queue in rows
+        for name, paused_at, paused_by, pause_reason, waiting, delayed, oldest, workers in rows
     ]
-
-
-def _queues(now: dt.datetime) -> QuerySet[Any]:
-    """The queues with their queued jobs, of which each figure reads its own stretch of an index, and live workers."""
-    jobs = SyncJob.objects.filter(queue_id=OuterRef("pk")).order_by()
-    alive = Worker.objects.filter(
-        heartbeat_at__gt=now - dt.timedelta(seconds=WORKER_SILENCE_SECONDS), queues__contains=[OuterRef("pk")]
-    )
-    return Queue.objects.order_by("name").annotate(
-        waiting=_count(jobs.waiting()),
-        delayed=_count(jobs.delayed()),
-        oldest=Subquery(jobs.waiting().order_by("run_at").values("run_at")[:1]),
-        workers=_count(alive),
-    )
-
-
-def _count(rows: QuerySet[Any]) -> Coalesce:
-    """How many rows there are, as a subquery."""
-    return Coalesce(Subquery(rows.order_by().values(one=Value(1)).annotate(n=Count("*")).values("n")), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from ..models import SyncJob, Worker
 from . import charts, links
 from .base import is_part, show
 
-_RUNNING, _ERRORS, _SCHEDULES = 12, 5, 6
+_RUNNING, _ERRORS, _SCHEDULES = 8, 5, 6
 _PERIOD_LABELS = {"24h": gettext_lazy("24 hours"), "7d": gettext_lazy("7 days"), "30d": gettext_lazy("30 days")}
 
 
@@ -45,7 +45,10 @@ def _running(request: HttpRequest) -> dict[str, Any]:
     stuck = {int(row["jobId"]): row for row in figures.stuck()}
     stuck_first = Case(When(pk__in=stuck, then=Value(0)), default=Value(1))
     running = SyncJob.objects.in_progress().order_by(stuck_first, "started_at", "pk")[: _RUNNING + 1]
-    jobs = [{"job": job, "stuck": stuck.get(job.pk), "label": JobType(job.job_type).label} for job in running]
+    jobs = [
+        {"job": job, "stuck": stuck.get(job.pk), "label": JobType(job.job_type).label, "url": links.job(job.pk)}
+        for job in running
+    ]
     return {
         "jobs": jobs[:_RUNNING],
         "has_more": len(jobs) > _RUNNING,

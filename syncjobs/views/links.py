@@ -53,5 +53,12 @@ STATES = {
 
 
 def of_queue(queue: QueueState) -> dict[str, str]:
-    """For each state, the list of the queue's jobs that are in it."""
-    return {state: jobs(queue=queue.name, **filters) for state, filters in STATES.items()}
+    """For each state, the list of the queue's jobs that are in it; and what can be done to the queue."""
+    return {state: jobs(queue=queue.name, **filters) for state, filters in STATES.items()} | of_actions(queue.name)
+
+
+def of_actions(queue: str) -> dict[str, str]:
+    """What can be done to a queue, or to "all"."""
+    return {action: f"{page('index')}queues/{queue}/{action}/" for action in ("pause", "resume")} | {
+        "clear": f"{page('index')}queues/{queue}/clear-failed/"
+    }

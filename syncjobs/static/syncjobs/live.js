@@ -19,9 +19,14 @@
         return due.get(region);
     }
 
-    function refresh(region) {
+    function refresh(region, atOnce = false) {
         const book = bookkeeping(region);
         book.dirty = true;
+        if (atOnce) {
+            clearTimeout(book.timer);
+            book.timer = null;
+            book.last = 0;
+        }
         if (document.hidden || book.timer) return;
         const wait = Math.max(0, book.last + Number(region.dataset.liveEvery || EVERY) - Date.now());
         book.timer = setTimeout(() => {
@@ -65,7 +70,7 @@
                 state.connected = true;
                 state.failedAt = null;
                 // What happened while nobody listened.
-                if (state.everConnected) regions().forEach(refresh);
+                if (state.everConnected) regions().forEach((region) => refresh(region));
                 state.everConnected = true;
                 state.updatedAt = Date.now();
                 this.onopen?.(event);
@@ -143,7 +148,7 @@
         for (const region of regions()) if (bookkeeping(region).dirty || !state.connected) refresh(region);
     });
     // Whatever a person has done shows at once, stream or not.
-    document.addEventListener("changed", () => regions().forEach(refresh));
+    document.addEventListener("changed", () => regions().forEach((region) => refresh(region, true)));
     setInterval(poll, 1000);
     document.addEventListener("DOMContentLoaded", show);
 })();

@@ -164,6 +164,8 @@
             if (node.nodeType !== 1) return true;
             if (node === document.activeElement && node.matches("input:not([type=checkbox]), textarea, select")) return false;
             if (node.matches("input[type=checkbox]")) next.checked = node.checked;
+            // Of what has the focus only typed text is left alone: a button must not say what it no longer does.
+            if (node === document.activeElement && node.matches("a, button")) node.replaceChildren(...next.cloneNode(true).childNodes);
             if (node.matches("time[data-time]") && node.dateTime === next.dateTime) return false;
             return !node.matches("[data-keep]");
         };
