@@ -52,7 +52,7 @@ seed-jobs: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.bench.seed "$(N)"
 
 bench: $(VENV)/dev.stamp
-	@$(BIN)/python -m tests.bench.lists $(N)
+	@$(BIN)/python -m tests.bench $(N)
 
 # Pictures of every page, for docs/.
 screenshots: $(VENV)/dev.stamp chromium

@@ -78,6 +78,15 @@ def start(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome | BulkAc
     return bulk
 
 
+def retry_group(actor: Actor, fingerprint: str) -> Outcome | BulkAction:
+    """Retry the failed jobs of an error group that nobody has retried yet. Raises NotFound, InvalidInput."""
+    with audited(actor, "retry_group", "error", fingerprint[:16]) as span:
+        operations.get_error_group(fingerprint)
+        ids = list(operations.failed_jobs(fingerprint=fingerprint).values_list("pk", flat=True)[: MOST + 1])
+        span.data = {"jobs": len(ids)}
+    return start(actor, BulkAction.Action.RETRY, ids)
+
+
 def act(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome:
     """Retry or cancel each of them by the operation that a single one goes through."""
     outcome = Outcome()

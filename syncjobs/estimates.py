@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -21,34 +22,40 @@ _SAMPLE = 200
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Units per bucket; seconds of like jobs in the past, None when there were none; bands that would be synced."""
+    """What a sync will take, as far as is known.
+
+    `units` are per bucket; `seconds_p50` and `seconds_p95` of one job of its kind in the past, None when there was none.
+    `bands` would be synced; the others asked for were synced just now, or have no channel or are not active.
+    """
 
     units: dict[str, int]
     seconds_p50: float | None
     seconds_p95: float | None
     bands: int
     skipped_as_just_synced: int
+    skipped_as_unsyncable: int
     units_left: int
     fits_quota: bool
 
 
-def estimate(band: Band | None, *, full: bool, force: bool = False) -> Estimate:
-    """What `operations.trigger_sync` of the same arguments would take, as far as is known."""
-    bands = [band] if band else list(Band.objects.syncable())
-    recent = [] if force else [each for each in bands if _just_synced(each, full=full)]
-    left = next(state.left(personal=True) for state in quota.today() if state.bucket == Bucket.MAIN)
-    skipped = {each.pk for each in recent}
-    if full:
-        units = sum(operations.estimate_units(each, full=True) for each in bands if each.pk not in skipped)
+def estimate(chosen: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
+    """What `operations.trigger_sync` (or `trigger_bands`) of the same arguments would take; None means all bands."""
+    asked = list(Band.objects.syncable()) if chosen is None else chosen
+    able = [band for band in asked if band.is_active and band.has_channel]
+    due = able if force else [band for band in able if not _just_synced(band, full=full)]
+    if chosen is None and not full:
+        units = operations.estimate_units(None, full=False) if due else 0
     else:
-        units = operations.estimate_units(band, full=False) if len(skipped) < len(bands) else 0
-    p50, p95 = _seconds(band, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC)
+        units = sum(operations.estimate_units(band, full=full) for band in due)
+    left = next(state.left(personal=True) for state in quota.today() if state.bucket == Bucket.MAIN)
+    p50, p95 = _seconds(chosen, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC)
     return Estimate(
         units={Bucket.MAIN.value: units},
         seconds_p50=p50,
         seconds_p95=p95,
-        bands=len(bands) - len(skipped),
-        skipped_as_just_synced=len(skipped),
+        bands=len(due),
+        skipped_as_just_synced=len(able) - len(due),
+        skipped_as_unsyncable=len(asked) - len(able),
         units_left=left,
         fits_quota=units <= left,
     )
@@ -60,10 +67,10 @@ def _just_synced(band: Band, *, full: bool) -> bool:
     return any(time is not None and time > since for time in times)
 
 
-def _seconds(band: Band | None, job_type: JobType) -> tuple[float | None, float | None]:
-    """Of the newest like jobs: of this band, or of all bands."""
+def _seconds(bands: Sequence[Band] | None, job_type: JobType) -> tuple[float | None, float | None]:
+    """Of the newest like jobs: of one of these bands, or of all at once."""
     jobs = SyncJob.objects.filter(job_type=job_type, status=JobStatus.COMPLETED, started_at__isnull=False)
-    jobs = jobs.filter(band=band) if band else jobs.filter(fans_out=True, band=None)
+    jobs = jobs.filter(fans_out=True, band=None) if bands is None else jobs.filter(band__in=bands)
     sample, params = (
         jobs.order_by("-created_at", "-pk").values("started_at", "completed_at")[:_SAMPLE].query.sql_with_params()
     )

@@ -14,15 +14,23 @@ _CHUNK_BYTES = 64 * 1024
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/x-ndjson"}
 
 
+_FORMULA = ", ".join(str(ord(sign)) for sign in "=+-@\t\r")
+
+
 def _safe(expression: str) -> str:
     """A cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    return f"CASE WHEN {expression} ~ '^[=+@\\t\\r-]' THEN '''' || {expression} ELSE {expression} END"
+    return f"CASE WHEN ascii({expression}) IN ({_FORMULA}) THEN '''' || {expression} ELSE {expression} END"
+
+
+def _instant(column: str) -> str:
+    """ISO 8601; the connection's time zone is UTC."""
+    return f"replace(replace({column}::text, ' ', 'T'), '+00', 'Z')"
 
 
 _ERRORS = "CASE WHEN j.error_count > 0 THEN {aggregate} END"
 _SAID = "FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
 _LIST = "SELECT json_agg(e.message ORDER BY e.id)"
-_TEXT = "SELECT string_agg(e.message, ' | ' ORDER BY e.id)"
+_TEXT = f"SELECT {_safe('said')} FROM (SELECT string_agg(e.message, ' | ' ORDER BY e.id) AS said {_SAID}) AS s"  # noqa: S608
 _JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
     # name, in CSV, in JSON
     ("id", "j.id", "j.id::text"),
@@ -35,9 +43,9 @@ _JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("videosFound", "j.videos_found", "j.videos_found"),
     ("videosAdded", "j.videos_added", "j.videos_added"),
     ("videosUpdated", "j.videos_updated", "j.videos_updated"),
-    ("createdAt", "replace(j.created_at::text, ' ', 'T')", "j.created_at"),
-    ("startedAt", "replace(j.started_at::text, ' ', 'T')", "j.started_at"),
-    ("completedAt", "replace(j.completed_at::text, ' ', 'T')", "j.completed_at"),
+    ("createdAt", _instant("j.created_at"), "j.created_at"),
+    ("startedAt", _instant("j.started_at"), "j.started_at"),
+    ("completedAt", _instant("j.completed_at"), "j.completed_at"),
     ("quotaUsed", "j.quota_used", "j.quota_used"),
     ("attempts", "j.attempts_made", "j.attempts_made"),
     ("retryOf", "j.retry_of_id", "j.retry_of_id::text"),
@@ -45,13 +53,13 @@ _JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("requestedBy", _safe("j.requested_by_label"), "j.requested_by_label"),
     (
         "errors",
-        _safe(f"({_ERRORS.format(aggregate=f'({_TEXT} {_SAID})')})"),
+        _ERRORS.format(aggregate=f"({_TEXT})"),
         f"COALESCE({_ERRORS.format(aggregate=f'({_LIST} {_SAID})')}, '[]'::json)",
     ),
 )
 _ERROR_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("jobId", "j.job_id", "j.job_id::text"),
-    ("at", "replace(j.created_at::text, ' ', 'T')", "j.created_at"),
+    ("at", _instant("j.created_at"), "j.created_at"),
     ("reason", _safe("j.reason"), "j.reason"),
     ("message", _safe("j.message"), "j.message"),
     ("itemId", _safe("j.item_id"), "j.item_id"),
@@ -61,11 +69,11 @@ _ERROR_COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 _AUDIT_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("id", "j.id", "j.id::text"),
-    ("at", "replace(j.at::text, ' ', 'T')", "j.at"),
+    ("at", _instant("j.at"), "j.at"),
+    ("action", "j.action", "j.action"),
     ("actor", _safe("j.actor_label"), "j.actor_label"),
     ("origin", "j.origin", "j.origin"),
     ("address", _safe("j.address"), "j.address"),
-    ("action", "j.action", "j.action"),
     ("targetType", "j.target_type", "j.target_type"),
     ("targetId", _safe("j.target_id"), "j.target_id"),
     ("result", "j.result", "j.result"),

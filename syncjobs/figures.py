@@ -9,37 +9,40 @@ from django.db import connection
 from django.utils import timezone
 
 from . import counters
-from .choices import JobStatus
+from .choices import TERMINAL_STATUSES, JobStatus, JobType
 from .counters import Selection
 
 PERIODS = {"24h": dt.timedelta(hours=24), "7d": dt.timedelta(days=7), "30d": dt.timedelta(days=30)}
 SHORTEST_STUCK_SECONDS = 60
 
-RECENT_SAMPLE = 2000
-"""Times are taken from this many jobs at most, the newest that ended: what they cost does not grow with the jobs."""
 _SLICES, _PER_SLICE = 10, 20
 BUCKET_SAMPLE = _SLICES * _PER_SLICE
 """At most so many jobs of each hour or day make up a point of `durations`, spread evenly over it."""
+_DAY_SLICES = 100
+DAY_SAMPLE = _DAY_SLICES * _PER_SLICE
+"""At most so many jobs of the last 24 hours make up the times of `metrics`: they cost the same at any number of jobs."""
 
-_RATE = "SELECT count(*) / 60.0 FROM syncjobs_syncjob WHERE completed_at >= %(hour)s AND started_at IS NOT NULL"
-_RECENT = """
-    SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY 1000 * extract(epoch FROM completed_at - started_at)::float8),
-           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY 1000 * extract(epoch FROM started_at - created_at)::float8)
-      FROM (SELECT created_at, started_at, completed_at FROM syncjobs_syncjob WHERE completed_at >= %(day)s
-             ORDER BY completed_at DESC LIMIT %(sample)s) AS recent
-     WHERE started_at IS NOT NULL"""
-_DURATIONS = """
-    SELECT bucket.since, count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
-               ORDER BY extract(epoch FROM sample.completed_at - sample.started_at)::float8)
+_RATE = """
+    SELECT count(*) / 60.0 FROM syncjobs_syncjob
+     WHERE status = ANY(%(ended)s) AND job_type = ANY(%(types)s) AND completed_at >= %(hour)s"""
+# Of each slice of each bucket the first jobs created in it. All-bands jobs last as long as their children wait.
+_SAMPLE = """
       FROM unnest(%(buckets)s::timestamptz[]) AS bucket (since)
      CROSS JOIN generate_series(0, %(slices)s - 1) AS slice
      CROSS JOIN LATERAL (
-          SELECT status, started_at, completed_at, fans_out FROM syncjobs_syncjob
-           WHERE completed_at >= bucket.since + slice * %(step)s::interval / %(slices)s
-             AND completed_at < bucket.since + (slice + 1) * %(step)s::interval / %(slices)s
-           ORDER BY completed_at LIMIT %(per_slice)s) AS sample
-     WHERE sample.status = 'COMPLETED' AND sample.started_at IS NOT NULL AND NOT sample.fans_out
-     GROUP BY 1"""
+          SELECT status, fans_out, extract(epoch FROM completed_at - started_at)::float8 AS took,
+                 extract(epoch FROM started_at - created_at)::float8 AS waited
+            FROM syncjobs_syncjob
+           WHERE created_at >= bucket.since + slice * %(step)s::interval / %(slices)s
+             AND created_at < bucket.since + (slice + 1) * %(step)s::interval / %(slices)s
+           ORDER BY created_at, id LIMIT %(per_slice)s) AS job
+     WHERE job.took IS NOT NULL AND NOT job.fans_out"""
+_DAY_TIMES = f"""
+    SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY 1000 * took),
+           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY 1000 * waited) {_SAMPLE}"""
+_DURATIONS = f"""
+    SELECT bucket.since, count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY took) {_SAMPLE}
+       AND job.status = 'COMPLETED' GROUP BY 1"""
 _STUCK = """
     WITH running AS MATERIALIZED (
              SELECT a.job_id, a.number, a.worker, a.started_at, j.job_type, j.band_name,
@@ -74,9 +77,14 @@ def metrics() -> dict[str, Any]:
         ended[cell.status] += cell.n
     completed, failed = ended[JobStatus.COMPLETED], ended[JobStatus.FAILED]
     with connection.cursor() as cursor:
-        cursor.execute(_RATE, {"hour": now - dt.timedelta(hours=1)})
+        values: dict[str, Any] = {
+            "ended": list(TERMINAL_STATUSES),
+            "types": JobType.values,
+            "hour": now - dt.timedelta(hours=1),
+        }
+        cursor.execute(_RATE, values)
         (per_minute,) = cursor.fetchone()
-        cursor.execute(_RECENT, {"day": day, "sample": RECENT_SAMPLE})
+        cursor.execute(_DAY_TIMES, _sampling([day], PERIODS["24h"], _DAY_SLICES))
         durations, waits = cursor.fetchone()
     return {
         "counts": counts,
@@ -104,21 +112,24 @@ def trends(period: str) -> list[dict[str, Any]]:
 
 
 def durations(period: str) -> list[dict[str, Any]]:
-    """How long completed jobs took (seconds), by the hour (24h) or day they ended in, UTC; None where none ended.
+    """How long completed jobs took (seconds), by the hour (24h) or day of their creation, UTC; None where none did.
 
     Percentiles of a sample of at most BUCKET_SAMPLE jobs a point, whose size `jobs` tells. All-bands jobs are left out:
     they last as long as their children wait.
     """
     step, begins = _buckets(period)
-    values: dict[str, Any] = {"buckets": begins, "step": step, "slices": _SLICES, "per_slice": _PER_SLICE}
     with connection.cursor() as cursor:
-        cursor.execute(_DURATIONS, values)
+        cursor.execute(_DURATIONS, _sampling(begins, step, _SLICES))
         found = {since: (jobs, times) for since, jobs, times in cursor.fetchall()}
     series = []
     for since in begins:
         jobs, times = found.get(since, (0, (None, None)))
         series.append({"since": since, "jobs": jobs, "p50": times[0], "p95": times[1]})
     return series
+
+
+def _sampling(buckets: list[dt.datetime], step: dt.timedelta, slices: int) -> dict[str, Any]:
+    return {"buckets": buckets, "step": step, "slices": slices, "per_slice": _PER_SLICE}
 
 
 def _buckets(period: str) -> tuple[dt.timedelta, list[dt.datetime]]:

@@ -16,10 +16,11 @@ from django.db.models import BooleanField, F, OrderBy, QuerySet
 from django.db.models.expressions import RawSQL
 
 from . import counters
-from .counters import Cell, Selection
+from .counters import DAY, HOUR, QUARTER, Cell, Selection
 from .models import SyncJob
 from .querysets import SyncJobQuerySet
 
+FIRST, LAST = (instant.replace(tzinfo=dt.UTC) for instant in (dt.datetime.min, dt.datetime.max))
 SHALLOW = 1000
 """Rows that are skipped one by one before seeking pays."""
 
@@ -40,10 +41,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """So many jobs have a time before this instant. None: the beginning, or the end, of all."""
+    """So many jobs have a time before this instant."""
 
     position: int
-    instant: dt.datetime | None
+    instant: dt.datetime
 
 
 _Condition = tuple[str, list[Any]]
@@ -67,7 +68,7 @@ def page(selection: Selection, order: Order, offset: int, limit: int) -> tuple[i
                 reads.append(_seek(selection, order, cells, *place))
             else:
                 count = total - untimed if is_timed else untimed
-                reads.append(_read(selection, order, cells, place, (_Mark(0, None), _Mark(count, None)), is_timed))
+                reads.append(_read(selection, order, cells, place, (_Mark(0, FIRST), _Mark(count, LAST)), is_timed))
     if not reads:
         return total, SyncJob.objects.none()
     # ANY(ARRAY(…)) goes through the index in one run where IN (…) would descend into it for each row.
@@ -105,51 +106,46 @@ def _place(offset: int, limit: int, first: int, last: int, order: Order) -> tupl
 
 def _seek(selection: Selection, order: Order, cells: list[Cell], low: int, high: int) -> _Condition:
     """Rows `low` to `high` of those that have the time, read between the closest marks that the counts give."""
-    last = _Mark(counters.total(cells), None)
-    marks = [*_marks(cells, 0), last]
+    marks = _marks(cells, 0, DAY if selection.band_id is None else QUARTER)
     start, end = _around(marks, low, high)
     far = min(low - start.position, end.position - high) >= SHALLOW
     # Rows created at another time than the dates say are read and left out, so those also need a short stretch.
-    if selection.band_id is None and start.instant and (far or (order.column != "created_at" and selection.is_dated)):
-        day = start.instant
-        hours = counters.hours_of(selection, day, time=order.column)
-        hours += [replace(cell, since=cell.hour) for cell in cells if cell.since == day and cell.hour]
-        cells = hours + [cell for cell in cells if cell.since != day]
-        finer = _marks(hours, start.position)
-        start, end = _around(
-            [
-                *(mark for mark in marks if mark.position <= start.position),
-                *finer,
-                *(mark for mark in marks if mark.position > start.position),
-            ],
-            low,
-            high,
-        )
-    inside = [cell for cell in cells if _is_between(cell.since, start.instant, end.instant)]
+    if selection.band_id is None and (far or (order.column != "created_at" and selection.is_dated)):
+        first = start.instant
+        last = max(mark.instant for mark in marks if mark.position < high)
+        if last - first <= DAY:
+            hours = counters.hours_of(selection, first, last + DAY, time=order.column)
+            hours += [replace(cell, since=cell.hour) for cell in cells if cell.hour and _is_in(cell, first, last)]
+            cells = hours + [cell for cell in cells if not _is_in(cell, first, last)]
+            before = [mark for mark in marks if mark.instant < first]
+            after = [mark for mark in marks if mark.instant > last]
+            start, end = _around([*before, *_marks(hours, start.position, HOUR), *after], low, high)
+    inside = [cell for cell in cells if cell.since and start.instant <= cell.since < end.instant]
     return _read(selection, order, inside, (low, high), (start, end), is_timed=True)
 
 
-def _marks(cells: Iterable[Cell], position: int) -> list[_Mark]:
-    """Where each stretch that has jobs begins."""
+def _marks(cells: Iterable[Cell], position: int, step: dt.timedelta) -> list[_Mark]:
+    """Where each stretch that has jobs begins, and where the last one ends."""
     stretches: dict[dt.datetime, int] = {}
     for cell in cells:
         if cell.since is not None:
             stretches[cell.since] = stretches.get(cell.since, 0) + cell.n
     marks = []
-    for since in sorted(stretches):
-        if stretches[since]:
-            marks.append(_Mark(position, since))
-            position += stretches[since]
-    return marks
+    end = dt.datetime.min.replace(tzinfo=dt.UTC)
+    for since in sorted(since for since, n in stretches.items() if n):
+        marks.append(_Mark(position, since))
+        position += stretches[since]
+        end = since + step
+    return [*marks, _Mark(position, end)]
 
 
 def _around(marks: list[_Mark], low: int, high: int) -> tuple[_Mark, _Mark]:
-    start = [mark for mark in marks[:-1] if mark.position <= low][-1:] or [_Mark(0, None)]
-    return start[0], next((mark for mark in marks if mark.position >= high), marks[-1])
+    start = [mark for mark in marks if mark.position <= low][-1]
+    return start, next((mark for mark in marks if mark.position >= high), marks[-1])
 
 
-def _is_between(since: dt.datetime | None, low: dt.datetime | None, high: dt.datetime | None) -> bool:
-    return since is None or ((low is None or since >= low) and (high is None or since < high))
+def _is_in(cell: Cell, first: dt.datetime, last: dt.datetime) -> bool:
+    return cell.since is not None and first <= cell.since <= last
 
 
 def _read(
@@ -180,15 +176,13 @@ def _read(
     return f"(SELECT id FROM ({merged}) AS run {ordering} OFFSET %s LIMIT %s)", [*parameters, skipped, high - low]  # noqa: S608
 
 
-def _within(
-    selection: Selection, order: Order, low: dt.datetime | None, high: dt.datetime | None, is_timed: bool
-) -> _Condition:
+def _within(selection: Selection, order: Order, low: dt.datetime, high: dt.datetime, is_timed: bool) -> _Condition:
     conditions: list[tuple[str, Any]] = [
         ("band_id = %s", selection.band_id),
         ("created_at >= %s", selection.start),
         ("created_at < %s", selection.end),
-        (f"{order.column} >= %s", low),
-        (f"{order.column} < %s", high),
+        (f"{order.column} >= %s", None if low == FIRST else low),
+        (f"{order.column} < %s", None if high == LAST else high),
     ]
     given = [(sql, value) for sql, value in conditions if value is not None]
     sql = "".join(f" AND {condition}" for condition, _ in given)

@@ -39,6 +39,7 @@ from .youtube.types import Channel
 
 ALL_QUEUES = "all"
 MAX_REASON = 500
+MAX_BANDS = 200
 _PURGE_BATCH = 500
 
 
@@ -81,6 +82,21 @@ def trigger_sync(
             )
         span.data = {"job": created.job.pk, "new": created.is_new, "type": job_type, "force": force}
     return created
+
+
+def trigger_bands(
+    actor: Actor, bands: Sequence[Band], *, full: bool, force: bool = False, priority: int | None = None
+) -> dict[int, Created | Conflict]:
+    """Sync each of several bands; for each band's id, its job or why there is none. Raises InvalidInput."""
+    if len(bands) > MAX_BANDS:
+        raise InvalidInput(f"At most {MAX_BANDS} bands at once. Sync all of them instead.", field="bands")
+    outcomes: dict[int, Created | Conflict] = {}
+    for band in bands:
+        try:
+            outcomes[band.pk] = trigger_sync(actor, band, full=full, force=force, priority=priority)
+        except Conflict as error:
+            outcomes[band.pk] = error
+    return outcomes
 
 
 def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Created:
@@ -260,19 +276,28 @@ def pause_for_configuration(message: str) -> None:
 
 
 def clear_failed(actor: Actor, name: str = ALL_QUEUES) -> int:
-    """Delete the failed jobs of a queue (or of "all"); returns how many. Raises InvalidInput."""
+    """Delete the failed jobs that a queue (or "all") has now; returns how many. Raises InvalidInput.
+
+    The audit has it before the first is deleted. Each batch is a transaction of its own: locks are short however many
+    there are, and what was deleted before a failure stays so.
+    """
     queues = list(_queues(name).values_list("name", flat=True))
-    failed = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues)
-    cleared = 0
+    failed = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues).order_by("pk")
     with audited(actor, "clear_failed", "queue", name) as span:
-        while ids := list(failed.order_by("pk").values_list("pk", flat=True)[:_PURGE_BATCH]):
-            # What has not failed of an all-bands job that has, or is of another queue, outlives it.
-            children = SyncJob.objects.filter(parent_id__in=ids)
-            children.exclude(status=JobStatus.FAILED, queue_id__in=queues).update(parent=None)
-            _, deleted = SyncJob.objects.filter(pk__in=ids).delete()
-            cleared += deleted.get("syncjobs.SyncJob", 0)
-        span.data = {"count": cleared}
+        newest = failed.reverse().values_list("pk", flat=True).first() or 0
+        span.data = {"count": failed.count()}
+    cleared = 0
+    while batch := _purge(failed.filter(pk__lte=newest)):
+        cleared += batch
     return cleared
+
+
+@transaction.atomic
+def _purge(failed: QuerySet[SyncJob]) -> int:
+    """Delete a batch. Its rows are locked in order first, so that two who clear don't deadlock."""
+    ids = list(failed.select_for_update().values_list("pk", flat=True)[:_PURGE_BATCH])
+    _, deleted = SyncJob.objects.filter(pk__in=ids).delete()
+    return deleted.get("syncjobs.SyncJob", 0)
 
 
 def _queues(name: str) -> QuerySet[Queue]:
@@ -310,28 +335,22 @@ def retry_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | Conf
     return outcomes
 
 
-def retry_group(actor: Actor, fingerprint: str) -> dict[int, Created | Conflict | NotFound]:
-    """Retry the failed jobs of an error group that nobody has retried yet. Raises NotFound."""
-    with audited(actor, "retry_group", "error", fingerprint[:16]) as span:
-        _error_group(fingerprint)
-        ids = list(failed_jobs(fingerprint=fingerprint).values_list("pk", flat=True))
-        span.data = {"jobs": len(ids)}
-    return retry_jobs(actor, ids)
-
-
 def acknowledge_errors(actor: Actor, fingerprint: str, note: str = "") -> None:
     """Say that somebody has seen to an error group, and what she found. Raises NotFound."""
     with audited(actor, "acknowledge_errors", "error", fingerprint[:16]) as span:
-        _error_group(fingerprint)
+        get_error_group(fingerprint)
         ErrorGroup.objects.filter(pk=fingerprint).update(
             acknowledged_at=Now(), acknowledged_by=actor.label, note=note.replace("\x00", "")
         )
         span.message = note
 
 
-def _error_group(fingerprint: str) -> None:
-    if not ErrorGroup.objects.filter(pk=fingerprint).exists():
+def get_error_group(fingerprint: str) -> ErrorGroup:
+    """The group with this fingerprint. Raises NotFound."""
+    group = ErrorGroup.objects.filter(pk=fingerprint).first()
+    if group is None:
         raise NotFound(f"There is no error group {fingerprint[:16]}.", field="fingerprint")
+    return group
 
 
 # ---- Channels

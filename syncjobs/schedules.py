@@ -17,7 +17,7 @@ from .actors import Actor, for_schedule
 from .audit import audited
 from .choices import BAND_SYNC_TYPES, JobType
 from .creation import Created
-from .exceptions import InvalidInput, NotFound
+from .exceptions import Conflict, InvalidInput, NotFound
 from .models import SyncJob
 
 TASK = "syncjobs.trigger"
@@ -62,7 +62,7 @@ def next_run(schedule: PeriodicTask) -> dt.datetime | None:
     if not schedule.enabled:
         return None
     now = timezone.now()
-    return max(_due_after(schedule, schedule.last_run_at or now), now)
+    return max(_due_after(schedule, schedule.last_run_at or now), now).astimezone(dt.UTC)
 
 
 def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, most: int) -> int:
@@ -120,7 +120,7 @@ def unsaved(values: dict[str, Any]) -> PeriodicTask:
 
 
 def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) -> PeriodicTask:
-    """Create a schedule, or change one by what is given: name, jobType, cron or interval, enabled. Raises InvalidInput."""
+    """Create a schedule, or change one by what is given: name, jobType, cron or interval, enabled. Raises InvalidInput, Conflict."""
     with audited(
         actor, "change_schedule" if schedule else "create_schedule", "schedule", schedule.pk if schedule else None
     ) as span:
@@ -128,7 +128,7 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
         if "name" in values:
             task.name = values["name"]
             if PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).exists():
-                raise InvalidInput("Another schedule has this name.", field="name")
+                raise Conflict("Another schedule has this name.", field="name")
         if "jobType" in values:
             task.kwargs = json.dumps({"job_type": values["jobType"]})
         if "enabled" in values:
@@ -173,6 +173,10 @@ def _crontab(cron: dict[str, str]) -> CrontabSchedule:
         column, said = next(iter(error.message_dict.items()))
         name = next((name for name, other in _CRON.items() if other == column), column)
         raise InvalidInput(" ".join(said), field=f"cron.{name}") from None
+    try:
+        crontab.schedule.remaining_estimate(timezone.now())
+    except ValueError:
+        raise InvalidInput("No such day is in these months.", field="cron.dayOfMonth") from None
     return crontab
 
 

@@ -1,4 +1,4 @@
-"""For load balancers and containers: is the process up, and can it do its work?"""
+"""For load balancers, containers and Prometheus: is the process up, can it do its work, and how does it stand?"""
 
 from __future__ import annotations
 
@@ -9,12 +9,26 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 
-from syncjobs.api import errors
+from syncjobs.api import errors, prometheus
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400 in the shape of the API for the API's clients, as a page for everybody else."""
+    return errors.bad_request(request) if _is_api(request) else defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403, likewise."""
+    return errors.forbidden(request) if _is_api(request) else defaults.permission_denied(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500 in the shape of the API for the API's clients, as a page for everybody else."""
-    return errors.server_error(request) if request.path.startswith("/api/") else defaults.server_error(request)
+    """500, likewise."""
+    return errors.server_error(request) if _is_api(request) else defaults.server_error(request)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")
 
 
 class HealthMiddleware(MiddlewareMixin):
@@ -23,6 +37,8 @@ class HealthMiddleware(MiddlewareMixin):
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         if request.path_info == "/healthz":
             return JsonResponse({"status": "ok"})
+        if request.path_info == "/metrics":
+            return prometheus.metrics(request)
         return readyz() if request.path_info == "/readyz" else None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import ipaddress
 import os
 import secrets
 import sys
@@ -41,6 +42,8 @@ PORT = integer("PORT", 8000, 1, 65535)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
 SECURE_HTTPS = env.bool("SECURE_HTTPS", not DEBUG)
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+METRICS_ALLOWED_ADDRESSES: list[str] = env.list("METRICS_ALLOWED_ADDRESSES", [])
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url()
 DATABASE_POOL_SIZE = integer("DATABASE_POOL_SIZE", 0, 0, 100)
@@ -91,6 +94,13 @@ def refuse_bad_values() -> None:
         problems.append(
             f"SYNC_RETRY_BASE_SECONDS: must not be more than SYNC_RETRY_MAX_SECONDS ({SYNC_RETRY_MAX_SECONDS})."
         )
+    if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
+        problems.append("METRICS_TOKEN: must be at least 16 characters.")
+    for address in METRICS_ALLOWED_ADDRESSES:
+        try:
+            ipaddress.ip_network(address)
+        except ValueError:
+            problems.append(f"METRICS_ALLOWED_ADDRESSES: {address} is no network such as 10.0.0.0/8 or 192.0.2.7.")
     for name, url, schemes in (
         ("DATABASE_URL", DATABASE_URL, ("postgres://", "postgresql://")),
         ("REDIS_URL", REDIS_URL, ("redis://", "rediss://", "unix://")),
@@ -155,6 +165,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "syncmonitor.threads.one_thread",
 ]
 ROOT_URLCONF = "syncmonitor.urls"
 ASGI_APPLICATION = "syncmonitor.asgi.application"
@@ -173,6 +184,7 @@ TEMPLATES = [
         },
     }
 ]
+AUTHENTICATION_BACKENDS = ["syncjobs.accounts.SessionBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -249,12 +261,14 @@ SECURE_HSTS_SECONDS = 31_536_000 if SECURE_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HTTPS
 
 # ---- REST API
+CORS_URLS_REGEX = r"^/api/"
+CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "Content-Disposition"]
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.rendering.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["syncjobs.api.parsing.Parser"],
+    "DEFAULT_SCHEMA_CLASS": "syncjobs.api.schema.Schema",
     "DEFAULT_THROTTLE_RATES": {"login": "20/min", "trigger": "60/min"},
     "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of the exports
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
@@ -274,7 +288,13 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Sync monitor",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
+    "DESCRIPTION": "Sync jobs, queues, errors and quota of the bands' YouTube channels.",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["syncjobs.api.schema.complete"],
+    "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser", "syncjobs.api.parsing.Parser"],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -10,4 +10,6 @@ urlpatterns = [
     path("api/", include("syncjobs.api.urls")),
     re_path(r"^api(?:/|$)", errors.not_found),
 ]
+handler400 = "syncmonitor.health.bad_request"
+handler403 = "syncmonitor.health.forbidden"
 handler500 = "syncmonitor.health.server_error"

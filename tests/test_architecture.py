@@ -24,6 +24,7 @@ LAYERS = (
         "management",
         "context_processors",
     ),
+    ("accounts",),
     ("sync",),
     (
         "importing",
@@ -34,6 +35,7 @@ LAYERS = (
         "roles",
         "status",
         "job_list",
+        "job_search",
         "bulk",
         "estimates",
         "exports",
@@ -49,7 +51,7 @@ LAYERS = (
     ("creation",),
     ("workers", "quota", "error_log", "audit"),
     ("actors", "models", "apps", "counters", "feed"),
-    ("async_database", "querysets", "choices", "converters", "exceptions", "fingerprints", "youtube"),
+    ("async_database", "querysets", "choices", "converters", "exceptions", "fingerprints", "reasons", "youtube"),
 )
 RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
 

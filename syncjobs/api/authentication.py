@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db import connection
-from django.db.models import F, OuterRef, Value
-from django.db.models.functions import Concat
 from django.utils.translation import gettext as _
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.settings import api_settings
+
+from ..accounts import user_with_permissions
 
 
 class TokenAuthentication(JWTAuthentication):
@@ -23,41 +18,12 @@ class TokenAuthentication(JWTAuthentication):
 
     def get_user(self, validated_token: Any) -> Any:
         """Raises AuthenticationFailed."""
-        user = _user(int(validated_token[api_settings.USER_ID_CLAIM]))
+        user = user_with_permissions(int(validated_token[api_settings.USER_ID_CLAIM]))
         if user is None:
             raise AuthenticationFailed(_("User not found"), code="user_not_found")
         if not user.is_active:
             raise AuthenticationFailed(_("User is inactive"), code="user_inactive")
         return user
-
-
-def _user(user_id: int) -> Any:
-    statement, values = _statement()
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*values, user_id])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    *columns, own, of_groups = row
-    model = get_user_model()
-    user = model.from_db(connection.alias, [field.attname for field in model._meta.concrete_fields], columns)
-    if not user.is_superuser:  # who has all permissions; Django doesn't ask for any
-        user._user_perm_cache, user._group_perm_cache = set(own), set(of_groups)  # type: ignore[attr-defined]
-    return user
-
-
-@functools.cache
-def _statement() -> tuple[str, tuple[Any, ...]]:
-    """Reads a user with the permissions they have themselves and from their groups. Made once: that takes longer than to execute it."""
-    name = Concat(F("content_type__app_label"), Value("."), F("codename"))
-    own, of_groups = (
-        ArraySubquery(Permission.objects.filter(**{path: OuterRef("pk")}).order_by().values_list(name))
-        for path in ("user", "group__user")
-    )
-    users = get_user_model()._default_manager.annotate(own=own, of_groups=of_groups).order_by()
-    statement, values = users.query.sql_with_params()
-    meta = get_user_model()._meta
-    return f'{statement} WHERE "{meta.db_table}"."{meta.pk.column}" = %s', values
 
 
 class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]

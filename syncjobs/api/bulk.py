@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.http import QueryDict, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,21 +16,24 @@ from .. import bulk, estimates, exports
 from ..exceptions import NotPermitted
 from ..models import BulkAction, JobError
 from . import expect, listing
+from .answers import BulkOutcome
+from .events import WhateverIsAsked
 from .jobs import band_of, validated
-from .permissions import View
+from .permissions import TriggerRate, View
 from .serializers import BulkBody, BulkProgress, EstimateAnswer, TriggerBody
 
 
 class Estimate(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.trigger_sync"}
+    refers = True
 
     @extend_schema(operation_id="estimateSync", request=TriggerBody, responses=EstimateAnswer)
     def post(self, request: Request) -> Response:
         """What a sync would cost, without asking for it."""
         body = validated(TriggerBody, request)
-        found = estimates.estimate(
-            band_of(body.get("bandId")), full=body["syncType"] == "FULL", force=body["forceSync"]
-        )
+        band = band_of(body.get("bandId"))
+        chosen = None if band is None else [band]
+        found = estimates.estimate(chosen, full=body["syncType"] == "FULL", force=body["forceSync"])
         return Response(
             {
                 "units": found.units,
@@ -46,10 +49,9 @@ class Estimate(View):
 
 class Bulk(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.view_syncjob"}
+    throttle_classes = (TriggerRate,)
 
-    @extend_schema(
-        operation_id="bulkSyncJobs", request=BulkBody, responses={200: OpenApiTypes.OBJECT, 202: BulkProgress}
-    )
+    @extend_schema(operation_id="bulkSyncJobs", request=BulkBody, responses={200: BulkOutcome, 202: BulkProgress})
     def post(self, request: Request) -> Response:
         """Retry or cancel the jobs named, or all that a filter matches now; more than 1,000 in the background."""
         body = validated(BulkBody, request)
@@ -101,10 +103,11 @@ def _progress(action: BulkAction) -> dict[str, Any]:
     }
 
 
-_FORMAT = expect.choice("format", exports.FORMATS, "csv", "json: one object a line.")
+FORMAT = expect.choice("format", exports.FORMATS, "csv", "json: one object a line.")
 
 
-def _file(content: Any, kind: str, name: str) -> StreamingHttpResponse:
+def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:
+    """What `exports` streams, as a download."""
     ending = "ndjson" if kind == "json" else kind
     return StreamingHttpResponse(
         content,
@@ -113,34 +116,39 @@ def _file(content: Any, kind: str, name: str) -> StreamingHttpResponse:
     )
 
 
+FILE = {(200, media_type.partition(";")[0]): OpenApiTypes.STR for media_type in exports.FORMATS.values()}
+
+
 class JobExport(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    takes = {"GET": (_FORMAT, *listing.PARAMETERS)}
+    content_negotiation_class = WhateverIsAsked
+    takes = {"GET": (FORMAT, *listing.PARAMETERS)}
 
     @extend_schema(
         operation_id="exportSyncJobs",
-        responses={(200, "text/csv"): serializers.CharField},
+        responses=FILE,
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """All jobs that the list's filters match, as a file."""
         kind = request.query_params.get("format", "csv")
         parameters = request.query_params.copy()
         parameters.pop("format", None)
-        return _file(exports.jobs(listing.job_query(parameters).jobs, kind), kind, "sync-jobs")
+        return file_of(exports.jobs(listing.job_query(parameters).jobs, kind), kind, "sync-jobs")
 
 
 class ErrorExport(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
 
-    takes = {"GET": (_FORMAT, listing.WINDOW)}
+    content_negotiation_class = WhateverIsAsked
+    takes = {"GET": (FORMAT, listing.WINDOW)}
 
     @extend_schema(
         operation_id="exportErrors",
-        responses={(200, "text/csv"): serializers.CharField},
+        responses=FILE,
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """The log of errors in the window, the newest first, as a file."""
         kind, since = request.query_params.get("format", "csv"), listing.since(request)
         rows = JobError.objects.order_by("-created_at", "-pk")
-        return _file(exports.errors(rows.filter(created_at__gte=since) if since else rows, kind), kind, "errors")
+        return file_of(exports.errors(rows.filter(created_at__gte=since) if since else rows, kind), kind, "errors")

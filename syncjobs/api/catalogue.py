@@ -14,7 +14,7 @@ from bands.models import Availability, Band, Video
 
 from .. import band_changes
 from ..exceptions import NotFound
-from . import expect, listing
+from . import answers, expect, listing
 from .band_serializers import BandBody, BandSerializer, NewBandBody, VideoSerializer
 from .jobs import validated
 from .permissions import View
@@ -38,7 +38,7 @@ class BandList(View):
     needs: ClassVar[dict[str, str]] = {"GET": "bands.view_band", "POST": "bands.add_band"}
     takes = {"GET": _OF_BANDS}
 
-    @extend_schema(operation_id="listBands", responses=BandSerializer(many=True))
+    @extend_schema(operation_id="listBands", responses=answers.BANDS)
     def get(self, request: Request) -> Response:
         """Bands by name, each with how its syncs are doing."""
         bands = listing.matching(Band.objects.with_video_counts().order_by("name", "pk"), request, "name")
@@ -81,7 +81,7 @@ class VideoList(View):
     needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
     takes = {"GET": _OF_VIDEOS}
 
-    @extend_schema(operation_id="listVideos", responses=VideoSerializer(many=True))
+    @extend_schema(operation_id="listVideos", responses=answers.VIDEOS)
     def get(self, request: Request) -> Response:
         """Videos, the newest first."""
         return _videos(request, Video.objects.all())
@@ -91,7 +91,7 @@ class BandVideos(View):
     needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
     takes = {"GET": _OF_VIDEOS}
 
-    @extend_schema(operation_id="listBandVideos", responses=VideoSerializer(many=True))
+    @extend_schema(operation_id="listBandVideos", responses=answers.VIDEOS)
     def get(self, request: Request, band_id: int) -> Response:
         """A band's videos, the newest first."""
         return _videos(request, Video.objects.filter(band=_band(band_id)))

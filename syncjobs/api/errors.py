@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
@@ -70,15 +71,28 @@ def _camel(name: str) -> str:
     return head + "".join(part.title() for part in rest)
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """404 for paths that don't exist."""
-    return _plain(404, "client_error", "not_found", "There is nothing at this address.")
+    return plain(404, "not_found", "There is nothing at this address.")
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """400 for what is refused before any view sees it."""
+    return plain(400, "invalid", "The request can't be read, or its Host header names no host of this site.")
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """403 for what is refused before any view sees it."""
+    return plain(403, "permission_denied", "You may not do this.")
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """500, which tells nothing of how it came about."""
-    return _plain(500, "server_error", "error", "Something went wrong here. It has been logged.")
+    return plain(500, "error", "Something went wrong here. It has been logged.")
 
 
-def _plain(code: int, kind: str, name: str, message: str) -> JsonResponse:
+def plain(code: int, name: str, message: str) -> JsonResponse:
+    """An error outside any view, in the shape of all others."""
+    kind = "server_error" if code >= 500 else "client_error"
     return JsonResponse({"type": kind, "errors": [{"code": name, "field": None, "message": message}]}, status=code)

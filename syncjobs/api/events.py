@@ -19,7 +19,7 @@ from .permissions import View
 
 
 class WhateverIsAsked(BaseContentNegotiation):
-    """Browsers ask for text/event-stream, and are told in JSON why they don't get it."""
+    """The answer is what the address is for, whatever the Accept header says; a refusal is JSON."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -20,6 +20,9 @@ def is_storable(text: str) -> bool:
 
 class Strict(serializers.Serializer[Any]):
     """A body in which an unknown key is an error: whoever sent it expects it to do something."""
+
+    rules: ClassVar[dict[str, Any]] = {}
+    """What JSON Schema says of several keys together."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):

@@ -9,52 +9,57 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 
 from bands.models import Band
 
 from .. import operations
 from ..creation import Created
-from ..exceptions import InvalidInput, NotFound
-from ..models import SyncJob
-from . import listing
-from .permissions import View
-from .serializers import Accepted, AttemptSerializer, EventSerializer, JobSerializer, Message, TriggerBody, job_as_json
+from ..exceptions import NotFound
+from ..job_list import Order
+from ..models import Attempt, JobEvent, SyncJob
+from . import answers, listing, rows
+from .permissions import TriggerRate, View
+from .polling import Polled
+from .serializers import Accepted, AttemptSerializer, Cancelling, EventSerializer, TriggerBody, job_as_json
 
 MAX_TIMELINE = 500
 
 
-class JobList(View):
+class JobList(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
     takes = {"GET": (*listing.PARAMETERS, *listing.PAGING)}
 
-    @extend_schema(operation_id="listSyncJobs", responses=JobSerializer(many=True))
+    @extend_schema(operation_id="listSyncJobs", responses=answers.JOBS)
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
-        jobs, frame = listing.jobs_page(request)
-        return Response({"data": [job_as_json(job) for job in jobs], **frame})
+        found, order, frame = listing.jobs_page(request)
+        return Response({"data": [job_as_json(job) for job in rows.read(found, order)], **frame})
 
 
-class JobDetail(View):
+class JobDetail(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    @extend_schema(operation_id="getSyncJob", responses=JobSerializer)
+    @extend_schema(operation_id="getSyncJob", responses=answers.JobDetailSerializer)
     def get(self, request: Request, job_id: int) -> Response:
         """One job, with its attempts, its timeline and a summary of its children."""
-        job = listing.for_display(SyncJob.objects.filter(pk=job_id)).first()
-        if job is None:
+        found = rows.read(SyncJob.objects.filter(pk=job_id), Order())
+        if not found:
             raise NotFound(f"There is no job #{job_id}.", field="id")
+        (job,) = found
+        attempts = Attempt.objects.filter(job_id=job_id).order_by("number")
+        events = JobEvent.objects.filter(job_id=job_id).order_by("pk")[:MAX_TIMELINE]
+        children = SyncJob.objects.filter(parent_id=job_id).order_by().values_list("status")
         body = job_as_json(job)
-        body["attemptHistory"] = AttemptSerializer(job.attempts.order_by("number"), many=True).data
-        body["timeline"] = EventSerializer(job.events.order_by("pk")[:MAX_TIMELINE], many=True).data
-        counted = job.children.order_by().values_list("status").annotate(Count("pk")) if job.fans_out else ()
-        body["children"] = dict(counted)
+        body["attemptHistory"] = AttemptSerializer(attempts, many=True).data
+        body["timeline"] = EventSerializer(events, many=True).data
+        body["children"] = dict(children.annotate(Count("pk"))) if job.fans_out else {}
         return Response(body)
 
 
 class JobRetry(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+    throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="retrySyncJob", request=None, responses={202: Accepted})
     def post(self, request: Request, job_id: int) -> Response:
@@ -65,7 +70,7 @@ class JobRetry(View):
 class JobCancel(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.cancel_job"}
 
-    @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Message})
+    @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Cancelling})
     def post(self, request: Request, job_id: int) -> Response:
         """Cancel a queued job at once, or ask a running one to stop."""
         job = operations.cancel_job(self.actor(request), job_id)
@@ -75,8 +80,8 @@ class JobCancel(View):
 
 class Trigger(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.trigger_sync"}
-    throttle_classes = (ScopedRateThrottle,)
-    throttle_scope = "trigger"
+    throttle_classes = (TriggerRate,)
+    refers = True
 
     @extend_schema(operation_id="triggerSync", request=TriggerBody, responses={202: Accepted})
     def post(self, request: Request) -> Response:
@@ -107,10 +112,10 @@ def validated(serializer: Any, request: Request) -> dict[str, Any]:
 
 
 def band_of(band_id: str | None) -> Band | None:
-    """The band with this id; None for none. Raises InvalidInput."""
+    """The band with this id; None for none. Raises NotFound."""
     if band_id is None:
         return None
     band = Band.objects.filter(pk=int(band_id)).first()
     if band is None:
-        raise InvalidInput(f"There is no band {band_id}.", field="bandId")
+        raise NotFound(f"There is no band {band_id}.", field="bandId")
     return band

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Case, Exists, OuterRef, Q, QuerySet, TextField, Value, When
+from django.db.models import Case, OuterRef, QuerySet, TextField, Value, When
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -18,10 +18,11 @@ from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from .. import job_list
+from .. import job_list, job_search
 from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
 from ..counters import Selection
 from ..job_list import Order
+from ..job_search import Found
 from ..models import JobError, SyncJob
 from ..querysets import SyncJobQuerySet
 from . import expect
@@ -80,19 +81,14 @@ class JobFilters(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def with_error(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
-        return jobs.filter(Exists(JobError.objects.filter(job=OuterRef("pk"), group_id=value)))
+        return job_search.with_error(value).narrow(jobs)
 
     def queued_and_due(self, jobs: SyncJobQuerySet, name: str, value: str) -> SyncJobQuerySet:
         return jobs.waiting() if value == "now" else jobs.delayed()
 
     def matching(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         """Job number, part of the band's name, or part of an error's text."""
-        number = value.removeprefix("#")
-        said = Exists(JobError.objects.filter(job=OuterRef("pk"), message__icontains=value))
-        found = Q(band_name__icontains=value) | Q(said)
-        if number.isascii() and number.isdigit() and len(number) < 19:
-            found |= Q(pk=int(number))
-        return jobs.filter(found)
+        return job_search.search(value).narrow(jobs)
 
 
 REPEATABLE = ("status", "jobType")
@@ -136,18 +132,28 @@ class JobQuery:
     jobs: QuerySet[SyncJob]
     """All that match, sorted."""
     is_counted: bool
+    found: Found | None = None
+    """What a search or an error group finds, if nothing else narrows the list."""
 
     def page(self, page: int, limit: int) -> tuple[list[SyncJob], int]:
         """The jobs of a page, each with its `queue_position` and `error_texts`, and how many there are in all."""
+        found, total = self.rows(page, limit)
+        return job_list.in_order(for_display(found), self.order), total
+
+    def rows(self, page: int, limit: int) -> tuple[SyncJobQuerySet, int]:
+        """The same jobs as they are and unsorted."""
         offset = (page - 1) * limit
         if self.is_counted:
             total, jobs = job_list.page(self.selection, self.order, offset, limit)
         else:
-            total = self.jobs.order_by().count()
-            jobs = SyncJob.objects.filter(pk__in=self.jobs.values("pk")[offset : offset + limit])
+            total = self.jobs.order_by().count() if self.found is None else self.found.count()
+            if self.found is not None and self.order.column == "created_at":
+                jobs = self.found.page(self.order, offset, limit)
+            else:
+                jobs = SyncJob.objects.filter(pk__in=self.jobs.values("pk")[offset : offset + limit])
         if offset >= total:
-            return [], total
-        return job_list.in_order(for_display(jobs), self.order), total
+            return SyncJob.objects.none(), total
+        return jobs, total
 
 
 def for_display(jobs: SyncJobQuerySet) -> QuerySet[SyncJob]:
@@ -181,12 +187,20 @@ def job_query(parameters: QueryDict) -> JobQuery:
         end,
     )
     order = _order(parameters)
-    given = {name for name, value in parameters.items() if value}
-    rest = given & (set(JobFilters.base_filters) - _COUNTED)
-    jobs = job_list.selected(selection)
+    rest = {name for name, value in parameters.items() if value} & (set(JobFilters.base_filters) - _COUNTED)
+    jobs: QuerySet[SyncJob] = job_list.selected(selection)
+    found = None
     if rest:
-        jobs = narrowed.filter_queryset(jobs)
-    return JobQuery(selection, order, jobs.order_by(*order.columns()), is_counted=not rest)
+        if selection == Selection() and len(rest) == 1:
+            found = _found(**{name: narrowed.form.cleaned_data[name] for name in rest})
+        jobs = narrowed.filter_queryset(jobs) if found is None else found.narrow(jobs)
+    return JobQuery(selection, order, jobs.order_by(*order.columns()), is_counted=not rest, found=found)
+
+
+def _found(search: str = "", error: str = "", **_other: object) -> Found | None:
+    if search:
+        return job_search.search(search)
+    return job_search.with_error(error) if error else None
 
 
 def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
@@ -194,13 +208,13 @@ def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
     return job_query(request.query_params).jobs
 
 
-def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[list[SyncJob], dict[str, Any]]:
-    """The jobs of the page asked for, and what frames them."""
+def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[SyncJobQuerySet, Order, dict[str, Any]]:
+    """The jobs of the page asked for, how to sort them, and what frames them."""
     query = job_query(request.query_params)
     page = whole_number(request, "page", 1, MAX_PAGE)
     limit = whole_number(request, "limit", default_limit, MAX_LIMIT)
-    rows, total = query.page(page, limit)
-    return rows, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
+    found, total = query.rows(page, limit)
+    return found, query.order, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
 
 
 def choices_of(parameters: QueryDict, name: str, choices: list[str]) -> list[str]:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import error_figures, operations, quota_figures
+from .. import bulk, error_figures, operations, quota_figures
 from .. import status as queue_status
 from ..choices import QueueName
-from ..creation import Created
-from . import expect, listing
+from ..models import BulkAction
+from . import answers, expect, listing
 from .jobs import validated
-from .permissions import View
+from .permissions import TriggerRate, View
+from .polling import Polled
 from .serializers import ClearBody, Cleared, ErrorGroupSerializer, Message, NoteBody, PauseBody, QueueBody
 
 
-class QueueStatus(View):
+class QueueStatus(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_queue"}
 
-    @extend_schema(operation_id="queueStatus", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="queueStatus", responses=answers.QueueSerializer(many=True))
     def get(self, request: Request) -> Response:
         """How each queue stands; the states of all queues sum to the jobs there are."""
         return Response([queue.as_json() for queue in queue_status.queues()])
@@ -62,7 +62,7 @@ class ClearFailed(View):
         return Response({"message": f"{count} failed jobs deleted.", "count": count})
 
 
-class Errors(View):
+class Errors(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
     takes = {
         "GET": (
@@ -72,7 +72,7 @@ class Errors(View):
         )
     }
 
-    @extend_schema(operation_id="listErrors", responses=ErrorGroupSerializer(many=True))
+    @extend_schema(operation_id="listErrors", responses=answers.ErrorGroups)
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
         acknowledged = request.query_params.get("acknowledged")
@@ -96,20 +96,24 @@ class AcknowledgeError(View):
 
 class RetryErrors(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+    throttle_classes = (TriggerRate,)
 
-    @extend_schema(operation_id="retryError", request=None, responses={202: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="retryError", request=None, responses={202: answers.RetriedGroup})
     def post(self, request: Request, fingerprint: str) -> Response:
         """Retry the failed jobs of the group that nobody has retried yet."""
-        outcomes = operations.retry_group(self.actor(request), fingerprint)
-        retried = {str(i): str(o.job.pk) for i, o in outcomes.items() if isinstance(o, Created)}
-        refused = {str(i): str(o) for i, o in outcomes.items() if not isinstance(o, Created)}
+        outcome = bulk.retry_group(self.actor(request), fingerprint)
+        if isinstance(outcome, BulkAction):
+            message = f"{len(outcome.job_ids)} jobs are retried in the background."
+            return Response({"message": message, "bulkId": str(outcome.pk), "retried": {}, "refused": {}}, 202)
+        retried = {str(old): str(new) for old, new in outcome.retried.items()}
+        refused = {str(job_id): why for job_id, why in outcome.refused.items()}
         return Response({"message": f"{len(retried)} jobs retried.", "retried": retried, "refused": refused}, 202)
 
 
-class Quota(View):
+class Quota(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
 
-    @extend_schema(operation_id="quota", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="quota", responses=answers.BucketSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Today's buckets: what was used for what, what waits, and what will be used until the reset."""
         return Response([figures.as_json() for figures in quota_figures.today()])

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
 from ..actors import Actor, for_user
@@ -44,6 +45,12 @@ class Exact(APIView):
         super().initial(request, *args, **kwargs)
         method = "GET" if request.method == "HEAD" else request.method or ""
         expect.check(request.query_params, self.takes.get(method, ()))
+
+
+class TriggerRate(UserRateThrottle):
+    """One rate for all that makes jobs, per person, so that nobody floods the queues."""
+
+    scope = "trigger"
 
 
 class View(Exact):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +15,7 @@ from . import listing
 from .fields import ANYTHING, VISIBLE, Flag, Strict, Text
 from .jobs import validated
 from .permissions import View
+from .serializers import Filter
 
 _SEEN = "syncjobs.view_filterpreset"
 
@@ -23,7 +24,7 @@ class PresetBody(Strict):
     """What may be written of a preset; what is left out stays as it is."""
 
     name = Text(required=False, max_length=presets.MAX_NAME, pattern=VISIBLE + ANYTHING, like="Failed today")
-    filters = serializers.DictField(required=False, help_text="As the list's query parameters, without page and limit.")
+    filters = Filter(required=False)
     shared = Flag(required=False, help_text="Seen by everybody; written by ADMIN and up.")
 
 
@@ -31,7 +32,7 @@ class NewPresetBody(PresetBody):
     """A new preset."""
 
     name = Text(max_length=presets.MAX_NAME, pattern=VISIBLE + ANYTHING, like="Failed today")
-    filters = serializers.DictField(help_text="As the list's query parameters, without page and limit.")
+    filters = Filter()
 
 
 class PresetSerializer(serializers.Serializer[Any]):
@@ -43,10 +44,13 @@ class PresetSerializer(serializers.Serializer[Any]):
     createdAt = serializers.DateTimeField(source="created_at")
 
 
+_LIST = inline_serializer("FilterPresets", {"data": PresetSerializer(many=True), "asOf": serializers.DateTimeField()})
+
+
 class Presets(View):
     needs: ClassVar[dict[str, str]] = {"*": _SEEN}
 
-    @extend_schema(operation_id="listFilterPresets", responses=PresetSerializer(many=True))
+    @extend_schema(operation_id="listFilterPresets", responses=_LIST)
     def get(self, request: Request) -> Response:
         """Your own filter presets, and those that are shared."""
         rows = PresetSerializer(presets.list_presets(request.user), many=True).data

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import available_timezones
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from .. import schedules
 from ..choices import JobStatus, JobType, Priority, QueueName
 from ..models import Attempt, AuditEntry, BulkAction, JobEvent
 from ..operations import ALL_QUEUES
+from . import listing
 from .fields import ANYTHING, VISIBLE, Choice, Flag, Id, Strict, Text, Whole
+from .schema import filter_schema
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -50,7 +54,7 @@ class JobSerializer(serializers.Serializer[Any]):
 
 
 def job_as_json(job: Any) -> dict[str, Any]:
-    """A job that has its `queue_position` and `error_texts` annotated, in the words of the API."""
+    """A job (rows.JobRow, or the model with what `listing.for_display` annotates) in the words of the API."""
     started, completed = job.started_at, job.completed_at
     return {
         "id": str(job.pk),
@@ -105,6 +109,8 @@ class EventSerializer(serializers.ModelSerializer[JobEvent]):
 
 
 class TriggerBody(Strict):
+    """What to sync, and how."""
+
     bandId = Id(required=False, allow_null=True, help_text="Left out: all active bands.")
     syncType = Choice(choices=["FULL", "INCREMENTAL"])
     forceSync = Flag(required=False, default=False, help_text="Sync though it was synced a moment ago.")
@@ -112,18 +118,26 @@ class TriggerBody(Strict):
 
 
 class QueueBody(Strict):
+    """Which queue."""
+
     queue = Choice(choices=[*QueueName.values, ALL_QUEUES], required=False, help_text="Default: video-sync.")
 
 
 class PauseBody(QueueBody):
+    """Which queue, and why."""
+
     reason = Text(required=False, allow_blank=True, max_length=500, default="")
 
 
 class ClearBody(Strict):
+    """Whose failed jobs."""
+
     queue = Choice(choices=[*QueueName.values, ALL_QUEUES], required=False, help_text="Default: all.")
 
 
 class NoteBody(Strict):
+    """What was found."""
+
     note = Text(required=False, allow_blank=True, max_length=2000, default="")
 
 
@@ -137,6 +151,10 @@ class Accepted(serializers.Serializer[Any]):
 
 class Message(serializers.Serializer[Any]):
     message = serializers.CharField()
+
+
+class Cancelling(Message):
+    jobId = serializers.CharField()
 
 
 class Cleared(Message):
@@ -166,10 +184,18 @@ class ErrorGroupSerializer(serializers.Serializer[Any]):
     )
 
 
+@extend_schema_field(filter_schema(listing.PARAMETERS))
+class Filter(serializers.DictField):
+    """Filters of the list of jobs in a body; `listing.filters_of` checks what they hold."""
+
+
 class BulkBody(Strict):
+    """What to do, and to which jobs: give either ids or a filter."""
+
+    rules = {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
     action = Choice(choices=BulkAction.Action.choices)
     ids = serializers.ListField(child=Id(), required=False, allow_empty=False, max_length=10_000)
-    filter = serializers.DictField(required=False, help_text="As the list's query parameters.")
+    filter = Filter(required=False)
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if ("ids" in data) == ("filter" in data):
@@ -197,26 +223,68 @@ class EstimateAnswer(serializers.Serializer[Any]):
     fitsQuota = serializers.BooleanField()
 
 
+def _numbers(first: int, last: int) -> str:
+    """A pattern of the numbers from `first` to `last`, below 100, without leading zeros."""
+    tens = range(first // 10, last // 10 + 1)
+    digits = ((ten, max(first, ten * 10) % 10, min(last, ten * 10 + 9) % 10) for ten in tens)
+    return "|".join(f"{ten or ''}[{low}-{high}]" for ten, low, high in digits)
+
+
+def _cron(low: int, high: int, names: str = "") -> str:
+    """What a cron field takes: stars, numbers, rising ranges, steps, and commas between them."""
+    step = f"(/({_numbers(1, high)}))?"
+    ranges = "|".join(f"{first}-({_numbers(first, high)})" for first in range(low, high + 1))
+    entry = rf"(\*{step}|({ranges}){step}|{_numbers(low, high)}{names})"
+    return f"{entry}(,{entry})*"
+
+
 class CronBody(Strict):
-    minute = Text(required=False, max_length=240)
-    hour = Text(required=False, max_length=96)
-    dayOfWeek = Text(required=False, max_length=64)
-    dayOfMonth = Text(required=False, max_length=124)
-    monthOfYear = Text(required=False, max_length=64)
-    timezone = Text(required=False, max_length=63, help_text="Default UTC.")
+    """What is left out is every one there is."""
+
+    rules = {"minProperties": 1}
+
+    minute = Text(required=False, max_length=240, pattern=_cron(0, 59), like="*/15")
+    hour = Text(required=False, max_length=96, pattern=_cron(0, 23), like="3")
+    dayOfWeek = Text(required=False, max_length=64, pattern=_cron(0, 6, "|sun|mon|tue|wed|thu|fri|sat"), like="1-5")
+    dayOfMonth = Text(required=False, max_length=124, pattern=_cron(1, 31), like="*")
+    monthOfYear = Text(required=False, max_length=64, pattern=_cron(1, 12), like="*")
+    timezone = Choice(required=False, choices=sorted(available_timezones() - {"Factory"}), help_text="Default: UTC.")
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if not data:
+            raise serializers.ValidationError("Give at least one of its fields.")
+        return data
 
 
 class IntervalBody(Strict):
+    """Every so many of the period."""
+
     every = Whole(min_value=1, max_value=100_000)
     period = Choice(choices=schedules.PERIODS)
 
 
+_NAME: dict[str, Any] = {"max_length": 180, "pattern": VISIBLE + ANYTHING, "like": "Nightly"}
+
+
 class ScheduleBody(Strict):
-    name = Text(required=False, max_length=180, pattern=VISIBLE + ANYTHING, like="Nightly")
+    """What is left out stays as it is; give either cron or interval."""
+
+    rules = {"not": {"required": ["cron", "interval"]}}
+
+    name = Text(required=False, **_NAME)
     jobType = Choice(choices=schedules.TRIGGERABLE, required=False)
     cron = CronBody(required=False)
     interval = IntervalBody(required=False)
     enabled = Flag(required=False)
+
+
+class NewScheduleBody(ScheduleBody):
+    """Give either cron or interval."""
+
+    rules = {"oneOf": [{"required": ["cron"]}, {"required": ["interval"]}]}
+
+    name = Text(**_NAME)
+    jobType = Choice(choices=schedules.TRIGGERABLE)
 
 
 class AuditSerializer(serializers.ModelSerializer[AuditEntry]):

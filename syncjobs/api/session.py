@@ -26,11 +26,15 @@ from .serializers import Message
 
 
 class LogInBody(Strict):
+    """A name and its password."""
+
     username = Text(max_length=150)
     password = Text(max_length=1000)
 
 
 class RefreshBody(Strict):
+    """A refresh token."""
+
     refresh = Text(max_length=5000)
 
 

@@ -28,6 +28,7 @@ urlpatterns = [
     path("admin/jobs/trends", watching.Trends.as_view()),
     path("admin/jobs/stuck", watching.Stuck.as_view()),
     path("admin/workers", watching.Workers.as_view()),
+    path("admin/audit/export", watching.AuditExport.as_view()),
     path("admin/audit", watching.Audit.as_view()),
     path("admin/schedules", watching.Schedules.as_view()),
     path("admin/schedules/<id:schedule_id>", watching.ScheduleDetail.as_view()),

@@ -6,20 +6,22 @@ import datetime as dt
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import figures, quota_figures, schedules
+from .. import exports, figures, quota_figures, schedules
 from ..models import AuditEntry, SyncJob, Worker
 from ..status import WORKER_SILENCE_SECONDS
-from . import expect, listing
+from . import answers, expect, listing
+from .bulk import FILE, FORMAT, file_of
+from .events import WhateverIsAsked
 from .jobs import accepted, validated
-from .permissions import View
-from .serializers import Accepted, AuditSerializer, ScheduleBody
+from .permissions import TriggerRate, View
+from .serializers import Accepted, AuditSerializer, NewScheduleBody, ScheduleBody
 
 _LAST_RUNS = 5
 MAX_DAYS = 365
@@ -28,7 +30,7 @@ MAX_DAYS = 365
 class Metrics(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    @extend_schema(operation_id="jobMetrics", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="jobMetrics", responses=answers.MetricsSerializer)
     def get(self, request: Request) -> Response:
         """Counts by status; success rate, jobs per minute and times of the last 24 hours."""
         return Response(figures.metrics())
@@ -38,17 +40,20 @@ class Trends(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
     takes = {"GET": (expect.choice("period", figures.PERIODS, "24h"),)}
 
-    @extend_schema(operation_id="jobTrends", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="jobTrends", responses=answers.TRENDS)
     def get(self, request: Request) -> Response:
         """Jobs by the hour or day of their creation, and what became of them."""
         period = request.query_params.get("period", "24h")
-        return Response({"period": period, "series": figures.trends(period), "asOf": timezone.now()})
+        series = figures.trends(period)
+        for point in series:
+            point["inProgress"] = point.pop("in_progress")
+        return Response({"period": period, "series": series, "asOf": timezone.now()})
 
 
 class Stuck(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    @extend_schema(operation_id="stuckJobs", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="stuckJobs", responses=answers.STUCK)
     def get(self, request: Request) -> Response:
         """Attempts that run longer than is usual for their type."""
         return Response({"data": figures.stuck(), "asOf": timezone.now()})
@@ -57,7 +62,7 @@ class Stuck(View):
 class Workers(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_worker"}
 
-    @extend_schema(operation_id="listWorkers", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="listWorkers", responses=answers.WORKERS)
     def get(self, request: Request) -> Response:
         """Workers with their last heartbeat, the newest first."""
         silent = timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
@@ -85,7 +90,7 @@ class QuotaHistory(View):
 
     takes = {"GET": (expect.whole("days", MAX_DAYS, 30),)}
 
-    @extend_schema(operation_id="quotaHistory", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="quotaHistory", responses=answers.QUOTA_DAYS)
     def get(self, request: Request) -> Response:
         """Units used per bucket and day (America/Los_Angeles), today's last."""
         days = listing.whole_number(request, "days", 30, MAX_DAYS)
@@ -111,7 +116,7 @@ class Audit(View):
 
     takes = {"GET": (*_AUDIT_PARAMETERS, *listing.PAGING)}
 
-    @extend_schema(operation_id="listAudit", responses=AuditSerializer(many=True))
+    @extend_schema(operation_id="listAudit", responses=answers.AUDIT)
     def get(self, request: Request) -> Response:
         """Who did what, the newest first."""
         rows, frame = listing.page_of(request, _audit(request))
@@ -130,6 +135,18 @@ def _audit(request: Request) -> QuerySet[AuditEntry]:
     return entries.filter(at__lt=end) if end else entries
 
 
+class AuditExport(View):
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_auditentry"}
+    content_negotiation_class = WhateverIsAsked
+    takes = {"GET": (FORMAT, *_AUDIT_PARAMETERS)}
+
+    @extend_schema(operation_id="exportAudit", responses=FILE)
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Who did what, the newest first, as a file."""
+        kind = request.query_params.get("format", "csv")
+        return file_of(exports.audit(_audit(request), kind), kind, "audit")
+
+
 _WRITE = {
     "POST": "django_celery_beat.add_periodictask",
     "PATCH": "django_celery_beat.change_periodictask",
@@ -140,25 +157,22 @@ _WRITE = {
 class Schedules(View):
     needs: ClassVar[dict[str, str]] = {"*": "django_celery_beat.view_periodictask", **_WRITE}
 
-    @extend_schema(operation_id="listSchedules", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="listSchedules", responses=answers.SCHEDULES)
     def get(self, request: Request) -> Response:
         """When what is triggered, with the next run and the jobs of the last ones."""
         return Response({"data": [_schedule(each) for each in schedules.schedules()], "asOf": timezone.now()})
 
-    @extend_schema(operation_id="createSchedule", request=ScheduleBody, responses={201: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="createSchedule", request=NewScheduleBody, responses={201: answers.ScheduleSerializer})
     def post(self, request: Request) -> Response:
         """Trigger jobs of a type again and again."""
-        body = validated(ScheduleBody, request)
-        for name in ("name", "jobType"):
-            if name not in body:
-                raise serializers.ValidationError({name: ["This field is required."]})
+        body = validated(NewScheduleBody, request)
         return Response(_schedule(schedules.save(self.actor(request), None, body)), status.HTTP_201_CREATED)
 
 
 class ScheduleDetail(View):
     needs: ClassVar[dict[str, str]] = {"*": "django_celery_beat.view_periodictask", **_WRITE}
 
-    @extend_schema(operation_id="changeSchedule", request=ScheduleBody, responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="changeSchedule", request=ScheduleBody, responses=answers.ScheduleSerializer)
     def patch(self, request: Request, schedule_id: int) -> Response:
         """Change what is given; the rest stays."""
         schedule = schedules.get(schedule_id)
@@ -173,6 +187,7 @@ class ScheduleDetail(View):
 
 class ScheduleRun(View):
     needs: ClassVar[dict[str, str]] = {"POST": "django_celery_beat.change_periodictask"}
+    throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="runSchedule", request=None, responses={202: Accepted})
     def post(self, request: Request, schedule_id: int) -> Response:

@@ -6,13 +6,17 @@ never meet at a counter's row. Migration 0004 has the tables and triggers.
 """
 
 from .folding import fold, rebuild, wrong_cells
+from .groups import BANDS as BANDS_OF_GROUP
 from .groups import DELTAS as UNFOLDED_ERRORS
+from .groups import jobs_of_group, searchable
 from .reading import cells, count, hours_of, series, total
-from .selection import DAY, HOUR, Cell, Grain, Selection
+from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection
 
 __all__ = [
+    "BANDS_OF_GROUP",
     "DAY",
     "HOUR",
+    "QUARTER",
     "UNFOLDED_ERRORS",
     "Cell",
     "Grain",
@@ -21,7 +25,9 @@ __all__ = [
     "count",
     "fold",
     "hours_of",
+    "jobs_of_group",
     "rebuild",
+    "searchable",
     "series",
     "total",
     "wrong_cells",

@@ -19,8 +19,9 @@ class ErrorGroup(models.Model):
     message = models.TextField(_("message"), help_text=_("With the variable parts replaced."))
     sample = models.TextField(help_text=_("The newest message in full."))
     is_permanent = models.BooleanField(_("permanent"))
-    count = models.PositiveBigIntegerField(_("count"), default=0)  # Both as of the last `counters.fold()`.
+    count = models.PositiveBigIntegerField(_("count"), default=0)  # All three as of the last `counters.fold()`.
     job_count = models.PositiveBigIntegerField(default=0)
+    band_count = models.PositiveBigIntegerField(default=0)
     first_seen_at = models.DateTimeField(_("first seen"), db_default=Now())
     last_seen_at = models.DateTimeField(_("last seen"), db_default=Now())
     acknowledged_at = models.DateTimeField(null=True, blank=True)
@@ -61,8 +62,7 @@ class JobError(models.Model):
         indexes = [
             models.Index(fields=["job", "id"], name="error_job"),
             models.Index(fields=["created_at"], include=["group", "band"], name="error_window"),
-            models.Index(fields=["group", "-created_at"], include=["job"], name="error_group_recent"),
-            models.Index(fields=["group", "band"], name="error_group_band"),
+            models.Index(fields=["group", "-created_at"], include=["job", "band"], name="error_group_newest"),
             models.Index(fields=["group", "job_created_at", "job"], name="error_group_job"),
         ]
 

@@ -12,7 +12,7 @@ from django import template
 from django.templatetags.static import static
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -47,6 +47,11 @@ def _sprite() -> str:
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """A picture that says nothing to a screen reader: words stand beside it."""
+    return _icon(name)
+
+
+@cache
+def _icon(name: str) -> SafeString:
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', _sprite(), name)
 
 
@@ -92,13 +97,11 @@ def when(at: dt.datetime | None, kind: str = "at", none: str = "—") -> SafeStr
     """An instant; the script shows it in the reader's zone ("at"), or as "ago" or "countdown". UTC without it."""
     if at is None:
         return none
-    at = at.astimezone(dt.UTC)
-    return format_html(
-        '<time datetime="{}" data-time="{}" title="{} UTC">{} UTC</time>',
-        at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        kind,
-        at.strftime("%Y-%m-%d %H:%M:%S"),
-        at.strftime("%Y-%m-%d %H:%M"),
+    text = at.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+    day, time = text[:10], text[11:19]
+    # Nothing here needs escaping, and a list has hundreds of these.
+    return mark_safe(  # noqa: S308
+        f'<time datetime="{text[:23]}Z" data-time="{kind}" title="{day} {time} UTC">{day} {time[:5]} UTC</time>'
     )
 
 

@@ -10,8 +10,10 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+from django.db.models import Case, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -41,7 +43,8 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
 
 def _running(request: HttpRequest) -> dict[str, Any]:
     stuck = {int(row["jobId"]): row for row in figures.stuck()}
-    running = SyncJob.objects.in_progress().order_by("started_at", "pk")[: _RUNNING + 1]
+    stuck_first = Case(When(pk__in=stuck, then=Value(0)), default=Value(1))
+    running = SyncJob.objects.in_progress().order_by(stuck_first, "started_at", "pk")[: _RUNNING + 1]
     jobs = [{"job": job, "stuck": stuck.get(job.pk), "label": JobType(job.job_type).label} for job in running]
     return {
         "jobs": jobs[:_RUNNING],
@@ -63,7 +66,7 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
         "jobs_chart": charts.jobs(figures.trends(period), period),
         "durations_chart": charts.durations(figures.durations(period), period),
         "sample": figures.BUCKET_SAMPLE,
-        "recent": figures.RECENT_SAMPLE,
+        "recent": figures.DAY_SAMPLE,
         "as_of": timezone.now(),
     }
 
@@ -79,9 +82,7 @@ def _ahead(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     upcoming = []
     if request.user.has_perm("django_celery_beat.view_periodictask"):
-        for at, schedule in schedules.upcoming(_SCHEDULES):
-            kind = schedules.job_type_of(schedule)
-            upcoming.append({"at": at, "name": schedule.name, "kind": JobType(kind).label if kind else ""})
+        upcoming = [{"at": at, "name": schedule.name} for at, schedule in schedules.upcoming(_SCHEDULES)]
     workers = list(Worker.objects.all()) if request.user.has_perm("syncjobs.view_worker") else []
     silent = now - dt.timedelta(seconds=status.WORKER_SILENCE_SECONDS)
     return {
@@ -112,7 +113,8 @@ def page(request: HttpRequest) -> HttpResponse:
     allowed = {name: made for name, (may, made) in {**_AT_ONCE, **_LATER}.items() if request.user.has_perm(may)}
     asked, period = request.GET.get("part", ""), _period(request)
     periods = [(value, label, value == period) for value, label in _PERIOD_LABELS.items()]
-    frame = {"period": period, "periods": periods, "may_see": set(allowed)}
+    frame: dict[str, Any] = {"period": period, "periods": periods, "may_see": set(allowed)}
+    frame["later_urls"] = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in _LATER}
     if asked in allowed and is_part(request):
         return render(request, f"syncjobs/dashboard/{asked}.html", {**frame, "part": allowed[asked](request)})
     shown = {name: made(request) for name, made in allowed.items() if name in _AT_ONCE or name == asked}

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from django.db.models import Q
 from django.http import QueryDict
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.safestring import SafeString
@@ -22,6 +21,7 @@ from bands.models import Band
 from ..choices import DelayReason, JobStatus, JobType, QueueName
 from ..models import ErrorGroup
 from ..templatetags.monitor import when
+from . import links
 
 _MANY = ("status", "jobType")
 _PLACE = ("page", "limit", "sortBy", "sortOrder")
@@ -69,7 +69,7 @@ class Filters:
         """The same filters with some changed (None takes one away), from the list's first page on."""
         kept = {name: value for name, value in self.values.items() if name != "page"} | changes
         query = urlencode([(name, value) for name, value in kept.items() if value not in (None, "")], safe=",:")
-        return reverse(f"admin:{page}") + (f"?{query}" if query else "")
+        return links.page(page) + (f"?{query}" if query else "")
 
     def several(self, name: str) -> list[str]:
         """The values of a parameter that may have more than one."""

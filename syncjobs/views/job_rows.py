@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ from ..templatetags.monitor import duration, meter, number, status_badge, when
 from . import links
 
 _SHOWN_OF_AN_ERROR = 140
-_TYPES = {kind.value: kind.label for kind in JobType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +68,49 @@ class Row:
 
 def rows_of(jobs: Iterable[Any], rights: Rights) -> list[Row]:
     """The jobs, each with `queue_position` and `error_texts` annotated, in the order given."""
-    now, base = timezone.now(), links.jobs()
-    return [_row(job, rights, now, base) for job in jobs]
+    words = Words.here()
+    return [_row(job, rights, words) for job in jobs]
 
 
-def _row(job: Any, rights: Rights, now: dt.datetime, base: str) -> Row:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What all rows of a page share, put into words once."""
+
+    now: dt.datetime
+    base: str
+    bands: str
+    types: Mapping[str, str]
+    all_bands: str
+    badges: dict[object, SafeString]
+
+    @classmethod
+    def here(cls) -> Words:
+        """In the language of the request."""
+        types = {kind.value: str(kind.label) for kind in JobType}
+        return cls(timezone.now(), links.jobs(), links.page("bands"), types, _("All bands"), {})
+
+    def badge(self, job: Any) -> SafeString:
+        """The same badge for all jobs that stand alike."""
+        key = (job.status, job.run_at > self.now, bool(job.error_count), bool(job.cancel_requested_at))
+        if key not in self.badges:
+            self.badges[key] = status_badge(job, self.now)
+        return self.badges[key]
+
+
+def _row(job: Any, rights: Rights, words: Words) -> Row:
+    now = words.now
     note, until = note_of(job, now)
     bar, progress = progress_of(job)
     errors = job.error_texts
     return Row(
         id=job.pk,
-        url=f"{base}{job.pk}/",
-        badge=status_badge(job, now),
+        url=f"{words.base}{job.pk}/",
+        badge=words.badge(job),
         note=note,
         note_until=when(until, "countdown", "") if until else "",
-        type=str(_TYPES[job.job_type]),
-        band=job.band_name or (_("All bands") if job.fans_out else ""),
-        band_url=links.band(job.band_id) if job.band_id else "",
+        type=words.types[job.job_type],
+        band=job.band_name or (words.all_bands if job.fans_out else ""),
+        band_url=f"{words.bands}{job.band_id}/" if job.band_id else "",
         meter=bar,
         progress=progress,
         found=number(job.videos_found),

@@ -20,6 +20,7 @@ from .. import presets
 from ..api import listing
 from ..choices import ACTIVE_STATUSES, QueueName
 from ..models import SyncJob
+from . import job_table, links
 from .base import page, show
 from .job_filters import (
     Filters,
@@ -151,12 +152,12 @@ def _region(
     at = filters.values.get("page")
     return {
         "found": found,
-        "rows": rows_of(shown, rights),
+        "body": job_table.body(rows_of(shown, rights), rights),
         "rights": rights,
         "news": news,
         "news_url": filters.url(page=at),
         "is_narrowed": bool(filters.narrowing()),
-        "clear_url": reverse("admin:jobs"),
+        "clear_url": links.jobs(),
         "last_url": filters.url(page=found.pages),
         "columns": _columns(filters),
         "region_url": filters.url("jobs-rows", page=at, shown=ids),

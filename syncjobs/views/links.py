@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from functools import cache
 from urllib.parse import urlencode
 
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
 from ..choices import JobStatus
 from ..status import QueueState
 
 
+def page(name: str) -> str:
+    """The address of a page that takes no arguments; a list asks for the same few of them again and again."""
+    return _page(name, get_script_prefix())
+
+
+@cache
+def _page(name: str, _prefix: str) -> str:
+    return reverse(f"admin:{name}")
+
+
 def jobs(**filters: object) -> str:
     """The list of jobs with these filters, in the words of the API."""
-    return reverse("admin:jobs") + (f"?{urlencode(filters)}" if filters else "")
+    return page("jobs") + (f"?{urlencode(filters)}" if filters else "")
 
 
 def job(job_id: int) -> str:
     """A job's page."""
-    return f"{reverse('admin:jobs')}{job_id}/"
+    return f"{page('jobs')}{job_id}/"
 
 
 def band(band_id: int) -> str:
     """A band's page."""
-    return f"{reverse('admin:bands')}{band_id}/"
+    return f"{page('bands')}{band_id}/"
 
 
 def error(fingerprint: str) -> str:
     """An error group's page."""
-    return f"{reverse('admin:errors')}{fingerprint}/"
+    return f"{page('errors')}{fingerprint}/"
 
 
 STATES = {

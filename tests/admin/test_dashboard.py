@@ -190,17 +190,17 @@ def test_charts_show_the_period_and_say_what_they_are(moderator: Client, period:
     queue_job("PRUNE")  # type: ignore[arg-type]
     lifecycle.complete(claim("maintenance"))
     html = moderator.get(f"/admin/?part=charts&period={period}", headers=HTMX).content.decode()
-    told = json.loads(re.search(r'<script id="jobs-chart"[^>]*>(.*?)</script>', html, re.DOTALL)[1])  # type: ignore[index]
+    told = json.loads(unescape(re.search(r'<div id="jobs-chart" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
     assert sum(sum(line["values"]) for line in told["series"]) == 1
     assert len(told["labels"]) == {"24h": 25, "7d": 8, "30d": 31}[period]
     assert re.search(rf'\?period={period}#part-charts" aria-current="true"', html)
     assert "at most 200 jobs of each point" in html
 
 
-def test_durations_are_of_completed_jobs_by_when_they_ended() -> None:
+def test_durations_are_of_completed_jobs_by_when_they_were_created() -> None:
     now = timezone.now()
     hour = now.replace(minute=0, second=0, microsecond=0)
-    for state, seconds, ended in (
+    for state, seconds, created in (
         *(("COMPLETED", seconds, hour) for seconds in (10, 20, 30)),
         ("COMPLETED", 99, hour - dt.timedelta(hours=3)),
         ("FAILED", 5000, hour),
@@ -209,8 +209,9 @@ def test_durations_are_of_completed_jobs_by_when_they_ended() -> None:
             job_type="PRUNE",
             queue_id="maintenance",
             status=state,
-            started_at=ended - dt.timedelta(seconds=seconds),
-            completed_at=ended,
+            created_at=created,
+            started_at=created,
+            completed_at=created + dt.timedelta(seconds=seconds),
         )
     series = figures.durations("24h")
     told = {point["since"]: (point["jobs"], point["p50"], point["p95"]) for point in series}

@@ -33,7 +33,7 @@ class Api:
 
     def __init__(self, who: str) -> None:
         self._client = Client(raise_request_exception=False)
-        self._headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
         if who == NOBODY:
             return
         if who == PLAIN:
@@ -43,11 +43,11 @@ class Api:
         tokens = self._client.post(
             "/api/auth/token", {"username": who, "password": PASSWORD}, "application/json"
         ).json()
-        self._headers = {"Authorization": f"Bearer {tokens['access']}"}
+        self.headers = {"Authorization": f"Bearer {tokens['access']}"}
         self.refresh = tokens["refresh"]
 
     def get(self, path: str, **parameters: Any) -> Any:
-        return self._client.get(f"/api/{path}", parameters, headers=self._headers)
+        return self._client.get(f"/api/{path}", parameters, headers=self.headers)
 
     def post(self, path: str, body: Any = None) -> Any:
         return self.send("POST", path, body)
@@ -56,7 +56,7 @@ class Api:
         if method == "GET":
             return self.get(path)
         text = json.dumps({} if body is None else body)
-        return self._client.generic(method, f"/api/{path}", text, "application/json", headers=self._headers)
+        return self._client.generic(method, f"/api/{path}", text, "application/json", headers=self.headers)
 
 
 @pytest.fixture
@@ -98,6 +98,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("GET", "admin/jobs/stuck", None, MODERATOR_UP, 200),
     ("GET", "admin/workers", None, MODERATOR_UP, 200),
     ("GET", "admin/audit", None, ADMIN_UP, 200),
+    ("GET", "admin/audit/export", None, ADMIN_UP, 200),
     ("GET", "admin/schedules", None, MODERATOR_UP, 200),
     ("POST", "admin/schedules", {}, ADMIN_UP, 400),
     ("PATCH", "admin/schedules/<id:schedule_id>", {"enabled": True}, ADMIN_UP, 404),
@@ -311,45 +312,25 @@ def _create_jobs() -> list[SyncJob]:
     return list(SyncJob.objects.all())
 
 
-@pytest.mark.parametrize("status", [None, "FAILED", "QUEUED,CANCELLED"])
-@pytest.mark.parametrize("job_type", [None, "ENRICH"])
-@pytest.mark.parametrize(("start", "end"), [(None, None), ("2026-11-01T06:00:00Z", "2026-11-02"), ("2026-11-02", None)])
-def test_lists_equal_a_plain_reimplementation(
-    moderator: Api, status: str | None, job_type: str | None, start: str | None, end: str | None
-) -> None:
-    jobs = _create_jobs()
-    first = Band.objects.order_by("pk").first()
-    assert first is not None
-    chosen = {"status": status, "jobType": job_type, "startDate": start, "endDate": end}
-    for band_id in (None, str(first.pk)):
-        parameters = {name: value for name, value in (chosen | {"bandId": band_id}).items() if value}
-        tests: list[Callable[[SyncJob], bool]] = [
-            lambda job: not status or job.status in status.split(","),
-            lambda job: not job_type or job.job_type == job_type,
-            lambda job, wanted=band_id: not wanted or str(job.band_id) == wanted,  # type: ignore[misc]
-            lambda job: not start or job.created_at.isoformat() >= start.removesuffix("Z"),
-            lambda job: not end or job.created_at.date().isoformat() <= end,
-        ]
-        expected = [job for job in jobs if all(test(job) for test in tests)]
-        for sort, column in (("createdAt", "created_at"), ("startedAt", "started_at"), ("completedAt", "completed_at")):
-            for order in ("asc", "desc"):
-                present = [job for job in expected if getattr(job, column) is not None]
-                absent = [job for job in expected if getattr(job, column) is None]
-                down = order == "desc"
-                present.sort(key=lambda job: (getattr(job, column), job.pk), reverse=down)
-                absent.sort(key=lambda job: job.pk, reverse=down)
-                answer = moderator.get("admin/sync-jobs", **parameters, sortBy=sort, sortOrder=order, limit=100).json()
-                assert [row["id"] for row in answer["data"]] == [str(job.pk) for job in present + absent]
-                assert answer["total"] == len(expected)
+def test_past_the_last_page_there_is_nothing_but_the_totals(moderator: Api) -> None:
+    _create_jobs()
+    first = moderator.get("admin/sync-jobs", limit=7, sortBy="startedAt", sortOrder="asc").json()
+    assert [row["startedAt"] for row in first["data"]] == sorted(row["startedAt"] for row in first["data"])
     past = moderator.get("admin/sync-jobs", page=999, limit=7).json()
     assert (past["data"], past["total"], past["totalPages"]) == ([], 60, 9)
 
 
 def test_queries_do_not_grow_with_the_page(moderator: Api, django_assert_max_num_queries: Any) -> None:
+    """Authentication included; found by what the counts tell apart, or by anything else."""
     _create_jobs()
-    moderator.get("auth/me")
-    with django_assert_max_num_queries(3 + 4):  # and four for the user, his groups' and own permissions, and the role
-        assert len(moderator.get("admin/sync-jobs", limit=60).json()["data"]) == 60
+    parent = queue_job(fans_out=True)
+    SyncJob.objects.filter(pk__in=SyncJob.objects.values("pk")[:30]).update(parent=parent)
+    for parameters, expected in (({}, 61), ({"parentId": parent.pk}, 30), ({"page": "9"}, 0)):
+        with django_assert_max_num_queries(3):
+            listed = moderator.get("admin/sync-jobs", limit=100, **parameters).json()  # type: ignore[arg-type]
+        assert len(listed["data"]) == expected
+    with django_assert_max_num_queries(6):
+        assert sum(moderator.get(f"admin/sync-jobs/{parent.pk}").json()["children"].values()) == 30
 
 
 def test_queue_states_sum_to_the_jobs_there_are() -> None:

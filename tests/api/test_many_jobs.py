@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 import threading
 from typing import Any
 
@@ -158,7 +159,7 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     evil = next(row for row in rows if row["id"] == str(job.pk))
     assert evil["bandName"] == '\'=HYPERLINK("http://evil")'
     assert evil["errors"] == '\'@SUM(1)\n"quoted", \\ and \x7f'
-    assert "T" in evil["createdAt"]
+    assert re.fullmatch(r"[0-9-]{10}T[0-9:.]{8,15}Z", evil["createdAt"])
     assert {row["errors"] for row in rows if row is not evil} == {"'- minus"}
     lines = [
         json.loads(line) for line in _exported(moderator.get("admin/sync-jobs/export", format="json")).splitlines()
@@ -172,6 +173,17 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     assert [row["jobId"] for row in log] == [str(e.job_id) for e in JobError.objects.order_by("-created_at", "-pk")]
     assert moderator.get("admin/sync-jobs/export", format="xml").json()["errors"][0]["field"] == "format"
     assert moderator.get("admin/sync-jobs/export", format="csv", status="X").status_code == 400
+
+
+def test_the_audit_is_a_file_too() -> None:
+    admin = Api(Role.ADMIN)
+    admin.post("admin/queue/pause", {"reason": "=1+1"})
+    admin.post("admin/queue/resume")
+    (row,) = csv.DictReader(io.StringIO(_exported(admin.get("admin/audit/export", action="pause_queue"))))
+    assert (row["actor"], row["message"], json.loads(row["data"])) == ("ADMIN", "'=1+1", {"paused": ["video-sync"]})
+    lines = _exported(admin.get("admin/audit/export", format="json")).splitlines()
+    listed = admin.get("admin/audit", limit="100").json()["data"]
+    assert [json.loads(line)["id"] for line in lines] == [entry["id"] for entry in listed]
 
 
 def test_a_client_that_goes_away_stops_the_query() -> None:

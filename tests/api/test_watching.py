@@ -33,6 +33,7 @@ def test_a_schedule_is_made_changed_run_and_deleted(admin: Api) -> None:
     assert made.status_code == 201
     schedule = made.json()
     assert schedule["cron"]["timezone"] == "America/New_York"
+    assert schedule["nextRunAt"].endswith("Z")
     due = dt.datetime.fromisoformat(schedule["nextRunAt"])
     assert timezone.now() < due < timezone.now() + dt.timedelta(days=1, minutes=1)
     path = f"admin/schedules/{schedule['id']}"
@@ -58,6 +59,9 @@ def test_a_schedule_is_made_changed_run_and_deleted(admin: Api) -> None:
         ({"cron": {"hour": "soon"}}, "cron.hour"),
         ({"cron": {"timezone": "Mars/Base"}}, "cron.timezone"),
         ({"cron": {"second": "1"}}, "cron.second"),
+        ({"cron": {"hour": "9-5"}}, "cron.hour"),
+        ({"cron": {"minute": "*/0"}}, "cron.minute"),
+        ({"cron": {"dayOfMonth": "30,31", "monthOfYear": "2"}}, "cron.dayOfMonth"),
         ({"interval": {"every": 0, "period": "hours"}, "cron": None}, "cron"),
         ({"interval": {"every": 1, "period": "hours"}}, "cron"),
     ],

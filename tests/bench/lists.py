@@ -1,12 +1,16 @@
-"""The list, counts, queue status and error figures at two sizes, in one run: `make bench`.
+"""The list of jobs, exact counts, search, queue status and error figures at two sizes, in one run: `make bench`.
 
-python -m tests.bench.lists            compares 10,000 with 10,000,000 jobs (make seed-jobs makes them)
+python -m tests.bench.lists            compares 10,000 with 10,000,000 jobs; makes those that aren't there yet
 python -m tests.bench.lists 1000000    compares with another size
-python -m tests.bench.lists --one N    measures one size and prints JSON
+
+Times are medians in milliseconds of rounds that go through both sizes in turn, so that a busy machine slows all alike.
+Buffers are PostgreSQL's shared buffers of all statements of a request: they don't depend on the machine.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 import json
 import random
 import statistics
@@ -19,17 +23,18 @@ from typing import Any
 from . import seed
 
 SMALL, LARGE = 10_000, 10_000_000
-ROUNDS = 15
+ROUNDS = 30
+MAX_BUFFERS = 300
+SORTS = ("createdAt", "startedAt", "completedAt")
+STATUSES = ("", "FAILED", "COMPLETED", "QUEUED,CANCELLED")
+TYPES = ("", "INCREMENTAL_SYNC", "PRUNE", "ENRICH,SINGLE_VIDEO")
+BANDS = ("", "1", "20", "499")
 
 
-def _median_ms(act: Callable[[], Any], rounds: int = ROUNDS) -> float:
-    act()
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        act()
-        times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
+def _once_ms(act: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    result = act()
+    return (time.perf_counter() - began) * 1000, result
 
 
 def _buffers(act: Callable[[], Any]) -> int:
@@ -47,17 +52,28 @@ def _buffers(act: Callable[[], Any]) -> int:
     touched = 0
     with connection.cursor() as cursor:
         for sql, params in seen:
-            if sql.lstrip("( ").upper().startswith(("SELECT", "WITH")):
-                cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", params)
-                (answer,) = cursor.fetchone()
-                plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
-                touched += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", params)
+            (answer,) = cursor.fetchone()
+            plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
+            touched += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     return touched
 
 
-def _selections(count: int) -> list[dict[str, str]]:
-    import datetime as dt
+def _date_ranges() -> list[dict[str, str]]:
+    """None, whole days, and times that no counter is aligned to, with one end and with two."""
+    now = dt.datetime.now(dt.UTC)
+    early, late = now - dt.timedelta(days=41, hours=7, minutes=29), now - dt.timedelta(days=12, hours=5, minutes=31)
+    return [
+        {},
+        {"startDate": early.date().isoformat(), "endDate": late.date().isoformat()},
+        {"startDate": early.isoformat(), "endDate": late.isoformat()},
+        {"startDate": late.isoformat()},
+        {"endDate": late.isoformat()},
+        {"startDate": late.isoformat(), "endDate": (late + dt.timedelta(minutes=50)).isoformat()},
+    ]
 
+
+def _random_filters(count: int) -> list[dict[str, str]]:
     chance = random.Random(count)
     found = []
     for _ in range(count):
@@ -65,14 +81,18 @@ def _selections(count: int) -> list[dict[str, str]]:
         end = start + dt.timedelta(minutes=chance.randrange(1, 30 * 24 * 60))
         aligned = chance.random() < 0.5
         parameters = {
-            "status": chance.choice(["", "", "FAILED", "COMPLETED", "QUEUED,CANCELLED"]),
-            "jobType": chance.choice(["", "", "FULL_SYNC", "PRUNE", "ENRICH,SINGLE_VIDEO"]),
-            "bandId": chance.choice(["", "", "1", "20", "499"]),
+            "status": chance.choice(STATUSES),
+            "jobType": chance.choice(TYPES),
+            "bandId": chance.choice(BANDS),
             "startDate": chance.choice(["", start.date().isoformat() if aligned else start.isoformat()]),
             "endDate": chance.choice(["", end.date().isoformat() if aligned else end.isoformat()]),
         }
-        found.append({name: value for name, value in parameters.items() if value})
+        found.append(_given(parameters))
     return found
+
+
+def _given(parameters: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in parameters.items() if value}
 
 
 def _query(parameters: dict[str, str]) -> Any:
@@ -85,112 +105,205 @@ def _query(parameters: dict[str, str]) -> Any:
     return listing.job_query(query)
 
 
-def _worst_pages(sort: dict[str, str], count: int) -> dict[str, Any]:
-    """The most buffers a page takes, over random filters and pages 1, 40,000 and the last."""
-    from django.db import connection
-
+def _pages_by_buffers() -> dict[str, Any]:
+    """Every combination of filters and sorts on page 1, 40,000 and the last: how many buffers each takes."""
     worst: list[tuple[int, str]] = []
-    skipped = 0
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = '5s'")
-    for parameters in _selections(count):
-        query = _query(parameters | sort)
-        _, total = query.page(1, 20)
+    for status, job_type, band, dates in itertools.product(STATUSES, TYPES, BANDS, _date_ranges()):
+        parameters = _given({"status": status, "jobType": job_type, "bandId": band, **dates})
+        total = _query(parameters).page(1, 20)[1]
         last = max(1, -(-total // 20))
-        for page in sorted({1, min(40_000, last), last}):
-            try:
-                worst.append(
-                    (_buffers(lambda query=query, page=page: query.page(page, 20)), f"{parameters} page {page}")
-                )  # type: ignore[misc]
-            except Exception:
-                skipped += 1
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
+        for sort, order, page in itertools.product(SORTS, ("asc", "desc"), sorted({1, min(40_000, last), last})):
+            query = _query(parameters | {"sortBy": sort, "sortOrder": order})
+            buffers = _buffers(lambda query=query, page=page: query.page(page, 20))  # type: ignore[misc]
+            worst.append((buffers, f"{parameters} {sort} {order} page {page} of {last}"))
     worst.sort(reverse=True)
-    over = sum(buffers > 300 for buffers, _ in worst)
-    return {"pages": len(worst), "over_300": over, "timed_out": skipped, "worst": worst[:3]}
+    over = sum(buffers > MAX_BUFFERS for buffers, _ in worst)
+    return {"pages": len(worst), "over": over, "worst": worst[:3], "median": worst[len(worst) // 2][0]}
 
 
-def measure(count: int) -> dict[str, Any]:
-    """All figures at one size."""
-    seed.prepare(count)
+def _counts() -> dict[str, Any]:
+    """Random filters counted by the counters and by COUNT(*) with the same indexes."""
+    from syncjobs import counters, job_list
+
+    ours, star, wrong = [], [], 0
+    for parameters in _random_filters(200):
+        selection = _query(parameters).selection
+        taken, told = _once_ms(lambda selection=selection: counters.count(selection))  # type: ignore[misc]
+        ours.append(taken)
+        taken, truth = _once_ms(lambda selection=selection: job_list.selected(selection).count())  # type: ignore[misc]
+        star.append(taken)
+        wrong += told != truth
+    return {"filters": len(ours), "wrong_counts": wrong, "worst_count_ms": max(ours), "worst_star_ms": max(star)}
+
+
+def _without_indexes(sql: str) -> float:
     from django.db import connection
-    from django.utils import timezone
 
-    from syncjobs import counters, error_figures, job_list, status
+    with connection.cursor() as cursor:
+        for way in ("indexscan", "indexonlyscan", "bitmapscan"):
+            cursor.execute(f"SET enable_{way} = off")
+        taken, _ = _once_ms(lambda: cursor.execute(sql))
+        for way in ("indexscan", "indexonlyscan", "bitmapscan"):
+            cursor.execute(f"RESET enable_{way}")
+    return taken
+
+
+def _by_reading_all() -> dict[str, float]:
+    """What the figures take without counters: the same figures by GROUP BY."""
+    from django.db import connection
+
+    groups = "SELECT group_id, count(*), count(DISTINCT band_id), max(created_at) FROM syncjobs_joberror {} GROUP BY 1"
+    with connection.cursor() as cursor:
+        index_scan, _ = _once_ms(lambda: cursor.execute(groups.format("")))
+    day = "JOIN syncjobs_syncjob j ON j.id = job_id WHERE j.completed_at >= now() - interval '24 hours'"
+    return {
+        "group_by_status_ms": _without_indexes("SELECT queue, status, count(*) FROM syncjobs_syncjob GROUP BY 1, 2"),
+        "group_by_errors_ms": _without_indexes(
+            groups.replace("count(DISTINCT band_id), max(created_at)", "count(DISTINCT e.band_id), max(e.created_at)")
+            .replace("FROM syncjobs_joberror", "FROM syncjobs_joberror e")
+            .format(day)
+        ),
+        "errors_index_scan_ms": index_scan,
+    }
+
+
+def _acts() -> dict[str, Callable[[], Any]]:
+    """What is timed."""
+    from syncjobs import counters, error_figures, status
+
+    everything, searched = _query({}), {"search": seed.SHARED_TEXT}
+    last = -(-counters.count(counters.Selection()) // 20)
+    day_ago = dt.datetime.now(dt.UTC) - dt.timedelta(hours=24)
+    return {
+        "page_1": lambda: everything.page(1, 20),
+        "near_last": lambda: everything.page(max(1, last - 5), 20),
+        "middle": lambda: everything.page(last // 2, 20),
+        "list": lambda: _query({}).page(1, 20),
+        "search": lambda: _query(searched).page(1, 20),
+        "queue_status": status.queues,
+        "errors_24h": lambda: error_figures.groups(day_ago),
+        "errors_all": lambda: error_figures.groups(None),
+    }
+
+
+def _facts() -> dict[str, Any]:
+    """All but the times, of the large size."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_indexes_size('syncjobs_syncjob'), pg_table_size('syncjobs_syncjob')")
+        index_bytes, table_bytes = cursor.fetchone()
+    total = _query({"search": seed.SHARED_TEXT}).page(1, 20)[1]
+    sizes = {"search_total": total, "index_gb": index_bytes / 1e9, "table_gb": table_bytes / 1e9}
+    return sizes | _counts() | _by_reading_all() | {"by_buffers": _pages_by_buffers()}
+
+
+def _serve(count: int) -> None:
+    """Answer, one line each: a name of what is timed by the milliseconds it takes, "facts" by them."""
+    seed.prepare(count)
     from syncjobs.models import SyncJob
 
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM syncjobs_syncjob")
-        if cursor.fetchone()[0] < count:
-            seed.seed(count)
-    everything = _query({})
-    last = -(-counters.count(counters.Selection()) // 20)
-    day_ago = timezone.now() - timezone.timedelta(hours=24)  # type: ignore[attr-defined]
-    told: dict[str, Any] = {
-        "jobs": count,
-        "page_1_ms": _median_ms(lambda: everything.page(1, 20)),
-        "near_last_ms": _median_ms(lambda: everything.page(max(1, last - 5), 20)),
-        "middle_ms": _median_ms(lambda: everything.page(last // 2, 20)),
-        "queue_status_ms": _median_ms(status.queues),
-        "errors_24h_ms": _median_ms(lambda: error_figures.groups(day_ago)),
-        "errors_all_ms": _median_ms(lambda: error_figures.groups(None)),
-        "page_1_created": _worst_pages({}, 100),
-        "sorted_by_started": _worst_pages({"sortBy": "startedAt"}, 12),
-    }
-    exact, star, wrong = [], [], 0
-    for parameters in _selections(200 if count <= 1_000_000 else 60):
-        selection = _query(parameters).selection
-        began = time.perf_counter()
-        ours = counters.count(selection)
-        exact.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        wrong += ours != job_list.selected(selection).count()
-        star.append(time.perf_counter() - began)
-    told |= {
-        "filters_counted": len(exact),
-        "wrong_counts": wrong,
-        "worst_count_ms": max(exact) * 1000,
-        "worst_count_star_ms": max(star) * 1000,
-    }
-    began = time.perf_counter()
-    list(
-        SyncJob.objects.order_by()
-        .values_list("queue_id", "status")
-        .annotate(n=__import__("django.db.models").db.models.Count("pk"))
-    )
-    told["group_by_ms"] = (time.perf_counter() - began) * 1000
-    return told
+    if SyncJob.objects.count() < count:
+        seed.seed(count)
+    acts = _acts()
+    sys.stdout.write(json.dumps(list(acts)) + "\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        name = line.strip()
+        told = _facts() if name == "facts" else _once_ms(acts[name])[0]
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
 
 
-def main() -> None:
-    if sys.argv[1:2] == ["--one"]:
-        sys.stdout.write(json.dumps(measure(int(sys.argv[2]))) + "\n")
+class _Size:
+    """A process that measures one size when it is asked to."""
+
+    def __init__(self, count: int) -> None:
+        command = [sys.executable, "-m", "tests.bench.lists", "--serve", str(count)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.names: list[str] = self._answer()
+        self.times: dict[str, list[float]] = {name: [] for name in self.names}
+
+    def ask(self, what: str) -> Any:
+        """What the process answers."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def medians(self) -> dict[str, float]:
+        """Of what was timed, by `<name>_ms`."""
+        return {f"{name}_ms": statistics.median(taken) for name, taken in self.times.items()}
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit(f"The measuring process ended with {self._process.wait()}.")
+        return json.loads(line)
+
+
+def measure(large: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All figures: the times at 10,000 jobs, and the times and facts at `large`."""
+    sizes = [_Size(SMALL), _Size(large)]
+    for number in range(ROUNDS + 1):
+        for name in sizes[0].names:
+            for size in sizes:
+                taken = size.ask(name)
+                if number:  # The first is to warm up.
+                    size.times[name].append(taken)
+    facts = sizes[1].ask("facts")
+    for size in sizes:
+        size.close()
+    return sizes[0].medians(), sizes[1].medians() | facts
+
+
+def _table(small: dict[str, Any], big: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """What is measured, the figure, and the most it may be."""
+    return [
+        ("worst page, shared buffers", big["by_buffers"]["worst"][0][0], MAX_BUFFERS),
+        ("page 1 / the same at 10,000 jobs", big["page_1_ms"] / small["page_1_ms"], 1.5),
+        ("near-last page / page 1", big["near_last_ms"] / big["page_1_ms"], 4),
+        ("wrong counts of 200", big["wrong_counts"], 0),
+        ("worst count / worst COUNT(*)", big["worst_count_ms"] / big["worst_star_ms"], 1 / 20),
+        ("search of a shared error text / list", big["search_ms"] / big["list_ms"], 3),
+        ("queue status / at 10,000", big["queue_status_ms"] / small["queue_status_ms"], 2),
+        ("queue status / GROUP BY without index", big["queue_status_ms"] / big["group_by_status_ms"], 1 / 500),
+        ("errors 24 h / at 10,000", big["errors_24h_ms"] / small["errors_24h_ms"], 2),
+        ("errors 24 h / GROUP BY without index", big["errors_24h_ms"] / big["group_by_errors_ms"], 1 / 500),
+        ("errors all time / at 10,000", big["errors_all_ms"] / small["errors_all_ms"], 2),
+        ("errors all time / index scan", big["errors_all_ms"] / big["errors_index_scan_ms"], 1 / 20),
+    ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the table of figures, each with its limit and whether it holds."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["--serve"]:
+        _serve(int(arguments[1]))
         return
-    large = int(sys.argv[1]) if len(sys.argv) > 1 else LARGE
-    told = []
-    for count in (SMALL, large):
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.lists", "--one", str(count)], capture_output=True, text=True, check=True
-        )
-        told.append(json.loads(done.stdout.splitlines()[-1]))
-    small, big = told
-    sys.stdout.write(f"{'':<34}{small['jobs']:>14,}{big['jobs']:>14,}{'ratio':>9}\n")
-    for name in ("page_1_ms", "middle_ms", "near_last_ms", "queue_status_ms", "errors_24h_ms", "errors_all_ms"):
-        sys.stdout.write(f"{name:<34}{small[name]:>14.2f}{big[name]:>14.2f}{big[name] / small[name]:>9.2f}\n")
+    large = int(arguments[0]) if arguments else LARGE
+    small, big = measure(large)
+    sys.stdout.write(f"{'ms':<42}{SMALL:>14,}{large:>14,}\n")
+    for name in sorted(name for name in small if name.endswith("_ms")):
+        sys.stdout.write(f"{name.removesuffix('_ms').replace('_', ' '):<42}{small[name]:>14.2f}{big[name]:>14.2f}\n")
+    sys.stdout.write(f"\n{'figure':<42}{'measured':>14}{'at most':>14}\n")
+    for name, measured, limit in _table(small, big):
+        holds = "holds" if measured <= limit else "FALLS SHORT"
+        sys.stdout.write(f"{name:<42}{measured:>14.4g}{limit:>14.4g}  {holds}\n")
+    pages = big["by_buffers"]
     sys.stdout.write(
-        f"near last / page 1: {big['near_last_ms'] / big['page_1_ms']:.2f}\n"
-        f"counts: {big['filters_counted']} filters, {big['wrong_counts']} wrong, worst {big['worst_count_ms']:.1f} ms,"
-        f" worst COUNT(*) {big['worst_count_star_ms']:.0f} ms\n"
-        f"queue status / GROUP BY: 1/{big['group_by_ms'] / big['queue_status_ms']:.0f}\n"
+        f"\n{pages['pages']} pages, {pages['over']} over {MAX_BUFFERS} buffers, median {pages['median']};"
+        f" {big['search_total']:,} jobs share the text; indexes {big['index_gb']:.1f} GB, jobs {big['table_gb']:.1f} GB\n"
     )
-    for name in ("page_1_created", "sorted_by_started"):
-        pages = big[name]
-        sys.stdout.write(
-            f"{name}: {pages['over_300']} of {pages['pages']} pages over 300 buffers, {pages['timed_out']} over 5 s\n"
-        )
-        for buffers, what in pages["worst"]:
-            sys.stdout.write(f"    {buffers:>8} {what}\n")
+    for buffers, what in pages["worst"]:
+        sys.stdout.write(f"{buffers:>8} {what}\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Any
+
+from syncjobs.fingerprints import fingerprint, normalise
 
 BANDS, GROUPS, DAYS = 500, 300, 60
 
@@ -29,7 +32,7 @@ SELECT i, kind, state,
   FROM (SELECT i, kind, created,
                CASE WHEN kind IN ('ENRICH', 'STATS_REFRESH', 'AVAILABILITY_CHECK', 'PRUNE') THEN NULL
                     ELSE 1 + floor(%(bands)s * chance_of_band ^ 3)::bigint END AS band,
-               CASE WHEN i > %(n)s - 200 THEN 'QUEUED' WHEN i > %(n)s - 220 THEN 'IN_PROGRESS'
+               CASE WHEN i > %(n)s - %(queued)s THEN 'QUEUED' WHEN i > %(n)s - %(queued)s - %(running)s THEN 'IN_PROGRESS'
                     WHEN chance < 0.03 THEN 'FAILED' WHEN chance < 0.04 THEN 'CANCELLED' ELSE 'COMPLETED' END AS state
           FROM (SELECT i, random() AS chance, random() AS chance_of_band,
                        now() - make_interval(secs => (%(n)s - i + random())::float8 * %(days)s * 86400 / %(n)s) AS created,
@@ -39,20 +42,47 @@ SELECT i, kind, state,
                   FROM generate_series(1, %(n)s) AS i) AS chances) AS jobs
 """
 _ERRORS = """
-INSERT INTO syncjobs_joberror (job_id, attempt_number, group_id, band_id, reason, message, item_id, will_retry, created_at)
-SELECT id, 1, lpad(to_hex(kind), 16, '0'), band_id, 'reason' || kind,
-       'Error of kind ' || kind || ' for item ' || id || ': the server said no', '', false, completed_at
-  FROM (SELECT id, band_id, completed_at,
-               CASE WHEN random() < 0.2 THEN 1 ELSE 2 + floor(%(groups)s * random() ^ 2)::int END AS kind
+INSERT INTO syncjobs_joberror (job_id, attempt_number, group_id, band_id, reason, message, item_id, will_retry,
+                               created_at, job_created_at)
+SELECT id, 1, kinds.fingerprint[kind], band_id, 'reason' || kind, replace(kinds.text[kind], '12345', id::text), '', false,
+       completed_at, created_at
+  FROM (SELECT id, band_id, created_at, completed_at,
+               CASE WHEN random() < 0.2 THEN 1 ELSE 2 + floor(%(others)s * random() ^ 2)::int END AS kind
           FROM syncjobs_syncjob WHERE status = 'FAILED') AS failed
+ CROSS JOIN (SELECT %(fingerprints)s::text[] AS fingerprint, %(texts)s::text[] AS text) AS kinds
 """
 _GROUPS = """
-INSERT INTO syncjobs_errorgroup (fingerprint, reason, message, sample, is_permanent, count, first_seen_at, last_seen_at,
-                                 acknowledged_by, note)
-SELECT group_id, min(reason), regexp_replace(min(message), 'item \\d+', 'item <n>'), max(message), true, count(*),
-       min(created_at), max(created_at), '', ''
-  FROM syncjobs_joberror GROUP BY group_id
+INSERT INTO syncjobs_errorgroup (fingerprint, reason, message, sample, is_permanent, count, job_count, band_count, first_seen_at,
+                                 last_seen_at, acknowledged_by, note)
+SELECT fingerprint, 'reason' || kind, message, text, true, 0, 0, 0, met.first_at, met.last_at, '', ''
+  FROM unnest(%(fingerprints)s::text[], %(messages)s::text[], %(texts)s::text[])
+       WITH ORDINALITY AS kinds (fingerprint, message, text, kind)
+  JOIN (SELECT group_id, min(created_at) AS first_at, max(created_at) AS last_at FROM syncjobs_joberror GROUP BY 1) AS met
+       ON met.group_id = fingerprint
 """
+_WHAT = ("playlist", "channel", "video", "page", "thumbnail", "caption", "comment", "statistics", "description", "title",
+         "upload", "stream", "subscription", "section", "rating")  # fmt: skip
+_WHY = ("was not found", "is private", "was refused", "timed out", "is not readable", "broke off", "has no owner",
+        "was deleted", "is too long", "is not allowed here", "has moved", "is blocked", "expired", "is empty",
+        "is not available", "came twice", "has no date", "is malformed", "was rejected", "is locked")  # fmt: skip
+SHARED_TEXT = f"{_WHAT[0]} {_WHY[0]}"
+"""What the errors of the largest group say, and no other's."""
+
+
+def _kinds() -> dict[str, list[str]]:
+    texts = [f"The {what} {why}: item 12345, after 3 tries." for why in _WHY for what in _WHAT][:GROUPS]
+    return {
+        "texts": texts,
+        "messages": [normalise(text) for text in texts],
+        "fingerprints": [fingerprint(f"reason{kind}", text) for kind, text in enumerate(texts, 1)],
+    }
+
+
+def _execute(sql: str, values: dict[str, Any] | None = None) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
 
 
 def seed(count: int) -> None:
@@ -61,12 +91,8 @@ def seed(count: int) -> None:
 
     from syncjobs import counters
 
-    def execute(sql: str, values: dict[str, int] | None = None) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-
-    execute("TRUNCATE syncjobs_syncjob, syncjobs_errorgroup, bands_band CASCADE")
-    execute(
+    _execute("TRUNCATE syncjobs_syncjob, syncjobs_errorgroup, bands_band CASCADE")
+    _execute(
         "INSERT INTO bands_band (id, name, slug, school_name, nickname, city, state, conference, band_type, search_keywords,"
         " primary_color, secondary_color, is_active, is_featured, channel_reference, channel_id, channel_handle,"
         " channel_title, uploads_playlist_id, extra_playlists, consecutive_failures, channel_problem, created_at, updated_at)"
@@ -80,18 +106,25 @@ def seed(count: int) -> None:
         )
         indexes = cursor.fetchall()
     for name, _ in indexes:
-        execute(f'DROP INDEX "{name}"')
-    execute("SET maintenance_work_mem = '1GB'")
-    execute("SET session_replication_role = replica")
-    execute(_JOBS, {"n": count, "bands": BANDS, "days": DAYS})
-    execute("SELECT setval(pg_get_serial_sequence('syncjobs_syncjob', 'id'), %(n)s)", {"n": count})
-    execute(_ERRORS, {"groups": GROUPS - 2})
-    execute(_GROUPS)
-    execute("SET session_replication_role = origin")
+        _execute(f'DROP INDEX "{name}"')
+    _execute("SET maintenance_work_mem = '1GB'")
+    _execute("SET session_replication_role = replica")
+    queued = min(200, count // 1000)
+    _execute(_JOBS, {"n": count, "bands": BANDS, "days": DAYS, "queued": queued, "running": 20})
+    _execute("SELECT setval(pg_get_serial_sequence('syncjobs_syncjob', 'id'), %(n)s)", {"n": count})
+    seed_errors()
+    _execute("SET session_replication_role = origin")
     for _, definition in indexes:
-        execute(definition)
+        _execute(definition)
     counters.rebuild()
-    execute("VACUUM ANALYZE")
+    _execute("VACUUM ANALYZE")
+
+
+def seed_errors() -> None:
+    """An error on each failed job. Triggers must be off; the caller counts anew."""
+    kinds = _kinds()
+    _execute(_ERRORS, {**kinds, "others": GROUPS - 2})
+    _execute(_GROUPS, kinds)
 
 
 def fill(count: int) -> None:
@@ -114,7 +147,7 @@ def main() -> None:
     sys.stdout.write(f"{SyncJob.objects.count()} jobs in {time.monotonic() - began:.0f} s\n")
 
 
-def prepare(count: int) -> None:
+def prepare(count: int, *, migrate: bool = True) -> None:
     """Django on services of its own for this many jobs."""
     os.environ |= {
         "DEBUG": "true",
@@ -132,7 +165,8 @@ def prepare(count: int) -> None:
     from django.core.management import call_command
 
     settings.DEBUG = False  # or every statement would be remembered
-    call_command("migrate", verbosity=0)
+    if migrate:
+        call_command("migrate", verbosity=0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Pictures of every page at three widths, light and dark, into docs/screenshots/: `make screenshots`."""
+"""Pictures of every page at three widths, light and dark, into docs/screenshots/: `make screenshots`.
+
+python -m tests.browser.screenshots jobs quota    takes those of some pages only, by the names of their URLs
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ WIDTHS = (360, 768, 1440)
 TALLEST = 2400
 
 
-def main() -> None:
-    """Take them all; those of pages that are no more are deleted."""
+def main(wanted: list[str]) -> None:
+    """Take them; of all pages, when none is named, and then those of pages that are no more are deleted."""
     from syncmonitor import embedded
 
     embedded.ensure()
@@ -44,7 +47,7 @@ def main() -> None:
     call_command("flush", interactive=False, verbosity=0)
     call_command("setup_roles", stdout=io.StringIO())
     world.fill()
-    for old in FOLDER.glob("*.png"):
+    for old in () if wanted else FOLDER.glob("*.png"):
         old.unlink()
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
@@ -55,17 +58,19 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         for scheme in ("light", "dark"):
-            _photograph(browser, base, scheme)
+            _photograph(browser, base, scheme, wanted)
         browser.close()
 
 
-def _photograph(browser: object, base: str, scheme: str) -> None:
+def _photograph(browser: object, base: str, scheme: str, wanted: list[str]) -> None:
     from syncjobs.choices import Role
 
     from .driver import Visitor, addresses
 
     visitor = Visitor(browser, base, Role.SUPER_ADMIN, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
     for name, address in addresses().items():
+        if wanted and name not in wanted:
+            continue
         for width in WIDTHS:
             visitor.page.set_viewport_size({"width": width, "height": 900})
             answer = visitor.page.goto(base + address)
@@ -87,4 +92,4 @@ def _save(picture: bytes, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -141,6 +141,26 @@ def test_queues_are_paused_and_resumed_by_name() -> None:
     assert refused.value.field == "queue"
 
 
+def test_a_clear_that_breaks_off_keeps_what_it_did_and_is_in_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "_PURGE_BATCH", 2)
+    jobs = [queue_job(JobType.PRUNE) for _ in range(7)]
+    SyncJob.objects.update(status=JobStatus.FAILED)
+    real, batches = operations._purge, []
+
+    def breaks_at_the_third(failed: object) -> int:
+        batches.append(failed)
+        if len(batches) == 3:
+            raise KeyboardInterrupt
+        return real(failed)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(operations, "_purge", breaks_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        operations.clear_failed(PERSON)
+    assert list(SyncJob.objects.order_by("pk")) == jobs[4:]
+    assert AuditEntry.objects.get(action="clear_failed").data == {"count": 7}
+    assert operations.clear_failed(PERSON) == 3
+
+
 def test_clear_failed_deletes_the_failed_of_one_queue() -> None:
     for job_type in (JobType.FULL_SYNC, JobType.STATS_REFRESH):
         queue_job(job_type)

@@ -20,6 +20,7 @@ OURS = (
     "DATABASE_URL",
     "REDIS_URL",
     "PORT",
+    "METRICS_",
 )
 
 
@@ -65,6 +66,8 @@ def test_production_has_no_default_for_a_secret() -> None:
         ("DATABASE_URL", "mysql://localhost/x"),
         ("REDIS_URL", "localhost:6379"),
         ("PORT", "99999"),
+        ("METRICS_TOKEN", "short"),
+        ("METRICS_ALLOWED_ADDRESSES", "10.0.0.0/8,10.0.0.1/8"),
     ],
 )
 def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:

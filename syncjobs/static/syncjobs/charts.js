@@ -1,5 +1,5 @@
 "use strict";
-/* Draws <canvas data-chart> by Chart.js from the JSON in the script element that its data-chart names:
+/* Draws <canvas data-chart> by Chart.js from the JSON in the hidden element that its data-chart names:
    {type, labels, series: [{name, values, colour: "good"|"bad"|"run"|"warn"|"off", line?}], stacked?, unit?} */
 (() => {
     const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

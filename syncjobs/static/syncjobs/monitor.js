@@ -34,10 +34,12 @@
 
     const dialog = () => document.getElementById("dialog");
     let opener = null;
+    let hasAddress = false;
 
     function openDialog(url, hash) {
         const box = dialog();
-        opener = document.activeElement;
+        if (!box.open) opener = document.activeElement;
+        hasAddress = Boolean(hash) || (box.open && hasAddress);
         $(".dialog-content", box).replaceChildren($("#dialog-loading").content.cloneNode(true));
         if (!box.open) box.showModal();
         if (hash && location.hash !== `#${hash}`) history.pushState({ dialog: true }, "", `#${hash}`);
@@ -67,8 +69,9 @@
 
     function followHash() {
         const path = pathOfHash();
-        if (path) openDialog(path);
-        else closeDialog();
+        if (path) openDialog(path, location.hash.slice(1));
+        // One that was opened meanwhile, without an address, is not what Back was about.
+        else if (hasAddress) closeDialog();
     }
 
     document.addEventListener("click", (event) => {
@@ -88,7 +91,8 @@
         if (!event.target.matches("form[method=get][data-dialog]")) return;
         event.preventDefault();
         const query = new URLSearchParams(new FormData(event.target, event.submitter));
-        openDialog(`${event.target.action}?${query}`);
+        // Not .action: a field of that name would hide it.
+        openDialog(`${event.target.getAttribute("action")}?${query}`);
     });
     document.addEventListener("done", closeDialog);
     window.addEventListener("popstate", followHash);
@@ -125,6 +129,7 @@
     function countdown(at) {
         const left = Math.max(0, Math.round((at - Date.now()) / 1000));
         const [h, m, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+        if (h > 47) return `${Math.floor(h / 24)} d ${h % 24} h`;
         return h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
     }
     function write(time) {

@@ -1,0 +1,46 @@
+"""Bodies: JSON, and not too much of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import JSONParser
+
+MAX_BYTES = 1_000_000
+
+
+class TooLarge(APIException):
+    """The body is longer than MAX_BYTES."""
+
+    status_code = 413
+    default_detail = f"A body has at most {MAX_BYTES // 1_000_000} MB."
+    default_code = "too_large"
+
+
+class Parser(JSONParser):
+    """Says where JSON breaks, and stops reading what is too large or too deep."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        raw = stream.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise TooLarge
+        try:
+            return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        except UnicodeDecodeError:
+            raise ParseError("The body is not UTF-8.") from None
+        except RecursionError:
+            raise ParseError("The body is nested too deep.") from None
+        except json.JSONDecodeError as error:
+            where = f"line {error.lineno}, column {error.colno}"
+            raise ParseError(f"The body is no JSON: it breaks at {where}.") from None
+        except ValueError:
+            raise ParseError("The body is no JSON.") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)

@@ -1,0 +1,253 @@
+"""Error groups: what is shown of them, what they mean, and what can be done about them."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.http import QueryDict
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from bands.models import Band
+from syncjobs import bulk, error_figures, lifecycle, operations, reasons
+from syncjobs.api import listing
+from syncjobs.choices import QUEUE_OF_TYPE, JobType, Role
+from syncjobs.error_log import ErrorReport, record
+from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
+from syncjobs.youtube import errors as youtube_errors
+from tests.admin.people import logged_in
+from tests.api.test_many_jobs import _exported
+from tests.helpers import PERSON, claim, make_band, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HTMX = {"HX-Request": "true"}
+ROOT = Path(reasons.__file__).parent
+
+
+@pytest.fixture
+def moderator() -> Client:
+    return logged_in(Role.MODERATOR)
+
+
+def fail(message: str, reason: str = "backendError", *, permanent: bool = True, slug: str = "") -> ErrorGroup:
+    """A job that failed with this error."""
+    band = make_band(slug) if slug else None
+    kind = JobType.FULL_SYNC if band else JobType.PRUNE
+    job = queue_job(kind, band=band)
+    lifecycle.fail(claim(QUEUE_OF_TYPE[kind]), message, reason=reason, permanent=permanent)
+    return JobError.objects.get(job=job).group
+
+
+def test_each_reason_the_code_gives_is_explained() -> None:
+    code = "".join(path.read_text() for folder in ("sync", "youtube") for path in (ROOT / folder).rglob("*.py"))
+    code += (ROOT / "lifecycle.py").read_text()
+    found = set(re.findall(r'(?:SyncFailed|ErrorReport|TransientError|ConfigurationError)\(\s*"(\w+)"', code))
+    found |= set(re.findall(r'reason="(\w+)"', code))
+    found |= youtube_errors._QUOTA | youtube_errors._RATE | youtube_errors._CONFIGURATION
+    assert {"workerLost", "internalError", "channelNotFound", "timeout", "keyMissing", "quotaExceeded"} <= found
+    assert not [reason for reason in sorted(found) if reasons.explain(reason) is reasons._UNKNOWN]
+    for reason, title in (("http503", "YouTube is busy"), ("http404", "YouTube refused the request")):
+        assert str(reasons.explain(reason).title) == title
+    assert reasons.explain("somethingNew") is reasons._UNKNOWN
+
+
+@pytest.mark.parametrize("action", ["", "acknowledge/", "retry/"])
+def test_who_may(action: str) -> None:
+    group = fail("It broke.")
+    url = f"/admin/errors/{group.pk}/{action}"
+    assert Client().get(url).status_code == 302
+    nobody = logged_in()
+    assert nobody.get(url).status_code == nobody.get("/admin/errors/").status_code == 403
+    assert nobody.get("/admin/errors/export/").status_code == 403
+    if action:
+        assert nobody.post(url).status_code == 403
+    for role in (Role.MODERATOR, Role.ADMIN):
+        assert logged_in(role).get(url).status_code == 200
+    group.refresh_from_db()
+    assert group.acknowledged_at is None
+    assert SyncJob.objects.count() == 1
+
+
+def test_what_does_not_exist_is_a_404(moderator: Client) -> None:
+    for action in ("", "acknowledge/", "retry/"):
+        assert moderator.get(f"/admin/errors/0123456789abcdef/{action}").status_code == 404
+    assert moderator.post("/admin/errors/0123456789abcdef/retry/").status_code == 404
+
+
+def test_groups_say_how_often_whom_and_what_it_means(moderator: Client) -> None:
+    for number in range(3):
+        fail(f"No channel {number}", "channelNotFound", slug=f"band-{number}")
+    fail("YouTube sighed", "backendError", permanent=False)
+    html = moderator.get("/admin/errors/").content.decode()
+    assert "4 errors" in html
+    rows = html.split("<tbody data-rows>")[1].split("</tr>")
+    assert "No channel &lt;n&gt;" in rows[0]
+    assert re.search(r'data-label="Times">3<.*data-label="Bands">3<', rows[0], re.DOTALL)
+    assert "The channel is not there" in rows[0]
+    assert "Permanent" in rows[0]
+    assert "Passing" in rows[1]
+
+
+def test_filters_narrow_and_stay_in_the_address(moderator: Client) -> None:
+    old, new = fail("An old one", "timeout"), fail("A new one", "backendError")
+    JobError.objects.filter(group=old).update(created_at=timezone.now() - dt.timedelta(days=3))
+    operations.acknowledge_errors(PERSON, new.pk, "known")
+
+    def shown(query: str) -> set[str]:
+        html = moderator.get(f"/admin/errors/?{query}").content.decode()
+        return set(re.findall(r'<tr id="group-(\w+)"', html))
+
+    assert shown("") == {new.pk}
+    assert shown("window=7d") == shown("window=all") == {old.pk, new.pk}
+    assert shown("window=7d&reason=timeout") == {old.pk}
+    assert shown("window=7d&acknowledged=true") == {new.pk}
+    assert shown("window=7d&acknowledged=false") == {old.pk}
+    html = moderator.get("/admin/errors/?window=7d&reason=timeout").content.decode()
+    assert '<option value="timeout" selected>' in html
+    assert 'href="?window=30d&amp;reason=timeout"' in html
+    assert 'hx-get="/admin/errors/?window=7d&amp;reason=timeout' in html
+    assert "Nothing matches these filters" in moderator.get("/admin/errors/?reason=timeout").content.decode()
+
+
+def test_a_filter_that_can_not_be_is_named(moderator: Client) -> None:
+    for query in ("window=2y", "reason=nonsense", "acknowledged=maybe", "page=0"):
+        answer = moderator.get(f"/admin/errors/?{query}")
+        assert answer.status_code == 200
+        assert 'role="alert"' in answer.content.decode(), query
+
+
+def test_the_region_alone_is_what_the_page_has_of_it(moderator: Client) -> None:
+    group = fail("It broke.")
+    for url, part in (("/admin/errors/", "part-groups"), (f"/admin/errors/{group.pk}/", "part-facts")):
+        alone = moderator.get(url, headers=HTMX).content.decode()
+        assert f'id="{part}"' in alone
+        assert "<html" not in alone
+
+
+@pytest.mark.parametrize("window", ["24h", "7d", "30d", "all"])
+def test_queries_do_not_grow_with_the_groups(moderator: Client, window: str) -> None:
+    group = fail("It broke.")
+    with CaptureQueriesContext(connection) as few:
+        moderator.get(f"/admin/errors/?window={window}")
+    for letter in "abcdefgh":
+        fail(f"It broke in the way {letter}", slug=letter)
+    with CaptureQueriesContext(connection) as many:
+        moderator.get(f"/admin/errors/?window={window}")
+    assert len(few) == len(many) <= 12
+    with CaptureQueriesContext(connection) as one:
+        moderator.get(f"/admin/errors/{group.pk}/")
+    assert len(one) <= 12
+
+
+def test_pages_hold_every_group_once(moderator: Client) -> None:
+    groups = {fail(f"Way {chr(97 + number // 5)}{chr(97 + number % 5)}").pk for number in range(25)}
+    first = moderator.get("/admin/errors/").content.decode()
+    more = re.search(r'href="(\?[^"]*page=2)"', first)
+    assert more
+    second = moderator.get(f"/admin/errors/{unescape(more[1])}").content.decode()
+    shown = [re.findall(r'<tr id="group-(\w+)"', html) for html in (first, second)]
+    assert ([len(each) for each in shown], {*shown[0], *shown[1]}) == ([20, 5], groups)
+    assert "page=3" not in second
+
+
+def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
+    group = fail("There is no channel UCabcdefghijkl", "channelNotFound", slug="herons")
+    html = moderator.get(f"/admin/errors/{group.pk}/").content.decode()
+    assert "<h1>The channel is not there</h1>" in html
+    assert "paste its address into the band" in html
+    assert "There is no channel UCabcdefghijkl" in html
+    assert "There is no channel &lt;id&gt;" in html
+    told = json.loads(unescape(re.search(r'<div id="error-hours" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
+    assert sum(told["series"][0]["values"]) == 1
+    assert f"#{SyncJob.objects.get().pk}</a>" in html
+    query = re.search(r'href="/admin/jobs/\?(error=\w+&amp;bandId=\d+)">Herons</a>', html)
+    assert query
+    assert listing.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
+
+
+def test_a_group_whose_jobs_are_gone_still_opens(moderator: Client) -> None:
+    group = fail("It broke.")
+    operations.clear_failed(PERSON)
+    html = moderator.get(f"/admin/errors/{group.pk}/").content.decode()
+    assert "Its jobs have been deleted." in html
+    assert group.pk not in moderator.get("/admin/errors/?window=all").content.decode()
+
+
+def test_acknowledging_says_who_and_what_until_it_comes_again(moderator: Client) -> None:
+    group = fail("It broke.", slug="herons")
+    url = f"/admin/errors/{group.pk}/acknowledge/"
+    done = moderator.post(url, {"note": "<b>Their host</b> was down."}, headers=HTMX)
+    assert (done.status_code, "Acknowledged." in done["HX-Trigger"]) == (204, True)
+    html = moderator.get(f"/admin/errors/{group.pk}/").content.decode()
+    assert "MODERATOR@example acknowledged it" in html
+    assert "&lt;b&gt;Their host&lt;/b&gt; was down." in html
+    assert "Seen to by MODERATOR@example" in html
+    assert "&lt;b&gt;Their host" in moderator.get(url).content.decode()
+    assert AuditEntry.objects.get(action="acknowledge_errors").actor_label == "MODERATOR@example"
+    fail("It broke.", slug="egrets")
+    assert "Again since acknowledged" in moderator.get("/admin/errors/").content.decode()
+    assert moderator.post(url, {"note": "x" * 2001}).status_code == 422
+
+
+def test_retrying_says_how_many_before_and_after(moderator: Client) -> None:
+    group = fail("It broke.")
+    fail("It broke.")
+    url = f"/admin/errors/{group.pk}/retry/"
+    assert "2 failed jobs can be retried" in moderator.get(url).content.decode()
+    done = moderator.post(url, headers=HTMX)
+    assert "2 jobs retried." in done["HX-Trigger"]
+    assert SyncJob.objects.filter(status="QUEUED", retry_of__isnull=False).count() == 2
+    assert "There is nothing to retry" in moderator.get(url).content.decode()
+    assert "0 jobs retried." in moderator.post(url, headers=HTMX)["HX-Trigger"]
+    assert SyncJob.objects.count() == 4
+
+
+def test_what_can_not_be_retried_is_said_with_the_reason(moderator: Client) -> None:
+    group = fail("It broke.", slug="herons")
+    Band.objects.all().delete()
+    done = moderator.post(f"/admin/errors/{group.pk}/retry/", headers=HTMX)
+    assert "0 jobs retried. 1 could not be: The band of job" in done["HX-Trigger"]
+
+
+def test_retrying_very_many_goes_on_in_the_background(moderator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = fail("It broke.")
+    fail("It broke.")
+    monkeypatch.setattr(bulk, "AT_ONCE", 1)
+    done = moderator.post(f"/admin/errors/{group.pk}/retry/", headers=HTMX)
+    assert "2 jobs are retried in the background." in done["HX-Trigger"]
+    assert BulkAction.objects.get().action == "retry"
+
+
+def test_html_in_an_error_stays_text(moderator: Client) -> None:
+    evil = "<script>alert(1)</script>"
+    group = fail(evil, slug="herons")
+    for url in ("/admin/errors/", f"/admin/errors/{group.pk}/", f"/admin/errors/{group.pk}/retry/"):
+        html = moderator.get(url).content.decode()
+        assert evil not in html
+        assert "&lt;script&gt;" in html
+
+
+def test_the_export_holds_the_errors_that_the_list_counts(moderator: Client) -> None:
+    fail("A timeout", "timeout")
+    queue_job()
+    attempt = claim()
+    record(attempt, [ErrorReport("timeout", "=1+1", is_permanent=False, item_id="x", will_retry=True)] * 2)
+    fail("Something else")
+    query = "?window=7d&reason=timeout"
+    rows = list(csv.DictReader(io.StringIO(_exported(moderator.get(f"/admin/errors/export/{query}")))))
+    _groups, total = error_figures.groups(timezone.now() - dt.timedelta(days=7), reason="timeout")
+    assert len(rows) == total == 3
+    assert f"{total} errors" in moderator.get(f"/admin/errors/{query}").content.decode()
+    assert {row["message"] for row in rows} == {"A timeout", "'=1+1"}
+    one = ErrorGroup.objects.get(sample="Something else")
+    only = _exported(moderator.get(f"/admin/errors/export/?window=all&error={one.pk}"))
+    assert [row["message"] for row in csv.DictReader(io.StringIO(only))] == ["Something else"]

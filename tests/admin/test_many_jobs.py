@@ -1,0 +1,242 @@
+"""Many jobs at once, files of them, and saved filters, in the admin."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import AsyncClient, Client
+
+from syncjobs import bulk, operations, presets
+from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.models import AuditEntry, BulkAction, FilterPreset, SyncJob
+from tests.admin.people import logged_in
+from tests.admin.test_jobs import DIALOG, HOSTILE, PART, failed
+from tests.helpers import PERSON, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def moderator() -> Client:
+    return logged_in(Role.MODERATOR)
+
+
+def ask_for(client: Client, **query: Any) -> tuple[str, str]:
+    """The address of the question, and the mark of the jobs it is about."""
+    url = f"/admin/jobs/bulk/?{urlencode(query, doseq=True)}"
+    page = client.get(url, headers=DIALOG)
+    assert page.status_code == 200, page.headers
+    found = re.search(r'name="mark" value="(\w+)"', page.content.decode())
+    assert found is not None
+    return url, found[1]
+
+
+def toast(answer: Any) -> dict[str, str]:
+    return json.loads(answer.headers["HX-Trigger"])["toast"]  # type: ignore[no-any-return]
+
+
+# ---- Bulk
+
+
+def test_the_question_says_how_many_and_what_happens_to_the_rest(moderator: Client) -> None:
+    jobs = [failed(), failed(), queue_job(JobType.ENRICH)]
+    query = urlencode({"action": "retry", "job": [job.pk for job in jobs]}, doseq=True)
+    page = moderator.get(f"/admin/jobs/bulk/?{query}", headers=DIALOG).content.decode()
+    assert "Retry 2 jobs?" in page
+    assert "It is about 2 of the 3 chosen." in page
+    assert "1 is left as it is" in page
+    assert SyncJob.objects.count() == 3
+
+
+def test_what_was_ticked_is_retried_and_nothing_else(moderator: Client) -> None:
+    chosen, other = failed(), failed()
+    url, mark = ask_for(moderator, action="retry", job=[chosen.pk])
+    assert toast(moderator.post(url, {"mark": mark}, headers=DIALOG))["text"] == "1 job runs again."
+    assert SyncJob.objects.filter(retry_of=chosen).exists()
+    assert not SyncJob.objects.filter(retry_of=other).exists()
+    assert AuditEntry.objects.filter(action="bulk_retry", actor_label="MODERATOR@example").exists()
+
+
+def test_all_matching_is_what_the_filter_matches(moderator: Client) -> None:
+    kept, cancelled = queue_job(JobType.ENRICH), [queue_job(JobType.PRUNE) for _ in range(25)]
+    url, mark = ask_for(moderator, action="cancel", all=1, jobType="PRUNE")
+    assert toast(moderator.post(url, {"mark": mark}, headers=DIALOG))["text"] == "25 jobs are cancelled or stopping."
+    assert SyncJob.objects.filter(status=JobStatus.CANCELLED).count() == len(cancelled)
+    assert SyncJob.objects.get(pk=kept.pk).status == JobStatus.QUEUED
+
+
+@pytest.mark.parametrize("query", [{"all": 1, "status": "QUEUED"}, {"job": "both"}])
+def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: Client, query: dict[str, Any]) -> None:
+    one, two = queue_job(JobType.ENRICH), queue_job(JobType.PRUNE)
+    if query.get("job") == "both":
+        query = {"job": [one.pk, two.pk]}
+    url, mark = ask_for(moderator, action="cancel", **query)
+    operations.cancel_job(PERSON, one.pk)
+    if "all" in query:
+        queue_job(JobType.ENRICH)  # as many as before, but not the same
+    answer = moderator.post(url, {"mark": mark}, headers=DIALOG)
+    assert answer.status_code == 422
+    assert "the jobs have changed since you were asked" in answer.content.decode()
+    assert SyncJob.objects.get(pk=two.pk).status == JobStatus.QUEUED
+    url, mark = ask_for(moderator, action="cancel", **query)
+    moderator.post(url, {"mark": mark}, headers=DIALOG)
+    assert SyncJob.objects.get(pk=two.pk).status == JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("action=retry", "No job is chosen"),
+        ("action=explode&job=1", "Action is one of"),
+        ("action=retry&all=1&status=DONE", "status: "),
+        ("action=retry&job=999999", "None of the 1 chosen can be retried"),
+        ("action=cancel&all=1&status=FAILED", "they have ended already"),
+        ("action=retry&job=x", "No job is chosen"),
+    ],
+)
+def test_what_cannot_be_asked_is_a_sentence(moderator: Client, query: str, said: str) -> None:
+    failed()
+    assert said in toast(moderator.get(f"/admin/jobs/bulk/?{query}", headers=DIALOG))["text"]
+    assert said in moderator.get(f"/admin/jobs/bulk/?{query}", follow=True).content.decode()
+
+
+def test_each_action_has_its_own_permission() -> None:
+    job = failed()
+    client = logged_in()
+    user = get_user_model().objects.get(username="none@example")
+    user.user_permissions.set(Permission.objects.filter(codename__in=("view_syncjob", "retry_job")))
+    assert client.get(f"/admin/jobs/bulk/?action=retry&job={job.pk}", headers=DIALOG).status_code == 200
+    assert client.get(f"/admin/jobs/bulk/?action=cancel&job={job.pk}", headers=DIALOG).status_code == 403
+    assert client.post(f"/admin/jobs/bulk/?action=cancel&job={job.pk}", headers=DIALOG).status_code == 403
+
+
+def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
+    moderator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "AT_ONCE", 2)
+    jobs = [queue_job(JobType.PRUNE) for _ in range(4)]
+    url, mark = ask_for(moderator, action="cancel", all=1)
+    answer = moderator.post(url, {"mark": mark}, headers=DIALOG)
+    action = BulkAction.objects.get()
+    progress = f"/admin/jobs/bulk/{action.pk}/"
+    assert answer.headers["HX-Redirect"] == progress
+    assert action.job_ids == [job.pk for job in jobs]
+    part = moderator.get(progress, headers=PART).content.decode()
+    assert 'data-active="true"' in part
+    assert "<html" not in part
+    operations.cancel_job(PERSON, jobs[0].pk)
+    bulk.work_off()
+    page = moderator.get(progress).content.decode()
+    assert 'data-active="false"' in page
+    assert f"Job #{jobs[0].pk} has ended already" in page
+    assert moderator.get("/admin/jobs/bulk/999/").status_code == 404
+
+
+# ---- Files
+
+
+def exported(client: Client, query: str) -> tuple[Any, bytes]:
+    """Over ASGI, as the site is served."""
+
+    async def fetch() -> tuple[Any, bytes]:
+        browser = AsyncClient()
+        browser.cookies = client.cookies
+        answer = await browser.get(f"/admin/jobs/export/?{query}")
+        if not answer.streaming:
+            return answer, answer.content
+        return answer, b"".join([part async for part in answer.streaming_content])
+
+    return asyncio.run(fetch())
+
+
+def test_what_is_filtered_comes_as_a_file(moderator: Client) -> None:
+    broken = failed(HOSTILE)
+    queue_job(JobType.ENRICH)
+    answer, content = exported(moderator, "format=csv&status=FAILED&page=1&limit=20")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="sync-jobs.csv"'
+    (row,) = csv.DictReader(io.StringIO(content.decode()))
+    assert (row["id"], row["errors"]) == (str(broken.pk), HOSTILE)
+    _, content = exported(moderator, "format=json")
+    assert [json.loads(line)["status"] for line in content.splitlines()] == ["QUEUED", "FAILED"]
+
+
+def test_a_file_is_refused_with_the_reason(moderator: Client) -> None:
+    for query, said in (("format=xml", "format: "), ("status=DONE", "status: ")):
+        answer, content = exported(moderator, query)
+        assert answer.status_code == 400
+        assert content.decode().startswith(said)
+    answer, _ = exported(logged_in(), "format=csv")
+    assert answer.status_code == 403
+
+
+# ---- Saved filters
+
+
+def preset(name: str = "Failed", *, shared: bool = False, owner: str = "MODERATOR@example") -> FilterPreset:
+    user = get_user_model().objects.get(username=owner)
+    return FilterPreset.objects.create(
+        name=name, filters={"status": "FAILED"}, owner=None if shared else user, created_by=owner
+    )
+
+
+def test_filters_are_saved_under_a_name_and_come_back(moderator: Client) -> None:
+    url = "/admin/jobs/presets/save/?status=FAILED&search=quota&sortOrder=asc&page=3&limit=50"
+    assert 'name="shared"' not in moderator.get(url, headers=DIALOG).content.decode()
+    answer = moderator.post(url, {"name": HOSTILE, "shared": "on"}, headers=DIALOG)
+    saved = FilterPreset.objects.get()
+    assert saved.filters == {"status": "FAILED", "search": "quota", "sortOrder": "asc"}
+    assert not saved.is_shared
+    page = moderator.get(answer.headers["HX-Redirect"]).content.decode()
+    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+    again = moderator.post(url, {"name": HOSTILE}, headers=DIALOG)
+    assert again.status_code == 422
+    assert "already" in again.content.decode()
+
+
+def test_only_who_may_share_shares() -> None:
+    admin = logged_in(Role.ADMIN)
+    url = "/admin/jobs/presets/save/?status=FAILED"
+    assert 'name="shared"' in admin.get(url, headers=DIALOG).content.decode()
+    admin.post(url, {"name": "Failed", "shared": "on"}, headers=DIALOG)
+    assert FilterPreset.objects.get().is_shared
+
+
+def test_nothing_and_nonsense_are_not_saved(moderator: Client) -> None:
+    answer = moderator.post("/admin/jobs/presets/save/", {"name": "All"}, headers=DIALOG)
+    assert "No filter is set" in toast(answer)["text"]
+    answer = moderator.post("/admin/jobs/presets/save/?status=DONE", {"name": "Done"}, headers=DIALOG)
+    assert "status" in toast(answer)["text"]
+    assert not FilterPreset.objects.exists()
+
+
+def test_presets_are_deleted_by_their_owners_and_shared_ones_by_admins(moderator: Client) -> None:
+    own, shared = preset(), preset("Everybody's", shared=True)
+    page = moderator.get("/admin/jobs/").content.decode()
+    assert f"/presets/{own.pk}/delete/" in page
+    assert f"/presets/{shared.pk}/delete/" not in page
+    assert "/admin/jobs/?status=FAILED" in page
+    assert moderator.get(f"/admin/jobs/presets/{own.pk}/delete/", headers=DIALOG).status_code == 200
+    moderator.post(f"/admin/jobs/presets/{own.pk}/delete/", headers=DIALOG)
+    assert "admins" in toast(moderator.post(f"/admin/jobs/presets/{shared.pk}/delete/", headers=DIALOG))["text"]
+    assert list(FilterPreset.objects.all()) == [shared]
+    logged_in(Role.ADMIN).post(f"/admin/jobs/presets/{shared.pk}/delete/", headers=DIALOG)
+    assert not FilterPreset.objects.exists()
+
+
+def test_presets_of_others_are_not_there() -> None:
+    logged_in(Role.MODERATOR)
+    theirs = preset("Mine alone")
+    admin = logged_in(Role.ADMIN)
+    assert "Mine alone" not in admin.get("/admin/jobs/").content.decode()
+    assert admin.get(f"/admin/jobs/presets/{theirs.pk}/delete/").status_code == 404
+    assert presets.list_presets(get_user_model().objects.get(username="ADMIN@example")).count() == 0

@@ -1,0 +1,130 @@
+"""The quota page."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from html import unescape
+
+import pytest
+from django.db import connection
+from django.http import QueryDict
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from syncjobs import quota
+from syncjobs.api import listing
+from syncjobs.choices import DelayReason, Role
+from syncjobs.models import QuotaDay, SyncJob
+from syncjobs.youtube.costs import Bucket, Operation, quota_day
+from tests.admin.people import logged_in
+from tests.helpers import make_band
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def moderator() -> Client:
+    return logged_in(Role.MODERATOR)
+
+
+def part(client: Client, name: str) -> str:
+    return client.get(f"/admin/quota/?part={name}", headers=HTMX).content.decode()
+
+
+def card(html: str, bucket: Bucket) -> str:
+    return html.split(f'id="details-{bucket}"')[1].split("</article>")[0]
+
+
+def test_who_may() -> None:
+    assert Client().get("/admin/quota/").status_code == 302
+    assert logged_in().get("/admin/quota/").status_code == 403
+    moderator = logged_in(Role.MODERATOR)
+    assert moderator.get("/admin/quota/").status_code == 200
+    assert moderator.post("/admin/quota/").status_code == 405
+
+
+def test_the_page_asks_for_the_dear_part_later(moderator: Client) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        html = moderator.get("/admin/quota/").content.decode()
+    assert len(queries) <= 12
+    later = html.split('id="part-details"')[1].split("</section>")[0]
+    assert 'hx-trigger="load, refresh"' in later
+    assert 'href="/admin/quota/?part=details#part-details"' in later
+    whole = moderator.get("/admin/quota/?part=details").content.decode()
+    assert "<html" in whole
+    assert 'id="details-main"' in whole
+
+
+def test_it_says_what_the_units_went_to(moderator: Client) -> None:
+    band = make_band("<b>herons</b>")
+    for operation, job_type, band_id in (
+        (Operation.PLAYLIST_ITEMS_LIST, "FULL_SYNC", band.pk),
+        (Operation.PLAYLIST_ITEMS_LIST, "FULL_SYNC", band.pk),
+        (Operation.VIDEOS_LIST, "ENRICH", None),
+        (Operation.CHANNELS_LIST, "", None),
+    ):
+        call = quota.take(operation, quota.Spender(is_personal=True, job_type=job_type, band_id=band_id))
+    quota.settle(call, status=404, reason="notFound", seconds=1.0)
+    html = card(part(moderator, "details"), Bucket.MAIN)
+    rows = re.findall(r'class="wrap-anywhere normal">([^<]+)</th><td class="number">(\d+)</td>', html)
+    assert dict(rows) == {
+        "playlistItems.list": "2",
+        "videos.list": "1",
+        "channels.list": "1",
+        "Full sync": "2",
+        "Video details": "1",
+        "Outside any job": "1",
+        "&lt;B&gt;Herons&lt;/B&gt;": "2",
+    }
+    assert html.count("bad-text") == 2
+    gauges = part(moderator, "gauges")
+    assert "4 of 10\u202f000" in gauges
+
+
+def test_jobs_that_wait_for_a_bucket_are_those_of_the_list(moderator: Client) -> None:
+    later = timezone.now() + dt.timedelta(hours=3)
+    for reason in (DelayReason.QUOTA_MAIN, DelayReason.QUOTA_MAIN, DelayReason.QUOTA_STATS, DelayReason.RETRY):
+        SyncJob.objects.create(job_type="ENRICH", queue_id="video-processing", run_at=later, delay_reason=reason)
+    html = part(moderator, "details")
+    for bucket, count in ((Bucket.MAIN, 2), (Bucket.SEARCH, 0), (Bucket.STATS, 1)):
+        link = re.search(r'<a href="/admin/jobs/\?([^"]+)">(\d+)</a>', card(html, bucket))
+        assert link
+        assert int(link[2]) == listing.job_query(QueryDict(unescape(link[1]))).page(1, 20)[1] == count
+
+
+def test_a_closed_bucket_says_when_and_why(moderator: Client) -> None:
+    quota.close(Bucket.STATS, "dailyLimitExceeded")
+    html = card(part(moderator, "details"), Bucket.STATS)
+    assert "YouTube closed it" in html
+    assert "dailyLimitExceeded" in html
+    assert "Forecast" not in html
+    assert "Closed by YouTube" in part(moderator, "gauges")
+
+
+def test_a_forecast_that_nothing_is_known_of_is_no_number(moderator: Client) -> None:
+    SyncJob.objects.create(job_type="ENRICH", queue_id="video-processing", run_at=timezone.now())
+    html = card(part(moderator, "details"), Bucket.MAIN)
+    assert "No forecast: nothing is known yet of" in html
+    assert re.search(r"Forecast until the reset</strong></dt><dd><strong>—", html)
+
+
+def test_a_forecast_past_the_limit_warns(moderator: Client) -> None:
+    SyncJob.objects.create(job_type="FULL_SYNC", queue_id="video-sync", run_at=timezone.now(), quota_estimated=12_345)
+    html = card(part(moderator, "details"), Bucket.MAIN)
+    assert "Will not do" in html
+    assert "About 12\u202f345 units are wanted" in html
+
+
+def test_thirty_days_with_the_limit_of_each(moderator: Client) -> None:
+    today = quota_day(timezone.now())
+    QuotaDay.objects.create(bucket="main", day=today - dt.timedelta(days=2), limit=9000, used=321)
+    html = part(moderator, "history")
+    told = json.loads(unescape(re.search(r'<div id="quota-main" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
+    used, limit = (line["values"] for line in told["series"])
+    assert (len(used), used[-3], limit[-3], limit[-1]) == (30, 321, 9000, None)
+    assert told["labels"][-3] == f"{today - dt.timedelta(days=2)}T00:00:00Z"
+    assert html.count("Nothing in this time.") == 2

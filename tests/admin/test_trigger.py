@@ -1,0 +1,187 @@
+"""Triggering syncs, and what they are estimated to take."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from bands.models import Band
+from syncjobs import estimates, operations
+from syncjobs.choices import JobType, Priority, Role
+from syncjobs.exceptions import InvalidInput
+from syncjobs.models import SyncJob
+from tests.admin.people import logged_in
+from tests.admin.test_jobs import DIALOG, MOST_QUERIES, PART, listed
+from tests.helpers import PERSON, make_band, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/admin/jobs/trigger/"
+
+
+@pytest.fixture
+def moderator() -> Client:
+    return logged_in(Role.MODERATOR)
+
+
+def bands(count: int, **fields: object) -> list[Band]:
+    return [make_band(f"band-{n:02}", f"@band{n}", **fields) for n in range(count)]
+
+
+def just_synced(band: Band) -> None:
+    band.last_full_sync_at = timezone.now()
+    band.save()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_only_who_may_trigger_does(method: str) -> None:
+    make_band("herons", "@herons")
+    assert getattr(Client(), method)(URL, {"scope": "all"}).status_code == 302
+    assert getattr(logged_in(), method)(URL, {"scope": "all"}).status_code == 403
+    assert not SyncJob.objects.exists()
+
+
+def test_page_dialog_and_estimate_are_one_template(moderator: Client) -> None:
+    band = make_band("herons", "@herons", channel_video_count=500)
+    page = moderator.get(URL, {"band": band.pk}).content.decode()
+    assert f'name="band" value="{band.pk}" checked' in page
+    assert "<html" in page
+    assert "<html" not in moderator.get(URL, headers=DIALOG).content.decode()
+    part = moderator.get(URL, {"band": band.pk, "type": "FULL_SYNC"}, headers=PART).content.decode()
+    assert "<form" not in part
+    assert "<dd>21</dd>" in part
+
+
+def test_one_band_goes_to_its_job(moderator: Client) -> None:
+    band = make_band("herons", "@herons")
+    sent = {"scope": "some", "band": band.pk, "type": "FULL_SYNC", "priority": Priority.HIGH.value, "force": "1"}
+    answer = moderator.post(URL, sent, headers=DIALOG)
+    job = SyncJob.objects.get()
+    assert answer.headers["HX-Redirect"] == f"/admin/jobs/{job.pk}/"
+    assert (job.band_id, job.job_type, job.priority) == (band.pk, JobType.FULL_SYNC, Priority.HIGH)
+    assert job.params == {"force": True}
+    again = moderator.post(URL, sent, follow=True)
+    assert "does the same already" in again.content.decode()
+    assert SyncJob.objects.count() == 1
+
+
+def test_all_bands_is_one_job(moderator: Client) -> None:
+    bands(2)
+    answer = moderator.post(URL, {"scope": "all", "type": "INCREMENTAL_SYNC"})
+    job = SyncJob.objects.get()
+    assert job.fans_out
+    assert answer.headers["Location"] == f"/admin/jobs/{job.pk}/"
+
+
+def test_several_bands_go_to_the_list_of_exactly_their_jobs(moderator: Client) -> None:
+    mine, other = bands(3), make_band("other", "@other")
+    operations.trigger_sync(PERSON, other, full=False)
+    answer = moderator.post(URL, {"scope": "some", "band": [band.pk for band in mine], "type": "INCREMENTAL_SYNC"})
+    queue_job(JobType.PRUNE)
+    jobs = SyncJob.objects.filter(band__in=mine)
+    assert sorted(listed(moderator.get(answer.headers["Location"]))) == sorted(jobs.values_list("pk", flat=True))
+    assert set(parse_qs(urlsplit(answer.headers["Location"]).query)) == {"requestedBy", "startDate", "endDate"}
+
+
+def test_a_band_synced_just_now_is_said_in_place_and_can_be_forced(moderator: Client) -> None:
+    band = make_band("herons", "@herons")
+    just_synced(band)
+    sent = {"scope": "some", "band": band.pk, "type": "FULL_SYNC"}
+    answer = moderator.post(URL, sent)
+    assert answer.status_code == 422
+    assert "Herons was synced at" in answer.content.decode()
+    assert "Tick “Force” below" in answer.content.decode()
+    assert not SyncJob.objects.exists()
+    assert moderator.post(URL, sent | {"force": "1"}).status_code == 302
+
+
+def test_of_several_those_refused_are_told_of(moderator: Client) -> None:
+    good, silent = make_band("herons", "@herons"), make_band("silent")
+    answer = moderator.post(URL, {"scope": "some", "band": [good.pk, silent.pk]}, follow=True)
+    assert SyncJob.objects.get().band == good
+    assert "Silent has no YouTube channel" in answer.content.decode()
+
+
+def test_what_is_wrong_is_said_in_place(moderator: Client) -> None:
+    make_band("herons", "@herons")
+    for sent, said in (
+        ({"scope": "some"}, "Choose a band, or all of them."),
+        ({"scope": "some", "band": "999"}, "A band that was chosen is no longer there."),
+        ({"scope": "some", "named": "wrens"}, "No band is called “wrens”."),
+        ({"scope": "all", "priority": "99"}, "Priority is one of those listed."),
+    ):
+        answer = moderator.post(URL, sent, headers=DIALOG)
+        assert answer.status_code == 422
+        assert said in answer.content.decode()
+    assert not SyncJob.objects.exists()
+
+
+def test_without_script_a_typed_name_is_a_choice(moderator: Client) -> None:
+    band = make_band("herons", "@herons")
+    page = moderator.get(URL, {"scope": "some", "named": "heron"}).content.decode()
+    assert f'name="band" value="{band.pk}" checked' in page
+
+
+def test_few_queries_for_any_number_of_bands(moderator: Client) -> None:
+    chosen, counts = bands(2), []
+    for more in (0, 20):
+        chosen += [make_band(f"more-{n}", f"@more{n}") for n in range(more)]
+        with CaptureQueriesContext(connection) as queries:
+            moderator.get(URL, {"band": [band.pk for band in chosen]})
+        counts.append(len(queries))
+    assert 4 < counts[0] == counts[1] <= MOST_QUERIES
+
+
+# ---- What is behind it
+
+
+def test_the_estimate_of_several_bands_leaves_out_what_would_be_refused() -> None:
+    ready, recent, silent, idle = (
+        make_band("ready", "@ready", channel_video_count=120),
+        make_band("recent", "@recent"),
+        make_band("silent"),
+        make_band("idle", "@idle", is_active=False),
+    )
+    just_synced(recent)
+    told = estimates.estimate([ready, recent, silent, idle], full=True)
+    assert told.bands == 1
+    assert (told.skipped_as_just_synced, told.skipped_as_unsyncable) == (1, 2)
+    assert told.units == {"main": operations.estimate_units(ready, full=True)}
+    assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
+
+
+def test_the_estimate_tells_when_the_quota_does_not_hold_it(settings: object) -> None:
+    settings.YOUTUBE_QUOTA_MAIN = 10  # type: ignore[attr-defined]
+    assert not estimates.estimate([make_band("big", "@big", channel_video_count=5000)], full=True).fits_quota
+    assert estimates.estimate([make_band("small", "@small", channel_video_count=50)], full=True).fits_quota
+
+
+def test_the_time_is_that_of_like_jobs() -> None:
+    mine, other = bands(2)
+    for band, seconds in ((mine, 10), (other, 1000)):
+        job = queue_job(JobType.FULL_SYNC, band=band)
+        end = timezone.now()
+        start = end - dt.timedelta(seconds=seconds)
+        SyncJob.objects.filter(pk=job.pk).update(status="COMPLETED", started_at=start, completed_at=end)
+    assert estimates.estimate([mine], full=True).seconds_p50 == pytest.approx(10)
+    assert estimates.estimate([mine, other], full=True).seconds_p50 == pytest.approx(505)
+    assert estimates.estimate(None, full=True).seconds_p50 is None
+
+
+def test_too_many_bands_at_once_are_refused() -> None:
+    many = [Band(pk=n) for n in range(operations.MAX_BANDS + 1)]
+    with pytest.raises(InvalidInput, match="At most 200 bands"):
+        operations.trigger_bands(PERSON, many, full=False)
+
+
+def test_each_band_has_its_outcome() -> None:
+    good, silent = make_band("herons", "@herons"), make_band("silent")
+    outcomes = operations.trigger_bands(PERSON, [good, silent], full=False)
+    assert outcomes[good.pk].job.band == good  # type: ignore[union-attr]
+    assert json.dumps(str(outcomes[silent.pk])) == '"Silent has no YouTube channel. Give it one, then sync."'

@@ -1,0 +1,107 @@
+"""Tokens: one query, and what was taken away is gone at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.test import Client
+from django.utils.translation import gettext_lazy
+from rest_framework.renderers import JSONRenderer
+from rest_framework.utils.serializer_helpers import ReturnDict
+from rest_framework_simplejwt.tokens import AccessToken
+
+from syncjobs import roles
+from syncjobs.accounts import SessionBackend
+from syncjobs.api.authentication import TokenAuthentication
+from syncjobs.api.rendering import OrjsonRenderer
+from syncjobs.choices import JobStatus, Role
+from tests.helpers import PERSON
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _person(role: Role) -> Any:
+    roles.save_user(PERSON, "somebody", "correct horse battery", role)
+    return get_user_model().objects.get(username="somebody")
+
+
+def _status(token: AccessToken, path: str = "/api/admin/sync-jobs") -> int:
+    return Client().get(path, headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+@pytest.mark.parametrize("role", [*Role, "SUPERUSER"])
+def test_permissions_are_those_that_django_finds_in_one_query(role: Any, django_assert_num_queries: Any) -> None:
+    person = _person(Role.MODERATOR if role == "SUPERUSER" else role)
+    person.user_permissions.add(Permission.objects.get(codename="add_session"))
+    if role == "SUPERUSER":
+        get_user_model().objects.filter(pk=person.pk).update(is_superuser=True)
+    token = AccessToken.for_user(person)
+    with django_assert_num_queries(1):
+        user = TokenAuthentication().get_user(token)
+        assert user.has_perm("syncjobs.view_syncjob")
+        assert user.has_perm("sessions.add_session")
+        assert user.has_perm("syncjobs.pause_queue") is (role != Role.MODERATOR)
+    assert user == person
+    assert not user._state.adding
+    expected = get_user_model().objects.get(pk=person.pk)
+    assert user.get_all_permissions() == expected.get_all_permissions()
+    assert user.get_group_permissions() == expected.get_group_permissions()
+    assert user.get_user_permissions() == expected.get_user_permissions()
+    assert user.password == expected.password
+
+
+def test_a_session_has_its_user_and_permissions_in_one_query(django_assert_num_queries: Any) -> None:
+    person = _person(Role.ADMIN)
+    with django_assert_num_queries(1):
+        user = SessionBackend().get_user(person.pk)
+        assert user.has_perm("syncjobs.pause_queue")
+    assert user.get_all_permissions() == get_user_model().objects.get(pk=person.pk).get_all_permissions()
+    get_user_model().objects.filter(pk=person.pk).update(is_active=False)
+    assert SessionBackend().get_user(person.pk) is None
+    assert SessionBackend().get_user(0) is None
+
+
+def test_what_was_taken_away_is_gone_at_once() -> None:
+    person = _person(Role.ADMIN)
+    token = AccessToken.for_user(person)
+    assert (_status(token), _status(token, "/api/admin/audit")) == (200, 200)
+    person.groups.set(Group.objects.filter(name=Role.MODERATOR))
+    assert (_status(token), _status(token, "/api/admin/audit")) == (200, 403)
+    person.groups.clear()
+    assert _status(token) == 403
+    person.groups.set(Group.objects.filter(name=Role.ADMIN))
+    assert _status(token) == 200
+    person.is_active = False
+    person.save()
+    assert _status(token) == 401
+    person.delete()
+    assert _status(token) == 401
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"at": dt.datetime(2026, 11, 24, 9, 30, 0, 120, tzinfo=dt.UTC), "n": None, "list": [1, 2.5, "ü\u2028"]},
+        {
+            "at": dt.datetime(2026, 11, 24, 9, 30, tzinfo=dt.UTC),
+            "day": dt.date(2026, 11, 24),
+            "took": dt.timedelta(seconds=3),
+        },
+        {"decimal": Decimal("1.50"), "lazy": gettext_lazy("name"), JobStatus.FAILED: JobStatus.QUEUED, 7: True},
+        {"big": 2**70},
+        ReturnDict({"a": [{}]}, serializer=None),
+    ],
+)
+def test_the_json_is_that_of_the_framework(data: Any) -> None:
+    assert json.loads(OrjsonRenderer().render(data)) == json.loads(JSONRenderer().render(data))
+
+
+def test_nothing_is_rendered_as_nothing_and_indented_where_asked() -> None:
+    assert OrjsonRenderer().render(None) == b""
+    assert OrjsonRenderer().render({"a": 1}, "application/json; indent=2") == b'{\n  "a": 1\n}'

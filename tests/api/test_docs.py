@@ -1,0 +1,85 @@
+"""docs/api.md: every call in it is made as it is written there, against a real server."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import string
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.conf import LazySettings
+from django.core.cache import cache
+
+from syncjobs import lifecycle, roles
+from syncjobs.api import urls
+from syncjobs.choices import Role
+from syncjobs.models import ErrorGroup
+from tests.helpers import PERSON, claim, make_band, queue_job
+from tests.processes import environment, web_server
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
+CALLS = re.findall(r"^curl .+$", PAGE, re.MULTILINE)
+CREATES = {"filter-presets": "PRESET", "schedules": "SCHEDULE", "bands": "NEW_BAND"}
+
+
+def _send(words: list[str]) -> tuple[str, str, httpx.Response]:
+    """What curl would do with these arguments."""
+    method, url, body, headers = "", "", None, {}
+    rest = iter(words[1:])
+    for word in rest:
+        if word == "-X":
+            method = next(rest)
+        elif word == "-H":
+            name, _, value = next(rest).partition(": ")
+            headers[name] = value
+        elif word == "-d":
+            body = next(rest)
+        elif word in ("-o", "--max-time"):
+            next(rest)
+        elif word not in ("-s", "-N"):
+            url = word
+    method = method or ("POST" if body is not None else "GET")
+    with httpx.stream(method, url, headers=headers, content=body, timeout=60) as answer:
+        if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+            answer.read()
+    return method, url, answer
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_call_is_answered(tmp_path: Path, settings: LazySettings) -> None:
+    cache.clear()
+    roles.save_user(PERSON, "admin", "correct horse battery", Role.SUPER_ADMIN)
+    band = make_band("herons", "@herons")
+    failed = queue_job("PRUNE")  # type: ignore[arg-type]
+    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    known = {"METRICS_TOKEN": "a-token-for-prometheus", "ETAG": 'W/"old"', "BAND": str(band.pk)}
+    known |= {"JOB": str(failed.pk), "QUEUED_JOB": str(queue_job().pk), "FINGERPRINT": ErrorGroup.objects.get().pk}
+    served = environment(settings.YOUTUBE_API_ENDPOINT) | {"METRICS_TOKEN": known["METRICS_TOKEN"]}
+    with web_server(served, tmp_path / "web.log") as site:
+        known |= {"SITE": site, "API": f"{site}/api"}
+        for call in CALLS:
+            words = [string.Template(word).substitute(known) for word in shlex.split(call)]
+            method, url, answer = _send(words)
+            assert answer.status_code < 300, (call, answer.text)
+            if method == "POST":
+                known |= _learnt(url, answer)
+
+
+def _learnt(url: str, answer: httpx.Response) -> dict[str, str]:
+    """What later calls need of this answer."""
+    told: dict[str, Any] = answer.json()
+    if url.endswith("/auth/token"):
+        return {"TOKEN": told["access"], "REFRESH": told["refresh"]}
+    if url.endswith("/refresh"):
+        return {"SECOND_REFRESH": told["refresh"]}
+    name = CREATES.get(url.rpartition("/")[2])
+    return {name: told["id"]} if name else {}
+
+
+def test_every_address_has_a_call_but_those_it_names_otherwise() -> None:
+    called = {re.sub(r"\$[A-Z_]+", "<>", path) for path in re.findall(r"\$API/([^\s?\"]+)", PAGE)}
+    there = {re.sub(r"<\w+:\w+>", "<>", str(pattern.pattern)) for pattern in urls.urlpatterns}
+    assert there - called == {"admin/sync-jobs/bulk/<>", "bands/<>", "schema", "docs"} - called

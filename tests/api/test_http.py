@@ -1,0 +1,227 @@
+"""What goes for every address: one shape of error, ETags, rate limits, CORS, figures for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from syncjobs import lifecycle, operations, quota
+from syncjobs.choices import Role
+from syncjobs.quota import Spender
+from syncjobs.youtube.costs import Operation
+from tests.api.test_contract import NOBODY, Api
+from tests.helpers import PERSON, claim, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _assert_one_shape(answer: Any, status: int, code: str) -> None:
+    assert answer.status_code == status
+    assert answer["Content-Type"].startswith("application/json")
+    body = answer.json()
+    assert set(body) == {"type", "errors"}
+    (error,) = body["errors"]
+    assert set(error) == {"code", "field", "message"}
+    assert error["code"] == code
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["nothing/here", "", "admin/sync-jobs/", "bands/x", "admin/sync/errors/a.b/retry"])
+def test_an_unknown_address_is_404_for_every_method(method: str, path: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    _assert_one_shape(client.generic(method, f"/api/{path}", "{}", "application/json"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code"),
+    [
+        (b'{"syncType": ', "application/json", 400, "parse_error"),
+        (b'{"syncType": NaN}', "application/json", 400, "parse_error"),
+        (b"\xff\xfe", "application/json", 400, "parse_error"),
+        (b"[" * 200_000, "application/json", 400, "parse_error"),
+        (b'{"syncType": "' + b"x" * 1_000_001 + b'"}', "application/json", 413, "too_large"),
+        (b"syncType=FULL", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+        (b"<a/>", "text/xml", 415, "unsupported_media_type"),
+    ],
+)
+def test_a_body_that_can_not_be_read(body: bytes, content_type: str, status: int, code: str) -> None:
+    api = Api(Role.MODERATOR)
+    answer = Client().generic("POST", "/api/admin/sync-jobs/trigger", body, content_type, headers=api.headers)
+    _assert_one_shape(answer, status, code)
+
+
+def test_an_accept_header_that_can_not_be_met_is_406_but_for_files() -> None:
+    api = Api(Role.MODERATOR)
+    accept = api.headers | {"Accept": "text/csv"}
+    _assert_one_shape(Client().get("/api/admin/sync-jobs", headers=accept), 406, "not_acceptable")
+    assert Client().get("/api/admin/sync-jobs/export", headers=accept).status_code == 200
+
+
+def test_what_django_refuses_by_itself_has_the_shape_too(settings: LazySettings) -> None:
+    settings.ALLOWED_HOSTS = ["example.org"]
+    client = Client(raise_request_exception=False)
+    _assert_one_shape(client.get("/api/bands", headers={"host": "evil.example"}), 400, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "auth/me"),
+        ("POST", "auth/token"),
+        ("POST", "admin/sync-jobs/1/retry"),
+        ("POST", "admin/sync-jobs/trigger"),
+        ("POST", "admin/sync-jobs/bulk"),
+        ("POST", "admin/queue/pause"),
+        ("GET", "admin/sync-jobs/1"),
+        ("GET", "bands/1"),
+        ("DELETE", "bands/1"),
+        ("GET", "schema"),
+        ("GET", "docs"),
+    ],
+)
+def test_an_unknown_query_parameter_is_refused_everywhere(method: str, path: str) -> None:
+    answer = (
+        Api(Role.ADMIN).send(method, f"{path}?colour=red")
+        if method != "GET"
+        else Api(Role.ADMIN).get(path, colour="red")
+    )
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "colour"
+
+
+def test_a_parameter_given_twice_is_refused_unless_it_is_repeatable() -> None:
+    api = Api(Role.MODERATOR)
+    assert api.get("admin/sync-jobs", page=["1", "2"]).json()["errors"][0]["field"] == "page"
+    assert api.get("admin/sync-jobs", status=["FAILED", "QUEUED"]).status_code == 200
+
+
+# ---- ETags
+
+
+@pytest.mark.parametrize(
+    "path", ["admin/queue/status", "admin/sync-jobs", "admin/sync-jobs/{job}", "admin/sync/errors", "admin/quota"]
+)
+def test_an_answer_that_has_not_changed_is_not_sent_again(path: str) -> None:
+    api, client = Api(Role.MODERATOR), Client()
+    job = queue_job("PRUNE")  # type: ignore[arg-type]
+    address = "/api/" + path.format(job=job.pk)
+    first = client.get(address, headers=api.headers)
+    assert first["Cache-Control"] == "private, no-cache"
+    assert "Authorization" in first["Vary"]
+    again = client.get(address, headers=api.headers | {"If-None-Match": f'"other", {first["ETag"]}'})
+    assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    quota.take(Operation.VIDEOS_LIST, Spender(is_personal=False))
+    changed = client.get(address, headers=api.headers | {"If-None-Match": first["ETag"]})
+    assert changed.status_code == 200
+    assert changed["ETag"] != first["ETag"]
+
+
+def test_a_tag_lets_nobody_in() -> None:
+    tag = Client().get("/api/admin/queue/status", headers=Api(Role.MODERATOR).headers)["ETag"]
+    assert Client().get("/api/admin/queue/status", headers={"If-None-Match": tag}).status_code == 401
+
+
+# ---- Rate limits
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("admin/sync-jobs/trigger", {"syncType": "FULL", "bandId": "1"}),
+        ("admin/sync-jobs/1/retry", None),
+        ("admin/sync-jobs/bulk", {"action": "cancel", "ids": ["1"]}),
+        ("admin/sync/errors/abc/retry", None),
+        ("admin/schedules/1/run", None),
+    ],
+)
+def test_whoever_triggers_too_often_is_told_when_to_go_on(
+    path: str, body: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rest_framework.throttling import SimpleRateThrottle
+
+    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"login": "20/min", "trigger": "2/min"})
+    api = Api(Role.ADMIN)
+    answers = [api.post(path, body) for _ in range(3)]
+    assert 429 not in [answer.status_code for answer in answers[:2]]
+    _assert_one_shape(answers[2], 429, "throttled")
+    assert 1 <= int(answers[2]["Retry-After"]) <= 60
+
+
+# ---- CORS
+
+
+def _preflight(origin: str) -> Any:
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    return Client().options("/api/bands/1", headers=asked)
+
+
+def test_no_other_origin_may_call_unless_it_is_set(settings: LazySettings) -> None:
+    origin = "https://front.example.org"
+    assert not [name for name in _preflight(origin).headers if name.lower().startswith("access-control")]
+    settings.CORS_ALLOWED_ORIGINS = [origin]
+    allowed = _preflight(origin)
+    assert (allowed.status_code, allowed["Access-Control-Allow-Origin"]) == (200, origin)
+    assert "PATCH" in allowed["Access-Control-Allow-Methods"]
+    assert "authorization" in allowed["Access-Control-Allow-Headers"]
+    answer = Client().get("/api/bands", headers={"Origin": origin})
+    assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (401, origin)
+    assert "ETag" in answer["Access-Control-Expose-Headers"]
+    assert "Access-Control-Allow-Origin" not in _preflight("https://evil.example").headers
+
+
+# ---- Prometheus
+
+TOKEN = "a-token-for-prometheus"
+
+
+def test_there_are_no_metrics_until_they_are_set_up(settings: LazySettings) -> None:
+    _assert_one_shape(Client().get("/metrics"), 404, "not_found")
+    settings.METRICS_TOKEN = TOKEN
+    _assert_one_shape(Client().get("/metrics"), 403, "permission_denied")
+    for wrong in ("", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", "Bearer ÿ"):
+        assert Client().get("/metrics", headers={"Authorization": wrong}).status_code == 403
+    good = {"Authorization": f"Bearer {TOKEN}"}
+    assert Client().get("/metrics", headers=good).status_code == 200
+    _assert_one_shape(Client().post("/metrics", headers=good), 405, "method_not_allowed")
+    settings.METRICS_TOKEN, settings.METRICS_ALLOWED_ADDRESSES = "", ["10.0.0.0/8"]
+    assert Client(REMOTE_ADDR="10.1.2.3").get("/metrics").status_code == 200
+    assert Client(REMOTE_ADDR="192.0.2.7").get("/metrics").status_code == 403
+    assert Client(REMOTE_ADDR="").get("/metrics").status_code == 403
+
+
+def test_metrics_tell_what_the_api_tells(settings: LazySettings) -> None:
+    settings.METRICS_ALLOWED_ADDRESSES = ["127.0.0.1"]
+    queue_job()
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    operations.pause_queue(PERSON, "video-sync")
+    quota.take(Operation.VIDEOS_LIST, Spender(is_personal=False))
+    text = Client().get("/metrics").content.decode()
+    told = {
+        (sample.name.removeprefix("syncmonitor_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples  # labels come by name
+    }
+    for queue in Api(Role.MODERATOR).get("admin/queue/status").json():
+        for state in ("waiting", "active", "delayed", "completed", "failed", "cancelled"):
+            assert told["jobs", queue["name"], state] == queue[state]
+        assert told["queue_paused", queue["name"]] == queue["paused"]
+    assert told["jobs_by_type", "FAILED", "PRUNE"] == 1
+    assert (told["quota_used_units", "main"], told["error_groups_open",]) == (1, 1)
+
+
+def test_a_name_and_password_that_are_wrong_tell_nothing_more() -> None:
+    Api(Role.ADMIN)
+    answers = [
+        Api(NOBODY).post("auth/token", {"username": name, "password": "wrong"}).json() for name in ("ADMIN", "nobody")
+    ]
+    assert answers[0] == answers[1]

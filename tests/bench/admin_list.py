@@ -1,0 +1,82 @@
+"""The admin's list of jobs against the API's list of as many rows, in one run: `python -m tests.bench.admin_list 10000000`.
+
+Server time of whole requests, by turns, through all middleware; `make seed-jobs` makes the jobs. The bound is a ratio of 3.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import seed
+
+ROUNDS = 25
+FILTERS = (
+    "",
+    "status=FAILED",
+    "status=COMPLETED&jobType=FULL_SYNC",
+    "bandId=1",
+    "queue=video-sync&sortBy=completedAt",
+    "startDate=2026-11-01&sortOrder=asc",
+    "requestedBy=pat",
+    "search=Band+49",
+)
+
+
+def _by_turns(acts: list[Callable[[], Any]]) -> list[float]:
+    """Medians, in ms."""
+    times: list[list[float]] = [[] for _ in acts]
+    for act in acts:
+        act()
+    for _ in range(ROUNDS):
+        for act, told in zip(acts, times, strict=True):
+            began = time.perf_counter()
+            act()
+            told.append((time.perf_counter() - began) * 1000)
+    return [statistics.median(told) for told in times]
+
+
+def main() -> None:
+    count = int(sys.argv[1])
+    seed.prepare(count)
+    from django.contrib.auth import get_user_model
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+    from rest_framework_simplejwt.tokens import AccessToken
+
+    from syncjobs import counters, roles
+
+    if counters.count(counters.Selection()) < count:
+        seed.seed(count)
+    roles.setup()
+    user, _ = get_user_model().objects.get_or_create(username="bench", defaults={"is_staff": True})
+    user.groups.set(roles.Group.objects.filter(name="MODERATOR"))
+    admin = Client(SERVER_NAME="localhost")
+    admin.force_login(user)
+    api = Client(SERVER_NAME="localhost", headers={"Authorization": f"Bearer {AccessToken.for_user(user)}"})
+    sys.stdout.write(f"{'filter':<44}{'rows':>5}{'API ms':>9}{'admin ms':>10}{'ratio':>7}{'queries':>9}\n")
+    for query in FILTERS:
+        for limit in (20, 100):
+            asked = f"{query}&limit={limit}".lstrip("&")
+
+            def of_api(asked: str = asked) -> Any:
+                return api.get(f"/api/admin/sync-jobs?{asked}")
+
+            def of_admin(asked: str = asked) -> Any:
+                return admin.get(f"/admin/jobs/?{asked}")
+
+            assert of_api().status_code == of_admin().status_code == 200
+            with CaptureQueriesContext(connection) as queries:
+                of_admin()
+            ours, theirs = _by_turns([of_admin, of_api])
+            sys.stdout.write(
+                f"{query:<44}{limit:>5}{theirs:>9.1f}{ours:>10.1f}{ours / theirs:>7.2f}{len(queries):>9}\n"
+            )
+
+
+if __name__ == "__main__":
+    main()

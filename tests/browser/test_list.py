@@ -1,0 +1,166 @@
+"""The list of jobs under her hands: filters, addresses, pages, modals, keys, and all of it without scripts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from syncjobs import lifecycle
+from syncjobs.choices import JobStatus, Role
+from syncjobs.models import SyncJob
+from tests.helpers import claim, queue_job
+
+from . import world
+from .conftest import LogIn
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+
+
+def _failed(count: int) -> list[int]:
+    jobs = []
+    for _ in range(count):
+        jobs.append(queue_job("PRUNE").pk)  # type: ignore[arg-type]
+        lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    return jobs
+
+
+def test_filters_live_in_the_address_and_back_restores_them(log_in: LogIn) -> None:
+    _failed(2)
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    visitor = log_in(Role.MODERATOR)
+    page = visitor.go("/admin/jobs/")
+    rows = page.locator("#job-rows tbody tr")
+    expect(rows).to_have_count(3)
+    page.locator(".job-filters").get_by_role("link", name="Failed").click()
+    page.wait_for_url("**/admin/jobs/?status=FAILED")
+    expect(rows).to_have_count(2)
+    page.get_by_role("searchbox").fill("no such thing")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.locator("#job-rows")).to_contain_text("No job matches")
+    assert "search=no" in page.url
+    page.go_back()
+    expect(rows).to_have_count(2)
+    page.go_back()
+    expect(rows).to_have_count(3)
+    copied = visitor.context.new_page()
+    copied.goto(f"{visitor.base}/admin/jobs/?status=QUEUED&sortBy=startedAt&sortOrder=asc")
+    expect(copied.locator("#job-rows tbody tr")).to_have_count(1)
+    expect(copied.locator("th[aria-sort=ascending]")).to_have_text("Started")
+
+
+def test_every_page_of_the_list_is_reached(log_in: LogIn) -> None:
+    jobs = _failed(45)
+    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    seen: list[str] = []
+    for number in (1, 2, 3):
+        seen += [str(row.get_attribute("id")) for row in page.locator("#job-rows tbody tr").all()]
+        following = page.get_by_role("link", name="Next")
+        assert following.count() == (number < 3)
+        if number < 3:
+            following.click()
+            page.wait_for_url(re.compile(rf"page={number + 1}"))
+    assert seen == [f"row-{pk}" for pk in reversed(jobs)]
+    page.get_by_label("Page of").fill("2")
+    page.get_by_role("button", name="Go").click()
+    page.wait_for_url(re.compile("page=2"))
+    expect(page.locator("#job-rows tbody tr")).to_have_count(20)
+
+
+def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
+    (job,) = _failed(1)
+    visitor = log_in(Role.MODERATOR)
+    page = visitor.go("/admin/jobs/")
+    dialog = page.get_by_role("dialog")
+    opener = page.locator(f"#row-{job} [data-key=open]")
+    opener.click()
+    expect(dialog).to_contain_text("It broke.")
+    assert page.url.endswith(f"#job-{job}")
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+    page.wait_for_function("!location.hash")
+    expect(opener).to_be_focused()
+    opener.press("Enter")
+    expect(dialog).to_contain_text("It broke.")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.wait_for_function("!location.hash")
+    opener.click()
+    expect(dialog).to_contain_text("It broke.")
+    page.go_back()
+    expect(dialog).to_have_count(0)
+    page.go_forward()
+    expect(dialog).to_contain_text("It broke.")
+    linked = visitor.context.new_page()
+    linked.goto(f"{visitor.base}/admin/jobs/?status=FAILED#job-{job}")
+    expect(linked.get_by_role("dialog")).to_contain_text("It broke.")
+
+
+def test_the_keyboard_alone_is_enough(log_in: LogIn) -> None:
+    first, second = _failed(2)
+    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Next and previous row")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.get_by_role("searchbox").blur()
+    page.keyboard.press("j")
+    expect(page.locator(f"#row-{second}")).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator(f"#row-{first}")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text(f"#{second}")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("r")
+    page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+    expect(page.locator(".toast")).to_be_visible()
+    assert SyncJob.objects.get(retry_of=second).status == JobStatus.QUEUED
+
+
+def test_many_are_chosen_and_retried(log_in: LogIn) -> None:
+    jobs = _failed(3)
+    queued = queue_job("PRUNE").pk  # type: ignore[arg-type]
+    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page.locator("[data-choose-all]").check()
+    expect(page.locator("[data-chosen-count]").first).to_have_text("4")
+    page.locator(".choice-bar").get_by_role("button", name="Retry").click()
+    confirm = page.locator("form", has=page.locator("button.btn-primary, button.btn-danger-solid")).last
+    expect(page.get_by_text("3", exact=False).first).to_be_visible()
+    confirm.locator("button[type=submit]").last.click()
+    page.wait_for_load_state()
+    assert SyncJob.objects.filter(retry_of__in=jobs).values("retry_of").distinct().count() == 3
+    assert not SyncJob.objects.filter(retry_of=queued).exists()
+
+
+def test_it_all_works_without_scripts(log_in: LogIn) -> None:
+    job = queue_job("PRUNE")  # type: ignore[arg-type]
+    (failed,) = _failed(0) or (job.pk,)
+    page = log_in(Role.MODERATOR, java_script_enabled=False).go("/admin/jobs/")
+    page.locator(f"#row-{failed} [data-key=open]").click()
+    page.wait_for_url(re.compile(rf"/admin/jobs/{job.pk}/$"))
+    page.get_by_role("link", name="Cancel").click()
+    page.locator("form button.btn-danger-solid").click()
+    expect(page.locator(".messagelist")).to_contain_text(f"#{job.pk}")
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+
+
+def test_a_strangers_text_stays_text(log_in: LogIn) -> None:
+    world.fill()
+    visitor = log_in(Role.SUPER_ADMIN)
+    for path in (
+        "/admin/",
+        "/admin/jobs/?limit=100",
+        "/admin/errors/",
+        "/admin/bands/",
+        "/admin/videos/",
+        "/admin/audit/",
+    ):
+        page = visitor.go(path)
+        assert page.locator("img[src=x], b:text('bold')").count() == 0, path
+    assert visitor.problems == []

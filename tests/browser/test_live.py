@@ -1,0 +1,189 @@
+"""Pages that keep up by themselves, with a real worker and a simulated YouTube behind them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from syncjobs import lifecycle, operations, workers
+from syncjobs.choices import JobStatus, QueueName, Role
+from syncjobs.models import Queue, SyncJob
+from syncjobs.youtube.simulator import Simulator
+from tests.helpers import PERSON, band_with_videos, claim, queue_job, wait_for
+from tests.processes import Workers
+
+from .conftest import LogIn
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+
+# Notes every state and progress that the job's page shows, as it is shown.
+_WATCH = """() => {
+    window.mark = true; window.seen = [];
+    const look = () => {
+        const badge = document.querySelector("#job-facts .badge"), bar = document.querySelector("#job-facts progress[value]");
+        const now = `${badge?.textContent.trim()}|${bar ? bar.value : ""}`;
+        if (window.seen.at(-1) !== now) window.seen.push(now);
+    };
+    look();
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+}"""
+
+
+def test_a_job_is_triggered_and_watched_to_its_end_without_a_reload(
+    log_in: LogIn, worker: Workers, youtube: Simulator
+) -> None:
+    band, _ = band_with_videos(youtube.world, 600)
+    youtube.faults.latency = 0.15
+    operations.pause_queue(PERSON, QueueName.VIDEO_SYNC)
+    page = log_in(Role.MODERATOR).go(f"/admin/jobs/trigger/?band={band.pk}")
+    page.get_by_label("Full sync").check()
+    page.get_by_role("button", name="Trigger", exact=True).click()
+    page.wait_for_url(re.compile(r"/admin/jobs/\d+/$"))
+    expect(page.locator("#job-facts .badge").first).to_have_text("Queued")
+    page.evaluate(_WATCH)
+    operations.resume_queue(PERSON, QueueName.VIDEO_SYNC)
+    expect(page.locator("#job-facts .badge").first).to_have_text("Completed", timeout=60_000)
+    assert page.evaluate("window.mark"), "the page was loaded anew"
+    states = [seen.split("|")[0] for seen in page.evaluate("window.seen")]
+    assert list(dict.fromkeys(states)) == ["Queued", "In progress", "Completed"]
+    shown = [float(value) for value in (seen.split("|")[1] for seen in page.evaluate("window.seen")) if value]
+    assert shown == sorted(shown)
+    assert len(set(shown)) >= 4, shown
+
+
+def _card(page: Page, label: str) -> Any:
+    return page.locator("#part-queues .card", has=page.get_by_role("heading", name=label))
+
+
+def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worker: Workers, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 3)
+    admin, other = log_in(Role.ADMIN).page, log_in(Role.MODERATOR).page
+    expect(_card(other, "Video sync")).to_contain_text("Running")
+    expect(_card(other, "Video sync").get_by_role("link", name="Pause")).to_have_count(0)
+    _card(admin, "Video sync").get_by_role("link", name="Pause").click()
+    admin.get_by_role("dialog").get_by_label("Reason").fill("tidying")
+    admin.get_by_role("dialog").get_by_role("button", name="Pause").click()
+    expect(admin.get_by_role("dialog")).to_have_count(0)
+    expect(admin.locator(".toast")).to_contain_text("paused", ignore_case=True)
+    expect(_card(other, "Video sync")).to_contain_text("tidying")
+    job = operations.trigger_sync(PERSON, band, full=True).job
+    expect(_card(other, "Video sync").locator("dd").first).to_have_text("1")
+    # Bells ring in vain: the worker hears each, and starts nothing.
+    for _ in range(5):
+        workers.ring(QueueName.VIDEO_SYNC)
+    wait_for(lambda: workers.unheard_bells(QueueName.VIDEO_SYNC) == 0)
+    job.refresh_from_db()
+    assert (job.status, job.attempts_made) == (JobStatus.QUEUED, 0)
+    _card(admin, "Video sync").get_by_role("link", name="Resume").click()
+    admin.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    wait_for(lambda: SyncJob.objects.filter(pk=job.pk, status=JobStatus.COMPLETED).exists())
+    expect(_card(other, "Video sync")).to_contain_text("Running")
+    expect(_card(other, "Video sync").locator("dd").first).to_have_text("0")
+
+
+def test_an_update_leaves_alone_what_she_is_doing(log_in: LogIn) -> None:
+    jobs = [queue_job("PRUNE") for _ in range(30)]  # type: ignore[arg-type]
+    page = log_in(Role.MODERATOR, viewport={"width": 1200, "height": 500}).go("/admin/jobs/?limit=50")
+    first, last = jobs[0].pk, jobs[-1].pk
+    expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
+    page.locator(f"#row-{first} [data-choose]").check()
+    page.locator(f"#row-{first}").scroll_into_view_if_needed()
+    top = page.locator(f"#row-{first}").bounding_box()
+    assert top is not None
+    assert claim("maintenance").job_id == first
+    expect(page.locator(f"#row-{first} .badge")).to_have_text("In progress")
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    expect(page.locator("#job-rows a.pill")).to_be_visible()
+    expect(page.locator(f"#row-{first} [data-choose]")).to_be_checked()
+    expect(page.locator("[data-chosen-count]").first).to_have_text("1")
+    rows = page.locator("#job-rows tbody tr")
+    assert rows.count() == 30
+    assert rows.first.get_attribute("id") == f"row-{last}"
+    now = page.locator(f"#row-{first}").bounding_box()
+    assert now is not None
+    # The pill stands above the rows; it has its room from the beginning.
+    assert abs(now["y"] - top["y"]) < 1
+    page.locator(f"#row-{last} [data-key=open]").click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"#{last}")
+    operations.cancel_job(PERSON, last)
+    expect(page.get_by_role("dialog").locator(".badge").first).to_have_text("Cancelled")
+    assert page.url.endswith(f"#job-{last}")
+
+
+def _count_requests(page: Page, part: str) -> list[str]:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if part in request.url else None)
+    return asked
+
+
+def _hide(page: Page, hidden: bool) -> None:
+    page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_without_a_stream_it_asks_every_30_seconds_while_a_job_is_active_and_she_looks(log_in: LogIn) -> None:
+    job = queue_job("PRUNE")  # type: ignore[arg-type]
+    visitor = log_in(Role.MODERATOR)
+    visitor.context.route("**/admin/events", lambda route: route.abort())
+    page = visitor.page
+    page.clock.install()
+    visitor.go("/admin/jobs/")
+    asked = _count_requests(page, "/admin/jobs/rows/")
+
+    def pass_time(seconds: int) -> int:
+        """How often it asks in so many seconds."""
+        before = len(asked)
+        for _ in range(seconds):
+            page.clock.run_for(1000)
+        page.wait_for_load_state("networkidle")
+        return len(asked) - before
+
+    assert pass_time(95) == 3
+    _hide(page, True)
+    assert pass_time(95) == 0
+    _hide(page, False)
+    assert pass_time(5) == 1
+    operations.cancel_job(PERSON, job.pk)
+    assert pass_time(35) == 1
+    expect(page.locator(f"#row-{job.pk} .badge")).to_have_text("Cancelled")
+    assert pass_time(95) == 0
+    dashboard = _count_requests(page, "part=queues")
+    visitor.go("/admin/")
+    before = len(dashboard)
+    for _ in range(35):
+        page.clock.run_for(1000)
+    page.wait_for_load_state("networkidle")
+    assert len(dashboard) - before == 3
+
+
+def test_somebody_else_was_faster_is_a_sentence(log_in: LogIn) -> None:
+    job = queue_job("PRUNE")  # type: ignore[arg-type]
+    visitor = log_in(Role.MODERATOR)
+    page = visitor.go("/admin/jobs/")
+    page.locator(f"#row-{job.pk}").get_by_role("link", name="Cancel").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_visible()
+    lifecycle.complete(claim("maintenance"))
+    dialog.locator("button[type=submit]").click()
+    expect(page.locator(".toast-error")).to_contain_text("ended already")
+    assert Queue.objects.count() == 3
+
+
+def test_when_the_server_is_gone_she_is_told(log_in: LogIn) -> None:
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    visitor = log_in(Role.MODERATOR)
+    page = visitor.go("/admin/jobs/")
+    expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
+    visitor.context.set_offline(True)
+    page.evaluate("document.dispatchEvent(new Event('changed'))")
+    expect(page.locator("#live-state")).to_have_attribute("data-state", "lost")
+    visitor.context.set_offline(False)
+    expect(page.locator("#live-state")).not_to_have_attribute("data-state", "lost", timeout=20_000)
