@@ -18,11 +18,12 @@
         return due.get(region);
     }
 
-    function refresh(region) {
+    function refresh(region, { atOnce = false } = {}) {
         const book = bookkeeping(region);
         book.dirty = true;
-        if (document.hidden || book.timer) return;
-        const wait = Math.max(0, book.last + Number(region.dataset.liveEvery || EVERY) - Date.now());
+        if (document.hidden || (book.timer && !atOnce)) return;
+        clearTimeout(book.timer);
+        const wait = atOnce ? 0 : Math.max(0, book.last + Number(region.dataset.liveEvery || EVERY) - Date.now());
         book.timer = setTimeout(() => {
             book.timer = null;
             if (!book.dirty || document.hidden || !region.isConnected) return;
@@ -64,7 +65,7 @@
                 state.connected = true;
                 state.failedAt = null;
                 // What happened while nobody listened.
-                if (state.everConnected) regions().forEach(refresh);
+                if (state.everConnected) regions().forEach((region) => refresh(region));
                 state.everConnected = true;
                 state.updatedAt = Date.now();
                 this.onopen?.(event);
@@ -141,7 +142,7 @@
         for (const region of regions()) if (bookkeeping(region).dirty || !state.connected) refresh(region);
     });
     // Whatever a person has done shows at once, stream or not.
-    document.addEventListener("changed", () => regions().forEach(refresh));
+    document.addEventListener("changed", () => regions().forEach((region) => refresh(region, { atOnce: true })));
     setInterval(poll, 1000);
     document.addEventListener("DOMContentLoaded", show);
 })();
