@@ -83,6 +83,11 @@ _AUDIT_COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
+    """The audit as "csv", or as "json", one object a line."""
+    return _stream(rows, _AUDIT_COLUMNS, kind)
+
+
 def jobs(rows: QuerySet[SyncJob], kind: str) -> AsyncIterator[bytes]:
     """The jobs as "csv", or as "json", one object a line."""
     return _stream(rows, _JOB_COLUMNS, kind)

@@ -1,0 +1,200 @@
+"""The audit in the admin: who did what, in words, found and exported."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import datetime as dt
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from syncjobs import operations, schedules
+from syncjobs.actors import Actor
+from syncjobs.choices import JobType, Origin, Role
+from syncjobs.exceptions import DomainError
+from syncjobs.models import AuditEntry
+from syncjobs.views.audit_words import ACTIONS, RESULTS, TARGETS
+from tests.admin.people import logged_in
+from tests.helpers import PERSON, make_band
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/admin/audit/"
+ANN = Actor("ann", Origin.ADMIN, address="192.0.2.7")
+BOB = Actor("bob", Origin.API, address="192.0.2.8")
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def admin() -> Client:
+    return logged_in(Role.ADMIN)
+
+
+def shown(client: Client, **query: Any) -> list[str]:
+    """What was done, the newest first."""
+    page = client.get(URL, query).content.decode()
+    return re.findall(r'data-key="open">([^<]+)</a>', page)
+
+
+def entry(action: str = "pause_queue", **fields: Any) -> AuditEntry:
+    values = {"actor_label": "ann", "origin": Origin.ADMIN, "result": "ok"} | fields
+    return AuditEntry.objects.create(action=action, **values)
+
+
+def test_everything_that_is_recorded_has_words() -> None:
+    root = Path(__file__).resolve().parents[2] / "syncjobs"
+    code = "".join(path.read_text() for path in root.rglob("*.py"))
+    recorded = set(re.findall(r'audited\(\s*\w+,\s*"(\w+)"', code)) | set(
+        re.findall(r'"(create_preset|change_preset)"', code)
+    )
+    assert len(recorded) > 20
+    assert not recorded - set(ACTIONS)
+    targets = set(re.findall(r'audited\([^()]*?"\w+",\s*"(\w+)"', code))
+    assert not targets - set(TARGETS)
+
+    def codes(error: type[DomainError]) -> set[str]:
+        return {error.code}.union(*(codes(each) for each in error.__subclasses__()))
+
+    assert not codes(DomainError) - set(RESULTS)
+
+
+def test_it_tells_who_did_what_to_which_and_how_it_went(admin: Client) -> None:
+    band = make_band(reference="@herons")
+    created = operations.trigger_sync(ANN, band, full=True)
+    operations.pause_queue(BOB, "video-sync", "Too many errors")
+    schedule = schedules.save(
+        ANN, None, {"name": "Often", "jobType": "PRUNE", "interval": {"every": 5, "period": "hours"}}
+    )
+    operations.cancel_job(ANN, created.job.pk)
+    with pytest.raises(DomainError):
+        operations.cancel_job(BOB, created.job.pk)
+    assert shown(admin) == [
+        "Cancelled a job",
+        "Cancelled a job",
+        "Added a schedule",
+        "Paused a queue",
+        "Triggered a sync",
+    ]
+    page = admin.get(URL).content.decode()
+    for link in (
+        f'href="/admin/jobs/{created.job.pk}/"',
+        f'href="/admin/bands/{band.pk}/"',
+        'href="/admin/jobs/?queue=video-sync"',
+        f'href="/admin/schedules/#schedule-{schedule.pk}"',
+    ):
+        assert link in page, link
+    for said in ("Too many errors", "Refused: wrong state", "192.0.2.7", "bob", "API"):
+        assert said in page, said
+
+
+def test_it_is_filtered_by_all_that_is_shown(admin: Client) -> None:
+    now = timezone.now()
+    entry("pause_queue", target_type="queue", target_id="video-sync")
+    entry("cancel_job", target_type="job", target_id="7", actor_label="bob", result="wrong_state")
+    assert shown(admin) == ["Cancelled a job", "Paused a queue"]
+    today, tomorrow = now.astimezone(dt.UTC).date(), now.astimezone(dt.UTC).date() + dt.timedelta(days=1)
+    for query, found in (
+        ({"actor": "BO"}, ["Cancelled a job"]),
+        ({"action": "pause_queue"}, ["Paused a queue"]),
+        ({"targetType": "job"}, ["Cancelled a job"]),
+        ({"targetId": "#7"}, ["Cancelled a job"]),
+        ({"targetId": "video-sync"}, ["Paused a queue"]),
+        ({"result": "ok"}, ["Paused a queue"]),
+        ({"startDate": today, "endDate": tomorrow}, ["Cancelled a job", "Paused a queue"]),
+        ({"startDate": tomorrow + dt.timedelta(days=1)}, []),
+        ({"endDate": today - dt.timedelta(days=2)}, []),
+        ({"actor": "bob", "result": "ok"}, []),
+    ):
+        assert shown(admin, **query) == found, query
+
+
+def test_a_filter_that_makes_no_sense_says_so(admin: Client) -> None:
+    entry()
+    for query in (
+        {"action": "dance"},
+        {"targetType": "cat"},
+        {"result": "meh"},
+        {"startDate": "yesterday"},
+        {"startDate": "2026-02-02", "endDate": "2026-02-01"},
+        {"actor": "\x00"},
+        {"targetId": "x" * 121},
+    ):
+        assert 'class="error"' in admin.get(URL, query).content.decode(), query
+        assert admin.get(f"{URL}export/", query).status_code == 400, query
+
+
+def test_an_entry_tells_all(admin: Client) -> None:
+    one = entry("import_bands", message=HOSTILE, data={"created": 3, "text": HOSTILE}, address="192.0.2.9")
+    page = admin.get(f"{URL}{one.pk}/").content.decode()
+    for said in ("Imported bands", "import_bands", "192.0.2.9", "&quot;created&quot;: 3"):
+        assert said in page, said
+    assert HOSTILE not in page
+    assert HOSTILE not in admin.get(URL).content.decode()
+    assert admin.get(f"{URL}999999/").status_code == 404
+
+
+def test_an_action_without_words_is_still_shown(admin: Client) -> None:
+    entry("fly_to_moon", target_type="moon", target_id="1", result="crashed")
+    assert shown(admin) == ["fly_to_moon"]
+
+
+def test_it_is_exported_as_it_is_filtered(admin: Client) -> None:
+    entry("pause_queue", message="=HYPERLINK(1)", data={"paused": ["video-sync"]})
+    entry("cancel_job", actor_label="bob")
+    answer = admin.get(f"{URL}export/", {"actor": "ann"})
+    assert answer["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    (row,) = csv.DictReader(io.StringIO(_read(answer).decode()))
+    assert (row["actor"], row["action"], row["message"]) == ("ann", "pause_queue", "'=HYPERLINK(1)")
+    link = re.search(
+        r'href="(/admin/audit/export/[^"]*)"', admin.get(URL, {"actor": "ann", "page": 1}).content.decode()
+    )
+    assert link is not None
+    assert link[1] == f"{URL}export/?actor=ann"
+
+
+def _read(answer: Any) -> bytes:
+    async def whole() -> bytes:
+        return b"".join([part async for part in answer.streaming_content])
+
+    return asyncio.run(whole())
+
+
+def test_queries_do_not_grow_with_rows(admin: Client) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert admin.get(URL).status_code == 200
+        return len(queries)
+
+    entry()
+    count()
+    few = count()
+    for number in range(49):
+        entry("retry_job", target_type="job", target_id=str(number), data={"job": number})
+    assert count() == few <= 12
+
+
+@pytest.mark.parametrize(("role", "may"), [("", False), (Role.MODERATOR, False), (Role.ADMIN, True)])
+def test_who_may(role: str, may: bool) -> None:
+    client = logged_in(role)
+    one = entry()
+    for path in ("", f"{one.pk}/", "export/"):
+        assert client.get(URL + path).status_code == (200 if may else 403)
+        assert client.post(URL + path).status_code in (405, 403)
+    if role:
+        assert (URL in client.get("/admin/keys/").content.decode()) is may
+
+
+def test_what_a_person_does_here_is_recorded_with_her_address(admin: Client) -> None:
+    band = make_band(reference="@herons")
+    admin.post(f"/admin/bands/{band.pk}/sync/", REMOTE_ADDR="192.0.2.44")
+    (one,) = AuditEntry.objects.all()
+    assert (one.actor_label, one.origin, one.address) == ("ADMIN@example", Origin.ADMIN, "192.0.2.44")
+    assert JobType.INCREMENTAL_SYNC in str(one.data)
+    assert PERSON.label not in shown(admin)

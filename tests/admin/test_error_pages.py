@@ -1,0 +1,49 @@
+"""What people see when there is nothing, when they may not, and when we have failed."""
+
+from __future__ import annotations
+
+import pytest
+from django.template.loader import render_to_string
+from django.test import Client, RequestFactory
+
+from syncjobs.choices import Role
+from syncmonitor.health import server_error
+from tests.admin.people import logged_in
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_there() -> None:
+    for client, path in ((logged_in(Role.MODERATOR), "/admin/bands/999/"), (Client(), "/nowhere/")):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "There is nothing here" in answer.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_role_that_may_not_is_named() -> None:
+    answer = logged_in(Role.MODERATOR).get("/admin/audit/")
+    assert answer.status_code == 403
+    assert "You are logged in as MODERATOR@example." in answer.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_is_too_old_says_that_nothing_was_done() -> None:
+    client = Client(enforce_csrf_checks=True)
+    answer = client.post("/admin/login/", {"username": "x", "password": "y"})
+    assert answer.status_code == 403
+    assert "Nothing was done" in answer.content.decode()
+
+
+def test_the_page_for_our_own_failure_asks_no_database() -> None:
+    """Here any query would be refused."""
+    answer = server_error(RequestFactory().get("/admin/"))
+    assert answer.status_code == 500
+    assert "It has been logged" in answer.content.decode()
+    assert "<h1>" in render_to_string("500.html")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_logging_in_and_out() -> None:
+    page = Client().get("/admin/login/").content.decode()
+    assert "monitor.css" in page
+    assert "You are logged out" in logged_in(Role.MODERATOR).post("/admin/logout/").content.decode()

@@ -1,0 +1,128 @@
+"""Importing bands in the admin: seen first, then done, with the very same content."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from bands.models import Band
+from syncjobs.choices import Role
+from syncjobs.importing import MAX_BYTES
+from syncjobs.models import AuditEntry
+from tests.admin.people import logged_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/admin/bands/import/"
+CSV = "slug,name,founded\nherons,Herons,1908\nblue-tide,Blue Tide,\nbad one,Bad,99\nold,Old,\n"
+
+
+@pytest.fixture
+def admin() -> Client:
+    return logged_in(Role.ADMIN)
+
+
+def upload(client: Client, content: str | bytes, name: str = "bands.csv") -> Any:
+    raw = content.encode() if isinstance(content, str) else content
+    return client.post(URL, {"file": SimpleUploadedFile(name, raw)})
+
+
+def token_of(page: Any) -> str:
+    (token,) = re.findall(r'name="token" value="([^"]+)"', page.content.decode())
+    return token
+
+
+def test_a_preview_changes_nothing_and_its_import_does_just_that(admin: Client) -> None:
+    Band.objects.create(slug="old", name="Old")
+    Band.objects.create(slug="herons", name="Herons", city="Ashby")
+    preview = upload(admin, CSV)
+    assert preview.context["counts"] == {"created": 1, "updated": 1, "unchanged": 1, "refused": 1}
+    shown = [(row.row, row.outcome) for row in preview.context["results"]]
+    assert shown == [(3, "refused"), (1, "updated"), (2, "created")]
+    page = preview.content.decode()
+    assert "Import 2 bands" in page
+    for problem in preview.context["results"][0].problems:
+        assert problem.split(":")[0] in page
+    assert Band.objects.count() == 2
+    done = admin.post(URL, {"token": token_of(preview)}, follow=True).content.decode()
+    assert "ands.csv is imported: 1 created, 1 updated, 1 unchanged. 1 row was refused." in done
+    herons = Band.objects.get(slug="herons")
+    assert (herons.founded, herons.city, Band.objects.count()) == (1908, "Ashby", 3)
+    entries = AuditEntry.objects.filter(action="import_bands").order_by("pk")
+    assert [entry.data["dry_run"] for entry in entries] == [True, False]
+
+
+def test_json_is_read_and_nothing_to_do_is_said(admin: Client) -> None:
+    rows = [{"slug": "herons", "name": "Herons"}]
+    admin.post(URL, {"token": token_of(upload(admin, json.dumps(rows), "bands.json"))})
+    again = upload(admin, json.dumps(rows), "bands.json").content.decode()
+    assert "Nothing to do" in again
+    assert "Import 0" not in again
+    assert Band.objects.get().name == "Herons"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        (CSV, "bands.txt", "must end with .json or .csv"),
+        ("[{", "bands.json", "no whole JSON document"),
+        ('{"slug": "a"}', "bands.json", "must hold a JSON list"),
+        ("name\nHerons\n", "bands.csv", "“slug” among them"),
+        ("slug,name\nherons,Caf\u00e9\n".encode("latin-1"), "bands.csv", "not UTF-8: line 2"),
+        ("", "bands.csv", "empty"),
+    ],
+)
+def test_a_file_that_can_not_be_read_says_why(admin: Client, content: str | bytes, name: str, said: str) -> None:
+    answer = upload(admin, content, name)
+    assert answer.status_code == 422
+    assert said in answer.content.decode()
+    assert Band.objects.count() == 0
+
+
+def test_no_file_and_one_too_large(admin: Client) -> None:
+    assert admin.post(URL, {}).status_code == 422
+    for surplus in (1, 1_000_000):
+        answer = upload(admin, b"x" * (MAX_BYTES + surplus))
+        assert answer.status_code == 422
+        (said,) = answer.context["form"].errors["file"]
+        assert "larger than 20 MB" in said
+
+
+def test_a_preview_is_imported_once_by_the_one_who_made_it(admin: Client) -> None:
+    first = token_of(upload(admin, "slug,name\na,A\n"))
+    other = logged_in(Role.SUPER_ADMIN)
+    assert "no longer held" in other.post(URL, {"token": first}, follow=True).content.decode()
+    second = token_of(upload(admin, "slug,name\nb,B\n"))
+    assert "no longer held" in admin.post(URL, {"token": first}, follow=True).content.decode()
+    assert Band.objects.count() == 0
+    admin.post(URL, {"token": second})
+    assert "no longer held" in admin.post(URL, {"token": second}, follow=True).content.decode()
+    assert list(Band.objects.values_list("slug", flat=True)) == ["b"]
+    assert "no longer held" in admin.post(URL, {"token": ""}, follow=True).content.decode()
+
+
+def test_of_many_rows_the_refused_are_shown_first(admin: Client) -> None:
+    rows = [f"band-{number},Band {number}" for number in range(300)] + ["bad slug,Bad"]
+    preview = upload(admin, "slug,name\n" + "\n".join(rows))
+    results = preview.context["results"]
+    assert (results[0].outcome, len(results), preview.context["left_out"]) == ("refused", 200, 101)
+    assert "Import 300 bands" in preview.content.decode()
+
+
+def test_markup_in_rows_stays_text(admin: Client) -> None:
+    page = upload(admin, "slug,name\n<script>alert(1)</script>,A\n").content.decode()
+    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize(("role", "may"), [("", False), (Role.MODERATOR, False), (Role.ADMIN, True)])
+def test_who_may(role: str, may: bool) -> None:
+    client = logged_in(role)
+    assert client.get(URL).status_code == (200 if may else 403)
+    assert upload(client, CSV).status_code == (200 if may else 403)
+    assert client.post(URL, {"token": "x"}).status_code == (302 if may else 403)
+    assert Band.objects.count() == 0

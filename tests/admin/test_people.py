@@ -1,0 +1,243 @@
+"""People in the admin: roles, and nobody who locks everybody out."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from syncjobs import roles
+from syncjobs.actors import for_user
+from syncjobs.choices import Origin, Role
+from syncjobs.exceptions import Conflict, DomainError
+from syncjobs.models import AuditEntry
+from tests.admin.people import logged_in
+from tests.helpers import PERSON, wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/admin/people/"
+PASSWORD = "correct horse battery"
+HTMX = {"HX-Request": "true"}
+User = get_user_model()
+
+
+@pytest.fixture
+def boss() -> Client:
+    return logged_in(Role.SUPER_ADMIN)
+
+
+def person(name: str, role: Role = Role.MODERATOR) -> Any:
+    return roles.add_person(PERSON, name, PASSWORD, role)
+
+
+def role_of(user: Any) -> Role | None:
+    return roles.role_of(roles.person(user.pk))
+
+
+def new(**fields: str) -> dict[str, str]:
+    return {"name": "pat", "password": PASSWORD, "role": "MODERATOR"} | fields
+
+
+def test_a_person_is_added_and_can_log_in(boss: Client) -> None:
+    assert boss.post(f"{URL}add/", new(email="pat@example.org")).status_code == 302
+    pat = User.objects.get(username="pat")
+    assert (pat.email, pat.is_staff, pat.is_superuser, role_of(pat)) == ("pat@example.org", True, False, "MODERATOR")
+    page = boss.get(URL).content.decode()
+    assert "pat@example.org" in page
+    assert "Never" in page
+    client = Client()
+    assert client.login(username="pat", password=PASSWORD)
+    assert client.get("/admin/jobs/").status_code == 200
+    entry = AuditEntry.objects.get(action="add_person")
+    assert (entry.target_id, entry.message, entry.actor_label) == (str(pat.pk), "pat", "SUPER_ADMIN@example")
+    assert PASSWORD not in str(AuditEntry.objects.values_list("message", "data"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"name": ""}, ["name"]),
+        ({"name": "two words"}, ["name"]),
+        ({"name": "taken"}, ["name"]),
+        ({"email": "nowhere"}, ["email"]),
+        ({"role": "KING"}, ["role"]),
+        ({"password": "short"}, ["password"]),
+        ({"password": "12345678901"}, ["password"]),
+        ({"password": ""}, ["password"]),
+    ],
+)
+def test_what_can_not_be_right_is_said_at_its_field(boss: Client, fields: dict[str, str], wrong: list[str]) -> None:
+    person("taken")
+    before = User.objects.count()
+    answer = boss.post(f"{URL}add/", new(**fields))
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == wrong
+    assert User.objects.count() == before
+    assert PASSWORD not in answer.content.decode()
+
+
+def test_roles_and_passwords_are_changed(boss: Client) -> None:
+    pat = person("pat")
+    pats = Client()
+    pats.login(username="pat", password=PASSWORD)
+    boss.post(f"{URL}{pat.pk}/role/", {"role": "ADMIN"})
+    assert role_of(pat) == Role.ADMIN
+    assert pats.get("/admin/audit/").status_code == 200
+    weak = boss.post(f"{URL}{pat.pk}/password/", {"password": "pat"})
+    assert (weak.status_code, list(weak.context["form"].errors)) == (422, ["password"])
+    boss.post(f"{URL}{pat.pk}/password/", {"password": "another horse battery"})
+    assert pats.get("/admin/audit/").status_code == 302
+    assert Client().login(username="pat", password="another horse battery")
+    done = AuditEntry.objects.filter(target_type="user", target_id=str(pat.pk)).order_by("pk")
+    assert list(done.values_list("action", "result")) == [
+        ("add_person", "ok"),
+        ("change_role", "ok"),
+        ("set_password", "invalid"),
+        ("set_password", "ok"),
+    ]
+    assert done[1].data == {"from": "MODERATOR", "to": "ADMIN"}
+
+
+def test_a_person_is_locked_out_at_once_and_let_in_again(boss: Client) -> None:
+    pat = person("pat", Role.ADMIN)
+    pats = Client()
+    pats.login(username="pat", password=PASSWORD)
+    boss.post(f"{URL}{pat.pk}/deactivate/")
+    assert pats.get("/admin/jobs/").status_code == 302
+    assert not Client().login(username="pat", password=PASSWORD)
+    assert "Locked out" in boss.get(URL).content.decode()
+    boss.post(f"{URL}{pat.pk}/activate/")
+    assert Client().login(username="pat", password=PASSWORD)
+    assert role_of(pat) == Role.ADMIN
+
+
+def test_nobody_takes_her_own_role_or_locks_herself_out(boss: Client) -> None:
+    person("other", Role.SUPER_ADMIN)
+    me = User.objects.get(username="SUPER_ADMIN@example")
+    answer = boss.post(f"{URL}{me.pk}/role/", {"role": "ADMIN"})
+    assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["role"])
+    assert "lock yourself out" in boss.post(f"{URL}{me.pk}/deactivate/", headers=HTMX)["HX-Trigger"]
+    me.refresh_from_db()
+    assert (me.is_active, role_of(me)) == (True, Role.SUPER_ADMIN)
+    assert f"{URL}{me.pk}/role/" not in boss.get(URL).content.decode()
+
+
+def test_the_last_active_super_admin_stays() -> None:
+    boss, locked_out = person("boss", Role.SUPER_ADMIN), person("locked", Role.SUPER_ADMIN)
+    roles.set_active(PERSON, locked_out.pk, active=False)
+    for attempt in (
+        lambda: roles.change_role(PERSON, boss.pk, Role.ADMIN),
+        lambda: roles.set_active(PERSON, boss.pk, active=False),
+        lambda: roles.save_user(PERSON, "boss", PASSWORD, Role.MODERATOR),
+    ):
+        with pytest.raises(Conflict, match="last active super admin"):
+            attempt()
+    assert (role_of(boss), roles.person(boss.pk).is_active) == (Role.SUPER_ADMIN, True)
+    roles.set_active(PERSON, locked_out.pk, active=True)
+    roles.change_role(PERSON, boss.pk, Role.ADMIN)
+    assert role_of(boss) == Role.ADMIN
+
+
+@pytest.mark.parametrize("how", ["change_role", "set_active"])
+def test_of_two_who_unmake_each_other_one_stays(how: str) -> None:
+    ann, bob = person("ann", Role.SUPER_ADMIN), person("bob", Role.SUPER_ADMIN)
+    outcomes: list[object] = []
+
+    def unmake(by: Any, whom: Any) -> None:
+        actor = for_user(by, Origin.ADMIN)
+        if how == "change_role":
+            roles.change_role(actor, whom.pk, Role.MODERATOR)
+        else:
+            roles.set_active(actor, whom.pk, active=False)
+
+    def bobs() -> None:
+        try:
+            unmake(bob, ann)
+        except DomainError as error:
+            outcomes.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=bobs)
+    with transaction.atomic():
+        unmake(ann, bob)
+        thread.start()
+        wait_for(_somebody_waits, what="the other to wait for the role's row")
+    thread.join()
+    assert [type(outcome) for outcome in outcomes] == [Conflict]
+    left = [user for user in roles.people() if user.is_active and roles.role_of(user) == Role.SUPER_ADMIN]
+    assert [user.get_username() for user in left] == ["ann"]
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
+def test_two_who_add_the_same_name_at_once_get_one_person() -> None:
+    roles.setup()
+    outcomes: list[object] = []
+    start = threading.Barrier(3)
+
+    def add() -> None:
+        start.wait()
+        try:
+            outcomes.append(person("pat"))
+        except DomainError as error:
+            outcomes.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=add) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "Conflict", "User"]
+
+
+@pytest.mark.parametrize(
+    ("role", "may"), [("", False), (Role.MODERATOR, False), (Role.ADMIN, False), (Role.SUPER_ADMIN, True)]
+)
+def test_who_may(role: str, may: bool) -> None:
+    client = logged_in(role)
+    pat = person("pat")
+    ways = ("add/", *(f"{pat.pk}/{way}/" for way in ("role", "password", "deactivate", "activate")))
+    for path in ("", *ways):
+        assert client.get(URL + path).status_code == (200 if may else 403), path
+    assert (URL in client.get("/admin/keys/").content.decode()) is may
+    if not may:
+        for path in ways:
+            assert client.post(URL + path, new(name="eve", role="SUPER_ADMIN")).status_code == 403, path
+        assert (role_of(pat), User.objects.filter(username="eve").exists()) == (Role.MODERATOR, False)
+
+
+def test_the_stock_pages_for_people_are_gone(boss: Client) -> None:
+    for path in ("auth/user/", "auth/group/", "bands/band/", "bands/video/"):
+        assert boss.get(f"/admin/{path}").status_code == 404
+
+
+def test_the_page_takes_as_many_queries_for_many_as_for_few(boss: Client) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert boss.get(URL).status_code == 200
+        return len(queries)
+
+    count()
+    few = count()
+    for number in range(10):
+        person(f"p{number}", list(Role)[number % 3])
+    assert count() == few <= 12
+
+
+def test_markup_in_names_stays_text(boss: Client) -> None:
+    User.objects.create(username="<b>x</b>", email="<i>@x")
+    page = boss.get(URL).content.decode()
+    assert "&lt;b&gt;x&lt;/b&gt;" in page
+    assert "<b>x" not in page
