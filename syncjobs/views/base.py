@@ -17,12 +17,14 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from .. import feed
 from ..actors import Actor, for_user
 from ..choices import Origin
 from ..exceptions import DomainError, InvalidFields, NotFound
 from ..youtube.errors import YouTubeError
 
 logger = logging.getLogger(__name__)
+_POSITION = "syncjobs.feed_position"
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
@@ -36,6 +38,7 @@ def page(permission: str, *, posts: bool = False) -> Callable[[View[P]], View[P]
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.has_perm(permission):
                 raise PermissionDenied
+            note_position(request)
             try:
                 return view(request, *args, **kwargs)
             except NotFound as error:
@@ -54,6 +57,12 @@ def actor_of(request: HttpRequest) -> Actor:
 def is_dialog(request: HttpRequest) -> bool:
     """Whether the answer goes into the page's dialog."""
     return "X-Dialog" in request.headers
+
+
+def note_position(request: HttpRequest) -> None:
+    """Before anything is read for a page: from here on, the stream of changes tells of what the page doesn't show."""
+    if request.method == "GET" and not request.headers.get("HX-Request"):
+        request.META[_POSITION] = feed.position()
 
 
 def is_part(request: HttpRequest) -> bool:
@@ -76,6 +85,7 @@ def show(
         "title": title,
         "crumbs": crumbs,
         "is_live": is_live,
+        "feed_position": request.META.get(_POSITION, ""),
         "is_dialog": is_dialog(request),
         "layout": f"syncjobs/layouts/{'dialog' if is_dialog(request) else 'page'}.html",
     }

@@ -23,7 +23,7 @@ from .. import error_figures, figures, quota, schedules, status
 from ..choices import JobStatus, JobType, QueueName
 from ..models import SyncJob, Worker
 from . import charts, links
-from .base import is_part, show
+from .base import is_part, note_position, show
 
 _RUNNING, _ERRORS, _SCHEDULES = 8, 5, 6
 _PERIOD_LABELS = {"24h": gettext_lazy("24 hours"), "7d": gettext_lazy("7 days"), "30d": gettext_lazy("30 days")}
@@ -113,6 +113,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """The dashboard, or the part of it that `?part=` names."""
     if not request.user.has_perm("syncjobs.view_queue"):
         return show(request, "syncjobs/dashboard/no_role.html", {}, title=_("Welcome"))
+    note_position(request)
     allowed = {name: made for name, (may, made) in {**_AT_ONCE, **_LATER}.items() if request.user.has_perm(may)}
     asked, period = request.GET.get("part", ""), _period(request)
     periods = [(value, label, value == period) for value, label in _PERIOD_LABELS.items()]

@@ -81,9 +81,7 @@ class Visitor:
 
 def _counts(request: Any) -> bool:
     """A stream, or anything else that a page takes with it when it is left, has not failed."""
-    return not (
-        request.url.endswith("/admin/events") or "ytimg.com" in request.url or request.failure == "net::ERR_ABORTED"
-    )
+    return not ("/admin/events" in request.url or "ytimg.com" in request.url or request.failure == "net::ERR_ABORTED")
 
 
 def addresses() -> dict[str, str]:

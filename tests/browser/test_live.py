@@ -132,7 +132,7 @@ def _hide(page: Page, hidden: bool) -> None:
 def test_without_a_stream_it_asks_every_30_seconds_while_a_job_is_active_and_she_looks(log_in: LogIn) -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     visitor = log_in(Role.MODERATOR)
-    visitor.context.route("**/admin/events", lambda route: route.abort())
+    visitor.context.route("**/admin/events*", lambda route: route.abort())
     page = visitor.page
     page.clock.install()
     visitor.go("/admin/jobs/")

@@ -65,7 +65,9 @@
         }
         connect() {
             if (this.closed || this.real || document.hidden) return;
-            this.real = new EventSource(this.url, { withCredentials: true });
+            // The address says from which change on the page has to be told; one that connects again asks for all anew.
+            const url = state.everConnected ? this.url.split("?")[0] : this.url;
+            this.real = new EventSource(url, { withCredentials: true });
             this.real.onopen = (event) => {
                 state.connected = true;
                 state.failedAt = null;
@@ -77,9 +79,9 @@
                 show();
             };
             this.real.onerror = () => {
+                // A stream that breaks off may mean that the server is gone: whoever is asked next will tell.
+                if (state.connected) state.failedAt ??= Date.now();
                 state.connected = false;
-                // Trying again by itself means that nobody answered; being closed, that there is no stream to be had.
-                if (this.real?.readyState === EventSource.CONNECTING) state.failedAt ??= Date.now();
                 show();
                 // EventSource gives up for good on an answer that is no stream; we try again.
                 if (this.real?.readyState === EventSource.CLOSED) {
