@@ -116,7 +116,7 @@ def _question(
         details.append(_("So many are done in the background; you will see how far it is."))
     question = Question(
         title=_title(is_retry, able),
-        text=_text(able, total, has_changed),
+        text=_text(is_retry, able, total, has_changed),
         button=_title(is_retry, able).rstrip("?"),
         back=back,
         icon="retry" if is_retry else "stop",
@@ -141,7 +141,7 @@ def _title(is_retry: bool, count: int) -> str:
     return ngettext("Cancel %s job?", "Cancel %s jobs?", count) % number(count)
 
 
-def _text(able: int, total: int, has_changed: bool) -> str:
+def _text(is_retry: bool, able: int, total: int, has_changed: bool) -> str:
     values = {"able": number(able), "total": number(total)}
     if has_changed:
         return (
@@ -150,7 +150,9 @@ def _text(able: int, total: int, has_changed: bool) -> str:
             )
             % values
         )
-    return _("It is about %(able)s of the %(total)s chosen.") % values
+    if able < total:
+        return _("It is about %(able)s of the %(total)s chosen.") % values
+    return _("Each of them runs again as a new job.") if is_retry else _("None of them will be finished.")
 
 
 def _none_of(action: str, total: int) -> str:
