@@ -184,6 +184,6 @@ def _parameters(params: dict[str, Any]) -> list[tuple[str, str]]:
 
 PAGES = (
     ("jobs/<id:job_id>/", job, "job"),
-    ("jobs/<id:job_id>/retry/", retry, "job-retry"),
-    ("jobs/<id:job_id>/cancel/", cancel, "job-cancel"),
+    ("jobs/<id:job_id>/retry/", retry, "job_retry"),
+    ("jobs/<id:job_id>/cancel/", cancel, "job_cancel"),
 )

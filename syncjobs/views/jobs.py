@@ -89,8 +89,8 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "presets": _presets(request, filters),
         "pagination": _pagination(filters, found),
         "sizes": [(size, filters.url(limit=size), size == found.limit) for size in _SIZES],
-        "export_urls": {kind: filters.url("jobs-export", format=kind) for kind in ("csv", "json")},
-        "save_url": filters.url("preset-save"),
+        "export_urls": {kind: filters.url("jobs_export", format=kind) for kind in ("csv", "json")},
+        "save_url": filters.url("preset_save"),
     }
     return show(request, "syncjobs/jobs/list.html", context, title=_("Sync jobs"), is_live=True)
 
@@ -162,7 +162,7 @@ def _region(request: HttpRequest, filters: Filters, found: Found, shown: Sequenc
         "clear_url": links.jobs(),
         "last_url": filters.url(page=found.pages),
         "columns": _columns(filters),
-        "region_url": filters.url("jobs-rows", page=at, shown=ids),
+        "region_url": filters.url("jobs_rows", page=at, shown=ids),
         "is_active": any(job.status in ACTIVE_STATUSES for job in shown),
     }
 
@@ -224,7 +224,7 @@ def _presets(request: HttpRequest, filters: Filters) -> list[dict[str, Any]]:
             "url": Filters(preset.filters).url(),
             "is_on": preset.filters == current,
             "is_shared": preset.is_shared,
-            "delete_url": reverse("admin:preset-delete", args=[preset.pk]) if may_share or not preset.is_shared else "",
+            "delete_url": reverse("admin:preset_delete", args=[preset.pk]) if may_share or not preset.is_shared else "",
         }
         for preset in presets.list_presets(request.user)
     ]
@@ -232,6 +232,6 @@ def _presets(request: HttpRequest, filters: Filters) -> list[dict[str, Any]]:
 
 PAGES = (
     ("jobs/", jobs, "jobs"),
-    ("jobs/rows/", rows, "jobs-rows"),
-    ("jobs/bands/", band_suggestions, "jobs-bands"),
+    ("jobs/rows/", rows, "jobs_rows"),
+    ("jobs/bands/", band_suggestions, "jobs_bands"),
 )

@@ -82,6 +82,6 @@ def _delete(actor: Actor, request: HttpRequest, preset_id: int) -> str:
 
 
 PAGES = (
-    ("jobs/presets/save/", save, "preset-save"),
-    ("jobs/presets/<id:preset_id>/delete/", delete, "preset-delete"),
+    ("jobs/presets/save/", save, "preset_save"),
+    ("jobs/presets/<id:preset_id>/delete/", delete, "preset_delete"),
 )
