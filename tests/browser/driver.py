@@ -30,7 +30,7 @@ FLAGS = [
 ]
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # What is not a page to look at: files, and parts of pages.
-_NO_PAGES = {"jobs-export", "errors-export", "audit-export", "schedule_preview", "jobs-rows", "jobs-bands"}
+_NO_PAGES = {"jobs_export", "errors_export", "audit_export", "schedule_preview", "jobs_rows", "jobs_bands"}
 STOCK = ("/admin/", "/admin/password_change/")
 
 
