@@ -296,6 +296,9 @@ def clear_failed(actor: Actor, name: str = ALL_QUEUES) -> int:
 def _purge(failed: QuerySet[SyncJob]) -> int:
     """Delete a batch. Its rows are locked in order first, so that two who clear don't deadlock."""
     ids = list(failed.select_for_update().values_list("pk", flat=True)[:_PURGE_BATCH])
+    # What is not cleared itself of an all-bands job that is outlives it.
+    children = SyncJob.objects.filter(parent_id__in=ids)
+    children.exclude(Exists(failed.filter(pk=OuterRef("pk")))).update(parent=None)
     _, deleted = SyncJob.objects.filter(pk__in=ids).delete()
     return deleted.get("syncjobs.SyncJob", 0)
 
