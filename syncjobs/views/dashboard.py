@@ -77,7 +77,10 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
 def _errors(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     groups, total = error_figures.groups(now - dt.timedelta(hours=24), limit=_ERRORS)
-    rows = [{"group": group, "hours": charts.hours(group.per_hour, now)} for group in groups]
+    rows = [
+        {"group": group, "url": links.error(group.fingerprint), "hours": charts.hours(group.per_hour, now)}
+        for group in groups
+    ]
     return {"rows": rows, "total": total, "as_of": now}
 
 
