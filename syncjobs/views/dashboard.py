@@ -21,7 +21,7 @@ from django.views.decorators.http import require_safe
 
 from .. import error_figures, figures, quota, schedules, status
 from ..choices import JobStatus, JobType, QueueName
-from ..models import SyncJob, Worker
+from ..models import SyncJob
 from . import charts, links
 from .base import is_part, note_position, show
 
@@ -77,22 +77,19 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
 def _errors(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     groups, total = error_figures.groups(now - dt.timedelta(hours=24), limit=_ERRORS)
-    rows = [{"group": group, "hours": charts.hours(group.per_hour, now)} for group in groups]
+    rows = [
+        {"group": group, "url": links.error(group.fingerprint), "hours": charts.hours(group.per_hour, now)}
+        for group in groups
+    ]
     return {"rows": rows, "total": total, "as_of": now}
 
 
 def _ahead(request: HttpRequest) -> dict[str, Any]:
-    now = timezone.now()
     upcoming = []
     if request.user.has_perm("django_celery_beat.view_periodictask"):
         upcoming = [{"at": at, "name": schedule.name} for at, schedule in schedules.upcoming(_SCHEDULES)]
-    workers = list(Worker.objects.all()) if request.user.has_perm("syncjobs.view_worker") else []
-    silent = now - dt.timedelta(seconds=status.WORKER_SILENCE_SECONDS)
-    return {
-        "upcoming": upcoming,
-        "workers": [{"worker": worker, "is_alive": worker.heartbeat_at > silent} for worker in workers],
-        "as_of": now,
-    }
+    workers = status.workers()[0] if request.user.has_perm("syncjobs.view_worker") else []
+    return {"upcoming": upcoming, "workers": workers, "as_of": timezone.now()}
 
 
 _Part = tuple[str, Callable[[HttpRequest], dict[str, Any]]]

@@ -111,7 +111,8 @@ def _rows(groups: list[GroupFigures], window: str) -> list[dict[str, Any]]:
             trend = charts.hours(group.per_hour, now)
         else:
             trend = charts.days(days[group.fingerprint], _first_day(window, now).date(), now)
-        rows.append({"group": group, "meaning": reasons.explain(group.reason), "trend": trend})
+        url, meaning = links.error(group.fingerprint), reasons.explain(group.reason)
+        rows.append({"group": group, "url": url, "meaning": meaning, "trend": trend})
     return rows
 
 
