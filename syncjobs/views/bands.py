@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from bands.models import Band, BandState
 
@@ -127,6 +127,33 @@ def sync_now(request: HttpRequest, band_id: int) -> HttpResponse:
     return ask(request, question, do)
 
 
+@page("bands.change_band", posts=True)
+def switch(request: HttpRequest) -> HttpResponse:
+    """Make the bands that the address names active, or inactive."""
+    active = request.GET.get("active") == "1"
+    ids = [int(text) for text in request.GET.getlist("band") if text.isascii() and text.isdigit() and len(text) < 19]
+    chosen = list(Band.objects.filter(pk__in=ids).order_by("name"))
+    question = Question(
+        title=_("Make these bands active?") if active else _("Make these bands inactive?"),
+        text=_("Schedules keep their videos up to date from now on.")
+        if active
+        else _("No schedule syncs them, and nobody can, until they are active again. Their videos stay."),
+        button=_("Make active") if active else _("Make inactive"),
+        back=reverse("admin:bands"),
+        above=_("Bands"),
+        icon="play" if active else "pause",
+        details=[band.name for band in chosen],
+    )
+
+    def do(actor: Actor, _values: dict[str, Any]) -> str:
+        changed = len(band_changes.set_active(actor, [band.pk for band in chosen], active=active))
+        if active:
+            return ngettext("%(n)s band is active now.", "%(n)s bands are active now.", changed) % {"n": changed}
+        return ngettext("%(n)s band is inactive now.", "%(n)s bands are inactive now.", changed) % {"n": changed}
+
+    return ask(request, question, do)
+
+
 @page("bands.delete_band", posts=True)
 def delete(request: HttpRequest, band_id: int) -> HttpResponse:
     """Take the band and its videos away."""
@@ -151,6 +178,7 @@ def delete(request: HttpRequest, band_id: int) -> HttpResponse:
 
 PAGES = (
     ("bands/", bands, "bands"),
+    ("bands/switch/", switch, "bands_switch"),
     ("bands/<id:band_id>/", band, "band"),
     ("bands/<id:band_id>/sync/", sync_now, "band_sync"),
     ("bands/<id:band_id>/delete/", delete, "band_delete"),

@@ -105,12 +105,15 @@ def _summary(results: list[RowResult]) -> dict[str, Any]:
 
 def _import(request: HttpRequest) -> HttpResponse:
     kept = cache.get(_key(request))
-    if not isinstance(kept, _Kept) or not secrets.compare_digest(kept.token, request.POST["token"]):
+    if (
+        not isinstance(kept, _Kept)
+        or not secrets.compare_digest(kept.token, request.POST["token"])
+        or not cache.delete(_key(request))
+    ):
         message = _(
             "This preview is no longer held: it was imported, replaced by another one, or is older than half an hour. Upload the file again."
         )
         return told(request, message, reverse("admin:import"), level="error")
-    cache.delete(_key(request))
     counts = _summary(import_bands(actor_of(request), kept.rows()))["counts"]
     message = _("%(file)s is imported: %(created)s created, %(updated)s updated, %(unchanged)s unchanged.") % {
         "file": kept.name,

@@ -332,6 +332,18 @@ def test_our_own_quota_can_be_used_up(admin: Client, youtube: Simulator, setting
     assert "quota is used up" in answer
 
 
+def test_several_are_made_inactive_and_active(admin: Client) -> None:
+    bands = [make_band(slug, "@x") for slug in ("a", "b", "c")]
+    chosen = f"{URL}switch/?band={bands[0].pk}&band={bands[1].pk}&band=999&band=x"
+    assert "<li>A</li><li>B</li>" in admin.get(f"{chosen}&active=0").content.decode()
+    assert "2 bands are inactive" in admin.post(f"{chosen}&active=0", headers=HTMX)["HX-Trigger"]
+    assert "0 bands are inactive" in admin.post(f"{chosen}&active=0", headers=HTMX)["HX-Trigger"]
+    assert list(Band.objects.order_by("pk").values_list("is_active", flat=True)) == [False, False, True]
+    assert "2 bands are active" in admin.post(f"{chosen}&active=1", headers=HTMX)["HX-Trigger"]
+    assert Band.objects.filter(is_active=True).count() == 3
+    assert AuditEntry.objects.filter(action="deactivate_bands").count() == 2
+
+
 def test_it_is_deleted_but_not_while_a_job_runs(admin: Client) -> None:
     band = make_band(reference="@herons")
     Video.objects.create(youtube_id="v1", band=band)
@@ -371,6 +383,7 @@ def test_who_may(role: str, sees: bool, syncs: bool, writes: bool) -> None:
         (f"{one}change/", writes),
         (f"{one}delete/", writes),
         (f"{URL}add/", writes),
+        (f"{URL}switch/?band={band.pk}&active=0", writes),
     ):
         assert client.get(path).status_code == (200 if may else 403), path
         if not may:

@@ -46,4 +46,11 @@ def test_the_page_for_our_own_failure_asks_no_database() -> None:
 def test_logging_in_and_out() -> None:
     page = Client().get("/admin/login/").content.decode()
     assert "monitor.css" in page
+    client = logged_in(Role.ADMIN)
+    page = client.get("/admin/password_change/").content.decode()
+    assert page.count('type="password"') == 3
+    assert "&lt;ul&gt;" not in page
+    wrong = client.post("/admin/password_change/", {"old_password": "x", "new_password1": "a", "new_password2": "b"})
+    assert wrong.content.decode().count('class="error"') >= 2
+    assert "Your password is changed" in client.get("/admin/password_change/done/").content.decode()
     assert "You are logged out" in logged_in(Role.MODERATOR).post("/admin/logout/").content.decode()

@@ -92,7 +92,8 @@
         event.preventDefault();
         const query = new URLSearchParams(new FormData(event.target, event.submitter));
         // Not .action: a field of that name would hide it.
-        openDialog(`${event.target.getAttribute("action")}?${query}`);
+        const action = event.submitter?.getAttribute("formaction") ?? event.target.getAttribute("action");
+        openDialog(`${action}?${query}`);
     });
     document.addEventListener("done", closeDialog);
     window.addEventListener("popstate", followHash);
