@@ -258,7 +258,6 @@ def test_a_parameter_that_can_not_be_right_is_named(moderator: Api, parameters: 
     [
         ({}, "syncType"),
         ({"syncType": "HALF"}, "syncType"),
-        ({"syncType": "FULL", "bandId": "999"}, "bandId"),
         ({"syncType": "FULL", "bandId": "x"}, "bandId"),
         ({"syncType": "FULL", "priority": 7}, "priority"),
         ({"syncType": "FULL", "hurry": True}, "hurry"),
@@ -270,6 +269,12 @@ def test_a_body_that_can_not_be_right_is_named(moderator: Api, body: Any, field:
     assert answer.status_code == 400
     if field:
         assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert SyncJob.objects.count() == 0
+
+
+def test_a_band_that_there_is_not_is_named(moderator: Api) -> None:
+    answer = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "bandId": "999"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (404, "bandId")
     assert SyncJob.objects.count() == 0
 
 

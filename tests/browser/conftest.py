@@ -20,14 +20,16 @@ from .driver import FLAGS, Visitor, chromium_path
 LogIn = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The machine's Chromium. Where CI runs there must be one; elsewhere these tests are skipped without."""
     path = chromium_path()
     if path is None:
         message = "There is no Chromium on the PATH: install Debian's chromium, or Google Chrome."
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    with sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread; Django's ORM would refuse to work beside it.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()

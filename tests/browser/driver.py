@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import Any
 
@@ -14,9 +13,6 @@ from syncjobs import roles, schedules, urls
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import ErrorGroup, SyncJob
 from tests.helpers import PERSON
-
-# Playwright keeps an event loop in this thread; Django's ORM would refuse to work beside it.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 PASSWORD = "correct horse battery"
 FLAGS = [

@@ -17,6 +17,8 @@ os.environ |= {
     "DJANGO_SETTINGS_MODULE": "syncmonitor.settings",
     "YOUTUBE_SIMULATED": "true",
     "YOUTUBE_API_KEY": "simulated-key",
+    # Playwright keeps an event loop in this thread; Django's ORM would refuse to work beside it.
+    "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
 WIDTHS = (360, 768, 1440)
