@@ -34,6 +34,11 @@ class Order:
 
     def columns(self) -> tuple[OrderBy, OrderBy]:
         """For `order_by()`."""
+        if self.column == "created_at":
+            # Never null, and an index can only be followed where the order doesn't say where nulls would go.
+            return (
+                (F("created_at").desc(), F("pk").desc()) if self.descending else (F("created_at").asc(), F("pk").asc())
+            )
         if self.descending:
             return F(self.column).desc(nulls_last=True), F("pk").desc()
         return F(self.column).asc(nulls_last=True), F("pk").asc()
