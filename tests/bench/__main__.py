@@ -1,6 +1,6 @@
 """All benches, one after the other: `make bench`.
 
-python -m tests.bench            the lists at 10,000,000 jobs
+python -m tests.bench            the lists, in API and admin, and the dashboard at 10,000,000 jobs
 python -m tests.bench 1000000    at another size
 """
 
@@ -10,18 +10,21 @@ import subprocess
 import sys
 
 _OWN = ("throughput", "exports", "viewers", "lifecycle")
+_SIZED = ("lists", "admin_list", "admin_dashboard")
+JOBS = "10000000"
 
 
 def main() -> int:
     """0 if all figures hold. Each bench is a process of its own, on services of its own."""
-    failed = [
-        name for name in _OWN if subprocess.run([sys.executable, "-m", f"tests.bench.{name}"], check=False).returncode
-    ]
-    lists = subprocess.run([sys.executable, "-m", "tests.bench.lists", *sys.argv[1:]], check=False)
-    if lists.returncode:
-        failed.append("lists")
+    size = sys.argv[1:2] or [JOBS]
+    benches = [(name, []) for name in _OWN] + [(name, size) for name in _SIZED]
+    failed = [name for name, given in benches if _run(name, given)]
     sys.stdout.write(f"\nDoes not hold: {', '.join(failed)}\n" if failed else "\nAll of it holds.\n")
     return int(bool(failed))
+
+
+def _run(name: str, given: list[str]) -> int:
+    return subprocess.run([sys.executable, "-m", f"tests.bench.{name}", *given], check=False).returncode
 
 
 if __name__ == "__main__":
