@@ -4,20 +4,23 @@ PYTHON := $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check lint chromium screenshots clean requirements seed-jobs bench
+.PHONY: run test check lint tools messages screenshots clean requirements seed-jobs bench
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m syncmonitor.run
 
-test: check chromium
+test: check tools
 	$(BIN)/python -m pytest
 
-# The browser that the pages are tested in; where it can be installed without a question, it is.
-chromium:
-	@for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && exit 0; done; \
+# What the tests need of the machine: a browser for the pages, gettext for the texts. Installed where that takes no question.
+tools:
+	@missing=; command -v xgettext >/dev/null || missing=gettext; \
+	for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && break; done || \
+		missing="$$missing chromium fonts-dejavu-core"; \
+	test -z "$$missing" && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
-	else echo "There is no Chromium on the PATH: the tests in a browser will be skipped." >&2; fi
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	else echo "Not on this machine: $$missing. The tests that need it will be skipped." >&2; fi
 
 check: lint
 	DEBUG=true $(BIN)/mypy
@@ -54,8 +57,13 @@ seed-jobs: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.bench $(N)
 
+# Gather what the code and the templates say into locale/, and compile what is translated there.
+messages: $(VENV)/dev.stamp tools
+	DEBUG=true $(BIN)/python manage.py makemessages -l es --no-obsolete --no-location --no-wrap -i .venv -i .local -i tests
+	DEBUG=true $(BIN)/python manage.py compilemessages -l es -i .venv
+
 # Pictures of every page, for docs/.
-screenshots: $(VENV)/dev.stamp chromium
+screenshots: $(VENV)/dev.stamp tools
 	@$(BIN)/python -m tests.browser.screenshots
 
 clean:

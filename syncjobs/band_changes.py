@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from bands.models import Band
 
@@ -73,7 +74,8 @@ def delete(actor: Actor, band_id: int) -> None:
         band = _locked(band_id)
         job = SyncJob.objects.active().filter(band=band).order_by("pk").first()
         if job is not None:
-            raise Conflict(f"Job {job} of {band.name} is queued or running. Cancel it, then delete the band.")
+            said = _("Job %(job)s of %(band)s is queued or running. Cancel it, then delete the band.")
+            raise Conflict(said % {"job": job, "band": band.name})
         span.message = band.name
         band.delete()
 
@@ -82,7 +84,7 @@ def _locked(band_id: int) -> Band:
     """Its row stays locked, also against jobs that would come to refer to it."""
     band = Band.objects.select_for_update().filter(pk=band_id).first()
     if band is None:
-        raise NotFound(f"There is no band {band_id}.", field="id")
+        raise NotFound(_("There is no band %(id)s.") % {"id": band_id}, field="id")
     return band
 
 
@@ -103,4 +105,4 @@ def _store(band: Band, update_fields: list[str] | None = None) -> None:
         with transaction.atomic():
             band.save(update_fields=update_fields)
     except IntegrityError:
-        raise Conflict(f"Another band has the slug “{band.slug}”.", field="slug") from None
+        raise Conflict(_("Another band has the slug “%(slug)s”.") % {"slug": band.slug}, field="slug") from None

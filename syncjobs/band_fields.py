@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from bands.models import Band
 
@@ -24,8 +25,8 @@ def apply(band: Band, row: dict[Any, Any]) -> list[tuple[str, str]]:
     for key, value in row.items():
         take = _COLUMNS.get(key)
         if take is None:
-            unknown = f"is no column. The columns are {', '.join(_COLUMNS)}."
-            problems.append((str(key), unknown) if key else ("", "The row has more cells than columns."))
+            unknown = _("is no column. The columns are %(columns)s.") % {"columns": ", ".join(_COLUMNS)}
+            problems.append((str(key), unknown) if key else ("", _("The row has more cells than columns.")))
             continue
         try:
             take(band, value)
@@ -44,9 +45,9 @@ def apply(band: Band, row: dict[Any, Any]) -> list[tuple[str, str]]:
 def _text(name: str) -> Callable[[Band, Any], None]:
     def take(band: Band, value: Any) -> None:
         if value is not None and not isinstance(value, str):
-            raise _Refused("must be text.")
+            raise _Refused(_("must be text."))
         if value and "\x00" in value:
-            raise _Refused("holds a NUL character.")
+            raise _Refused(_("holds a NUL character."))
         setattr(band, name, (value or "").strip())
 
     return take
@@ -58,7 +59,7 @@ def _flag(name: str) -> Callable[[Band, Any], None]:
     def take(band: Band, value: Any) -> None:
         flag = words.get(value.strip().lower()) if isinstance(value, str) else value
         if not isinstance(flag, bool):
-            raise _Refused("must be true or false.")
+            raise _Refused(_("must be true or false."))
         setattr(band, name, flag)
 
     return take
@@ -67,7 +68,7 @@ def _flag(name: str) -> Callable[[Band, Any], None]:
 def _founded(band: Band, value: Any) -> None:
     text = str(value).strip()
     if value is not None and (isinstance(value, bool) or not re.fullmatch(r"\d{4}", text)):
-        raise _Refused("must be a year of four digits.")
+        raise _Refused(_("must be a year of four digits."))
     band.founded = None if value is None else int(text)
 
 
@@ -75,7 +76,7 @@ def _list(value: Any) -> list[str]:
     """A JSON list, or text with ; between the entries."""
     entries = value.split(";") if isinstance(value, str) else value if value is not None else []
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise _Refused("must be a list of texts (in CSV: with ; between them).")
+        raise _Refused(_("must be a list of texts (in CSV: with ; between them)."))
     return [entry.strip() for entry in entries if entry.strip()]
 
 
@@ -89,7 +90,7 @@ def _playlists(band: Band, value: Any) -> None:
 
 def _channel(band: Band, value: Any) -> None:
     if value is not None and not isinstance(value, str):
-        raise _Refused("must be text.")
+        raise _Refused(_("must be text."))
     reference = (value or "").strip()
     if reference == band.channel_reference:
         return

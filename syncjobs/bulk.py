@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from . import operations, workers
 from .actors import Actor
@@ -43,11 +44,15 @@ class Outcome:
 def able(jobs: QuerySet[SyncJob], action: str) -> list[int]:
     """The ids of those jobs whose state allows the action, oldest first. Raises InvalidInput when they are too many."""
     if action not in STATES:
-        raise InvalidInput(f"Action is one of {', '.join(BulkAction.Action.values)}.", field="action")
+        raise InvalidInput(
+            _("Action is one of %(actions)s.") % {"actions": ", ".join(BulkAction.Action.values)}, field="action"
+        )
     found = jobs.filter(status__in=STATES[action]).order_by("pk").values_list("pk", flat=True)
     ids = list(found[: MOST + 1])
     if len(ids) > MOST:
-        raise InvalidInput(f"More than {MOST} jobs can be acted on. Narrow the filter.", field="filter")
+        raise InvalidInput(
+            _("More than %(most)s jobs can be acted on. Narrow the filter.") % {"most": MOST}, field="filter"
+        )
     return ids
 
 
@@ -55,10 +60,14 @@ def start(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome | BulkAc
     """Do it now, or queue it when there are more than AT_ONCE jobs. Raises InvalidInput."""
     ids = list(dict.fromkeys(job_ids))
     if action not in BulkAction.Action.values:
-        raise InvalidInput(f"Action is one of {', '.join(BulkAction.Action.values)}.", field="action")
+        raise InvalidInput(
+            _("Action is one of %(actions)s.") % {"actions": ", ".join(BulkAction.Action.values)}, field="action"
+        )
     if len(ids) > MOST:
         raise InvalidInput(
-            f"These are {len(ids)} jobs; at most {MOST} can be acted on at once. Narrow the filter.", field="filter"
+            _("These are %(count)s jobs; at most %(most)s can be acted on at once. Narrow the filter.")
+            % {"count": len(ids), "most": MOST},
+            field="filter",
         )
     if len(ids) <= AT_ONCE:
         with audited(actor, f"bulk_{action}", "jobs", len(ids)):
@@ -107,7 +116,7 @@ def get(bulk_id: int) -> BulkAction:
     """Raises NotFound."""
     bulk = BulkAction.objects.filter(pk=bulk_id).first()
     if bulk is None:
-        raise NotFound(f"There is no bulk action {bulk_id}.", field="id")
+        raise NotFound(_("There is no bulk action %(id)s.") % {"id": bulk_id}, field="id")
     return bulk
 
 

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncDay
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from bands.models import Band
 
@@ -92,7 +93,9 @@ def group(fingerprint: str) -> GroupFigures:
     """One group with its figures of all time, should none of its errors be left either. Raises NotFound."""
     found, _total = _read(_ONE, fingerprint=fingerprint)
     if not found:
-        raise NotFound(f"There is no error group {fingerprint[:16]}.", field="fingerprint")
+        raise NotFound(
+            _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}, field="fingerprint"
+        )
     return found[0]
 
 

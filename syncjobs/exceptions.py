@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext as _
+
 
 class DomainError(Exception):
     """Something asked for can't be done as things stand. Nothing was changed."""
@@ -78,7 +80,8 @@ class QuotaExhausted(DomainError):
 
     def __init__(self, bucket: str, resets_at: dt.datetime) -> None:
         super().__init__(
-            f"Today's {bucket} quota is used up. It resets at {resets_at:%Y-%m-%d %H:%M} UTC.",
+            _("Today's %(bucket)s quota is used up. It resets at %(time)s UTC.")
+            % {"bucket": bucket, "time": f"{resets_at:%Y-%m-%d %H:%M}"},
             bucket=bucket,
             resets_at=resets_at,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from bands.models import Band
 
@@ -46,13 +47,17 @@ def read_file(path: Path) -> list[Any]:
 def read_rows(raw: bytes, *, is_csv: bool) -> list[Any]:
     """The rows of a file's content. Raises InvalidInput."""
     if len(raw) > MAX_BYTES:
-        raise InvalidInput(f"The file is larger than {MAX_BYTES // 1_000_000} MB.", field="file")
+        raise InvalidInput(
+            _("The file is larger than %(megabytes)s MB.") % {"megabytes": MAX_BYTES // 1_000_000}, field="file"
+        )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InvalidInput(
-            f"The file is not UTF-8: line {line} has the byte 0x{raw[error.start]:02X}. Save it as UTF-8.", field="file"
+            _("The file is not UTF-8: line %(line)s has the byte %(byte)s. Save it as UTF-8.")
+            % {"line": line, "byte": f"0x{raw[error.start]:02X}"},
+            field="file",
         ) from None
     return _csv_rows(text) if is_csv else _json_rows(text)
 
@@ -60,11 +65,13 @@ def read_rows(raw: bytes, *, is_csv: bool) -> list[Any]:
 def _json_rows(text: str) -> list[Any]:
     try:
         rows = json.loads(text)
-    except ValueError as error:
-        where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "the file"
-        raise InvalidInput(f"The file is no whole JSON document: it breaks at {where}.", field="file") from None
+    except json.JSONDecodeError as error:
+        said = _("The file is no whole JSON document: it breaks at line %(line)s, column %(column)s.")
+        raise InvalidInput(said % {"line": error.lineno, "column": error.colno}, field="file") from None
+    except ValueError:
+        raise InvalidInput(_("The file is no whole JSON document: it breaks at the file."), field="file") from None
     if not isinstance(rows, list):
-        raise InvalidInput("The file must hold a JSON list of bands.", field="file")
+        raise InvalidInput(_("The file must hold a JSON list of bands."), field="file")
     return rows
 
 
@@ -73,9 +80,9 @@ def _csv_rows(text: str) -> list[Any]:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         rows = list(reader)
     except csv.Error as error:
-        raise InvalidInput(f"The file is no CSV: {error}.", field="file") from None
+        raise InvalidInput(_("The file is no CSV: %(error)s.") % {"error": error}, field="file") from None
     if not reader.fieldnames or "slug" not in reader.fieldnames:
-        raise InvalidInput("The first line must name the columns, “slug” among them.", field="file")
+        raise InvalidInput(_("The first line must name the columns, “slug” among them."), field="file")
     return [{key: value for key, value in row.items() if value not in ("", None) or key is None} for row in rows]
 
 
@@ -99,12 +106,12 @@ def import_bands(
 
 def _import_row(number: int, row: Any, seen: set[str], *, dry_run: bool) -> RowResult:
     if not isinstance(row, dict):
-        return RowResult(number, "", "refused", ["The row is no object with keys and values."])
+        return RowResult(number, "", "refused", [_("The row is no object with keys and values.")])
     slug = row.get("slug")
     if not isinstance(slug, str) or not slug.strip():
-        return RowResult(number, "", "refused", ["slug: is missing; it identifies the band."])
+        return RowResult(number, "", "refused", [_("slug: is missing; it identifies the band.")])
     if slug in seen:
-        return RowResult(number, slug, "refused", ["slug: stands in an earlier row too."])
+        return RowResult(number, slug, "refused", [_("slug: stands in an earlier row too.")])
     seen.add(slug)
     band = Band.objects.filter(slug=slug).first()
     is_new = band is None

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from bands.models import Band
 
@@ -89,7 +90,9 @@ def trigger_bands(
 ) -> dict[int, Created | Conflict]:
     """Sync each of several bands; for each band's id, its job or why there is none. Raises InvalidInput."""
     if len(bands) > MAX_BANDS:
-        raise InvalidInput(f"At most {MAX_BANDS} bands at once. Sync all of them instead.", field="bands")
+        raise InvalidInput(
+            _("At most %(most)s bands at once. Sync all of them instead.") % {"most": MAX_BANDS}, field="bands"
+        )
     outcomes: dict[int, Created | Conflict] = {}
     for band in bands:
         try:
@@ -116,7 +119,7 @@ def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Cre
 def trigger_upkeep(actor: Actor, job_type: JobType, band: Band | None = None) -> Created:
     """Queue a job that is not a band's sync: ENRICH, STATS_REFRESH, AVAILABILITY_CHECK or PRUNE."""
     if job_type in BAND_SYNC_TYPES or job_type == JobType.SINGLE_VIDEO:
-        raise InvalidInput(f"{job_type} is triggered for a band or a video.", field="jobType")
+        raise InvalidInput(_("%(type)s is triggered for a band or a video.") % {"type": job_type}, field="jobType")
     with audited(actor, "trigger_upkeep", "jobType", job_type) as span:
         key = band_key(job_type, band.pk) if band else str(job_type)
         created = create_job(actor, job_type, band=band, dedupe_key=key)
@@ -138,7 +141,10 @@ def estimate_units(band: Band | None, *, full: bool) -> int:
 
 def _check_priority(priority: int | None) -> None:
     if priority is not None and priority not in Priority.values:
-        raise InvalidInput(f"Priority is one of {', '.join(map(str, Priority.values))}.", field="priority")
+        raise InvalidInput(
+            _("Priority is one of %(priorities)s.") % {"priorities": ", ".join(map(str, Priority.values))},
+            field="priority",
+        )
 
 
 def _hold(band: Band) -> None:
@@ -147,14 +153,16 @@ def _hold(band: Band) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM bands_band WHERE id = %s FOR KEY SHARE", [band.pk])
         if cursor.fetchone() is None:
-            raise NotFound(f"The band {band.name} was deleted.", field="band")
+            raise NotFound(_("The band %(band)s was deleted.") % {"band": band.name}, field="band")
 
 
 def _check_syncable(band: Band) -> None:
     if not band.has_channel:
-        raise NoChannel(f"{band.name} has no YouTube channel. Give it one, then sync.", field="band")
+        raise NoChannel(
+            _("%(band)s has no YouTube channel. Give it one, then sync.") % {"band": band.name}, field="band"
+        )
     if not band.is_active:
-        raise Conflict(f"{band.name} is not active. Make it active, then sync.", field="band")
+        raise Conflict(_("%(band)s is not active. Make it active, then sync.") % {"band": band.name}, field="band")
 
 
 def _check_interval(band: Band, *, full: bool) -> None:
@@ -164,8 +172,9 @@ def _check_interval(band: Band, *, full: bool) -> None:
         return
     allowed_at = last + dt.timedelta(seconds=settings.SYNC_MIN_INTERVAL_SECONDS)
     if allowed_at > timezone.now():
-        message = f"{band.name} was synced at {last:%Y-%m-%d %H:%M:%S} UTC. Sync again after {allowed_at:%H:%M:%S} UTC, or force it."
-        raise RecentlySynced(message, synced_at=last, allowed_at=allowed_at)
+        message = _("%(band)s was synced at %(time)s UTC. Sync again after %(allowed)s UTC, or force it.")
+        said = {"time": f"{last:%Y-%m-%d %H:%M:%S}", "allowed": f"{allowed_at:%H:%M:%S}"}
+        raise RecentlySynced(message % {"band": band.name, **said}, synced_at=last, allowed_at=allowed_at)
 
 
 # ---- Jobs
@@ -175,7 +184,7 @@ def get_job(job_id: int) -> SyncJob:
     """The job with this id. Raises NotFound."""
     job = SyncJob.objects.select_related("band", "parent").filter(pk=job_id).first()
     if job is None:
-        raise NotFound(f"There is no job #{job_id}.", field="job")
+        raise NotFound(_("There is no job #%(id)s.") % {"id": job_id}, field="job")
     return job
 
 
@@ -185,12 +194,13 @@ def retry_job(actor: Actor, job_id: int) -> Created:
         job = get_job(job_id)
         if job.status not in RETRYABLE_STATUSES:
             raise WrongState(
-                f"Job #{job_id} is {job.get_status_display().lower()}; only a failed or cancelled job can be retried.",
+                _("Job #%(id)s is %(status)s; only a failed or cancelled job can be retried.")
+                % {"id": job_id, "status": job.get_status_display().lower()},
                 status=job.status,
             )
         if job.job_type in BAND_SYNC_TYPES and not job.fans_out:
             if job.band is None:
-                raise Conflict(f"The band of job #{job_id} was deleted.", field="band")
+                raise Conflict(_("The band of job #%(id)s was deleted.") % {"id": job_id}, field="band")
             _hold(job.band)
             _check_syncable(job.band)
         created = create_job(
@@ -217,7 +227,11 @@ def cancel_job(actor: Actor, job_id: int) -> SyncJob:
         get_job(job_id)
         job = SyncJob.objects.select_for_update().get(pk=job_id)
         if job.is_terminal:
-            raise WrongState(f"Job #{job_id} has ended already: {job.get_status_display().lower()}.", status=job.status)
+            raise WrongState(
+                _("Job #%(id)s has ended already: %(status)s.")
+                % {"id": job_id, "status": job.get_status_display().lower()},
+                status=job.status,
+            )
         if job.fans_out:
             for child_id in job.children.active().order_by("pk").values_list("pk", flat=True):
                 _cancel(actor, SyncJob.objects.select_for_update().get(pk=child_id))
@@ -247,7 +261,7 @@ def pause_queue(actor: Actor, name: str, reason: str = "") -> list[str]:
     Returns the queues that were not paused before. Raises InvalidInput.
     """
     if len(reason) > MAX_REASON:
-        raise InvalidInput(f"A reason has at most {MAX_REASON} characters.", field="reason")
+        raise InvalidInput(_("A reason has at most %(most)s characters.") % {"most": MAX_REASON}, field="reason")
     with audited(actor, "pause_queue", "queue", name) as span:
         queues = _queues(name).filter(paused_at__isnull=True).order_by("name")
         paused = list(queues.select_for_update().values_list("name", flat=True))
@@ -308,7 +322,8 @@ def _queues(name: str) -> QuerySet[Queue]:
         return Queue.objects.all()
     if name not in QueueName.values:
         known = ", ".join([*QueueName.values, ALL_QUEUES])
-        raise InvalidInput(f"There is no queue “{name[:60]}”. The queues are {known}.", field="queue")
+        said = _("There is no queue “%(name)s”. The queues are %(queues)s.") % {"name": name[:60], "queues": known}
+        raise InvalidInput(said, field="queue")
     return Queue.objects.filter(name=name)
 
 
@@ -352,7 +367,9 @@ def get_error_group(fingerprint: str) -> ErrorGroup:
     """The group with this fingerprint. Raises NotFound."""
     group = ErrorGroup.objects.filter(pk=fingerprint).first()
     if group is None:
-        raise NotFound(f"There is no error group {fingerprint[:16]}.", field="fingerprint")
+        raise NotFound(
+            _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}, field="fingerprint"
+        )
     return group
 
 
@@ -372,7 +389,7 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
             raise InvalidInput(str(error), field="channel") from None
     channel = _client(band).find_channel(parsed)
     if channel is None:
-        raise NotFound(f"YouTube knows no channel {reference}.", field="channel")
+        raise NotFound(_("YouTube knows no channel %(reference)s.") % {"reference": reference}, field="channel")
     if band is not None:
         with transaction.atomic():
             give_channel(band, reference, channel_id=channel.id)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from .actors import Actor
 from .audit import audited
@@ -30,7 +31,7 @@ def get(user: User | AnonymousUser, preset_id: int) -> FilterPreset:
     """One that the user may see. Raises NotFound."""
     preset = list_presets(user).filter(pk=preset_id).first()
     if preset is None:
-        raise NotFound(f"There is no filter preset {preset_id}.", field="id")
+        raise NotFound(_("There is no filter preset %(id)s.") % {"id": preset_id}, field="id")
     return preset
 
 
@@ -80,9 +81,11 @@ def delete(actor: Actor, user: User | AnonymousUser, preset_id: int) -> None:
 
 def _check(preset: FilterPreset) -> None:
     if not preset.name or len(preset.name) > MAX_NAME or "\x00" in preset.name:
-        raise InvalidInput(f"Must be from 1 to {MAX_NAME} characters, not only spaces.", field="name")
+        raise InvalidInput(
+            _("Must be from 1 to %(most)s characters, not only spaces.") % {"most": MAX_NAME}, field="name"
+        )
     if preset.pk is None and FilterPreset.objects.filter(owner=preset.owner_id).count() >= MOST:
-        raise Conflict(f"There are {MOST} presets already. Delete one first.", field="name")
+        raise Conflict(_("There are %(count)s presets already. Delete one first.") % {"count": MOST}, field="name")
 
 
 def _store(preset: FilterPreset) -> None:
@@ -90,10 +93,14 @@ def _store(preset: FilterPreset) -> None:
         with transaction.atomic():
             preset.save()
     except IntegrityError:
-        whose = "A shared preset" if preset.is_shared else "A preset of yours"
-        raise Conflict(f"{whose} is called “{preset.name}” already.", field="name") from None
+        taken = (
+            _("A shared preset is called “%(name)s” already.")
+            if preset.is_shared
+            else _("A preset of yours is called “%(name)s” already.")
+        )
+        raise Conflict(taken % {"name": preset.name}, field="name") from None
 
 
 def _check_may_share(user: User | AnonymousUser) -> None:
     if not user.has_perm(_SHARE):
-        raise NotPermitted("Shared presets are for admins to create, change and delete.", field="shared")
+        raise NotPermitted(_("Shared presets are for admins to create, change and delete."), field="shared")

@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db.models import Avg, Count, F, IntegerField, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from bands.models import Band
 
@@ -188,7 +190,7 @@ def _add_spent(figures: dict[Bucket, BucketFigures], now: dt.datetime) -> dict[B
         bucket.job_types.setdefault(job_type, Spent()).add(*spent)
         if band_id is not None:
             bucket.bands.setdefault(band_id, Spent()).add(*spent)
-    top = {band_id for bucket in figures.values() for band_id, _, _ in bucket.top_bands()}
+    top = {band_id for bucket in figures.values() for band_id, *_rest in bucket.top_bands()}
     names = dict(Band.objects.filter(pk__in=top).values_list("pk", "name"))
     for bucket in figures.values():
         bucket.band_names = names
@@ -256,10 +258,12 @@ def _active_needs(until: dt.datetime) -> list[_Need]:
     )
     needs: list[_Need] = []
     for job_type, without, units in rows:
-        needs.append((f"{job_type} jobs", job_type, units))
+        needs.append((_("%(type)s jobs") % {"type": job_type}, job_type, units))
         if without:
             usual = _usual(job_type)
-            needs.append((f"{without} {job_type} jobs", job_type, None if usual is None else usual * without))
+            what = ngettext("%(count)s %(type)s job", "%(count)s %(type)s jobs", without)
+            what %= {"count": without, "type": job_type}
+            needs.append((what, job_type, None if usual is None else usual * without))
     return needs
 
 
@@ -285,5 +289,5 @@ def _scheduled_needs(now: dt.datetime, until: dt.datetime) -> list[_Need]:
             units=Sum("quota_used"), runs=Count("pk", filter=Q(parent=None, status__in=TERMINAL_STATUSES))
         )
         units = before["units"] / before["runs"] * runs if before["runs"] else None
-        needs.append((f"schedule “{schedule.name}”", kind, units))
+        needs.append((_("schedule “%(name)s”") % {"name": schedule.name}, kind, units))
     return needs

@@ -8,6 +8,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from .actors import Actor
 from .audit import audited
@@ -63,7 +64,7 @@ def person(user_id: int) -> User:
     """Raises NotFound."""
     user = people().filter(pk=user_id).first()
     if user is None:
-        raise NotFound(f"There is no person {user_id}.", field="id")
+        raise NotFound(_("There is no person %(id)s.") % {"id": user_id}, field="id")
     return user
 
 
@@ -73,13 +74,13 @@ def add_person(actor: Actor, name: str, password: str, role: Role, email: str = 
         user: User = get_user_model()(username=name, email=email, is_staff=True)
         span.message = name[:150]
         if people().filter(username=name).exists():
-            raise Conflict(f"Somebody is called “{name}” already.", field="name")
+            raise Conflict(_("Somebody is called “%(name)s” already.") % {"name": name}, field="name")
         _give_password(user, password)
         try:
             with transaction.atomic():
                 user.save()
         except IntegrityError:
-            raise Conflict(f"Somebody is called “{name}” already.", field="name") from None
+            raise Conflict(_("Somebody is called “%(name)s” already.") % {"name": name}, field="name") from None
         _give_role(user, role)
         span.target_id, span.data = str(user.pk), {"role": role}
     return user
@@ -112,7 +113,7 @@ def change_role(actor: Actor, user_id: int, role: Role) -> None:
     with audited(actor, "change_role", "user", user_id) as span:
         user = _held(user_id)
         if actor.user_id == user_id:
-            raise Conflict("Your own role is for another super admin to change.", field="role")
+            raise Conflict(_("Your own role is for another super admin to change."), field="role")
         if role != Role.SUPER_ADMIN:
             _keep_one(user)
         before = role_of(user)
@@ -131,7 +132,7 @@ def set_active(actor: Actor, user_id: int, *, active: bool) -> None:
         user = _held(user_id)
         if not active:
             if actor.user_id == user_id:
-                raise Conflict("You can't lock yourself out.")
+                raise Conflict(_("You can't lock yourself out."))
             _keep_one(user)
         user.is_active = active
         user.save(update_fields=["is_active"])
@@ -165,7 +166,8 @@ def _keep_one(user: User) -> None:
     others = people().filter(Q(groups__name=Role.SUPER_ADMIN) | Q(is_superuser=True), is_active=True)
     if user.is_active and role_of(user) == Role.SUPER_ADMIN and not others.exclude(pk=user.pk).exists():
         raise Conflict(
-            f"{user.get_username()} is the last active super admin. Make somebody else one first.", field="role"
+            _("%(name)s is the last active super admin. Make somebody else one first.") % {"name": user.get_username()},
+            field="role",
         )
 
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django_celery_beat.models import PeriodicTask
 
 
 class Kind(models.TextChoices):
     """How a schedule's times can be said."""
 
-    DAILY = "daily", gettext_lazy("Every day")
+    DAILY = "daily", pgettext_lazy("kind of schedule", "Every day")
     WEEKLY = "weekly", gettext_lazy("On certain weekdays")
     MONTHLY = "monthly", gettext_lazy("On a day of the month")
     HOURLY = "hourly", gettext_lazy("Every hour, at a minute")

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from . import operations
@@ -43,7 +44,7 @@ def get(schedule_id: int) -> PeriodicTask:
     """Raises NotFound."""
     found = schedules().filter(pk=schedule_id).first()
     if found is None:
-        raise NotFound(f"There is no schedule {schedule_id}.", field="id")
+        raise NotFound(_("There is no schedule %(id)s.") % {"id": schedule_id}, field="id")
     return found
 
 
@@ -78,7 +79,7 @@ def _due_after(schedule: PeriodicTask, last: dt.datetime) -> dt.datetime:
     """When it is due next, after it has run."""
     start, remaining = last, schedule.schedule.run_every if schedule.interval else None
     if remaining is None:
-        start, remaining, _ = schedule.schedule.remaining_delta(last)
+        start, remaining, _now = schedule.schedule.remaining_delta(last)
     due: dt.datetime = start + remaining
     return due
 
@@ -86,7 +87,7 @@ def _due_after(schedule: PeriodicTask, last: dt.datetime) -> dt.datetime:
 def next_runs(schedule: PeriodicTask, count: int) -> list[dt.datetime]:
     """The next times it would be due, were it enabled; also of one that isn't saved."""
     due, found = timezone.now(), []
-    for _ in range(count):
+    for _number in range(count):
         due = _due_after(schedule, due)
         found.append(due)
     return found
@@ -128,14 +129,14 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
         if "name" in values:
             task.name = values["name"]
             if PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).exists():
-                raise Conflict("Another schedule has this name.", field="name")
+                raise Conflict(_("Another schedule has this name."), field="name")
         if "jobType" in values:
             task.kwargs = json.dumps({"job_type": values["jobType"]})
         if "enabled" in values:
             task.enabled = values["enabled"]
         _set_times(task, values.get("cron"), values.get("interval"))
         if task.crontab is None and task.interval is None:
-            raise InvalidInput("Say when: give cron or interval.", field="cron")
+            raise InvalidInput(_("Say when: give cron or interval."), field="cron")
         task.save()
         span.target_id = str(task.pk)
         span.data = values
@@ -144,17 +145,20 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
 
 def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[str, Any] | None) -> None:
     if cron and interval:
-        raise InvalidInput("Give either cron or interval.", field="cron")
+        raise InvalidInput(_("Give either cron or interval."), field="cron")
     if cron:
         if unknown := set(cron) - set(_CRON):
-            raise InvalidInput(f"There is no {sorted(unknown)[0][:40]}. There are: {', '.join(_CRON)}.", field="cron")
+            said = _("There is no %(name)s. There are: %(names)s.")
+            raise InvalidInput(said % {"name": sorted(unknown)[0][:40], "names": ", ".join(_CRON)}, field="cron")
         crontab = _crontab({"timezone": "UTC", **cron})
         same = {column: getattr(crontab, column) for column in _CRON.values()}
         task.crontab, task.interval = CrontabSchedule.objects.filter(**same).first() or crontab, None
         if task.crontab.pk is None:
             task.crontab.save()
     elif interval:
-        task.interval, _ = IntervalSchedule.objects.get_or_create(every=interval["every"], period=interval["period"])
+        task.interval, _created = IntervalSchedule.objects.get_or_create(
+            every=interval["every"], period=interval["period"]
+        )
         task.crontab = None
 
 
@@ -163,7 +167,7 @@ def _crontab(cron: dict[str, str]) -> CrontabSchedule:
     try:
         zone = CrontabSchedule._meta.get_field("timezone").to_python(cron["timezone"])
     except ValidationError:
-        raise InvalidInput("Must be a time zone such as America/New_York.", field="cron.timezone") from None
+        raise InvalidInput(_("Must be a time zone such as America/New_York."), field="cron.timezone") from None
     crontab = CrontabSchedule(
         **{_CRON[name]: value for name, value in cron.items() if name != "timezone"}, timezone=zone
     )
@@ -176,7 +180,7 @@ def _crontab(cron: dict[str, str]) -> CrontabSchedule:
     try:
         crontab.schedule.remaining_estimate(timezone.now())
     except ValueError:
-        raise InvalidInput("No such day is in these months.", field="cron.dayOfMonth") from None
+        raise InvalidInput(_("No such day is in these months."), field="cron.dayOfMonth") from None
     return crontab
 
 

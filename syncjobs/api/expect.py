@@ -9,11 +9,13 @@ from typing import Any
 
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 
 MAX_TEXT = 200
-_INSTANT = "Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z)."
+_INSTANT = gettext_lazy("Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z).")
 _EARLIEST, _LATEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC), dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 
 
@@ -75,8 +77,12 @@ def check(given: QueryDict, known: Sequence[OpenApiParameter]) -> None:
     by_name = {parameter.name: parameter for parameter in known}
     for name in given:
         if name not in by_name:
-            there_are = f"There are: {', '.join(sorted(by_name))}." if by_name else "There are none here."
-            raise invalid(name[:60].replace("\x00", ""), f"There is no such parameter. {there_are}")
+            said = (
+                _("There is no such parameter. There are: %(names)s.") % {"names": ", ".join(sorted(by_name))}
+                if by_name
+                else _("There is no such parameter. There are none here.")
+            )
+            raise invalid(name[:60].replace("\x00", ""), said)
         schema = by_name[name].type
         values = given.getlist(name)
         if not isinstance(schema, dict):
@@ -86,7 +92,7 @@ def check(given: QueryDict, known: Sequence[OpenApiParameter]) -> None:
                 for part in value.split(","):
                     _check_value(name, part, schema["items"])
         elif len(values) > 1:
-            raise invalid(name, "Is given more than once.")
+            raise invalid(name, _("Is given more than once."))
         else:
             _check_value(name, values[0], schema)
 
@@ -95,16 +101,17 @@ def _check_value(name: str, value: str, schema: dict[str, Any]) -> None:
     if "anyOf" in schema:
         parse_instant(name, value)
     elif "enum" in schema and value not in schema["enum"]:
-        raise invalid(name, f"“{value[:40]}” is none of {', '.join(schema['enum'])}.".replace("\x00", ""))
+        said = _("“%(value)s” is none of %(choices)s.") % {"value": value[:40], "choices": ", ".join(schema["enum"])}
+        raise invalid(name, said.replace("\x00", ""))
     elif schema["type"] == "integer":
         if not (re.fullmatch("[0-9]{1,11}", value) and 1 <= int(value) <= schema["maximum"]):
-            raise invalid(name, f"Must be a whole number from 1 to {schema['maximum']}.")
+            raise invalid(name, _("Must be a whole number from 1 to %(most)s.") % {"most": schema["maximum"]})
     elif len(value) > schema.get("maxLength", len(value)):
-        raise invalid(name, f"Must be at most {schema['maxLength']} characters.")
+        raise invalid(name, _("Must be at most %(most)s characters.") % {"most": schema["maxLength"]})
     elif "pattern" in schema and not re.fullmatch(schema["pattern"].removesuffix("$"), value):
-        raise invalid(
-            name, f"Must be like {schema['examples'][0]}." if "examples" in schema else "Holds a NUL character."
-        )
+        example = schema.get("examples", [""])[0]
+        said = _("Must be like %(example)s.") % {"example": example} if example else _("Holds a NUL character.")
+        raise invalid(name, said)
 
 
 def parse_instant(name: str, value: str, *, is_end: bool = False) -> dt.datetime:
@@ -113,12 +120,12 @@ def parse_instant(name: str, value: str, *, is_end: bool = False) -> dt.datetime
         day = parse_date(value) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) else None
         moment = None if day else parse_datetime(value.upper())
     except ValueError:
-        raise invalid(name, _INSTANT) from None
+        raise invalid(name, str(_INSTANT)) from None
     if day is not None:
         moment = dt.datetime.combine(day, dt.time(), dt.UTC)
         return min(moment, _LATEST) + dt.timedelta(days=1 if is_end else 0)
     if moment is None or moment.tzinfo is None:
-        raise invalid(name, _INSTANT)
+        raise invalid(name, str(_INSTANT))
     # What lies at the very ends of the calendar has no UTC.
     if moment.replace(tzinfo=dt.UTC) <= _EARLIEST:
         return _EARLIEST

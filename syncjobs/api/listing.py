@@ -13,7 +13,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import Case, OuterRef, QuerySet, TextField, Value, When
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -32,7 +33,7 @@ MAX_LIMIT = 100
 MAX_PAGE = 10_000_000
 MAX_SEARCH = expect.MAX_TEXT
 MAX_ID = 2**63 - 1
-DUE = (("now", _("Waiting")), ("later", _("Delayed")))
+DUE = (("now", gettext_lazy("Waiting")), ("later", gettext_lazy("Delayed")))
 """What tells queued jobs apart: whether a worker may take them yet."""
 SORTS = {"createdAt": "created_at", "startedAt": "started_at", "completedAt": "completed_at"}
 
@@ -43,7 +44,7 @@ def whole_number(request: Request, name: str, default: int, high: int) -> int:
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 12 and 1 <= int(text) <= high):
-        raise invalid(name, f"Must be a whole number from 1 to {high}.")
+        raise invalid(name, _("Must be a whole number from 1 to %(most)s.") % {"most": high})
     return int(text)
 
 
@@ -51,7 +52,8 @@ def refuse_unknown(parameters: QueryDict, known: set[str]) -> None:
     """Refuse parameters that would be ignored: whoever sent one expects it to do something."""
     for name in parameters:
         if name not in known:
-            raise invalid(name, f"There is no such parameter. There are: {', '.join(sorted(known))}.")
+            said = _("There is no such parameter. There are: %(names)s.") % {"names": ", ".join(sorted(known))}
+            raise invalid(name, said)
 
 
 def page_of(request: Request, rows: QuerySet[Any], *, default_limit: int = 20) -> tuple[list[Any], dict[str, Any]]:
@@ -168,7 +170,7 @@ def job_query(parameters: QueryDict) -> JobQuery:
     refuse_unknown(parameters, KNOWN)
     for name, value in parameters.items():
         if "\x00" in value:
-            raise invalid(name, "Must not hold a NUL character.")
+            raise invalid(name, _("Must not hold a NUL character."))
     narrowed = JobFilters(parameters, queryset=SyncJob.objects.all())
     if not narrowed.is_valid():
         raise ValidationError(narrowed.errors)
@@ -222,7 +224,8 @@ def choices_of(parameters: QueryDict, name: str, choices: list[str]) -> list[str
     values = [part for value in parameters.getlist(name) for part in value.split(",")]
     for value in values:
         if value not in choices:
-            raise invalid(name, f"“{value[:40]}” is none of {', '.join(choices)}.")
+            said = _("“%(value)s” is none of %(choices)s.") % {"value": value[:40], "choices": ", ".join(choices)}
+            raise invalid(name, said)
     return values
 
 
@@ -233,16 +236,16 @@ def dates(given: QueryDict) -> tuple[dt.datetime | None, dt.datetime | None]:
         for name in ("startDate", "endDate")
     )
     if start and end and end <= start:
-        raise invalid("endDate", "Must be after startDate.")
+        raise invalid("endDate", _("Must be after startDate."))
     return start, end
 
 
 def _order(parameters: QueryDict) -> Order:
     by, order = parameters.get("sortBy", "createdAt"), parameters.get("sortOrder", "desc")
     if by not in SORTS:
-        raise invalid("sortBy", f"Must be one of {', '.join(SORTS)}.")
+        raise invalid("sortBy", _("Must be one of %(choices)s.") % {"choices": ", ".join(SORTS)})
     if order not in ("asc", "desc"):
-        raise invalid("sortOrder", "Must be asc or desc.")
+        raise invalid("sortOrder", _("Must be asc or desc."))
     return Order(SORTS[by], descending=order == "desc")
 
 
@@ -250,7 +253,7 @@ def matching(rows: QuerySet[Any], request: Request, field: str) -> QuerySet[Any]
     """Rows whose `field` contains what `search` says."""
     text = request.query_params.get("search", "")
     if len(text) > MAX_SEARCH or "\x00" in text:
-        raise invalid("search", f"Must be at most {MAX_SEARCH} characters.")
+        raise invalid("search", _("Must be at most %(most)s characters.") % {"most": MAX_SEARCH})
     return rows.filter(**{f"{field}__icontains": text}) if text else rows
 
 
@@ -265,7 +268,7 @@ def since(request: Request) -> dt.datetime | None:
         return None
     match = _WINDOW.match(text)
     if not match:
-        raise invalid("window", "Must be hours or days such as 24h or 7d, or all.")
+        raise invalid("window", _("Must be hours or days such as 24h or 7d, or all."))
     return timezone.now() - dt.timedelta(**{"hours" if match[2] == "h" else "days": int(match[1])})
 
 
@@ -279,7 +282,7 @@ def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
         if not isinstance(value, str) and not (
             name in REPEATABLE and isinstance(value, list) and all(isinstance(part, str) for part in value)
         ):
-            raise invalid(f"{field}.{name}"[:80], "Must be text, or for status and jobType a list of texts.")
+            raise invalid(f"{field}.{name}"[:80], _("Must be text, or for status and jobType a list of texts."))
         texts[name] = ",".join(value) if isinstance(value, list) else value
     query = QueryDict(mutable=True)
     query.update(texts)

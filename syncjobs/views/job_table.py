@@ -63,7 +63,7 @@ def _row(row: Row, rights: Rights, labels: Labels) -> str:
     return (
         f'<tr id="row-{number}">{tick}<td>{row.badge}{note}</td>'
         f'<th scope="row"><a href="{row.url}" data-dialog data-dialog-hash="job-{number}" data-key="open">#{number}</a>'
-        f'<div class="sub nowrap">{escape(row.type)}</div></th>'
+        f'<div class="sub">{escape(row.type)}</div></th>'
         f'<td class="band" data-label="{labels.band}">{band}</td><td data-label="{labels.progress}">{progress}</td>'
         f'<td class="number" data-label="{labels.found}">{row.found}</td>'
         f'<td class="number" data-label="{labels.added}">{row.added}</td>'

@@ -1,0 +1,131 @@
+"""Every string of the site is translated, and the translation is what people get."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polib
+import pytest
+from django.utils.translation import override
+
+from syncjobs import schedules
+from syncjobs.choices import Role
+from syncjobs.site import NAVIGATION
+from tests.admin.people import logged_in
+from tests.browser import world
+from tests.browser.driver import addresses
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path("locale/es/LC_MESSAGES")
+PLURAL_FORMS = "nplurals=2; plural=(n != 1);"
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]")
+LONG_ENOUGH = 16
+"""Characters from which on a text that stands in a page is that text and no part of a name or an address."""
+
+Key = tuple[str, str]
+
+
+def catalogue() -> polib.POFile:
+    return polib.pofile(str(ROOT / FOLDER / "django.po"))
+
+
+def texts(entries: polib.POFile | polib.MOFile) -> dict[Key, str | dict[int, str]]:
+    """By context and English text, the translation, or each of its plural forms."""
+    return {(e.msgctxt or "", e.msgid): dict(e.msgstr_plural) if e.msgid_plural else e.msgstr for e in entries}
+
+
+def placeholders(text: str) -> list[str]:
+    return sorted(set(PLACEHOLDER.findall(text)))
+
+
+def test_every_text_is_translated() -> None:
+    entries = catalogue()
+    assert len(entries) > 1000
+    assert entries.metadata["Plural-Forms"] == PLURAL_FORMS
+    assert [entry.msgid for entry in entries if entry.fuzzy or not entry.translated() or entry.obsolete] == []
+
+
+def test_a_translation_has_the_placeholders_of_the_english_text() -> None:
+    """What is counted may be left out of the text for one, in either language."""
+    for entry in catalogue():
+        if not entry.msgid_plural:
+            assert placeholders(entry.msgstr) == placeholders(entry.msgid), entry.msgid
+            continue
+        one, many = placeholders(entry.msgid), placeholders(entry.msgid_plural)
+        assert placeholders(entry.msgstr_plural[0]) in (one, many), entry.msgid
+        assert placeholders(entry.msgstr_plural[1]) == many, entry.msgid_plural
+
+
+def test_what_is_compiled_is_what_is_written() -> None:
+    compiled = polib.mofile(str(ROOT / FOLDER / "django.mo"))
+    assert texts(compiled) == texts(catalogue())
+    assert compiled.metadata["Plural-Forms"] == PLURAL_FORMS
+
+
+def test_nothing_that_is_marked_is_missing(tmp_path: Path) -> None:
+    if shutil.which("xgettext") is None:
+        message = "There is no xgettext on the PATH: install gettext."
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    for name in ("bands", "syncjobs", "syncmonitor", "templates", "locale"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "static"))
+    shutil.copy(ROOT / "manage.py", tmp_path)
+    command = [sys.executable, "manage.py", "makemessages", "-l", "es", "--no-obsolete", "--no-location", "--no-wrap"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    gathered = polib.pofile(str(tmp_path / FOLDER / "django.po"))
+    assert texts(gathered).keys() == texts(catalogue()).keys(), "run `make messages`"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_page_is_in_the_language_of_the_browser() -> None:
+    world.fill()
+    client = logged_in(Role.SUPER_ADMIN)
+    english = {
+        said
+        for entry in catalogue()
+        if len(entry.msgid) >= LONG_ENOUGH and not entry.msgid_plural and entry.msgstr != entry.msgid
+        if not placeholders(said := entry.msgid)
+    }
+    english -= set(schedules.schedules().values_list("name", flat=True))  # Named by people, in what words they like.
+    opened = 0
+    for address in addresses().values():
+        answer = client.get(address, headers={"accept-language": "es"}, follow=True)
+        if answer.status_code == 405:
+            continue  # A button's address, not a page.
+        assert (address, answer.status_code) == (address, 200)
+        opened += 1
+        page = answer.content.decode()
+        assert '<html lang="es"' in page, address
+        assert _navigation(page) == _labels("es"), address
+        words = html.unescape(re.sub(r"<[^>]*>", "\n", page))
+        lines = {line.strip() for line in words.splitlines()}
+        assert lines & english == set(), address
+    assert opened > 20
+
+
+def _navigation(page: str) -> list[str]:
+    found = re.search(r'<nav id="monitor-nav".*?</nav>', page, re.DOTALL)
+    assert found
+    return [
+        html.unescape(re.sub(r"<[^>]*>", "", entry)).strip() for entry in re.findall(r"<li.*?</li>", found[0], re.S)
+    ]
+
+
+def _labels(language: str) -> list[str]:
+    with override(language):
+        return [str(label) for _name, label, *_rest in NAVIGATION]
+
+
+def test_no_label_of_the_navigation_is_english() -> None:
+    same = [spanish for spanish, english in zip(_labels("es"), _labels("en"), strict=True) if spanish == english]
+    assert same == ["Videos"]  # The word is Spanish, too.
+
+
+def test_a_refusal_is_in_the_language_of_the_browser(db: None) -> None:
+    answer = logged_in(Role.MODERATOR).get("/admin/jobs/?status=SLEEPING", headers={"accept-language": "es"})
+    assert "no es ninguno de" in answer.content.decode()
