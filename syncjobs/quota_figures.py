@@ -261,7 +261,7 @@ def _active_needs(until: dt.datetime) -> list[_Need]:
         needs.append((_("%(type)s jobs") % {"type": job_type}, job_type, units))
         if without:
             usual = _usual(job_type)
-            what = ngettext("%(count)s %(type)s job", "%(count)s %(type)s jobs", without)
+            what = ngettext("%(count)s %(type)s jobs", "%(count)s %(type)s jobs", without)
             what %= {"count": without, "type": job_type}
             needs.append((what, job_type, None if usual is None else usual * without))
     return needs
