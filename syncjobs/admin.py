@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django_celery_beat import models as beat
 from django_celery_results import models as results
+from rest_framework_simplejwt.token_blacklist import models as tokens
 
 for model in (
     User,
@@ -17,5 +18,7 @@ for model in (
     beat.ClockedSchedule,
     results.TaskResult,
     results.GroupResult,
+    tokens.OutstandingToken,
+    tokens.BlacklistedToken,
 ):
     admin.site.unregister(model)

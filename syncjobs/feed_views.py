@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views.decorators.http import require_GET
 
 from . import feed, feed_hub
+from .exceptions import InvalidInput
 
 MAX_STREAM_SECONDS = 3600
 
@@ -42,8 +43,11 @@ def events(
 
 @require_GET
 def admin_events(request: HttpRequest) -> HttpResponseBase:
-    """For the admin's pages, under their session. 403, after which a browser stops asking, for who may not watch."""
+    """For the admin's pages, under their session. After 403 (who may not watch) and 400 a browser stops asking."""
     user = request.user
     if not (user.is_active and user.is_staff and user.has_perm(feed_hub.PERMISSION)):
         return HttpResponse(status=403)
-    return events(request, user, seconds=MAX_STREAM_SECONDS, is_staff_only=True)
+    try:
+        return events(request, user, seconds=MAX_STREAM_SECONDS, is_staff_only=True)
+    except InvalidInput as error:
+        return HttpResponse(error.message, status=400, content_type="text/plain; charset=utf-8")

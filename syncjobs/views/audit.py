@@ -78,7 +78,7 @@ def _found(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:
             entries = entries.filter(**{column: wanted[name].lstrip("#") if name == "targetId" else wanted[name]})
     if wanted["startDate"]:
         entries = entries.filter(at__gte=_midnight(wanted["startDate"]))
-    if wanted["endDate"]:
+    if wanted["endDate"] and wanted["endDate"] < dt.date.max:
         entries = entries.filter(at__lt=_midnight(wanted["endDate"] + dt.timedelta(days=1)))
     return entries
 

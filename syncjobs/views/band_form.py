@@ -139,7 +139,7 @@ class Answer:
 
 def look_up(request: HttpRequest, band: Band | None) -> Answer:
     """Ask YouTube for the channel that is pasted, and keep what it says for when the form is saved."""
-    reference = request.POST.get("youtubeChannel", "").strip()[:300]
+    reference = request.POST.get("youtubeChannel", "").replace("\x00", "").strip()[:300]
     if not reference:
         return Answer(problem=_("Paste a channel first."))
     try:

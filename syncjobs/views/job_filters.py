@@ -18,6 +18,7 @@ from rest_framework.exceptions import ValidationError
 
 from bands.models import Band
 
+from ..api.expect import parse_instant
 from ..choices import DelayReason, JobStatus, JobType, QueueName
 from ..models import ErrorGroup
 from ..templatetags.monitor import when
@@ -133,7 +134,7 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
     if name == "bandId":
         return _("Band: %s") % (band.name if band else f"#{value}"), ""
     if name == "error":
-        group = ErrorGroup.objects.filter(pk=value).only("message").first()
+        group = None if "\x00" in value else ErrorGroup.objects.filter(pk=value).only("message").first()
         return _("Error: %s") % (group.message[:80] if group else value), ""
     if name in ("startDate", "endDate"):
         return _from_or_to(name, value)
@@ -148,18 +149,16 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
         "requestedBy": _("Requested by %s"),
         "search": _("Search: %s"),
     }
-    return labels.get(name, f"{name}: %s") % value, ""
+    return labels[name] % value if name in labels else f"{name}: {value}", ""
 
 
 def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
     words = _("From") if name == "startDate" else _("To")
     try:
-        instant = None if parse_date(value) else dt.datetime.fromisoformat(value)
-    except ValueError:
+        instant = None if parse_date(value) else parse_instant(name, value)
+    except (ValueError, ValidationError):
         instant = None
-    if instant is None or instant.tzinfo is None:
-        return f"{words} {value}", ""
-    return words, when(instant)
+    return (f"{words} {value}", "") if instant is None else (words, when(instant))
 
 
 def status_chips(filters: Filters) -> list[Chip]:

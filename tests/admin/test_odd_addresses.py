@@ -1,0 +1,66 @@
+"""Addresses that nobody's link leads to are answered too, and never by an error of ours."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from syncjobs.choices import JobType, Role
+from tests.admin.people import logged_in
+from tests.helpers import make_band, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LONG = "9" * 5000
+ODD = {
+    "jobs/": (
+        *({name: "1"} for name in ("a%", "%d", "a%sb", "self", "page_", "{0}")),
+        {"error": "\x00"},
+        {"bandId": LONG},
+        {"bandId": "sNaN"},
+        {"parentId": "9223372036854775807", "page": "10000000"},
+        {"startDate": "0001-01-01T00:00:00+05:00"},
+        {"startDate": "0001-01-01"},
+        {"endDate": "9999-12-31T23:00:00-05:00"},
+        {"endDate": "9999-12-31"},
+        {"endDate": "2026-02-30"},
+        {"page": LONG},
+        {"page": "٣"},
+        {"search": "a", "page": "10000000", "limit": "100"},
+        {"band": "\x00"},
+    ),
+    "jobs/rows/": ({"shown": LONG}, {"shown": "9" * 30}, {"shown": "1,,x"}, {"shown": "1", "error": "\x00"}),
+    "jobs/bulk/": ({"action": "retry", "all": "1", "error": "\x00"}, {"action": "retry", "job": LONG}),
+    "jobs/export/": ({"error": "\x00"}, {"format": "\x00"}, {"a%": "1"}),
+    "jobs/trigger/": ({"band": "\x00", "named": "\x00"}, {"priority": LONG}),
+    "audit/": ({"endDate": "9999-12-31"}, {"startDate": "0001-01-01"}, {"page": LONG}, {"per": "\x00"}),
+    "audit/export/": ({"endDate": "9999-12-31"},),
+    "errors/": ({"page": LONG}, {"reason": "\x00"}, {"page": "100000"}),
+    "bands/": ({"page": LONG}, {"sort": "\x00"}),
+    "videos/": ({"band": LONG}, {"sort": "\x00"}),
+    "events": ({"lastEventId": "\x00"}, {"lastEventId": LONG}),
+}
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_no_address_breaks_a_page(path: str) -> None:
+    make_band()
+    queue_job(JobType.PRUNE)
+    client = logged_in(Role.SUPER_ADMIN)
+    for query in ODD[path]:
+        answer = client.get(f"/admin/{path}", query, follow=True)
+        assert answer.status_code in (200, 400, 404), query
+
+
+def test_a_channel_that_no_text_can_hold_is_refused() -> None:
+    client = logged_in(Role.ADMIN)
+    for channel in ("\x00abc", "@ab\x00", "\x00"):
+        shown = client.post("/admin/bands/add/", {"look_up": "1", "youtubeChannel": channel})
+        assert shown.status_code == 200
+        assert shown.context["answer"].problem
+
+
+def test_a_superuser_finds_no_stock_page_that_shows_tokens() -> None:
+    client = logged_in(Role.SUPER_ADMIN)
+    get_user_model().objects.update(is_superuser=True)
+    for model in ("outstandingtoken", "blacklistedtoken"):
+        assert client.get(f"/admin/token_blacklist/{model}/").status_code == 404
