@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from bands.models import Band
@@ -19,6 +19,7 @@ from . import band_fields
 from .actors import Actor
 from .audit import audited
 from .exceptions import InvalidInput
+from .storable import is_storable
 
 MAX_BYTES = 20_000_000
 
@@ -65,6 +66,8 @@ def read_rows(raw: bytes, *, is_csv: bool) -> list[Any]:
 def _json_rows(text: str) -> list[Any]:
     try:
         rows = json.loads(text)
+    except RecursionError:
+        raise InvalidInput(_("The file is nested too deep."), field="file") from None
     except json.JSONDecodeError as error:
         said = _("The file is no whole JSON document: it breaks at line %(line)s, column %(column)s.")
         raise InvalidInput(said % {"line": error.lineno, "column": error.colno}, field="file") from None
@@ -107,8 +110,11 @@ def import_bands(
 def _import_row(number: int, row: Any, seen: set[str], *, dry_run: bool) -> RowResult:
     if not isinstance(row, dict):
         return RowResult(number, "", "refused", [_("The row is no object with keys and values.")])
+    if not is_storable(row):
+        return RowResult(number, "", "refused", [_("The row holds a character that can't be stored.")])
     slug = row.get("slug")
-    if not isinstance(slug, str) or not slug.strip():
+    slug = slug.strip() if isinstance(slug, str) else ""
+    if not slug:
         return RowResult(number, "", "refused", [_("slug: is missing; it identifies the band.")])
     if slug in seen:
         return RowResult(number, slug, "refused", [_("slug: stands in an earlier row too.")])
@@ -120,8 +126,12 @@ def _import_row(number: int, row: Any, seen: set[str], *, dry_run: bool) -> RowR
     problems = [f"{key}: {said}" if key else said for key, said in band_fields.apply(band, row)]
     if problems:
         return RowResult(number, slug, "refused", problems)
-    changed = is_new or any(getattr(band, name) != value for name, value in before.items())
+    changed = list(before) if is_new else [name for name, value in before.items() if getattr(band, name) != value]
     if changed and not dry_run:
-        with transaction.atomic():
-            band.save()
+        try:
+            with transaction.atomic():
+                # Of a band there is, only what changes: a worker may write its columns of the row meanwhile.
+                band.save(update_fields=None if is_new else [*changed, "updated_at"])
+        except IntegrityError:
+            return RowResult(number, slug, "refused", [_("slug: somebody has added a band with it just now.")])
     return RowResult(number, slug, "created" if is_new else "updated" if changed else "unchanged")

@@ -51,7 +51,17 @@ LAYERS = (
     ("creation",),
     ("workers", "quota", "error_log", "audit"),
     ("actors", "models", "apps", "counters", "feed"),
-    ("async_database", "querysets", "choices", "converters", "exceptions", "fingerprints", "reasons", "youtube"),
+    (
+        "async_database",
+        "querysets",
+        "choices",
+        "converters",
+        "exceptions",
+        "fingerprints",
+        "reasons",
+        "storable",
+        "youtube",
+    ),
 )
 RANK = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
 

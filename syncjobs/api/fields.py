@@ -7,15 +7,11 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+from ..storable import is_storable
+
 ANYTHING = r"[^\x00]*"
 VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]"
 """One character that isn't space of any kind."""
-
-
-def is_storable(text: str) -> bool:
-    """Whether PostgreSQL can store the text: it has no NUL and no half of a surrogate pair."""
-    return not _UNSTORABLE.search(text)
 
 
 class Strict(serializers.Serializer[Any]):

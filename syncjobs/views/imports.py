@@ -107,7 +107,7 @@ def _import(request: HttpRequest) -> HttpResponse:
     kept = cache.get(_key(request))
     if (
         not isinstance(kept, _Kept)
-        or not secrets.compare_digest(kept.token, request.POST["token"])
+        or not secrets.compare_digest(kept.token.encode(), request.POST["token"].encode())
         or not cache.delete(_key(request))
     ):
         message = _(

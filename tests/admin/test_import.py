@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from bands.models import Band
+from syncjobs import band_fields
 from syncjobs.choices import Role
 from syncjobs.importing import MAX_BYTES
 from syncjobs.models import AuditEntry
@@ -126,3 +127,48 @@ def test_who_may(role: str, may: bool) -> None:
     assert upload(client, CSV).status_code == (200 if may else 403)
     assert client.post(URL, {"token": "x"}).status_code == (302 if may else 403)
     assert Band.objects.count() == 0
+
+
+def test_blanks_around_a_slug_name_the_same_band(admin: Client) -> None:
+    Band.objects.create(slug="old", name="Old")
+    preview = upload(admin, "slug,name\nold ,Older\nold,Oldest\n")
+    assert preview.context["counts"] == {"created": 0, "updated": 1, "unchanged": 0, "refused": 1}
+    admin.post(URL, {"token": token_of(preview)})
+    assert list(Band.objects.values_list("slug", "name")) == [("old", "Older")]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_a_row_that_can_not_be_stored_is_refused_and_the_rest_taken(admin: Client, text: str) -> None:
+    rows = [
+        {"slug": text, "name": "A"},
+        {"slug": "one", "name": text},
+        {"slug": "two", "name": "Two", "searchKeywords": [text]},
+        {"slug": "three", "name": "Three", "playlists": [text]},
+        {"slug": "four", "name": "Four", text: "x"},
+        {"slug": "five", "name": "Five"},
+    ]
+    preview = upload(admin, json.dumps(rows), "bands.json")
+    assert preview.context["counts"]["refused"] == 5
+    assert admin.post(URL, {"token": token_of(preview)}).status_code == 302
+    assert list(Band.objects.values_list("slug", flat=True)) == ["five"]
+
+
+def test_what_can_not_be_read_or_is_no_token_is_refused(admin: Client) -> None:
+    assert upload(admin, "[" * 200_000, "bands.json").status_code == 422
+    token_of(upload(admin, CSV))
+    assert admin.post(URL, {"token": "é"}).status_code == 302
+    assert not Band.objects.exists()
+
+
+def test_an_import_leaves_what_workers_write(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    band = Band.objects.create(slug="old", name="Old")
+    apply = band_fields.apply
+
+    def meanwhile(*given: Any) -> Any:
+        Band.objects.filter(pk=band.pk).update(consecutive_failures=3)
+        return apply(*given)
+
+    monkeypatch.setattr(band_fields, "apply", meanwhile)
+    admin.post(URL, {"token": token_of(upload(admin, "slug,name\nold,Older\n"))})
+    band.refresh_from_db()
+    assert (band.name, band.consecutive_failures) == ("Older", 3)

@@ -1,0 +1,23 @@
+"""What PostgreSQL can store of what people send."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def is_storable(value: Any) -> bool:
+    """Whether no text in it, however deep in lists and objects, has a NUL or half of a surrogate pair."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            if _UNSTORABLE.search(each):
+                return False
+        elif isinstance(each, dict):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list):
+            waiting += each
+    return True
