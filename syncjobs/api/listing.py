@@ -26,6 +26,7 @@ from ..job_list import Order
 from ..job_search import Found
 from ..models import JobError, SyncJob
 from ..querysets import SyncJobQuerySet
+from ..storable import is_storable
 from . import expect
 from .expect import invalid, parse_instant
 
@@ -283,6 +284,8 @@ def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
             name in REPEATABLE and isinstance(value, list) and all(isinstance(part, str) for part in value)
         ):
             raise invalid(f"{field}.{name}"[:80], _("Must be text, or for status and jobType a list of texts."))
+        if not is_storable(value):
+            raise invalid(f"{field}.{name}"[:80], _("Holds a character that can't be stored."))
         texts[name] = ",".join(value) if isinstance(value, list) else value
     query = QueryDict(mutable=True)
     query.update(texts)

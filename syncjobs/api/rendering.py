@@ -13,6 +13,10 @@ _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 _other_types = JSONEncoder().default
 
 
+class _AsciiRenderer(JSONRenderer):
+    ensure_ascii = True
+
+
 class OrjsonRenderer(JSONRenderer):
     """The same JSON as Django REST framework's own."""
 
@@ -24,4 +28,7 @@ class OrjsonRenderer(JSONRenderer):
         try:
             return orjson.dumps(data, default=_other_types, option=_OPTIONS)
         except TypeError:  # such as integers past 64 bits
-            return super().render(data, accepted_media_type, renderer_context)
+            try:
+                return super().render(data, accepted_media_type, renderer_context)
+            except UnicodeEncodeError:  # half of a surrogate pair: an error names what was sent
+                return _AsciiRenderer().render(data, accepted_media_type, renderer_context)
