@@ -269,6 +269,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["syncjobs.api.parsing.Parser"],
     "DEFAULT_SCHEMA_CLASS": "syncjobs.api.schema.Schema",
+    "NUM_PROXIES": 0,  # uvicorn has put the client's address in its place; what X-Forwarded-For says is anybody's
     "DEFAULT_THROTTLE_RATES": {"login": "20/min", "trigger": "60/min"},
     "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of the exports
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
@@ -283,6 +284,7 @@ SIMPLE_JWT = {
     "REFRESH_TOKEN_LIFETIME": dt.timedelta(days=7),
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
+    "CHECK_REVOKE_TOKEN": True,  # a new password ends what the old one began
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sync monitor",

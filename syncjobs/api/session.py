@@ -18,6 +18,7 @@ from rest_framework_simplejwt.serializers import TokenBlacklistSerializer, Token
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
+from .. import roles
 from ..choices import Role
 from .fields import Strict, Text
 from .jobs import validated
@@ -110,14 +111,12 @@ class Me(Exact):
     @extend_schema(operation_id="me", responses=Person)
     def get(self, request: Request) -> Response:
         """Who is logged in, in which role, with which permissions."""
-        user = request.user
-        groups = set(user.groups.values_list("name", flat=True))
-        role = next((str(role) for role in reversed(Role) if role in groups), None)
+        user: Any = request.user
         return Response(
             {
                 "id": str(user.pk),
                 "name": user.get_username(),
-                "role": role,
+                "role": roles.role_of(user),
                 "permissions": sorted(user.get_all_permissions()),
             }
         )

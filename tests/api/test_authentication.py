@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils.translation import gettext_lazy
 from rest_framework.renderers import JSONRenderer
 from rest_framework.utils.serializer_helpers import ReturnDict
-from rest_framework_simplejwt.tokens import AccessToken
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from syncjobs import roles
 from syncjobs.accounts import SessionBackend
@@ -105,3 +105,56 @@ def test_the_json_is_that_of_the_framework(data: Any) -> None:
 def test_nothing_is_rendered_as_nothing_and_indented_where_asked() -> None:
     assert OrjsonRenderer().render(None) == b""
     assert OrjsonRenderer().render({"a": 1}, "application/json; indent=2") == b'{\n  "a": 1\n}'
+
+
+def _pair(client: Client, refresh: str) -> Any:
+    return client.post("/api/auth/token/refresh", json.dumps({"refresh": refresh}), "application/json")
+
+
+def test_a_new_password_ends_what_the_old_one_began() -> None:
+    person = _person(Role.MODERATOR)
+    refresh = RefreshToken.for_user(person)
+    assert _status(refresh.access_token) == 200
+    roles.set_password(PERSON, person.pk, "another horse battery")
+    assert _status(refresh.access_token) == 401
+    pair = _pair(Client(), str(refresh)).json()
+    assert "access" not in pair or _status(pair["access"]) == 401
+    assert _status(AccessToken.for_user(get_user_model().objects.get(pk=person.pk))) == 200
+
+
+def test_log_ins_are_limited_whatever_the_client_says_of_its_address() -> None:
+    body = json.dumps({"username": "somebody", "password": "guess"})
+    answers = [
+        Client().post("/api/auth/token", body, "application/json", headers={"X-Forwarded-For": f"192.0.2.{number}"})
+        for number in range(25)
+    ]
+    assert [answer.status_code for answer in answers].count(401) == 20
+
+
+def test_a_superuser_is_told_the_role_that_she_has_in_effect() -> None:
+    person = _person(Role.MODERATOR)
+    get_user_model().objects.update(is_superuser=True)
+    me = Client().get("/api/auth/me", headers={"Authorization": f"Bearer {AccessToken.for_user(person)}"}).json()
+    assert me["role"] == "SUPER_ADMIN"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("sync-jobs/trigger", {"\ud800": 1}),
+        ("sync-jobs/bulk", {"action": "retry", "filter": {"\ud800": "x"}}),
+        *(
+            ("sync-jobs/bulk", {"action": "retry", "filter": {name: "\ud800"}})
+            for name in ("status", "search", "error")
+        ),
+        ("filter-presets", {"name": "x", "filters": {"requestedBy": "\ud800"}}),
+        ("schedules", {"name": "x", "jobType": "PRUNE", "cron": {"\ud800": "1"}}),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused_wherever_it_stands(path: str, body: dict[str, Any]) -> None:
+    token = AccessToken.for_user(_person(Role.ADMIN))
+    answer = Client().post(
+        f"/api/admin/{path}", json.dumps(body), "application/json", headers={"Authorization": f"Bearer {token}"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["errors"]
