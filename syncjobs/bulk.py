@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -135,6 +135,10 @@ def _next_chunk() -> int:
     if bulk is None:
         return 0
     ids = bulk.job_ids[bulk.done : bulk.done + _CHUNK]
+    if bulk.action == BulkAction.Action.CANCEL:
+        # In the order in which workers lock them: children first, and then the parents, whose progress moves with them.
+        jobs = SyncJob.objects.active().filter(pk__in=ids).order_by(F("parent").asc(nulls_last=True), "pk")
+        list(jobs.select_for_update().values_list("pk"))
     actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
     outcome = act(actor, bulk.action, ids)
     bulk.done += len(ids)

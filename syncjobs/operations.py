@@ -87,17 +87,17 @@ def trigger_sync(
 
 def trigger_bands(
     actor: Actor, bands: Sequence[Band], *, full: bool, force: bool = False, priority: int | None = None
-) -> dict[int, Created | Conflict]:
+) -> dict[int, Created | Conflict | NotFound]:
     """Sync each of several bands; for each band's id, its job or why there is none. Raises InvalidInput."""
     if len(bands) > MAX_BANDS:
         raise InvalidInput(
             _("At most %(most)s bands at once. Sync all of them instead.") % {"most": MAX_BANDS}, field="bands"
         )
-    outcomes: dict[int, Created | Conflict] = {}
+    outcomes: dict[int, Created | Conflict | NotFound] = {}
     for band in bands:
         try:
             outcomes[band.pk] = trigger_sync(actor, band, full=full, force=force, priority=priority)
-        except Conflict as error:
+        except (Conflict, NotFound) as error:
             outcomes[band.pk] = error
     return outcomes
 
@@ -224,7 +224,9 @@ def cancel_job(actor: Actor, job_id: int) -> SyncJob:
     An all-bands job is cancelled with its children. Raises NotFound, WrongState if it has ended.
     """
     with audited(actor, "cancel_job", "job", job_id):
-        get_job(job_id)
+        if get_job(job_id).fans_out:
+            # In the order in which workers lock them: the child that ends, and then its parent.
+            list(SyncJob.objects.active().filter(parent_id=job_id).order_by("pk").select_for_update().values_list("pk"))
         job = SyncJob.objects.select_for_update().get(pk=job_id)
         if job.is_terminal:
             raise WrongState(
@@ -340,17 +342,6 @@ def failed_jobs(*, queue: str = "", fingerprint: str = "") -> QuerySet[SyncJob]:
     if fingerprint:
         jobs = jobs.filter(Exists(JobError.objects.filter(job=OuterRef("pk"), group_id=fingerprint, will_retry=False)))
     return jobs.order_by("pk")
-
-
-def retry_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | Conflict | NotFound]:
-    """Retry several jobs; for each, the new job or why there is none."""
-    outcomes: dict[int, Created | Conflict | NotFound] = {}
-    for job_id in job_ids:
-        try:
-            outcomes[job_id] = retry_job(actor, job_id)
-        except (Conflict, NotFound) as error:
-            outcomes[job_id] = error
-    return outcomes
 
 
 def acknowledge_errors(actor: Actor, fingerprint: str, note: str = "") -> None:

@@ -17,7 +17,7 @@ from bands.models import Band
 from .. import estimates, operations
 from ..choices import JobType, Priority
 from ..creation import Created
-from ..exceptions import Conflict, DomainError, RecentlySynced
+from ..exceptions import DomainError, RecentlySynced
 from ..models import SyncJob
 from ..templatetags.monitor import number
 from ..youtube.costs import Bucket
@@ -78,7 +78,7 @@ def trigger(request: HttpRequest) -> HttpResponse:
     wanted = read(request.POST if is_post else request.GET)
     if is_part(request) and not is_post:
         return render(request, "syncjobs/jobs/estimate.html", _estimate(wanted))
-    refusals: list[Conflict] = []
+    refusals: list[DomainError] = []
     if is_post and not wanted.problems:
         if wanted.is_empty:
             wanted.problems.append(_("Choose a band, or all of them."))
@@ -111,18 +111,18 @@ def trigger(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _trigger(request: HttpRequest, wanted: Wanted) -> tuple[HttpResponse | None, list[Conflict]]:
+def _trigger(request: HttpRequest, wanted: Wanted) -> tuple[HttpResponse | None, list[DomainError]]:
     """Where to go on, or None and why nothing was queued."""
     actor, options = actor_of(request), {"full": wanted.full, "force": wanted.force, "priority": wanted.priority}
     if wanted.bands is None:
         return _to(request, [operations.trigger_sync(actor, None, **options)], []), []  # type: ignore[arg-type]
     outcomes = operations.trigger_bands(actor, wanted.bands, **options).values()  # type: ignore[arg-type]
     created = [outcome for outcome in outcomes if isinstance(outcome, Created)]
-    refused = [outcome for outcome in outcomes if isinstance(outcome, Conflict)]
+    refused: list[DomainError] = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
     return (_to(request, created, refused), []) if created else (None, refused)
 
 
-def _to(request: HttpRequest, created: list[Created], refused: list[Conflict]) -> HttpResponse:
+def _to(request: HttpRequest, created: list[Created], refused: list[DomainError]) -> HttpResponse:
     """One job is watched on its own page, several in the list."""
     new = [each.job for each in created if each.is_new]
     if len(created) == 1:

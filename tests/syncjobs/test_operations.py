@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,11 +10,11 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
-from syncjobs import lifecycle, operations
+from syncjobs import bulk, lifecycle, operations
 from syncjobs.choices import JobStatus, JobType, Priority
 from syncjobs.exceptions import CancelRequested, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
 from syncjobs.fingerprints import fingerprint
-from syncjobs.models import AuditEntry, SyncJob
+from syncjobs.models import AuditEntry, BulkAction, SyncJob
 from tests.helpers import PERSON, SCHEDULE, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -196,3 +198,42 @@ def test_errors_of_one_kind_share_a_fingerprint() -> None:
     assert len({fingerprint("timeout", f"No answer within {n} seconds for dQw4w9WgXc{n}") for n in range(9)}) == 1
     assert fingerprint("a", "information") != fingerprint("a", "application")
     assert fingerprint("a", "same") != fingerprint("b", "same")
+
+
+@pytest.mark.parametrize("in_bulk", [False, True])
+def test_cancelling_all_bands_while_one_of_them_ends_is_no_deadlock(in_bulk: bool) -> None:
+    parent = queue_job(fans_out=True)
+    SyncJob.objects.filter(pk=parent.pk).update(status=JobStatus.IN_PROGRESS)
+    children = [queue_job(parent=parent, dedupe_key=f"k{number}") for number in range(3)]
+    holds = threading.Event()
+
+    def end_one() -> None:
+        """As a worker does: the child's row first, then its parent's."""
+        try:
+            with transaction.atomic():
+                SyncJob.objects.filter(pk=children[-1].pk).update(progress_done=1)
+                holds.set()
+                time.sleep(0.3)
+                SyncJob.objects.filter(pk=parent.pk).update(progress_done=1)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(end_one)
+        assert holds.wait(5)
+        if in_bulk:
+            ids = [child.pk for child in children]
+            BulkAction.objects.create(action="cancel", job_ids=ids, actor_label="ann", origin=PERSON.origin)
+            assert bulk.work_off() == 3
+        else:
+            operations.cancel_job(PERSON, parent.pk)
+        ending.result()
+    assert {child.status for child in parent.children.all()} == {JobStatus.CANCELLED}
+
+
+def test_a_band_that_is_deleted_meanwhile_keeps_none_of_the_others_from_being_synced() -> None:
+    gone, there = make_band("a", CHANNEL), make_band("b", CHANNEL)
+    type(gone).objects.filter(pk=gone.pk).delete()
+    outcomes = operations.trigger_bands(PERSON, [gone, there], full=True)
+    assert isinstance(outcomes[gone.pk], NotFound)
+    assert SyncJob.objects.get().band == there

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from syncjobs import operations
-from syncjobs.creation import Created
+from syncjobs import bulk, operations
 from syncjobs.management import base
+from syncjobs.models import BulkAction
 
 
 class Command(base.Command):
@@ -27,14 +27,17 @@ class Command(base.Command):
         ids = options["job"] or list(
             operations.failed_jobs(queue=options["queue"], fingerprint=options["error"]).values_list("pk", flat=True)
         )
-        outcomes = operations.retry_jobs(self.actor, ids)
-        refused = {job_id: o for job_id, o in outcomes.items() if not isinstance(o, Created)}
+        outcome = bulk.act(self.actor, BulkAction.Action.RETRY, ids)
         if options["json"]:
-            retried = {str(i): str(o.job.pk) for i, o in outcomes.items() if isinstance(o, Created)}
-            self.say_json({"retried": retried, "refused": {str(i): str(o) for i, o in refused.items()}})
+            retried = {str(job_id): str(new) for job_id, new in outcome.retried.items()}
+            self.say_json(
+                {"retried": retried, "refused": {str(job_id): why for job_id, why in outcome.refused.items()}}
+            )
         else:
-            for job_id, outcome in outcomes.items():
-                self.say(f"#{job_id} → {outcome.job}" if isinstance(outcome, Created) else f"#{job_id}: {outcome}")
-            self.say(f"{len(outcomes) - len(refused)} retried, {len(refused)} refused.")
-        if refused:
-            raise CommandError(f"{len(refused)} jobs could not be retried.")
+            for job_id, new in outcome.retried.items():
+                self.say(f"#{job_id} → #{new}")
+            for job_id, why in outcome.refused.items():
+                self.say(f"#{job_id}: {why}")
+            self.say(f"{len(outcome.retried)} retried, {len(outcome.refused)} refused.")
+        if outcome.refused:
+            raise CommandError(f"{len(outcome.refused)} jobs could not be retried.")
