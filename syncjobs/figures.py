@@ -65,7 +65,7 @@ def metrics() -> dict[str, Any]:
     """Counts of all jobs by status; rates and times (ms), None where there is nothing to tell them from.
 
     The success rate is of the jobs created in the last 24 hours that have completed or failed, exactly; `perMinute`, of
-    those that ended in the last hour; times are of the RECENT_SAMPLE newest that ended in the last 24 hours.
+    those that ended in the last hour; times are of at most DAY_SAMPLE of those created in the last 24 hours.
     """
     now = timezone.now()
     day = now - PERIODS["24h"]

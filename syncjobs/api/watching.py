@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -160,7 +161,9 @@ class Schedules(View):
     @extend_schema(operation_id="listSchedules", responses=answers.SCHEDULES)
     def get(self, request: Request) -> Response:
         """When what is triggered, with the next run and the jobs of the last ones."""
-        return Response({"data": [_schedule(each) for each in schedules.schedules()], "asOf": timezone.now()})
+        found = list(schedules.schedules())
+        runs = schedules.last_runs(found, _LAST_RUNS)
+        return Response({"data": [_as_json(each, runs[each.pk]) for each in found], "asOf": timezone.now()})
 
     @extend_schema(operation_id="createSchedule", request=NewScheduleBody, responses={201: answers.ScheduleSerializer})
     def post(self, request: Request) -> Response:
@@ -195,10 +198,11 @@ class ScheduleRun(View):
         return accepted(schedules.run_now(self.actor(request), schedule_id))
 
 
-def _schedule(schedule: Any) -> dict[str, Any]:
-    jobs = SyncJob.objects.filter(requested_by_label=schedules.label_of(schedule), parent=None).order_by(
-        "-created_at", "-pk"
-    )
+def _schedule(schedule: PeriodicTask) -> dict[str, Any]:
+    return _as_json(schedule, schedules.last_runs([schedule], _LAST_RUNS)[schedule.pk])
+
+
+def _as_json(schedule: PeriodicTask, jobs: list[SyncJob]) -> dict[str, Any]:
     interval = schedule.interval
     return {
         "id": str(schedule.pk),
@@ -211,6 +215,6 @@ def _schedule(schedule: Any) -> dict[str, Any]:
         "lastRunAt": schedule.last_run_at,
         "lastRuns": [
             {"jobId": str(job.pk), "status": job.status, "createdAt": job.created_at, "completedAt": job.completed_at}
-            for job in jobs[:_LAST_RUNS]
+            for job in jobs
         ],
     }
