@@ -2,7 +2,7 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 from . import embedded
 
@@ -10,4 +10,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "syncmonitor.settings")
 os.environ.setdefault("DATABASE_POOL_SIZE", "20")
 embedded.ensure()
 
-application = get_asgi_application()
+django.setup(set_prefix=False)
+
+from .threads import OneThreadHandler  # noqa: E402 - needs the settings
+
+application = OneThreadHandler()

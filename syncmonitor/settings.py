@@ -165,7 +165,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "syncmonitor.threads.one_thread",
 ]
 ROOT_URLCONF = "syncmonitor.urls"
 ASGI_APPLICATION = "syncmonitor.asgi.application"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.decorators import sync_only_middleware
-
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
-@sync_only_middleware
-def one_thread(get_response: GetResponse) -> GetResponse:
-    """The last of the middlewares: as it is synchronous, Django runs all of them and the view in one go.
+class OneThreadHandler(ASGIHandler):
+    """Runs all middlewares and the view in the request's thread in one go.
 
-    Otherwise each of them is a hop to the request's thread and back, which together take as long as a quick view.
+    Django's own goes from the event loop to that thread and back on the way, which takes as long as a quick view does.
+    Streams are sent by the event loop in either case.
     """
-    return get_response
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        return await sync_to_async(self.get_response, thread_sensitive=True)(request)

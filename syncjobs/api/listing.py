@@ -132,11 +132,25 @@ class JobQuery:
 
     selection: Selection
     order: Order
-    jobs: QuerySet[SyncJob]
-    """All that match, sorted."""
-    is_counted: bool
+    narrowed: JobFilters | None = None
+    """What the counts don't tell apart, if anything of that kind was asked for."""
     found: Found | None = None
     """What a search or an error group finds, if nothing else narrows the list."""
+
+    @property
+    def jobs(self) -> QuerySet[SyncJob]:
+        """All that match, sorted."""
+        jobs: QuerySet[SyncJob] = job_list.selected(self.selection)
+        if self.found is not None:
+            jobs = self.found.narrow(jobs)
+        elif self.narrowed is not None:
+            jobs = self.narrowed.filter_queryset(jobs)
+        return jobs.order_by(*self.order.columns())
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the counts tell the total, and where each page begins."""
+        return self.narrowed is None
 
     def page(self, page: int, limit: int) -> tuple[list[SyncJob], int]:
         """The jobs of a page, each with its `queue_position` and `error_texts`, and how many there are in all."""
@@ -172,15 +186,13 @@ def job_query(parameters: QueryDict) -> JobQuery:
     for name, value in parameters.items():
         if "\x00" in value:
             raise invalid(name, _("Must not hold a NUL character."))
-    narrowed = JobFilters(parameters, queryset=SyncJob.objects.all())
-    if not narrowed.is_valid():
-        raise ValidationError(narrowed.errors)
+    narrowed, given = _narrowed(parameters)
     types = choices_of(parameters, "jobType", JobType.values)
-    queue = narrowed.form.cleaned_data["queue"]
+    queue = given.get("queue")
     if queue:
         of_queue = [kind for kind in JobType.values if QUEUE_OF_TYPE[kind] == queue]
         types = [kind for kind in types or of_queue if kind in of_queue] or ["none"]
-    band = narrowed.form.cleaned_data["bandId"]
+    band = given.get("bandId")
     start, end = dates(parameters)
     selection = Selection(
         tuple(choices_of(parameters, "status", JobStatus.values)),
@@ -189,15 +201,21 @@ def job_query(parameters: QueryDict) -> JobQuery:
         start,
         end,
     )
-    order = _order(parameters)
     rest = {name for name, value in parameters.items() if value} & (set(JobFilters.base_filters) - _COUNTED)
-    jobs: QuerySet[SyncJob] = job_list.selected(selection)
     found = None
-    if rest:
-        if selection == Selection() and len(rest) == 1:
-            found = _found(**{name: narrowed.form.cleaned_data[name] for name in rest})
-        jobs = narrowed.filter_queryset(jobs) if found is None else found.narrow(jobs)
-    return JobQuery(selection, order, jobs.order_by(*order.columns()), is_counted=not rest, found=found)
+    if selection == Selection() and len(rest) == 1:
+        found = _found(**{name: given[name] for name in rest})
+    return JobQuery(selection, _order(parameters), narrowed if rest else None, found)
+
+
+def _narrowed(parameters: QueryDict) -> tuple[JobFilters | None, dict[str, Any]]:
+    """The filters that were given, and their values. Most lists are asked for without any, and need no form."""
+    if not parameters.keys() & JobFilters.base_filters.keys():
+        return None, {}
+    narrowed = JobFilters(parameters, queryset=SyncJob.objects.all())
+    if not narrowed.is_valid():
+        raise ValidationError(narrowed.errors)
+    return narrowed, narrowed.form.cleaned_data
 
 
 def _found(search: str = "", error: str = "", **_other: object) -> Found | None:
