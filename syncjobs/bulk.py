@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ from .choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, Origin
 from .creation import Created
 from .exceptions import DomainError, InvalidInput, NotFound
 from .models import BulkAction, SyncJob
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 1000
 MOST = 100_000
@@ -109,6 +112,10 @@ def act(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome:
                 outcome.cancelled.append(job_id)
         except DomainError as error:
             outcome.refused[job_id] = error.message
+        except Exception:
+            # One job that can't be acted on must not keep the others, and all later bulk actions, waiting for ever.
+            logger.exception("Bulk %s of job #%s failed", action, job_id)
+            outcome.refused[job_id] = _("Something went wrong on the server. It has been logged.")
     return outcome
 
 

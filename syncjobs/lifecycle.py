@@ -23,7 +23,7 @@ from .choices import BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, Jo
 from .creation import create_enrich_child
 from .error_log import ErrorReport
 from .exceptions import CancelRequested, Fenced, HandBackRequested
-from .models import Attempt, JobEvent, Queue, SeenVideo, SyncJob
+from .models import Attempt, JobEvent, Queue, SeenVideo, SyncJob, Worker
 
 MAX_ERROR_TEXT = 4000
 MAX_TRACEBACK = 20000
@@ -62,6 +62,11 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
         )
         note(job_id, EventKind.STARTED, worker.name, attempt=number)
     return Attempt.objects.select_related("job__band", "job__parent").get(pk=attempt.pk)
+
+
+def is_stopping(worker: WorkerIdentity) -> bool:
+    """Whether the worker was told to stop: what it hands back, and what waits, is for others."""
+    return Worker.objects.filter(name=worker.name, stopping_at__isnull=False).exists()
 
 
 def _take_best(queue: str) -> tuple[int, int] | None:

@@ -31,6 +31,7 @@ _CRON = {
     "monthOfYear": "month_of_year",
     "timezone": "timezone",
 }
+SHORTEST = dt.timedelta(minutes=1)
 PERIODS = ("days", "hours", "minutes", "seconds")
 
 
@@ -156,6 +157,8 @@ def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[s
         if task.crontab.pk is None:
             task.crontab.save()
     elif interval:
+        if dt.timedelta(**{interval["period"]: interval["every"]}) < SHORTEST:
+            raise InvalidInput(_("At least a minute must lie between two runs."), field="interval")
         task.interval, _created = IntervalSchedule.objects.get_or_create(
             every=interval["every"], period=interval["period"]
         )

@@ -27,7 +27,7 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
     """Execute jobs of the queue, one after the other, until there is none or the bound is reached; then ring again."""
     identity = lifecycle.WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
     jobs: list[int] = []
-    while len(jobs) < settings.SYNC_JOBS_PER_BELL:
+    while len(jobs) < settings.SYNC_JOBS_PER_BELL and not lifecycle.is_stopping(identity):
         attempt = lifecycle.claim_next(queue, identity)
         if attempt is None:
             break

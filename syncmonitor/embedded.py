@@ -57,6 +57,11 @@ def sockets() -> Path:
     return TEMPORARY / f"syncmonitor-{os.geteuid()}-{_digest(str(home()))}"
 
 
+def simulator_file() -> Path:
+    """Where a running `make run` says at which URL its simulated YouTube is."""
+    return home() / "simulator_url"
+
+
 def database_url() -> str:
     """The embedded PostgreSQL, whether or not it runs."""
     return f"postgres://postgres@{quote(str(sockets()), safe='')}:5432/syncmonitor"

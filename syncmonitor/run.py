@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from . import embedded
 from .supervisor import Process, Supervisor
@@ -26,9 +27,11 @@ def main() -> None:
     embedded.ensure()
     _manage("migrate", "--verbosity", "0")
     _manage("setup_roles", quiet=True)
+    first = not _password_file().exists()
     password = _demo_login()
     simulated = environment.get("YOUTUBE_SIMULATED") == "true"
-    if simulated:
+    _tell_commands(environment, simulated)
+    if simulated and first:
         _manage("import_bands", "--demo", quiet=True)
         # The demonstration's jobs: queued now, they run as soon as the worker is up.
         _manage("sync_bands", "--all", "--full", "--force", quiet=True)
@@ -85,14 +88,29 @@ def _manage(*arguments: str, stdin: str | None = None, quiet: bool = False) -> N
         sys.exit(f"manage.py {arguments[0]} failed; see above.")
 
 
+def _tell_commands(environment: dict[str, str], simulated: bool) -> None:
+    """Where commands in another terminal find this run's simulated YouTube (see settings)."""
+    path = embedded.simulator_file()
+    path.unlink(missing_ok=True)
+    if simulated:
+        path.write_text(environment["YOUTUBE_API_ENDPOINT"])
+
+
+def _password_file() -> Path:
+    return embedded.home() / "demo_password"
+
+
 def _demo_login() -> str:
-    """A random password, kept in a file only the owner can read."""
-    path = embedded.home() / "demo_password"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(12))
-    password = path.read_text()
+    """A random password, kept in a file only the owner can read; made once, so that one set since stays."""
+    path = _password_file()
+    if path.exists():
+        return path.read_text()
+    password = secrets.token_urlsafe(12)
+    draft = path.with_suffix(".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(password)
     _manage("create_user", DEMO_USER, "--role", "SUPER_ADMIN", "--password-stdin", stdin=password + "\n", quiet=True)
+    draft.rename(path)
     return password
 
 
@@ -130,7 +148,7 @@ def _banner(port: str, password: str, simulated: bool) -> str:
     source = "a simulated YouTube (set YOUTUBE_API_KEY for the real one)" if simulated else "YouTube"
     return (
         f"\n  Sync monitor   http://127.0.0.1:{port}/admin/\n"
-        f"  Log in as      {DEMO_USER} / {password}\n"
+        f"  Log in as      {DEMO_USER} / {password}   (unless you have changed it)\n"
         f"  Videos from    {source}\n"
         f"  Stop with      Ctrl-C\n"
     )

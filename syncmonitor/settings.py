@@ -55,6 +55,10 @@ YOUTUBE_API_ENDPOINT = env.str(
     "YOUTUBE_API_ENDPOINT", "https://youtube.googleapis.com", validate=validate.URL(require_tld=False)
 )
 YOUTUBE_SIMULATED = env.bool("YOUTUBE_SIMULATED", False)
+if DEBUG and not YOUTUBE_API_KEY and embedded.simulator_file().exists():
+    # A command beside `make run`, which has told it no key: it talks to the same simulated YouTube.
+    YOUTUBE_API_KEY, YOUTUBE_SIMULATED = "simulated-key", True
+    YOUTUBE_API_ENDPOINT = embedded.simulator_file().read_text()
 YOUTUBE_TIMEOUT_SECONDS = integer("YOUTUBE_TIMEOUT_SECONDS", 10, 1, 120)
 YOUTUBE_USE_BATCH_STATS = env.bool("YOUTUBE_USE_BATCH_STATS", True)
 YOUTUBE_QUOTA_MAIN = integer("YOUTUBE_QUOTA_MAIN", 10_000, 0, 100_000_000)
@@ -328,5 +332,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"googleapiclient": {"level": "ERROR"}, "google": {"level": "ERROR"}},
+    "loggers": {
+        "googleapiclient": {"level": "ERROR"},
+        "google": {"level": "ERROR"},
+        # What a client got wrong is in its answer.
+        "django.request": {"level": "ERROR"},
+    },
 }

@@ -31,6 +31,8 @@ class Command(BaseCommand):
         except DomainError as error:
             named = f"{error.field}: " if error.field else ""
             raise CommandError(named + error.message) from None
+        except EOFError:
+            raise CommandError("It asked, and there was no answer.") from None
         except YouTubeError as error:
             raise CommandError(f"YouTube: {error.message}") from None
 

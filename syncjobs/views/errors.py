@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -219,10 +219,11 @@ def _told(outcome: bulk.Outcome | BulkAction) -> str:
 
 
 @page("syncjobs.view_errorgroup")
-def export(request: HttpRequest) -> StreamingHttpResponse:
+def export(request: HttpRequest) -> HttpResponseBase:
     """The errors that the list counts, one a line, as CSV; with `error`, those of one group."""
     form = _Filters(request.GET)
-    form.is_valid()
+    if not form.is_valid():
+        return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
     fingerprint = request.GET.get("error", "").replace("\x00", "")[:16] or None
     log = error_figures.log(**form.narrowing(), fingerprint=fingerprint)
     return StreamingHttpResponse(

@@ -24,6 +24,7 @@ from .base import Question, ask, page, show
 from .job_rows import Rights, can_cancel, can_retry, note_of, progress_of, rows_of, took_of
 
 _MOST_EVENTS = 500
+_SUMMED = ("videos_found", "videos_added", "videos_updated", "videos_unavailable", "error_count", "quota_used")
 _MOST = 50
 _CHILDREN = 20
 _LOOKS_BEHIND = "syncjobs.view_auditentry"
@@ -159,8 +160,17 @@ def _context(request: HttpRequest, found: Any) -> dict[str, Any]:
 
 
 def _children(found: SyncJob, rights: Rights) -> dict[str, Any]:
-    """How many children there are in each status, and those that are under way or went wrong."""
-    counts = dict(found.children.order_by().values_list("status").annotate(Count("pk")))
+    """How many children there are in each status, and those that are under way or went wrong.
+
+    What they did is what the job did: their sums are added to what it shows of itself.
+    """
+    summed: Any = (
+        found.children.order_by().values_list("status").annotate(Count("pk"), *(Sum(name) for name in _SUMMED))
+    )
+    rows = list(summed)
+    counts = {status: jobs for status, jobs, *_sums in rows}
+    for place, name in enumerate(_SUMMED, start=2):
+        setattr(found, name, getattr(found, name) + sum(row[place] for row in rows))
     shown = found.children.filter(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)).order_by("-status", "pk")
     return {
         "child_counts": [

@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from syncjobs import lifecycle, operations
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.models import Attempt, AuditEntry, SyncJob
+from syncjobs.templatetags.monitor import number
 from tests.admin.people import logged_in
 from tests.helpers import PERSON, claim, make_band, queue_job
 
@@ -240,8 +241,11 @@ def test_tracebacks_and_audit_are_for_admins(moderator: Client) -> None:
 def test_an_all_bands_job_tells_of_its_children(moderator: Client) -> None:
     parent = queue_job(JobType.FULL_SYNC, fans_out=True)
     child = queue_job(JobType.FULL_SYNC, band=make_band(), parent=parent)
+    SyncJob.objects.filter(pk=child.pk).update(videos_found=4321, quota_used=87)
     page = moderator.get(f"/admin/jobs/{parent.pk}/").content.decode()
     assert f"?parentId={parent.pk}&amp;status=QUEUED" in page
+    assert number(4321) in page
+    assert "<dd>87</dd>" in page
     assert f"#{parent.pk}" in moderator.get(f"/admin/jobs/{child.pk}/").content.decode()
 
 

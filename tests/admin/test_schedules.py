@@ -68,7 +68,7 @@ def test_cron_in_words_or_as_it_is(cron: str, said: str) -> None:
         (15, "minutes", "Every 15 minutes"),
         (1, "hours", "Every hour"),
         (2, "days", "Every 2 days"),
-        (30, "seconds", "Every 30 seconds"),
+        (90, "seconds", "Every 90 seconds"),
     ],
 )
 def test_an_interval_in_words(every: int, period: str, said: str) -> None:

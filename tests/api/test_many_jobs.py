@@ -264,3 +264,21 @@ def test_queued_jobs_are_told_apart_by_when_they_are_due(moderator: Api) -> None
         told = moderator.get("admin/sync-jobs", **filters).json()
         assert ([job["id"] for job in told["data"]], told["total"]) == ([str(expected.pk)], 1)
     assert moderator.get("admin/sync-jobs", due="soon").status_code == 400
+
+
+def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = _failed(3)
+    later = BulkAction.objects.create(action="retry", job_ids=[job.pk for job in jobs], actor_label="pat", origin="API")
+    real = operations.retry_job
+
+    def breaks_on_the_second(actor: Any, job_id: int) -> Any:
+        if job_id == jobs[1].pk:
+            raise RuntimeError("a bug")
+        return real(actor, job_id)
+
+    monkeypatch.setattr(operations, "retry_job", breaks_on_the_second)
+    bulk.work_off()
+    later.refresh_from_db()
+    assert (later.done, later.succeeded, list(later.refused)) == (3, 2, [str(jobs[1].pk)])
+    assert "a bug" not in later.refused[str(jobs[1].pk)]
+    assert later.ended_at is not None

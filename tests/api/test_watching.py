@@ -41,13 +41,15 @@ def test_a_schedule_is_made_changed_run_and_deleted(admin: Api) -> None:
     assert (off["enabled"], off["nextRunAt"], off["cron"]) == (False, None, None)
     assert off["interval"] == {"every": 6, "period": "hours"}
     assert off["jobType"] == "FULL_SYNC"
+    hasty = admin.send("PATCH", path, {"interval": {"every": 59, "period": "seconds"}})
+    assert (hasty.status_code, hasty.json()["errors"][0]["field"]) == (400, "interval")
     run = admin.post(f"{path}/run")
     assert run.status_code == 202
     assert SyncJob.objects.get(pk=run.json()["jobId"]).fans_out
     assert admin.send("DELETE", path).status_code == 204
     assert not PeriodicTask.objects.filter(name="Nightly").exists()
     done = AuditEntry.objects.filter(target_type="schedule").order_by("pk").values_list("action", flat=True)
-    assert list(done) == ["create_schedule", "change_schedule", "run_schedule", "delete_schedule"]
+    assert list(done) == ["create_schedule", "change_schedule", "change_schedule", "run_schedule", "delete_schedule"]
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,10 @@ def test_a_strangers_text_stays_text(log_in: LogIn) -> None:
         page = visitor.go(path)
         assert page.locator("img[src=x], b:text('bold')").count() == 0, path
     assert visitor.problems == []
+
+
+def test_a_double_click_opens_a_dialog_once(log_in: LogIn) -> None:
+    (job,) = _failed(1)
+    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page.locator(f"#row-{job} [data-key=open]").dblclick()
+    expect(page.get_by_role("dialog")).to_contain_text("It broke.")

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection, connections, transaction
+from django.utils import timezone
 
-from syncjobs import lifecycle, operations
-from syncjobs.choices import JobStatus, JobType, Priority
-from syncjobs.models import Attempt, Queue, SyncJob
+from syncjobs import lifecycle, operations, tasks
+from syncjobs.choices import JobStatus, JobType, Priority, QueueName
+from syncjobs.models import Attempt, Queue, SyncJob, Worker
 from tests.helpers import PERSON, claim, queue_job, wait_for, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -141,3 +143,15 @@ def test_a_claim_counts_the_attempt_and_tells_the_timeline() -> None:
 
 def test_queues_survive_a_flush() -> None:
     assert Queue.objects.count() == 3
+
+
+def test_a_worker_that_was_told_to_stop_leaves_what_waits_to_others() -> None:
+    job, name = queue_job(), socket.gethostname()
+    Worker.objects.create(name=name, process_id=1, queues=["video-sync"], concurrency=1, stopping_at=timezone.now())
+    tasks.drain.apply(args=[QueueName.VIDEO_SYNC])
+    job.refresh_from_db()
+    assert (job.status, job.attempts_made) == (JobStatus.QUEUED, 0)
+    Worker.objects.update(stopping_at=None)
+    tasks.drain.apply(args=[QueueName.VIDEO_SYNC])
+    job.refresh_from_db()
+    assert job.attempts_made == 1

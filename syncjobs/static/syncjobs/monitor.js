@@ -35,13 +35,17 @@
     const dialog = () => document.getElementById("dialog");
     let opener = null;
     let hasAddress = false;
+    let openedAt = 0;
 
     function openDialog(url, hash) {
         const box = dialog();
         if (!box.open) opener = document.activeElement;
         hasAddress = Boolean(hash) || (box.open && hasAddress);
         $(".dialog-content", box).replaceChildren($("#dialog-loading").content.cloneNode(true));
-        if (!box.open) box.showModal();
+        if (!box.open) {
+            box.showModal();
+            openedAt = Date.now();
+        }
         if (hash && location.hash !== `#${hash}`) history.pushState({ dialog: true }, "", `#${hash}`);
         htmx.ajax("GET", url, { target: ".dialog-content", swap: "innerHTML", headers: { "X-Dialog": "1" } });
     }
@@ -84,7 +88,8 @@
             event.preventDefault();
             closeDialog();
         }
-        if (event.target === dialog()) closeDialog();
+        // The second half of a double click on what has opened it doesn't close it.
+        if (event.target === dialog() && Date.now() - openedAt > 500) closeDialog();
     });
     // A form that asks for something: its answer is the question.
     document.addEventListener("submit", (event) => {
@@ -146,7 +151,7 @@
         root.querySelectorAll(selector).forEach(write);
     }
     document.addEventListener("DOMContentLoaded", () => writeTimes());
-    document.addEventListener("htmx:afterSettle", () => writeTimes());
+    for (const name of ["htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(name, () => writeTimes());
     setInterval(() => document.hidden || writeTimes(document, "time[data-time=countdown], time[data-time=ago]"), 1000);
 
     // ---- Images that don't load leave their placeholder
