@@ -14,9 +14,9 @@ from bands.models import Band
 from . import band_fields
 from .actors import Actor
 from .audit import audited
+from .channels import give_channel
 from .exceptions import Conflict, InvalidFields, NotFound
 from .models import SyncJob
-from .operations import give_channel
 from .youtube.types import Channel
 
 

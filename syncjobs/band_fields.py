@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from bands.models import Band
 
-from .operations import give_channel
+from .channels import give_channel
 from .youtube.references import MalformedReference, parse_channel, parse_playlist
 
 

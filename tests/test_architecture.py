@@ -46,7 +46,7 @@ LAYERS = (
         "schedule_words",
     ),
     ("band_fields",),
-    ("operations",),
+    ("operations", "channels"),
     ("lifecycle",),
     ("creation",),
     ("workers", "quota", "error_log", "audit"),

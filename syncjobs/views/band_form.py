@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from bands.models import Band
 
-from .. import band_changes, operations
+from .. import band_changes, channels
 from ..actors import Actor
 from ..exceptions import DomainError
 from ..youtube.errors import Kind, YouTubeError
@@ -143,7 +143,7 @@ def look_up(request: HttpRequest, band: Band | None) -> Answer:
     if not reference:
         return Answer(problem=_("Paste a channel first."))
     try:
-        channel = operations.resolve_channel(actor_of(request), reference)
+        channel = channels.resolve_channel(actor_of(request), reference)
     except DomainError as error:
         return Answer(problem=error.message)
     except YouTubeError as error:

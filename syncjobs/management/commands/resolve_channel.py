@@ -3,7 +3,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from syncjobs import operations
+from syncjobs import channels
 from syncjobs.management import base
 
 
@@ -17,7 +17,7 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         band = self.band(options["band"]) if options["band"] else None
-        channel = operations.resolve_channel(self.actor, options["channel"], band)
+        channel = channels.resolve_channel(self.actor, options["channel"], band)
         if options["json"]:
             self.say_json(
                 {"id": channel.id, "handle": channel.handle, "title": channel.title, "videoCount": channel.video_count}
@@ -25,3 +25,5 @@ class Command(base.Command):
             return
         count = "unknown" if channel.video_count is None else f"{channel.video_count}"
         self.say(f"{channel.id}  {channel.handle}  {channel.title}  (videos: {count})")
+        if band is not None:
+            self.say(f"{band.name} has this channel now.")
