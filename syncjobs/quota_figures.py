@@ -274,8 +274,15 @@ def _usual(job_type: str) -> float | None:
     return usual
 
 
+def _units_of(job_ids: list[int]) -> int:
+    """What these jobs took, with their children."""
+    own = SyncJob.objects.filter(pk__in=job_ids).aggregate(units=Sum("quota_used"))["units"]
+    children = SyncJob.objects.filter(parent_id__in=job_ids).aggregate(units=Sum("quota_used"))["units"]
+    return (own or 0) + (children or 0)
+
+
 def _scheduled_needs(now: dt.datetime, until: dt.datetime) -> list[_Need]:
-    """What schedules will take until then: their runs, each like those before it, with all the jobs it led to."""
+    """What schedules will take until then: their runs, each like the newest before it, with all the jobs they led to."""
     needs: list[_Need] = []
     for schedule in schedules.schedules().filter(enabled=True):
         kind = schedules.job_type_of(schedule)
@@ -285,9 +292,8 @@ def _scheduled_needs(now: dt.datetime, until: dt.datetime) -> list[_Need]:
         jobs = SyncJob.objects.filter(
             requested_by_label=schedules.label_of(schedule), created_at__gte=now - dt.timedelta(days=HISTORY_DAYS)
         )
-        before = jobs.aggregate(
-            units=Sum("quota_used"), runs=Count("pk", filter=Q(parent=None, status__in=TERMINAL_STATUSES))
-        )
-        units = before["units"] / before["runs"] * runs if before["runs"] else None
+        ended = jobs.filter(parent=None, status__in=TERMINAL_STATUSES).order_by("-created_at", "-pk")
+        before = list(ended.values_list("pk", flat=True)[:_SAMPLE])
+        units = _units_of(before) / len(before) * runs if before else None
         needs.append((_("schedule “%(name)s”") % {"name": schedule.name}, kind, units))
     return needs

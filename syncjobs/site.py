@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+MOST_FAILURES_A_MINUTE = 20
+"""Log-ins from one address; a right one counts for nothing, so a guesser is slowed and nobody else is."""
+_MINUTE = 60
 
 Entry = tuple[str, str | Promise, str, str, bool]
 NAVIGATION: tuple[Entry, ...] = (
@@ -62,7 +68,18 @@ class MonitorSite(admin.AdminSite):
         """A part of a page that is asked for after the session has ended is refused, not answered with a form."""
         if request.headers.get("HX-Request"):
             return HttpResponse(status=401)
-        return super().login(request, extra_context)
+        if request.method != "POST":
+            return super().login(request, extra_context)
+        failures = f"admin-log-in-failures:{request.META.get('REMOTE_ADDR', '')}"
+        if cache.get(failures, 0) >= MOST_FAILURES_A_MINUTE:
+            refusal = render(request, "429.html", status=429)
+            refusal["Retry-After"] = str(_MINUTE)
+            return refusal
+        response = super().login(request, extra_context)
+        if not request.user.is_authenticated:
+            cache.add(failures, 0, _MINUTE)
+            cache.incr(failures)
+        return response
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

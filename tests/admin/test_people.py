@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -241,3 +242,13 @@ def test_markup_in_names_stays_text(boss: Client) -> None:
     page = boss.get(URL).content.decode()
     assert "&lt;b&gt;x&lt;/b&gt;" in page
     assert "<b>x" not in page
+
+
+def test_guessing_passwords_is_slowed_down_and_says_so() -> None:
+    client, wrong = Client(), {"username": "admin", "password": "guess"}
+    cache.clear()
+    answers = [client.post("/admin/login/", wrong) for _ in range(21)]
+    assert {answer.status_code for answer in answers[:20]} == {200}
+    assert (answers[20].status_code, answers[20]["Retry-After"]) == (429, "60")
+    assert "Wait a minute" in answers[20].content.decode()
+    cache.clear()
