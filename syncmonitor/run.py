@@ -36,7 +36,10 @@ def main() -> None:
         # The demonstration's jobs: queued now, they run as soon as the worker is up.
         _manage("sync_bands", "--all", "--full", "--force", quiet=True)
     _say(_banner(port, password, simulated))
-    Supervisor(_processes(port, environment, simulated), environment).run()
+    try:
+        Supervisor(_processes(port, environment, simulated), environment).run()
+    finally:
+        embedded.simulator_file().unlink(missing_ok=True)
     _say("Stopped.")
 
 

@@ -40,7 +40,11 @@ class Command(base.Command):
             f"{'queue':<18}{'waiting':>9}{'active':>8}{'delayed':>9}{'completed':>11}{'failed':>8}{'cancelled':>11}  state"
         )
         for q in queues:
-            state = f"paused by {q.paused_by}: {q.pause_reason}" if q.paused_at else f"{q.workers} workers"
+            state = (
+                f"paused by {q.paused_by}: {q.pause_reason}"
+                if q.paused_at
+                else f"{q.workers} worker{'' if q.workers == 1 else 's'}"
+            )
             self.say(
                 f"{q.name:<18}{q.waiting:>9}{q.active:>8}{q.delayed:>9}{q.completed:>11}{q.failed:>8}{q.cancelled:>11}  {state}"
             )
