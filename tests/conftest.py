@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import LazySettings
 from django.db import connection
+from django.utils import translation
 from pytest_django import DjangoDbBlocker
 
 from syncjobs.youtube.simulator import Simulator
@@ -21,6 +22,13 @@ def no_session_left(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """A request leaves the language it was answered in with its thread, which here is the next test's too."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
