@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
-from .choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, TERMINAL_STATUSES, AttemptOutcome, JobStatus
+from .choices import ACTIVE_STATUSES, AttemptOutcome, JobStatus
 
 if TYPE_CHECKING:
     from .models import Attempt, SyncJob  # noqa: F401 - the type arguments below name them
@@ -40,14 +40,6 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
     def in_progress(self) -> Self:
         """Being worked on; for an all-bands job, by its children."""
         return self.filter(status=JobStatus.IN_PROGRESS)
-
-    def terminal(self) -> Self:
-        """Ended for good."""
-        return self.filter(status__in=TERMINAL_STATUSES)
-
-    def retryable(self) -> Self:
-        """Ended in a way a person may retry."""
-        return self.filter(status__in=RETRYABLE_STATUSES)
 
     def childless_parents(self) -> Self:
         """All-bands jobs in progress whose own attempt and children have all ended: ready to be completed."""

@@ -224,11 +224,6 @@ def _found(search: str = "", error: str = "", **_other: object) -> Found | None:
     return job_search.with_error(error) if error else None
 
 
-def filtered_jobs(request: Request) -> QuerySet[SyncJob]:
-    """The jobs that the request's parameters ask for, sorted. Raises ValidationError naming the parameter."""
-    return job_query(request.query_params).jobs
-
-
 def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[SyncJobQuerySet, Order, dict[str, Any]]:
     """The jobs of the page asked for, how to sort them, and what frames them."""
     query = job_query(request.query_params)

@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from ..choices import JobStatus
 from ..quota import BucketState
@@ -162,12 +162,6 @@ def sparkline(values: Sequence[int], label: str) -> SafeString:
         ),
     )
     return format_html('<svg class="spark" viewBox="0 0 120 28" role="img" aria-label="{}">{}</svg>', label, bars)
-
-
-@register.simple_tag
-def jobs_word(count: int) -> str:
-    """ "1 job", "12 jobs"."""
-    return ngettext("%(count)s job", "%(count)s jobs", count) % {"count": number(count)}
 
 
 @register.filter

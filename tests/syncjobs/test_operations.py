@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +14,7 @@ from syncjobs.choices import JobStatus, JobType, Priority
 from syncjobs.exceptions import CancelRequested, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
 from syncjobs.fingerprints import fingerprint
 from syncjobs.models import AuditEntry, BulkAction, SyncJob
-from tests.helpers import PERSON, SCHEDULE, claim, make_band, queue_job
+from tests.helpers import PERSON, SCHEDULE, claim, make_band, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHANNEL = "UCabcdefghijklmnopqrstuv"
@@ -200,6 +199,14 @@ def test_errors_of_one_kind_share_a_fingerprint() -> None:
     assert fingerprint("a", "same") != fingerprint("b", "same")
 
 
+def _someone_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+        return bool(cursor.fetchone()[0])
+
+
 @pytest.mark.parametrize("in_bulk", [False, True])
 def test_cancelling_all_bands_while_one_of_them_ends_is_no_deadlock(in_bulk: bool) -> None:
     parent = queue_job(fans_out=True)
@@ -213,7 +220,7 @@ def test_cancelling_all_bands_while_one_of_them_ends_is_no_deadlock(in_bulk: boo
             with transaction.atomic():
                 SyncJob.objects.filter(pk=children[-1].pk).update(progress_done=1)
                 holds.set()
-                time.sleep(0.3)
+                wait_for(_someone_waits_for_a_lock)
                 SyncJob.objects.filter(pk=parent.pk).update(progress_done=1)
         finally:
             connections.close_all()
