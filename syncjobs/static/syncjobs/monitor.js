@@ -56,6 +56,8 @@
     }
 
     function onClosed() {
+        // The event comes late: she may have gone forward to the same dialog, or opened another, meanwhile.
+        if (dialog().open) return;
         $(".dialog-content", dialog()).replaceChildren();
         document.body.append($("#toasts"));
         if (location.hash && pathOfHash()) {
