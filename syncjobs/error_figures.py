@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -20,35 +22,44 @@ from .exceptions import NotFound
 from .models import ErrorGroup, JobError
 
 _RECENT_JOBS = 5
+_ABOUT = dt.timedelta(hours=1)
+"""So near to a day ago, the counts kept for the last day are the quicker way."""
 
-_IN_WINDOW = """
-    SELECT group_id, count(*) AS n, max(created_at) AS last_at
-      FROM syncjobs_joberror WHERE created_at >= %(since)s GROUP BY group_id"""
-_BANDS_IN_WINDOW = """
-    (SELECT count(DISTINCT band_id) FROM syncjobs_joberror e
-      WHERE e.group_id = fingerprint AND e.created_at >= %(since)s)"""
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where figures come from: a query of `group_id, n` and more, and expressions with its columns and the group's."""
+
+    figure: str
+    bands: str
+    last_at: str
+
+
+_WINDOW = _Source(
+    "SELECT group_id, count(*) AS n FROM syncjobs_joberror WHERE created_at >= %(since)s GROUP BY 1",
+    """(SELECT count(DISTINCT band_id) FROM syncjobs_joberror e
+         WHERE e.group_id = fingerprint AND e.created_at >= %(since)s)""",
+    "newest_at",
+)
+_DAY = _Source(counters.recent.FIGURE, f"page.bands + COALESCE({counters.recent.BANDS_CHANGED}, 0)", "newest_at")
 # All time: nothing is counted here, the groups and the triggers' counts know.
 _EACH = f"""
-    SELECT fingerprint AS group_id, count + COALESCE(delta.errors, 0) AS n, last_seen_at AS last_at
-      FROM syncjobs_errorgroup LEFT JOIN {counters.UNFOLDED_ERRORS} AS delta ON delta.group_id = fingerprint"""  # noqa: S608
-_EVER = f"{_EACH} WHERE count + COALESCE(delta.errors, 0) > 0"
-_ONE = f"{_EACH} WHERE fingerprint = %(fingerprint)s"
+    SELECT fingerprint AS group_id, count + COALESCE(delta.errors, 0) AS n
+      FROM syncjobs_errorgroup LEFT JOIN {counters.groups.DELTAS} AS delta ON delta.group_id = fingerprint WHERE"""  # noqa: S608
+_EVER = _Source(f"{_EACH} count + COALESCE(delta.errors, 0) > 0", counters.groups.BANDS, "last_seen_at")
+_ONE = _Source(f"{_EACH} fingerprint = %(fingerprint)s", counters.groups.BANDS, "last_seen_at")
 _PAGE = """
-    WITH figure AS ({figures}),
-         page AS (SELECT g.*, f.n, f.last_at, sum(f.n) OVER () AS total
-                    FROM figure f JOIN syncjobs_errorgroup g ON g.fingerprint = f.group_id
-                   WHERE (%(acknowledged)s::boolean IS NULL OR (g.acknowledged_at IS NOT NULL) = %(acknowledged)s::boolean)
-                     AND (%(reason)s::text IS NULL OR g.reason = %(reason)s::text)
-                   ORDER BY f.n DESC, g.fingerprint LIMIT %(limit)s OFFSET %(offset)s)
+    WITH recent_change AS MATERIALIZED ({changes}),
+         found AS MATERIALIZED (SELECT figure.* FROM ({figure}) AS figure{narrowed}),
+         page AS (SELECT * FROM found ORDER BY n DESC, group_id LIMIT %(limit)s OFFSET %(offset)s)
     SELECT fingerprint, reason, message, sample, is_permanent, acknowledged_at, acknowledged_by, note, first_seen_at,
-           n, last_at, total, {bands} AS bands,
-           ARRAY(SELECT job_id FROM syncjobs_joberror e WHERE e.group_id = fingerprint
-                  ORDER BY created_at DESC LIMIT %(recent)s) AS jobs,
-           (SELECT json_object_agg(to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:00:00"Z"'), n ORDER BY hour)
-              FROM (SELECT date_bin('1 hour', created_at, '2000-01-01 00:00+00') AS hour, count(*) AS n
-                      FROM syncjobs_joberror e WHERE e.group_id = fingerprint AND e.created_at >= %(day)s
-                     GROUP BY 1) AS hours) AS per_hour
-      FROM page ORDER BY n DESC, fingerprint"""
+           n, {last_at} AS last_at, total, {bands} AS bands, jobs, {hours} AS hours
+      FROM (SELECT COALESCE(sum(n), 0) AS total FROM found) AS all_found
+      LEFT JOIN page ON true LEFT JOIN syncjobs_errorgroup g ON fingerprint = group_id
+      LEFT JOIN LATERAL (SELECT array_agg(job_id) AS jobs, max(created_at) AS newest_at
+                           FROM (SELECT job_id, created_at FROM syncjobs_joberror e WHERE e.group_id = fingerprint
+                                  ORDER BY created_at DESC LIMIT %(recent)s) AS newest) AS of_newest ON true
+     ORDER BY n DESC, fingerprint"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +96,18 @@ def groups(
     offset: int = 0,
 ) -> tuple[list[GroupFigures], int]:
     """The most frequent groups with an error since then (None: ever), and how many errors all such groups have."""
-    figures = _IN_WINDOW if since else _EVER
-    return _read(figures, since=since, acknowledged=acknowledged, reason=reason, limit=limit, offset=offset)
+    narrowed: list[str] = []
+    given: dict[str, Any] = {"limit": limit, "offset": offset}
+    if acknowledged is not None:
+        narrowed.append(f"acknowledged_at IS {'NOT ' if acknowledged else ''}NULL")
+    if reason is not None:
+        narrowed.append("reason = %(reason)s")
+        given["reason"] = reason
+    if since is None:
+        return _read(_EVER, narrowed, **given)
+    if abs(timezone.now() - counters.recent.WINDOW - since) < _ABOUT:
+        return _read(_DAY, narrowed, day=since, **given)
+    return _read(_WINDOW, narrowed, since=since, **given)
 
 
 def group(fingerprint: str) -> GroupFigures:
@@ -144,30 +165,42 @@ def log(
     return errors if fingerprint is None else errors.filter(group_id=fingerprint)
 
 
-def _read(figures: str, **given: Any) -> tuple[list[GroupFigures], int]:
-    values: dict[str, Any] = {
-        "acknowledged": None,
-        "reason": None,
-        "limit": 1,
-        "offset": 0,
-        "recent": _RECENT_JOBS,
-        "day": timezone.now() - dt.timedelta(hours=24),
-        **given,
-    }
+def _read(source: _Source, narrowed: Sequence[str] = (), **given: Any) -> tuple[list[GroupFigures], int]:
+    values: dict[str, Any] = {"limit": 1, "offset": 0, "recent": _RECENT_JOBS, **given}
+    values.setdefault("day", timezone.now() - counters.recent.WINDOW)
+    of_groups = (
+        f" JOIN syncjobs_errorgroup ON fingerprint = group_id WHERE {' AND '.join(narrowed)}" if narrowed else ""
+    )
     with connection.cursor() as cursor:
-        bands = _BANDS_IN_WINDOW if given.get("since") else counters.BANDS_OF_GROUP
-        cursor.execute(_PAGE.format(figures=figures, bands=bands), values)
+        cursor.execute(
+            _PAGE.format(
+                changes=counters.recent.changes("%(day)s"),
+                hours=counters.recent.HOURS,
+                narrowed=of_groups,
+                **asdict(source),
+            ),
+            values,
+        )
         columns = [column.name for column in cursor.description or ()]
         rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-    total = int(rows[0]["total"]) if rows else 0
-    return [
-        GroupFigures(
-            **{name: row[name] for name in columns[:9]},
-            count=int(row["n"]),
-            last_at=row["last_at"],
-            bands=int(row["bands"]),
-            recent_jobs=row["jobs"],
-            per_hour=row["per_hour"] or {},
-        )
-        for row in rows
-    ], total
+    return [_figures(row, columns) for row in rows if row["fingerprint"]], int(rows[0]["total"])
+
+
+def _figures(row: dict[str, Any], columns: Sequence[str]) -> GroupFigures:
+    by_hour: dict[int, int] = {}
+    for hour, count in row["hours"] or ():
+        by_hour[hour] = by_hour.get(hour, 0) + count
+    return GroupFigures(
+        **{name: row[name] for name in columns[:9]},
+        count=int(row["n"]),
+        last_at=row["last_at"],
+        bands=int(row["bands"]),
+        recent_jobs=row["jobs"] or [],
+        per_hour={_hour_label(hour): by_hour[hour] for hour in sorted(by_hour) if by_hour[hour]},
+    )
+
+
+@lru_cache(maxsize=64)
+def _hour_label(hours: int) -> str:
+    """When an hour began, of so many since 1970."""
+    return time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(hours * 3600))

@@ -5,28 +5,27 @@ in one transaction; reads add up both in one statement. So a figure is exact in 
 never meet at a counter's row. Migration 0004 has the tables and triggers.
 """
 
+from . import groups, recent
 from .folding import fold, rebuild, wrong_cells
-from .groups import BANDS as BANDS_OF_GROUP
-from .groups import DELTAS as UNFOLDED_ERRORS
 from .groups import jobs_of_group, searchable
 from .reading import cells, count, hours_of, series, total
 from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection
 
 __all__ = [
-    "BANDS_OF_GROUP",
     "DAY",
     "HOUR",
     "QUARTER",
-    "UNFOLDED_ERRORS",
     "Cell",
     "Grain",
     "Selection",
     "cells",
     "count",
     "fold",
+    "groups",
     "hours_of",
     "jobs_of_group",
     "rebuild",
+    "recent",
     "searchable",
     "series",
     "total",

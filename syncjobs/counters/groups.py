@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import connection
 
+from . import recent
+
 DELTAS = "(SELECT group_id, sum(errors) AS errors, sum(jobs) AS jobs FROM syncjobs_errordelta GROUP BY 1)"
 """What is not yet folded, as a table expression."""
 _TRUTH = """
@@ -87,15 +89,17 @@ def fold(cursor: Any) -> int:
     )
     locked = [fingerprint for (fingerprint,) in cursor.fetchall()]
     cursor.execute(
-        """
+        f"""
         WITH taken AS (DELETE FROM syncjobs_errordelta WHERE group_id = ANY(%s) RETURNING *),
              bands AS (INSERT INTO syncjobs_errorbandcount (group_id, band_id, n)
                        SELECT group_id, band_id, sum(errors) FROM taken
                         WHERE band_id <> 0 GROUP BY 1, 2 HAVING sum(errors) <> 0
                        ON CONFLICT (group_id, band_id) DO UPDATE SET n = syncjobs_errorbandcount.n + EXCLUDED.n),
+             recent_change AS ({recent.FOLDED}),
+             {recent.ADD},
              added AS (SELECT group_id, sum(errors) AS errors, sum(jobs) AS jobs FROM taken GROUP BY 1)
         UPDATE syncjobs_errorgroup SET count = count + added.errors, job_count = job_count + added.jobs
-          FROM added WHERE fingerprint = added.group_id""",
+          FROM added WHERE fingerprint = added.group_id""",  # noqa: S608
         [locked],
     )
     changed = int(cursor.rowcount)
@@ -105,11 +109,12 @@ def fold(cursor: Any) -> int:
         f" WHERE fingerprint = ANY(%s) AND band_count <> {_BAND_COUNT}",
         [locked],
     )
+    recent.tidy(cursor, locked)
     return changed
 
 
 def rebuild(cursor: Any) -> None:
     """Count the errors of all groups anew, in the caller's transaction and lock."""
     cursor.execute("DELETE FROM syncjobs_errordelta")
-    for statement in ANEW:
+    for statement in (*ANEW, *recent.ANEW):
         cursor.execute(statement)
