@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 
 from .actors import Actor
 from .exceptions import DomainError
 from .models import AuditEntry
+
+T = TypeVar("T")
 
 
 class Span:
@@ -37,8 +39,32 @@ def audited(actor: Actor, action: str, target_type: str = "", target_id: object 
         raise
 
 
+def record_each(
+    actor: Actor,
+    action: str,
+    target_type: str,
+    outcomes: Mapping[int, T | DomainError],
+    told: Callable[[T], dict[str, Any]],
+) -> None:
+    """An audit row for each target of one action: what is told of it, or why it was refused. In the caller's transaction."""
+    entries = []
+    for target_id, outcome in outcomes.items():
+        span = Span(target_type, target_id)
+        if isinstance(outcome, DomainError):
+            span.message = outcome.message
+            entries.append(_entry(actor, action, span, outcome.code))
+        else:
+            span.data = told(outcome)
+            entries.append(_entry(actor, action, span, "ok"))
+    AuditEntry.objects.bulk_create(entries)
+
+
 def _record(actor: Actor, action: str, span: Span, result: str) -> None:
-    AuditEntry.objects.create(
+    _entry(actor, action, span, result).save(force_insert=True)
+
+
+def _entry(actor: Actor, action: str, span: Span, result: str) -> AuditEntry:
+    return AuditEntry(
         action=action,
         actor_id=actor.user_id,
         actor_label=actor.label,

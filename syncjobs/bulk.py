@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -29,6 +29,7 @@ STATES: dict[str, tuple[JobStatus, ...]] = {
 }
 """In which states a job can be acted on; all others are refused one by one."""
 _CHUNK = 50
+_Operation = Callable[[Actor, Sequence[int]], Mapping[int, Created | DomainError | None]]
 
 
 @dataclass(slots=True)
@@ -102,21 +103,31 @@ def retry_group(actor: Actor, fingerprint: str) -> Outcome | BulkAction:
 def act(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome:
     """Retry or cancel each of them by the operation that a single one goes through."""
     outcome = Outcome()
-    for job_id in job_ids:
-        try:
-            if action == BulkAction.Action.RETRY:
-                created: Created = operations.retry_job(actor, job_id)
-                outcome.retried[job_id] = created.job.pk
-            else:
-                operations.cancel_job(actor, job_id)
-                outcome.cancelled.append(job_id)
-        except DomainError as error:
-            outcome.refused[job_id] = error.message
-        except Exception:
-            # One job that can't be acted on must not keep the others, and all later bulk actions, waiting for ever.
-            logger.exception("Bulk %s of job #%s failed", action, job_id)
-            outcome.refused[job_id] = _("Something went wrong on the server. It has been logged.")
+    act_on = operations.retry_jobs if action == BulkAction.Action.RETRY else operations.cancel_jobs
+    for first in range(0, len(job_ids), _CHUNK):
+        _act_on(actor, act_on, job_ids[first : first + _CHUNK], outcome)
     return outcome
+
+
+def _act_on(actor: Actor, act_on: _Operation, job_ids: Sequence[int], outcome: Outcome) -> None:
+    try:
+        outcomes = act_on(actor, job_ids)
+    except Exception:
+        # One job that can't be acted on must not keep the others, and all later bulk actions, waiting for ever.
+        if len(job_ids) > 1:
+            for job_id in job_ids:
+                _act_on(actor, act_on, [job_id], outcome)
+            return
+        logger.exception("%s failed for job #%s", act_on.__name__, job_ids[0])
+        outcome.refused[job_ids[0]] = _("Something went wrong on the server. It has been logged.")
+        return
+    for job_id, became in outcomes.items():
+        if isinstance(became, DomainError):
+            outcome.refused[job_id] = became.message
+        elif became is None:
+            outcome.cancelled.append(job_id)
+        else:
+            outcome.retried[job_id] = became.job.pk
 
 
 def get(bulk_id: int) -> BulkAction:
@@ -142,10 +153,6 @@ def _next_chunk() -> int:
     if bulk is None:
         return 0
     ids = bulk.job_ids[bulk.done : bulk.done + _CHUNK]
-    if bulk.action == BulkAction.Action.CANCEL:
-        # In the order in which workers lock them: children first, and then the parents, whose progress moves with them.
-        jobs = SyncJob.objects.active().filter(pk__in=ids).order_by(F("parent").asc(nulls_last=True), "pk")
-        list(jobs.select_for_update().values_list("pk"))
     actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
     outcome = act(actor, bulk.action, ids)
     bulk.done += len(ids)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +31,15 @@ def band_key(job_type: str, band_id: int) -> str:
     return f"{job_type}:band:{band_id}"
 
 
-def create_job(
+def create_job(actor: Actor, job_type: JobType, *, ring: bool = True, **given: Any) -> Created:
+    """Queue a job, as `new_job` makes it, and ring for it; or answer with the equal active one (same `dedupe_key`).
+
+    Whoever queues many passes `ring=False` and rings once for all.
+    """
+    return create_jobs([new_job(actor, job_type, **given)], ring=ring)[0]
+
+
+def new_job(
     actor: Actor,
     job_type: JobType,
     *,
@@ -41,16 +51,11 @@ def create_job(
     params: dict[str, Any] | None = None,
     retry_of: SyncJob | None = None,
     quota_estimated: int | None = None,
-    ring: bool = True,
-) -> Created:
-    """Queue a job and ring for it, or answer with the equal active one (same `dedupe_key`).
-
-    Whoever queues many passes `ring=False` and rings once for all.
-    """
-    queue = QUEUE_OF_TYPE[job_type]
-    job = SyncJob(
+) -> SyncJob:
+    """A job for `create_jobs`, not yet saved."""
+    return SyncJob(
         job_type=job_type,
-        queue_id=queue,
+        queue_id=QUEUE_OF_TYPE[job_type],
         priority=default_priority(actor) if priority is None else priority,
         band=band,
         band_name=band.name if band else "",
@@ -64,19 +69,39 @@ def create_job(
         requested_by_label=actor.label,
         origin=actor.origin,
     )
-    with transaction.atomic():
-        try:
-            with transaction.atomic():
-                job.save(force_insert=True)
-        except IntegrityError:
-            twin = SyncJob.objects.active().filter(dedupe_key=dedupe_key).first() if dedupe_key else None
-            if twin is None:
-                raise
-            return Created(twin, is_new=False)
-        JobEvent.objects.create(job=job, kind=EventKind.QUEUED, message=actor.label)
-        if ring:
-            workers.ring_on_commit(queue)
-    return Created(job, is_new=True)
+
+
+def create_jobs(jobs: Sequence[SyncJob], *, ring: bool = True) -> list[Created]:
+    """Queue new jobs and ring for them; for each, the job it has become: itself, or the equal active one.
+
+    Of many, those with a `dedupe_key` must come in the order of their keys, or two who create equal ones deadlock.
+    """
+    active = SyncJob.objects.active().filter(dedupe_key__in=[job.dedupe_key for job in jobs if job.dedupe_key])
+    equal = {job.dedupe_key: job for job in active}
+    became = [equal.setdefault(job.dedupe_key, job) if job.dedupe_key else job for job in jobs]
+    created = [Created(chosen, is_new=chosen is job) for job, chosen in zip(jobs, became, strict=True)]
+    try:
+        with transaction.atomic():
+            _insert([each.job for each in created if each.is_new], ring=ring)
+    except IntegrityError:
+        # Somebody was quicker with an equal one, and has just committed it.
+        if len(jobs) > 1:
+            return [each for job in jobs for each in create_jobs([job], ring=ring)]
+        twin = SyncJob.objects.active().filter(dedupe_key=jobs[0].dedupe_key).first() if jobs[0].dedupe_key else None
+        if twin is None:
+            raise
+        return [Created(twin, is_new=False)]
+    return created
+
+
+def _insert(jobs: Sequence[SyncJob], *, ring: bool) -> None:
+    SyncJob.objects.bulk_create(jobs)
+    JobEvent.objects.bulk_create(
+        JobEvent(job=job, kind=EventKind.QUEUED, message=job.requested_by_label) for job in jobs
+    )
+    if ring:
+        for queue, bells in Counter(job.queue_id for job in jobs).items():
+            workers.ring_on_commit(queue, bells)
 
 
 def default_priority(actor: Actor) -> Priority:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -138,6 +141,13 @@ def note(job_id: int, kind: EventKind, message: str = "", *, attempt: int | None
     JobEvent.objects.create(job_id=job_id, kind=kind, message=message, attempt_number=attempt, data=data)
 
 
+def note_each(jobs: Iterable[SyncJob], kind: EventKind, message: str) -> None:
+    """Add a line to the timeline of each job, at its newest attempt, in the caller's transaction."""
+    JobEvent.objects.bulk_create(
+        JobEvent(job_id=job.pk, kind=kind, message=message, attempt_number=job.attempts_made or None) for job in jobs
+    )
+
+
 def complete(attempt: Attempt) -> None:
     """The work is done. Raises Fenced."""
     with transaction.atomic():
@@ -257,9 +267,9 @@ def lose(attempt_id: int) -> bool:
         note(job.pk, EventKind.LOST, message, attempt=attempt.number)
         failures = job.failures_in_a_row + 1
         if job.cancel_requested_at:
-            _close(job, JobStatus.CANCELLED, EventKind.CANCELLED, attempt.number)
+            _close([job], JobStatus.CANCELLED, EventKind.CANCELLED)
         elif failures >= settings.SYNC_MAX_ATTEMPTS:
-            _close(job, JobStatus.FAILED, EventKind.FAILED, attempt.number, message, failures_in_a_row=failures)
+            _close([job], JobStatus.FAILED, EventKind.FAILED, message, failures_in_a_row=failures)
             error_log.record(attempt, [ErrorReport("workerLost", message, is_permanent=False)])
             _count_band_failure(job)
         else:
@@ -285,8 +295,9 @@ def kill(job_id: int) -> str | None:
         attempt = Attempt.objects.running().filter(job=job, number=job.attempts_made).first()
         if attempt is not None:
             _end_attempt(attempt, AttemptOutcome.KILLED, "Cancelled, and did not stop by itself in time.")
-        SyncJob.objects.filter(pk=job.pk).update(cancel_acknowledged_at=Coalesce("cancel_acknowledged_at", Now()))
-        _close(job, JobStatus.CANCELLED, EventKind.CANCELLED, job.attempts_made, "Killed after the grace period.")
+        killed = "Killed after the grace period."
+        acknowledged_at = Coalesce("cancel_acknowledged_at", Now())
+        _close([job], JobStatus.CANCELLED, EventKind.CANCELLED, killed, cancel_acknowledged_at=acknowledged_at)
     return attempt.task_id if attempt else ""
 
 
@@ -326,18 +337,19 @@ def _end_job(
 ) -> None:
     write_fenced(attempt, handback_requested_at=None)
     _end_attempt(attempt, outcome, error, reason=reason, trace=trace)
-    _close(attempt.job, status, kind, attempt.number, error)
+    _close([attempt.job], status, kind, error)
 
 
-def _close(job: SyncJob, status: JobStatus, kind: EventKind, number: int, message: str = "", **changes: Any) -> None:
-    """End the job, whose row the caller has locked."""
-    SyncJob.objects.filter(pk=job.pk).update(status=status, completed_at=Now(), delay_reason="", **changes)
-    SeenVideo.objects.filter(job_id=job.pk).delete()
-    note(job.pk, kind, message[:MAX_ERROR_TEXT], attempt=number)
-    parent_id = job.parent_id
-    if parent_id is not None:
-        SyncJob.objects.filter(pk=parent_id).update(progress_done=F("progress_done") + 1)
-        transaction.on_commit(lambda: complete_parents(parent_id))
+def _close(jobs: Sequence[SyncJob], status: JobStatus, kind: EventKind, message: str = "", **changes: Any) -> None:
+    """End the jobs, whose rows the caller has locked."""
+    ids = [job.pk for job in jobs]
+    SyncJob.objects.filter(pk__in=ids).update(status=status, completed_at=Now(), delay_reason="", **changes)
+    SeenVideo.objects.filter(job_id__in=ids).delete()
+    note_each(jobs, kind, message[:MAX_ERROR_TEXT])
+    ended = Counter(job.parent_id for job in jobs if job.parent_id is not None)
+    for parent_id in sorted(ended):
+        SyncJob.objects.filter(pk=parent_id).update(progress_done=F("progress_done") + ended[parent_id])
+        transaction.on_commit(partial(complete_parents, parent_id))
 
 
 def _end_attempt(
@@ -363,12 +375,10 @@ def _count_band_failure(job: SyncJob) -> None:
         Band.objects.filter(pk=job.band_id).update(consecutive_failures=F("consecutive_failures") + 1)
 
 
-def is_being_executed(job: SyncJob) -> bool:
-    """Whether a worker has the job, whose row the caller has locked."""
-    return Attempt.objects.running().filter(job=job, number=job.attempts_made).exists()
-
-
-def cancel_unclaimed(job: SyncJob) -> None:
-    """Cancel a job that no worker has, whose row the caller has locked."""
-    SyncJob.objects.filter(pk=job.pk).update(cancel_acknowledged_at=Coalesce("cancel_acknowledged_at", Now()))
-    _close(job, JobStatus.CANCELLED, EventKind.CANCELLED, job.attempts_made)
+def cancel_unclaimed(jobs: Sequence[SyncJob]) -> None:
+    """Cancel those of the jobs that no worker has. The caller has locked the rows of all."""
+    executed = Attempt.objects.running().filter(job__in=jobs, number=F("job__attempts_made"))
+    claimed = set(executed.values_list("job_id", flat=True))
+    unclaimed = [job for job in jobs if job.pk not in claimed]
+    acknowledged_at = Coalesce("cancel_acknowledged_at", Now())
+    _close(unclaimed, JobStatus.CANCELLED, EventKind.CANCELLED, cancel_acknowledged_at=acknowledged_at)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,8 +22,9 @@ from bands.models import Band
 
 from . import lifecycle, workers
 from .actors import SYSTEM, Actor
-from .audit import audited
+from .audit import audited, record_each
 from .choices import (
+    ACTIVE_STATUSES,
     BAND_SYNC_TYPES,
     RETRYABLE_STATUSES,
     EventKind,
@@ -31,8 +33,8 @@ from .choices import (
     Priority,
     QueueName,
 )
-from .creation import Created, band_key, create_job
-from .exceptions import Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
+from .creation import Created, band_key, create_job, create_jobs, new_job
+from .exceptions import Conflict, DomainError, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
 from .models import ErrorGroup, JobError, Queue, SyncJob
 from .youtube.client import PAGE_SIZE
 from .youtube.references import MalformedReference, parse_video
@@ -60,14 +62,15 @@ def trigger_sync(
     _check_priority(priority)
     with audited(actor, "trigger_sync", "band", band.pk if band else "all") as span:
         if band is not None:
-            _hold(band)
+            _check_there(band)
         key = band_key(job_type, band.pk) if band else f"{job_type}:all"
         twin = SyncJob.objects.active().filter(dedupe_key=key).first()
         if twin is not None:
             created = Created(twin, is_new=False)
         else:
             if band is not None:
-                _check_syncable(band)
+                if error := _not_syncable(band):
+                    raise error
                 if not force:
                     _check_interval(band, full=full)
             created = create_job(
@@ -146,22 +149,28 @@ def _check_priority(priority: int | None) -> None:
         )
 
 
-def _hold(band: Band) -> None:
-    """Nobody deletes the band before the job that is to refer to it is there. Raises NotFound."""
-    # As weak a lock as a foreign key takes: workers go on writing to the row.
+def _hold(band_ids: Iterable[int | None]) -> set[int]:
+    """Nobody deletes these bands before the jobs that are to refer to them are there; returns those that still exist."""
+    # As weak a lock as a foreign key takes: workers go on writing to the rows.
+    wanted = [band_id for band_id in band_ids if band_id is not None]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM bands_band WHERE id = %s FOR KEY SHARE", [band.pk])
-        if cursor.fetchone() is None:
-            raise NotFound(_("The band %(band)s was deleted.") % {"band": band.name}, field="band")
+        cursor.execute("SELECT id FROM bands_band WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", [wanted])
+        return {band_id for (band_id,) in cursor.fetchall()}
 
 
-def _check_syncable(band: Band) -> None:
+def _check_there(band: Band) -> None:
+    if not _hold([band.pk]):
+        raise NotFound(_("The band %(band)s was deleted.") % {"band": band.name}, field="band")
+
+
+def _not_syncable(band: Band) -> Conflict | None:
     if not band.has_channel:
-        raise NoChannel(
+        return NoChannel(
             _("%(band)s has no YouTube channel. Give it one, then sync.") % {"band": band.name}, field="band"
         )
     if not band.is_active:
-        raise Conflict(_("%(band)s is not active. Make it active, then sync.") % {"band": band.name}, field="band")
+        return Conflict(_("%(band)s is not active. Make it active, then sync.") % {"band": band.name}, field="band")
+    return None
 
 
 def _check_interval(band: Band, *, full: bool) -> None:
@@ -183,38 +192,81 @@ def get_job(job_id: int) -> SyncJob:
     """The job with this id. Raises NotFound."""
     job = SyncJob.objects.select_related("band", "parent").filter(pk=job_id).first()
     if job is None:
-        raise NotFound(_("There is no job #%(id)s.") % {"id": job_id}, field="job")
+        raise _no_job(job_id)
     return job
 
 
+def _no_job(job_id: int) -> NotFound:
+    return NotFound(_("There is no job #%(id)s.") % {"id": job_id}, field="job")
+
+
 def retry_job(actor: Actor, job_id: int) -> Created:
-    """Run a failed or cancelled job again: a new job, linked to the old one. Raises NotFound, WrongState, NoChannel."""
+    """Run a failed or cancelled job again: a new job, linked to the old one, or its retry that has not ended yet.
+
+    Raises NotFound, WrongState, NoChannel, Conflict when its band is inactive or was deleted.
+    """
     with audited(actor, "retry_job", "job", job_id) as span:
-        job = get_job(job_id)
-        if job.status not in RETRYABLE_STATUSES:
-            raise WrongState(
-                _("Job #%(id)s is %(status)s; only a failed or cancelled job can be retried.")
-                % {"id": job_id, "status": job.get_status_display().lower()},
-                status=job.status,
-            )
-        if job.job_type in BAND_SYNC_TYPES and not job.fans_out:
-            if job.band is None:
-                raise Conflict(_("The band of job #%(id)s was deleted.") % {"id": job_id}, field="band")
-            _hold(job.band)
-            _check_syncable(job.band)
-        created = create_job(
-            actor,
-            JobType(job.job_type),
-            band=job.band,
-            dedupe_key=job.dedupe_key,
-            priority=max(job.priority, Priority.NORMAL),
-            fans_out=job.fans_out,
-            params=job.params,
-            retry_of=job,
-            quota_estimated=job.quota_estimated,
-        )
-        span.data = {"job": created.job.pk, "new": created.is_new}
-    return created
+        outcome = _retry(actor, [job_id])[job_id]
+        if isinstance(outcome, DomainError):
+            raise outcome
+        span.data = _told(outcome)
+    return outcome
+
+
+def retry_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainError]:
+    """Retry each of the jobs as `retry_job` does, in one transaction; for each, its new job or why there is none."""
+    with transaction.atomic():
+        outcomes = _retry(actor, job_ids)
+        record_each(actor, "retry_job", "job", outcomes, _told)
+    return outcomes
+
+
+def _told(created: Created) -> dict[str, Any]:
+    return {"job": created.job.pk, "new": created.is_new}
+
+
+def _retry(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainError]:
+    # In one order of what they lock, whoever retries: equal jobs share a key. The second of two who retry a job at once
+    # waits here, and finds the first's.
+    jobs = SyncJob.objects.filter(pk__in=job_ids).order_by("dedupe_key", "pk").select_for_update(of=("self",))
+    locked = {job.pk: job for job in jobs.select_related("band")}
+    held = _hold(job.band_id for job in locked.values())
+    outcomes: dict[int, Created | DomainError] = {
+        job_id: error for job_id in job_ids if (error := _not_retryable(job_id, locked.get(job_id), held))
+    }
+    under_way = SyncJob.objects.active().filter(retry_of__in=[job_id for job_id in locked if job_id not in outcomes])
+    outcomes |= {job.retry_of_id: Created(job, is_new=False) for job in under_way if job.retry_of_id}
+    left = [job for job in locked.values() if job.pk not in outcomes]
+    created = create_jobs([_retry_of(actor, job) for job in left])
+    return outcomes | {job.pk: each for job, each in zip(left, created, strict=True)}
+
+
+def _not_retryable(job_id: int, job: SyncJob | None, held: Collection[int]) -> DomainError | None:
+    if job is None:
+        return _no_job(job_id)
+    if job.status not in RETRYABLE_STATUSES:
+        said = {"id": job_id, "status": job.get_status_display().lower()}
+        message = _("Job #%(id)s is %(status)s; only a failed or cancelled job can be retried.") % said
+        return WrongState(message, status=job.status)
+    if job.job_type not in BAND_SYNC_TYPES or job.fans_out:
+        return None
+    if job.band is None or job.band.pk not in held:
+        return Conflict(_("The band of job #%(id)s was deleted.") % {"id": job_id}, field="band")
+    return _not_syncable(job.band)
+
+
+def _retry_of(actor: Actor, job: SyncJob) -> SyncJob:
+    return new_job(
+        actor,
+        JobType(job.job_type),
+        band=job.band,
+        dedupe_key=job.dedupe_key,
+        priority=max(job.priority, Priority.NORMAL),
+        fans_out=job.fans_out,
+        params=job.params,
+        retry_of=job,
+        quota_estimated=job.quota_estimated,
+    )
 
 
 def cancel_job(actor: Actor, job_id: int) -> SyncJob:
@@ -223,34 +275,50 @@ def cancel_job(actor: Actor, job_id: int) -> SyncJob:
     An all-bands job is cancelled with its children. Raises NotFound, WrongState if it has ended.
     """
     with audited(actor, "cancel_job", "job", job_id):
-        if get_job(job_id).fans_out:
-            # In the order in which workers lock them: the child that ends, and then its parent.
-            list(SyncJob.objects.active().filter(parent_id=job_id).order_by("pk").select_for_update().values_list("pk"))
-        job = SyncJob.objects.select_for_update().get(pk=job_id)
-        if job.is_terminal:
-            raise WrongState(
-                _("Job #%(id)s has ended already: %(status)s.")
-                % {"id": job_id, "status": job.get_status_display().lower()},
-                status=job.status,
-            )
-        if job.fans_out:
-            for child_id in job.children.active().order_by("pk").values_list("pk", flat=True):
-                _cancel(actor, SyncJob.objects.select_for_update().get(pk=child_id))
-        _cancel(actor, job)
+        error = _cancel(actor, [job_id])[job_id]
+        if error:
+            raise error
     return get_job(job_id)
 
 
-def _cancel(actor: Actor, job: SyncJob) -> None:
-    """The job's row is locked by the caller."""
-    if job.is_terminal:
-        return
-    asked = SyncJob.objects.filter(pk=job.pk, cancel_requested_at__isnull=True).update(
+def cancel_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, DomainError | None]:
+    """Cancel each of the jobs as `cancel_job` does, in one transaction; for each, why not, should it be refused."""
+    with transaction.atomic():
+        outcomes = _cancel(actor, job_ids)
+        record_each(actor, "cancel_job", "job", outcomes, lambda _cancelled: {})
+    return outcomes
+
+
+def _cancel(actor: Actor, job_ids: Sequence[int]) -> dict[int, DomainError | None]:
+    active_children = Q(parent_id__in=job_ids, status__in=ACTIVE_STATUSES)
+    locked = {job.pk: job for job in _locked(Q(pk__in=job_ids) | active_children)}
+    outcomes = {job_id: _not_cancellable(job_id, locked.get(job_id)) for job_id in job_ids}
+    chosen = {job_id for job_id, error in outcomes.items() if error is None}
+    if any(locked[job_id].fans_out for job_id in chosen):
+        # Children that came while their parent wasn't locked yet; from now on there come no more.
+        locked |= {job.pk: job for job in _locked(active_children & ~Q(pk__in=locked))}
+    jobs = [job for job in locked.values() if not job.is_terminal and {job.pk, job.parent_id} & chosen]
+    asked = [job for job in jobs if job.cancel_requested_at is None]
+    SyncJob.objects.filter(pk__in=[job.pk for job in asked]).update(
         cancel_requested_at=Now(), cancel_requested_by=actor.label
     )
-    if asked:
-        lifecycle.note(job.pk, EventKind.CANCEL_REQUESTED, actor.label)
-    if not lifecycle.is_being_executed(job):
-        lifecycle.cancel_unclaimed(job)
+    lifecycle.note_each(asked, EventKind.CANCEL_REQUESTED, actor.label)
+    lifecycle.cancel_unclaimed(jobs)
+    return outcomes
+
+
+def _locked(which: Q) -> list[SyncJob]:
+    """These jobs, locked in the order in which workers do: the child that ends, and then its parent."""
+    return list(SyncJob.objects.filter(which).order_by(F("parent").asc(nulls_last=True), "pk").select_for_update())
+
+
+def _not_cancellable(job_id: int, job: SyncJob | None) -> DomainError | None:
+    if job is None:
+        return _no_job(job_id)
+    if not job.is_terminal:
+        return None
+    said = {"id": job_id, "status": job.get_status_display().lower()}
+    return WrongState(_("Job #%(id)s has ended already: %(status)s.") % said, status=job.status)
 
 
 # ---- Queues

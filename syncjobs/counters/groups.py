@@ -85,7 +85,7 @@ def fold(cursor: Any) -> int:
     # Locked in the order in which errors are recorded, or the two would deadlock.
     cursor.execute(
         "SELECT fingerprint FROM syncjobs_errorgroup WHERE fingerprint IN (SELECT group_id FROM syncjobs_errordelta)"
-        " ORDER BY fingerprint FOR UPDATE"
+        " ORDER BY fingerprint FOR NO KEY UPDATE"
     )
     locked = [fingerprint for (fingerprint,) in cursor.fetchall()]
     cursor.execute(

@@ -105,15 +105,16 @@ def test_a_crash_in_a_chunk_repeats_nothing_and_leaves_nothing_out(monkeypatch: 
     jobs = _failed(6)
     BulkAction.objects.create(action="retry", job_ids=[job.pk for job in jobs], actor_label="pat", origin="API")
     monkeypatch.setattr(bulk, "_CHUNK", 3)
-    real, calls = operations.retry_job, []
+    real, calls = operations.retry_jobs, []
 
-    def dies_at_the_fifth(*args: Any) -> Any:
+    def dies_after_the_second_chunk(*args: Any) -> Any:
         calls.append(args)
-        if len(calls) == 5:
+        done = real(*args)
+        if len(calls) == 2:
             raise SystemExit
-        return real(*args)
+        return done
 
-    monkeypatch.setattr(operations, "retry_job", dies_at_the_fifth)
+    monkeypatch.setattr(operations, "retry_jobs", dies_after_the_second_chunk)
     with pytest.raises(SystemExit):
         bulk.work_off()
     assert (BulkAction.objects.get().done, SyncJob.objects.filter(retry_of__isnull=False).count()) == (3, 3)
@@ -269,14 +270,15 @@ def test_queued_jobs_are_told_apart_by_when_they_are_due(moderator: Api) -> None
 def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = _failed(3)
     later = BulkAction.objects.create(action="retry", job_ids=[job.pk for job in jobs], actor_label="pat", origin="API")
-    real = operations.retry_job
+    real = operations.retry_jobs
 
-    def breaks_on_the_second(actor: Any, job_id: int) -> Any:
-        if job_id == jobs[1].pk:
+    def breaks_on_the_second(actor: Any, job_ids: list[int]) -> Any:
+        done = real(actor, job_ids)
+        if jobs[1].pk in job_ids:
             raise RuntimeError("a bug")
-        return real(actor, job_id)
+        return done
 
-    monkeypatch.setattr(operations, "retry_job", breaks_on_the_second)
+    monkeypatch.setattr(operations, "retry_jobs", breaks_on_the_second)
     bulk.work_off()
     later.refresh_from_db()
     assert (later.done, later.succeeded, list(later.refused)) == (3, 2, [str(jobs[1].pk)])

@@ -97,7 +97,7 @@ def test_cancel_of_a_queued_job_is_immediate_and_of_a_running_one_acknowledged(y
     job = queue_job(band=band)
 
     def cancel_at_third_call(operation: str, parameters: dict[str, str]) -> None:
-        if len(youtube.calls()) == 2:  # type: ignore[attr-defined]
+        if len(youtube.calls()) >= 2:  # type: ignore[attr-defined]
             SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now())
 
     youtube.before_answer = cancel_at_third_call  # type: ignore[attr-defined]
@@ -131,8 +131,12 @@ def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube
     band, _ = band_with_videos(youtube.world, 300)  # type: ignore[attr-defined]
     job = queue_job(band=band)
 
+    asked: list[str] = []
+
     def shut_down(operation: str, parameters: dict[str, str]) -> None:
-        if len(youtube.calls()) == 6:  # type: ignore[attr-defined]
+        # Two calls may be under way at once, so that nobody sees just six.
+        if len(youtube.calls()) >= 6 and not asked:  # type: ignore[attr-defined]
+            asked.append(operation)
             lifecycle.request_hand_back("w1")
 
     youtube.before_answer = shut_down  # type: ignore[attr-defined]

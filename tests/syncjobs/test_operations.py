@@ -244,3 +244,72 @@ def test_a_band_that_is_deleted_meanwhile_keeps_none_of_the_others_from_being_sy
     outcomes = operations.trigger_bands(PERSON, [gone, there], full=True)
     assert isinstance(outcomes[gone.pk], NotFound)
     assert SyncJob.objects.get().band == there
+
+
+def test_who_retry_the_same_jobs_at_once_get_one_new_job_for_each() -> None:
+    """Jobs without a key that would make equal ones one, too; and no two of them deadlock."""
+    bands = [make_band(f"b{number}", f"UC{number:022d}") for number in range(10)]
+    jobs = [operations.trigger_sync(PERSON, band, full=True).job for band in bands]
+    jobs += [queue_job(JobType.ENRICH) for _ in range(30)]
+    SyncJob.objects.update(status=JobStatus.FAILED)
+    ids = [job.pk for job in jobs]
+    starts = threading.Barrier(4)
+
+    def retry(number: int) -> bulk.Outcome:
+        try:
+            starts.wait(5)
+            return bulk.act(PERSON, "retry", ids if number % 2 else ids[::-1])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(retry, range(4)))
+    assert [outcome.refused for outcome in outcomes] == [{}] * 4
+    assert {tuple(sorted(outcome.retried.items())) for outcome in outcomes} == {
+        tuple(SyncJob.objects.filter(retry_of__isnull=False).order_by("retry_of").values_list("retry_of", "pk"))
+    }
+    assert SyncJob.objects.filter(retry_of__isnull=False).count() == len(ids)
+
+
+def test_failed_jobs_of_one_band_are_retried_by_one_job() -> None:
+    band = make_band(reference=CHANNEL)
+    for _ in range(2):
+        operations.trigger_sync(PERSON, band, full=True)
+        SyncJob.objects.update(status=JobStatus.FAILED)
+    first, second = SyncJob.objects.order_by("pk")
+    outcome = bulk.act(PERSON, "retry", [first.pk, second.pk])
+    assert list(outcome.retried) == [first.pk, second.pk]
+    assert len(set(outcome.retried.values())) == 1
+    told = AuditEntry.objects.filter(action="retry_job").order_by("pk").values_list("data__new", flat=True)
+    assert list(told) == [True, False]
+
+
+def test_many_are_cancelled_like_one() -> None:
+    """All-bands jobs with their children, named themselves or not; who runs stops by itself, who has ended is refused."""
+    parent = queue_job(fans_out=True)
+    attempt = claim()
+    children = [queue_job(parent=parent) for _ in range(3)]
+    with transaction.atomic():
+        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
+    lifecycle.leave_to_children(attempt)
+    running, ended, alone = claim(), queue_job(JobType.PRUNE), queue_job(JobType.ENRICH)
+    SyncJob.objects.filter(pk=ended.pk).update(status=JobStatus.COMPLETED)
+    outcome = bulk.act(PERSON, "cancel", [parent.pk, children[1].pk, ended.pk, alone.pk, 999_999])
+    assert outcome.cancelled == [parent.pk, children[1].pk, alone.pk]
+    assert set(outcome.refused) == {ended.pk, 999_999}
+    states = dict(SyncJob.objects.values_list("pk", "status"))
+    assert [states[child.pk] for child in children] == ["IN_PROGRESS", "CANCELLED", "CANCELLED"]
+    assert (states[parent.pk], states[alone.pk]) == ("CANCELLED", "CANCELLED")
+    lifecycle.acknowledge_cancel(running)
+    parent.refresh_from_db()
+    assert parent.progress_done == 3
+    results = AuditEntry.objects.filter(action="cancel_job").order_by("pk").values_list("target_id", "result")
+    assert dict(results) == {
+        str(parent.pk): "ok",
+        str(children[1].pk): "ok",
+        str(ended.pk): "wrong_state",
+        str(alone.pk): "ok",
+        "999999": "not_found",
+    }
+    kinds = list(alone.events.order_by("pk").values_list("kind", flat=True))
+    assert kinds == ["QUEUED", "CANCEL_REQUESTED", "CANCELLED"]
