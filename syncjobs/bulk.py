@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -22,6 +23,7 @@ from .models import BulkAction, SyncJob
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 1000
+CLEARED_AT_ONCE = 5000
 MOST = 100_000
 STATES: dict[str, tuple[JobStatus, ...]] = {
     BulkAction.Action.RETRY: RETRYABLE_STATUSES,
@@ -47,10 +49,7 @@ class Outcome:
 
 def able(jobs: QuerySet[SyncJob], action: str) -> list[int]:
     """The ids of those jobs whose state allows the action, oldest first. Raises InvalidInput when they are too many."""
-    if action not in STATES:
-        raise InvalidInput(
-            _("Action is one of %(actions)s.") % {"actions": ", ".join(BulkAction.Action.values)}, field="action"
-        )
+    _check(action)
     found = jobs.filter(status__in=STATES[action]).order_by("pk").values_list("pk", flat=True)
     ids = list(found[: MOST + 1])
     if len(ids) > MOST:
@@ -60,13 +59,15 @@ def able(jobs: QuerySet[SyncJob], action: str) -> list[int]:
     return ids
 
 
+def _check(action: str) -> None:
+    if action not in STATES:
+        raise InvalidInput(_("Action is one of %(actions)s.") % {"actions": ", ".join(STATES)}, field="action")
+
+
 def start(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome | BulkAction:
     """Do it now, or queue it when there are more than AT_ONCE jobs. Raises InvalidInput."""
     ids = list(dict.fromkeys(job_ids))
-    if action not in BulkAction.Action.values:
-        raise InvalidInput(
-            _("Action is one of %(actions)s.") % {"actions": ", ".join(BulkAction.Action.values)}, field="action"
-        )
+    _check(action)
     if len(ids) > MOST:
         raise InvalidInput(
             _("These are %(count)s jobs; at most %(most)s can be acted on at once. Narrow the filter.")
@@ -78,17 +79,38 @@ def start(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome | BulkAc
             pass
         return act(actor, action, ids)
     with audited(actor, f"bulk_{action}", "jobs", len(ids)) as span:
-        bulk = BulkAction.objects.create(
-            action=action,
-            job_ids=ids,
-            actor_id=actor.user_id,
-            actor_label=actor.label,
-            origin=actor.origin,
-            address=actor.address,
-        )
+        bulk = _queue(actor, action, len(ids), job_ids=ids)
         span.data = {"bulk": bulk.pk}
-        workers.ring_bulk_on_commit()
     return bulk
+
+
+def clear_failed(actor: Actor, name: str = operations.ALL_QUEUES) -> int | BulkAction:
+    """Delete the failed jobs of a queue (or "all") now, or in the background when they are many. Raises InvalidInput.
+
+    Returns how many were deleted.
+    """
+    with audited(actor, "clear_failed", "queue", name) as span:
+        failed = operations.failed_of(name)
+        span.data = {"count": failed.count}
+        if failed.count > CLEARED_AT_ONCE:
+            bulk = _queue(actor, BulkAction.Action.CLEAR, failed.count, failed_jobs=asdict(failed))
+            span.data["bulk"] = bulk.pk
+            return bulk
+    return operations.clear(failed)
+
+
+def _queue(actor: Actor, action: str, total: int, **jobs: Any) -> BulkAction:
+    """In the caller's transaction."""
+    workers.ring_bulk_on_commit()
+    return BulkAction.objects.create(
+        action=action,
+        total=total,
+        actor_id=actor.user_id,
+        actor_label=actor.label,
+        origin=actor.origin,
+        address=actor.address,
+        **jobs,
+    )
 
 
 def retry_group(actor: Actor, fingerprint: str) -> Outcome | BulkAction:
@@ -132,7 +154,7 @@ def _act_on(actor: Actor, act_on: _Operation, job_ids: Sequence[int], outcome: O
 
 def get(bulk_id: int) -> BulkAction:
     """Raises NotFound."""
-    bulk = BulkAction.objects.filter(pk=bulk_id).first()
+    bulk = BulkAction.objects.filter(pk=bulk_id).defer("job_ids").first()
     if bulk is None:
         raise NotFound(_("There is no bulk action %(id)s.") % {"id": bulk_id}, field="id")
     return bulk
@@ -141,24 +163,36 @@ def get(bulk_id: int) -> BulkAction:
 def work_off() -> int:
     """Do what is queued; returns how many jobs were acted on. What another worker is at is left to it."""
     done = 0
-    while chunk := _next_chunk():
+    while (chunk := _next_chunk()) is not None:
         done += chunk
     return done
 
 
 @transaction.atomic
-def _next_chunk() -> int:
+def _next_chunk() -> int | None:
     """One transaction: the row's lock keeps other workers off, and `done` moves with what was done."""
-    bulk = BulkAction.objects.select_for_update(skip_locked=True).filter(ended_at=None).order_by("pk").first()
+    unfinished = BulkAction.objects.select_for_update(skip_locked=True).filter(ended_at=None).defer("job_ids")
+    bulk = unfinished.order_by("pk").first()
     if bulk is None:
-        return 0
-    ids = bulk.job_ids[bulk.done : bulk.done + _CHUNK]
-    actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
-    outcome = act(actor, bulk.action, ids)
-    bulk.done += len(ids)
+        return None
+    acted_on = _clear(bulk) if bulk.action == BulkAction.Action.CLEAR else _act_on_chunk(bulk)
+    bulk.done += acted_on
+    if bulk.done >= bulk.total or not acted_on:
+        bulk.ended_at = Now()
+    bulk.save(update_fields=["done", "succeeded", "refused", "ended_at"])
+    return acted_on
+
+
+def _act_on_chunk(bulk: BulkAction) -> int:
+    chunk = BulkAction.objects.filter(pk=bulk.pk).values_list(f"job_ids__{bulk.done}_{bulk.done + _CHUNK}", flat=True)
+    ids: list[int] = chunk.get()
+    outcome = act(Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address), bulk.action, ids)
     bulk.succeeded += outcome.succeeded
     bulk.refused |= {str(job_id): why for job_id, why in outcome.refused.items()}
-    bulk.save(update_fields=["done", "succeeded", "refused"])
-    if bulk.done >= len(bulk.job_ids):
-        BulkAction.objects.filter(pk=bulk.pk).update(ended_at=Now())
     return len(ids)
+
+
+def _clear(bulk: BulkAction) -> int:
+    cleared = operations.clear_batch(operations.FailedJobs(**bulk.failed_jobs))
+    bulk.succeeded += cleared
+    return cleared

@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -42,7 +43,7 @@ from .youtube.references import MalformedReference, parse_video
 ALL_QUEUES = "all"
 MAX_REASON = 500
 MAX_BANDS = 200
-_PURGE_BATCH = 500
+_CLEAR_BATCH = 500
 
 
 # ---- Triggering
@@ -358,32 +359,56 @@ def pause_for_configuration(message: str) -> None:
     pause_queue(SYSTEM, ALL_QUEUES, f"YouTube refuses the API key: {message}"[:MAX_REASON])
 
 
+@dataclass(frozen=True, slots=True)
+class FailedJobs:
+    """The failed jobs of some queues, as far as a job's id, and how many there were when they were counted."""
+
+    queues: list[str]
+    newest: int
+    count: int
+
+
 def clear_failed(actor: Actor, name: str = ALL_QUEUES) -> int:
     """Delete the failed jobs that a queue (or "all") has now; returns how many. Raises InvalidInput.
 
-    The audit has it before the first is deleted. Each batch is a transaction of its own: locks are short however many
-    there are, and what was deleted before a failure stays so.
+    Each batch is a transaction of its own: locks are short however many there are, and what was deleted before a
+    failure stays so.
     """
-    queues = list(_queues(name).values_list("name", flat=True))
-    failed = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues).order_by("pk")
     with audited(actor, "clear_failed", "queue", name) as span:
-        newest = failed.reverse().values_list("pk", flat=True).first() or 0
-        span.data = {"count": failed.count()}
+        failed = failed_of(name)
+        span.data = {"count": failed.count}
+    return clear(failed)
+
+
+def clear(failed: FailedJobs) -> int:
+    """Delete all of them; returns how many."""
     cleared = 0
-    while batch := _purge(failed.filter(pk__lte=newest)):
+    while batch := clear_batch(failed):
         cleared += batch
     return cleared
 
 
+def failed_of(name: str) -> FailedJobs:
+    """The failed jobs that a queue (or "all") has now. Raises InvalidInput."""
+    queues = list(_queues(name).values_list("name", flat=True))
+    return FailedJobs(queues, **_failed(queues).aggregate(newest=Coalesce(Max("pk"), 0), count=Count("pk")))
+
+
 @transaction.atomic
-def _purge(failed: QuerySet[SyncJob]) -> int:
-    """Delete a batch. Its rows are locked in order first, so that two who clear don't deadlock."""
-    ids = list(failed.select_for_update().values_list("pk", flat=True)[:_PURGE_BATCH])
+def clear_batch(failed: FailedJobs) -> int:
+    """Delete some of them; returns how many, 0 when none is left."""
+    jobs = _failed(failed.queues).filter(pk__lte=failed.newest).order_by("pk")
+    # The rows are locked in order first, so that two who clear don't deadlock.
+    ids = list(jobs.select_for_update().values_list("pk", flat=True)[:_CLEAR_BATCH])
     # What is not cleared itself of an all-bands job that is outlives it.
     children = SyncJob.objects.filter(parent_id__in=ids)
-    children.exclude(Exists(failed.filter(pk=OuterRef("pk")))).update(parent=None)
+    children.exclude(Exists(jobs.filter(pk=OuterRef("pk")))).update(parent=None)
     _, deleted = SyncJob.objects.filter(pk__in=ids).delete()
     return deleted.get("syncjobs.SyncJob", 0)
+
+
+def _failed(queues: Sequence[str]) -> QuerySet[SyncJob]:
+    return SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues)
 
 
 def _queues(name: str) -> QuerySet[Queue]:

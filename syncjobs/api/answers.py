@@ -79,6 +79,12 @@ class RetriedGroup(serializers.Serializer[Any]):
     refused = serializers.DictField(child=serializers.CharField(), help_text="Why not, by job.")
 
 
+class Clearing(serializers.Serializer[Any]):
+    message = serializers.CharField()
+    count = serializers.IntegerField(help_text="How many there are to delete.")
+    bulkId = serializers.CharField(help_text="Of the bulk action that deletes them.")
+
+
 class ErrorGroups(serializers.Serializer[Any]):
     errors = ErrorGroupSerializer(many=True)  # type: ignore[assignment]
     totalErrors = serializers.IntegerField()

@@ -95,7 +95,7 @@ def _progress(action: BulkAction) -> dict[str, Any]:
     return {
         "id": str(action.pk),
         "action": action.action,
-        "total": len(action.job_ids),
+        "total": action.total,
         "done": action.done,
         "succeeded": action.succeeded,
         "refused": action.refused,

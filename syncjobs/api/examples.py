@@ -49,6 +49,7 @@ EXAMPLES: dict[str, Any] = {
     "PatchedBandBodyRequest": {"city": "Ashby Springs", "primaryColor": "#660000"},
     "Accepted": {"message": "Job #48213 is queued.", "jobId": "48213", "isNew": True},
     "Cleared": {"message": "12 failed jobs deleted.", "count": 12},
+    "Clearing": {"message": "31200 failed jobs are deleted in the background.", "count": 31200, "bulkId": "7"},
     "Job": _JOB,
     "JobPage": {"data": [_JOB], "total": 1, "page": 1, "limit": 20, "totalPages": 1},
     "Queue": {

@@ -54,12 +54,15 @@ class QueueResume(View):
 class ClearFailed(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.clear_failed"}
 
-    @extend_schema(operation_id="clearFailed", request=ClearBody, responses=Cleared)
+    @extend_schema(operation_id="clearFailed", request=ClearBody, responses={200: Cleared, 202: answers.Clearing})
     def post(self, request: Request) -> Response:
-        """Delete failed jobs for good."""
+        """Delete failed jobs for good; more than 5,000 in the background."""
         body = validated(ClearBody, request)
-        count = operations.clear_failed(self.actor(request), body.get("queue", operations.ALL_QUEUES))
-        return Response({"message": f"{count} failed jobs deleted.", "count": count})
+        cleared = bulk.clear_failed(self.actor(request), body.get("queue", operations.ALL_QUEUES))
+        if isinstance(cleared, BulkAction):
+            message = f"{cleared.total} failed jobs are deleted in the background."
+            return Response({"message": message, "count": cleared.total, "bulkId": str(cleared.pk)}, 202)
+        return Response({"message": f"{cleared} failed jobs deleted.", "count": cleared})
 
 
 class Errors(Polled):
@@ -103,7 +106,7 @@ class RetryErrors(View):
         """Retry the failed jobs of the group that nobody has retried yet."""
         outcome = bulk.retry_group(self.actor(request), fingerprint)
         if isinstance(outcome, BulkAction):
-            message = f"{len(outcome.job_ids)} jobs are retried in the background."
+            message = f"{outcome.total} jobs are retried in the background."
             return Response({"message": message, "bulkId": str(outcome.pk), "retried": {}, "refused": {}}, 202)
         retried = {str(old): str(new) for old, new in outcome.retried.items()}
         refused = {str(job_id): why for job_id, why in outcome.refused.items()}

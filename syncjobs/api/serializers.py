@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from .. import schedules
+from .. import bulk, schedules
 from ..choices import JobStatus, JobType, Priority, QueueName
 from ..models import Attempt, AuditEntry, BulkAction, JobEvent
 from ..operations import ALL_QUEUES
@@ -193,7 +193,7 @@ class BulkBody(Strict):
     """What to do, and to which jobs: give either ids or a filter."""
 
     rules = {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
-    action = Choice(choices=BulkAction.Action.choices)
+    action = Choice(choices=list(bulk.STATES))
     ids = serializers.ListField(child=Id(), required=False, allow_empty=False, max_length=10_000)
     filter = Filter(required=False)
 

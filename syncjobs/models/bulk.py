@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -11,17 +13,20 @@ from ..choices import Origin
 
 
 class BulkAction(models.Model):
-    """Retry or cancel a set of jobs, the one counted when it was asked for. Workers do it chunk by chunk.
+    """Retry, cancel or delete a set of jobs, the one counted when it was asked for. Workers do it chunk by chunk.
 
-    A chunk's jobs and `done` change in one transaction: a crash repeats nothing and leaves nothing out.
+    The set is given by the jobs' ids; that of failed jobs to clear by what `operations.FailedJobs` has. A chunk's jobs and `done` change in one transaction: a crash repeats nothing and leaves nothing out.
     """
 
     class Action(models.TextChoices):
         RETRY = "retry", _("Retry")
         CANCEL = "cancel", _("Cancel")
+        CLEAR = "clear", _("Clear failed")
 
     action = models.CharField(max_length=10, choices=Action.choices)
-    job_ids = ArrayField(models.BigIntegerField())
+    job_ids = ArrayField(models.BigIntegerField(), default=list)
+    failed_jobs: models.JSONField[Any, Any] = models.JSONField(default=dict, blank=True)
+    total = models.PositiveIntegerField()
     done = models.PositiveIntegerField(default=0)
     succeeded = models.PositiveIntegerField(default=0)
     refused = models.JSONField(default=dict, blank=True)
@@ -39,4 +44,4 @@ class BulkAction(models.Model):
         indexes = [models.Index(fields=["id"], name="bulk_unfinished", condition=models.Q(ended_at=None))]
 
     def __str__(self) -> str:
-        return f"{self.action} {len(self.job_ids)}"
+        return f"{self.action} {self.total}"

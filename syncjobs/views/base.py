@@ -118,7 +118,7 @@ def ask(
     do: Callable[[Actor, dict[str, Any]], str],
     *,
     form: forms.Form | None = None,
-    then: str | Callable[[], str] | None = None,
+    then: str | Callable[[], str | None] | None = None,
     template: str = "syncjobs/ask.html",
     extra: dict[str, Any] | None = None,
 ) -> HttpResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django import forms
 from django.core.exceptions import PermissionDenied
@@ -12,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from rest_framework.exceptions import ValidationError
 
 from .. import bulk, counters
@@ -25,6 +26,11 @@ from .base import Question, actor_of, is_part, page, show, told
 from .job_filters import Filters, sentence_of
 
 _REFUSED_SHOWN = 100
+_TITLES: dict[str, Any] = {
+    BulkAction.Action.RETRY: gettext_lazy("Retrying many jobs"),
+    BulkAction.Action.CANCEL: gettext_lazy("Cancelling many jobs"),
+    BulkAction.Action.CLEAR: gettext_lazy("Deleting failed jobs"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +183,8 @@ def _sentence(action: str, outcome: bulk.Outcome) -> str:
 def progress(request: HttpRequest, bulk_id: int) -> HttpResponse:
     """How far a bulk action in the background is."""
     found = bulk.get(bulk_id)
-    is_retry = found.action == BulkAction.Action.RETRY
     context = {
         "bulk": found,
-        "total": len(found.job_ids),
         "refused_count": len(found.refused),
         "refused": [
             (job_id, links.job(int(job_id)), why) for job_id, why in list(found.refused.items())[:_REFUSED_SHOWN]
@@ -193,7 +197,7 @@ def progress(request: HttpRequest, bulk_id: int) -> HttpResponse:
         request,
         "syncjobs/jobs/bulk.html",
         context,
-        title=_("Retrying many jobs") if is_retry else _("Cancelling many jobs"),
+        title=str(_TITLES[found.action]),
         crumbs=((links.jobs(), _("Sync jobs")),),
         is_live=True,
     )

@@ -206,7 +206,7 @@ def retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
 
 def _told(outcome: bulk.Outcome | BulkAction) -> str:
     if isinstance(outcome, BulkAction):
-        return _("%(count)s jobs are retried in the background.") % {"count": number(len(outcome.job_ids))}
+        return _("%(count)s jobs are retried in the background.") % {"count": number(outcome.total)}
     done = len(outcome.retried)
     message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", done) % {"count": number(done)}
     if outcome.refused:

@@ -10,10 +10,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from .. import operations, status
+from .. import bulk, operations, status
 from ..actors import Actor
 from ..choices import QueueName
 from ..exceptions import NotFound
+from ..models import BulkAction
 from ..templatetags.monitor import number
 from .base import Question, ask, page, style
 
@@ -88,13 +89,18 @@ def clear_failed(request: HttpRequest, name: str) -> HttpResponse:
         is_danger=True,
     )
 
+    under_way: list[str] = []
+
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        cleared = operations.clear_failed(actor, name)
+        cleared = bulk.clear_failed(actor, name)
+        if isinstance(cleared, BulkAction):
+            under_way.append(reverse("admin:bulk_progress", args=[cleared.pk]))
+            return _("%s failed jobs are being deleted.") % number(cleared.total)
         return ngettext("%(count)s failed job deleted.", "%(count)s failed jobs deleted.", cleared) % {
             "count": number(cleared)
         }
 
-    return ask(request, question, do)
+    return ask(request, question, do, then=lambda: next(iter(under_way), None))
 
 
 def _label(name: str) -> str:

@@ -15,10 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import figures, lifecycle, operations, quota, schedules, status
+from syncjobs import bulk, figures, lifecycle, operations, quota, schedules, status
 from syncjobs.api import listing
 from syncjobs.choices import JobStatus, JobType, QueueName, Role
-from syncjobs.models import Attempt, AuditEntry, Queue, QuotaDay, SyncJob, Worker
+from syncjobs.models import Attempt, AuditEntry, BulkAction, Queue, QuotaDay, SyncJob, Worker
 from syncjobs.views import dashboard
 from syncjobs.youtube.costs import Bucket
 from tests.admin.people import logged_in
@@ -289,6 +289,18 @@ def test_clearing_says_how_many_and_deletes_those(admin: Client) -> None:
     assert "6 failed jobs deleted." in done["HX-Trigger"]
     assert SyncJob.objects.filter(status="FAILED").count() == 4 + 5
     assert 'href="/admin/queues/maintenance/clear-failed/"' not in admin.get("/admin/").content.decode()
+
+
+def test_clearing_very_many_goes_on_in_the_background(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 1)
+    SyncJob.objects.bulk_create(SyncJob(job_type="PRUNE", queue_id="maintenance", status="FAILED") for _ in range(3))
+    done = admin.post("/admin/queues/maintenance/clear-failed/", headers=HTMX)
+    progress = f"/admin/jobs/bulk/{BulkAction.objects.get().pk}/"
+    assert done["HX-Redirect"] == progress
+    assert "Deleting failed jobs" in admin.get(progress).content.decode()
+    bulk.work_off()
+    assert 'data-active="false"' in admin.get(progress).content.decode()
+    assert not SyncJob.objects.filter(status="FAILED", queue_id="maintenance").exists()
 
 
 def test_clearing_a_failed_parent_leaves_the_children_that_have_not_failed(admin: Client) -> None:

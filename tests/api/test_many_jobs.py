@@ -39,6 +39,11 @@ def _failed(count: int, message: str = "It broke.") -> list[SyncJob]:
     return jobs
 
 
+def _queued_retry(jobs: list[SyncJob]) -> BulkAction:
+    ids = [job.pk for job in jobs]
+    return BulkAction.objects.create(action="retry", job_ids=ids, total=len(ids), actor_label="pat", origin="API")
+
+
 def test_bulk_tells_of_each_job_what_became_of_it(moderator: Api) -> None:
     failed, queued = _failed(1)[0], queue_job("PRUNE")  # type: ignore[arg-type]
     ids = [str(failed.pk), str(queued.pk), "999999"]
@@ -103,7 +108,7 @@ def test_a_large_bulk_goes_to_the_background_and_two_workers_do_each_job_once(
 
 def test_a_crash_in_a_chunk_repeats_nothing_and_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = _failed(6)
-    BulkAction.objects.create(action="retry", job_ids=[job.pk for job in jobs], actor_label="pat", origin="API")
+    _queued_retry(jobs)
     monkeypatch.setattr(bulk, "_CHUNK", 3)
     real, calls = operations.retry_jobs, []
 
@@ -269,7 +274,7 @@ def test_queued_jobs_are_told_apart_by_when_they_are_due(moderator: Api) -> None
 
 def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = _failed(3)
-    later = BulkAction.objects.create(action="retry", job_ids=[job.pk for job in jobs], actor_label="pat", origin="API")
+    later = _queued_retry(jobs)
     real = operations.retry_jobs
 
     def breaks_on_the_second(actor: Any, job_ids: list[int]) -> Any:
@@ -284,3 +289,47 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
     assert (later.done, later.succeeded, list(later.refused)) == (3, 2, [str(jobs[1].pk)])
     assert "a bug" not in later.refused[str(jobs[1].pk)]
     assert later.ended_at is not None
+
+
+def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 5)
+    monkeypatch.setattr(operations, "_CLEAR_BATCH", 4)
+    _failed(10)
+    admin = Api(Role.ADMIN)
+    answer = admin.post("admin/queue/clear-failed", {"queue": "maintenance"})
+    assert (answer.status_code, answer.json()["count"]) == (202, 10)
+    later = _failed(1)[0]
+    assert SyncJob.objects.count() == 11
+
+    def work() -> None:
+        try:
+            bulk.work_off()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told = admin.get(f"admin/sync-jobs/bulk/{answer.json()['bulkId']}").json()
+    assert (told["action"], told["total"], told["done"], told["succeeded"]) == ("clear", 10, 10, 10)
+    assert told["endedAt"] is not None
+    assert SyncJob.objects.get() == later
+    assert AuditEntry.objects.get(action="clear_failed").data["count"] == 10
+    answer = admin.post("admin/queue/clear-failed", {"queue": "maintenance"})
+    assert (answer.status_code, answer.json()["count"]) == (200, 1)
+
+
+def test_a_clear_whose_jobs_others_have_deleted_ends_and_lets_the_next_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 0)
+    jobs = _failed(2)
+    clearing = bulk.clear_failed(PERSON)
+    SyncJob.objects.filter(pk=jobs[0].pk).delete()
+    SyncJob.objects.filter(pk=jobs[1].pk).update(status=JobStatus.CANCELLED)
+    retry = _queued_retry(jobs[1:])
+    assert bulk.work_off() == 1
+    assert isinstance(clearing, BulkAction)
+    assert BulkAction.objects.filter(ended_at=None).count() == 0
+    retry.refresh_from_db()
+    assert retry.succeeded == 1

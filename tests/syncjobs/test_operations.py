@@ -143,10 +143,10 @@ def test_queues_are_paused_and_resumed_by_name() -> None:
 
 
 def test_a_clear_that_breaks_off_keeps_what_it_did_and_is_in_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "_PURGE_BATCH", 2)
+    monkeypatch.setattr(operations, "_CLEAR_BATCH", 2)
     jobs = [queue_job(JobType.PRUNE) for _ in range(7)]
     SyncJob.objects.update(status=JobStatus.FAILED)
-    real, batches = operations._purge, []
+    real, batches = operations.clear_batch, []
 
     def breaks_at_the_third(failed: object) -> int:
         batches.append(failed)
@@ -154,7 +154,7 @@ def test_a_clear_that_breaks_off_keeps_what_it_did_and_is_in_the_audit(monkeypat
             raise KeyboardInterrupt
         return real(failed)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(operations, "_purge", breaks_at_the_third)
+    monkeypatch.setattr(operations, "clear_batch", breaks_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         operations.clear_failed(PERSON)
     assert list(SyncJob.objects.order_by("pk")) == jobs[4:]
@@ -230,7 +230,9 @@ def test_cancelling_all_bands_while_one_of_them_ends_is_no_deadlock(in_bulk: boo
         assert holds.wait(5)
         if in_bulk:
             ids = [child.pk for child in children]
-            BulkAction.objects.create(action="cancel", job_ids=ids, actor_label="ann", origin=PERSON.origin)
+            BulkAction.objects.create(
+                action="cancel", job_ids=ids, total=len(ids), actor_label="ann", origin=PERSON.origin
+            )
             assert bulk.work_off() == 3
         else:
             operations.cancel_job(PERSON, parent.pk)
