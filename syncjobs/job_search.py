@@ -47,8 +47,7 @@ class Found:
         sql, values = self._union()
         if not sql:
             return jobs.none()
-        ids = f'"syncjobs_syncjob"."id" IN (SELECT id FROM ({sql}) AS found)'  # noqa: S608
-        return jobs.filter(RawSQL(ids, values, output_field=BooleanField()))  # noqa: S611
+        return jobs.filter(pk__in=RawSQL(f"SELECT id FROM ({sql}) AS found", values))  # noqa: S608, S611
 
     def count(self) -> int:
         """How many jobs that are; by what is counted already where sets can't overlap."""

@@ -76,7 +76,7 @@ class JobFilters(filters.FilterSet):
     requestedBy = filters.CharFilter(field_name="requested_by_label", max_length=MAX_SEARCH)
     error = filters.CharFilter(method="with_error", max_length=16)
     due = filters.ChoiceFilter(method="queued_and_due", choices=DUE)
-    delayReason = filters.ChoiceFilter(field_name="delay_reason", choices=DelayReason.choices[1:])
+    delayReason = filters.ChoiceFilter(method="delayed_for", choices=DelayReason.choices[1:])
     search = filters.CharFilter(method="matching", max_length=MAX_SEARCH)
 
     class Meta:
@@ -88,6 +88,10 @@ class JobFilters(filters.FilterSet):
 
     def queued_and_due(self, jobs: SyncJobQuerySet, name: str, value: str) -> SyncJobQuerySet:
         return jobs.waiting() if value == "now" else jobs.delayed()
+
+    def delayed_for(self, jobs: SyncJobQuerySet, name: str, value: str) -> QuerySet[SyncJob]:
+        # Only queued jobs have a reason, and those are found without reading the rest.
+        return jobs.filter(status=JobStatus.QUEUED, delay_reason=value)
 
     def matching(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         """Job number, part of the band's name, or part of an error's text."""
