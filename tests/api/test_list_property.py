@@ -24,6 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BEGIN = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 BANDS = (1, 2, 3)
+REQUESTERS = ("ann", "schedule: All bands")
 SPAN = 4 * 86_400
 QUICK: dict[str, Any] = {
     "deadline": None,
@@ -45,6 +46,7 @@ jobs = st.builds(
     created_at=instants,
     started_at=st.none() | instants,
     completed_at=st.none() | instants,
+    requested_by_label=st.sampled_from(REQUESTERS),
 )
 a_day = st.integers(0, 4).map(lambda n: (BEGIN + dt.timedelta(days=n)).date().isoformat())
 a_time = instants.map(lambda at: at.isoformat())
@@ -56,6 +58,7 @@ class Asked:
     types: list[str]
     band_id: int | None
     queue: str | None
+    requester: str | None
     start: str | None
     end: str | None
     sort: str
@@ -68,7 +71,13 @@ class Asked:
         query.setlist("status", self.statuses)
         if self.types:
             query["jobType"] = ",".join(self.types)
-        given = {"bandId": self.band_id, "queue": self.queue, "startDate": self.start, "endDate": self.end}
+        given = {
+            "bandId": self.band_id,
+            "queue": self.queue,
+            "requestedBy": self.requester,
+            "startDate": self.start,
+            "endDate": self.end,
+        }
         query.update({name: str(value) for name, value in given.items() if value})
         query.update({"sortBy": self.sort, "sortOrder": self.order})
         return query
@@ -80,6 +89,7 @@ asked = st.builds(
     types=st.lists(st.sampled_from(JobType.values), max_size=3, unique=True),
     band_id=st.sampled_from([None, None, *BANDS]),
     queue=st.sampled_from([None, None, *QueueName.values]),
+    requester=st.sampled_from([None, None, None, *REQUESTERS]),
     start=st.none() | a_day | a_time,
     end=st.none() | a_day | a_time,
     sort=st.sampled_from(list(listing.SORTS)),
@@ -106,6 +116,7 @@ def _plain(rows: list[SyncJob], wanted: Asked) -> list[int]:
         and (not wanted.types or row.job_type in wanted.types)
         and (not wanted.band_id or row.band_id == wanted.band_id)
         and (not wanted.queue or QUEUE_OF_TYPE[JobType(row.job_type)] == wanted.queue)
+        and (not wanted.requester or row.requested_by_label == wanted.requester)
         and (not start or row.created_at >= start)
         and (not end or row.created_at < end)
     ]
@@ -259,6 +270,7 @@ def test_random_places_of_a_long_list(seeks_early: None) -> None:
             chance.sample(JobStatus.values, chance.choice([0, 0, 1, 2])),
             chance.sample(JobType.values, chance.choice([0, 0, 2])),
             chance.choice([None, None, *BANDS]),
+            None,
             None,
             chance.choice([None, start.isoformat()]),
             chance.choice([None, (start + dt.timedelta(seconds=chance.randrange(1, SPAN))).isoformat()]),
