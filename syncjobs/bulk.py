@@ -137,6 +137,7 @@ def _act_on(actor: Actor, act_on: _Operation, job_ids: Sequence[int], outcome: O
     except Exception:
         # One job that can't be acted on must not keep the others, and all later bulk actions, waiting for ever.
         if len(job_ids) > 1:
+            logger.warning("%s failed for %s jobs; now one by one", act_on.__name__, len(job_ids), exc_info=True)
             for job_id in job_ids:
                 _act_on(actor, act_on, [job_id], outcome)
             return

@@ -74,7 +74,8 @@ def new_job(
 def create_jobs(jobs: Sequence[SyncJob], *, ring: bool = True) -> list[Created]:
     """Queue new jobs and ring for them; for each, the job it has become: itself, or the equal active one.
 
-    Of many, those with a `dedupe_key` must come in the order of their keys, or two who create equal ones deadlock.
+    Of many, those with a `dedupe_key` must come in the order of their bands and keys, or two who create equal ones
+    deadlock.
     """
     active = SyncJob.objects.active().filter(dedupe_key__in=[job.dedupe_key for job in jobs if job.dedupe_key])
     equal = {job.dedupe_key: job for job in active}

@@ -229,8 +229,8 @@ def _told(created: Created) -> dict[str, Any]:
 def _retry(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainError]:
     # In one order of what they lock, whoever retries: equal jobs share a key. The second of two who retry a job at once
     # waits here, and finds the first's.
-    jobs = SyncJob.objects.filter(pk__in=job_ids).order_by("dedupe_key", "pk").select_for_update(of=("self",))
-    locked = {job.pk: job for job in jobs.select_related("band")}
+    in_order = SyncJob.objects.filter(pk__in=job_ids).order_by("band_id", "dedupe_key", "pk")
+    locked = {job.pk: job for job in in_order.select_related("band").select_for_update(of=("self",))}
     held = _hold(job.band_id for job in locked.values())
     outcomes: dict[int, Created | DomainError] = {
         job_id: error for job_id in job_ids if (error := _not_retryable(job_id, locked.get(job_id), held))

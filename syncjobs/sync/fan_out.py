@@ -14,7 +14,7 @@ from bands.models import Band
 
 from .. import lifecycle, workers
 from ..choices import EventKind, JobType
-from ..creation import actor_of, band_key, create_job
+from ..creation import actor_of, band_key, create_jobs, new_job
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import Channel
 from .work import Work
@@ -34,8 +34,8 @@ def queue_children(work: Work) -> None:
         # Locks the job's row: whoever cancels it from here on waits, and then finds the children to cancel too.
         work.save()
         work.check_interrupts()
-        queued = sum(
-            create_job(
+        children = [
+            new_job(
                 actor,
                 JobType(work.job.job_type),
                 band=band,
@@ -43,10 +43,10 @@ def queue_children(work: Work) -> None:
                 dedupe_key=band_key(work.job.job_type, band.pk),
                 priority=work.job.priority,
                 params=params,
-                ring=False,
-            ).is_new
-            for band, params in plan
-        )
+            )
+            for band, params in sorted(plan, key=lambda planned: planned[0].pk)
+        ]
+        queued = sum(created.is_new for created in create_jobs(children, ring=False))
         summary = {"queued": queued, "unchanged": len(unchanged), "already_active": len(plan) - queued}
         work.checkpoint = {"fanned_out": True, "enrich": not is_full, **summary}
         work.progress_total = queued

@@ -315,3 +315,33 @@ def test_many_are_cancelled_like_one() -> None:
     }
     kinds = list(alone.events.order_by("pk").values_list("kind", flat=True))
     assert kinds == ["QUEUED", "CANCEL_REQUESTED", "CANCELLED"]
+
+
+def test_retrying_many_bands_while_all_are_queued_is_no_deadlock(caplog: pytest.LogCaptureFixture) -> None:
+    """Both make jobs with the keys of many bands in one transaction, whatever the bands are called."""
+    bands = [make_band(f"{9 - number} band", f"UC{number:022d}") for number in range(10)]
+    failed = [operations.trigger_sync(PERSON, band, full=True).job for band in bands]
+    SyncJob.objects.update(status=JobStatus.FAILED)
+    second = threading.Event()
+
+    def queue_all() -> None:
+        """As a worker does that starts an all-bands job, and is slow between the first band and the rest."""
+        try:
+            with transaction.atomic():
+                queue_job(band=bands[0], dedupe_key=f"FULL_SYNC:band:{bands[0].pk}")
+                second.set()
+                wait_for(_someone_waits_for_a_lock)
+                for band in bands[1:]:
+                    queue_job(band=band, dedupe_key=f"FULL_SYNC:band:{band.pk}")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        queueing = pool.submit(queue_all)
+        assert second.wait(5)
+        outcome = bulk.act(PERSON, "retry", [job.pk for job in failed])
+        queueing.result()
+    assert (outcome.refused, caplog.records) == ({}, [])
+    active = SyncJob.objects.active()
+    assert set(outcome.retried.values()) == set(active.values_list("pk", flat=True))
+    assert active.count() == 10
