@@ -20,10 +20,14 @@ from .models import JobEvent, SyncJob
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A job, and whether it is new: False when an equal one was queued or running already."""
+    """A job, and whether it is new: False when an equal one was queued or running already.
+
+    `is_raised` says that the equal one waited, and has taken on what was asked beyond it.
+    """
 
     job: SyncJob
     is_new: bool
+    is_raised: bool = False
 
 
 def band_key(job_type: str, band_id: int) -> str:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -53,7 +53,8 @@ _PAGE = """
          found AS MATERIALIZED (SELECT figure.* FROM ({figure}) AS figure{narrowed}),
          page AS (SELECT * FROM found ORDER BY n DESC, group_id LIMIT %(limit)s OFFSET %(offset)s)
     SELECT fingerprint, reason, message, sample, is_permanent, acknowledged_at, acknowledged_by, note, first_seen_at,
-           n, {last_at} AS last_at, total, {bands} AS bands, jobs, {hours} AS hours
+           n, {last_at} AS last_at, total, {bands} AS bands, jobs, {hours} AS hours,
+           COALESCE(acknowledged_at < last_seen_at, false) AS has_come_back
       FROM (SELECT COALESCE(sum(n), 0) AS total FROM found) AS all_found
       LEFT JOIN page ON true LEFT JOIN syncjobs_errorgroup g ON fingerprint = group_id
       LEFT JOIN LATERAL (SELECT array_agg(job_id) AS jobs, max(created_at) AS newest_at
@@ -80,11 +81,8 @@ class GroupFigures:
     bands: int
     recent_jobs: list[int]
     per_hour: dict[str, int]
-
-    @property
-    def has_come_back(self) -> bool:
-        """Whether there was another since somebody acknowledged it."""
-        return self.acknowledged_at is not None and self.last_at > self.acknowledged_at
+    has_come_back: bool
+    """Whether there was another since somebody acknowledged it."""
 
 
 def groups(
@@ -95,11 +93,14 @@ def groups(
     limit: int = 20,
     offset: int = 0,
 ) -> tuple[list[GroupFigures], int]:
-    """The most frequent groups with an error since then (None: ever), and how many errors all such groups have."""
+    """The most frequent groups with an error since then (None: ever), and how many errors all such groups have.
+
+    One that has come back since somebody acknowledged it is not among those `acknowledged`.
+    """
     narrowed: list[str] = []
     given: dict[str, Any] = {"limit": limit, "offset": offset}
     if acknowledged is not None:
-        narrowed.append(f"acknowledged_at IS {'NOT ' if acknowledged else ''}NULL")
+        narrowed.append(f"{'' if acknowledged else 'NOT '}COALESCE(acknowledged_at >= last_seen_at, false)")
     if reason is not None:
         narrowed.append("reason = %(reason)s")
         given["reason"] = reason
@@ -159,7 +160,8 @@ def log(
     if since:
         errors = errors.filter(created_at__gte=since)
     if acknowledged is not None:
-        errors = errors.filter(group__acknowledged_at__isnull=not acknowledged)
+        is_quiet = Q(group__acknowledged_at__gte=F("group__last_seen_at"))
+        errors = errors.filter(is_quiet) if acknowledged else errors.filter(Q(group__acknowledged_at=None) | ~is_quiet)
     if reason is not None:
         errors = errors.filter(group__reason=reason)
     return errors if fingerprint is None else errors.filter(group_id=fingerprint)
@@ -196,6 +198,7 @@ def _figures(row: dict[str, Any], columns: Sequence[str]) -> GroupFigures:
         last_at=row["last_at"],
         bands=int(row["bands"]),
         recent_jobs=row["jobs"] or [],
+        has_come_back=row["has_come_back"],
         per_hour={_hour_label(hour): by_hour[hour] for hour in sorted(by_hour) if by_hour[hour]},
     )
 

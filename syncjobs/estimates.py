@@ -24,7 +24,8 @@ _SAMPLE = 200
 class Estimate:
     """What a sync will take, as far as is known.
 
-    `units` are per bucket; `seconds_p50` and `seconds_p95` of one job of its kind in the past, None when there was none.
+    `units` are per bucket; `seconds_p50` and `seconds_p95` of one job of its kind in the past, None when there was none
+    or nothing is to be synced.
     `bands` would be synced; the others asked for were synced just now, or have no channel or are not active.
     """
 
@@ -48,7 +49,7 @@ def estimate(chosen: Sequence[Band] | None, *, full: bool, force: bool = False) 
     else:
         units = sum(operations.estimate_units(band, full=full) for band in due)
     left = next(state.left(personal=True) for state in quota.today() if state.bucket == Bucket.MAIN)
-    p50, p95 = _seconds(chosen, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC)
+    p50, p95 = _seconds(chosen, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC) if due else (None, None)
     return Estimate(
         units={Bucket.MAIN.value: units},
         seconds_p50=p50,
@@ -81,4 +82,4 @@ def _seconds(bands: Sequence[Band] | None, job_type: JobType) -> tuple[float | N
             params,
         )
         p50, p95 = cursor.fetchone()
-    return p50, p95
+    return (None if p50 is None else round(p50, 3)), (None if p95 is None else round(p95, 3))

@@ -34,7 +34,7 @@ from .choices import (
     Priority,
     QueueName,
 )
-from .creation import Created, band_key, create_job, create_jobs, new_job
+from .creation import Created, band_key, create_job, create_jobs, default_priority, new_job
 from .exceptions import Conflict, DomainError, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
 from .models import ErrorGroup, JobError, Queue, SyncJob
 from .youtube.client import PAGE_SIZE
@@ -54,7 +54,7 @@ def trigger_sync(
 ) -> Created:
     """Sync one band, or all active bands when `band` is None.
 
-    Answers with the equal job if one is queued or running. Unless forced, a band synced less than
+    Answers with the equal job if one is queued or running; one that is queued takes on a higher priority and the force. Unless forced, a band synced less than
     SYNC_MIN_INTERVAL_SECONDS ago raises RecentlySynced; in an all-bands job such bands are left out.
     Raises NoChannel, Conflict for an inactive band, NotFound for one that was deleted just now, InvalidInput for a
     priority there isn't.
@@ -67,7 +67,7 @@ def trigger_sync(
         key = band_key(job_type, band.pk) if band else f"{job_type}:all"
         twin = SyncJob.objects.active().filter(dedupe_key=key).first()
         if twin is not None:
-            created = Created(twin, is_new=False)
+            created = _raise_queued(actor, twin, force=force, priority=priority)
         else:
             if band is not None:
                 if error := _not_syncable(band):
@@ -86,6 +86,25 @@ def trigger_sync(
             )
         span.data = {"job": created.job.pk, "new": created.is_new, "type": job_type, "force": force}
     return created
+
+
+def _raise_queued(actor: Actor, twin: SyncJob, *, force: bool, priority: int | None) -> Created:
+    """Of what was asked, what the equal job lacks, should it still wait: who runs has begun by what it was."""
+    job = SyncJob.objects.select_for_update().filter(pk=twin.pk, status=JobStatus.QUEUED).first()
+    if job is None:
+        return Created(twin, is_new=False)
+    changes: dict[str, Any] = {}
+    wanted = default_priority(actor) if priority is None else priority
+    if wanted > job.priority:
+        changes["priority"] = wanted
+    if force and not job.params.get("force"):
+        changes["params"] = job.params | {"force": True}
+    if changes:
+        SyncJob.objects.filter(pk=job.pk).update(**changes)
+        what = {"priority": f"priority {Priority(wanted).label}", "params": "force"}
+        lifecycle.note(job.pk, EventKind.NOTE, f"{actor.label}: {', '.join(what[name] for name in changes)}")
+        job.refresh_from_db()
+    return Created(job, is_new=False, is_raised=bool(changes))
 
 
 def trigger_bands(
@@ -328,14 +347,19 @@ def _not_cancellable(job_id: int, job: SyncJob | None) -> DomainError | None:
 def pause_queue(actor: Actor, name: str, reason: str = "") -> list[str]:
     """From the return of this on, no job of the queue (or of "all") starts. Running ones finish.
 
-    Returns the queues that were not paused before. Raises InvalidInput.
+    A person who pauses what is paused already, and says why, puts her reason beside it. Returns the queues that were not
+    paused before. Raises InvalidInput.
     """
+    reason = reason.strip()
     if len(reason) > MAX_REASON:
         raise InvalidInput(_("A reason has at most %(most)s characters.") % {"most": MAX_REASON}, field="reason")
     with audited(actor, "pause_queue", "queue", name) as span:
-        queues = _queues(name).filter(paused_at__isnull=True).order_by("name")
-        paused = list(queues.select_for_update().values_list("name", flat=True))
-        Queue.objects.filter(name__in=paused).update(paused_at=Now(), paused_by=actor.label[:150], pause_reason=reason)
+        states = dict(_queues(name).order_by("name").select_for_update().values_list("name", "paused_at"))
+        paused = [queue for queue, paused_at in states.items() if paused_at is None]
+        said = {"paused_by": actor.label[:150], "pause_reason": reason}
+        Queue.objects.filter(name__in=paused).update(paused_at=Now(), **said)
+        if reason and actor.is_personal:
+            Queue.objects.filter(name__in=set(states) - set(paused)).update(**said)
         span.message = reason
         span.data = {"paused": paused}
     return paused
@@ -436,14 +460,20 @@ def failed_jobs(*, queue: str = "", fingerprint: str = "") -> QuerySet[SyncJob]:
     return jobs.order_by("pk")
 
 
-def acknowledge_errors(actor: Actor, fingerprint: str, note: str = "") -> None:
-    """Say that somebody has seen to an error group, and what she found. Raises NotFound."""
+def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
+    """Say that somebody has seen to an error group, and what she found (None: the note stays). Raises NotFound."""
     with audited(actor, "acknowledge_errors", "error", fingerprint[:16]) as span:
         get_error_group(fingerprint)
-        ErrorGroup.objects.filter(pk=fingerprint).update(
-            acknowledged_at=Now(), acknowledged_by=actor.label, note=note.replace("\x00", "")
-        )
-        span.message = note
+        changes = {} if note is None else {"note": note.replace("\x00", "")}
+        ErrorGroup.objects.filter(pk=fingerprint).update(acknowledged_at=Now(), acknowledged_by=actor.label, **changes)
+        span.message = note or ""
+
+
+def reopen_errors(actor: Actor, fingerprint: str) -> None:
+    """Take back that somebody has seen to an error group; the note stays. Raises NotFound."""
+    with audited(actor, "reopen_errors", "error", fingerprint[:16]):
+        get_error_group(fingerprint)
+        ErrorGroup.objects.filter(pk=fingerprint).update(acknowledged_at=None, acknowledged_by="")
 
 
 def get_error_group(fingerprint: str) -> ErrorGroup:

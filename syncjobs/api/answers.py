@@ -40,10 +40,19 @@ def _list(name: str, serializer: type[serializers.BaseSerializer[Any]]) -> seria
     return inline_serializer(name, {"data": serializer(many=True), "asOf": serializers.DateTimeField()})
 
 
+class ChildrenTotals(serializers.Serializer[Any]):
+    videosFound = serializers.IntegerField()
+    videosAdded = serializers.IntegerField()
+    videosUpdated = serializers.IntegerField()
+    quotaUsed = serializers.IntegerField(help_text="Units.")
+    errors = serializers.IntegerField()  # type: ignore[assignment]
+
+
 class JobDetailSerializer(JobSerializer):
     attemptHistory = AttemptSerializer(many=True)
     timeline = EventSerializer(many=True)
     children = serializers.DictField(child=serializers.IntegerField(), help_text="Their number by status.")
+    childrenTotals = ChildrenTotals(help_text="What all of them have done so far.")
 
 
 class QueueSerializer(serializers.Serializer[Any]):
@@ -92,7 +101,10 @@ class ErrorGroups(serializers.Serializer[Any]):
 
 
 class MetricsSerializer(serializers.Serializer[Any]):
-    """Rates and times (ms) of the jobs that ended in the last 24 hours; null when none did."""
+    """Rates and times (ms) of the jobs created in the last 24 hours that are there; null when none has ended.
+
+    Failed jobs that were cleared count no more.
+    """
 
     counts = serializers.DictField(child=serializers.IntegerField(), help_text="All jobs by status.")
     successRate = serializers.FloatField(allow_null=True, min_value=0, max_value=1)

@@ -41,6 +41,7 @@ class Estimate(View):
                 "secondsP95": found.seconds_p95,
                 "bands": found.bands,
                 "skippedAsJustSynced": found.skipped_as_just_synced,
+                "skippedAsUnsyncable": found.skipped_as_unsyncable,
                 "unitsLeft": found.units_left,
                 "fitsQuota": found.fits_quota,
             }

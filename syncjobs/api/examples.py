@@ -80,6 +80,7 @@ EXAMPLES: dict[str, Any] = {
         "lastOccurred": _AT,
         "acknowledgedAt": None,
         "acknowledgedBy": "",
+        "hasComeBack": False,
         "note": "",
         "recentJobIds": ["48213"],
         "perHour": {"2026-11-24T09:00:00Z": 3},

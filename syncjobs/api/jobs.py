@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.db.models import Count
+from django.db.models import Count, Sum
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from bands.models import Band
 
 from .. import operations
+from ..choices import JobStatus
 from ..creation import Created
 from ..exceptions import NotFound
 from ..job_list import Order
@@ -23,6 +24,14 @@ from .polling import Polled
 from .serializers import Accepted, AttemptSerializer, Cancelling, EventSerializer, TriggerBody, job_as_json
 
 MAX_TIMELINE = 500
+"""Newest lines of a timeline that are told."""
+_SUMMED = {
+    "videosFound": "videos_found",
+    "videosAdded": "videos_added",
+    "videosUpdated": "videos_updated",
+    "quotaUsed": "quota_used",
+    "errors": "error_count",
+}
 
 
 class JobList(Polled):
@@ -48,13 +57,24 @@ class JobDetail(Polled):
             raise NotFound(f"There is no job #{job_id}.", field="id")
         (job,) = found
         attempts = Attempt.objects.filter(job_id=job_id).order_by("number")
-        events = JobEvent.objects.filter(job_id=job_id).order_by("pk")[:MAX_TIMELINE]
-        children = SyncJob.objects.filter(parent_id=job_id).order_by().values_list("status")
+        newest = list(JobEvent.objects.filter(job_id=job_id).order_by("-pk")[:MAX_TIMELINE])
         body = job_as_json(job)
         body["attemptHistory"] = AttemptSerializer(attempts, many=True).data
-        body["timeline"] = EventSerializer(events, many=True).data
-        body["children"] = dict(children.annotate(Count("pk"))) if job.fans_out else {}
+        body["timeline"] = EventSerializer(newest[::-1], many=True).data
+        body |= _of_children(job_id) if job.fans_out else {"children": {}, "childrenTotals": dict.fromkeys(_SUMMED, 0)}
         return Response(body)
+
+
+def _of_children(job_id: int) -> dict[str, Any]:
+    """How many children there are in each status, and what all of them have done so far."""
+    by_status: dict[str, int] = {}
+    totals = dict.fromkeys(_SUMMED, 0)
+    children = SyncJob.objects.filter(parent_id=job_id).order_by().values("status")
+    summed = children.annotate(n=Count("pk"), **{name: Sum(column) for name, column in _SUMMED.items()})
+    for status_of, n, *sums in summed.values_list("status", "n", *_SUMMED):
+        by_status[status_of] = n
+        totals = {name: total + more for (name, total), more in zip(totals.items(), sums, strict=True)}
+    return {"children": by_status, "childrenTotals": totals}
 
 
 class JobRetry(View):
@@ -99,8 +119,16 @@ class Trigger(View):
 
 def accepted(created: Created) -> Response:
     """202, with the job that is to be watched."""
-    message = f"Job {created.job} is queued." if created.is_new else f"Job {created.job} was queued or running already."
-    body = {"message": message, "jobId": str(created.job.pk), "isNew": created.is_new}
+    job = created.job
+    if created.is_new:
+        message = f"Job {job} is queued."
+    elif created.is_raised:
+        message = f"Job {job} was queued already, and has taken on the priority or force that you asked for."
+    elif job.status == JobStatus.QUEUED:
+        message = f"Job {job} was queued already."
+    else:
+        message = f"Job {job} is running already, as it was asked for before."
+    body = {"message": message, "jobId": str(job.pk), "isNew": created.is_new}
     return Response(body, status.HTTP_202_ACCEPTED)
 
 

@@ -88,13 +88,19 @@ class Errors(Polled):
 
 
 class AcknowledgeError(View):
-    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.acknowledge_errors"}
+    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.acknowledge_errors"}
 
     @extend_schema(operation_id="acknowledgeError", request=NoteBody, responses=Message)
     def post(self, request: Request, fingerprint: str) -> Response:
         """Say that somebody has seen to it."""
-        operations.acknowledge_errors(self.actor(request), fingerprint, validated(NoteBody, request)["note"])
+        operations.acknowledge_errors(self.actor(request), fingerprint, validated(NoteBody, request).get("note"))
         return Response({"message": "Acknowledged."})
+
+    @extend_schema(operation_id="reopenError", responses={204: None})
+    def delete(self, request: Request, fingerprint: str) -> Response:
+        """Take that back; the note stays."""
+        operations.reopen_errors(self.actor(request), fingerprint)
+        return Response(status=204)
 
 
 class RetryErrors(View):

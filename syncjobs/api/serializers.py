@@ -22,6 +22,9 @@ class ProgressSerializer(serializers.Serializer[Any]):
     total = serializers.IntegerField(allow_null=True, help_text="null: not known yet.")
 
 
+PRIORITIES = "The higher goes first: 10 low, 20 normal, 30 high, 40 urgent."
+
+
 class JobSerializer(serializers.Serializer[Any]):
     """A job, in a list or alone. The fields are its description in the schema; `job_as_json` writes it."""
 
@@ -31,7 +34,7 @@ class JobSerializer(serializers.Serializer[Any]):
     jobType = serializers.ChoiceField(choices=JobType.choices)
     status = serializers.ChoiceField(choices=JobStatus.choices)
     queue = serializers.ChoiceField(choices=QueueName.choices)
-    priority = serializers.ChoiceField(choices=Priority.choices)
+    priority = serializers.ChoiceField(choices=Priority.choices, help_text=PRIORITIES)
     videosFound = serializers.IntegerField()
     videosAdded = serializers.IntegerField()
     videosUpdated = serializers.IntegerField()
@@ -114,7 +117,12 @@ class TriggerBody(Strict):
     bandId = Id(required=False, allow_null=True, help_text="Left out: all active bands.")
     syncType = Choice(choices=["FULL", "INCREMENTAL"])
     forceSync = Flag(required=False, default=False, help_text="Sync though it was synced a moment ago.")
-    priority = Choice(choices=Priority.choices, required=False, allow_null=True)
+    priority = Choice(
+        choices=Priority.choices,
+        required=False,
+        allow_null=True,
+        help_text=f"{PRIORITIES} Left out: {Priority.NORMAL}. An equal job that is queued already is raised to it.",
+    )
 
 
 class QueueBody(Strict):
@@ -138,7 +146,7 @@ class ClearBody(Strict):
 class NoteBody(Strict):
     """What was found."""
 
-    note = Text(required=False, allow_blank=True, max_length=2000, default="")
+    note = Text(required=False, allow_blank=True, max_length=2000, help_text="Left out: the note stays as it is.")
 
 
 class Accepted(serializers.Serializer[Any]):
@@ -175,6 +183,9 @@ class ErrorGroupSerializer(serializers.Serializer[Any]):
     lastOccurred = serializers.DateTimeField(source="last_at")
     acknowledgedAt = serializers.DateTimeField(source="acknowledged_at", allow_null=True)
     acknowledgedBy = serializers.CharField(source="acknowledged_by", allow_blank=True)
+    hasComeBack = serializers.BooleanField(
+        source="has_come_back", help_text="Whether there was another since it was acknowledged."
+    )
     note = serializers.CharField(allow_blank=True)
     recentJobIds = serializers.ListField(child=serializers.CharField(), source="recent_jobs")
     perHour = serializers.DictField(
@@ -219,6 +230,7 @@ class EstimateAnswer(serializers.Serializer[Any]):
     secondsP95 = serializers.FloatField(allow_null=True)
     bands = serializers.IntegerField()
     skippedAsJustSynced = serializers.IntegerField()
+    skippedAsUnsyncable = serializers.IntegerField(help_text="Without a channel, or not active.")
     unitsLeft = serializers.IntegerField()
     fitsQuota = serializers.BooleanField()
 

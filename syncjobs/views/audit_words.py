@@ -17,6 +17,7 @@ ACTIONS = {
     "clear_failed": _("Cleared failed jobs"),
     "retry_group": _("Retried an error group's jobs"),
     "acknowledge_errors": _("Acknowledged errors"),
+    "reopen_errors": _("Reopened errors"),
     "create_schedule": _("Added a schedule"),
     "change_schedule": _("Changed a schedule"),
     "delete_schedule": _("Deleted a schedule"),

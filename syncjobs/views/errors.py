@@ -181,6 +181,26 @@ def acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
     return ask(request, question, do, form=_Note(given, initial={"note": group.note}))
 
 
+@page("syncjobs.acknowledge_errors", posts=True)
+def reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """Take back that somebody has seen to it."""
+    group = operations.get_error_group(fingerprint)
+    question = Question(
+        title=_("Reopen this error?"),
+        text=_("It counts as not seen to again. Its note stays."),
+        button=_("Reopen"),
+        icon="retry",
+        back=reverse("admin:error", args=[fingerprint]),
+        details=(group.message[:300],),
+    )
+
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        operations.reopen_errors(actor, fingerprint)
+        return _("Reopened.")
+
+    return ask(request, question, do)
+
+
 @page("syncjobs.retry_job", posts=True)
 def retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
     """Say how many failed jobs of the group nobody has retried yet, and retry those."""
@@ -238,5 +258,6 @@ PAGES = (
     ("errors/export/", export, "errors_export"),
     ("errors/<slug:fingerprint>/", error, "error"),
     ("errors/<slug:fingerprint>/acknowledge/", acknowledge, "error_acknowledge"),
+    ("errors/<slug:fingerprint>/reopen/", reopen, "error_reopen"),
     ("errors/<slug:fingerprint>/retry/", retry, "error_retry"),
 )

@@ -127,7 +127,12 @@ def _to(request: HttpRequest, created: list[Created], refused: list[DomainError]
     new = [each.job for each in created if each.is_new]
     if len(created) == 1:
         job = created[0].job
-        text = _("Job #%s is queued.") if new else _("Job #%s does the same already: it was queued or running.")
+        if new:
+            text = _("Job #%s is queued.")
+        elif created[0].is_raised:
+            text = _("Job #%s was queued already, and has taken on the priority or force that you asked for.")
+        else:
+            text = _("Job #%s does the same already: it was queued or running.")
         text, target = text % job.pk, links.job(job.pk)
     else:
         text = ngettext("%s job is queued.", "%s jobs are queued.", len(new)) % number(len(new))

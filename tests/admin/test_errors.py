@@ -118,6 +118,19 @@ def test_filters_narrow_and_stay_in_the_address(moderator: Client) -> None:
     assert "Nothing matches these filters" in moderator.get("/admin/errors/?reason=timeout").content.decode()
 
 
+def test_what_was_acknowledged_by_mistake_is_reopened(moderator: Client) -> None:
+    group = fail("It broke", "broken")
+    address = f"/admin/errors/{group.pk}/"
+    assert "reopen/" not in moderator.get(address).content.decode()
+    operations.acknowledge_errors(PERSON, group.pk, "known")
+    assert f"{address}reopen/" in moderator.get(address).content.decode()
+    assert "Its note stays" in moderator.get(f"{address}reopen/").content.decode()
+    moderator.post(f"{address}reopen/")
+    group.refresh_from_db()
+    assert (group.acknowledged_at, group.note) == (None, "known")
+    assert AuditEntry.objects.filter(action="reopen_errors", target_id=group.pk).exists()
+
+
 def test_a_filter_that_can_not_be_is_named(moderator: Client) -> None:
     for query in ("window=2y", "reason=nonsense", "acknowledged=maybe", "page=0"):
         answer = moderator.get(f"/admin/errors/?{query}")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from bands.models import Band
 from syncjobs import lifecycle, operations, roles
 from syncjobs.api import urls
-from syncjobs.choices import JobStatus, Role
+from syncjobs.choices import EventKind, JobStatus, Role
 from syncjobs.models import ErrorGroup, FilterPreset, Queue, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
@@ -92,6 +92,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("GET", "admin/sync/errors", None, MODERATOR_UP, 200),
     ("GET", "admin/sync/errors/export", None, MODERATOR_UP, 200),
     ("POST", "admin/sync/errors/<slug:fingerprint>/acknowledge", {"note": "seen"}, MODERATOR_UP, 200),
+    ("DELETE", "admin/sync/errors/<slug:fingerprint>/acknowledge", None, MODERATOR_UP, 204),
     ("POST", "admin/sync/errors/<slug:fingerprint>/retry", None, MODERATOR_UP, 202),
     ("GET", "admin/jobs/metrics", None, MODERATOR_UP, 200),
     ("GET", "admin/jobs/trends", None, MODERATOR_UP, 200),
@@ -198,7 +199,7 @@ def test_trigger_watch_and_retry(moderator: Api, youtube: Simulator) -> None:
     assert first.status_code == 202
     job_id = first.json()["jobId"]
     assert moderator.post("admin/sync-jobs/trigger", body).json() == {
-        "message": f"Job #{job_id} was queued or running already.",
+        "message": f"Job #{job_id} was queued already.",
         "jobId": job_id,
         "isNew": False,
     }
@@ -364,6 +365,7 @@ def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
     assert (listed["totalErrors"], group["count"], group["errorMessage"]) == (3, 3, "No answer within <n> seconds.")
     assert moderator.post(f"admin/sync/errors/{group['fingerprint']}/acknowledge", {"note": "seen"}).status_code == 200
     assert moderator.get("admin/sync/errors", acknowledged="false").json()["errors"] == []
+    assert moderator.get("admin/sync/errors", acknowledged="true").json()["totalErrors"] == 3
     assert moderator.get("admin/sync-jobs", error=group["fingerprint"]).json()["total"] == 3
     assert moderator.get("admin/sync-jobs", search="within 1 sec").json()["total"] == 1
     retried = moderator.post(f"admin/sync/errors/{group['fingerprint']}/retry").json()
@@ -371,3 +373,78 @@ def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
     assert moderator.post("admin/sync/errors/0000/retry").status_code == 404
     assert moderator.get("admin/sync/errors", window="soon").json()["errors"][0]["field"] == "window"
     assert operations.failed_jobs().count() == 0
+
+
+def test_an_error_that_comes_back_counts_as_not_seen_to(moderator: Api) -> None:
+    def fails() -> None:
+        queue_job("PRUNE")  # type: ignore[arg-type]
+        lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+
+    def is_listed(acknowledged: str) -> bool:
+        return bool(moderator.get("admin/sync/errors", window="all", acknowledged=acknowledged).json()["errors"])
+
+    fails()
+    (group,) = moderator.get("admin/sync/errors").json()["errors"]
+    address = f"admin/sync/errors/{group['fingerprint']}/acknowledge"
+    moderator.post(address, {"note": "a bug"})
+    assert (is_listed("true"), is_listed("false")) == (True, False)
+    fails()
+    assert (is_listed("true"), is_listed("false")) == (False, True)
+    (group,) = moderator.get("admin/sync/errors").json()["errors"]
+    assert (group["hasComeBack"], group["note"], group["acknowledgedBy"]) == (True, "a bug", "MODERATOR")
+    moderator.post(address)
+    (group,) = moderator.get("admin/sync/errors").json()["errors"]
+    assert (group["hasComeBack"], group["note"], is_listed("true")) == (False, "a bug", True)
+    assert moderator.send("DELETE", address).status_code == 204
+    (group,) = moderator.get("admin/sync/errors").json()["errors"]
+    assert (group["acknowledgedAt"], group["note"], is_listed("false")) == (None, "a bug", True)
+
+
+def test_a_trigger_raises_the_equal_job_that_waits(moderator: Api) -> None:
+    moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 10})
+    told = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40, "forceSync": True}).json()
+    job = SyncJob.objects.get()
+    assert (told["isNew"], told["jobId"], job.priority, job.params) == (False, str(job.pk), 40, {"force": True})
+    assert "taken on" in told["message"]
+    assert job.events.get(kind="NOTE").message == "MODERATOR: priority Urgent, force"
+    told = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 20}).json()
+    assert "was queued already." in told["message"]
+    claim()
+    told = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40}).json()
+    assert "running already" in told["message"]
+    assert SyncJob.objects.get().priority == 40
+
+
+def test_an_all_bands_job_tells_what_its_children_have_done(moderator: Api) -> None:
+    parent = queue_job(fans_out=True)
+    for status in ("COMPLETED", "COMPLETED", "FAILED"):
+        child = queue_job(parent=parent)
+        SyncJob.objects.filter(pk=child.pk).update(status=status, videos_found=5, quota_used=2, error_count=1)
+    told = moderator.get(f"admin/sync-jobs/{parent.pk}").json()
+    assert told["children"] == {"COMPLETED": 2, "FAILED": 1}
+    assert told["childrenTotals"] == {
+        "videosFound": 15,
+        "videosAdded": 0,
+        "videosUpdated": 0,
+        "quotaUsed": 6,
+        "errors": 3,
+    }
+
+
+def test_a_long_timeline_tells_its_end(moderator: Api) -> None:
+    job = queue_job()
+    for number in range(505):
+        lifecycle.note(job.pk, EventKind.NOTE, str(number))
+    timeline = moderator.get(f"admin/sync-jobs/{job.pk}").json()["timeline"]
+    assert [line["message"] for line in timeline] == [str(number) for number in range(5, 505)]
+
+
+def test_who_pauses_again_puts_a_reason_beside_it() -> None:
+    api = Api(Role.ADMIN)
+    api.post("admin/queue/pause")
+    since = Queue.objects.get(pk="video-sync").paused_at
+    assert "paused already" in api.post("admin/queue/pause", {"reason": " clean-up "}).json()["message"]
+    queue = Queue.objects.get(pk="video-sync")
+    assert (queue.pause_reason, queue.paused_at) == ("clean-up", since)
+    operations.pause_for_configuration("bad key")
+    assert Queue.objects.get(pk="video-sync").pause_reason == "clean-up"
