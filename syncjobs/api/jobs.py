@@ -59,6 +59,7 @@ class JobDetail(Polled):
 
 class JobRetry(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+    bodiless = ("POST",)
     throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="retrySyncJob", request=None, responses={202: Accepted})
@@ -69,6 +70,7 @@ class JobRetry(View):
 
 class JobCancel(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.cancel_job"}
+    bodiless = ("POST",)
 
     @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Cancelling})
     def post(self, request: Request, job_id: int) -> Response:

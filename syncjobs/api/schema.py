@@ -109,7 +109,7 @@ class Schema(AutoSchema):
     def _refusals(self) -> list[int]:
         has_body = self.method in ("POST", "PATCH")
         found = [400, 406]
-        if has_body:
+        if self.method != "GET":
             found += [413, 415]
         if self.view.get_authenticators():
             found += [401, 403]

@@ -178,8 +178,8 @@ class ScheduleDetail(View):
     @extend_schema(operation_id="changeSchedule", request=ScheduleBody, responses=answers.ScheduleSerializer)
     def patch(self, request: Request, schedule_id: int) -> Response:
         """Change what is given; the rest stays."""
-        schedule = schedules.get(schedule_id)
-        return Response(_schedule(schedules.save(self.actor(request), schedule, validated(ScheduleBody, request))))
+        body = validated(ScheduleBody, request)
+        return Response(_schedule(schedules.save(self.actor(request), schedules.get(schedule_id), body)))
 
     @extend_schema(operation_id="deleteSchedule", responses={204: None})
     def delete(self, request: Request, schedule_id: int) -> Response:
@@ -190,6 +190,7 @@ class ScheduleDetail(View):
 
 class ScheduleRun(View):
     needs: ClassVar[dict[str, str]] = {"POST": "django_celery_beat.change_periodictask"}
+    bodiless = ("POST",)
     throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="runSchedule", request=None, responses={202: Accepted})
