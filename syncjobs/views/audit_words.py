@@ -28,6 +28,7 @@ ACTIONS = {
     "delete_band": _("Deleted a band"),
     "import_bands": _("Imported bands"),
     "resolve_channel": _("Looked a channel up"),
+    "housekeep": _("Deleted what has expired"),
     "create_preset": _("Saved filters"),
     "change_preset": _("Changed saved filters"),
     "delete_preset": _("Deleted saved filters"),
