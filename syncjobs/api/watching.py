@@ -18,8 +18,7 @@ from .. import exports, figures, quota_figures, schedules
 from ..models import AuditEntry, SyncJob, Worker
 from ..status import WORKER_SILENCE_SECONDS
 from . import answers, expect, listing
-from .bulk import FILE, FORMAT, file_of
-from .events import WhateverIsAsked
+from .bulk import FILE, FORMAT, FileView, file_of
 from .jobs import accepted, validated
 from .permissions import TriggerRate, View
 from .serializers import Accepted, AuditSerializer, NewScheduleBody, ScheduleBody
@@ -136,9 +135,8 @@ def _audit(request: Request) -> QuerySet[AuditEntry]:
     return entries.filter(at__lt=end) if end else entries
 
 
-class AuditExport(View):
+class AuditExport(FileView):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_auditentry"}
-    content_negotiation_class = WhateverIsAsked
     takes = {"GET": (FORMAT, *_AUDIT_PARAMETERS)}
 
     @extend_schema(operation_id="exportAudit", responses=FILE)

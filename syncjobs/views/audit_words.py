@@ -62,4 +62,5 @@ RESULTS = {
     "recently_synced": _("Refused: just synced"),
     "no_channel": _("Refused: no channel"),
     "quota_exhausted": _("Refused: quota used up"),
+    "busy": _("Refused: too much at once"),
 }
