@@ -19,7 +19,11 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     try:
-        execute_from_command_line(sys.argv)
+        try:
+            execute_from_command_line(sys.argv)
+        finally:
+            # What is held back yet must fail here: Python itself would tell of it at the very end, with a code of its own.
+            sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output (`| head`) has had enough; what is left of it goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -20,6 +20,7 @@ class ChannelProblem(models.TextChoices):
     NONE = "", _("None")
     NOT_FOUND = "NOT_FOUND", _("Channel not found")
     FORBIDDEN = "FORBIDDEN", _("Channel may not be read")
+    TAKEN = "TAKEN", _("Another band's channel")
 
 
 class BandState(models.TextChoices):

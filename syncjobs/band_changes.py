@@ -11,10 +11,9 @@ from django.utils.translation import gettext as _
 
 from bands.models import Band
 
-from . import band_fields
+from . import band_fields, channels
 from .actors import Actor
 from .audit import audited
-from .channels import give_channel
 from .exceptions import Conflict, InvalidFields, NotFound
 from .models import SyncJob
 from .youtube.types import Channel
@@ -25,12 +24,14 @@ def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None)
 
     `channel` is what YouTube has said of the `youtubeChannel` given, if it was asked.
 
-    Raises InvalidFields with all that is wrong, and Conflict when another band has the slug.
+    Raises InvalidFields with all that is wrong, and Conflict when another band has the slug or the channel.
     """
     with audited(actor, "create_band", "band") as span:
+        channels.lock()
         band = Band()
         _apply(band, values)
         _know(band, channel)
+        channels.refuse_taken(band, channels.Holders(), field="youtubeChannel")
         _store(band)
         span.target_id = str(band.pk)
         span.message, span.data = band.name, {"values": values}
@@ -40,14 +41,17 @@ def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None)
 def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel | None = None) -> Band:
     """Change what is given; the rest stays. Another channel starts with nothing known of it but `channel`.
 
-    Raises NotFound, InvalidFields with all that is wrong, and Conflict when another band has the slug.
+    Raises NotFound, InvalidFields with all that is wrong, and Conflict when another band has the slug or the channel.
     """
     with audited(actor, "change_band", "band", band_id) as span:
+        channels.lock()
         band = _locked(band_id)
         before = {field.attname: getattr(band, field.attname) for field in Band._meta.concrete_fields}
         _apply(band, values)
         _know(band, channel)
         changed = [name for name, value in before.items() if getattr(band, name) != value]
+        if {"channel_reference", "channel_id"} & set(changed):
+            channels.refuse_taken(band, channels.Holders(), field="youtubeChannel")
         if changed:
             # A worker may write its columns of the row just before and after; it must find them as it left them.
             _store(band, update_fields=[*changed, "updated_at"])
@@ -96,7 +100,7 @@ def _apply(band: Band, values: dict[str, Any]) -> None:
 
 def _know(band: Band, channel: Channel | None) -> None:
     if channel is not None:
-        give_channel(band, band.channel_reference, channel_id=channel.id)
+        channels.give_channel(band, band.channel_reference, channel_id=channel.id)
         band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
 
 

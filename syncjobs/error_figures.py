@@ -15,8 +15,6 @@ from django.db.models.functions import TruncDay
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from bands.models import Band
-
 from . import counters
 from .exceptions import NotFound
 from .models import ErrorGroup, JobError
@@ -61,6 +59,15 @@ _PAGE = """
                            FROM (SELECT job_id, created_at FROM syncjobs_joberror e WHERE e.group_id = fingerprint
                                   ORDER BY created_at DESC LIMIT %(recent)s) AS newest) AS of_newest ON true
      ORDER BY n DESC, fingerprint"""
+
+# The errors of no band are those of the group that no band has.
+_MOST = f"""
+    WITH of_band AS MATERIALIZED (SELECT band_id, n FROM {counters.groups.BY_BAND} AS each WHERE group_id = %(fingerprint)s),
+         most AS (SELECT band_id, n FROM of_band
+                  UNION ALL
+                  SELECT NULL, n - (SELECT COALESCE(sum(n), 0) FROM of_band) FROM ({_EACH} fingerprint = %(fingerprint)s) AS g
+                   ORDER BY n DESC, band_id LIMIT %(limit)s)
+    SELECT band_id, name, n FROM most LEFT JOIN bands_band ON id = band_id WHERE n > 0 ORDER BY n DESC, band_id"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +148,10 @@ def per_day(fingerprints: Sequence[str], since: dt.datetime) -> dict[str, dict[d
 
 
 def bands(fingerprint: str, limit: int) -> list[tuple[int | None, str | None, int]]:
-    """The bands that most of a group's errors are of: id, name (None: of no band, or of one deleted since), errors."""
-    rows = JobError.objects.filter(group_id=fingerprint).order_by().values_list("band_id").annotate(n=Count("*"))
-    most = list(rows.order_by("-n", "band_id")[:limit])
-    names = dict(Band.objects.filter(pk__in=[band_id for band_id, _ in most]).values_list("pk", "name"))
-    return [(band_id, names.get(band_id), count) for band_id, count in most]
+    """The bands that most of a group's errors are of: id, name and errors; None and None: of no band, or a deleted one."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MOST, {"fingerprint": fingerprint, "limit": limit})
+        return [(band_id, name, int(n)) for band_id, name, n in cursor.fetchall()]
 
 
 def log(

@@ -89,6 +89,16 @@ class QuotaExhausted(DomainError):
         self.resets_at = resets_at
 
 
+class Busy(DomainError):
+    """As much of this is being done here as can be at once; try again after `retry_after` seconds."""
+
+    code = "busy"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Interrupted(Exception):
     """A running attempt must stop now. Raised inside a worker, never shown to a person."""
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from . import async_database
+from .exceptions import Busy
 from .models import AuditEntry, JobError, SyncJob
 
 _CHUNK_BYTES = 64 * 1024
+MOST_AT_ONCE = 4
+"""Files a process streams at a time: each holds a connection to the database for as long as its reader takes."""
+RETRY_AFTER_SECONDS = 10
+_LOOK_AGAIN_SECONDS = 0.1
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/x-ndjson"}
 
 
@@ -83,22 +92,60 @@ _AUDIT_COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+class _Places:
+    """For the streams of one process, whose requests come in on several threads."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._lock = threading.Lock()
+
+    def refuse_if_full(self) -> None:
+        """Raises Busy."""
+        if self._taken >= MOST_AT_ONCE:
+            said = _("%(most)s exports are under way already, as many as there can be at once. Try again in a moment.")
+            raise Busy(said % {"most": MOST_AT_ONCE}, retry_after=RETRY_AFTER_SECONDS)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Have a place; who is let in at the same moment as the last to find one waits for it."""
+        while not self._take():
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken -= 1
+
+    def _take(self) -> bool:
+        with self._lock:
+            if self._taken >= MOST_AT_ONCE:
+                return False
+            self._taken += 1
+            return True
+
+
+_places = _Places()
+
+
 def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
-    """The audit as "csv", or as "json", one object a line."""
+    """The audit as "csv", or as "json", one object a line. Raises Busy."""
     return _stream(rows, _AUDIT_COLUMNS, kind)
 
 
 def jobs(rows: QuerySet[SyncJob], kind: str) -> AsyncIterator[bytes]:
-    """The jobs as "csv", or as "json", one object a line."""
+    """The jobs as "csv", or as "json", one object a line. Raises Busy."""
     return _stream(rows, _JOB_COLUMNS, kind)
 
 
 def errors(rows: QuerySet[JobError], kind: str) -> AsyncIterator[bytes]:
-    """The log of errors as "csv", or as "json", one object a line."""
+    """The log of errors as "csv", or as "json", one object a line. Raises Busy."""
     return _stream(rows, _ERROR_COLUMNS, kind)
 
 
 def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind: str) -> AsyncIterator[bytes]:
+    # Looked at while it can still be refused, and taken when the first byte is asked for: a stream that nobody reads,
+    # as after HEAD, holds none.
+    _places.refuse_if_full()
     try:
         inner, values = rows.query.sql_with_params()
     except EmptyResultSet:  # Filters that contradict each other; a file without rows has its head all the same.
@@ -118,7 +165,7 @@ def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind
 
 async def _copied(statement: str, values: tuple[Any, ...]) -> AsyncIterator[bytes]:
     """On a connection of its own, which a client that goes away takes along, and the query with it."""
-    async with await async_database.connect() as connection, connection.cursor() as cursor:
+    async with _places.one(), await async_database.connect() as connection, connection.cursor() as cursor:
         parts: list[bytes] = []
         size = 0
         async with cursor.copy(statement, values) as copy:

@@ -6,11 +6,10 @@ import time
 from typing import cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
-from . import feed, feed_hub
+from . import async_database, feed, feed_hub
 from .exceptions import InvalidInput
 
 MAX_STREAM_SECONDS = 3600
@@ -31,9 +30,7 @@ def events(
         ends_at=time.monotonic() + min(seconds, MAX_STREAM_SECONDS),
         is_staff_only=is_staff_only,
     )
-    if not connection.in_atomic_block:
-        # The request may last for an hour; its connection would be kept from others for as long.
-        connection.close()
+    async_database.give_back()
     return StreamingHttpResponse(
         feed_hub.stream(viewer),
         content_type="text/event-stream",

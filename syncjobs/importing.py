@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 
 from bands.models import Band
 
-from . import band_fields
+from . import band_fields, channels
 from .actors import Actor
 from .audit import audited
-from .exceptions import InvalidInput
+from .exceptions import Conflict, InvalidInput
 from .storable import is_storable
 
 MAX_BYTES = 20_000_000
@@ -96,9 +96,14 @@ def import_bands(
     results: list[RowResult] = []
     seen: set[str] = set()
     with audited(actor, "import_bands", "band") as span:
-        for number, row in enumerate(rows, start=1):
-            results.append(_import_row(number, row, seen, dry_run=dry_run))
-            progress()
+        with transaction.atomic():
+            channels.lock()
+            holders = channels.Holders()
+            for number, row in enumerate(rows, start=1):
+                results.append(_import_row(number, row, seen, holders))
+                progress()
+            # Rows depend on those before them, so what would come of a file is known only by doing it.
+            transaction.set_rollback(dry_run)
         span.data = {
             outcome: sum(r.outcome == outcome for r in results)
             for outcome in ("created", "updated", "unchanged", "refused")
@@ -107,7 +112,7 @@ def import_bands(
     return results
 
 
-def _import_row(number: int, row: Any, seen: set[str], *, dry_run: bool) -> RowResult:
+def _import_row(number: int, row: Any, seen: set[str], holders: channels.Holders) -> RowResult:
     if not isinstance(row, dict):
         return RowResult(number, "", "refused", [_("The row is no object with keys and values.")])
     if not is_storable(row):
@@ -127,11 +132,23 @@ def _import_row(number: int, row: Any, seen: set[str], *, dry_run: bool) -> RowR
     if problems:
         return RowResult(number, slug, "refused", problems)
     changed = list(before) if is_new else [name for name, value in before.items() if getattr(band, name) != value]
-    if changed and not dry_run:
-        try:
-            with transaction.atomic():
-                # Of a band there is, only what changes: a worker may write its columns of the row meanwhile.
-                band.save(update_fields=None if is_new else [*changed, "updated_at"])
-        except IntegrityError:
-            return RowResult(number, slug, "refused", [_("slug: somebody has added a band with it just now.")])
+    try:
+        _store(band, changed, holders, is_new=is_new)
+    except Conflict as error:
+        return RowResult(number, slug, "refused", [f"{error.field}: {error.message}"])
     return RowResult(number, slug, "created" if is_new else "updated" if changed else "unchanged")
+
+
+def _store(band: Band, changed: list[str], holders: channels.Holders, *, is_new: bool) -> None:
+    """Raises Conflict."""
+    if {"channel_reference", "channel_id"} & set(changed):
+        channels.refuse_taken(band, holders, field="youtubeChannel")
+    if not changed:
+        return
+    try:
+        with transaction.atomic():
+            # Of a band there is, only what changes: a worker may write its columns of the row meanwhile.
+            band.save(update_fields=None if is_new else [*changed, "updated_at"])
+    except IntegrityError:
+        raise Conflict(_("somebody has added a band with it just now."), field="slug") from None
+    holders.note(band)

@@ -134,6 +134,11 @@ _MEANINGS: dict[str, Meaning] = {
         _("YouTube has no channel by this id, handle or address: it was renamed, deleted, or mistyped."),
         _("Find the band's channel on YouTube, paste its address into the band, and sync again."),
     ),
+    "channelTaken": Meaning(
+        _("Another band has this channel"),
+        _("What stands as the band's channel leads to the channel that another band has; its videos are that band's."),
+        _("Give one of the two bands another channel, or delete the one that is there twice, and sync again."),
+    ),
     "malformedChannel": Meaning(
         _("The channel is not written so that it can be found"),
         _("What stands as the band's channel is no id, handle or YouTube address."),

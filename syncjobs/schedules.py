@@ -43,7 +43,11 @@ def schedules() -> QuerySet[PeriodicTask]:
 
 def get(schedule_id: int) -> PeriodicTask:
     """Raises NotFound."""
-    found = schedules().filter(pk=schedule_id).first()
+    return _found(schedules(), schedule_id)
+
+
+def _found(among: QuerySet[PeriodicTask], schedule_id: int) -> PeriodicTask:
+    found = among.filter(pk=schedule_id).first()
     if found is None:
         raise NotFound(_("There is no schedule %(id)s.") % {"id": schedule_id}, field="id")
     return found
@@ -122,11 +126,15 @@ def unsaved(values: dict[str, Any]) -> PeriodicTask:
 
 
 def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) -> PeriodicTask:
-    """Create a schedule, or change one by what is given: name, jobType, cron or interval, enabled. Raises InvalidInput, Conflict."""
+    """Create a schedule, or change one by what is given: name, jobType, cron or interval, enabled.
+
+    Raises InvalidInput, Conflict, and NotFound when it was deleted meanwhile.
+    """
     with audited(
         actor, "change_schedule" if schedule else "create_schedule", "schedule", schedule.pk if schedule else None
     ) as span:
-        task = schedule or PeriodicTask(task=TASK)
+        task = _found(schedules().select_for_update(of=("self",)), schedule.pk) if schedule else PeriodicTask(task=TASK)
+        before = {field.attname: getattr(task, field.attname) for field in PeriodicTask._meta.concrete_fields}
         if "name" in values:
             task.name = values["name"]
             if PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).exists():
@@ -138,10 +146,19 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
         _set_times(task, values.get("cron"), values.get("interval"))
         if task.crontab is None and task.interval is None:
             raise InvalidInput(_("Say when: give cron or interval."), field="cron")
-        task.save()
+        _store(task, [name for name, value in before.items() if getattr(task, name) != value])
         span.target_id = str(task.pk)
         span.data = values
     return get(task.pk)
+
+
+def _store(task: PeriodicTask, changed: list[str]) -> None:
+    if task.pk is None:
+        task.save()
+    elif changed:
+        # Beat keeps its last run and its count in the same row, and may have written them since it was read here.
+        forgets = ["last_run_at"] if "enabled" in changed and not task.enabled else []
+        task.save(update_fields=[*changed, "date_changed", *forgets])
 
 
 def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[str, Any] | None) -> None:
@@ -153,9 +170,10 @@ def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[s
             raise InvalidInput(said % {"name": sorted(unknown)[0][:40], "names": ", ".join(_CRON)}, field="cron")
         crontab = _crontab({"timezone": "UTC", **cron})
         same = {column: getattr(crontab, column) for column in _CRON.values()}
-        task.crontab, task.interval = CrontabSchedule.objects.filter(**same).first() or crontab, None
-        if task.crontab.pk is None:
-            task.crontab.save()
+        known = CrontabSchedule.objects.filter(**same).first()
+        if known is None:
+            crontab.save()
+        task.crontab, task.interval = known or crontab, None
     elif interval:
         if dt.timedelta(**{interval["period"]: interval["every"]}) < SHORTEST:
             raise InvalidInput(_("At least a minute must lie between two runs."), field="interval")

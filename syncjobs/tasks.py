@@ -12,6 +12,7 @@ from django.conf import settings
 from . import (
     actors,
     bulk,
+    housekeeping,
     keeper,  # noqa: F401 - connects itself to the worker's signals
     lifecycle,
     operations,
@@ -63,6 +64,12 @@ def trigger(self: Task[Any, Any], job_type: str) -> None:
         operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
     else:
         operations.trigger_upkeep(actor, kind)
+
+
+@shared_task(bind=True, name=housekeeping.TASK, ignore_result=True)
+def housekeep(self: Task[Any, Any]) -> None:
+    """What beat calls once a day."""
+    housekeeping.housekeep(actors.for_schedule(_schedule_name(self.request)))
 
 
 def _schedule_name(request: Any) -> str:

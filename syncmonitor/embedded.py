@@ -82,9 +82,7 @@ def ensure() -> None:
     wanted = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
     if not wanted or (_held is not None and _holder_pid == os.getpid()):
         return
-    home().mkdir(parents=True, exist_ok=True)
-    if home().is_relative_to("/var/tmp") and home().lstat().st_uid != os.geteuid():  # noqa: S108 - anyone may write there
-        raise CannotStart(f"{home()} belongs to someone else; remove it, or set DATABASE_URL and REDIS_URL.")
+    make_home()
     _make_private(sockets())
     with _starting():
         if "DATABASE_URL" in wanted:
@@ -95,6 +93,14 @@ def ensure() -> None:
         fcntl.flock(_held, fcntl.LOCK_SH)
         _holder_pid = os.getpid()
     atexit.register(release)
+
+
+def make_home() -> Path:
+    """The folder of the data, which is there then. Raises CannotStart."""
+    home().mkdir(parents=True, exist_ok=True)
+    if home().is_relative_to("/var/tmp") and home().lstat().st_uid != os.geteuid():  # noqa: S108 - anyone may write there
+        raise CannotStart(f"{home()} belongs to someone else; remove it, or set DATABASE_URL and REDIS_URL.")
+    return home()
 
 
 def release() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from . import embedded
 from .supervisor import Process, Supervisor
@@ -23,6 +25,11 @@ def main() -> None:
     environment = _environment()
     os.environ.update(environment)
     port = environment["PORT"]
+    with _alone(port):
+        _run(environment, port)
+
+
+def _run(environment: dict[str, str], port: str) -> None:
     _check_port(port)
     embedded.ensure()
     _manage("migrate", "--verbosity", "0")
@@ -41,6 +48,28 @@ def main() -> None:
     finally:
         embedded.simulator_file().unlink(missing_ok=True)
     _say("Stopped.")
+
+
+def _alone(port: str) -> IO[str]:
+    """The lock that one run of this checkout holds: with two of them, two beats would trigger everything twice.
+
+    Looked at before the port, which would send whoever starts a second one to another port. The kernel drops it with the
+    process, however that ends.
+    """
+    lock = (embedded.make_home() / "run.lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        sys.exit(f"make run: it runs here already{lock.read()}. Stop that one first (Ctrl-C in its terminal).")
+    lock.truncate(0)
+    lock.write(f", at {_address(port)} (process {os.getpid()})")
+    lock.flush()
+    return lock
+
+
+def _address(port: str) -> str:
+    return f"http://127.0.0.1:{port}/admin/"
 
 
 def _say(text: str) -> None:
@@ -150,7 +179,7 @@ def _processes(port: str, environment: dict[str, str], simulated: bool) -> list[
 def _banner(port: str, password: str, simulated: bool) -> str:
     source = "a simulated YouTube (set YOUTUBE_API_KEY for the real one)" if simulated else "YouTube"
     return (
-        f"\n  Sync monitor   http://127.0.0.1:{port}/admin/\n"
+        f"\n  Sync monitor   {_address(port)}\n"
         f"  Log in as      {DEMO_USER} / {password}   (unless you have changed it)\n"
         f"  Videos from    {source}\n"
         f"  Stop with      Ctrl-C\n"

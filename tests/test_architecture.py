@@ -32,6 +32,7 @@ LAYERS = (
         "presets",
         "quota_figures",
         "reconcile",
+        "housekeeping",
         "roles",
         "status",
         "job_list",

@@ -12,7 +12,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import bulk, estimates, exports
+from .. import async_database, bulk, estimates, exports
 from ..exceptions import NotPermitted
 from ..models import BulkAction, JobError
 from . import expect, listing
@@ -110,6 +110,7 @@ FORMAT = expect.choice("format", exports.FORMATS, "csv", "json: one object a lin
 def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:
     """What `exports` streams, as a download."""
     ending = "ndjson" if kind == "json" else kind
+    async_database.give_back()
     return StreamingHttpResponse(
         content,
         content_type=exports.FORMATS[kind],
@@ -117,13 +118,19 @@ def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:
     )
 
 
+class FileView(View):
+    """A view whose answer is a file, of which a process streams only some at a time."""
+
+    content_negotiation_class = WhateverIsAsked
+    is_file = True
+
+
 FILE = {(200, media_type.partition(";")[0]): OpenApiTypes.STR for media_type in exports.FORMATS.values()}
 
 
-class JobExport(View):
+class JobExport(FileView):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    content_negotiation_class = WhateverIsAsked
     takes = {"GET": (FORMAT, *listing.PARAMETERS)}
 
     @extend_schema(
@@ -138,10 +145,9 @@ class JobExport(View):
         return file_of(exports.jobs(listing.job_query(parameters).jobs, kind), kind, "sync-jobs")
 
 
-class ErrorExport(View):
+class ErrorExport(FileView):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
 
-    content_negotiation_class = WhateverIsAsked
     takes = {"GET": (FORMAT, listing.WINDOW)}
 
     @extend_schema(

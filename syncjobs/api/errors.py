@@ -21,6 +21,7 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.NotPermitted, status.HTTP_403_FORBIDDEN),
     (exceptions.Conflict, status.HTTP_409_CONFLICT),
     (exceptions.QuotaExhausted, status.HTTP_409_CONFLICT),
+    (exceptions.Busy, status.HTTP_503_SERVICE_UNAVAILABLE),
 )
 
 
@@ -34,6 +35,8 @@ class Refused(APIException):
         )
         self.field = error.field
         self.details = error.details
+        # What REST framework makes Retry-After of, in seconds.
+        self.wait = error.retry_after if isinstance(error, exceptions.Busy) else None
 
 
 class Handler(ExceptionHandler):

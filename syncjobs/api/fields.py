@@ -22,9 +22,9 @@ class Strict(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
-            known = ", ".join(self.fields)
+            there = f"There are: {', '.join(self.fields)}." if self.fields else "There are none here."
             raise serializers.ValidationError(
-                {name[:60]: [f"There is no such key. There are: {known}."] for name in sorted(map(str, unknown))}
+                {name[:60]: [f"There is no such key. {there}"] for name in sorted(map(str, unknown))}
             )
         return super().to_internal_value(data)
 

@@ -79,6 +79,7 @@ def _of_children(job_id: int) -> dict[str, Any]:
 
 class JobRetry(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+    bodiless = ("POST",)
     throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="retrySyncJob", request=None, responses={202: Accepted})
@@ -89,6 +90,7 @@ class JobRetry(View):
 
 class JobCancel(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.cancel_job"}
+    bodiless = ("POST",)
 
     @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Cancelling})
     def post(self, request: Request, job_id: int) -> Response:

@@ -105,6 +105,7 @@ class AcknowledgeError(View):
 
 class RetryErrors(View):
     needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
+    bodiless = ("POST",)
     throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="retryError", request=None, responses={202: answers.RetriedGroup})

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from ..actors import Actor, for_user
 from ..choices import Origin
 from . import expect
+from .fields import Strict
 
 
 class HasPermission(BasePermission):
@@ -27,12 +28,18 @@ class HasPermission(BasePermission):
         return bool(permission and user and user.is_authenticated and user.has_perm(permission))
 
 
+class Nothing(Strict):
+    """A body that says nothing: {}, or none at all."""
+
+
 class Exact(APIView):
-    """A view that refuses the methods it doesn't have, and the query parameters it would ignore."""
+    """A view that refuses the methods it doesn't have, and the query parameters and bodies it would ignore."""
 
     http_method_names = ("get", "head", "post", "patch", "delete")
     takes: ClassVar[dict[str, Sequence[OpenApiParameter]]] = {}
     """The query parameters of each method; the schema has them from here."""
+    bodiless: ClassVar[Sequence[str]] = ("DELETE",)
+    """The methods that are told nothing by a body."""
 
     def check_permissions(self, request: Request) -> None:
         # A method the view doesn't have is 405 for everybody, not 403.
@@ -45,6 +52,8 @@ class Exact(APIView):
         super().initial(request, *args, **kwargs)
         method = "GET" if request.method == "HEAD" else request.method or ""
         expect.check(request.query_params, self.takes.get(method, ()))
+        if method in self.bodiless:
+            Nothing(data=request.data).is_valid(raise_exception=True)
 
 
 class TriggerRate(UserRateThrottle):

@@ -60,6 +60,7 @@ _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
     429: ("Too often; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
     502: ("YouTube failed", "youtube_error", None, "YouTube: Backend error."),
+    503: ("Too much of it at once; see Retry-After", "busy", None, "4 exports are under way already."),
 }
 
 
@@ -109,7 +110,7 @@ class Schema(AutoSchema):
     def _refusals(self) -> list[int]:
         has_body = self.method in ("POST", "PATCH")
         found = [400, 406]
-        if has_body:
+        if self.method != "GET":
             found += [413, 415]
         if self.view.get_authenticators():
             found += [401, 403]
@@ -121,6 +122,8 @@ class Schema(AutoSchema):
             found.append(409)
         if self.view.get_throttles():
             found.append(429)
+        if getattr(self.view, "is_file", False):
+            found.append(503)
         return found
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
@@ -156,7 +159,7 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             },
             **(
                 {"headers": {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}}
-                if status == 429
+                if status in (429, 503)
                 else {}
             ),
         }

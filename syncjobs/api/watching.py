@@ -18,8 +18,7 @@ from .. import exports, figures, quota_figures, schedules
 from ..models import AuditEntry, SyncJob, Worker
 from ..status import WORKER_SILENCE_SECONDS
 from . import answers, expect, listing
-from .bulk import FILE, FORMAT, file_of
-from .events import WhateverIsAsked
+from .bulk import FILE, FORMAT, FileView, file_of
 from .jobs import accepted, validated
 from .permissions import TriggerRate, View
 from .serializers import Accepted, AuditSerializer, NewScheduleBody, ScheduleBody
@@ -136,9 +135,8 @@ def _audit(request: Request) -> QuerySet[AuditEntry]:
     return entries.filter(at__lt=end) if end else entries
 
 
-class AuditExport(View):
+class AuditExport(FileView):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_auditentry"}
-    content_negotiation_class = WhateverIsAsked
     takes = {"GET": (FORMAT, *_AUDIT_PARAMETERS)}
 
     @extend_schema(operation_id="exportAudit", responses=FILE)
@@ -178,8 +176,8 @@ class ScheduleDetail(View):
     @extend_schema(operation_id="changeSchedule", request=ScheduleBody, responses=answers.ScheduleSerializer)
     def patch(self, request: Request, schedule_id: int) -> Response:
         """Change what is given; the rest stays."""
-        schedule = schedules.get(schedule_id)
-        return Response(_schedule(schedules.save(self.actor(request), schedule, validated(ScheduleBody, request))))
+        body = validated(ScheduleBody, request)
+        return Response(_schedule(schedules.save(self.actor(request), schedules.get(schedule_id), body)))
 
     @extend_schema(operation_id="deleteSchedule", responses={204: None})
     def delete(self, request: Request, schedule_id: int) -> Response:
@@ -190,6 +188,7 @@ class ScheduleDetail(View):
 
 class ScheduleRun(View):
     needs: ClassVar[dict[str, str]] = {"POST": "django_celery_beat.change_periodictask"}
+    bodiless = ("POST",)
     throttle_classes = (TriggerRate,)
 
     @extend_schema(operation_id="runSchedule", request=None, responses={202: Accepted})

@@ -10,6 +10,11 @@ from . import recent
 
 DELTAS = "(SELECT group_id, sum(errors) AS errors, sum(jobs) AS jobs FROM syncjobs_errordelta GROUP BY 1)"
 """What is not yet folded, as a table expression."""
+BY_BAND = """(SELECT group_id, band_id, sum(n) AS n
+       FROM (SELECT group_id, band_id, n FROM syncjobs_errorbandcount
+             UNION ALL SELECT group_id, band_id, errors FROM syncjobs_errordelta WHERE band_id <> 0) AS parts
+      GROUP BY 1, 2 HAVING sum(n) <> 0)"""
+"""How many errors each group has of each band, those of no band left out, as a table expression."""
 _TRUTH = """
     SELECT fingerprint, count(e.id) AS errors, count(DISTINCT e.job_id) AS jobs
       FROM syncjobs_errorgroup LEFT JOIN syncjobs_joberror e ON e.group_id = fingerprint GROUP BY 1"""
@@ -20,10 +25,7 @@ _WRONG_GROUPS = f"""
      WHERE (truth.errors, truth.jobs) <> (g.count + COALESCE(delta.errors, 0), g.job_count + COALESCE(delta.jobs, 0))"""  # noqa: S608
 _WRONG_BANDS = f"""
     SELECT count(*) FROM ({_BANDS_TRUTH}) AS truth
-      FULL JOIN (SELECT group_id, band_id, sum(n) AS n
-                   FROM (SELECT group_id, band_id, n FROM syncjobs_errorbandcount
-                         UNION ALL SELECT group_id, band_id, errors FROM syncjobs_errordelta WHERE band_id <> 0) AS parts
-                  GROUP BY 1, 2 HAVING sum(n) <> 0) AS told USING (group_id, band_id)
+      FULL JOIN {BY_BAND} AS told USING (group_id, band_id)
      WHERE truth.n IS DISTINCT FROM told.n"""  # noqa: S608
 
 _BAND_COUNT = "(SELECT count(*) FROM syncjobs_errorbandcount c WHERE c.group_id = fingerprint AND c.n > 0)"

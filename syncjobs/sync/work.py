@@ -16,7 +16,7 @@ from django.utils import timezone
 from bands.models import Band, ChannelProblem, Video
 from bands.store import Written, upsert_details
 
-from .. import error_log, lifecycle, quota
+from .. import channels, error_log, lifecycle, quota
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
 from ..error_log import ErrorReport
 from ..models import Attempt, SyncJob
@@ -194,9 +194,15 @@ class Work:
     def _save_channel(self, band: Band) -> None:
         with transaction.atomic():
             self.save()
-            band.save(
-                update_fields=["channel_id", "channel_handle", "channel_title", "uploads_playlist_id", "updated_at"]
-            )
+            channels.lock()
+            holder = channels.holder_of(band.channel_id, besides=band)
+            if holder is None:
+                band.save(
+                    update_fields=["channel_id", "channel_handle", "channel_title", "uploads_playlist_id", "updated_at"]
+                )
+        if holder is not None:
+            self.flag_channel(ChannelProblem.TAKEN)
+            raise SyncFailed("channelTaken", f"{holder.name} has the channel {band.channel_id} already.")
 
     def flag_channel(self, problem: ChannelProblem) -> None:
         """Say on the band what is wrong with its channel."""

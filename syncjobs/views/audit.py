@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import exports
+from ..api.bulk import file_of
 from ..choices import QueueName
 from ..exceptions import NotFound
 from ..models import AuditEntry
@@ -157,11 +158,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     if filters.errors:
         said = "\n".join(f"{name}: {' '.join(map(str, why))}" for name, why in filters.errors.items())
         return HttpResponse(said, status=400, content_type="text/plain; charset=utf-8")
-    return StreamingHttpResponse(
-        exports.audit(_found(wanted), "csv"),
-        content_type=exports.FORMATS["csv"],
-        headers={"Content-Disposition": 'attachment; filename="audit.csv"', "Cache-Control": "no-store"},
-    )
+    return file_of(exports.audit(_found(wanted), "csv"), "csv", "audit")
 
 
 PAGES = (

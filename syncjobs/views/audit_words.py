@@ -29,6 +29,7 @@ ACTIONS = {
     "delete_band": _("Deleted a band"),
     "import_bands": _("Imported bands"),
     "resolve_channel": _("Looked a channel up"),
+    "housekeep": _("Deleted what has expired"),
     "create_preset": _("Saved filters"),
     "change_preset": _("Changed saved filters"),
     "delete_preset": _("Deleted saved filters"),
@@ -62,4 +63,5 @@ RESULTS = {
     "recently_synced": _("Refused: just synced"),
     "no_channel": _("Refused: no channel"),
     "quota_exhausted": _("Refused: quota used up"),
+    "busy": _("Refused: too much at once"),
 }

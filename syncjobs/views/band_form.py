@@ -149,8 +149,8 @@ def look_up(request: HttpRequest, band: Band | None) -> Answer:
     except YouTubeError as error:
         return Answer(problem=_why(error))
     cache.set(_key(request, reference), channel, _REMEMBERED_SECONDS)
-    same = Band.objects.filter(channel_id=channel.id).exclude(pk=band.pk if band else 0)
-    return Answer(channel, others=tuple(same.order_by("name")[:3]))
+    found = Band(pk=band.pk if band else None, channel_id=channel.id, channel_handle=channel.handle)
+    return Answer(channel, others=tuple(channels.Holders().others(found)[:3]))
 
 
 def _why(error: YouTubeError) -> str:

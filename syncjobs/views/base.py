@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods
 from .. import feed
 from ..actors import Actor, for_user
 from ..choices import Origin
-from ..exceptions import DomainError, InvalidFields, NotFound
+from ..exceptions import Busy, DomainError, InvalidFields, NotFound
 from ..youtube.errors import YouTubeError
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def page(permission: str, *, posts: bool = False) -> Callable[[View[P]], View[P]]:
-    """A view for those who hold the permission; what a domain error says is missing is a 404."""
+    """A view for those who hold the permission; what a domain error says is missing is a 404, and too much at once a 503."""
 
     def decorate(view: View[P]) -> View[P]:
         @require_http_methods(["GET", "HEAD", "POST"] if posts else ["GET", "HEAD"])
@@ -43,6 +43,10 @@ def page(permission: str, *, posts: bool = False) -> Callable[[View[P]], View[P]
                 return view(request, *args, **kwargs)
             except NotFound as error:
                 raise Http404(error.message) from None
+            except Busy as error:
+                answer = render(request, "503.html", {"said": error.message}, status=503)
+                answer["Retry-After"] = str(error.retry_after)
+                return answer
 
         return guarded
 

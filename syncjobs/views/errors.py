@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from .. import bulk, error_figures, exports, operations, reasons
 from ..actors import Actor
+from ..api.bulk import file_of
 from ..choices import JobType
 from ..error_figures import GroupFigures
 from ..models import BulkAction, SyncJob
@@ -246,11 +247,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
     fingerprint = request.GET.get("error", "").replace("\x00", "")[:16] or None
     log = error_figures.log(**form.narrowing(), fingerprint=fingerprint)
-    return StreamingHttpResponse(
-        exports.errors(log, "csv"),
-        content_type=exports.FORMATS["csv"],
-        headers={"Content-Disposition": 'attachment; filename="errors.csv"', "Cache-Control": "no-store"},
-    )
+    return file_of(exports.errors(log, "csv"), "csv", "errors")
 
 
 PAGES = (

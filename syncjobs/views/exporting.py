@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
 from .. import exports
 from ..api import listing
+from ..api.bulk import file_of
 from .base import page
 from .job_filters import Filters, sentence_of
-
-_ENDINGS = {"csv": "csv", "json": "ndjson"}
 
 
 @page("syncjobs.view_syncjob")
@@ -27,12 +26,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         jobs = listing.job_query(Filters(values).query()).jobs
     except ValidationError as error:
         return _refused(sentence_of(error))
-    name = f"sync-jobs.{_ENDINGS[kind]}"
-    return StreamingHttpResponse(
-        exports.jobs(jobs, kind),
-        content_type=exports.FORMATS[kind],
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
+    return file_of(exports.jobs(jobs, kind), kind, "sync-jobs")
 
 
 def _refused(why: str) -> HttpResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from typing import Any
 
@@ -15,6 +16,7 @@ from django_celery_beat.models import PeriodicTask
 from syncjobs import lifecycle, schedule_words, schedules
 from syncjobs.actors import for_schedule
 from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.exceptions import NotFound
 from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.schedule_words import Kind, Recurrence
 from tests.admin.people import logged_in
@@ -265,3 +267,48 @@ def test_markup_in_a_name_stays_text() -> None:
     page = logged_in(Role.ADMIN).get(URL).content.decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert" not in page
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"name": "Renamed"},
+        {"jobType": "PRUNE"},
+        {"interval": {"every": 5, "period": "minutes"}},
+        {"cron": {"hour": "4", "minute": "0"}},
+        {"enabled": True},
+    ],
+)
+def test_a_change_leaves_what_beat_writes_of_a_run(values: dict[str, Any]) -> None:
+    """Beat runs it between the moment the schedule is read for the form and the moment it is saved."""
+    read = make()
+    ran_at = timezone.now()
+    PeriodicTask.objects.filter(pk=read.pk).update(last_run_at=ran_at, total_run_count=7)
+    schedules.save(PERSON, read, values)
+    saved = PeriodicTask.objects.get(pk=read.pk)
+    assert (saved.last_run_at, saved.total_run_count) == (ran_at, 7)
+
+
+def test_a_change_writes_only_what_changes() -> None:
+    task = make()
+    with CaptureQueriesContext(connection) as queries:
+        schedules.save(PERSON, task, {"name": "Renamed"})
+    (written,) = [q["sql"] for q in queries if q["sql"].startswith('UPDATE "django_celery_beat_periodictask"')]
+    assert re.findall(r'"(\w+)" = ', written.partition(" WHERE ")[0]) == ["name", "date_changed"]
+
+
+def test_one_that_is_switched_off_forgets_its_last_run() -> None:
+    """As beat has it: switched on again, it is not due for all the time it was off."""
+    task = make()
+    PeriodicTask.objects.update(last_run_at=timezone.now(), total_run_count=7)
+    schedules.save(PERSON, task, {"enabled": False})
+    saved = PeriodicTask.objects.get(pk=task.pk)
+    assert (saved.enabled, saved.last_run_at, saved.total_run_count) == (False, None, 7)
+
+
+def test_one_that_was_deleted_meanwhile_is_not_made_anew() -> None:
+    task = make()
+    PeriodicTask.objects.filter(pk=task.pk).delete()
+    with pytest.raises(NotFound):
+        schedules.save(PERSON, task, {"name": "Renamed"})
+    assert not PeriodicTask.objects.filter(name="Renamed").exists()

@@ -175,6 +175,45 @@ def test_no_method_but_those_of_the_table_is_there(who: str, address: Callable[[
             assert set(answer["Allow"].split(", ")) >= {other for other, at in listed if at == path}
 
 
+def test_an_unknown_query_parameter_is_refused_everywhere(address: Callable[[str], str]) -> None:
+    api, taken = Api(Role.SUPER_ADMIN), {}
+    for method, path, body, *_ in ENDPOINTS:
+        answer = api.send(method, f"{address(path)}?colour=red", body)
+        if (answer.status_code, _first_field(answer)) != (400, "colour"):
+            taken[method, path] = (answer.status_code, _first_field(answer))
+    assert taken == {}
+
+
+def test_an_unknown_key_is_refused_in_every_body(address: Callable[[str], str]) -> None:
+    api, taken = Api(Role.SUPER_ADMIN), {}
+    for method, path, body, *_ in ENDPOINTS:
+        if method == "GET":
+            continue
+        answer = api.send(method, address(path), {**(body or {}), "colour": "red"})
+        if (answer.status_code, _first_field(answer)) != (400, "colour"):
+            taken[method, path] = (answer.status_code, _first_field(answer))
+    assert taken == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("admin/schedules", {"name": "a", "jobType": "PRUNE", "cron": {"hours": "3"}}, "cron.hours"),
+        ("admin/schedules", {"name": "a", "jobType": "PRUNE", "interval": {"each": 3}}, "interval.each"),
+        ("admin/filter-presets", {"name": "a", "filters": {"colour": "red"}}, "filters.colour"),
+        ("admin/sync-jobs/bulk", {"action": "retry", "filter": {"colour": "red"}}, "filter.colour"),
+    ],
+)
+def test_an_unknown_key_further_down_is_refused_too(path: str, body: Any, field: str) -> None:
+    answer = Api(Role.SUPER_ADMIN).post(path, body)
+    assert (answer.status_code, _first_field(answer)) == (400, field)
+
+
+def _first_field(answer: Any) -> str | None:
+    is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+    return answer.json()["errors"][0]["field"] if is_json and answer.status_code >= 400 else None
+
+
 def test_a_token_is_rotated_and_a_logged_out_one_worthless(moderator: Api) -> None:
     rotated = moderator.post("auth/token/refresh", {"refresh": moderator.refresh}).json()
     assert moderator.post("auth/token/refresh", {"refresh": moderator.refresh}).status_code == 401

@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A web server with two pooled connections, on the test's database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -75,7 +75,7 @@ def _server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 @pytest.fixture(scope="module")
 def site(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    with django_db_blocker.unblock(), _server() as (url, _):
+    with django_db_blocker.unblock(), server() as (url, _):
         yield url
 
 
@@ -431,9 +431,9 @@ def test_the_admin_s_pages_watch_under_their_session() -> None:
 
 
 def test_a_server_that_stops_does_not_wait_for_those_who_listen() -> None:
-    with _server() as (url, server):
+    with server() as (url, process):
         watcher = Watcher(url, _token())
-        server.terminate()
-        server.wait(30)
+        process.terminate()
+        process.wait(30)
         wait_for(lambda: watcher.has_ended, what="the end")
         watcher.close()

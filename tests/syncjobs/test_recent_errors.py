@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band
@@ -169,3 +170,24 @@ def test_a_total_is_told_past_the_last_page_too(job: SyncJob) -> None:
     for since in (None, timezone.now() - dt.timedelta(hours=24), timezone.now() - dt.timedelta(days=7)):
         found, total = error_figures.groups(since, offset=40)
         assert (found, total) == ([], JobError.objects.count())
+
+
+def test_the_bands_of_a_group_are_exact_wherever_the_counts_stand(job: SyncJob) -> None:
+    chance = random.Random(7)
+    for number in range(60):
+        _operate(number, job, 3)
+        if chance.random() < 0.3:
+            counters.fold()
+        if number == 40:
+            # Its errors stay, as of no band.
+            Band.objects.get(pk=3).delete()
+            Band.objects.create(pk=3, name="Band 3", slug="b3")
+        for name in GROUPS:
+            with _one_snapshot(), CaptureQueriesContext(connection) as queries:
+                told = error_figures.bands(name, 3)
+            assert len(queries) == 1
+            assert "syncjobs_joberror" not in queries[0]["sql"]
+            counted = Counter(JobError.objects.filter(group_id=name).values_list("band_id", flat=True))
+            most = sorted(counted.items(), key=lambda item: (-item[1], item[0] or 9))[:3]
+            assert told == [(band, band and f"Band {band}", count) for band, count in most]
+    assert error_figures.bands("none", 3) == []

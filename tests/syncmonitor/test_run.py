@@ -1,0 +1,70 @@
+"""`make run` as a person types it, twice in one checkout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from syncmonitor import embedded
+
+ROOT = Path(__file__).resolve().parents[2]
+HOLD = "from syncmonitor import run; lock = run._alone('8123'); print('alone', flush=True); input()"
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Of a place for data that no other test has."""
+    monkeypatch.setenv("SYNCMONITOR_INSTANCE", f"run-{os.getpid()}")
+    unset = {"DATABASE_URL", "REDIS_URL"}
+    yield {name: value for name, value in os.environ.items() if name not in unset}
+    shutil.rmtree(embedded.home(), ignore_errors=True)
+
+
+@pytest.fixture
+def first(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A run that goes on."""
+    process = _python(environment, "-c", HOLD)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "alone\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def _python(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_second_one_says_so_and_changes_nothing(first: subprocess.Popen[str], environment: dict[str, str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in embedded.home().iterdir()}
+    second = _python(environment | {"PORT": "8124"}, "-m", "syncmonitor.run")
+    out, said = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert out == ""
+    told = f"make run: it runs here already, at http://127.0.0.1:8123/admin/ (process {first.pid}). Stop that one first"
+    assert said.startswith(told)
+    assert {path: path.stat().st_mtime_ns for path in embedded.home().iterdir()} == before
+    assert first.poll() is None
+
+
+def test_one_that_was_killed_is_in_nobodys_way(first: subprocess.Popen[str], environment: dict[str, str]) -> None:
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    again = _python(environment, "-c", HOLD)
+    out, said = again.communicate("\n", timeout=60)
+    assert (again.returncode, out, said) == (0, "alone\n", "")
