@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
@@ -19,7 +19,7 @@ from .audit import audited
 from .choices import BAND_SYNC_TYPES, JobType
 from .creation import Created
 from .exceptions import Conflict, InvalidInput, NotFound
-from .models import SyncJob
+from .models import AuditEntry, SyncJob
 
 TASK = "syncjobs.trigger"
 TRIGGERABLE = [kind for kind in JobType if kind != JobType.SINGLE_VIDEO]
@@ -31,6 +31,9 @@ _CRON = {
     "monthOfYear": "month_of_year",
     "timezone": "timezone",
 }
+_NEW_CRON = {"minute": "0", "timezone": "UTC"}
+"""What isn't said of a new one. An hour alone means once in it, not sixty times."""
+_RUN = "run_schedule"
 SHORTEST = dt.timedelta(minutes=1)
 PERIODS = ("days", "hours", "minutes", "seconds")
 
@@ -68,16 +71,22 @@ def next_run(schedule: PeriodicTask) -> dt.datetime | None:
     if not schedule.enabled:
         return None
     now = timezone.now()
-    return max(_due_after(schedule, schedule.last_run_at or now), now).astimezone(dt.UTC)
+    return max(_due_after(schedule, _last_run(schedule) or now), now).astimezone(dt.UTC)
 
 
 def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, most: int) -> int:
     """How often it is due from `start` until `end`, but at most `most` times."""
-    due, times = start + max(schedule.schedule.remaining_estimate(schedule.last_run_at or start), dt.timedelta()), 0
+    due, times = start + max(schedule.schedule.remaining_estimate(_last_run(schedule) or start), dt.timedelta()), 0
     while due < end and times < most:
         times += 1
         due = _due_after(schedule, due)
     return times
+
+
+def _last_run(schedule: PeriodicTask) -> dt.datetime | None:
+    """From when on beat counts: of a schedule that has never run, its last change. None if it isn't saved."""
+    counted_from: dt.datetime | None = schedule.last_run_at or schedule.date_changed
+    return counted_from
 
 
 def _due_after(schedule: PeriodicTask, last: dt.datetime) -> dt.datetime:
@@ -99,16 +108,32 @@ def next_runs(schedule: PeriodicTask, count: int) -> list[dt.datetime]:
 
 
 def last_runs(found: Sequence[PeriodicTask], count: int) -> dict[int, list[SyncJob]]:
-    """By schedule, the newest jobs that it asked for, in one query however many schedules there are."""
+    """By schedule, the newest jobs that it or a person who ran it asked for, the newest first.
+
+    In two queries, however many schedules there are.
+    """
+    if not found:
+        return {}
     labels = {label_of(schedule): schedule.pk for schedule in found}
     own = SyncJob.objects.filter(parent=None).order_by("-created_at", "-pk")
-    stretches = [own.filter(requested_by_label=label).values("pk")[:count] for label in labels]
+    of_people = AuditEntry.objects.filter(action=_RUN, target_type="schedule", result="ok").order_by("-pk")
+    ran = {
+        int(entry["data"]["job"]): int(entry["target_id"])
+        for entry in _united(
+            [of_people.filter(target_id=str(schedule.pk)).values("target_id", "data")[:count] for schedule in found]
+        )
+        if "job" in entry["data"]
+    }
+    of_beat = _united([own.filter(requested_by_label=label).values("pk")[:count] for label in labels])
     runs: dict[int, list[SyncJob]] = {schedule.pk: [] for schedule in found}
-    if stretches:
-        first, *others = stretches
-        for job in own.filter(pk__in=first.union(*others, all=True) if others else first):
-            runs[labels[job.requested_by_label]].append(job)
-    return runs
+    for job in own.filter(Q(pk__in=of_beat) | Q(pk__in=list(ran))):
+        runs[ran.get(job.pk) or labels[job.requested_by_label]].append(job)
+    return {schedule_id: jobs[:count] for schedule_id, jobs in runs.items()}
+
+
+def _united(stretches: list[QuerySet[Any, Any]]) -> QuerySet[Any, Any]:
+    first, *others = stretches
+    return first.union(*others, all=True) if others else first
 
 
 def as_cron(schedule: PeriodicTask) -> dict[str, str] | None:
@@ -122,7 +147,7 @@ def unsaved(values: dict[str, Any]) -> PeriodicTask:
     """What `save` would make of `cron` or `interval`, to look at; nothing is written. Raises InvalidInput."""
     if interval := values.get("interval"):
         return PeriodicTask(task=TASK, interval=IntervalSchedule(every=interval["every"], period=interval["period"]))
-    return PeriodicTask(task=TASK, crontab=_crontab({"timezone": "UTC", **values["cron"]}))
+    return PeriodicTask(task=TASK, crontab=_crontab({**_NEW_CRON, **values["cron"]}))
 
 
 def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) -> PeriodicTask:
@@ -168,7 +193,7 @@ def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[s
         if unknown := set(cron) - set(_CRON):
             said = _("There is no %(name)s. There are: %(names)s.")
             raise InvalidInput(said % {"name": sorted(unknown)[0][:40], "names": ", ".join(_CRON)}, field="cron")
-        crontab = _crontab({"timezone": "UTC", **cron})
+        crontab = _crontab({**(as_cron(task) or _NEW_CRON), **cron})
         same = {column: getattr(crontab, column) for column in _CRON.values()}
         known = CrontabSchedule.objects.filter(**same).first()
         if known is None:
@@ -216,12 +241,15 @@ def delete(actor: Actor, schedule_id: int) -> None:
 def run_now(actor: Actor, schedule_id: int) -> Created:
     """What beat would do, at once and for a person. Raises NotFound and what triggering raises."""
     schedule = get(schedule_id)
-    with audited(actor, "run_schedule", "schedule", schedule_id) as span:
+    with audited(actor, _RUN, "schedule", schedule_id) as span:
         span.message = schedule.name
         kind = JobType(job_type_of(schedule))
         if kind in BAND_SYNC_TYPES:
-            return operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
-        return operations.trigger_upkeep(actor, kind)
+            created = operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+        else:
+            created = operations.trigger_upkeep(actor, kind)
+        span.data = {"job": created.job.pk}
+    return created
 
 
 def upcoming(limit: int) -> list[tuple[dt.datetime, PeriodicTask]]:

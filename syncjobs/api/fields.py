@@ -30,10 +30,13 @@ class Strict(serializers.Serializer[Any]):
 
 
 class Text(serializers.CharField):
-    """Text as it was given, spaces around it included; `pattern` is what all of it must match, `like` an example."""
+    """Text as it was given, spaces around it included; `pattern` is what all of it must match.
 
-    def __init__(self, *, pattern: str | None = None, like: str = "", **options: Any) -> None:
-        self.pattern, self.like = pattern, like
+    `like` is an example, `said` what is told of text that doesn't match.
+    """
+
+    def __init__(self, *, pattern: str | None = None, like: str = "", said: str = "", **options: Any) -> None:
+        self.pattern, self.like, self.said = pattern, like, said
         super().__init__(trim_whitespace=False, **options)
 
     def to_internal_value(self, data: Any) -> str:
@@ -44,7 +47,7 @@ class Text(serializers.CharField):
         if not is_storable(data):
             raise serializers.ValidationError("Holds a character that can't be stored.", "invalid")
         if self.pattern and not re.fullmatch(self.pattern, data):
-            raise serializers.ValidationError(f"Must be like “{self.like}”.", "invalid")
+            raise serializers.ValidationError(self.said or f"Must be like “{self.like}”.", "invalid")
         return super().to_internal_value(data)
 
 
@@ -74,11 +77,14 @@ class Whole(serializers.IntegerField):
 
 
 class Choice(serializers.ChoiceField):
-    """One of the choices, of their own type."""
+    """One of the choices, of their own type; `said` is told of what isn't."""
+
+    def __init__(self, *, said: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self.said = said or f"Must be one of {', '.join(str(choice) for choice in self.choices)}."
 
     def to_internal_value(self, data: Any) -> Any:
         for choice in self.choices:
             if choice == data and not isinstance(data, bool):
                 return choice
-        known = ", ".join(str(choice) for choice in self.choices)
-        raise serializers.ValidationError(f"Must be one of {known}.", "invalid_choice")
+        raise serializers.ValidationError(self.said, "invalid_choice")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
 from drf_spectacular.utils import extend_schema_field
@@ -236,31 +237,55 @@ class EstimateAnswer(serializers.Serializer[Any]):
 
 
 def _numbers(first: int, last: int) -> str:
-    """A pattern of the numbers from `first` to `last`, below 100, without leading zeros."""
+    """A pattern of the numbers from `first` to `last`, below 100, with or without a leading zero."""
     tens = range(first // 10, last // 10 + 1)
     digits = ((ten, max(first, ten * 10) % 10, min(last, ten * 10 + 9) % 10) for ten in tens)
-    return "|".join(f"{ten or ''}[{low}-{high}]" for ten, low, high in digits)
+    return "|".join(f"{ten or '0?'}[{low}-{high}]" for ten, low, high in digits)
 
 
-def _cron(low: int, high: int, names: str = "") -> str:
-    """What a cron field takes: stars, numbers, rising ranges, steps, and commas between them."""
+def _cron(low: int, high: int, names: Sequence[str] = ()) -> str:
+    """What a cron field takes: stars, numbers or names, rising ranges, steps, and commas between them."""
+    words = ["".join(f"[{letter}{letter.upper()}]" for letter in name) for name in names]
+
+    def entries(first: int, last: int) -> str:
+        return "|".join([_numbers(first, last), *words[first : last + 1]])
+
     step = f"(/({_numbers(1, high)}))?"
-    ranges = "|".join(f"{first}-({_numbers(first, high)})" for first in range(low, high + 1))
-    entry = rf"(\*{step}|({ranges}){step}|{_numbers(low, high)}{names})"
+    ranges = "|".join(f"({entries(first, first)})-({entries(first, high)})" for first in range(low, high + 1))
+    entry = rf"(\*{step}|({ranges}){step}|{entries(low, high)})"
     return f"{entry}(,{entry})*"
 
 
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+
+class _Cron(Text):
+    """One field of a cron line."""
+
+    def __init__(self, low: int, high: int, names: Sequence[str] = (), **options: Any) -> None:
+        span = f"{low} to {high}" + (f" or {names[0]} to {names[-1]}" if names else "")
+        said = (
+            f"Takes *, {span}, ranges such as {high - 4}-{high}, steps such as */2, and commas without blanks between."
+        )
+        super().__init__(required=False, pattern=_cron(low, high, names), said=said, **options)
+
+
 class CronBody(Strict):
-    """What is left out is every one there is."""
+    """What is left out stays as it is; in a new one the minute is 0 then, and of the rest it is every one there is."""
 
     rules = {"minProperties": 1}
 
-    minute = Text(required=False, max_length=240, pattern=_cron(0, 59), like="*/15")
-    hour = Text(required=False, max_length=96, pattern=_cron(0, 23), like="3")
-    dayOfWeek = Text(required=False, max_length=64, pattern=_cron(0, 6, "|sun|mon|tue|wed|thu|fri|sat"), like="1-5")
-    dayOfMonth = Text(required=False, max_length=124, pattern=_cron(1, 31), like="*")
-    monthOfYear = Text(required=False, max_length=64, pattern=_cron(1, 12), like="*")
-    timezone = Choice(required=False, choices=sorted(available_timezones() - {"Factory"}), help_text="Default: UTC.")
+    minute = _Cron(0, 59, max_length=240, like="*/15")
+    hour = _Cron(0, 23, max_length=96, like="3")
+    dayOfWeek = _Cron(0, 6, _DAYS, max_length=64, like="mon-fri")
+    dayOfMonth = _Cron(1, 31, max_length=124, like="*")
+    monthOfYear = _Cron(1, 12, max_length=64, like="*")
+    timezone = Choice(
+        required=False,
+        choices=sorted(available_timezones() - {"Factory"}),
+        help_text="Default: UTC.",
+        said="Must be a time zone such as America/New_York.",
+    )
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if not data:
@@ -275,25 +300,30 @@ class IntervalBody(Strict):
     period = Choice(choices=schedules.PERIODS)
 
 
+_GIVEN = {"type": "object"}
 _NAME: dict[str, Any] = {"max_length": 180, "pattern": VISIBLE + ANYTHING, "like": "Nightly"}
 
 
 class ScheduleBody(Strict):
-    """What is left out stays as it is; give either cron or interval."""
+    """What is left out stays as it is; give either cron or interval, or null for the other."""
 
-    rules = {"not": {"required": ["cron", "interval"]}}
+    rules: ClassVar[dict[str, Any]] = {
+        "not": {"required": ["cron", "interval"], "properties": dict.fromkeys(("cron", "interval"), _GIVEN)}
+    }
 
     name = Text(required=False, **_NAME)
     jobType = Choice(choices=schedules.TRIGGERABLE, required=False)
-    cron = CronBody(required=False)
-    interval = IntervalBody(required=False)
+    cron = CronBody(required=False, allow_null=True)
+    interval = IntervalBody(required=False, allow_null=True)
     enabled = Flag(required=False)
 
 
 class NewScheduleBody(ScheduleBody):
-    """Give either cron or interval."""
+    """Give either cron or interval, or null for the other."""
 
-    rules = {"oneOf": [{"required": ["cron"]}, {"required": ["interval"]}]}
+    rules: ClassVar[dict[str, Any]] = {
+        "oneOf": [{"required": [name], "properties": {name: _GIVEN}} for name in ("cron", "interval")]
+    }
 
     name = Text(**_NAME)
     jobType = Choice(choices=schedules.TRIGGERABLE)

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import lifecycle
+from syncjobs import lifecycle, schedules
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import Attempt, AuditEntry, SyncJob
 from tests.api.test_contract import Api
@@ -64,7 +64,10 @@ def test_a_schedule_is_made_changed_run_and_deleted(admin: Api) -> None:
         ({"cron": {"hour": "9-5"}}, "cron.hour"),
         ({"cron": {"minute": "*/0"}}, "cron.minute"),
         ({"cron": {"dayOfMonth": "30,31", "monthOfYear": "2"}}, "cron.dayOfMonth"),
-        ({"interval": {"every": 0, "period": "hours"}, "cron": None}, "cron"),
+        ({"interval": {"every": 0, "period": "hours"}, "cron": None}, "interval.every"),
+        ({"interval": None, "cron": None}, "cron"),
+        ({"cron": {"dayOfWeek": "fri-mon"}}, "cron.dayOfWeek"),
+        ({"cron": {"hour": "1, 2"}}, "cron.hour"),
         ({"interval": {"every": 1, "period": "hours"}}, "cron"),
     ],
 )
@@ -73,6 +76,60 @@ def test_a_schedule_that_can_not_be_right_is_named(admin: Api, change: dict[str,
     assert answer.status_code == 400
     assert field in [error["field"] for error in answer.json()["errors"]]
     assert not PeriodicTask.objects.filter(name="Nightly").exists()
+
+
+@pytest.mark.parametrize(
+    ("cron", "expected"),
+    [
+        ({"dayOfWeek": "Mon-FRI", "hour": "08"}, ({0}, {8}, {1, 2, 3, 4, 5})),
+        ({"dayOfWeek": "sun,3-sat/2", "hour": "0-1"}, ({0}, {0, 1}, {0, 3, 5})),
+        ({"minute": "05,7", "hour": "9", "dayOfWeek": "0"}, ({5, 7}, {9}, {0})),
+    ],
+)
+def test_a_cron_is_written_as_people_write_it(
+    admin: Api, cron: dict[str, str], expected: tuple[set[int], set[int], set[int]]
+) -> None:
+    made = admin.post("admin/schedules", NIGHTLY | {"cron": cron})
+    assert made.status_code == 201, made.json()
+    (schedule,) = schedules.schedules().filter(name="Nightly")
+    due = schedule.schedule
+    assert (due.minute, due.hour, due.day_of_week) == expected
+
+
+def test_a_change_of_a_cron_leaves_the_rest_of_it(admin: Api) -> None:
+    cron = {"minute": "*/15", "hour": "1-5/2,9", "dayOfWeek": "mon,wed", "timezone": "America/New_York"}
+    made = admin.post("admin/schedules", NIGHTLY | {"cron": cron}).json()
+    changed = admin.send("PATCH", f"admin/schedules/{made['id']}", {"cron": {"hour": "4"}, "interval": None}).json()
+    assert changed["cron"] == made["cron"] | {"hour": "4"}
+    again = admin.send("PATCH", f"admin/schedules/{made['id']}", {"cron": changed["cron"], "interval": None}).json()
+    assert again["cron"] == changed["cron"]
+    hours = admin.send(
+        "PATCH", f"admin/schedules/{made['id']}", {"interval": {"every": 2, "period": "hours"}, "cron": None}
+    )
+    assert (hours.json()["cron"], hours.json()["interval"]["every"]) == (None, 2)
+
+
+def test_an_hour_alone_means_once_in_it(admin: Api) -> None:
+    made = admin.post("admin/schedules", NIGHTLY | {"cron": {"hour": "3"}}).json()
+    assert (made["cron"]["minute"], made["cron"]["hour"], made["cron"]["timezone"]) == ("0", "3", "UTC")
+
+
+def test_the_next_run_of_one_that_has_not_run_stays_where_it_is(admin: Api) -> None:
+    made = admin.post("admin/schedules", NIGHTLY | {"cron": None, "interval": {"every": 6, "period": "hours"}}).json()
+    (told,) = [each for each in admin.get("admin/schedules").json()["data"] if each["id"] == made["id"]]
+    assert told["nextRunAt"] == made["nextRunAt"]
+    changed_at = PeriodicTask.objects.get(name="Nightly").date_changed
+    assert dt.datetime.fromisoformat(made["nextRunAt"]) - changed_at == dt.timedelta(hours=6)
+
+
+def test_what_a_person_ran_is_among_the_last_runs(admin: Api) -> None:
+    made = admin.post("admin/schedules", NIGHTLY).json()
+    kind = {"job_type": "FULL_SYNC", "queue_id": "video-sync", "status": JobStatus.COMPLETED}
+    earlier = SyncJob.objects.create(**kind, requested_by_label="schedule: Nightly")
+    run = admin.post(f"admin/schedules/{made['id']}/run").json()
+    SyncJob.objects.create(**kind, requested_by_label="schedule: Another")
+    (told,) = [each for each in admin.get("admin/schedules").json()["data"] if each["id"] == made["id"]]
+    assert [job["jobId"] for job in told["lastRuns"]] == [run["jobId"], str(earlier.pk)]
 
 
 def test_metrics_and_trends_count_what_there_is(admin: Api) -> None:
