@@ -21,13 +21,14 @@ from . import answers, expect, listing
 from .bulk import FILE, FORMAT, FileView, file_of
 from .jobs import accepted, validated
 from .permissions import TriggerRate, View
+from .polling import Polled
 from .serializers import Accepted, AuditSerializer, NewScheduleBody, ScheduleBody
 
 _LAST_RUNS = 5
 MAX_DAYS = 365
 
 
-class Metrics(View):
+class Metrics(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
     @extend_schema(operation_id="jobMetrics", responses=answers.MetricsSerializer)
@@ -36,7 +37,7 @@ class Metrics(View):
         return Response(figures.metrics())
 
 
-class Trends(View):
+class Trends(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
     takes = {"GET": (expect.choice("period", figures.PERIODS, "24h"),)}
 
