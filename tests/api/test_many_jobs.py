@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from bands.models import Band
@@ -74,6 +74,36 @@ def test_a_bulk_that_can_not_be_right_changes_nothing(moderator: Api, body: dict
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert SyncJob.objects.count() == 1
+
+
+def test_list_file_and_bulk_mean_the_same_jobs_by_a_filter(moderator: Api) -> None:
+    broken, other = _failed(3), _failed(2, "Another thing.")
+    parent = queue_job(fans_out=True)
+    children = [queue_job(parent=parent) for _ in range(2)]
+    SyncJob.objects.filter(pk=broken[0].pk).update(status=JobStatus.CANCELLED, requested_by_label="ann")
+    fingerprint = JobError.objects.filter(job=broken[0]).values_list("group_id", flat=True).get()
+    for filters, expected in (
+        ({"error": fingerprint}, broken),
+        ({"error": fingerprint, "status": "FAILED"}, broken[1:]),
+        ({"search": "another"}, other),
+        ({"search": "it broke", "status": "CANCELLED"}, broken[:1]),
+        ({"requestedBy": "ann"}, broken[:1]),
+        ({"parentId": str(parent.pk)}, children),
+        ({"due": "now"}, [parent, *children]),
+        ({"status": ["FAILED", "CANCELLED"], "jobType": "PRUNE"}, broken + other),
+    ):
+        ids = [str(job.pk) for job in expected]
+        query = {name: ",".join(value) if isinstance(value, list) else value for name, value in filters.items()}
+        pages = [
+            moderator.get("admin/sync-jobs", **query, limit=2, page=page, sortOrder="asc").json() for page in (1, 2, 3)
+        ]
+        assert ([job["id"] for page in pages for job in page["data"]], pages[0]["total"]) == (ids, len(ids)), filters
+        lines = _exported(moderator.get("admin/sync-jobs/export", format="json", **query)).splitlines()
+        assert sorted(json.loads(line)["id"] for line in lines) == ids, filters
+        with transaction.atomic():
+            told = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": filters}).json()
+            assert sorted({*told["retried"], *told["refused"]}) == sorted(ids), filters
+            transaction.set_rollback(True)
 
 
 def test_a_large_bulk_goes_to_the_background_and_two_workers_do_each_job_once(
