@@ -10,7 +10,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bands.models import Availability, Band, Video
+from bands.models import Availability, Band, BandState, Video
 
 from .. import band_changes
 from ..exceptions import NotFound
@@ -22,6 +22,7 @@ from .permissions import View
 _SORTS = {"publishedAt": "published_at", "viewCount": "view_count"}
 _OF_BANDS = (
     expect.text("search", "Part of the name."),
+    expect.choice("state", BandState.values, description="A band may be in several: active and failing, for one."),
     listing.PAGE,
     expect.whole("limit", listing.MAX_LIMIT, 100),
 )
@@ -41,8 +42,10 @@ class BandList(View):
     @extend_schema(operation_id="listBands", responses=answers.BANDS)
     def get(self, request: Request) -> Response:
         """Bands by name, each with how its syncs are doing."""
-        bands = listing.matching(Band.objects.with_video_counts().order_by("name", "pk"), request, "name")
-        rows, frame = listing.page_of(request, bands, default_limit=100)
+        state = request.query_params.get("state")
+        bands = (Band.objects.in_state(BandState(state)) if state else Band.objects.all()).with_video_counts()
+        found = listing.matching(bands.order_by("name", "pk"), request, "name")
+        rows, frame = listing.page_of(request, found, default_limit=100)
         return Response({"data": BandSerializer(rows, many=True).data, **frame})
 
     @extend_schema(operation_id="createBand", request=NewBandBody, responses={201: BandSerializer})
@@ -79,12 +82,13 @@ class BandDetail(View):
 
 class VideoList(View):
     needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
-    takes = {"GET": _OF_VIDEOS}
+    takes = {"GET": (expect.number_of("bandId"), *_OF_VIDEOS)}
 
     @extend_schema(operation_id="listVideos", responses=answers.VIDEOS)
     def get(self, request: Request) -> Response:
         """Videos, the newest first."""
-        return _videos(request, Video.objects.all())
+        band_id = request.query_params.get("bandId")
+        return _videos(request, Video.objects.filter(band=int(band_id)) if band_id else Video.objects.all())
 
 
 class BandVideos(View):

@@ -200,3 +200,16 @@ def test_videos_are_found_by_availability_and_title_and_sorted(admin: Api) -> No
     assert titles(sortBy="viewCount") == ["Halftime II", "Halftime", "Parade"]
     for name, value in (("availability", "GONE"), ("sortBy", "size"), ("sortOrder", "up"), ("colour", "red")):
         assert admin.get("videos", **{name: value}).json()["errors"][0]["field"] == name
+
+
+def test_bands_by_state_and_videos_by_band(admin: Api) -> None:
+    fine, failing = make_band("a", CHANNEL), make_band("b", "UC" + "b" * 22)
+    Band.objects.filter(pk=failing.pk).update(consecutive_failures=2)
+    for band in (fine, failing):
+        Video.objects.create(band=band, youtube_id=f"video-{band.slug:>05}", title="March")
+    assert [band["id"] for band in admin.get("bands", state="failing").json()["data"]] == [str(failing.pk)]
+    assert admin.get("bands", state="active").json()["total"] == 2
+    assert admin.get("bands", state="bored").json()["errors"][0]["field"] == "state"
+    (video,) = admin.get("videos", bandId=fine.pk).json()["data"]
+    assert video["bandId"] == str(fine.pk)
+    assert admin.get("videos", bandId="x").json()["errors"][0]["field"] == "bandId"
