@@ -5,9 +5,10 @@ from __future__ import annotations
 import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 
 from syncjobs.api import errors, prometheus
 
@@ -22,6 +23,12 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return errors.forbidden(request) if _is_api(request) else defaults.permission_denied(request, exception)
 
 
+@csrf_exempt
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404, likewise; also the view for addresses that no other has."""
+    return errors.not_found(request) if _is_api(request) else defaults.page_not_found(request, exception or Http404())
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, likewise."""
     return errors.server_error(request) if _is_api(request) else defaults.server_error(request)
@@ -29,6 +36,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def _is_api(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
+
+
+class NotFoundMiddleware(MiddlewareMixin):
+    """With DEBUG too, people see our page: Django's would list our addresses, and looks like a fault."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return not_found(request, exception) if isinstance(exception, Http404) else None
 
 
 class HealthMiddleware(MiddlewareMixin):

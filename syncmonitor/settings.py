@@ -169,6 +169,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "syncmonitor.health.NotFoundMiddleware",
 ]
 ROOT_URLCONF = "syncmonitor.urls"
 ASGI_APPLICATION = "syncmonitor.asgi.application"

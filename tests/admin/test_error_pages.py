@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import LazySettings
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 
@@ -11,12 +12,26 @@ from syncmonitor.health import server_error
 from tests.admin.people import logged_in
 
 
+@pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.django_db(transaction=True)
-def test_nothing_is_there() -> None:
-    for client, path in ((logged_in(Role.MODERATOR), "/admin/bands/999/"), (Client(), "/nowhere/")):
-        answer = client.get(path)
+def test_nothing_is_there(settings: LazySettings, debug: bool) -> None:
+    settings.DEBUG = debug
+    moderator, nobody = logged_in(Role.MODERATOR), Client(enforce_csrf_checks=True)
+    for answer in (
+        moderator.get("/admin/bands/999/"),
+        moderator.get("/admin/nowhere/"),
+        nobody.get("/nowhere/"),
+        nobody.get("/nowhere"),
+        nobody.post("/nowhere"),
+    ):
         assert answer.status_code == 404
-        assert "There is nothing here" in answer.content.decode()
+        page = answer.content.decode()
+        assert "There is nothing here" in page
+        assert "DEBUG" not in page
+    for answer in (nobody.get("/api"), nobody.get("/api/nowhere"), nobody.post("/api/nowhere/")):
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (404, "not_found")
+    assert nobody.get("/admin").headers["Location"] == "/admin/"
+    assert moderator.get("/admin/bands").headers["Location"] == "/admin/bands/"
 
 
 @pytest.mark.django_db(transaction=True)
