@@ -14,7 +14,7 @@ from bands.models import Band
 from . import band_fields, channels
 from .actors import Actor
 from .audit import audited
-from .exceptions import Conflict, InvalidFields, NotFound
+from .exceptions import Conflict, InvalidFields, NotFound, Taken
 from .models import SyncJob
 from .youtube.types import Channel
 
@@ -24,14 +24,12 @@ def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None)
 
     `channel` is what YouTube has said of the `youtubeChannel` given, if it was asked.
 
-    Raises InvalidFields with all that is wrong, and Conflict when another band has the slug or the channel.
+    Raises InvalidFields with all that is wrong, or Taken when it is only that another band has the slug or the channel.
     """
     with audited(actor, "create_band", "band") as span:
         channels.lock()
         band = Band()
-        _apply(band, values)
-        _know(band, channel)
-        channels.refuse_taken(band, channels.Holders(), field="youtubeChannel")
+        _fill(band, values, channel)
         _store(band)
         span.target_id = str(band.pk)
         span.message, span.data = band.name, {"values": values}
@@ -41,22 +39,29 @@ def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None)
 def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel | None = None) -> Band:
     """Change what is given; the rest stays. Another channel starts with nothing known of it but `channel`.
 
-    Raises NotFound, InvalidFields with all that is wrong, and Conflict when another band has the slug or the channel.
+    Raises NotFound, InvalidFields with all that is wrong, or Taken when it is only that another band has the slug or
+    the channel.
     """
     with audited(actor, "change_band", "band", band_id) as span:
         channels.lock()
         band = _locked(band_id)
-        before = {field.attname: getattr(band, field.attname) for field in Band._meta.concrete_fields}
-        _apply(band, values)
-        _know(band, channel)
-        changed = [name for name, value in before.items() if getattr(band, name) != value]
-        if {"channel_reference", "channel_id"} & set(changed):
-            channels.refuse_taken(band, channels.Holders(), field="youtubeChannel")
+        changed = _fill(band, values, channel)
         if changed:
             # A worker may write its columns of the row just before and after; it must find them as it left them.
             _store(band, update_fields=[*changed, "updated_at"])
         span.message, span.data = band.name, {"changed": changed}
     return band
+
+
+def faults(values: dict[str, Any], band_id: int | None = None, channel: Channel | None = None) -> list[tuple[str, str]]:
+    """All that `create`, or `change` of the band, would refuse as things stand, by field; nothing is written."""
+    band = Band() if band_id is None else Band.objects.filter(pk=band_id).first()
+    if band is not None:
+        try:
+            _fill(band, values, channel)
+        except (InvalidFields, Taken) as error:
+            return error.problems
+    return []
 
 
 def set_active(actor: Actor, band_ids: Sequence[int], *, active: bool) -> list[str]:
@@ -92,16 +97,33 @@ def _locked(band_id: int) -> Band:
     return band
 
 
-def _apply(band: Band, values: dict[str, Any]) -> None:
-    problems = band_fields.apply(band, values)
-    if problems:
-        raise InvalidFields(problems)
-
-
-def _know(band: Band, channel: Channel | None) -> None:
+def _fill(band: Band, values: dict[str, Any], channel: Channel | None) -> list[str]:
+    """Set, not save, what is given; returns the names of the columns changed by it. Raises InvalidFields, Taken."""
+    before = {field.attname: getattr(band, field.attname) for field in Band._meta.concrete_fields}
+    invalid = band_fields.apply(band, values)
     if channel is not None:
         channels.give_channel(band, band.channel_reference, channel_id=channel.id)
         band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
+    changed = [name for name, value in before.items() if getattr(band, name) != value]
+    taken = _taken(band, set(changed))
+    if invalid:
+        raise InvalidFields([*invalid, *taken])
+    if taken:
+        raise Taken(taken)
+    return changed
+
+
+def _taken(band: Band, changed: set[str]) -> list[tuple[str, str]]:
+    found = []
+    if "slug" in changed and Band.objects.filter(slug=band.slug).exclude(pk=band.pk).exists():
+        found.append(("slug", _slug_taken(band)))
+    if {"channel_reference", "channel_id"} & changed and (fault := channels.fault_of(band, channels.Holders())):
+        found.append(("youtubeChannel", fault))
+    return found
+
+
+def _slug_taken(band: Band) -> str:
+    return _("Another band has the slug “%(slug)s”.") % {"slug": band.slug}
 
 
 def _store(band: Band, update_fields: list[str] | None = None) -> None:
@@ -109,4 +131,4 @@ def _store(band: Band, update_fields: list[str] | None = None) -> None:
         with transaction.atomic():
             band.save(update_fields=update_fields)
     except IntegrityError:
-        raise Conflict(_("Another band has the slug “%(slug)s”.") % {"slug": band.slug}, field="slug") from None
+        raise Taken([("slug", _slug_taken(band))]) from None

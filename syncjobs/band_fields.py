@@ -32,14 +32,13 @@ def apply(band: Band, row: dict[Any, Any]) -> list[tuple[str, str]]:
             take(band, value)
         except (_Refused, MalformedReference) as error:
             problems.append((key, str(error)))
-    if problems:
-        return problems
     try:
         band.full_clean(validate_unique=False)
     except ValidationError as error:
-        names = {name: key for key, name in _NAMES.items()}
-        return [(names.get(name, name), " ".join(said)) for name, said in error.message_dict.items()]
-    return []
+        names, wrong = {name: key for key, name in _NAMES.items()}, {key for key, _said in problems}
+        found = [(names.get(name, name), " ".join(said)) for name, said in error.message_dict.items()]
+        problems += [(key, said) for key, said in found if key not in wrong]
+    return problems
 
 
 def _text(name: str) -> Callable[[Band, Any], None]:

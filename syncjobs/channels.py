@@ -41,7 +41,8 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
             lock()
             give_channel(band, reference, channel_id=channel.id)
             band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
-            refuse_taken(band, Holders(), field="channel")
+            if fault := fault_of(band, Holders()):
+                raise Conflict(fault, field="channel")
             band.save()
     return channel
 
@@ -109,12 +110,10 @@ def _names(band: Band) -> set[Name]:
     return names | {(given.kind, given.value if given.kind == "id" else given.value.casefold())}
 
 
-def refuse_taken(band: Band, holders: Holders, *, field: str) -> None:
-    """Raises Conflict on the field, naming the band that has the channel already."""
+def fault_of(band: Band, holders: Holders) -> str:
+    """Why the band can't have its channel, naming the band that has it already; "" if none has."""
     others = holders.others(band)
-    if others:
-        said = _("%(band)s has this channel already.") % {"band": others[0].name}
-        raise Conflict(said, field=field, band_id=str(others[0].pk))
+    return _("%(band)s has this channel already.") % {"band": others[0].name} if others else ""
 
 
 def holder_of(channel_id: str, *, besides: Band) -> Band | None:

@@ -18,6 +18,8 @@ class DomainError(Exception):
         self.message = message
         self.field = field
         self.details = details
+        self.problems = [(field or "", message)]
+        """(field, message) of each thing that is wrong; "" for what is no field's."""
 
 
 class InvalidInput(DomainError):
@@ -27,7 +29,7 @@ class InvalidInput(DomainError):
 
 
 class InvalidFields(InvalidInput):
-    """Several things given can't be right: `problems` has (field, message) of each."""
+    """Several things given can't be right."""
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:
         super().__init__(" ".join(f"{field}: {said}" for field, said in problems), field=problems[0][0])
@@ -50,6 +52,14 @@ class Conflict(DomainError):
     """Right in form, but not in the state things are in."""
 
     code = "conflict"
+
+
+class Taken(Conflict):
+    """Somebody else has what only one can have; perhaps of several fields."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__(" ".join(said for _field, said in problems), field=problems[0][0])
+        self.problems = problems
 
 
 class WrongState(Conflict):

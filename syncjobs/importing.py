@@ -129,9 +129,11 @@ def _import_row(number: int, row: Any, seen: set[str], holders: channels.Holders
     band = band or Band(slug=slug)
     before = {f.attname: getattr(band, f.attname) for f in Band._meta.concrete_fields}
     problems = [f"{key}: {said}" if key else said for key, said in band_fields.apply(band, row)]
+    changed = [name for name, value in before.items() if getattr(band, name) != value]
+    if {"channel_reference", "channel_id"} & set(changed) and (fault := channels.fault_of(band, holders)):
+        problems.append(f"youtubeChannel: {fault}")
     if problems:
         return RowResult(number, slug, "refused", problems)
-    changed = list(before) if is_new else [name for name, value in before.items() if getattr(band, name) != value]
     try:
         _store(band, changed, holders, is_new=is_new)
     except Conflict as error:
@@ -141,9 +143,7 @@ def _import_row(number: int, row: Any, seen: set[str], holders: channels.Holders
 
 def _store(band: Band, changed: list[str], holders: channels.Holders, *, is_new: bool) -> None:
     """Raises Conflict."""
-    if {"channel_reference", "channel_id"} & set(changed):
-        channels.refuse_taken(band, holders, field="youtubeChannel")
-    if not changed:
+    if not changed and not is_new:
         return
     try:
         with transaction.atomic():

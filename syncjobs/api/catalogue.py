@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db.models import F, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,7 +17,6 @@ from .. import band_changes
 from ..exceptions import NotFound
 from . import answers, expect, listing
 from .band_serializers import BandBody, BandSerializer, NewBandBody, VideoSerializer
-from .jobs import validated
 from .permissions import View
 
 _SORTS = {"publishedAt": "published_at", "viewCount": "view_count"}
@@ -51,7 +51,7 @@ class BandList(View):
     @extend_schema(operation_id="createBand", request=NewBandBody, responses={201: BandSerializer})
     def post(self, request: Request) -> Response:
         """A new band. Nothing is synced by it."""
-        band = band_changes.create(self.actor(request), validated(NewBandBody, request))
+        band = band_changes.create(self.actor(request), _values(NewBandBody, request))
         return Response(_told(band.pk), status.HTTP_201_CREATED)
 
 
@@ -70,7 +70,7 @@ class BandDetail(View):
     @extend_schema(operation_id="changeBand", request=BandBody, responses=BandSerializer)
     def patch(self, request: Request, band_id: int) -> Response:
         """Change what is given; the rest stays."""
-        band_changes.change(self.actor(request), band_id, validated(BandBody, request))
+        band_changes.change(self.actor(request), band_id, _values(BandBody, request, band_id))
         return Response(_told(band_id))
 
     @extend_schema(operation_id="deleteBand", responses={204: None})
@@ -110,6 +110,19 @@ def _videos(request: Request, videos: QuerySet[Video]) -> Response:
     order = (by.desc(nulls_last=True), "-pk") if down else (by.asc(nulls_last=True), "pk")
     rows, frame = listing.page_of(request, listing.matching(videos.order_by(*order), request, "title"))
     return Response({"data": VideoSerializer(rows, many=True).data, **frame})
+
+
+def _values(body: type[BandBody], request: Request, band_id: int | None = None) -> dict[str, Any]:
+    """The body; if something in it is wrong, what the operation would refuse of the rest is said along with it."""
+    checked = body(data=request.data)
+    if checked.is_valid():
+        return dict(checked.validated_data)
+    wrong = dict(checked.errors)
+    if isinstance(request.data, dict):
+        rest = {name: value for name, value in request.data.items() if name in checked.fields and name not in wrong}
+        for name, said in band_changes.faults(rest, band_id):
+            wrong.setdefault(name, [said])
+    raise ValidationError(wrong)
 
 
 def _told(band_id: int) -> object:

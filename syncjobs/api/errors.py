@@ -29,7 +29,8 @@ class Refused(APIException):
     """A domain error on its way to the client."""
 
     def __init__(self, error: exceptions.DomainError) -> None:
-        super().__init__(detail=error.message, code=error.code)
+        several = {field: [said] for field, said in error.problems} if len(error.problems) > 1 else None
+        super().__init__(detail=several or error.message, code=error.code)
         self.status_code = next(
             (code for kind, code in _STATUSES if isinstance(error, kind)), status.HTTP_400_BAD_REQUEST
         )

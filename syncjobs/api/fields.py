@@ -21,12 +21,18 @@ class Strict(serializers.Serializer[Any]):
     """What JSON Schema says of several keys together."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
-            there = f"There are: {', '.join(self.fields)}." if self.fields else "There are none here."
-            raise serializers.ValidationError(
-                {name[:60]: [f"There is no such key. {there}"] for name in sorted(map(str, unknown))}
-            )
-        return super().to_internal_value(data)
+        unknown = sorted(map(str, set(data) - set(self.fields))) if isinstance(data, dict) else []
+        there = f"There are: {', '.join(self.fields)}." if self.fields else "There are none here."
+        wrong: dict[str, Any] = {name[:60]: [f"There is no such key. {there}"] for name in unknown}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if isinstance(error.detail, dict):
+                raise serializers.ValidationError({**wrong, **error.detail}) from None
+            raise
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return values
 
 
 class Text(serializers.CharField):

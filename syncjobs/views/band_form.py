@@ -94,13 +94,39 @@ class BandForm(forms.Form):
     )
     isFeatured = forms.BooleanField(required=False, label=gettext_lazy("Featured"))
 
+    def __init__(self, *given: Any, request: HttpRequest, band: Band | None, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._request, self._band = request, band
+
+    def clean(self) -> None:
+        """With what the form itself finds is said what the operation would find only after that is mended."""
+        if self.errors:
+            values, band_id = self.values(), self._band.pk if self._band else None
+            for name, said in band_changes.faults(values, band_id, self.channel()):
+                if name in values:
+                    self.add_error(name, said)
+
     def values(self) -> dict[str, Any]:
-        """As `band_changes` takes them."""
+        """As `band_changes` takes them: those that the form has nothing against, without a channel left as it was shown.
+
+        Of a channel that was found by the sync alone the form shows the id, which would be a new reference.
+        """
         given = dict(self.cleaned_data)
-        given["slug"] = given["slug"] or slugify(given["name"])[:120]
-        given["founded"] = given["founded"] or None
-        given["playlists"] = [line.strip() for line in given["playlists"].splitlines() if line.strip()]
+        if given.get("slug") == "":
+            del given["slug"]
+            if "name" in given:
+                given["slug"] = slugify(given["name"])[:120]
+        if "founded" in given:
+            given["founded"] = given["founded"] or None
+        if "playlists" in given:
+            given["playlists"] = [line.strip() for line in given["playlists"].splitlines() if line.strip()]
+        if self._band and given.get("youtubeChannel") == (self._band.channel_reference or self._band.channel_id):
+            del given["youtubeChannel"]
         return given
+
+    def channel(self) -> Channel | None:
+        """What YouTube has said of the channel that stands there, if the person has looked it up."""
+        return _remembered(self._request, self.cleaned_data.get("youtubeChannel", ""))
 
 
 def _initial(band: Band) -> dict[str, Any]:
@@ -190,7 +216,8 @@ def change(request: HttpRequest, band_id: int) -> HttpResponse:
 
 
 def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
-    form = BandForm(request.POST or None, initial=_initial(band) if band else None)
+    initial = _initial(band) if band else None
+    form = BandForm(request.POST or None, request=request, band=band, initial=initial)
     question = Question(
         title=_("Change %(band)s") % {"band": band.name} if band else _("Add a band"),
         text="",
@@ -203,12 +230,11 @@ def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
     saved: list[int] = []
 
     def do(actor: Actor, _cleaned: dict[str, Any]) -> str:
-        values = form.values()
-        channel = _remembered(request, values["youtubeChannel"])
+        values, channel = form.values(), form.channel()
         if band is None:
             saved.append(band_changes.create(actor, values, channel).pk)
             return _("%(band)s is added.") % {"band": values["name"]}
-        saved.append(band_changes.change(actor, band.pk, _changed(band, values), channel).pk)
+        saved.append(band_changes.change(actor, band.pk, values, channel).pk)
         return _("%(band)s is changed.") % {"band": values["name"]}
 
     return ask(
@@ -222,15 +248,6 @@ def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
     )
 
 
-def _changed(band: Band, values: dict[str, Any]) -> dict[str, Any]:
-    """Without the channel of a band that was left as the form showed it: its id alone would be a new reference."""
-    return {
-        name: value
-        for name, value in values.items()
-        if name != "youtubeChannel" or value != (band.channel_reference or band.channel_id)
-    }
-
-
 def _conferences() -> list[str]:
     known = Band.objects.exclude(conference="").order_by("conference")
     return list(known.values_list("conference", flat=True).distinct())
@@ -240,7 +257,8 @@ def _looked_up(request: HttpRequest, question: Question, form: BandForm, band: B
     answer = look_up(request, band)
     if is_part(request):
         return render(request, "syncjobs/bands/channel.html", {"answer": answer})
-    unchecked = BandForm(initial={name: form[name].value() for name in form.fields})
+    shown = {name: form[name].value() for name in form.fields}
+    unchecked = BandForm(request=request, band=band, initial=shown)
     context = {
         "question": question,
         "form": style(unchecked),

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods
 from .. import feed
 from ..actors import Actor, for_user
 from ..choices import Origin
-from ..exceptions import Busy, DomainError, InvalidFields, NotFound
+from ..exceptions import Busy, DomainError, NotFound
 from ..youtube.errors import YouTubeError
 
 logger = logging.getLogger(__name__)
@@ -157,10 +157,9 @@ def ask(
 
 def _blame(form: forms.Form, error: DomainError) -> bool:
     """Say at each of the form's fields what is wrong with it; False if the error names none of them."""
-    problems = error.problems if isinstance(error, InvalidFields) else [(error.field or "", error.message)]
-    if not any(name in form.fields for name, _said in problems):
+    if not any(name in form.fields for name, _said in error.problems):
         return False
-    for name, said in problems:
+    for name, said in error.problems:
         form.add_error(name if name in form.fields else None, said)
     return True
 

@@ -252,10 +252,16 @@ def test_a_band_is_added_and_changed(admin: Client) -> None:
         ({"youtubeChannel": "https://example.org/@x"}, ["youtubeChannel"]),
         ({"playlists": "what"}, ["playlists"]),
         ({"youtubeChannel": "x y", "playlists": "what"}, ["youtubeChannel", "playlists"]),
+        (
+            {"name": "", "slug": "taken", "youtubeChannel": "@Taken", "founded": "99", "city": "x" * 121},
+            ["name", "slug", "youtubeChannel", "founded", "city"],
+        ),
+        ({"name": "a\x00b", "slug": "two words", "playlists": "what"}, ["name", "slug", "playlists"]),
+        ({"slug": "taken", "youtubeChannel": "@taken"}, ["slug", "youtubeChannel"]),
     ],
 )
 def test_what_can_not_be_right_is_said_at_its_field(admin: Client, fields: dict[str, str], wrong: list[str]) -> None:
-    band = make_band("taken")
+    band = make_band("taken", "@taken")
     other = make_band("other")
     for path in ("add/", f"{other.pk}/change/"):
         answer = admin.post(URL + path, form(**fields))

@@ -77,6 +77,8 @@ def test_a_band_is_made_changed_and_deleted(admin: Api) -> None:
         ({"colour": "red"}, ["colour"]),
         ({"founded": 99, "primaryColor": "red"}, ["founded", "primaryColor"]),
         ({"youtubeChannel": "x", "playlists": ["y"]}, ["youtubeChannel", "playlists"]),
+        ({"primaryColor": "red", "playlists": ["y"]}, ["primaryColor", "playlists"]),
+        ({"isActive": "yes", "colour": "red", "youtubeChannel": "x"}, ["colour", "isActive", "youtubeChannel"]),
     ],
 )
 def test_what_can_not_be_right_is_named_and_nothing_written(
@@ -91,6 +93,26 @@ def test_what_can_not_be_right_is_named_and_nothing_written(
         assert [error["field"] for error in answer.json()["errors"]] == fields
     assert Band.objects.get().updated_at == band.updated_at
     assert [error["field"] for error in admin.post("bands").json()["errors"]] == ["slug", "name"]
+
+
+def test_what_another_has_is_said_with_all_else_that_is_wrong(admin: Api) -> None:
+    make_band("taken", "@taken")
+    band = make_band("band")
+    taken = {"name": "A", "slug": "taken", "youtubeChannel": "@Taken"}
+    for send in (lambda body: admin.post("bands", body), lambda body: admin.send("PATCH", f"bands/{band.pk}", body)):
+        for wrong, status, fields in (
+            ({}, 409, {"slug", "youtubeChannel"}),
+            ({"founded": 99}, 400, {"slug", "youtubeChannel", "founded"}),
+            ({"playlists": ["what"]}, 400, {"slug", "youtubeChannel", "playlists"}),
+            ({"colour": "red"}, 400, {"slug", "youtubeChannel", "colour"}),
+        ):
+            answer = send({**taken, **wrong})
+            assert answer.status_code == status
+            assert {error["field"] for error in answer.json()["errors"]} == fields
+            said = {error["field"]: error["message"] for error in answer.json()["errors"]}
+            assert said["slug"] == "Another band has the slug “taken”."
+            assert said["youtubeChannel"] == "Taken has this channel already."
+    assert Band.objects.count() == 2
 
 
 def test_a_slug_is_given_once_even_at_the_same_moment(admin: Api) -> None:

@@ -85,6 +85,13 @@ def test_a_band_keeps_its_own_channel_in_another_form() -> None:
     assert Band.objects.get().channel_reference == "youtube.com/@Herons"
 
 
+def test_a_row_tells_all_that_is_wrong_with_it() -> None:
+    make_band("herons", "@herons")
+    row = {"slug": "new", "founded": "long ago", "primaryColor": "red", "youtubeChannel": "@herons"}
+    (result,) = import_bands(PERSON, [row])
+    assert [said.partition(":")[0] for said in result.problems] == ["founded", "name", "primaryColor", "youtubeChannel"]
+
+
 def test_two_bands_that_share_a_channel_since_long_can_still_be_changed() -> None:
     make_band("herons", "@herons")
     band = make_band("twin", "@herons")
