@@ -11,7 +11,10 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
 from django.contrib.auth import get_user_model
+from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.sessions.models import Session
 from django.db import connection
+from django.db.models.functions import Now
 
 from . import async_database, feed
 from .feed import Position
@@ -29,13 +32,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class Viewer:
-    """Someone who watches, until `ends_at` (of time.monotonic()) or the loss of the right to."""
+    """Someone who watches, until `ends_at` (of time.monotonic()), or the loss of the right or of the log-in to."""
 
     user_id: int
     position: Position | None
     """None: unknown; it is told to reload."""
     ends_at: float
     is_staff_only: bool
+    password_mark: str = field(repr=False)
+    """What the person's password was when they came, as sessions and tokens keep it: a new one ends what is of the old."""
+    session_key: str | None = field(default=None, repr=False)
+    """The session they watch under, if it is one."""
     _pending: list[bytes] = field(default_factory=list)
     _size: int = 0
     _is_closed: bool = False
@@ -142,10 +149,12 @@ class Hub:
         """All viewers' in one query."""
         if time.monotonic() < self._checked_at + RIGHTS_SECONDS:
             return
-        staff = await asyncio.to_thread(_allowed, {viewer.user_id for viewer in self._viewers})
+        viewers = list(self._viewers)
+        sessions = {viewer.session_key for viewer in viewers if viewer.session_key}
+        rights = await asyncio.to_thread(_rights, {viewer.user_id for viewer in viewers}, sessions)
         self._checked_at = time.monotonic()
-        for viewer in self._viewers:
-            if viewer.user_id not in staff or (viewer.is_staff_only and not staff[viewer.user_id]):
+        for viewer in viewers:
+            if not rights.holds(viewer):
                 viewer.close()
 
 
@@ -164,10 +173,33 @@ async def stream(viewer: Viewer) -> AsyncIterator[bytes]:
         hub.leave(viewer)
 
 
-def _allowed(user_ids: Iterable[int]) -> dict[int, bool]:
-    """Those of the users who may watch still, and whether they are staff."""
+@dataclass(frozen=True, slots=True)
+class _Rights:
+    """Who may watch still."""
+
+    people: dict[int, tuple[bool, str]]
+    """Those who may, with whether they are staff, and the mark of their password."""
+    sessions: set[str]
+    """Those that are not over."""
+
+    def holds(self, viewer: Viewer) -> bool:
+        is_staff, mark = self.people.get(viewer.user_id, (False, ""))
+        return (
+            mark == viewer.password_mark
+            and (is_staff or not viewer.is_staff_only)
+            and (viewer.session_key is None or viewer.session_key in self.sessions)
+        )
+
+
+def _rights(user_ids: Iterable[int], session_keys: Iterable[str]) -> _Rights:
     try:
-        holders = get_user_model()._default_manager.with_perm(PERMISSION)
-        return dict(holders.filter(pk__in=user_ids).values_list("pk", "is_staff"))
+        model = get_user_model()
+        alive = Session.objects.filter(session_key__in=session_keys, expire_date__gt=Now()).values("session_key")
+        holders = model._default_manager.with_perm(PERMISSION).filter(pk__in=user_ids)
+        rows = list(holders.values_list("pk", "is_staff", "password", ArraySubquery(alive)))
+        people = {
+            pk: (is_staff, model(password=password).get_session_auth_hash()) for pk, is_staff, password, _ in rows
+        }
+        return _Rights(people, set(rows[0][3] or ()) if rows else set())
     finally:
         connection.close()

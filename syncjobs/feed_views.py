@@ -16,9 +16,16 @@ MAX_STREAM_SECONDS = 3600
 
 
 def events(
-    request: HttpRequest, user: AbstractBaseUser | AnonymousUser, *, seconds: float, is_staff_only: bool
+    request: HttpRequest,
+    user: AbstractBaseUser | AnonymousUser,
+    *,
+    seconds: float,
+    is_staff_only: bool,
+    session_key: str | None = None,
 ) -> StreamingHttpResponse:
     """What changes, to someone who may see it, for at most so many seconds; then the client connects again by itself.
+
+    It ends within seconds of the person's right to it, or of the session's end where it is under one.
 
     From the `Last-Event-ID` header on, which browsers send when they reconnect, or the parameter `lastEventId`, for
     pages that know their position (`feed.position()`), or else from now on. Raises InvalidInput.
@@ -29,6 +36,8 @@ def events(
         position=feed.Position.parse(asked),
         ends_at=time.monotonic() + min(seconds, MAX_STREAM_SECONDS),
         is_staff_only=is_staff_only,
+        password_mark=cast(AbstractBaseUser, user).get_session_auth_hash(),
+        session_key=session_key,
     )
     async_database.give_back()
     return StreamingHttpResponse(
@@ -45,6 +54,7 @@ def admin_events(request: HttpRequest) -> HttpResponseBase:
     if not (user.is_active and user.is_staff and user.has_perm(feed_hub.PERMISSION)):
         return HttpResponse(status=403)
     try:
-        return events(request, user, seconds=MAX_STREAM_SECONDS, is_staff_only=True)
+        key = request.session.session_key
+        return events(request, user, seconds=MAX_STREAM_SECONDS, is_staff_only=True, session_key=key)
     except InvalidInput as error:
         return HttpResponse(error.message, status=400, content_type="text/plain; charset=utf-8")

@@ -23,8 +23,11 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.contrib.sessions.models import Session
 from django.db import connection, connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -88,19 +91,25 @@ def _answers(url: str) -> bool:
 class Watcher:
     """Listens in a thread of its own, and keeps what it hears."""
 
-    def __init__(self, url: str, token: Any, last: str | None = None) -> None:
+    path = "/api/admin/events"
+
+    def __init__(self, url: str, credential: Any, last: str | None = None) -> None:
         self.heard: list[tuple[str, dict[str, Any]]] = []
         self.id = ""
         self.has_ended = False
-        headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        headers = self.log_in(credential) | {"Accept": "text/event-stream"}
         self._client = httpx.Client(timeout=60)
         request = self._client.build_request(
-            "GET", f"{url}/api/admin/events", headers=headers | ({"Last-Event-ID": last} if last else {})
+            "GET", url + self.path, headers=headers | ({"Last-Event-ID": last} if last else {})
         )
         self.answer = self._client.send(request, stream=True)
         assert self.answer.status_code == 200, self.answer.read()
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
+
+    def log_in(self, token: Any) -> dict[str, str]:
+        """The headers that say who it is."""
+        return {"Authorization": f"Bearer {token}"}
 
     def _listen(self) -> None:
         event, data = "", ""
@@ -135,6 +144,15 @@ class Watcher:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+class PageWatcher(Watcher):
+    """As a page of the admin listens, by the key of its session."""
+
+    path = "/admin/events"
+
+    def log_in(self, session_key: Any) -> dict[str, str]:
+        return {"Cookie": f"sessionid={session_key}"}
 
 
 Watch = Callable[..., Watcher]
@@ -387,11 +405,56 @@ def test_the_stream_ends_with_the_token(watch: Watch) -> None:
     wait_for(lambda: watcher.has_ended, what="the end")
 
 
+@pytest.mark.parametrize("ends_by", ["logging out", "expiring", "a new password"])
+def test_a_page_s_stream_ends_with_its_session(site: str, ends_by: str) -> None:
+    _token()
+    person = get_user_model().objects.get(username=Role.MODERATOR)
+    tab, elsewhere = Client(), Client()
+    for browser in (tab, elsewhere):
+        browser.force_login(person)
+    key = tab.session.session_key
+    with PageWatcher(site, str(key)) as watcher, PageWatcher(site, str(elsewhere.session.session_key)) as other:
+        if ends_by == "logging out":
+            tab.post("/admin/logout/")
+        elif ends_by == "expiring":
+            Session.objects.filter(pk=key).update(expire_date=timezone.now())
+        else:
+            person.set_password("another correct horse")
+            person.save()
+        wait_for(lambda: watcher.has_ended, what="the end")
+        assert httpx.get(f"{site}/admin/events", headers={"Cookie": f"sessionid={key}"}).status_code == 403
+        if ends_by == "a new password":
+            wait_for(lambda: other.has_ended, what="the end of the other too")
+        else:
+            assert not other.has_ended
+
+
+def test_the_stream_ends_with_the_password_of_its_token(watch: Watch) -> None:
+    watcher, other = watch(), watch(token=_token(Role.ADMIN))
+    person = get_user_model().objects.get(username=Role.MODERATOR)
+    person.set_password("another correct horse")
+    person.save()
+    wait_for(lambda: watcher.has_ended, what="the end")
+    assert not other.has_ended
+
+
+def test_who_may_watch_still_is_one_query_for_all_viewers() -> None:
+    for role in Role:
+        _token(role)
+    people = list(get_user_model().objects.values_list("pk", flat=True))
+    with CaptureQueriesContext(connection) as queries:
+        rights = feed_hub._rights(people, {"some", "keys"})
+    assert (len(queries), set(rights.people), rights.sessions) == (1, set(people), set())
+
+
 def test_one_who_does_not_listen_loses_what_is_pending_and_keeps_nobody_waiting() -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     position = feed.Position.parse(feed.position())
     person = get_user_model().objects.create_superuser("root")
-    slow, quick = (feed_hub.Viewer(person.pk, position, float("inf"), is_staff_only=True) for _ in range(2))
+    mark = person.get_session_auth_hash()
+    slow, quick = (
+        feed_hub.Viewer(person.pk, position, float("inf"), is_staff_only=True, password_mark=mark) for _ in range(2)
+    )
 
     async def first(stream: AsyncIterator[bytes], wanted: bytes) -> None:
         async for part in stream:
