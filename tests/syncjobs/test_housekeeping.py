@@ -26,7 +26,9 @@ DAY = dt.timedelta(days=1)
 
 
 def _bulk(ended_at: dt.datetime | None) -> int:
-    return BulkAction.objects.create(action="retry", job_ids=[1], actor_label="pat", origin="API", ended_at=ended_at).pk
+    made = BulkAction(action="retry", job_ids=[1], total=1, actor_label="pat", origin="API", ended_at=ended_at)
+    made.save()
+    return made.pk
 
 
 def _token(expires_at: dt.datetime, *, is_blacklisted: bool) -> str:
