@@ -25,6 +25,9 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
 )
 
 
+SERVER_ERROR = "Something went wrong here. It has been logged."
+
+
 class Refused(APIException):
     """A domain error on its way to the client."""
 
@@ -55,6 +58,9 @@ class Handler(ExceptionHandler):
             failure.status_code = status.HTTP_502_BAD_GATEWAY
             return failure
         return super().convert_known_exceptions(exc)
+
+    def convert_unhandled_exceptions(self, exc: Exception) -> APIException:
+        return exc if isinstance(exc, APIException) else APIException(SERVER_ERROR)
 
 
 class Formatter(ExceptionFormatter):
@@ -92,7 +98,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> JsonR
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """500, which tells nothing of how it came about."""
-    return plain(500, "error", "Something went wrong here. It has been logged.")
+    return plain(500, "error", SERVER_ERROR)
 
 
 def plain(code: int, name: str, message: str) -> JsonResponse:

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from .examples import EXAMPLES
 from .fields import Strict, Text
+from .tokens import PROBLEMS
 
 _TAGS = {
     "auth": "Logging in",
@@ -51,7 +52,14 @@ ERROR = {
 _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     # status: description, code, field, message
     400: ("Something given can't be right", "invalid", "limit", "Must be a whole number from 1 to 100."),
-    401: ("No token, or none that is good", "not_authenticated", None, "Authentication credentials were not provided."),
+    401: (
+        "No token (`not_authenticated`), or one that is worth nothing: "
+        + "; ".join(f"`{code}`: {message}" for code, message in PROBLEMS.items())
+        + " At log-in: `wrong_credentials`.",
+        "token_expired",
+        None,
+        PROBLEMS["token_expired"],
+    ),
     403: ("Your role doesn't allow this", "permission_denied", None, "You may not do this."),
     404: ("There is no such thing", "not_found", "id", "There is no job #48213."),
     406: ("No such representation", "not_acceptable", None, "Could not satisfy the request Accept header."),
