@@ -7,9 +7,9 @@ from django.urls.converters import IntConverter
 
 
 class IdConverter(IntConverter):
-    """A number that fits into an id."""
+    """A number that fits into an id, written in the one way there is."""
 
-    regex = "[0-9]{1,18}"
+    regex = "0|[1-9][0-9]{0,17}"
 
 
 def register() -> None:

@@ -49,11 +49,13 @@ class HealthMiddleware(MiddlewareMixin):
     """Answers before the host name is looked at: who asks after health knows the machine by its address only."""
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        if request.path_info == "/healthz":
-            return JsonResponse({"status": "ok"})
         if request.path_info == "/metrics":
             return prometheus.metrics(request)
-        return readyz() if request.path_info == "/readyz" else None
+        if request.path_info not in ("/healthz", "/readyz"):
+            return None
+        if request.method not in ("GET", "HEAD"):
+            return errors.read_only(request)
+        return readyz() if request.path_info == "/readyz" else JsonResponse({"status": "ok"})
 
 
 def readyz() -> JsonResponse:

@@ -49,6 +49,8 @@ class ChildrenTotals(serializers.Serializer[Any]):
 
 
 class JobDetailSerializer(JobSerializer):
+    """A job, with its attempts, what happened to it, and how its children stand."""
+
     attemptHistory = AttemptSerializer(many=True)
     timeline = EventSerializer(many=True)
     children = serializers.DictField(child=serializers.IntegerField(), help_text="Their number by status.")

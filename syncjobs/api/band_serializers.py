@@ -66,7 +66,7 @@ class NewBandBody(BandBody):
 
 
 class BandSerializer(serializers.ModelSerializer[Band]):
-    """A band that has its counts annotated."""
+    """A band, with how its syncs are doing."""
 
     id = serializers.CharField()
     schoolName = serializers.CharField(source="school_name")

@@ -13,7 +13,6 @@ from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 
 from .. import exceptions
-from ..youtube.errors import YouTubeError
 
 _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.InvalidInput, status.HTTP_400_BAD_REQUEST),
@@ -23,6 +22,8 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.QuotaExhausted, status.HTTP_409_CONFLICT),
     (exceptions.Busy, status.HTTP_503_SERVICE_UNAVAILABLE),
 )
+
+SERVER_ERROR = "Something went wrong here. It has been logged."
 
 
 class Refused(APIException):
@@ -41,7 +42,7 @@ class Refused(APIException):
 
 
 class Handler(ExceptionHandler):
-    """Turns domain errors and YouTube's into HTTP."""
+    """Turns domain errors into HTTP, and faults into a sentence that tells nothing of them."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         if isinstance(exc, exceptions.InvalidFields):
@@ -51,11 +52,10 @@ class Handler(ExceptionHandler):
             return ValidationError(said)
         if isinstance(exc, exceptions.DomainError):
             return Refused(exc)
-        if isinstance(exc, YouTubeError):
-            failure = APIException(f"YouTube: {exc.message}", code="youtube_error")
-            failure.status_code = status.HTTP_502_BAD_GATEWAY
-            return failure
         return super().convert_known_exceptions(exc)
+
+    def convert_unhandled_exceptions(self, exc: Exception) -> APIException:
+        return exc if isinstance(exc, APIException) else APIException(SERVER_ERROR)
 
 
 class Formatter(ExceptionFormatter):
@@ -93,7 +93,14 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> JsonR
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """500, which tells nothing of how it came about."""
-    return plain(500, "error", "Something went wrong here. It has been logged.")
+    return plain(500, "error", SERVER_ERROR)
+
+
+def read_only(request: HttpRequest) -> JsonResponse:
+    """405 where there is nothing to do but read."""
+    answer = plain(405, "method_not_allowed", f"Method “{request.method}” not allowed.")
+    answer["Allow"] = "GET, HEAD"
+    return answer
 
 
 def plain(code: int, name: str, message: str) -> JsonResponse:

@@ -67,7 +67,9 @@ def instant(name: str, description: str) -> OpenApiParameter:
     """A date, or a time with its zone."""
     schema = {
         "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
-        "examples": ["2026-11-24", "2026-11-24T09:30:00Z"],
+        "examples": ["2026-11-30", "2026-11-30T18:00:00Z"]
+        if name == "endDate"
+        else ["2026-11-24", "2026-11-24T09:30:00Z"],
     }
     return OpenApiParameter(name, schema, description=description)
 

@@ -61,7 +61,7 @@ class Id(Text):
     """The id of a job, a band and so on, as text."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(pattern=r"[0-9]{1,18}", like="48213", **options)
+        super().__init__(pattern=r"[1-9][0-9]{0,17}", like="48213", **options)
 
 
 class Flag(serializers.BooleanField):

@@ -25,11 +25,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not (settings.METRICS_TOKEN or settings.METRICS_ALLOWED_ADDRESSES):
         return errors.not_found(request)
     if not _may_see(request):
-        return errors.plain(403, "permission_denied", "These figures are for those with the token.")
+        return _refused()
     if request.method not in ("GET", "HEAD"):
-        refused = errors.plain(405, "method_not_allowed", f"Method “{request.method}” not allowed.")
-        refused["Allow"] = "GET, HEAD"
-        return refused
+        return errors.read_only(request)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures())
     return HttpResponse(
@@ -38,14 +36,29 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _may_see(request: HttpRequest) -> bool:
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if settings.METRICS_TOKEN and hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
+    if settings.METRICS_TOKEN and _has_token(request):
         return True
     try:
         address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:
         return False
     return any(address in ipaddress.ip_network(network) for network in settings.METRICS_ALLOWED_ADDRESSES)
+
+
+def _has_token(request: HttpRequest) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), settings.METRICS_TOKEN.encode())
+
+
+def _refused() -> HttpResponse:
+    """401 where a token would help, 403 where only certain addresses may."""
+    if not settings.METRICS_TOKEN:
+        return errors.plain(403, "permission_denied", "These figures are for certain addresses only.")
+    refused = errors.plain(
+        401, "not_authenticated", "These figures are for those with the token: Authorization: Bearer …"
+    )
+    refused["WWW-Authenticate"] = 'Bearer realm="metrics"'
+    return refused
 
 
 class _Figures(Collector):

@@ -9,8 +9,10 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
+from .errors import SERVER_ERROR
 from .examples import EXAMPLES
 from .fields import Strict, Text
+from .tokens import PROBLEMS
 
 _TAGS = {
     "auth": "Logging in",
@@ -51,15 +53,23 @@ ERROR = {
 _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     # status: description, code, field, message
     400: ("Something given can't be right", "invalid", "limit", "Must be a whole number from 1 to 100."),
-    401: ("No token, or none that is good", "not_authenticated", None, "Authentication credentials were not provided."),
+    401: (
+        "No token (`not_authenticated`), or one that is worth nothing: "
+        + "; ".join(f"`{code}`: {message}" for code, message in PROBLEMS.items())
+        + " At log-in: `wrong_credentials`.",
+        "token_expired",
+        None,
+        PROBLEMS["token_expired"],
+    ),
     403: ("Your role doesn't allow this", "permission_denied", None, "You may not do this."),
     404: ("There is no such thing", "not_found", "id", "There is no job #48213."),
+    405: ("Not this method; `Allow` has those there are", "method_not_allowed", None, 'Method "PUT" not allowed.'),
     406: ("No such representation", "not_acceptable", None, "Could not satisfy the request Accept header."),
     409: ("Right in form, but not as things stand", "wrong_state", None, "Job #48213 has ended already: completed."),
     413: ("The body is too large", "too_large", None, "A body has at most 1 MB."),
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
     429: ("Too often; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
-    502: ("YouTube failed", "youtube_error", None, "YouTube: Backend error."),
+    500: ("A fault of ours", "error", None, SERVER_ERROR),
     503: ("Too much of it at once; see Retry-After", "busy", None, "4 exports are under way already."),
 }
 
@@ -74,7 +84,7 @@ def error_example(status: int) -> dict[str, Any]:
 class Schema(AutoSchema):
     """Takes from the view its query parameters (`takes`), its permissions and its rate limit."""
 
-    path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+    path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
 
     def get_override_parameters(self) -> list[Any]:
         given = list(getattr(self.view, "takes", {}).get(self.method, ()))
@@ -109,7 +119,7 @@ class Schema(AutoSchema):
 
     def _refusals(self) -> list[int]:
         has_body = self.method in ("POST", "PATCH")
-        found = [400, 406]
+        found = [400, 405, 406, 500]
         if self.method != "GET":
             found += [413, 415]
         if self.view.get_authenticators():
@@ -135,14 +145,18 @@ class Schema(AutoSchema):
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         if isinstance(field, Text) and not has_override(field, "field"):
-            # Of text that may be empty drf-spectacular makes two alternatives, both of which "" would be.
-            schema |= schema.pop("oneOf", [{}])[0]
             schema["pattern"] = f"^(?:{field.pattern})$" if field.pattern else r"^[^\x00]*$"
             if field.like:
                 schema["examples"] = [field.like]
         if isinstance(field, serializers.ListField) and not field.allow_empty:
             schema["minItems"] = 1
         return schema
+
+    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
+        super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
+        if isinstance(field, Text):
+            # Of text that may be empty drf-spectacular has made two alternatives, both of which "" would be.
+            schema |= schema.pop("oneOf", [{}])[0]
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:

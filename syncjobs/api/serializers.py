@@ -27,7 +27,7 @@ PRIORITIES = "The higher goes first: 10 low, 20 normal, 30 high, 40 urgent."
 
 
 class JobSerializer(serializers.Serializer[Any]):
-    """A job, in a list or alone. The fields are its description in the schema; `job_as_json` writes it."""
+    """One requested sync: what is to be synced, how far it is, and how it ended. Times that are not yet are null."""
 
     id = serializers.CharField()
     bandId = serializers.CharField(allow_null=True)
@@ -96,7 +96,7 @@ def _text_id(number: int | None) -> str | None:
 
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     startedAt = serializers.DateTimeField(source="started_at")
-    endedAt = serializers.DateTimeField(source="ended_at")
+    endedAt = serializers.DateTimeField(source="ended_at", allow_null=True, help_text="null: it runs.")
     errorReason = serializers.CharField(source="error_reason")
 
     class Meta:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import authenticate
-from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
@@ -13,13 +12,10 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
-from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
-from rest_framework_simplejwt.serializers import TokenBlacklistSerializer, TokenRefreshSerializer
-from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
-from rest_framework_simplejwt.tokens import RefreshToken
 
 from .. import roles
 from ..choices import Role
+from . import tokens
 from .fields import Strict, Text
 from .jobs import validated
 from .permissions import Exact
@@ -46,7 +42,8 @@ class Tokens(serializers.Serializer[Any]):
 
 class Person(serializers.Serializer[Any]):
     id = serializers.CharField()
-    name = serializers.CharField()
+    username = serializers.CharField(help_text="As it is given to log in.")
+    name = serializers.CharField(help_text="The same, for clients that know it by this key.")
     role = serializers.ChoiceField(choices=Role.choices, allow_null=True)
     permissions = serializers.ListField(child=serializers.CharField())
 
@@ -72,37 +69,22 @@ class LogIn(_Public):
         user = authenticate(request, username=body["username"], password=body["password"])
         if user is None:
             raise AuthenticationFailed("The name or the password is wrong.", "wrong_credentials")
-        refresh = RefreshToken.for_user(user)
-        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+        return Response(tokens.pair_for(user))
 
 
 class Refresh(_Public):
     @extend_schema(operation_id="refreshToken", request=RefreshBody, responses=Tokens)
     def post(self, request: Request) -> Response:
         """A new pair for a refresh token, which is used up by it."""
-        return Response(_used(TokenRefreshSerializer, request))
+        return Response(tokens.rotate(validated(RefreshBody, request)["refresh"]))
 
 
 class LogOut(_Public):
     @extend_schema(operation_id="logOut", request=RefreshBody, responses=Message)
     def post(self, request: Request) -> Response:
-        """Make a refresh token worthless."""
-        _used(TokenBlacklistSerializer, request)
+        """Make a refresh token worthless; one that was used already is."""
+        tokens.close(validated(RefreshBody, request)["refresh"])
         return Response({"message": "Logged out."})
-
-
-def _used(rules: Any, request: Request) -> Any:
-    """What simplejwt makes of the body's refresh token, of which only one of two requests at once gets something."""
-    body = validated(RefreshBody, request)
-    serializer = rules(data=body)
-    try:
-        token_id = RefreshToken(body["refresh"])["jti"]
-        with transaction.atomic():
-            OutstandingToken.objects.select_for_update().filter(jti=token_id).first()
-            serializer.is_valid(raise_exception=True)
-    except TokenError as error:
-        raise InvalidToken(error.args[0]) from None
-    return serializer.validated_data
 
 
 class Me(Exact):
@@ -115,6 +97,7 @@ class Me(Exact):
         return Response(
             {
                 "id": str(user.pk),
+                "username": user.get_username(),
                 "name": user.get_username(),
                 "role": roles.role_of(user),
                 "permissions": sorted(user.get_all_permissions()),

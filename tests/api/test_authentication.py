@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from syncjobs import roles
 from syncjobs.accounts import SessionBackend
+from syncjobs.api import tokens
 from syncjobs.api.authentication import TokenAuthentication
 from syncjobs.api.rendering import OrjsonRenderer
 from syncjobs.choices import JobStatus, Role
@@ -107,18 +109,123 @@ def test_nothing_is_rendered_as_nothing_and_indented_where_asked() -> None:
     assert OrjsonRenderer().render({"a": 1}, "application/json; indent=2") == b'{\n  "a": 1\n}'
 
 
-def _pair(client: Client, refresh: str) -> Any:
-    return client.post("/api/auth/token/refresh", json.dumps({"refresh": refresh}), "application/json")
+def _post(path: str, refresh: Any) -> Any:
+    body = json.dumps({"refresh": str(refresh)})
+    return Client(raise_request_exception=False).post(f"/api/auth/{path}", body, "application/json")
 
 
-def test_a_new_password_ends_what_the_old_one_began() -> None:
+def _me(authorization: str) -> Any:
+    return Client().get("/api/auth/me", headers={"Authorization": authorization})
+
+
+def _assert_rejected(answer: Any, code: str) -> None:
+    """401 with exactly one error, which says what to do, in the one shape."""
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"].startswith("Bearer ")
+    body = answer.json()
+    (error,) = body["errors"]
+    assert (body["type"], error["code"], error["field"]) == ("client_error", code, None)
+    assert error["message"].endswith(".")
+
+
+def _expired(kind: Any, person: Any) -> Any:
+    token = kind.for_user(person)
+    token.set_exp(lifetime=dt.timedelta(seconds=-1))
+    return token
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (lambda person: f"Bearer {_expired(AccessToken, person)}", "token_expired"),
+        (lambda person: f"Bearer {RefreshToken.for_user(person)}", "token_wrong_type"),
+        (lambda person: f"Bearer {AccessToken.for_user(person)}x", "token_invalid"),
+        (lambda person: f"Bearer {AccessToken.for_user(person)} more", "token_invalid"),
+        (lambda person: "Bearer rubbish", "token_invalid"),
+        (lambda person: "Bearer \xff\xfe", "token_invalid"),
+        (lambda person: "Bearer", "token_invalid"),
+        (lambda person: "bearer ", "token_invalid"),
+        (lambda person: "Basic YTpi", "not_authenticated"),
+        (lambda person: "", "not_authenticated"),
+    ],
+)
+def test_a_header_that_lets_nobody_in_says_why(header: Callable[[Any], str], code: str) -> None:
+    _assert_rejected(_me(header(_person(Role.MODERATOR))), code)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_name_of_the_scheme_may_be_written_either_way(scheme: str) -> None:
+    me = _me(f"{scheme}  {AccessToken.for_user(_person(Role.MODERATOR))}")
+    assert (me.status_code, me.json()["username"], me.json()["name"]) == (200, "somebody", "somebody")
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (lambda person: _expired(RefreshToken, person), "token_expired"),
+        (AccessToken.for_user, "token_wrong_type"),
+        (lambda person: f"{RefreshToken.for_user(person)}x", "token_invalid"),
+        (lambda person: "rubbish", "token_invalid"),
+    ],
+)
+@pytest.mark.parametrize("path", ["token/refresh", "logout"])
+def test_a_refresh_token_that_is_none_says_why(path: str, token: Callable[[Any], Any], code: str) -> None:
+    _assert_rejected(_post(path, token(_person(Role.MODERATOR))), code)
+
+
+def test_a_refresh_token_is_good_once() -> None:
+    first = RefreshToken.for_user(_person(Role.MODERATOR))
+    pair = _post("token/refresh", first).json()
+    assert _me(f"Bearer {pair['access']}").status_code == 200
+    _assert_rejected(_post("token/refresh", first), "token_used")
+    assert _post("token/refresh", pair["refresh"]).status_code == 200
+
+
+def test_of_two_that_use_a_refresh_token_at_once_one_gets_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    refresh, others = RefreshToken.for_user(_person(Role.MODERATOR)), []
+
+    def meanwhile(token: Any) -> Any:
+        monkeypatch.setattr(tokens, "person_of", person_of)
+        others.append(_post("token/refresh", refresh))
+        return person_of(token)
+
+    person_of = tokens.person_of
+    monkeypatch.setattr(tokens, "person_of", meanwhile)
+    _assert_rejected(_post("token/refresh", refresh), "token_used")
+    assert [other.status_code for other in others] == [200]
+
+
+def test_whoever_logs_out_twice_is_logged_out() -> None:
+    refresh = RefreshToken.for_user(_person(Role.MODERATOR))
+    assert [_post("logout", refresh).status_code for _ in range(2)] == [200, 200]
+    _assert_rejected(_post("token/refresh", refresh), "token_used")
+
+
+def _switch_off(person: Any) -> None:
+    get_user_model().objects.filter(pk=person.pk).update(is_active=False)
+
+
+@pytest.mark.parametrize(
+    ("what_happens", "code"),
+    [
+        (lambda person: person.delete(), "user_not_found"),
+        (_switch_off, "user_inactive"),
+        (lambda person: roles.set_password(PERSON, person.pk, "another horse battery"), "password_changed"),
+    ],
+)
+def test_tokens_end_with_what_they_were_given_for(what_happens: Callable[[Any], None], code: str) -> None:
     person = _person(Role.MODERATOR)
     refresh = RefreshToken.for_user(person)
-    assert _status(refresh.access_token) == 200
+    assert _me(f"Bearer {refresh.access_token}").status_code == 200
+    what_happens(person)
+    _assert_rejected(_me(f"Bearer {refresh.access_token}"), code)
+    _assert_rejected(_post("token/refresh", refresh), code)
+    assert _post("logout", refresh).status_code == 200
+
+
+def test_a_new_password_begins_new_tokens() -> None:
+    person = _person(Role.MODERATOR)
     roles.set_password(PERSON, person.pk, "another horse battery")
-    assert _status(refresh.access_token) == 401
-    pair = _pair(Client(), str(refresh)).json()
-    assert "access" not in pair or _status(pair["access"]) == 401
     assert _status(AccessToken.for_user(get_user_model().objects.get(pk=person.pk))) == 200
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
 
 from bands.models import Band
 from syncjobs import lifecycle, operations, roles
-from syncjobs.api import urls
+from syncjobs.api import errors, urls
 from syncjobs.choices import EventKind, JobStatus, Role
 from syncjobs.models import ErrorGroup, FilterPreset, Queue, SyncJob
 from syncjobs.youtube.simulator import Simulator
@@ -330,7 +331,8 @@ def test_errors_have_one_shape_and_tell_nothing(moderator: Api, monkeypatch: pyt
     monkeypatch.setattr("syncjobs.status.queues", explode)
     broken = moderator.get("admin/queue/status")
     assert broken.status_code == 500
-    assert set(broken.json()) == {"type", "errors"}
+    assert broken.json() == json.loads(errors.server_error(HttpRequest()).content)
+    assert broken.json()["errors"][0]["message"] == "Something went wrong here. It has been logged."
     assert b"secret" not in broken.content
 
 

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from django.conf import LazySettings
 from django.core.cache import cache
+from django.test import Client
 
 from syncjobs import lifecycle, roles
-from syncjobs.api import urls
+from syncjobs.api import tokens, urls
 from syncjobs.choices import Role
 from syncjobs.models import ErrorGroup
 from tests.helpers import PERSON, claim, make_band, queue_job
@@ -83,3 +84,10 @@ def test_every_address_has_a_call_but_those_it_names_otherwise() -> None:
     called = {re.sub(r"\$[A-Z_]+", "<>", path) for path in re.findall(r"\$API/([^\s?\"]+)", PAGE)}
     there = {re.sub(r"<\w+:\w+>", "<>", str(pattern.pattern)) for pattern in urls.urlpatterns}
     assert there - called == {"admin/sync-jobs/bulk/<>", "bands/<>", "schema", "docs"} - called
+
+
+def test_every_reason_to_refuse_a_token_is_told(client: Client) -> None:
+    said = client.get("/api/schema").json()["components"]["responses"]["Error401"]["description"]
+    for code in (*tokens.PROBLEMS, "not_authenticated", "wrong_credentials"):
+        assert f"`{code}`" in said
+        assert re.search(rf"^\| .*`{code}`.* \|", PAGE, re.MULTILINE)

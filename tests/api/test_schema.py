@@ -5,6 +5,7 @@ Everything in it is tried as each role, but what it doesn't hold: the stream of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,9 @@ from schemathesis import Case, GenerationMode
 
 from bands.models import Video
 from syncjobs import lifecycle
+from syncjobs.api.band_serializers import BandSerializer, VideoSerializer
 from syncjobs.api.schema import ERROR
+from syncjobs.api.serializers import AttemptSerializer, AuditSerializer, EventSerializer
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import ErrorGroup, FilterPreset, SyncJob
 from tests.api.test_contract import NOBODY, PLAIN, WHO, Api
@@ -123,6 +126,44 @@ def test_its_examples_are_right(client: Client) -> None:
             jsonschema.validate(example, rooted, Draft202012Validator, format_checker=FormatChecker())
     for answer in document["components"]["responses"].values():
         jsonschema.validate(answer["content"]["application/json"]["example"], ERROR)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("PauseBodyRequest", {"reason": ""}),
+        ("NoteBodyRequest", {"note": ""}),
+        ("PatchedBandBodyRequest", {"city": "", "primaryColor": "", "youtubeChannel": "", "searchKeywords": [""]}),
+    ],
+)
+def test_text_that_may_be_empty_may_be_so_by_the_document(name: str, body: dict[str, Any]) -> None:
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    jsonschema.validate(body, {"$ref": f"#/components/schemas/{name}", **document}, Draft202012Validator)
+
+
+def test_what_is_null_in_the_database_may_be_so_by_the_document() -> None:
+    told = {
+        f"{serializer.__name__}.{field.field_name}"
+        for serializer in (AttemptSerializer, AuditSerializer, BandSerializer, EventSerializer, VideoSerializer)
+        for field in serializer().fields.values()
+        for column in serializer.Meta.model._meta.fields
+        if column.attname == field.source and column.null and not field.allow_null
+    }
+    assert told == set()
+
+
+def test_every_error_it_has_is_one_that_some_address_gives() -> None:
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    operations = [answers["responses"] for path in document["paths"].values() for answers in path.values()]
+    given_ = {answer["$ref"] for answers in operations for answer in answers.values() if "$ref" in answer}
+    assert given_ == {f"#/components/responses/{name}" for name in document["components"]["responses"]}
+    assert all({"400", "405", "500"} <= answers.keys() for answers in operations)
+
+
+def test_it_tells_its_readers_of_the_api_and_not_of_the_code() -> None:
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    told = [schema.get("description", "") for schema in document["components"]["schemas"].values()]
+    assert not [text for text in told if re.search(r"\w+_\w+|serializ|annotat", text)]
 
 
 def test_nothing_in_it_is_a_free_form_object() -> None:

@@ -54,7 +54,15 @@ def test_health_and_readiness_whatever_the_host_is_called(settings: LazySettings
     settings.SECURE_SSL_REDIRECT = True
     assert Client().get("/admin/login/", headers={"host": "127.0.0.1"}, secure=True).status_code == 400
     assert Client().get("/healthz").json() == {"status": "ok"}
+    assert Client().head("/healthz").status_code == 200
     assert Client().get("/readyz").json() == {"status": "ok", "database": True, "redis": True}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_only_read(path: str) -> None:
+    answer = Client().post(path)
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+    assert answer.json()["errors"][0]["code"] == "method_not_allowed"
 
 
 def test_many_visitors_at_once_share_few_connections() -> None:
