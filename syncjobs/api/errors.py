@@ -11,6 +11,7 @@ from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.settings import api_settings
 
 from .. import exceptions
 from ..youtube.errors import YouTubeError
@@ -62,11 +63,25 @@ class Formatter(ExceptionFormatter):
 
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
         field = self.exc.field if isinstance(self.exc, Refused) else None
-        errors = [{"code": e.code, "field": e.attr or field, "message": e.detail} for e in error_response.errors]
-        body: dict[str, Any] = {"type": str(error_response.type), "errors": errors}
+        errors = [
+            {"code": e.code, "field": _whole(e.attr) or field, "message": e.detail} for e in error_response.errors
+        ]
+        body: dict[str, Any] = {"type": _kind(self.exc.status_code), "errors": errors}
         if isinstance(self.exc, Refused) and self.exc.details:
             body["details"] = {_camel(name): value for name, value in self.exc.details.items()}
         return body
+
+
+def _kind(code: int) -> str:
+    if code == status.HTTP_400_BAD_REQUEST:
+        return "validation_error"
+    return "server_error" if code >= status.HTTP_500_INTERNAL_SERVER_ERROR else "client_error"
+
+
+def _whole(path: str | None) -> str | None:
+    """What several fields together were wrong of: the object that holds them, None for the body itself."""
+    whole = "" if path is None else path.removesuffix(api_settings.NON_FIELD_ERRORS_KEY).removesuffix(".")
+    return whole or None
 
 
 def _camel(name: str) -> str:
@@ -97,5 +112,6 @@ def server_error(request: HttpRequest) -> JsonResponse:
 
 def plain(code: int, name: str, message: str) -> JsonResponse:
     """An error outside any view, in the shape of all others."""
-    kind = "server_error" if code >= 500 else "client_error"
-    return JsonResponse({"type": kind, "errors": [{"code": name, "field": None, "message": message}]}, status=code)
+    return JsonResponse(
+        {"type": _kind(code), "errors": [{"code": name, "field": None, "message": message}]}, status=code
+    )

@@ -6,6 +6,8 @@ import re
 from typing import Any, ClassVar
 
 from rest_framework import serializers
+from rest_framework.fields import empty
+from rest_framework.settings import api_settings
 
 from ..storable import is_storable
 
@@ -19,6 +21,13 @@ class Strict(serializers.Serializer[Any]):
 
     rules: ClassVar[dict[str, Any]] = {}
     """What JSON Schema says of several keys together."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if data is not empty and not isinstance(data, dict):
+            keys = ", ".join(self.fields)
+            said = f"Must be an object. Its keys are: {keys}." if keys else "Must be an empty object, or nothing."
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [said]}, "invalid")
+        return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
@@ -56,6 +65,16 @@ class Id(Text):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(pattern=r"[0-9]{1,18}", like="48213", **options)
+
+
+class Many(serializers.ListField):
+    """A list."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "not_a_list": "Must be a list.",
+        "empty": "Must have at least one entry.",
+        "max_length": "Must have at most {max_length} entries.",
+    }
 
 
 class Flag(serializers.BooleanField):
