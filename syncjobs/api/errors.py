@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, cast
 
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -11,6 +12,7 @@ from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
 from .. import exceptions
@@ -29,12 +31,12 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
 class Refused(APIException):
     """A domain error on its way to the client."""
 
-    def __init__(self, error: exceptions.DomainError) -> None:
+    def __init__(self, error: exceptions.DomainError, field: str | None) -> None:
         super().__init__(detail=error.message, code=error.code)
         self.status_code = next(
             (code for kind, code in _STATUSES if isinstance(error, kind)), status.HTTP_400_BAD_REQUEST
         )
-        self.field = error.field
+        self.field = field
         self.details = error.details
         # What REST framework makes Retry-After of, in seconds.
         self.wait = error.retry_after if isinstance(error, exceptions.Busy) else None
@@ -47,15 +49,33 @@ class Handler(ExceptionHandler):
         if isinstance(exc, exceptions.InvalidFields):
             said: dict[str, list[str]] = {}
             for field, message in exc.problems:
-                said.setdefault(field, []).append(message)
+                said.setdefault(self._sent_as(field) or field, []).append(message)
             return ValidationError(said)
         if isinstance(exc, exceptions.DomainError):
-            return Refused(exc)
+            sent_as = self._sent_as(exc.field) if exc.field else None
+            # Of what can't be right it is told also where something is missing; no other error is of what wasn't sent.
+            return Refused(exc, sent_as or (exc.field if isinstance(exc, exceptions.InvalidInput) else None))
         if isinstance(exc, YouTubeError):
             failure = APIException(f"YouTube: {exc.message}", code="youtube_error")
             failure.status_code = status.HTTP_502_BAD_GATEWAY
             return failure
         return super().convert_known_exceptions(exc)
+
+    def _sent_as(self, field: str) -> str | None:
+        """What the request calls what the domain calls so, in its query, its body or its address; None if it has no such."""
+        request, in_path = cast(Request, self.context["request"]), self.context["kwargs"]
+        try:
+            body = request.data if isinstance(request.data, dict) else {}
+        except APIException:
+            body = {}
+        keys = {_plain(key): key for key in (*request.query_params, *body)}
+        name, dot, rest = field.partition(".")
+        for each in (name, f"{name}Id"):
+            if key := keys.get(_plain(each)):
+                return f"{key}{dot}{rest}"
+        if f"{name}_id" in in_path or (name == "id" and any(key.endswith("_id") for key in in_path)):
+            return "id"
+        return name if name in in_path or name in request.headers else None
 
 
 class Formatter(ExceptionFormatter):
@@ -82,6 +102,10 @@ def _whole(path: str | None) -> str | None:
     """What several fields together were wrong of: the object that holds them, None for the body itself."""
     whole = "" if path is None else path.removesuffix(api_settings.NON_FIELD_ERRORS_KEY).removesuffix(".")
     return whole or None
+
+
+def _plain(key: object) -> str:
+    return re.sub("[^a-z0-9]", "", str(key).lower())
 
 
 def _camel(name: str) -> str:

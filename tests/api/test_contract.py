@@ -318,6 +318,35 @@ def test_a_band_that_there_is_not_is_named(moderator: Api) -> None:
     assert SyncJob.objects.count() == 0
 
 
+def test_a_refusal_names_what_was_sent(moderator: Api) -> None:
+    band = Band.objects.create(name="A", slug="a")
+    job = SyncJob.objects.create(job_type="FULL_SYNC", queue_id="video-sync", status=JobStatus.FAILED, band=band)
+    preset = FilterPreset.objects.create(name="shared", created_by="pat")
+    sync = {"syncType": "FULL", "bandId": str(band.pk)}
+
+    def refused(method: str, path: str, body: Any = None) -> tuple[int, str, str | None]:
+        answer = moderator.send(method, path, body)
+        (error,) = answer.json()["errors"]
+        return answer.status_code, error["code"], error["field"]
+
+    assert refused("POST", "admin/sync-jobs/trigger", sync) == (409, "no_channel", "bandId")
+    assert refused("POST", f"admin/sync-jobs/{job.pk}/retry") == (409, "no_channel", None)
+    Band.objects.update(channel_reference="@a", is_active=False)
+    assert refused("POST", "admin/sync-jobs/trigger", sync) == (409, "band_inactive", "bandId")
+    assert refused("POST", f"admin/sync-jobs/{job.pk}/retry") == (409, "band_inactive", None)
+    for method, path in (("GET", ""), ("POST", "/retry"), ("POST", "/cancel")):
+        assert refused(method, f"admin/sync-jobs/424242{path}") == (404, "not_found", "id")
+    assert refused("GET", "bands/424242") == (404, "not_found", "id")
+    assert refused("POST", "admin/sync/errors/abc/retry") == (404, "not_found", "fingerprint")
+    assert refused("DELETE", f"admin/filter-presets/{preset.pk}") == (403, "permission_denied", None)
+    assert refused("PATCH", f"admin/filter-presets/{preset.pk}", {"shared": False}) == (
+        403,
+        "permission_denied",
+        "shared",
+    )
+    assert refused("GET", "admin/events?lastEventId=x") == (400, "invalid", "lastEventId")
+
+
 def test_errors_have_one_shape_and_tell_nothing(moderator: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = moderator.get("no/such/thing")
     assert (missing.status_code, missing.json()["errors"][0]["code"]) == (404, "not_found")
