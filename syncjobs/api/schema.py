@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from .examples import EXAMPLES
-from .fields import Strict, Text
+from .fields import VISIBLE, Strict, Text
 
 _TAGS = {
     "auth": "Logging in",
@@ -166,8 +166,16 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         for status, told in _REFUSALS.items()
     }
     _strip(result)
+    _allow_empty_parameters(result)
     components["securitySchemes"] = {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     return result
+
+
+def _allow_empty_parameters(document: dict[str, Any]) -> None:
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    for parameter in [each for operation in operations for each in operation.get("parameters", ())]:
+        if parameter["in"] == "query":
+            parameter["allowEmptyValue"] = True
 
 
 def _strip(node: Any) -> None:
@@ -186,7 +194,9 @@ def filter_schema(parameters: tuple[OpenApiParameter, ...]) -> dict[str, Any]:
         schema.pop("default", None)
         if schema.get("type") == "array":
             either = "|".join(schema["items"]["enum"])
-            schema = {"anyOf": [schema, {"type": "string", "pattern": f"^(?:{either})(?:,(?:{either}))*$"}]}
+            schema = {"anyOf": [schema, {"type": "string", "pattern": f"^ *(?:{either}) *(?:, *(?:{either}) *)*$"}]}
+        elif "maxLength" in schema:
+            schema["pattern"] = rf"^[^\x00]*{VISIBLE}[^\x00]*$"
         properties[parameter.name] = schema
     return {
         "type": "object",
