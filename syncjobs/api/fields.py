@@ -23,7 +23,7 @@ class Strict(serializers.Serializer[Any]):
     """What JSON Schema says of several keys together."""
 
     def run_validation(self, data: Any = empty) -> Any:
-        if data is not empty and not isinstance(data, dict):
+        if not (data is empty or isinstance(data, dict) or (data is None and self.allow_null)):
             keys = ", ".join(self.fields)
             said = f"Must be an object. Its keys are: {keys}." if keys else "Must be an empty object, or nothing."
             raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [said]}, "invalid")

@@ -337,8 +337,20 @@ class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
     id = serializers.CharField()
     actor = serializers.CharField(source="actor_label")
     targetType = serializers.CharField(source="target_type")
-    targetId = serializers.CharField(source="target_id")
+    targetId = serializers.CharField(source="target_id", help_text="Empty where it was several: data has their count.")
 
     class Meta:
         model = AuditEntry
-        fields = ("id", "at", "action", "actor", "origin", "address", "targetType", "targetId", "result", "message")
+        fields = (
+            "id",
+            "at",
+            "action",
+            "actor",
+            "origin",
+            "address",
+            "targetType",
+            "targetId",
+            "result",
+            "message",
+            "data",
+        )
