@@ -66,11 +66,11 @@ def faults(values: dict[str, Any], band_id: int | None = None, channel: Channel 
 
 def set_active(actor: Actor, band_ids: Sequence[int], *, active: bool) -> list[str]:
     """Have schedules keep these bands up to date, or no more; returns the names of those that were not so before."""
-    with audited(actor, "activate_bands" if active else "deactivate_bands", "bands", len(band_ids)) as span:
+    with audited(actor, "activate_bands" if active else "deactivate_bands", "bands") as span:
         rows = Band.objects.select_for_update().filter(pk__in=band_ids).exclude(is_active=active).order_by("pk")
         names = {band.pk: band.name for band in rows}
         Band.objects.filter(pk__in=names).update(is_active=active, updated_at=Now())
-        span.data = {"bands": sorted(names)}
+        span.data = {"count": len(band_ids), "bands": sorted(names)}
     return list(names.values())
 
 

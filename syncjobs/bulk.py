@@ -75,12 +75,12 @@ def start(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome | BulkAc
             field="filter",
         )
     if len(ids) <= AT_ONCE:
-        with audited(actor, f"bulk_{action}", "jobs", len(ids)):
-            pass
+        with audited(actor, f"bulk_{action}", "jobs") as span:
+            span.data = {"count": len(ids)}
         return act(actor, action, ids)
-    with audited(actor, f"bulk_{action}", "jobs", len(ids)) as span:
+    with audited(actor, f"bulk_{action}", "jobs") as span:
         bulk = _queue(actor, action, len(ids), job_ids=ids)
-        span.data = {"bulk": bulk.pk}
+        span.data = {"count": len(ids), "bulk": bulk.pk}
     return bulk
 
 

@@ -83,6 +83,12 @@ class NoChannel(Conflict):
     code = "no_channel"
 
 
+class BandInactive(Conflict):
+    """The band is not kept up to date, so it isn't synced."""
+
+    code = "band_inactive"
+
+
 class QuotaExhausted(DomainError):
     """A bucket has no unit left for this caller until `resets_at`."""
 

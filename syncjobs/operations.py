@@ -35,7 +35,16 @@ from .choices import (
     QueueName,
 )
 from .creation import Created, band_key, create_job, create_jobs, default_priority, new_job
-from .exceptions import Conflict, DomainError, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
+from .exceptions import (
+    BandInactive,
+    Conflict,
+    DomainError,
+    InvalidInput,
+    NoChannel,
+    NotFound,
+    RecentlySynced,
+    WrongState,
+)
 from .models import ErrorGroup, JobError, Queue, SyncJob
 from .youtube.client import PAGE_SIZE
 from .youtube.references import MalformedReference, parse_video
@@ -54,10 +63,10 @@ def trigger_sync(
 ) -> Created:
     """Sync one band, or all active bands when `band` is None.
 
-    Answers with the equal job if one is queued or running; one that is queued takes on a higher priority and the force. Unless forced, a band synced less than
-    SYNC_MIN_INTERVAL_SECONDS ago raises RecentlySynced; in an all-bands job such bands are left out.
-    Raises NoChannel, Conflict for an inactive band, NotFound for one that was deleted just now, InvalidInput for a
-    priority there isn't.
+    Answers with the equal job if one is queued or running; one that is queued takes on a higher priority and the force.
+    Unless forced, a band synced less than SYNC_MIN_INTERVAL_SECONDS ago raises RecentlySynced; in an all-bands job such
+    bands are left out.
+    Raises NoChannel, BandInactive, NotFound for a band that was deleted just now, InvalidInput for a priority there isn't.
     """
     job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
     _check_priority(priority)
@@ -189,7 +198,7 @@ def _not_syncable(band: Band) -> Conflict | None:
             _("%(band)s has no YouTube channel. Give it one, then sync.") % {"band": band.name}, field="band"
         )
     if not band.is_active:
-        return Conflict(_("%(band)s is not active. Make it active, then sync.") % {"band": band.name}, field="band")
+        return BandInactive(_("%(band)s is not active. Make it active, then sync.") % {"band": band.name}, field="band")
     return None
 
 
@@ -223,7 +232,7 @@ def _no_job(job_id: int) -> NotFound:
 def retry_job(actor: Actor, job_id: int) -> Created:
     """Run a failed or cancelled job again: a new job, linked to the old one, or its retry that has not ended yet.
 
-    Raises NotFound, WrongState, NoChannel, Conflict when its band is inactive or was deleted.
+    Raises NotFound, WrongState, NoChannel, BandInactive, Conflict when its band was deleted.
     """
     with audited(actor, "retry_job", "job", job_id) as span:
         outcome = _retry(actor, [job_id])[job_id]

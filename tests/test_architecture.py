@@ -54,6 +54,7 @@ LAYERS = (
     ("actors", "models", "apps", "counters", "feed"),
     (
         "async_database",
+        "audit_words",
         "querysets",
         "choices",
         "converters",

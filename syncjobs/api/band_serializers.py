@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from bands.models import Band, ChannelProblem, LiveState, Video
 
-from .fields import ANYTHING, VISIBLE, Flag, Strict, Text, Whole
+from .fields import ANYTHING, VISIBLE, Flag, Many, Strict, Text, Whole
 
 _COLOR = r"(#[0-9A-Fa-f]{6})?"
 _CHANNEL = (
@@ -39,7 +39,7 @@ class BandBody(Strict):
     conference = Text(required=False, allow_blank=True, max_length=120)
     founded = Whole(required=False, allow_null=True, min_value=1700, max_value=2100, help_text="A year.")
     bandType = Text(required=False, allow_blank=True, max_length=60)
-    searchKeywords = serializers.ListField(child=Text(allow_blank=True, max_length=120), required=False, max_length=50)
+    searchKeywords = Many(child=Text(allow_blank=True, max_length=120), required=False, max_length=50)
     isActive = Flag(required=False)
     isFeatured = Flag(required=False)
     primaryColor = Text(required=False, allow_blank=True, pattern=_COLOR, like="#660000")
@@ -50,7 +50,7 @@ class BandBody(Strict):
         max_length=300,
         help_text="Its id, @handle or URL, in any form that YouTube has; empty: none.",
     )
-    playlists = serializers.ListField(
+    playlists = Many(
         child=_Playlist(max_length=300),
         required=False,
         max_length=50,

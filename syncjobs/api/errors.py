@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, cast
 
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -11,6 +12,8 @@ from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 from .. import exceptions
 
@@ -29,13 +32,12 @@ SERVER_ERROR = "Something went wrong here. It has been logged."
 class Refused(APIException):
     """A domain error on its way to the client."""
 
-    def __init__(self, error: exceptions.DomainError) -> None:
-        several = {field: [said] for field, said in error.problems} if len(error.problems) > 1 else None
-        super().__init__(detail=several or error.message, code=error.code)
+    def __init__(self, error: exceptions.DomainError, field: str | None, several: dict[str, list[str]]) -> None:
+        super().__init__(detail=several if len(several) > 1 else error.message, code=error.code)
         self.status_code = next(
             (code for kind, code in _STATUSES if isinstance(error, kind)), status.HTTP_400_BAD_REQUEST
         )
-        self.field = error.field
+        self.field = field
         self.details = error.details
         # What REST framework makes Retry-After of, in seconds.
         self.wait = error.retry_after if isinstance(error, exceptions.Busy) else None
@@ -45,17 +47,35 @@ class Handler(ExceptionHandler):
     """Turns domain errors into HTTP, and faults into a sentence that tells nothing of them."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
+        if not isinstance(exc, exceptions.DomainError):
+            return super().convert_known_exceptions(exc)
+        said: dict[str, list[str]] = {}
+        for field, message in exc.problems:
+            said.setdefault(self._sent_as(field) or field, []).append(message)
         if isinstance(exc, exceptions.InvalidFields):
-            said: dict[str, list[str]] = {}
-            for field, message in exc.problems:
-                said.setdefault(field, []).append(message)
             return ValidationError(said)
-        if isinstance(exc, exceptions.DomainError):
-            return Refused(exc)
-        return super().convert_known_exceptions(exc)
+        sent_as = self._sent_as(exc.field) if exc.field else None
+        # Of what can't be right it is told also where something is missing; no other error is of what wasn't sent.
+        return Refused(exc, sent_as or (exc.field if isinstance(exc, exceptions.InvalidInput) else None), said)
 
     def convert_unhandled_exceptions(self, exc: Exception) -> APIException:
         return exc if isinstance(exc, APIException) else APIException(SERVER_ERROR)
+
+    def _sent_as(self, field: str) -> str | None:
+        """What the request calls what the domain calls so, in its query, its body or its address; None if it has no such."""
+        request, in_path = cast(Request, self.context["request"]), self.context["kwargs"]
+        try:
+            body = request.data if isinstance(request.data, dict) else {}
+        except APIException:
+            body = {}
+        keys = {_plain(key): key for key in (*request.query_params, *body)}
+        name, dot, rest = field.partition(".")
+        for each in (name, f"{name}Id"):
+            if key := keys.get(_plain(each)):
+                return f"{key}{dot}{rest}"
+        if f"{name}_id" in in_path or (name == "id" and any(key.endswith("_id") for key in in_path)):
+            return "id"
+        return name if name in in_path or name in request.headers else None
 
 
 class Formatter(ExceptionFormatter):
@@ -63,11 +83,29 @@ class Formatter(ExceptionFormatter):
 
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
         field = self.exc.field if isinstance(self.exc, Refused) else None
-        errors = [{"code": e.code, "field": e.attr or field, "message": e.detail} for e in error_response.errors]
-        body: dict[str, Any] = {"type": str(error_response.type), "errors": errors}
+        errors = [
+            {"code": e.code, "field": _whole(e.attr) or field, "message": e.detail} for e in error_response.errors
+        ]
+        body: dict[str, Any] = {"type": _kind(self.exc.status_code), "errors": errors}
         if isinstance(self.exc, Refused) and self.exc.details:
             body["details"] = {_camel(name): value for name, value in self.exc.details.items()}
         return body
+
+
+def _kind(code: int) -> str:
+    if code == status.HTTP_400_BAD_REQUEST:
+        return "validation_error"
+    return "server_error" if code >= status.HTTP_500_INTERNAL_SERVER_ERROR else "client_error"
+
+
+def _whole(path: str | None) -> str | None:
+    """What several fields together were wrong of: the object that holds them, None for the body itself."""
+    whole = "" if path is None else path.removesuffix(api_settings.NON_FIELD_ERRORS_KEY).removesuffix(".")
+    return whole or None
+
+
+def _plain(key: object) -> str:
+    return re.sub("[^a-z0-9]", "", str(key).lower())
 
 
 def _camel(name: str) -> str:
@@ -105,5 +143,6 @@ def read_only(request: HttpRequest) -> JsonResponse:
 
 def plain(code: int, name: str, message: str) -> JsonResponse:
     """An error outside any view, in the shape of all others."""
-    kind = "server_error" if code >= 500 else "client_error"
-    return JsonResponse({"type": kind, "errors": [{"code": name, "field": None, "message": message}]}, status=code)
+    return JsonResponse(
+        {"type": _kind(code), "errors": [{"code": name, "field": None, "message": message}]}, status=code
+    )

@@ -6,6 +6,8 @@ import re
 from typing import Any, ClassVar
 
 from rest_framework import serializers
+from rest_framework.fields import empty
+from rest_framework.settings import api_settings
 
 from ..storable import is_storable
 
@@ -19,6 +21,13 @@ class Strict(serializers.Serializer[Any]):
 
     rules: ClassVar[dict[str, Any]] = {}
     """What JSON Schema says of several keys together."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if not (data is empty or isinstance(data, dict) or (data is None and self.allow_null)):
+            keys = ", ".join(self.fields)
+            said = f"Must be an object. Its keys are: {keys}." if keys else "Must be an empty object, or nothing."
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [said]}, "invalid")
+        return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(map(str, set(data) - set(self.fields))) if isinstance(data, dict) else []
@@ -62,6 +71,16 @@ class Id(Text):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(pattern=r"[1-9][0-9]{0,17}", like="48213", **options)
+
+
+class Many(serializers.ListField):
+    """A list."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "not_a_list": "Must be a list.",
+        "empty": "Must have at least one entry.",
+        "max_length": "Must have at most {max_length} entries.",
+    }
 
 
 class Flag(serializers.BooleanField):

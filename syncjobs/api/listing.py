@@ -29,6 +29,7 @@ from ..querysets import SyncJobQuerySet
 from ..storable import is_storable
 from . import expect
 from .expect import invalid, parse_instant
+from .fields import VISIBLE
 
 MAX_LIMIT = 100
 MAX_PAGE = 10_000_000
@@ -113,7 +114,13 @@ PARAMETERS = (
     START,
     END,
     expect.text("search", "Job id, part of a band's name, or part of an error's text."),
-    expect.like("error", "[0-9a-f]{1,16}", "a3f09c1e5b7d2468", "Fingerprint of an error group."),
+    expect.Like(
+        "error",
+        "[0-9a-f]{1,16}",
+        "a3f09c1e5b7d2468",
+        gettext_lazy("Must be the fingerprint of an error group, such as a3f09c1e5b7d2468."),
+        "Fingerprint of an error group.",
+    ),
     expect.text("requestedBy", "Who asked for the job: a user's name, or “schedule: ” and its name."),
     expect.number_of("parentId", "Children of an all-bands job."),
     expect.choice(
@@ -239,7 +246,7 @@ def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[SyncJobQuer
 
 def choices_of(parameters: QueryDict, name: str, choices: list[str]) -> list[str]:
     """A parameter that may be repeated, or have commas in it. Raises ValidationError."""
-    values = [part for value in parameters.getlist(name) for part in value.split(",")]
+    values = [part for value in parameters.getlist(name) for part in expect.split(value)]
     for value in values:
         if value not in choices:
             said = _("“%(value)s” is none of %(choices)s.") % {"value": value[:40], "choices": ", ".join(choices)}
@@ -270,13 +277,17 @@ def _order(parameters: QueryDict) -> Order:
 def matching(rows: QuerySet[Any], request: Request, field: str) -> QuerySet[Any]:
     """Rows whose `field` contains what `search` says."""
     text = request.query_params.get("search", "")
-    if len(text) > MAX_SEARCH or "\x00" in text:
-        raise invalid("search", _("Must be at most %(most)s characters.") % {"most": MAX_SEARCH})
     return rows.filter(**{f"{field}__icontains": text}) if text else rows
 
 
-_WINDOW = re.compile(r"([1-9]\d{0,3})([hd])\Z")
-WINDOW = expect.like("window", "all|[1-9][0-9]{0,3}[hd]", "7d", "Hours or days back from now, or all.", "24h")
+WINDOW = expect.Like(
+    "window",
+    "all|[1-9][0-9]{0,3}[hd]",
+    "7d",
+    gettext_lazy("Must be hours such as 24h or days such as 7d, from 1 to 9999 of them, or all."),
+    "Hours or days back from now, or all.",
+    "24h",
+)
 
 
 def since(request: Request) -> dt.datetime | None:
@@ -284,10 +295,8 @@ def since(request: Request) -> dt.datetime | None:
     text = request.query_params.get("window", "24h")
     if text == "all":
         return None
-    match = _WINDOW.match(text)
-    if not match:
-        raise invalid("window", _("Must be hours or days such as 24h or 7d, or all."))
-    return timezone.now() - dt.timedelta(**{"hours" if match[2] == "h" else "days": int(match[1])})
+    unit = "hours" if text.endswith("h") else "days"
+    return timezone.now() - dt.timedelta(**{unit: int(text[:-1])})
 
 
 def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
@@ -297,12 +306,8 @@ def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
     """
     texts: dict[str, str] = {}
     for name, value in given.items():
-        if not isinstance(value, str) and not (
-            name in REPEATABLE and isinstance(value, list) and all(isinstance(part, str) for part in value)
-        ):
-            raise invalid(f"{field}.{name}"[:80], _("Must be text, or for status and jobType a list of texts."))
-        if not is_storable(value):
-            raise invalid(f"{field}.{name}"[:80], _("Holds a character that can't be stored."))
+        if problem := _unfit(name, value):
+            raise invalid(f"{field}.{name}"[:80], problem)
         texts[name] = ",".join(value) if isinstance(value, list) else value
     query = QueryDict(mutable=True)
     query.update(texts)
@@ -313,3 +318,20 @@ def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
         said = cast("dict[str, Any]", error.detail)
         raise ValidationError({f"{field}.{name}": why for name, why in said.items()}) from None
     return texts
+
+
+def _unfit(name: str, value: object) -> str:
+    """What is wrong with a filter in a body whatever its name allows; empty if nothing is."""
+    if name not in (names := [parameter.name for parameter in PARAMETERS]):
+        return _("There is no such filter. There are: %(names)s.") % {"names": ", ".join(names)}
+    values = value if name in REPEATABLE and isinstance(value, list) else [value]
+    texts = [each for each in values if isinstance(each, str)]
+    if len(texts) < len(values):
+        return _("Must be text, or for status and jobType a list of texts.")
+    if not all(map(is_storable, texts)):
+        return _("Holds a character that can't be stored.")
+    parts = [part for text in texts for part in (text.split(",") if name in REPEATABLE else [text])]
+    # An address may say nothing of what it doesn't filter by. In a body that acts, nothing said could mean all jobs.
+    if not parts or not all(re.search(VISIBLE, part) for part in parts):
+        return _("Must not be empty. Leave the key out if nothing is to be filtered by it.")
+    return ""

@@ -51,7 +51,9 @@ class Exact(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         method = "GET" if request.method == "HEAD" else request.method or ""
-        expect.check(request.query_params, self.takes.get(method, ()))
+        known = self.takes.get(method, ())
+        expect.check(request.query_params, known)
+        request._request.GET = expect.without_empty(request.query_params, known)  # type: ignore[assignment]
         if method in self.bodiless:
             Nothing(data=request.data).is_valid(raise_exception=True)
 

@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from .errors import SERVER_ERROR
 from .examples import EXAMPLES
-from .fields import Strict, Text
+from .fields import VISIBLE, Strict, Text
 from .tokens import PROBLEMS
 
 _TAGS = {
@@ -180,8 +180,16 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         for status, told in _REFUSALS.items()
     }
     _strip(result)
+    _allow_empty_parameters(result)
     components["securitySchemes"] = {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     return result
+
+
+def _allow_empty_parameters(document: dict[str, Any]) -> None:
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    for parameter in [each for operation in operations for each in operation.get("parameters", ())]:
+        if parameter["in"] == "query":
+            parameter["allowEmptyValue"] = True
 
 
 def _strip(node: Any) -> None:
@@ -200,7 +208,9 @@ def filter_schema(parameters: tuple[OpenApiParameter, ...]) -> dict[str, Any]:
         schema.pop("default", None)
         if schema.get("type") == "array":
             either = "|".join(schema["items"]["enum"])
-            schema = {"anyOf": [schema, {"type": "string", "pattern": f"^(?:{either})(?:,(?:{either}))*$"}]}
+            schema = {"anyOf": [schema, {"type": "string", "pattern": f"^ *(?:{either}) *(?:, *(?:{either}) *)*$"}]}
+        elif "maxLength" in schema:
+            schema["pattern"] = rf"^[^\x00]*{VISIBLE}[^\x00]*$"
         properties[parameter.name] = schema
     return {
         "type": "object",

@@ -14,7 +14,7 @@ from ..choices import JobStatus, JobType, Priority, QueueName
 from ..models import Attempt, AuditEntry, BulkAction, JobEvent
 from ..operations import ALL_QUEUES
 from . import listing
-from .fields import ANYTHING, VISIBLE, Choice, Flag, Id, Strict, Text, Whole
+from .fields import ANYTHING, VISIBLE, Choice, Flag, Id, Many, Strict, Text, Whole
 from .schema import filter_schema
 
 
@@ -200,13 +200,17 @@ class ErrorGroupSerializer(serializers.Serializer[Any]):
 class Filter(serializers.DictField):
     """Filters of the list of jobs in a body; `listing.filters_of` checks what they hold."""
 
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "not_a_dict": 'Must be an object such as {{"status": "FAILED"}}.'
+    }
+
 
 class BulkBody(Strict):
     """What to do, and to which jobs: give either ids or a filter."""
 
     rules = {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
     action = Choice(choices=list(bulk.STATES))
-    ids = serializers.ListField(child=Id(), required=False, allow_empty=False, max_length=10_000)
+    ids = Many(child=Id(), required=False, allow_empty=False, max_length=10_000)
     filter = Filter(required=False)
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -333,8 +337,20 @@ class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
     id = serializers.CharField()
     actor = serializers.CharField(source="actor_label")
     targetType = serializers.CharField(source="target_type")
-    targetId = serializers.CharField(source="target_id")
+    targetId = serializers.CharField(source="target_id", help_text="Empty where it was several: data has their count.")
 
     class Meta:
         model = AuditEntry
-        fields = ("id", "at", "action", "actor", "origin", "address", "targetType", "targetId", "result", "message")
+        fields = (
+            "id",
+            "at",
+            "action",
+            "actor",
+            "origin",
+            "address",
+            "targetType",
+            "targetId",
+            "result",
+            "message",
+            "data",
+        )

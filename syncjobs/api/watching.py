@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import exports, figures, quota_figures, schedules
+from ..audit_words import ACTIONS, RESULTS, TARGETS
 from ..models import AuditEntry, SyncJob, Worker
 from ..status import WORKER_SILENCE_SECONDS
 from . import answers, expect, listing
@@ -106,7 +107,11 @@ _AUDIT_FILTERS = {
     "result": "result",
 }
 _AUDIT_PARAMETERS = (
-    *(expect.text(name) for name in _AUDIT_FILTERS),
+    expect.choice("action", ACTIONS),
+    expect.text("actor", "Who did it: a user's name, or “schedule: ” and its name."),
+    expect.choice("targetType", TARGETS),
+    expect.text("targetId", "Of what: the id of a job, a band and so on, the name of a queue."),
+    expect.choice("result", RESULTS, description="ok, or the code of the error."),
     expect.instant("startDate", "Done from then on."),
     expect.instant("endDate", "Done before then; a bare date includes its day. Must be after startDate."),
 )

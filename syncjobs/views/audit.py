@@ -17,12 +17,12 @@ from django.utils.translation import gettext_lazy
 
 from .. import exports
 from ..api.bulk import file_of
+from ..audit_words import ACTIONS, RESULTS, TARGETS
 from ..choices import QueueName
 from ..exceptions import NotFound
 from ..models import AuditEntry
 from ..operations import ALL_QUEUES
 from . import links
-from .audit_words import ACTIONS, RESULTS, TARGETS
 from .base import is_part, page, show, style
 from .paging import paginate, search_box, values_of
 
@@ -126,9 +126,10 @@ def _told(entry: AuditEntry) -> dict[str, Any]:
 
 
 def _target(entry: AuditEntry) -> str:
-    if not entry.target_id:
-        return ""
     kind = str(TARGETS.get(entry.target_type, entry.target_type))
+    if not entry.target_id:
+        count = entry.data.get("count") if isinstance(entry.data, dict) else None
+        return f"{kind} {count}" if kind and count is not None else ""
     if entry.target_id == ALL_QUEUES:
         return _("%(kind)s: all") % {"kind": kind}
     number = f"#{entry.target_id}" if entry.target_type == "job" else entry.target_id[:40]

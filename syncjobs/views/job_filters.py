@@ -18,7 +18,7 @@ from rest_framework.exceptions import ValidationError
 
 from bands.models import Band
 
-from ..api.expect import parse_instant
+from ..api.expect import parse_instant, split
 from ..choices import DelayReason, JobStatus, JobType, QueueName
 from ..models import ErrorGroup
 from ..templatetags.monitor import when
@@ -51,9 +51,11 @@ class Filters:
         """What the parameters say, repeated ones joined by commas, blank ones left out."""
         found = {}
         for name in parameters:
-            given = [value for value in parameters.getlist(name) if value.strip()]
-            if given:
-                found[name] = ",".join(given) if name in _MANY else given[-1].strip()
+            given = [value.strip() for value in parameters.getlist(name) if value.strip()]
+            if name in _MANY:
+                given = [",".join(part for value in given for part in split(value))]
+            if given and given[-1]:
+                found[name] = given[-1]
         return cls(found)
 
     def query(self) -> QueryDict:

@@ -16,12 +16,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from syncjobs import operations, schedules
+from syncjobs import band_changes, operations, schedules
 from syncjobs.actors import Actor
+from syncjobs.audit_words import ACTIONS, RESULTS, TARGETS
 from syncjobs.choices import JobType, Origin, Role
 from syncjobs.exceptions import DomainError
 from syncjobs.models import AuditEntry
-from syncjobs.views.audit_words import ACTIONS, RESULTS, TARGETS
 from tests.admin.people import logged_in
 from tests.helpers import PERSON, make_band
 
@@ -138,6 +138,13 @@ def test_an_entry_tells_all(admin: Client) -> None:
     assert HOSTILE not in page
     assert HOSTILE not in admin.get(URL).content.decode()
     assert admin.get(f"{URL}999999/").status_code == 404
+
+
+def test_of_several_it_tells_how_many(admin: Client) -> None:
+    bands = [make_band(f"band{number}", f"@band{number}") for number in range(3)]
+    band_changes.set_active(ANN, [band.pk for band in bands], active=False)
+    assert AuditEntry.objects.get().target_id == ""
+    assert "Bands 3" in admin.get(URL).content.decode()
 
 
 def test_an_action_without_words_is_still_shown(admin: Client) -> None:

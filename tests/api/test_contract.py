@@ -286,12 +286,68 @@ def test_trigger_watch_and_retry(moderator: Api, youtube: Simulator) -> None:
         ({"search": "x" * 201}, "search"),
         ({"search": "a\x00b"}, "search"),
         ({"colour": "red"}, "colour"),
+        ({"colour": ""}, "colour"),
+        ({"\x00": "1"}, "%00"),
     ],
 )
 def test_a_parameter_that_can_not_be_right_is_named(moderator: Api, parameters: dict[str, str], field: str) -> None:
     answer = moderator.get("admin/sync-jobs", **parameters)
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter", "message"),
+    [
+        ("admin/sync-jobs", "bandId=abc", "Must be a whole number of at most 18 digits, such as 48213."),
+        ("admin/sync-jobs", f"parentId={10**18}", "Must be a whole number of at most 18 digits, such as 48213."),
+        ("admin/sync-jobs", "error=xyz", "Must be the fingerprint of an error group, such as a3f09c1e5b7d2468."),
+        (
+            "admin/sync/errors",
+            "window=15m",
+            "Must be hours such as 24h or days such as 7d, from 1 to 9999 of them, or all.",
+        ),
+    ],
+)
+def test_a_message_says_what_would_be_right(moderator: Api, path: str, parameter: str, message: str) -> None:
+    answer = moderator.get(f"{path}?{parameter}")
+    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (400, message)
+
+
+def _filtered() -> dict[str, list[str]]:
+    """The parameters of each address that takes some and answers at once."""
+    views = {str(pattern.pattern): pattern.callback.view_class for pattern in urls.urlpatterns}
+    taken = {path: [each.name for each in view.takes.get("GET", ())] for path, view in views.items()}
+    return {path: names for path, names in taken.items() if names and path not in ("admin/events", "docs")}
+
+
+@pytest.mark.parametrize(("path", "names"), _filtered().items())
+def test_an_empty_parameter_counts_as_not_given(path: str, names: list[str], address: Callable[[str], str]) -> None:
+    """All at once, as a form sends them."""
+    api = Api(Role.SUPER_ADMIN)
+    bare, empty = api.get(address(path)), api.get(address(path), **dict.fromkeys(names, ""))
+    assert (bare.status_code, empty.status_code) == (200, 200)
+    if not bare.streaming and "total" in bare.json():
+        assert empty.json() == bare.json()
+
+
+def test_the_script_of_the_docs_is_asked_for_by_a_parameter_without_value() -> None:
+    answer = Api(NOBODY).get("docs", script="")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/javascript")
+
+
+def test_dates_and_lists_are_read_as_people_write_them(moderator: Api) -> None:
+    _create_jobs()
+    for written, as_meant in (
+        ("status=FAILED, COMPLETED", {"status": ["FAILED", "COMPLETED"]}),
+        ("status=&status=FAILED,", {"status": "FAILED"}),
+        ("startDate=2026-11-01T20:00:00+02:00", {"startDate": "2026-11-01T18:00:00Z"}),
+        ("endDate=2026-11-02T00:00:00+0000", {"endDate": "2026-11-02T00:00:00Z"}),
+    ):
+        found = moderator.get(f"admin/sync-jobs?{written}&limit=100").json()
+        assert found["data"] == moderator.get("admin/sync-jobs", limit=100, **as_meant).json()["data"]
+        assert 0 < found["total"] < 60
+    assert moderator.get("admin/sync-jobs?startDate=2026-11-01 20:00").status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -317,6 +373,35 @@ def test_a_band_that_there_is_not_is_named(moderator: Api) -> None:
     answer = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "bandId": "999"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (404, "bandId")
     assert SyncJob.objects.count() == 0
+
+
+def test_a_refusal_names_what_was_sent(moderator: Api) -> None:
+    band = Band.objects.create(name="A", slug="a")
+    job = SyncJob.objects.create(job_type="FULL_SYNC", queue_id="video-sync", status=JobStatus.FAILED, band=band)
+    preset = FilterPreset.objects.create(name="shared", created_by="pat")
+    sync = {"syncType": "FULL", "bandId": str(band.pk)}
+
+    def refused(method: str, path: str, body: Any = None) -> tuple[int, str, str | None]:
+        answer = moderator.send(method, path, body)
+        (error,) = answer.json()["errors"]
+        return answer.status_code, error["code"], error["field"]
+
+    assert refused("POST", "admin/sync-jobs/trigger", sync) == (409, "no_channel", "bandId")
+    assert refused("POST", f"admin/sync-jobs/{job.pk}/retry") == (409, "no_channel", None)
+    Band.objects.update(channel_reference="@a", is_active=False)
+    assert refused("POST", "admin/sync-jobs/trigger", sync) == (409, "band_inactive", "bandId")
+    assert refused("POST", f"admin/sync-jobs/{job.pk}/retry") == (409, "band_inactive", None)
+    for method, path in (("GET", ""), ("POST", "/retry"), ("POST", "/cancel")):
+        assert refused(method, f"admin/sync-jobs/424242{path}") == (404, "not_found", "id")
+    assert refused("GET", "bands/424242") == (404, "not_found", "id")
+    assert refused("POST", "admin/sync/errors/abc/retry") == (404, "not_found", "fingerprint")
+    assert refused("DELETE", f"admin/filter-presets/{preset.pk}") == (403, "permission_denied", None)
+    assert refused("PATCH", f"admin/filter-presets/{preset.pk}", {"shared": False}) == (
+        403,
+        "permission_denied",
+        "shared",
+    )
+    assert refused("GET", "admin/events?lastEventId=x") == (400, "invalid", "lastEventId")
 
 
 def test_errors_have_one_shape_and_tell_nothing(moderator: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ def _assert_one_shape(answer: Any, status: int, code: str) -> None:
     assert answer["Content-Type"].startswith("application/json")
     body = answer.json()
     assert set(body) == {"type", "errors"}
+    assert (body["type"] == "validation_error") is (status == 400)
     (error,) = body["errors"]
     assert set(error) == {"code", "field", "message"}
     assert error["code"] == code
@@ -54,6 +56,56 @@ def test_a_body_that_can_not_be_read(body: bytes, content_type: str, status: int
     api = Api(Role.MODERATOR)
     answer = Client().generic("POST", "/api/admin/sync-jobs/trigger", body, content_type, headers=api.headers)
     _assert_one_shape(answer, status, code)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "message"),
+    [
+        ("sync-jobs/estimate", [], None, "Must be an object. Its keys are: bandId, syncType, forceSync, priority."),
+        ("sync-jobs/estimate", None, None, "Must be an object. Its keys are: bandId, syncType, forceSync, priority."),
+        ("sync-jobs/bulk", {"action": "retry", "ids": "1"}, "ids", "Must be a list."),
+        ("sync-jobs/bulk", {"action": "retry", "ids": []}, "ids", "Must have at least one entry."),
+        (
+            "sync-jobs/bulk",
+            {"action": "retry", "filter": "all"},
+            "filter",
+            'Must be an object such as {"status": "FAILED"}.',
+        ),
+        ("schedules", {"name": "N", "jobType": "PRUNE", "cron": {}}, "cron", "Give at least one of its fields."),
+        (
+            "schedules",
+            {"name": "N", "jobType": "PRUNE", "interval": 5},
+            "interval",
+            "Must be an object. Its keys are: every, period.",
+        ),
+    ],
+)
+def test_what_has_the_wrong_form_is_told_in_the_words_of_json(
+    path: str, body: Any, field: str | None, message: str
+) -> None:
+    api = Api(Role.ADMIN)
+    answer = Client().post(f"/api/admin/{path}", json.dumps(body), "application/json", headers=api.headers)
+    assert answer.status_code == 400
+    assert [(error["field"], error["message"]) for error in answer.json()["errors"]] == [(field, message)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "admin/sync-jobs/trigger", b"{"),
+        ("POST", "admin/sync-jobs/trigger", b"{}"),
+        ("GET", "admin/sync-jobs?page=0", b""),
+        ("GET", "admin/events?lastEventId=x", b""),
+        (
+            "POST",
+            "admin/schedules",
+            b'{"name": "N", "jobType": "PRUNE", "interval": {"every": 1, "period": "seconds"}}',
+        ),
+    ],
+)
+def test_every_400_is_of_one_type(method: str, path: str, body: bytes) -> None:
+    answer = Client().generic(method, f"/api/{path}", body, "application/json", headers=Api(Role.ADMIN).headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "validation_error")
 
 
 def test_an_accept_header_that_can_not_be_met_is_406_but_for_files() -> None:

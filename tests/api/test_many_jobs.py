@@ -66,6 +66,13 @@ def test_bulk_tells_of_each_job_what_became_of_it(moderator: Api) -> None:
         ({"action": "retry", "filter": {"colour": "red"}}, "filter.colour"),
         ({"action": "retry", "filter": {"status": "DONE"}}, "filter.status"),
         ({"action": "retry", "filter": {"page": "2"}}, "filter.page"),
+        ({"action": "retry", "filter": {"search": ""}}, "filter.search"),
+        ({"action": "retry", "filter": {"requestedBy": " "}}, "filter.requestedBy"),
+        ({"action": "retry", "filter": {"status": ""}}, "filter.status"),
+        ({"action": "retry", "filter": {"status": "FAILED,"}}, "filter.status"),
+        ({"action": "retry", "filter": {"jobType": []}}, "filter.jobType"),
+        ({"action": "retry", "filter": {"jobType": [""]}}, "filter.jobType"),
+        ({"action": "retry", "filter": {"startDate": ""}}, "filter.startDate"),
     ],
 )
 def test_a_bulk_that_can_not_be_right_changes_nothing(moderator: Api, body: dict[str, Any], field: str) -> None:
@@ -104,6 +111,19 @@ def test_list_file_and_bulk_mean_the_same_jobs_by_a_filter(moderator: Api) -> No
             told = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": filters}).json()
             assert sorted({*told["retried"], *told["refused"]}) == sorted(ids), filters
             transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"search": ""}, "Must not be empty. Leave the key out if nothing is to be filtered by it."),
+        ({"limit": 1}, "There is no such filter. There are: status, jobType,"),
+        ({"foo": 1}, "There is no such filter. There are: status, jobType,"),
+    ],
+)
+def test_a_filter_in_a_body_says_what_is_wrong(moderator: Api, filters: dict[str, Any], message: str) -> None:
+    answer = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": filters})
+    assert answer.json()["errors"][0]["message"].startswith(message)
 
 
 def test_a_large_bulk_goes_to_the_background_and_two_workers_do_each_job_once(

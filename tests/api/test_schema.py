@@ -167,7 +167,7 @@ def test_it_tells_its_readers_of_the_api_and_not_of_the_code() -> None:
 
 
 def test_nothing_in_it_is_a_free_form_object() -> None:
-    """But what has no form of its own: thumbnails, the data of events, and details of errors."""
+    """But what has no form of its own: thumbnails, the data of events and of the audit, and details of errors."""
     document = SchemaGenerator().get_schema(request=None, public=True)
     free = [
         f"{name}.{field}"
@@ -175,7 +175,7 @@ def test_nothing_in_it_is_a_free_form_object() -> None:
         for field, told in schema.get("properties", {}).items()
         if told in ({}, {"type": "object"}) or told.get("additionalProperties") in (True, {})
     ]
-    assert free == ["Event.data", "Video.thumbnails"]
+    assert free == ["Audit.data", "Event.data", "Video.thumbnails"]
 
 
 def test_it_is_valid_and_no_warning_goes_with_it() -> None:

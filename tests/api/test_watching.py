@@ -160,6 +160,32 @@ def test_what_runs_longer_than_usual_is_stuck(admin: Api) -> None:
     assert (row["jobId"], row["factor"], round(row["runningSeconds"], -1)) == (str(job.pk), None, 600)
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [("action", "nope", "cancel_job"), ("result", "refused", "wrong_state"), ("targetType", "syncjob", "job")],
+)
+def test_what_the_audit_never_holds_is_refused(admin: Api, name: str, wrong: str, right: str) -> None:
+    for path in ("admin/audit", "admin/audit/export"):
+        answer = admin.get(path, **{name: wrong})
+        (error,) = answer.json()["errors"]
+        assert (answer.status_code, error["field"]) == (400, name)
+        assert f"“{wrong}” is none of " in error["message"]
+        assert admin.get(path, **{name: right}).status_code == 200
+    parameters = admin.get("schema").json()["paths"]["/api/admin/audit"]["get"]["parameters"]
+    (described,) = [each["schema"] for each in parameters if each["name"] == name]
+    assert right in described["enum"]
+
+
+def test_how_many_jobs_were_acted_on_is_not_taken_for_the_number_of_one(admin: Api) -> None:
+    ids = [str(number) for number in range(1, 5)]
+    admin.post("admin/sync-jobs/bulk", {"action": "retry", "ids": ids})
+    found = admin.get("admin/audit", targetId="4").json()["data"]
+    assert [(entry["action"], entry["targetType"]) for entry in found] == [("retry_job", "job")]
+    (entry,) = admin.get("admin/audit", action="bulk_retry").json()["data"]
+    assert (entry["targetType"], entry["targetId"], entry["data"]) == ("jobs", "", {"count": 4})
+    assert found[0]["data"] == {}
+
+
 def test_the_audit_is_filtered(admin: Api) -> None:
     admin.post("admin/queue/pause", {"reason": "tidying"})
     admin.post("admin/queue/resume")

@@ -62,6 +62,7 @@ RESULTS = {
     "wrong_state": _("Refused: wrong state"),
     "recently_synced": _("Refused: just synced"),
     "no_channel": _("Refused: no channel"),
+    "band_inactive": _("Refused: band not active"),
     "quota_exhausted": _("Refused: quota used up"),
     "busy": _("Refused: too much at once"),
 }
