@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 1000
 CLEARED_AT_ONCE = 5000
+MOST_REFUSALS_KEPT = 1000
+"""Of one bulk action in the background: the reasons of so many refusals are told."""
 MOST = 100_000
 STATES: dict[str, tuple[JobStatus, ...]] = {
     BulkAction.Action.RETRY: RETRYABLE_STATUSES,
@@ -93,7 +96,8 @@ def clear_failed(actor: Actor, name: str = operations.ALL_QUEUES) -> int | BulkA
         failed = operations.failed_of(name)
         span.data = {"count": failed.count}
         if failed.count > CLEARED_AT_ONCE:
-            bulk = _queue(actor, BulkAction.Action.CLEAR, failed.count, failed_jobs=asdict(failed))
+            failed_jobs = {**asdict(failed), "until": failed.until.isoformat()}
+            bulk = _queue(actor, BulkAction.Action.CLEAR, failed.count, failed_jobs=failed_jobs)
             span.data["bulk"] = bulk.pk
             return bulk
     return operations.clear(failed)
@@ -178,7 +182,8 @@ def _next_chunk() -> int | None:
         return None
     acted_on = _clear(bulk) if bulk.action == BulkAction.Action.CLEAR else _act_on_chunk(bulk)
     bulk.done += acted_on
-    if bulk.done >= bulk.total or not acted_on:
+    # Of failed jobs there are some till none is found; others may have deleted them meanwhile.
+    if not acted_on or (bulk.action != BulkAction.Action.CLEAR and bulk.done >= bulk.total):
         bulk.ended_at = Now()
     bulk.save(update_fields=["done", "succeeded", "refused", "ended_at"])
     return acted_on
@@ -189,11 +194,14 @@ def _act_on_chunk(bulk: BulkAction) -> int:
     ids: list[int] = chunk.get()
     outcome = act(Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address), bulk.action, ids)
     bulk.succeeded += outcome.succeeded
-    bulk.refused |= {str(job_id): why for job_id, why in outcome.refused.items()}
+    # They are rewritten with each chunk, so there is a bound; how many there were in all, `done` and `succeeded` tell.
+    for job_id, why in list(outcome.refused.items())[: MOST_REFUSALS_KEPT - len(bulk.refused)]:
+        bulk.refused[str(job_id)] = why
     return len(ids)
 
 
 def _clear(bulk: BulkAction) -> int:
-    cleared = operations.clear_batch(operations.FailedJobs(**bulk.failed_jobs))
+    until = dt.datetime.fromisoformat(bulk.failed_jobs["until"])
+    cleared = operations.clear_batch(operations.FailedJobs(**{**bulk.failed_jobs, "until": until}))
     bulk.succeeded += cleared
     return cleared

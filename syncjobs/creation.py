@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from bands.models import Band, Video
@@ -107,6 +107,15 @@ def _insert(jobs: Sequence[SyncJob], *, ring: bool) -> None:
     if ring:
         for queue, bells in Counter(job.queue_id for job in jobs).items():
             workers.ring_on_commit(queue, bells)
+
+
+def hold_bands(band_ids: Iterable[int | None]) -> set[int]:
+    """Nobody deletes these bands before the jobs that are to refer to them are there; returns those that still exist."""
+    # As weak a lock as a foreign key takes: workers go on writing to the rows.
+    wanted = [band_id for band_id in band_ids if band_id is not None]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM bands_band WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", [wanted])
+        return {band_id for (band_id,) in cursor.fetchall()}
 
 
 def default_priority(actor: Actor) -> Priority:

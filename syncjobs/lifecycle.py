@@ -185,7 +185,9 @@ def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -
     Returns whether another attempt follows. Raises Fenced.
     """
     with transaction.atomic():
-        job = SyncJob.objects.select_for_update().get(pk=attempt.job_id)
+        if _ends_by_cancel(attempt):
+            return False
+        job = SyncJob.objects.get(pk=attempt.job_id)
         failures = job.failures_in_a_row + 1
         if failures >= settings.SYNC_MAX_ATTEMPTS:
             fail(attempt, error, reason=reason, trace=trace, permanent=False)
@@ -220,6 +222,8 @@ def backoff(failures: int) -> dt.timedelta:
 def delay(attempt: Attempt, until: dt.datetime, why: DelayReason, message: str) -> None:
     """Quota stopped the attempt, which is no failure: the job goes on when the bucket resets. Raises Fenced."""
     with transaction.atomic():
+        if _ends_by_cancel(attempt):
+            return
         write_fenced(attempt, status=JobStatus.QUEUED, run_at=until, delay_reason=why)
         _end_attempt(attempt, AttemptOutcome.DELAYED, message)
         note(attempt.job_id, EventKind.DELAYED, message, attempt=attempt.number, until=until.isoformat())
@@ -228,10 +232,24 @@ def delay(attempt: Attempt, until: dt.datetime, why: DelayReason, message: str) 
 def hand_back(attempt: Attempt, message: str) -> None:
     """The worker can't go on, through no fault of the job: back to its place in the queue. Raises Fenced."""
     with transaction.atomic():
+        if _ends_by_cancel(attempt):
+            return
         write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), handback_requested_at=None)
         _end_attempt(attempt, AttemptOutcome.HANDED_BACK, message)
         note(attempt.job_id, EventKind.HANDED_BACK, message, attempt=attempt.number)
         workers.ring_on_commit(attempt.job.queue_id)
+
+
+def _ends_by_cancel(attempt: Attempt) -> bool:
+    """Whether somebody wants the job cancelled: it is, then, rather than to wait for an attempt that would see it.
+
+    The job's row stays locked, so that whoever asks later finds the job as the attempt has left it.
+    """
+    asked = SyncJob.objects.select_for_update().filter(pk=attempt.job_id).values_list("cancel_requested_at", flat=True)
+    if asked.get() is None:
+        return False
+    acknowledge_cancel(attempt)
+    return True
 
 
 def acknowledge_cancel(attempt: Attempt) -> None:
@@ -262,7 +280,9 @@ def lose(attempt_id: int) -> bool:
         job = SyncJob.objects.select_for_update().get(pk=attempt.job_id)
         message = f"Worker {attempt.worker} stopped renewing its lease."
         _end_attempt(attempt, AttemptOutcome.LOST, message)
-        if job.status != JobStatus.IN_PROGRESS or job.attempts_made != attempt.number or _is_waiting_for_children(job):
+        if job.status != JobStatus.IN_PROGRESS or job.attempts_made != attempt.number:
+            return True
+        if _is_waiting_for_children(job) and not job.cancel_requested_at:
             return True
         note(job.pk, EventKind.LOST, message, attempt=attempt.number)
         failures = job.failures_in_a_row + 1

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -34,7 +34,7 @@ from .choices import (
     Priority,
     QueueName,
 )
-from .creation import Created, band_key, create_job, create_jobs, default_priority, new_job
+from .creation import Created, band_key, create_job, create_jobs, default_priority, hold_bands, new_job
 from .exceptions import (
     BandInactive,
     Conflict,
@@ -74,8 +74,11 @@ def trigger_sync(
         if band is not None:
             _check_there(band)
         key = band_key(job_type, band.pk) if band else f"{job_type}:all"
-        twin = SyncJob.objects.active().filter(dedupe_key=key).first()
+        # Waits for whoever is just ending it, and then there is none.
+        twin = SyncJob.objects.active().filter(dedupe_key=key).select_for_update(no_key=True).first()
         if twin is not None:
+            if error := _being_cancelled(twin):
+                raise error
             created = _raise_queued(actor, twin, force=force, priority=priority)
         else:
             if band is not None:
@@ -97,11 +100,13 @@ def trigger_sync(
     return created
 
 
-def _raise_queued(actor: Actor, twin: SyncJob, *, force: bool, priority: int | None) -> Created:
-    """Of what was asked, what the equal job lacks, should it still wait: who runs has begun by what it was."""
-    job = SyncJob.objects.select_for_update().filter(pk=twin.pk, status=JobStatus.QUEUED).first()
-    if job is None:
-        return Created(twin, is_new=False)
+def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | None) -> Created:
+    """Of what was asked, what the equal job lacks, should it still wait: one that runs has begun as it was.
+
+    The caller has locked its row.
+    """
+    if job.status != JobStatus.QUEUED:
+        return Created(job, is_new=False)
     changes: dict[str, Any] = {}
     wanted = default_priority(actor) if priority is None else priority
     if wanted > job.priority:
@@ -140,6 +145,8 @@ def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Cre
             video_id = parse_video(reference)
         except MalformedReference as error:
             raise InvalidInput(str(error), field="video") from None
+        if band is not None:
+            _check_there(band)
         key = f"{JobType.SINGLE_VIDEO}:{video_id}"
         params = {"video_id": video_id}
         created = create_job(actor, JobType.SINGLE_VIDEO, band=band, dedupe_key=key, params=params, quota_estimated=1)
@@ -152,6 +159,8 @@ def trigger_upkeep(actor: Actor, job_type: JobType, band: Band | None = None) ->
     if job_type in BAND_SYNC_TYPES or job_type == JobType.SINGLE_VIDEO:
         raise InvalidInput(_("%(type)s is triggered for a band or a video.") % {"type": job_type}, field="jobType")
     with audited(actor, "trigger_upkeep", "jobType", job_type) as span:
+        if band is not None:
+            _check_there(band)
         key = band_key(job_type, band.pk) if band else str(job_type)
         created = create_job(actor, job_type, band=band, dedupe_key=key)
         span.data = {"job": created.job.pk, "new": created.is_new}
@@ -178,17 +187,8 @@ def _check_priority(priority: int | None) -> None:
         )
 
 
-def _hold(band_ids: Iterable[int | None]) -> set[int]:
-    """Nobody deletes these bands before the jobs that are to refer to them are there; returns those that still exist."""
-    # As weak a lock as a foreign key takes: workers go on writing to the rows.
-    wanted = [band_id for band_id in band_ids if band_id is not None]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM bands_band WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", [wanted])
-        return {band_id for (band_id,) in cursor.fetchall()}
-
-
 def _check_there(band: Band) -> None:
-    if not _hold([band.pk]):
+    if not hold_bands([band.pk]):
         raise NotFound(_("The band %(band)s was deleted.") % {"band": band.name}, field="band")
 
 
@@ -255,19 +255,30 @@ def _told(created: Created) -> dict[str, Any]:
 
 
 def _retry(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainError]:
-    # In one order of what they lock, whoever retries: equal jobs share a key. The second of two who retry a job at once
-    # waits here, and finds the first's.
-    in_order = SyncJob.objects.filter(pk__in=job_ids).order_by("band_id", "dedupe_key", "pk")
-    locked = {job.pk: job for job in in_order.select_related("band").select_for_update(of=("self",))}
-    held = _hold(job.band_id for job in locked.values())
+    asked = SyncJob.objects.filter(pk__in=job_ids).select_related("band").order_by("pk")
+    # Bands first and then jobs, as whoever deletes a band does.
+    held = hold_bands(asked.values_list("band_id", flat=True))
+    # The second of two who retry a job at once waits here, and finds the first's.
+    locked = {job.pk: job for job in asked.filter(status__in=RETRYABLE_STATUSES).select_for_update(of=("self",))}
+    found = {job.pk: job for job in asked.exclude(pk__in=locked)} | locked
     outcomes: dict[int, Created | DomainError] = {
-        job_id: error for job_id in job_ids if (error := _not_retryable(job_id, locked.get(job_id), held))
+        job_id: error for job_id in job_ids if (error := _not_retryable(job_id, found.get(job_id), held))
     }
     under_way = SyncJob.objects.active().filter(retry_of__in=[job_id for job_id in locked if job_id not in outcomes])
-    outcomes |= {job.retry_of_id: Created(job, is_new=False) for job in under_way if job.retry_of_id}
-    left = [job for job in locked.values() if job.pk not in outcomes]
+    became = {job.retry_of_id: Created(job, is_new=False) for job in under_way if job.retry_of_id}
+    left = [job for job in locked.values() if job.pk not in outcomes and job.pk not in became]
+    left.sort(key=lambda job: (job.band_id or 0, job.dedupe_key or "", job.pk))
     created = create_jobs([_retry_of(actor, job) for job in left])
-    return outcomes | {job.pk: each for job, each in zip(left, created, strict=True)}
+    became |= {job.pk: each for job, each in zip(left, created, strict=True)}
+    return outcomes | {job_id: _being_cancelled(each.job) or each for job_id, each in became.items()}
+
+
+def _being_cancelled(twin: SyncJob) -> Conflict | None:
+    """What is cancelled does not do what is asked for now, and there can't be two."""
+    if twin.cancel_requested_at is None:
+        return None
+    said = _("Job #%(id)s does the same and is just being cancelled. Try again when it has ended.")
+    return Conflict(said % {"id": twin.pk})
 
 
 def _not_retryable(job_id: int, job: SyncJob | None, held: Collection[int]) -> DomainError | None:
@@ -319,9 +330,11 @@ def cancel_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, DomainError |
 
 
 def _cancel(actor: Actor, job_ids: Sequence[int]) -> dict[int, DomainError | None]:
-    active_children = Q(parent_id__in=job_ids, status__in=ACTIVE_STATUSES)
-    locked = {job.pk: job for job in _locked(Q(pk__in=job_ids) | active_children)}
-    outcomes = {job_id: _not_cancellable(job_id, locked.get(job_id)) for job_id in job_ids}
+    active = Q(status__in=ACTIVE_STATUSES)
+    active_children = Q(parent_id__in=job_ids) & active
+    locked = {job.pk: job for job in _locked(Q(pk__in=job_ids) & active | active_children)}
+    found = {job.pk: job for job in SyncJob.objects.filter(pk__in=job_ids).exclude(pk__in=locked)} | locked
+    outcomes = {job_id: _not_cancellable(job_id, found.get(job_id)) for job_id in job_ids}
     chosen = {job_id for job_id, error in outcomes.items() if error is None}
     if any(locked[job_id].fans_out for job_id in chosen):
         # Children that came while their parent wasn't locked yet; from now on there come no more.
@@ -363,7 +376,7 @@ def pause_queue(actor: Actor, name: str, reason: str = "") -> list[str]:
     if len(reason) > MAX_REASON:
         raise InvalidInput(_("A reason has at most %(most)s characters.") % {"most": MAX_REASON}, field="reason")
     with audited(actor, "pause_queue", "queue", name) as span:
-        states = dict(_queues(name).order_by("name").select_for_update().values_list("name", "paused_at"))
+        states = dict(_queues(name).order_by("name").select_for_update(no_key=True).values_list("name", "paused_at"))
         paused = [queue for queue, paused_at in states.items() if paused_at is None]
         said = {"paused_by": actor.label[:150], "pause_reason": reason}
         Queue.objects.filter(name__in=paused).update(paused_at=Now(), **said)
@@ -378,7 +391,7 @@ def resume_queue(actor: Actor, name: str) -> list[str]:
     """Let the workers go on with the queue (or "all"). Returns the queues that were paused. Raises InvalidInput."""
     with audited(actor, "resume_queue", "queue", name) as span:
         queues = _queues(name).filter(paused_at__isnull=False).order_by("name")
-        resumed = list(queues.select_for_update().values_list("name", flat=True))
+        resumed = list(queues.select_for_update(no_key=True).values_list("name", flat=True))
         Queue.objects.filter(name__in=resumed).update(paused_at=None, paused_by="", pause_reason="")
         for queue in resumed:
             waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: workers.MAX_BELLS].count()
@@ -394,10 +407,10 @@ def pause_for_configuration(message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FailedJobs:
-    """The failed jobs of some queues, as far as a job's id, and how many there were when they were counted."""
+    """The jobs of some queues that had failed by a time, and how many those were."""
 
     queues: list[str]
-    newest: int
+    until: dt.datetime
     count: int
 
 
@@ -424,13 +437,14 @@ def clear(failed: FailedJobs) -> int:
 def failed_of(name: str) -> FailedJobs:
     """The failed jobs that a queue (or "all") has now. Raises InvalidInput."""
     queues = list(_queues(name).values_list("name", flat=True))
-    return FailedJobs(queues, **_failed(queues).aggregate(newest=Coalesce(Max("pk"), 0), count=Count("pk")))
+    until = timezone.now()
+    return FailedJobs(queues, until, _failed(queues, until).count())
 
 
 @transaction.atomic
 def clear_batch(failed: FailedJobs) -> int:
     """Delete some of them; returns how many, 0 when none is left."""
-    jobs = _failed(failed.queues).filter(pk__lte=failed.newest).order_by("pk")
+    jobs = _failed(failed.queues, failed.until).order_by("pk")
     # The rows are locked in order first, so that two who clear don't deadlock.
     ids = list(jobs.select_for_update().values_list("pk", flat=True)[:_CLEAR_BATCH])
     # What is not cleared itself of an all-bands job that is outlives it.
@@ -440,8 +454,9 @@ def clear_batch(failed: FailedJobs) -> int:
     return deleted.get("syncjobs.SyncJob", 0)
 
 
-def _failed(queues: Sequence[str]) -> QuerySet[SyncJob]:
-    return SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues)
+def _failed(queues: Sequence[str], until: dt.datetime) -> QuerySet[SyncJob]:
+    jobs = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues)
+    return jobs.filter(Q(completed_at__lte=until) | Q(completed_at=None))
 
 
 def _queues(name: str) -> QuerySet[Queue]:

@@ -225,7 +225,9 @@ class BulkProgress(serializers.Serializer[Any]):
     total = serializers.IntegerField()
     done = serializers.IntegerField()
     succeeded = serializers.IntegerField()
-    refused = serializers.DictField(child=serializers.CharField())
+    refused = serializers.DictField(
+        child=serializers.CharField(), help_text="Why not, by job; of the first 1,000 that were refused."
+    )
     endedAt = serializers.DateTimeField(allow_null=True)
 
 

@@ -135,7 +135,9 @@ def wrong_cells() -> int:
 def rebuild() -> None:
     """Count all jobs and errors anew. Nobody can write any meanwhile."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE syncjobs_syncjob, syncjobs_joberror IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute(
+            "LOCK TABLE syncjobs_syncjob, syncjobs_errorgroup, syncjobs_joberror IN SHARE ROW EXCLUSIVE MODE"
+        )
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_FOLD_LOCK])
         cursor.execute("DELETE FROM syncjobs_jobdelta")
         cursor.execute("DELETE FROM syncjobs_jobcount")

@@ -13,7 +13,8 @@ from syncjobs.counters import groups, recent
 before = importlib.import_module("syncjobs.migrations.0006_error_group_bands")
 
 CREATE = """
-LOCK TABLE syncjobs_joberror IN SHARE ROW EXCLUSIVE MODE;
+-- In the order in which errors are recorded.
+LOCK TABLE syncjobs_errorgroup, syncjobs_joberror IN SHARE ROW EXCLUSIVE MODE;
 DELETE FROM syncjobs_errordelta;
 ALTER TABLE syncjobs_errordelta ADD COLUMN at timestamptz NOT NULL;
 

@@ -16,12 +16,12 @@ class Migration(migrations.Migration):
                 choices=[("retry", "Retry"), ("cancel", "Cancel"), ("clear", "Clear failed")], max_length=10
             ),
         ),
-        migrations.AddField("bulkaction", "failed_jobs", models.JSONField(blank=True, default=dict)),
+        migrations.AddField("bulkaction", "failed_jobs", models.JSONField(blank=True, null=True)),
         migrations.AlterField(
             "bulkaction",
             "job_ids",
             django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list, size=None),
         ),
-        migrations.AddField("bulkaction", "total", models.PositiveIntegerField(default=0), preserve_default=False),
+        migrations.AddField("bulkaction", "total", models.PositiveIntegerField(db_default=0)),
         migrations.RunSQL(TOTALS, "DELETE FROM syncjobs_bulkaction WHERE action = 'clear'"),
     ]

@@ -25,8 +25,8 @@ class BulkAction(models.Model):
 
     action = models.CharField(max_length=10, choices=Action.choices)
     job_ids = ArrayField(models.BigIntegerField(), default=list)
-    failed_jobs: models.JSONField[Any, Any] = models.JSONField(default=dict, blank=True)
-    total = models.PositiveIntegerField()
+    failed_jobs: models.JSONField[Any, Any] = models.JSONField(null=True, blank=True)
+    total = models.PositiveIntegerField(db_default=0)
     done = models.PositiveIntegerField(default=0)
     succeeded = models.PositiveIntegerField(default=0)
     refused = models.JSONField(default=dict, blank=True)

@@ -161,6 +161,7 @@ class SyncJob(models.Model):
                 fields=["band_name", "created_at", "id"], name="job_band_name", condition=~models.Q(band_name="")
             ),
             models.Index(fields=["requested_by_label", "created_at", "id"], name="job_requester"),
+            models.Index(fields=["id"], name="job_failed", condition=models.Q(status=JobStatus.FAILED)),
         ]
 
     def __str__(self) -> str:

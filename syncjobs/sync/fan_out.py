@@ -14,7 +14,7 @@ from bands.models import Band
 
 from .. import lifecycle, workers
 from ..choices import EventKind, JobType
-from ..creation import actor_of, band_key, create_jobs, new_job
+from ..creation import actor_of, band_key, create_jobs, hold_bands, new_job
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import Channel
 from .work import Work
@@ -31,6 +31,9 @@ def queue_children(work: Work) -> None:
     plan, unchanged = _plan_full(work, bands) if is_full else _plan_incremental(work, bands)
     actor = actor_of(work.job)
     with transaction.atomic():
+        # Bands first and then jobs, as whoever deletes one does. Some may be gone since YouTube was asked.
+        held = hold_bands(band.pk for band, _params in plan)
+        plan = [(band, params) for band, params in plan if band.pk in held]
         # Locks the job's row: whoever cancels it from here on waits, and then finds the children to cancel too.
         work.save()
         work.check_interrupts()

@@ -91,9 +91,10 @@ def _translate(attempt: Attempt, error: YouTubeError) -> bool:
         lifecycle.delay(attempt, resets_at, quota.DELAY_REASONS[bucket], message)
     elif error.kind is Kind.CONFIGURATION:
         with transaction.atomic():
-            error_log.record(attempt, [ErrorReport(error.reason, message, is_permanent=True, will_retry=True)])
+            # In the order in which others lock these: the queue, the job, the error's group.
             pause_for_configuration(message)
             lifecycle.hand_back(attempt, message)
+            error_log.record(attempt, [ErrorReport(error.reason, message, is_permanent=True, will_retry=True)])
         return False
     elif error.kind is Kind.TRANSIENT:
         lifecycle.retry_later(attempt, message, reason=error.reason)

@@ -101,20 +101,24 @@ def check_availability(work: Work) -> None:
     videos = _of_band(work, Video.objects.all())
     if work.job.band_id is None:
         videos = videos.exclude(availability=Availability.AVAILABLE)
-    bands = dict(videos.values_list("youtube_id", "band_id"))
     for ids in _in_batches(work, videos):
-        answer = work.client.videos(ids)
-        with transaction.atomic():
-            written = work.store(answer.videos, lambda details: bands[details.video_id])
-            mark_missing(answer.missing)
-            work.save(
-                written,
-                answer.unreadable,
-                videos_found=len(answer.videos),
-                videos_unavailable=len(answer.missing),
-                progress_done=len(ids),
-            )
+        _check_videos(work, ids)
     _mark_bands(work, "last_availability_check_at")
+
+
+def _check_videos(work: Work, ids: list[str]) -> None:
+    bands = dict(Video.objects.filter(youtube_id__in=ids).values_list("youtube_id", "band_id"))
+    answer = work.client.videos(ids)
+    with transaction.atomic():
+        written = work.store(answer.videos, lambda details: bands[details.video_id])
+        mark_missing(answer.missing)
+        work.save(
+            written,
+            answer.unreadable,
+            videos_found=len(answer.videos),
+            videos_unavailable=len(answer.missing),
+            progress_done=len(ids),
+        )
 
 
 def prune(work: Work) -> None:
@@ -132,7 +136,9 @@ def _delete_in_batches(
     while ids := list(batch()):
         with transaction.atomic():
             work.save(progress_done=len(ids))
-            model._default_manager.filter(pk__in=ids).delete()
+            # Locked before what hangs on them is looked for: who is just retrying one refers to it when that is done.
+            rows = model._default_manager.filter(pk__in=ids).order_by("pk").select_for_update()
+            model._default_manager.filter(pk__in=list(rows.values_list("pk", flat=True))).delete()
         work.check_interrupts()
 
 

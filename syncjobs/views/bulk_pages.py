@@ -185,7 +185,7 @@ def progress(request: HttpRequest, bulk_id: int) -> HttpResponse:
     found = bulk.get(bulk_id)
     context = {
         "bulk": found,
-        "refused_count": len(found.refused),
+        "refused_count": found.done - found.succeeded,
         "refused": [
             (job_id, links.job(int(job_id)), why) for job_id, why in list(found.refused.items())[:_REFUSED_SHOWN]
         ],

@@ -167,3 +167,32 @@ def test_reconcile_rings_only_for_what_no_bell_covers(monkeypatch: pytest.Monkey
     operations.pause_queue(PERSON, "video-sync")
     reconcile()
     assert rung == []
+
+
+@pytest.mark.parametrize("end", ["delay", "retry_later", "hand_back"])
+def test_a_cancel_that_comes_while_an_attempt_ends_otherwise_is_not_lost(end: str) -> None:
+    job = queue_job()
+    attempt = claim()
+    operations.cancel_job(PERSON, job.pk)
+    if end == "delay":
+        lifecycle.delay(attempt, timezone.now() + dt.timedelta(hours=20), DelayReason.QUOTA_MAIN, "no units left")
+    elif end == "retry_later":
+        assert lifecycle.retry_later(attempt, "no answer", reason="timeout") is False
+    else:
+        lifecycle.hand_back(attempt, "shutting down")
+    job.refresh_from_db()
+    attempt.refresh_from_db()
+    assert (job.status, attempt.outcome) == (JobStatus.CANCELLED, AttemptOutcome.CANCELLED)
+    assert job.completed_at is not None
+
+
+def test_an_all_bands_job_whose_worker_is_lost_ends_as_was_asked() -> None:
+    parent = queue_job(fans_out=True)
+    attempt = claim()
+    with transaction.atomic():
+        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
+    operations.cancel_job(PERSON, parent.pk)
+    Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
+    reconcile()
+    parent.refresh_from_db()
+    assert parent.status == JobStatus.CANCELLED

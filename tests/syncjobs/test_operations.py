@@ -9,7 +9,7 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
-from syncjobs import bulk, lifecycle, operations
+from syncjobs import band_changes, bulk, lifecycle, operations, sync
 from syncjobs.choices import JobStatus, JobType, Priority
 from syncjobs.exceptions import CancelRequested, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
 from syncjobs.fingerprints import fingerprint
@@ -201,6 +201,8 @@ def test_errors_of_one_kind_share_a_fingerprint() -> None:
 
 def _someone_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
+        # Within a transaction one look at the activity is kept for all that follow.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
         )
@@ -345,3 +347,93 @@ def test_retrying_many_bands_while_all_are_queued_is_no_deadlock(caplog: pytest.
     active = SyncJob.objects.active()
     assert set(outcome.retried.values()) == set(active.values_list("pk", flat=True))
     assert active.count() == 10
+
+
+def test_what_is_just_being_cancelled_does_not_stand_for_what_is_asked_now() -> None:
+    band = make_band(reference=CHANNEL)
+    job = operations.trigger_sync(PERSON, band, full=True).job
+    attempt = claim()
+    operations.cancel_job(PERSON, job.pk)
+    with pytest.raises(Conflict, match="being cancelled"):
+        operations.trigger_sync(PERSON, band, full=True, force=True)
+    lifecycle.acknowledge_cancel(attempt)
+    assert operations.trigger_sync(PERSON, band, full=True, force=True).is_new
+
+
+def test_a_band_that_is_gone_is_named_by_whatever_is_triggered_for_it() -> None:
+    band = make_band(reference=CHANNEL)
+    type(band).objects.filter(pk=band.pk).delete()
+    with pytest.raises(NotFound):
+        operations.trigger_video(PERSON, "dQw4w9WgXcQ", band)
+    with pytest.raises(NotFound):
+        operations.trigger_upkeep(PERSON, JobType.STATS_REFRESH, band)
+
+
+def _meanwhile(act: Any) -> Any:
+    """Has it done in another thread, which is to wait for a lock that the caller's transaction has."""
+
+    def run() -> Any:
+        try:
+            return act()
+        finally:
+            connections.close_all()
+
+    pool = ThreadPoolExecutor(1)
+    doing = pool.submit(run)
+    wait_for(_someone_waits_for_a_lock)
+    pool.shutdown(wait=False)
+    return doing
+
+
+def test_deleting_a_band_while_its_job_is_retried_is_no_deadlock() -> None:
+    band = make_band(reference=CHANNEL)
+    job = operations.trigger_sync(PERSON, band, full=True).job
+    SyncJob.objects.update(status=JobStatus.FAILED)
+    with transaction.atomic():
+        operations.retry_jobs(PERSON, [job.pk])
+        deleting = _meanwhile(lambda: band_changes.delete(PERSON, band.pk))
+    with pytest.raises(Conflict, match="queued or running"):
+        deleting.result()
+    with transaction.atomic():
+        type(band).objects.select_for_update().get(pk=band.pk)
+        SyncJob.objects.active().update(status=JobStatus.FAILED)
+        retrying = _meanwhile(lambda: operations.retry_jobs(PERSON, [job.pk]))
+        # The jobs of the band lose it, as in a deletion.
+        SyncJob.objects.filter(band=band).update(band=None)
+        type(band).objects.filter(pk=band.pk).delete()
+    assert isinstance(retrying.result()[job.pk], Conflict)
+
+
+def test_clearing_and_retrying_the_same_jobs_is_no_deadlock(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever order their bands are in."""
+    first, second = make_band("a", CHANNEL), make_band("b", CHANNEL[::-1].replace("v", "U", 1))
+    jobs = [queue_job(band=band, dedupe_key=band.slug) for band in (second, first)]
+    SyncJob.objects.update(status=JobStatus.FAILED)
+    with transaction.atomic():
+        SyncJob.objects.select_for_update().get(pk=jobs[0].pk)
+        retrying = _meanwhile(lambda: bulk.act(PERSON, "retry", [job.pk for job in jobs]))
+        assert SyncJob.objects.select_for_update(nowait=True).get(pk=jobs[1].pk) == jobs[1]
+    assert (retrying.result().refused, caplog.records) == ({}, [])
+
+
+def test_what_is_just_being_retried_is_pruned_without_a_fault(settings: Any) -> None:
+    old = queue_job(JobType.PRUNE)
+    long_ago = timezone.now() - dt.timedelta(days=settings.SYNC_KEEP_JOBS_DAYS + 1)
+    SyncJob.objects.update(status=JobStatus.FAILED, completed_at=long_ago)
+    pruning = queue_job(JobType.PRUNE)
+    with transaction.atomic():
+        (created,) = operations.retry_jobs(PERSON, [old.pk]).values()
+        prune = _meanwhile(lambda: sync.run(claim("maintenance")))
+    assert prune.result() is True
+    pruning.refresh_from_db()
+    retry = SyncJob.objects.get(pk=created.job.pk)  # type: ignore[union-attr]
+    assert (pruning.status, retry.retry_of_id, retry.status) == (JobStatus.COMPLETED, None, JobStatus.QUEUED)
+
+
+def test_what_fails_after_it_was_counted_is_not_cleared() -> None:
+    running, failed = queue_job(JobType.PRUNE), queue_job(JobType.PRUNE)
+    SyncJob.objects.filter(pk=failed.pk).update(status=JobStatus.FAILED, completed_at=timezone.now())
+    counted = operations.failed_of("all")
+    SyncJob.objects.filter(pk=running.pk).update(status=JobStatus.FAILED, completed_at=timezone.now())
+    assert (counted.count, operations.clear(counted)) == (1, 1)
+    assert SyncJob.objects.get() == running

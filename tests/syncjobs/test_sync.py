@@ -417,3 +417,34 @@ def test_deleting_a_band_keeps_its_jobs(youtube: Simulator) -> None:
     assert run_next().pk == waiting.pk
     waiting.refresh_from_db()
     assert (waiting.status, waiting.job_errors.get().reason) == (JobStatus.FAILED, "bandDeleted")
+
+
+def test_videos_that_go_missing_while_all_are_checked_are_checked_too(youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 60)
+    _full(band)
+    ids = list(Video.objects.order_by("pk").values_list("youtube_id", flat=True))
+    Video.objects.filter(youtube_id__in=ids[:50]).update(availability=Availability.MISSING)
+
+    def more_go(operation: str, parameters: dict[str, str]) -> None:
+        Video.objects.filter(youtube_id__in=ids[50:]).update(availability=Availability.MISSING)
+
+    youtube.before_answer = more_go
+    operations.trigger_upkeep(PERSON, JobType.AVAILABILITY_CHECK)
+    job = run_next("maintenance")
+    assert (job.status, job.videos_found) == (JobStatus.COMPLETED, 60)
+    assert not Video.objects.exclude(availability=Availability.AVAILABLE).exists()
+
+
+def test_a_band_deleted_while_youtube_is_asked_keeps_none_of_the_others_from_being_synced(youtube: Simulator) -> None:
+    gone, _ = band_with_videos(youtube.world, 1, "gone")
+    band_with_videos(youtube.world, 1, "there")
+    operations.trigger_sync(PERSON, None, full=False)
+
+    def delete(operation: str, parameters: dict[str, str]) -> None:
+        Band.objects.filter(pk=gone.pk).delete()
+
+    youtube.before_answer = delete
+    parent = run_next()
+    youtube.before_answer = None
+    assert (parent.status, parent.attempts_made) == (JobStatus.IN_PROGRESS, 1)
+    assert [job.band_name for job in parent.children.all()] == ["There"]
