@@ -32,17 +32,20 @@ def _safe(expression: str) -> str:
     return f"CASE WHEN ascii({expression}) IN ({_FORMULA}) THEN '''' || {expression} ELSE {expression} END"
 
 
-def _instant(column: str) -> str:
-    """ISO 8601; the connection's time zone is UTC."""
-    return f"replace(replace({column}::text, ' ', 'T'), '+00', 'Z')"
+def _instant(column: str) -> tuple[str, str]:
+    """ISO 8601 in UTC, in both kinds of file."""
+    said = f"replace(timezone('UTC', {column})::text, ' ', 'T') || 'Z'"
+    return said, said
 
 
+_Columns = tuple[tuple[str, str | None, str | None], ...]
+"""Of each column its name, what it is in CSV and what in JSON; None where it isn't."""
+_MILLISECONDS = "round(date_part('epoch', j.completed_at - j.started_at) * 1000)::bigint"
 _ERRORS = "CASE WHEN j.error_count > 0 THEN {aggregate} END"
 _SAID = "FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
 _LIST = "SELECT json_agg(e.message ORDER BY e.id)"
 _TEXT = f"SELECT {_safe('said')} FROM (SELECT string_agg(e.message, ' | ' ORDER BY e.id) AS said {_SAID}) AS s"  # noqa: S608
-_JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
-    # name, in CSV, in JSON
+_JOB_COLUMNS: _Columns = (
     ("id", "j.id", "j.id::text"),
     ("bandId", "j.band_id", "j.band_id::text"),
     ("bandName", _safe("j.band_name"), "nullif(j.band_name, '')"),
@@ -53,9 +56,9 @@ _JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("videosFound", "j.videos_found", "j.videos_found"),
     ("videosAdded", "j.videos_added", "j.videos_added"),
     ("videosUpdated", "j.videos_updated", "j.videos_updated"),
-    ("createdAt", _instant("j.created_at"), "j.created_at"),
-    ("startedAt", _instant("j.started_at"), "j.started_at"),
-    ("completedAt", _instant("j.completed_at"), "j.completed_at"),
+    ("createdAt", *_instant("j.created_at")),
+    ("startedAt", *_instant("j.started_at")),
+    ("completedAt", *_instant("j.completed_at")),
     ("quotaUsed", "j.quota_used", "j.quota_used"),
     ("attempts", "j.attempts_made", "j.attempts_made"),
     ("retryOf", "j.retry_of_id", "j.retry_of_id::text"),
@@ -66,20 +69,28 @@ _JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
         _ERRORS.format(aggregate=f"({_TEXT})"),
         f"COALESCE({_ERRORS.format(aggregate=f'({_LIST} {_SAID})')}, '[]'::json)",
     ),
+    ("duration", _MILLISECONDS, _MILLISECONDS),
+    ("videosUnavailable", "j.videos_unavailable", "j.videos_unavailable"),
+    ("progressDone", "j.progress_done", None),
+    ("progressTotal", "j.progress_total", None),
+    ("progress", None, "json_build_object('done', j.progress_done, 'total', j.progress_total)"),
+    ("runAt", *_instant("j.run_at")),
+    ("delayReason", "j.delay_reason", "j.delay_reason"),
+    ("cancelRequestedAt", *_instant("j.cancel_requested_at")),
 )
-_ERROR_COLUMNS: tuple[tuple[str, str, str], ...] = (
+_ERROR_COLUMNS: _Columns = (
     ("jobId", "j.job_id", "j.job_id::text"),
-    ("at", _instant("j.created_at"), "j.created_at"),
+    ("at", *_instant("j.created_at")),
     ("reason", _safe("j.reason"), "j.reason"),
     ("message", _safe("j.message"), "j.message"),
     ("itemId", _safe("j.item_id"), "j.item_id"),
     ("fingerprint", "j.group_id", "j.group_id"),
     ("bandId", "j.band_id", "j.band_id::text"),
-    ("willRetry", "j.will_retry", "j.will_retry"),
+    ("willRetry", "j.will_retry::text", "j.will_retry"),
 )
-_AUDIT_COLUMNS: tuple[tuple[str, str, str], ...] = (
+_AUDIT_COLUMNS: _Columns = (
     ("id", "j.id", "j.id::text"),
-    ("at", _instant("j.at"), "j.at"),
+    ("at", *_instant("j.at")),
     ("action", "j.action", "j.action"),
     ("actor", _safe("j.actor_label"), "j.actor_label"),
     ("origin", "j.origin", "j.origin"),
@@ -142,7 +153,7 @@ def errors(rows: QuerySet[JobError], kind: str) -> AsyncIterator[bytes]:
     return _stream(rows, _ERROR_COLUMNS, kind)
 
 
-def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind: str) -> AsyncIterator[bytes]:
+def _stream(rows: QuerySet[Any], columns: _Columns, kind: str) -> AsyncIterator[bytes]:
     # Looked at while it can still be refused, and taken when the first byte is asked for: a stream that nobody reads,
     # as after HEAD, holds none.
     _places.refuse_if_full()
@@ -151,10 +162,10 @@ def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind
     except EmptyResultSet:  # Filters that contradict each other; a file without rows has its head all the same.
         inner, values = f'SELECT * FROM "{rows.model._meta.db_table}" WHERE false', ()  # noqa: S608
     if kind == "csv":
-        told = ", ".join(f'{expression} AS "{name}"' for name, expression, _ in columns)
+        told = ", ".join(f'{expression} AS "{name}"' for name, expression, _json in columns if expression)
         copy = f"COPY (SELECT {told} FROM ({inner}) AS j) TO STDOUT WITH (FORMAT csv, HEADER)"  # noqa: S608
     else:
-        told = ", ".join(f'{expression} AS "{name}"' for name, _, expression in columns)
+        told = ", ".join(f'{expression} AS "{name}"' for name, _csv, expression in columns if expression)
         # JSON has no control characters, so with these for quotes and delimiters COPY changes nothing in it.
         copy = (
             f"COPY (SELECT row_to_json(o) FROM (SELECT {told} FROM ({inner}) AS j) AS o)"  # noqa: S608

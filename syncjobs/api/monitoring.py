@@ -13,7 +13,7 @@ from .. import bulk, error_figures, operations, quota_figures
 from .. import status as queue_status
 from ..choices import QueueName
 from ..models import BulkAction
-from . import answers, expect, listing
+from . import answers, listing
 from .jobs import validated
 from .permissions import TriggerRate, View
 from .polling import Polled
@@ -67,21 +67,14 @@ class ClearFailed(View):
 
 class Errors(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
-    takes = {
-        "GET": (
-            listing.WINDOW,
-            listing.LIMIT,
-            expect.choice("acknowledged", ["true", "false"]),
-        )
-    }
+    takes = {"GET": (listing.WINDOW, listing.LIMIT, listing.ACKNOWLEDGED)}
 
     @extend_schema(operation_id="listErrors", responses=answers.ErrorGroups)
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
-        acknowledged = request.query_params.get("acknowledged")
         limit = listing.whole_number(request, "limit", 20, listing.MAX_LIMIT)
         groups, total = error_figures.groups(
-            listing.since(request), acknowledged=None if acknowledged is None else acknowledged == "true", limit=limit
+            listing.since(request), acknowledged=listing.acknowledged(request), limit=limit
         )
         rows = ErrorGroupSerializer(groups, many=True).data
         return Response({"errors": rows, "totalErrors": total, "asOf": timezone.now()})
