@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.utils import timezone
+from django.utils.translation import ngettext
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -62,7 +63,8 @@ class ClearFailed(View):
         if isinstance(cleared, BulkAction):
             message = f"{cleared.total} failed jobs are deleted in the background."
             return Response({"message": message, "count": cleared.total, "bulkId": str(cleared.pk)}, 202)
-        return Response({"message": f"{cleared} failed jobs deleted.", "count": cleared})
+        message = ngettext("%(count)s failed job deleted.", "%(count)s failed jobs deleted.", cleared)
+        return Response({"message": message % {"count": cleared}, "count": cleared})
 
 
 class Errors(Polled):
@@ -110,7 +112,8 @@ class RetryErrors(View):
             return Response({"message": message, "bulkId": str(outcome.pk), "retried": {}, "refused": {}}, 202)
         retried = {str(old): str(new) for old, new in outcome.retried.items()}
         refused = {str(job_id): why for job_id, why in outcome.refused.items()}
-        return Response({"message": f"{len(retried)} jobs retried.", "retried": retried, "refused": refused}, 202)
+        message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", len(retried)) % {"count": len(retried)}
+        return Response({"message": message, "retried": retried, "refused": refused}, 202)
 
 
 class Quota(Polled):

@@ -303,6 +303,16 @@ def test_a_client_that_goes_away_stops_the_query() -> None:
         assert cursor.fetchone()[0] == 0
 
 
+@pytest.mark.parametrize(("count", "jobs"), [(1, "1 failed job"), (2, "2 failed jobs"), (0, "0 failed jobs")])
+def test_one_job_is_not_called_jobs(count: int, jobs: str) -> None:
+    admin = Api(Role.ADMIN)
+    _failed(count)
+    for group in ErrorGroup.objects.all():
+        retried = admin.post(f"admin/sync/errors/{group.pk}/retry").json()["message"]
+        assert retried == f"{jobs.replace('failed ', '')} retried."
+    assert admin.post("admin/queue/clear-failed").json()["message"] == f"{jobs} deleted."
+
+
 def test_error_groups_tell_bands_jobs_and_hours(moderator: Api) -> None:
     band = Band.objects.create(name="A", slug="a")
     queue_job(band=band)
