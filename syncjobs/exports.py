@@ -32,62 +32,88 @@ def _safe(expression: str) -> str:
     return f"CASE WHEN ascii({expression}) IN ({_FORMULA}) THEN '''' || {expression} ELSE {expression} END"
 
 
-def _instant(column: str) -> str:
-    """ISO 8601; the connection's time zone is UTC."""
-    return f"replace(replace({column}::text, ' ', 'T'), '+00', 'Z')"
+def _text(expression: str) -> str:
+    """A string of JSON, whatever it holds."""
+    return f"COALESCE(to_json({expression})::text, 'null')"
 
 
+def _word(expression: str) -> str:
+    """A string of JSON that holds nothing to escape, which is quicker: ids, times and choices of ours."""
+    return f"COALESCE('\"' || {expression} || '\"', 'null')"
+
+
+def _number(expression: str) -> str:
+    """A number of JSON that may be missing."""
+    return f"COALESCE(({expression})::text, 'null')"
+
+
+def _instant(column: str) -> tuple[str, str]:
+    """ISO 8601 in UTC, in both kinds of file."""
+    said = f"replace(timezone('UTC', {column})::text, ' ', 'T') || 'Z'"
+    return said, _word(said)
+
+
+_Columns = tuple[tuple[str, str | None, str | None], ...]
+"""Of each column its name, what it is in CSV and its text in JSON; None where it isn't."""
+_MILLISECONDS = "round(date_part('epoch', j.completed_at - j.started_at) * 1000)::bigint"
 _ERRORS = "CASE WHEN j.error_count > 0 THEN {aggregate} END"
 _SAID = "FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
 _LIST = "SELECT json_agg(e.message ORDER BY e.id)"
 _TEXT = f"SELECT {_safe('said')} FROM (SELECT string_agg(e.message, ' | ' ORDER BY e.id) AS said {_SAID}) AS s"  # noqa: S608
-_JOB_COLUMNS: tuple[tuple[str, str, str], ...] = (
-    # name, in CSV, in JSON
-    ("id", "j.id", "j.id::text"),
-    ("bandId", "j.band_id", "j.band_id::text"),
-    ("bandName", _safe("j.band_name"), "nullif(j.band_name, '')"),
-    ("jobType", "j.job_type", "j.job_type"),
-    ("status", "j.status", "j.status"),
-    ("queue", "j.queue", "j.queue"),
+_JOB_COLUMNS: _Columns = (
+    ("id", "j.id", _word("j.id")),
+    ("bandId", "j.band_id", _word("j.band_id")),
+    ("bandName", _safe("j.band_name"), _text("nullif(j.band_name, '')")),
+    ("jobType", "j.job_type", _word("j.job_type")),
+    ("status", "j.status", _word("j.status")),
+    ("queue", "j.queue", _word("j.queue")),
     ("priority", "j.priority", "j.priority"),
     ("videosFound", "j.videos_found", "j.videos_found"),
     ("videosAdded", "j.videos_added", "j.videos_added"),
     ("videosUpdated", "j.videos_updated", "j.videos_updated"),
-    ("createdAt", _instant("j.created_at"), "j.created_at"),
-    ("startedAt", _instant("j.started_at"), "j.started_at"),
-    ("completedAt", _instant("j.completed_at"), "j.completed_at"),
+    ("createdAt", *_instant("j.created_at")),
+    ("startedAt", *_instant("j.started_at")),
+    ("completedAt", *_instant("j.completed_at")),
     ("quotaUsed", "j.quota_used", "j.quota_used"),
     ("attempts", "j.attempts_made", "j.attempts_made"),
-    ("retryOf", "j.retry_of_id", "j.retry_of_id::text"),
-    ("parentId", "j.parent_id", "j.parent_id::text"),
-    ("requestedBy", _safe("j.requested_by_label"), "j.requested_by_label"),
+    ("retryOf", "j.retry_of_id", _word("j.retry_of_id")),
+    ("parentId", "j.parent_id", _word("j.parent_id")),
+    ("requestedBy", _safe("j.requested_by_label"), _text("j.requested_by_label")),
     (
         "errors",
         _ERRORS.format(aggregate=f"({_TEXT})"),
         f"COALESCE({_ERRORS.format(aggregate=f'({_LIST} {_SAID})')}, '[]'::json)",
     ),
+    ("duration", _MILLISECONDS, _number(_MILLISECONDS)),
+    ("videosUnavailable", "j.videos_unavailable", "j.videos_unavailable"),
+    ("progressDone", "j.progress_done", None),
+    ("progressTotal", "j.progress_total", None),
+    ("progress", None, f"""concat('{{"done":', j.progress_done, ',"total":', {_number("j.progress_total")}, '}}')"""),
+    ("runAt", *_instant("j.run_at")),
+    ("delayReason", "j.delay_reason", _word("j.delay_reason")),
+    ("cancelRequestedAt", *_instant("j.cancel_requested_at")),
 )
-_ERROR_COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ("jobId", "j.job_id", "j.job_id::text"),
-    ("at", _instant("j.created_at"), "j.created_at"),
-    ("reason", _safe("j.reason"), "j.reason"),
-    ("message", _safe("j.message"), "j.message"),
-    ("itemId", _safe("j.item_id"), "j.item_id"),
-    ("fingerprint", "j.group_id", "j.group_id"),
-    ("bandId", "j.band_id", "j.band_id::text"),
-    ("willRetry", "j.will_retry", "j.will_retry"),
+_ERROR_COLUMNS: _Columns = (
+    ("jobId", "j.job_id", _word("j.job_id")),
+    ("at", *_instant("j.created_at")),
+    ("reason", _safe("j.reason"), _text("j.reason")),
+    ("message", _safe("j.message"), _text("j.message")),
+    ("itemId", _safe("j.item_id"), _text("j.item_id")),
+    ("fingerprint", "j.group_id", _word("j.group_id")),
+    ("bandId", "j.band_id", _word("j.band_id")),
+    ("willRetry", "j.will_retry::text", "j.will_retry::text"),
 )
-_AUDIT_COLUMNS: tuple[tuple[str, str, str], ...] = (
-    ("id", "j.id", "j.id::text"),
-    ("at", _instant("j.at"), "j.at"),
-    ("action", "j.action", "j.action"),
-    ("actor", _safe("j.actor_label"), "j.actor_label"),
-    ("origin", "j.origin", "j.origin"),
-    ("address", _safe("j.address"), "j.address"),
-    ("targetType", "j.target_type", "j.target_type"),
-    ("targetId", _safe("j.target_id"), "j.target_id"),
-    ("result", "j.result", "j.result"),
-    ("message", _safe("j.message"), "j.message"),
+_AUDIT_COLUMNS: _Columns = (
+    ("id", "j.id", _word("j.id")),
+    ("at", *_instant("j.at")),
+    ("action", "j.action", _text("j.action")),
+    ("actor", _safe("j.actor_label"), _text("j.actor_label")),
+    ("origin", "j.origin", _word("j.origin")),
+    ("address", _safe("j.address"), _text("j.address")),
+    ("targetType", "j.target_type", _text("j.target_type")),
+    ("targetId", _safe("j.target_id"), _text("j.target_id")),
+    ("result", "j.result", _text("j.result")),
+    ("message", _safe("j.message"), _text("j.message")),
     ("data", _safe("j.data::text"), "j.data"),
 )
 
@@ -142,7 +168,7 @@ def errors(rows: QuerySet[JobError], kind: str) -> AsyncIterator[bytes]:
     return _stream(rows, _ERROR_COLUMNS, kind)
 
 
-def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind: str) -> AsyncIterator[bytes]:
+def _stream(rows: QuerySet[Any], columns: _Columns, kind: str) -> AsyncIterator[bytes]:
     # Looked at while it can still be refused, and taken when the first byte is asked for: a stream that nobody reads,
     # as after HEAD, holds none.
     _places.refuse_if_full()
@@ -151,13 +177,14 @@ def _stream(rows: QuerySet[Any], columns: tuple[tuple[str, str, str], ...], kind
     except EmptyResultSet:  # Filters that contradict each other; a file without rows has its head all the same.
         inner, values = f'SELECT * FROM "{rows.model._meta.db_table}" WHERE false', ()  # noqa: S608
     if kind == "csv":
-        told = ", ".join(f'{expression} AS "{name}"' for name, expression, _ in columns)
+        told = ", ".join(f'{expression} AS "{name}"' for name, expression, _json in columns if expression)
         copy = f"COPY (SELECT {told} FROM ({inner}) AS j) TO STDOUT WITH (FORMAT csv, HEADER)"  # noqa: S608
     else:
-        told = ", ".join(f'{expression} AS "{name}"' for name, _, expression in columns)
+        # In two thirds of the time that row_to_json takes.
+        told = ", ',".join(f'"{name}":\', {expression}' for name, _csv, expression in columns if expression)
         # JSON has no control characters, so with these for quotes and delimiters COPY changes nothing in it.
         copy = (
-            f"COPY (SELECT row_to_json(o) FROM (SELECT {told} FROM ({inner}) AS j) AS o)"  # noqa: S608
+            f"COPY (SELECT concat('{{{told}, '}}') FROM ({inner}) AS j)"  # noqa: S608
             " TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02', ESCAPE E'\\x01')"
         )
     return _copied(copy, values)

@@ -12,9 +12,9 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import async_database, bulk, estimates, exports
+from .. import async_database, bulk, error_figures, estimates, exports
 from ..exceptions import NotPermitted
-from ..models import BulkAction, JobError
+from ..models import BulkAction
 from . import expect, listing
 from .answers import BulkOutcome
 from .events import WhateverIsAsked
@@ -148,7 +148,7 @@ class JobExport(FileView):
 class ErrorExport(FileView):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
 
-    takes = {"GET": (FORMAT, listing.WINDOW)}
+    takes = {"GET": (FORMAT, listing.WINDOW, listing.ACKNOWLEDGED)}
 
     @extend_schema(
         operation_id="exportErrors",
@@ -156,6 +156,6 @@ class ErrorExport(FileView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """The log of errors in the window, the newest first, as a file."""
-        kind, since = request.query_params.get("format", "csv"), listing.since(request)
-        rows = JobError.objects.order_by("-created_at", "-pk")
-        return file_of(exports.errors(rows.filter(created_at__gte=since) if since else rows, kind), kind, "errors")
+        kind = request.query_params.get("format", "csv")
+        rows = error_figures.log(listing.since(request), acknowledged=listing.acknowledged(request))
+        return file_of(exports.errors(rows, kind), kind, "errors")

@@ -299,6 +299,15 @@ def since(request: Request) -> dt.datetime | None:
     return timezone.now() - dt.timedelta(**{unit: int(text[:-1])})
 
 
+ACKNOWLEDGED = expect.choice("acknowledged", ["true", "false"], description="Whether somebody has seen to the group.")
+
+
+def acknowledged(request: Request) -> bool | None:
+    """What the `acknowledged` parameter says; None for both."""
+    said = request.query_params.get("acknowledged")
+    return None if said is None else said == "true"
+
+
 def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
     """Filters that a body holds under `field`, written like the list's query parameters, checked by the same rules.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.utils import timezone
+from django.utils.translation import ngettext
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +14,7 @@ from .. import bulk, error_figures, operations, quota_figures
 from .. import status as queue_status
 from ..choices import QueueName
 from ..models import BulkAction
-from . import answers, expect, listing
+from . import answers, listing
 from .jobs import validated
 from .permissions import TriggerRate, View
 from .polling import Polled
@@ -62,26 +63,20 @@ class ClearFailed(View):
         if isinstance(cleared, BulkAction):
             message = f"{cleared.total} failed jobs are deleted in the background."
             return Response({"message": message, "count": cleared.total, "bulkId": str(cleared.pk)}, 202)
-        return Response({"message": f"{cleared} failed jobs deleted.", "count": cleared})
+        message = ngettext("%(count)s failed job deleted.", "%(count)s failed jobs deleted.", cleared)
+        return Response({"message": message % {"count": cleared}, "count": cleared})
 
 
 class Errors(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
-    takes = {
-        "GET": (
-            listing.WINDOW,
-            listing.LIMIT,
-            expect.choice("acknowledged", ["true", "false"]),
-        )
-    }
+    takes = {"GET": (listing.WINDOW, listing.LIMIT, listing.ACKNOWLEDGED)}
 
     @extend_schema(operation_id="listErrors", responses=answers.ErrorGroups)
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
-        acknowledged = request.query_params.get("acknowledged")
         limit = listing.whole_number(request, "limit", 20, listing.MAX_LIMIT)
         groups, total = error_figures.groups(
-            listing.since(request), acknowledged=None if acknowledged is None else acknowledged == "true", limit=limit
+            listing.since(request), acknowledged=listing.acknowledged(request), limit=limit
         )
         rows = ErrorGroupSerializer(groups, many=True).data
         return Response({"errors": rows, "totalErrors": total, "asOf": timezone.now()})
@@ -117,7 +112,8 @@ class RetryErrors(View):
             return Response({"message": message, "bulkId": str(outcome.pk), "retried": {}, "refused": {}}, 202)
         retried = {str(old): str(new) for old, new in outcome.retried.items()}
         refused = {str(job_id): why for job_id, why in outcome.refused.items()}
-        return Response({"message": f"{len(retried)} jobs retried.", "retried": retried, "refused": refused}, 202)
+        message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", len(retried)) % {"count": len(retried)}
+        return Response({"message": message, "retried": retried, "refused": refused}, 202)
 
 
 class Quota(Polled):

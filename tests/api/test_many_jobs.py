@@ -200,6 +200,15 @@ def _exported(answer: Any) -> str:
     return asyncio.run(whole()).decode()
 
 
+def _as_instants(job: dict[str, Any], without: str = "") -> dict[str, Any]:
+    """With times, which all end in Z, as what they mean: how many zeros end a fraction of a second means nothing."""
+    return {
+        name: dt.datetime.fromisoformat(value) if value and name.endswith("At") and value.endswith("Z") else value
+        for name, value in job.items()
+        if name != without
+    }
+
+
 def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     Band.objects.create(name='=HYPERLINK("http://evil")', slug="evil")
     job = queue_job(band=Band.objects.get())
@@ -223,12 +232,30 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     listed = {row["id"]: row for row in moderator.get("admin/sync-jobs").json()["data"]}
     assert len(lines) == len(listed) == 4
     for line in lines:
-        for name in ("bandId", "bandName", "status", "errors", "jobType", "requestedBy", "attempts", "parentId"):
-            assert line[name] == listed[line["id"]][name]
+        assert _as_instants(line) == _as_instants(listed[line["id"]], without="queuePosition")
+    for row in rows:
+        told = _as_instants(listed[row["id"]])
+        assert row["duration"] == str(told["duration"])
+        assert (row["progressDone"], row["progressTotal"]) == (str(told["progress"]["done"]), "")
+        assert _as_instants(row)["runAt"] == told["runAt"]
+        assert (row["videosUnavailable"], row["delayReason"], row["cancelRequestedAt"]) == ("0", "", "")
     log = list(csv.DictReader(io.StringIO(_exported(moderator.get("admin/sync/errors/export", format="csv")))))
+    assert {row["willRetry"] for row in log} == {"false"}
     assert [row["jobId"] for row in log] == [str(e.job_id) for e in JobError.objects.order_by("-created_at", "-pk")]
     assert moderator.get("admin/sync-jobs/export", format="xml").json()["errors"][0]["field"] == "format"
     assert moderator.get("admin/sync-jobs/export", format="csv", status="X").status_code == 400
+
+
+def test_the_log_of_errors_is_of_what_somebody_has_seen_to_or_not(moderator: Api) -> None:
+    (seen,), (new,) = _failed(1, "It broke."), _failed(1, "It burned.")
+    group = JobError.objects.get(job=seen).group_id
+    moderator.post(f"admin/sync/errors/{group}/acknowledge", {"note": "seen"})
+    for asked, expected in (("true", {seen.pk}), ("false", {new.pk}), ("", {seen.pk, new.pk})):
+        answer = moderator.get("admin/sync/errors/export", format="json", acknowledged=asked)
+        lines = [json.loads(line) for line in _exported(answer).splitlines()]
+        assert {int(line["jobId"]) for line in lines} == expected
+        assert all(line["at"].endswith("Z") for line in lines)
+    assert moderator.get("admin/sync/errors/export", acknowledged="maybe").status_code == 400
 
 
 def test_a_file_of_what_can_not_be_has_its_head() -> None:
@@ -248,7 +275,8 @@ def test_the_audit_is_a_file_too() -> None:
     assert (row["actor"], row["message"], json.loads(row["data"])) == ("ADMIN", "'=1+1", {"paused": ["video-sync"]})
     lines = _exported(admin.get("admin/audit/export", format="json")).splitlines()
     listed = admin.get("admin/audit", limit="100").json()["data"]
-    assert [json.loads(line)["id"] for line in lines] == [entry["id"] for entry in listed]
+    assert [json.loads(line) | {"at": None} for line in lines] == [entry | {"at": None} for entry in listed]
+    assert all(json.loads(line)["at"].endswith("Z") for line in lines)
 
 
 def test_a_client_that_goes_away_stops_the_query() -> None:
@@ -274,6 +302,16 @@ def test_a_client_that_goes_away_stops_the_query() -> None:
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY%%' AND datname = current_database()"
         )
         assert cursor.fetchone()[0] == 0
+
+
+@pytest.mark.parametrize(("count", "jobs"), [(1, "1 failed job"), (2, "2 failed jobs"), (0, "0 failed jobs")])
+def test_one_job_is_not_called_jobs(count: int, jobs: str) -> None:
+    admin = Api(Role.ADMIN)
+    _failed(count)
+    for group in ErrorGroup.objects.all():
+        retried = admin.post(f"admin/sync/errors/{group.pk}/retry").json()["message"]
+        assert retried == f"{jobs.replace('failed ', '')} retried."
+    assert admin.post("admin/queue/clear-failed").json()["message"] == f"{jobs} deleted."
 
 
 def test_error_groups_tell_bands_jobs_and_hours(moderator: Api) -> None:

@@ -21,7 +21,8 @@ JOBS = 1_000_000
 ROUNDS = 3
 _COLUMNS = (
     "id, band_id, band_name, job_type, status, queue, priority, videos_found, videos_added, videos_updated, created_at,"
-    " started_at, completed_at, quota_used, attempts_made, retry_of_id, parent_id, requested_by_label"
+    " started_at, completed_at, quota_used, attempts_made, retry_of_id, parent_id, requested_by_label, completed_at - started_at, videos_unavailable,"
+    " progress_done, progress_total, run_at, delay_reason, cancel_requested_at"
 )
 _ERRORS = (
     "CASE WHEN error_count > 0 THEN (SELECT string_agg(message, ' | ' ORDER BY id) FROM syncjobs_joberror e"

@@ -204,10 +204,12 @@ def test_retry_jobs_and_clear_failed() -> None:
         queue_job("STATS_REFRESH", dedupe_key=f"k{number}")  # type: ignore[arg-type]
         lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
     waiting = queue_job("PRUNE")  # type: ignore[arg-type]
-    assert "1 jobs could not be retried" in refusal("retry_jobs", str(waiting.pk))
+    assert "1 job could not be retried" in refusal("retry_jobs", str(waiting.pk))
     assert len(json.loads(run("retry_jobs", "--failed", "--json"))["retried"]) == 2
     assert "0 retried" in run("retry_jobs", "--failed", "--queue", "maintenance")
     assert "2 failed jobs deleted" in run("clear_failed", "maintenance", "--yes")
+    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    assert "1 failed job deleted" in run("clear_failed", "maintenance", "--yes")
 
 
 def test_status_quota_and_reconcile_speak_to_people_and_scripts() -> None:

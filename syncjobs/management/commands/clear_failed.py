@@ -23,4 +23,5 @@ class Command(base.Command):
             count = operations.failed_jobs(queue=options["queue"]).count()
             if input(f"Delete the failed jobs of {options['queue']} (at least {count})? [y/N] ").strip().lower() != "y":
                 raise CommandError("Nothing was deleted.")
-        self.say(f"{operations.clear_failed(self.actor, options['queue'])} failed jobs deleted.")
+        cleared = operations.clear_failed(self.actor, options["queue"])
+        self.say(f"{cleared} failed {'job' if cleared == 1 else 'jobs'} deleted.")

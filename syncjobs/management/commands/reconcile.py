@@ -37,8 +37,10 @@ class Command(base.Command):
         wrong = counters.wrong_cells()
         if wrong and rebuild:
             counters.rebuild()
-            self.say(f"{wrong} counts were wrong; all jobs have been counted anew.")
+            were = "count was" if wrong == 1 else "counts were"
+            self.say(f"{wrong} {were} wrong; all jobs have been counted anew.")
         elif wrong:
-            raise CommandError(f"{wrong} counts differ from COUNT(*). Count anew with --rebuild.")
+            differ = "count differs" if wrong == 1 else "counts differ"
+            raise CommandError(f"{wrong} {differ} from COUNT(*). Count anew with --rebuild.")
         else:
             self.say("Every count equals COUNT(*).")

@@ -39,5 +39,5 @@ class Command(base.Command):
             for job_id, why in outcome.refused.items():
                 self.say(f"#{job_id}: {why}")
             self.say(f"{len(outcome.retried)} retried, {len(outcome.refused)} refused.")
-        if outcome.refused:
-            raise CommandError(f"{len(outcome.refused)} jobs could not be retried.")
+        if refused := len(outcome.refused):
+            raise CommandError(f"{refused} {'job' if refused == 1 else 'jobs'} could not be retried.")
