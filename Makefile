@@ -68,4 +68,4 @@ screenshots: $(VENV)/dev.stamp tools
 
 clean:
 	-$(BIN)/python -c 'from syncmonitor import embedded; embedded.stop()'
-	rm -rf $(VENV) .local staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .local staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

@@ -257,7 +257,9 @@ def _cron(low: int, high: int, names: Sequence[str] = ()) -> str:
         return "|".join([_numbers(first, last), *words[first : last + 1]])
 
     step = f"(/({_numbers(1, high)}))?"
-    ranges = "|".join(f"({entries(first, first)})-({entries(first, high)})" for first in range(low, high + 1))
+    # What begins with a name ends with one: "tue-5" is more than the library that reads it can take.
+    rising = [f"({_numbers(first, first)})-({entries(first, high)})" for first in range(low, high + 1)]
+    ranges = "|".join(rising + [f"{word}-({'|'.join(words[first:])})" for first, word in enumerate(words)])
     entry = rf"(\*{step}|({ranges}){step}|{entries(low, high)})"
     return f"{entry}(,{entry})*"
 

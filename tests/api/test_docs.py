@@ -13,9 +13,10 @@ import pytest
 from django.conf import LazySettings
 from django.core.cache import cache
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 
 from syncjobs import lifecycle, roles
-from syncjobs.api import tokens, urls
+from syncjobs.api import docs, tokens, urls
 from syncjobs.choices import Role
 from syncjobs.models import ErrorGroup
 from tests.helpers import PERSON, claim, make_band, queue_job
@@ -84,6 +85,13 @@ def test_every_address_has_a_call_but_those_it_names_otherwise() -> None:
     called = {re.sub(r"\$[A-Z_]+", "<>", path) for path in re.findall(r"\$API/([^\s?\"]+)", PAGE)}
     there = {re.sub(r"<\w+:\w+>", "<>", str(pattern.pattern)) for pattern in urls.urlpatterns}
     assert there - called == {"admin/sync-jobs/bulk/<>", "bands/<>", "schema", "docs"} - called
+
+
+def test_the_document_is_made_by_one_at_a_time(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+    monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *_, **__: held.append(docs._one_at_a_time.locked()) or {})
+    assert client.get("/api/schema").status_code == 200
+    assert (held, docs._one_at_a_time.locked()) == ([True], False)
 
 
 def test_every_reason_to_refuse_a_token_is_told(client: Client) -> None:

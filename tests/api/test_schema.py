@@ -6,59 +6,74 @@ Everything in it is tried as each role, but what it doesn't hold: the stream of 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import schemathesis
+from django.conf import LazySettings
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
+from django.db.models import QuerySet
 from django.test import Client
+from django_celery_beat.models import PeriodicTask
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, Phase, given, settings
 from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.throttling import SimpleRateThrottle
 from schemathesis import Case, GenerationMode
 
-from bands.models import Video
-from syncjobs import lifecycle
+from bands.models import Band
+from syncjobs import operations, schedules
 from syncjobs.api.band_serializers import BandSerializer, VideoSerializer
 from syncjobs.api.schema import ERROR
 from syncjobs.api.serializers import AttemptSerializer, AuditSerializer, EventSerializer
-from syncjobs.choices import JobStatus, Role
-from syncjobs.models import ErrorGroup, FilterPreset, SyncJob
+from syncjobs.choices import Role
+from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
+from tests.api import sense  # noqa: F401 - registers its hook
 from tests.api.test_contract import NOBODY, PLAIN, WHO, Api
-from tests.helpers import claim, make_band, queue_job
+from tests.browser import world
+from tests.helpers import PERSON
+from tests.processes import ROOT, environment, web_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
+OPTIONS = [
+    "--checks=all",
+    "--phases=examples,coverage,stateful",
+    "--exclude-path=/api/admin/events",
+    "--workers=1",
+    "-n",
+    "5",
+    "--generation-deterministic",
+    "--continue-on-failure",
+    "--no-color",
+]
 EXAMPLES = {NOBODY: 1, PLAIN: 1, Role.MODERATOR: 2, Role.ADMIN: 3, Role.SUPER_ADMIN: 5}
 
 
 @pytest.fixture
-def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Something of everything; and by path parameter, the id of one."""
+def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """A site in the middle of its day; and by path parameter, the ids there are."""
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"login": None, "trigger": None})
-    for number, status in enumerate(JobStatus.values):
-        band = make_band(f"band{number}", f"@band{number}")
-        Video.objects.create(youtube_id=f"v{number}", band=band, title="Halftime", tags=["a"])
-        job = queue_job(band=band)
-        SyncJob.objects.filter(pk=job.pk).update(status=status)
-    queue_job("PRUNE")  # type: ignore[arg-type]
-    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    world.fill()
+    operations.acknowledge_errors(PERSON, ErrorGroup.objects.earliest("pk").pk, "Fixed by the new handle.")
+    operations.trigger_sync(PERSON, None, full=False)
     FilterPreset.objects.create(name="shared", created_by="pat")
-    known = {
-        "job_id": lambda: SyncJob.objects.order_by("?"),
-        "band_id": lambda: SyncJob.objects.exclude(band=None).order_by("?").values_list("band", flat=True),
-        "preset_id": lambda: FilterPreset.objects.all(),
-        "fingerprint": lambda: ErrorGroup.objects.all(),
+    schedules.save(PERSON, None, {"name": "Often", "jobType": "ENRICH", "interval": {"every": 6, "period": "hours"}})
+    BulkAction.objects.create(action="retry", total=3, done=1, succeeded=1, job_ids=[1, 2, 3])
+    known: dict[str, QuerySet[Any]] = {
+        "job_id": SyncJob.objects.all(),
+        "band_id": Band.objects.all(),
+        "preset_id": FilterPreset.objects.all(),
+        "schedule_id": PeriodicTask.objects.all(),
+        "bulk_id": BulkAction.objects.all(),
+        "fingerprint": ErrorGroup.objects.all(),
     }
-
-    def id_of(name: str) -> str:
-        found = known[name]().first() if name in known else None
-        return str(getattr(found, "pk", found) or 1)
-
-    return id_of
+    return lambda name: [str(pk) for pk in known[name].values_list("pk", flat=True)]
 
 
 @pytest.fixture
@@ -66,17 +81,9 @@ def schema() -> Any:
     return schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application()).exclude(path="/api/admin/events")
 
 
-def _make_sense(case: Case) -> None:
-    """What JSON Schema can't say: that an end lies after its start, and that there is no 31st of February."""
-    bodies = [case.body.get(name) for name in ("filter", "filters")] if isinstance(case.body, dict) else []
-    for given_ in (case.query, *bodies):
-        if isinstance(given_, dict) and "startDate" in given_ and "endDate" in given_:
-            del given_["endDate"]
-    if isinstance(case.body, dict) and isinstance(case.body.get("cron"), dict):
-        case.body["cron"].pop("monthOfYear", None)
-
-
-def _try(operation: Any, mode: GenerationMode, who: str, headers: dict[str, str], ids: Callable[[str], str]) -> str:
+def _try(
+    operation: Any, mode: GenerationMode, who: str, headers: dict[str, str], ids: Callable[[str], list[str]]
+) -> str:
     """Send what is generated; returns what went wrong, the request and answer first."""
     problem = ""
 
@@ -92,10 +99,10 @@ def _try(operation: Any, mode: GenerationMode, who: str, headers: dict[str, str]
     def check(case: Case) -> None:
         nonlocal problem
         if mode is GenerationMode.POSITIVE:
-            _make_sense(case)
             for name, value in case.path_parameters.items():
-                if len(str(value)) % 2:
-                    case.path_parameters[name] = ids(name)
+                there = ids(name)
+                if there and len(str(value)) % 2:
+                    case.path_parameters[name] = there[sum(map(ord, str(value))) % len(there)]
         response = case.call(headers=headers)
         problem = f"{case.method} {case.path} {case.query} {case.body!r} → {response.status_code} {response.text[:500]}"
         case.validate_response(response, headers=headers)
@@ -110,11 +117,46 @@ def _try(operation: Any, mode: GenerationMode, who: str, headers: dict[str, str]
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("who", WHO)
-def test_the_document_is_true(who: str, mode: GenerationMode, schema: Any, ids: Callable[[str], str]) -> None:
+def test_the_document_is_true(who: str, mode: GenerationMode, schema: Any, ids: Callable[[str], list[str]]) -> None:
     headers = {} if who == NOBODY else Api(who).headers
     problems = [_try(result.ok(), mode, who, headers, ids) for result in schema.get_all_operations()]
     assert len(problems) > 40
     assert not any(problems), "\n\n".join(filter(None, problems))
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_its_command_finds_it_true_too(
+    who: str, ids: Callable[[str], list[str]], tmp_path: Path, settings: LazySettings
+) -> None:
+    """`st run`, with what it tries by itself: the document's own examples, and the bounds of everything."""
+    headers = [] if who == NOBODY else ["-H", f"Authorization: {Api(who).headers['Authorization']}"]
+    served = environment(settings.YOUTUBE_API_ENDPOINT) | {"DJANGO_SETTINGS_MODULE": "tests.api.unthrottled"}
+    with web_server(served, tmp_path / "web.log") as site:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("st"), "run", f"{site}/api/schema", *headers, *OPTIONS],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr
+    assert all(f"✅ {phase}" in done.stdout for phase in ("Examples", "Coverage", "Stateful"))
+
+
+def test_all_that_a_busy_site_answers_is_as_it_says(schema: Any, ids: Callable[[str], list[str]]) -> None:
+    headers = Api(Role.SUPER_ADMIN).headers
+    asked = 0
+    for operation in (result.ok() for result in schema.get_all_operations()):
+        if operation.method != "get":
+            continue
+        (name,) = re.findall(r"{(\w+)}", operation.path) or [""]
+        for value in ids(name) if name else [""]:
+            case = operation.Case(path_parameters={name: value} if name else {})
+            response = case.call(headers=headers)
+            assert response.status_code == 200
+            case.validate_response(response, headers=headers)
+            asked += 1
+    assert asked > 100
 
 
 def test_its_examples_are_right(client: Client) -> None:

@@ -67,6 +67,7 @@ def test_a_schedule_is_made_changed_run_and_deleted(admin: Api) -> None:
         ({"interval": {"every": 0, "period": "hours"}, "cron": None}, "interval.every"),
         ({"interval": None, "cron": None}, "cron"),
         ({"cron": {"dayOfWeek": "fri-mon"}}, "cron.dayOfWeek"),
+        ({"cron": {"dayOfWeek": "tue-5"}}, "cron.dayOfWeek"),
         ({"cron": {"hour": "1, 2"}}, "cron.hour"),
         ({"interval": {"every": 1, "period": "hours"}}, "cron"),
     ],
@@ -75,6 +76,7 @@ def test_a_schedule_that_can_not_be_right_is_named(admin: Api, change: dict[str,
     answer = admin.post("admin/schedules", NIGHTLY | change)
     assert answer.status_code == 400
     assert field in [error["field"] for error in answer.json()["errors"]]
+    assert "CronValue" not in answer.content.decode()
     assert not PeriodicTask.objects.filter(name="Nightly").exists()
 
 
@@ -82,6 +84,7 @@ def test_a_schedule_that_can_not_be_right_is_named(admin: Api, change: dict[str,
     ("cron", "expected"),
     [
         ({"dayOfWeek": "Mon-FRI", "hour": "08"}, ({0}, {8}, {1, 2, 3, 4, 5})),
+        ({"dayOfWeek": "tue-Thu/2,sat"}, ({0}, set(range(24)), {2, 4, 6})),
         ({"dayOfWeek": "sun,3-sat/2", "hour": "0-1"}, ({0}, {0, 1}, {0, 3, 5})),
         ({"minute": "05,7", "hour": "9", "dayOfWeek": "0"}, ({5, 7}, {9}, {0})),
     ],
