@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from drf_spectacular.renderers import OpenApiJsonRenderer2
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import JSONRenderer
@@ -34,6 +35,7 @@ class Document(_Open, SpectacularAPIView):
 
     renderer_classes = [OpenApiJsonRenderer2]
 
+    @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with _one_at_a_time:
             answer: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
