@@ -15,7 +15,8 @@ from ..choices import Origin
 class BulkAction(models.Model):
     """Retry, cancel or delete a set of jobs, the one counted when it was asked for. Workers do it chunk by chunk.
 
-    The set is given by the jobs' ids; that of failed jobs to clear by what `operations.FailedJobs` has. A chunk's jobs and `done` change in one transaction: a crash repeats nothing and leaves nothing out.
+    The set is given by the jobs' ids; that of failed jobs to clear, by what `operations.FailedJobs` has. A chunk's jobs and
+    `done` change in one transaction: a crash repeats nothing and leaves nothing out.
     """
 
     class Action(models.TextChoices):

@@ -39,6 +39,22 @@ def _failed(count: int, message: str = "It broke.") -> list[SyncJob]:
     return jobs
 
 
+def _three_work_off() -> None:
+    """Three workers come upon the same bulk actions."""
+
+    def work() -> None:
+        try:
+            bulk.work_off()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def _queued_retry(jobs: list[SyncJob]) -> BulkAction:
     ids = [job.pk for job in jobs]
     return BulkAction.objects.create(action="retry", job_ids=ids, total=len(ids), actor_label="pat", origin="API")
@@ -135,18 +151,7 @@ def test_a_large_bulk_goes_to_the_background_and_two_workers_do_each_job_once(
     answer = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": {"status": "FAILED"}})
     assert (answer.status_code, answer.json()["total"], answer.json()["done"]) == (202, 60, 0)
     _failed(1)  # Comes later, so it is not among the set that was counted.
-
-    def work() -> None:
-        try:
-            bulk.work_off()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _three_work_off()
     bulk.work_off()
     told = moderator.get(f"admin/sync-jobs/bulk/{answer.json()['id']}").json()
     assert (told["done"], told["succeeded"], told["refused"]) == (60, 60, {})
@@ -388,18 +393,7 @@ def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest
     assert (answer.status_code, answer.json()["count"]) == (202, 10)
     later = _failed(1)[0]
     assert SyncJob.objects.count() == 11
-
-    def work() -> None:
-        try:
-            bulk.work_off()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _three_work_off()
     told = admin.get(f"admin/sync-jobs/bulk/{answer.json()['bulkId']}").json()
     assert (told["action"], told["total"], told["done"], told["succeeded"]) == ("clear", 10, 10, 10)
     assert told["endedAt"] is not None

@@ -82,13 +82,19 @@ def test_a_retry_is_a_new_job_linked_to_the_old_one() -> None:
         operations.retry_job(PERSON, 999_999)
 
 
-def test_cancelling_all_bands_cancels_the_children() -> None:
+def _fanned_out(count: int) -> tuple[SyncJob, list[SyncJob]]:
+    """An all-bands job that waits for so many children."""
     parent = queue_job(fans_out=True)
     attempt = claim()
-    children = [queue_job(parent=parent) for _ in range(3)]
+    children = [queue_job(parent=parent) for _ in range(count)]
     with transaction.atomic():
         lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
     lifecycle.leave_to_children(attempt)
+    return parent, children
+
+
+def test_cancelling_all_bands_cancels_the_children() -> None:
+    parent, children = _fanned_out(3)
     running = claim()
     operations.cancel_job(PERSON, parent.pk)
     states = dict(SyncJob.objects.values_list("pk", "status"))
@@ -113,13 +119,7 @@ def test_cancelling_all_bands_while_they_are_being_queued_leaves_nothing_running
 
 
 def test_a_parent_completes_when_children_that_end_together_have() -> None:
-    parent = queue_job(fans_out=True)
-    attempt = claim()
-    for _ in range(8):
-        queue_job(parent=parent)
-    with transaction.atomic():
-        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
-    lifecycle.leave_to_children(attempt)
+    parent, _children = _fanned_out(8)
     attempts = [claim() for _ in range(8)]
 
     def end(child: Any) -> None:
@@ -290,12 +290,7 @@ def test_failed_jobs_of_one_band_are_retried_by_one_job() -> None:
 
 def test_many_are_cancelled_like_one() -> None:
     """All-bands jobs with their children, named themselves or not; who runs stops by itself, who has ended is refused."""
-    parent = queue_job(fans_out=True)
-    attempt = claim()
-    children = [queue_job(parent=parent) for _ in range(3)]
-    with transaction.atomic():
-        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
-    lifecycle.leave_to_children(attempt)
+    parent, children = _fanned_out(3)
     running, ended, alone = claim(), queue_job(JobType.PRUNE), queue_job(JobType.ENRICH)
     SyncJob.objects.filter(pk=ended.pk).update(status=JobStatus.COMPLETED)
     outcome = bulk.act(PERSON, "cancel", [parent.pk, children[1].pk, ended.pk, alone.pk, 999_999])
