@@ -14,12 +14,12 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from bands.models import Band
+from bands.text import is_storable
 
 from . import band_fields, channels
 from .actors import Actor
 from .audit import audited
 from .exceptions import Conflict, InvalidInput
-from .storable import is_storable
 
 MAX_BYTES = 20_000_000
 

@@ -19,6 +19,8 @@ from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from bands.text import is_storable
+
 from .. import job_list, job_search
 from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
 from ..counters import Selection
@@ -26,7 +28,6 @@ from ..job_list import Order
 from ..job_search import Found
 from ..models import JobError, SyncJob
 from ..querysets import SyncJobQuerySet
-from ..storable import is_storable
 from . import expect
 from .expect import invalid, parse_instant
 from .fields import VISIBLE

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bands.models import Band
-from bands.store import suspect
+from bands.videos import suspect
 
 from ..models import SeenVideo
 from .walk import Walk, read_playlists

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from bands.models import Band, Video
-from bands.store import insert_basics
+from bands.videos import insert_basics
 
 from ..creation import actor_of, create_enrich
 from ..youtube.errors import InvalidPageToken, PlaylistNotFound

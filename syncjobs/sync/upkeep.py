@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bands.models import Availability, Band, Video
-from bands.store import mark_missing, update_counts
+from bands.videos import mark_missing, update_counts
 
 from ..choices import TERMINAL_STATUSES
 from ..models import QuotaCall, SyncJob

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from bands.models import ChannelProblem
-from bands.store import mark_missing
+from bands.videos import mark_missing
 
 from ..models import SeenVideo
 from ..youtube.errors import InvalidPageToken, PlaylistNotFound

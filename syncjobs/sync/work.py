@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from bands.models import Band, ChannelProblem, Video
-from bands.store import Written, upsert_details
+from bands.videos import Written, upsert_details
 
 from .. import channels, error_log, lifecycle, quota
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
