@@ -13,11 +13,12 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from . import operations, workers
+from . import operations
 from .actors import Actor
 from .audit import audited
 from .choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, Origin
-from .creation import Created
+from .engine import broker
+from .engine.enqueue import Created
 from .exceptions import DomainError, InvalidInput, NotFound
 from .models import BulkAction, SyncJob
 
@@ -105,7 +106,7 @@ def clear_failed(actor: Actor, name: str = operations.ALL_QUEUES) -> int | BulkA
 
 def _queue(actor: Actor, action: str, total: int, **jobs: Any) -> BulkAction:
     """In the caller's transaction."""
-    workers.ring_bulk_on_commit()
+    broker.ring_bulk_on_commit()
     return BulkAction.objects.create(
         action=action,
         total=total,

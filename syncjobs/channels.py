@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from bands.models import Band
 
-from . import quota
 from .actors import Actor
 from .audit import audited
+from .engine import quota
 from .exceptions import Conflict, InvalidInput, NotFound
 from .youtube.client import YouTubeClient
 from .youtube.references import MalformedReference, parse_channel, uploads_playlist_id

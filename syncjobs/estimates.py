@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from bands.models import Band
 
-from . import operations, quota
+from . import operations
 from .choices import JobStatus, JobType
+from .engine import quota
 from .models import SyncJob
 from .youtube.costs import Bucket
 

@@ -19,7 +19,7 @@ from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
 from . import counters
-from .fingerprints import MAX_MESSAGE
+from .engine.fingerprints import MAX_MESSAGE
 from .job_list import Order
 from .models import SyncJob
 from .querysets import SyncJobQuerySet

@@ -21,7 +21,6 @@ from django.utils.translation import gettext as _
 
 from bands.models import Band
 
-from . import lifecycle, workers
 from .actors import SYSTEM, Actor
 from .audit import audited, record_each
 from .choices import (
@@ -34,7 +33,9 @@ from .choices import (
     Priority,
     QueueName,
 )
-from .creation import Created, band_key, create_job, create_jobs, default_priority, hold_bands, new_job
+from .engine import broker, timeline
+from .engine import outcomes as engine_outcomes
+from .engine.enqueue import Created, band_key, create_job, create_jobs, default_priority, hold_bands, new_job
 from .exceptions import (
     BandInactive,
     Conflict,
@@ -116,7 +117,7 @@ def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | No
     if changes:
         SyncJob.objects.filter(pk=job.pk).update(**changes)
         what = {"priority": f"priority {Priority(wanted).label}", "params": "force"}
-        lifecycle.note(job.pk, EventKind.NOTE, f"{actor.label}: {', '.join(what[name] for name in changes)}")
+        timeline.note(job.pk, EventKind.NOTE, f"{actor.label}: {', '.join(what[name] for name in changes)}")
         job.refresh_from_db()
     return Created(job, is_new=False, is_raised=bool(changes))
 
@@ -344,8 +345,8 @@ def _cancel(actor: Actor, job_ids: Sequence[int]) -> dict[int, DomainError | Non
     SyncJob.objects.filter(pk__in=[job.pk for job in asked]).update(
         cancel_requested_at=Now(), cancel_requested_by=actor.label
     )
-    lifecycle.note_each(asked, EventKind.CANCEL_REQUESTED, actor.label)
-    lifecycle.cancel_unclaimed(jobs)
+    timeline.note_each(asked, EventKind.CANCEL_REQUESTED, actor.label)
+    engine_outcomes.cancel_unclaimed(jobs)
     return outcomes
 
 
@@ -394,8 +395,8 @@ def resume_queue(actor: Actor, name: str) -> list[str]:
         resumed = list(queues.select_for_update(no_key=True).values_list("name", flat=True))
         Queue.objects.filter(name__in=resumed).update(paused_at=None, paused_by="", pause_reason="")
         for queue in resumed:
-            waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: workers.MAX_BELLS].count()
-            workers.ring_on_commit(queue, bells=waiting)
+            waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: broker.MAX_BELLS].count()
+            broker.ring_on_commit(queue, bells=waiting)
         span.data = {"resumed": resumed}
     return resumed
 

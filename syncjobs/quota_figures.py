@@ -16,10 +16,11 @@ from django.utils.translation import ngettext
 
 from bands.models import Band
 
-from . import quota, schedules
+from . import schedules
 from .choices import TERMINAL_STATUSES, JobStatus, JobType
+from .engine import quota
+from .engine.quota import BucketState
 from .models import QuotaCall, QuotaDay, SyncJob
-from .quota import BucketState
 from .youtube.costs import Bucket, quota_day
 
 TOP_BANDS = 10

@@ -17,7 +17,7 @@ from . import operations
 from .actors import Actor, for_schedule
 from .audit import audited
 from .choices import BAND_SYNC_TYPES, JobType
-from .creation import Created
+from .engine.enqueue import Created
 from .exceptions import Conflict, InvalidInput, NotFound
 from .models import AuditEntry, SyncJob
 

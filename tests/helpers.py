@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from bands.models import Band
-from syncjobs import lifecycle, sync
+from syncjobs import sync
 from syncjobs.actors import Actor
 from syncjobs.choices import JobType, Origin, QueueName
-from syncjobs.creation import create_job
+from syncjobs.engine import attempts
+from syncjobs.engine.enqueue import create_job
 from syncjobs.models import Attempt, SyncJob
 from syncjobs.youtube.simulator.world import Channel, World, uploads
 
@@ -20,8 +21,8 @@ PERSON = Actor(label="pat", origin=Origin.COMMAND, address="test")
 SCHEDULE = Actor(label="schedule", origin=Origin.SCHEDULE)
 
 
-def worker(name: str = "w1") -> lifecycle.WorkerIdentity:
-    return lifecycle.WorkerIdentity(name, os.getpid())
+def worker(name: str = "w1") -> attempts.WorkerIdentity:
+    return attempts.WorkerIdentity(name, os.getpid())
 
 
 def make_band(slug: str = "herons", reference: str = "", **fields: object) -> Band:
@@ -42,7 +43,7 @@ def queue_job(job_type: JobType = JobType.FULL_SYNC, actor: Actor = PERSON, **fi
 
 
 def claim(queue: str = QueueName.VIDEO_SYNC, name: str = "w1") -> Attempt:
-    attempt = lifecycle.claim_next(queue, worker(name))
+    attempt = attempts.claim_next(queue, worker(name))
     assert attempt is not None
     return attempt
 
@@ -58,7 +59,7 @@ def run_all(queues: Iterable[str] = QueueName.values) -> int:
     done = 0
     while True:
         for queue in queues:
-            attempt = lifecycle.claim_next(queue, worker())
+            attempt = attempts.claim_next(queue, worker())
             if attempt is not None:
                 sync.run(attempt)
                 done += 1

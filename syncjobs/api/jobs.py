@@ -14,7 +14,7 @@ from bands.models import Band
 
 from .. import operations
 from ..choices import JobStatus
-from ..creation import Created
+from ..engine.enqueue import Created
 from ..exceptions import NotFound
 from ..job_list import Order
 from ..models import Attempt, JobEvent, SyncJob

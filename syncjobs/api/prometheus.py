@@ -12,8 +12,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .. import counters, quota
+from .. import counters
 from .. import status as queue_status
+from ..engine import quota
 from ..models import ErrorGroup
 from . import errors
 

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from bands.models import Band
 
-from .. import lifecycle, workers
 from ..choices import EventKind, JobType
-from ..creation import actor_of, band_key, create_jobs, hold_bands, new_job
+from ..engine import broker, timeline
+from ..engine.enqueue import actor_of, band_key, create_jobs, hold_bands, new_job
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import Channel
 from .work import Work
@@ -57,8 +57,8 @@ def queue_children(work: Work) -> None:
         if not is_full:
             Band.objects.filter(pk__in=unchanged).update(last_incremental_sync_at=Now())
         message = f"{queued} bands queued, {len(unchanged)} {'synced just before' if is_full else 'unchanged'}"
-        lifecycle.note(work.job.pk, EventKind.FANNED_OUT, message, attempt=work.attempt.number, **summary)
-        workers.ring_on_commit(work.job.queue_id, bells=queued)
+        timeline.note(work.job.pk, EventKind.FANNED_OUT, message, attempt=work.attempt.number, **summary)
+        broker.ring_on_commit(work.job.queue_id, bells=queued)
 
 
 def _plan_full(work: Work, bands: list[Band]) -> tuple[Plan, list[int]]:

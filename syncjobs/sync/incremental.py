@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from bands.models import Band, Video
 from bands.videos import insert_basics
 
-from ..creation import actor_of, create_enrich
+from ..engine.enqueue import actor_of, create_enrich
 from ..youtube.errors import InvalidPageToken, PlaylistNotFound
 from ..youtube.types import PlaylistItem, PlaylistPage
 from .walk import explain_missing, mark_seen

@@ -10,9 +10,9 @@ from django.db import transaction
 
 from bands.models import ChannelProblem
 
-from .. import error_log, lifecycle, quota
 from ..choices import JobType
-from ..error_log import ErrorReport
+from ..engine import errors, outcomes, quota
+from ..engine.errors import ErrorReport
 from ..exceptions import CancelRequested, Fenced, HandBackRequested, QuotaExhausted
 from ..models import Attempt
 from ..operations import pause_for_configuration
@@ -50,23 +50,23 @@ def _run_and_translate(attempt: Attempt) -> bool:
     try:
         _work_through(attempt)
     except CancelRequested:
-        lifecycle.acknowledge_cancel(attempt)
+        outcomes.acknowledge_cancel(attempt)
     except HandBackRequested:
-        lifecycle.hand_back(attempt, "The worker is shutting down.")
+        outcomes.hand_back(attempt, "The worker is shutting down.")
         return False
     except QuotaExhausted as stop:
-        lifecycle.delay(attempt, stop.resets_at, quota.DELAY_REASONS[Bucket(stop.bucket)], stop.message)
+        outcomes.delay(attempt, stop.resets_at, quota.DELAY_REASONS[Bucket(stop.bucket)], stop.message)
     except SyncFailed as failure:
-        lifecycle.fail(attempt, failure.message, reason=failure.reason)
+        outcomes.fail(attempt, failure.message, reason=failure.reason)
     except YouTubeError as error:
         return _translate(attempt, error)
     except Fenced:
         raise
     except Exception as error:
         logger.exception("Job #%s attempt %s failed unexpectedly", attempt.job_id, attempt.number)
-        text = error_log.without_secrets(f"{type(error).__name__}: {error}")
-        trace = error_log.without_secrets(traceback.format_exc())
-        lifecycle.retry_later(attempt, text, reason="internalError", trace=trace)
+        text = errors.without_secrets(f"{type(error).__name__}: {error}")
+        trace = errors.without_secrets(traceback.format_exc())
+        outcomes.retry_later(attempt, text, reason="internalError", trace=trace)
     return True
 
 
@@ -75,10 +75,10 @@ def _work_through(attempt: Attempt) -> None:
     try:
         if attempt.job.fans_out:
             fan_out.queue_children(work)
-            lifecycle.leave_to_children(attempt)
+            outcomes.leave_to_children(attempt)
         else:
             _HANDLERS[attempt.job.job_type](work)
-            lifecycle.complete(attempt)
+            outcomes.complete(attempt)
     finally:
         work.settle_fetches()
 
@@ -88,18 +88,18 @@ def _translate(attempt: Attempt, error: YouTubeError) -> bool:
     if error.kind is Kind.QUOTA:
         bucket = error.bucket or Bucket.MAIN
         resets_at = quota.close(bucket, error.reason)
-        lifecycle.delay(attempt, resets_at, quota.DELAY_REASONS[bucket], message)
+        outcomes.delay(attempt, resets_at, quota.DELAY_REASONS[bucket], message)
     elif error.kind is Kind.CONFIGURATION:
         with transaction.atomic():
             # In the order in which others lock these: the queue, the job, the error's group.
             pause_for_configuration(message)
-            lifecycle.hand_back(attempt, message)
-            error_log.record(attempt, [ErrorReport(error.reason, message, is_permanent=True, will_retry=True)])
+            outcomes.hand_back(attempt, message)
+            errors.record(attempt, [ErrorReport(error.reason, message, is_permanent=True, will_retry=True)])
         return False
     elif error.kind is Kind.TRANSIENT:
-        lifecycle.retry_later(attempt, message, reason=error.reason)
+        outcomes.retry_later(attempt, message, reason=error.reason)
     else:
         if isinstance(error, Forbidden) and attempt.job.band_id:
             Work(attempt).flag_channel(ChannelProblem.FORBIDDEN)
-        lifecycle.fail(attempt, message, reason=error.reason)
+        outcomes.fail(attempt, message, reason=error.reason)
     return True

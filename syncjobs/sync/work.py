@@ -16,9 +16,10 @@ from django.utils import timezone
 from bands.models import Band, ChannelProblem, Video
 from bands.videos import Written, upsert_details
 
-from .. import channels, error_log, lifecycle, quota
+from .. import channels
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
-from ..error_log import ErrorReport
+from ..engine import attempts, errors, quota, timeline
+from ..engine.errors import ErrorReport
 from ..models import Attempt, SyncJob
 from ..youtube.client import YouTubeClient
 from ..youtube.costs import Operation, units_of
@@ -55,8 +56,8 @@ class JobMeter:
     def reserve(self, operation: Operation) -> int:
         """Raises Fenced, CancelRequested, HandBackRequested or QuotaExhausted; then nothing was spent or sent."""
         with transaction.atomic():
-            lifecycle.write_fenced(self._attempt, quota_used=F("quota_used") + units_of(operation))
-            lifecycle.check_interrupts(self._attempt.job_id)
+            attempts.write_fenced(self._attempt, quota_used=F("quota_used") + units_of(operation))
+            attempts.check_interrupts(self._attempt.job_id)
             return quota.take(operation, self._spender)
 
     def settle(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
@@ -82,7 +83,7 @@ class LeaseKeeper:
     def _renew(self) -> None:
         try:
             while not self._stop.wait(settings.SYNC_LEASE_SECONDS / 4):
-                if not in_fresh_connection(lifecycle.renew_lease, self._attempt):
+                if not in_fresh_connection(attempts.renew_lease, self._attempt):
                     return
         finally:
             close_thread_connections()
@@ -147,21 +148,21 @@ class Work:
     def save(self, written: Written = Written(), unreadable: Iterable[Unreadable] = (), **counts: int) -> None:  # noqa: B008 - frozen
         """Save the checkpoint, add to the counts and record items that couldn't be read, in the caller's transaction."""
         totals = {"videos_added": written.added, "videos_updated": written.updated, **counts}
-        lifecycle.save_progress(
+        attempts.save_progress(
             self.attempt,
             checkpoint=self.checkpoint,
             progress_total=self.progress_total,
             **{name: F(name) + number for name, number in totals.items() if number},
         )
-        error_log.record(self.attempt, [_report(item) for item in unreadable])
+        errors.record(self.attempt, [_report(item) for item in unreadable])
 
     def check_interrupts(self) -> None:
         """For work without HTTP calls: raise CancelRequested or HandBackRequested if it should stop."""
-        lifecycle.check_interrupts(self.job.pk)
+        attempts.check_interrupts(self.job.pk)
 
     def note(self, message: str, **data: Any) -> None:
         """Add a remark to the job's timeline."""
-        lifecycle.note(self.job.pk, EventKind.NOTE, message, attempt=self.attempt.number, **data)
+        timeline.note(self.job.pk, EventKind.NOTE, message, attempt=self.attempt.number, **data)
 
     def ensure_channel(self) -> int | None:
         """Make sure the band's uploads playlist is known, for at most one unit; the channel's videoCount if it was asked."""
@@ -250,4 +251,4 @@ def as_video(details: VideoDetails, band_id: int) -> Video:
 
 def explain(error: YouTubeError) -> str:
     """The sentence a moderator reads: what YouTube said, without anything secret."""
-    return error_log.without_secrets(error.message or error.reason)
+    return errors.without_secrets(error.message or error.reason)

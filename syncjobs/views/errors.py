@@ -14,10 +14,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from .. import bulk, error_figures, exports, operations, reasons
+from .. import bulk, error_figures, exports, operations
 from ..actors import Actor
 from ..api.bulk import file_of
 from ..choices import JobType
+from ..engine import error_reasons
 from ..error_figures import GroupFigures
 from ..models import BulkAction, SyncJob
 from ..templatetags.monitor import number
@@ -44,7 +45,7 @@ class _Filters(forms.Form):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.fields["window"].label, self.fields["window"].widget = _("When"), forms.HiddenInput()
-        known = [(reason, f"{reasons.explain(reason).title} ({reason})") for reason in error_figures.reasons()]
+        known = [(reason, f"{error_reasons.explain(reason).title} ({reason})") for reason in error_figures.reasons()]
         self._choices("reason", _("Reason"), [("", _("Any")), *known])
         yes_no = [("", _("Any")), ("false", _("Not yet")), ("true", _("Acknowledged"))]
         self._choices("acknowledged", _("Acknowledged"), yes_no)
@@ -112,7 +113,7 @@ def _rows(groups: list[GroupFigures], window: str) -> list[dict[str, Any]]:
             trend = charts.hours(group.per_hour, now)
         else:
             trend = charts.days(days[group.fingerprint], _first_day(window, now).date(), now)
-        url, meaning = links.error(group.fingerprint), reasons.explain(group.reason)
+        url, meaning = links.error(group.fingerprint), error_reasons.explain(group.reason)
         rows.append({"group": group, "url": url, "meaning": meaning, "trend": trend})
     return rows
 
@@ -130,7 +131,7 @@ def error(request: HttpRequest, fingerprint: str) -> HttpResponse:
     jobs = SyncJob.objects.filter(pk__in=group.recent_jobs).order_by("-pk")
     context = {
         "group": group,
-        "meaning": reasons.explain(group.reason),
+        "meaning": error_reasons.explain(group.reason),
         "hours_chart": charts.error_hours(group.per_hour, now),
         "days_chart": charts.error_days(error_figures.per_day([fingerprint], first_day)[fingerprint], first_day, now),
         "bands": [
@@ -145,7 +146,7 @@ def error(request: HttpRequest, fingerprint: str) -> HttpResponse:
     if is_part(request):
         return render(request, "syncjobs/errors/facts.html", context)
     crumbs = ((reverse("admin:errors"), _("Errors")),)
-    title = str(reasons.explain(group.reason).title)
+    title = str(error_reasons.explain(group.reason).title)
     return show(request, "syncjobs/errors/group.html", context, title=title, crumbs=crumbs, is_live=True)
 
 

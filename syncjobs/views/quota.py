@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import quota as buckets
 from .. import quota_figures
 from ..choices import JobStatus, JobType
+from ..engine import quota as buckets
 from ..quota_figures import BucketFigures, Spent
 from ..youtube.costs import Bucket
 from . import charts, links

@@ -16,7 +16,7 @@ from bands.models import Band
 
 from .. import estimates, operations
 from ..choices import JobType, Priority
-from ..creation import Created
+from ..engine.enqueue import Created
 from ..exceptions import DomainError, RecentlySynced
 from ..models import SyncJob
 from ..templatetags.monitor import number

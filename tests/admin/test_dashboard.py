@@ -15,9 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import bulk, figures, lifecycle, operations, quota, schedules, status
+from syncjobs import bulk, figures, operations, schedules, status
 from syncjobs.api import listing
 from syncjobs.choices import JobStatus, JobType, QueueName, Role
+from syncjobs.engine import outcomes, quota
 from syncjobs.models import Attempt, AuditEntry, BulkAction, Queue, QuotaDay, SyncJob, Worker
 from syncjobs.views import dashboard
 from syncjobs.youtube.costs import Bucket
@@ -161,7 +162,7 @@ def test_what_titles_and_errors_say_stays_text(moderator: Client) -> None:
         job_type="FULL_SYNC", queue_id="video-sync", band=band, band_name=evil, status="QUEUED", run_at=timezone.now()
     )
     assert "&lt;img" in _running_after_claim(moderator)
-    lifecycle.fail(Attempt.objects.get(job=job), evil, reason="broken")
+    outcomes.fail(Attempt.objects.get(job=job), evil, reason="broken")
     html = moderator.get("/admin/?part=errors", headers=HTMX).content.decode()
     assert "&lt;img" in html
     assert "<img" not in html
@@ -188,7 +189,7 @@ def test_quota_says_what_is_left_until_when_and_if_it_is_closed(moderator: Clien
 @pytest.mark.parametrize("period", list(figures.PERIODS))
 def test_charts_show_the_period_and_say_what_they_are(moderator: Client, period: str) -> None:
     queue_job("PRUNE")  # type: ignore[arg-type]
-    lifecycle.complete(claim("maintenance"))
+    outcomes.complete(claim("maintenance"))
     html = moderator.get(f"/admin/?part=charts&period={period}", headers=HTMX).content.decode()
     told = json.loads(unescape(re.search(r'<div id="jobs-chart" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
     assert sum(sum(line["values"]) for line in told["series"]) == 1

@@ -18,10 +18,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import bulk, error_figures, lifecycle, operations, reasons
+from syncjobs import bulk, error_figures, operations
 from syncjobs.api import listing
 from syncjobs.choices import QUEUE_OF_TYPE, JobType, Role
-from syncjobs.error_log import ErrorReport, record
+from syncjobs.engine import error_reasons, outcomes
+from syncjobs.engine.errors import ErrorReport, record
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
 from syncjobs.youtube import errors as youtube_errors
 from tests.admin.people import logged_in
@@ -30,7 +31,7 @@ from tests.helpers import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
-ROOT = Path(reasons.__file__).parent
+ROOT = Path(error_reasons.__file__).parent
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def fail(message: str, reason: str = "backendError", *, permanent: bool = True, 
     band = make_band(slug) if slug else None
     kind = JobType.FULL_SYNC if band else JobType.PRUNE
     job = queue_job(kind, band=band)
-    lifecycle.fail(claim(QUEUE_OF_TYPE[kind]), message, reason=reason, permanent=permanent)
+    outcomes.fail(claim(QUEUE_OF_TYPE[kind]), message, reason=reason, permanent=permanent)
     return JobError.objects.get(job=job).group
 
 
@@ -54,10 +55,10 @@ def test_each_reason_the_code_gives_is_explained() -> None:
     found |= set(re.findall(r'reason="(\w+)"', code))
     found |= youtube_errors._QUOTA | youtube_errors._RATE | youtube_errors._CONFIGURATION
     assert {"workerLost", "internalError", "channelNotFound", "timeout", "keyMissing", "quotaExceeded"} <= found
-    assert not [reason for reason in sorted(found) if reasons.explain(reason) is reasons._UNKNOWN]
+    assert not [reason for reason in sorted(found) if error_reasons.explain(reason) is error_reasons._UNKNOWN]
     for reason, title in (("http503", "YouTube is busy"), ("http404", "YouTube refused the request")):
-        assert str(reasons.explain(reason).title) == title
-    assert reasons.explain("somethingNew") is reasons._UNKNOWN
+        assert str(error_reasons.explain(reason).title) == title
+    assert error_reasons.explain("somethingNew") is error_reasons._UNKNOWN
 
 
 @pytest.mark.parametrize("action", ["", "acknowledge/", "retry/"])

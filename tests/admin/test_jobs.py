@@ -13,8 +13,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from syncjobs import lifecycle, operations
+from syncjobs import operations
 from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.engine import outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
 from syncjobs.templatetags.monitor import number
 from tests.admin.people import logged_in
@@ -34,7 +35,7 @@ def moderator() -> Client:
 
 def failed(message: str = "It broke.", **fields: Any) -> SyncJob:
     job = queue_job(JobType.PRUNE, **fields)
-    lifecycle.fail(claim("maintenance"), message, reason="broken")
+    outcomes.fail(claim("maintenance"), message, reason="broken")
     return SyncJob.objects.get(pk=job.pk)
 
 

@@ -14,9 +14,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from syncjobs import quota
 from syncjobs.api import listing
 from syncjobs.choices import DelayReason, Role
+from syncjobs.engine import quota
 from syncjobs.models import QuotaDay, SyncJob
 from syncjobs.youtube.costs import Bucket, Operation, quota_day
 from tests.admin.people import logged_in

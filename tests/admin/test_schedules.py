@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import lifecycle, schedule_words, schedules
+from syncjobs import schedule_words, schedules
 from syncjobs.actors import for_schedule
 from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.engine import outcomes
 from syncjobs.exceptions import NotFound
 from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.schedule_words import Kind, Recurrence
@@ -120,7 +121,7 @@ def test_the_next_run_is_the_very_minute_in_its_own_zone(zone: str) -> None:
 def test_the_page_says_when_next_and_how_the_last_runs_went() -> None:
     schedule = make()
     job = queue_job(actor=for_schedule("Nightly"))
-    lifecycle.fail(claim(), "It broke.", reason="broken")
+    outcomes.fail(claim(), "It broke.", reason="broken")
     page = logged_in(Role.MODERATOR).get(URL).content.decode()
     assert "Every day at 03:00, America/New_York" in page
     due = schedules.next_run(schedule)

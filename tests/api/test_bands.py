@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Availability, Band, Video
-from syncjobs import band_changes, lifecycle, operations
+from syncjobs import band_changes, operations
 from syncjobs.choices import Role
+from syncjobs.engine import outcomes as engine_outcomes
 from syncjobs.exceptions import Conflict, DomainError, NotFound
 from syncjobs.models import AuditEntry, SyncJob
 from tests.api.test_contract import Api
@@ -150,7 +151,7 @@ def test_a_band_with_active_jobs_stays(admin: Api) -> None:
     refused = admin.send("DELETE", f"bands/{band.pk}")
     assert refused.status_code == 409
     assert f"#{job.pk}" in refused.json()["errors"][0]["message"]
-    lifecycle.fail(claim(), "It broke.", reason="broken")
+    engine_outcomes.fail(claim(), "It broke.", reason="broken")
     assert admin.send("DELETE", f"bands/{band.pk}").status_code == 204
     job.refresh_from_db()
     assert (job.band_id, job.band_name) == (None, "Herons")

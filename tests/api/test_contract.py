@@ -15,9 +15,11 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import lifecycle, operations, roles
+from syncjobs import operations, roles
 from syncjobs.api import errors, urls
 from syncjobs.choices import EventKind, JobStatus, Role
+from syncjobs.engine import outcomes
+from syncjobs.engine import timeline as engine_timeline
 from syncjobs.models import ErrorGroup, FilterPreset, Queue, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
@@ -67,7 +69,7 @@ def moderator() -> Api:
 
 def _failed_job() -> SyncJob:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
-    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
     return job
 
 
@@ -485,7 +487,7 @@ def test_queue_states_sum_to_the_jobs_there_are() -> None:
 def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
     for number in range(3):
         queue_job("PRUNE")  # type: ignore[arg-type]
-        lifecycle.fail(claim("maintenance"), f"No answer within {number} seconds.", reason="timeout")
+        outcomes.fail(claim("maintenance"), f"No answer within {number} seconds.", reason="timeout")
     listed = moderator.get("admin/sync/errors", window="7d").json()
     (group,) = listed["errors"]
     assert (listed["totalErrors"], group["count"], group["errorMessage"]) == (3, 3, "No answer within <n> seconds.")
@@ -504,7 +506,7 @@ def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
 def test_an_error_that_comes_back_counts_as_not_seen_to(moderator: Api) -> None:
     def fails() -> None:
         queue_job("PRUNE")  # type: ignore[arg-type]
-        lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+        outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
 
     def is_listed(acknowledged: str) -> bool:
         return bool(moderator.get("admin/sync/errors", window="all", acknowledged=acknowledged).json()["errors"])
@@ -560,7 +562,7 @@ def test_an_all_bands_job_tells_what_its_children_have_done(moderator: Api) -> N
 def test_a_long_timeline_tells_its_end(moderator: Api) -> None:
     job = queue_job()
     for number in range(505):
-        lifecycle.note(job.pk, EventKind.NOTE, str(number))
+        engine_timeline.note(job.pk, EventKind.NOTE, str(number))
     timeline = moderator.get(f"admin/sync-jobs/{job.pk}").json()["timeline"]
     assert [line["message"] for line in timeline] == [str(number) for number in range(5, 505)]
 

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bands.models import Band
-from syncjobs import counters, error_log, job_list
+from syncjobs import counters, job_list
 from syncjobs.api import listing
 from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from syncjobs.engine import errors as engine_errors
 from syncjobs.models import Attempt, ErrorGroup, JobError, SyncJob
 from tests.helpers import worker
 
@@ -231,7 +232,7 @@ def test_search_finds_what_reading_everything_finds(
             started_at=BEGIN + dt.timedelta(hours=number * 5 % 7) if number % 3 else None,
         )
         attempt = Attempt.objects.create(job=job, number=1, worker=worker().name, lease_expires_at=BEGIN)
-        error_log.record(attempt, [error_log.ErrorReport("odd", message, False) for message in messages])
+        engine_errors.record(attempt, [engine_errors.ErrorReport("odd", message, False) for message in messages])
     if folds:
         counters.fold()
     for number, job in enumerate(SyncJob.objects.order_by("pk")):
@@ -288,7 +289,7 @@ def test_random_places_of_a_long_list(seeks_early: None) -> None:
 def test_a_job_whose_time_of_creation_changes_takes_its_errors_along() -> None:
     job = SyncJob.objects.create(job_type="PRUNE", queue_id="maintenance")
     attempt = Attempt.objects.create(job=job, number=1, worker="w", lease_expires_at=BEGIN)
-    error_log.record(attempt, [error_log.ErrorReport("odd", "Odd.", False)])
+    engine_errors.record(attempt, [engine_errors.ErrorReport("odd", "Odd.", False)])
     SyncJob.objects.update(created_at=BEGIN)
     assert JobError.objects.get().job_created_at == BEGIN
     with connection.cursor() as cursor:

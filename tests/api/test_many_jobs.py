@@ -16,8 +16,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import bulk, counters, exports, lifecycle, operations
+from syncjobs import bulk, counters, exports, operations
 from syncjobs.choices import DelayReason, JobStatus, Role
+from syncjobs.engine import outcomes
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from tests.api.test_contract import Api
@@ -35,7 +36,7 @@ def _failed(count: int, message: str = "It broke.") -> list[SyncJob]:
     jobs = []
     for _ in range(count):
         jobs.append(queue_job("PRUNE"))  # type: ignore[arg-type]
-        lifecycle.fail(claim("maintenance"), message, reason="broken")
+        outcomes.fail(claim("maintenance"), message, reason="broken")
     return jobs
 
 
@@ -217,7 +218,7 @@ def _as_instants(job: dict[str, Any], without: str = "") -> dict[str, Any]:
 def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     Band.objects.create(name='=HYPERLINK("http://evil")', slug="evil")
     job = queue_job(band=Band.objects.get())
-    lifecycle.fail(claim(), '@SUM(1)\n"quoted", \\ and \x7f', reason="broken")
+    outcomes.fail(claim(), '@SUM(1)\n"quoted", \\ and \x7f', reason="broken")
     _failed(2, "- minus")
     queue_job("PRUNE")  # type: ignore[arg-type]
     rows = list(
@@ -322,7 +323,7 @@ def test_one_job_is_not_called_jobs(count: int, jobs: str) -> None:
 def test_error_groups_tell_bands_jobs_and_hours(moderator: Api) -> None:
     band = Band.objects.create(name="A", slug="a")
     queue_job(band=band)
-    lifecycle.fail(claim(), "Odd 1.", reason="odd")
+    outcomes.fail(claim(), "Odd 1.", reason="odd")
     newest = _failed(7, "It broke.")[-1]
     for window in ("24h", "all"):
         told = moderator.get("admin/sync/errors", window=window).json()

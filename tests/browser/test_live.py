@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from syncjobs import lifecycle, operations, workers
+from syncjobs import operations
 from syncjobs.choices import JobStatus, QueueName, Role
+from syncjobs.engine import broker, outcomes
 from syncjobs.models import Queue, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, wait_for
@@ -73,8 +74,8 @@ def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worke
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("1")
     # Bells ring in vain: the worker hears each, and starts nothing.
     for _ in range(5):
-        workers.ring(QueueName.VIDEO_SYNC)
-    wait_for(lambda: workers.unheard_bells(QueueName.VIDEO_SYNC) == 0)
+        broker.ring(QueueName.VIDEO_SYNC)
+    wait_for(lambda: broker.unheard_bells(QueueName.VIDEO_SYNC) == 0)
     job.refresh_from_db()
     assert (job.status, job.attempts_made) == (JobStatus.QUEUED, 0)
     _card(admin, "Video sync").get_by_role("link", name="Resume").click()
@@ -171,7 +172,7 @@ def test_somebody_else_was_faster_is_a_sentence(log_in: LogIn) -> None:
     page.locator(f"#row-{job.pk}").get_by_role("link", name="Cancel").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Cancel")).to_be_visible()
-    lifecycle.complete(claim("maintenance"))
+    outcomes.complete(claim("maintenance"))
     dialog.locator("button[type=submit]").click()
     expect(page.locator(".toast-error")).to_contain_text("ended already")
     assert Queue.objects.count() == 3

@@ -9,8 +9,9 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from syncjobs import lifecycle, operations, tasks
+from syncjobs import operations, tasks
 from syncjobs.choices import JobStatus, JobType, Priority, QueueName
+from syncjobs.engine import attempts
 from syncjobs.models import Attempt, Queue, SyncJob, Worker
 from tests.helpers import PERSON, claim, queue_job, wait_for, worker
 
@@ -21,7 +22,7 @@ QUEUE = "video-sync"
 def _claim_until_empty(name: str) -> int:
     claimed = 0
     try:
-        while lifecycle.claim_next(QUEUE, worker(name)) is not None:
+        while attempts.claim_next(QUEUE, worker(name)) is not None:
             claimed += 1
     finally:
         connections.close_all()
@@ -51,7 +52,7 @@ def test_no_claim_commits_after_a_pause_has() -> None:
 
     def slow_claim() -> None:
         with transaction.atomic():
-            assert lifecycle.claim_next(QUEUE, worker("slow")) is not None
+            assert attempts.claim_next(QUEUE, worker("slow")) is not None
             claiming.set()
             wait_for(_someone_waits_for_a_lock, what="the pause to wait for the claim")
             order.append("claim commits")
@@ -70,7 +71,7 @@ def test_no_claim_commits_after_a_pause_has() -> None:
     for thread in threads:
         thread.join(20)
     assert order == ["claim commits", "pause committed"]
-    assert lifecycle.claim_next(QUEUE, worker()) is None
+    assert attempts.claim_next(QUEUE, worker()) is None
 
 
 def test_a_claim_that_waits_for_a_pause_comes_away_empty() -> None:
@@ -78,7 +79,7 @@ def test_a_claim_that_waits_for_a_pause_comes_away_empty() -> None:
     found: list[object] = []
 
     def late_claim() -> None:
-        found.append(lifecycle.claim_next(QUEUE, worker("late")))
+        found.append(attempts.claim_next(QUEUE, worker("late")))
         connections.close_all()
 
     thread = threading.Thread(target=late_claim)
@@ -104,7 +105,7 @@ def test_paused_under_load_claims_nothing_and_resume_drains() -> None:
 
     def load(name: str) -> None:
         while not stop.is_set():
-            lifecycle.claim_next(QUEUE, worker(name))
+            attempts.claim_next(QUEUE, worker(name))
         connections.close_all()
 
     threads = [threading.Thread(target=load, args=(f"w{number}",)) for number in range(4)]
@@ -114,7 +115,7 @@ def test_paused_under_load_claims_nothing_and_resume_drains() -> None:
     operations.pause_queue(PERSON, QUEUE)
     at_pause = Attempt.objects.count()
     for _ in range(200):
-        assert lifecycle.claim_next(QUEUE, worker("after")) is None
+        assert attempts.claim_next(QUEUE, worker("after")) is None
         claims_after_pause.append(Attempt.objects.count() - at_pause)
     assert set(claims_after_pause) == {0}
     assert 0 < at_pause < 300
@@ -129,7 +130,7 @@ def test_delayed_jobs_and_other_queues_are_left_alone() -> None:
     delayed = queue_job()
     SyncJob.objects.filter(pk=delayed.pk).update(run_at="2100-01-01T00:00Z")
     queue_job(JobType.STATS_REFRESH)
-    assert lifecycle.claim_next(QUEUE, worker()) is None
+    assert attempts.claim_next(QUEUE, worker()) is None
 
 
 def test_a_claim_counts_the_attempt_and_tells_the_timeline() -> None:

@@ -17,8 +17,9 @@ from django.core.management.base import CommandError
 from django.db import connections
 
 from bands.models import Band
-from syncjobs import lifecycle, sync
+from syncjobs import sync
 from syncjobs.choices import QueueName
+from syncjobs.engine import attempts, outcomes
 from syncjobs.models import Queue, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
@@ -48,7 +49,7 @@ def background_worker() -> Iterator[None]:
     def work() -> None:
         while not stop.wait(0.02):
             for queue in QueueName.values:
-                if (attempt := lifecycle.claim_next(queue, worker())) is not None:
+                if (attempt := attempts.claim_next(queue, worker())) is not None:
                     sync.run(attempt)
         connections.close_all()
 
@@ -202,13 +203,13 @@ def test_sync_video_pause_resume_cancel(youtube: Simulator) -> None:
 def test_retry_jobs_and_clear_failed() -> None:
     for number in range(2):
         queue_job("STATS_REFRESH", dedupe_key=f"k{number}")  # type: ignore[arg-type]
-        lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+        outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
     waiting = queue_job("PRUNE")  # type: ignore[arg-type]
     assert "1 job could not be retried" in refusal("retry_jobs", str(waiting.pk))
     assert len(json.loads(run("retry_jobs", "--failed", "--json"))["retried"]) == 2
     assert "0 retried" in run("retry_jobs", "--failed", "--queue", "maintenance")
     assert "2 failed jobs deleted" in run("clear_failed", "maintenance", "--yes")
-    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
     assert "1 failed job deleted" in run("clear_failed", "maintenance", "--yes")
 
 

@@ -6,11 +6,12 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from syncjobs import lifecycle, operations, sync
+from syncjobs import operations, sync
 from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus
+from syncjobs.engine import attempts, outcomes
+from syncjobs.engine.reconcile import reconcile
 from syncjobs.exceptions import Fenced
 from syncjobs.models import Attempt, JobError, SyncJob
-from syncjobs.reconcile import reconcile
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,13 +29,13 @@ def test_a_lost_attempt_goes_back_and_its_late_writes_take_no_effect() -> None:
     assert report.lost == 1
     fresh = claim(name="w2")
     for write in (
-        lambda: lifecycle.complete(stale),
-        lambda: lifecycle.fail(stale, "no", reason="x"),
-        lambda: lifecycle.retry_later(stale, "no", reason="x"),
-        lambda: lifecycle.delay(stale, timezone.now(), DelayReason.QUOTA_MAIN, ""),
-        lambda: lifecycle.hand_back(stale, ""),
-        lambda: lifecycle.save_progress(stale, checkpoint={"stale": True}),
-        lambda: lifecycle.acknowledge_cancel(stale),
+        lambda: outcomes.complete(stale),
+        lambda: outcomes.fail(stale, "no", reason="x"),
+        lambda: outcomes.retry_later(stale, "no", reason="x"),
+        lambda: outcomes.delay(stale, timezone.now(), DelayReason.QUOTA_MAIN, ""),
+        lambda: outcomes.hand_back(stale, ""),
+        lambda: attempts.save_progress(stale, checkpoint={"stale": True}),
+        lambda: outcomes.acknowledge_cancel(stale),
     ):
         with pytest.raises(Fenced), transaction.atomic():
             write()
@@ -43,7 +44,7 @@ def test_a_lost_attempt_goes_back_and_its_late_writes_take_no_effect() -> None:
     stale.refresh_from_db()
     assert stale.outcome == AttemptOutcome.LOST
     assert JobError.objects.count() == 0
-    lifecycle.complete(fresh)
+    outcomes.complete(fresh)
     job.refresh_from_db()
     assert job.status == JobStatus.COMPLETED
 
@@ -52,9 +53,9 @@ def test_an_expired_lease_stops_writes_even_before_anyone_noticed() -> None:
     queue_job()
     attempt = claim()
     _expire(attempt)
-    assert not lifecycle.renew_lease(attempt)
+    assert not attempts.renew_lease(attempt)
     with pytest.raises(Fenced), transaction.atomic():
-        lifecycle.save_progress(attempt, checkpoint={})
+        attempts.save_progress(attempt, checkpoint={})
 
 
 def test_a_job_lost_too_often_fails(settings: object) -> None:
@@ -74,8 +75,8 @@ def test_progress_forgives_earlier_failures(settings: object) -> None:
     for _ in range(4):
         attempt = claim()
         with transaction.atomic():
-            lifecycle.save_progress(attempt, checkpoint={})
-        assert lifecycle.retry_later(attempt, "503", reason="backendError")
+            attempts.save_progress(attempt, checkpoint={})
+        assert outcomes.retry_later(attempt, "503", reason="backendError")
         SyncJob.objects.update(run_at=timezone.now())
     job.refresh_from_db()
     assert (job.status, job.error_count) == (JobStatus.QUEUED, 0)
@@ -84,7 +85,7 @@ def test_progress_forgives_earlier_failures(settings: object) -> None:
 def test_backoff_grows_within_its_bounds(settings: object) -> None:
     settings.SYNC_RETRY_BASE_SECONDS, settings.SYNC_RETRY_MAX_SECONDS = 10, 60  # type: ignore[attr-defined]
     for failures, longest in ((1, 10), (2, 20), (3, 40), (4, 60), (9, 60)):
-        seconds = {lifecycle.backoff(failures).total_seconds() for _ in range(50)}
+        seconds = {outcomes.backoff(failures).total_seconds() for _ in range(50)}
         assert longest / 2 <= min(seconds) <= max(seconds) <= longest
         assert len(seconds) > 1
 
@@ -112,7 +113,7 @@ def test_cancel_of_a_queued_job_is_immediate_and_of_a_running_one_acknowledged(y
 def test_a_cancel_nobody_hears_is_taken_from_the_worker(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.SYNC_CANCEL_GRACE_SECONDS = 1  # type: ignore[attr-defined]
     killed: list[str] = []
-    monkeypatch.setattr("syncjobs.workers.terminate", killed.append)
+    monkeypatch.setattr("syncjobs.engine.broker.terminate", killed.append)
     job = queue_job()
     attempt = claim()
     Attempt.objects.filter(pk=attempt.pk).update(task_id="task-7")
@@ -124,7 +125,7 @@ def test_a_cancel_nobody_hears_is_taken_from_the_worker(settings: object, monkey
     attempt.refresh_from_db()
     assert (job.status, attempt.outcome, killed) == (JobStatus.CANCELLED, AttemptOutcome.KILLED, ["task-7"])
     with pytest.raises(Fenced):
-        lifecycle.complete(attempt)
+        outcomes.complete(attempt)
 
 
 def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube: object) -> None:
@@ -137,7 +138,7 @@ def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube
         # Two calls may be under way at once, so that nobody sees just six.
         if len(youtube.calls()) >= 6 and not asked:  # type: ignore[attr-defined]
             asked.append(operation)
-            lifecycle.request_hand_back("w1")
+            outcomes.request_hand_back("w1")
 
     youtube.before_answer = shut_down  # type: ignore[attr-defined]
     attempt = claim()
@@ -153,14 +154,14 @@ def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube
 
 def test_reconcile_rings_only_for_what_no_bell_covers(monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[tuple[str, int]] = []
-    monkeypatch.setattr("syncjobs.workers.ring", lambda queue, bells=1: rung.append((queue, bells)))
+    monkeypatch.setattr("syncjobs.engine.broker.ring", lambda queue, bells=1: rung.append((queue, bells)))
     for _ in range(3):
         queue_job()
     rung.clear()
-    monkeypatch.setattr("syncjobs.workers.unheard_bells", lambda queue: 1)
+    monkeypatch.setattr("syncjobs.engine.broker.unheard_bells", lambda queue: 1)
     reconcile()
     assert rung == []
-    monkeypatch.setattr("syncjobs.workers.unheard_bells", lambda queue: 0)
+    monkeypatch.setattr("syncjobs.engine.broker.unheard_bells", lambda queue: 0)
     reconcile()
     assert rung == [("video-sync", 3)]
     rung.clear()
@@ -175,11 +176,11 @@ def test_a_cancel_that_comes_while_an_attempt_ends_otherwise_is_not_lost(end: st
     attempt = claim()
     operations.cancel_job(PERSON, job.pk)
     if end == "delay":
-        lifecycle.delay(attempt, timezone.now() + dt.timedelta(hours=20), DelayReason.QUOTA_MAIN, "no units left")
+        outcomes.delay(attempt, timezone.now() + dt.timedelta(hours=20), DelayReason.QUOTA_MAIN, "no units left")
     elif end == "retry_later":
-        assert lifecycle.retry_later(attempt, "no answer", reason="timeout") is False
+        assert outcomes.retry_later(attempt, "no answer", reason="timeout") is False
     else:
-        lifecycle.hand_back(attempt, "shutting down")
+        outcomes.hand_back(attempt, "shutting down")
     job.refresh_from_db()
     attempt.refresh_from_db()
     assert (job.status, attempt.outcome) == (JobStatus.CANCELLED, AttemptOutcome.CANCELLED)
@@ -190,7 +191,7 @@ def test_an_all_bands_job_whose_worker_is_lost_ends_as_was_asked() -> None:
     parent = queue_job(fans_out=True)
     attempt = claim()
     with transaction.atomic():
-        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
+        attempts.save_progress(attempt, checkpoint={"fanned_out": True})
     operations.cancel_job(PERSON, parent.pk)
     Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
     reconcile()

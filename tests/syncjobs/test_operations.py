@@ -9,10 +9,12 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
-from syncjobs import band_changes, bulk, lifecycle, operations, sync
+from syncjobs import band_changes, bulk, operations, sync
 from syncjobs.choices import JobStatus, JobType, Priority
+from syncjobs.engine import attempts as engine_attempts
+from syncjobs.engine import outcomes as engine_outcomes
+from syncjobs.engine.fingerprints import fingerprint
 from syncjobs.exceptions import CancelRequested, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
-from syncjobs.fingerprints import fingerprint
 from syncjobs.models import AuditEntry, BulkAction, SyncJob
 from tests.helpers import PERSON, SCHEDULE, claim, make_band, queue_job, wait_for
 
@@ -71,7 +73,7 @@ def test_a_retry_is_a_new_job_linked_to_the_old_one() -> None:
     job = operations.trigger_sync(PERSON, make_band(reference=CHANNEL), full=True).job
     with pytest.raises(WrongState, match="is queued"):
         operations.retry_job(PERSON, job.pk)
-    lifecycle.fail(claim(), "It broke.", reason="broken")
+    engine_outcomes.fail(claim(), "It broke.", reason="broken")
     again = operations.retry_job(PERSON, job.pk)
     assert (again.is_new, again.job.retry_of_id, again.job.status) == (True, job.pk, JobStatus.QUEUED)
     twice = operations.retry_job(PERSON, job.pk)
@@ -88,8 +90,8 @@ def _fanned_out(count: int) -> tuple[SyncJob, list[SyncJob]]:
     attempt = claim()
     children = [queue_job(parent=parent) for _ in range(count)]
     with transaction.atomic():
-        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
-    lifecycle.leave_to_children(attempt)
+        engine_attempts.save_progress(attempt, checkpoint={"fanned_out": True})
+    engine_outcomes.leave_to_children(attempt)
     return parent, children
 
 
@@ -100,7 +102,7 @@ def test_cancelling_all_bands_cancels_the_children() -> None:
     states = dict(SyncJob.objects.values_list("pk", "status"))
     assert states[parent.pk] == JobStatus.CANCELLED
     assert sorted(states[child.pk] for child in children) == ["CANCELLED", "CANCELLED", "IN_PROGRESS"]
-    lifecycle.acknowledge_cancel(running)
+    engine_outcomes.acknowledge_cancel(running)
     with pytest.raises(WrongState):
         operations.cancel_job(PERSON, parent.pk)
 
@@ -110,11 +112,11 @@ def test_cancelling_all_bands_while_they_are_being_queued_leaves_nothing_running
     attempt = claim()
     child = queue_job(parent=parent)
     with transaction.atomic():
-        lifecycle.save_progress(attempt, checkpoint={"fanned_out": True})
+        engine_attempts.save_progress(attempt, checkpoint={"fanned_out": True})
     operations.cancel_job(PERSON, parent.pk)
     with pytest.raises(CancelRequested):
-        lifecycle.leave_to_children(attempt)
-    lifecycle.acknowledge_cancel(attempt)
+        engine_outcomes.leave_to_children(attempt)
+    engine_outcomes.acknowledge_cancel(attempt)
     assert set(SyncJob.objects.values_list("pk", "status")) == {(parent.pk, "CANCELLED"), (child.pk, "CANCELLED")}
 
 
@@ -123,7 +125,7 @@ def test_a_parent_completes_when_children_that_end_together_have() -> None:
     attempts = [claim() for _ in range(8)]
 
     def end(child: Any) -> None:
-        lifecycle.complete(child)
+        engine_outcomes.complete(child)
         connections.close_all()
 
     with ThreadPoolExecutor(8) as pool:
@@ -165,8 +167,8 @@ def test_a_clear_that_breaks_off_keeps_what_it_did_and_is_in_the_audit(monkeypat
 def test_clear_failed_deletes_the_failed_of_one_queue() -> None:
     for job_type in (JobType.FULL_SYNC, JobType.STATS_REFRESH):
         queue_job(job_type)
-    lifecycle.fail(claim(), "no", reason="x")
-    lifecycle.fail(claim("maintenance"), "no", reason="x")
+    engine_outcomes.fail(claim(), "no", reason="x")
+    engine_outcomes.fail(claim("maintenance"), "no", reason="x")
     kept = queue_job()
     assert operations.clear_failed(PERSON, "video-sync") == 1
     assert operations.clear_failed(PERSON) == 1
@@ -299,7 +301,7 @@ def test_many_are_cancelled_like_one() -> None:
     states = dict(SyncJob.objects.values_list("pk", "status"))
     assert [states[child.pk] for child in children] == ["IN_PROGRESS", "CANCELLED", "CANCELLED"]
     assert (states[parent.pk], states[alone.pk]) == ("CANCELLED", "CANCELLED")
-    lifecycle.acknowledge_cancel(running)
+    engine_outcomes.acknowledge_cancel(running)
     parent.refresh_from_db()
     assert parent.progress_done == 3
     results = AuditEntry.objects.filter(action="cancel_job").order_by("pk").values_list("target_id", "result")
@@ -351,7 +353,7 @@ def test_what_is_just_being_cancelled_does_not_stand_for_what_is_asked_now() -> 
     operations.cancel_job(PERSON, job.pk)
     with pytest.raises(Conflict, match="being cancelled"):
         operations.trigger_sync(PERSON, band, full=True, force=True)
-    lifecycle.acknowledge_cancel(attempt)
+    engine_outcomes.acknowledge_cancel(attempt)
     assert operations.trigger_sync(PERSON, band, full=True, force=True).is_new
 
 

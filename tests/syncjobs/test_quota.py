@@ -6,8 +6,9 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from syncjobs import lifecycle, quota, sync
+from syncjobs import sync
 from syncjobs.choices import DelayReason, JobStatus
+from syncjobs.engine import attempts, quota
 from syncjobs.exceptions import QuotaExhausted
 from syncjobs.models import QuotaCall, QuotaDay, SyncJob
 from syncjobs.youtube.costs import Bucket, Operation, next_reset
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def _work(name: str) -> None:
     try:
-        while (attempt := lifecycle.claim_next("video-sync", worker(name))) is not None:
+        while (attempt := attempts.claim_next("video-sync", worker(name))) is not None:
             sync.run(attempt)
     finally:
         connections.close_all()

@@ -11,8 +11,9 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from bands.models import Availability, Band, ChannelProblem, Video
-from syncjobs import lifecycle, operations, sync
+from syncjobs import operations, sync
 from syncjobs.choices import JobStatus, JobType
+from syncjobs.engine import attempts, outcomes
 from syncjobs.models import Attempt, JobError, Queue, SeenVideo, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
@@ -265,7 +266,7 @@ def test_a_killed_attempt_is_continued_from_its_checkpoint_rereading_one_page_at
     class Killed(BaseException):
         """Like SIGKILL, it runs no handler of ours."""
 
-    original = lifecycle.save_progress
+    original = attempts.save_progress
     saves = []
 
     def die_at_third_page(*args: Any, **kwargs: Any) -> None:
@@ -275,11 +276,11 @@ def test_a_killed_attempt_is_continued_from_its_checkpoint_rereading_one_page_at
         original(*args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("syncjobs.lifecycle.save_progress", die_at_third_page)
+        patch.setattr("syncjobs.engine.attempts.save_progress", die_at_third_page)
         with pytest.raises(Killed):
             sync.run(attempt)
     Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
-    assert lifecycle.lose(attempt.pk)
+    assert outcomes.lose(attempt.pk)
     run_all()
     job.refresh_from_db()
     assert (job.status, *_counts(job)) == (JobStatus.COMPLETED, 300, 300, 0)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from syncjobs import operations
 from syncjobs.choices import BAND_SYNC_TYPES, JobStatus, JobType, Priority
-from syncjobs.creation import Created
+from syncjobs.engine.enqueue import Created
 from syncjobs.management import base
 from syncjobs.models import QuotaCall, SyncJob
 from syncjobs.youtube.costs import Bucket

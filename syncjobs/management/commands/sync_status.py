@@ -3,7 +3,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from syncjobs import quota, status
+from syncjobs import status
+from syncjobs.engine import quota
 from syncjobs.management import base
 from syncjobs.models import SyncJob
 

@@ -8,144 +8,29 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from bands.models import Band
 
-from . import error_log, workers
-from .choices import BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, JobStatus
-from .creation import create_enrich_child
-from .error_log import ErrorReport
-from .exceptions import CancelRequested, Fenced, HandBackRequested
-from .models import Attempt, JobEvent, Queue, SeenVideo, SyncJob, Worker
+from ..choices import BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, JobStatus
+from ..exceptions import Fenced
+from ..models import Attempt, SeenVideo, SyncJob
+from . import broker, errors
+from .attempts import check_interrupts, write_fenced
+from .enqueue import create_enrich_child
+from .errors import ErrorReport
+from .timeline import note, note_each
 
 MAX_ERROR_TEXT = 4000
 MAX_TRACEBACK = 20000
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerIdentity:
-    """Which worker, which process of it, and which Celery task executes an attempt."""
-
-    name: str
-    process_id: int
-    task_id: str = ""
-
-
-def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
-    """Claim the best runnable job of the queue, or None.
-
-    The queue's row is locked first, and by a statement of its own, so that what follows sees all that was committed
-    before. So claims of one queue come one after the other, exactly in order: with SKIP LOCKED alone, a claim would
-    overtake one that still waits. And a pause, which updates that row, commits after the last claim before it.
-    """
-    with transaction.atomic():
-        if Queue.objects.select_for_update(no_key=True).filter(pk=queue).first() is None:
-            return None
-        claimed = _take_best(queue)
-        if claimed is None:
-            return None
-        job_id, number = claimed
-        attempt = Attempt.objects.create(
-            job_id=job_id,
-            number=number,
-            worker=worker.name,
-            process_id=worker.process_id,
-            task_id=worker.task_id,
-            lease_expires_at=_lease_end(),
-        )
-        note(job_id, EventKind.STARTED, worker.name, attempt=number)
-    return Attempt.objects.select_related("job__band", "job__parent").get(pk=attempt.pk)
-
-
-def is_stopping(worker: WorkerIdentity) -> bool:
-    """Whether the worker was told to stop: what it hands back, and what waits, is for others."""
-    return Worker.objects.filter(name=worker.name, stopping_at__isnull=False).exists()
-
-
-def _take_best(queue: str) -> tuple[int, int] | None:
-    best = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order().values("pk")[:1]
-    picked, params = best.query.sql_with_params()
-    jobs = SyncJob._meta.db_table
-    # A row that someone is just cancelling is passed over rather than waited for.
-    statement = f"""
-        WITH best (id) AS ({picked} FOR NO KEY UPDATE OF "{jobs}" SKIP LOCKED)
-        UPDATE "{jobs}" AS job
-           SET status = %s, attempts_made = attempts_made + 1, delay_reason = '', handback_requested_at = NULL,
-               started_at = COALESCE(started_at, clock_timestamp())
-          FROM best WHERE job.id = best.id
-        RETURNING job.id, job.attempts_made"""  # noqa: S608 - only names of our own tables are put in
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, JobStatus.IN_PROGRESS])
-        row = cursor.fetchone()
-    return (int(row[0]), int(row[1])) if row else None
-
-
-def _lease_end() -> Any:
-    return Now() + dt.timedelta(seconds=settings.SYNC_LEASE_SECONDS)
-
-
-def renew_lease(attempt: Attempt) -> bool:
-    """Push the lease's end; False once it has expired or the attempt was ended: then it stays so."""
-    return bool(
-        Attempt.objects.running()
-        .filter(pk=attempt.pk, lease_expires_at__gt=Now())
-        .update(lease_expires_at=_lease_end())
-    )
-
-
-def held_by(attempt: Attempt) -> QuerySet[SyncJob]:
-    """The attempt's job, as long as the attempt may write to it: it is the newest, not ended, and its lease runs.
-
-    `.update()` on this is the fence: 0 rows means that someone else has the job.
-    """
-    alive = Attempt.objects.filter(pk=attempt.pk, outcome=AttemptOutcome.RUNNING, lease_expires_at__gt=Now())
-    return SyncJob.objects.filter(
-        Exists(alive), pk=attempt.job_id, status=JobStatus.IN_PROGRESS, attempts_made=attempt.number
-    )
-
-
-def write_fenced(attempt: Attempt, **changes: Any) -> None:
-    """Change the attempt's job and keep its row locked for the rest of the transaction. Raises Fenced."""
-    if not held_by(attempt).update(**changes):
-        raise Fenced
-
-
-def check_interrupts(job_id: int) -> None:
-    """Raise CancelRequested or HandBackRequested if someone wants the job to stop."""
-    asked = SyncJob.objects.filter(pk=job_id).values_list("cancel_requested_at", "handback_requested_at").first()
-    if asked is None:
-        raise Fenced
-    if asked[0]:
-        raise CancelRequested
-    if asked[1]:
-        raise HandBackRequested
-
-
-def save_progress(attempt: Attempt, *, checkpoint: dict[str, Any], **changes: Any) -> None:
-    """Save the checkpoint and counts in the caller's transaction. Progress made forgives the failures before it."""
-    write_fenced(attempt, checkpoint=checkpoint, failures_in_a_row=0, **changes)
-
-
-def note(job_id: int, kind: EventKind, message: str = "", *, attempt: int | None = None, **data: Any) -> None:
-    """Add a line to the job's timeline, in the caller's transaction."""
-    JobEvent.objects.create(job_id=job_id, kind=kind, message=message, attempt_number=attempt, data=data)
-
-
-def note_each(jobs: Iterable[SyncJob], kind: EventKind, message: str) -> None:
-    """Add a line to the timeline of each job, at its newest attempt, in the caller's transaction."""
-    JobEvent.objects.bulk_create(
-        JobEvent(job_id=job.pk, kind=kind, message=message, attempt_number=job.attempts_made or None) for job in jobs
-    )
 
 
 def complete(attempt: Attempt) -> None:
@@ -175,7 +60,7 @@ def fail(attempt: Attempt, error: str, *, reason: str, trace: str = "", permanen
     """The work can't be done, and trying again would not help. Raises Fenced."""
     with transaction.atomic():
         _end_job(attempt, JobStatus.FAILED, AttemptOutcome.FAILED, EventKind.FAILED, error, reason=reason, trace=trace)
-        error_log.record(attempt, [ErrorReport(reason, error, permanent)])
+        errors.record(attempt, [ErrorReport(reason, error, permanent)])
         _count_band_failure(attempt.job)
 
 
@@ -209,7 +94,7 @@ def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -
             seconds=round(delay.total_seconds()),
             failures=failures,
         )
-        error_log.record(attempt, [ErrorReport(reason, error, is_permanent=False, will_retry=True)])
+        errors.record(attempt, [ErrorReport(reason, error, is_permanent=False, will_retry=True)])
     return True
 
 
@@ -237,7 +122,7 @@ def hand_back(attempt: Attempt, message: str) -> None:
         write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), handback_requested_at=None)
         _end_attempt(attempt, AttemptOutcome.HANDED_BACK, message)
         note(attempt.job_id, EventKind.HANDED_BACK, message, attempt=attempt.number)
-        workers.ring_on_commit(attempt.job.queue_id)
+        broker.ring_on_commit(attempt.job.queue_id)
 
 
 def _ends_by_cancel(attempt: Attempt) -> bool:
@@ -290,11 +175,11 @@ def lose(attempt_id: int) -> bool:
             _close([job], JobStatus.CANCELLED, EventKind.CANCELLED)
         elif failures >= settings.SYNC_MAX_ATTEMPTS:
             _close([job], JobStatus.FAILED, EventKind.FAILED, message, failures_in_a_row=failures)
-            error_log.record(attempt, [ErrorReport("workerLost", message, is_permanent=False)])
+            errors.record(attempt, [ErrorReport("workerLost", message, is_permanent=False)])
             _count_band_failure(job)
         else:
             SyncJob.objects.filter(pk=job.pk).update(status=JobStatus.QUEUED, run_at=Now(), failures_in_a_row=failures)
-            workers.ring_on_commit(job.queue_id)
+            broker.ring_on_commit(job.queue_id)
     return True
 
 

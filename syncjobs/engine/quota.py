@@ -12,10 +12,10 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from .choices import DelayReason
-from .exceptions import QuotaExhausted
-from .models import QuotaCall, QuotaDay
-from .youtube.costs import QUOTA_TIMEZONE, Bucket, Operation, bucket_of, next_reset, quota_day, units_of
+from ..choices import DelayReason
+from ..exceptions import QuotaExhausted
+from ..models import QuotaCall, QuotaDay
+from ..youtube.costs import QUOTA_TIMEZONE, Bucket, Operation, bucket_of, next_reset, quota_day, units_of
 
 logger = logging.getLogger(__name__)
 

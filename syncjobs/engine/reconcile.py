@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from bands.models import Video
 
-from . import counters, feed, lifecycle, workers
-from .choices import JobType, QueueName
-from .creation import create_enrich
-from .models import Attempt, SyncJob
+from .. import counters, feed
+from ..choices import JobType, QueueName
+from ..models import Attempt, SyncJob
+from . import broker, outcomes
+from .enqueue import create_enrich
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ def reconcile() -> Report:
     return Report(
         lost=_lose_expired(),
         killed=_kill_overdue(),
-        parents_completed=lifecycle.complete_parents(),
+        parents_completed=outcomes.complete_parents(),
         enrich_queued=_queue_enrich(),
         bells_rung=_ring_unheard(),
         counts_folded=counters.fold(),
@@ -49,19 +50,19 @@ def reconcile() -> Report:
 
 
 def _lose_expired() -> int:
-    return sum(lifecycle.lose(attempt_id) for attempt_id in Attempt.objects.expired().values_list("pk", flat=True))
+    return sum(outcomes.lose(attempt_id) for attempt_id in Attempt.objects.expired().values_list("pk", flat=True))
 
 
 def _kill_overdue() -> int:
     overdue = timezone.now() - dt.timedelta(seconds=settings.SYNC_CANCEL_GRACE_SECONDS)
     killed = 0
     for job_id in SyncJob.objects.in_progress().filter(cancel_requested_at__lte=overdue).values_list("pk", flat=True):
-        task_id = lifecycle.kill(job_id)
+        task_id = outcomes.kill(job_id)
         if task_id is None:
             continue
         killed += 1
         if task_id:
-            workers.terminate(task_id)
+            broker.terminate(task_id)
     return killed
 
 
@@ -82,9 +83,9 @@ def _ring_unheard() -> int:
     for queue in QueueName.values:
         runnable = SyncJob.objects.runnable().filter(queue_id=queue)
         # The jobs are looked for first: an idle system must not ask the broker every second.
-        if not runnable.exists() or workers.unheard_bells(queue) != 0:
+        if not runnable.exists() or broker.unheard_bells(queue) != 0:
             continue
-        bells = min(runnable[: workers.MAX_BELLS].count(), workers.MAX_BELLS)
-        workers.ring(queue, bells)
+        bells = min(runnable[: broker.MAX_BELLS].count(), broker.MAX_BELLS)
+        broker.ring(queue, bells)
         rung += bells
     return rung

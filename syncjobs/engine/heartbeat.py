@@ -14,9 +14,9 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.db import DatabaseError, close_old_connections, connections
 from django.db.models.functions import Now
 
-from . import lifecycle
-from .choices import QueueName
-from .models import Worker
+from ..choices import QueueName
+from ..models import Worker
+from . import outcomes
 from .reconcile import reconcile
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def hand_back_work(sender: str, **_: object) -> None:
     """`sender` is the worker's name. Running jobs stop within one HTTP call and go on elsewhere."""
     try:
         Worker.objects.filter(name=sender).update(stopping_at=Now())
-        lifecycle.request_hand_back(sender)
+        outcomes.request_hand_back(sender)
     except DatabaseError as error:
         logger.warning("Could not hand back the work of %s: %s", sender, type(error).__name__)
 

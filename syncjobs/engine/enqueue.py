@@ -12,10 +12,10 @@ from django.db.models import F
 
 from bands.models import Band, Video
 
-from . import workers
-from .actors import SYSTEM, Actor
-from .choices import QUEUE_OF_TYPE, EventKind, JobStatus, JobType, Origin, Priority
-from .models import JobEvent, SyncJob
+from ..actors import SYSTEM, Actor
+from ..choices import QUEUE_OF_TYPE, EventKind, JobStatus, JobType, Origin, Priority
+from ..models import JobEvent, SyncJob
+from . import broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _insert(jobs: Sequence[SyncJob], *, ring: bool) -> None:
     )
     if ring:
         for queue, bells in Counter(job.queue_id for job in jobs).items():
-            workers.ring_on_commit(queue, bells)
+            broker.ring_on_commit(queue, bells)
 
 
 def hold_bands(band_ids: Iterable[int | None]) -> set[int]:

@@ -9,9 +9,9 @@ from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
+from ..models import Attempt, ErrorGroup, JobError, SyncJob
+from ..youtube.parsing import clean
 from .fingerprints import fingerprint, normalise
-from .models import Attempt, ErrorGroup, JobError, SyncJob
-from .youtube.parsing import clean
 
 MAX_MESSAGE = 4000
 
