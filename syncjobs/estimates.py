@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from bands.models import Band
 
-from . import operations
 from .choices import JobStatus, JobType
 from .engine import quota
 from .models import SyncJob
@@ -46,9 +45,9 @@ def estimate(chosen: Sequence[Band] | None, *, full: bool, force: bool = False) 
     able = [band for band in asked if band.is_active and band.has_channel]
     due = able if force else [band for band in able if not _just_synced(band, full=full)]
     if chosen is None and not full:
-        units = operations.estimate_units(None, full=False) if due else 0
+        units = quota.estimate_units(None, full=False) if due else 0
     else:
-        units = sum(operations.estimate_units(band, full=full) for band in due)
+        units = sum(quota.estimate_units(band, full=full) for band in due)
     left = next(state.left(personal=True) for state in quota.today() if state.bucket == Bucket.MAIN)
     p50, p95 = _seconds(chosen, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC) if due else (None, None)
     return Estimate(

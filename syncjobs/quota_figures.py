@@ -16,11 +16,11 @@ from django.utils.translation import ngettext
 
 from bands.models import Band
 
-from . import schedules
 from .choices import TERMINAL_STATUSES, JobStatus, JobType
 from .engine import quota
 from .engine.quota import BucketState
 from .models import QuotaCall, QuotaDay, SyncJob
+from .operations import schedules
 from .youtube.costs import Bucket, quota_day
 
 TOP_BANDS = 10

@@ -12,7 +12,7 @@ from django.utils import timezone
 from . import counters
 from .choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from .models import Attempt, Worker
-from .operations import ALL_QUEUES
+from .operations.queues import ALL_QUEUES
 
 WORKER_SILENCE_SECONDS = 30
 """A worker whose heartbeat is older is taken for dead."""

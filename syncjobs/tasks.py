@@ -9,7 +9,7 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 from django.conf import settings
 
-from . import actors, bulk, housekeeping, operations, sync
+from . import actors, sync
 from .choices import BAND_SYNC_TYPES, JobType
 from .engine import (
     attempts,
@@ -17,6 +17,8 @@ from .engine import (
     heartbeat,  # noqa: F401 - connects itself to the worker's signals
 )
 from .engine import reconcile as reconciling
+from .operations import bulk, cleanup
+from .operations import jobs as job_operations
 
 
 @shared_task(bind=True, name=broker.DRAIN_TASK)
@@ -57,15 +59,15 @@ def trigger(self: Task[Any, Any], job_type: str) -> None:
     actor = actors.for_schedule(_schedule_name(self.request))
     kind = JobType(job_type)
     if kind in BAND_SYNC_TYPES:
-        operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+        job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
     else:
-        operations.trigger_upkeep(actor, kind)
+        job_operations.trigger_upkeep(actor, kind)
 
 
-@shared_task(bind=True, name=housekeeping.TASK, ignore_result=True)
+@shared_task(bind=True, name=cleanup.TASK, ignore_result=True)
 def housekeep(self: Task[Any, Any]) -> None:
     """What beat calls once a day."""
-    housekeeping.housekeep(actors.for_schedule(_schedule_name(self.request)))
+    cleanup.housekeep(actors.for_schedule(_schedule_name(self.request)))
 
 
 def _schedule_name(request: Any) -> str:

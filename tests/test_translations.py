@@ -14,8 +14,8 @@ import polib
 import pytest
 from django.utils.translation import override
 
-from syncjobs import schedules
 from syncjobs.choices import Role
+from syncjobs.operations import schedules
 from syncjobs.site import NAVIGATION
 from tests.admin.people import logged_in
 from tests.browser import world

@@ -7,8 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from .. import schedules
 from ..choices import JobStatus, JobType, QueueName
+from ..operations import schedules
 from ..youtube.costs import Bucket
 from .band_serializers import BandSerializer, VideoSerializer
 from .serializers import (

@@ -12,9 +12,10 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import async_database, bulk, error_figures, estimates, exports
+from .. import async_database, error_figures, estimates, exports
 from ..exceptions import NotPermitted
 from ..models import BulkAction
+from ..operations import bulk
 from . import expect, listing
 from .answers import BulkOutcome
 from .events import WhateverIsAsked

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 
 from bands.models import Availability, Band, BandState, Video
 
-from .. import band_changes
 from ..exceptions import NotFound
+from ..operations import bands as band_operations
 from . import answers, expect, listing
 from .band_serializers import BandBody, BandSerializer, NewBandBody, VideoSerializer
 from .permissions import View
@@ -51,7 +51,7 @@ class BandList(View):
     @extend_schema(operation_id="createBand", request=NewBandBody, responses={201: BandSerializer})
     def post(self, request: Request) -> Response:
         """A new band. Nothing is synced by it."""
-        band = band_changes.create(self.actor(request), _values(NewBandBody, request))
+        band = band_operations.create(self.actor(request), _values(NewBandBody, request))
         return Response(_told(band.pk), status.HTTP_201_CREATED)
 
 
@@ -70,13 +70,13 @@ class BandDetail(View):
     @extend_schema(operation_id="changeBand", request=BandBody, responses=BandSerializer)
     def patch(self, request: Request, band_id: int) -> Response:
         """Change what is given; the rest stays."""
-        band_changes.change(self.actor(request), band_id, _values(BandBody, request, band_id))
+        band_operations.change(self.actor(request), band_id, _values(BandBody, request, band_id))
         return Response(_told(band_id))
 
     @extend_schema(operation_id="deleteBand", responses={204: None})
     def delete(self, request: Request, band_id: int) -> Response:
         """Delete a band and its videos; its ended jobs stay. 409 while a job of it is queued or running."""
-        band_changes.delete(self.actor(request), band_id)
+        band_operations.delete(self.actor(request), band_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -120,7 +120,7 @@ def _values(body: type[BandBody], request: Request, band_id: int | None = None) 
     wrong = dict(checked.errors)
     if isinstance(request.data, dict):
         rest = {name: value for name, value in request.data.items() if name in checked.fields and name not in wrong}
-        for name, said in band_changes.faults(rest, band_id):
+        for name, said in band_operations.faults(rest, band_id):
             wrong.setdefault(name, [said])
     raise ValidationError(wrong)
 

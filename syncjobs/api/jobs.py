@@ -12,12 +12,12 @@ from rest_framework.response import Response
 
 from bands.models import Band
 
-from .. import operations
 from ..choices import JobStatus
 from ..engine.enqueue import Created
 from ..exceptions import NotFound
 from ..job_list import Order
 from ..models import Attempt, JobEvent, SyncJob
+from ..operations import jobs
 from . import answers, listing, rows
 from .permissions import TriggerRate, View
 from .polling import Polled
@@ -85,7 +85,7 @@ class JobRetry(View):
     @extend_schema(operation_id="retrySyncJob", request=None, responses={202: Accepted})
     def post(self, request: Request, job_id: int) -> Response:
         """Run a failed or cancelled job again, as a new job."""
-        return accepted(operations.retry_job(self.actor(request), job_id))
+        return accepted(jobs.retry_job(self.actor(request), job_id))
 
 
 class JobCancel(View):
@@ -95,7 +95,7 @@ class JobCancel(View):
     @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Cancelling})
     def post(self, request: Request, job_id: int) -> Response:
         """Cancel a queued job at once, or ask a running one to stop."""
-        job = operations.cancel_job(self.actor(request), job_id)
+        job = jobs.cancel_job(self.actor(request), job_id)
         done = "is cancelled" if job.is_terminal else "was asked to stop"
         return Response({"message": f"Job {job} {done}.", "jobId": str(job.pk)}, status.HTTP_202_ACCEPTED)
 
@@ -109,7 +109,7 @@ class Trigger(View):
     def post(self, request: Request) -> Response:
         """Sync a band, or all active bands."""
         body = validated(TriggerBody, request)
-        created = operations.trigger_sync(
+        created = jobs.trigger_sync(
             self.actor(request),
             band_of(body.get("bandId")),
             full=body["syncType"] == "FULL",

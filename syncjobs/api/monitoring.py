@@ -10,10 +10,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import bulk, error_figures, operations, quota_figures
+from .. import error_figures, quota_figures
 from .. import status as queue_status
 from ..choices import QueueName
 from ..models import BulkAction
+from ..operations import bulk, errors, queues
 from . import answers, listing
 from .jobs import validated
 from .permissions import TriggerRate, View
@@ -37,7 +38,7 @@ class QueuePause(View):
     def post(self, request: Request) -> Response:
         """From the answer on, no job of the queue starts."""
         body = validated(PauseBody, request)
-        paused = operations.pause_queue(self.actor(request), body.get("queue", QueueName.VIDEO_SYNC), body["reason"])
+        paused = queues.pause_queue(self.actor(request), body.get("queue", QueueName.VIDEO_SYNC), body["reason"])
         return Response({"message": f"Paused: {', '.join(paused)}." if paused else "It was paused already."})
 
 
@@ -48,7 +49,7 @@ class QueueResume(View):
     def post(self, request: Request) -> Response:
         """Let the workers go on."""
         body = validated(QueueBody, request)
-        resumed = operations.resume_queue(self.actor(request), body.get("queue", QueueName.VIDEO_SYNC))
+        resumed = queues.resume_queue(self.actor(request), body.get("queue", QueueName.VIDEO_SYNC))
         return Response({"message": f"Resumed: {', '.join(resumed)}." if resumed else "It was not paused."})
 
 
@@ -59,7 +60,7 @@ class ClearFailed(View):
     def post(self, request: Request) -> Response:
         """Delete failed jobs for good; more than 5,000 in the background."""
         body = validated(ClearBody, request)
-        cleared = bulk.clear_failed(self.actor(request), body.get("queue", operations.ALL_QUEUES))
+        cleared = bulk.clear_failed(self.actor(request), body.get("queue", queues.ALL_QUEUES))
         if isinstance(cleared, BulkAction):
             message = f"{cleared.total} failed jobs are deleted in the background."
             return Response({"message": message, "count": cleared.total, "bulkId": str(cleared.pk)}, 202)
@@ -88,13 +89,13 @@ class AcknowledgeError(View):
     @extend_schema(operation_id="acknowledgeError", request=NoteBody, responses=Message)
     def post(self, request: Request, fingerprint: str) -> Response:
         """Say that somebody has seen to it."""
-        operations.acknowledge_errors(self.actor(request), fingerprint, validated(NoteBody, request).get("note"))
+        errors.acknowledge_errors(self.actor(request), fingerprint, validated(NoteBody, request).get("note"))
         return Response({"message": "Acknowledged."})
 
     @extend_schema(operation_id="reopenError", responses={204: None})
     def delete(self, request: Request, fingerprint: str) -> Response:
         """Take that back; the note stays."""
-        operations.reopen_errors(self.actor(request), fingerprint)
+        errors.reopen_errors(self.actor(request), fingerprint)
         return Response(status=204)
 
 

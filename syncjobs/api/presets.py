@@ -10,7 +10,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import presets
+from ..operations import presets
 from . import listing
 from .fields import ANYTHING, VISIBLE, Flag, Strict, Text
 from .jobs import validated

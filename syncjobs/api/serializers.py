@@ -9,10 +9,10 @@ from zoneinfo import available_timezones
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from .. import bulk, schedules
 from ..choices import JobStatus, JobType, Priority, QueueName
 from ..models import Attempt, AuditEntry, BulkAction, JobEvent
-from ..operations import ALL_QUEUES
+from ..operations import bulk, schedules
+from ..operations.queues import ALL_QUEUES
 from . import listing
 from .fields import ANYTHING, VISIBLE, Choice, Flag, Id, Many, Strict, Text, Whole
 from .schema import filter_schema

@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 
-from .. import roles
 from ..choices import Role
+from ..operations import people
 from . import tokens
 from .fields import Strict, Text
 from .jobs import validated
@@ -99,7 +99,7 @@ class Me(Exact):
                 "id": str(user.pk),
                 "username": user.get_username(),
                 "name": user.get_username(),
-                "role": roles.role_of(user),
+                "role": people.role_of(user),
                 "permissions": sorted(user.get_all_permissions()),
             }
         )

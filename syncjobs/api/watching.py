@@ -14,9 +14,10 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import exports, figures, quota_figures, schedules
+from .. import exports, figures, quota_figures
 from ..audit_words import ACTIONS, RESULTS, TARGETS
 from ..models import AuditEntry, SyncJob, Worker
+from ..operations import schedules
 from ..status import WORKER_SILENCE_SECONDS
 from . import answers, expect, listing
 from .bulk import FILE, FORMAT, FileView, file_of

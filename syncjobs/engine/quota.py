@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -12,9 +13,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from bands.models import Band
+
 from ..choices import DelayReason
 from ..exceptions import QuotaExhausted
 from ..models import QuotaCall, QuotaDay
+from ..youtube.client import PAGE_SIZE
 from ..youtube.costs import QUOTA_TIMEZONE, Bucket, Operation, bucket_of, next_reset, quota_day, units_of
 
 logger = logging.getLogger(__name__)
@@ -178,3 +182,15 @@ class PersonalMeter:
     def settle(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
         assert isinstance(receipt, int)
         settle(receipt, status=status, reason=reason, seconds=seconds)
+
+
+def estimate_units(band: Band | None, *, full: bool) -> int:
+    """Units of the main bucket a sync will cost, from the videos known so far."""
+    bands = [band] if band else list(Band.objects.syncable())
+    if not full:
+        return math.ceil(len(bands) / PAGE_SIZE) if band is None else 2
+    units = 0
+    for each in bands:
+        videos = each.channel_video_count or 0
+        units += 2 * max(1, math.ceil(videos / PAGE_SIZE)) + (0 if each.channel_id else 1)
+    return units

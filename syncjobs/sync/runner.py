@@ -15,7 +15,7 @@ from ..engine import errors, outcomes, quota
 from ..engine.errors import ErrorReport
 from ..exceptions import CancelRequested, Fenced, HandBackRequested, QuotaExhausted
 from ..models import Attempt
-from ..operations import pause_for_configuration
+from ..operations.queues import pause_for_configuration
 from ..youtube.costs import Bucket
 from ..youtube.errors import Forbidden, Kind, YouTubeError
 from . import fan_out, full, incremental, upkeep

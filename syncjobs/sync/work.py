@@ -13,10 +13,11 @@ from django.db import close_old_connections, connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from bands import channels
+from bands.channels import uploads_playlist_id
 from bands.models import Band, ChannelProblem, Video
 from bands.videos import Written, upsert_details
 
-from .. import channels
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
 from ..engine import attempts, errors, quota, timeline
 from ..engine.errors import ErrorReport
@@ -24,7 +25,7 @@ from ..models import Attempt, SyncJob
 from ..youtube.client import YouTubeClient
 from ..youtube.costs import Operation, units_of
 from ..youtube.errors import YouTubeError
-from ..youtube.references import MalformedReference, parse_channel, uploads_playlist_id
+from ..youtube.references import MalformedReference, parse_channel
 from ..youtube.types import Unreadable, VideoDetails
 
 P = ParamSpec("P")

@@ -21,7 +21,7 @@ from ..audit_words import ACTIONS, RESULTS, TARGETS
 from ..choices import QueueName
 from ..exceptions import NotFound
 from ..models import AuditEntry
-from ..operations import ALL_QUEUES
+from ..operations.queues import ALL_QUEUES
 from . import links
 from .base import is_part, page, show, style
 from .paging import paginate, search_box, values_of

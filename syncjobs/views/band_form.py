@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy
 
 from bands.models import Band
 
-from .. import band_changes, channels
 from ..actors import Actor
 from ..exceptions import DomainError
+from ..operations import bands, channels
 from ..youtube.errors import Kind, YouTubeError
 from ..youtube.types import Channel
 from .bands import get
@@ -102,7 +102,7 @@ class BandForm(forms.Form):
         """With what the form itself finds is said what the operation would find only after that is mended."""
         if self.errors:
             values, band_id = self.values(), self._band.pk if self._band else None
-            for name, said in band_changes.faults(values, band_id, self.channel()):
+            for name, said in bands.faults(values, band_id, self.channel()):
                 if name in values:
                     self.add_error(name, said)
 
@@ -176,7 +176,7 @@ def look_up(request: HttpRequest, band: Band | None) -> Answer:
         return Answer(problem=_why(error))
     cache.set(_key(request, reference), channel, _REMEMBERED_SECONDS)
     found = Band(pk=band.pk if band else None, channel_id=channel.id, channel_handle=channel.handle)
-    return Answer(channel, others=tuple(channels.Holders().others(found)[:3]))
+    return Answer(channel, others=tuple(channels.channel_index().others(found)[:3]))
 
 
 def _why(error: YouTubeError) -> str:
@@ -232,9 +232,9 @@ def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
     def do(actor: Actor, _cleaned: dict[str, Any]) -> str:
         values, channel = form.values(), form.channel()
         if band is None:
-            saved.append(band_changes.create(actor, values, channel).pk)
+            saved.append(bands.create(actor, values, channel).pk)
             return _("%(band)s is added.") % {"band": values["name"]}
-        saved.append(band_changes.change(actor, band.pk, values, channel).pk)
+        saved.append(bands.change(actor, band.pk, values, channel).pk)
         return _("%(band)s is changed.") % {"band": values["name"]}
 
     return ask(

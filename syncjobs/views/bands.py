@@ -14,12 +14,14 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from bands.models import Band, BandState
 
-from .. import band_changes, job_list, operations
+from .. import job_list
 from ..actors import Actor
 from ..counters import Selection
 from ..exceptions import NotFound
 from ..job_list import Order
 from ..models import SyncJob
+from ..operations import bands as band_operations
+from ..operations import jobs as job_operations
 from .base import Question, ask, is_part, page, show, style
 from .paging import order, paginate, search_box, sort_field, values_of
 
@@ -118,7 +120,7 @@ def sync_now(request: HttpRequest, band_id: int) -> HttpResponse:
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        created = operations.trigger_sync(actor, found, full=False)
+        created = job_operations.trigger_sync(actor, found, full=False)
         values = {"band": found.name, "job": created.job.pk}
         if created.is_new:
             return _("%(band)s: sync #%(job)s is queued.") % values
@@ -146,7 +148,7 @@ def switch(request: HttpRequest) -> HttpResponse:
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        changed = len(band_changes.set_active(actor, [band.pk for band in chosen], active=active))
+        changed = len(band_operations.set_active(actor, [band.pk for band in chosen], active=active))
         if active:
             return ngettext("%(n)s band is active now.", "%(n)s bands are active now.", changed) % {"n": changed}
         return ngettext("%(n)s band is inactive now.", "%(n)s bands are inactive now.", changed) % {"n": changed}
@@ -170,7 +172,7 @@ def delete(request: HttpRequest, band_id: int) -> HttpResponse:
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        band_changes.delete(actor, band_id)
+        band_operations.delete(actor, band_id)
         return _("%(band)s is deleted.") % {"band": found.name}
 
     return ask(request, question, do, then=reverse("admin:bands"))

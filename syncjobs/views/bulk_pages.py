@@ -16,10 +16,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from rest_framework.exceptions import ValidationError
 
-from .. import bulk, counters
+from .. import counters
 from ..api import listing
 from ..exceptions import DomainError, InvalidInput
 from ..models import BulkAction, SyncJob
+from ..operations import bulk
 from ..templatetags.monitor import number
 from . import links
 from .base import Question, actor_of, is_part, page, show, told

@@ -19,10 +19,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from .. import error_figures, figures, schedules, status
+from .. import error_figures, figures, status
 from ..choices import JobStatus, JobType, QueueName
 from ..engine import quota
 from ..models import SyncJob
+from ..operations import schedules
 from . import charts, links
 from .base import is_part, note_position, show
 

@@ -14,13 +14,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from .. import bulk, error_figures, exports, operations
+from .. import error_figures, exports
 from ..actors import Actor
 from ..api.bulk import file_of
 from ..choices import JobType
 from ..engine import error_reasons
 from ..error_figures import GroupFigures
 from ..models import BulkAction, SyncJob
+from ..operations import bulk
+from ..operations import errors as error_operations
 from ..templatetags.monitor import number
 from . import charts, links
 from .base import Question, ask, is_part, page, show, style
@@ -165,7 +167,7 @@ class _Note(forms.Form):
 @page("syncjobs.acknowledge_errors", posts=True)
 def acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
     """Say that somebody has seen to it."""
-    group = operations.get_error_group(fingerprint)
+    group = error_operations.get_error_group(fingerprint)
     question = Question(
         title=_("Acknowledge this error?"),
         text=_("It stays in the list, marked as seen to. Should it come up again, the list says so."),
@@ -176,7 +178,7 @@ def acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        operations.acknowledge_errors(actor, fingerprint, values["note"])
+        error_operations.acknowledge_errors(actor, fingerprint, values["note"])
         return _("Acknowledged.")
 
     given = request.POST if request.method == "POST" else None
@@ -186,7 +188,7 @@ def acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
 @page("syncjobs.acknowledge_errors", posts=True)
 def reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
     """Take back that somebody has seen to it."""
-    group = operations.get_error_group(fingerprint)
+    group = error_operations.get_error_group(fingerprint)
     question = Question(
         title=_("Reopen this error?"),
         text=_("It counts as not seen to again. Its note stays."),
@@ -197,7 +199,7 @@ def reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        operations.reopen_errors(actor, fingerprint)
+        error_operations.reopen_errors(actor, fingerprint)
         return _("Reopened.")
 
     return ask(request, question, do)
@@ -206,8 +208,8 @@ def reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
 @page("syncjobs.retry_job", posts=True)
 def retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
     """Say how many failed jobs of the group nobody has retried yet, and retry those."""
-    group = operations.get_error_group(fingerprint)
-    count = operations.failed_jobs(fingerprint=fingerprint).count()
+    group = error_operations.get_error_group(fingerprint)
+    count = error_operations.failed_jobs(fingerprint=fingerprint).count()
     question = Question(
         title=_("Retry the failed jobs of this error?"),
         text=ngettext(

@@ -12,12 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import operations
 from ..actors import Actor
 from ..api import listing
 from ..choices import ACTIVE_STATUSES, JobStatus
 from ..exceptions import NotFound
 from ..models import AuditEntry, SyncJob
+from ..operations import jobs as job_operations
 from ..templatetags.monitor import number
 from . import links
 from .base import Question, ask, page, show
@@ -51,7 +51,7 @@ def job(request: HttpRequest, job_id: int) -> HttpResponse:
 @page("syncjobs.retry_job", posts=True)
 def retry(request: HttpRequest, job_id: int) -> HttpResponse:
     """Ask, then retry."""
-    found = operations.get_job(job_id)
+    found = job_operations.get_job(job_id)
     question = Question(
         title=_("Retry job #%s?") % job_id,
         text=_("%(type)s of %(what)s runs again as a new job; this one stays as it is.")
@@ -64,7 +64,7 @@ def retry(request: HttpRequest, job_id: int) -> HttpResponse:
 
 
 def _retry(actor: Actor, job_id: int) -> str:
-    created = operations.retry_job(actor, job_id)
+    created = job_operations.retry_job(actor, job_id)
     if created.is_new:
         return _("Job #%(old)s runs again as #%(new)s.") % {"old": job_id, "new": created.job.pk}
     return _("Job #%(new)s does the same already: it was queued or running.") % {"new": created.job.pk}
@@ -73,7 +73,7 @@ def _retry(actor: Actor, job_id: int) -> str:
 @page("syncjobs.cancel_job", posts=True)
 def cancel(request: HttpRequest, job_id: int) -> HttpResponse:
     """Ask, then cancel."""
-    found = operations.get_job(job_id)
+    found = job_operations.get_job(job_id)
     details = []
     if found.fans_out:
         details.append(_("Its bands' jobs that have not ended are cancelled with it."))
@@ -93,7 +93,7 @@ def cancel(request: HttpRequest, job_id: int) -> HttpResponse:
 
 
 def _cancel(actor: Actor, job_id: int) -> str:
-    cancelled = operations.cancel_job(actor, job_id)
+    cancelled = job_operations.cancel_job(actor, job_id)
     if cancelled.is_terminal:
         return _("Job #%s is cancelled.") % job_id
     return _("Job #%s was asked to stop.") % job_id

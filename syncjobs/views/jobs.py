@@ -16,13 +16,13 @@ from rest_framework.request import Request
 
 from bands.models import Band
 
-from .. import presets
 from ..api import listing
 from ..api import rows as api_rows
 from ..api.rows import JobRow
 from ..choices import ACTIVE_STATUSES, QueueName
 from ..job_list import Order
 from ..models import SyncJob
+from ..operations import presets
 from . import job_table, links
 from .base import page, show
 from .job_filters import (

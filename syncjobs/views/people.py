@@ -13,9 +13,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import roles
 from ..actors import Actor
 from ..choices import Role
+from ..operations import people as people_operations
 from .base import Question, ask, is_part, page, show, style
 from .paging import paginate
 
@@ -70,8 +70,8 @@ class PersonForm(RoleForm):
 @page("auth.view_user")
 def people(request: HttpRequest) -> HttpResponse:
     """Everybody, with role and last log-in."""
-    found = paginate(request, roles.people(), 50)
-    rows = [{"user": user, "role": roles.role_of(user)} for user in found.rows]
+    found = paginate(request, people_operations.people(), 50)
+    rows = [{"user": user, "role": people_operations.role_of(user)} for user in found.rows]
     context = {"page": found, "rows": rows, "me": request.user.pk}
     if is_part(request):
         return render(request, "syncjobs/people/rows.html", context)
@@ -90,7 +90,7 @@ def add(request: HttpRequest) -> HttpResponse:
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        roles.add_person(actor, values["name"], values["password"], Role(values["role"]), values["email"])
+        people_operations.add_person(actor, values["name"], values["password"], Role(values["role"]), values["email"])
         return _("%(name)s can log in.") % {"name": values["name"]}
 
     return ask(request, question, do, form=style(PersonForm(request.POST or None, initial={"role": Role.MODERATOR})))
@@ -99,20 +99,22 @@ def add(request: HttpRequest) -> HttpResponse:
 @page("auth.change_user", posts=True)
 def change_role(request: HttpRequest, user_id: int) -> HttpResponse:
     """Give a person another role."""
-    user = roles.person(user_id)
+    user = people_operations.person(user_id)
     question = _question(_("The role of %(name)s") % {"name": user.get_username()}, "", _("Save"))
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        roles.change_role(actor, user_id, Role(values["role"]))
+        people_operations.change_role(actor, user_id, Role(values["role"]))
         return _("%(name)s is now: %(role)s.") % {"name": user.get_username(), "role": Role(values["role"]).label}
 
-    return ask(request, question, do, form=RoleForm(request.POST or None, initial={"role": roles.role_of(user)}))
+    return ask(
+        request, question, do, form=RoleForm(request.POST or None, initial={"role": people_operations.role_of(user)})
+    )
 
 
 @page("auth.change_user", posts=True)
 def set_password(request: HttpRequest, user_id: int) -> HttpResponse:
     """Give a person a new password."""
-    user = roles.person(user_id)
+    user = people_operations.person(user_id)
     question = _question(
         _("A new password for %(name)s") % {"name": user.get_username()},
         _("Wherever she is logged in, she is logged out."),
@@ -120,7 +122,7 @@ def set_password(request: HttpRequest, user_id: int) -> HttpResponse:
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        roles.set_password(actor, user_id, values["password"])
+        people_operations.set_password(actor, user_id, values["password"])
         return _("%(name)s has a new password.") % {"name": user.get_username()}
 
     return ask(request, question, do, form=style(PasswordForm(request.POST or None)))
@@ -129,7 +131,7 @@ def set_password(request: HttpRequest, user_id: int) -> HttpResponse:
 @page("auth.change_user", posts=True)
 def deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
     """Lock a person out."""
-    user = roles.person(user_id)
+    user = people_operations.person(user_id)
     question = _question(
         _("Lock %(name)s out?") % {"name": user.get_username()},
         _("She can't log in any more, and is logged out at once. What she did stays in the audit under her name."),
@@ -143,7 +145,7 @@ def deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
 @page("auth.change_user", posts=True)
 def activate(request: HttpRequest, user_id: int) -> HttpResponse:
     """Let a person in again."""
-    user = roles.person(user_id)
+    user = people_operations.person(user_id)
     question = _question(
         _("Let %(name)s in again?") % {"name": user.get_username()},
         _("She can log in again, with the role and the password that she had."),
@@ -155,7 +157,7 @@ def activate(request: HttpRequest, user_id: int) -> HttpResponse:
 
 def _switch(user: User, *, active: bool) -> Callable[[Actor, dict[str, Any]], str]:
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        roles.set_active(actor, user.pk, active=active)
+        people_operations.set_active(actor, user.pk, active=active)
         told = _("%(name)s can log in again.") if active else _("%(name)s is locked out.")
         return told % {"name": user.get_username()}
 

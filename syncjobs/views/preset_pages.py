@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import ValidationError
 
-from .. import presets
 from ..actors import Actor
 from ..api import listing
 from ..exceptions import InvalidInput
+from ..operations import presets
 from . import links
 from .base import Question, ask, page, style
 from .job_filters import Filters, sentence_of

@@ -10,11 +10,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from .. import bulk, operations, status
+from .. import status
 from ..actors import Actor
 from ..choices import QueueName
 from ..exceptions import NotFound
 from ..models import BulkAction
+from ..operations import bulk, queues
 from ..templatetags.monitor import number
 from .base import Question, ask, page, style
 
@@ -22,7 +23,7 @@ from .base import Question, ask, page, style
 class _Reason(forms.Form):
     """Why somebody pauses, for those who find it paused."""
 
-    reason = forms.CharField(required=False, max_length=operations.MAX_REASON)
+    reason = forms.CharField(required=False, max_length=queues.MAX_REASON)
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -44,7 +45,7 @@ def pause(request: HttpRequest, name: str) -> HttpResponse:
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        paused = operations.pause_queue(actor, name, values["reason"])
+        paused = queues.pause_queue(actor, name, values["reason"])
         return _("Paused: %(queues)s.") % {"queues": _labels(paused)} if paused else _("It was paused already.")
 
     return ask(request, question, do, form=_Reason(request.POST if request.method == "POST" else None))
@@ -63,7 +64,7 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        resumed = operations.resume_queue(actor, name)
+        resumed = queues.resume_queue(actor, name)
         return _("Resumed: %(queues)s.") % {"queues": _labels(resumed)} if resumed else _("It was not paused.")
 
     return ask(request, question, do)
@@ -105,7 +106,7 @@ def clear_failed(request: HttpRequest, name: str) -> HttpResponse:
 
 def _label(name: str) -> str:
     """What people call the queue. Raises NotFound."""
-    if name == operations.ALL_QUEUES:
+    if name == queues.ALL_QUEUES:
         return _("all queues")
     if name not in QueueName.values:
         raise NotFound(_("There is no queue of this name."), field="queue")

@@ -16,10 +16,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_celery_beat.models import PeriodicTask
 
-from .. import schedule_words, schedules
+from .. import schedule_words
 from ..actors import Actor
 from ..choices import JobType
 from ..exceptions import DomainError, InvalidInput
+from ..operations import schedules
 from ..schedule_words import CRON_FIELDS, WEEKDAYS, Kind, Recurrence
 from .base import Question, ask, is_part, page, show, style
 

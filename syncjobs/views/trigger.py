@@ -14,11 +14,12 @@ from django.utils.translation import ngettext
 
 from bands.models import Band
 
-from .. import estimates, operations
+from .. import estimates
 from ..choices import JobType, Priority
 from ..engine.enqueue import Created
 from ..exceptions import DomainError, RecentlySynced
 from ..models import SyncJob
+from ..operations import jobs as job_operations
 from ..templatetags.monitor import number
 from ..youtube.costs import Bucket
 from . import links
@@ -115,8 +116,8 @@ def _trigger(request: HttpRequest, wanted: Wanted) -> tuple[HttpResponse | None,
     """Where to go on, or None and why nothing was queued."""
     actor, options = actor_of(request), {"full": wanted.full, "force": wanted.force, "priority": wanted.priority}
     if wanted.bands is None:
-        return _to(request, [operations.trigger_sync(actor, None, **options)], []), []  # type: ignore[arg-type]
-    outcomes = operations.trigger_bands(actor, wanted.bands, **options).values()  # type: ignore[arg-type]
+        return _to(request, [job_operations.trigger_sync(actor, None, **options)], []), []  # type: ignore[arg-type]
+    outcomes = job_operations.trigger_bands(actor, wanted.bands, **options).values()  # type: ignore[arg-type]
     created = [outcome for outcome in outcomes if isinstance(outcome, Created)]
     refused: list[DomainError] = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
     return (_to(request, created, refused), []) if created else (None, refused)

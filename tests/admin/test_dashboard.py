@@ -15,11 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import bulk, figures, operations, schedules, status
+from syncjobs import figures, status
 from syncjobs.api import listing
 from syncjobs.choices import JobStatus, JobType, QueueName, Role
 from syncjobs.engine import outcomes, quota
 from syncjobs.models import Attempt, AuditEntry, BulkAction, Queue, QuotaDay, SyncJob, Worker
+from syncjobs.operations import bulk, queues, schedules
 from syncjobs.views import dashboard
 from syncjobs.youtube.costs import Bucket
 from tests.admin.people import logged_in
@@ -127,7 +128,7 @@ def test_what_is_dear_comes_later_with_a_link_where_scripts_do_not_run(moderator
 
 
 def test_a_paused_queue_says_who_when_and_why(moderator: Client) -> None:
-    operations.pause_queue(PERSON, "maintenance", "<b>tidying</b>")
+    queues.pause_queue(PERSON, "maintenance", "<b>tidying</b>")
     card = moderator.get("/admin/").content.decode().split('id="queue-maintenance"')[1].split("</article>")[0]
     assert "Paused by pat" in card
     assert "&lt;b&gt;tidying&lt;/b&gt;" in card
@@ -310,5 +311,5 @@ def test_clearing_a_failed_parent_leaves_the_children_that_have_not_failed(admin
     running = SyncJob.objects.create(**common, status="IN_PROGRESS")
     SyncJob.objects.create(**common, status="FAILED")
     assert status.failed("video-sync") == 2
-    assert operations.clear_failed(PERSON, "video-sync") == 2
+    assert queues.clear_failed(PERSON, "video-sync") == 2
     assert list(SyncJob.objects.values_list("pk", "parent")) == [(running.pk, None)]

@@ -18,12 +18,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import bulk, error_figures, operations
+from syncjobs import error_figures
 from syncjobs.api import listing
 from syncjobs.choices import QUEUE_OF_TYPE, JobType, Role
 from syncjobs.engine import error_reasons, outcomes
 from syncjobs.engine.errors import ErrorReport, record
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
+from syncjobs.operations import bulk, errors, queues
 from syncjobs.youtube import errors as youtube_errors
 from tests.admin.people import logged_in
 from tests.api.test_many_jobs import _exported
@@ -101,7 +102,7 @@ def test_groups_say_how_often_whom_and_what_it_means(moderator: Client) -> None:
 def test_filters_narrow_and_stay_in_the_address(moderator: Client) -> None:
     old, new = fail("An old one", "timeout"), fail("A new one", "backendError")
     JobError.objects.filter(group=old).update(created_at=timezone.now() - dt.timedelta(days=3))
-    operations.acknowledge_errors(PERSON, new.pk, "known")
+    errors.acknowledge_errors(PERSON, new.pk, "known")
 
     def shown(query: str) -> set[str]:
         html = moderator.get(f"/admin/errors/?{query}").content.decode()
@@ -123,7 +124,7 @@ def test_what_was_acknowledged_by_mistake_is_reopened(moderator: Client) -> None
     group = fail("It broke", "broken")
     address = f"/admin/errors/{group.pk}/"
     assert "reopen/" not in moderator.get(address).content.decode()
-    operations.acknowledge_errors(PERSON, group.pk, "known")
+    errors.acknowledge_errors(PERSON, group.pk, "known")
     assert f"{address}reopen/" in moderator.get(address).content.decode()
     assert "Its note stays" in moderator.get(f"{address}reopen/").content.decode()
     moderator.post(f"{address}reopen/")
@@ -190,7 +191,7 @@ def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
 
 def test_a_group_whose_jobs_are_gone_still_opens(moderator: Client) -> None:
     group = fail("It broke.")
-    operations.clear_failed(PERSON)
+    queues.clear_failed(PERSON)
     html = moderator.get(f"/admin/errors/{group.pk}/").content.decode()
     assert "Its jobs have been deleted." in html
     assert group.pk not in moderator.get("/admin/errors/?window=all").content.decode()

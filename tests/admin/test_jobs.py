@@ -13,10 +13,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from syncjobs import operations
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
+from syncjobs.operations import jobs
 from syncjobs.templatetags.monitor import number
 from tests.admin.people import logged_in
 from tests.helpers import PERSON, claim, make_band, queue_job
@@ -173,7 +173,7 @@ def test_rows_keep_their_place_while_the_list_changes(moderator: Client) -> None
     url = f"/admin/jobs/rows/?shown={second.pk},{first.pk}"
     assert "pill" not in moderator.get(url, headers=PART).content.decode()
     third = queue_job(JobType.PRUNE)
-    operations.cancel_job(PERSON, second.pk)
+    jobs.cancel_job(PERSON, second.pk)
     page = moderator.get(url, headers=PART)
     assert listed(page) == [second.pk, first.pk]
     assert "Cancelled" in page.content.decode()
@@ -183,7 +183,7 @@ def test_rows_keep_their_place_while_the_list_changes(moderator: Client) -> None
 
 def test_a_job_that_left_the_filter_stays_until_she_asks(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
-    operations.cancel_job(PERSON, job.pk)
+    jobs.cancel_job(PERSON, job.pk)
     page = moderator.get(f"/admin/jobs/rows/?status=QUEUED&shown={job.pk}", headers=PART)
     assert listed(page) == [job.pk]
     assert "The list has changed" in page.content.decode()
@@ -192,7 +192,7 @@ def test_a_job_that_left_the_filter_stays_until_she_asks(moderator: Client) -> N
 def test_polled_only_while_a_listed_job_can_change(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
     assert 'data-active="true"' in moderator.get("/admin/jobs/").content.decode()
-    operations.cancel_job(PERSON, job.pk)
+    jobs.cancel_job(PERSON, job.pk)
     assert 'data-active="false"' in moderator.get("/admin/jobs/").content.decode()
 
 
@@ -229,7 +229,7 @@ def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
 def test_tracebacks_and_audit_are_for_admins(moderator: Client) -> None:
     job = failed()
     Attempt.objects.filter(job=job).update(traceback="Traceback (most recent call last): secret")
-    operations.retry_job(PERSON, job.pk)
+    jobs.retry_job(PERSON, job.pk)
     url = f"/admin/jobs/{job.pk}/"
     seen = moderator.get(url).content.decode()
     assert "most recent call last" not in seen
@@ -276,7 +276,7 @@ def test_retry_asks_then_retries(moderator: Client) -> None:
 
 def test_what_someone_else_was_faster_at_is_a_sentence(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
-    operations.cancel_job(PERSON, job.pk)
+    jobs.cancel_job(PERSON, job.pk)
     told = json.loads(moderator.post(f"/admin/jobs/{job.pk}/cancel/", headers=DIALOG).headers["HX-Trigger"])
     assert told["toast"]["level"] == "error"
     assert "has ended already" in told["toast"]["text"]

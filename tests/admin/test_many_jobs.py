@@ -15,9 +15,10 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import AsyncClient, Client
 
-from syncjobs import bulk, operations, presets
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.models import AuditEntry, BulkAction, FilterPreset, SyncJob
+from syncjobs.operations import bulk, presets
+from syncjobs.operations import jobs as job_operations
 from tests.admin.people import logged_in
 from tests.admin.test_jobs import DIALOG, HOSTILE, PART, failed
 from tests.helpers import PERSON, queue_job
@@ -80,7 +81,7 @@ def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: C
     if query.get("job") == "both":
         query = {"job": [one.pk, two.pk]}
     url, mark = ask_for(moderator, action="cancel", **query)
-    operations.cancel_job(PERSON, one.pk)
+    job_operations.cancel_job(PERSON, one.pk)
     if "all" in query:
         queue_job(JobType.ENRICH)  # as many as before, but not the same
     answer = moderator.post(url, {"mark": mark}, headers=DIALOG)
@@ -133,7 +134,7 @@ def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     part = moderator.get(progress, headers=PART).content.decode()
     assert 'data-active="true"' in part
     assert "<html" not in part
-    operations.cancel_job(PERSON, jobs[0].pk)
+    job_operations.cancel_job(PERSON, jobs[0].pk)
     bulk.work_off()
     page = moderator.get(progress).content.decode()
     assert 'data-active="false"' in page

@@ -13,12 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import schedule_words, schedules
+from syncjobs import schedule_words
 from syncjobs.actors import for_schedule
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.engine import outcomes
 from syncjobs.exceptions import NotFound
 from syncjobs.models import AuditEntry, SyncJob
+from syncjobs.operations import schedules
 from syncjobs.schedule_words import Kind, Recurrence
 from tests.admin.people import logged_in
 from tests.helpers import PERSON, claim, queue_job

@@ -13,10 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import estimates, operations
+from syncjobs import estimates
 from syncjobs.choices import JobType, Priority, Role
+from syncjobs.engine import estimates_tmp
 from syncjobs.exceptions import InvalidInput
 from syncjobs.models import SyncJob
+from syncjobs.operations import jobs as job_operations
 from tests.admin.people import logged_in
 from tests.admin.test_jobs import DIALOG, MOST_QUERIES, PART, listed
 from tests.helpers import PERSON, make_band, queue_job
@@ -81,7 +83,7 @@ def test_all_bands_is_one_job(moderator: Client) -> None:
 
 def test_several_bands_go_to_the_list_of_exactly_their_jobs(moderator: Client) -> None:
     mine, other = bands(3), make_band("other", "@other")
-    operations.trigger_sync(PERSON, other, full=False)
+    job_operations.trigger_sync(PERSON, other, full=False)
     answer = moderator.post(URL, {"scope": "some", "band": [band.pk for band in mine], "type": "INCREMENTAL_SYNC"})
     queue_job(JobType.PRUNE)
     jobs = SyncJob.objects.filter(band__in=mine)
@@ -152,7 +154,7 @@ def test_the_estimate_of_several_bands_leaves_out_what_would_be_refused() -> Non
     told = estimates.estimate([ready, recent, silent, idle], full=True)
     assert told.bands == 1
     assert (told.skipped_as_just_synced, told.skipped_as_unsyncable) == (1, 2)
-    assert told.units == {"main": operations.estimate_units(ready, full=True)}
+    assert told.units == {"main": estimates_tmp.estimate_units(ready, full=True)}
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
 
 
@@ -175,13 +177,13 @@ def test_the_time_is_that_of_like_jobs() -> None:
 
 
 def test_too_many_bands_at_once_are_refused() -> None:
-    many = [Band(pk=n) for n in range(operations.MAX_BANDS + 1)]
+    many = [Band(pk=n) for n in range(job_operations.MAX_BANDS + 1)]
     with pytest.raises(InvalidInput, match="At most 200 bands"):
-        operations.trigger_bands(PERSON, many, full=False)
+        job_operations.trigger_bands(PERSON, many, full=False)
 
 
 def test_each_band_has_its_outcome() -> None:
     good, silent = make_band("herons", "@herons"), make_band("silent")
-    outcomes = operations.trigger_bands(PERSON, [good, silent], full=False)
+    outcomes = job_operations.trigger_bands(PERSON, [good, silent], full=False)
     assert outcomes[good.pk].job.band == good  # type: ignore[union-attr]
     assert json.dumps(str(outcomes[silent.pk])) == '"Silent has no YouTube channel. Give it one, then sync."'

@@ -11,11 +11,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Availability, Band, Video
-from syncjobs import band_changes, operations
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes as engine_outcomes
 from syncjobs.exceptions import Conflict, DomainError, NotFound
 from syncjobs.models import AuditEntry, SyncJob
+from syncjobs.operations import bands as band_operations
+from syncjobs.operations import jobs
 from tests.api.test_contract import Api
 from tests.helpers import PERSON, claim, make_band, queue_job, wait_for
 
@@ -130,7 +131,7 @@ def test_a_slug_is_given_once_even_at_the_same_moment(admin: Api) -> None:
     def create() -> None:
         start.wait()
         try:
-            outcomes.append(band_changes.create(PERSON, {"name": "C", "slug": "c"}))
+            outcomes.append(band_operations.create(PERSON, {"name": "C", "slug": "c"}))
         except Conflict as error:
             outcomes.append(error)
         finally:
@@ -164,7 +165,7 @@ def test_no_job_is_made_for_a_band_that_is_just_being_deleted() -> None:
 
     def trigger() -> None:
         try:
-            outcomes.append(operations.trigger_sync(PERSON, band, full=True))
+            outcomes.append(jobs.trigger_sync(PERSON, band, full=True))
         except DomainError as error:
             outcomes.append(error)
         finally:
@@ -172,7 +173,7 @@ def test_no_job_is_made_for_a_band_that_is_just_being_deleted() -> None:
 
     thread = threading.Thread(target=trigger)
     with transaction.atomic():
-        band_changes.delete(PERSON, band.pk)
+        band_operations.delete(PERSON, band.pk)
         thread.start()
         wait_for(_somebody_waits, what="the trigger to wait for the band's row")
     thread.join()

@@ -15,12 +15,13 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import operations, roles
 from syncjobs.api import errors, urls
 from syncjobs.choices import EventKind, JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.engine import timeline as engine_timeline
 from syncjobs.models import ErrorGroup, FilterPreset, Queue, SyncJob
+from syncjobs.operations import errors as error_operations
+from syncjobs.operations import people, queues
 from syncjobs.youtube.simulator import Simulator
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
 
@@ -42,7 +43,7 @@ class Api:
         if who == PLAIN:
             get_user_model().objects.create_user(PLAIN, password=PASSWORD)
         else:
-            roles.save_user(PERSON, who, PASSWORD, Role(who))
+            people.save_user(PERSON, who, PASSWORD, Role(who))
         tokens = self._client.post(
             "/api/auth/token", {"username": who, "password": PASSWORD}, "application/json"
         ).json()
@@ -500,7 +501,7 @@ def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
     assert len(retried["retried"]) == 3
     assert moderator.post("admin/sync/errors/0000/retry").status_code == 404
     assert moderator.get("admin/sync/errors", window="soon").json()["errors"][0]["field"] == "window"
-    assert operations.failed_jobs().count() == 0
+    assert error_operations.failed_jobs().count() == 0
 
 
 def test_an_error_that_comes_back_counts_as_not_seen_to(moderator: Api) -> None:
@@ -574,5 +575,5 @@ def test_who_pauses_again_puts_a_reason_beside_it() -> None:
     assert "paused already" in api.post("admin/queue/pause", {"reason": " clean-up "}).json()["message"]
     queue = Queue.objects.get(pk="video-sync")
     assert (queue.pause_reason, queue.paused_at) == ("clean-up", since)
-    operations.pause_for_configuration("bad key")
+    queues.pause_for_configuration("bad key")
     assert Queue.objects.get(pk="video-sync").pause_reason == "clean-up"

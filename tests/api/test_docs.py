@@ -15,11 +15,11 @@ from django.core.cache import cache
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from syncjobs import roles
 from syncjobs.api import docs, tokens, urls
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes
 from syncjobs.models import ErrorGroup
+from syncjobs.operations import people
 from tests.helpers import PERSON, claim, make_band, queue_job
 from tests.processes import environment, web_server
 
@@ -54,7 +54,7 @@ def _send(words: list[str]) -> tuple[str, str, httpx.Response]:
 @pytest.mark.django_db(transaction=True)
 def test_every_call_is_answered(tmp_path: Path, settings: LazySettings) -> None:
     cache.clear()
-    roles.save_user(PERSON, "admin", "correct horse battery", Role.SUPER_ADMIN)
+    people.save_user(PERSON, "admin", "correct horse battery", Role.SUPER_ADMIN)
     band = make_band("herons", "@herons")
     failed = queue_job("PRUNE")  # type: ignore[arg-type]
     outcomes.fail(claim("maintenance"), "It broke.", reason="broken")

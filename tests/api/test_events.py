@@ -31,10 +31,13 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 from rest_framework_simplejwt.tokens import AccessToken
 
-from syncjobs import feed, feed_hub, operations, roles
+from syncjobs import feed, feed_hub
 from syncjobs.choices import JobStatus, Role
 from syncjobs.feed_views import admin_events
 from syncjobs.models import SyncJob
+from syncjobs.operations import jobs as job_operations
+from syncjobs.operations import people as people_operations
+from syncjobs.operations import queues
 from tests.helpers import PERSON, claim, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -159,7 +162,7 @@ Watch = Callable[..., Watcher]
 
 
 def _token(role: Role = Role.MODERATOR) -> AccessToken:
-    roles.save_user(PERSON, role, "correct horse battery", role)
+    people_operations.save_user(PERSON, role, "correct horse battery", role)
     return AccessToken.for_user(get_user_model().objects.get(username=role))  # type: ignore[return-value]
 
 
@@ -193,7 +196,7 @@ def test_a_job_s_life_is_told_step_by_step(watch: Watch) -> None:
     SyncJob.objects.filter(pk=job.pk).update(videos_found=50, progress_done=1, progress_total=3)
     SyncJob.objects.filter(pk=job.pk).update(checkpoint={"page": 2})
     SyncJob.objects.filter(pk=job.pk).update(videos_found=50)
-    operations.cancel_job(PERSON, job.pk)
+    job_operations.cancel_job(PERSON, job.pk)
     wait_for(lambda: len(watcher.heard) >= 4, what="four changes")
     job_id = job.pk
     attempt.job.delete()
@@ -328,8 +331,8 @@ def test_more_than_is_told_one_by_one_is_told_as_many(watch: Watch) -> None:
 
 def test_a_pause_is_told(watch: Watch) -> None:
     watcher = watch()
-    operations.pause_queue(PERSON, "video-sync", "why")
-    operations.resume_queue(PERSON, "video-sync")
+    queues.pause_queue(PERSON, "video-sync", "why")
+    queues.resume_queue(PERSON, "video-sync")
     wait_for(lambda: len(watcher.heard) >= 2, what="pause and resume")
     assert [(event, data["name"], data["paused"]) for event, data in watcher.heard] == [
         ("queue", "video-sync", True),

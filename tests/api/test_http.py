@@ -10,10 +10,10 @@ from django.conf import LazySettings
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from syncjobs import operations
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes, quota
 from syncjobs.engine.quota import Spender
+from syncjobs.operations import queues
 from syncjobs.youtube.costs import Operation
 from tests.api.test_contract import NOBODY, Api
 from tests.helpers import PERSON, claim, queue_job
@@ -234,7 +234,7 @@ def test_metrics_tell_what_the_api_tells(settings: LazySettings) -> None:
     queue_job()
     queue_job("PRUNE")  # type: ignore[arg-type]
     outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
-    operations.pause_queue(PERSON, "video-sync")
+    queues.pause_queue(PERSON, "video-sync")
     quota.take(Operation.VIDEOS_LIST, Spender(is_personal=False))
     text = Client().get("/metrics").content.decode()
     told = {

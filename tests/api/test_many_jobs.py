@@ -16,10 +16,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import bulk, counters, exports, operations
+from syncjobs import counters, exports
 from syncjobs.choices import DelayReason, JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
+from syncjobs.operations import bulk, queues
+from syncjobs.operations import jobs as job_operations
 from syncjobs.youtube.simulator import Simulator
 from tests.api.test_contract import Api
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
@@ -166,7 +168,7 @@ def test_a_crash_in_a_chunk_repeats_nothing_and_leaves_nothing_out(monkeypatch: 
     jobs = _failed(6)
     _queued_retry(jobs)
     monkeypatch.setattr(bulk, "_CHUNK", 3)
-    real, calls = operations.retry_jobs, []
+    real, calls = job_operations.retry_jobs, []
 
     def dies_after_the_second_chunk(*args: Any) -> Any:
         calls.append(args)
@@ -175,7 +177,7 @@ def test_a_crash_in_a_chunk_repeats_nothing_and_leaves_nothing_out(monkeypatch: 
             raise SystemExit
         return done
 
-    monkeypatch.setattr(operations, "retry_jobs", dies_after_the_second_chunk)
+    monkeypatch.setattr(job_operations, "retry_jobs", dies_after_the_second_chunk)
     with pytest.raises(SystemExit):
         bulk.work_off()
     assert (BulkAction.objects.get().done, SyncJob.objects.filter(retry_of__isnull=False).count()) == (3, 3)
@@ -369,7 +371,7 @@ def test_queued_jobs_are_told_apart_by_when_they_are_due(moderator: Api) -> None
 def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = _failed(3)
     later = _queued_retry(jobs)
-    real = operations.retry_jobs
+    real = job_operations.retry_jobs
 
     def breaks_on_the_second(actor: Any, job_ids: list[int]) -> Any:
         done = real(actor, job_ids)
@@ -377,7 +379,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
             raise RuntimeError("a bug")
         return done
 
-    monkeypatch.setattr(operations, "retry_jobs", breaks_on_the_second)
+    monkeypatch.setattr(job_operations, "retry_jobs", breaks_on_the_second)
     bulk.work_off()
     later.refresh_from_db()
     assert (later.done, later.succeeded, list(later.refused)) == (3, 2, [str(jobs[1].pk)])
@@ -387,7 +389,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
 
 def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 5)
-    monkeypatch.setattr(operations, "_CLEAR_BATCH", 4)
+    monkeypatch.setattr(queues, "_CLEAR_BATCH", 4)
     _failed(10)
     admin = Api(Role.ADMIN)
     answer = admin.post("admin/queue/clear-failed", {"queue": "maintenance"})

@@ -9,11 +9,11 @@ import pytest
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from syncjobs import schedules
 from syncjobs.choices import DelayReason, JobStatus, JobType, Role
 from syncjobs.engine import quota
 from syncjobs.engine.quota import Spender
 from syncjobs.models import QuotaCall, QuotaDay, SyncJob
+from syncjobs.operations import schedules
 from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
 from tests.api.test_contract import Api
 from tests.helpers import SCHEDULE, make_band, queue_job

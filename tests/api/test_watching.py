@@ -9,10 +9,10 @@ import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import schedules
 from syncjobs.choices import JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
+from syncjobs.operations import schedules
 from tests.api.test_contract import Api
 from tests.helpers import claim, queue_job
 

@@ -9,7 +9,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bands.models import Availability, Band, ChannelProblem, Video
-from syncjobs import operations, schedules
 from syncjobs.actors import Actor
 from syncjobs.choices import JobStatus, JobType, Origin, QueueName
 from syncjobs.engine import attempts, outcomes
@@ -17,6 +16,7 @@ from syncjobs.engine.attempts import WorkerIdentity
 from syncjobs.engine.enqueue import create_job
 from syncjobs.engine.errors import ErrorReport, record
 from syncjobs.models import Attempt, QuotaCall, QuotaDay, SyncJob, Worker
+from syncjobs.operations import jobs, queues, schedules
 from syncjobs.youtube.costs import quota_day
 
 PERSON = Actor("robin", Origin.ADMIN)
@@ -49,9 +49,9 @@ def fill(seed: int = 1) -> None:
         for number in range(count):
             _fail(bands[(count + number) % len(bands)], reason, message.replace("0123", f"{number:04}"), permanent)
     cancelled = create_job(PERSON, JobType.FULL_SYNC, band=bands[0]).job
-    operations.cancel_job(PERSON, cancelled.pk)
+    jobs.cancel_job(PERSON, cancelled.pk)
     _spread_over_the_day(chance)
-    operations.pause_queue(PERSON, QueueName.MAINTENANCE, "channel clean-up until Thursday")
+    queues.pause_queue(PERSON, QueueName.MAINTENANCE, "channel clean-up until Thursday")
     create_job(NIGHT, JobType.STATS_REFRESH)
     delayed = create_job(NIGHT, JobType.FULL_SYNC, band=bands[1]).job
     outcomes.delay(_claim(), timezone.now() + dt.timedelta(hours=6), "QUOTA_MAIN", "Today's main quota is used up.")  # type: ignore[arg-type]

@@ -9,10 +9,11 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from syncjobs import operations, tasks
+from syncjobs import tasks
 from syncjobs.choices import JobStatus, JobType, Priority, QueueName
 from syncjobs.engine import attempts
 from syncjobs.models import Attempt, Queue, SyncJob, Worker
+from syncjobs.operations import queues
 from tests.helpers import PERSON, claim, queue_job, wait_for, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,7 +61,7 @@ def test_no_claim_commits_after_a_pause_has() -> None:
 
     def pause() -> None:
         claiming.wait(10)
-        operations.pause_queue(PERSON, QUEUE, "test")
+        queues.pause_queue(PERSON, QUEUE, "test")
         order.append("pause committed")
         paused.set()
         connections.close_all()
@@ -84,7 +85,7 @@ def test_a_claim_that_waits_for_a_pause_comes_away_empty() -> None:
 
     thread = threading.Thread(target=late_claim)
     with transaction.atomic():
-        operations.pause_queue(PERSON, QUEUE)
+        queues.pause_queue(PERSON, QUEUE)
         thread.start()
         wait_for(_someone_waits_for_a_lock, what="the claim to wait for the pause")
     thread.join(20)
@@ -112,14 +113,14 @@ def test_paused_under_load_claims_nothing_and_resume_drains() -> None:
     for thread in threads:
         thread.start()
     wait_for(lambda: Attempt.objects.count() > 20)
-    operations.pause_queue(PERSON, QUEUE)
+    queues.pause_queue(PERSON, QUEUE)
     at_pause = Attempt.objects.count()
     for _ in range(200):
         assert attempts.claim_next(QUEUE, worker("after")) is None
         claims_after_pause.append(Attempt.objects.count() - at_pause)
     assert set(claims_after_pause) == {0}
     assert 0 < at_pause < 300
-    operations.resume_queue(PERSON, QUEUE)
+    queues.resume_queue(PERSON, QUEUE)
     wait_for(lambda: Attempt.objects.count() == 300, what="all jobs claimed after the resume")
     stop.set()
     for thread in threads:

@@ -15,9 +15,10 @@ from django_celery_beat.models import PeriodicTask
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from syncjobs import housekeeping, tasks
-from syncjobs.housekeeping import Deleted, housekeep
+from syncjobs import tasks
 from syncjobs.models import AuditEntry, BulkAction
+from syncjobs.operations import cleanup
+from syncjobs.operations.cleanup import Deleted, housekeep
 from tests.helpers import PERSON
 from tests.syncjobs.test_commands import run
 
@@ -41,7 +42,7 @@ def _token(expires_at: dt.datetime, *, is_blacklisted: bool) -> str:
 
 
 def test_what_is_over_goes_and_the_rest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(housekeeping, "_BATCH", 2)
+    monkeypatch.setattr(cleanup, "_BATCH", 2)
     now = timezone.now()
     for _ in range(5):
         _bulk(now - 31 * DAY)

@@ -6,12 +6,13 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from syncjobs import operations, sync
+from syncjobs import sync
 from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus
 from syncjobs.engine import attempts, outcomes
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.exceptions import Fenced
 from syncjobs.models import Attempt, JobError, SyncJob
+from syncjobs.operations import jobs, queues
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +92,7 @@ def test_backoff_grows_within_its_bounds(settings: object) -> None:
 
 
 def test_cancel_of_a_queued_job_is_immediate_and_of_a_running_one_acknowledged(youtube: object) -> None:
-    queued = operations.cancel_job(PERSON, queue_job().pk)
+    queued = jobs.cancel_job(PERSON, queue_job().pk)
     assert queued.status == JobStatus.CANCELLED
     assert queued.cancel_requested_at <= queued.cancel_acknowledged_at <= queued.completed_at
     band, _ = band_with_videos(youtube.world, 300)  # type: ignore[attr-defined]
@@ -117,7 +118,7 @@ def test_a_cancel_nobody_hears_is_taken_from_the_worker(settings: object, monkey
     job = queue_job()
     attempt = claim()
     Attempt.objects.filter(pk=attempt.pk).update(task_id="task-7")
-    operations.cancel_job(PERSON, job.pk)
+    jobs.cancel_job(PERSON, job.pk)
     assert reconcile().killed == 0
     SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now() - dt.timedelta(seconds=2))
     assert reconcile().killed == 1
@@ -165,7 +166,7 @@ def test_reconcile_rings_only_for_what_no_bell_covers(monkeypatch: pytest.Monkey
     reconcile()
     assert rung == [("video-sync", 3)]
     rung.clear()
-    operations.pause_queue(PERSON, "video-sync")
+    queues.pause_queue(PERSON, "video-sync")
     reconcile()
     assert rung == []
 
@@ -174,7 +175,7 @@ def test_reconcile_rings_only_for_what_no_bell_covers(monkeypatch: pytest.Monkey
 def test_a_cancel_that_comes_while_an_attempt_ends_otherwise_is_not_lost(end: str) -> None:
     job = queue_job()
     attempt = claim()
-    operations.cancel_job(PERSON, job.pk)
+    jobs.cancel_job(PERSON, job.pk)
     if end == "delay":
         outcomes.delay(attempt, timezone.now() + dt.timedelta(hours=20), DelayReason.QUOTA_MAIN, "no units left")
     elif end == "retry_later":
@@ -192,7 +193,7 @@ def test_an_all_bands_job_whose_worker_is_lost_ends_as_was_asked() -> None:
     attempt = claim()
     with transaction.atomic():
         attempts.save_progress(attempt, checkpoint={"fanned_out": True})
-    operations.cancel_job(PERSON, parent.pk)
+    jobs.cancel_job(PERSON, parent.pk)
     Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
     reconcile()
     parent.refresh_from_db()

@@ -9,13 +9,16 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
-from syncjobs import band_changes, bulk, operations, sync
+from syncjobs import sync
 from syncjobs.choices import JobStatus, JobType, Priority
 from syncjobs.engine import attempts as engine_attempts
 from syncjobs.engine import outcomes as engine_outcomes
 from syncjobs.engine.fingerprints import fingerprint
 from syncjobs.exceptions import CancelRequested, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
 from syncjobs.models import AuditEntry, BulkAction, SyncJob
+from syncjobs.operations import bands as band_operations
+from syncjobs.operations import bulk, queues
+from syncjobs.operations import jobs as job_operations
 from tests.helpers import PERSON, SCHEDULE, claim, make_band, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +30,7 @@ def test_equal_triggers_at_the_same_moment_make_one_job() -> None:
 
     def trigger(_: int) -> tuple[int, bool]:
         try:
-            created = operations.trigger_sync(PERSON, band, full=True)
+            created = job_operations.trigger_sync(PERSON, band, full=True)
             return created.job.pk, created.is_new
         finally:
             connections.close_all()
@@ -39,9 +42,9 @@ def test_equal_triggers_at_the_same_moment_make_one_job() -> None:
 
 
 def test_people_go_before_schedules() -> None:
-    first = operations.trigger_sync(SCHEDULE, make_band("a", CHANNEL), full=True).job
-    second = operations.trigger_sync(PERSON, make_band("b", CHANNEL), full=True).job
-    urgent = operations.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=Priority.URGENT).job
+    first = job_operations.trigger_sync(SCHEDULE, make_band("a", CHANNEL), full=True).job
+    second = job_operations.trigger_sync(PERSON, make_band("b", CHANNEL), full=True).job
+    urgent = job_operations.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=Priority.URGENT).job
     assert [claim().job_id for _ in range(3)] == [urgent.pk, second.pk, first.pk]
 
 
@@ -50,38 +53,38 @@ def test_a_band_synced_a_moment_ago_is_not_synced_again_unless_forced() -> None:
     band = make_band(reference=CHANNEL, last_full_sync_at=now)
     for full in (True, False):
         with pytest.raises(RecentlySynced) as refused:
-            operations.trigger_sync(PERSON, band, full=full)
+            job_operations.trigger_sync(PERSON, band, full=full)
         assert refused.value.details["allowed_at"] == now + dt.timedelta(seconds=900)
-    assert operations.trigger_sync(PERSON, band, full=True, force=True).is_new
+    assert job_operations.trigger_sync(PERSON, band, full=True, force=True).is_new
     assert list(AuditEntry.objects.order_by("pk").values_list("result", flat=True)) == ["recently_synced"] * 2 + ["ok"]
 
 
 def test_what_can_not_be_synced_says_why() -> None:
     with pytest.raises(NoChannel, match="has no YouTube channel"):
-        operations.trigger_sync(PERSON, make_band("a"), full=True)
+        job_operations.trigger_sync(PERSON, make_band("a"), full=True)
     with pytest.raises(Conflict, match="not active"):
-        operations.trigger_sync(PERSON, make_band("b", CHANNEL, is_active=False), full=True)
+        job_operations.trigger_sync(PERSON, make_band("b", CHANNEL, is_active=False), full=True)
     with pytest.raises(InvalidInput) as refused:
-        operations.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=7)
+        job_operations.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=7)
     assert refused.value.field == "priority"
     with pytest.raises(InvalidInput, match="is no video"):
-        operations.trigger_video(PERSON, "nonsense")
+        job_operations.trigger_video(PERSON, "nonsense")
     assert SyncJob.objects.count() == 0
 
 
 def test_a_retry_is_a_new_job_linked_to_the_old_one() -> None:
-    job = operations.trigger_sync(PERSON, make_band(reference=CHANNEL), full=True).job
+    job = job_operations.trigger_sync(PERSON, make_band(reference=CHANNEL), full=True).job
     with pytest.raises(WrongState, match="is queued"):
-        operations.retry_job(PERSON, job.pk)
+        job_operations.retry_job(PERSON, job.pk)
     engine_outcomes.fail(claim(), "It broke.", reason="broken")
-    again = operations.retry_job(PERSON, job.pk)
+    again = job_operations.retry_job(PERSON, job.pk)
     assert (again.is_new, again.job.retry_of_id, again.job.status) == (True, job.pk, JobStatus.QUEUED)
-    twice = operations.retry_job(PERSON, job.pk)
+    twice = job_operations.retry_job(PERSON, job.pk)
     assert (twice.is_new, twice.job.pk) == (False, again.job.pk)
     job.refresh_from_db()
     assert job.status == JobStatus.FAILED
     with pytest.raises(NotFound):
-        operations.retry_job(PERSON, 999_999)
+        job_operations.retry_job(PERSON, 999_999)
 
 
 def _fanned_out(count: int) -> tuple[SyncJob, list[SyncJob]]:
@@ -98,13 +101,13 @@ def _fanned_out(count: int) -> tuple[SyncJob, list[SyncJob]]:
 def test_cancelling_all_bands_cancels_the_children() -> None:
     parent, children = _fanned_out(3)
     running = claim()
-    operations.cancel_job(PERSON, parent.pk)
+    job_operations.cancel_job(PERSON, parent.pk)
     states = dict(SyncJob.objects.values_list("pk", "status"))
     assert states[parent.pk] == JobStatus.CANCELLED
     assert sorted(states[child.pk] for child in children) == ["CANCELLED", "CANCELLED", "IN_PROGRESS"]
     engine_outcomes.acknowledge_cancel(running)
     with pytest.raises(WrongState):
-        operations.cancel_job(PERSON, parent.pk)
+        job_operations.cancel_job(PERSON, parent.pk)
 
 
 def test_cancelling_all_bands_while_they_are_being_queued_leaves_nothing_running() -> None:
@@ -113,7 +116,7 @@ def test_cancelling_all_bands_while_they_are_being_queued_leaves_nothing_running
     child = queue_job(parent=parent)
     with transaction.atomic():
         engine_attempts.save_progress(attempt, checkpoint={"fanned_out": True})
-    operations.cancel_job(PERSON, parent.pk)
+    job_operations.cancel_job(PERSON, parent.pk)
     with pytest.raises(CancelRequested):
         engine_outcomes.leave_to_children(attempt)
     engine_outcomes.acknowledge_cancel(attempt)
@@ -136,19 +139,19 @@ def test_a_parent_completes_when_children_that_end_together_have() -> None:
 
 
 def test_queues_are_paused_and_resumed_by_name() -> None:
-    assert operations.pause_queue(PERSON, "video-sync", "tidying") == ["video-sync"]
-    assert operations.pause_queue(PERSON, "all") == ["maintenance", "video-processing"]
-    assert operations.resume_queue(PERSON, "all") == ["maintenance", "video-processing", "video-sync"]
+    assert queues.pause_queue(PERSON, "video-sync", "tidying") == ["video-sync"]
+    assert queues.pause_queue(PERSON, "all") == ["maintenance", "video-processing"]
+    assert queues.resume_queue(PERSON, "all") == ["maintenance", "video-processing", "video-sync"]
     with pytest.raises(InvalidInput, match="video-sync") as refused:
-        operations.pause_queue(PERSON, "nonsense")
+        queues.pause_queue(PERSON, "nonsense")
     assert refused.value.field == "queue"
 
 
 def test_a_clear_that_breaks_off_keeps_what_it_did_and_is_in_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "_CLEAR_BATCH", 2)
+    monkeypatch.setattr(queues, "_CLEAR_BATCH", 2)
     jobs = [queue_job(JobType.PRUNE) for _ in range(7)]
     SyncJob.objects.update(status=JobStatus.FAILED)
-    real, batches = operations.clear_batch, []
+    real, batches = queues.clear_batch, []
 
     def breaks_at_the_third(failed: object) -> int:
         batches.append(failed)
@@ -156,12 +159,12 @@ def test_a_clear_that_breaks_off_keeps_what_it_did_and_is_in_the_audit(monkeypat
             raise KeyboardInterrupt
         return real(failed)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(operations, "clear_batch", breaks_at_the_third)
+    monkeypatch.setattr(queues, "clear_batch", breaks_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        operations.clear_failed(PERSON)
+        queues.clear_failed(PERSON)
     assert list(SyncJob.objects.order_by("pk")) == jobs[4:]
     assert AuditEntry.objects.get(action="clear_failed").data == {"count": 7}
-    assert operations.clear_failed(PERSON) == 3
+    assert queues.clear_failed(PERSON) == 3
 
 
 def test_clear_failed_deletes_the_failed_of_one_queue() -> None:
@@ -170,13 +173,13 @@ def test_clear_failed_deletes_the_failed_of_one_queue() -> None:
     engine_outcomes.fail(claim(), "no", reason="x")
     engine_outcomes.fail(claim("maintenance"), "no", reason="x")
     kept = queue_job()
-    assert operations.clear_failed(PERSON, "video-sync") == 1
-    assert operations.clear_failed(PERSON) == 1
+    assert queues.clear_failed(PERSON, "video-sync") == 1
+    assert queues.clear_failed(PERSON) == 1
     assert SyncJob.objects.get() == kept
 
 
 def test_the_audit_can_not_be_rewritten() -> None:
-    operations.pause_queue(PERSON, "all", "why")
+    queues.pause_queue(PERSON, "all", "why")
     entry = AuditEntry.objects.get()
     assert (entry.actor_label, entry.action, entry.target_id, entry.result, entry.message) == (
         "pat",
@@ -239,7 +242,7 @@ def test_cancelling_all_bands_while_one_of_them_ends_is_no_deadlock(in_bulk: boo
             )
             assert bulk.work_off() == 3
         else:
-            operations.cancel_job(PERSON, parent.pk)
+            job_operations.cancel_job(PERSON, parent.pk)
         ending.result()
     assert {child.status for child in parent.children.all()} == {JobStatus.CANCELLED}
 
@@ -247,7 +250,7 @@ def test_cancelling_all_bands_while_one_of_them_ends_is_no_deadlock(in_bulk: boo
 def test_a_band_that_is_deleted_meanwhile_keeps_none_of_the_others_from_being_synced() -> None:
     gone, there = make_band("a", CHANNEL), make_band("b", CHANNEL)
     type(gone).objects.filter(pk=gone.pk).delete()
-    outcomes = operations.trigger_bands(PERSON, [gone, there], full=True)
+    outcomes = job_operations.trigger_bands(PERSON, [gone, there], full=True)
     assert isinstance(outcomes[gone.pk], NotFound)
     assert SyncJob.objects.get().band == there
 
@@ -255,7 +258,7 @@ def test_a_band_that_is_deleted_meanwhile_keeps_none_of_the_others_from_being_sy
 def test_who_retry_the_same_jobs_at_once_get_one_new_job_for_each() -> None:
     """Jobs without a key that would make equal ones one, too; and no two of them deadlock."""
     bands = [make_band(f"b{number}", f"UC{number:022d}") for number in range(10)]
-    jobs = [operations.trigger_sync(PERSON, band, full=True).job for band in bands]
+    jobs = [job_operations.trigger_sync(PERSON, band, full=True).job for band in bands]
     jobs += [queue_job(JobType.ENRICH) for _ in range(30)]
     SyncJob.objects.update(status=JobStatus.FAILED)
     ids = [job.pk for job in jobs]
@@ -280,7 +283,7 @@ def test_who_retry_the_same_jobs_at_once_get_one_new_job_for_each() -> None:
 def test_failed_jobs_of_one_band_are_retried_by_one_job() -> None:
     band = make_band(reference=CHANNEL)
     for _ in range(2):
-        operations.trigger_sync(PERSON, band, full=True)
+        job_operations.trigger_sync(PERSON, band, full=True)
         SyncJob.objects.update(status=JobStatus.FAILED)
     first, second = SyncJob.objects.order_by("pk")
     outcome = bulk.act(PERSON, "retry", [first.pk, second.pk])
@@ -319,7 +322,7 @@ def test_many_are_cancelled_like_one() -> None:
 def test_retrying_many_bands_while_all_are_queued_is_no_deadlock(caplog: pytest.LogCaptureFixture) -> None:
     """Both make jobs with the keys of many bands in one transaction, whatever the bands are called."""
     bands = [make_band(f"{9 - number} band", f"UC{number:022d}") for number in range(10)]
-    failed = [operations.trigger_sync(PERSON, band, full=True).job for band in bands]
+    failed = [job_operations.trigger_sync(PERSON, band, full=True).job for band in bands]
     SyncJob.objects.update(status=JobStatus.FAILED)
     second = threading.Event()
 
@@ -348,22 +351,22 @@ def test_retrying_many_bands_while_all_are_queued_is_no_deadlock(caplog: pytest.
 
 def test_what_is_just_being_cancelled_does_not_stand_for_what_is_asked_now() -> None:
     band = make_band(reference=CHANNEL)
-    job = operations.trigger_sync(PERSON, band, full=True).job
+    job = job_operations.trigger_sync(PERSON, band, full=True).job
     attempt = claim()
-    operations.cancel_job(PERSON, job.pk)
+    job_operations.cancel_job(PERSON, job.pk)
     with pytest.raises(Conflict, match="being cancelled"):
-        operations.trigger_sync(PERSON, band, full=True, force=True)
+        job_operations.trigger_sync(PERSON, band, full=True, force=True)
     engine_outcomes.acknowledge_cancel(attempt)
-    assert operations.trigger_sync(PERSON, band, full=True, force=True).is_new
+    assert job_operations.trigger_sync(PERSON, band, full=True, force=True).is_new
 
 
 def test_a_band_that_is_gone_is_named_by_whatever_is_triggered_for_it() -> None:
     band = make_band(reference=CHANNEL)
     type(band).objects.filter(pk=band.pk).delete()
     with pytest.raises(NotFound):
-        operations.trigger_video(PERSON, "dQw4w9WgXcQ", band)
+        job_operations.trigger_video(PERSON, "dQw4w9WgXcQ", band)
     with pytest.raises(NotFound):
-        operations.trigger_upkeep(PERSON, JobType.STATS_REFRESH, band)
+        job_operations.trigger_upkeep(PERSON, JobType.STATS_REFRESH, band)
 
 
 def _meanwhile(act: Any) -> Any:
@@ -384,17 +387,17 @@ def _meanwhile(act: Any) -> Any:
 
 def test_deleting_a_band_while_its_job_is_retried_is_no_deadlock() -> None:
     band = make_band(reference=CHANNEL)
-    job = operations.trigger_sync(PERSON, band, full=True).job
+    job = job_operations.trigger_sync(PERSON, band, full=True).job
     SyncJob.objects.update(status=JobStatus.FAILED)
     with transaction.atomic():
-        operations.retry_jobs(PERSON, [job.pk])
-        deleting = _meanwhile(lambda: band_changes.delete(PERSON, band.pk))
+        job_operations.retry_jobs(PERSON, [job.pk])
+        deleting = _meanwhile(lambda: band_operations.delete(PERSON, band.pk))
     with pytest.raises(Conflict, match="queued or running"):
         deleting.result()
     with transaction.atomic():
         type(band).objects.select_for_update().get(pk=band.pk)
         SyncJob.objects.active().update(status=JobStatus.FAILED)
-        retrying = _meanwhile(lambda: operations.retry_jobs(PERSON, [job.pk]))
+        retrying = _meanwhile(lambda: job_operations.retry_jobs(PERSON, [job.pk]))
         # The jobs of the band lose it, as in a deletion.
         SyncJob.objects.filter(band=band).update(band=None)
         type(band).objects.filter(pk=band.pk).delete()
@@ -419,7 +422,7 @@ def test_what_is_just_being_retried_is_pruned_without_a_fault(settings: Any) -> 
     SyncJob.objects.update(status=JobStatus.FAILED, completed_at=long_ago)
     pruning = queue_job(JobType.PRUNE)
     with transaction.atomic():
-        (created,) = operations.retry_jobs(PERSON, [old.pk]).values()
+        (created,) = job_operations.retry_jobs(PERSON, [old.pk]).values()
         prune = _meanwhile(lambda: sync.run(claim("maintenance")))
     assert prune.result() is True
     pruning.refresh_from_db()
@@ -430,7 +433,7 @@ def test_what_is_just_being_retried_is_pruned_without_a_fault(settings: Any) -> 
 def test_what_fails_after_it_was_counted_is_not_cleared() -> None:
     running, failed = queue_job(JobType.PRUNE), queue_job(JobType.PRUNE)
     SyncJob.objects.filter(pk=failed.pk).update(status=JobStatus.FAILED, completed_at=timezone.now())
-    counted = operations.failed_of("all")
+    counted = queues.failed_of("all")
     SyncJob.objects.filter(pk=running.pk).update(status=JobStatus.FAILED, completed_at=timezone.now())
-    assert (counted.count, operations.clear(counted)) == (1, 1)
+    assert (counted.count, queues.clear(counted)) == (1, 1)
     assert SyncJob.objects.get() == running

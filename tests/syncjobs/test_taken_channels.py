@@ -14,10 +14,11 @@ from django.core.management.base import CommandError
 from django.db import connection, transaction
 
 from bands.models import Band, ChannelProblem, Video
-from syncjobs import band_changes, channels
 from syncjobs.choices import JobStatus, Role
 from syncjobs.exceptions import Conflict
-from syncjobs.importing import import_bands
+from syncjobs.operations import bands
+from syncjobs.operations.channels import channel_index
+from syncjobs.operations.imports import import_bands
 from syncjobs.youtube.simulator import Simulator
 from tests.admin.people import logged_in
 from tests.api.test_contract import Api
@@ -72,16 +73,16 @@ def test_it_is_refused_in_every_way_of_writing_a_band(held: dict[str, Any], give
 
 def test_what_is_another_channel_is_taken() -> None:
     make_band("herons", "@herons", channel_id=CHANNEL, channel_handle="@herons")
-    band_changes.create(PERSON, {"name": "A", "slug": "a", "youtubeChannel": "@heron"})
-    band_changes.create(PERSON, {"name": "B", "slug": "b", "youtubeChannel": OTHER})
-    band_changes.create(PERSON, {"name": "C", "slug": "c"})
-    band_changes.create(PERSON, {"name": "D", "slug": "d", "youtubeChannel": ""})
+    bands.create(PERSON, {"name": "A", "slug": "a", "youtubeChannel": "@heron"})
+    bands.create(PERSON, {"name": "B", "slug": "b", "youtubeChannel": OTHER})
+    bands.create(PERSON, {"name": "C", "slug": "c"})
+    bands.create(PERSON, {"name": "D", "slug": "d", "youtubeChannel": ""})
     assert Band.objects.count() == 5
 
 
 def test_a_band_keeps_its_own_channel_in_another_form() -> None:
     band = make_band("herons", "@herons", channel_id=CHANNEL, channel_handle="@herons")
-    band_changes.change(PERSON, band.pk, {"youtubeChannel": "youtube.com/@Herons"})
+    bands.change(PERSON, band.pk, {"youtubeChannel": "youtube.com/@Herons"})
     assert Band.objects.get().channel_reference == "youtube.com/@Herons"
 
 
@@ -95,7 +96,7 @@ def test_a_row_tells_all_that_is_wrong_with_it() -> None:
 def test_two_bands_that_share_a_channel_since_long_can_still_be_changed() -> None:
     make_band("herons", "@herons")
     band = make_band("twin", "@herons")
-    band_changes.change(PERSON, band.pk, {"city": "Ashby", "youtubeChannel": "@herons"})
+    bands.change(PERSON, band.pk, {"city": "Ashby", "youtubeChannel": "@herons"})
     assert Band.objects.get(pk=band.pk).city == "Ashby"
     assert [r.outcome for r in import_bands(PERSON, [{"slug": "twin", "city": "Ribe"}])] == ["updated"]
 
@@ -119,7 +120,7 @@ def test_of_two_that_are_given_one_channel_at_once_one_gets_it() -> None:
 
     def create() -> None:
         try:
-            outcomes.append(band_changes.create(PERSON, {"name": "B", "slug": "b", "youtubeChannel": "@herons"}))
+            outcomes.append(bands.create(PERSON, {"name": "B", "slug": "b", "youtubeChannel": "@herons"}))
         except Conflict as error:
             outcomes.append(error)
         finally:
@@ -127,7 +128,7 @@ def test_of_two_that_are_given_one_channel_at_once_one_gets_it() -> None:
 
     thread = threading.Thread(target=create)
     with transaction.atomic():
-        band_changes.create(PERSON, {"name": "Herons", "slug": "herons", "youtubeChannel": "@Herons"})
+        bands.create(PERSON, {"name": "Herons", "slug": "herons", "youtubeChannel": "@Herons"})
         thread.start()
         wait_for(_somebody_waits, what="the second to wait for the first")
     thread.join()
@@ -185,7 +186,7 @@ def test_the_import_command_names_the_band(tmp_path: Path) -> None:
 
 def test_who_has_what_follows_what_is_stored() -> None:
     band = make_band("herons", "@herons")
-    holders = channels.Holders()
+    holders = channel_index()
     band.channel_reference = "@moved"
     holders.note(band)
     assert holders.others(Band(channel_reference="@herons")) == []

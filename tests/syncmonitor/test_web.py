@@ -17,8 +17,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 
-from syncjobs import roles
 from syncjobs.choices import Role
+from syncjobs.operations import people
 from syncjobs.youtube.simulator import Simulator
 from tests.helpers import PERSON, band_with_videos, wait_for
 
@@ -27,7 +27,7 @@ PAGES = ("", "jobs/", "errors/", "quota/", "schedules/", "bands/", "videos/", "w
 
 
 def log_in(role: Role) -> Client:
-    roles.save_user(PERSON, role.lower(), "correct horse battery", role)
+    people.save_user(PERSON, role.lower(), "correct horse battery", role)
     client = Client()
     client.force_login(get_user_model().objects.get(username=role.lower()))
     return client

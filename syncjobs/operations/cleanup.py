@@ -10,9 +10,9 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from .actors import Actor
-from .audit import audited
-from .models import BulkAction
+from ..actors import Actor
+from ..audit import audited
+from ..models import BulkAction
 
 TASK = "syncjobs.housekeep"
 KEEP_BULK_ACTIONS = dt.timedelta(days=30)

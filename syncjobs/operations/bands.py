@@ -9,14 +9,16 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from bands import channels
 from bands.models import Band
 
-from . import band_fields, channels
-from .actors import Actor
-from .audit import audited
-from .exceptions import Conflict, InvalidFields, NotFound, Taken
-from .models import SyncJob
-from .youtube.types import Channel
+from ..actors import Actor
+from ..audit import audited
+from ..exceptions import Conflict, InvalidFields, NotFound, Taken
+from ..models import SyncJob
+from ..youtube.types import Channel
+from . import band_fields
+from .channels import channel_index
 
 
 def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None) -> Band:
@@ -117,7 +119,7 @@ def _taken(band: Band, changed: set[str]) -> list[tuple[str, str]]:
     found = []
     if "slug" in changed and Band.objects.filter(slug=band.slug).exclude(pk=band.pk).exists():
         found.append(("slug", _slug_taken(band)))
-    if {"channel_reference", "channel_id"} & changed and (fault := channels.fault_of(band, channels.Holders())):
+    if {"channel_reference", "channel_id"} & changed and (fault := channels.fault_of(band, channel_index())):
         found.append(("youtubeChannel", fault))
     return found
 

@@ -13,13 +13,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from . import operations
-from .actors import Actor, for_schedule
-from .audit import audited
-from .choices import BAND_SYNC_TYPES, JobType
-from .engine.enqueue import Created
-from .exceptions import Conflict, InvalidInput, NotFound
-from .models import AuditEntry, SyncJob
+from ..actors import Actor, for_schedule
+from ..audit import audited
+from ..choices import BAND_SYNC_TYPES, JobType
+from ..engine.enqueue import Created
+from ..exceptions import Conflict, InvalidInput, NotFound
+from ..models import AuditEntry, SyncJob
+from . import jobs as job_operations
 
 TASK = "syncjobs.trigger"
 TRIGGERABLE = [kind for kind in JobType if kind != JobType.SINGLE_VIDEO]
@@ -245,9 +245,9 @@ def run_now(actor: Actor, schedule_id: int) -> Created:
         span.message = schedule.name
         kind = JobType(job_type_of(schedule))
         if kind in BAND_SYNC_TYPES:
-            created = operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+            created = job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
         else:
-            created = operations.trigger_upkeep(actor, kind)
+            created = job_operations.trigger_upkeep(actor, kind)
         span.data = {"job": created.job.pk}
     return created
 

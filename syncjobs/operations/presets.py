@@ -9,10 +9,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from .actors import Actor
-from .audit import audited
-from .exceptions import Conflict, InvalidInput, NotFound, NotPermitted
-from .models import FilterPreset
+from ..actors import Actor
+from ..audit import audited
+from ..exceptions import Conflict, InvalidInput, NotFound, NotPermitted
+from ..models import FilterPreset
 
 MAX_NAME = 80
 MOST = 200

@@ -13,13 +13,15 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from bands import channels
 from bands.models import Band
 from bands.text import is_storable
 
-from . import band_fields, channels
-from .actors import Actor
-from .audit import audited
-from .exceptions import Conflict, InvalidInput
+from ..actors import Actor
+from ..audit import audited
+from ..exceptions import Conflict, InvalidInput
+from . import band_fields
+from .channels import channel_index
 
 MAX_BYTES = 20_000_000
 
@@ -98,9 +100,9 @@ def import_bands(
     with audited(actor, "import_bands", "band") as span:
         with transaction.atomic():
             channels.lock()
-            holders = channels.Holders()
+            index = channel_index()
             for number, row in enumerate(rows, start=1):
-                results.append(_import_row(number, row, seen, holders))
+                results.append(_import_row(number, row, seen, index))
                 progress()
             # Rows depend on those before them, so what would come of a file is known only by doing it.
             transaction.set_rollback(dry_run)
@@ -112,7 +114,7 @@ def import_bands(
     return results
 
 
-def _import_row(number: int, row: Any, seen: set[str], holders: channels.Holders) -> RowResult:
+def _import_row(number: int, row: Any, seen: set[str], index: channels.ChannelIndex) -> RowResult:
     if not isinstance(row, dict):
         return RowResult(number, "", "refused", [_("The row is no object with keys and values.")])
     if not is_storable(row):
@@ -130,18 +132,18 @@ def _import_row(number: int, row: Any, seen: set[str], holders: channels.Holders
     before = {f.attname: getattr(band, f.attname) for f in Band._meta.concrete_fields}
     problems = [f"{key}: {said}" if key else said for key, said in band_fields.apply(band, row)]
     changed = [name for name, value in before.items() if getattr(band, name) != value]
-    if {"channel_reference", "channel_id"} & set(changed) and (fault := channels.fault_of(band, holders)):
+    if {"channel_reference", "channel_id"} & set(changed) and (fault := channels.fault_of(band, index)):
         problems.append(f"youtubeChannel: {fault}")
     if problems:
         return RowResult(number, slug, "refused", problems)
     try:
-        _store(band, changed, holders, is_new=is_new)
+        _store(band, changed, index, is_new=is_new)
     except Conflict as error:
         return RowResult(number, slug, "refused", [f"{error.field}: {error.message}"])
     return RowResult(number, slug, "created" if is_new else "updated" if changed else "unchanged")
 
 
-def _store(band: Band, changed: list[str], holders: channels.Holders, *, is_new: bool) -> None:
+def _store(band: Band, changed: list[str], index: channels.ChannelIndex, *, is_new: bool) -> None:
     """Raises Conflict."""
     if not changed and not is_new:
         return
@@ -151,4 +153,4 @@ def _store(band: Band, changed: list[str], holders: channels.Holders, *, is_new:
             band.save(update_fields=None if is_new else [*changed, "updated_at"])
     except IntegrityError:
         raise Conflict(_("somebody has added a band with it just now."), field="slug") from None
-    holders.note(band)
+    index.note(band)

@@ -9,10 +9,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from bands.channels import give_channel
 from bands.models import Band
 
-from .channels import give_channel
-from .youtube.references import MalformedReference, parse_channel, parse_playlist
+from ..youtube.references import MalformedReference, parse_channel, parse_playlist
 
 
 class _Refused(Exception):

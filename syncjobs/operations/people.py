@@ -10,10 +10,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from .actors import Actor
-from .audit import audited
-from .choices import Role
-from .exceptions import Conflict, InvalidFields, NotFound
+from ..actors import Actor
+from ..audit import audited
+from ..choices import Role
+from ..exceptions import Conflict, InvalidFields, NotFound
 
 _WATCHED = ("bands", "syncjobs")
 _MODERATOR = {"trigger_sync", "retry_job", "cancel_job", "acknowledge_errors"}

@@ -13,14 +13,15 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from . import operations
-from .actors import Actor
-from .audit import audited
-from .choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, Origin
-from .engine import broker
-from .engine.enqueue import Created
-from .exceptions import DomainError, InvalidInput, NotFound
-from .models import BulkAction, SyncJob
+from ..actors import Actor
+from ..audit import audited
+from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, Origin
+from ..engine import broker
+from ..engine.enqueue import Created
+from ..exceptions import DomainError, InvalidInput, NotFound
+from ..models import BulkAction, SyncJob
+from . import errors, queues
+from . import jobs as job_operations
 
 logger = logging.getLogger(__name__)
 
@@ -88,20 +89,20 @@ def start(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome | BulkAc
     return bulk
 
 
-def clear_failed(actor: Actor, name: str = operations.ALL_QUEUES) -> int | BulkAction:
+def clear_failed(actor: Actor, name: str = queues.ALL_QUEUES) -> int | BulkAction:
     """Delete the failed jobs of a queue (or "all") now, or in the background when they are many. Raises InvalidInput.
 
     Returns how many were deleted.
     """
     with audited(actor, "clear_failed", "queue", name) as span:
-        failed = operations.failed_of(name)
+        failed = queues.failed_of(name)
         span.data = {"count": failed.count}
         if failed.count > CLEARED_AT_ONCE:
             failed_jobs = {**asdict(failed), "until": failed.until.isoformat()}
             bulk = _queue(actor, BulkAction.Action.CLEAR, failed.count, failed_jobs=failed_jobs)
             span.data["bulk"] = bulk.pk
             return bulk
-    return operations.clear(failed)
+    return queues.clear(failed)
 
 
 def _queue(actor: Actor, action: str, total: int, **jobs: Any) -> BulkAction:
@@ -121,8 +122,8 @@ def _queue(actor: Actor, action: str, total: int, **jobs: Any) -> BulkAction:
 def retry_group(actor: Actor, fingerprint: str) -> Outcome | BulkAction:
     """Retry the failed jobs of an error group that nobody has retried yet. Raises NotFound, InvalidInput."""
     with audited(actor, "retry_group", "error", fingerprint[:16]) as span:
-        operations.get_error_group(fingerprint)
-        ids = list(operations.failed_jobs(fingerprint=fingerprint).values_list("pk", flat=True)[: MOST + 1])
+        errors.get_error_group(fingerprint)
+        ids = list(errors.failed_jobs(fingerprint=fingerprint).values_list("pk", flat=True)[: MOST + 1])
         span.data = {"jobs": len(ids)}
     return start(actor, BulkAction.Action.RETRY, ids)
 
@@ -130,7 +131,7 @@ def retry_group(actor: Actor, fingerprint: str) -> Outcome | BulkAction:
 def act(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome:
     """Retry or cancel each of them by the operation that a single one goes through."""
     outcome = Outcome()
-    act_on = operations.retry_jobs if action == BulkAction.Action.RETRY else operations.cancel_jobs
+    act_on = job_operations.retry_jobs if action == BulkAction.Action.RETRY else job_operations.cancel_jobs
     for first in range(0, len(job_ids), _CHUNK):
         _act_on(actor, act_on, job_ids[first : first + _CHUNK], outcome)
     return outcome
@@ -203,6 +204,6 @@ def _act_on_chunk(bulk: BulkAction) -> int:
 
 def _clear(bulk: BulkAction) -> int:
     until = dt.datetime.fromisoformat(bulk.failed_jobs["until"])
-    cleared = operations.clear_batch(operations.FailedJobs(**{**bulk.failed_jobs, "until": until}))
+    cleared = queues.clear_batch(queues.FailedJobs(**{**bulk.failed_jobs, "until": until}))
     bulk.succeeded += cleared
     return cleared

@@ -7,23 +7,21 @@ Each operation takes an actor, leaves an audit row, and guards the states in whi
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from bands.models import Band
 
-from .actors import SYSTEM, Actor
-from .audit import audited, record_each
-from .choices import (
+from ..actors import Actor
+from ..audit import audited, record_each
+from ..choices import (
     ACTIVE_STATUSES,
     BAND_SYNC_TYPES,
     RETRYABLE_STATUSES,
@@ -31,12 +29,12 @@ from .choices import (
     JobStatus,
     JobType,
     Priority,
-    QueueName,
 )
-from .engine import broker, timeline
-from .engine import outcomes as engine_outcomes
-from .engine.enqueue import Created, band_key, create_job, create_jobs, default_priority, hold_bands, new_job
-from .exceptions import (
+from ..engine import outcomes as engine_outcomes
+from ..engine import timeline
+from ..engine.enqueue import Created, band_key, create_job, create_jobs, default_priority, hold_bands, new_job
+from ..engine.quota import estimate_units
+from ..exceptions import (
     BandInactive,
     Conflict,
     DomainError,
@@ -46,14 +44,10 @@ from .exceptions import (
     RecentlySynced,
     WrongState,
 )
-from .models import ErrorGroup, JobError, Queue, SyncJob
-from .youtube.client import PAGE_SIZE
-from .youtube.references import MalformedReference, parse_video
+from ..models import SyncJob
+from ..youtube.references import MalformedReference, parse_video
 
-ALL_QUEUES = "all"
-MAX_REASON = 500
 MAX_BANDS = 200
-_CLEAR_BATCH = 500
 
 
 # ---- Triggering
@@ -166,18 +160,6 @@ def trigger_upkeep(actor: Actor, job_type: JobType, band: Band | None = None) ->
         created = create_job(actor, job_type, band=band, dedupe_key=key)
         span.data = {"job": created.job.pk, "new": created.is_new}
     return created
-
-
-def estimate_units(band: Band | None, *, full: bool) -> int:
-    """Units of the main bucket a sync will cost, from the videos known so far."""
-    bands = [band] if band else list(Band.objects.syncable())
-    if not full:
-        return math.ceil(len(bands) / PAGE_SIZE) if band is None else 2
-    units = 0
-    for each in bands:
-        videos = each.channel_video_count or 0
-        units += 2 * max(1, math.ceil(videos / PAGE_SIZE)) + (0 if each.channel_id else 1)
-    return units
 
 
 def _check_priority(priority: int | None) -> None:
@@ -362,150 +344,3 @@ def _not_cancellable(job_id: int, job: SyncJob | None) -> DomainError | None:
         return None
     said = {"id": job_id, "status": job.get_status_display().lower()}
     return WrongState(_("Job #%(id)s has ended already: %(status)s.") % said, status=job.status)
-
-
-# ---- Queues
-
-
-def pause_queue(actor: Actor, name: str, reason: str = "") -> list[str]:
-    """From the return of this on, no job of the queue (or of "all") starts. Running ones finish.
-
-    A person who pauses what is paused already, and says why, puts her reason beside it. Returns the queues that were not
-    paused before. Raises InvalidInput.
-    """
-    reason = reason.strip()
-    if len(reason) > MAX_REASON:
-        raise InvalidInput(_("A reason has at most %(most)s characters.") % {"most": MAX_REASON}, field="reason")
-    with audited(actor, "pause_queue", "queue", name) as span:
-        states = dict(_queues(name).order_by("name").select_for_update(no_key=True).values_list("name", "paused_at"))
-        paused = [queue for queue, paused_at in states.items() if paused_at is None]
-        said = {"paused_by": actor.label[:150], "pause_reason": reason}
-        Queue.objects.filter(name__in=paused).update(paused_at=Now(), **said)
-        if reason and actor.is_personal:
-            Queue.objects.filter(name__in=set(states) - set(paused)).update(**said)
-        span.message = reason
-        span.data = {"paused": paused}
-    return paused
-
-
-def resume_queue(actor: Actor, name: str) -> list[str]:
-    """Let the workers go on with the queue (or "all"). Returns the queues that were paused. Raises InvalidInput."""
-    with audited(actor, "resume_queue", "queue", name) as span:
-        queues = _queues(name).filter(paused_at__isnull=False).order_by("name")
-        resumed = list(queues.select_for_update(no_key=True).values_list("name", flat=True))
-        Queue.objects.filter(name__in=resumed).update(paused_at=None, paused_by="", pause_reason="")
-        for queue in resumed:
-            waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: broker.MAX_BELLS].count()
-            broker.ring_on_commit(queue, bells=waiting)
-        span.data = {"resumed": resumed}
-    return resumed
-
-
-def pause_for_configuration(message: str) -> None:
-    """YouTube refuses our key: no job can work until a person has seen to it."""
-    pause_queue(SYSTEM, ALL_QUEUES, f"YouTube refuses the API key: {message}"[:MAX_REASON])
-
-
-@dataclass(frozen=True, slots=True)
-class FailedJobs:
-    """The jobs of some queues that had failed by a time, and how many those were."""
-
-    queues: list[str]
-    until: dt.datetime
-    count: int
-
-
-def clear_failed(actor: Actor, name: str = ALL_QUEUES) -> int:
-    """Delete the failed jobs that a queue (or "all") has now; returns how many. Raises InvalidInput.
-
-    Each batch is a transaction of its own: locks are short however many there are, and what was deleted before a
-    failure stays so.
-    """
-    with audited(actor, "clear_failed", "queue", name) as span:
-        failed = failed_of(name)
-        span.data = {"count": failed.count}
-    return clear(failed)
-
-
-def clear(failed: FailedJobs) -> int:
-    """Delete all of them; returns how many."""
-    cleared = 0
-    while batch := clear_batch(failed):
-        cleared += batch
-    return cleared
-
-
-def failed_of(name: str) -> FailedJobs:
-    """The failed jobs that a queue (or "all") has now. Raises InvalidInput."""
-    queues = list(_queues(name).values_list("name", flat=True))
-    until = timezone.now()
-    return FailedJobs(queues, until, _failed(queues, until).count())
-
-
-@transaction.atomic
-def clear_batch(failed: FailedJobs) -> int:
-    """Delete some of them; returns how many, 0 when none is left."""
-    jobs = _failed(failed.queues, failed.until).order_by("pk")
-    # The rows are locked in order first, so that two who clear don't deadlock.
-    ids = list(jobs.select_for_update().values_list("pk", flat=True)[:_CLEAR_BATCH])
-    # What is not cleared itself of an all-bands job that is outlives it.
-    children = SyncJob.objects.filter(parent_id__in=ids)
-    children.exclude(Exists(jobs.filter(pk=OuterRef("pk")))).update(parent=None)
-    _, deleted = SyncJob.objects.filter(pk__in=ids).delete()
-    return deleted.get("syncjobs.SyncJob", 0)
-
-
-def _failed(queues: Sequence[str], until: dt.datetime) -> QuerySet[SyncJob]:
-    jobs = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues)
-    return jobs.filter(Q(completed_at__lte=until) | Q(completed_at=None))
-
-
-def _queues(name: str) -> QuerySet[Queue]:
-    if name == ALL_QUEUES:
-        return Queue.objects.all()
-    if name not in QueueName.values:
-        known = ", ".join([*QueueName.values, ALL_QUEUES])
-        said = _("There is no queue “%(name)s”. The queues are %(queues)s.") % {"name": name[:60], "queues": known}
-        raise InvalidInput(said, field="queue")
-    return Queue.objects.filter(name=name)
-
-
-# ---- Errors
-
-
-def failed_jobs(*, queue: str = "", fingerprint: str = "") -> QuerySet[SyncJob]:
-    """Failed jobs that nobody has retried yet, of a queue or with an error of a group, oldest first."""
-    jobs = SyncJob.objects.filter(status=JobStatus.FAILED).exclude(
-        Exists(SyncJob.objects.filter(retry_of=OuterRef("pk")))
-    )
-    if queue and queue != ALL_QUEUES:
-        jobs = jobs.filter(queue_id__in=_queues(queue).values("name"))
-    if fingerprint:
-        jobs = jobs.filter(Exists(JobError.objects.filter(job=OuterRef("pk"), group_id=fingerprint, will_retry=False)))
-    return jobs.order_by("pk")
-
-
-def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
-    """Say that somebody has seen to an error group, and what she found (None: the note stays). Raises NotFound."""
-    with audited(actor, "acknowledge_errors", "error", fingerprint[:16]) as span:
-        get_error_group(fingerprint)
-        changes = {} if note is None else {"note": note.replace("\x00", "")}
-        ErrorGroup.objects.filter(pk=fingerprint).update(acknowledged_at=Now(), acknowledged_by=actor.label, **changes)
-        span.message = note or ""
-
-
-def reopen_errors(actor: Actor, fingerprint: str) -> None:
-    """Take back that somebody has seen to an error group; the note stays. Raises NotFound."""
-    with audited(actor, "reopen_errors", "error", fingerprint[:16]):
-        get_error_group(fingerprint)
-        ErrorGroup.objects.filter(pk=fingerprint).update(acknowledged_at=None, acknowledged_by="")
-
-
-def get_error_group(fingerprint: str) -> ErrorGroup:
-    """The group with this fingerprint. Raises NotFound."""
-    group = ErrorGroup.objects.filter(pk=fingerprint).first()
-    if group is None:
-        raise NotFound(
-            _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}, field="fingerprint"
-        )
-    return group
