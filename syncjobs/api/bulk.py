@@ -12,11 +12,15 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import async_database, error_figures, estimates, exports
+from .. import async_database
 from ..exceptions import NotPermitted
+from ..listing import export
+from ..listing import parameters as listing_parameters
+from ..listing import query as listing_query
 from ..models import BulkAction
 from ..operations import bulk
-from . import expect, listing
+from ..stats import errors, estimates
+from . import lists
 from .answers import BulkOutcome
 from .events import WhateverIsAsked
 from .jobs import band_of, validated
@@ -88,8 +92,8 @@ class BulkDetail(View):
 def _matching(filters: dict[str, Any]) -> list[int]:
     """The jobs a filter matches now. It is written like the list's query parameters."""
     query = QueryDict(mutable=True)
-    query.update(listing.filters_of(filters, "filter"))
-    found = listing.job_query(query).jobs.order_by("pk").values_list("pk", flat=True)
+    query.update(listing_query.filters_of(filters, "filter"))
+    found = listing_query.job_query(query).jobs.order_by("pk").values_list("pk", flat=True)
     return list(found[: bulk.MOST + 1])
 
 
@@ -105,7 +109,7 @@ def _progress(action: BulkAction) -> dict[str, Any]:
     }
 
 
-FORMAT = expect.choice("format", exports.FORMATS, "csv", "json: one object a line.")
+FORMAT = listing_parameters.choice("format", export.FORMATS, "csv", "json: one object a line.")
 
 
 def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:
@@ -114,7 +118,7 @@ def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:
     async_database.give_back()
     return StreamingHttpResponse(
         content,
-        content_type=exports.FORMATS[kind],
+        content_type=export.FORMATS[kind],
         headers={"Content-Disposition": f'attachment; filename="{name}.{ending}"', "Cache-Control": "no-store"},
     )
 
@@ -126,13 +130,13 @@ class FileView(View):
     is_file = True
 
 
-FILE = {(200, media_type.partition(";")[0]): OpenApiTypes.STR for media_type in exports.FORMATS.values()}
+FILE = {(200, media_type.partition(";")[0]): OpenApiTypes.STR for media_type in export.FORMATS.values()}
 
 
 class JobExport(FileView):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    takes = {"GET": (FORMAT, *listing.PARAMETERS)}
+    takes = {"GET": (FORMAT, *listing_query.PARAMETERS)}
 
     @extend_schema(
         operation_id="exportSyncJobs",
@@ -143,13 +147,13 @@ class JobExport(FileView):
         kind = request.query_params.get("format", "csv")
         parameters = request.query_params.copy()
         parameters.pop("format", None)
-        return file_of(exports.jobs(listing.job_query(parameters).jobs, kind), kind, "sync-jobs")
+        return file_of(export.jobs(listing_query.job_query(parameters).jobs, kind), kind, "sync-jobs")
 
 
 class ErrorExport(FileView):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
 
-    takes = {"GET": (FORMAT, listing.WINDOW, listing.ACKNOWLEDGED)}
+    takes = {"GET": (FORMAT, lists.WINDOW, lists.ACKNOWLEDGED)}
 
     @extend_schema(
         operation_id="exportErrors",
@@ -158,5 +162,5 @@ class ErrorExport(FileView):
     def get(self, request: Request) -> StreamingHttpResponse:
         """The log of errors in the window, the newest first, as a file."""
         kind = request.query_params.get("format", "csv")
-        rows = error_figures.log(listing.since(request), acknowledged=listing.acknowledged(request))
-        return file_of(exports.errors(rows, kind), kind, "errors")
+        rows = errors.log(lists.since(request), acknowledged=lists.acknowledged(request))
+        return file_of(export.errors(rows, kind), kind, "errors")

@@ -14,24 +14,25 @@ from rest_framework.response import Response
 from bands.models import Availability, Band, BandState, Video
 
 from ..exceptions import NotFound
+from ..listing import parameters, query
 from ..operations import bands as band_operations
-from . import answers, expect, listing
+from . import answers, lists
 from .band_serializers import BandBody, BandSerializer, NewBandBody, VideoSerializer
 from .permissions import View
 
 _SORTS = {"publishedAt": "published_at", "viewCount": "view_count"}
 _OF_BANDS = (
-    expect.text("search", "Part of the name."),
-    expect.choice("state", BandState.values, description="A band may be in several: active and failing, for one."),
-    listing.PAGE,
-    expect.whole("limit", listing.MAX_LIMIT, 100),
+    parameters.text("search", "Part of the name."),
+    parameters.choice("state", BandState.values, description="A band may be in several: active and failing, for one."),
+    query.PAGE,
+    parameters.whole("limit", query.MAX_LIMIT, 100),
 )
 _OF_VIDEOS = (
-    expect.text("search", "Part of the title."),
-    expect.choices("availability", Availability.values),
-    expect.choice("sortBy", _SORTS, "publishedAt", "Ties by id; videos without it come last."),
-    listing.SORT_ORDER,
-    *listing.PAGING,
+    parameters.text("search", "Part of the title."),
+    parameters.choices("availability", Availability.values),
+    parameters.choice("sortBy", _SORTS, "publishedAt", "Ties by id; videos without it come last."),
+    query.SORT_ORDER,
+    *query.PAGING,
 )
 
 
@@ -44,8 +45,8 @@ class BandList(View):
         """Bands by name, each with how its syncs are doing."""
         state = request.query_params.get("state")
         bands = (Band.objects.in_state(BandState(state)) if state else Band.objects.all()).with_video_counts()
-        found = listing.matching(bands.order_by("name", "pk"), request, "name")
-        rows, frame = listing.page_of(request, found, default_limit=100)
+        found = lists.matching(bands.order_by("name", "pk"), request, "name")
+        rows, frame = lists.page_of(request, found, default_limit=100)
         return Response({"data": BandSerializer(rows, many=True).data, **frame})
 
     @extend_schema(operation_id="createBand", request=NewBandBody, responses={201: BandSerializer})
@@ -82,7 +83,7 @@ class BandDetail(View):
 
 class VideoList(View):
     needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
-    takes = {"GET": (expect.number_of("bandId"), *_OF_VIDEOS)}
+    takes = {"GET": (parameters.number_of("bandId"), *_OF_VIDEOS)}
 
     @extend_schema(operation_id="listVideos", responses=answers.VIDEOS)
     def get(self, request: Request) -> Response:
@@ -102,13 +103,13 @@ class BandVideos(View):
 
 
 def _videos(request: Request, videos: QuerySet[Video]) -> Response:
-    wanted = listing.choices_of(request.query_params, "availability", Availability.values)
+    wanted = query.choices_of(request.query_params, "availability", Availability.values)
     if wanted:
         videos = videos.filter(availability__in=wanted)
     by = F(_SORTS[request.query_params.get("sortBy", "publishedAt")])
     down = request.query_params.get("sortOrder") != "asc"
     order = (by.desc(nulls_last=True), "-pk") if down else (by.asc(nulls_last=True), "pk")
-    rows, frame = listing.page_of(request, listing.matching(videos.order_by(*order), request, "title"))
+    rows, frame = lists.page_of(request, lists.matching(videos.order_by(*order), request, "title"))
     return Response({"data": VideoSerializer(rows, many=True).data, **frame})
 
 

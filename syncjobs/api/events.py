@@ -14,7 +14,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from .. import feed_hub, feed_views
-from . import expect
+from ..listing import parameters
 from .permissions import View
 
 
@@ -30,7 +30,7 @@ class WhateverIsAsked(BaseContentNegotiation):
 
 class Events(View):
     needs: ClassVar[dict[str, str]] = {"*": feed_hub.PERMISSION}
-    takes = {"GET": (expect.text("lastEventId", "As the header, where that can't be set."),)}
+    takes = {"GET": (parameters.text("lastEventId", "As the header, where that can't be set."),)}
     content_negotiation_class = WhateverIsAsked
 
     @extend_schema(

@@ -15,10 +15,11 @@ from bands.models import Band
 from ..choices import JobStatus
 from ..engine.enqueue import Created
 from ..exceptions import NotFound
-from ..job_list import Order
+from ..listing import query, rows
+from ..listing.pages import Order
 from ..models import Attempt, JobEvent, SyncJob
 from ..operations import jobs
-from . import answers, listing, rows
+from . import answers, lists
 from .permissions import TriggerRate, View
 from .polling import Polled
 from .serializers import Accepted, AttemptSerializer, Cancelling, EventSerializer, TriggerBody, job_as_json
@@ -37,12 +38,12 @@ _SUMMED = {
 class JobList(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    takes = {"GET": (*listing.PARAMETERS, *listing.PAGING)}
+    takes = {"GET": (*query.PARAMETERS, *query.PAGING)}
 
     @extend_schema(operation_id="listSyncJobs", responses=answers.JOBS)
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
-        found, order, frame = listing.jobs_page(request)
+        found, order, frame = lists.jobs_page(request)
         return Response({"data": [job_as_json(job) for job in rows.read(found, order)], **frame})
 
 

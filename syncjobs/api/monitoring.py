@@ -10,12 +10,14 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import error_figures, quota_figures
-from .. import status as queue_status
 from ..choices import QueueName
+from ..listing import query
 from ..models import BulkAction
 from ..operations import bulk, errors, queues
-from . import answers, listing
+from ..stats import errors as stats_errors
+from ..stats import queues as queue_status
+from ..stats import quota
+from . import answers, lists
 from .jobs import validated
 from .permissions import TriggerRate, View
 from .polling import Polled
@@ -70,15 +72,13 @@ class ClearFailed(View):
 
 class Errors(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
-    takes = {"GET": (listing.WINDOW, listing.LIMIT, listing.ACKNOWLEDGED)}
+    takes = {"GET": (lists.WINDOW, query.LIMIT, lists.ACKNOWLEDGED)}
 
     @extend_schema(operation_id="listErrors", responses=answers.ErrorGroups)
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
-        limit = listing.whole_number(request, "limit", 20, listing.MAX_LIMIT)
-        groups, total = error_figures.groups(
-            listing.since(request), acknowledged=listing.acknowledged(request), limit=limit
-        )
+        limit = query.whole_number(request, "limit", 20, query.MAX_LIMIT)
+        groups, total = stats_errors.groups(lists.since(request), acknowledged=lists.acknowledged(request), limit=limit)
         rows = ErrorGroupSerializer(groups, many=True).data
         return Response({"errors": rows, "totalErrors": total, "asOf": timezone.now()})
 
@@ -123,4 +123,4 @@ class Quota(Polled):
     @extend_schema(operation_id="quota", responses=answers.BucketSerializer(many=True))
     def get(self, request: Request) -> Response:
         """Today's buckets: what was used for what, what waits, and what will be used until the reset."""
-        return Response([figures.as_json() for figures in quota_figures.today()])
+        return Response([figures.as_json() for figures in quota.today()])

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from ..actors import Actor, for_user
 from ..choices import Origin
-from . import expect
+from ..listing import parameters
 from .fields import Strict
 
 
@@ -52,8 +52,8 @@ class Exact(APIView):
         super().initial(request, *args, **kwargs)
         method = "GET" if request.method == "HEAD" else request.method or ""
         known = self.takes.get(method, ())
-        expect.check(request.query_params, known)
-        request._request.GET = expect.without_empty(request.query_params, known)  # type: ignore[assignment]
+        parameters.check(request.query_params, known)
+        request._request.GET = parameters.without_empty(request.query_params, known)  # type: ignore[assignment]
         if method in self.bodiless:
             Nothing(data=request.data).is_valid(raise_exception=True)
 

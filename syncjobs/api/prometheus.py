@@ -13,9 +13,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .. import counters
-from .. import status as queue_status
 from ..engine import quota
 from ..models import ErrorGroup
+from ..stats import queues as queue_status
 from . import errors
 
 _STATES = ("waiting", "active", "delayed", "completed", "failed", "cancelled")

@@ -14,12 +14,14 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import exports, figures, quota_figures
 from ..audit_words import ACTIONS, RESULTS, TARGETS
+from ..listing import export, parameters, query
 from ..models import AuditEntry, SyncJob, Worker
 from ..operations import schedules
-from ..status import WORKER_SILENCE_SECONDS
-from . import answers, expect, listing
+from ..stats import jobs as stats_jobs
+from ..stats import quota
+from ..stats.queues import WORKER_SILENCE_SECONDS
+from . import answers, lists
 from .bulk import FILE, FORMAT, FileView, file_of
 from .jobs import accepted, validated
 from .permissions import TriggerRate, View
@@ -36,18 +38,18 @@ class Metrics(Polled):
     @extend_schema(operation_id="jobMetrics", responses=answers.MetricsSerializer)
     def get(self, request: Request) -> Response:
         """Counts by status; success rate, jobs per minute and times of the last 24 hours."""
-        return Response(figures.metrics())
+        return Response(stats_jobs.metrics())
 
 
 class Trends(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
-    takes = {"GET": (expect.choice("period", figures.PERIODS, "24h"),)}
+    takes = {"GET": (parameters.choice("period", stats_jobs.PERIODS, "24h"),)}
 
     @extend_schema(operation_id="jobTrends", responses=answers.TRENDS)
     def get(self, request: Request) -> Response:
         """Jobs by the hour or day of their creation, and what became of them."""
         period = request.query_params.get("period", "24h")
-        series = figures.trends(period)
+        series = stats_jobs.trends(period)
         for point in series:
             point["inProgress"] = point.pop("in_progress")
         return Response({"period": period, "series": series, "asOf": timezone.now()})
@@ -59,7 +61,7 @@ class Stuck(View):
     @extend_schema(operation_id="stuckJobs", responses=answers.STUCK)
     def get(self, request: Request) -> Response:
         """Attempts that run longer than is usual for their type."""
-        return Response({"data": figures.stuck(), "asOf": timezone.now()})
+        return Response({"data": stats_jobs.stuck(), "asOf": timezone.now()})
 
 
 class Workers(View):
@@ -91,13 +93,13 @@ class Workers(View):
 class QuotaHistory(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
 
-    takes = {"GET": (expect.whole("days", MAX_DAYS, 30),)}
+    takes = {"GET": (parameters.whole("days", MAX_DAYS, 30),)}
 
     @extend_schema(operation_id="quotaHistory", responses=answers.QUOTA_DAYS)
     def get(self, request: Request) -> Response:
         """Units used per bucket and day (America/Los_Angeles), today's last."""
-        days = listing.whole_number(request, "days", 30, MAX_DAYS)
-        return Response({"data": quota_figures.history(days), "asOf": timezone.now()})
+        days = query.whole_number(request, "days", 30, MAX_DAYS)
+        return Response({"data": quota.history(days), "asOf": timezone.now()})
 
 
 _AUDIT_FILTERS = {
@@ -108,25 +110,25 @@ _AUDIT_FILTERS = {
     "result": "result",
 }
 _AUDIT_PARAMETERS = (
-    expect.choice("action", ACTIONS),
-    expect.text("actor", "Who did it: a user's name, or “schedule: ” and its name."),
-    expect.choice("targetType", TARGETS),
-    expect.text("targetId", "Of what: the id of a job, a band and so on, the name of a queue."),
-    expect.choice("result", RESULTS, description="ok, or the code of the error."),
-    expect.instant("startDate", "Done from then on."),
-    expect.instant("endDate", "Done before then; a bare date includes its day. Must be after startDate."),
+    parameters.choice("action", ACTIONS),
+    parameters.text("actor", "Who did it: a user's name, or “schedule: ” and its name."),
+    parameters.choice("targetType", TARGETS),
+    parameters.text("targetId", "Of what: the id of a job, a band and so on, the name of a queue."),
+    parameters.choice("result", RESULTS, description="ok, or the code of the error."),
+    parameters.instant("startDate", "Done from then on."),
+    parameters.instant("endDate", "Done before then; a bare date includes its day. Must be after startDate."),
 )
 
 
 class Audit(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_auditentry"}
 
-    takes = {"GET": (*_AUDIT_PARAMETERS, *listing.PAGING)}
+    takes = {"GET": (*_AUDIT_PARAMETERS, *query.PAGING)}
 
     @extend_schema(operation_id="listAudit", responses=answers.AUDIT)
     def get(self, request: Request) -> Response:
         """Who did what, the newest first."""
-        rows, frame = listing.page_of(request, _audit(request))
+        rows, frame = lists.page_of(request, _audit(request))
         return Response({"data": AuditSerializer(rows, many=True).data, **frame})
 
 
@@ -136,7 +138,7 @@ def _audit(request: Request) -> QuerySet[AuditEntry]:
         value = request.query_params.get(name)
         if value is not None:
             entries = entries.filter(**{column: value})
-    start, end = listing.dates(request.query_params)
+    start, end = query.dates(request.query_params)
     if start:
         entries = entries.filter(at__gte=start)
     return entries.filter(at__lt=end) if end else entries
@@ -150,7 +152,7 @@ class AuditExport(FileView):
     def get(self, request: Request) -> StreamingHttpResponse:
         """Who did what, the newest first, as a file."""
         kind = request.query_params.get("format", "csv")
-        return file_of(exports.audit(_audit(request), kind), kind, "audit")
+        return file_of(export.audit(_audit(request), kind), kind, "audit")
 
 
 _WRITE = {

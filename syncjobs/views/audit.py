@@ -15,11 +15,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import exports
 from ..api.bulk import file_of
 from ..audit_words import ACTIONS, RESULTS, TARGETS
 from ..choices import QueueName
 from ..exceptions import NotFound
+from ..listing import export as listing_export
 from ..models import AuditEntry
 from ..operations.queues import ALL_QUEUES
 from . import links
@@ -159,7 +159,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     if filters.errors:
         said = "\n".join(f"{name}: {' '.join(map(str, why))}" for name, why in filters.errors.items())
         return HttpResponse(said, status=400, content_type="text/plain; charset=utf-8")
-    return file_of(exports.audit(_found(wanted), "csv"), "csv", "audit")
+    return file_of(listing_export.audit(_found(wanted), "csv"), "csv", "audit")
 
 
 PAGES = (

@@ -14,11 +14,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from bands.models import Band, BandState
 
-from .. import job_list
 from ..actors import Actor
 from ..counters import Selection
 from ..exceptions import NotFound
-from ..job_list import Order
+from ..listing import pages
+from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as band_operations
 from ..operations import jobs as job_operations
@@ -92,10 +92,10 @@ def get(band_id: int) -> Band:
 def band(request: HttpRequest, band_id: int) -> HttpResponse:
     """One band: facts, health, its newest jobs and videos."""
     found = get(band_id)
-    total, jobs = job_list.page(Selection(band_id=band_id), Order(), 0, _RECENT_JOBS)
+    total, jobs = pages.page(Selection(band_id=band_id), Order(), 0, _RECENT_JOBS)
     context = {
         "band": found,
-        "jobs": job_list.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
+        "jobs": pages.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
         "job_total": total,
         "now": timezone.now(),
     }

@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from rest_framework.exceptions import ValidationError
 
 from .. import counters
-from ..api import listing
 from ..exceptions import DomainError, InvalidInput
+from ..listing import query as listing_query
 from ..models import BulkAction, SyncJob
 from ..operations import bulk
 from ..templatetags.monitor import number
@@ -87,7 +87,7 @@ def _chosen(request: HttpRequest, action: str, filters: Filters) -> Chosen:
     """The jobs ticked, or all that the filters match. Raises InvalidInput."""
     if request.GET.get("all"):
         try:
-            query = listing.job_query(filters.query())
+            query = listing_query.job_query(filters.query())
         except ValidationError as error:
             raise InvalidInput(sentence_of(error)) from None
         total = counters.count(query.selection) if query.is_counted else query.jobs.order_by().count()

@@ -19,11 +19,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from .. import error_figures, figures, status
 from ..choices import JobStatus, JobType, QueueName
 from ..engine import quota
 from ..models import SyncJob
 from ..operations import schedules
+from ..stats import errors
+from ..stats import jobs as stats_jobs
+from ..stats import queues as stats_queues
 from . import charts, links
 from .base import is_part, note_position, show
 
@@ -32,7 +34,7 @@ _PERIOD_LABELS = {"24h": gettext_lazy("24 hours"), "7d": gettext_lazy("7 days"),
 
 
 def _queues(request: HttpRequest) -> dict[str, Any]:
-    queues = sorted(status.queues(), key=lambda queue: QueueName.values.index(queue.name))
+    queues = sorted(stats_queues.queues(), key=lambda queue: QueueName.values.index(queue.name))
     cards = [{"label": QueueName(queue.name).label, "queue": queue, "urls": links.of_queue(queue)} for queue in queues]
     return {
         "cards": cards,
@@ -44,7 +46,7 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
 
 
 def _running(request: HttpRequest) -> dict[str, Any]:
-    stuck = {int(row["jobId"]): row for row in figures.stuck()}
+    stuck = {int(row["jobId"]): row for row in stats_jobs.stuck()}
     stuck_first = Case(When(pk__in=stuck, then=Value(0)), default=Value(1))
     running = SyncJob.objects.in_progress().order_by(stuck_first, "started_at", "pk")[: _RUNNING + 1]
     jobs = [
@@ -67,18 +69,18 @@ def _quota(request: HttpRequest) -> dict[str, Any]:
 def _charts(request: HttpRequest) -> dict[str, Any]:
     period = _period(request)
     return {
-        "metrics": figures.metrics(),
-        "jobs_chart": charts.jobs(figures.trends(period), period),
-        "durations_chart": charts.durations(figures.durations(period), period),
-        "sample": figures.BUCKET_SAMPLE,
-        "recent": figures.DAY_SAMPLE,
+        "metrics": stats_jobs.metrics(),
+        "jobs_chart": charts.jobs(stats_jobs.trends(period), period),
+        "durations_chart": charts.durations(stats_jobs.durations(period), period),
+        "sample": stats_jobs.BUCKET_SAMPLE,
+        "recent": stats_jobs.DAY_SAMPLE,
         "as_of": timezone.now(),
     }
 
 
 def _errors(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
-    groups, total = error_figures.groups(now - dt.timedelta(hours=24), limit=_ERRORS)
+    groups, total = errors.groups(now - dt.timedelta(hours=24), limit=_ERRORS)
     rows = [
         {"group": group, "url": links.error(group.fingerprint), "hours": charts.hours(group.per_hour, now)}
         for group in groups
@@ -90,7 +92,7 @@ def _ahead(request: HttpRequest) -> dict[str, Any]:
     upcoming = []
     if request.user.has_perm("django_celery_beat.view_periodictask"):
         upcoming = [{"at": at, "name": schedule.name} for at, schedule in schedules.upcoming(_SCHEDULES)]
-    workers = status.workers()[0] if request.user.has_perm("syncjobs.view_worker") else []
+    workers = stats_queues.workers()[0] if request.user.has_perm("syncjobs.view_worker") else []
     return {"upcoming": upcoming, "workers": workers, "as_of": timezone.now()}
 
 
@@ -126,4 +128,4 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def _period(request: HttpRequest) -> str:
     period = request.GET.get("period", "")
-    return period if period in figures.PERIODS else "24h"
+    return period if period in stats_jobs.PERIODS else "24h"

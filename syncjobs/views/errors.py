@@ -14,15 +14,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from .. import error_figures, exports
 from ..actors import Actor
 from ..api.bulk import file_of
 from ..choices import JobType
 from ..engine import error_reasons
-from ..error_figures import GroupFigures
+from ..listing import export as listing_export
 from ..models import BulkAction, SyncJob
 from ..operations import bulk
 from ..operations import errors as error_operations
+from ..stats import errors as stats_errors
+from ..stats.errors import GroupFigures
 from ..templatetags.monitor import number
 from . import charts, links
 from .base import Question, ask, is_part, page, show, style
@@ -47,7 +48,7 @@ class _Filters(forms.Form):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.fields["window"].label, self.fields["window"].widget = _("When"), forms.HiddenInput()
-        known = [(reason, f"{error_reasons.explain(reason).title} ({reason})") for reason in error_figures.reasons()]
+        known = [(reason, f"{error_reasons.explain(reason).title} ({reason})") for reason in stats_errors.reasons()]
         self._choices("reason", _("Reason"), [("", _("Any")), *known])
         yes_no = [("", _("Any")), ("false", _("Not yet")), ("true", _("Acknowledged"))]
         self._choices("acknowledged", _("Acknowledged"), yes_no)
@@ -86,7 +87,7 @@ def errors(request: HttpRequest) -> HttpResponse:
     form.is_valid()
     window, number_of_page = form.value("window", "24h"), form.value("page", 1)
     offset = (number_of_page - 1) * _PER_PAGE
-    found, total = error_figures.groups(**form.narrowing(), limit=_PER_PAGE + 1, offset=offset)
+    found, total = stats_errors.groups(**form.narrowing(), limit=_PER_PAGE + 1, offset=offset)
     context = {
         "form": form,
         "window": window,
@@ -108,7 +109,7 @@ def errors(request: HttpRequest) -> HttpResponse:
 
 def _rows(groups: list[GroupFigures], window: str) -> list[dict[str, Any]]:
     now = timezone.now()
-    days = {} if window == "24h" else error_figures.per_day([g.fingerprint for g in groups], _first_day(window, now))
+    days = {} if window == "24h" else stats_errors.per_day([g.fingerprint for g in groups], _first_day(window, now))
     rows = []
     for group in groups:
         if window == "24h":
@@ -128,17 +129,17 @@ def _first_day(window: str, now: dt.datetime) -> dt.datetime:
 @page("syncjobs.view_errorgroup")
 def error(request: HttpRequest, fingerprint: str) -> HttpResponse:
     """One group: what it says and means, when and whom it met, and its newest jobs."""
-    group, now = error_figures.group(fingerprint), timezone.now()
+    group, now = stats_errors.group(fingerprint), timezone.now()
     first_day = _first_day("all", now)
     jobs = SyncJob.objects.filter(pk__in=group.recent_jobs).order_by("-pk")
     context = {
         "group": group,
         "meaning": error_reasons.explain(group.reason),
         "hours_chart": charts.error_hours(group.per_hour, now),
-        "days_chart": charts.error_days(error_figures.per_day([fingerprint], first_day)[fingerprint], first_day, now),
+        "days_chart": charts.error_days(stats_errors.per_day([fingerprint], first_day)[fingerprint], first_day, now),
         "bands": [
             (band_id, name, count, links.jobs(error=fingerprint, bandId=band_id))
-            for band_id, name, count in error_figures.bands(fingerprint, _BANDS)
+            for band_id, name, count in stats_errors.bands(fingerprint, _BANDS)
         ],
         "jobs": [{"job": job, "label": JobType(job.job_type).label} for job in jobs],
         "jobs_url": links.jobs(error=fingerprint),
@@ -249,8 +250,8 @@ def export(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
     fingerprint = request.GET.get("error", "").replace("\x00", "")[:16] or None
-    log = error_figures.log(**form.narrowing(), fingerprint=fingerprint)
-    return file_of(exports.errors(log, "csv"), "csv", "errors")
+    log = stats_errors.log(**form.narrowing(), fingerprint=fingerprint)
+    return file_of(listing_export.errors(log, "csv"), "csv", "errors")
 
 
 PAGES = (

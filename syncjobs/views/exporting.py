@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
-from .. import exports
-from ..api import listing
 from ..api.bulk import file_of
+from ..listing import export as listing_export
+from ..listing import query
 from .base import page
 from .job_filters import Filters, sentence_of
 
@@ -18,15 +18,15 @@ def export(request: HttpRequest) -> HttpResponseBase:
     """All jobs that match, as `format` csv or json (one object a line), streamed while they are read."""
     values = dict(Filters.read(request.GET).values)
     kind = values.pop("format", "csv")
-    if kind not in exports.FORMATS:
-        return _refused(_("format: Must be one of %s.") % ", ".join(exports.FORMATS))
+    if kind not in listing_export.FORMATS:
+        return _refused(_("format: Must be one of %s.") % ", ".join(listing_export.FORMATS))
     for name in ("page", "limit"):
         values.pop(name, None)
     try:
-        jobs = listing.job_query(Filters(values).query()).jobs
+        jobs = query.job_query(Filters(values).query()).jobs
     except ValidationError as error:
         return _refused(sentence_of(error))
-    return file_of(exports.jobs(jobs, kind), kind, "sync-jobs")
+    return file_of(listing_export.jobs(jobs, kind), kind, "sync-jobs")
 
 
 def _refused(why: str) -> HttpResponse:

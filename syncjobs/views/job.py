@@ -13,9 +13,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..actors import Actor
-from ..api import listing
 from ..choices import ACTIVE_STATUSES, JobStatus
 from ..exceptions import NotFound
+from ..listing import query
 from ..models import AuditEntry, SyncJob
 from ..operations import jobs as job_operations
 from ..templatetags.monitor import number
@@ -106,7 +106,7 @@ def _what(found: SyncJob) -> str:
 def _job(job_id: int) -> Any:
     """The job with all that comes with its row. Raises NotFound."""
     again = SyncJob.objects.filter(retry_of=OuterRef("pk")).order_by("pk").values("pk")[:_MOST]
-    jobs = listing.for_display(SyncJob.objects.filter(pk=job_id)).select_related("queue")
+    jobs = query.for_display(SyncJob.objects.filter(pk=job_id)).select_related("queue")
     found = jobs.annotate(retried_as=ArraySubquery(again)).first()
     if found is None:
         raise NotFound(f"There is no job #{job_id}.", field="id")
@@ -180,7 +180,7 @@ def _children(found: SyncJob, rights: Rights) -> dict[str, Any]:
         ],
         "children_total": sum(counts.values()),
         "children_url": links.jobs(parentId=found.pk),
-        "children": rows_of(listing.for_display(shown)[:_CHILDREN], rights),
+        "children": rows_of(query.for_display(shown)[:_CHILDREN], rights),
     }
 
 

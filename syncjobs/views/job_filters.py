@@ -18,8 +18,8 @@ from rest_framework.exceptions import ValidationError
 
 from bands.models import Band
 
-from ..api.expect import parse_instant, split
 from ..choices import DelayReason, JobStatus, JobType, QueueName
+from ..listing.parameters import parse_instant, split
 from ..models import ErrorGroup
 from ..templatetags.monitor import when
 from . import links

@@ -16,11 +16,11 @@ from rest_framework.request import Request
 
 from bands.models import Band
 
-from ..api import listing
-from ..api import rows as api_rows
-from ..api.rows import JobRow
 from ..choices import ACTIVE_STATUSES, QueueName
-from ..job_list import Order
+from ..listing import query as listing_query
+from ..listing import rows as api_rows
+from ..listing.pages import Order
+from ..listing.rows import JobRow
 from ..models import SyncJob
 from ..operations import presets
 from . import job_table, links
@@ -106,7 +106,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     if not shown:
         return render(request, "syncjobs/jobs/rows.html", _region(request, filters, found, found.jobs, ""))
     known = {job.pk: job for job in found.jobs}
-    missing = [job_id for job_id in shown[: listing.MAX_LIMIT] if job_id not in known]
+    missing = [job_id for job_id in shown[: listing_query.MAX_LIMIT] if job_id not in known]
     if missing:
         known |= {job.pk: job for job in api_rows.read(SyncJob.objects.filter(pk__in=missing), Order())}
     here = [known[job_id] for job_id in shown if job_id in known]
@@ -123,9 +123,9 @@ def band_suggestions(request: HttpRequest) -> HttpResponse:
 def find(request: HttpRequest, filters: Filters) -> Found:
     """The page asked for, by the API's rules; what breaks them is said, not raised."""
     try:
-        query = listing.job_query(filters.query())
-        number = listing.whole_number(Request(request), "page", 1, listing.MAX_PAGE)
-        limit = listing.whole_number(Request(request), "limit", _SIZES[0], listing.MAX_LIMIT)
+        query = listing_query.job_query(filters.query())
+        number = listing_query.whole_number(Request(request), "page", 1, listing_query.MAX_PAGE)
+        limit = listing_query.whole_number(Request(request), "limit", _SIZES[0], listing_query.MAX_LIMIT)
         page, total = query.rows(number, limit)
         jobs = api_rows.read(page, query.order)
     except ValidationError as error:

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import ValidationError
 
 from ..actors import Actor
-from ..api import listing
 from ..exceptions import InvalidInput
+from ..listing import query
 from ..operations import presets
 from . import links
 from .base import Question, ask, page, style
@@ -54,7 +54,7 @@ def _save(actor: Actor, request: HttpRequest, values: dict[str, str], given: dic
     if not values:
         raise InvalidInput(_("No filter is set, so there is nothing to save."))
     try:
-        filters = listing.filters_of(values, "filters")
+        filters = query.filters_of(values, "filters")
     except ValidationError as error:
         raise InvalidInput(sentence_of(error)) from None
     saved = presets.save(actor, request.user, name=given["name"], filters=filters, shared=given.get("shared") or None)

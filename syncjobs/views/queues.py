@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from .. import status
 from ..actors import Actor
 from ..choices import QueueName
 from ..exceptions import NotFound
 from ..models import BulkAction
 from ..operations import bulk, queues
+from ..stats import queues as stats_queues
 from ..templatetags.monitor import number
 from .base import Question, ask, page, style
 
@@ -74,7 +74,7 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
 def clear_failed(request: HttpRequest, name: str) -> HttpResponse:
     """Ask, saying how many, then delete them."""
     label = _label(name)
-    count = status.failed(name)
+    count = stats_queues.failed(name)
     question = Question(
         title=_("Delete the failed jobs of %(queue)s?") % {"queue": label},
         text=ngettext(

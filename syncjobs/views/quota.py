@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import quota_figures
 from ..choices import JobStatus, JobType
 from ..engine import quota as buckets
-from ..quota_figures import BucketFigures, Spent
+from ..stats import quota as stats_quota
+from ..stats.quota import BucketFigures, Spent
 from ..youtube.costs import Bucket
 from . import charts, links
 from .base import is_part, page, show
@@ -26,7 +26,7 @@ def _gauges() -> dict[str, Any]:
 
 
 def _history() -> dict[str, Any]:
-    series = quota_figures.history(_HISTORY_DAYS)
+    series = stats_quota.history(_HISTORY_DAYS)
     return {
         "charts": [
             (bucket, charts.quota_days([point for point in series if point["bucket"] == bucket])) for bucket in Bucket
@@ -36,7 +36,7 @@ def _history() -> dict[str, Any]:
 
 
 def _details() -> dict[str, Any]:
-    figures = quota_figures.today()
+    figures = stats_quota.today()
     return {"buckets": [_detail(each) for each in figures], "as_of": figures[0].as_of}
 
 

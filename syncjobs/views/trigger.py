@@ -14,12 +14,12 @@ from django.utils.translation import ngettext
 
 from bands.models import Band
 
-from .. import estimates
 from ..choices import JobType, Priority
 from ..engine.enqueue import Created
 from ..exceptions import DomainError, RecentlySynced
 from ..models import SyncJob
 from ..operations import jobs as job_operations
+from ..stats import estimates
 from ..templatetags.monitor import number
 from ..youtube.costs import Bucket
 from . import links

@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..choices import QueueName
-from ..status import WORKER_SILENCE_SECONDS
-from ..status import workers as worker_states
+from ..stats.queues import WORKER_SILENCE_SECONDS
+from ..stats.queues import workers as worker_states
 from .base import is_part, page, show
 
 

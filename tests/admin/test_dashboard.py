@@ -15,12 +15,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import figures, status
-from syncjobs.api import listing
 from syncjobs.choices import JobStatus, JobType, QueueName, Role
 from syncjobs.engine import outcomes, quota
+from syncjobs.listing import query as listing_query
 from syncjobs.models import Attempt, AuditEntry, BulkAction, Queue, QuotaDay, SyncJob, Worker
 from syncjobs.operations import bulk, queues, schedules
+from syncjobs.stats import jobs
+from syncjobs.stats import queues as stats_queues
 from syncjobs.views import dashboard
 from syncjobs.youtube.costs import Bucket
 from tests.admin.people import logged_in
@@ -83,7 +84,7 @@ def test_every_figure_counts_the_rows_of_the_list_it_links_to(moderator: Client)
     assert len(found) == 18
     counted = 0
     for query, shown in found:
-        rows, total = listing.job_query(QueryDict(unescape(query))).page(1, 100)
+        rows, total = listing_query.job_query(QueryDict(unescape(query))).page(1, 100)
         assert (total, len(rows)) == (int(shown), int(shown)), query
         counted += total
     assert counted == SyncJob.objects.count() == 81
@@ -187,7 +188,7 @@ def test_quota_says_what_is_left_until_when_and_if_it_is_closed(moderator: Clien
     assert "quotaExceeded" in html
 
 
-@pytest.mark.parametrize("period", list(figures.PERIODS))
+@pytest.mark.parametrize("period", list(jobs.PERIODS))
 def test_charts_show_the_period_and_say_what_they_are(moderator: Client, period: str) -> None:
     queue_job("PRUNE")  # type: ignore[arg-type]
     outcomes.complete(claim("maintenance"))
@@ -215,7 +216,7 @@ def test_durations_are_of_completed_jobs_by_when_they_were_created() -> None:
             started_at=created,
             completed_at=created + dt.timedelta(seconds=seconds),
         )
-    series = figures.durations("24h")
+    series = jobs.durations("24h")
     told = {point["since"]: (point["jobs"], point["p50"], point["p95"]) for point in series}
     assert told[hour] == (3, 20.0, 29.0)
     assert told[hour - dt.timedelta(hours=3)] == (1, 99.0, 99.0)
@@ -283,10 +284,12 @@ def test_too_long_a_reason_is_refused_on_its_field(admin: Client) -> None:
 
 def test_clearing_says_how_many_and_deletes_those(admin: Client) -> None:
     some_of_each()
-    assert status.failed("maintenance") == SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
+    assert (
+        stats_queues.failed("maintenance") == SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
+    )
     asked = admin.get("/admin/queues/maintenance/clear-failed/").content.decode()
     assert "6 failed jobs are deleted for good" in asked
-    assert f"{status.failed('all')} failed jobs" in admin.get("/admin/queues/all/clear-failed/").content.decode()
+    assert f"{stats_queues.failed('all')} failed jobs" in admin.get("/admin/queues/all/clear-failed/").content.decode()
     done = admin.post("/admin/queues/maintenance/clear-failed/", headers=HTMX)
     assert "6 failed jobs deleted." in done["HX-Trigger"]
     assert SyncJob.objects.filter(status="FAILED").count() == 4 + 5
@@ -310,6 +313,6 @@ def test_clearing_a_failed_parent_leaves_the_children_that_have_not_failed(admin
     common = {"parent": parent, "job_type": "FULL_SYNC", "queue_id": "video-sync"}
     running = SyncJob.objects.create(**common, status="IN_PROGRESS")
     SyncJob.objects.create(**common, status="FAILED")
-    assert status.failed("video-sync") == 2
+    assert stats_queues.failed("video-sync") == 2
     assert queues.clear_failed(PERSON, "video-sync") == 2
     assert list(SyncJob.objects.values_list("pk", "parent")) == [(running.pk, None)]

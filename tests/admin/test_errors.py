@@ -18,13 +18,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import error_figures
-from syncjobs.api import listing
 from syncjobs.choices import QUEUE_OF_TYPE, JobType, Role
 from syncjobs.engine import error_reasons, outcomes
 from syncjobs.engine.errors import ErrorReport, record
+from syncjobs.listing import query as listing_query
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
 from syncjobs.operations import bulk, errors, queues
+from syncjobs.stats import errors as stats_errors
 from syncjobs.youtube import errors as youtube_errors
 from tests.admin.people import logged_in
 from tests.api.test_many_jobs import _exported
@@ -186,7 +186,7 @@ def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
     assert f"#{SyncJob.objects.get().pk}</a>" in html
     query = re.search(r'href="/admin/jobs/\?(error=\w+&amp;bandId=\d+)">Herons</a>', html)
     assert query
-    assert listing.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
+    assert listing_query.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
 
 
 def test_a_group_whose_jobs_are_gone_still_opens(moderator: Client) -> None:
@@ -259,7 +259,7 @@ def test_the_export_holds_the_errors_that_the_list_counts(moderator: Client) -> 
     fail("Something else")
     query = "?window=7d&reason=timeout"
     rows = list(csv.DictReader(io.StringIO(_exported(moderator.get(f"/admin/errors/export/{query}")))))
-    _groups, total = error_figures.groups(timezone.now() - dt.timedelta(days=7), reason="timeout")
+    _groups, total = stats_errors.groups(timezone.now() - dt.timedelta(days=7), reason="timeout")
     assert len(rows) == total == 3
     assert f"{total} errors" in moderator.get(f"/admin/errors/{query}").content.decode()
     assert {row["message"] for row in rows} == {"A timeout", "'=1+1"}

@@ -13,12 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import estimates
 from syncjobs.choices import JobType, Priority, Role
 from syncjobs.engine import estimates_tmp
 from syncjobs.exceptions import InvalidInput
 from syncjobs.models import SyncJob
 from syncjobs.operations import jobs as job_operations
+from syncjobs.stats import estimates
 from tests.admin.people import logged_in
 from tests.admin.test_jobs import DIALOG, MOST_QUERIES, PART, listed
 from tests.helpers import PERSON, make_band, queue_job

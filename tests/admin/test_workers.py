@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from syncjobs.choices import QueueName, Role
 from syncjobs.models import Worker
-from syncjobs.status import WORKER_SILENCE_SECONDS
+from syncjobs.stats.queues import WORKER_SILENCE_SECONDS
 from tests.admin.people import logged_in
 from tests.helpers import claim, make_band, queue_job
 

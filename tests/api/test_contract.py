@@ -416,7 +416,7 @@ def test_errors_have_one_shape_and_tell_nothing(moderator: Api, monkeypatch: pyt
     def explode(*args: Any) -> None:
         raise RuntimeError("SELECT secret FROM /etc/passwd")
 
-    monkeypatch.setattr("syncjobs.status.queues", explode)
+    monkeypatch.setattr("syncjobs.stats.queues.queues", explode)
     broken = moderator.get("admin/queue/status")
     assert broken.status_code == 500
     assert broken.json() == json.loads(errors.server_error(HttpRequest()).content)

@@ -16,9 +16,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import counters, exports
+from syncjobs import counters
 from syncjobs.choices import DelayReason, JobStatus, Role
 from syncjobs.engine import outcomes
+from syncjobs.listing import export
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
 from syncjobs.operations import bulk, queues
 from syncjobs.operations import jobs as job_operations
@@ -268,7 +269,7 @@ def test_the_log_of_errors_is_of_what_somebody_has_seen_to_or_not(moderator: Api
 
 def test_a_file_of_what_can_not_be_has_its_head() -> None:
     async def whole() -> bytes:
-        return b"".join([part async for part in exports.jobs(SyncJob.objects.none(), "csv")])
+        return b"".join([part async for part in export.jobs(SyncJob.objects.none(), "csv")])
 
     head, *rows = asyncio.run(whole()).decode().splitlines()
     assert head.startswith("id,bandId")
@@ -300,7 +301,7 @@ def test_a_client_that_goes_away_stops_the_query() -> None:
         )
 
     async def leave_early() -> None:
-        stream = exports.errors(JobError.objects.all(), "csv")
+        stream = export.errors(JobError.objects.all(), "csv")
         assert await anext(stream)  # type: ignore[arg-type]
         await stream.aclose()  # type: ignore[attr-defined]
 

@@ -12,10 +12,11 @@ from django.db.models import Count
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import counters, job_list
+from syncjobs import counters
 from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType
 from syncjobs.counters import Selection
-from syncjobs.job_list import Order
+from syncjobs.listing import pages
+from syncjobs.listing.pages import Order
 from syncjobs.models import SyncJob
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -123,7 +124,7 @@ def test_a_wrong_count_is_found_and_put_right() -> None:
 def test_random_filters_count_and_page_as_the_database_does(
     folded: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_list, "SHALLOW", 3)
+    monkeypatch.setattr(pages, "SHALLOW", 3)
     chance = random.Random(7)
     bands = [Band.objects.create(name=f"B{n}", slug=f"b{n}") for n in range(3)]
     SyncJob.objects.bulk_create([_job(chance, bands) for _ in range(300)])
@@ -143,15 +144,15 @@ def test_random_filters_count_and_page_as_the_database_does(
             chance.choice([None, low]),
             chance.choice([None, high]) if high > low else None,
         )
-        jobs = job_list.selected(selection)
+        jobs = pages.selected(selection)
         assert counters.count(selection) == jobs.count()
         assert counters.total(counters.cells(selection, by_time=True)) == jobs.count()
         for column in ("created_at", "started_at", "completed_at"):
             order = Order(column, descending=chance.random() < 0.5)
             everything = list(jobs.order_by(*order.columns()).values_list("pk", flat=True))
             for offset in {0, len(everything) // 2, max(0, len(everything) - 3), len(everything) + 5}:
-                total, found_jobs = job_list.page(selection, order, offset, 5)
-                found = job_list.in_order(found_jobs, order)
+                total, found_jobs = pages.page(selection, order, offset, 5)
+                found = pages.in_order(found_jobs, order)
                 assert (total, [job.pk for job in found]) == (len(everything), everything[offset : offset + 5])
 
 

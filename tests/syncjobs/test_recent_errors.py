@@ -15,9 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import counters, error_figures
+from syncjobs import counters
 from syncjobs.counters import recent
 from syncjobs.models import ErrorGroup, JobError, SyncJob
+from syncjobs.stats import errors as stats_errors
 
 pytestmark = pytest.mark.django_db(transaction=True)
 GROUPS = ("a", "b", "c")
@@ -91,7 +92,7 @@ def _one_snapshot() -> Iterator[None]:
 def _assert_exact(since: dt.datetime) -> None:
     """What the figures say is what the errors say."""
     with _one_snapshot():
-        found, total = error_figures.groups(since)
+        found, total = stats_errors.groups(since)
         errors = list(JobError.objects.filter(created_at__gte=since))
     assert total == len(errors)
     assert {g.fingerprint: g.count for g in found} == Counter(e.group_id for e in errors)
@@ -168,7 +169,7 @@ def test_a_total_is_told_past_the_last_page_too(job: SyncJob) -> None:
     JobError.objects.bulk_create(_errors(random.Random(1), job))
     JobError.objects.update(created_at=timezone.now())
     for since in (None, timezone.now() - dt.timedelta(hours=24), timezone.now() - dt.timedelta(days=7)):
-        found, total = error_figures.groups(since, offset=40)
+        found, total = stats_errors.groups(since, offset=40)
         assert (found, total) == ([], JobError.objects.count())
 
 
@@ -184,10 +185,10 @@ def test_the_bands_of_a_group_are_exact_wherever_the_counts_stand(job: SyncJob) 
             Band.objects.create(pk=3, name="Band 3", slug="b3")
         for name in GROUPS:
             with _one_snapshot(), CaptureQueriesContext(connection) as queries:
-                told = error_figures.bands(name, 3)
+                told = stats_errors.bands(name, 3)
             assert len(queries) == 1
             assert "syncjobs_joberror" not in queries[0]["sql"]
             counted = Counter(JobError.objects.filter(group_id=name).values_list("band_id", flat=True))
             most = sorted(counted.items(), key=lambda item: (-item[1], item[0] or 9))[:3]
             assert told == [(band, band and f"Band {band}", count) for band, count in most]
-    assert error_figures.bands("none", 3) == []
+    assert stats_errors.bands("none", 3) == []

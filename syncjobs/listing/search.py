@@ -18,11 +18,11 @@ from django.db import connection
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
-from . import counters
-from .engine.fingerprints import MAX_MESSAGE
-from .job_list import Order
-from .models import SyncJob
-from .querysets import SyncJobQuerySet
+from .. import counters
+from ..engine.fingerprints import MAX_MESSAGE
+from ..models import SyncJob
+from ..querysets import SyncJobQuerySet
+from .pages import Order
 
 _PLACEHOLDER = re.compile(r"<(?:url|id|handle|n)>")
 _MANY_NAMES = 20

@@ -9,10 +9,10 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from . import counters
-from .choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
-from .models import Attempt, Worker
-from .operations.queues import ALL_QUEUES
+from .. import counters
+from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from ..models import Attempt, Worker
+from ..operations.queues import ALL_QUEUES
 
 WORKER_SILENCE_SECONDS = 30
 """A worker whose heartbeat is older is taken for dead."""

@@ -10,9 +10,9 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
-from ..job_list import Order
 from ..models import SyncJob
-from . import listing
+from . import query
+from .pages import Order
 
 
 class JobRow(NamedTuple):
@@ -66,4 +66,4 @@ def read(jobs: QuerySet[SyncJob], order: Order) -> list[JobRow]:
 
 @functools.cache
 def _select() -> tuple[str, tuple[Any, ...]]:
-    return listing.for_display(SyncJob.objects.order_by()).values_list(*JobRow._fields).query.sql_with_params()
+    return query.for_display(SyncJob.objects.order_by()).values_list(*JobRow._fields).query.sql_with_params()

@@ -15,9 +15,9 @@ from django.db.models.functions import TruncDay
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from . import counters
-from .exceptions import NotFound
-from .models import ErrorGroup, JobError
+from .. import counters
+from ..exceptions import NotFound
+from ..models import ErrorGroup, JobError
 
 _RECENT_JOBS = 5
 _ABOUT = dt.timedelta(hours=1)

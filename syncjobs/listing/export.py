@@ -12,9 +12,9 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from . import async_database
-from .exceptions import Busy
-from .models import AuditEntry, JobError, SyncJob
+from .. import async_database
+from ..exceptions import Busy
+from ..models import AuditEntry, JobError, SyncJob
 
 _CHUNK_BYTES = 64 * 1024
 MOST_AT_ONCE = 4

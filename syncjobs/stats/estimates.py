@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from bands.models import Band
 
-from .choices import JobStatus, JobType
-from .engine import quota
-from .models import SyncJob
-from .youtube.costs import Bucket
+from ..choices import JobStatus, JobType
+from ..engine import quota
+from ..models import SyncJob
+from ..youtube.costs import Bucket
 
 _SAMPLE = 200
 

@@ -16,12 +16,12 @@ from django.utils.translation import ngettext
 
 from bands.models import Band
 
-from .choices import TERMINAL_STATUSES, JobStatus, JobType
-from .engine import quota
-from .engine.quota import BucketState
-from .models import QuotaCall, QuotaDay, SyncJob
-from .operations import schedules
-from .youtube.costs import Bucket, quota_day
+from ..choices import TERMINAL_STATUSES, JobStatus, JobType
+from ..engine import quota
+from ..engine.quota import BucketState
+from ..models import QuotaCall, QuotaDay, SyncJob
+from ..operations import schedules
+from ..youtube.costs import Bucket, quota_day
 
 TOP_BANDS = 10
 RATE_HOURS = 3

@@ -8,9 +8,9 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from . import counters
-from .choices import TERMINAL_STATUSES, JobStatus, JobType
-from .counters import Selection
+from .. import counters
+from ..choices import TERMINAL_STATUSES, JobStatus, JobType
+from ..counters import Selection
 
 PERIODS = {"24h": dt.timedelta(hours=24), "7d": dt.timedelta(days=7), "30d": dt.timedelta(days=30)}
 SHORTEST_STUCK_SECONDS = 60

@@ -12,7 +12,6 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Case, OuterRef, QuerySet, TextField, Value, When
 from django.http import QueryDict
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_filters import rest_framework as filters
@@ -21,20 +20,21 @@ from rest_framework.request import Request
 
 from bands.text import is_storable
 
-from .. import job_list, job_search
+from ..api.fields import VISIBLE
 from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
 from ..counters import Selection
-from ..job_list import Order
-from ..job_search import Found
 from ..models import JobError, SyncJob
 from ..querysets import SyncJobQuerySet
-from . import expect
-from .expect import invalid, parse_instant
-from .fields import VISIBLE
+from . import pages
+from . import parameters as listing_parameters
+from . import search as listing_search
+from .pages import Order
+from .parameters import invalid, parse_instant
+from .search import Found
 
 MAX_LIMIT = 100
 MAX_PAGE = 10_000_000
-MAX_SEARCH = expect.MAX_TEXT
+MAX_SEARCH = listing_parameters.MAX_TEXT
 MAX_ID = 2**63 - 1
 DUE = (("now", gettext_lazy("Waiting")), ("later", gettext_lazy("Delayed")))
 """What tells queued jobs apart: whether a worker may take them yet."""
@@ -59,16 +59,6 @@ def refuse_unknown(parameters: QueryDict, known: set[str]) -> None:
             raise invalid(name, said)
 
 
-def page_of(request: Request, rows: QuerySet[Any], *, default_limit: int = 20) -> tuple[list[Any], dict[str, Any]]:
-    """The rows of the page asked for, and what frames them. Past the last page there are no rows, and right totals."""
-    page = whole_number(request, "page", 1, MAX_PAGE)
-    limit = whole_number(request, "limit", default_limit, MAX_LIMIT)
-    total = rows.order_by().count()
-    start = (page - 1) * limit
-    found = list(rows[start : start + limit]) if start < total else []
-    return found, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
-
-
 class JobFilters(filters.FilterSet):
     """What a list of jobs can be narrowed by."""
 
@@ -86,7 +76,7 @@ class JobFilters(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def with_error(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
-        return job_search.with_error(value).narrow(jobs)
+        return listing_search.with_error(value).narrow(jobs)
 
     def queued_and_due(self, jobs: SyncJobQuerySet, name: str, value: str) -> SyncJobQuerySet:
         return jobs.waiting() if value == "now" else jobs.delayed()
@@ -97,44 +87,46 @@ class JobFilters(filters.FilterSet):
 
     def matching(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         """Job number, part of the band's name, or part of an error's text."""
-        return job_search.search(value).narrow(jobs)
+        return listing_search.search(value).narrow(jobs)
 
 
 REPEATABLE = ("status", "jobType")
 KNOWN = {*JobFilters.base_filters, "status", "jobType", "startDate", "endDate", "sortBy", "sortOrder", "page", "limit"}
 _COUNTED = {"status", "jobType", "bandId", "queue", "startDate", "endDate"}
 """The filters that the counts tell apart; with these alone, any page of any number of jobs is quick."""
-START = expect.instant("startDate", "Created from then on.")
-END = expect.instant("endDate", "Created before then; a bare date includes its day. Must be after startDate.")
-SORT_ORDER = expect.choice("sortOrder", ["desc", "asc"], "desc")
+START = listing_parameters.instant("startDate", "Created from then on.")
+END = listing_parameters.instant(
+    "endDate", "Created before then; a bare date includes its day. Must be after startDate."
+)
+SORT_ORDER = listing_parameters.choice("sortOrder", ["desc", "asc"], "desc")
 PARAMETERS = (
-    expect.choices("status", JobStatus.values),
-    expect.choices("jobType", JobType.values),
-    expect.number_of("bandId"),
-    expect.choice("queue", QueueName.values),
+    listing_parameters.choices("status", JobStatus.values),
+    listing_parameters.choices("jobType", JobType.values),
+    listing_parameters.number_of("bandId"),
+    listing_parameters.choice("queue", QueueName.values),
     START,
     END,
-    expect.text("search", "Job id, part of a band's name, or part of an error's text."),
-    expect.Like(
+    listing_parameters.text("search", "Job id, part of a band's name, or part of an error's text."),
+    listing_parameters.Like(
         "error",
         "[0-9a-f]{1,16}",
         "a3f09c1e5b7d2468",
         gettext_lazy("Must be the fingerprint of an error group, such as a3f09c1e5b7d2468."),
         "Fingerprint of an error group.",
     ),
-    expect.text("requestedBy", "Who asked for the job: a user's name, or “schedule: ” and its name."),
-    expect.number_of("parentId", "Children of an all-bands job."),
-    expect.choice(
+    listing_parameters.text("requestedBy", "Who asked for the job: a user's name, or “schedule: ” and its name."),
+    listing_parameters.number_of("parentId", "Children of an all-bands job."),
+    listing_parameters.choice(
         "due", [value for value, _label in DUE], description="Of queued jobs those that may be taken now, or later."
     ),
-    expect.choice(
+    listing_parameters.choice(
         "delayReason", [value for value in DelayReason.values if value], description="Why it is not due yet."
     ),
-    expect.choice("sortBy", SORTS, "createdAt", "Ties by id; jobs without the time come last."),
+    listing_parameters.choice("sortBy", SORTS, "createdAt", "Ties by id; jobs without the time come last."),
     SORT_ORDER,
 )
-PAGE = expect.whole("page", MAX_PAGE, 1)
-LIMIT = expect.whole("limit", MAX_LIMIT, 20)
+PAGE = listing_parameters.whole("page", MAX_PAGE, 1)
+LIMIT = listing_parameters.whole("limit", MAX_LIMIT, 20)
 PAGING = (PAGE, LIMIT)
 
 
@@ -152,7 +144,7 @@ class JobQuery:
     @property
     def jobs(self) -> QuerySet[SyncJob]:
         """All that match, sorted."""
-        jobs: QuerySet[SyncJob] = job_list.selected(self.selection)
+        jobs: QuerySet[SyncJob] = pages.selected(self.selection)
         if self.found is not None:
             jobs = self.found.narrow(jobs)
         elif self.narrowed is not None:
@@ -167,13 +159,13 @@ class JobQuery:
     def page(self, page: int, limit: int) -> tuple[list[SyncJob], int]:
         """The jobs of a page, each with its `queue_position` and `error_texts`, and how many there are in all."""
         found, total = self.rows(page, limit)
-        return job_list.in_order(for_display(found), self.order), total
+        return pages.in_order(for_display(found), self.order), total
 
     def rows(self, page: int, limit: int) -> tuple[SyncJobQuerySet, int]:
         """The same jobs as they are and unsorted."""
         offset = (page - 1) * limit
         if self.is_counted:
-            total, jobs = job_list.page(self.selection, self.order, offset, limit)
+            total, jobs = pages.page(self.selection, self.order, offset, limit)
         else:
             total = self.jobs.order_by().count() if self.found is None else self.found.count()
             if self.found is not None and self.order.column == "created_at":
@@ -232,22 +224,13 @@ def _narrowed(parameters: QueryDict) -> tuple[JobFilters | None, dict[str, Any]]
 
 def _found(search: str = "", error: str = "", **_other: object) -> Found | None:
     if search:
-        return job_search.search(search)
-    return job_search.with_error(error) if error else None
-
-
-def jobs_page(request: Request, *, default_limit: int = 20) -> tuple[SyncJobQuerySet, Order, dict[str, Any]]:
-    """The jobs of the page asked for, how to sort them, and what frames them."""
-    query = job_query(request.query_params)
-    page = whole_number(request, "page", 1, MAX_PAGE)
-    limit = whole_number(request, "limit", default_limit, MAX_LIMIT)
-    found, total = query.rows(page, limit)
-    return found, query.order, {"total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
+        return listing_search.search(search)
+    return listing_search.with_error(error) if error else None
 
 
 def choices_of(parameters: QueryDict, name: str, choices: list[str]) -> list[str]:
     """A parameter that may be repeated, or have commas in it. Raises ValidationError."""
-    values = [part for value in parameters.getlist(name) for part in expect.split(value)]
+    values = [part for value in parameters.getlist(name) for part in listing_parameters.split(value)]
     for value in values:
         if value not in choices:
             said = _("“%(value)s” is none of %(choices)s.") % {"value": value[:40], "choices": ", ".join(choices)}
@@ -275,40 +258,6 @@ def _order(parameters: QueryDict) -> Order:
     return Order(SORTS[by], descending=order == "desc")
 
 
-def matching(rows: QuerySet[Any], request: Request, field: str) -> QuerySet[Any]:
-    """Rows whose `field` contains what `search` says."""
-    text = request.query_params.get("search", "")
-    return rows.filter(**{f"{field}__icontains": text}) if text else rows
-
-
-WINDOW = expect.Like(
-    "window",
-    "all|[1-9][0-9]{0,3}[hd]",
-    "7d",
-    gettext_lazy("Must be hours such as 24h or days such as 7d, from 1 to 9999 of them, or all."),
-    "Hours or days back from now, or all.",
-    "24h",
-)
-
-
-def since(request: Request) -> dt.datetime | None:
-    """When the `window` parameter begins; None for all time."""
-    text = request.query_params.get("window", "24h")
-    if text == "all":
-        return None
-    unit = "hours" if text.endswith("h") else "days"
-    return timezone.now() - dt.timedelta(**{unit: int(text[:-1])})
-
-
-ACKNOWLEDGED = expect.choice("acknowledged", ["true", "false"], description="Whether somebody has seen to the group.")
-
-
-def acknowledged(request: Request) -> bool | None:
-    """What the `acknowledged` parameter says; None for both."""
-    said = request.query_params.get("acknowledged")
-    return None if said is None else said == "true"
-
-
 def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
     """Filters that a body holds under `field`, written like the list's query parameters, checked by the same rules.
 
@@ -322,7 +271,7 @@ def filters_of(given: Mapping[str, Any], field: str) -> dict[str, str]:
     query = QueryDict(mutable=True)
     query.update(texts)
     try:
-        expect.check(query, PARAMETERS)
+        listing_parameters.check(query, PARAMETERS)
         job_query(query)
     except ValidationError as error:
         said = cast("dict[str, Any]", error.detail)
