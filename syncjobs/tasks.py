@@ -9,7 +9,8 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 from django.conf import settings
 
-from . import actors, sync
+from . import sync
+from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType
 from .engine import (
     attempts,

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from . import feed_views
+from .live import stream
 from .views import (
     audit,
     band_form,
@@ -53,5 +53,5 @@ _MODULES = (
 
 def pages(guard: Callable[[Any], Any]) -> list[URLPattern]:
     """All pages, each behind `guard`, which lets in staff only; the stream of changes asks for itself."""
-    found = [path("events", feed_views.admin_events, name="events")]
+    found = [path("events", stream.admin_events, name="events")]
     return found + [path(route, guard(view), name=name) for module in _MODULES for route, view, name in module.PAGES]

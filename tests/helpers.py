@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from bands.models import Band
 from syncjobs import sync
-from syncjobs.actors import Actor
+from syncjobs.audit.actors import Actor
 from syncjobs.choices import JobType, Origin, QueueName
 from syncjobs.engine import attempts
 from syncjobs.engine.enqueue import create_job

@@ -12,11 +12,11 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import async_database
 from ..exceptions import NotPermitted
 from ..listing import export
 from ..listing import parameters as listing_parameters
 from ..listing import query as listing_query
+from ..live import connections
 from ..models import BulkAction
 from ..operations import bulk
 from ..stats import errors, estimates
@@ -115,7 +115,7 @@ FORMAT = listing_parameters.choice("format", export.FORMATS, "csv", "json: one o
 def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:
     """What `exports` streams, as a download."""
     ending = "ndjson" if kind == "json" else kind
-    async_database.give_back()
+    connections.give_back()
     return StreamingHttpResponse(
         content,
         content_type=export.FORMATS[kind],

@@ -14,7 +14,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..audit_words import ACTIONS, RESULTS, TARGETS
+from ..audit.labels import ACTIONS, RESULTS, TARGETS
 from ..listing import export, parameters, query
 from ..models import AuditEntry, SyncJob, Worker
 from ..operations import schedules

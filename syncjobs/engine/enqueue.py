@@ -12,7 +12,7 @@ from django.db.models import F
 
 from bands.models import Band, Video
 
-from ..actors import SYSTEM, Actor
+from ..audit.actors import SYSTEM, Actor
 from ..choices import QUEUE_OF_TYPE, EventKind, JobStatus, JobType, Origin, Priority
 from ..models import JobEvent, SyncJob
 from . import broker

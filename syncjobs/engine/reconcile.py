@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from bands.models import Video
 
-from .. import counters, feed
+from .. import counters
 from ..choices import JobType, QueueName
+from ..live import changes
 from ..models import Attempt, SyncJob
 from . import broker, outcomes
 from .enqueue import create_enrich
@@ -45,7 +46,7 @@ def reconcile() -> Report:
         enrich_queued=_queue_enrich(),
         bells_rung=_ring_unheard(),
         counts_folded=counters.fold(),
-        changes_purged=feed.purge(),
+        changes_purged=changes.purge(),
     )
 
 

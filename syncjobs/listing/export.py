@@ -12,8 +12,8 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from .. import async_database
 from ..exceptions import Busy
+from ..live import connections
 from ..models import AuditEntry, JobError, SyncJob
 
 _CHUNK_BYTES = 64 * 1024
@@ -192,7 +192,7 @@ def _stream(rows: QuerySet[Any], columns: _Columns, kind: str) -> AsyncIterator[
 
 async def _copied(statement: str, values: tuple[Any, ...]) -> AsyncIterator[bytes]:
     """On a connection of its own, which a client that goes away takes along, and the query with it."""
-    async with _places.one(), await async_database.connect() as connection, connection.cursor() as cursor:
+    async with _places.one(), await connections.connect() as connection, connection.cursor() as cursor:
         parts: list[bytes] = []
         size = 0
         async with cursor.copy(statement, values) as copy:

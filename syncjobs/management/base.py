@@ -14,8 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from bands.models import Band
+from syncjobs.audit.actors import Actor, for_command
 
-from ..actors import Actor, for_command
 from ..exceptions import DomainError, NotFound
 from ..youtube.errors import YouTubeError
 

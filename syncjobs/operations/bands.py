@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from bands import channels
 from bands.models import Band
 
-from ..actors import Actor
-from ..audit import audited
+from ..audit.actors import Actor
+from ..audit.record import audited
 from ..exceptions import Conflict, InvalidFields, NotFound, Taken
 from ..models import SyncJob
 from ..youtube.types import Channel

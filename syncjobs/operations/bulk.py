@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from ..actors import Actor
-from ..audit import audited
+from ..audit.actors import Actor
+from ..audit.record import audited
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, Origin
 from ..engine import broker
 from ..engine.enqueue import Created

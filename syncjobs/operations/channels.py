@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from bands.channels import ChannelIndex, Name, fault_of, give_channel, lock
 from bands.models import Band
 
-from ..actors import Actor
-from ..audit import audited
+from ..audit.actors import Actor
+from ..audit.record import audited
 from ..engine import quota
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..youtube.client import YouTubeClient

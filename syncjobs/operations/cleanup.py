@@ -10,8 +10,8 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from ..actors import Actor
-from ..audit import audited
+from ..audit.actors import Actor
+from ..audit.record import audited
 from ..models import BulkAction
 
 TASK = "syncjobs.housekeep"

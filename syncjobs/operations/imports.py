@@ -17,8 +17,8 @@ from bands import channels
 from bands.models import Band
 from bands.text import is_storable
 
-from ..actors import Actor
-from ..audit import audited
+from ..audit.actors import Actor
+from ..audit.record import audited
 from ..exceptions import Conflict, InvalidInput
 from . import band_fields
 from .channels import channel_index

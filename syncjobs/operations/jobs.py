@@ -19,8 +19,8 @@ from django.utils.translation import gettext as _
 
 from bands.models import Band
 
-from ..actors import Actor
-from ..audit import audited, record_each
+from ..audit.actors import Actor
+from ..audit.record import audited, record_each
 from ..choices import (
     ACTIVE_STATUSES,
     BAND_SYNC_TYPES,

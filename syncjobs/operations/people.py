@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from ..actors import Actor
-from ..audit import audited
+from ..audit.actors import Actor
+from ..audit.record import audited
 from ..choices import Role
 from ..exceptions import Conflict, InvalidFields, NotFound
 

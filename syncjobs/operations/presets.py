@@ -9,8 +9,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from ..actors import Actor
-from ..audit import audited
+from ..audit.actors import Actor
+from ..audit.record import audited
 from ..exceptions import Conflict, InvalidInput, NotFound, NotPermitted
 from ..models import FilterPreset
 

@@ -16,8 +16,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..actors import SYSTEM, Actor
-from ..audit import audited
+from ..audit.actors import SYSTEM, Actor
+from ..audit.record import audited
 from ..choices import (
     JobStatus,
     QueueName,

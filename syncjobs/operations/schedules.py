@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from ..actors import Actor, for_schedule
-from ..audit import audited
+from ..audit.actors import Actor, for_schedule
+from ..audit.record import audited
 from ..choices import BAND_SYNC_TYPES, JobType
 from ..engine.enqueue import Created
 from ..exceptions import Conflict, InvalidInput, NotFound

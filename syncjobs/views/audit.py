@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..api.bulk import file_of
-from ..audit_words import ACTIONS, RESULTS, TARGETS
+from ..audit.labels import ACTIONS, RESULTS, TARGETS
 from ..choices import QueueName
 from ..exceptions import NotFound
 from ..listing import export as listing_export

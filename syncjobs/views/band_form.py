@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from bands.models import Band
 
-from ..actors import Actor
+from ..audit.actors import Actor
 from ..exceptions import DomainError
 from ..operations import bands, channels
 from ..youtube.errors import Kind, YouTubeError

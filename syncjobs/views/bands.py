@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from bands.models import Band, BandState
 
-from ..actors import Actor
+from ..audit.actors import Actor
 from ..counters import Selection
 from ..exceptions import NotFound
 from ..listing import pages

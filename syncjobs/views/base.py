@@ -17,10 +17,10 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from .. import feed
-from ..actors import Actor, for_user
+from ..audit.actors import Actor, for_user
 from ..choices import Origin
 from ..exceptions import Busy, DomainError, NotFound
+from ..live import changes
 from ..youtube.errors import YouTubeError
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def is_dialog(request: HttpRequest) -> bool:
 def note_position(request: HttpRequest) -> None:
     """Before anything is read for a page: from here on, the stream of changes tells of what the page doesn't show."""
     if request.method == "GET" and not request.headers.get("HX-Request"):
-        request.META[_POSITION] = feed.position()
+        request.META[_POSITION] = changes.position()
 
 
 def is_part(request: HttpRequest) -> bool:

@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ..actors import Actor
 from ..api.bulk import file_of
+from ..audit.actors import Actor
 from ..choices import JobType
 from ..engine import error_reasons
 from ..listing import export as listing_export

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..actors import Actor
+from ..audit.actors import Actor
 from ..choices import ACTIVE_STATUSES, JobStatus
 from ..exceptions import NotFound
 from ..listing import query

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..actors import Actor
+from ..audit.actors import Actor
 from ..choices import Role
 from ..operations import people as people_operations
 from .base import Question, ask, is_part, page, show, style

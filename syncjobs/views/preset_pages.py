@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import ValidationError
 
-from ..actors import Actor
+from ..audit.actors import Actor
 from ..exceptions import InvalidInput
 from ..listing import query
 from ..operations import presets

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..actors import Actor
+from ..audit.actors import Actor
 from ..choices import QueueName
 from ..exceptions import NotFound
 from ..models import BulkAction

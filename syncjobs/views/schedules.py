@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from django_celery_beat.models import PeriodicTask
 
 from .. import schedule_words
-from ..actors import Actor
+from ..audit.actors import Actor
 from ..choices import JobType
 from ..exceptions import DomainError, InvalidInput
 from ..operations import schedules

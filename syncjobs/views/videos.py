@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from bands.models import Availability, Band, LiveState, Video
 
-from ..actors import Actor
+from ..audit.actors import Actor
 from ..exceptions import NotFound
 from ..operations import jobs
 from .base import Question, ask, is_part, page, show, style

@@ -16,8 +16,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from syncjobs.actors import Actor
-from syncjobs.audit_words import ACTIONS, RESULTS, TARGETS
+from syncjobs.audit.actors import Actor
+from syncjobs.audit.labels import ACTIONS, RESULTS, TARGETS
 from syncjobs.choices import JobType, Origin, Role
 from syncjobs.exceptions import DomainError
 from syncjobs.models import AuditEntry

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from syncjobs.actors import for_user
+from syncjobs.audit.actors import for_user
 from syncjobs.choices import Origin, Role
 from syncjobs.exceptions import Conflict, DomainError
 from syncjobs.models import AuditEntry

@@ -14,7 +14,7 @@ from django.utils import timezone, translation
 from django_celery_beat.models import PeriodicTask
 
 from syncjobs import schedule_words
-from syncjobs.actors import for_schedule
+from syncjobs.audit.actors import for_schedule
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.engine import outcomes
 from syncjobs.exceptions import NotFound

@@ -31,9 +31,9 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 from rest_framework_simplejwt.tokens import AccessToken
 
-from syncjobs import feed, feed_hub
 from syncjobs.choices import JobStatus, Role
-from syncjobs.feed_views import admin_events
+from syncjobs.live import changes, hub
+from syncjobs.live.stream import admin_events
 from syncjobs.models import SyncJob
 from syncjobs.operations import jobs as job_operations
 from syncjobs.operations import people as people_operations
@@ -183,7 +183,7 @@ def watch(site: str) -> Iterator[Watch]:
 
 def _readers() -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [feed_hub.APPLICATION_NAME])
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [hub.APPLICATION_NAME])
         return int(cursor.fetchone()[0])
 
 
@@ -277,12 +277,12 @@ def test_who_was_away_is_told_what_it_missed(watch: Watch) -> None:
 
 
 def test_who_was_away_too_long_is_told_to_reload(watch: Watch) -> None:
-    old = feed.position()
+    old = changes.position()
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     with connection.cursor() as cursor:
         cursor.execute("UPDATE syncjobs_jobchange SET at = at - interval '1 hour'")
-    recent = feed.position()
-    while feed.purge():
+    recent = changes.position()
+    while changes.purge():
         pass
     SyncJob.objects.filter(pk=job.pk).update(status="FAILED")
     for last, expected in ((old, ["reset"]), (recent, ["job"]), (f"1:{10**17}:", ["reset"])):
@@ -295,14 +295,14 @@ def test_who_was_away_too_long_is_told_to_reload(watch: Watch) -> None:
 
 def test_what_a_running_transaction_may_still_show_is_not_purged() -> None:
     queue_job("PRUNE")  # type: ignore[arg-type]
-    while feed.purge():
+    while changes.purge():
         pass
     with psycopg.connect(**_parameters()) as other:
         other.execute("UPDATE syncjobs_syncjob SET status = 'FAILED'")
         queue_job("ENRICH")  # type: ignore[arg-type]
         with connection.cursor() as cursor:
             cursor.execute("UPDATE syncjobs_jobchange SET at = at - interval '1 hour'")
-        while feed.purge():
+        while changes.purge():
             pass
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM syncjobs_jobchange WHERE job_id IS NOT NULL")
@@ -321,7 +321,7 @@ def test_a_statement_on_many_jobs_is_one_change(watch: Watch) -> None:
 
 
 def test_more_than_is_told_one_by_one_is_told_as_many(watch: Watch) -> None:
-    position = feed.position()
+    position = changes.position()
     for _ in range(3):
         SyncJob.objects.bulk_create(SyncJob(job_type="PRUNE", queue_id="maintenance") for _ in range(700))
     watcher = watch(position)
@@ -381,7 +381,7 @@ def test_a_lost_database_connection_is_made_good_and_viewers_reload(watch: Watch
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
-            [feed_hub.APPLICATION_NAME],
+            [hub.APPLICATION_NAME],
         )
     wait_for(lambda: watcher.events() == ["reset"], what="the reset")
     job = queue_job("PRUNE")  # type: ignore[arg-type]
@@ -446,17 +446,17 @@ def test_who_may_watch_still_is_one_query_for_all_viewers() -> None:
         _token(role)
     people = list(get_user_model().objects.values_list("pk", flat=True))
     with CaptureQueriesContext(connection) as queries:
-        rights = feed_hub._rights(people, {"some", "keys"})
+        rights = hub._rights(people, {"some", "keys"})
     assert (len(queries), set(rights.people), rights.sessions) == (1, set(people), set())
 
 
 def test_one_who_does_not_listen_loses_what_is_pending_and_keeps_nobody_waiting() -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
-    position = feed.Position.parse(feed.position())
+    position = changes.Position.parse(changes.position())
     person = get_user_model().objects.create_superuser("root")
     mark = person.get_session_auth_hash()
     slow, quick = (
-        feed_hub.Viewer(person.pk, position, float("inf"), is_staff_only=True, password_mark=mark) for _ in range(2)
+        hub.Viewer(person.pk, position, float("inf"), is_staff_only=True, password_mark=mark) for _ in range(2)
     )
 
     async def first(stream: AsyncIterator[bytes], wanted: bytes) -> None:
@@ -465,9 +465,9 @@ def test_one_who_does_not_listen_loses_what_is_pending_and_keeps_nobody_waiting(
                 return
 
     async def scenario() -> None:
-        slow_stream, quick_stream = feed_hub.stream(slow), feed_hub.stream(quick)
+        slow_stream, quick_stream = hub.stream(slow), hub.stream(quick)
         assert b"retry" in await anext(slow_stream)
-        slow.push(b"x" * feed_hub.MAX_PENDING_BYTES)
+        slow.push(b"x" * hub.MAX_PENDING_BYTES)
         await sync_to_async(SyncJob.objects.filter(pk=job.pk).update)(status="FAILED")
         await asyncio.wait_for(first(quick_stream, b"FAILED"), 30)
         await asyncio.wait_for(first(slow_stream, b"event: reset"), 30)

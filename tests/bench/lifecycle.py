@@ -32,7 +32,7 @@ def _set_up() -> None:
 def _lives(count: int) -> None:
     """So many jobs from their making to their end, one after the other."""
     from bands.models import Band
-    from syncjobs.actors import SYSTEM
+    from syncjobs.audit.actors import SYSTEM
     from syncjobs.choices import QUEUE_OF_TYPE, JobType
     from syncjobs.engine import attempts, outcomes
     from syncjobs.engine.attempts import WorkerIdentity
@@ -67,11 +67,12 @@ def _switch(names: tuple[str, ...], verb: str) -> None:
 def _fold(done: threading.Event) -> None:
     from django.db import connection
 
-    from syncjobs import counters, feed
+    from syncjobs import counters
+    from syncjobs.live import changes
 
     while not done.wait(1):
         counters.fold()
-        feed.purge()
+        changes.purge()
     connection.close()
 
 

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bands.models import Availability, Band, ChannelProblem, Video
-from syncjobs.actors import Actor
+from syncjobs.audit.actors import Actor
 from syncjobs.choices import JobStatus, JobType, Origin, QueueName
 from syncjobs.engine import attempts, outcomes
 from syncjobs.engine.attempts import WorkerIdentity

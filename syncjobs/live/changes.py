@@ -17,7 +17,7 @@ import orjson
 import psycopg
 from django.db import connection, transaction
 
-from .exceptions import InvalidInput
+from ..exceptions import InvalidInput
 
 KEEP_SECONDS = 600
 MOST_AT_ONCE = 2000

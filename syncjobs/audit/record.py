@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from django.db import transaction
 
+from ..exceptions import DomainError
+from ..models import AuditEntry
 from .actors import Actor
-from .exceptions import DomainError
-from .models import AuditEntry
 
 T = TypeVar("T")
 

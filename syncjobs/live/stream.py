@@ -9,8 +9,8 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
-from . import async_database, feed, feed_hub
-from .exceptions import InvalidInput
+from ..exceptions import InvalidInput
+from . import changes, connections, hub
 
 MAX_STREAM_SECONDS = 3600
 
@@ -30,18 +30,18 @@ def events(
     From the `Last-Event-ID` header on, which browsers send when they reconnect, or the parameter `lastEventId`, for
     pages that know their position (`feed.position()`), or else from now on. Raises InvalidInput.
     """
-    asked = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId") or feed.position()
-    viewer = feed_hub.Viewer(
+    asked = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId") or changes.position()
+    viewer = hub.Viewer(
         user_id=cast(int, user.pk),
-        position=feed.Position.parse(asked),
+        position=changes.Position.parse(asked),
         ends_at=time.monotonic() + min(seconds, MAX_STREAM_SECONDS),
         is_staff_only=is_staff_only,
         password_mark=cast(AbstractBaseUser, user).get_session_auth_hash(),
         session_key=session_key,
     )
-    async_database.give_back()
+    connections.give_back()
     return StreamingHttpResponse(
-        feed_hub.stream(viewer),
+        hub.stream(viewer),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -51,7 +51,7 @@ def events(
 def admin_events(request: HttpRequest) -> HttpResponseBase:
     """For the admin's pages, under their session. After 403 (who may not watch) and 400 a browser stops asking."""
     user = request.user
-    if not (user.is_active and user.is_staff and user.has_perm(feed_hub.PERMISSION)):
+    if not (user.is_active and user.is_staff and user.has_perm(hub.PERMISSION)):
         return HttpResponse(status=403)
     try:
         key = request.session.session_key

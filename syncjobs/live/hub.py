@@ -16,8 +16,8 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.models.functions import Now
 
-from . import async_database, feed
-from .feed import Position
+from . import changes, connections
+from .changes import Position
 
 APPLICATION_NAME = "syncmonitor feed"
 PERMISSION = "syncjobs.view_syncjob"
@@ -110,11 +110,11 @@ class Hub:
 
     async def _watch(self) -> None:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            database = await async_database.connect(application_name=APPLICATION_NAME)
+            database = await connections.connect(application_name=APPLICATION_NAME)
         async with database:
             while self._viewers:
                 async with asyncio.timeout(_ANSWER_SECONDS):
-                    reading = await feed.read(database, self._positions())
+                    reading = await changes.read(database, self._positions())
                     self._tell(reading)
                     await self._check_rights()
                 self._beat()
@@ -123,7 +123,7 @@ class Hub:
     def _positions(self) -> set[Position]:
         return {viewer.position for viewer in self._viewers if viewer.position is not None}
 
-    def _tell(self, reading: feed.Reading) -> None:
+    def _tell(self, reading: changes.Reading) -> None:
         self._mark = b":\n" + reading.mark
         parts: dict[Position | None, bytes] = {}
         for viewer in self._viewers:

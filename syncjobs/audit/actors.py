@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
-from .choices import PERSONAL_ORIGINS, Origin
+from ..choices import PERSONAL_ORIGINS, Origin
 
 
 @dataclass(frozen=True, slots=True)
