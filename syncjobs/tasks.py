@@ -9,7 +9,6 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 from django.conf import settings
 
-from . import sync
 from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType
 from .engine import (
@@ -20,6 +19,7 @@ from .engine import (
 from .engine import reconcile as reconciling
 from .operations import bulk, cleanup
 from .operations import jobs as job_operations
+from .sync.run import run_attempt
 
 
 @shared_task(bind=True, name=broker.DRAIN_TASK)
@@ -32,7 +32,7 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
         if attempt is None:
             break
         jobs.append(attempt.job_id)
-        if not sync.run(attempt):
+        if not run_attempt(attempt):
             break
     else:
         broker.ring(queue)

@@ -189,7 +189,7 @@ TEMPLATES = [
         },
     }
 ]
-AUTHENTICATION_BACKENDS = ["syncjobs.accounts.SessionBackend"]
+AUTHENTICATION_BACKENDS = ["syncjobs.authentication.SessionBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from bands.models import Band
-from syncjobs import sync
 from syncjobs.audit.actors import Actor
 from syncjobs.choices import JobType, Origin, QueueName
 from syncjobs.engine import attempts
 from syncjobs.engine.enqueue import create_job
 from syncjobs.models import Attempt, SyncJob
+from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator.world import Channel, World, uploads
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def claim(queue: str = QueueName.VIDEO_SYNC, name: str = "w1") -> Attempt:
 
 def run_next(queue: str = QueueName.VIDEO_SYNC) -> SyncJob:
     attempt = claim(queue)
-    sync.run(attempt)
+    run_attempt(attempt)
     return SyncJob.objects.get(pk=attempt.job_id)
 
 
@@ -61,7 +61,7 @@ def run_all(queues: Iterable[str] = QueueName.values) -> int:
         for queue in queues:
             attempt = attempts.claim_next(queue, worker())
             if attempt is not None:
-                sync.run(attempt)
+                run_attempt(attempt)
                 done += 1
                 break
         else:

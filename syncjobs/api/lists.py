@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from ..listing import parameters
 from ..listing.pages import Order
 from ..listing.query import MAX_LIMIT, MAX_PAGE, job_query, whole_number
-from ..querysets import SyncJobQuerySet
+from ..models.querysets import SyncJobQuerySet
 
 
 def page_of(request: Request, rows: QuerySet[Any], *, default_limit: int = 20) -> tuple[list[Any], dict[str, Any]]:

@@ -18,7 +18,7 @@ from django.db.models.expressions import RawSQL
 from .. import counters
 from ..counters import DAY, HOUR, QUARTER, Cell, Selection
 from ..models import SyncJob
-from ..querysets import SyncJobQuerySet
+from ..models.querysets import SyncJobQuerySet
 
 FIRST, LAST = (instant.replace(tzinfo=dt.UTC) for instant in (dt.datetime.min, dt.datetime.max))
 SHALLOW = 1000

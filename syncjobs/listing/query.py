@@ -24,7 +24,7 @@ from ..api.fields import VISIBLE
 from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
 from ..counters import Selection
 from ..models import JobError, SyncJob
-from ..querysets import SyncJobQuerySet
+from ..models.querysets import SyncJobQuerySet
 from . import pages
 from . import parameters as listing_parameters
 from . import search as listing_search

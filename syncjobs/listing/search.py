@@ -21,7 +21,7 @@ from django.db.models.expressions import RawSQL
 from .. import counters
 from ..engine.fingerprints import MAX_MESSAGE
 from ..models import SyncJob
-from ..querysets import SyncJobQuerySet
+from ..models.querysets import SyncJobQuerySet
 from .pages import Order
 
 _PLACEHOLDER = re.compile(r"<(?:url|id|handle|n)>")

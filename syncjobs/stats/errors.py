@@ -43,9 +43,9 @@ _DAY = _Source(counters.recent.FIGURE, f"page.bands + COALESCE({counters.recent.
 # All time: nothing is counted here, the groups and the triggers' counts know.
 _EACH = f"""
     SELECT fingerprint AS group_id, count + COALESCE(delta.errors, 0) AS n
-      FROM syncjobs_errorgroup LEFT JOIN {counters.groups.DELTAS} AS delta ON delta.group_id = fingerprint WHERE"""  # noqa: S608
-_EVER = _Source(f"{_EACH} count + COALESCE(delta.errors, 0) > 0", counters.groups.BANDS, "last_seen_at")
-_ONE = _Source(f"{_EACH} fingerprint = %(fingerprint)s", counters.groups.BANDS, "last_seen_at")
+      FROM syncjobs_errorgroup LEFT JOIN {counters.errors.DELTAS} AS delta ON delta.group_id = fingerprint WHERE"""  # noqa: S608
+_EVER = _Source(f"{_EACH} count + COALESCE(delta.errors, 0) > 0", counters.errors.BANDS, "last_seen_at")
+_ONE = _Source(f"{_EACH} fingerprint = %(fingerprint)s", counters.errors.BANDS, "last_seen_at")
 _PAGE = """
     WITH recent_change AS MATERIALIZED ({changes}),
          found AS MATERIALIZED (SELECT figure.* FROM ({figure}) AS figure{narrowed}),
@@ -62,7 +62,7 @@ _PAGE = """
 
 # The errors of no band are those of the group that no band has.
 _MOST = f"""
-    WITH of_band AS MATERIALIZED (SELECT band_id, n FROM {counters.groups.BY_BAND} AS each WHERE group_id = %(fingerprint)s),
+    WITH of_band AS MATERIALIZED (SELECT band_id, n FROM {counters.errors.BY_BAND} AS each WHERE group_id = %(fingerprint)s),
          most AS (SELECT band_id, n FROM of_band
                   UNION ALL
                   SELECT NULL, n - (SELECT COALESCE(sum(n), 0) FROM of_band) FROM ({_EACH} fingerprint = %(fingerprint)s) AS g

@@ -17,7 +17,7 @@ from ..engine import broker, timeline
 from ..engine.enqueue import actor_of, band_key, create_jobs, hold_bands, new_job
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import Channel
-from .work import Work
+from .context import Work
 
 Plan = list[tuple[Band, dict[str, Any]]]
 

@@ -11,8 +11,8 @@ from bands.videos import insert_basics
 from ..engine.enqueue import actor_of, create_enrich
 from ..youtube.errors import InvalidPageToken, PlaylistNotFound
 from ..youtube.types import PlaylistItem, PlaylistPage
-from .walk import explain_missing, mark_seen
-from .work import Work
+from .context import Work
+from .playlists import explain_missing, mark_seen
 
 
 def sync_band(work: Work) -> None:

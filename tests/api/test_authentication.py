@@ -17,10 +17,10 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.utils.serializer_helpers import ReturnDict
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from syncjobs.accounts import SessionBackend
 from syncjobs.api import tokens
 from syncjobs.api.authentication import TokenAuthentication
 from syncjobs.api.rendering import OrjsonRenderer
+from syncjobs.authentication import SessionBackend
 from syncjobs.choices import JobStatus, Role
 from syncjobs.operations import people
 from tests.helpers import PERSON

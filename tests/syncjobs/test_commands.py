@@ -17,10 +17,10 @@ from django.core.management.base import CommandError
 from django.db import connections
 
 from bands.models import Band
-from syncjobs import sync
 from syncjobs.choices import QueueName
 from syncjobs.engine import attempts, outcomes
 from syncjobs.models import Queue, SyncJob
+from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, worker
@@ -50,7 +50,7 @@ def background_worker() -> Iterator[None]:
         while not stop.wait(0.02):
             for queue in QueueName.values:
                 if (attempt := attempts.claim_next(queue, worker())) is not None:
-                    sync.run(attempt)
+                    run_attempt(attempt)
         connections.close_all()
 
     thread = threading.Thread(target=work)

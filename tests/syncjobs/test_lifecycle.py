@@ -6,13 +6,13 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from syncjobs import sync
 from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus
 from syncjobs.engine import attempts, outcomes
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.exceptions import Fenced
 from syncjobs.models import Attempt, JobError, SyncJob
 from syncjobs.operations import jobs, queues
+from syncjobs.sync.run import run_attempt
 from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -143,7 +143,7 @@ def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube
 
     youtube.before_answer = shut_down  # type: ignore[attr-defined]
     attempt = claim()
-    assert sync.run(attempt) is False
+    assert run_attempt(attempt) is False
     job.refresh_from_db()
     assert (job.status, job.failures_in_a_row) == (JobStatus.QUEUED, 0)
     assert job.checkpoint["walk"]["pages_read"] >= 2

@@ -9,7 +9,6 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
-from syncjobs import sync
 from syncjobs.choices import JobStatus, JobType, Priority
 from syncjobs.engine import attempts as engine_attempts
 from syncjobs.engine import outcomes as engine_outcomes
@@ -19,6 +18,7 @@ from syncjobs.models import AuditEntry, BulkAction, SyncJob
 from syncjobs.operations import bands as band_operations
 from syncjobs.operations import bulk, queues
 from syncjobs.operations import jobs as job_operations
+from syncjobs.sync.run import run_attempt
 from tests.helpers import PERSON, SCHEDULE, claim, make_band, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -423,7 +423,7 @@ def test_what_is_just_being_retried_is_pruned_without_a_fault(settings: Any) -> 
     pruning = queue_job(JobType.PRUNE)
     with transaction.atomic():
         (created,) = job_operations.retry_jobs(PERSON, [old.pk]).values()
-        prune = _meanwhile(lambda: sync.run(claim("maintenance")))
+        prune = _meanwhile(lambda: run_attempt(claim("maintenance")))
     assert prune.result() is True
     pruning.refresh_from_db()
     retry = SyncJob.objects.get(pk=created.job.pk)  # type: ignore[union-attr]

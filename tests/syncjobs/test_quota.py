@@ -6,11 +6,11 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from syncjobs import sync
 from syncjobs.choices import DelayReason, JobStatus
 from syncjobs.engine import attempts, quota
 from syncjobs.exceptions import QuotaExhausted
 from syncjobs.models import QuotaCall, QuotaDay, SyncJob
+from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.costs import Bucket, Operation, next_reset
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _work(name: str) -> None:
     try:
         while (attempt := attempts.claim_next("video-sync", worker(name))) is not None:
-            sync.run(attempt)
+            run_attempt(attempt)
     finally:
         connections.close_all()
 

@@ -11,11 +11,11 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from bands.models import Availability, Band, ChannelProblem, Video
-from syncjobs import sync
 from syncjobs.choices import JobStatus, JobType
 from syncjobs.engine import attempts, outcomes
 from syncjobs.models import Attempt, JobError, Queue, SeenVideo, SyncJob
 from syncjobs.operations import jobs, queues
+from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from syncjobs.youtube.simulator.world import Video as SimVideo
@@ -279,7 +279,7 @@ def test_a_killed_attempt_is_continued_from_its_checkpoint_rereading_one_page_at
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("syncjobs.engine.attempts.save_progress", die_at_third_page)
         with pytest.raises(Killed):
-            sync.run(attempt)
+            run_attempt(attempt)
     Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
     assert outcomes.lose(attempt.pk)
     run_all()

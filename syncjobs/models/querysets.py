@@ -8,10 +8,10 @@ from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
-from .choices import ACTIVE_STATUSES, AttemptOutcome, JobStatus
+from ..choices import ACTIVE_STATUSES, AttemptOutcome, JobStatus
 
 if TYPE_CHECKING:
-    from .models import Attempt, SyncJob  # noqa: F401 - the type arguments below name them
+    from .jobs import Attempt, SyncJob  # noqa: F401 - the type arguments below name them
 
 
 class SyncJobQuerySet(models.QuerySet["SyncJob"]):

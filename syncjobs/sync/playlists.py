@@ -18,7 +18,7 @@ from bands.videos import mark_missing
 from ..models import SeenVideo
 from ..youtube.errors import InvalidPageToken, PlaylistNotFound
 from ..youtube.types import PlaylistPage, Unreadable, VideoBatch
-from .work import SyncFailed, Work
+from .context import SyncFailed, Work
 
 MAX_REREADS = 2
 """Times the pages of one playlist are read again because something moved; a playlist in constant motion must end."""

@@ -18,7 +18,7 @@ from ..choices import TERMINAL_STATUSES
 from ..models import QuotaCall, SyncJob
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import VideoBatch
-from .work import SyncFailed, Work
+from .context import SyncFailed, Work
 
 PRUNE_BATCH = 500
 

@@ -18,23 +18,23 @@ from ..models import Attempt
 from ..operations.queues import pause_for_configuration
 from ..youtube.costs import Bucket
 from ..youtube.errors import Forbidden, Kind, YouTubeError
-from . import fan_out, full, incremental, upkeep
-from .work import LeaseKeeper, SyncFailed, Work, explain
+from . import fan_out, full, incremental, maintenance
+from .context import LeaseKeeper, SyncFailed, Work, explain
 
 logger = logging.getLogger(__name__)
 
 _HANDLERS: dict[str, Callable[[Work], None]] = {
     JobType.FULL_SYNC: full.sync_band,
     JobType.INCREMENTAL_SYNC: incremental.sync_band,
-    JobType.SINGLE_VIDEO: upkeep.sync_video,
-    JobType.ENRICH: upkeep.enrich,
-    JobType.STATS_REFRESH: upkeep.refresh_statistics,
-    JobType.AVAILABILITY_CHECK: upkeep.check_availability,
-    JobType.PRUNE: upkeep.prune,
+    JobType.SINGLE_VIDEO: maintenance.sync_video,
+    JobType.ENRICH: maintenance.enrich,
+    JobType.STATS_REFRESH: maintenance.refresh_statistics,
+    JobType.AVAILABILITY_CHECK: maintenance.check_availability,
+    JobType.PRUNE: maintenance.prune,
 }
 
 
-def run(attempt: Attempt) -> bool:
+def run_attempt(attempt: Attempt) -> bool:
     """Execute a claimed attempt to its end. False if this worker should claim no other job after it."""
     with LeaseKeeper(attempt):
         try:
