@@ -271,19 +271,19 @@ CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [*default_headers, "cache-control", "if-none-match", "last-event-id"]
 CORS_EXPOSE_HEADERS = ["Allow", "Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate"]
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.authentication.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.core.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
-    "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.rendering.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["syncjobs.api.parsing.Parser"],
-    "DEFAULT_SCHEMA_CLASS": "syncjobs.api.schema.Schema",
+    "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.core.renderers.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
+    "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
     "NUM_PROXIES": 0,  # uvicorn has put the client's address in its place; what X-Forwarded-For says is anybody's
     "DEFAULT_THROTTLE_RATES": {"login": "20/min", "trigger": "60/min"},
     "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of the exports
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
 }
 DRF_STANDARDIZED_ERRORS = {
-    "EXCEPTION_HANDLER_CLASS": "syncjobs.api.errors.Handler",
-    "EXCEPTION_FORMATTER_CLASS": "syncjobs.api.errors.Formatter",
+    "EXCEPTION_HANDLER_CLASS": "syncjobs.api.core.exception_handler.Handler",
+    "EXCEPTION_FORMATTER_CLASS": "syncjobs.api.core.exception_handler.Formatter",
     "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
 }
 SIMPLE_JWT = {
@@ -299,8 +299,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "DESCRIPTION": "Sync jobs, queues, errors and quota of the bands' YouTube channels.",
     "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["syncjobs.api.schema.complete"],
-    "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser", "syncjobs.api.parsing.Parser"],
+    "POSTPROCESSING_HOOKS": ["syncjobs.api.core.schema.complete"],
+    "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser", "syncjobs.api.core.parsers.Parser"],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENABLE_DJANGO_DEPLOY_CHECK": False,

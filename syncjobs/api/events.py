@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from ..listing import parameters
 from ..live import hub, stream
-from .permissions import View
+from .core.views import View
 
 
 class WhateverIsAsked(BaseContentNegotiation):

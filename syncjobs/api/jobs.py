@@ -19,9 +19,9 @@ from ..listing import query, rows
 from ..listing.pages import Order
 from ..models import Attempt, JobEvent, SyncJob
 from ..operations import jobs
-from . import answers, lists
-from .permissions import TriggerRate, View
-from .polling import Polled
+from .core import lists, responses
+from .core.etags import Polled
+from .core.views import TriggerRate, View
 from .serializers import Accepted, AttemptSerializer, Cancelling, EventSerializer, TriggerBody, job_as_json
 
 MAX_TIMELINE = 500
@@ -40,7 +40,7 @@ class JobList(Polled):
 
     takes = {"GET": (*query.PARAMETERS, *query.PAGING)}
 
-    @extend_schema(operation_id="listSyncJobs", responses=answers.JOBS)
+    @extend_schema(operation_id="listSyncJobs", responses=responses.JOBS)
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
         found, order, frame = lists.jobs_page(request)
@@ -50,7 +50,7 @@ class JobList(Polled):
 class JobDetail(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    @extend_schema(operation_id="getSyncJob", responses=answers.JobDetailSerializer)
+    @extend_schema(operation_id="getSyncJob", responses=responses.JobDetailSerializer)
     def get(self, request: Request, job_id: int) -> Response:
         """One job, with its attempts, its timeline and a summary of its children."""
         found = rows.read(SyncJob.objects.filter(pk=job_id), Order())

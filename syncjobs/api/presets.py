@@ -12,9 +12,9 @@ from rest_framework.response import Response
 
 from ..listing import query
 from ..operations import presets
-from .fields import ANYTHING, VISIBLE, Flag, Strict, Text
+from .core.fields import ANYTHING, VISIBLE, Flag, Strict, Text
+from .core.views import View
 from .jobs import validated
-from .permissions import View
 from .serializers import Filter
 
 _SEEN = "syncjobs.view_filterpreset"

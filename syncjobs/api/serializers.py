@@ -14,8 +14,8 @@ from ..listing import query
 from ..models import Attempt, AuditEntry, BulkAction, JobEvent
 from ..operations import bulk, schedules
 from ..operations.queues import ALL_QUEUES
-from .fields import ANYTHING, VISIBLE, Choice, Flag, Id, Many, Strict, Text, Whole
-from .schema import filter_schema
+from .core.fields import ANYTHING, VISIBLE, Choice, Flag, Id, Many, Strict, Text, Whole
+from .core.schema import filter_schema
 
 
 class ProgressSerializer(serializers.Serializer[Any]):

@@ -20,7 +20,7 @@ from rest_framework.request import Request
 
 from bands.text import is_storable
 
-from ..api.fields import VISIBLE
+from ..api.core.fields import VISIBLE
 from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
 from ..counters import Selection
 from ..models import JobError, SyncJob

@@ -15,11 +15,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..api.bulk import file_of
 from ..audit.labels import ACTIONS, RESULTS, TARGETS
 from ..choices import QueueName
 from ..exceptions import NotFound
 from ..listing import export as listing_export
+from ..listing.export import file_of
 from ..models import AuditEntry
 from ..operations.queues import ALL_QUEUES
 from . import links

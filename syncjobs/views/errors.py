@@ -14,11 +14,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ..api.bulk import file_of
 from ..audit.actors import Actor
 from ..choices import JobType
 from ..engine import error_reasons
 from ..listing import export as listing_export
+from ..listing.export import file_of
 from ..models import BulkAction, SyncJob
 from ..operations import bulk
 from ..operations import errors as error_operations

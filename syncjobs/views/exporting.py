@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
-from ..api.bulk import file_of
 from ..listing import export as listing_export
 from ..listing import query
+from ..listing.export import file_of
 from .base import page
 from .job_filters import Filters, sentence_of
 

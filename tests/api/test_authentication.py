@@ -17,9 +17,9 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.utils.serializer_helpers import ReturnDict
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from syncjobs.api import tokens
-from syncjobs.api.authentication import TokenAuthentication
-from syncjobs.api.rendering import OrjsonRenderer
+from syncjobs.api.core import tokens
+from syncjobs.api.core.authentication import TokenAuthentication
+from syncjobs.api.core.renderers import OrjsonRenderer
 from syncjobs.authentication import SessionBackend
 from syncjobs.choices import JobStatus, Role
 from syncjobs.operations import people

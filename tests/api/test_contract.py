@@ -15,7 +15,8 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs.api import errors, urls
+from syncjobs.api import urls
+from syncjobs.api.core import exception_handler
 from syncjobs.choices import EventKind, JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.engine import timeline as engine_timeline
@@ -419,7 +420,7 @@ def test_errors_have_one_shape_and_tell_nothing(moderator: Api, monkeypatch: pyt
     monkeypatch.setattr("syncjobs.stats.queues.queues", explode)
     broken = moderator.get("admin/queue/status")
     assert broken.status_code == 500
-    assert broken.json() == json.loads(errors.server_error(HttpRequest()).content)
+    assert broken.json() == json.loads(exception_handler.server_error(HttpRequest()).content)
     assert broken.json()["errors"][0]["message"] == "Something went wrong here. It has been logged."
     assert b"secret" not in broken.content
 

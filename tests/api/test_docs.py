@@ -15,7 +15,8 @@ from django.core.cache import cache
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from syncjobs.api import docs, tokens, urls
+from syncjobs.api import docs, urls
+from syncjobs.api.core import tokens
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes
 from syncjobs.models import ErrorGroup

@@ -28,8 +28,8 @@ from rest_framework.throttling import SimpleRateThrottle
 from schemathesis import Case, GenerationMode
 
 from bands.models import Band
-from syncjobs.api.band_serializers import BandSerializer, VideoSerializer
-from syncjobs.api.schema import ERROR
+from syncjobs.api.core.band_serializers import BandSerializer, VideoSerializer
+from syncjobs.api.core.schema import ERROR
 from syncjobs.api.serializers import AttemptSerializer, AuditSerializer, EventSerializer
 from syncjobs.choices import Role
 from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob

@@ -10,10 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from rest_framework.request import Request
 
-from ..listing import parameters
-from ..listing.pages import Order
-from ..listing.query import MAX_LIMIT, MAX_PAGE, job_query, whole_number
-from ..models.querysets import SyncJobQuerySet
+from ...listing import parameters
+from ...listing.pages import Order
+from ...listing.query import MAX_LIMIT, MAX_PAGE, job_query, whole_number
+from ...models.querysets import SyncJobQuerySet
 
 
 def page_of(request: Request, rows: QuerySet[Any], *, default_limit: int = 20) -> tuple[list[Any], dict[str, Any]]:

@@ -15,10 +15,10 @@ from rest_framework.throttling import ScopedRateThrottle
 
 from ..choices import Role
 from ..operations import people
-from . import tokens
-from .fields import Strict, Text
+from .core import tokens
+from .core.fields import Strict, Text
+from .core.views import Exact
 from .jobs import validated
-from .permissions import Exact
 from .serializers import Message
 
 

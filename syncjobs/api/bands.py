@@ -1,38 +1,29 @@
-"""Bands and their videos."""
+"""Bands."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.db.models import F, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bands.models import Availability, Band, BandState, Video
+from bands.models import Band, BandState
 
 from ..exceptions import NotFound
 from ..listing import parameters, query
 from ..operations import bands as band_operations
-from . import answers, lists
-from .band_serializers import BandBody, BandSerializer, NewBandBody, VideoSerializer
-from .permissions import View
+from .core import lists, responses
+from .core.band_serializers import BandBody, BandSerializer, NewBandBody
+from .core.views import View
 
-_SORTS = {"publishedAt": "published_at", "viewCount": "view_count"}
 _OF_BANDS = (
     parameters.text("search", "Part of the name."),
     parameters.choice("state", BandState.values, description="A band may be in several: active and failing, for one."),
     query.PAGE,
     parameters.whole("limit", query.MAX_LIMIT, 100),
-)
-_OF_VIDEOS = (
-    parameters.text("search", "Part of the title."),
-    parameters.choices("availability", Availability.values),
-    parameters.choice("sortBy", _SORTS, "publishedAt", "Ties by id; videos without it come last."),
-    query.SORT_ORDER,
-    *query.PAGING,
 )
 
 
@@ -40,7 +31,7 @@ class BandList(View):
     needs: ClassVar[dict[str, str]] = {"GET": "bands.view_band", "POST": "bands.add_band"}
     takes = {"GET": _OF_BANDS}
 
-    @extend_schema(operation_id="listBands", responses=answers.BANDS)
+    @extend_schema(operation_id="listBands", responses=responses.BANDS)
     def get(self, request: Request) -> Response:
         """Bands by name, each with how its syncs are doing."""
         state = request.query_params.get("state")
@@ -81,36 +72,15 @@ class BandDetail(View):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class VideoList(View):
-    needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
-    takes = {"GET": (parameters.number_of("bandId"), *_OF_VIDEOS)}
-
-    @extend_schema(operation_id="listVideos", responses=answers.VIDEOS)
-    def get(self, request: Request) -> Response:
-        """Videos, the newest first."""
-        band_id = request.query_params.get("bandId")
-        return _videos(request, Video.objects.filter(band=int(band_id)) if band_id else Video.objects.all())
+def _told(band_id: int) -> object:
+    return BandSerializer(_band(band_id)).data
 
 
-class BandVideos(View):
-    needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
-    takes = {"GET": _OF_VIDEOS}
-
-    @extend_schema(operation_id="listBandVideos", responses=answers.VIDEOS)
-    def get(self, request: Request, band_id: int) -> Response:
-        """A band's videos, the newest first."""
-        return _videos(request, Video.objects.filter(band=_band(band_id)))
-
-
-def _videos(request: Request, videos: QuerySet[Video]) -> Response:
-    wanted = query.choices_of(request.query_params, "availability", Availability.values)
-    if wanted:
-        videos = videos.filter(availability__in=wanted)
-    by = F(_SORTS[request.query_params.get("sortBy", "publishedAt")])
-    down = request.query_params.get("sortOrder") != "asc"
-    order = (by.desc(nulls_last=True), "-pk") if down else (by.asc(nulls_last=True), "pk")
-    rows, frame = lists.page_of(request, lists.matching(videos.order_by(*order), request, "title"))
-    return Response({"data": VideoSerializer(rows, many=True).data, **frame})
+def _band(band_id: int) -> Band:
+    band = Band.objects.with_video_counts().filter(pk=band_id).first()
+    if band is None:
+        raise NotFound(f"There is no band {band_id}.", field="id")
+    return band
 
 
 def _values(body: type[BandBody], request: Request, band_id: int | None = None) -> dict[str, Any]:
@@ -124,14 +94,3 @@ def _values(body: type[BandBody], request: Request, band_id: int | None = None) 
         for name, said in band_operations.faults(rest, band_id):
             wrong.setdefault(name, [said])
     raise ValidationError(wrong)
-
-
-def _told(band_id: int) -> object:
-    return BandSerializer(_band(band_id)).data
-
-
-def _band(band_id: int) -> Band:
-    band = Band.objects.with_video_counts().filter(pk=band_id).first()
-    if band is None:
-        raise NotFound(f"There is no band {band_id}.", field="id")
-    return band

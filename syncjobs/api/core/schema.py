@@ -9,8 +9,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from .errors import SERVER_ERROR
 from .examples import EXAMPLES
+from .exception_handler import SERVER_ERROR
 from .fields import VISIBLE, Strict, Text
 from .tokens import PROBLEMS
 

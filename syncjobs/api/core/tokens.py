@@ -11,7 +11,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken, Token, UntypedToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
-from ..authentication import user_with_permissions
+from ...authentication import user_with_permissions
 
 T = TypeVar("T", bound=Token)
 PROBLEMS = {

@@ -7,17 +7,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from ..choices import JobStatus, JobType, QueueName
-from ..operations import schedules
-from ..youtube.costs import Bucket
+from ...choices import JobStatus, JobType, QueueName
+from ...operations import schedules
+from ...youtube.costs import Bucket
+from ..serializers import AttemptSerializer, AuditSerializer, ErrorGroupSerializer, EventSerializer, JobSerializer
 from .band_serializers import BandSerializer, VideoSerializer
-from .serializers import (
-    AttemptSerializer,
-    AuditSerializer,
-    ErrorGroupSerializer,
-    EventSerializer,
-    JobSerializer,
-)
 
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
 

@@ -16,7 +16,7 @@ from .. import counters
 from ..engine import quota
 from ..models import ErrorGroup
 from ..stats import queues as queue_status
-from . import errors
+from .core import exception_handler
 
 _STATES = ("waiting", "active", "delayed", "completed", "failed", "cancelled")
 
@@ -24,11 +24,11 @@ _STATES = ("waiting", "active", "delayed", "completed", "failed", "cancelled")
 def metrics(request: HttpRequest) -> HttpResponse:
     """404 where neither METRICS_TOKEN nor METRICS_ALLOWED_ADDRESSES is set, so that nothing tells of it."""
     if not (settings.METRICS_TOKEN or settings.METRICS_ALLOWED_ADDRESSES):
-        return errors.not_found(request)
+        return exception_handler.not_found(request)
     if not _may_see(request):
         return _refused()
     if request.method not in ("GET", "HEAD"):
-        return errors.read_only(request)
+        return exception_handler.read_only(request)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures())
     return HttpResponse(
@@ -54,8 +54,8 @@ def _has_token(request: HttpRequest) -> bool:
 def _refused() -> HttpResponse:
     """401 where a token would help, 403 where only certain addresses may."""
     if not settings.METRICS_TOKEN:
-        return errors.plain(403, "permission_denied", "These figures are for certain addresses only.")
-    refused = errors.plain(
+        return exception_handler.plain(403, "permission_denied", "These figures are for certain addresses only.")
+    refused = exception_handler.plain(
         401, "not_authenticated", "These figures are for those with the token: Authorization: Bearer …"
     )
     refused["WWW-Authenticate"] = 'Bearer realm="metrics"'

@@ -35,4 +35,4 @@ class TokenAuthentication(JWTAuthentication):
 class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
     """In the schema it is the bearer token that it is."""
 
-    target_class = "syncjobs.api.authentication.TokenAuthentication"
+    target_class = "syncjobs.api.core.authentication.TokenAuthentication"

@@ -11,8 +11,8 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .permissions import View
-from .rendering import OrjsonRenderer
+from .renderers import OrjsonRenderer
+from .views import View
 
 _MOVES_BY_ITSELF = {"asOf", "oldestRunnableAge"}
 """What goes with the clock: an answer that differs in nothing else is no news."""

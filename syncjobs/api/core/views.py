@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
-from ..audit.actors import Actor, for_user
-from ..choices import Origin
-from ..listing import parameters
+from ...audit.actors import Actor, for_user
+from ...choices import Origin
+from ...listing import parameters
 from .fields import Strict
 
 
