@@ -1,4 +1,4 @@
-"""The addresses of the admin's pages. Each module of `views` lists its own."""
+"""The addresses of the admin's pages. Each module of `admin` lists its own."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from .live import stream
-from .views import (
+from .admin import (
     audit,
     band_form,
     bands,
-    bulk_pages,
+    bulk,
     errors,
-    exporting,
+    exports,
     help,
     imports,
     job,
     jobs,
     people,
-    preset_pages,
+    presets,
     queues,
     quota,
     schedules,
@@ -28,20 +27,21 @@ from .views import (
     videos,
     workers,
 )
+from .live import stream
 
 _MODULES = (
     audit,
     band_form,
     bands,
-    bulk_pages,
+    bulk,
     errors,
-    exporting,
+    exports,
     help,
     imports,
     job,
     jobs,
     people,
-    preset_pages,
+    presets,
     queues,
     quota,
     schedules,

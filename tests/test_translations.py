@@ -14,9 +14,9 @@ import polib
 import pytest
 from django.utils.translation import override
 
+from syncjobs.admin.site import NAVIGATION
 from syncjobs.choices import Role
 from syncjobs.operations import schedules
-from syncjobs.site import NAVIGATION
 from tests.admin.people import logged_in
 from tests.browser import world
 from tests.browser.driver import addresses

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from syncjobs.admin import dashboard
 from syncjobs.choices import JobStatus, JobType, QueueName, Role
 from syncjobs.engine import outcomes, quota
 from syncjobs.listing import query as listing_query
@@ -22,7 +23,6 @@ from syncjobs.models import Attempt, AuditEntry, BulkAction, Queue, QuotaDay, Sy
 from syncjobs.operations import bulk, queues, schedules
 from syncjobs.stats import jobs
 from syncjobs.stats import queues as stats_queues
-from syncjobs.views import dashboard
 from syncjobs.youtube.costs import Bucket
 from tests.admin.people import logged_in
 from tests.helpers import PERSON, claim, make_band, queue_job

@@ -29,8 +29,8 @@ def main() -> None:
     from django.test.utils import CaptureQueriesContext
 
     from syncjobs import counters
+    from syncjobs.admin import dashboard
     from syncjobs.operations import people
-    from syncjobs.views import dashboard
 
     if counters.count(counters.Selection()) < count:
         seed.seed(count)

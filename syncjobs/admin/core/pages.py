@@ -10,18 +10,19 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from ..audit.actors import Actor, for_user
-from ..choices import Origin
-from ..exceptions import Busy, DomainError, NotFound
-from ..live import changes
-from ..youtube.errors import YouTubeError
+from ...audit.actors import Actor, for_user
+from ...choices import Origin
+from ...exceptions import Busy, DomainError, NotFound
+from ...live import changes
+from ...youtube.errors import YouTubeError
+from ..site import site
 
 logger = logging.getLogger(__name__)
 _POSITION = "syncjobs.feed_position"
@@ -93,7 +94,7 @@ def show(
         "is_dialog": is_dialog(request),
         "layout": f"syncjobs/layouts/{'dialog' if is_dialog(request) else 'page'}.html",
     }
-    common = {} if is_dialog(request) else admin.site.each_context(request)
+    common = {} if is_dialog(request) else site.each_context(request)
     return render(request, template, {**common, **frame, **context}, status=status)
 
 

@@ -22,8 +22,8 @@ from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as band_operations
 from ..operations import jobs as job_operations
-from .base import Question, ask, is_part, page, show, style
-from .paging import order, paginate, search_box, sort_field, values_of
+from .core.pages import Question, ask, is_part, page, show, style
+from .core.paging import order, paginate, search_box, sort_field, values_of
 
 _COLUMNS = {
     "name": "name",

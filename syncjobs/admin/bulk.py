@@ -22,9 +22,9 @@ from ..listing import query as listing_query
 from ..models import BulkAction, SyncJob
 from ..operations import bulk
 from ..templatetags.monitor import number
-from . import links
-from .base import Question, actor_of, is_part, page, show, told
-from .job_filters import Filters, sentence_of
+from .core import links
+from .core.job_filters import Filters, sentence_of
+from .core.pages import Question, actor_of, is_part, page, show, told
 
 _REFUSED_SHOWN = 100
 _TITLES: dict[str, Any] = {

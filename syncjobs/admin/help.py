@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from .base import page, show
+from .core.pages import page, show
 
 
 @page("syncjobs.view_syncjob")

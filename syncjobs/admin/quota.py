@@ -15,8 +15,8 @@ from ..engine import quota as buckets
 from ..stats import quota as stats_quota
 from ..stats.quota import BucketFigures, Spent
 from ..youtube.costs import Bucket
-from . import charts, links
-from .base import is_part, page, show
+from .core import charts, links
+from .core.pages import is_part, page, show
 
 _HISTORY_DAYS = 30
 

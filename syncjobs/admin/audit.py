@@ -22,9 +22,9 @@ from ..listing import export as listing_export
 from ..listing.export import file_of
 from ..models import AuditEntry
 from ..operations.queues import ALL_QUEUES
-from . import links
-from .base import is_part, page, show, style
-from .paging import paginate, search_box, values_of
+from .core import links
+from .core.pages import is_part, page, show, style
+from .core.paging import paginate, search_box, values_of
 
 _TARGET_HELP = gettext_lazy("Job number, band id, queue …")
 

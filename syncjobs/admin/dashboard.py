@@ -26,8 +26,8 @@ from ..operations import schedules
 from ..stats import errors
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
-from . import charts, links
-from .base import is_part, note_position, show
+from .core import charts, links
+from .core.pages import is_part, note_position, show
 
 _RUNNING, _ERRORS, _SCHEDULES = 8, 5, 6
 _PERIOD_LABELS = {"24h": gettext_lazy("24 hours"), "7d": gettext_lazy("7 days"), "30d": gettext_lazy("30 days")}

@@ -16,13 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_celery_beat.models import PeriodicTask
 
-from .. import schedule_words
 from ..audit.actors import Actor
 from ..choices import JobType
 from ..exceptions import DomainError, InvalidInput
 from ..operations import schedules
-from ..schedule_words import CRON_FIELDS, WEEKDAYS, Kind, Recurrence
-from .base import Question, ask, is_part, page, show, style
+from .core import recurrence as core_recurrence
+from .core.pages import Question, ask, is_part, page, show, style
+from .core.recurrence import CRON_FIELDS, WEEKDAYS, Kind, Recurrence
 
 _LAST_RUNS = 5
 _NEXT_RUNS = 3
@@ -132,7 +132,7 @@ def _recurrence(values: dict[str, Any]) -> Recurrence:
 
 def _initial(schedule: PeriodicTask) -> dict[str, Any]:
     """What the form shows of a schedule; as cron where its fields can't say it."""
-    said = schedule_words.of_schedule(schedule)
+    said = core_recurrence.of_schedule(schedule)
     kind = said.kind
     if kind == Kind.INTERVAL:
         is_simple = not said.cron
@@ -164,7 +164,7 @@ def schedule_list(request: HttpRequest) -> HttpResponse:
     rows = [
         {
             "schedule": each,
-            "words": schedule_words.sentence(schedule_words.of_schedule(each)),
+            "words": core_recurrence.sentence(core_recurrence.of_schedule(each)),
             "job_type": _label(schedules.job_type_of(each)),
             "next": _next_run(each),
             "runs": runs[each.pk],
@@ -221,8 +221,8 @@ def _edit(request: HttpRequest, schedule: PeriodicTask | None, form: ScheduleFor
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
         told = {"name": values["name"], "jobType": values["job_type"], "enabled": values["enabled"]}
-        saved = schedules.save(actor, schedule, {**told, **schedule_words.values(_recurrence(values))})
-        words = schedule_words.sentence(schedule_words.of_schedule(saved))
+        saved = schedules.save(actor, schedule, {**told, **core_recurrence.values(_recurrence(values))})
+        words = core_recurrence.sentence(core_recurrence.of_schedule(saved))
         return _("“%(name)s” is saved: %(words)s.") % {"name": saved.name, "words": words}
 
     def attempt(actor: Actor, values: dict[str, Any]) -> str:
@@ -262,13 +262,13 @@ def _preview(form: ScheduleForm) -> dict[str, Any] | None:
         return None
     try:
         recurrence = _recurrence(values)
-        schedule = schedules.unsaved(schedule_words.values(recurrence))
-        said = schedule_words.of_schedule(schedule)
+        schedule = schedules.unsaved(core_recurrence.values(recurrence))
+        said = core_recurrence.of_schedule(schedule)
         zone = None if schedule.crontab is None else schedule.crontab.timezone
         coming = [{"at": at, "there": _there(at, zone)} for at in schedules.next_runs(schedule, _NEXT_RUNS)]
     except DomainError:
         return None
-    return {"words": schedule_words.sentence(said), "coming": coming}
+    return {"words": core_recurrence.sentence(said), "coming": coming}
 
 
 @page(f"{_BEAT}.change_periodictask", posts=True)

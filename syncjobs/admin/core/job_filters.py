@@ -18,10 +18,10 @@ from rest_framework.exceptions import ValidationError
 
 from bands.models import Band
 
-from ..choices import DelayReason, JobStatus, JobType, QueueName
-from ..listing.parameters import parse_instant, split
-from ..models import ErrorGroup
-from ..templatetags.monitor import when
+from ...choices import DelayReason, JobStatus, JobType, QueueName
+from ...listing.parameters import parse_instant, split
+from ...models import ErrorGroup
+from ...templatetags.monitor import when
 from . import links
 
 _MANY = ("status", "jobType")

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from django.urls import get_script_prefix, reverse
 
-from ..choices import JobStatus
-from ..stats.queues import QueueState
+from ...choices import JobStatus
+from ...stats.queues import QueueState
 
 
 def page(name: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..choices import JobStatus
-from ..counters import DAY, HOUR
+from ...choices import JobStatus
+from ...counters import DAY, HOUR
 
 Chart = dict[str, Any]
 _COLOURS = {

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from ..choices import QueueName
 from ..stats.queues import WORKER_SILENCE_SECONDS
 from ..stats.queues import workers as worker_states
-from .base import is_part, page, show
+from .core.pages import is_part, page, show
 
 
 @page("syncjobs.view_worker")

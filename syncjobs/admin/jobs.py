@@ -23,9 +23,8 @@ from ..listing.pages import Order
 from ..listing.rows import JobRow
 from ..models import SyncJob
 from ..operations import presets
-from . import job_table, links
-from .base import page, show
-from .job_filters import (
+from .core import job_table, links
+from .core.job_filters import (
     Filters,
     band_named,
     quick_ranges,
@@ -35,7 +34,8 @@ from .job_filters import (
     suggestions,
     type_chips,
 )
-from .job_rows import Rights, rows_of
+from .core.job_rows import Rights, rows_of
+from .core.pages import page, show
 
 _SIZES = (20, 50, 100)
 _COLUMNS = (

@@ -25,8 +25,8 @@ from ..operations import errors as error_operations
 from ..stats import errors as stats_errors
 from ..stats.errors import GroupFigures
 from ..templatetags.monitor import number
-from . import charts, links
-from .base import Question, ask, is_part, page, show, style
+from .core import charts, links
+from .core.pages import Question, ask, is_part, page, show, style
 
 _PER_PAGE, _BANDS, _DAYS = 20, 10, 30
 _WINDOWS = {

@@ -23,7 +23,7 @@ from ..operations import bands, channels
 from ..youtube.errors import Kind, YouTubeError
 from ..youtube.types import Channel
 from .bands import get
-from .base import Question, actor_of, ask, is_part, page, show, style
+from .core.pages import Question, actor_of, ask, is_part, page, show, style
 
 _REMEMBERED_SECONDS = 3600
 

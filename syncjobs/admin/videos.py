@@ -16,8 +16,8 @@ from bands.models import Availability, Band, LiveState, Video
 from ..audit.actors import Actor
 from ..exceptions import NotFound
 from ..operations import jobs
-from .base import Question, ask, is_part, page, show, style
-from .paging import order, paginate, search_box, sort_field, values_of
+from .core.pages import Question, ask, is_part, page, show, style
+from .core.paging import order, paginate, search_box, sort_field, values_of
 
 _COLUMNS = {
     "published": "published_at",

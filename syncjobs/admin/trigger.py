@@ -22,9 +22,9 @@ from ..operations import jobs as job_operations
 from ..stats import estimates
 from ..templatetags.monitor import number
 from ..youtube.costs import Bucket
-from . import links
-from .base import actor_of, is_part, page, show, told
-from .job_filters import band_named, why_not
+from .core import links
+from .core.job_filters import band_named, why_not
+from .core.pages import actor_of, is_part, page, show, told
 
 _TYPES = ((JobType.INCREMENTAL_SYNC, False), (JobType.FULL_SYNC, True))
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..exceptions import InvalidInput
 from ..operations.imports import MAX_BYTES, RowResult, import_bands, read_rows
-from .base import actor_of, page, show, style, told
+from .core.pages import actor_of, page, show, style, told
 
 _KEPT_SECONDS = 1800
 _SHOWN = 200

@@ -19,9 +19,9 @@ from ..listing import query
 from ..models import AuditEntry, SyncJob
 from ..operations import jobs as job_operations
 from ..templatetags.monitor import number
-from . import links
-from .base import Question, ask, page, show
-from .job_rows import Rights, can_cancel, can_retry, note_of, progress_of, rows_of, took_of
+from .core import links
+from .core.job_rows import Rights, can_cancel, can_retry, note_of, progress_of, rows_of, took_of
+from .core.pages import Question, ask, page, show
 
 _MOST_EVENTS = 500
 _SUMMED = ("videos_found", "videos_added", "videos_updated", "videos_unavailable", "error_count", "quota_used")

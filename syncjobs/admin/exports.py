@@ -9,8 +9,8 @@ from rest_framework.exceptions import ValidationError
 from ..listing import export as listing_export
 from ..listing import query
 from ..listing.export import file_of
-from .base import page
-from .job_filters import Filters, sentence_of
+from .core.job_filters import Filters, sentence_of
+from .core.pages import page
 
 
 @page("syncjobs.view_syncjob")

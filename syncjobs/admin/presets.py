@@ -14,9 +14,9 @@ from ..audit.actors import Actor
 from ..exceptions import InvalidInput
 from ..listing import query
 from ..operations import presets
-from . import links
-from .base import Question, ask, page, style
-from .job_filters import Filters, sentence_of
+from .core import links
+from .core.job_filters import Filters, sentence_of
+from .core.pages import Question, ask, page, style
 
 
 class PresetForm(forms.Form):

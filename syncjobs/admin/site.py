@@ -41,12 +41,12 @@ class MonitorSite(admin.AdminSite):
     enable_nav_sidebar = False
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from . import urls
+        from .. import urls
 
         return [*urls.pages(self.admin_view), *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
-        from .views import dashboard
+        from . import dashboard
 
         return dashboard.page(request)
 
@@ -92,3 +92,6 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         current = request.path == url if name == "index" else request.path.startswith(url)
         entries.append({"url": url, "label": label, "icon": icon, "gap": gap, "current": current})
     return entries
+
+
+site = MonitorSite(name="admin")

@@ -17,7 +17,7 @@ from ..models import BulkAction
 from ..operations import bulk, queues
 from ..stats import queues as stats_queues
 from ..templatetags.monitor import number
-from .base import Question, ask, page, style
+from .core.pages import Question, ask, page, style
 
 
 class _Reason(forms.Form):

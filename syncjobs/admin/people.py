@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy
 from ..audit.actors import Actor
 from ..choices import Role
 from ..operations import people as people_operations
-from .base import Question, ask, is_part, page, show, style
-from .paging import paginate
+from .core.pages import Question, ask, is_part, page, show, style
+from .core.paging import paginate
 
 _BACK = "admin:people"
 
