@@ -108,7 +108,7 @@ def entry(request: HttpRequest, entry_id: int) -> HttpResponse:
     if found is None:
         raise NotFound(_("There is no such entry."))
     context = {**_told(found), "data": json.dumps(found.data, indent=2, ensure_ascii=False) if found.data else ""}
-    crumbs = ((reverse("admin:audit"), _("Audit")),)
+    crumbs = ((reverse("admin:syncjobs_auditentry_changelist"), _("Audit")),)
     return show(request, "syncjobs/audit/entry.html", context, title=str(context["action"]), crumbs=crumbs)
 
 
@@ -145,7 +145,7 @@ def _url(kind: str, target: str) -> str:
     if kind == "queue" and target in QueueName.values:
         return links.jobs(queue=target)
     if kind == "schedule" and target.isdecimal():
-        return reverse("admin:schedules") + f"#schedule-{target}"
+        return reverse("admin:django_celery_beat_periodictask_changelist") + f"#schedule-{target}"
     if kind == "error" and target.isalnum():
         return links.error(target)
     return ""
@@ -163,7 +163,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
 
 
 PAGES = (
-    ("audit/", audit, "audit"),
-    ("audit/export/", export, "audit_export"),
-    ("audit/<id:entry_id>/", entry, "audit_entry"),
+    ("audit/", audit, "syncjobs_auditentry_changelist"),
+    ("audit/export/", export, "syncjobs_auditentry_export"),
+    ("audit/<id:entry_id>/", entry, "syncjobs_auditentry_change"),
 )

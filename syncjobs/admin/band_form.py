@@ -222,7 +222,7 @@ def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
         title=_("Change %(band)s") % {"band": band.name} if band else _("Add a band"),
         text="",
         button=_("Save"),
-        back=reverse("admin:band", args=[band.pk]) if band else reverse("admin:bands"),
+        back=reverse("admin:bands_band_change", args=[band.pk]) if band else reverse("admin:bands_band_changelist"),
         above=band.name if band else _("Bands"),
     )
     if request.method == "POST" and "look_up" in request.POST:
@@ -242,7 +242,7 @@ def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
         question,
         do,
         form=style(form),
-        then=lambda: reverse("admin:band", args=saved),
+        then=lambda: reverse("admin:bands_band_change", args=saved),
         template="syncjobs/bands/form.html",
         extra={"conferences": _conferences(), "band": band},
     )
@@ -271,6 +271,6 @@ def _looked_up(request: HttpRequest, question: Question, form: BandForm, band: B
 
 
 PAGES = (
-    ("bands/add/", add, "band_add"),
-    ("bands/<id:band_id>/change/", change, "band_change"),
+    ("bands/add/", add, "bands_band_add"),
+    ("bands/<id:band_id>/change/", change, "bands_band_edit"),
 )

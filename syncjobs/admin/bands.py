@@ -102,7 +102,7 @@ def band(request: HttpRequest, band_id: int) -> HttpResponse:
     if is_part(request):
         return render(request, "syncjobs/bands/state.html", context)
     context["videos"] = order(found.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS]
-    crumbs = ((reverse("admin:bands"), _("Bands")),)
+    crumbs = ((reverse("admin:bands_band_changelist"), _("Bands")),)
     return show(request, "syncjobs/bands/band.html", context, title=found.name, crumbs=crumbs, is_live=True)
 
 
@@ -114,7 +114,7 @@ def sync_now(request: HttpRequest, band_id: int) -> HttpResponse:
         title=_("Sync %(band)s") % {"band": found.name},
         text=_("This looks for new videos on the band's channel. It costs about 2 units."),
         button=_("Sync now"),
-        back=reverse("admin:band", args=[band_id]),
+        back=reverse("admin:bands_band_change", args=[band_id]),
         above=found.name,
         icon="retry",
     )
@@ -141,7 +141,7 @@ def switch(request: HttpRequest) -> HttpResponse:
         if active
         else _("No schedule syncs them, and nobody can, until they are active again. Their videos stay."),
         button=_("Make active") if active else _("Make inactive"),
-        back=reverse("admin:bands"),
+        back=reverse("admin:bands_band_changelist"),
         above=_("Bands"),
         icon="play" if active else "pause",
         details=[band.name for band in chosen],
@@ -164,7 +164,7 @@ def delete(request: HttpRequest, band_id: int) -> HttpResponse:
         title=_("Delete %(band)s?") % {"band": found.name},
         text=_("The band goes, with all its videos. Its ended jobs stay, under its name. This can't be undone."),
         button=_("Delete the band"),
-        back=reverse("admin:band", args=[band_id]),
+        back=reverse("admin:bands_band_change", args=[band_id]),
         above=found.name,
         icon="trash",
         is_danger=True,
@@ -175,13 +175,13 @@ def delete(request: HttpRequest, band_id: int) -> HttpResponse:
         band_operations.delete(actor, band_id)
         return _("%(band)s is deleted.") % {"band": found.name}
 
-    return ask(request, question, do, then=reverse("admin:bands"))
+    return ask(request, question, do, then=reverse("admin:bands_band_changelist"))
 
 
 PAGES = (
-    ("bands/", bands, "bands"),
-    ("bands/switch/", switch, "bands_switch"),
-    ("bands/<id:band_id>/", band, "band"),
-    ("bands/<id:band_id>/sync/", sync_now, "band_sync"),
-    ("bands/<id:band_id>/delete/", delete, "band_delete"),
+    ("bands/", bands, "bands_band_changelist"),
+    ("bands/switch/", switch, "bands_band_switch"),
+    ("bands/<id:band_id>/", band, "bands_band_change"),
+    ("bands/<id:band_id>/sync/", sync_now, "bands_band_sync"),
+    ("bands/<id:band_id>/delete/", delete, "bands_band_delete"),
 )

@@ -71,7 +71,7 @@ def ask_bulk(request: HttpRequest) -> HttpResponse:
         return told(request, error.message, back, level="error")
     if isinstance(outcome, BulkAction):
         text = _("%s jobs are being worked through.") % number(len(chosen.ids))
-        return told(request, text, reverse("admin:bulk_progress", args=[outcome.pk]), goes=True)
+        return told(request, text, reverse("admin:syncjobs_bulkaction_change", args=[outcome.pk]), goes=True)
     return told(request, _sentence(action, outcome), back, level="success" if outcome.succeeded else "error")
 
 
@@ -205,6 +205,6 @@ def progress(request: HttpRequest, bulk_id: int) -> HttpResponse:
 
 
 PAGES = (
-    ("jobs/bulk/", ask_bulk, "bulk"),
-    ("jobs/bulk/<id:bulk_id>/", progress, "bulk_progress"),
+    ("jobs/bulk/", ask_bulk, "syncjobs_syncjob_bulk"),
+    ("jobs/bulk/<id:bulk_id>/", progress, "syncjobs_bulkaction_change"),
 )

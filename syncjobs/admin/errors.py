@@ -97,7 +97,7 @@ def errors(request: HttpRequest) -> HttpResponse:
         "total": total,
         "as_of": timezone.now(),
         "refresh_url": form.address(page=number_of_page),
-        "export_url": reverse("admin:errors_export") + form.address(),
+        "export_url": reverse("admin:syncjobs_errorgroup_export") + form.address(),
         "is_narrowed": bool(form.value("reason") or form.value("acknowledged")),
         "newer_url": form.address(page=number_of_page - 1) if number_of_page > 1 else "",
         "more_url": form.address(page=number_of_page + 1) if len(found) > _PER_PAGE else "",
@@ -148,7 +148,7 @@ def error(request: HttpRequest, fingerprint: str) -> HttpResponse:
     }
     if is_part(request):
         return render(request, "syncjobs/errors/facts.html", context)
-    crumbs = ((reverse("admin:errors"), _("Errors")),)
+    crumbs = ((reverse("admin:syncjobs_errorgroup_changelist"), _("Errors")),)
     title = str(error_reasons.explain(group.reason).title)
     return show(request, "syncjobs/errors/group.html", context, title=title, crumbs=crumbs, is_live=True)
 
@@ -174,7 +174,7 @@ def acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
         text=_("It stays in the list, marked as seen to. Should it come up again, the list says so."),
         button=_("Acknowledge"),
         icon="check",
-        back=reverse("admin:error", args=[fingerprint]),
+        back=reverse("admin:syncjobs_errorgroup_change", args=[fingerprint]),
         details=(group.message[:300],),
     )
 
@@ -195,7 +195,7 @@ def reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
         text=_("It counts as not seen to again. Its note stays."),
         button=_("Reopen"),
         icon="retry",
-        back=reverse("admin:error", args=[fingerprint]),
+        back=reverse("admin:syncjobs_errorgroup_change", args=[fingerprint]),
         details=(group.message[:300],),
     )
 
@@ -223,7 +223,7 @@ def retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
         else _("There is nothing to retry: each failed job with this error has been retried, or none is left."),
         button=_("Retry"),
         icon="retry",
-        back=reverse("admin:error", args=[fingerprint]),
+        back=reverse("admin:syncjobs_errorgroup_change", args=[fingerprint]),
         details=(group.message[:300],),
     )
     return ask(request, question, lambda actor, values: _told(bulk.retry_group(actor, fingerprint)))
@@ -255,10 +255,10 @@ def export(request: HttpRequest) -> HttpResponseBase:
 
 
 PAGES = (
-    ("errors/", errors, "errors"),
-    ("errors/export/", export, "errors_export"),
-    ("errors/<slug:fingerprint>/", error, "error"),
-    ("errors/<slug:fingerprint>/acknowledge/", acknowledge, "error_acknowledge"),
-    ("errors/<slug:fingerprint>/reopen/", reopen, "error_reopen"),
-    ("errors/<slug:fingerprint>/retry/", retry, "error_retry"),
+    ("errors/", errors, "syncjobs_errorgroup_changelist"),
+    ("errors/export/", export, "syncjobs_errorgroup_export"),
+    ("errors/<slug:fingerprint>/", error, "syncjobs_errorgroup_change"),
+    ("errors/<slug:fingerprint>/acknowledge/", acknowledge, "syncjobs_errorgroup_acknowledge"),
+    ("errors/<slug:fingerprint>/reopen/", reopen, "syncjobs_errorgroup_reopen"),
+    ("errors/<slug:fingerprint>/retry/", retry, "syncjobs_errorgroup_retry"),
 )

@@ -33,4 +33,4 @@ def _refused(why: str) -> HttpResponse:
     return HttpResponse(why, status=400, content_type="text/plain; charset=utf-8")
 
 
-PAGES = (("jobs/export/", export, "jobs_export"),)
+PAGES = (("jobs/export/", export, "syncjobs_syncjob_export"),)

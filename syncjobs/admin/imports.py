@@ -122,11 +122,11 @@ def _import(request: HttpRequest) -> HttpResponse:
     if counts["refused"]:
         refused = ngettext("%(n)s row was refused.", "%(n)s rows were refused.", counts["refused"])
         message = f"{message} {refused % {'n': counts['refused']}}"
-    return told(request, message, reverse("admin:bands"), goes=True)
+    return told(request, message, reverse("admin:bands_band_changelist"), goes=True)
 
 
 def _show(request: HttpRequest, context: dict[str, Any], title: str, status: int = 200) -> HttpResponse:
-    crumbs = ((reverse("admin:bands"), _("Bands")),)
+    crumbs = ((reverse("admin:bands_band_changelist"), _("Bands")),)
     return show(request, "syncjobs/imports/import.html", context, title=title, crumbs=crumbs, status=status)
 
 

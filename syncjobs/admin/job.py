@@ -154,7 +154,7 @@ def _context(request: HttpRequest, found: Any) -> dict[str, Any]:
         "audit": list(AuditEntry.objects.filter(target_type="job", target_id=str(found.pk))[:_MOST])
         if looks_behind
         else [],
-        "audit_url": f"{reverse('admin:audit')}?targetType=job&targetId={found.pk}",
+        "audit_url": f"{reverse('admin:syncjobs_auditentry_changelist')}?targetType=job&targetId={found.pk}",
         **(_children(found, rights) if found.fans_out else {}),
     }
 
@@ -193,7 +193,7 @@ def _parameters(params: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 PAGES = (
-    ("jobs/<id:job_id>/", job, "job"),
-    ("jobs/<id:job_id>/retry/", retry, "job_retry"),
-    ("jobs/<id:job_id>/cancel/", cancel, "job_cancel"),
+    ("jobs/<id:job_id>/", job, "syncjobs_syncjob_change"),
+    ("jobs/<id:job_id>/retry/", retry, "syncjobs_syncjob_retry"),
+    ("jobs/<id:job_id>/cancel/", cancel, "syncjobs_syncjob_cancel"),
 )

@@ -89,8 +89,8 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "presets": _presets(request, filters),
         "pagination": _pagination(filters, found),
         "sizes": [(size, filters.url(limit=size), size == found.limit) for size in _SIZES],
-        "export_urls": {kind: filters.url("jobs_export", format=kind) for kind in ("csv", "json")},
-        "save_url": filters.url("preset_save"),
+        "export_urls": {kind: filters.url("syncjobs_syncjob_export", format=kind) for kind in ("csv", "json")},
+        "save_url": filters.url("syncjobs_filterpreset_add"),
     }
     return show(request, "syncjobs/jobs/list.html", context, title=_("Sync jobs"), is_live=True)
 
@@ -163,7 +163,7 @@ def _region(request: HttpRequest, filters: Filters, found: Found, shown: Sequenc
         "clear_url": links.jobs(),
         "last_url": filters.url(page=found.pages),
         "columns": _columns(filters),
-        "region_url": filters.url("jobs_rows", page=at, shown=ids),
+        "region_url": filters.url("syncjobs_syncjob_rows", page=at, shown=ids),
         "is_active": any(job.status in ACTIVE_STATUSES for job in shown),
     }
 
@@ -225,14 +225,16 @@ def _presets(request: HttpRequest, filters: Filters) -> list[dict[str, Any]]:
             "url": Filters(preset.filters).url(),
             "is_on": preset.filters == current,
             "is_shared": preset.is_shared,
-            "delete_url": reverse("admin:preset_delete", args=[preset.pk]) if may_share or not preset.is_shared else "",
+            "delete_url": reverse("admin:syncjobs_filterpreset_delete", args=[preset.pk])
+            if may_share or not preset.is_shared
+            else "",
         }
         for preset in presets.list_presets(request.user)
     ]
 
 
 PAGES = (
-    ("jobs/", jobs, "jobs"),
-    ("jobs/rows/", rows, "jobs_rows"),
-    ("jobs/bands/", band_suggestions, "jobs_bands"),
+    ("jobs/", jobs, "syncjobs_syncjob_changelist"),
+    ("jobs/rows/", rows, "syncjobs_syncjob_rows"),
+    ("jobs/bands/", band_suggestions, "syncjobs_syncjob_bands"),
 )

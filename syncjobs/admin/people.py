@@ -19,7 +19,7 @@ from ..operations import people as people_operations
 from .core.pages import Question, ask, is_part, page, show, style
 from .core.paging import paginate
 
-_BACK = "admin:people"
+_BACK = "admin:auth_user_changelist"
 
 
 def _roles() -> list[tuple[str, str]]:
@@ -165,10 +165,10 @@ def _switch(user: User, *, active: bool) -> Callable[[Actor, dict[str, Any]], st
 
 
 PAGES = (
-    ("people/", people, "people"),
-    ("people/add/", add, "person_add"),
-    ("people/<id:user_id>/role/", change_role, "person_role"),
-    ("people/<id:user_id>/password/", set_password, "person_password"),
-    ("people/<id:user_id>/deactivate/", deactivate, "person_deactivate"),
-    ("people/<id:user_id>/activate/", activate, "person_activate"),
+    ("people/", people, "auth_user_changelist"),
+    ("people/add/", add, "auth_user_add"),
+    ("people/<id:user_id>/role/", change_role, "auth_user_role"),
+    ("people/<id:user_id>/password/", set_password, "auth_user_password_change"),
+    ("people/<id:user_id>/deactivate/", deactivate, "auth_user_deactivate"),
+    ("people/<id:user_id>/activate/", activate, "auth_user_reactivate"),
 )

@@ -82,6 +82,6 @@ def _delete(actor: Actor, request: HttpRequest, preset_id: int) -> str:
 
 
 PAGES = (
-    ("jobs/presets/save/", save, "preset_save"),
-    ("jobs/presets/<id:preset_id>/delete/", delete, "preset_delete"),
+    ("jobs/presets/save/", save, "syncjobs_filterpreset_add"),
+    ("jobs/presets/<id:preset_id>/delete/", delete, "syncjobs_filterpreset_delete"),
 )

@@ -95,7 +95,7 @@ def clear_failed(request: HttpRequest, name: str) -> HttpResponse:
     def do(actor: Actor, values: dict[str, Any]) -> str:
         cleared = bulk.clear_failed(actor, name)
         if isinstance(cleared, BulkAction):
-            under_way.append(reverse("admin:bulk_progress", args=[cleared.pk]))
+            under_way.append(reverse("admin:syncjobs_bulkaction_change", args=[cleared.pk]))
             return _("%s failed jobs are being deleted.") % number(cleared.total)
         return ngettext("%(count)s failed job deleted.", "%(count)s failed jobs deleted.", cleared) % {
             "count": number(cleared)
@@ -118,7 +118,7 @@ def _labels(names: list[str]) -> str:
 
 
 PAGES = (
-    ("queues/<str:name>/pause/", pause, "queue_pause"),
-    ("queues/<str:name>/resume/", resume, "queue_resume"),
-    ("queues/<str:name>/clear-failed/", clear_failed, "queue_clear"),
+    ("queues/<str:name>/pause/", pause, "syncjobs_queue_pause"),
+    ("queues/<str:name>/resume/", resume, "syncjobs_queue_resume"),
+    ("queues/<str:name>/clear-failed/", clear_failed, "syncjobs_queue_clear_failed"),
 )

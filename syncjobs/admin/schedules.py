@@ -215,7 +215,7 @@ def _edit(request: HttpRequest, schedule: PeriodicTask | None, form: ScheduleFor
         title=title,
         text="",
         button=_("Save"),
-        back=reverse("admin:schedules"),
+        back=reverse("admin:django_celery_beat_periodictask_changelist"),
         above=_("Schedules"),
     )
 
@@ -284,7 +284,7 @@ def switch(request: HttpRequest, schedule_id: int) -> HttpResponse:
         if enable
         else _("It triggers nothing until someone enables it again. Jobs that are under way go on."),
         button=_("Enable") if enable else _("Disable"),
-        back=reverse("admin:schedules"),
+        back=reverse("admin:django_celery_beat_periodictask_changelist"),
         above=_("Schedules"),
         icon="play" if enable else "pause",
     )
@@ -305,7 +305,7 @@ def run(request: HttpRequest, schedule_id: int) -> HttpResponse:
         text=_("This queues a job at once: %(what)s. Its next time stays as it is.")
         % {"what": _label(schedules.job_type_of(schedule))},
         button=_("Run now"),
-        back=reverse("admin:schedules"),
+        back=reverse("admin:django_celery_beat_periodictask_changelist"),
         above=_("Schedules"),
         icon="play",
     )
@@ -327,7 +327,7 @@ def delete(request: HttpRequest, schedule_id: int) -> HttpResponse:
         title=_("Delete “%(name)s”?") % {"name": schedule.name},
         text=_("It triggers nothing any more. Its jobs stay. To stop it for a while, disable it instead."),
         button=_("Delete the schedule"),
-        back=reverse("admin:schedules"),
+        back=reverse("admin:django_celery_beat_periodictask_changelist"),
         above=_("Schedules"),
         icon="trash",
         is_danger=True,
@@ -341,11 +341,11 @@ def delete(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 PAGES = (
-    ("schedules/", schedule_list, "schedules"),
-    ("schedules/add/", add, "schedule_add"),
-    ("schedules/preview/", preview, "schedule_preview"),
-    ("schedules/<id:schedule_id>/", change, "schedule_change"),
-    ("schedules/<id:schedule_id>/switch/", switch, "schedule_switch"),
-    ("schedules/<id:schedule_id>/run/", run, "schedule_run"),
-    ("schedules/<id:schedule_id>/delete/", delete, "schedule_delete"),
+    ("schedules/", schedule_list, "django_celery_beat_periodictask_changelist"),
+    ("schedules/add/", add, "django_celery_beat_periodictask_add"),
+    ("schedules/preview/", preview, "django_celery_beat_periodictask_preview"),
+    ("schedules/<id:schedule_id>/", change, "django_celery_beat_periodictask_change"),
+    ("schedules/<id:schedule_id>/switch/", switch, "django_celery_beat_periodictask_switch"),
+    ("schedules/<id:schedule_id>/run/", run, "django_celery_beat_periodictask_run"),
+    ("schedules/<id:schedule_id>/delete/", delete, "django_celery_beat_periodictask_delete"),
 )

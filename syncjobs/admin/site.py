@@ -20,15 +20,21 @@ Entry = tuple[str, str | Promise, str, str, bool]
 NAVIGATION: tuple[Entry, ...] = (
     # name of the URL, label, icon, permission, whether a gap stands before it
     ("index", _("Dashboard"), "home", "syncjobs.view_queue", False),
-    ("jobs", _("Sync jobs"), "list", "syncjobs.view_syncjob", False),
-    ("errors", _("Errors"), "alert", "syncjobs.view_errorgroup", False),
+    ("syncjobs_syncjob_changelist", _("Sync jobs"), "list", "syncjobs.view_syncjob", False),
+    ("syncjobs_errorgroup_changelist", _("Errors"), "alert", "syncjobs.view_errorgroup", False),
     ("quota", _("Quota"), "gauge", "syncjobs.view_quotaday", False),
-    ("schedules", _("Schedules"), "calendar", "django_celery_beat.view_periodictask", False),
-    ("bands", _("Bands"), "music", "bands.view_band", True),
-    ("videos", _("Videos"), "video", "bands.view_video", False),
-    ("workers", _("Workers"), "server", "syncjobs.view_worker", True),
-    ("audit", _("Audit"), "book", "syncjobs.view_auditentry", False),
-    ("people", _("People"), "people", "auth.view_user", False),
+    (
+        "django_celery_beat_periodictask_changelist",
+        _("Schedules"),
+        "calendar",
+        "django_celery_beat.view_periodictask",
+        False,
+    ),
+    ("bands_band_changelist", _("Bands"), "music", "bands.view_band", True),
+    ("bands_video_changelist", _("Videos"), "video", "bands.view_video", False),
+    ("syncjobs_worker_changelist", _("Workers"), "server", "syncjobs.view_worker", True),
+    ("syncjobs_auditentry_changelist", _("Audit"), "book", "syncjobs.view_auditentry", False),
+    ("auth_user_changelist", _("People"), "people", "auth.view_user", False),
 )
 
 

@@ -169,4 +169,4 @@ def _estimate(wanted: Wanted) -> dict[str, Any]:
     }
 
 
-PAGES = (("jobs/trigger/", trigger, "trigger"),)
+PAGES = (("jobs/trigger/", trigger, "syncjobs_syncjob_add"),)

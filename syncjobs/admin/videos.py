@@ -90,7 +90,7 @@ def _get(video_id: int) -> Video:
 def video(request: HttpRequest, video_id: int) -> HttpResponse:
     """All that is known of a video."""
     found = _get(video_id)
-    crumbs = ((reverse("admin:videos"), _("Videos")),)
+    crumbs = ((reverse("admin:bands_video_changelist"), _("Videos")),)
     context = {"video": found, "is_live_video": found.live_state != LiveState.NONE}
     return show(request, "syncjobs/videos/video.html", context, title=str(found), crumbs=crumbs)
 
@@ -103,7 +103,7 @@ def sync(request: HttpRequest, video_id: int) -> HttpResponse:
         title=_("Sync this video"),
         text=_("This asks YouTube for “%(title)s” anew. It costs 1 unit.") % {"title": found},
         button=_("Sync this video"),
-        back=reverse("admin:video", args=[video_id]),
+        back=reverse("admin:bands_video_change", args=[video_id]),
         above=str(found),
         icon="retry",
     )
@@ -119,7 +119,7 @@ def sync(request: HttpRequest, video_id: int) -> HttpResponse:
 
 
 PAGES = (
-    ("videos/", videos, "videos"),
-    ("videos/<id:video_id>/", video, "video"),
-    ("videos/<id:video_id>/sync/", sync, "video_sync"),
+    ("videos/", videos, "bands_video_changelist"),
+    ("videos/<id:video_id>/", video, "bands_video_change"),
+    ("videos/<id:video_id>/sync/", sync, "bands_video_sync"),
 )

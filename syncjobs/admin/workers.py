@@ -30,4 +30,4 @@ def workers(request: HttpRequest) -> HttpResponse:
     return show(request, "syncjobs/workers/list.html", context, title=_("Workers"), is_live=True)
 
 
-PAGES = (("workers/", workers, "workers"),)
+PAGES = (("workers/", workers, "syncjobs_worker_changelist"),)

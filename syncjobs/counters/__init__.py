@@ -7,7 +7,7 @@ never meet at a counter's row. Migration 0004 has the tables and triggers.
 
 from . import errors, recent
 from .errors import jobs_of_group, searchable
-from .fold import fold, rebuild, wrong_cells
+from .folding import fold, rebuild, wrong_cells
 from .jobs import cells, count, hours_of, series, total
 from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection
 

@@ -6,7 +6,7 @@ time that a job doesn't have is infinity. Names of bands are counted too, so tha
 
 from django.db import migrations
 
-from syncjobs.counters import fold as folding
+from syncjobs.counters import folding
 
 CREATE = """
 CREATE TABLE syncjobs_jobcount (

@@ -51,7 +51,7 @@ def fail(message: str, reason: str = "backendError", *, permanent: bool = True, 
 
 def test_each_reason_the_code_gives_is_explained() -> None:
     code = "".join(path.read_text() for folder in ("sync", "youtube") for path in (ROOT / folder).rglob("*.py"))
-    code += (ROOT / "lifecycle.py").read_text()
+    code += (ROOT / "engine/outcomes.py").read_text()
     found = set(re.findall(r'(?:SyncFailed|ErrorReport|TransientError|ConfigurationError)\(\s*"(\w+)"', code))
     found |= set(re.findall(r'reason="(\w+)"', code))
     found |= youtube_errors._QUOTA | youtube_errors._RATE | youtube_errors._CONFIGURATION

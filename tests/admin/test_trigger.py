@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from bands.models import Band
 from syncjobs.choices import JobType, Priority, Role
-from syncjobs.engine import estimates_tmp
+from syncjobs.engine import quota
 from syncjobs.exceptions import InvalidInput
 from syncjobs.models import SyncJob
 from syncjobs.operations import jobs as job_operations
@@ -154,7 +154,7 @@ def test_the_estimate_of_several_bands_leaves_out_what_would_be_refused() -> Non
     told = estimates.estimate([ready, recent, silent, idle], full=True)
     assert told.bands == 1
     assert (told.skipped_as_just_synced, told.skipped_as_unsyncable) == (1, 2)
-    assert told.units == {"main": estimates_tmp.estimate_units(ready, full=True)}
+    assert told.units == {"main": quota.estimate_units(ready, full=True)}
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
 
 

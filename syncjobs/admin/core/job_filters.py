@@ -68,7 +68,7 @@ class Filters:
         """Without what sorts and pages."""
         return {name: value for name, value in self.values.items() if name not in _PLACE}
 
-    def url(self, page: str = "jobs", /, **changes: object) -> str:
+    def url(self, page: str = "syncjobs_syncjob_changelist", /, **changes: object) -> str:
         """The same filters with some changed (None takes one away), from the list's first page on."""
         kept = {name: value for name, value in self.values.items() if name != "page"} | changes
         query = urlencode([(name, value) for name, value in kept.items() if value not in (None, "")], safe=",:")

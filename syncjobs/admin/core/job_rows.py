@@ -89,7 +89,7 @@ class Words:
     def here(cls) -> Words:
         """In the language of the request."""
         types = {kind.value: str(kind.label) for kind in JobType}
-        return cls(timezone.now(), links.jobs(), links.page("bands"), types, _("All bands"), {})
+        return cls(timezone.now(), links.jobs(), links.page("bands_band_changelist"), types, _("All bands"), {})
 
     def badge(self, job: Any) -> SafeString:
         """The same badge for all jobs that stand alike."""

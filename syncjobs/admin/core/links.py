@@ -23,22 +23,22 @@ def _page(name: str, _prefix: str) -> str:
 
 def jobs(**filters: object) -> str:
     """The list of jobs with these filters, in the words of the API."""
-    return page("jobs") + (f"?{urlencode(filters)}" if filters else "")
+    return page("syncjobs_syncjob_changelist") + (f"?{urlencode(filters)}" if filters else "")
 
 
 def job(job_id: int) -> str:
     """A job's page."""
-    return f"{page('jobs')}{job_id}/"
+    return f"{page('syncjobs_syncjob_changelist')}{job_id}/"
 
 
 def band(band_id: int) -> str:
     """A band's page."""
-    return f"{page('bands')}{band_id}/"
+    return f"{page('bands_band_changelist')}{band_id}/"
 
 
 def error(fingerprint: str) -> str:
     """An error group's page."""
-    return f"{page('errors')}{fingerprint}/"
+    return f"{page('syncjobs_errorgroup_changelist')}{fingerprint}/"
 
 
 STATES = {
