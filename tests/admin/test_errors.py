@@ -32,7 +32,7 @@ from tests.helpers import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
-ROOT = Path(error_reasons.__file__).parent
+ROOT = Path(error_reasons.__file__).parents[1]
 
 
 @pytest.fixture
