@@ -61,8 +61,9 @@ class Clock:
     """Times of the world, each relative to the hour or the day it is built in, and its name in the recording."""
 
     def __init__(self) -> None:
-        if timezone.now().minute == 59:  # The figures count by the hour; it must not end meanwhile.
-            time.sleep(60 - timezone.now().second)
+        now = timezone.now()
+        if now.minute >= 58:  # The figures count by the hour; it must not end meanwhile.
+            time.sleep((59 - now.minute) * 60 + 60 - now.second)
         self.started = timezone.now()
         self.hour = self.started.replace(minute=0, second=0, microsecond=0)
         self.midnight = self.hour.replace(hour=0)

@@ -156,7 +156,7 @@ def _with_names(text: str, clock: Clock) -> str:
         r"\1 <number>",
         text,
     )
-    return re.sub(r"\b\d\d:\d\d:\d\d UTC", "<time> UTC", text)
+    return re.sub(r"\b(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d UTC", "<time> UTC", text)
 
 
 def _header(name: str, value: str) -> str:
