@@ -6,15 +6,12 @@ Each operation takes an actor, leaves an audit row, and guards the states in whi
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from bands.models import Band
@@ -186,15 +183,11 @@ def _not_syncable(band: Band) -> Conflict | None:
 
 
 def _check_interval(band: Band, *, full: bool) -> None:
-    times = [band.last_full_sync_at, None if full else band.last_incremental_sync_at]
-    last = max((time for time in times if time is not None), default=None)
-    if last is None:
-        return
-    allowed_at = last + dt.timedelta(seconds=settings.SYNC_MIN_INTERVAL_SECONDS)
-    if allowed_at > timezone.now():
+    last, allowed_at = band.synced_at(full=full), band.next_sync_at(full=full)
+    if last and allowed_at:
         message = _("%(band)s was synced at %(time)s UTC. Sync again after %(allowed)s UTC, or force it.")
-        said = {"time": f"{last:%Y-%m-%d %H:%M:%S}", "allowed": f"{allowed_at:%H:%M:%S}"}
-        raise RecentlySynced(message % {"band": band.name, **said}, synced_at=last, allowed_at=allowed_at)
+        values = {"band": band.name, "time": f"{last:%Y-%m-%d %H:%M:%S}", "allowed": f"{allowed_at:%H:%M:%S}"}
+        raise RecentlySynced(message % values, synced_at=last, allowed_at=allowed_at)
 
 
 # ---- Jobs

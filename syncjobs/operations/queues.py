@@ -19,7 +19,6 @@ from django.utils.translation import gettext as _
 from ..audit.actors import SYSTEM, Actor
 from ..audit.record import audited
 from ..choices import (
-    JobStatus,
     QueueName,
 )
 from ..engine import broker
@@ -125,7 +124,7 @@ def clear_batch(failed: FailedJobs) -> int:
 
 
 def _failed(queues: Sequence[str], until: dt.datetime) -> QuerySet[SyncJob]:
-    jobs = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues)
+    jobs = SyncJob.objects.failed().filter(queue_id__in=queues)
     return jobs.filter(Q(completed_at__lte=until) | Q(completed_at=None))
 
 

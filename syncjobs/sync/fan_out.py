@@ -62,15 +62,9 @@ def queue_children(work: Work) -> None:
 
 
 def _plan_full(work: Work, bands: list[Band]) -> tuple[Plan, list[int]]:
-    earliest = timezone.now() - dt.timedelta(seconds=settings.SYNC_MIN_INTERVAL_SECONDS)
     force = work.job.params.get("force", False)
-    recent = [
-        band.pk
-        for band in bands
-        if not force and band.last_full_sync_at is not None and band.last_full_sync_at > earliest
-    ]
-    skip = set(recent)
-    return [(band, {}) for band in bands if band.pk not in skip], recent
+    skipped = {band.pk for band in bands if not force and band.is_recently_synced(full=True)}
+    return [(band, {}) for band in bands if band.pk not in skipped], list(skipped)
 
 
 def _plan_incremental(work: Work, bands: list[Band]) -> tuple[Plan, list[int]]:
