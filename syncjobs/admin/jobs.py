@@ -145,7 +145,8 @@ def _with_band(filters: Filters) -> tuple[Filters, str]:
 
 
 def _band_of(filters: Filters) -> Band | None:
-    return Band.objects.filter(pk=parse_number(filters.values.get("bandId", ""))).first()
+    number = parse_number(filters.values.get("bandId", ""))
+    return None if number is None else Band.objects.filter(pk=number).first()
 
 
 def _region(request: HttpRequest, filters: Filters, found: Found, shown: Sequence[JobRow], news: str) -> dict[str, Any]:
