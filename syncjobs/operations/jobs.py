@@ -29,7 +29,7 @@ from ..choices import (
 )
 from ..engine import outcomes as engine_outcomes
 from ..engine import timeline
-from ..engine.enqueue import Created, band_key, create_job, create_jobs, default_priority, hold_bands, new_job
+from ..engine.enqueue import Created, band_key, create_job, create_jobs, default_priority, lock_bands, new_job
 from ..engine.quota import estimate_units
 from ..exceptions import (
     BandInactive,
@@ -168,7 +168,7 @@ def _check_priority(priority: int | None) -> None:
 
 
 def _check_there(band: Band) -> None:
-    if not hold_bands([band.pk]):
+    if not lock_bands([band.pk]):
         raise NotFound(_("The band %(band)s was deleted.") % {"band": band.name}, field="band")
 
 
@@ -233,7 +233,7 @@ def _told(created: Created) -> dict[str, Any]:
 def _retry(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainError]:
     asked = SyncJob.objects.filter(pk__in=job_ids).select_related("band").order_by("pk")
     # Bands first and then jobs, as whoever deletes a band does.
-    held = hold_bands(asked.values_list("band_id", flat=True))
+    held = lock_bands(asked.values_list("band_id", flat=True))
     # The second of two who retry a job at once waits here, and finds the first's.
     locked = {job.pk: job for job in asked.filter(status__in=RETRYABLE_STATUSES).select_for_update(of=("self",))}
     found = {job.pk: job for job in asked.exclude(pk__in=locked)} | locked

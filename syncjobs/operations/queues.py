@@ -63,8 +63,8 @@ def resume_queue(actor: Actor, name: str) -> list[str]:
         resumed = list(queues.select_for_update(no_key=True).values_list("name", flat=True))
         Queue.objects.filter(name__in=resumed).update(paused_at=None, paused_by="", pause_reason="")
         for queue in resumed:
-            waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: broker.MAX_BELLS].count()
-            broker.ring_on_commit(queue, bells=waiting)
+            waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: broker.MAX_WAKE_UPS].count()
+            broker.notify_on_commit(queue, wake_ups=waiting)
         span.data = {"resumed": resumed}
     return resumed
 
