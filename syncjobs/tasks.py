@@ -27,7 +27,7 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
     """Execute jobs of the queue, one after the other, until there is none or the bound is reached; then ring again."""
     identity = attempts.WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
     jobs: list[int] = []
-    while len(jobs) < settings.SYNC_JOBS_PER_BELL and not attempts.is_stopping(identity):
+    while len(jobs) < settings.SYNC_JOBS_PER_WAKE_UP and not attempts.is_stopping(identity):
         attempt = attempts.claim_next(queue, identity)
         if attempt is None:
             break
@@ -35,7 +35,7 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
         if not run_attempt(attempt):
             break
     else:
-        broker.ring(queue)
+        broker.notify(queue)
     if not jobs:
         raise Ignore  # A bell that found nothing leaves no row among the results.
     return {"jobs": jobs}

@@ -16,6 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from rest_framework.exceptions import ValidationError
 
+from bands.text import parse_numbers
+
 from .. import counters
 from ..exceptions import DomainError, InvalidInput
 from ..listing import query as listing_query
@@ -92,7 +94,7 @@ def _chosen(request: HttpRequest, action: str, filters: Filters) -> Chosen:
             raise InvalidInput(sentence_of(error)) from None
         total = counters.count(query.selection) if query.is_counted else query.jobs.order_by().count()
         return Chosen(total, bulk.able(query.jobs, action))
-    ids = {int(text) for text in request.GET.getlist("job") if text.isascii() and text.isdigit() and len(text) < 19}
+    ids = set(parse_numbers(request.GET.getlist("job")))
     if not ids:
         raise InvalidInput(_("No job is chosen. Tick some first."))
     if len(ids) > bulk.AT_ONCE:

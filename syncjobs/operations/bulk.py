@@ -107,7 +107,7 @@ def clear_failed(actor: Actor, name: str = queues.ALL_QUEUES) -> int | BulkActio
 
 def _queue(actor: Actor, action: str, total: int, **jobs: Any) -> BulkAction:
     """In the caller's transaction."""
-    broker.ring_bulk_on_commit()
+    broker.notify_bulk_on_commit()
     return BulkAction.objects.create(
         action=action,
         total=total,

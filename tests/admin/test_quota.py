@@ -67,8 +67,8 @@ def test_it_says_what_the_units_went_to(moderator: Client) -> None:
         (Operation.VIDEOS_LIST, "ENRICH", None),
         (Operation.CHANNELS_LIST, "", None),
     ):
-        call = quota.take(operation, quota.Spender(is_personal=True, job_type=job_type, band_id=band_id))
-    quota.settle(call, status=404, reason="notFound", seconds=1.0)
+        call = quota.reserve(operation, quota.Spender(is_personal=True, job_type=job_type, band_id=band_id))
+    quota.record_result(call, status=404, reason="notFound", seconds=1.0)
     html = card(part(moderator, "details"), Bucket.MAIN)
     rows = re.findall(r'class="wrap-anywhere normal">([^<]+)</th><td class="number">(\d+)</td>', html)
     assert dict(rows) == {

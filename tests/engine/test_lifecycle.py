@@ -34,7 +34,7 @@ def test_a_lost_attempt_goes_back_and_its_late_writes_take_no_effect() -> None:
         lambda: outcomes.fail(stale, "no", reason="x"),
         lambda: outcomes.retry_later(stale, "no", reason="x"),
         lambda: outcomes.delay(stale, timezone.now(), DelayReason.QUOTA_MAIN, ""),
-        lambda: outcomes.hand_back(stale, ""),
+        lambda: outcomes.release(stale, ""),
         lambda: attempts.save_progress(stale, checkpoint={"stale": True}),
         lambda: outcomes.acknowledge_cancel(stale),
     ):
@@ -139,7 +139,7 @@ def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube
         # Two calls may be under way at once, so that nobody sees just six.
         if len(youtube.calls()) >= 6 and not asked:  # type: ignore[attr-defined]
             asked.append(operation)
-            outcomes.request_hand_back("w1")
+            outcomes.request_release("w1")
 
     youtube.before_answer = shut_down  # type: ignore[attr-defined]
     attempt = claim()
@@ -154,24 +154,24 @@ def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube
 
 
 def test_reconcile_rings_only_for_what_no_bell_covers(monkeypatch: pytest.MonkeyPatch) -> None:
-    rung: list[tuple[str, int]] = []
-    monkeypatch.setattr("syncjobs.engine.broker.ring", lambda queue, bells=1: rung.append((queue, bells)))
+    sent: list[tuple[str, int]] = []
+    monkeypatch.setattr("syncjobs.engine.broker.notify", lambda queue, wake_ups=1: sent.append((queue, wake_ups)))
     for _ in range(3):
         queue_job()
-    rung.clear()
-    monkeypatch.setattr("syncjobs.engine.broker.unheard_bells", lambda queue: 1)
+    sent.clear()
+    monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: 1)
     reconcile()
-    assert rung == []
-    monkeypatch.setattr("syncjobs.engine.broker.unheard_bells", lambda queue: 0)
+    assert sent == []
+    monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: 0)
     reconcile()
-    assert rung == [("video-sync", 3)]
-    rung.clear()
+    assert sent == [("video-sync", 3)]
+    sent.clear()
     queues.pause_queue(PERSON, "video-sync")
     reconcile()
-    assert rung == []
+    assert sent == []
 
 
-@pytest.mark.parametrize("end", ["delay", "retry_later", "hand_back"])
+@pytest.mark.parametrize("end", ["delay", "retry_later", "release"])
 def test_a_cancel_that_comes_while_an_attempt_ends_otherwise_is_not_lost(end: str) -> None:
     job = queue_job()
     attempt = claim()
@@ -181,7 +181,7 @@ def test_a_cancel_that_comes_while_an_attempt_ends_otherwise_is_not_lost(end: st
     elif end == "retry_later":
         assert outcomes.retry_later(attempt, "no answer", reason="timeout") is False
     else:
-        outcomes.hand_back(attempt, "shutting down")
+        outcomes.release(attempt, "shutting down")
     job.refresh_from_db()
     attempt.refresh_from_db()
     assert (job.status, attempt.outcome) == (JobStatus.CANCELLED, AttemptOutcome.CANCELLED)

@@ -52,9 +52,9 @@ def test_16_workers_spend_37_units_and_not_one_more(youtube: Simulator, settings
 
 def test_a_day_begins_with_nobody_having_spent_and_refuses_past_the_limit(settings: object) -> None:
     settings.YOUTUBE_QUOTA_SEARCH = 1  # type: ignore[attr-defined]
-    quota.take(Operation.SEARCH_LIST, quota.Spender(is_personal=True))
+    quota.reserve(Operation.SEARCH_LIST, quota.Spender(is_personal=True))
     with pytest.raises(QuotaExhausted) as refused:
-        quota.take(Operation.SEARCH_LIST, quota.Spender(is_personal=True))
+        quota.reserve(Operation.SEARCH_LIST, quota.Spender(is_personal=True))
     assert refused.value.resets_at == next_reset(timezone.now())
     assert QuotaCall.objects.count() == 1
     assert {state.bucket: state.used for state in quota.today()} == {"main": 0, "search": 1, "stats": 0}
@@ -96,6 +96,6 @@ def test_each_http_attempt_is_in_the_ledger_with_how_it_went(youtube: Simulator)
 def test_buckets_say_what_is_left_for_whom(settings: object) -> None:
     settings.YOUTUBE_QUOTA_MAIN, settings.YOUTUBE_QUOTA_RESERVED = 10, 4  # type: ignore[attr-defined]
     for _ in range(6):
-        quota.take(Operation.VIDEOS_LIST, quota.Spender(is_personal=False))
+        quota.reserve(Operation.VIDEOS_LIST, quota.Spender(is_personal=False))
     main = next(state for state in quota.today() if state.bucket == Bucket.MAIN)
     assert (main.left(personal=False), main.left(personal=True)) == (0, 4)

@@ -33,7 +33,7 @@ def _told(bucket: str = "main") -> dict[str, Any]:
 
 def _spend(units: int, *, personal: bool = False, **account: Any) -> None:
     for _ in range(units):
-        quota.take(Operation.VIDEOS_LIST, Spender(is_personal=personal, **account))
+        quota.reserve(Operation.VIDEOS_LIST, Spender(is_personal=personal, **account))
 
 
 def test_units_are_told_by_operation_type_and_band() -> None:
@@ -41,8 +41,8 @@ def test_units_are_told_by_operation_type_and_band() -> None:
     for number, band in enumerate(bands, start=1):
         _spend(number, job_type="FULL_SYNC", band_id=band.pk)
     _spend(2, personal=True)
-    quota.take(Operation.CHANNELS_LIST, Spender(is_personal=False, job_type="ENRICH"))
-    quota.settle(QuotaCall.objects.latest("pk").pk, status=500, reason="backendError", seconds=1)
+    quota.reserve(Operation.CHANNELS_LIST, Spender(is_personal=False, job_type="ENRICH"))
+    quota.record_result(QuotaCall.objects.latest("pk").pk, status=500, reason="backendError", seconds=1)
     bands[11].delete()
     told = _told()
     assert (told["used"], told["left"]) == (81, told["limit"] - 81)

@@ -281,7 +281,7 @@ def test_a_killed_attempt_is_continued_from_its_checkpoint_rereading_one_page_at
         with pytest.raises(Killed):
             run_attempt(attempt)
     Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
-    assert outcomes.lose(attempt.pk)
+    assert outcomes.mark_lost(attempt.pk)
     run_all()
     job.refresh_from_db()
     assert (job.status, *_counts(job)) == (JobStatus.COMPLETED, 300, 300, 0)
