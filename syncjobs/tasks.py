@@ -9,40 +9,39 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 from django.conf import settings
 
-from . import (
-    actors,
-    bulk,
-    housekeeping,
-    keeper,  # noqa: F401 - connects itself to the worker's signals
-    lifecycle,
-    operations,
-    sync,
-    workers,
-)
-from . import reconcile as reconciling
+from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType
+from .engine import (
+    attempts,
+    broker,
+    heartbeat,  # noqa: F401 - connects itself to the worker's signals
+)
+from .engine import reconcile as reconciling
+from .operations import bulk, cleanup
+from .operations import jobs as job_operations
+from .sync.run import run_attempt
 
 
-@shared_task(bind=True, name=workers.DRAIN_TASK)
+@shared_task(bind=True, name=broker.DRAIN_TASK)
 def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
     """Execute jobs of the queue, one after the other, until there is none or the bound is reached; then ring again."""
-    identity = lifecycle.WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
+    identity = attempts.WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
     jobs: list[int] = []
-    while len(jobs) < settings.SYNC_JOBS_PER_BELL and not lifecycle.is_stopping(identity):
-        attempt = lifecycle.claim_next(queue, identity)
+    while len(jobs) < settings.SYNC_JOBS_PER_WAKE_UP and not attempts.is_stopping(identity):
+        attempt = attempts.claim_next(queue, identity)
         if attempt is None:
             break
         jobs.append(attempt.job_id)
-        if not sync.run(attempt):
+        if not run_attempt(attempt):
             break
     else:
-        workers.ring(queue)
+        broker.notify(queue)
     if not jobs:
         raise Ignore  # A bell that found nothing leaves no row among the results.
     return {"jobs": jobs}
 
 
-@shared_task(name=workers.BULK_TASK, ignore_result=True)
+@shared_task(name=broker.BULK_TASK, ignore_result=True)
 def work_off_bulk() -> None:
     """Retry or cancel what people asked for in the background."""
     bulk.work_off()
@@ -61,15 +60,15 @@ def trigger(self: Task[Any, Any], job_type: str) -> None:
     actor = actors.for_schedule(_schedule_name(self.request))
     kind = JobType(job_type)
     if kind in BAND_SYNC_TYPES:
-        operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+        job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
     else:
-        operations.trigger_upkeep(actor, kind)
+        job_operations.trigger_upkeep(actor, kind)
 
 
-@shared_task(bind=True, name=housekeeping.TASK, ignore_result=True)
+@shared_task(bind=True, name=cleanup.TASK, ignore_result=True)
 def housekeep(self: Task[Any, Any]) -> None:
     """What beat calls once a day."""
-    housekeeping.housekeep(actors.for_schedule(_schedule_name(self.request)))
+    cleanup.housekeep(actors.for_schedule(_schedule_name(self.request)))
 
 
 def _schedule_name(request: Any) -> str:

@@ -1,4 +1,4 @@
-"""The addresses of the admin's pages. Each module of `views` lists its own."""
+"""The addresses of the admin's pages. Each module of `admin` lists its own."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from . import feed_views
-from .views import (
+from .admin import (
     audit,
     band_form,
     bands,
-    bulk_pages,
+    bulk,
     errors,
-    exporting,
+    exports,
     help,
     imports,
     job,
     jobs,
     people,
-    preset_pages,
+    presets,
     queues,
     quota,
     schedules,
@@ -28,20 +27,21 @@ from .views import (
     videos,
     workers,
 )
+from .live import stream
 
 _MODULES = (
     audit,
     band_form,
     bands,
-    bulk_pages,
+    bulk,
     errors,
-    exporting,
+    exports,
     help,
     imports,
     job,
     jobs,
     people,
-    preset_pages,
+    presets,
     queues,
     quota,
     schedules,
@@ -53,5 +53,5 @@ _MODULES = (
 
 def pages(guard: Callable[[Any], Any]) -> list[URLPattern]:
     """All pages, each behind `guard`, which lets in staff only; the stream of changes asks for itself."""
-    found = [path("events", feed_views.admin_events, name="events")]
+    found = [path("events", stream.admin_events, name="events")]
     return found + [path(route, guard(view), name=name) for module in _MODULES for route, view, name in module.PAGES]

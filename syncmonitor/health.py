@@ -10,28 +10,33 @@ from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
-from syncjobs.api import errors, prometheus
+from syncjobs.api import metrics
+from syncjobs.api.core import exception_handler
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400 in the shape of the API for the API's clients, as a page for everybody else."""
-    return errors.bad_request(request) if _is_api(request) else defaults.bad_request(request, exception)
+    return exception_handler.bad_request(request) if _is_api(request) else defaults.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403, likewise."""
-    return errors.forbidden(request) if _is_api(request) else defaults.permission_denied(request, exception)
+    return exception_handler.forbidden(request) if _is_api(request) else defaults.permission_denied(request, exception)
 
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404, likewise; also the view for addresses that no other has."""
-    return errors.not_found(request) if _is_api(request) else defaults.page_not_found(request, exception or Http404())
+    return (
+        exception_handler.not_found(request)
+        if _is_api(request)
+        else defaults.page_not_found(request, exception or Http404())
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, likewise."""
-    return errors.server_error(request) if _is_api(request) else defaults.server_error(request)
+    return exception_handler.server_error(request) if _is_api(request) else defaults.server_error(request)
 
 
 def _is_api(request: HttpRequest) -> bool:
@@ -50,11 +55,11 @@ class HealthMiddleware(MiddlewareMixin):
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         if request.path_info == "/metrics":
-            return prometheus.metrics(request)
+            return metrics.metrics(request)
         if request.path_info not in ("/healthz", "/readyz"):
             return None
         if request.method not in ("GET", "HEAD"):
-            return errors.read_only(request)
+            return exception_handler.read_only(request)
         return readyz() if request.path_info == "/readyz" else JsonResponse({"status": "ok"})
 
 

@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,13 @@ django_stubs_ext.monkeypatch()  # ModelAdmin[Band] and the like, at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(eager=False)
+
+RENAMED = {"SYNC_JOBS_PER_BELL": "SYNC_JOBS_PER_WAKE_UP"}
+"""Environment variables by their old name, which works until the next release."""
+for old_name, new_name in RENAMED.items():
+    if old_name in os.environ and new_name not in os.environ:
+        warnings.warn(f"{old_name} was renamed {new_name}. Use the new name.", FutureWarning, stacklevel=1)
+        os.environ[new_name] = os.environ[old_name]
 
 
 def integer(name: str, default: int, low: int, high: int) -> int:
@@ -75,7 +83,7 @@ SYNC_CANCEL_GRACE_SECONDS = integer("SYNC_CANCEL_GRACE_SECONDS", 30, 1, 3600)
 SYNC_RETRY_BASE_SECONDS = integer("SYNC_RETRY_BASE_SECONDS", 30, 1, 3600)
 SYNC_RETRY_MAX_SECONDS = integer("SYNC_RETRY_MAX_SECONDS", 3600, 1, 86_400)
 SYNC_ROTATION_HOURS = integer("SYNC_ROTATION_HOURS", 24, 1, 720)
-SYNC_JOBS_PER_BELL = integer("SYNC_JOBS_PER_BELL", 10, 1, 1000)
+SYNC_JOBS_PER_WAKE_UP = integer("SYNC_JOBS_PER_WAKE_UP", 10, 1, 1000)
 SYNC_KEEP_JOBS_DAYS = integer("SYNC_KEEP_JOBS_DAYS", 90, 1, 3650)
 
 
@@ -135,7 +143,7 @@ if DEBUG:
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
 
 INSTALLED_APPS = [
-    "syncmonitor.apps.MonitorAdminConfig",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -184,12 +192,12 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "syncjobs.context_processors.simulated",
+                "syncjobs.admin.core.context_processors.simulated",
             ]
         },
     }
 ]
-AUTHENTICATION_BACKENDS = ["syncjobs.accounts.SessionBackend"]
+AUTHENTICATION_BACKENDS = ["syncjobs.authentication.SessionBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -271,19 +279,19 @@ CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_HEADERS = [*default_headers, "cache-control", "if-none-match", "last-event-id"]
 CORS_EXPOSE_HEADERS = ["Allow", "Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate"]
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.authentication.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.core.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
-    "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.rendering.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["syncjobs.api.parsing.Parser"],
-    "DEFAULT_SCHEMA_CLASS": "syncjobs.api.schema.Schema",
+    "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.core.renderers.OrjsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
+    "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
     "NUM_PROXIES": 0,  # uvicorn has put the client's address in its place; what X-Forwarded-For says is anybody's
     "DEFAULT_THROTTLE_RATES": {"login": "20/min", "trigger": "60/min"},
     "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of the exports
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
 }
 DRF_STANDARDIZED_ERRORS = {
-    "EXCEPTION_HANDLER_CLASS": "syncjobs.api.errors.Handler",
-    "EXCEPTION_FORMATTER_CLASS": "syncjobs.api.errors.Formatter",
+    "EXCEPTION_HANDLER_CLASS": "syncjobs.api.core.exception_handler.Handler",
+    "EXCEPTION_FORMATTER_CLASS": "syncjobs.api.core.exception_handler.Formatter",
     "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
 }
 SIMPLE_JWT = {
@@ -299,8 +307,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "DESCRIPTION": "Sync jobs, queues, errors and quota of the bands' YouTube channels.",
     "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["syncjobs.api.schema.complete"],
-    "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser", "syncjobs.api.parsing.Parser"],
+    "POSTPROCESSING_HOOKS": ["syncjobs.api.core.schema.complete"],
+    "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser", "syncjobs.api.core.parsers.Parser"],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
@@ -308,7 +316,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-# ---- Celery: carries bells, never jobs (see syncjobs/lifecycle.py)
+# ---- Celery: carries wake-ups, never jobs (see syncjobs/engine/broker.py)
 CELERY_BROKER_URL = (
     f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
 )

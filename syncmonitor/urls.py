@@ -1,16 +1,16 @@
-from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from syncjobs.api import errors
+from syncjobs.admin.site import site
+from syncjobs.api.core import exception_handler
 
 from . import health
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/", admin.site.urls),
+    path("admin/", site.urls),
     path("api/", include("syncjobs.api.urls")),
-    re_path(r"^api(?:/|$)", errors.not_found),
+    re_path(r"^api(?:/|$)", exception_handler.not_found),
     # Django's own way would not ask for our page with DEBUG. /admin is left to it: it appends the slash.
     re_path(r"^(?!admin$)", health.not_found),
 ]

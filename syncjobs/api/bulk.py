@@ -5,47 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from django.http import QueryDict, StreamingHttpResponse
-from drf_spectacular.types import OpenApiTypes
+from django.http import QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import async_database, bulk, error_figures, estimates, exports
 from ..exceptions import NotPermitted
+from ..listing import query as listing_query
 from ..models import BulkAction
-from . import expect, listing
-from .answers import BulkOutcome
-from .events import WhateverIsAsked
-from .jobs import band_of, validated
-from .permissions import TriggerRate, View
-from .serializers import BulkBody, BulkProgress, EstimateAnswer, TriggerBody
-
-
-class Estimate(View):
-    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.trigger_sync"}
-    refers = True
-
-    @extend_schema(operation_id="estimateSync", request=TriggerBody, responses=EstimateAnswer)
-    def post(self, request: Request) -> Response:
-        """What a sync would cost, without asking for it."""
-        body = validated(TriggerBody, request)
-        band = band_of(body.get("bandId"))
-        chosen = None if band is None else [band]
-        found = estimates.estimate(chosen, full=body["syncType"] == "FULL", force=body["forceSync"])
-        return Response(
-            {
-                "units": found.units,
-                "secondsP50": found.seconds_p50,
-                "secondsP95": found.seconds_p95,
-                "bands": found.bands,
-                "skippedAsJustSynced": found.skipped_as_just_synced,
-                "skippedAsUnsyncable": found.skipped_as_unsyncable,
-                "unitsLeft": found.units_left,
-                "fitsQuota": found.fits_quota,
-            }
-        )
+from ..operations import bulk
+from .core.responses import BulkOutcome
+from .core.views import TriggerRate, View
+from .jobs import validated
+from .serializers import BulkBody, BulkProgress
 
 
 class Bulk(View):
@@ -87,8 +60,8 @@ class BulkDetail(View):
 def _matching(filters: dict[str, Any]) -> list[int]:
     """The jobs a filter matches now. It is written like the list's query parameters."""
     query = QueryDict(mutable=True)
-    query.update(listing.filters_of(filters, "filter"))
-    found = listing.job_query(query).jobs.order_by("pk").values_list("pk", flat=True)
+    query.update(listing_query.filters_of(filters, "filter"))
+    found = listing_query.job_query(query).jobs.order_by("pk").values_list("pk", flat=True)
     return list(found[: bulk.MOST + 1])
 
 
@@ -102,60 +75,3 @@ def _progress(action: BulkAction) -> dict[str, Any]:
         "refused": action.refused,
         "endedAt": action.ended_at,
     }
-
-
-FORMAT = expect.choice("format", exports.FORMATS, "csv", "json: one object a line.")
-
-
-def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:
-    """What `exports` streams, as a download."""
-    ending = "ndjson" if kind == "json" else kind
-    async_database.give_back()
-    return StreamingHttpResponse(
-        content,
-        content_type=exports.FORMATS[kind],
-        headers={"Content-Disposition": f'attachment; filename="{name}.{ending}"', "Cache-Control": "no-store"},
-    )
-
-
-class FileView(View):
-    """A view whose answer is a file, of which a process streams only some at a time."""
-
-    content_negotiation_class = WhateverIsAsked
-    is_file = True
-
-
-FILE = {(200, media_type.partition(";")[0]): OpenApiTypes.STR for media_type in exports.FORMATS.values()}
-
-
-class JobExport(FileView):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
-
-    takes = {"GET": (FORMAT, *listing.PARAMETERS)}
-
-    @extend_schema(
-        operation_id="exportSyncJobs",
-        responses=FILE,
-    )
-    def get(self, request: Request) -> StreamingHttpResponse:
-        """All jobs that the list's filters match, as a file."""
-        kind = request.query_params.get("format", "csv")
-        parameters = request.query_params.copy()
-        parameters.pop("format", None)
-        return file_of(exports.jobs(listing.job_query(parameters).jobs, kind), kind, "sync-jobs")
-
-
-class ErrorExport(FileView):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
-
-    takes = {"GET": (FORMAT, listing.WINDOW, listing.ACKNOWLEDGED)}
-
-    @extend_schema(
-        operation_id="exportErrors",
-        responses=FILE,
-    )
-    def get(self, request: Request) -> StreamingHttpResponse:
-        """The log of errors in the window, the newest first, as a file."""
-        kind = request.query_params.get("format", "csv")
-        rows = error_figures.log(listing.since(request), acknowledged=listing.acknowledged(request))
-        return file_of(exports.errors(rows, kind), kind, "errors")

@@ -13,8 +13,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from . import expect
-from .permissions import Exact
+from ..listing import parameters
+from .core.views import Exact
 
 # Two that are the first to make the document at once find drf-spectacular's extensions half loaded.
 _one_at_a_time = threading.Lock()
@@ -45,4 +45,4 @@ class Document(_Open, SpectacularAPIView):
 class Page(_Open, SpectacularSwaggerSplitView):
     """Swagger UI; its script comes by a request of its own, because the policy allows none within the page."""
 
-    takes = {"GET": (expect.choice("script", [""]),)}
+    takes = {"GET": (parameters.choice("script", [""]),)}

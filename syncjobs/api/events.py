@@ -13,9 +13,9 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from .. import feed_hub, feed_views
-from . import expect
-from .permissions import View
+from ..listing import parameters
+from ..live import hub, stream
+from .core.views import View
 
 
 class WhateverIsAsked(BaseContentNegotiation):
@@ -29,8 +29,8 @@ class WhateverIsAsked(BaseContentNegotiation):
 
 
 class Events(View):
-    needs: ClassVar[dict[str, str]] = {"*": feed_hub.PERMISSION}
-    takes = {"GET": (expect.text("lastEventId", "As the header, where that can't be set."),)}
+    needs: ClassVar[dict[str, str]] = {"*": hub.PERMISSION}
+    takes = {"GET": (parameters.text("lastEventId", "As the header, where that can't be set."),)}
     content_negotiation_class = WhateverIsAsked
 
     @extend_schema(
@@ -47,5 +47,5 @@ class Events(View):
         and `Last-Event-ID`, and nothing is missed.
         """
         token: Any = request.auth
-        seconds = token["exp"] - time.time() if token else feed_views.MAX_STREAM_SECONDS
-        return feed_views.events(request._request, request.user, seconds=seconds, is_staff_only=False)
+        seconds = token["exp"] - time.time() if token else stream.MAX_STREAM_SECONDS
+        return stream.events(request._request, request.user, seconds=seconds, is_staff_only=False)

@@ -12,15 +12,16 @@ from rest_framework.response import Response
 
 from bands.models import Band
 
-from .. import operations
 from ..choices import JobStatus
-from ..creation import Created
+from ..engine.enqueue import Created
 from ..exceptions import NotFound
-from ..job_list import Order
+from ..listing import query, rows
+from ..listing.pages import Order
 from ..models import Attempt, JobEvent, SyncJob
-from . import answers, listing, rows
-from .permissions import TriggerRate, View
-from .polling import Polled
+from ..operations import jobs
+from .core import lists, responses
+from .core.etags import Polled
+from .core.views import TriggerRate, View
 from .serializers import Accepted, AttemptSerializer, Cancelling, EventSerializer, TriggerBody, job_as_json
 
 MAX_TIMELINE = 500
@@ -37,19 +38,19 @@ _SUMMED = {
 class JobList(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    takes = {"GET": (*listing.PARAMETERS, *listing.PAGING)}
+    takes = {"GET": (*query.PARAMETERS, *query.PAGING)}
 
-    @extend_schema(operation_id="listSyncJobs", responses=answers.JOBS)
+    @extend_schema(operation_id="listSyncJobs", responses=responses.JOBS)
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
-        found, order, frame = listing.jobs_page(request)
+        found, order, frame = lists.jobs_page(request)
         return Response({"data": [job_as_json(job) for job in rows.read(found, order)], **frame})
 
 
 class JobDetail(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    @extend_schema(operation_id="getSyncJob", responses=answers.JobDetailSerializer)
+    @extend_schema(operation_id="getSyncJob", responses=responses.JobDetailSerializer)
     def get(self, request: Request, job_id: int) -> Response:
         """One job, with its attempts, its timeline and a summary of its children."""
         found = rows.read(SyncJob.objects.filter(pk=job_id), Order())
@@ -85,7 +86,7 @@ class JobRetry(View):
     @extend_schema(operation_id="retrySyncJob", request=None, responses={202: Accepted})
     def post(self, request: Request, job_id: int) -> Response:
         """Run a failed or cancelled job again, as a new job."""
-        return accepted(operations.retry_job(self.actor(request), job_id))
+        return accepted(jobs.retry_job(self.actor(request), job_id))
 
 
 class JobCancel(View):
@@ -95,7 +96,7 @@ class JobCancel(View):
     @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Cancelling})
     def post(self, request: Request, job_id: int) -> Response:
         """Cancel a queued job at once, or ask a running one to stop."""
-        job = operations.cancel_job(self.actor(request), job_id)
+        job = jobs.cancel_job(self.actor(request), job_id)
         done = "is cancelled" if job.is_terminal else "was asked to stop"
         return Response({"message": f"Job {job} {done}.", "jobId": str(job.pk)}, status.HTTP_202_ACCEPTED)
 
@@ -109,7 +110,7 @@ class Trigger(View):
     def post(self, request: Request) -> Response:
         """Sync a band, or all active bands."""
         body = validated(TriggerBody, request)
-        created = operations.trigger_sync(
+        created = jobs.trigger_sync(
             self.actor(request),
             band_of(body.get("bandId")),
             full=body["syncType"] == "FULL",

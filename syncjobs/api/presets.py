@@ -10,11 +10,11 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import presets
-from . import listing
-from .fields import ANYTHING, VISIBLE, Flag, Strict, Text
+from ..listing import query
+from ..operations import presets
+from .core.fields import ANYTHING, VISIBLE, Flag, Strict, Text
+from .core.views import View
 from .jobs import validated
-from .permissions import View
 from .serializers import Filter
 
 _SEEN = "syncjobs.view_filterpreset"
@@ -80,7 +80,7 @@ class PresetDetail(View):
 def _saved(view: View, request: Request, preset_id: int | None, body: type[PresetBody]) -> object:
     values = validated(body, request)
     if "filters" in values:
-        values["filters"] = listing.filters_of(values["filters"], "filters")
+        values["filters"] = query.filters_of(values["filters"], "filters")
     preset = presets.save(view.actor(request), request.user, preset_id, **values)
     preset.refresh_from_db()
     return PresetSerializer(preset).data

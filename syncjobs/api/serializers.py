@@ -9,13 +9,13 @@ from zoneinfo import available_timezones
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from .. import bulk, schedules
 from ..choices import JobStatus, JobType, Priority, QueueName
+from ..listing import query
 from ..models import Attempt, AuditEntry, BulkAction, JobEvent
-from ..operations import ALL_QUEUES
-from . import listing
-from .fields import ANYTHING, VISIBLE, Choice, Flag, Id, Many, Strict, Text, Whole
-from .schema import filter_schema
+from ..operations import bulk, schedules
+from ..operations.queues import ALL_QUEUES
+from .core.fields import ANYTHING, VISIBLE, Choice, Flag, Id, Many, Strict, Text, Whole
+from .core.schema import filter_schema
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -196,7 +196,7 @@ class ErrorGroupSerializer(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_field(filter_schema(listing.PARAMETERS))
+@extend_schema_field(filter_schema(query.PARAMETERS))
 class Filter(serializers.DictField):
     """Filters of the list of jobs in a body; `listing.filters_of` checks what they hold."""
 

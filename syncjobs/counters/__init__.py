@@ -5,10 +5,10 @@ in one transaction; reads add up both in one statement. So a figure is exact in 
 never meet at a counter's row. Migration 0004 has the tables and triggers.
 """
 
-from . import groups, recent
+from . import errors, recent
+from .errors import jobs_of_group, searchable
 from .folding import fold, rebuild, wrong_cells
-from .groups import jobs_of_group, searchable
-from .reading import cells, count, hours_of, series, total
+from .jobs import cells, count, hours_of, series, total
 from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection
 
 __all__ = [
@@ -20,8 +20,8 @@ __all__ = [
     "Selection",
     "cells",
     "count",
+    "errors",
     "fold",
-    "groups",
     "hours_of",
     "jobs_of_group",
     "rebuild",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connection, transaction
 from django.utils import timezone
 
-from . import groups, recent
+from . import errors, recent
 
 _FOLD_LOCK = 7_460_001
 _VACUUM_ABOVE_BYTES = 256 * 1024
@@ -108,7 +108,7 @@ def fold() -> int:
             changed += int(cursor.rowcount)
             cursor.execute("DELETE FROM syncjobs_jobcount WHERE n = 0")
         if is_ours and of_errors:
-            changed += groups.fold(cursor)
+            changed += errors.fold(cursor)
     if changed:
         for table in ("syncjobs_jobdelta", "syncjobs_errordelta"):
             _vacuum(table)
@@ -128,7 +128,7 @@ def _vacuum(table: str) -> None:
 def wrong_cells() -> int:
     """How many counts differ from COUNT(*), in one snapshot. Reads the whole table of jobs."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT ({_WRONG}) + ({_WRONG_NAMES}) + ({groups.WRONG}) + ({recent.WRONG})")
+        cursor.execute(f"SELECT ({_WRONG}) + ({_WRONG_NAMES}) + ({errors.WRONG}) + ({recent.WRONG})")
         return int(cursor.fetchone()[0])
 
 
@@ -144,4 +144,4 @@ def rebuild() -> None:
         cursor.execute("DELETE FROM syncjobs_bandnamecount")
         cursor.execute(JOBS_ANEW)
         cursor.execute(NAMES_ANEW)
-        groups.rebuild(cursor)
+        errors.rebuild(cursor)

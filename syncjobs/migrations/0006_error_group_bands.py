@@ -8,7 +8,7 @@ import django.contrib.postgres.operations as postgres
 import django.db.models as models
 from django.db import migrations, transaction
 
-from syncjobs.counters import groups
+from syncjobs.counters import errors as groups
 
 CREATE = """
 CREATE TABLE syncjobs_errorbandcount (

@@ -8,7 +8,8 @@ import re
 
 from django.db import migrations
 
-from syncjobs.counters import groups, recent
+from syncjobs.counters import errors as groups
+from syncjobs.counters import recent
 
 before = importlib.import_module("syncjobs.migrations.0006_error_group_bands")
 

@@ -22,7 +22,7 @@ from ..choices import (
     Priority,
     QueueName,
 )
-from ..querysets import AttemptQuerySet, SyncJobQuerySet
+from .querysets import AttemptQuerySet, SyncJobQuerySet
 
 
 class Queue(models.Model):

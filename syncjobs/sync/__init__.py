@@ -1,5 +1,1 @@
-"""What a job does. `run(attempt)` executes one, and turns however it ends into the job's next state."""
-
-from .runner import run
-
-__all__ = ["run"]
+"""What each type of job does. `run.run_attempt()` is the entry point."""

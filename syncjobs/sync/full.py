@@ -7,11 +7,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bands.models import Band
-from bands.store import suspect
+from bands.videos import suspect
 
 from ..models import SeenVideo
-from .walk import Walk, read_playlists
-from .work import Work
+from .context import Work
+from .playlists import Walk, read_playlists
 
 PLAYLIST_CUTOFF = 19_500
 """YouTube lists at most about 20,000 entries: beyond, a video that isn't listed is not a video that is gone."""

@@ -6,13 +6,13 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from bands.models import Band, Video
-from bands.store import insert_basics
+from bands.videos import insert_basics
 
-from ..creation import actor_of, create_enrich
+from ..engine.enqueue import actor_of, create_enrich
 from ..youtube.errors import InvalidPageToken, PlaylistNotFound
 from ..youtube.types import PlaylistItem, PlaylistPage
-from .walk import explain_missing, mark_seen
-from .work import Work
+from .context import Work
+from .playlists import explain_missing, mark_seen
 
 
 def sync_band(work: Work) -> None:

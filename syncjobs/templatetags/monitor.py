@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..choices import JobStatus
-from ..quota import BucketState
+from ..engine.quota import BucketState
 from ..youtube.costs import Bucket
 
 register = template.Library()

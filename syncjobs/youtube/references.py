@@ -57,11 +57,6 @@ class ChannelReference:
     value: str
 
 
-def uploads_playlist_id(channel_id: str) -> str:
-    """The playlist of all uploads of channel UC… is UU…; no call is needed to know it."""
-    return "UU" + channel_id[2:]
-
-
 def parse_channel(text: str) -> ChannelReference:
     """A channel's id, @handle or URL of any form. Raises MalformedReference.
 

@@ -16,14 +16,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from syncjobs import band_changes, operations, schedules
-from syncjobs.actors import Actor
-from syncjobs.audit_words import ACTIONS, RESULTS, TARGETS
+from syncjobs.audit.actors import Actor
+from syncjobs.audit.labels import ACTIONS, RESULTS, TARGETS
 from syncjobs.choices import JobType, Origin, Role
 from syncjobs.exceptions import DomainError
 from syncjobs.models import AuditEntry
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, make_band
+from syncjobs.operations import bands as band_operations
+from syncjobs.operations import jobs, queues, schedules
+from tests.clients import logged_in
+from tests.factories import PERSON, make_band
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/audit/"
@@ -67,14 +68,14 @@ def test_everything_that_is_recorded_has_words() -> None:
 
 def test_it_tells_who_did_what_to_which_and_how_it_went(admin: Client) -> None:
     band = make_band(reference="@herons")
-    created = operations.trigger_sync(ANN, band, full=True)
-    operations.pause_queue(BOB, "video-sync", "Too many errors")
+    created = jobs.trigger_sync(ANN, band, full=True)
+    queues.pause_queue(BOB, "video-sync", "Too many errors")
     schedule = schedules.save(
         ANN, None, {"name": "Often", "jobType": "PRUNE", "interval": {"every": 5, "period": "hours"}}
     )
-    operations.cancel_job(ANN, created.job.pk)
+    jobs.cancel_job(ANN, created.job.pk)
     with pytest.raises(DomainError):
-        operations.cancel_job(BOB, created.job.pk)
+        jobs.cancel_job(BOB, created.job.pk)
     assert shown(admin) == [
         "Cancelled a job",
         "Cancelled a job",
@@ -142,7 +143,7 @@ def test_an_entry_tells_all(admin: Client) -> None:
 
 def test_of_several_it_tells_how_many(admin: Client) -> None:
     bands = [make_band(f"band{number}", f"@band{number}") for number in range(3)]
-    band_changes.set_active(ANN, [band.pk for band in bands], active=False)
+    band_operations.set_active(ANN, [band.pk for band in bands], active=False)
     assert AuditEntry.objects.get().target_id == ""
     assert "Bands 3" in admin.get(URL).content.decode()
 

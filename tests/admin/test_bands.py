@@ -14,13 +14,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Availability, Band, ChannelProblem, Video
-from syncjobs import lifecycle, quota
 from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.engine import outcomes, quota
 from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
-from tests.admin.people import logged_in
-from tests.helpers import band_with_videos, claim, make_band, queue_job
+from tests.clients import logged_in
+from tests.factories import band_with_videos, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/bands/"
@@ -133,7 +133,7 @@ def test_it_tells_health_jobs_and_videos(admin: Client) -> None:
         primary_color="#660000",
     )
     job = queue_job(band=band)
-    lifecycle.fail(claim(), "It broke.", reason="broken")
+    outcomes.fail(claim(), "It broke.", reason="broken")
     Video.objects.create(youtube_id="v1", band=band, title="Halftime", view_count=0, like_count=None)
     Video.objects.create(youtube_id="v2", band=band, title="Parade", availability=Availability.UNAVAILABLE)
     page = admin.get(f"{URL}{band.pk}/").content.decode()
@@ -359,7 +359,7 @@ def test_it_is_deleted_but_not_while_a_job_runs(admin: Client) -> None:
     job = queue_job(band=band)
     assert f"#{job.pk}" in admin.post(delete, headers=HTMX)["HX-Trigger"]
     assert Band.objects.count() == 1
-    lifecycle.fail(claim(), "It broke.", reason="broken")
+    outcomes.fail(claim(), "It broke.", reason="broken")
     assert admin.post(delete, headers=HTMX)["HX-Redirect"] == URL
     assert (Band.objects.count(), Video.objects.count()) == (0, 0)
 

@@ -15,14 +15,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import bulk, figures, lifecycle, operations, quota, schedules, status
-from syncjobs.api import listing
+from syncjobs.admin import dashboard
 from syncjobs.choices import JobStatus, JobType, QueueName, Role
+from syncjobs.engine import outcomes, quota
+from syncjobs.listing import query as listing_query
 from syncjobs.models import Attempt, AuditEntry, BulkAction, Queue, QuotaDay, SyncJob, Worker
-from syncjobs.views import dashboard
+from syncjobs.operations import bulk, queues, schedules
+from syncjobs.stats import jobs
+from syncjobs.stats import queues as stats_queues
 from syncjobs.youtube.costs import Bucket
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, claim, make_band, queue_job
+from tests.clients import logged_in
+from tests.factories import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
@@ -81,7 +84,7 @@ def test_every_figure_counts_the_rows_of_the_list_it_links_to(moderator: Client)
     assert len(found) == 18
     counted = 0
     for query, shown in found:
-        rows, total = listing.job_query(QueryDict(unescape(query))).page(1, 100)
+        rows, total = listing_query.job_query(QueryDict(unescape(query))).page(1, 100)
         assert (total, len(rows)) == (int(shown), int(shown)), query
         counted += total
     assert counted == SyncJob.objects.count() == 81
@@ -126,7 +129,7 @@ def test_what_is_dear_comes_later_with_a_link_where_scripts_do_not_run(moderator
 
 
 def test_a_paused_queue_says_who_when_and_why(moderator: Client) -> None:
-    operations.pause_queue(PERSON, "maintenance", "<b>tidying</b>")
+    queues.pause_queue(PERSON, "maintenance", "<b>tidying</b>")
     card = moderator.get("/admin/").content.decode().split('id="queue-maintenance"')[1].split("</article>")[0]
     assert "Paused by pat" in card
     assert "&lt;b&gt;tidying&lt;/b&gt;" in card
@@ -161,7 +164,7 @@ def test_what_titles_and_errors_say_stays_text(moderator: Client) -> None:
         job_type="FULL_SYNC", queue_id="video-sync", band=band, band_name=evil, status="QUEUED", run_at=timezone.now()
     )
     assert "&lt;img" in _running_after_claim(moderator)
-    lifecycle.fail(Attempt.objects.get(job=job), evil, reason="broken")
+    outcomes.fail(Attempt.objects.get(job=job), evil, reason="broken")
     html = moderator.get("/admin/?part=errors", headers=HTMX).content.decode()
     assert "&lt;img" in html
     assert "<img" not in html
@@ -185,10 +188,10 @@ def test_quota_says_what_is_left_until_when_and_if_it_is_closed(moderator: Clien
     assert "quotaExceeded" in html
 
 
-@pytest.mark.parametrize("period", list(figures.PERIODS))
+@pytest.mark.parametrize("period", list(jobs.PERIODS))
 def test_charts_show_the_period_and_say_what_they_are(moderator: Client, period: str) -> None:
     queue_job("PRUNE")  # type: ignore[arg-type]
-    lifecycle.complete(claim("maintenance"))
+    outcomes.complete(claim("maintenance"))
     html = moderator.get(f"/admin/?part=charts&period={period}", headers=HTMX).content.decode()
     told = json.loads(unescape(re.search(r'<div id="jobs-chart" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
     assert sum(sum(line["values"]) for line in told["series"]) == 1
@@ -213,7 +216,7 @@ def test_durations_are_of_completed_jobs_by_when_they_were_created() -> None:
             started_at=created,
             completed_at=created + dt.timedelta(seconds=seconds),
         )
-    series = figures.durations("24h")
+    series = jobs.durations("24h")
     told = {point["since"]: (point["jobs"], point["p50"], point["p95"]) for point in series}
     assert told[hour] == (3, 20.0, 29.0)
     assert told[hour - dt.timedelta(hours=3)] == (1, 99.0, 99.0)
@@ -281,10 +284,12 @@ def test_too_long_a_reason_is_refused_on_its_field(admin: Client) -> None:
 
 def test_clearing_says_how_many_and_deletes_those(admin: Client) -> None:
     some_of_each()
-    assert status.failed("maintenance") == SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
+    assert (
+        stats_queues.failed("maintenance") == SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
+    )
     asked = admin.get("/admin/queues/maintenance/clear-failed/").content.decode()
     assert "6 failed jobs are deleted for good" in asked
-    assert f"{status.failed('all')} failed jobs" in admin.get("/admin/queues/all/clear-failed/").content.decode()
+    assert f"{stats_queues.failed('all')} failed jobs" in admin.get("/admin/queues/all/clear-failed/").content.decode()
     done = admin.post("/admin/queues/maintenance/clear-failed/", headers=HTMX)
     assert "6 failed jobs deleted." in done["HX-Trigger"]
     assert SyncJob.objects.filter(status="FAILED").count() == 4 + 5
@@ -308,6 +313,6 @@ def test_clearing_a_failed_parent_leaves_the_children_that_have_not_failed(admin
     common = {"parent": parent, "job_type": "FULL_SYNC", "queue_id": "video-sync"}
     running = SyncJob.objects.create(**common, status="IN_PROGRESS")
     SyncJob.objects.create(**common, status="FAILED")
-    assert status.failed("video-sync") == 2
-    assert operations.clear_failed(PERSON, "video-sync") == 2
+    assert stats_queues.failed("video-sync") == 2
+    assert queues.clear_failed(PERSON, "video-sync") == 2
     assert list(SyncJob.objects.values_list("pk", "parent")) == [(running.pk, None)]

@@ -18,19 +18,20 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import bulk, error_figures, lifecycle, operations, reasons
-from syncjobs.api import listing
 from syncjobs.choices import QUEUE_OF_TYPE, JobType, Role
-from syncjobs.error_log import ErrorReport, record
+from syncjobs.engine import error_reasons, outcomes
+from syncjobs.engine.errors import ErrorReport, record
+from syncjobs.listing import query as listing_query
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
+from syncjobs.operations import bulk, errors, queues
+from syncjobs.stats import errors as stats_errors
 from syncjobs.youtube import errors as youtube_errors
-from tests.admin.people import logged_in
-from tests.api.test_many_jobs import _exported
-from tests.helpers import PERSON, claim, make_band, queue_job
+from tests.clients import exported, logged_in
+from tests.factories import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
-ROOT = Path(reasons.__file__).parent
+ROOT = Path(error_reasons.__file__).parents[1]
 
 
 @pytest.fixture
@@ -43,21 +44,21 @@ def fail(message: str, reason: str = "backendError", *, permanent: bool = True, 
     band = make_band(slug) if slug else None
     kind = JobType.FULL_SYNC if band else JobType.PRUNE
     job = queue_job(kind, band=band)
-    lifecycle.fail(claim(QUEUE_OF_TYPE[kind]), message, reason=reason, permanent=permanent)
+    outcomes.fail(claim(QUEUE_OF_TYPE[kind]), message, reason=reason, permanent=permanent)
     return JobError.objects.get(job=job).group
 
 
 def test_each_reason_the_code_gives_is_explained() -> None:
     code = "".join(path.read_text() for folder in ("sync", "youtube") for path in (ROOT / folder).rglob("*.py"))
-    code += (ROOT / "lifecycle.py").read_text()
+    code += (ROOT / "engine/outcomes.py").read_text()
     found = set(re.findall(r'(?:SyncFailed|ErrorReport|TransientError|ConfigurationError)\(\s*"(\w+)"', code))
     found |= set(re.findall(r'reason="(\w+)"', code))
     found |= youtube_errors._QUOTA | youtube_errors._RATE | youtube_errors._CONFIGURATION
     assert {"workerLost", "internalError", "channelNotFound", "timeout", "keyMissing", "quotaExceeded"} <= found
-    assert not [reason for reason in sorted(found) if reasons.explain(reason) is reasons._UNKNOWN]
+    assert not [reason for reason in sorted(found) if error_reasons.explain(reason) is error_reasons._UNKNOWN]
     for reason, title in (("http503", "YouTube is busy"), ("http404", "YouTube refused the request")):
-        assert str(reasons.explain(reason).title) == title
-    assert reasons.explain("somethingNew") is reasons._UNKNOWN
+        assert str(error_reasons.explain(reason).title) == title
+    assert error_reasons.explain("somethingNew") is error_reasons._UNKNOWN
 
 
 @pytest.mark.parametrize("action", ["", "acknowledge/", "retry/"])
@@ -100,7 +101,7 @@ def test_groups_say_how_often_whom_and_what_it_means(moderator: Client) -> None:
 def test_filters_narrow_and_stay_in_the_address(moderator: Client) -> None:
     old, new = fail("An old one", "timeout"), fail("A new one", "backendError")
     JobError.objects.filter(group=old).update(created_at=timezone.now() - dt.timedelta(days=3))
-    operations.acknowledge_errors(PERSON, new.pk, "known")
+    errors.acknowledge_errors(PERSON, new.pk, "known")
 
     def shown(query: str) -> set[str]:
         html = moderator.get(f"/admin/errors/?{query}").content.decode()
@@ -122,7 +123,7 @@ def test_what_was_acknowledged_by_mistake_is_reopened(moderator: Client) -> None
     group = fail("It broke", "broken")
     address = f"/admin/errors/{group.pk}/"
     assert "reopen/" not in moderator.get(address).content.decode()
-    operations.acknowledge_errors(PERSON, group.pk, "known")
+    errors.acknowledge_errors(PERSON, group.pk, "known")
     assert f"{address}reopen/" in moderator.get(address).content.decode()
     assert "Its note stays" in moderator.get(f"{address}reopen/").content.decode()
     moderator.post(f"{address}reopen/")
@@ -184,12 +185,12 @@ def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
     assert f"#{SyncJob.objects.get().pk}</a>" in html
     query = re.search(r'href="/admin/jobs/\?(error=\w+&amp;bandId=\d+)">Herons</a>', html)
     assert query
-    assert listing.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
+    assert listing_query.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
 
 
 def test_a_group_whose_jobs_are_gone_still_opens(moderator: Client) -> None:
     group = fail("It broke.")
-    operations.clear_failed(PERSON)
+    queues.clear_failed(PERSON)
     html = moderator.get(f"/admin/errors/{group.pk}/").content.decode()
     assert "Its jobs have been deleted." in html
     assert group.pk not in moderator.get("/admin/errors/?window=all").content.decode()
@@ -256,11 +257,11 @@ def test_the_export_holds_the_errors_that_the_list_counts(moderator: Client) -> 
     record(attempt, [ErrorReport("timeout", "=1+1", is_permanent=False, item_id="x", will_retry=True)] * 2)
     fail("Something else")
     query = "?window=7d&reason=timeout"
-    rows = list(csv.DictReader(io.StringIO(_exported(moderator.get(f"/admin/errors/export/{query}")))))
-    _groups, total = error_figures.groups(timezone.now() - dt.timedelta(days=7), reason="timeout")
+    rows = list(csv.DictReader(io.StringIO(exported(moderator.get(f"/admin/errors/export/{query}")))))
+    _groups, total = stats_errors.groups(timezone.now() - dt.timedelta(days=7), reason="timeout")
     assert len(rows) == total == 3
     assert f"{total} errors" in moderator.get(f"/admin/errors/{query}").content.decode()
     assert {row["message"] for row in rows} == {"A timeout", "'=1+1"}
     one = ErrorGroup.objects.get(sample="Something else")
-    only = _exported(moderator.get(f"/admin/errors/export/?window=all&error={one.pk}"))
+    only = exported(moderator.get(f"/admin/errors/export/?window=all&error={one.pk}"))
     assert [row["message"] for row in csv.DictReader(io.StringIO(only))] == ["Something else"]

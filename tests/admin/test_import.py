@@ -11,11 +11,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from bands.models import Band
-from syncjobs import band_fields
 from syncjobs.choices import Role
-from syncjobs.importing import MAX_BYTES
 from syncjobs.models import AuditEntry
-from tests.admin.people import logged_in
+from syncjobs.operations import band_fields
+from syncjobs.operations.imports import MAX_BYTES
+from tests.clients import logged_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/bands/import/"

@@ -12,13 +12,13 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from syncjobs import roles
-from syncjobs.actors import for_user
+from syncjobs.audit.actors import for_user
 from syncjobs.choices import Origin, Role
 from syncjobs.exceptions import Conflict, DomainError
 from syncjobs.models import AuditEntry
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, wait_for
+from syncjobs.operations import people
+from tests.clients import logged_in
+from tests.factories import PERSON, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/people/"
@@ -33,11 +33,11 @@ def boss() -> Client:
 
 
 def person(name: str, role: Role = Role.MODERATOR) -> Any:
-    return roles.add_person(PERSON, name, PASSWORD, role)
+    return people.add_person(PERSON, name, PASSWORD, role)
 
 
 def role_of(user: Any) -> Role | None:
-    return roles.role_of(roles.person(user.pk))
+    return people.role_of(people.person(user.pk))
 
 
 def new(**fields: str) -> dict[str, str]:
@@ -130,17 +130,17 @@ def test_nobody_takes_her_own_role_or_locks_herself_out(boss: Client) -> None:
 
 def test_the_last_active_super_admin_stays() -> None:
     boss, locked_out = person("boss", Role.SUPER_ADMIN), person("locked", Role.SUPER_ADMIN)
-    roles.set_active(PERSON, locked_out.pk, active=False)
+    people.set_active(PERSON, locked_out.pk, active=False)
     for attempt in (
-        lambda: roles.change_role(PERSON, boss.pk, Role.ADMIN),
-        lambda: roles.set_active(PERSON, boss.pk, active=False),
-        lambda: roles.save_user(PERSON, "boss", PASSWORD, Role.MODERATOR),
+        lambda: people.change_role(PERSON, boss.pk, Role.ADMIN),
+        lambda: people.set_active(PERSON, boss.pk, active=False),
+        lambda: people.save_user(PERSON, "boss", PASSWORD, Role.MODERATOR),
     ):
         with pytest.raises(Conflict, match="last active super admin"):
             attempt()
-    assert (role_of(boss), roles.person(boss.pk).is_active) == (Role.SUPER_ADMIN, True)
-    roles.set_active(PERSON, locked_out.pk, active=True)
-    roles.change_role(PERSON, boss.pk, Role.ADMIN)
+    assert (role_of(boss), people.person(boss.pk).is_active) == (Role.SUPER_ADMIN, True)
+    people.set_active(PERSON, locked_out.pk, active=True)
+    people.change_role(PERSON, boss.pk, Role.ADMIN)
     assert role_of(boss) == Role.ADMIN
 
 
@@ -152,9 +152,9 @@ def test_of_two_who_unmake_each_other_one_stays(how: str) -> None:
     def unmake(by: Any, whom: Any) -> None:
         actor = for_user(by, Origin.ADMIN)
         if how == "change_role":
-            roles.change_role(actor, whom.pk, Role.MODERATOR)
+            people.change_role(actor, whom.pk, Role.MODERATOR)
         else:
-            roles.set_active(actor, whom.pk, active=False)
+            people.set_active(actor, whom.pk, active=False)
 
     def bobs() -> None:
         try:
@@ -171,7 +171,7 @@ def test_of_two_who_unmake_each_other_one_stays(how: str) -> None:
         wait_for(_somebody_waits, what="the other to wait for the role's row")
     thread.join()
     assert [type(outcome) for outcome in outcomes] == [Conflict]
-    left = [user for user in roles.people() if user.is_active and roles.role_of(user) == Role.SUPER_ADMIN]
+    left = [user for user in people.people() if user.is_active and people.role_of(user) == Role.SUPER_ADMIN]
     assert [user.get_username() for user in left] == ["ann"]
 
 
@@ -182,7 +182,7 @@ def _somebody_waits() -> bool:
 
 
 def test_two_who_add_the_same_name_at_once_get_one_person() -> None:
-    roles.setup()
+    people.setup()
     outcomes: list[object] = []
     start = threading.Barrier(3)
 

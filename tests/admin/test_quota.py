@@ -14,13 +14,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from syncjobs import quota
-from syncjobs.api import listing
 from syncjobs.choices import DelayReason, Role
+from syncjobs.engine import quota
+from syncjobs.listing import query
 from syncjobs.models import QuotaDay, SyncJob
 from syncjobs.youtube.costs import Bucket, Operation, quota_day
-from tests.admin.people import logged_in
-from tests.helpers import make_band
+from tests.clients import logged_in
+from tests.factories import make_band
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
@@ -67,8 +67,8 @@ def test_it_says_what_the_units_went_to(moderator: Client) -> None:
         (Operation.VIDEOS_LIST, "ENRICH", None),
         (Operation.CHANNELS_LIST, "", None),
     ):
-        call = quota.take(operation, quota.Spender(is_personal=True, job_type=job_type, band_id=band_id))
-    quota.settle(call, status=404, reason="notFound", seconds=1.0)
+        call = quota.reserve(operation, quota.Spender(is_personal=True, job_type=job_type, band_id=band_id))
+    quota.record_result(call, status=404, reason="notFound", seconds=1.0)
     html = card(part(moderator, "details"), Bucket.MAIN)
     rows = re.findall(r'class="wrap-anywhere normal">([^<]+)</th><td class="number">(\d+)</td>', html)
     assert dict(rows) == {
@@ -93,7 +93,7 @@ def test_jobs_that_wait_for_a_bucket_are_those_of_the_list(moderator: Client) ->
     for bucket, count in ((Bucket.MAIN, 2), (Bucket.SEARCH, 0), (Bucket.STATS, 1)):
         link = re.search(r'<a href="/admin/jobs/\?([^"]+)">(\d+)</a>', card(html, bucket))
         assert link
-        assert int(link[2]) == listing.job_query(QueryDict(unescape(link[1]))).page(1, 20)[1] == count
+        assert int(link[2]) == query.job_query(QueryDict(unescape(link[1]))).page(1, 20)[1] == count
 
 
 def test_a_closed_bucket_says_when_and_why(moderator: Client) -> None:

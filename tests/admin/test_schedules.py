@@ -13,14 +13,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import lifecycle, schedule_words, schedules
-from syncjobs.actors import for_schedule
+from syncjobs.admin.core import recurrence as core_recurrence
+from syncjobs.admin.core.recurrence import Kind, Recurrence
+from syncjobs.audit.actors import for_schedule
 from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.engine import outcomes
 from syncjobs.exceptions import NotFound
 from syncjobs.models import AuditEntry, SyncJob
-from syncjobs.schedule_words import Kind, Recurrence
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, claim, queue_job
+from syncjobs.operations import schedules
+from tests.clients import logged_in
+from tests.factories import PERSON, claim, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/schedules/"
@@ -29,12 +31,12 @@ FORM = {"name": "Nightly", "job_type": "FULL_SYNC", "kind": "daily", "time": "03
 
 
 def make(cron: str = "0 3 * * *", zone: str = NEW_YORK, name: str = "Nightly", **values: Any) -> PeriodicTask:
-    when = {"cron": dict(zip(schedule_words.CRON_FIELDS, cron.split(), strict=True)) | {"timezone": zone}}
+    when = {"cron": dict(zip(core_recurrence.CRON_FIELDS, cron.split(), strict=True)) | {"timezone": zone}}
     return schedules.save(PERSON, None, {"name": name, "jobType": "FULL_SYNC", "enabled": True, **when, **values})
 
 
 def words(schedule: PeriodicTask) -> str:
-    return schedule_words.sentence(schedule_words.of_schedule(schedule))
+    return core_recurrence.sentence(core_recurrence.of_schedule(schedule))
 
 
 @pytest.mark.parametrize(
@@ -93,8 +95,8 @@ def test_an_interval_in_words(every: int, period: str, said: str) -> None:
     ],
 )
 def test_what_is_said_is_what_is_stored(recurrence: Recurrence) -> None:
-    saved = schedules.save(PERSON, None, {"name": "A", "jobType": "PRUNE", **schedule_words.values(recurrence)})
-    read = schedule_words.of_schedule(saved)
+    saved = schedules.save(PERSON, None, {"name": "A", "jobType": "PRUNE", **core_recurrence.values(recurrence)})
+    read = core_recurrence.of_schedule(saved)
     for name in ("kind", "zone", "times", "weekdays", "days", "every", "minute", "period"):
         assert getattr(read, name) == getattr(recurrence, name), name
 
@@ -120,7 +122,7 @@ def test_the_next_run_is_the_very_minute_in_its_own_zone(zone: str) -> None:
 def test_the_page_says_when_next_and_how_the_last_runs_went() -> None:
     schedule = make()
     job = queue_job(actor=for_schedule("Nightly"))
-    lifecycle.fail(claim(), "It broke.", reason="broken")
+    outcomes.fail(claim(), "It broke.", reason="broken")
     page = logged_in(Role.MODERATOR).get(URL).content.decode()
     assert "Every day at 03:00, America/New_York" in page
     due = schedules.next_run(schedule)

@@ -13,13 +13,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import estimates, operations
 from syncjobs.choices import JobType, Priority, Role
+from syncjobs.engine import quota
 from syncjobs.exceptions import InvalidInput
 from syncjobs.models import SyncJob
-from tests.admin.people import logged_in
-from tests.admin.test_jobs import DIALOG, MOST_QUERIES, PART, listed
-from tests.helpers import PERSON, make_band, queue_job
+from syncjobs.operations import jobs as job_operations
+from syncjobs.stats import estimates
+from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
+from tests.factories import PERSON, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/jobs/trigger/"
@@ -81,11 +82,11 @@ def test_all_bands_is_one_job(moderator: Client) -> None:
 
 def test_several_bands_go_to_the_list_of_exactly_their_jobs(moderator: Client) -> None:
     mine, other = bands(3), make_band("other", "@other")
-    operations.trigger_sync(PERSON, other, full=False)
+    job_operations.trigger_sync(PERSON, other, full=False)
     answer = moderator.post(URL, {"scope": "some", "band": [band.pk for band in mine], "type": "INCREMENTAL_SYNC"})
     queue_job(JobType.PRUNE)
     jobs = SyncJob.objects.filter(band__in=mine)
-    assert sorted(listed(moderator.get(answer.headers["Location"]))) == sorted(jobs.values_list("pk", flat=True))
+    assert sorted(listed_jobs(moderator.get(answer.headers["Location"]))) == sorted(jobs.values_list("pk", flat=True))
     assert set(parse_qs(urlsplit(answer.headers["Location"]).query)) == {"requestedBy", "startDate", "endDate"}
 
 
@@ -152,7 +153,7 @@ def test_the_estimate_of_several_bands_leaves_out_what_would_be_refused() -> Non
     told = estimates.estimate([ready, recent, silent, idle], full=True)
     assert told.bands == 1
     assert (told.skipped_as_just_synced, told.skipped_as_unsyncable) == (1, 2)
-    assert told.units == {"main": operations.estimate_units(ready, full=True)}
+    assert told.units == {"main": quota.estimate_units(ready, full=True)}
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
 
 
@@ -175,13 +176,13 @@ def test_the_time_is_that_of_like_jobs() -> None:
 
 
 def test_too_many_bands_at_once_are_refused() -> None:
-    many = [Band(pk=n) for n in range(operations.MAX_BANDS + 1)]
+    many = [Band(pk=n) for n in range(job_operations.MAX_BANDS + 1)]
     with pytest.raises(InvalidInput, match="At most 200 bands"):
-        operations.trigger_bands(PERSON, many, full=False)
+        job_operations.trigger_bands(PERSON, many, full=False)
 
 
 def test_each_band_has_its_outcome() -> None:
     good, silent = make_band("herons", "@herons"), make_band("silent")
-    outcomes = operations.trigger_bands(PERSON, [good, silent], full=False)
+    outcomes = job_operations.trigger_bands(PERSON, [good, silent], full=False)
     assert outcomes[good.pk].job.band == good  # type: ignore[union-attr]
     assert json.dumps(str(outcomes[silent.pk])) == '"Silent has no YouTube channel. Give it one, then sync."'

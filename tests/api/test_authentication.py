@@ -17,19 +17,19 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.utils.serializer_helpers import ReturnDict
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from syncjobs import roles
-from syncjobs.accounts import SessionBackend
-from syncjobs.api import tokens
-from syncjobs.api.authentication import TokenAuthentication
-from syncjobs.api.rendering import OrjsonRenderer
+from syncjobs.api.core import tokens
+from syncjobs.api.core.authentication import TokenAuthentication
+from syncjobs.api.core.renderers import OrjsonRenderer
+from syncjobs.authentication import SessionBackend
 from syncjobs.choices import JobStatus, Role
-from tests.helpers import PERSON
+from syncjobs.operations import people
+from tests.factories import PERSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _person(role: Role) -> Any:
-    roles.save_user(PERSON, "somebody", "correct horse battery", role)
+    people.save_user(PERSON, "somebody", "correct horse battery", role)
     return get_user_model().objects.get(username="somebody")
 
 
@@ -210,7 +210,7 @@ def _switch_off(person: Any) -> None:
     [
         (lambda person: person.delete(), "user_not_found"),
         (_switch_off, "user_inactive"),
-        (lambda person: roles.set_password(PERSON, person.pk, "another horse battery"), "password_changed"),
+        (lambda person: people.set_password(PERSON, person.pk, "another horse battery"), "password_changed"),
     ],
 )
 def test_tokens_end_with_what_they_were_given_for(what_happens: Callable[[Any], None], code: str) -> None:
@@ -225,7 +225,7 @@ def test_tokens_end_with_what_they_were_given_for(what_happens: Callable[[Any], 
 
 def test_a_new_password_begins_new_tokens() -> None:
     person = _person(Role.MODERATOR)
-    roles.set_password(PERSON, person.pk, "another horse battery")
+    people.set_password(PERSON, person.pk, "another horse battery")
     assert _status(AccessToken.for_user(get_user_model().objects.get(pk=person.pk))) == 200
 
 

@@ -11,12 +11,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Availability, Band, Video
-from syncjobs import band_changes, lifecycle, operations
 from syncjobs.choices import Role
+from syncjobs.engine import outcomes as engine_outcomes
 from syncjobs.exceptions import Conflict, DomainError, NotFound
 from syncjobs.models import AuditEntry, SyncJob
-from tests.api.test_contract import Api
-from tests.helpers import PERSON, claim, make_band, queue_job, wait_for
+from syncjobs.operations import bands as band_operations
+from syncjobs.operations import jobs
+from tests.clients import Api
+from tests.factories import PERSON, claim, make_band, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHANNEL = "UC" + "a" * 22
@@ -129,7 +131,7 @@ def test_a_slug_is_given_once_even_at_the_same_moment(admin: Api) -> None:
     def create() -> None:
         start.wait()
         try:
-            outcomes.append(band_changes.create(PERSON, {"name": "C", "slug": "c"}))
+            outcomes.append(band_operations.create(PERSON, {"name": "C", "slug": "c"}))
         except Conflict as error:
             outcomes.append(error)
         finally:
@@ -150,7 +152,7 @@ def test_a_band_with_active_jobs_stays(admin: Api) -> None:
     refused = admin.send("DELETE", f"bands/{band.pk}")
     assert refused.status_code == 409
     assert f"#{job.pk}" in refused.json()["errors"][0]["message"]
-    lifecycle.fail(claim(), "It broke.", reason="broken")
+    engine_outcomes.fail(claim(), "It broke.", reason="broken")
     assert admin.send("DELETE", f"bands/{band.pk}").status_code == 204
     job.refresh_from_db()
     assert (job.band_id, job.band_name) == (None, "Herons")
@@ -163,7 +165,7 @@ def test_no_job_is_made_for_a_band_that_is_just_being_deleted() -> None:
 
     def trigger() -> None:
         try:
-            outcomes.append(operations.trigger_sync(PERSON, band, full=True))
+            outcomes.append(jobs.trigger_sync(PERSON, band, full=True))
         except DomainError as error:
             outcomes.append(error)
         finally:
@@ -171,7 +173,7 @@ def test_no_job_is_made_for_a_band_that_is_just_being_deleted() -> None:
 
     thread = threading.Thread(target=trigger)
     with transaction.atomic():
-        band_changes.delete(PERSON, band.pk)
+        band_operations.delete(PERSON, band.pk)
         thread.start()
         wait_for(_somebody_waits, what="the trigger to wait for the band's row")
     thread.join()

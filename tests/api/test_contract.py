@@ -8,67 +8,30 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.http import HttpRequest
-from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import lifecycle, operations, roles
-from syncjobs.api import errors, urls
+from syncjobs.api import urls
+from syncjobs.api.core import exception_handler
 from syncjobs.choices import EventKind, JobStatus, Role
+from syncjobs.engine import outcomes
+from syncjobs.engine import timeline as engine_timeline
 from syncjobs.models import ErrorGroup, FilterPreset, Queue, SyncJob
+from syncjobs.operations import errors as error_operations
+from syncjobs.operations import queues
 from syncjobs.youtube.simulator import Simulator
-from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
+from tests.clients import NOBODY, WHO, Api
+from tests.factories import band_with_videos, claim, failed_job, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PASSWORD = "correct horse battery"
-NOBODY, PLAIN = "nobody", "plain"
-WHO = (NOBODY, PLAIN, *Role.values)
 MODERATOR_UP, ADMIN_UP, ANYBODY, LOGGED_IN = WHO[2:], WHO[3:], WHO, WHO[1:]
-
-
-class Api:
-    """A client with a person's token."""
-
-    def __init__(self, who: str) -> None:
-        self._client = Client(raise_request_exception=False)
-        self.headers: dict[str, str] = {}
-        if who == NOBODY:
-            return
-        if who == PLAIN:
-            get_user_model().objects.create_user(PLAIN, password=PASSWORD)
-        else:
-            roles.save_user(PERSON, who, PASSWORD, Role(who))
-        tokens = self._client.post(
-            "/api/auth/token", {"username": who, "password": PASSWORD}, "application/json"
-        ).json()
-        self.headers = {"Authorization": f"Bearer {tokens['access']}"}
-        self.refresh = tokens["refresh"]
-
-    def get(self, path: str, **parameters: Any) -> Any:
-        return self._client.get(f"/api/{path}", parameters, headers=self.headers)
-
-    def post(self, path: str, body: Any = None) -> Any:
-        return self.send("POST", path, body)
-
-    def send(self, method: str, path: str, body: Any = None) -> Any:
-        if method == "GET":
-            return self.get(path)
-        text = json.dumps({} if body is None else body)
-        return self._client.generic(method, f"/api/{path}", text, "application/json", headers=self.headers)
 
 
 @pytest.fixture
 def moderator() -> Api:
     return Api(Role.MODERATOR)
-
-
-def _failed_job() -> SyncJob:
-    job = queue_job("PRUNE")  # type: ignore[arg-type]
-    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
-    return job
 
 
 # (method, path, body, who may, status when they may)
@@ -136,7 +99,7 @@ def test_the_table_lists_every_endpoint() -> None:
 @pytest.fixture
 def address() -> Callable[[str], str]:
     """Turns the table's paths into addresses of things that are there, or aren't."""
-    job = _failed_job()
+    job = failed_job()
     band = Band.objects.create(name="A", slug="a")
     preset = FilterPreset.objects.create(name="shared", created_by="pat")
     ids = {"job": job.pk, "band": band.pk, "preset": preset.pk, "bulk": 1, "schedule": 99999}
@@ -413,10 +376,10 @@ def test_errors_have_one_shape_and_tell_nothing(moderator: Api, monkeypatch: pyt
     def explode(*args: Any) -> None:
         raise RuntimeError("SELECT secret FROM /etc/passwd")
 
-    monkeypatch.setattr("syncjobs.status.queues", explode)
+    monkeypatch.setattr("syncjobs.stats.queues.queues", explode)
     broken = moderator.get("admin/queue/status")
     assert broken.status_code == 500
-    assert broken.json() == json.loads(errors.server_error(HttpRequest()).content)
+    assert broken.json() == json.loads(exception_handler.server_error(HttpRequest()).content)
     assert broken.json()["errors"][0]["message"] == "Something went wrong here. It has been logged."
     assert b"secret" not in broken.content
 
@@ -485,7 +448,7 @@ def test_queue_states_sum_to_the_jobs_there_are() -> None:
 def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
     for number in range(3):
         queue_job("PRUNE")  # type: ignore[arg-type]
-        lifecycle.fail(claim("maintenance"), f"No answer within {number} seconds.", reason="timeout")
+        outcomes.fail(claim("maintenance"), f"No answer within {number} seconds.", reason="timeout")
     listed = moderator.get("admin/sync/errors", window="7d").json()
     (group,) = listed["errors"]
     assert (listed["totalErrors"], group["count"], group["errorMessage"]) == (3, 3, "No answer within <n> seconds.")
@@ -498,13 +461,13 @@ def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
     assert len(retried["retried"]) == 3
     assert moderator.post("admin/sync/errors/0000/retry").status_code == 404
     assert moderator.get("admin/sync/errors", window="soon").json()["errors"][0]["field"] == "window"
-    assert operations.failed_jobs().count() == 0
+    assert error_operations.failed_jobs().count() == 0
 
 
 def test_an_error_that_comes_back_counts_as_not_seen_to(moderator: Api) -> None:
     def fails() -> None:
         queue_job("PRUNE")  # type: ignore[arg-type]
-        lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+        outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
 
     def is_listed(acknowledged: str) -> bool:
         return bool(moderator.get("admin/sync/errors", window="all", acknowledged=acknowledged).json()["errors"])
@@ -560,7 +523,7 @@ def test_an_all_bands_job_tells_what_its_children_have_done(moderator: Api) -> N
 def test_a_long_timeline_tells_its_end(moderator: Api) -> None:
     job = queue_job()
     for number in range(505):
-        lifecycle.note(job.pk, EventKind.NOTE, str(number))
+        engine_timeline.note(job.pk, EventKind.NOTE, str(number))
     timeline = moderator.get(f"admin/sync-jobs/{job.pk}").json()["timeline"]
     assert [line["message"] for line in timeline] == [str(number) for number in range(5, 505)]
 
@@ -572,5 +535,5 @@ def test_who_pauses_again_puts_a_reason_beside_it() -> None:
     assert "paused already" in api.post("admin/queue/pause", {"reason": " clean-up "}).json()["message"]
     queue = Queue.objects.get(pk="video-sync")
     assert (queue.pause_reason, queue.paused_at) == ("clean-up", since)
-    operations.pause_for_configuration("bad key")
+    queues.pause_for_configuration("bad key")
     assert Queue.objects.get(pk="video-sync").pause_reason == "clean-up"

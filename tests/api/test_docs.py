@@ -15,11 +15,13 @@ from django.core.cache import cache
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
-from syncjobs import lifecycle, roles
-from syncjobs.api import docs, tokens, urls
+from syncjobs.api import docs, urls
+from syncjobs.api.core import tokens
 from syncjobs.choices import Role
+from syncjobs.engine import outcomes
 from syncjobs.models import ErrorGroup
-from tests.helpers import PERSON, claim, make_band, queue_job
+from syncjobs.operations import people
+from tests.factories import PERSON, claim, make_band, queue_job
 from tests.processes import environment, web_server
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
@@ -53,10 +55,10 @@ def _send(words: list[str]) -> tuple[str, str, httpx.Response]:
 @pytest.mark.django_db(transaction=True)
 def test_every_call_is_answered(tmp_path: Path, settings: LazySettings) -> None:
     cache.clear()
-    roles.save_user(PERSON, "admin", "correct horse battery", Role.SUPER_ADMIN)
+    people.save_user(PERSON, "admin", "correct horse battery", Role.SUPER_ADMIN)
     band = make_band("herons", "@herons")
     failed = queue_job("PRUNE")  # type: ignore[arg-type]
-    lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+    outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
     known = {"METRICS_TOKEN": "a-token-for-prometheus", "ETAG": 'W/"old"', "BAND": str(band.pk)}
     known |= {"JOB": str(failed.pk), "QUEUED_JOB": str(queue_job().pk), "FINGERPRINT": ErrorGroup.objects.get().pk}
     served = environment(settings.YOUTUBE_API_ENDPOINT) | {"METRICS_TOKEN": known["METRICS_TOKEN"]}

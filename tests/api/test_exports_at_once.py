@@ -10,13 +10,12 @@ import httpx
 import pytest
 from django.db import connection
 
-from syncjobs import exports
 from syncjobs.choices import Role
+from syncjobs.listing import export
 from syncjobs.models import ErrorGroup, SyncJob
-from tests.admin.people import logged_in
-from tests.api.test_contract import Api
-from tests.api.test_events import server
-from tests.helpers import queue_job, wait_for
+from tests.clients import Api, logged_in
+from tests.factories import queue_job, wait_for
+from tests.processes import pooled_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATH = "/api/admin/sync/errors/export?window=all"
@@ -33,7 +32,7 @@ def site() -> Iterator[str]:
             " SELECT %s, 1, %s, 'x', repeat('x', 500), '', false, now() FROM generate_series(1, 100000)",
             [SyncJob.objects.get().pk, group.pk],
         )
-    with server() as (url, _):
+    with pooled_server() as (url, _):
         yield url
 
 
@@ -62,25 +61,25 @@ def test_a_process_streams_a_few_at_a_time(site: str) -> None:
 
     with ExitStack() as at_the_end:
         at_the_end.callback(client.close)
-        streams = [begin() for _ in range(exports.MOST_AT_ONCE)]
+        streams = [begin() for _ in range(export.MOST_AT_ONCE)]
         for stream in streams:
             at_the_end.callback(stream.close)
             assert has_begun(stream)
-        assert _copies() == exports.MOST_AT_ONCE
+        assert _copies() == export.MOST_AT_ONCE
         for path in (PATH, "/api/admin/sync-jobs/export?format=json", "/api/admin/audit/export"):
             refused = client.get(site + path, headers=headers)
-            assert (refused.status_code, int(refused.headers["Retry-After"])) == (503, exports.RETRY_AFTER_SECONDS)
+            assert (refused.status_code, int(refused.headers["Retry-After"])) == (503, export.RETRY_AFTER_SECONDS)
             (error,) = refused.json()["errors"]
             assert (error["code"], error["field"]) == ("busy", None)
             assert "4 exports are under way" in error["message"]
         for path in ("errors", "jobs", "audit"):
             page = client.get(f"{site}/admin/{path}/export/", headers={"Cookie": f"sessionid={cookie}"})
-            assert (page.status_code, int(page.headers["Retry-After"])) == (503, exports.RETRY_AFTER_SECONDS)
+            assert (page.status_code, int(page.headers["Retry-After"])) == (503, export.RETRY_AFTER_SECONDS)
             assert "<h1>Too much at once</h1>" in page.text
             assert "4 exports are under way" in page.text
         assert client.get(f"{site}/api/bands", headers=headers).status_code == 200
         streams[0].close()
-        wait_for(lambda: _copies() < exports.MOST_AT_ONCE, what="the query of the client that went away to end")
+        wait_for(lambda: _copies() < export.MOST_AT_ONCE, what="the query of the client that went away to end")
         again = wait_for(lambda: next((a for a in [begin()] if has_begun(a)), None), what="its place to be free")
         at_the_end.callback(again.close)
         assert client.get(site + PATH, headers=headers).status_code == 503
@@ -88,5 +87,5 @@ def test_a_process_streams_a_few_at_a_time(site: str) -> None:
 
 def test_what_nobody_reads_holds_no_place() -> None:
     api = Api(Role.ADMIN)
-    unread = [api.get("admin/sync/errors/export", window="all") for _ in range(exports.MOST_AT_ONCE + 1)]
-    assert [answer.status_code for answer in unread] == [200] * (exports.MOST_AT_ONCE + 1)
+    unread = [api.get("admin/sync/errors/export", window="all") for _ in range(export.MOST_AT_ONCE + 1)]
+    assert [answer.status_code for answer in unread] == [200] * (export.MOST_AT_ONCE + 1)

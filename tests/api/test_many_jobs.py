@@ -16,12 +16,16 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from bands.models import Band
-from syncjobs import bulk, counters, exports, lifecycle, operations
+from syncjobs import counters
 from syncjobs.choices import DelayReason, JobStatus, Role
+from syncjobs.engine import outcomes
+from syncjobs.listing import export
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
+from syncjobs.operations import bulk, queues
+from syncjobs.operations import jobs as job_operations
 from syncjobs.youtube.simulator import Simulator
-from tests.api.test_contract import Api
-from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
+from tests.clients import Api, exported
+from tests.factories import PERSON, band_with_videos, claim, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +39,7 @@ def _failed(count: int, message: str = "It broke.") -> list[SyncJob]:
     jobs = []
     for _ in range(count):
         jobs.append(queue_job("PRUNE"))  # type: ignore[arg-type]
-        lifecycle.fail(claim("maintenance"), message, reason="broken")
+        outcomes.fail(claim("maintenance"), message, reason="broken")
     return jobs
 
 
@@ -121,7 +125,7 @@ def test_list_file_and_bulk_mean_the_same_jobs_by_a_filter(moderator: Api) -> No
             moderator.get("admin/sync-jobs", **query, limit=2, page=page, sortOrder="asc").json() for page in (1, 2, 3)
         ]
         assert ([job["id"] for page in pages for job in page["data"]], pages[0]["total"]) == (ids, len(ids)), filters
-        lines = _exported(moderator.get("admin/sync-jobs/export", format="json", **query)).splitlines()
+        lines = exported(moderator.get("admin/sync-jobs/export", format="json", **query)).splitlines()
         assert sorted(json.loads(line)["id"] for line in lines) == ids, filters
         with transaction.atomic():
             told = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": filters}).json()
@@ -165,7 +169,7 @@ def test_a_crash_in_a_chunk_repeats_nothing_and_leaves_nothing_out(monkeypatch: 
     jobs = _failed(6)
     _queued_retry(jobs)
     monkeypatch.setattr(bulk, "_CHUNK", 3)
-    real, calls = operations.retry_jobs, []
+    real, calls = job_operations.retry_jobs, []
 
     def dies_after_the_second_chunk(*args: Any) -> Any:
         calls.append(args)
@@ -174,7 +178,7 @@ def test_a_crash_in_a_chunk_repeats_nothing_and_leaves_nothing_out(monkeypatch: 
             raise SystemExit
         return done
 
-    monkeypatch.setattr(operations, "retry_jobs", dies_after_the_second_chunk)
+    monkeypatch.setattr(job_operations, "retry_jobs", dies_after_the_second_chunk)
     with pytest.raises(SystemExit):
         bulk.work_off()
     assert (BulkAction.objects.get().done, SyncJob.objects.filter(retry_of__isnull=False).count()) == (3, 3)
@@ -198,13 +202,6 @@ def test_estimate_is_what_the_sync_costs(moderator: Api, youtube: Simulator) -> 
     assert told["secondsP50"] > 0
 
 
-def _exported(answer: Any) -> str:
-    async def whole() -> bytes:
-        return b"".join([part async for part in answer.streaming_content])
-
-    return asyncio.run(whole()).decode()
-
-
 def _as_instants(job: dict[str, Any], without: str = "") -> dict[str, Any]:
     """With times, which all end in Z, as what they mean: how many zeros end a fraction of a second means nothing."""
     return {
@@ -217,11 +214,11 @@ def _as_instants(job: dict[str, Any], without: str = "") -> dict[str, Any]:
 def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     Band.objects.create(name='=HYPERLINK("http://evil")', slug="evil")
     job = queue_job(band=Band.objects.get())
-    lifecycle.fail(claim(), '@SUM(1)\n"quoted", \\ and \x7f', reason="broken")
+    outcomes.fail(claim(), '@SUM(1)\n"quoted", \\ and \x7f', reason="broken")
     _failed(2, "- minus")
     queue_job("PRUNE")  # type: ignore[arg-type]
     rows = list(
-        csv.DictReader(io.StringIO(_exported(moderator.get("admin/sync-jobs/export", format="csv", status="FAILED"))))
+        csv.DictReader(io.StringIO(exported(moderator.get("admin/sync-jobs/export", format="csv", status="FAILED"))))
     )
     assert [row["id"] for row in rows] == [
         row["id"] for row in moderator.get("admin/sync-jobs", status="FAILED").json()["data"]
@@ -231,9 +228,7 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     assert evil["errors"] == '\'@SUM(1)\n"quoted", \\ and \x7f'
     assert re.fullmatch(r"[0-9-]{10}T[0-9:.]{8,15}Z", evil["createdAt"])
     assert {row["errors"] for row in rows if row is not evil} == {"'- minus"}
-    lines = [
-        json.loads(line) for line in _exported(moderator.get("admin/sync-jobs/export", format="json")).splitlines()
-    ]
+    lines = [json.loads(line) for line in exported(moderator.get("admin/sync-jobs/export", format="json")).splitlines()]
     listed = {row["id"]: row for row in moderator.get("admin/sync-jobs").json()["data"]}
     assert len(lines) == len(listed) == 4
     for line in lines:
@@ -244,7 +239,7 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
         assert (row["progressDone"], row["progressTotal"]) == (str(told["progress"]["done"]), "")
         assert _as_instants(row)["runAt"] == told["runAt"]
         assert (row["videosUnavailable"], row["delayReason"], row["cancelRequestedAt"]) == ("0", "", "")
-    log = list(csv.DictReader(io.StringIO(_exported(moderator.get("admin/sync/errors/export", format="csv")))))
+    log = list(csv.DictReader(io.StringIO(exported(moderator.get("admin/sync/errors/export", format="csv")))))
     assert {row["willRetry"] for row in log} == {"false"}
     assert [row["jobId"] for row in log] == [str(e.job_id) for e in JobError.objects.order_by("-created_at", "-pk")]
     assert moderator.get("admin/sync-jobs/export", format="xml").json()["errors"][0]["field"] == "format"
@@ -257,7 +252,7 @@ def test_the_log_of_errors_is_of_what_somebody_has_seen_to_or_not(moderator: Api
     moderator.post(f"admin/sync/errors/{group}/acknowledge", {"note": "seen"})
     for asked, expected in (("true", {seen.pk}), ("false", {new.pk}), ("", {seen.pk, new.pk})):
         answer = moderator.get("admin/sync/errors/export", format="json", acknowledged=asked)
-        lines = [json.loads(line) for line in _exported(answer).splitlines()]
+        lines = [json.loads(line) for line in exported(answer).splitlines()]
         assert {int(line["jobId"]) for line in lines} == expected
         assert all(line["at"].endswith("Z") for line in lines)
     assert moderator.get("admin/sync/errors/export", acknowledged="maybe").status_code == 400
@@ -265,7 +260,7 @@ def test_the_log_of_errors_is_of_what_somebody_has_seen_to_or_not(moderator: Api
 
 def test_a_file_of_what_can_not_be_has_its_head() -> None:
     async def whole() -> bytes:
-        return b"".join([part async for part in exports.jobs(SyncJob.objects.none(), "csv")])
+        return b"".join([part async for part in export.jobs(SyncJob.objects.none(), "csv")])
 
     head, *rows = asyncio.run(whole()).decode().splitlines()
     assert head.startswith("id,bandId")
@@ -276,9 +271,9 @@ def test_the_audit_is_a_file_too() -> None:
     admin = Api(Role.ADMIN)
     admin.post("admin/queue/pause", {"reason": "=1+1"})
     admin.post("admin/queue/resume")
-    (row,) = csv.DictReader(io.StringIO(_exported(admin.get("admin/audit/export", action="pause_queue"))))
+    (row,) = csv.DictReader(io.StringIO(exported(admin.get("admin/audit/export", action="pause_queue"))))
     assert (row["actor"], row["message"], json.loads(row["data"])) == ("ADMIN", "'=1+1", {"paused": ["video-sync"]})
-    lines = _exported(admin.get("admin/audit/export", format="json")).splitlines()
+    lines = exported(admin.get("admin/audit/export", format="json")).splitlines()
     listed = admin.get("admin/audit", limit="100").json()["data"]
     assert [json.loads(line) | {"at": None} for line in lines] == [entry | {"at": None} for entry in listed]
     assert all(json.loads(line)["at"].endswith("Z") for line in lines)
@@ -297,7 +292,7 @@ def test_a_client_that_goes_away_stops_the_query() -> None:
         )
 
     async def leave_early() -> None:
-        stream = exports.errors(JobError.objects.all(), "csv")
+        stream = export.errors(JobError.objects.all(), "csv")
         assert await anext(stream)  # type: ignore[arg-type]
         await stream.aclose()  # type: ignore[attr-defined]
 
@@ -322,7 +317,7 @@ def test_one_job_is_not_called_jobs(count: int, jobs: str) -> None:
 def test_error_groups_tell_bands_jobs_and_hours(moderator: Api) -> None:
     band = Band.objects.create(name="A", slug="a")
     queue_job(band=band)
-    lifecycle.fail(claim(), "Odd 1.", reason="odd")
+    outcomes.fail(claim(), "Odd 1.", reason="odd")
     newest = _failed(7, "It broke.")[-1]
     for window in ("24h", "all"):
         told = moderator.get("admin/sync/errors", window=window).json()
@@ -368,7 +363,7 @@ def test_queued_jobs_are_told_apart_by_when_they_are_due(moderator: Api) -> None
 def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = _failed(3)
     later = _queued_retry(jobs)
-    real = operations.retry_jobs
+    real = job_operations.retry_jobs
 
     def breaks_on_the_second(actor: Any, job_ids: list[int]) -> Any:
         done = real(actor, job_ids)
@@ -376,7 +371,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
             raise RuntimeError("a bug")
         return done
 
-    monkeypatch.setattr(operations, "retry_jobs", breaks_on_the_second)
+    monkeypatch.setattr(job_operations, "retry_jobs", breaks_on_the_second)
     bulk.work_off()
     later.refresh_from_db()
     assert (later.done, later.succeeded, list(later.refused)) == (3, 2, [str(jobs[1].pk)])
@@ -386,7 +381,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
 
 def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 5)
-    monkeypatch.setattr(operations, "_CLEAR_BATCH", 4)
+    monkeypatch.setattr(queues, "_CLEAR_BATCH", 4)
     _failed(10)
     admin = Api(Role.ADMIN)
     answer = admin.post("admin/queue/clear-failed", {"queue": "maintenance"})

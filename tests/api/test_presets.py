@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from syncjobs import roles
 from syncjobs.choices import Role
 from syncjobs.models import AuditEntry, FilterPreset
-from tests.api.test_contract import PASSWORD, Api
-from tests.helpers import PERSON
+from syncjobs.operations import people
+from tests.clients import PASSWORD, Api
+from tests.factories import PERSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FAILED = {"name": "Failed", "filters": {"status": ["FAILED", "CANCELLED"], "bandId": "7", "sortBy": "completedAt"}}
@@ -101,5 +101,5 @@ def test_the_shared_ones_outlive_who_made_them() -> None:
     admin.post("admin/filter-presets", FAILED)
     admin.post("admin/filter-presets", FAILED | {"shared": True})
     get_user_model().objects.all().delete()
-    roles.save_user(PERSON, "other", PASSWORD, Role.ADMIN)
+    people.save_user(PERSON, "other", PASSWORD, Role.ADMIN)
     assert [(preset.is_shared, preset.created_by) for preset in FilterPreset.objects.all()] == [(True, "ADMIN")]

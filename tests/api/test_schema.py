@@ -28,16 +28,16 @@ from rest_framework.throttling import SimpleRateThrottle
 from schemathesis import Case, GenerationMode
 
 from bands.models import Band
-from syncjobs import operations, schedules
-from syncjobs.api.band_serializers import BandSerializer, VideoSerializer
-from syncjobs.api.schema import ERROR
+from syncjobs.api.core.band_serializers import BandSerializer, VideoSerializer
+from syncjobs.api.core.schema import ERROR
 from syncjobs.api.serializers import AttemptSerializer, AuditSerializer, EventSerializer
 from syncjobs.choices import Role
 from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
+from syncjobs.operations import errors, jobs, schedules
 from tests.api import sense  # noqa: F401 - registers its hook
-from tests.api.test_contract import NOBODY, PLAIN, WHO, Api
 from tests.browser import world
-from tests.helpers import PERSON
+from tests.clients import NOBODY, PLAIN, WHO, Api
+from tests.factories import PERSON
 from tests.processes import ROOT, environment, web_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
@@ -60,8 +60,8 @@ def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
     """A site in the middle of its day; and by path parameter, the ids there are."""
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"login": None, "trigger": None})
     world.fill()
-    operations.acknowledge_errors(PERSON, ErrorGroup.objects.earliest("pk").pk, "Fixed by the new handle.")
-    operations.trigger_sync(PERSON, None, full=False)
+    errors.acknowledge_errors(PERSON, ErrorGroup.objects.earliest("pk").pk, "Fixed by the new handle.")
+    jobs.trigger_sync(PERSON, None, full=False)
     FilterPreset.objects.create(name="shared", created_by="pat")
     schedules.save(PERSON, None, {"name": "Often", "jobType": "ENRICH", "interval": {"every": 6, "period": "hours"}})
     BulkAction.objects.create(action="retry", total=3, done=1, succeeded=1, job_ids=[1, 2, 3])

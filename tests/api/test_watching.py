@@ -9,11 +9,12 @@ import pytest
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs import lifecycle, schedules
 from syncjobs.choices import JobStatus, Role
+from syncjobs.engine import outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
-from tests.api.test_contract import Api
-from tests.helpers import claim, queue_job
+from syncjobs.operations import schedules
+from tests.clients import Api
+from tests.factories import claim, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NIGHTLY = {
@@ -141,9 +142,9 @@ def test_metrics_and_trends_count_what_there_is(admin: Api) -> None:
     for number in range(4):
         queue_job("PRUNE")  # type: ignore[arg-type]
         if number == 0:
-            lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+            outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
         else:
-            lifecycle.complete(claim("maintenance"))
+            outcomes.complete(claim("maintenance"))
     told = admin.get("admin/jobs/metrics").json()
     assert (told["successRate"], told["counts"]["COMPLETED"], told["perMinute"]) == (0.75, 3, 0.07)
     assert told["durationP95"] >= told["durationP50"] >= 0

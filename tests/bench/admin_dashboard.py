@@ -28,14 +28,15 @@ def main() -> None:
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    from syncjobs import counters, roles
-    from syncjobs.views import dashboard
+    from syncjobs import counters
+    from syncjobs.admin import dashboard
+    from syncjobs.operations import people
 
     if counters.count(counters.Selection()) < count:
         seed.seed(count)
-    roles.setup()
+    people.setup()
     user, _ = get_user_model().objects.get_or_create(username="bench", defaults={"is_staff": True})
-    user.groups.set(roles.Group.objects.filter(name="ADMIN"))
+    user.groups.set(people.Group.objects.filter(name="ADMIN"))
     admin = Client(SERVER_NAME="localhost")
     admin.force_login(user)
 

@@ -48,13 +48,14 @@ def main() -> None:
     from django.test import Client
     from rest_framework_simplejwt.tokens import AccessToken
 
-    from syncjobs import counters, roles
+    from syncjobs import counters
+    from syncjobs.operations import people
 
     if counters.count(counters.Selection()) < count:
         seed.seed(count)
-    roles.setup()
+    people.setup()
     user, _ = get_user_model().objects.get_or_create(username="bench", defaults={"is_staff": True})
-    user.groups.set(roles.Group.objects.filter(name="MODERATOR"))
+    user.groups.set(people.Group.objects.filter(name="MODERATOR"))
     admin = Client(SERVER_NAME="localhost")
     admin.force_login(user)
     api = Client(SERVER_NAME="localhost", headers={"Authorization": f"Bearer {AccessToken.for_user(user)}"})

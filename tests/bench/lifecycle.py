@@ -32,21 +32,21 @@ def _set_up() -> None:
 def _lives(count: int) -> None:
     """So many jobs from their making to their end, one after the other."""
     from bands.models import Band
-    from syncjobs import lifecycle
-    from syncjobs.actors import SYSTEM
+    from syncjobs.audit.actors import SYSTEM
     from syncjobs.choices import QUEUE_OF_TYPE, JobType
-    from syncjobs.creation import create_job
-    from syncjobs.lifecycle import WorkerIdentity
+    from syncjobs.engine import attempts, outcomes
+    from syncjobs.engine.attempts import WorkerIdentity
+    from syncjobs.engine.enqueue import create_job
 
     chance = random.Random(os.getpid())
     bands = list(Band.objects.order_by("pk")[:50])
     me = WorkerIdentity("bench", os.getpid())
     for _ in range(count):
         kind = JobType(chance.choice(KINDS))
-        create_job(SYSTEM, kind, band=chance.choice(bands), priority=30, ring=False)
-        attempt = lifecycle.claim_next(QUEUE_OF_TYPE[kind], me)
+        create_job(SYSTEM, kind, band=chance.choice(bands), priority=30, notify=False)
+        attempt = attempts.claim_next(QUEUE_OF_TYPE[kind], me)
         if attempt is not None:
-            lifecycle.complete(attempt)
+            outcomes.complete(attempt)
 
 
 def _rate(clients: Pool, count: int) -> float:
@@ -67,11 +67,12 @@ def _switch(names: tuple[str, ...], verb: str) -> None:
 def _fold(done: threading.Event) -> None:
     from django.db import connection
 
-    from syncjobs import counters, feed
+    from syncjobs import counters
+    from syncjobs.live import changes
 
     while not done.wait(1):
         counters.fold()
-        feed.purge()
+        changes.purge()
     connection.close()
 
 

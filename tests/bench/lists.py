@@ -98,18 +98,18 @@ def _given(parameters: dict[str, str]) -> dict[str, str]:
 def _query(parameters: dict[str, str]) -> Any:
     from django.http import QueryDict
 
-    from syncjobs.api import listing
+    from syncjobs.listing import query as listing_query
 
     query = QueryDict(mutable=True)
     query.update(parameters)
-    return listing.job_query(query)
+    return listing_query.job_query(query)
 
 
 def _pages_by_buffers() -> dict[str, Any]:
     """Every combination of filters and sorts on page 1, 40,000 and the last: how many buffers each takes."""
     worst: list[tuple[int, str]] = []
-    for status, job_type, band, dates in itertools.product(STATUSES, TYPES, BANDS, _date_ranges()):
-        parameters = _given({"status": status, "jobType": job_type, "bandId": band, **dates})
+    for queues, job_type, band, dates in itertools.product(STATUSES, TYPES, BANDS, _date_ranges()):
+        parameters = _given({"status": queues, "jobType": job_type, "bandId": band, **dates})
         total = _query(parameters).page(1, 20)[1]
         last = max(1, -(-total // 20))
         for sort, order, page in itertools.product(SORTS, ("asc", "desc"), sorted({1, min(40_000, last), last})):
@@ -123,14 +123,15 @@ def _pages_by_buffers() -> dict[str, Any]:
 
 def _counts() -> dict[str, Any]:
     """Random filters counted by the counters and by COUNT(*) with the same indexes."""
-    from syncjobs import counters, job_list
+    from syncjobs import counters
+    from syncjobs.listing import pages as listing_pages
 
     ours, star, wrong = [], [], 0
     for parameters in _random_filters(200):
         selection = _query(parameters).selection
         taken, told = _once_ms(lambda selection=selection: counters.count(selection))  # type: ignore[misc]
         ours.append(taken)
-        taken, truth = _once_ms(lambda selection=selection: job_list.selected(selection).count())  # type: ignore[misc]
+        taken, truth = _once_ms(lambda selection=selection: listing_pages.selected(selection).count())  # type: ignore[misc]
         star.append(taken)
         wrong += told != truth
     return {"filters": len(ours), "wrong_counts": wrong, "worst_count_ms": max(ours), "worst_star_ms": max(star)}
@@ -169,7 +170,8 @@ def _by_reading_all() -> dict[str, float]:
 
 def _acts() -> dict[str, Callable[[], Any]]:
     """What is timed."""
-    from syncjobs import counters, error_figures, status
+    from syncjobs import counters
+    from syncjobs.stats import errors, queues
 
     everything, searched = _query({}), {"search": seed.SHARED_TEXT}
     last = -(-counters.count(counters.Selection()) // 20)
@@ -180,9 +182,9 @@ def _acts() -> dict[str, Callable[[], Any]]:
         "middle": lambda: everything.page(last // 2, 20),
         "list": lambda: _query({}).page(1, 20),
         "search": lambda: _query(searched).page(1, 20),
-        "queue_status": status.queues,
-        "errors_24h": lambda: error_figures.groups(dt.datetime.now(dt.UTC) - day),
-        "errors_all": lambda: error_figures.groups(None),
+        "queue_status": queues.queues,
+        "errors_24h": lambda: errors.groups(dt.datetime.now(dt.UTC) - day),
+        "errors_all": lambda: errors.groups(None),
     }
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from syncjobs.fingerprints import fingerprint, normalise
+from syncjobs.engine.fingerprints import fingerprint, normalise
 
 BANDS, GROUPS, DAYS = 500, 300, 60
 

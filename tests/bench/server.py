@@ -23,9 +23,9 @@ def token() -> str:
     from django.contrib.auth.models import Group
     from rest_framework_simplejwt.tokens import AccessToken
 
-    from syncjobs import roles
+    from syncjobs.operations import people
 
-    roles.setup()
+    people.setup()
     user, _ = get_user_model().objects.get_or_create(username="bench", defaults={"is_staff": True})
     user.groups.set(Group.objects.filter(name="MODERATOR"))
     made = AccessToken.for_user(user)

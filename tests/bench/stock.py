@@ -16,7 +16,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from bands.models import Band
 from syncjobs.api.jobs import JobList
-from syncjobs.api.listing import for_display
+from syncjobs.listing.query import for_display
 from syncjobs.models import JobError, SyncJob
 
 

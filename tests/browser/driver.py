@@ -9,10 +9,11 @@ from django.contrib.auth import get_user_model
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from bands.models import Band, Video
-from syncjobs import roles, schedules, urls
+from syncjobs import urls
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import ErrorGroup, SyncJob
-from tests.helpers import PERSON
+from syncjobs.operations import people, schedules
+from tests.factories import PERSON
 
 PASSWORD = "correct horse battery"
 FLAGS = [
@@ -48,7 +49,7 @@ class Visitor:
         self.problems: list[str] = []
         self.watch(self.page)
         name = f"{role}".lower()
-        roles.save_user(PERSON, name, PASSWORD, Role(role))
+        people.save_user(PERSON, name, PASSWORD, Role(role))
         self._log_in(name)
 
     def watch(self, page: Page) -> None:

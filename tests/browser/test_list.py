@@ -7,10 +7,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from syncjobs import lifecycle
 from syncjobs.choices import JobStatus, Role
+from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob
-from tests.helpers import claim, queue_job, wait_for
+from tests.factories import claim, queue_job, wait_for
 
 from . import world
 from .conftest import LogIn
@@ -22,7 +22,7 @@ def _failed(count: int) -> list[int]:
     jobs = []
     for _ in range(count):
         jobs.append(queue_job("PRUNE").pk)  # type: ignore[arg-type]
-        lifecycle.fail(claim("maintenance"), "It broke.", reason="broken")
+        outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
     return jobs
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from syncjobs import lifecycle, operations, workers
 from syncjobs.choices import JobStatus, QueueName, Role
+from syncjobs.engine import broker, outcomes
 from syncjobs.models import Queue, SyncJob
+from syncjobs.operations import jobs as job_operations
+from syncjobs.operations import queues
 from syncjobs.youtube.simulator import Simulator
-from tests.helpers import PERSON, band_with_videos, claim, queue_job, wait_for
+from tests.factories import PERSON, band_with_videos, claim, queue_job, wait_for
 from tests.processes import Workers
 
 from .conftest import LogIn
@@ -37,14 +39,14 @@ def test_a_job_is_triggered_and_watched_to_its_end_without_a_reload(
 ) -> None:
     band, _ = band_with_videos(youtube.world, 600)
     youtube.faults.latency = 0.15
-    operations.pause_queue(PERSON, QueueName.VIDEO_SYNC)
+    queues.pause_queue(PERSON, QueueName.VIDEO_SYNC)
     page = log_in(Role.MODERATOR).go(f"/admin/jobs/trigger/?band={band.pk}")
     page.get_by_label("Full sync").check()
     page.get_by_role("button", name="Trigger", exact=True).click()
     page.wait_for_url(re.compile(r"/admin/jobs/\d+/$"))
     expect(page.locator("#job-facts .badge").first).to_have_text("Queued")
     page.evaluate(_WATCH)
-    operations.resume_queue(PERSON, QueueName.VIDEO_SYNC)
+    queues.resume_queue(PERSON, QueueName.VIDEO_SYNC)
     expect(page.locator("#job-facts .badge").first).to_have_text("Completed", timeout=60_000)
     assert page.evaluate("window.mark"), "the page was loaded anew"
     states = [seen.split("|")[0] for seen in page.evaluate("window.seen")]
@@ -69,12 +71,12 @@ def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worke
     expect(admin.get_by_role("dialog")).to_have_count(0)
     expect(admin.locator(".toast")).to_contain_text("paused", ignore_case=True)
     expect(_card(other, "Video sync")).to_contain_text("tidying")
-    job = operations.trigger_sync(PERSON, band, full=True).job
+    job = job_operations.trigger_sync(PERSON, band, full=True).job
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("1")
     # Bells ring in vain: the worker hears each, and starts nothing.
     for _ in range(5):
-        workers.ring(QueueName.VIDEO_SYNC)
-    wait_for(lambda: workers.unheard_bells(QueueName.VIDEO_SYNC) == 0)
+        broker.notify(QueueName.VIDEO_SYNC)
+    wait_for(lambda: broker.pending_wake_ups(QueueName.VIDEO_SYNC) == 0)
     job.refresh_from_db()
     assert (job.status, job.attempts_made) == (JobStatus.QUEUED, 0)
     _card(admin, "Video sync").get_by_role("link", name="Resume").click()
@@ -108,7 +110,7 @@ def test_an_update_leaves_alone_what_she_is_doing(log_in: LogIn) -> None:
     assert abs(now["y"] - top["y"]) < 1
     page.locator(f"#row-{last} [data-key=open]").click()
     expect(page.get_by_role("dialog")).to_contain_text(f"#{last}")
-    operations.cancel_job(PERSON, last)
+    job_operations.cancel_job(PERSON, last)
     expect(page.get_by_role("dialog").locator(".badge").first).to_have_text("Cancelled")
     assert page.url.endswith(f"#job-{last}")
 
@@ -151,7 +153,7 @@ def test_without_a_stream_it_asks_every_30_seconds_while_a_job_is_active_and_she
     assert pass_time(95) == 0
     _hide(page, False)
     assert pass_time(5) == 1
-    operations.cancel_job(PERSON, job.pk)
+    job_operations.cancel_job(PERSON, job.pk)
     assert pass_time(35) == 1
     expect(page.locator(f"#row-{job.pk} .badge")).to_have_text("Cancelled")
     assert pass_time(95) == 0
@@ -171,7 +173,7 @@ def test_somebody_else_was_faster_is_a_sentence(log_in: LogIn) -> None:
     page.locator(f"#row-{job.pk}").get_by_role("link", name="Cancel").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Cancel")).to_be_visible()
-    lifecycle.complete(claim("maintenance"))
+    outcomes.complete(claim("maintenance"))
     dialog.locator("button[type=submit]").click()
     expect(page.locator(".toast-error")).to_contain_text("ended already")
     assert Queue.objects.count() == 3

@@ -9,13 +9,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bands.models import Availability, Band, ChannelProblem, Video
-from syncjobs import lifecycle, operations, schedules
-from syncjobs.actors import Actor
+from syncjobs.audit.actors import Actor
 from syncjobs.choices import JobStatus, JobType, Origin, QueueName
-from syncjobs.creation import create_job
-from syncjobs.error_log import ErrorReport, record
-from syncjobs.lifecycle import WorkerIdentity
+from syncjobs.engine import attempts, outcomes
+from syncjobs.engine.attempts import WorkerIdentity
+from syncjobs.engine.enqueue import create_job
+from syncjobs.engine.errors import ErrorReport, record
 from syncjobs.models import Attempt, QuotaCall, QuotaDay, SyncJob, Worker
+from syncjobs.operations import jobs, queues, schedules
 from syncjobs.youtube.costs import quota_day
 
 PERSON = Actor("robin", Origin.ADMIN)
@@ -48,12 +49,12 @@ def fill(seed: int = 1) -> None:
         for number in range(count):
             _fail(bands[(count + number) % len(bands)], reason, message.replace("0123", f"{number:04}"), permanent)
     cancelled = create_job(PERSON, JobType.FULL_SYNC, band=bands[0]).job
-    operations.cancel_job(PERSON, cancelled.pk)
+    jobs.cancel_job(PERSON, cancelled.pk)
     _spread_over_the_day(chance)
-    operations.pause_queue(PERSON, QueueName.MAINTENANCE, "channel clean-up until Thursday")
+    queues.pause_queue(PERSON, QueueName.MAINTENANCE, "channel clean-up until Thursday")
     create_job(NIGHT, JobType.STATS_REFRESH)
     delayed = create_job(NIGHT, JobType.FULL_SYNC, band=bands[1]).job
-    lifecycle.delay(_claim(), timezone.now() + dt.timedelta(hours=6), "QUOTA_MAIN", "Today's main quota is used up.")  # type: ignore[arg-type]
+    outcomes.delay(_claim(), timezone.now() + dt.timedelta(hours=6), "QUOTA_MAIN", "Today's main quota is used up.")  # type: ignore[arg-type]
     assert SyncJob.objects.get(pk=delayed.pk).delay_reason == "QUOTA_MAIN"
     _run_some(chance, bands)
     for band in bands[6:9]:
@@ -122,7 +123,7 @@ def _spend_quota(chance: random.Random, bands: list[Band]) -> None:
 
 
 def _claim(worker: str = "celery@north-1", queue: str = QueueName.VIDEO_SYNC) -> Attempt:
-    attempt = lifecycle.claim_next(queue, WorkerIdentity(worker, 411))
+    attempt = attempts.claim_next(queue, WorkerIdentity(worker, 411))
     assert attempt is not None
     return attempt
 
@@ -136,12 +137,12 @@ def _complete(chance: random.Random, band: Band, *, full: bool, errors: bool) ->
     )  # fmt: skip
     if errors:
         record(attempt, [ErrorReport("unreadableItem", f"Video v{found} has no title.", False, item_id=f"v{found}")])
-    lifecycle.complete(attempt)
+    outcomes.complete(attempt)
 
 
 def _fail(band: Band, reason: str, message: str, permanent: bool) -> None:
     create_job(PERSON, JobType.FULL_SYNC, band=band)
-    lifecycle.fail(
+    outcomes.fail(
         _claim(), message, reason=reason, trace=f"Traceback (most recent call last):\n{message}", permanent=permanent
     )
 

@@ -12,12 +12,12 @@ from django.core import serializers
 from django.db.models import Sum
 
 from bands.models import Video
-from syncjobs import operations
 from syncjobs.choices import AttemptOutcome, JobStatus
 from syncjobs.models import Attempt, QuotaCall, SyncJob
+from syncjobs.operations import jobs, queues
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
-from tests.helpers import PERSON, band_with_videos, queue_job, wait_for
+from tests.factories import PERSON, band_with_videos, queue_job, wait_for
 from tests.processes import Workers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(280)]
@@ -57,7 +57,7 @@ def test_20_full_syncs_survive_killed_workers_a_flushed_redis_and_every_passing_
     youtube.faults.add(Fault("hang", times=2, after=60))
     workers.start("one")
     workers.start("two")
-    parent = operations.trigger_sync(PERSON, None, full=True).job
+    parent = jobs.trigger_sync(PERSON, None, full=True).job
 
     def progress() -> int:
         return Video.objects.count()
@@ -114,7 +114,7 @@ def test_a_hung_job_is_killed_after_the_grace_period_and_its_worker_goes_on(
     job = queue_job(band=band)
     wait_for(lambda: len(youtube.calls()) >= 2, what="the job to hang")
     process = job.attempts.get().process_id
-    operations.cancel_job(PERSON, job.pk)
+    jobs.cancel_job(PERSON, job.pk)
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 20, "the job to be killed")
     job.refresh_from_db()
     assert (job.status, job.attempts.get().outcome) == (JobStatus.CANCELLED, AttemptOutcome.KILLED)
@@ -130,16 +130,16 @@ def test_a_hung_job_is_killed_after_the_grace_period_and_its_worker_goes_on(
 def test_a_pause_survives_a_restart_of_every_process(workers: Workers, youtube: Simulator, broker: redis.Redis) -> None:
     band, _ = band_with_videos(youtube.world, 60)
     workers.start("before")
-    operations.pause_queue(PERSON, "video-sync", "maintenance window")
+    queues.pause_queue(PERSON, "video-sync", "maintenance window")
     workers.kill("before")
     broker.flushall()
     job = queue_job(band=band)
     workers.start("after")
     wait_for(lambda: broker.llen("video-sync") == 0, what="the bell to be heard")
-    other = operations.trigger_upkeep(PERSON, "STATS_REFRESH").job  # type: ignore[arg-type]
+    other = jobs.trigger_upkeep(PERSON, "STATS_REFRESH").job  # type: ignore[arg-type]
     wait_for(lambda: SyncJob.objects.get(pk=other.pk).is_terminal, what="a job of another queue to run")
     assert SyncJob.objects.get(pk=job.pk).attempts_made == 0
-    operations.resume_queue(PERSON, "video-sync")
+    queues.resume_queue(PERSON, "video-sync")
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).status == JobStatus.COMPLETED, what="the queue to drain")
 
 

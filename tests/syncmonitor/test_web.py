@@ -17,17 +17,17 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 
-from syncjobs import roles
 from syncjobs.choices import Role
+from syncjobs.operations import people
 from syncjobs.youtube.simulator import Simulator
-from tests.helpers import PERSON, band_with_videos, wait_for
+from tests.factories import PERSON, band_with_videos, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGES = ("", "jobs/", "errors/", "quota/", "schedules/", "bands/", "videos/", "workers/")
 
 
 def log_in(role: Role) -> Client:
-    roles.save_user(PERSON, role.lower(), "correct horse battery", role)
+    people.save_user(PERSON, role.lower(), "correct horse battery", role)
     client = Client()
     client.force_login(get_user_model().objects.get(username=role.lower()))
     return client

@@ -12,7 +12,6 @@ from syncjobs.youtube.references import (
     parse_channel,
     parse_playlist,
     parse_video,
-    uploads_playlist_id,
 )
 
 ID = "UCabcdefghijklmnopqrstuv"
@@ -98,7 +97,6 @@ def test_videos(text: str) -> None:
 
 def test_playlists() -> None:
     assert parse_playlist("https://www.youtube.com/playlist?list=PLabcdefghijkl") == "PLabcdefghijkl"
-    assert uploads_playlist_id(ID) == "UUabcdefghijklmnopqrstuv"
     with pytest.raises(MalformedReference, match="no playlist"):
         parse_playlist("PL")
 

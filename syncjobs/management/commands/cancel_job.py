@@ -3,9 +3,9 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from syncjobs import operations
 from syncjobs.choices import JobStatus
 from syncjobs.management import base
+from syncjobs.operations import jobs
 
 
 class Command(base.Command):
@@ -15,6 +15,6 @@ class Command(base.Command):
         parser.add_argument("job", type=int, help="the job's number")
 
     def run(self, **options: Any) -> None:
-        job = operations.cancel_job(self.actor, options["job"])
+        job = jobs.cancel_job(self.actor, options["job"])
         done = job.status == JobStatus.CANCELLED
         self.say(f"{job} is cancelled." if done else f"{job} is running; it was asked to stop.")

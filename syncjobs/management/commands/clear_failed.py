@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from syncjobs import operations
 from syncjobs.management import base
+from syncjobs.operations import errors, queues
 
 
 class Command(base.Command):
@@ -20,8 +20,8 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         if not options["yes"]:
-            count = operations.failed_jobs(queue=options["queue"]).count()
+            count = errors.failed_jobs(queue=options["queue"]).count()
             if input(f"Delete the failed jobs of {options['queue']} (at least {count})? [y/N] ").strip().lower() != "y":
                 raise CommandError("Nothing was deleted.")
-        cleared = operations.clear_failed(self.actor, options["queue"])
+        cleared = queues.clear_failed(self.actor, options["queue"])
         self.say(f"{cleared} failed {'job' if cleared == 1 else 'jobs'} deleted.")

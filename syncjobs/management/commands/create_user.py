@@ -5,9 +5,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from syncjobs import roles
 from syncjobs.choices import Role
 from syncjobs.management import base
+from syncjobs.operations import people
 
 
 class Command(base.Command):
@@ -21,5 +21,5 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         password = sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else getpass.getpass("Password: ")
-        created = roles.save_user(self.actor, options["name"], password, Role(options["role"]), options["email"])
+        created = people.save_user(self.actor, options["name"], password, Role(options["role"]), options["email"])
         self.say(f"{options['name']} {'created' if created else 'updated'}, {options['role']}.")

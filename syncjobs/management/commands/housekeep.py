@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from syncjobs.housekeeping import housekeep
 from syncjobs.management import base
+from syncjobs.operations.cleanup import housekeep
 
 
 class Command(base.Command):

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from syncjobs.importing import import_bands, read_file
 from syncjobs.management import base
+from syncjobs.operations.imports import import_bands, read_file
 from syncjobs.youtube.simulator.demo import bands as demo_bands
 
 

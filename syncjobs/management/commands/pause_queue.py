@@ -3,8 +3,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from syncjobs import operations
 from syncjobs.management import base
+from syncjobs.operations import queues
 
 
 class Command(base.Command):
@@ -15,5 +15,5 @@ class Command(base.Command):
         parser.add_argument("--reason", default="", help="why; moderators see it")
 
     def run(self, **options: Any) -> None:
-        paused = operations.pause_queue(self.actor, options["queue"], options["reason"])
+        paused = queues.pause_queue(self.actor, options["queue"], options["reason"])
         self.say(f"Paused: {', '.join(paused)}." if paused else "Nothing to do: paused already.")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from syncjobs import operations
 from syncjobs.choices import JobType
 from syncjobs.management import base
+from syncjobs.operations import jobs
 
 
 class Command(base.Command):
@@ -13,5 +13,5 @@ class Command(base.Command):
     )
 
     def run(self, **options: Any) -> None:
-        created = operations.trigger_upkeep(self.actor, JobType.PRUNE)
+        created = jobs.trigger_upkeep(self.actor, JobType.PRUNE)
         self.say(f"{created.job} {'queued' if created.is_new else 'was queued or running already'}.")

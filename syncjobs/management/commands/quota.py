@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from syncjobs import quota
+from syncjobs.engine import quota
 from syncjobs.management import base
 from syncjobs.models import QuotaCall
 from syncjobs.youtube.costs import quota_day

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from syncjobs import counters
+from syncjobs.engine.reconcile import reconcile
 from syncjobs.management import base
-from syncjobs.reconcile import reconcile
 
 
 class Command(base.Command):

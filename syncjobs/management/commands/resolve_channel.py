@@ -3,8 +3,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from syncjobs import channels
 from syncjobs.management import base
+from syncjobs.operations import channels
 
 
 class Command(base.Command):

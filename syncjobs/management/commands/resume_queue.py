@@ -3,8 +3,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from syncjobs import operations
 from syncjobs.management import base
+from syncjobs.operations import queues
 
 
 class Command(base.Command):
@@ -14,5 +14,5 @@ class Command(base.Command):
         parser.add_argument("queue", help="video-sync, video-processing, maintenance, or all")
 
     def run(self, **options: Any) -> None:
-        resumed = operations.resume_queue(self.actor, options["queue"])
+        resumed = queues.resume_queue(self.actor, options["queue"])
         self.say(f"Resumed: {', '.join(resumed)}." if resumed else "Nothing to do: not paused.")

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from syncjobs import bulk, operations
 from syncjobs.management import base
 from syncjobs.models import BulkAction
+from syncjobs.operations import bulk, errors
 
 
 class Command(base.Command):
@@ -25,7 +25,7 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         ids = options["job"] or list(
-            operations.failed_jobs(queue=options["queue"], fingerprint=options["error"]).values_list("pk", flat=True)
+            errors.failed_jobs(queue=options["queue"], fingerprint=options["error"]).values_list("pk", flat=True)
         )
         outcome = bulk.act(self.actor, BulkAction.Action.RETRY, ids)
         if options["json"]:

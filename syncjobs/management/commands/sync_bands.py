@@ -9,11 +9,11 @@ from django.core.management.base import CommandError
 from django.db.models import Sum
 from tqdm import tqdm
 
-from syncjobs import operations
 from syncjobs.choices import BAND_SYNC_TYPES, JobStatus, JobType, Priority
-from syncjobs.creation import Created
+from syncjobs.engine.enqueue import Created
 from syncjobs.management import base
 from syncjobs.models import QuotaCall, SyncJob
+from syncjobs.operations import jobs as job_operations
 from syncjobs.youtube.costs import Bucket
 
 POLL_SECONDS = 0.25
@@ -55,7 +55,9 @@ class Command(base.Command):
         bands = [None] if options["all"] else [self.band(slug) for slug in dict.fromkeys(options["band"])]
         priority = Priority[options["priority"].upper()] if options["priority"] else None
         return [
-            operations.trigger_sync(self.actor, band, full=options["full"], force=options["force"], priority=priority)
+            job_operations.trigger_sync(
+                self.actor, band, full=options["full"], force=options["force"], priority=priority
+            )
             for band in bands
         ]
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from syncjobs import quota, status
+from syncjobs.engine import quota
 from syncjobs.management import base
 from syncjobs.models import SyncJob
+from syncjobs.stats import queues as stats_queues
 
 MOST_WAITING = 200
 
@@ -17,7 +18,7 @@ class Command(base.Command):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
-        queues = status.queues()
+        queues = stats_queues.queues()
         active = SyncJob.objects.in_progress().select_related("band").order_by("pk")
         waiting = (
             SyncJob.objects.waiting()

@@ -3,8 +3,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from syncjobs import operations
 from syncjobs.management import base
+from syncjobs.operations import jobs
 
 
 class Command(base.Command):
@@ -17,7 +17,7 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         band = self.band(options["band"]) if options["band"] else None
-        created = operations.trigger_video(self.actor, options["video"], band)
+        created = jobs.trigger_video(self.actor, options["video"], band)
         if options["json"]:
             self.say_json({"jobId": str(created.job.pk), "new": created.is_new})
         else:

@@ -1,0 +1,1 @@
+"""The Django admin: our site, and the pages moderators work in."""

@@ -1,0 +1,104 @@
+"""Figures as charts.js draws them: {type, labels, step, series}."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from ...choices import JobStatus
+from ...counters import DAY, HOUR
+
+Chart = dict[str, Any]
+_COLOURS = {
+    JobStatus.COMPLETED: "good",
+    JobStatus.FAILED: "bad",
+    JobStatus.CANCELLED: "off",
+    JobStatus.IN_PROGRESS: "run",
+    JobStatus.QUEUED: "warn",
+}
+
+
+def jobs(series: Sequence[dict[str, Any]], period: str) -> Chart:
+    """Jobs by when they were created, stacked by status."""
+    lines = [
+        {"name": str(state.label), "colour": colour, "values": [point[state.value.lower()] for point in series]}
+        for state, colour in _COLOURS.items()
+    ]
+    return _chart("bar", series, period, [line for line in lines if any(line["values"])], stacked=True)
+
+
+def durations(series: Sequence[dict[str, Any]], period: str) -> Chart:
+    """Seconds that completed jobs took, by when they were created."""
+    lines = [
+        {
+            "name": name,
+            "colour": colour,
+            "line": True,
+            "values": [None if point[key] is None else round(point[key], 1) for point in series],
+        }
+        for name, colour, key in ((_("Half take up to"), "brand", "p50"), (_("95 of 100 take up to"), "warn", "p95"))
+    ]
+    return _chart("line", series, period, lines, unit="s")
+
+
+def hours(per_hour: dict[str, int], now: dt.datetime, count: int = 24) -> list[int]:
+    """The last hours, oldest first, those without anything as 0. Keys are the hours' beginnings, ISO 8601 in UTC."""
+    last = now.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    begins = [last - number * HOUR for number in range(count - 1, -1, -1)]
+    return [per_hour.get(begin.strftime("%Y-%m-%dT%H:00:00Z"), 0) for begin in begins]
+
+
+def days(per_day: dict[dt.date, int], first: dt.date, now: dt.datetime) -> list[int]:
+    """The days (UTC) from the first to today, those without anything as 0."""
+    count = (now.astimezone(dt.UTC).date() - first).days + 1
+    return [per_day.get(first + dt.timedelta(days=number), 0) for number in range(count)]
+
+
+def error_hours(per_hour: dict[str, int], now: dt.datetime) -> Chart:
+    """Errors in each of the last 24 hours."""
+    values = hours(per_hour, now)
+    last = now.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    series = [{"since": last - (len(values) - 1 - number) * HOUR} for number in range(len(values))]
+    return _chart("bar", series, "24h", [{"name": _("Errors"), "colour": "bad", "values": values}])
+
+
+def error_days(per_day: dict[dt.date, int], first: dt.datetime, now: dt.datetime) -> Chart:
+    """Errors on each day (UTC) from the first on."""
+    values = days(per_day, first.date(), now)
+    series = [{"since": first + number * DAY} for number in range(len(values))]
+    return _chart("bar", series, "30d", [{"name": _("Errors"), "colour": "bad", "values": values}])
+
+
+def quota_days(series: Sequence[dict[str, Any]]) -> Chart:
+    """What was used of a bucket each day, with the limit of that day."""
+    points = [
+        {"since": dt.datetime.combine(point["day"], dt.time(), dt.UTC), "used": point["used"], "limit": point["limit"]}
+        for point in series
+    ]
+    used = {"name": _("Units used"), "colour": "run", "values": [point["used"] for point in points]}
+    limit = {
+        "name": _("Limit"),
+        "colour": "bad",
+        "line": True,
+        "dashed": True,
+        "values": [point["limit"] for point in points],
+    }
+    return _chart("bar", points, "30d", [used, limit])
+
+
+def _chart(kind: str, series: Sequence[dict[str, Any]], period: str, lines: list[dict[str, Any]], **more: Any) -> Chart:
+    labels = [point["since"].astimezone(dt.UTC).isoformat().replace("+00:00", "Z") for point in series]
+    rows = [(point["since"], [line["values"][n] for line in lines]) for n, point in enumerate(series)]
+    is_empty = not any(value for line in lines for value in line["values"])
+    data = {"type": kind, "labels": labels, "step": "hour" if period == "24h" else "day", "series": lines, **more}
+    # As the text of an element, not in a script: htmx takes every script out of what it swaps in.
+    return {
+        "json": json.dumps(data),
+        "heads": [line["name"] for line in lines],
+        "rows": rows[::-1],
+        "is_empty": is_empty,
+    }

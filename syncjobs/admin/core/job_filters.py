@@ -1,0 +1,216 @@
+"""What the list of jobs is narrowed to, as the address says it, and the ways from there to other addresses."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import ValidationError
+
+from bands.models import Band
+from bands.text import parse_number
+
+from ...choices import DelayReason, JobStatus, JobType, QueueName
+from ...listing.parameters import parse_instant, split
+from ...models import ErrorGroup
+from ...templatetags.monitor import when
+from . import links
+
+_MANY = ("status", "jobType")
+_PLACE = ("page", "limit", "sortBy", "sortOrder")
+_SUGGESTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter that one click sets or takes away."""
+
+    label: str
+    url: str
+    is_on: bool = False
+    look: str = ""
+    time: SafeString | str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The list's query parameters, none of them empty."""
+
+    values: Mapping[str, str]
+
+    @classmethod
+    def read(cls, parameters: QueryDict) -> Filters:
+        """What the parameters say, repeated ones joined by commas, blank ones left out."""
+        found = {}
+        for name in parameters:
+            given = [value.strip() for value in parameters.getlist(name) if value.strip()]
+            if name in _MANY:
+                given = [",".join(part for value in given for part in split(value))]
+            if given and given[-1]:
+                found[name] = given[-1]
+        return cls(found)
+
+    def query(self) -> QueryDict:
+        """As `listing.job_query` takes them."""
+        query = QueryDict(mutable=True)
+        query.update(dict(self.values))
+        return query
+
+    def narrowing(self) -> dict[str, str]:
+        """Without what sorts and pages."""
+        return {name: value for name, value in self.values.items() if name not in _PLACE}
+
+    def url(self, page: str = "syncjobs_syncjob_changelist", /, **changes: object) -> str:
+        """The same filters with some changed (None takes one away), from the list's first page on."""
+        kept = {name: value for name, value in self.values.items() if name != "page"} | changes
+        query = urlencode([(name, value) for name, value in kept.items() if value not in (None, "")], safe=",:")
+        return links.page(page) + (f"?{query}" if query else "")
+
+    def several(self, name: str) -> list[str]:
+        """The values of a parameter that may have more than one."""
+        return self.values[name].split(",") if name in self.values else []
+
+    def toggles(self, name: str, choices: list[tuple[str, str]]) -> list[Chip]:
+        """A chip for each choice; what is chosen already stays chosen."""
+        chosen = self.several(name)
+        chips = []
+        for value, label in choices:
+            others = [each for each in chosen if each != value]
+            target = others if value in chosen else [*chosen, value]
+            chips.append(Chip(str(label), self.url(**{name: ",".join(target)}), value in chosen))
+        return chips
+
+    def hidden(self) -> list[tuple[str, str]]:
+        """What the form of filters has no field for, so that sending it keeps it. A date's field comes later and wins."""
+        shown = {"search", "bandId", "queue", "requestedBy", "page"}
+        shown |= {name for name in ("startDate", "endDate") if self.date(name)}
+        return [(name, value) for name, value in self.values.items() if name not in shown]
+
+    def date(self, name: str) -> str:
+        """The parameter as a date field shows it: empty when it is a time of day."""
+        text = self.values.get(name, "")
+        try:
+            return text if parse_date(text) else ""
+        except ValueError:
+            return ""
+
+
+def quick_ranges(filters: Filters) -> list[Chip]:
+    """Whole days, UTC: figures over these come from counts."""
+    today = timezone.now().astimezone(dt.UTC).date()
+    ranges = (
+        (_("Today"), today, None),
+        (_("Yesterday"), today - dt.timedelta(days=1), today - dt.timedelta(days=1)),
+        (_("7 days"), today - dt.timedelta(days=6), None),
+        (_("30 days"), today - dt.timedelta(days=29), None),
+    )
+    chips = []
+    for label, start, end in ranges:
+        begin, until = start.isoformat(), end.isoformat() if end else None
+        is_on = filters.values.get("startDate") == begin and filters.values.get("endDate") == until
+        target = {"startDate": None, "endDate": None} if is_on else {"startDate": begin, "endDate": until}
+        chips.append(Chip(label, filters.url(**target), is_on))
+    return chips
+
+
+def set_filters(filters: Filters, band: Band | None) -> list[Chip]:
+    """A chip that takes away each filter which is set and has no chip of its own."""
+    chips = []
+    for name, value in filters.narrowing().items():
+        if name in _MANY:
+            continue
+        label, time = _label(name, value, band)
+        chips.append(Chip(label, filters.url(**{name: None}), True, time=time))
+    return chips
+
+
+def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | str]:
+    if name == "bandId":
+        return _("Band: %s") % (band.name if band else f"#{value}"), ""
+    if name == "error":
+        group = None if "\x00" in value else ErrorGroup.objects.filter(pk=value).only("message").first()
+        return _("Error: %s") % (group.message[:80] if group else value), ""
+    if name in ("startDate", "endDate"):
+        return _from_or_to(name, value)
+    if name == "due":
+        return _("May be taken now") if value == "now" else _("Not due yet"), ""
+    if name == "delayReason" and value in DelayReason.values:
+        return str(DelayReason(value).label), ""
+    if name == "queue" and value in QueueName.values:
+        return _("Queue: %s") % QueueName(value).label, ""
+    labels = {
+        "parentId": _("Part of job #%s"),
+        "requestedBy": _("Requested by %s"),
+        "search": _("Search: %s"),
+    }
+    return labels[name] % value if name in labels else f"{name}: {value}", ""
+
+
+def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
+    words = _("From") if name == "startDate" else _("To")
+    try:
+        instant = None if parse_date(value) else parse_instant(name, value)
+    except (ValueError, ValidationError):
+        instant = None
+    return (f"{words} {value}", "") if instant is None else (words, when(instant))
+
+
+def status_chips(filters: Filters) -> list[Chip]:
+    """One for each status."""
+    return filters.toggles("status", [(status.value, str(status.label)) for status in JobStatus])
+
+
+def type_chips(filters: Filters) -> list[Chip]:
+    """One for each type of job."""
+    return filters.toggles("jobType", [(kind.value, str(kind.label)) for kind in JobType])
+
+
+def band_named(text: str) -> tuple[Band | None, str]:
+    """The band that a typed name, part of a name, or number means; else a sentence that says why there is none."""
+    text = text.replace("\x00", "").strip()[:200]
+    exact = Q(name__iexact=text)
+    if (number := parse_number(text.removeprefix("#"))) is not None:
+        exact |= Q(pk=number)
+    for condition in (exact, Q(name__icontains=text)):
+        found = list(Band.objects.filter(condition).order_by("name", "pk")[: _SUGGESTED + 1])
+        if len(found) == 1:
+            return found[0], ""
+        if found:
+            names = ", ".join(band.name for band in found[:_SUGGESTED])
+            return None, _("More than one band has “%(text)s” in its name: %(names)s.") % {"text": text, "names": names}
+    return None, _("No band is called “%s”.") % text
+
+
+def suggestions(text: str) -> list[dict[str, Any]]:
+    """Bands for what has been typed so far, those whose name begins with it first."""
+    text = text.replace("\x00", "").strip()[:200]
+    bands = Band.objects.filter(name__istartswith=text).order_by("name", "pk")
+    found = list(bands[:_SUGGESTED])
+    if text and len(found) < _SUGGESTED:
+        rest = Band.objects.filter(name__icontains=text).exclude(pk__in=[band.pk for band in found])
+        found += rest.order_by("name", "pk")[: _SUGGESTED - len(found)]
+    return [{"id": str(band.pk), "name": band.name, "note": why_not(band)} for band in found]
+
+
+def why_not(band: Band) -> str:
+    """Why the band can't be synced; empty when it can."""
+    if not band.has_channel:
+        return _("no channel")
+    return "" if band.is_active else _("not active")
+
+
+def sentence_of(error: ValidationError) -> str:
+    """What the list's own rules say against a parameter, with its name."""
+    detail: Any = error.detail
+    if isinstance(detail, dict):
+        return " ".join(f"{name}: {' '.join(map(str, why))}" for name, why in detail.items())
+    return " ".join(map(str, detail))

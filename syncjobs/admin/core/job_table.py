@@ -1,0 +1,106 @@
+"""The cells of the list of jobs, put together in Python: a template needs half a millisecond for each row of so many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from ...templatetags.monitor import icon
+from .job_rows import Rights, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The words of the table's cells, in the language of the request."""
+
+    band: str
+    progress: str
+    found: str
+    added: str
+    updated: str
+    errors: str
+    created: str
+    started: str
+    ended: str
+    retry: str
+    cancel: str
+    choose: str
+    more: str
+
+    @classmethod
+    def here(cls) -> Labels:
+        """Escaped, as they are set into attributes."""
+        words = (
+            _("Band"), _("Progress"), _("Found"), _("Added"), _("Updated"), _("Errors"), _("Created"), _("Started"),
+            _("Ended"), _("Retry"), _("Cancel"), _("Choose"), _("more"),
+        )  # fmt: skip
+        return cls(*map(escape, words))
+
+
+def body(rows: Iterable[Row], rights: Rights) -> SafeString:
+    """All rows of the table. What people wrote (bands, errors, names, notes) is escaped here."""
+    labels = Labels.here()
+    return mark_safe("".join(_row(row, rights, labels) for row in rows))  # noqa: S308
+
+
+def _row(row: Row, rights: Rights, labels: Labels) -> str:
+    number = row.id
+    tick = (
+        f'<td class="tick"><input type="checkbox" name="job" value="{number}" data-choose'
+        f' aria-label="{labels.choose} #{number}"></td>'
+        if rights.any
+        else ""
+    )
+    note = f'<div class="sub">{escape(row.note)} {row.note_until}</div>' if row.note else ""
+    band = escape(row.band)
+    if row.band_url:
+        band = f'<a href="{row.band_url}">{band}</a>'
+    progress = f'<div class="progress-cell">{row.meter}{escape(row.progress)}</div>' if row.progress else ""
+    return (
+        f'<tr id="row-{number}">{tick}<td>{row.badge}{note}</td>'
+        f'<th scope="row"><a href="{row.url}" data-dialog data-dialog-hash="job-{number}" data-key="open">#{number}</a>'
+        f'<div class="sub">{escape(row.type)}</div></th>'
+        f'<td class="band" data-label="{labels.band}">{band}</td><td data-label="{labels.progress}">{progress}</td>'
+        f'<td class="number" data-label="{labels.found}">{row.found}</td>'
+        f'<td class="number" data-label="{labels.added}">{row.added}</td>'
+        f'<td class="number" data-label="{labels.updated}">{row.updated}</td>'
+        f'<td class="full job-error" data-label="{labels.errors}">{_error(row, labels)}</td>{_times(row, labels)}'
+        f'<td class="actions">{_actions(row, labels)}</td></tr>\n'
+    )
+
+
+def _error(row: Row, labels: Labels) -> str:
+    if not row.error:
+        return ""
+    text = escape(row.error)
+    more = f'<span class="sub">+{row.more_errors} {labels.more}</span>' if row.more_errors else ""
+    return f'<span class="clamp" title="{text}">{text}</span>{more}'
+
+
+def _times(row: Row, labels: Labels) -> str:
+    by = escape(row.by)
+    who = f'<div class="sub by truncate" title="{by}">{by}</div>' if by else ""
+    took = f'<div class="sub nowrap">{row.took}</div>' if row.took else ""
+    return (
+        f'<td data-label="{labels.created}">{row.created}{who}</td><td data-label="{labels.started}">{row.started}</td>'
+        f'<td data-label="{labels.ended}">{row.ended}{took}</td>'
+    )
+
+
+def _actions(row: Row, labels: Labels) -> str:
+    actions = ""
+    if row.can_retry:
+        actions += (
+            f'<a class="btn btn-icon" href="{row.url}retry/" data-dialog data-key="r" title="{labels.retry}"'
+            f' aria-label="{labels.retry} #{row.id}">{icon("retry")}</a>'
+        )
+    if row.can_cancel:
+        actions += (
+            f'<a class="btn btn-icon" href="{row.url}cancel/" data-dialog title="{labels.cancel}"'
+            f' aria-label="{labels.cancel} #{row.id}">{icon("stop")}</a>'
+        )
+    return actions

@@ -1,0 +1,131 @@
+"""The first page: how everything stands.
+
+It is made of parts, each of which can be asked for alone. The page holds those that are cheap, and the others ask for
+themselves once it is shown; a link in their place shows them where scripts don't run.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import Case, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from ..choices import JobStatus, JobType, QueueName
+from ..engine import quota
+from ..models import SyncJob
+from ..operations import schedules
+from ..stats import errors
+from ..stats import jobs as stats_jobs
+from ..stats import queues as stats_queues
+from .core import charts, links
+from .core.pages import is_part, note_position, show
+
+_RUNNING, _ERRORS, _SCHEDULES = 8, 5, 6
+_PERIOD_LABELS = {"24h": gettext_lazy("24 hours"), "7d": gettext_lazy("7 days"), "30d": gettext_lazy("30 days")}
+
+
+def _queues(request: HttpRequest) -> dict[str, Any]:
+    queues = sorted(stats_queues.queues(), key=lambda queue: QueueName.values.index(queue.name))
+    cards = [{"label": QueueName(queue.name).label, "queue": queue, "urls": links.of_queue(queue)} for queue in queues]
+    return {
+        "cards": cards,
+        "any_running": any(queue.paused_at is None for queue in queues),
+        "any_paused": any(queue.paused_at is not None for queue in queues),
+        "any_failed": any(queue.failed for queue in queues),
+        "as_of": queues[0].as_of if queues else timezone.now(),
+    }
+
+
+def _running(request: HttpRequest) -> dict[str, Any]:
+    stuck = {int(row["jobId"]): row for row in stats_jobs.stuck()}
+    stuck_first = Case(When(pk__in=stuck, then=Value(0)), default=Value(1))
+    running = SyncJob.objects.in_progress().order_by(stuck_first, "started_at", "pk")[: _RUNNING + 1]
+    jobs = [
+        {"job": job, "stuck": stuck.get(job.pk), "label": JobType(job.job_type).label, "url": links.job(job.pk)}
+        for job in running
+    ]
+    return {
+        "jobs": jobs[:_RUNNING],
+        "has_more": len(jobs) > _RUNNING,
+        "stuck_count": len(stuck),
+        "running_url": links.jobs(status=JobStatus.IN_PROGRESS.value),
+        "as_of": timezone.now(),
+    }
+
+
+def _quota(request: HttpRequest) -> dict[str, Any]:
+    return {"buckets": quota.today(), "as_of": timezone.now()}
+
+
+def _charts(request: HttpRequest) -> dict[str, Any]:
+    period = _period(request)
+    return {
+        "metrics": stats_jobs.metrics(),
+        "jobs_chart": charts.jobs(stats_jobs.trends(period), period),
+        "durations_chart": charts.durations(stats_jobs.durations(period), period),
+        "sample": stats_jobs.BUCKET_SAMPLE,
+        "recent": stats_jobs.DAY_SAMPLE,
+        "as_of": timezone.now(),
+    }
+
+
+def _errors(request: HttpRequest) -> dict[str, Any]:
+    now = timezone.now()
+    groups, total = errors.groups(now - dt.timedelta(hours=24), limit=_ERRORS)
+    rows = [
+        {"group": group, "url": links.error(group.fingerprint), "hours": charts.hours(group.per_hour, now)}
+        for group in groups
+    ]
+    return {"rows": rows, "total": total, "as_of": now}
+
+
+def _ahead(request: HttpRequest) -> dict[str, Any]:
+    upcoming = []
+    if request.user.has_perm("django_celery_beat.view_periodictask"):
+        upcoming = [{"at": at, "name": schedule.name} for at, schedule in schedules.upcoming(_SCHEDULES)]
+    workers = stats_queues.workers()[0] if request.user.has_perm("syncjobs.view_worker") else []
+    return {"upcoming": upcoming, "workers": workers, "as_of": timezone.now()}
+
+
+_Part = tuple[str, Callable[[HttpRequest], dict[str, Any]]]
+_AT_ONCE: dict[str, _Part] = {
+    "queues": ("syncjobs.view_queue", _queues),
+    "running": ("syncjobs.view_syncjob", _running),
+    "quota": ("syncjobs.view_quotaday", _quota),
+}
+_LATER: dict[str, _Part] = {
+    "charts": ("syncjobs.view_syncjob", _charts),
+    "errors": ("syncjobs.view_errorgroup", _errors),
+    "ahead": ("syncjobs.view_queue", _ahead),
+}
+
+
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    """The dashboard, or the part of it that `?part=` names."""
+    if not request.user.has_perm("syncjobs.view_queue"):
+        return show(request, "syncjobs/dashboard/no_role.html", {}, title=_("Welcome"))
+    note_position(request)
+    allowed = {name: made for name, (may, made) in {**_AT_ONCE, **_LATER}.items() if request.user.has_perm(may)}
+    asked, period = request.GET.get("part", ""), _period(request)
+    periods = [(value, label, value == period) for value, label in _PERIOD_LABELS.items()]
+    frame: dict[str, Any] = {"period": period, "periods": periods, "may_see": set(allowed)}
+    frame["later_urls"] = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in _LATER}
+    if asked in allowed and is_part(request):
+        return render(request, f"syncjobs/dashboard/{asked}.html", {**frame, "part": allowed[asked](request)})
+    shown = {name: made(request) for name, made in allowed.items() if name in _AT_ONCE or name == asked}
+    return show(request, "syncjobs/dashboard/page.html", {**frame, "shown": shown}, title=_("Dashboard"), is_live=True)
+
+
+def _period(request: HttpRequest) -> str:
+    period = request.GET.get("period", "")
+    return period if period in stats_jobs.PERIODS else "24h"

@@ -1,0 +1,115 @@
+"""Fields that take exactly what the schema says: no "yes" for true, no 7 for "7", and nothing PostgreSQL can't store."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+from rest_framework.fields import empty
+from rest_framework.settings import api_settings
+
+from bands.text import is_storable
+
+ANYTHING = r"[^\x00]*"
+VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]"
+"""One character that isn't space of any kind."""
+
+
+class Strict(serializers.Serializer[Any]):
+    """A body in which an unknown key is an error: whoever sent it expects it to do something."""
+
+    rules: ClassVar[dict[str, Any]] = {}
+    """What JSON Schema says of several keys together."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if not (data is empty or isinstance(data, dict) or (data is None and self.allow_null)):
+            keys = ", ".join(self.fields)
+            said = f"Must be an object. Its keys are: {keys}." if keys else "Must be an empty object, or nothing."
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [said]}, "invalid")
+        return super().run_validation(data)
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(map(str, set(data) - set(self.fields))) if isinstance(data, dict) else []
+        there = f"There are: {', '.join(self.fields)}." if self.fields else "There are none here."
+        wrong: dict[str, Any] = {name[:60]: [f"There is no such key. {there}"] for name in unknown}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if isinstance(error.detail, dict):
+                raise serializers.ValidationError({**wrong, **error.detail}) from None
+            raise
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return values
+
+
+class Text(serializers.CharField):
+    """Text as it was given, spaces around it included; `pattern` is what all of it must match.
+
+    `like` is an example, `said` what is told of text that doesn't match.
+    """
+
+    def __init__(self, *, pattern: str | None = None, like: str = "", said: str = "", **options: Any) -> None:
+        self.pattern, self.like, self.said = pattern, like, said
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError(
+                f"Must be text{f' such as “{self.like}”' if self.like else ''}.", "invalid"
+            )
+        if not is_storable(data):
+            raise serializers.ValidationError("Holds a character that can't be stored.", "invalid")
+        if self.pattern and not re.fullmatch(self.pattern, data):
+            raise serializers.ValidationError(self.said or f"Must be like “{self.like}”.", "invalid")
+        return super().to_internal_value(data)
+
+
+class Id(Text):
+    """The id of a job, a band and so on, as text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(pattern=r"[1-9][0-9]{0,17}", like="48213", **options)
+
+
+class Many(serializers.ListField):
+    """A list."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "not_a_list": "Must be a list.",
+        "empty": "Must have at least one entry.",
+        "max_length": "Must have at most {max_length} entries.",
+    }
+
+
+class Flag(serializers.BooleanField):
+    """true or false."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            raise serializers.ValidationError("Must be true or false.", "invalid")
+        return data
+
+
+class Whole(serializers.IntegerField):
+    """A whole number, not text that looks like one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not (isinstance(data, int) or (isinstance(data, float) and data.is_integer())):
+            raise serializers.ValidationError("Must be a whole number.", "invalid")
+        return super().to_internal_value(int(data))
+
+
+class Choice(serializers.ChoiceField):
+    """One of the choices, of their own type; `said` is told of what isn't."""
+
+    def __init__(self, *, said: str = "", **options: Any) -> None:
+        super().__init__(**options)
+        self.said = said or f"Must be one of {', '.join(str(choice) for choice in self.choices)}."
+
+    def to_internal_value(self, data: Any) -> Any:
+        for choice in self.choices:
+            if choice == data and not isinstance(data, bool):
+                return choice
+        raise serializers.ValidationError(self.said, "invalid_choice")

@@ -1,0 +1,114 @@
+"""Figures for Prometheus, to whoever has the token or asks from an address that may."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from .. import counters
+from ..engine import quota
+from ..models import ErrorGroup
+from ..stats import queues as queue_status
+from .core import exception_handler
+
+_STATES = ("waiting", "active", "delayed", "completed", "failed", "cancelled")
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """404 where neither METRICS_TOKEN nor METRICS_ALLOWED_ADDRESSES is set, so that nothing tells of it."""
+    if not (settings.METRICS_TOKEN or settings.METRICS_ALLOWED_ADDRESSES):
+        return exception_handler.not_found(request)
+    if not _may_see(request):
+        return _refused()
+    if request.method not in ("GET", "HEAD"):
+        return exception_handler.read_only(request)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures())
+    return HttpResponse(
+        generate_latest(registry), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"}
+    )
+
+
+def _may_see(request: HttpRequest) -> bool:
+    if settings.METRICS_TOKEN and _has_token(request):
+        return True
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(network) for network in settings.METRICS_ALLOWED_ADDRESSES)
+
+
+def _has_token(request: HttpRequest) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), settings.METRICS_TOKEN.encode())
+
+
+def _refused() -> HttpResponse:
+    """401 where a token would help, 403 where only certain addresses may."""
+    if not settings.METRICS_TOKEN:
+        return exception_handler.plain(403, "permission_denied", "These figures are for certain addresses only.")
+    refused = exception_handler.plain(
+        401, "not_authenticated", "These figures are for those with the token: Authorization: Bearer …"
+    )
+    refused["WWW-Authenticate"] = 'Bearer realm="metrics"'
+    return refused
+
+
+class _Figures(Collector):
+    """Read when asked for: what one web process counts by itself would say nothing of the others."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _queues()
+        yield from _types()
+        yield from _buckets()
+        groups = ErrorGroup.objects.filter(acknowledged_at=None).count()
+        yield GaugeMetricFamily("syncmonitor_error_groups_open", "Error groups that nobody has acknowledged.", groups)
+
+
+def _queues() -> Iterator[Metric]:
+    jobs = GaugeMetricFamily("syncmonitor_jobs", "Jobs by queue and state.", labels=["queue", "state"])
+    age = GaugeMetricFamily(
+        "syncmonitor_queue_oldest_runnable_seconds", "Age of the oldest runnable job; 0: none.", labels=["queue"]
+    )
+    paused = GaugeMetricFamily("syncmonitor_queue_paused", "1 while the queue is paused.", labels=["queue"])
+    workers = GaugeMetricFamily("syncmonitor_workers", "Living workers that consume the queue.", labels=["queue"])
+    for queue in queue_status.queues():
+        told = queue.as_json()
+        for state in _STATES:
+            jobs.add_metric([queue.name, state], told[state])
+        age.add_metric([queue.name], told["oldestRunnableAge"] or 0)
+        paused.add_metric([queue.name], queue.paused_at is not None)
+        workers.add_metric([queue.name], queue.workers)
+    yield from (jobs, age, paused, workers)
+
+
+def _types() -> Iterator[Metric]:
+    family = GaugeMetricFamily("syncmonitor_jobs_by_type", "Jobs by type and status.", labels=["type", "status"])
+    for cell in counters.cells(counters.Selection()):
+        family.add_metric([cell.job_type, cell.status], cell.n)
+    yield family
+
+
+def _buckets() -> Iterator[Metric]:
+    def family(name: str, help_text: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(f"syncmonitor_quota_{name}", help_text, labels=["bucket"])
+
+    used, limit = family("used_units", "Units used today."), family("limit_units", "Units a day.")
+    reserved = family("reserved_units", "Units of the limit only people's own triggers may use.")
+    closed = family("closed", "1 when YouTube said that the bucket is used up.")
+    resets = family("reset_timestamp_seconds", "When the bucket is full again.")
+    for state in quota.today():
+        used.add_metric([state.bucket], state.used)
+        limit.add_metric([state.bucket], state.limit)
+        reserved.add_metric([state.bucket], state.reserved)
+        closed.add_metric([state.bucket], state.closed_at is not None)
+        resets.add_metric([state.bucket], state.resets_at.timestamp())
+    yield from (used, limit, reserved, closed, resets)

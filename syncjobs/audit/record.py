@@ -1,0 +1,78 @@
+"""The span around every action: it leaves one audit row, whether the action went well or was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from django.db import transaction
+
+from ..exceptions import DomainError
+from ..models import AuditEntry
+from .actors import Actor
+
+T = TypeVar("T")
+
+
+class Span:
+    """What the action tells of itself while it runs."""
+
+    def __init__(self, target_type: str, target_id: object) -> None:
+        self.target_type = target_type
+        self.target_id = "" if target_id is None else str(target_id)
+        self.message = ""
+        self.data: dict[str, Any] = {}
+
+
+@contextmanager
+def audited(actor: Actor, action: str, target_type: str = "", target_id: object = None) -> Iterator[Span]:
+    """Run an action in one transaction with its audit row; a refusal is rolled back, and then recorded."""
+    span = Span(target_type, target_id)
+    try:
+        with transaction.atomic():
+            yield span
+            _record(actor, action, span, "ok")
+    except DomainError as error:
+        span.message = error.message
+        _record(actor, action, span, error.code)
+        raise
+
+
+def record_each(
+    actor: Actor,
+    action: str,
+    target_type: str,
+    outcomes: Mapping[int, T | DomainError],
+    told: Callable[[T], dict[str, Any]],
+) -> None:
+    """An audit row for each target of one action: what is told of it, or why it was refused. In the caller's transaction."""
+    entries = []
+    for target_id, outcome in outcomes.items():
+        span = Span(target_type, target_id)
+        if isinstance(outcome, DomainError):
+            span.message = outcome.message
+            entries.append(_entry(actor, action, span, outcome.code))
+        else:
+            span.data = told(outcome)
+            entries.append(_entry(actor, action, span, "ok"))
+    AuditEntry.objects.bulk_create(entries)
+
+
+def _record(actor: Actor, action: str, span: Span, result: str) -> None:
+    _entry(actor, action, span, result).save(force_insert=True)
+
+
+def _entry(actor: Actor, action: str, span: Span, result: str) -> AuditEntry:
+    return AuditEntry(
+        action=action,
+        actor_id=actor.user_id,
+        actor_label=actor.label,
+        origin=actor.origin,
+        address=actor.address,
+        target_type=span.target_type,
+        target_id=span.target_id,
+        result=result,
+        message=span.message,
+        data=span.data,
+    )

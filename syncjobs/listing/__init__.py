@@ -1,0 +1,1 @@
+"""The list of jobs: filters, pages, search, rows and export."""

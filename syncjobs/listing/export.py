@@ -1,0 +1,218 @@
+"""Lists as files, streamed by COPY straight out of PostgreSQL: no row passes through Python."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils.translation import gettext as _
+
+from ..exceptions import Busy
+from ..live import connections
+from ..models import AuditEntry, JobError, SyncJob
+
+_CHUNK_BYTES = 64 * 1024
+MOST_AT_ONCE = 4
+"""Files a process streams at a time: each holds a connection to the database for as long as its reader takes."""
+RETRY_AFTER_SECONDS = 10
+_LOOK_AGAIN_SECONDS = 0.1
+FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/x-ndjson"}
+
+
+_FORMULA = ", ".join(str(ord(sign)) for sign in "=+-@\t\r")
+
+
+def _safe(expression: str) -> str:
+    """A cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    return f"CASE WHEN ascii({expression}) IN ({_FORMULA}) THEN '''' || {expression} ELSE {expression} END"
+
+
+def _text(expression: str) -> str:
+    """A string of JSON, whatever it holds."""
+    return f"COALESCE(to_json({expression})::text, 'null')"
+
+
+def _word(expression: str) -> str:
+    """A string of JSON that holds nothing to escape, which is quicker: ids, times and choices of ours."""
+    return f"COALESCE('\"' || {expression} || '\"', 'null')"
+
+
+def _number(expression: str) -> str:
+    """A number of JSON that may be missing."""
+    return f"COALESCE(({expression})::text, 'null')"
+
+
+def _instant(column: str) -> tuple[str, str]:
+    """ISO 8601 in UTC, in both kinds of file."""
+    said = f"replace(timezone('UTC', {column})::text, ' ', 'T') || 'Z'"
+    return said, _word(said)
+
+
+_Columns = tuple[tuple[str, str | None, str | None], ...]
+"""Of each column its name, what it is in CSV and its text in JSON; None where it isn't."""
+_MILLISECONDS = "round(date_part('epoch', j.completed_at - j.started_at) * 1000)::bigint"
+_ERRORS = "CASE WHEN j.error_count > 0 THEN {aggregate} END"
+_SAID = "FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
+_LIST = "SELECT json_agg(e.message ORDER BY e.id)"
+_TEXT = f"SELECT {_safe('said')} FROM (SELECT string_agg(e.message, ' | ' ORDER BY e.id) AS said {_SAID}) AS s"  # noqa: S608
+_JOB_COLUMNS: _Columns = (
+    ("id", "j.id", _word("j.id")),
+    ("bandId", "j.band_id", _word("j.band_id")),
+    ("bandName", _safe("j.band_name"), _text("nullif(j.band_name, '')")),
+    ("jobType", "j.job_type", _word("j.job_type")),
+    ("status", "j.status", _word("j.status")),
+    ("queue", "j.queue", _word("j.queue")),
+    ("priority", "j.priority", "j.priority"),
+    ("videosFound", "j.videos_found", "j.videos_found"),
+    ("videosAdded", "j.videos_added", "j.videos_added"),
+    ("videosUpdated", "j.videos_updated", "j.videos_updated"),
+    ("createdAt", *_instant("j.created_at")),
+    ("startedAt", *_instant("j.started_at")),
+    ("completedAt", *_instant("j.completed_at")),
+    ("quotaUsed", "j.quota_used", "j.quota_used"),
+    ("attempts", "j.attempts_made", "j.attempts_made"),
+    ("retryOf", "j.retry_of_id", _word("j.retry_of_id")),
+    ("parentId", "j.parent_id", _word("j.parent_id")),
+    ("requestedBy", _safe("j.requested_by_label"), _text("j.requested_by_label")),
+    (
+        "errors",
+        _ERRORS.format(aggregate=f"({_TEXT})"),
+        f"COALESCE({_ERRORS.format(aggregate=f'({_LIST} {_SAID})')}, '[]'::json)",
+    ),
+    ("duration", _MILLISECONDS, _number(_MILLISECONDS)),
+    ("videosUnavailable", "j.videos_unavailable", "j.videos_unavailable"),
+    ("progressDone", "j.progress_done", None),
+    ("progressTotal", "j.progress_total", None),
+    ("progress", None, f"""concat('{{"done":', j.progress_done, ',"total":', {_number("j.progress_total")}, '}}')"""),
+    ("runAt", *_instant("j.run_at")),
+    ("delayReason", "j.delay_reason", _word("j.delay_reason")),
+    ("cancelRequestedAt", *_instant("j.cancel_requested_at")),
+)
+_ERROR_COLUMNS: _Columns = (
+    ("jobId", "j.job_id", _word("j.job_id")),
+    ("at", *_instant("j.created_at")),
+    ("reason", _safe("j.reason"), _text("j.reason")),
+    ("message", _safe("j.message"), _text("j.message")),
+    ("itemId", _safe("j.item_id"), _text("j.item_id")),
+    ("fingerprint", "j.group_id", _word("j.group_id")),
+    ("bandId", "j.band_id", _word("j.band_id")),
+    ("willRetry", "j.will_retry::text", "j.will_retry::text"),
+)
+_AUDIT_COLUMNS: _Columns = (
+    ("id", "j.id", _word("j.id")),
+    ("at", *_instant("j.at")),
+    ("action", "j.action", _text("j.action")),
+    ("actor", _safe("j.actor_label"), _text("j.actor_label")),
+    ("origin", "j.origin", _word("j.origin")),
+    ("address", _safe("j.address"), _text("j.address")),
+    ("targetType", "j.target_type", _text("j.target_type")),
+    ("targetId", _safe("j.target_id"), _text("j.target_id")),
+    ("result", "j.result", _text("j.result")),
+    ("message", _safe("j.message"), _text("j.message")),
+    ("data", _safe("j.data::text"), "j.data"),
+)
+
+
+class _Places:
+    """For the streams of one process, whose requests come in on several threads."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._lock = threading.Lock()
+
+    def refuse_if_full(self) -> None:
+        """Raises Busy."""
+        if self._taken >= MOST_AT_ONCE:
+            said = _("%(most)s exports are under way already, as many as there can be at once. Try again in a moment.")
+            raise Busy(said % {"most": MOST_AT_ONCE}, retry_after=RETRY_AFTER_SECONDS)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Have a place; who is let in at the same moment as the last to find one waits for it."""
+        while not self._take():
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken -= 1
+
+    def _take(self) -> bool:
+        with self._lock:
+            if self._taken >= MOST_AT_ONCE:
+                return False
+            self._taken += 1
+            return True
+
+
+_places = _Places()
+
+
+def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
+    """The audit as "csv", or as "json", one object a line. Raises Busy."""
+    return _stream(rows, _AUDIT_COLUMNS, kind)
+
+
+def jobs(rows: QuerySet[SyncJob], kind: str) -> AsyncIterator[bytes]:
+    """The jobs as "csv", or as "json", one object a line. Raises Busy."""
+    return _stream(rows, _JOB_COLUMNS, kind)
+
+
+def errors(rows: QuerySet[JobError], kind: str) -> AsyncIterator[bytes]:
+    """The log of errors as "csv", or as "json", one object a line. Raises Busy."""
+    return _stream(rows, _ERROR_COLUMNS, kind)
+
+
+def _stream(rows: QuerySet[Any], columns: _Columns, kind: str) -> AsyncIterator[bytes]:
+    # Looked at while it can still be refused, and taken when the first byte is asked for: a stream that nobody reads,
+    # as after HEAD, holds none.
+    _places.refuse_if_full()
+    try:
+        inner, values = rows.query.sql_with_params()
+    except EmptyResultSet:  # Filters that contradict each other; a file without rows has its head all the same.
+        inner, values = f'SELECT * FROM "{rows.model._meta.db_table}" WHERE false', ()  # noqa: S608
+    if kind == "csv":
+        told = ", ".join(f'{expression} AS "{name}"' for name, expression, _json in columns if expression)
+        copy = f"COPY (SELECT {told} FROM ({inner}) AS j) TO STDOUT WITH (FORMAT csv, HEADER)"  # noqa: S608
+    else:
+        # In two thirds of the time that row_to_json takes.
+        told = ", ',".join(f'"{name}":\', {expression}' for name, _csv, expression in columns if expression)
+        # JSON has no control characters, so with these for quotes and delimiters COPY changes nothing in it.
+        copy = (
+            f"COPY (SELECT concat('{{{told}, '}}') FROM ({inner}) AS j)"  # noqa: S608
+            " TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02', ESCAPE E'\\x01')"
+        )
+    return _copied(copy, values)
+
+
+async def _copied(statement: str, values: tuple[Any, ...]) -> AsyncIterator[bytes]:
+    """On a connection of its own, which a client that goes away takes along, and the query with it."""
+    async with _places.one(), await connections.connect() as connection, connection.cursor() as cursor:
+        parts: list[bytes] = []
+        size = 0
+        async with cursor.copy(statement, values) as copy:
+            async for block in copy:
+                parts.append(bytes(block))
+                size += len(block)
+                if size >= _CHUNK_BYTES:
+                    yield b"".join(parts)
+                    parts, size = [], 0
+        if parts:
+            yield b"".join(parts)
+
+
+def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:
+    """What `exports` streams, as a download."""
+    ending = "ndjson" if kind == "json" else kind
+    connections.give_back()
+    return StreamingHttpResponse(
+        content,
+        content_type=FORMATS[kind],
+        headers={"Content-Disposition": f'attachment; filename="{name}.{ending}"', "Cache-Control": "no-store"},
+    )

@@ -1,0 +1,205 @@
+"""Pages of the list of jobs: exact totals, and as quick at the end of ten million as at the start.
+
+A page is found by its place in ascending order. The counts tell which stretches of time hold it: a day, then an hour (of a
+band's jobs: a quarter of a day). From the nearer end of that stretch OFFSET skips the rest. Rows are found in indexes
+alone, merged from one run of an index for each status and type that occurs there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db.models import BooleanField, F, OrderBy, QuerySet
+from django.db.models.expressions import RawSQL
+
+from .. import counters
+from ..counters import DAY, HOUR, QUARTER, Cell, Selection
+from ..models import SyncJob
+from ..models.querysets import SyncJobQuerySet
+
+FIRST, LAST = (instant.replace(tzinfo=dt.UTC) for instant in (dt.datetime.min, dt.datetime.max))
+SHALLOW = 1000
+"""Rows that are skipped one by one before seeking pays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By a time of the job's, ties by id; jobs that have none of it come last either way."""
+
+    column: str = "created_at"
+    descending: bool = True
+
+    def columns(self) -> tuple[OrderBy, OrderBy]:
+        """For `order_by()`."""
+        if self.column == "created_at":
+            # Never null, and an index can only be followed where the order doesn't say where nulls would go.
+            return (
+                (F("created_at").desc(), F("pk").desc()) if self.descending else (F("created_at").asc(), F("pk").asc())
+            )
+        if self.descending:
+            return F(self.column).desc(nulls_last=True), F("pk").desc()
+        return F(self.column).asc(nulls_last=True), F("pk").asc()
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """So many jobs have a time before this instant."""
+
+    position: int
+    instant: dt.datetime
+
+
+_Condition = tuple[str, list[Any]]
+
+
+def page(selection: Selection, order: Order, offset: int, limit: int) -> tuple[int, SyncJobQuerySet]:
+    """How many jobs the selection has, and those of a page, unsorted."""
+    by_other_time = order.column != "created_at"
+    seeks = offset >= SHALLOW or (by_other_time and selection.is_dated)
+    found = counters.cells(selection, time=order.column, by_time=seeks)
+    total = counters.total(found)
+    untimed = sum(cell.n for cell in found if cell.untimed)
+    reads = []
+    for place, is_timed in (
+        (_place(offset, limit, 0, total - untimed, order), True),
+        (_place(offset, limit, total - untimed, total, order), False),
+    ):
+        if place is not None:
+            cells = [cell for cell in found if cell.untimed is not is_timed]
+            if is_timed and seeks:
+                reads.append(_seek(selection, order, cells, *place))
+            else:
+                count = total - untimed if is_timed else untimed
+                reads.append(_read(selection, order, cells, place, (_Mark(0, FIRST), _Mark(count, LAST)), is_timed))
+    if not reads:
+        return total, SyncJob.objects.none()
+    # ANY(ARRAY(…)) goes through the index in one run where IN (…) would descend into it for each row.
+    sql = f'"syncjobs_syncjob"."id" = ANY(ARRAY({" UNION ALL ".join(text for text, _ in reads)}))'
+    values = [value for _, given in reads for value in given]
+    return total, SyncJob.objects.filter(RawSQL(sql, values, output_field=BooleanField()))  # noqa: S611
+
+
+def in_order(jobs: QuerySet[SyncJob], order: Order) -> list[SyncJob]:
+    """The page's rows, sorted."""
+    return list(jobs.order_by(*order.columns()))
+
+
+def selected(selection: Selection) -> SyncJobQuerySet:
+    """The selection's jobs as a queryset."""
+    jobs = SyncJob.objects.all()
+    if selection.statuses:
+        jobs = jobs.filter(status__in=selection.statuses)
+    if selection.types:
+        jobs = jobs.filter(job_type__in=selection.types)
+    if selection.band_id is not None:
+        jobs = jobs.filter(band_id=selection.band_id)
+    if selection.start:
+        jobs = jobs.filter(created_at__gte=selection.start)
+    return jobs.filter(created_at__lt=selection.end) if selection.end else jobs
+
+
+def _place(offset: int, limit: int, first: int, last: int, order: Order) -> tuple[int, int] | None:
+    """Which rows, in ascending order, of those listed as `first` to `last` the page shows."""
+    low, high = max(offset, first), min(offset + limit, last)
+    if low >= high:
+        return None
+    return (last - high, last - low) if order.descending else (low - first, high - first)
+
+
+def _seek(selection: Selection, order: Order, cells: list[Cell], low: int, high: int) -> _Condition:
+    """Rows `low` to `high` of those that have the time, read between the closest marks that the counts give."""
+    marks = _marks(cells, 0, DAY if selection.band_id is None else QUARTER)
+    start, end = _around(marks, low, high)
+    far = min(low - start.position, end.position - high) >= SHALLOW
+    # Rows created at another time than the dates say are read and left out, so those also need a short stretch.
+    if selection.band_id is None and (far or (order.column != "created_at" and selection.is_dated)):
+        first = start.instant
+        last = max(mark.instant for mark in marks if mark.position < high)
+        if last - first <= DAY:
+            hours = counters.hours_of(selection, first, last + DAY, time=order.column)
+            hours += [replace(cell, since=cell.hour) for cell in cells if cell.hour and _is_in(cell, first, last)]
+            cells = hours + [cell for cell in cells if not _is_in(cell, first, last)]
+            before = [mark for mark in marks if mark.instant < first]
+            after = [mark for mark in marks if mark.instant > last]
+            start, end = _around([*before, *_marks(hours, start.position, HOUR), *after], low, high)
+    inside = [cell for cell in cells if cell.since and start.instant <= cell.since < end.instant]
+    return _read(selection, order, inside, (low, high), (start, end), is_timed=True)
+
+
+def _marks(cells: Iterable[Cell], position: int, step: dt.timedelta) -> list[_Mark]:
+    """Where each stretch that has jobs begins, and where the last one ends."""
+    stretches: dict[dt.datetime, int] = {}
+    for cell in cells:
+        if cell.since is not None:
+            stretches[cell.since] = stretches.get(cell.since, 0) + cell.n
+    marks = []
+    end = dt.datetime.min.replace(tzinfo=dt.UTC)
+    for since in sorted(since for since, n in stretches.items() if n):
+        marks.append(_Mark(position, since))
+        position += stretches[since]
+        end = since + step
+    return [*marks, _Mark(position, end)]
+
+
+def _around(marks: list[_Mark], low: int, high: int) -> tuple[_Mark, _Mark]:
+    start = [mark for mark in marks if mark.position <= low][-1]
+    return start, next((mark for mark in marks if mark.position >= high), marks[-1])
+
+
+def _is_in(cell: Cell, first: dt.datetime, last: dt.datetime) -> bool:
+    return cell.since is not None and first <= cell.since <= last
+
+
+def _read(
+    selection: Selection,
+    order: Order,
+    cells: Iterable[Cell],
+    place: tuple[int, int],
+    marks: tuple[_Mark, _Mark],
+    is_timed: bool,
+) -> _Condition:
+    """The ids of the rows at this place, read from the nearer of the two marks."""
+    (low, high), (start, end) = place, marks
+    up, down = max(0, low - start.position), max(0, end.position - high)
+    direction, skipped = ("ASC", up) if up <= down else ("DESC", down)
+    ordering = f"ORDER BY {order.column} {direction}, id {direction}"
+    within, values = _within(selection, order, start.instant, end.instant, is_timed)
+    if order.column == "created_at" and not (selection.statuses or selection.types):
+        sql = f"(SELECT id FROM syncjobs_syncjob WHERE true{within} {ordering} OFFSET %s LIMIT %s)"  # noqa: S608
+        return sql, [*values, skipped, high - low]
+    runs, parameters = [], []
+    for status, job_type in _kinds(cells):
+        runs.append(
+            f"(SELECT {order.column}, id FROM syncjobs_syncjob WHERE status = %s AND job_type = %s{within}"  # noqa: S608
+            f" {ordering} LIMIT %s)"
+        )
+        parameters += [status, job_type, *values, skipped + high - low]
+    merged = " UNION ALL ".join(runs)
+    return f"(SELECT id FROM ({merged}) AS run {ordering} OFFSET %s LIMIT %s)", [*parameters, skipped, high - low]  # noqa: S608
+
+
+def _within(selection: Selection, order: Order, low: dt.datetime, high: dt.datetime, is_timed: bool) -> _Condition:
+    conditions: list[tuple[str, Any]] = [
+        ("band_id = %s", selection.band_id),
+        ("created_at >= %s", selection.start),
+        ("created_at < %s", selection.end),
+        (f"{order.column} >= %s", None if low == FIRST else low),
+        (f"{order.column} < %s", None if high == LAST else high),
+    ]
+    given = [(sql, value) for sql, value in conditions if value is not None]
+    sql = "".join(f" AND {condition}" for condition, _ in given)
+    if order.column != "created_at":
+        sql += f" AND {order.column} IS {'NOT ' if is_timed else ''}NULL"
+    return sql, [value for _, value in given]
+
+
+def _kinds(cells: Iterable[Cell]) -> list[tuple[str, str]]:
+    """The statuses and types that occur."""
+    counted: dict[tuple[str, str], int] = {}
+    for cell in cells:
+        kind = cell.status, cell.job_type
+        counted[kind] = counted.get(kind, 0) + cell.n
+    return sorted(kind for kind, n in counted.items() if n)

@@ -1,0 +1,69 @@
+"""Jobs as rows of a list: to make model instances of them, and their statement anew, takes longer than the query."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from typing import Any, NamedTuple
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import QuerySet
+
+from ..models import SyncJob
+from . import query
+from .pages import Order
+
+
+class JobRow(NamedTuple):
+    """What a list tells of a job, under the model's names."""
+
+    pk: int
+    band_id: int | None
+    band_name: str
+    job_type: str
+    status: str
+    queue_id: str
+    priority: int
+    videos_found: int
+    videos_added: int
+    videos_updated: int
+    videos_unavailable: int
+    error_texts: list[str]
+    started_at: dt.datetime | None
+    completed_at: dt.datetime | None
+    created_at: dt.datetime
+    queue_position: int | None
+    progress_done: int
+    progress_total: int | None
+    quota_used: int
+    run_at: dt.datetime
+    delay_reason: str
+    attempts_made: int
+    retry_of_id: int | None
+    requested_by_label: str
+    cancel_requested_at: dt.datetime | None
+    parent_id: int | None
+    fans_out: bool
+    error_count: int
+
+
+def read(jobs: QuerySet[SyncJob], order: Order) -> list[JobRow]:
+    """The jobs of a queryset that filters only, sorted."""
+    try:
+        where, given = jobs.query.get_compiler(connection=connection).compile(jobs.query.where)
+    except EmptyResultSet:
+        return []
+    select, values = _select()
+    by, direction = f'"{SyncJob._meta.db_table}".', "DESC" if order.descending else "ASC"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'{select} WHERE {where} ORDER BY {by}"{order.column}" {direction} NULLS LAST, {by}"id" {direction}',
+            [*values, *given],
+        )
+        return list(map(JobRow._make, cursor.fetchall()))
+
+
+@functools.cache
+def _select() -> tuple[str, tuple[Any, ...]]:
+    return query.for_display(SyncJob.objects.order_by()).values_list(*JobRow._fields).query.sql_with_params()

@@ -1,0 +1,136 @@
+"""Bands written one at a time by people; files of them are `importing`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from bands import channels
+from bands.models import Band
+
+from ..audit.actors import Actor
+from ..audit.record import audited
+from ..exceptions import Conflict, InvalidFields, NotFound, Taken
+from ..models import SyncJob
+from ..youtube.types import Channel
+from . import band_fields
+from .channels import channel_index
+
+
+def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None) -> Band:
+    """A new band, of the fields that `band_fields` knows; name and slug must be there.
+
+    `channel` is what YouTube has said of the `youtubeChannel` given, if it was asked.
+
+    Raises InvalidFields with all that is wrong, or Taken when it is only that another band has the slug or the channel.
+    """
+    with audited(actor, "create_band", "band") as span:
+        channels.lock()
+        band = Band()
+        _fill(band, values, channel)
+        _store(band)
+        span.target_id = str(band.pk)
+        span.message, span.data = band.name, {"values": values}
+    return band
+
+
+def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel | None = None) -> Band:
+    """Change what is given; the rest stays. Another channel starts with nothing known of it but `channel`.
+
+    Raises NotFound, InvalidFields with all that is wrong, or Taken when it is only that another band has the slug or
+    the channel.
+    """
+    with audited(actor, "change_band", "band", band_id) as span:
+        channels.lock()
+        band = _locked(band_id)
+        changed = _fill(band, values, channel)
+        if changed:
+            # A worker may write its columns of the row just before and after; it must find them as it left them.
+            _store(band, update_fields=[*changed, "updated_at"])
+        span.message, span.data = band.name, {"changed": changed}
+    return band
+
+
+def faults(values: dict[str, Any], band_id: int | None = None, channel: Channel | None = None) -> list[tuple[str, str]]:
+    """All that `create`, or `change` of the band, would refuse as things stand, by field; nothing is written."""
+    band = Band() if band_id is None else Band.objects.filter(pk=band_id).first()
+    if band is not None:
+        try:
+            _fill(band, values, channel)
+        except (InvalidFields, Taken) as error:
+            return error.problems
+    return []
+
+
+def set_active(actor: Actor, band_ids: Sequence[int], *, active: bool) -> list[str]:
+    """Have schedules keep these bands up to date, or no more; returns the names of those that were not so before."""
+    with audited(actor, "activate_bands" if active else "deactivate_bands", "bands") as span:
+        rows = Band.objects.select_for_update().filter(pk__in=band_ids).exclude(is_active=active).order_by("pk")
+        names = {band.pk: band.name for band in rows}
+        Band.objects.filter(pk__in=names).update(is_active=active, updated_at=Now())
+        span.data = {"count": len(band_ids), "bands": sorted(names)}
+    return list(names.values())
+
+
+def delete(actor: Actor, band_id: int) -> None:
+    """Delete a band with its videos; its ended jobs stay, under its name.
+
+    Raises NotFound, and Conflict while a job of the band is queued or running: cancel that first.
+    """
+    with audited(actor, "delete_band", "band", band_id) as span:
+        band = _locked(band_id)
+        job = SyncJob.objects.active().filter(band=band).order_by("pk").first()
+        if job is not None:
+            said = _("Job %(job)s of %(band)s is queued or running. Cancel it, then delete the band.")
+            raise Conflict(said % {"job": job, "band": band.name})
+        span.message = band.name
+        band.delete()
+
+
+def _locked(band_id: int) -> Band:
+    """Its row stays locked, also against jobs that would come to refer to it."""
+    band = Band.objects.select_for_update().filter(pk=band_id).first()
+    if band is None:
+        raise NotFound(_("There is no band %(id)s.") % {"id": band_id}, field="id")
+    return band
+
+
+def _fill(band: Band, values: dict[str, Any], channel: Channel | None) -> list[str]:
+    """Set, not save, what is given; returns the names of the columns changed by it. Raises InvalidFields, Taken."""
+    before = {field.attname: getattr(band, field.attname) for field in Band._meta.concrete_fields}
+    invalid = band_fields.apply(band, values)
+    if channel is not None:
+        channels.give_channel(band, band.channel_reference, channel_id=channel.id)
+        band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
+    changed = [name for name, value in before.items() if getattr(band, name) != value]
+    taken = _taken(band, set(changed))
+    if invalid:
+        raise InvalidFields([*invalid, *taken])
+    if taken:
+        raise Taken(taken)
+    return changed
+
+
+def _taken(band: Band, changed: set[str]) -> list[tuple[str, str]]:
+    found = []
+    if "slug" in changed and Band.objects.filter(slug=band.slug).exclude(pk=band.pk).exists():
+        found.append(("slug", _slug_taken(band)))
+    if {"channel_reference", "channel_id"} & changed and (fault := channels.fault_of(band, channel_index())):
+        found.append(("youtubeChannel", fault))
+    return found
+
+
+def _slug_taken(band: Band) -> str:
+    return _("Another band has the slug “%(slug)s”.") % {"slug": band.slug}
+
+
+def _store(band: Band, update_fields: list[str] | None = None) -> None:
+    try:
+        with transaction.atomic():
+            band.save(update_fields=update_fields)
+    except IntegrityError:
+        raise Taken([("slug", _slug_taken(band))]) from None

@@ -1,0 +1,65 @@
+"""Which YouTube channel a band has: looked up, and given to it, unless another band has it."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from bands.channels import ChannelIndex, Name, fault_of, give_channel, lock
+from bands.models import Band
+
+from ..audit.actors import Actor
+from ..audit.record import audited
+from ..engine import quota
+from ..exceptions import Conflict, InvalidInput, NotFound
+from ..youtube.client import YouTubeClient
+from ..youtube.references import MalformedReference, parse_channel
+from ..youtube.types import Channel
+
+
+def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> Channel:
+    """Ask YouTube for the channel a person's reference names (1 unit), and give it to the band, if one is named.
+
+    Raises InvalidInput, NotFound, QuotaExhausted, Conflict if another band has it, and what the client raises.
+    """
+    with audited(actor, "resolve_channel", "band", band.slug if band else None) as span:
+        span.message = reference[:300]
+        try:
+            parsed = parse_channel(reference)
+        except MalformedReference as error:
+            raise InvalidInput(str(error), field="channel") from None
+    channel = _client(band).find_channel(parsed)
+    if channel is None:
+        raise NotFound(_("YouTube knows no channel %(reference)s.") % {"reference": reference}, field="channel")
+    if band is not None:
+        with transaction.atomic():
+            lock()
+            give_channel(band, reference, channel_id=channel.id)
+            band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
+            if fault := fault_of(band, channel_index()):
+                raise Conflict(fault, field="channel")
+            band.save()
+    return channel
+
+
+def channel_index() -> ChannelIndex:
+    """Index the channels of all bands."""
+    return ChannelIndex(_channel_name)
+
+
+def _channel_name(reference: str) -> Name | None:
+    try:
+        parsed = parse_channel(reference)
+    except MalformedReference:
+        return None
+    return parsed.kind, parsed.value
+
+
+def _client(band: Band | None) -> YouTubeClient:
+    return YouTubeClient(
+        api_key=settings.YOUTUBE_API_KEY,
+        endpoint=settings.YOUTUBE_API_ENDPOINT,
+        timeout=settings.YOUTUBE_TIMEOUT_SECONDS,
+        meter=quota.PersonalMeter(band.pk if band else None),
+    )

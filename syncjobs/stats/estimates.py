@@ -1,0 +1,76 @@
+"""What a sync will cost before it is asked for: units, time, and whether today's quota holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connection
+
+from bands.models import Band
+
+from ..choices import JobStatus, JobType
+from ..engine import quota
+from ..models import SyncJob
+from ..youtube.costs import Bucket
+
+_SAMPLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a sync will take, as far as is known.
+
+    `units` are per bucket; `seconds_p50` and `seconds_p95` of one job of its kind in the past, None when there was none
+    or nothing is to be synced.
+    `bands` would be synced; the others asked for were synced just now, or have no channel or are not active.
+    """
+
+    units: dict[str, int]
+    seconds_p50: float | None
+    seconds_p95: float | None
+    bands: int
+    skipped_as_just_synced: int
+    skipped_as_unsyncable: int
+    units_left: int
+    fits_quota: bool
+
+
+def estimate(chosen: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
+    """What `operations.trigger_sync` (or `trigger_bands`) of the same arguments would take; None means all bands."""
+    asked = list(Band.objects.syncable()) if chosen is None else chosen
+    able = [band for band in asked if band.is_active and band.has_channel]
+    due = able if force else [band for band in able if not band.is_recently_synced(full=full)]
+    if chosen is None and not full:
+        units = quota.estimate_units(None, full=False) if due else 0
+    else:
+        units = sum(quota.estimate_units(band, full=full) for band in due)
+    left = next(state.left(personal=True) for state in quota.today() if state.bucket == Bucket.MAIN)
+    p50, p95 = _seconds(chosen, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC) if due else (None, None)
+    return Estimate(
+        units={Bucket.MAIN.value: units},
+        seconds_p50=p50,
+        seconds_p95=p95,
+        bands=len(due),
+        skipped_as_just_synced=len(able) - len(due),
+        skipped_as_unsyncable=len(asked) - len(able),
+        units_left=left,
+        fits_quota=units <= left,
+    )
+
+
+def _seconds(bands: Sequence[Band] | None, job_type: JobType) -> tuple[float | None, float | None]:
+    """Of the newest like jobs: of one of these bands, or of all at once."""
+    jobs = SyncJob.objects.filter(job_type=job_type, status=JobStatus.COMPLETED, started_at__isnull=False)
+    jobs = jobs.filter(fans_out=True, band=None) if bands is None else jobs.filter(band__in=bands)
+    sample, params = (
+        jobs.order_by("-created_at", "-pk").values("started_at", "completed_at")[:_SAMPLE].query.sql_with_params()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds)"  # noqa: S608
+            f" FROM (SELECT extract(epoch FROM completed_at - started_at)::float8 AS seconds FROM ({sample}) AS jobs) AS took",
+            params,
+        )
+        p50, p95 = cursor.fetchone()
+    return (None if p50 is None else round(p50, 3)), (None if p95 is None else round(p95, 3))

@@ -1,0 +1,163 @@
+"""How the jobs are doing: rates, durations, series and what is stuck."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from .. import counters
+from ..choices import TERMINAL_STATUSES, JobStatus, JobType
+from ..counters import Selection
+
+PERIODS = {"24h": dt.timedelta(hours=24), "7d": dt.timedelta(days=7), "30d": dt.timedelta(days=30)}
+SHORTEST_STUCK_SECONDS = 60
+
+_SLICES, _PER_SLICE = 10, 20
+BUCKET_SAMPLE = _SLICES * _PER_SLICE
+"""At most so many jobs of each hour or day make up a point of `durations`, spread evenly over it."""
+_DAY_SLICES = 100
+DAY_SAMPLE = _DAY_SLICES * _PER_SLICE
+"""At most so many jobs of the last 24 hours make up the times of `metrics`: they cost the same at any number of jobs."""
+
+_RATE = """
+    SELECT count(*) / 60.0 FROM syncjobs_syncjob
+     WHERE status = ANY(%(ended)s) AND job_type = ANY(%(types)s) AND completed_at >= %(hour)s"""
+# Of each slice of each bucket the first jobs created in it. All-bands jobs last as long as their children wait.
+_SAMPLE = """
+      FROM unnest(%(buckets)s::timestamptz[]) AS bucket (since)
+     CROSS JOIN generate_series(0, %(slices)s - 1) AS slice
+     CROSS JOIN LATERAL (
+          SELECT status, fans_out, extract(epoch FROM completed_at - started_at)::float8 AS took,
+                 extract(epoch FROM started_at - created_at)::float8 AS waited
+            FROM syncjobs_syncjob
+           WHERE created_at >= bucket.since + slice * %(step)s::interval / %(slices)s
+             AND created_at < bucket.since + (slice + 1) * %(step)s::interval / %(slices)s
+           ORDER BY created_at, id LIMIT %(per_slice)s) AS job
+     WHERE job.took IS NOT NULL AND NOT job.fans_out"""
+_DAY_TIMES = f"""
+    SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY 1000 * took),
+           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY 1000 * waited) {_SAMPLE}"""
+_DURATIONS = f"""
+    SELECT bucket.since, count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY took) {_SAMPLE}
+       AND job.status = 'COMPLETED' GROUP BY 1"""
+_STUCK = """
+    WITH running AS MATERIALIZED (
+             SELECT a.job_id, a.number, a.worker, a.started_at, j.job_type, j.band_name,
+                    extract(epoch FROM now() - a.started_at)::float8 AS running
+               FROM syncjobs_attempt a JOIN syncjobs_syncjob j ON j.id = a.job_id
+              WHERE a.outcome = 'RUNNING' AND NOT j.fans_out AND a.started_at < now() - %(shortest)s * interval '1 second'),
+         usual AS (
+             SELECT kind.job_type, took.seconds FROM (SELECT DISTINCT job_type FROM running) AS kind
+              CROSS JOIN LATERAL (
+                  SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY took) AS seconds
+                    FROM (SELECT extract(epoch FROM completed_at - started_at)::float8 AS took FROM syncjobs_syncjob
+                           WHERE status = 'COMPLETED' AND job_type = kind.job_type AND started_at IS NOT NULL
+                           ORDER BY created_at DESC, id DESC LIMIT 200) AS recent) AS took)
+    SELECT job_id, number, worker, started_at, job_type, band_name, seconds, running
+      FROM running JOIN usual USING (job_type)
+     WHERE running > COALESCE(seconds, 0) ORDER BY running DESC"""
+
+
+def metrics() -> dict[str, Any]:
+    """Counts of all jobs by status; rates and times (ms), None where there is nothing to tell them from.
+
+    The success rate is of the jobs created in the last 24 hours that have completed or failed, exactly; `perMinute`, of
+    those that ended in the last hour; times are of at most DAY_SAMPLE of those created in the last 24 hours.
+    """
+    now = timezone.now()
+    day = now - PERIODS["24h"]
+    counts = dict.fromkeys(JobStatus.values, 0)
+    for cell in counters.cells(Selection()):
+        counts[cell.status] += cell.n
+    ended = dict.fromkeys(JobStatus.values, 0)
+    for cell in counters.cells(Selection(statuses=(JobStatus.COMPLETED, JobStatus.FAILED), start=day)):
+        ended[cell.status] += cell.n
+    completed, failed = ended[JobStatus.COMPLETED], ended[JobStatus.FAILED]
+    with connection.cursor() as cursor:
+        values: dict[str, Any] = {
+            "ended": list(TERMINAL_STATUSES),
+            "types": JobType.values,
+            "hour": now - dt.timedelta(hours=1),
+        }
+        cursor.execute(_RATE, values)
+        (per_minute,) = cursor.fetchone()
+        cursor.execute(_DAY_TIMES, _sampling([day], PERIODS["24h"], _DAY_SLICES))
+        durations, waits = cursor.fetchone()
+    return {
+        "counts": counts,
+        "successRate": completed / (completed + failed) if completed + failed else None,
+        "perMinute": round(float(per_minute), 2),
+        "durationP50": durations and round(durations[0]),
+        "durationP95": durations and round(durations[1]),
+        "waitP50": waits and round(waits[0]),
+        "waitP95": waits and round(waits[1]),
+        "asOf": now,
+    }
+
+
+def trends(period: str) -> list[dict[str, Any]]:
+    """Jobs by the hour (24h) or day they were created in, UTC, each with how many of them have which status now."""
+    step, begins = _buckets(period)
+    series = {since: dict.fromkeys(JobStatus.values, 0) for since in begins}
+    for cell in counters.series(Selection(start=begins[0]), hourly=step == counters.HOUR):
+        if cell.since in series:
+            series[cell.since][cell.status] += cell.n
+    return [
+        {"since": since, "created": sum(by.values()), **{name.lower(): n for name, n in by.items()}}
+        for since, by in series.items()
+    ]
+
+
+def durations(period: str) -> list[dict[str, Any]]:
+    """How long completed jobs took (seconds), by the hour (24h) or day of their creation, UTC; None where none did.
+
+    Percentiles of a sample of at most BUCKET_SAMPLE jobs a point, whose size `jobs` tells. All-bands jobs are left out:
+    they last as long as their children wait.
+    """
+    step, begins = _buckets(period)
+    with connection.cursor() as cursor:
+        cursor.execute(_DURATIONS, _sampling(begins, step, _SLICES))
+        found = {since: (jobs, times) for since, jobs, times in cursor.fetchall()}
+    series = []
+    for since in begins:
+        jobs, times = found.get(since, (0, (None, None)))
+        series.append({"since": since, "jobs": jobs, "p50": times[0], "p95": times[1]})
+    return series
+
+
+def _sampling(buckets: list[dt.datetime], step: dt.timedelta, slices: int) -> dict[str, Any]:
+    return {"buckets": buckets, "step": step, "slices": slices, "per_slice": _PER_SLICE}
+
+
+def _buckets(period: str) -> tuple[dt.timedelta, list[dt.datetime]]:
+    """The hours (24h) or days that the period touches, oldest first, each by its beginning in UTC."""
+    now = timezone.now().astimezone(dt.UTC)
+    step = counters.HOUR if period == "24h" else counters.DAY
+    begin = (now - PERIODS[period]).replace(minute=0, second=0, microsecond=0)
+    if step == counters.DAY:
+        begin = begin.replace(hour=0)
+    return step, [begin + number * step for number in range((now - begin) // step + 1)]
+
+
+def stuck() -> list[dict[str, Any]]:
+    """Attempts that run longer than 95 of 100 jobs of their type did, and longer than a minute; `factor` says how far."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STUCK, {"shortest": SHORTEST_STUCK_SECONDS})
+        rows = cursor.fetchall()
+    return [
+        {
+            "jobId": str(job_id),
+            "attempt": number,
+            "worker": worker,
+            "startedAt": started,
+            "jobType": job_type,
+            "bandName": band or None,
+            "usualSeconds": usual,
+            "runningSeconds": running,
+            "factor": round(running / usual, 1) if usual else None,
+        }
+        for job_id, number, worker, started, job_type, band, usual, running in rows
+    ]

@@ -1,0 +1,146 @@
+"""How the queues stand: exact figures, each counting the very rows that the list it links to shows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from .. import counters
+from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from ..models import Attempt, Worker
+from ..operations.queues import ALL_QUEUES
+
+WORKER_SILENCE_SECONDS = 30
+"""A worker whose heartbeat is older is taken for dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A queue's jobs by state. The six counts sum to the jobs there are in it."""
+
+    name: str
+    waiting: int
+    active: int
+    delayed: int
+    completed: int
+    failed: int
+    cancelled: int
+    oldest_waiting_since: dt.datetime | None
+    workers: int
+    paused_at: dt.datetime | None
+    paused_by: str
+    pause_reason: str
+    as_of: dt.datetime
+
+    def as_json(self) -> dict[str, Any]:
+        """In the words of the API."""
+        age = None if self.oldest_waiting_since is None else (self.as_of - self.oldest_waiting_since).total_seconds()
+        return {
+            "name": self.name,
+            "waiting": self.waiting,
+            "active": self.active,
+            "delayed": self.delayed,
+            "completed": self.completed,
+            "failed": self.failed,
+            "cancelled": self.cancelled,
+            "paused": self.paused_at is not None,
+            "pausedAt": self.paused_at,
+            "pausedBy": self.paused_by or None,
+            "pauseReason": self.pause_reason or None,
+            "oldestRunnableAge": age,
+            "workers": self.workers,
+            "asOf": self.as_of,
+        }
+
+
+_COUNTS = {
+    JobStatus.IN_PROGRESS: "active",
+    JobStatus.COMPLETED: "completed",
+    JobStatus.FAILED: "failed",
+    JobStatus.CANCELLED: "cancelled",
+}
+
+
+# Each figure of queued jobs reads its own stretch of an index.
+_QUEUES = """
+    SELECT q.name, q.paused_at, q.paused_by, q.pause_reason,
+           (SELECT count(*) FROM syncjobs_syncjob
+             WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()),
+           (SELECT count(*) FROM syncjobs_syncjob
+             WHERE queue = q.name AND status = 'QUEUED' AND run_at > statement_timestamp()),
+           (SELECT min(run_at) FROM syncjobs_syncjob
+             WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()),
+           (SELECT count(*) FROM syncjobs_worker WHERE heartbeat_at > %(alive_since)s AND q.name = ANY(queues))
+      FROM syncjobs_queue q ORDER BY q.name"""
+
+
+def queues() -> list[QueueState]:
+    """All queues. The counts of ended jobs cost the same however many there are."""
+    with transaction.atomic():
+        _read_one_snapshot()
+        now = timezone.now()
+        counted: dict[str, dict[str, int]] = {name: {} for name in QueueName.values}
+        for cell in counters.cells(counters.Selection()):
+            if cell.status in _COUNTS:
+                states, state = counted[QUEUE_OF_TYPE[JobType(cell.job_type)]], _COUNTS[JobStatus(cell.status)]
+                states[state] = states.get(state, 0) + cell.n
+        with connection.cursor() as cursor:
+            cursor.execute(_QUEUES, {"alive_since": now - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)})
+            rows = cursor.fetchall()
+    return [
+        QueueState(
+            name=name,
+            waiting=waiting,
+            delayed=delayed,
+            **{state: counted[name].get(state, 0) for state in _COUNTS.values()},
+            oldest_waiting_since=oldest,
+            workers=workers,
+            paused_at=paused_at,
+            paused_by=paused_by,
+            pause_reason=pause_reason,
+            as_of=now,
+        )
+        for name, paused_at, paused_by, pause_reason, waiting, delayed, oldest, workers in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A worker process, and what it executes right now."""
+
+    worker: Worker
+    state: str
+    """"alive", "stopping" or "silent"."""
+    running: list[Attempt]
+
+
+def workers() -> tuple[list[WorkerState], list[Attempt]]:
+    """All workers by name, and the attempts whose worker is none of them: it has gone without a word."""
+    silent_since = timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
+    running: dict[str, list[Attempt]] = {}
+    for attempt in Attempt.objects.running().select_related("job").order_by("started_at", "pk"):
+        running.setdefault(attempt.worker, []).append(attempt)
+    states = []
+    for worker in Worker.objects.order_by("name"):
+        silent = worker.heartbeat_at <= silent_since
+        state = "silent" if silent else "stopping" if worker.stopping_at else "alive"
+        states.append(WorkerState(worker, state, running.pop(worker.name, [])))
+    return states, [attempt for attempts in running.values() for attempt in attempts]
+
+
+def failed(name: str) -> int:
+    """How many jobs `operations.clear_failed` would delete, of a queue or of "all"."""
+    types = tuple(kind for kind, queue in QUEUE_OF_TYPE.items() if name in (queue, ALL_QUEUES))
+    return counters.count(counters.Selection(statuses=(JobStatus.FAILED,), types=types))
+
+
+def _read_one_snapshot() -> None:
+    """What the transaction's statements see is of one moment, so that the states sum to the jobs there are."""
+    if not connection.in_atomic_block or len(connection.savepoint_ids):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
