@@ -191,6 +191,6 @@ def test_the_commands_work(upgraded: Upgraded) -> None:
 def test_a_job_can_be_claimed(upgraded: Upgraded) -> None:
     running = "SELECT count(*) FROM syncjobs_syncjob WHERE status = 'IN_PROGRESS'"
     ((before,),) = upgraded.ask(running)
-    upgraded.run("from tests.helpers import claim; claim()")
+    upgraded.run("from tests.factories import claim; claim()")
     assert upgraded.ask(running) == [(before + 1,)]
     upgraded.manage("reconcile", "--counts")
