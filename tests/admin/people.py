@@ -11,7 +11,7 @@ from syncjobs.operations import people
 
 def logged_in(role: str = "") -> Client:
     """A browser of somebody on the staff with this role, or with none."""
-    people.setup()
+    people.setup_roles()
     user = get_user_model().objects.create_user(f"{role or 'none'}@example", is_staff=True)
     if role:
         user.groups.set([Group.objects.get(name=role)])

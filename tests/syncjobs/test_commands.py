@@ -231,7 +231,7 @@ def test_status_quota_and_reconcile_speak_to_people_and_scripts() -> None:
     assert "0 lost" in run("reconcile")
     assert json.loads(run("reconcile", "--json"))["lost"] == 0
     assert "queued" in run("prune_jobs")
-    assert run("housekeep") == "0 bulk actions, 0 tokens, 0 sessions deleted.\n"
+    assert run("cleanup") == "0 bulk actions, 0 tokens, 0 sessions deleted.\n"
 
 
 def test_people_and_roles(monkeypatch: pytest.MonkeyPatch) -> None:
