@@ -43,6 +43,9 @@ class UpsertCounts:
     updated: int = 0
 
 
+NO_CHANGES = UpsertCounts()
+
+
 def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
     """Insert or update videos with all that videos.list tells of them; they are available and their details known.
 
@@ -51,7 +54,7 @@ def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
     """
     rows = _unique(videos)
     if not rows:
-        return UpsertCounts()
+        return NO_CHANGES
     columns = ("youtube_id", "band_id", *_DETAILS)
     owner = """CASE WHEN bands_video.band_id = EXCLUDED.band_id OR EXCLUDED.channel_id = ''
                       OR NOT EXISTS (SELECT 1 FROM bands_band taker
@@ -80,7 +83,7 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
     """Insert videos of which only what a playlist page tells is known; those we have already are left as they are."""
     rows = _unique(videos)
     if not rows:
-        return UpsertCounts()
+        return NO_CHANGES
     columns = ("youtube_id", "band_id", *_BASICS)
     fixed = "'AVAILABLE', true, 'none', '{}'::text[], '', '', '', ''"
     statement = f"""

@@ -16,7 +16,7 @@ from django.utils import timezone
 from bands import channels
 from bands.channels import uploads_playlist_id
 from bands.models import Band, ChannelProblem, Video
-from bands.videos import UpsertCounts, upsert_details
+from bands.videos import NO_CHANGES, UpsertCounts, upsert_details
 
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
 from ..engine import attempts, errors, quota, timeline
@@ -146,9 +146,7 @@ class Work:
             future.exception()
         self._ahead.clear()
 
-    def save(
-        self, written: UpsertCounts = UpsertCounts(), unreadable: Iterable[Unreadable] = (), **counts: int
-    ) -> None:  # noqa: B008 - frozen
+    def save(self, written: UpsertCounts = NO_CHANGES, unreadable: Iterable[Unreadable] = (), **counts: int) -> None:
         """Save the checkpoint, add to the counts and record items that couldn't be read, in the caller's transaction."""
         totals = {"videos_added": written.added, "videos_updated": written.updated, **counts}
         attempts.save_progress(
