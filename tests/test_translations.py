@@ -17,9 +17,9 @@ from django.utils.translation import override
 from syncjobs.admin.site import NAVIGATION
 from syncjobs.choices import Role
 from syncjobs.operations import schedules
-from tests.admin.people import logged_in
 from tests.browser import world
 from tests.browser.driver import addresses
+from tests.clients import logged_in
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("locale/es/LC_MESSAGES")

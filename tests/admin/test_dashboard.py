@@ -24,8 +24,8 @@ from syncjobs.operations import bulk, queues, schedules
 from syncjobs.stats import jobs
 from syncjobs.stats import queues as stats_queues
 from syncjobs.youtube.costs import Bucket
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, claim, make_band, queue_job
+from tests.clients import logged_in
+from tests.factories import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}

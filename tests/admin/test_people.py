@@ -17,8 +17,8 @@ from syncjobs.choices import Origin, Role
 from syncjobs.exceptions import Conflict, DomainError
 from syncjobs.models import AuditEntry
 from syncjobs.operations import people
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, wait_for
+from tests.clients import logged_in
+from tests.factories import PERSON, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/people/"

@@ -21,8 +21,8 @@ from syncjobs.engine import outcomes
 from syncjobs.exceptions import NotFound
 from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.operations import schedules
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, claim, queue_job
+from tests.clients import logged_in
+from tests.factories import PERSON, claim, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/schedules/"

@@ -13,8 +13,8 @@ from syncjobs.choices import JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
 from syncjobs.operations import schedules
-from tests.api.test_contract import Api
-from tests.helpers import claim, queue_job
+from tests.clients import Api
+from tests.factories import claim, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NIGHTLY = {

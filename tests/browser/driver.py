@@ -13,7 +13,7 @@ from syncjobs import urls
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import ErrorGroup, SyncJob
 from syncjobs.operations import people, schedules
-from tests.helpers import PERSON
+from tests.factories import PERSON
 
 PASSWORD = "correct horse battery"
 FLAGS = [

@@ -17,7 +17,7 @@ from syncjobs.models import Attempt, QuotaCall, SyncJob
 from syncjobs.operations import jobs, queues
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
-from tests.helpers import PERSON, band_with_videos, queue_job, wait_for
+from tests.factories import PERSON, band_with_videos, queue_job, wait_for
 from tests.processes import Workers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(280)]

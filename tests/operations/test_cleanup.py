@@ -19,8 +19,8 @@ from syncjobs import tasks
 from syncjobs.models import AuditEntry, BulkAction
 from syncjobs.operations import cleanup
 from syncjobs.operations.cleanup import Deleted, delete_expired
-from tests.helpers import PERSON
-from tests.syncjobs.test_commands import run
+from tests.clients import run_command
+from tests.factories import PERSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = dt.timedelta(days=1)
@@ -63,7 +63,7 @@ def test_what_is_over_goes_and_the_rest_stays(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_command_says_what_went() -> None:
     _bulk(timezone.now() - 31 * DAY)
-    assert run("cleanup") == "1 bulk actions, 0 tokens, 0 sessions deleted.\n"
+    assert run_command("cleanup") == "1 bulk actions, 0 tokens, 0 sessions deleted.\n"
 
 
 def test_beat_has_it_done_every_day() -> None:

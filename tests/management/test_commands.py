@@ -23,22 +23,11 @@ from syncjobs.models import Queue, SyncJob
 from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
-from tests.helpers import PERSON, band_with_videos, claim, queue_job, worker
+from tests.clients import command_error, run_command
+from tests.factories import PERSON, band_with_videos, claim, queue_job, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 COMMANDS = sorted(p.stem for p in (Path(__file__).parents[2] / "syncjobs/management/commands").glob("[!_]*.py"))
-
-
-def run(*arguments: str) -> str:
-    out = io.StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()
-
-
-def refusal(*arguments: str) -> str:
-    with pytest.raises(CommandError) as error:
-        run(*arguments)
-    return str(error.value)
 
 
 @pytest.fixture
@@ -82,16 +71,16 @@ def test_import_bands_twice_changes_nothing(tmp_path: Path) -> None:
     ]
     path = tmp_path / "bands.json"
     path.write_text(json.dumps(rows))
-    assert json.loads(run("import_bands", str(path), "--json"))["created"] == 2
+    assert json.loads(run_command("import_bands", str(path), "--json"))["created"] == 2
     before = list(Band.objects.values())
-    assert json.loads(run("import_bands", str(path), "--json"))["unchanged"] == 2
+    assert json.loads(run_command("import_bands", str(path), "--json"))["unchanged"] == 2
     assert list(Band.objects.values()) == before
     csv = tmp_path / "bands.csv"
     csv.write_text("slug,city,searchKeywords,isFeatured,youtubeChannel\na,Ribe,x;y,yes,https://youtube.com/@aaaa\n")
-    assert "1 updated" in run("import_bands", str(csv))
+    assert "1 updated" in run_command("import_bands", str(csv))
     band = Band.objects.get(slug="a")
     assert (band.city, band.search_keywords, band.is_featured, band.name) == ("Ribe", ["x", "y"], True, "A")
-    assert "1 unchanged" in run("import_bands", str(csv))
+    assert "1 unchanged" in run_command("import_bands", str(csv))
 
 
 def test_import_bands_refuses_row_by_row_and_takes_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,68 +125,74 @@ def test_import_bands_refuses_row_by_row_and_takes_the_rest(tmp_path: Path, caps
 def test_import_bands_refuses_files_it_can_not_read_whole(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    assert said in refusal("import_bands", str(path))
-    assert "can't be read" in refusal("import_bands", str(tmp_path / "none.json"))
+    assert said in command_error("import_bands", str(path))
+    assert "can't be read" in command_error("import_bands", str(tmp_path / "none.json"))
     assert Band.objects.count() == 0
 
 
 def test_sync_bands_waits_and_tells_everything(youtube: Simulator, background_worker: None) -> None:
     for number in range(3):
         band_with_videos(youtube.world, 70, f"band{number}")
-    told = json.loads(run("sync_bands", "--all", "--full", "--wait", "--timeout", "60", "--json"))
+    told = json.loads(run_command("sync_bands", "--all", "--full", "--wait", "--timeout", "60", "--json"))
     assert (told["videosFound"], told["videosAdded"], told["videosUpdated"]) == (210, 210, 0)
     assert told["units"] == {"main": 12, "search": 0, "stats": 0} | {"main": youtube.units()}
     assert {job["status"] for job in told["jobs"]} == {"COMPLETED"}
     assert len(told["jobs"]) == 4
-    text = run("sync_bands", "--band", "band0", "--band", "band1", "--force", "--wait", "--timeout", "60")
+    text = run_command("sync_bands", "--band", "band0", "--band", "band1", "--force", "--wait", "--timeout", "60")
     assert "0 added" in text
 
 
 def test_sync_bands_exits_with_1_if_anything_went_wrong(youtube: Simulator, background_worker: None) -> None:
     band_with_videos(youtube.world, 70)
     youtube.world.break_some(0.1)
-    assert "1 of 1 jobs" in refusal("sync_bands", "--band", "herons", "--full", "--wait", "--timeout", "60", "--json")
+    assert "1 of 1 jobs" in command_error(
+        "sync_bands", "--band", "herons", "--full", "--wait", "--timeout", "60", "--json"
+    )
     youtube.faults.add(Fault("unavailable"))
-    assert "had not ended" in refusal("sync_bands", "--band", "herons", "--force", "--wait", "--timeout", "0.5")
+    assert "had not ended" in command_error("sync_bands", "--band", "herons", "--force", "--wait", "--timeout", "0.5")
 
 
 def test_commands_name_what_is_wrong_and_change_nothing() -> None:
     Band.objects.create(name="A", slug="a")
     assert (
-        refusal("sync_bands", "--band", "nonsense") == "band: There is no band “nonsense”. Give its slug or its number."
+        command_error("sync_bands", "--band", "nonsense")
+        == "band: There is no band “nonsense”. Give its slug or its number."
     )
-    assert "has no YouTube channel" in refusal("sync_bands", "--band", "a")
-    assert "not allowed with" in refusal("sync_bands", "--band", "a", "--all")
-    assert refusal("sync_video", "nonsense").startswith("video: “nonsense” is no video.")
-    assert refusal("pause_queue", "nonsense").startswith("queue: There is no queue “nonsense”")
-    assert refusal("resume_queue", "nonsense").startswith("queue:")
-    assert refusal("clear_failed", "nonsense", "--yes").startswith("queue:")
-    assert refusal("cancel_job", "42") == "job: There is no job #42."
-    assert refusal("resolve_channel", "nonsense").startswith("channel:")
+    assert "has no YouTube channel" in command_error("sync_bands", "--band", "a")
+    assert "not allowed with" in command_error("sync_bands", "--band", "a", "--all")
+    assert command_error("sync_video", "nonsense").startswith("video: “nonsense” is no video.")
+    assert command_error("pause_queue", "nonsense").startswith("queue: There is no queue “nonsense”")
+    assert command_error("resume_queue", "nonsense").startswith("queue:")
+    assert command_error("clear_failed", "nonsense", "--yes").startswith("queue:")
+    assert command_error("cancel_job", "42") == "job: There is no job #42."
+    assert command_error("resolve_channel", "nonsense").startswith("channel:")
     assert SyncJob.objects.count() == 0
 
 
 def test_resolve_channel_gives_it_to_the_band(youtube: Simulator) -> None:
     channel = youtube.world.add_channel("@brassline", "Brass Line")
     Band.objects.create(name="A", slug="a")
-    assert json.loads(run("resolve_channel", "youtube.com/@brassline", "--band", "a", "--json"))["id"] == channel.id
+    assert (
+        json.loads(run_command("resolve_channel", "youtube.com/@brassline", "--band", "a", "--json"))["id"]
+        == channel.id
+    )
     band = Band.objects.get()
     assert (band.channel_id, band.channel_title, youtube.units()) == (channel.id, "Brass Line", 1)
-    assert "knows no channel" in refusal("resolve_channel", "@nobodyhere")
+    assert "knows no channel" in command_error("resolve_channel", "@nobodyhere")
     youtube.faults.add(Fault("apiKeyInvalid"))
-    assert refusal("resolve_channel", "@brassline").startswith("YouTube: API key not valid")
+    assert command_error("resolve_channel", "@brassline").startswith("YouTube: API key not valid")
 
 
 def test_sync_video_pause_resume_cancel(youtube: Simulator) -> None:
-    told = json.loads(run("sync_video", "dQw4w9WgXcQ", "--json"))
+    told = json.loads(run_command("sync_video", "dQw4w9WgXcQ", "--json"))
     assert told["new"] is True
-    assert "already" in run("sync_video", "https://youtu.be/dQw4w9WgXcQ")
-    assert "is cancelled" in run("cancel_job", told["jobId"])
-    assert "ended already" in refusal("cancel_job", told["jobId"])
-    assert "Paused: video-sync." in run("pause_queue", "video-sync", "--reason", "test")
-    assert "paused already" in run("pause_queue", "video-sync")
+    assert "already" in run_command("sync_video", "https://youtu.be/dQw4w9WgXcQ")
+    assert "is cancelled" in run_command("cancel_job", told["jobId"])
+    assert "ended already" in command_error("cancel_job", told["jobId"])
+    assert "Paused: video-sync." in run_command("pause_queue", "video-sync", "--reason", "test")
+    assert "paused already" in run_command("pause_queue", "video-sync")
     assert Queue.objects.get(pk="video-sync").pause_reason == "test"
-    assert "Resumed: video-sync." in run("resume_queue", "all")
+    assert "Resumed: video-sync." in run_command("resume_queue", "all")
 
 
 def test_retry_jobs_and_clear_failed() -> None:
@@ -205,41 +200,41 @@ def test_retry_jobs_and_clear_failed() -> None:
         queue_job("STATS_REFRESH", dedupe_key=f"k{number}")  # type: ignore[arg-type]
         outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
     waiting = queue_job("PRUNE")  # type: ignore[arg-type]
-    assert "1 job could not be retried" in refusal("retry_jobs", str(waiting.pk))
-    assert len(json.loads(run("retry_jobs", "--failed", "--json"))["retried"]) == 2
-    assert "0 retried" in run("retry_jobs", "--failed", "--queue", "maintenance")
-    assert "2 failed jobs deleted" in run("clear_failed", "maintenance", "--yes")
+    assert "1 job could not be retried" in command_error("retry_jobs", str(waiting.pk))
+    assert len(json.loads(run_command("retry_jobs", "--failed", "--json"))["retried"]) == 2
+    assert "0 retried" in run_command("retry_jobs", "--failed", "--queue", "maintenance")
+    assert "2 failed jobs deleted" in run_command("clear_failed", "maintenance", "--yes")
     outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
-    assert "1 failed job deleted" in run("clear_failed", "maintenance", "--yes")
+    assert "1 failed job deleted" in run_command("clear_failed", "maintenance", "--yes")
 
 
 def test_status_quota_and_reconcile_speak_to_people_and_scripts() -> None:
     queue_job()
     claim()
-    run("pause_queue", "maintenance", "--reason", "cleaning")
-    assert "paused by" in run("sync_status")
-    status = json.loads(run("sync_status", "--json"))
+    run_command("pause_queue", "maintenance", "--reason", "cleaning")
+    assert "paused by" in run_command("sync_status")
+    status = json.loads(run_command("sync_status", "--json"))
     assert {q["name"]: q["active"] for q in status["queues"]} == {
         "maintenance": 0,
         "video-processing": 0,
         "video-sync": 1,
     }
     assert status["active"][0]["jobType"] == "FULL_SYNC"
-    assert "main: 0 of 10000" in run("quota")
-    assert json.loads(run("quota", "--day", "2026-01-02", "--json"))["day"] == "2026-01-02"
-    assert "invalid" in refusal("quota", "--day", "yesterday")
-    assert "0 lost" in run("reconcile")
-    assert json.loads(run("reconcile", "--json"))["lost"] == 0
-    assert "queued" in run("prune_jobs")
-    assert run("cleanup") == "0 bulk actions, 0 tokens, 0 sessions deleted.\n"
+    assert "main: 0 of 10000" in run_command("quota")
+    assert json.loads(run_command("quota", "--day", "2026-01-02", "--json"))["day"] == "2026-01-02"
+    assert "invalid" in command_error("quota", "--day", "yesterday")
+    assert "0 lost" in run_command("reconcile")
+    assert json.loads(run_command("reconcile", "--json"))["lost"] == 0
+    assert "queued" in run_command("prune_jobs")
+    assert run_command("cleanup") == "0 bulk actions, 0 tokens, 0 sessions deleted.\n"
 
 
 def test_people_and_roles(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "MODERATOR" in run("setup_roles")
+    assert "MODERATOR" in run_command("setup_roles")
 
     def create(name: str, password: str, role: str = "MODERATOR") -> str:
         monkeypatch.setattr(sys, "stdin", io.StringIO(password + "\n"))
-        return run("create_user", name, "--role", role, "--password-stdin")
+        return run_command("create_user", name, "--role", role, "--password-stdin")
 
     assert "created" in create("mo", "correct horse battery")
     user: Any = get_user_model().objects.get(username="mo")
@@ -259,8 +254,8 @@ def test_people_and_roles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_run_simulator_refuses_a_bad_file_and_a_taken_port(tmp_path: Path, youtube: Simulator) -> None:
-    assert "can't be used" in refusal("run_simulator", "--videos", str(tmp_path / "none.json"))
-    assert "Can't listen" in refusal("run_simulator", "--port", youtube.url.rpartition(":")[2])
+    assert "can't be used" in command_error("run_simulator", "--videos", str(tmp_path / "none.json"))
+    assert "Can't listen" in command_error("run_simulator", "--port", youtube.url.rpartition(":")[2])
 
 
 def test_the_actor_of_a_command_is_whoever_runs_it() -> None:

@@ -19,7 +19,7 @@ from syncjobs.operations import bands as band_operations
 from syncjobs.operations import bulk, queues
 from syncjobs.operations import jobs as job_operations
 from syncjobs.sync.run import run_attempt
-from tests.helpers import PERSON, SCHEDULE, claim, make_band, queue_job, wait_for
+from tests.factories import PERSON, SCHEDULE, claim, make_band, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHANNEL = "UCabcdefghijklmnopqrstuv"

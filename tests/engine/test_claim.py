@@ -14,7 +14,7 @@ from syncjobs.choices import JobStatus, JobType, Priority, QueueName
 from syncjobs.engine import attempts
 from syncjobs.models import Attempt, Queue, SyncJob, Worker
 from syncjobs.operations import queues
-from tests.helpers import PERSON, claim, queue_job, wait_for, worker
+from tests.factories import PERSON, claim, queue_job, wait_for, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUEUE = "video-sync"

@@ -20,7 +20,7 @@ from syncjobs.engine import errors as engine_errors
 from syncjobs.listing import pages
 from syncjobs.listing import query as listing_query
 from syncjobs.models import Attempt, ErrorGroup, JobError, SyncJob
-from tests.helpers import worker
+from tests.factories import worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEGIN = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)

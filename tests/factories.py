@@ -10,7 +10,7 @@ from typing import TypeVar
 from bands.models import Band
 from syncjobs.audit.actors import Actor
 from syncjobs.choices import JobType, Origin, QueueName
-from syncjobs.engine import attempts
+from syncjobs.engine import attempts, outcomes
 from syncjobs.engine.enqueue import create_job
 from syncjobs.models import Attempt, SyncJob
 from syncjobs.sync.run import run_attempt
@@ -18,6 +18,7 @@ from syncjobs.youtube.simulator.world import Channel, World, uploads
 
 T = TypeVar("T")
 PERSON = Actor(label="pat", origin=Origin.COMMAND, address="test")
+HOSTILE = "<script>alert(1)</script><b>bold</b>"
 SCHEDULE = Actor(label="schedule", origin=Origin.SCHEDULE)
 
 
@@ -46,6 +47,13 @@ def claim(queue: str = QueueName.VIDEO_SYNC, name: str = "w1") -> Attempt:
     attempt = attempts.claim_next(queue, worker(name))
     assert attempt is not None
     return attempt
+
+
+def failed_job(message: str = "It broke.", **fields: object) -> SyncJob:
+    """A failed prune job with one error of the reason "broken"."""
+    job = queue_job(JobType.PRUNE, **fields)  # type: ignore[arg-type]
+    outcomes.fail(claim(QueueName.MAINTENANCE), message, reason="broken")
+    return SyncJob.objects.get(pk=job.pk)
 
 
 def run_next(queue: str = QueueName.VIDEO_SYNC) -> SyncJob:

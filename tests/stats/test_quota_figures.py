@@ -15,8 +15,8 @@ from syncjobs.engine.quota import Spender
 from syncjobs.models import QuotaCall, QuotaDay, SyncJob
 from syncjobs.operations import schedules
 from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
-from tests.api.test_contract import Api
-from tests.helpers import SCHEDULE, make_band, queue_job
+from tests.clients import Api
+from tests.factories import SCHEDULE, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

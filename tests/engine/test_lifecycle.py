@@ -13,7 +13,7 @@ from syncjobs.exceptions import Fenced
 from syncjobs.models import Attempt, JobError, SyncJob
 from syncjobs.operations import jobs, queues
 from syncjobs.sync.run import run_attempt
-from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
+from tests.factories import PERSON, band_with_videos, claim, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

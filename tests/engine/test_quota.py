@@ -14,7 +14,7 @@ from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.costs import Bucket, Operation, next_reset
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
-from tests.helpers import PERSON, SCHEDULE, band_with_videos, queue_job, run_all, run_next, worker
+from tests.factories import PERSON, SCHEDULE, band_with_videos, queue_job, run_all, run_next, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,10 +20,8 @@ from syncjobs.operations import bands
 from syncjobs.operations.channels import channel_index
 from syncjobs.operations.imports import import_bands
 from syncjobs.youtube.simulator import Simulator
-from tests.admin.people import logged_in
-from tests.api.test_contract import Api
-from tests.helpers import PERSON, band_with_videos, make_band, queue_job, run_next, wait_for
-from tests.syncjobs.test_commands import refusal
+from tests.clients import Api, command_error, logged_in
+from tests.factories import PERSON, band_with_videos, make_band, queue_job, run_next, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHANNEL = "UC" + "a" * 22
@@ -168,7 +166,7 @@ def test_a_sync_that_finds_the_channel_with_another_band_fails_for_good(youtube:
 def test_resolving_gives_no_band_what_another_has(youtube: Simulator) -> None:
     band_with_videos(youtube.world, 0, "herons")
     make_band("second", "@second")
-    said = refusal("resolve_channel", "@herons", "--band", "second")
+    said = command_error("resolve_channel", "@herons", "--band", "second")
     assert said == f"channel: {SAID}"
     assert Band.objects.get(slug="second").channel_reference == "@second"
 

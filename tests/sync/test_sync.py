@@ -20,7 +20,7 @@ from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from syncjobs.youtube.simulator.world import Video as SimVideo
 from syncjobs.youtube.simulator.world import uploads
-from tests.helpers import PERSON, band_with_videos, claim, make_band, queue_job, run_all, run_next
+from tests.factories import PERSON, band_with_videos, claim, make_band, queue_job, run_all, run_next
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MAIN = "main"

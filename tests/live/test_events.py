@@ -5,17 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import psycopg
@@ -38,57 +33,16 @@ from syncjobs.models import SyncJob
 from syncjobs.operations import jobs as job_operations
 from syncjobs.operations import people as people_operations
 from syncjobs.operations import queues
-from tests.helpers import PERSON, claim, queue_job, wait_for
+from tests.factories import PERSON, claim, queue_job, wait_for
+from tests.processes import pooled_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@contextlib.contextmanager
-def server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A web server with two pooled connections, on the test's database."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    database = connection.settings_dict
-    uvicorn = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "syncmonitor.asgi:application",
-        "--port",
-        port,
-        "--log-level",
-        "critical",
-    ]
-    server = subprocess.Popen(
-        [*uvicorn, "--timeout-graceful-shutdown", "1"],
-        cwd=ROOT,
-        env=os.environ
-        | {
-            "DATABASE_URL": f"postgres://postgres@{quote(str(database['HOST']), safe='')}/{database['NAME']}",
-            "DATABASE_POOL_SIZE": "2",
-        },
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: _answers(url), what="the server to answer")
-        yield url, server
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture(scope="module")
 def site(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    with django_db_blocker.unblock(), server() as (url, _):
+    with django_db_blocker.unblock(), pooled_server() as (url, _):
         yield url
-
-
-def _answers(url: str) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{url}/healthz").status_code == 200
-    return False
 
 
 class Watcher:
@@ -497,7 +451,7 @@ def test_the_admin_s_pages_watch_under_their_session() -> None:
 
 
 def test_a_server_that_stops_does_not_wait_for_those_who_listen() -> None:
-    with server() as (url, process):
+    with pooled_server() as (url, process):
         watcher = Watcher(url, _token())
         process.terminate()
         process.wait(30)
