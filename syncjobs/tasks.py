@@ -44,14 +44,14 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
 @shared_task(name=broker.BULK_TASK, ignore_result=True)
 def work_off_bulk() -> None:
     """Retry or cancel what people asked for in the background."""
-    bulk.work_off()
+    bulk.run_pending()
 
 
 @shared_task(name="syncjobs.reconcile", ignore_result=True)
 def reconcile() -> None:
     """The second line behind the keepers of the workers."""
     reconciling.reconcile()
-    bulk.work_off()
+    bulk.run_pending()
 
 
 @shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)
@@ -62,13 +62,13 @@ def trigger(self: Task[Any, Any], job_type: str) -> None:
     if kind in BAND_SYNC_TYPES:
         job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
     else:
-        job_operations.trigger_upkeep(actor, kind)
+        job_operations.trigger_maintenance(actor, kind)
 
 
 @shared_task(bind=True, name=cleanup.TASK, ignore_result=True)
-def housekeep(self: Task[Any, Any]) -> None:
+def delete_expired(self: Task[Any, Any]) -> None:
     """What beat calls once a day."""
-    cleanup.housekeep(actors.for_schedule(_schedule_name(self.request)))
+    cleanup.delete_expired(actors.for_schedule(_schedule_name(self.request)))
 
 
 def _schedule_name(request: Any) -> str:

@@ -62,7 +62,7 @@ class Api:
 
 def logged_in(role: str = "") -> Client:
     """A browser of somebody on the staff with this role, or with none."""
-    people.setup()
+    people.setup_roles()
     user = get_user_model().objects.create_user(f"{role or 'none'}@example", is_staff=True)
     if role:
         user.groups.set([Group.objects.get(name=role)])

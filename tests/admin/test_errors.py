@@ -235,7 +235,7 @@ def test_what_can_not_be_retried_is_said_with_the_reason(moderator: Client) -> N
 def test_retrying_very_many_goes_on_in_the_background(moderator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     group = fail("It broke.")
     fail("It broke.")
-    monkeypatch.setattr(bulk, "AT_ONCE", 1)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND", 1)
     done = moderator.post(f"/admin/errors/{group.pk}/retry/", headers=HTMX)
     assert "2 jobs are retried in the background." in done["HX-Trigger"]
     assert BulkAction.objects.get().action == "retry"

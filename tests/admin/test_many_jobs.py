@@ -122,7 +122,7 @@ def test_each_action_has_its_own_permission() -> None:
 def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     moderator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 2)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND", 2)
     jobs = [queue_job(JobType.PRUNE) for _ in range(4)]
     url, mark = ask_for(moderator, action="cancel", all=1)
     answer = moderator.post(url, {"mark": mark}, headers=DIALOG)
@@ -134,7 +134,7 @@ def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     assert 'data-active="true"' in part
     assert "<html" not in part
     job_operations.cancel_job(PERSON, jobs[0].pk)
-    bulk.work_off()
+    bulk.run_pending()
     page = moderator.get(progress).content.decode()
     assert 'data-active="false"' in page
     assert f"Job #{jobs[0].pk} has ended already" in page

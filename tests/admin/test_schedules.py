@@ -241,7 +241,7 @@ def test_it_is_switched_run_and_deleted() -> None:
     assert SyncJob.objects.count() == 1
     assert "Delete “Nightly”?" in client.get(f"{one}delete/").content.decode()
     client.post(f"{one}delete/")
-    assert not schedules.schedules().filter(pk=schedule.pk).exists()
+    assert not schedules.list_schedules().filter(pk=schedule.pk).exists()
     assert client.get(one).status_code == 404
 
 

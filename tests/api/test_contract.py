@@ -461,7 +461,7 @@ def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
     assert len(retried["retried"]) == 3
     assert moderator.post("admin/sync/errors/0000/retry").status_code == 404
     assert moderator.get("admin/sync/errors", window="soon").json()["errors"][0]["field"] == "window"
-    assert error_operations.failed_jobs().count() == 0
+    assert error_operations.unretried_jobs().count() == 0
 
 
 def test_an_error_that_comes_back_counts_as_not_seen_to(moderator: Api) -> None:

@@ -48,7 +48,7 @@ def _three_work_off() -> None:
 
     def work() -> None:
         try:
-            bulk.work_off()
+            bulk.run_pending()
         finally:
             connection.close()
 
@@ -149,14 +149,14 @@ def test_a_filter_in_a_body_says_what_is_wrong(moderator: Api, filters: dict[str
 def test_a_large_bulk_goes_to_the_background_and_two_workers_do_each_job_once(
     moderator: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 10)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND", 10)
     monkeypatch.setattr(bulk, "_CHUNK", 7)
     jobs = _failed(60)
     answer = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": {"status": "FAILED"}})
     assert (answer.status_code, answer.json()["total"], answer.json()["done"]) == (202, 60, 0)
     _failed(1)  # Comes later, so it is not among the set that was counted.
     _three_work_off()
-    bulk.work_off()
+    bulk.run_pending()
     told = moderator.get(f"admin/sync-jobs/bulk/{answer.json()['id']}").json()
     assert (told["done"], told["succeeded"], told["refused"]) == (60, 60, {})
     assert told["endedAt"] is not None
@@ -180,9 +180,9 @@ def test_a_crash_in_a_chunk_repeats_nothing_and_leaves_nothing_out(monkeypatch: 
 
     monkeypatch.setattr(job_operations, "retry_jobs", dies_after_the_second_chunk)
     with pytest.raises(SystemExit):
-        bulk.work_off()
+        bulk.run_pending()
     assert (BulkAction.objects.get().done, SyncJob.objects.filter(retry_of__isnull=False).count()) == (3, 3)
-    bulk.work_off()
+    bulk.run_pending()
     assert SyncJob.objects.filter(retry_of__in=jobs).values("retry_of").distinct().count() == 6
     assert SyncJob.objects.filter(retry_of__isnull=False).count() == 6
 
@@ -372,7 +372,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
         return done
 
     monkeypatch.setattr(job_operations, "retry_jobs", breaks_on_the_second)
-    bulk.work_off()
+    bulk.run_pending()
     later.refresh_from_db()
     assert (later.done, later.succeeded, list(later.refused)) == (3, 2, [str(jobs[1].pk)])
     assert "a bug" not in later.refused[str(jobs[1].pk)]
@@ -380,7 +380,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
 
 
 def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 5)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 5)
     monkeypatch.setattr(queues, "_CLEAR_BATCH", 4)
     _failed(10)
     admin = Api(Role.ADMIN)
@@ -399,13 +399,13 @@ def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest
 
 
 def test_a_clear_whose_jobs_others_have_deleted_ends_and_lets_the_next_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 0)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 0)
     jobs = _failed(2)
     clearing = bulk.clear_failed(PERSON)
     SyncJob.objects.filter(pk=jobs[0].pk).delete()
     SyncJob.objects.filter(pk=jobs[1].pk).update(status=JobStatus.CANCELLED)
     retry = _queued_retry(jobs[1:])
-    assert bulk.work_off() == 1
+    assert bulk.run_pending() == 1
     assert isinstance(clearing, BulkAction)
     assert BulkAction.objects.filter(ended_at=None).count() == 0
     retry.refresh_from_db()

@@ -95,7 +95,7 @@ def test_a_cron_is_written_as_people_write_it(
 ) -> None:
     made = admin.post("admin/schedules", NIGHTLY | {"cron": cron})
     assert made.status_code == 201, made.json()
-    (schedule,) = schedules.schedules().filter(name="Nightly")
+    (schedule,) = schedules.list_schedules().filter(name="Nightly")
     due = schedule.schedule
     assert (due.minute, due.hour, due.day_of_week) == expected
 

@@ -226,7 +226,7 @@ def test_status_quota_and_reconcile_speak_to_people_and_scripts() -> None:
     assert "0 lost" in run_command("reconcile")
     assert json.loads(run_command("reconcile", "--json"))["lost"] == 0
     assert "queued" in run_command("prune_jobs")
-    assert run_command("housekeep") == "0 bulk actions, 0 tokens, 0 sessions deleted.\n"
+    assert run_command("cleanup") == "0 bulk actions, 0 tokens, 0 sessions deleted.\n"
 
 
 def test_people_and_roles(monkeypatch: pytest.MonkeyPatch) -> None:

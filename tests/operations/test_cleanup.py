@@ -18,7 +18,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from syncjobs import tasks
 from syncjobs.models import AuditEntry, BulkAction
 from syncjobs.operations import cleanup
-from syncjobs.operations.cleanup import Deleted, housekeep
+from syncjobs.operations.cleanup import Deleted, delete_expired
 from tests.clients import run_command
 from tests.factories import PERSON
 
@@ -51,19 +51,19 @@ def test_what_is_over_goes_and_the_rest_stays(monkeypatch: pytest.MonkeyPatch) -
     bulks = {_bulk(None), _bulk(now - 29 * DAY)}
     tokens = {_token(now + DAY, is_blacklisted=True), _token(now + DAY, is_blacklisted=False)}
     Session.objects.create(session_key="new", session_data="", expire_date=now + DAY)
-    assert housekeep(PERSON) == Deleted(bulk_actions=5, tokens=5, sessions=5)
+    assert delete_expired(PERSON) == Deleted(bulk_actions=5, tokens=5, sessions=5)
     assert set(BulkAction.objects.values_list("pk", flat=True)) == bulks
     assert set(OutstandingToken.objects.values_list("jti", flat=True)) == tokens
     assert BlacklistedToken.objects.count() == 1
     assert Session.objects.get().session_key == "new"
-    assert housekeep(PERSON) == Deleted(bulk_actions=0, tokens=0, sessions=0)
+    assert delete_expired(PERSON) == Deleted(bulk_actions=0, tokens=0, sessions=0)
     first = AuditEntry.objects.filter(action="housekeep").earliest("pk")
     assert (first.actor_label, first.data) == ("pat", {"bulk_actions": 5, "tokens": 5, "sessions": 5})
 
 
 def test_the_command_says_what_went() -> None:
     _bulk(timezone.now() - 31 * DAY)
-    assert run_command("housekeep") == "1 bulk actions, 0 tokens, 0 sessions deleted.\n"
+    assert run_command("cleanup") == "1 bulk actions, 0 tokens, 0 sessions deleted.\n"
 
 
 def test_beat_has_it_done_every_day() -> None:
@@ -71,10 +71,10 @@ def test_beat_has_it_done_every_day() -> None:
     migration = import_module("syncjobs.migrations.0012_housekeeping_schedule")
     migration.install(apps, None)
     task = PeriodicTask.objects.get()
-    assert (task.task, task.enabled) == (tasks.housekeep.name, True)
+    assert (task.task, task.enabled) == (tasks.delete_expired.name, True)
     assert (str(task.crontab.minute), str(task.crontab.hour), str(task.crontab.day_of_week)) == ("45", "2", "*")
     _bulk(timezone.now() - 31 * DAY)
-    tasks.housekeep.apply(headers={"periodic_task_name": task.name}).get()
+    tasks.delete_expired.apply(headers={"periodic_task_name": task.name}).get()
     assert BulkAction.objects.count() == 0
     PeriodicTask.objects.update(enabled=False)
     migration.install(apps, None)

@@ -240,7 +240,7 @@ def test_cancelling_all_bands_while_one_of_them_ends_is_no_deadlock(in_bulk: boo
             BulkAction.objects.create(
                 action="cancel", job_ids=ids, total=len(ids), actor_label="ann", origin=PERSON.origin
             )
-            assert bulk.work_off() == 3
+            assert bulk.run_pending() == 3
         else:
             job_operations.cancel_job(PERSON, parent.pk)
         ending.result()
@@ -264,10 +264,10 @@ def test_who_retry_the_same_jobs_at_once_get_one_new_job_for_each() -> None:
     ids = [job.pk for job in jobs]
     starts = threading.Barrier(4)
 
-    def retry(number: int) -> bulk.Outcome:
+    def retry(number: int) -> bulk.BulkResult:
         try:
             starts.wait(5)
-            return bulk.act(PERSON, "retry", ids if number % 2 else ids[::-1])
+            return bulk.apply(PERSON, "retry", ids if number % 2 else ids[::-1])
         finally:
             connections.close_all()
 
@@ -286,7 +286,7 @@ def test_failed_jobs_of_one_band_are_retried_by_one_job() -> None:
         job_operations.trigger_sync(PERSON, band, full=True)
         SyncJob.objects.update(status=JobStatus.FAILED)
     first, second = SyncJob.objects.order_by("pk")
-    outcome = bulk.act(PERSON, "retry", [first.pk, second.pk])
+    outcome = bulk.apply(PERSON, "retry", [first.pk, second.pk])
     assert list(outcome.retried) == [first.pk, second.pk]
     assert len(set(outcome.retried.values())) == 1
     told = AuditEntry.objects.filter(action="retry_job").order_by("pk").values_list("data__new", flat=True)
@@ -298,7 +298,7 @@ def test_many_are_cancelled_like_one() -> None:
     parent, children = _fanned_out(3)
     running, ended, alone = claim(), queue_job(JobType.PRUNE), queue_job(JobType.ENRICH)
     SyncJob.objects.filter(pk=ended.pk).update(status=JobStatus.COMPLETED)
-    outcome = bulk.act(PERSON, "cancel", [parent.pk, children[1].pk, ended.pk, alone.pk, 999_999])
+    outcome = bulk.apply(PERSON, "cancel", [parent.pk, children[1].pk, ended.pk, alone.pk, 999_999])
     assert outcome.cancelled == [parent.pk, children[1].pk, alone.pk]
     assert set(outcome.refused) == {ended.pk, 999_999}
     states = dict(SyncJob.objects.values_list("pk", "status"))
@@ -341,7 +341,7 @@ def test_retrying_many_bands_while_all_are_queued_is_no_deadlock(caplog: pytest.
     with ThreadPoolExecutor(1) as pool:
         queueing = pool.submit(queue_all)
         assert second.wait(5)
-        outcome = bulk.act(PERSON, "retry", [job.pk for job in failed])
+        outcome = bulk.apply(PERSON, "retry", [job.pk for job in failed])
         queueing.result()
     assert (outcome.refused, caplog.records) == ({}, [])
     active = SyncJob.objects.active()
@@ -366,7 +366,7 @@ def test_a_band_that_is_gone_is_named_by_whatever_is_triggered_for_it() -> None:
     with pytest.raises(NotFound):
         job_operations.trigger_video(PERSON, "dQw4w9WgXcQ", band)
     with pytest.raises(NotFound):
-        job_operations.trigger_upkeep(PERSON, JobType.STATS_REFRESH, band)
+        job_operations.trigger_maintenance(PERSON, JobType.STATS_REFRESH, band)
 
 
 def _meanwhile(act: Any) -> Any:
@@ -411,7 +411,7 @@ def test_clearing_and_retrying_the_same_jobs_is_no_deadlock(caplog: pytest.LogCa
     SyncJob.objects.update(status=JobStatus.FAILED)
     with transaction.atomic():
         SyncJob.objects.select_for_update().get(pk=jobs[0].pk)
-        retrying = _meanwhile(lambda: bulk.act(PERSON, "retry", [job.pk for job in jobs]))
+        retrying = _meanwhile(lambda: bulk.apply(PERSON, "retry", [job.pk for job in jobs]))
         assert SyncJob.objects.select_for_update(nowait=True).get(pk=jobs[1].pk) == jobs[1]
     assert (retrying.result().refused, caplog.records) == ({}, [])
 

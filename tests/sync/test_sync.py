@@ -216,7 +216,7 @@ def test_a_deleted_video_is_suspected_by_the_sync_and_settled_by_the_check(youtu
     youtube.world.remove(gone)
     _full(band)
     assert Video.objects.get(youtube_id=gone).availability == Availability.MISSING
-    jobs.trigger_upkeep(PERSON, JobType.AVAILABILITY_CHECK)
+    jobs.trigger_maintenance(PERSON, JobType.AVAILABILITY_CHECK)
     youtube.forget()
     run_all()
     assert Video.objects.get(youtube_id=gone).availability == Availability.UNAVAILABLE
@@ -367,7 +367,7 @@ def test_statistics_of_m_videos_cost_m_fiftieths_of_their_bucket(
         video.views = 6_000_000_000
     youtube.forget()
     settings.YOUTUBE_USE_BATCH_STATS = switch
-    job = jobs.trigger_upkeep(PERSON, JobType.STATS_REFRESH).job
+    job = jobs.trigger_maintenance(PERSON, JobType.STATS_REFRESH).job
     run_all()
     job.refresh_from_db()
     assert (job.status, job.videos_found, job.videos_updated) == (JobStatus.COMPLETED, 237, 11)
@@ -404,7 +404,7 @@ def test_prune_deletes_what_ended_long_ago_and_nothing_else(youtube: Simulator) 
     band, _ = band_with_videos(youtube.world, 5)
     old, new = _full(band), _full(band)
     SyncJob.objects.filter(pk=old.pk).update(completed_at=timezone.now() - dt.timedelta(days=91))
-    job = jobs.trigger_upkeep(PERSON, JobType.PRUNE).job
+    job = jobs.trigger_maintenance(PERSON, JobType.PRUNE).job
     run_all()
     assert set(SyncJob.objects.values_list("pk", flat=True)) == {new.pk, job.pk}
 
@@ -431,7 +431,7 @@ def test_videos_that_go_missing_while_all_are_checked_are_checked_too(youtube: S
         Video.objects.filter(youtube_id__in=ids[50:]).update(availability=Availability.MISSING)
 
     youtube.before_answer = more_go
-    jobs.trigger_upkeep(PERSON, JobType.AVAILABILITY_CHECK)
+    jobs.trigger_maintenance(PERSON, JobType.AVAILABILITY_CHECK)
     job = run_next("maintenance")
     assert (job.status, job.videos_found) == (JobStatus.COMPLETED, 60)
     assert not Video.objects.exclude(availability=Availability.AVAILABLE).exists()

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from syncjobs.management import base
-from syncjobs.operations.cleanup import housekeep
+from syncjobs.operations.cleanup import delete_expired
 
 
 class Command(base.Command):
@@ -14,7 +14,7 @@ class Command(base.Command):
     )
 
     def run(self, **options: Any) -> None:
-        deleted = housekeep(self.actor)
+        deleted = delete_expired(self.actor)
         self.say(
             ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in asdict(deleted).items()) + " deleted."
         )
