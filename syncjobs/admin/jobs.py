@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from bands.models import Band
+from bands.text import parse_number, parse_numbers
 
 from ..choices import ACTIVE_STATUSES, QueueName
 from ..exceptions import InvalidInput
@@ -100,7 +101,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     """The rows a person has before her, as these jobs are now, each in its place; and whether the list has changed."""
     parameters = request.GET.copy()
     given = "".join(parameters.pop("shown", [])).split(",")
-    shown = [int(part) for part in given if part.isascii() and part.isdigit() and len(part) < 19]
+    shown = parse_numbers(given)
     filters = Filters.read(parameters)
     found = find(request, filters)
     if not shown:
@@ -143,8 +144,8 @@ def _with_band(filters: Filters) -> tuple[Filters, str]:
 
 
 def _band_of(filters: Filters) -> Band | None:
-    text = filters.values.get("bandId", "")
-    return Band.objects.filter(pk=int(text)).first() if text.isascii() and text.isdigit() and len(text) < 19 else None
+    number = parse_number(filters.values.get("bandId", ""))
+    return None if number is None else Band.objects.filter(pk=number).first()
 
 
 def _region(request: HttpRequest, filters: Filters, found: Found, shown: Sequence[JobRow], news: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from bands.text import is_storable
+from bands.text import is_storable, parse_number
 
 from ..exceptions import InvalidInput
 
@@ -75,9 +75,10 @@ class _WholeField(forms.Field):
         self.max_value = max_value
 
     def to_python(self, value: Any) -> int:
-        if not (re.fullmatch("[0-9]{1,11}", value) and 1 <= int(value) <= self.max_value):
+        number = parse_number(value, self.max_value)
+        if not number:
             raise forms.ValidationError(_("Must be a whole number from 1 to %(max)s.") % {"max": self.max_value})
-        return int(value)
+        return number
 
 
 class _InstantField(forms.Field):

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from bands.models import Band
+from bands.text import parse_number
 
 from ...choices import DelayReason, JobStatus, JobType, QueueName
 from ...exceptions import InvalidInput
@@ -177,10 +178,9 @@ def type_chips(filters: Filters) -> list[Chip]:
 def band_named(text: str) -> tuple[Band | None, str]:
     """The band that a typed name, part of a name, or number means; else a sentence that says why there is none."""
     text = text.replace("\x00", "").strip()[:200]
-    number = text.removeprefix("#")
     exact = Q(name__iexact=text)
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        exact |= Q(pk=int(number))
+    if (number := parse_number(text.removeprefix("#"))) is not None:
+        exact |= Q(pk=number)
     for condition in (exact, Q(name__icontains=text)):
         found = list(Band.objects.filter(condition).order_by("name", "pk")[: _SUGGESTED + 1])
         if len(found) == 1:
