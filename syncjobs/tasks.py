@@ -42,16 +42,16 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
 
 
 @shared_task(name=broker.BULK_TASK, ignore_result=True)
-def work_off_bulk() -> None:
+def run_bulk_actions() -> None:
     """Retry or cancel the jobs of waiting bulk actions."""
-    bulk.work_off()
+    bulk.run_pending()
 
 
 @shared_task(name="syncjobs.reconcile", ignore_result=True)
 def reconcile() -> None:
     """Reconcile even if no heartbeat does, and continue bulk actions whose wake-up was lost."""
     engine_reconcile.reconcile()
-    bulk.work_off()
+    bulk.run_pending()
 
 
 @shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)
@@ -62,13 +62,13 @@ def trigger(self: Task[Any, Any], job_type: str) -> None:
     if kind in BAND_SYNC_TYPES:
         job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
     else:
-        job_operations.trigger_upkeep(actor, kind)
+        job_operations.trigger_maintenance(actor, kind)
 
 
 @shared_task(bind=True, name=cleanup.TASK, ignore_result=True)
-def housekeep(self: Task[Any, Any]) -> None:
+def delete_expired(self: Task[Any, Any]) -> None:
     """Delete expired rows for the daily schedule."""
-    cleanup.housekeep(actors.for_schedule(_schedule_name(self.request)))
+    cleanup.delete_expired(actors.for_schedule(_schedule_name(self.request)))
 
 
 def _schedule_name(request: Any) -> str:

@@ -15,6 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from bands.text import parse_number
+
 from ..audit.labels import ACTIONS, RESULTS, TARGETS
 from ..choices import QueueName
 from ..exceptions import NotFound
@@ -138,13 +140,14 @@ def _target(entry: AuditEntry) -> str:
 
 def _url(kind: str, target: str) -> str:
     """Where what was acted on is shown; "" when nowhere."""
-    if kind == "job" and target.isdecimal():
-        return links.job(int(target))
-    if kind == "band" and target.isdecimal():
-        return links.band(int(target))
+    number = parse_number(target)
+    if kind == "job" and number is not None:
+        return links.job(number)
+    if kind == "band" and number is not None:
+        return links.band(number)
     if kind == "queue" and target in QueueName.values:
         return links.jobs(queue=target)
-    if kind == "schedule" and target.isdecimal():
+    if kind == "schedule" and number is not None:
         return reverse("admin:django_celery_beat_periodictask_changelist") + f"#schedule-{target}"
     if kind == "error" and target.isalnum():
         return links.error(target)

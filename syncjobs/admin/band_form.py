@@ -102,7 +102,7 @@ class BandForm(forms.Form):
         """With what the form itself finds is said what the operation would find only after that is mended."""
         if self.errors:
             values, band_id = self.values(), self._band.pk if self._band else None
-            for name, said in bands.faults(values, band_id, self.channel()):
+            for name, said in bands.find_problems(values, band_id, self.channel()):
                 if name in values:
                     self.add_error(name, said)
 

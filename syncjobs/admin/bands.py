@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from bands.models import Band, BandState
+from bands.text import parse_numbers
 
 from ..audit.actors import Actor
 from ..counters import Selection
@@ -133,7 +134,7 @@ def sync_now(request: HttpRequest, band_id: int) -> HttpResponse:
 def switch(request: HttpRequest) -> HttpResponse:
     """Make the bands that the address names active, or inactive."""
     active = request.GET.get("active") == "1"
-    ids = [int(text) for text in request.GET.getlist("band") if text.isascii() and text.isdigit() and len(text) < 19]
+    ids = parse_numbers(request.GET.getlist("band"))
     chosen = list(Band.objects.filter(pk__in=ids).order_by("name"))
     question = Question(
         title=_("Make these bands active?") if active else _("Make these bands inactive?"),

@@ -14,7 +14,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from rest_framework.exceptions import ValidationError
+
+from bands.text import parse_numbers
 
 from .. import counters
 from ..exceptions import DomainError, InvalidInput
@@ -57,7 +58,7 @@ class MarkForm(forms.Form):
 def ask_bulk(request: HttpRequest) -> HttpResponse:
     """Say how many jobs it is about and what becomes of them, then do it: at once, or in the background."""
     action, filters = request.GET.get("action", ""), _filters(request)
-    if action in bulk.STATES and not request.user.has_perm(f"syncjobs.{action}_job"):
+    if action in bulk.ELIGIBLE_STATUSES and not request.user.has_perm(f"syncjobs.{action}_job"):
         raise PermissionDenied
     back = filters.url()
     try:
@@ -88,16 +89,16 @@ def _chosen(request: HttpRequest, action: str, filters: Filters) -> Chosen:
     if request.GET.get("all"):
         try:
             query = listing_query.job_query(filters.query())
-        except ValidationError as error:
+        except InvalidInput as error:
             raise InvalidInput(sentence_of(error)) from None
         total = counters.count(query.selection) if query.is_counted else query.jobs.order_by().count()
-        return Chosen(total, bulk.able(query.jobs, action))
-    ids = {int(text) for text in request.GET.getlist("job") if text.isascii() and text.isdigit() and len(text) < 19}
+        return Chosen(total, bulk.eligible_ids(query.jobs, action))
+    ids = set(parse_numbers(request.GET.getlist("job")))
     if not ids:
         raise InvalidInput(_("No job is chosen. Tick some first."))
-    if len(ids) > bulk.AT_ONCE:
-        raise InvalidInput(_("At most %s jobs can be ticked.") % bulk.AT_ONCE)
-    return Chosen(len(ids), bulk.able(SyncJob.objects.filter(pk__in=ids), action))
+    if len(ids) > bulk.MAX_FOREGROUND:
+        raise InvalidInput(_("At most %s jobs can be ticked.") % bulk.MAX_FOREGROUND)
+    return Chosen(len(ids), bulk.eligible_ids(SyncJob.objects.filter(pk__in=ids), action))
 
 
 def _question(
@@ -119,7 +120,7 @@ def _question(
         )
     if not is_retry:
         details.append(_("Queued ones are cancelled at once; running ones stop within one call to YouTube."))
-    if able > bulk.AT_ONCE:
+    if able > bulk.MAX_FOREGROUND:
         details.append(_("So many are done in the background; you will see how far it is."))
     question = Question(
         title=_title(is_retry, able),
@@ -168,7 +169,7 @@ def _none_of(action: str, total: int) -> str:
     return _("None of the %s chosen can be cancelled: they have ended already.") % number(total)
 
 
-def _sentence(action: str, outcome: bulk.Outcome) -> str:
+def _sentence(action: str, outcome: bulk.BulkResult) -> str:
     done = (
         ngettext("%s job runs again.", "%s jobs run again.", outcome.succeeded)
         if action == BulkAction.Action.RETRY
@@ -183,7 +184,7 @@ def _sentence(action: str, outcome: bulk.Outcome) -> str:
 @page("syncjobs.view_syncjob")
 def progress(request: HttpRequest, bulk_id: int) -> HttpResponse:
     """How far a bulk action in the background is."""
-    found = bulk.get(bulk_id)
+    found = bulk.get_bulk_action(bulk_id)
     context = {
         "bulk": found,
         "refused_count": found.done - found.succeeded,

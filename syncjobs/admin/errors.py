@@ -210,7 +210,7 @@ def reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
 def retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
     """Say how many failed jobs of the group nobody has retried yet, and retry those."""
     group = error_operations.get_error_group(fingerprint)
-    count = error_operations.failed_jobs(fingerprint=fingerprint).count()
+    count = error_operations.unretried_jobs(fingerprint=fingerprint).count()
     question = Question(
         title=_("Retry the failed jobs of this error?"),
         text=ngettext(
@@ -229,7 +229,7 @@ def retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
     return ask(request, question, lambda actor, values: _told(bulk.retry_group(actor, fingerprint)))
 
 
-def _told(outcome: bulk.Outcome | BulkAction) -> str:
+def _told(outcome: bulk.BulkResult | BulkAction) -> str:
     if isinstance(outcome, BulkAction):
         return _("%(count)s jobs are retried in the background.") % {"count": number(outcome.total)}
     done = len(outcome.retried)

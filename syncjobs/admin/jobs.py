@@ -11,15 +11,16 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from rest_framework.exceptions import ValidationError
-from rest_framework.request import Request
 
 from bands.models import Band
+from bands.text import parse_number, parse_numbers
 
 from ..choices import ACTIVE_STATUSES, QueueName
+from ..exceptions import InvalidInput
 from ..listing import query as listing_query
 from ..listing import rows as api_rows
 from ..listing.pages import Order
+from ..listing.parameters import MAX_LIMIT
 from ..listing.rows import JobRow
 from ..models import SyncJob
 from ..operations import presets
@@ -100,13 +101,13 @@ def rows(request: HttpRequest) -> HttpResponse:
     """The rows a person has before her, as these jobs are now, each in its place; and whether the list has changed."""
     parameters = request.GET.copy()
     given = "".join(parameters.pop("shown", [])).split(",")
-    shown = [int(part) for part in given if part.isascii() and part.isdigit() and len(part) < 19]
+    shown = parse_numbers(given)
     filters = Filters.read(parameters)
     found = find(request, filters)
     if not shown:
         return render(request, "syncjobs/jobs/rows.html", _region(request, filters, found, found.jobs, ""))
     known = {job.pk: job for job in found.jobs}
-    missing = [job_id for job_id in shown[: listing_query.MAX_LIMIT] if job_id not in known]
+    missing = [job_id for job_id in shown[:MAX_LIMIT] if job_id not in known]
     if missing:
         known |= {job.pk: job for job in api_rows.read(SyncJob.objects.filter(pk__in=missing), Order())}
     here = [known[job_id] for job_id in shown if job_id in known]
@@ -123,13 +124,12 @@ def band_suggestions(request: HttpRequest) -> HttpResponse:
 def find(request: HttpRequest, filters: Filters) -> Found:
     """The page asked for, by the API's rules; what breaks them is said, not raised."""
     try:
-        query = listing_query.job_query(filters.query())
-        number = listing_query.whole_number(Request(request), "page", 1, listing_query.MAX_PAGE)
-        limit = listing_query.whole_number(Request(request), "limit", _SIZES[0], listing_query.MAX_LIMIT)
-        page, total = query.rows(number, limit)
-        jobs = api_rows.read(page, query.order)
-    except ValidationError as error:
+        values = listing_query.JobList.clean(filters.query())
+    except InvalidInput as error:
         return Found(problem=sentence_of(error))
+    query, number, limit = listing_query.query_of(values), values["page"], values["limit"]
+    page, total = query.rows(number, limit)
+    jobs = api_rows.read(page, query.order)
     return Found(jobs, total, number, limit)
 
 
@@ -144,8 +144,8 @@ def _with_band(filters: Filters) -> tuple[Filters, str]:
 
 
 def _band_of(filters: Filters) -> Band | None:
-    text = filters.values.get("bandId", "")
-    return Band.objects.filter(pk=int(text)).first() if text.isascii() and text.isdigit() and len(text) < 19 else None
+    number = parse_number(filters.values.get("bandId", ""))
+    return None if number is None else Band.objects.filter(pk=number).first()
 
 
 def _region(request: HttpRequest, filters: Filters, found: Found, shown: Sequence[JobRow], news: str) -> dict[str, Any]:

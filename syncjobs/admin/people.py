@@ -70,7 +70,7 @@ class PersonForm(RoleForm):
 @page("auth.view_user")
 def people(request: HttpRequest) -> HttpResponse:
     """Everybody, with role and last log-in."""
-    found = paginate(request, people_operations.people(), 50)
+    found = paginate(request, people_operations.list_people(), 50)
     rows = [{"user": user, "role": people_operations.role_of(user)} for user in found.rows]
     context = {"page": found, "rows": rows, "me": request.user.pk}
     if is_part(request):
@@ -99,7 +99,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @page("auth.change_user", posts=True)
 def change_role(request: HttpRequest, user_id: int) -> HttpResponse:
     """Give a person another role."""
-    user = people_operations.person(user_id)
+    user = people_operations.get_person(user_id)
     question = _question(_("The role of %(name)s") % {"name": user.get_username()}, "", _("Save"))
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
@@ -114,7 +114,7 @@ def change_role(request: HttpRequest, user_id: int) -> HttpResponse:
 @page("auth.change_user", posts=True)
 def set_password(request: HttpRequest, user_id: int) -> HttpResponse:
     """Give a person a new password."""
-    user = people_operations.person(user_id)
+    user = people_operations.get_person(user_id)
     question = _question(
         _("A new password for %(name)s") % {"name": user.get_username()},
         _("Wherever she is logged in, she is logged out."),
@@ -131,7 +131,7 @@ def set_password(request: HttpRequest, user_id: int) -> HttpResponse:
 @page("auth.change_user", posts=True)
 def deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
     """Lock a person out."""
-    user = people_operations.person(user_id)
+    user = people_operations.get_person(user_id)
     question = _question(
         _("Lock %(name)s out?") % {"name": user.get_username()},
         _("She can't log in any more, and is logged out at once. What she did stays in the audit under her name."),
@@ -145,7 +145,7 @@ def deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
 @page("auth.change_user", posts=True)
 def activate(request: HttpRequest, user_id: int) -> HttpResponse:
     """Let a person in again."""
-    user = people_operations.person(user_id)
+    user = people_operations.get_person(user_id)
     question = _question(
         _("Let %(name)s in again?") % {"name": user.get_username()},
         _("She can log in again, with the role and the password that she had."),

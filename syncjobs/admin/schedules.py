@@ -159,7 +159,7 @@ def _initial(schedule: PeriodicTask) -> dict[str, Any]:
 @page(f"{_BEAT}.view_periodictask")
 def schedule_list(request: HttpRequest) -> HttpResponse:
     """All schedules, with when they run next and what became of the last runs."""
-    found = list(schedules.schedules())
+    found = list(schedules.list_schedules())
     runs = schedules.last_runs(found, _LAST_RUNS)
     rows = [
         {
@@ -262,7 +262,7 @@ def _preview(form: ScheduleForm) -> dict[str, Any] | None:
         return None
     try:
         recurrence = _recurrence(values)
-        schedule = schedules.unsaved(core_recurrence.values(recurrence))
+        schedule = schedules.preview(core_recurrence.values(recurrence))
         said = core_recurrence.of_schedule(schedule)
         zone = None if schedule.crontab is None else schedule.crontab.timezone
         coming = [{"at": at, "there": _there(at, zone)} for at in schedules.next_runs(schedule, _NEXT_RUNS)]

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from bands.models import Band
+from bands.text import parse_numbers
 
 from ..choices import JobType, Priority
 from ..engine.enqueue import Created
@@ -49,7 +50,7 @@ def read(data: QueryDict) -> Wanted:
     """The form as sent, or as an address presets it (`band`, ids; `named`, what was typed)."""
     problems = []
     everything = data.get("scope", "some" if "band" in data else "all") == "all"
-    ids = {int(text) for text in data.getlist("band") if text.isascii() and text.isdigit() and len(text) < 19}
+    ids = set(parse_numbers(data.getlist("band")))
     bands = [] if everything else list(Band.objects.filter(pk__in=ids).order_by("name", "pk"))
     if not everything and len(bands) < len(ids):
         problems.append(_("A band that was chosen is no longer there."))

@@ -54,15 +54,15 @@ class BulkDetail(View):
     @extend_schema(operation_id="getBulk", responses=BulkProgress)
     def get(self, request: Request, bulk_id: int) -> Response:
         """How far a bulk action in the background is."""
-        return Response(_progress(bulk.get(bulk_id)))
+        return Response(_progress(bulk.get_bulk_action(bulk_id)))
 
 
 def _matching(filters: dict[str, Any]) -> list[int]:
     """The jobs a filter matches now. It is written like the list's query parameters."""
-    query = QueryDict(mutable=True)
-    query.update(listing_query.filters_of(filters, "filter"))
-    found = listing_query.job_query(query).jobs.order_by("pk").values_list("pk", flat=True)
-    return list(found[: bulk.MOST + 1])
+    data = QueryDict(mutable=True)
+    data.update(listing_query.filters_of(filters, "filter"))
+    found = listing_query.job_query(data).jobs.order_by("pk").values_list("pk", flat=True)
+    return list(found[: bulk.MAX_JOBS + 1])
 
 
 def _progress(action: BulkAction) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .queues import ALL_QUEUES, _queues
 # ---- Errors
 
 
-def failed_jobs(*, queue: str = "", fingerprint: str = "") -> QuerySet[SyncJob]:
+def unretried_jobs(*, queue: str = "", fingerprint: str = "") -> QuerySet[SyncJob]:
     """Failed jobs that nobody has retried yet, of a queue or with an error of a group, oldest first."""
     jobs = SyncJob.objects.failed().not_retried()
     if queue and queue != ALL_QUEUES:

@@ -146,7 +146,7 @@ def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Cre
     return created
 
 
-def trigger_upkeep(actor: Actor, job_type: JobType, band: Band | None = None) -> Created:
+def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = None) -> Created:
     """Queue a job that is not a band's sync: ENRICH, STATS_REFRESH, AVAILABILITY_CHECK or PRUNE."""
     if job_type in BAND_SYNC_TYPES or job_type == JobType.SINGLE_VIDEO:
         raise InvalidInput(_("%(type)s is triggered for a band or a video.") % {"type": job_type}, field="jobType")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from bands import channels
 from bands.channels import uploads_playlist_id
 from bands.models import Band, ChannelProblem, Video
-from bands.videos import Written, upsert_details
+from bands.videos import NO_CHANGES, UpsertCounts, upsert_details
 
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
 from ..engine import attempts, errors, quota, timeline
@@ -146,7 +146,7 @@ class Work:
             future.exception()
         self._ahead.clear()
 
-    def save(self, written: Written = Written(), unreadable: Iterable[Unreadable] = (), **counts: int) -> None:  # noqa: B008 - frozen
+    def save(self, written: UpsertCounts = NO_CHANGES, unreadable: Iterable[Unreadable] = (), **counts: int) -> None:
         """Save the checkpoint, add to the counts and record items that couldn't be read, in the caller's transaction."""
         totals = {"videos_added": written.added, "videos_updated": written.updated, **counts}
         attempts.save_progress(
@@ -196,8 +196,8 @@ class Work:
     def _save_channel(self, band: Band) -> None:
         with transaction.atomic():
             self.save()
-            channels.lock()
-            holder = channels.holder_of(band.channel_id, besides=band)
+            channels.lock_channels()
+            holder = channels.other_band_with_channel(band.channel_id, exclude=band)
             if holder is None:
                 band.save(
                     update_fields=["channel_id", "channel_handle", "channel_title", "uploads_playlist_id", "updated_at"]
@@ -214,7 +214,7 @@ class Work:
                 channel_problem=problem, channel_problem_since=timezone.now()
             )
 
-    def store(self, details: Iterable[VideoDetails], band_of: Callable[[VideoDetails], int]) -> Written:
+    def store(self, details: Iterable[VideoDetails], band_of: Callable[[VideoDetails], int]) -> UpsertCounts:
         """Upsert videos in the caller's transaction."""
         return upsert_details(as_video(item, band_of(item)) for item in details)
 

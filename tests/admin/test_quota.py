@@ -19,8 +19,8 @@ from syncjobs.engine import quota
 from syncjobs.listing import query
 from syncjobs.models import QuotaDay, SyncJob
 from syncjobs.youtube.costs import Bucket, Operation, quota_day
-from tests.admin.people import logged_in
-from tests.helpers import make_band
+from tests.clients import logged_in
+from tests.factories import make_band
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}

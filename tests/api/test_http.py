@@ -15,8 +15,8 @@ from syncjobs.engine import outcomes, quota
 from syncjobs.engine.quota import Spender
 from syncjobs.operations import queues
 from syncjobs.youtube.costs import Operation
-from tests.api.test_contract import NOBODY, Api
-from tests.helpers import PERSON, claim, queue_job
+from tests.clients import NOBODY, Api
+from tests.factories import PERSON, claim, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

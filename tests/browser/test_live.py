@@ -14,7 +14,7 @@ from syncjobs.models import Queue, SyncJob
 from syncjobs.operations import jobs as job_operations
 from syncjobs.operations import queues
 from syncjobs.youtube.simulator import Simulator
-from tests.helpers import PERSON, band_with_videos, claim, queue_job, wait_for
+from tests.factories import PERSON, band_with_videos, claim, queue_job, wait_for
 from tests.processes import Workers
 
 from .conftest import LogIn
