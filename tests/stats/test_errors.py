@@ -1,4 +1,4 @@
-"""The errors of the last day: the counts that are kept of them against counting the errors."""
+"""Figures of error groups, compared with counting their errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from bands.models import Band
 from syncjobs import counters
-from syncjobs.counters import recent
 from syncjobs.models import ErrorGroup, JobError, SyncJob
 from syncjobs.stats import errors as stats_errors
 
@@ -73,15 +72,6 @@ def _operate(seed: int, job: SyncJob, operations: int) -> None:
             JobError.objects.filter(pk__in=some).update(created_at=_moment(chance))
 
 
-def _fold(chance: random.Random) -> None:
-    """Fold with a clock that is anywhere near the right time, so that the window slides to and fro."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        # The lock that `fold` takes: there's but one who slides.
-        cursor.execute("SELECT pg_advisory_xact_lock(7460001)")
-        recent.slide(cursor, _moment(chance))
-    counters.fold()
-
-
 @contextmanager
 def _one_snapshot() -> Iterator[None]:
     with transaction.atomic(), connection.cursor() as cursor:
@@ -108,7 +98,7 @@ def test_the_figures_are_exact_whenever_they_are_read_and_wherever_the_counts_st
     for number in range(150):
         _operate(number, job, 3)
         if chance.random() < 0.5:
-            _fold(chance)
+            counters.fold()
         _assert_exact(timezone.now() - dt.timedelta(hours=24, seconds=chance.randrange(-EDGE, EDGE)))
         assert counters.wrong_cells() == 0
 
@@ -131,9 +121,8 @@ def test_the_figures_are_exact_while_others_write_and_fold(job: SyncJob) -> None
         return thread
 
     def fold() -> None:
-        chance = random.Random(1)
         while not done.is_set():
-            _fold(chance)
+            counters.fold()
             assert counters.wrong_cells() == 0
 
     def read() -> None:
@@ -150,19 +139,6 @@ def test_the_figures_are_exact_while_others_write_and_fold(job: SyncJob) -> None
         thread.join()
     assert failures == []
     assert counters.wrong_cells() == 0
-
-
-def test_a_wrong_count_is_found_and_put_right(job: SyncJob) -> None:
-    JobError.objects.bulk_create(_errors(random.Random(1), job))
-    JobError.objects.update(created_at=timezone.now())
-    counters.fold()
-    for column in ("errors", "bands"):
-        with connection.cursor() as cursor:
-            cursor.execute(f"UPDATE syncjobs_recentgroup SET {column} = {column} + 1")
-        assert counters.wrong_cells() > 0
-        counters.rebuild()
-        assert counters.wrong_cells() == 0
-    _assert_exact(timezone.now() - dt.timedelta(hours=24))
 
 
 def test_a_total_is_told_past_the_last_page_too(job: SyncJob) -> None:
