@@ -18,7 +18,7 @@ from ..exceptions import NotFound
 from ..listing import query, rows
 from ..listing.pages import Order
 from ..models import Attempt, JobEvent, SyncJob
-from ..operations import jobs
+from ..operations import jobs, triggers
 from .core import lists, responses
 from .core.etags import Polled
 from .core.views import TriggerRate, View
@@ -110,7 +110,7 @@ class Trigger(View):
     def post(self, request: Request) -> Response:
         """Sync a band, or all active bands."""
         body = validated(TriggerBody, request)
-        created = jobs.trigger_sync(
+        created = triggers.trigger_sync(
             self.actor(request),
             band_of(body.get("bandId")),
             full=body["syncType"] == "FULL",
