@@ -14,8 +14,7 @@ from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType, QueueName
 from .engine import attempts, broker, heartbeat
 from .engine import reconcile as engine_reconcile
-from .operations import bulk, cleanup
-from .operations import jobs as job_operations
+from .operations import bulk, cleanup, triggers
 from .sync.run import run_attempt
 
 
@@ -60,9 +59,9 @@ def trigger(self: Task[Any, Any], job_type: str) -> None:
     actor = actors.for_schedule(_schedule_name(self.request))
     kind = JobType(job_type)
     if kind in BAND_SYNC_TYPES:
-        job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+        triggers.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
     else:
-        job_operations.trigger_maintenance(actor, kind)
+        triggers.trigger_maintenance(actor, kind)
 
 
 @shared_task(bind=True, name=cleanup.TASK, ignore_result=True)

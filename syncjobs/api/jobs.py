@@ -19,7 +19,7 @@ from ..listing import rows
 from ..listing.pages import Order
 from ..listing.query import JobList as JobListParameters
 from ..models import Attempt, JobEvent, SyncJob
-from ..operations import jobs
+from ..operations import jobs, triggers
 from .core import lists, responses
 from .core.etags import Polled
 from .core.views import TriggerRate, View
@@ -111,7 +111,7 @@ class Trigger(View):
     def post(self, request: Request) -> Response:
         """Sync a band, or all active bands."""
         body = validated(TriggerBody, request)
-        created = jobs.trigger_sync(
+        created = triggers.trigger_sync(
             self.actor(request),
             band_of(body.get("bandId")),
             full=body["syncType"] == "FULL",

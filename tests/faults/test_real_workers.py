@@ -14,7 +14,7 @@ from django.db.models import Sum
 from bands.models import Video
 from syncjobs.choices import AttemptOutcome, JobStatus
 from syncjobs.models import Attempt, QuotaCall, SyncJob
-from syncjobs.operations import jobs, queues
+from syncjobs.operations import jobs, queues, triggers
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from tests.factories import PERSON, band_with_videos, queue_job, wait_for
@@ -57,7 +57,7 @@ def test_20_full_syncs_survive_killed_workers_a_flushed_redis_and_every_passing_
     youtube.faults.add(Fault("hang", times=2, after=60))
     workers.start("one")
     workers.start("two")
-    parent = jobs.trigger_sync(PERSON, None, full=True).job
+    parent = triggers.trigger_sync(PERSON, None, full=True).job
 
     def progress() -> int:
         return Video.objects.count()
@@ -136,7 +136,7 @@ def test_a_pause_survives_a_restart_of_every_process(workers: Workers, youtube: 
     job = queue_job(band=band)
     workers.start("after")
     wait_for(lambda: broker.llen("video-sync") == 0, what="the wake-up to be consumed")
-    other = jobs.trigger_maintenance(PERSON, "STATS_REFRESH").job  # type: ignore[arg-type]
+    other = triggers.trigger_maintenance(PERSON, "STATS_REFRESH").job  # type: ignore[arg-type]
     wait_for(lambda: SyncJob.objects.get(pk=other.pk).is_terminal, what="a job of another queue to run")
     assert SyncJob.objects.get(pk=job.pk).attempts_made == 0
     queues.resume_queue(PERSON, "video-sync")
