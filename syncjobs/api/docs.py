@@ -14,13 +14,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..listing.parameters import Choice, Parameters
-from .core.views import Exact
+from .core.viewsets import StrictView
 
 # Two that are the first to make the document at once find drf-spectacular's extensions half loaded.
 _one_at_a_time = threading.Lock()
 
 
-class _Open(Exact):
+class _Open(StrictView):
     permission_classes = (AllowAny,)
     authentication_classes = ()
 
@@ -51,4 +51,4 @@ class PageParameters(Parameters):
 class Page(_Open, SpectacularSwaggerSplitView):
     """Swagger UI; its script comes by a request of its own, because the policy allows none within the page."""
 
-    takes = {"GET": PageParameters}
+    filterset_class = PageParameters

@@ -81,11 +81,10 @@ def _queues() -> Iterator[Metric]:
     paused = GaugeMetricFamily("syncmonitor_queue_paused", "1 while the queue is paused.", labels=["queue"])
     workers = GaugeMetricFamily("syncmonitor_workers", "Living workers that consume the queue.", labels=["queue"])
     for queue in queue_status.queues():
-        told = queue.as_json()
         for state in _STATES:
-            jobs.add_metric([queue.name, state], told[state])
-        age.add_metric([queue.name], told["oldestRunnableAge"] or 0)
-        paused.add_metric([queue.name], queue.paused_at is not None)
+            jobs.add_metric([queue.name, state], getattr(queue, state))
+        age.add_metric([queue.name], queue.oldest_waiting_age or 0)
+        paused.add_metric([queue.name], queue.is_paused)
         workers.add_metric([queue.name], queue.workers)
     yield from (jobs, age, paused, workers)
 

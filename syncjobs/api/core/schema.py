@@ -15,8 +15,9 @@ from ...listing import parameters
 from ...listing.parameters import Parameters
 from .examples import EXAMPLES
 from .exception_handler import SERVER_ERROR
-from .fields import Strict, Text
+from .fields import Id, Strict, Text
 from .tokens import PROBLEMS
+from .viewsets import NoBody
 
 _TAGS = {
     "auth": "Logging in",
@@ -86,12 +87,14 @@ def error_example(status: int) -> dict[str, Any]:
 
 
 class Schema(AutoSchema):
-    """Takes from the view its query parameters (`takes`), its permissions and its rate limit."""
+    """Describes an action by its view: its filter set, its permissions and its rate limit."""
+
+    view: Any
 
     path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
 
     def get_override_parameters(self) -> list[Any]:
-        filters = getattr(self.view, "takes", {}).get(self.method, Parameters).base_filters
+        filters = self.view.get_filterset_class().base_filters
         given = [
             OpenApiParameter(name, parameter_schema(parameter), description=parameter.extra.get("help_text", ""))
             for name, parameter in filters.items()
@@ -116,7 +119,7 @@ class Schema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         answers = super()._get_response_bodies(direction)
-        if getattr(self.view, "polled", False):
+        if getattr(getattr(self.view, self.view.action), "has_etag", False):
             answers["304"] = {"description": "Nothing has changed since the answer with the ETag in If-None-Match."}
             answers["200"]["headers"] = {
                 "ETag": {"description": "Of the answer but asOf.", "schema": {"type": "string"}}
@@ -134,15 +137,27 @@ class Schema(AutoSchema):
             found += [401, 403]
         elif has_body:
             found.append(401)
-        if self._path_names() or getattr(self.view, "refers", False):
+        if self._path_names() or (has_body and self._refers_to_something()):
             found.append(404)
         if self.method in ("POST", "PATCH", "DELETE") and self.view.get_authenticators():
             found.append(409)
         if self.view.get_throttles():
             found.append(429)
-        if getattr(self.view, "is_file", False):
+        if self.view.is_file:
             found.append(503)
         return found
+
+    def _refers_to_something(self) -> bool:
+        """Whether the body names an object by its id."""
+        body = self.get_request_serializer()
+        return isinstance(body, Strict) and any(isinstance(field, Id) for field in body.fields.values())
+
+    def get_request_serializer(self) -> Any:
+        body = super().get_request_serializer()
+        return None if isinstance(body, NoBody) else body
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        return f"{serializer_name}{self.view.pagination_class.schema_suffix}"
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
