@@ -94,7 +94,7 @@ def _fanned_out(count: int) -> tuple[SyncJob, list[SyncJob]]:
     children = [queue_job(parent=parent) for _ in range(count)]
     with transaction.atomic():
         engine_attempts.save_progress(attempt, checkpoint={"fanned_out": True})
-    engine_outcomes.leave_to_children(attempt)
+    engine_outcomes.wait_for_children(attempt)
     return parent, children
 
 
@@ -118,7 +118,7 @@ def test_cancelling_all_bands_while_they_are_being_queued_leaves_nothing_running
         engine_attempts.save_progress(attempt, checkpoint={"fanned_out": True})
     job_operations.cancel_job(PERSON, parent.pk)
     with pytest.raises(CancelRequested):
-        engine_outcomes.leave_to_children(attempt)
+        engine_outcomes.wait_for_children(attempt)
     engine_outcomes.acknowledge_cancel(attempt)
     assert set(SyncJob.objects.values_list("pk", "status")) == {(parent.pk, "CANCELLED"), (child.pk, "CANCELLED")}
 
