@@ -53,7 +53,7 @@ class AuthViewSet(ViewSet):
     @action(detail=False, methods=["post"], serializer_class=RefreshBody)
     def logout(self, request: Request) -> Response:
         """Revoke a refresh token."""
-        tokens.close(self.validated()["refresh"])
+        tokens.log_out(self.validated()["refresh"])
         return Response({"message": "Logged out."})
 
     @extend_schema(operation_id="me", responses=Person)

@@ -58,9 +58,9 @@ class Handler(ExceptionHandler):
         return exc if isinstance(exc, APIException) else APIException(SERVER_ERROR)
 
     def _field(self, exc: exceptions.DomainError, field: str) -> str | None:
-        """Return what the request calls the field; None if it is not the request's.
+        """Return the field's name in the request; None if the request doesn't have it.
 
-        Invalid input is always the request's, be it by its absence.
+        Invalid input keeps its field in any case, because the problem may be that the field is missing.
         """
         view = self.context["view"]
         name, dot, rest = field.partition(".")
@@ -70,7 +70,7 @@ class Handler(ExceptionHandler):
         return None
 
     def _sent(self) -> set[str]:
-        """The query parameters, keys of the body and path parameters of the request; an object's path id is "id"."""
+        """Return the names of the request's query parameters, body keys and path parameters; ids in paths are "id"."""
         request = cast(Request, self.context["request"])
         try:
             body = request.data if isinstance(request.data, dict) else {}
