@@ -17,7 +17,10 @@ from syncjobs.youtube.simulator import Simulator
 from syncmonitor import embedded
 
 # What all tests share: made by the migrations, or once per session by `django_db_setup`.
-KEPT = ("django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions")
+KEPT = (
+    "django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions",
+    "syncjobs_jobchangehorizon", "syncjobs_errorwindow",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)
