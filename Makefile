@@ -31,6 +31,7 @@ check: lint
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; there is none on the PATH." >&2; exit 1; }
@@ -62,10 +63,10 @@ messages: $(VENV)/dev.stamp tools
 	DEBUG=true $(BIN)/python manage.py makemessages -l es --no-obsolete --no-location --no-wrap -i .venv -i .local -i tests
 	DEBUG=true $(BIN)/python manage.py compilemessages -l es -i .venv
 
-# Pictures of every page, for docs/.
+# Pictures of every page: those the documentation shows into docs/screenshots/, the others into test-results/screenshots/.
 screenshots: $(VENV)/dev.stamp tools
 	@$(BIN)/python -m tests.browser.screenshots
 
 clean:
 	-$(BIN)/python -c 'from syncmonitor import embedded; embedded.stop()'
-	rm -rf $(VENV) .local staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .local staticfiles .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

@@ -22,7 +22,7 @@ from ..listing import pages
 from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as band_operations
-from ..operations import jobs as job_operations
+from ..operations import triggers
 from .core.pages import Question, ask, is_part, page, show, style
 from .core.paging import order, paginate, search_box, sort_field, values_of
 
@@ -121,7 +121,7 @@ def sync_now(request: HttpRequest, band_id: int) -> HttpResponse:
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        created = job_operations.trigger_sync(actor, found, full=False)
+        created = triggers.trigger_sync(actor, found, full=False)
         values = {"band": found.name, "job": created.job.pk}
         if created.is_new:
             return _("%(band)s: sync #%(job)s is queued.") % values

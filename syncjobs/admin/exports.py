@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import ValidationError
 
+from ..exceptions import InvalidInput
 from ..listing import export as listing_export
 from ..listing import query
 from ..listing.export import file_of
@@ -24,7 +24,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         values.pop(name, None)
     try:
         jobs = query.job_query(Filters(values).query()).jobs
-    except ValidationError as error:
+    except InvalidInput as error:
         return _refused(sentence_of(error))
     return file_of(listing_export.jobs(jobs, kind), kind, "sync-jobs")
 

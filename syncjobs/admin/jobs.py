@@ -11,16 +11,16 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from rest_framework.exceptions import ValidationError
-from rest_framework.request import Request
 
 from bands.models import Band
 from bands.text import parse_number, parse_numbers
 
 from ..choices import ACTIVE_STATUSES, QueueName
+from ..exceptions import InvalidInput
 from ..listing import query as listing_query
 from ..listing import rows as api_rows
 from ..listing.pages import Order
+from ..listing.parameters import MAX_LIMIT
 from ..listing.rows import JobRow
 from ..models import SyncJob
 from ..operations import presets
@@ -107,7 +107,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     if not shown:
         return render(request, "syncjobs/jobs/rows.html", _region(request, filters, found, found.jobs, ""))
     known = {job.pk: job for job in found.jobs}
-    missing = [job_id for job_id in shown[: listing_query.MAX_LIMIT] if job_id not in known]
+    missing = [job_id for job_id in shown[:MAX_LIMIT] if job_id not in known]
     if missing:
         known |= {job.pk: job for job in api_rows.read(SyncJob.objects.filter(pk__in=missing), Order())}
     here = [known[job_id] for job_id in shown if job_id in known]
@@ -124,13 +124,12 @@ def band_suggestions(request: HttpRequest) -> HttpResponse:
 def find(request: HttpRequest, filters: Filters) -> Found:
     """The page asked for, by the API's rules; what breaks them is said, not raised."""
     try:
-        query = listing_query.job_query(filters.query())
-        number = listing_query.whole_number(Request(request), "page", 1, listing_query.MAX_PAGE)
-        limit = listing_query.whole_number(Request(request), "limit", _SIZES[0], listing_query.MAX_LIMIT)
-        page, total = query.rows(number, limit)
-        jobs = api_rows.read(page, query.order)
-    except ValidationError as error:
+        values = listing_query.JobList.clean(filters.query())
+    except InvalidInput as error:
         return Found(problem=sentence_of(error))
+    query, number, limit = listing_query.query_of(values), values["page"], values["limit"]
+    page, total = query.rows(number, limit)
+    jobs = api_rows.read(page, query.order)
     return Found(jobs, total, number, limit)
 
 

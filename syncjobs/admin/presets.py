@@ -8,7 +8,6 @@ from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from rest_framework.exceptions import ValidationError
 
 from ..audit.actors import Actor
 from ..exceptions import InvalidInput
@@ -55,7 +54,7 @@ def _save(actor: Actor, request: HttpRequest, values: dict[str, str], given: dic
         raise InvalidInput(_("No filter is set, so there is nothing to save."))
     try:
         filters = query.filters_of(values, "filters")
-    except ValidationError as error:
+    except InvalidInput as error:
         raise InvalidInput(sentence_of(error)) from None
     saved = presets.save(actor, request.user, name=given["name"], filters=filters, shared=given.get("shared") or None)
     return _("The filters are saved as “%s”.") % saved.name

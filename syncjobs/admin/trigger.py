@@ -19,7 +19,7 @@ from ..choices import JobType, Priority
 from ..engine.enqueue import Created
 from ..exceptions import DomainError, RecentlySynced
 from ..models import SyncJob
-from ..operations import jobs as job_operations
+from ..operations import triggers
 from ..stats import estimates
 from ..templatetags.monitor import number
 from ..youtube.costs import Bucket
@@ -117,8 +117,8 @@ def _trigger(request: HttpRequest, wanted: Wanted) -> tuple[HttpResponse | None,
     """Where to go on, or None and why nothing was queued."""
     actor, options = actor_of(request), {"full": wanted.full, "force": wanted.force, "priority": wanted.priority}
     if wanted.bands is None:
-        return _to(request, [job_operations.trigger_sync(actor, None, **options)], []), []  # type: ignore[arg-type]
-    outcomes = job_operations.trigger_bands(actor, wanted.bands, **options).values()  # type: ignore[arg-type]
+        return _to(request, [triggers.trigger_sync(actor, None, **options)], []), []  # type: ignore[arg-type]
+    outcomes = triggers.trigger_bands(actor, wanted.bands, **options).values()  # type: ignore[arg-type]
     created = [outcome for outcome in outcomes if isinstance(outcome, Created)]
     refused: list[DomainError] = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
     return (_to(request, created, refused), []) if created else (None, refused)

@@ -15,7 +15,7 @@ from bands.models import Availability, Band, LiveState, Video
 
 from ..audit.actors import Actor
 from ..exceptions import NotFound
-from ..operations import jobs
+from ..operations import triggers
 from .core.pages import Question, ask, is_part, page, show, style
 from .core.paging import order, paginate, search_box, sort_field, values_of
 
@@ -109,7 +109,7 @@ def sync(request: HttpRequest, video_id: int) -> HttpResponse:
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        created = jobs.trigger_video(actor, found.youtube_id, found.band)
+        created = triggers.trigger_video(actor, found.youtube_id, found.band)
         values = {"job": created.job.pk}
         if created.is_new:
             return _("Sync #%(job)s is queued.") % values

@@ -96,7 +96,7 @@ def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: C
     ("query", "said"),
     [
         ("action=retry", "No job is chosen"),
-        ("action=explode&job=1", "Action is one of"),
+        ("action=explode&job=1", "Action must be one of"),
         ("action=retry&all=1&status=DONE", "status: "),
         ("action=retry&job=999999", "None of the 1 chosen can be retried"),
         ("action=cancel&all=1&status=FAILED", "they have ended already"),
@@ -137,7 +137,7 @@ def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     bulk.run_pending()
     page = moderator.get(progress).content.decode()
     assert 'data-active="false"' in page
-    assert f"Job #{jobs[0].pk} has ended already" in page
+    assert f"Job #{jobs[0].pk} has already ended" in page
     assert moderator.get("/admin/jobs/bulk/999/").status_code == 404
 
 

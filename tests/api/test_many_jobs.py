@@ -21,7 +21,7 @@ from syncjobs.choices import DelayReason, JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.listing import export
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
-from syncjobs.operations import bulk, queues
+from syncjobs.operations import bulk
 from syncjobs.operations import jobs as job_operations
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import Api, exported
@@ -136,9 +136,9 @@ def test_list_file_and_bulk_mean_the_same_jobs_by_a_filter(moderator: Api) -> No
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        ({"search": ""}, "Must not be empty. Leave the key out if nothing is to be filtered by it."),
-        ({"limit": 1}, "There is no such filter. There are: status, jobType,"),
-        ({"foo": 1}, "There is no such filter. There are: status, jobType,"),
+        ({"search": ""}, "Must not be empty. Leave the key out to not filter by it."),
+        ({"limit": 1}, "There is no such filter. Filters: status, jobType,"),
+        ({"foo": 1}, "There is no such filter. Filters: status, jobType,"),
     ],
 )
 def test_a_filter_in_a_body_says_what_is_wrong(moderator: Api, filters: dict[str, Any], message: str) -> None:
@@ -381,7 +381,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
 
 def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 5)
-    monkeypatch.setattr(queues, "_CLEAR_BATCH", 4)
+    monkeypatch.setattr(bulk, "_CLEAR_BATCH", 4)
     _failed(10)
     admin = Api(Role.ADMIN)
     answer = admin.post("admin/queue/clear-failed", {"queue": "maintenance"})
