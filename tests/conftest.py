@@ -11,16 +11,20 @@ from django.test import TransactionTestCase
 from django.utils import translation
 from pytest_django import DjangoDbBlocker
 
-from syncjobs.apps import ensure_queues
+from syncjobs.apps import ensure_rows
 from syncjobs.operations import people
 from syncjobs.youtube.simulator import Simulator
 from syncmonitor import embedded
 
 # What all tests share: made by the migrations, or once per session by `django_db_setup`.
 KEPT = (
-    "django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions",
-    "syncjobs_jobchangehorizon", "syncjobs_errorwindow",
-)  # fmt: skip
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+    "syncjobs_jobchangehorizon",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,7 +85,7 @@ def empty_tables() -> None:
             """,
             [list(KEPT)],
         )
-    ensure_queues("default")
+    ensure_rows("default")
     if not Group.objects.exists():  # A test has flushed the database itself.
         people.setup_roles()
 
