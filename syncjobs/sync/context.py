@@ -186,7 +186,7 @@ class Work:
             channel = self.client.find_channel(reference)
             if channel is None:
                 self.flag_channel(ChannelProblem.NOT_FOUND)
-                raise SyncFailed("channelNotFound", f"YouTube knows no channel {band.channel_reference}.")
+                raise SyncFailed("channelNotFound", f"Channel not found: {band.channel_reference}")
             channel_id, video_count = channel.id, channel.video_count
             band.channel_handle, band.channel_title = channel.handle or "", channel.title[:200]
         band.channel_id, band.uploads_playlist_id = channel_id, uploads_playlist_id(channel_id)

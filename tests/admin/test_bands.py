@@ -314,7 +314,7 @@ def test_a_channel_left_as_it_is_stays_known(admin: Client, youtube: Simulator) 
     [
         ("", "", "Paste a channel first"),
         ("https://youtu.be/dQw4w9WgXcQ", "", "it is a video"),
-        ("@nobody-here", "", "YouTube knows no channel"),
+        ("@nobody-here", "", "Channel not found: "),
         ("@herons", "quotaExceeded", "quota"),
         ("@herons", "unavailable", "answer just now"),
         ("@herons", "apiKeyInvalid", "refuses our API key"),

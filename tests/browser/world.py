@@ -33,7 +33,7 @@ _FAILURES = (
     ("backendError", "YouTube answered 503: The service is currently unavailable.", False, 5),
     ("forbidden", "The request is not properly authorized to access this resource.", True, 3),
     ("internalError", f"ValueError: {HTML} is no duration", False, 2),
-    ("channelNotFound", "YouTube knows no channel @NoSuchBandAnywhere.", True, 1),
+    ("channelNotFound", "Channel not found: @NoSuchBandAnywhere", True, 1),
 )
 
 
