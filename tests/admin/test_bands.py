@@ -204,7 +204,7 @@ def test_one_click_syncs_it(admin: Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"is_active": False}, "not active"),
+        ({"is_active": False}, "inactive"),
         ({"channel_reference": ""}, "no YouTube channel"),
         ({"last_incremental_sync_at": timezone.now()}, "was synced at"),
     ],
@@ -313,7 +313,7 @@ def test_a_channel_left_as_it_is_stays_known(admin: Client, youtube: Simulator) 
     ("pasted", "fault", "said"),
     [
         ("", "", "Paste a channel first"),
-        ("https://youtu.be/dQw4w9WgXcQ", "", "it is a video"),
+        ("https://youtu.be/dQw4w9WgXcQ", "", "is a video"),
         ("@nobody-here", "", "Channel not found: "),
         ("@herons", "quotaExceeded", "quota"),
         ("@herons", "unavailable", "answer just now"),

@@ -103,7 +103,7 @@ def test_import_bands_refuses_row_by_row_and_takes_the_rest(tmp_path: Path, caps
     for said in (
         "Row 2 refused: slug:",
         "founded: must be a year",
-        "no YouTube channel",
+        "not a YouTube channel",
         "instruments: is no column",
         "no object",
         "earlier row",
