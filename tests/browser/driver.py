@@ -26,8 +26,8 @@ FLAGS = [
     "--disable-sync",
 ]
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# What is not a page to look at: files, and parts of pages.
-_NO_PAGES = {"jobs_export", "errors_export", "audit_export", "schedule_preview", "jobs_rows", "jobs_bands"}
+# Files and parts of pages, by the end of the URL's name.
+_NO_PAGES = ("_export", "_preview", "_rows", "_bands")
 STOCK = ("/admin/", "/admin/password_change/")
 
 
@@ -89,7 +89,7 @@ def addresses() -> dict[str, str]:
         "band_id": Band.objects.earliest("pk").pk,
         "video_id": Video.objects.earliest("pk").pk,
         "fingerprint": ErrorGroup.objects.get(reason="internalError").pk,
-        "schedule_id": schedules.list_schedules().get(name="Night reading").pk,
+        "schedule_id": schedules.list_schedules().get(name="Nightly full sync").pk,
         "user_id": get_user_model().objects.earliest("pk").pk,
         "name": "video-sync",
         "queue": "video-sync",
@@ -101,6 +101,6 @@ def addresses() -> dict[str, str]:
             for parameter, value in (values | {"job_id": failed if "retry" in route else running}).items():
                 for kind in ("id", "slug", "str", "int"):
                     path = path.replace(f"<{kind}:{parameter}>", str(value))
-            if "<" not in path and name not in _NO_PAGES:
+            if "<" not in path and not name.endswith(_NO_PAGES):
                 found[name] = f"/admin/{path}"
     return found
