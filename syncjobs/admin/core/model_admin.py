@@ -1,0 +1,64 @@
+"""The base class of the admin classes whose pages are our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+
+from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed
+from django.urls import URLPattern, path
+
+P = ParamSpec("P")
+Admin = TypeVar("Admin", bound="PageAdmin")
+Response = TypeVar("Response", bound=HttpResponseBase)
+MAX_ID_DIGITS = 18
+
+
+def requires(
+    action: str, *, post: bool = False
+) -> Callable[
+    [Callable[Concatenate[Admin, HttpRequest, P], Response]], Callable[Concatenate[Admin, HttpRequest, P], Response]
+]:
+    """Restrict a view to those whom `has_<action>_permission` lets in, and to GET and HEAD unless it takes POST."""
+    methods = ["GET", "HEAD", "POST"] if post else ["GET", "HEAD"]
+
+    def decorate(
+        view: Callable[Concatenate[Admin, HttpRequest, P], Response],
+    ) -> Callable[Concatenate[Admin, HttpRequest, P], Response]:
+        @wraps(view)
+        def checked(self: Admin, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> Response:
+            if request.method not in methods:
+                return HttpResponseNotAllowed(methods)  # type: ignore[return-value]
+            if not getattr(self, f"has_{action}_permission")(request):
+                raise PermissionDenied
+            return view(self, request, *args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+class PageAdmin(ModelAdmin[Any]):
+    """A ModelAdmin at Django's URL names, whose views are our pages and whose writes go through `operations`.
+
+    A stock view that a subclass doesn't override answers 404, so no stock form can write past the operations.
+    """
+
+    def _no_page(self, request: HttpRequest, *args: Any, **kwargs: Any) -> NoReturn:
+        raise Http404
+
+    changelist_view = add_view = change_view = delete_view = history_view = _no_page  # type: ignore[assignment]
+
+    def page(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
+        """Return the URL pattern of one more page, named `<app>_<model>_<name>`."""
+        return path(route, self.admin_site.admin_view(view), name=f"{self.opts.app_label}_{self.opts.model_name}_{name}")
+
+
+def id_of(object_id: str) -> int:
+    """Return the primary key in an address. Raises Http404 if it isn't one."""
+    if not (object_id.isascii() and object_id.isdigit() and len(object_id) <= MAX_ID_DIGITS):
+        raise Http404
+    return int(object_id)
