@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from .models import Band
 
 _CHANNELS_LOCK = 7_460_003
-Name = tuple[str, str]
+ChannelName = tuple[str, str]
 """What identifies a channel: ("id", "UC…"), ("handle", "@…") or ("username", "…")."""
 
 
@@ -23,7 +23,7 @@ def uploads_playlist_id(channel_id: str) -> str:
     return "UU" + channel_id[2:]
 
 
-def give_channel(band: Band, reference: str, *, channel_id: str = "") -> None:
+def set_channel(band: Band, reference: str, *, channel_id: str = "") -> None:
     """Set, not save, what a band's channel is; what was known of another channel no longer holds."""
     band.channel_reference = reference
     if channel_id == band.channel_id != "":
@@ -36,7 +36,7 @@ def give_channel(band: Band, reference: str, *, channel_id: str = "") -> None:
     band.channel_problem, band.channel_problem_since = "", None
 
 
-def lock() -> None:
+def lock_channels() -> None:
     """Until the caller's transaction ends, nobody else gives a channel to a band.
 
     It protects the look for another band with the channel together with the write after it: of two that are given one
@@ -47,12 +47,12 @@ def lock() -> None:
 
 
 class ChannelIndex:
-    """Index from channel to bands; `note()` keeps it current. It stays true while the caller holds `lock()`."""
+    """Index from channel to bands; `note()` keeps it current. It stays true while the caller holds `lock_channels()`."""
 
-    def __init__(self, parse: Callable[[str], Name | None]) -> None:
+    def __init__(self, parse: Callable[[str], ChannelName | None]) -> None:
         self._parse = parse
         self._bands: dict[int, Band] = {}
-        self._named: defaultdict[Name, set[int]] = defaultdict(set)
+        self._named: defaultdict[ChannelName, set[int]] = defaultdict(set)
         known = ("name", "channel_id", "channel_handle", "channel_reference")
         for band in Band.objects.exclude(channel_id="", channel_reference="").only(*known):
             self.note(band)
@@ -72,7 +72,7 @@ class ChannelIndex:
         same = [o for o in others if "" in (band.channel_id, o.channel_id) or band.channel_id == o.channel_id]
         return sorted(same, key=lambda other: (other.name, other.pk))
 
-    def _names(self, band: Band) -> set[Name]:
+    def _names(self, band: Band) -> set[ChannelName]:
         """All names of the band's channel. Handles and user names are case-insensitive."""
         names = set()
         if band.channel_id:
@@ -86,12 +86,12 @@ class ChannelIndex:
         return names
 
 
-def fault_of(band: Band, index: ChannelIndex) -> str:
+def channel_conflict(band: Band, index: ChannelIndex) -> str:
     """Why the band can't have its channel, naming the band that has it already; "" if none has."""
     others = index.others(band)
     return _("%(band)s has this channel already.") % {"band": others[0].name} if others else ""
 
 
-def holder_of(channel_id: str, *, besides: Band) -> Band | None:
+def other_band_with_channel(channel_id: str, *, exclude: Band) -> Band | None:
     """Another band that is known to have the channel."""
-    return Band.objects.filter(channel_id=channel_id).exclude(pk=besides.pk).order_by("pk").first()
+    return Band.objects.filter(channel_id=channel_id).exclude(pk=exclude.pk).order_by("pk").first()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Self
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 HEX_COLOR = RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", _("Write a colour as # and six hexadecimal digits, like #660000."))
@@ -158,6 +161,23 @@ class Band(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def synced_at(self, *, full: bool) -> dt.datetime | None:
+        """Return when the band last had such a sync, or None. A full sync counts as an incremental one as well."""
+        times = (self.last_full_sync_at, None if full else self.last_incremental_sync_at)
+        return max((time for time in times if time is not None), default=None)
+
+    def next_sync_at(self, *, full: bool) -> dt.datetime | None:
+        """Return when the minimum interval since the last sync ends, or None if it has ended."""
+        last = self.synced_at(full=full)
+        if last is None:
+            return None
+        allowed_at = last + dt.timedelta(seconds=settings.SYNC_MIN_INTERVAL_SECONDS)
+        return allowed_at if allowed_at > timezone.now() else None
+
+    def is_recently_synced(self, *, full: bool) -> bool:
+        """Whether the minimum interval since the last sync has not ended yet."""
+        return self.next_sync_at(full=full) is not None
 
     @property
     def has_channel(self) -> bool:

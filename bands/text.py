@@ -1,23 +1,39 @@
-"""What PostgreSQL can store of what people send."""
+"""Checks and parsers for text that people send."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
+MAX_ID = 2**63 - 1
+"""Highest primary key (bigint)."""
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def is_storable(value: Any) -> bool:
-    """Whether no text in it, however deep in lists and objects, has a NUL or half of a surrogate pair."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, str):
-            if _UNSTORABLE.search(each):
+    """Return False if a string in this JSON value, at any depth, has a NUL or a lone surrogate: PostgreSQL refuses them."""
+    remaining = [value]
+    while remaining:
+        item = remaining.pop()
+        if isinstance(item, str):
+            if _UNSTORABLE.search(item):
                 return False
-        elif isinstance(each, dict):
-            waiting += [*each, *each.values()]
-        elif isinstance(each, list):
-            waiting += each
+        elif isinstance(item, dict):
+            remaining += [*item, *item.values()]
+        elif isinstance(item, list):
+            remaining += item
     return True
+
+
+def parse_number(text: str, maximum: int = MAX_ID) -> int | None:
+    """Parse a whole number written in ASCII digits; return None for any other text or a number above `maximum`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID))):
+        return None
+    number = int(text)
+    return number if number <= maximum else None
+
+
+def parse_numbers(texts: Iterable[str]) -> list[int]:
+    """Parse each text as `parse_number` does, and skip what is not a number."""
+    return [number for text in texts if (number := parse_number(text)) is not None]

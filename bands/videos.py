@@ -36,14 +36,17 @@ _BASICS = ("channel_id", "channel_title", "title", "description", "published_at"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class UpsertCounts:
     """How many rows a write added, and how many it changed. Rows that were right already are neither."""
 
     added: int = 0
     updated: int = 0
 
 
-def upsert_details(videos: Iterable[Video]) -> Written:
+NO_CHANGES = UpsertCounts()
+
+
+def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
     """Insert or update videos with all that videos.list tells of them; they are available and their details known.
 
     A video stays with the band it was found for first, except that the band of its own channel takes it over from one
@@ -51,7 +54,7 @@ def upsert_details(videos: Iterable[Video]) -> Written:
     """
     rows = _unique(videos)
     if not rows:
-        return Written()
+        return NO_CHANGES
     columns = ("youtube_id", "band_id", *_DETAILS)
     owner = """CASE WHEN bands_video.band_id = EXCLUDED.band_id OR EXCLUDED.channel_id = ''
                       OR NOT EXISTS (SELECT 1 FROM bands_band taker
@@ -76,11 +79,11 @@ def upsert_details(videos: Iterable[Video]) -> Written:
     return _write(statement, _values(rows, columns))
 
 
-def insert_basics(videos: Iterable[Video]) -> Written:
+def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
     """Insert videos of which only what a playlist page tells is known; those we have already are left as they are."""
     rows = _unique(videos)
     if not rows:
-        return Written()
+        return NO_CHANGES
     columns = ("youtube_id", "band_id", *_BASICS)
     fixed = "'AVAILABLE', true, 'none', '{}'::text[], '', '', '', ''"
     statement = f"""
@@ -132,7 +135,7 @@ def mark_missing(youtube_ids: Sequence[str]) -> int:
         )
 
 
-def suspect(videos: Q) -> int:
+def mark_absent_from_playlists(videos: Q) -> int:
     """These stand in no playlist any more: missing, until an availability check asks for them by id."""
     with transaction.atomic():
         ids = _locked(videos & Q(availability=Availability.AVAILABLE))
@@ -163,8 +166,8 @@ def _values(rows: Iterable[Video], columns: Sequence[str]) -> list[Any]:
     ]
 
 
-def _write(statement: str, values: list[Any]) -> Written:
+def _write(statement: str, values: list[Any]) -> UpsertCounts:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         inserted = [bool(row[0]) for row in cursor.fetchall()]
-    return Written(added=sum(inserted), updated=len(inserted) - sum(inserted))
+    return UpsertCounts(added=sum(inserted), updated=len(inserted) - sum(inserted))

@@ -127,5 +127,5 @@ class CancelRequested(Interrupted):
     """Someone asked for the job to be cancelled."""
 
 
-class HandBackRequested(Interrupted):
+class ReleaseRequested(Interrupted):
     """The worker is shutting down; the job goes back to its queue with its checkpoint."""

@@ -27,7 +27,7 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
     """Execute jobs of the queue, one after the other, until there is none or the bound is reached; then ring again."""
     identity = attempts.WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
     jobs: list[int] = []
-    while len(jobs) < settings.SYNC_JOBS_PER_BELL and not attempts.is_stopping(identity):
+    while len(jobs) < settings.SYNC_JOBS_PER_WAKE_UP and not attempts.is_stopping(identity):
         attempt = attempts.claim_next(queue, identity)
         if attempt is None:
             break
@@ -35,7 +35,7 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
         if not run_attempt(attempt):
             break
     else:
-        broker.ring(queue)
+        broker.notify(queue)
     if not jobs:
         raise Ignore  # A bell that found nothing leaves no row among the results.
     return {"jobs": jobs}
@@ -44,14 +44,14 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
 @shared_task(name=broker.BULK_TASK, ignore_result=True)
 def work_off_bulk() -> None:
     """Retry or cancel what people asked for in the background."""
-    bulk.work_off()
+    bulk.run_pending()
 
 
 @shared_task(name="syncjobs.reconcile", ignore_result=True)
 def reconcile() -> None:
     """The second line behind the keepers of the workers."""
     reconciling.reconcile()
-    bulk.work_off()
+    bulk.run_pending()
 
 
 @shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)
@@ -62,13 +62,13 @@ def trigger(self: Task[Any, Any], job_type: str) -> None:
     if kind in BAND_SYNC_TYPES:
         job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
     else:
-        job_operations.trigger_upkeep(actor, kind)
+        job_operations.trigger_maintenance(actor, kind)
 
 
 @shared_task(bind=True, name=cleanup.TASK, ignore_result=True)
-def housekeep(self: Task[Any, Any]) -> None:
+def delete_expired(self: Task[Any, Any]) -> None:
     """What beat calls once a day."""
-    cleanup.housekeep(actors.for_schedule(_schedule_name(self.request)))
+    cleanup.delete_expired(actors.for_schedule(_schedule_name(self.request)))
 
 
 def _schedule_name(request: Any) -> str:

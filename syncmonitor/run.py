@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import IO
 
+from bands.text import parse_number
+
 from . import embedded
 from .supervisor import Process, Supervisor
 
@@ -97,7 +99,7 @@ def _free_port() -> int:
 
 
 def _check_port(port: str) -> None:
-    if not port.isdecimal() or not 0 < int(port) < 65536:
+    if not parse_number(port, maximum=65535):
         sys.exit(f"PORT: {port!r} is no port number; use one from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

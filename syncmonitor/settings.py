@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,13 @@ django_stubs_ext.monkeypatch()  # ModelAdmin[Band] and the like, at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(eager=False)
+
+RENAMED = {"SYNC_JOBS_PER_BELL": "SYNC_JOBS_PER_WAKE_UP"}
+"""Environment variables by their old name, which works until the next release."""
+for old_name, new_name in RENAMED.items():
+    if old_name in os.environ and new_name not in os.environ:
+        warnings.warn(f"{old_name} was renamed {new_name}. Use the new name.", FutureWarning, stacklevel=1)
+        os.environ[new_name] = os.environ[old_name]
 
 
 def integer(name: str, default: int, low: int, high: int) -> int:
@@ -75,7 +83,7 @@ SYNC_CANCEL_GRACE_SECONDS = integer("SYNC_CANCEL_GRACE_SECONDS", 30, 1, 3600)
 SYNC_RETRY_BASE_SECONDS = integer("SYNC_RETRY_BASE_SECONDS", 30, 1, 3600)
 SYNC_RETRY_MAX_SECONDS = integer("SYNC_RETRY_MAX_SECONDS", 3600, 1, 86_400)
 SYNC_ROTATION_HOURS = integer("SYNC_ROTATION_HOURS", 24, 1, 720)
-SYNC_JOBS_PER_BELL = integer("SYNC_JOBS_PER_BELL", 10, 1, 1000)
+SYNC_JOBS_PER_WAKE_UP = integer("SYNC_JOBS_PER_WAKE_UP", 10, 1, 1000)
 SYNC_KEEP_JOBS_DAYS = integer("SYNC_KEEP_JOBS_DAYS", 90, 1, 3650)
 
 
@@ -308,7 +316,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-# ---- Celery: carries bells, never jobs (see syncjobs/lifecycle.py)
+# ---- Celery: carries wake-ups, never jobs (see syncjobs/engine/broker.py)
 CELERY_BROKER_URL = (
     f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
 )

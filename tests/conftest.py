@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import LazySettings
+from django.core.cache import cache
 from django.db import connection
 from django.utils import translation
 from pytest_django import DjangoDbBlocker
@@ -29,6 +30,12 @@ def english() -> Iterator[None]:
     """A request leaves the language it was answered in with its thread, which here is the next test's too."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def fresh_rates() -> None:
+    """Clear the cache, so that the rate limits on logging in and triggering are counted per test."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 from django.conf import settings
 from django.db import connection
 
 from syncjobs.models import Worker
-from tests.helpers import wait_for
+from tests.factories import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -148,3 +149,42 @@ def web_server(environment: Mapping[str, str], log: Path) -> Iterator[str]:
         yield base
     finally:
         kill_group(process)
+
+
+@contextlib.contextmanager
+def pooled_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A web server with two pooled connections, on the test's database."""
+    port = str(free_port())
+    database = connection.settings_dict
+    uvicorn = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "syncmonitor.asgi:application",
+        "--port",
+        port,
+        "--log-level",
+        "critical",
+    ]
+    server = subprocess.Popen(
+        [*uvicorn, "--timeout-graceful-shutdown", "1"],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "DATABASE_URL": f"postgres://postgres@{quote(str(database['HOST']), safe='')}/{database['NAME']}",
+            "DATABASE_POOL_SIZE": "2",
+        },
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(lambda: _answers(url), what="the server to answer")
+        yield url, server
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{url}/healthz").status_code == 200
+    return False

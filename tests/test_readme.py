@@ -21,7 +21,7 @@ LOOKS_ONLY = {
     "pause_queue",
     "resume_queue",
     "prune_jobs",
-    "housekeep",
+    "cleanup",
     "clear_failed",
 }
 

@@ -17,9 +17,9 @@ from django.utils.translation import override
 from syncjobs.admin.site import NAVIGATION
 from syncjobs.choices import Role
 from syncjobs.operations import schedules
-from tests.admin.people import logged_in
 from tests.browser import world
 from tests.browser.driver import addresses
+from tests.clients import logged_in
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("locale/es/LC_MESSAGES")
@@ -91,7 +91,9 @@ def test_every_page_is_in_the_language_of_the_browser() -> None:
         if len(entry.msgid) >= LONG_ENOUGH and not entry.msgid_plural and entry.msgstr != entry.msgid
         if not placeholders(said := entry.msgid)
     }
-    english -= set(schedules.schedules().values_list("name", flat=True))  # Named by people, in what words they like.
+    english -= set(
+        schedules.list_schedules().values_list("name", flat=True)
+    )  # Named by people, in what words they like.
     opened = 0
     for address in addresses().values():
         answer = client.get(address, headers={"accept-language": "es"}, follow=True)

@@ -16,6 +16,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from bands.text import parse_number
+
 from ..audit.labels import ACTIONS, RESULTS, TARGETS
 from ..choices import QueueName
 from ..exceptions import NotFound
@@ -85,7 +87,11 @@ class AuditAdmin(PageAdmin):
         filters = AuditFilters(request.GET)
         wanted = values_of(filters)
         page = paginate(request, _entries(wanted), 50)
-        context = {"page": page, "rows": [_row(entry) for entry in page.rows], "is_filtered": any(wanted.values())}
+        context = {
+            "page": page,
+            "rows": [_row(entry) for entry in page.object_list],
+            "is_filtered": any(wanted.values()),
+        }
         if is_part(request):
             return render(request, "syncjobs/audit/rows.html", context)
         context["filters"] = style(filters)
@@ -159,13 +165,14 @@ def _target(entry: AuditEntry) -> str:
 
 def _url(kind: str, target: str) -> str:
     """Return the URL of the target's page, or "" if it has none."""
-    if kind == "job" and target.isdecimal():
-        return links.job(int(target))
-    if kind == "band" and target.isdecimal():
-        return links.band(int(target))
+    number = parse_number(target)
+    if kind == "job" and number is not None:
+        return links.job(number)
+    if kind == "band" and number is not None:
+        return links.band(number)
     if kind == "queue" and target in QueueName.values:
         return links.jobs(queue=target)
-    if kind == "schedule" and target.isdecimal():
+    if kind == "schedule" and number is not None:
         return reverse("admin:django_celery_beat_periodictask_changelist") + f"#schedule-{target}"
     if kind == "error" and target.isalnum():
         return links.error(target)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from bands.models import Band, BandState
+from bands.text import parse_numbers
 
 from ..audit.actors import Actor
 from ..counters import Selection
@@ -26,7 +27,7 @@ from ..operations import jobs as job_operations
 from .core import links
 from .core.band_form import BandForm, initial_of, look_up
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, ids_in, is_part, show, style
+from .core.pages import Question, ask, is_part, show, style
 from .core.paging import order, paginate, search_box, sort_field, values_of
 from .site import site
 
@@ -152,7 +153,7 @@ class BandAdmin(PageAdmin):
     def switch_view(self, request: HttpRequest) -> HttpResponse:
         """Make the bands in the query string active or inactive."""
         active = request.GET.get("active") == "1"
-        selected = list(Band.objects.filter(pk__in=ids_in(request.GET.getlist("band"))).order_by("name"))
+        selected = list(Band.objects.filter(pk__in=parse_numbers(request.GET.getlist("band"))).order_by("name"))
         question = Question(
             title=_("Make these bands active?") if active else _("Make these bands inactive?"),
             text=_("Schedules keep their videos up to date from now on.")

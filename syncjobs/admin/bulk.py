@@ -15,6 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from rest_framework.exceptions import ValidationError
 
+from bands.text import parse_numbers
+
 from .. import counters
 from ..exceptions import DomainError, InvalidInput
 from ..listing import query as listing_query
@@ -24,7 +26,7 @@ from ..templatetags.monitor import number
 from .core import links
 from .core.job_filters import Filters, sentence_of
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, actor_of, ids_in, is_part, report, show
+from .core.pages import Question, actor_of, is_part, report, show
 from .site import site
 
 _REFUSED_SHOWN = 100
@@ -63,7 +65,7 @@ class BulkAdmin(PageAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         action = request.GET.get("action", "")
-        allowed = action not in bulk.STATES or request.user.has_perm(f"syncjobs.{action}_job")
+        allowed = action not in bulk.ELIGIBLE_STATUSES or request.user.has_perm(f"syncjobs.{action}_job")
         return allowed and request.user.has_perm("syncjobs.view_syncjob")
 
     @requires("add", post=True)
@@ -91,7 +93,7 @@ class BulkAdmin(PageAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Show the progress of a bulk action in the background."""
-        found = bulk.get(id_of(object_id))
+        found = bulk.get_bulk_action(id_of(object_id))
         context = {
             "bulk": found,
             "refused_count": found.done - found.succeeded,
@@ -124,13 +126,13 @@ def _selected(request: HttpRequest, action: str, filters: Filters) -> Selected:
         except ValidationError as error:
             raise InvalidInput(sentence_of(error)) from None
         total = counters.count(query.selection) if query.is_counted else query.jobs.order_by().count()
-        return Selected(total, bulk.able(query.jobs, action))
-    ids = ids_in(request.GET.getlist("job"))
+        return Selected(total, bulk.eligible_ids(query.jobs, action))
+    ids = set(parse_numbers(request.GET.getlist("job")))
     if not ids:
         raise InvalidInput(_("No job is selected. Select at least one."))
-    if len(ids) > bulk.AT_ONCE:
-        raise InvalidInput(_("At most %s jobs can be selected one by one.") % bulk.AT_ONCE)
-    return Selected(len(ids), bulk.able(SyncJob.objects.filter(pk__in=ids), action))
+    if len(ids) > bulk.MAX_FOREGROUND:
+        raise InvalidInput(_("At most %s jobs can be selected one by one.") % bulk.MAX_FOREGROUND)
+    return Selected(len(ids), bulk.eligible_ids(SyncJob.objects.filter(pk__in=ids), action))
 
 
 def _ask(
@@ -182,7 +184,7 @@ def _details(is_retry: bool, able: int, total: int) -> list[str]:
         details.append(excluded + reason)
     if not is_retry:
         details.append(_("Queued jobs are cancelled at once; running jobs stop within one call to YouTube."))
-    if able > bulk.AT_ONCE:
+    if able > bulk.MAX_FOREGROUND:
         details.append(_("This runs in the background; you will see its progress."))
     return details
 
@@ -193,7 +195,7 @@ def _none_of(is_retry: bool, total: int) -> str:
     return _("None of the %s selected jobs can be cancelled: they have already ended.") % number(total)
 
 
-def _summary(action: str, outcome: bulk.Outcome) -> str:
+def _summary(action: str, outcome: bulk.BulkResult) -> str:
     if action == BulkAction.Action.RETRY:
         done = ngettext("%s job runs again.", "%s jobs run again.", outcome.succeeded)
     else:

@@ -164,7 +164,7 @@ class ErrorGroupAdmin(PageAdmin):
     def retry_view(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
         """Say how many of the group's failed jobs haven't been retried yet, then retry them."""
         group = operations.get_error_group(fingerprint)
-        count = operations.failed_jobs(fingerprint=fingerprint).count()
+        count = operations.unretried_jobs(fingerprint=fingerprint).count()
         text = ngettext(
             "%(count)s failed job can be retried: a new job is queued in its place.",
             "%(count)s failed jobs can be retried: a new job is queued in place of each.",
@@ -267,7 +267,7 @@ def _question(group: ErrorGroup, **fields: Any) -> Question:
     return Question(back=links.error(group.pk), details=(group.message[:300],), **fields)
 
 
-def _summary(outcome: bulk.Outcome | BulkAction) -> str:
+def _summary(outcome: bulk.BulkResult | BulkAction) -> str:
     """Return a sentence that says how many jobs were retried, and why others were not."""
     if isinstance(outcome, BulkAction):
         return _("%(count)s jobs are being retried in the background.") % {"count": number(outcome.total)}

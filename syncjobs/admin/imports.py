@@ -32,9 +32,7 @@ class ImportForm(forms.Form):
 
     file = forms.FileField(
         label=gettext_lazy("File"),
-        help_text=gettext_lazy(
-            "JSON or CSV in UTF-8, 20 MB at most. You see a preview before anything changes."
-        ),
+        help_text=gettext_lazy("JSON or CSV in UTF-8, 20 MB at most. You see a preview before anything changes."),
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
     )
 

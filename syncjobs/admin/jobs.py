@@ -11,6 +11,8 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
+from bands.text import parse_numbers
+
 from ..audit.actors import Actor
 from ..choices import JobStatus
 from ..listing import export, query
@@ -67,7 +69,7 @@ class JobAdmin(PageAdmin):
         """Refresh the visible rows in their current order, and say whether the list has changed."""
         parameters = request.GET.copy()
         shown = "".join(parameters.pop("shown", [])).split(",")
-        visible = [int(part) for part in shown if part.isascii() and part.isdigit() and len(part) < 19]
+        visible = parse_numbers(shown)
         context = job_list.refreshed_context(request, Filters.read(parameters), visible)
         return render(request, "syncjobs/jobs/rows.html", context)
 

@@ -83,8 +83,8 @@ class PersonAdmin(PageAdmin):
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List everyone with their role and last log-in."""
-        page = paginate(request, operations.people(), 50)
-        rows = [{"user": user, "role": operations.role_of(user)} for user in page.rows]
+        page = paginate(request, operations.list_people(), 50)
+        rows = [{"user": user, "role": operations.role_of(user)} for user in page.object_list]
         context = {"page": page, "rows": rows, "me": request.user.pk}
         if is_part(request):
             return render(request, "syncjobs/people/rows.html", context)
@@ -106,7 +106,7 @@ class PersonAdmin(PageAdmin):
     @requires("change", post=True)
     def role_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
         """Change a person's role."""
-        user = operations.person(user_id)
+        user = operations.get_person(user_id)
         question = _question(_("Role of %(name)s") % {"name": user.get_username()}, "", _("Save"))
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
@@ -122,7 +122,7 @@ class PersonAdmin(PageAdmin):
     @requires("change", post=True)
     def password_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
         """Set a person's password."""
-        user = operations.person(user_id)
+        user = operations.get_person(user_id)
         question = _question(
             _("New password for %(name)s") % {"name": user.get_username()},
             _("They are logged out everywhere."),
@@ -137,7 +137,7 @@ class PersonAdmin(PageAdmin):
 
     @requires("change", post=True)
     def deactivate_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
-        user = operations.person(user_id)
+        user = operations.get_person(user_id)
         question = _question(
             _("Deactivate %(name)s?") % {"name": user.get_username()},
             _("They are logged out at once and can't log in again. Their actions stay in the audit log."),
@@ -154,7 +154,7 @@ class PersonAdmin(PageAdmin):
 
     @requires("change", post=True)
     def reactivate_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
-        user = operations.person(user_id)
+        user = operations.get_person(user_id)
         question = _question(
             _("Reactivate %(name)s?") % {"name": user.get_username()},
             _("They can log in again, with the same role and password as before."),

@@ -43,7 +43,7 @@ class ScheduleAdmin(PageAdmin):
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List schedules with their next run and recent jobs."""
-        found = list(schedules.schedules())
+        found = list(schedules.list_schedules())
         runs = schedules.last_runs(found, _LAST_RUNS)
         rows = [
             {
@@ -194,7 +194,7 @@ def _preview(form: ScheduleForm) -> dict[str, Any] | None:
     else:
         return None
     try:
-        schedule = schedules.unsaved(recurrence.values(recurrence_of(values)))
+        schedule = schedules.preview(recurrence.values(recurrence_of(values)))
         coming = [{"at": at, "there": _local_time(at, schedule)} for at in schedules.next_runs(schedule, _NEXT_RUNS)]
     except DomainError:
         return None

@@ -91,6 +91,6 @@ def _values(body: type[BandBody], request: Request, band_id: int | None = None) 
     wrong = dict(checked.errors)
     if isinstance(request.data, dict):
         rest = {name: value for name, value in request.data.items() if name in checked.fields and name not in wrong}
-        for name, said in band_operations.faults(rest, band_id):
+        for name, said in band_operations.find_problems(rest, band_id):
             wrong.setdefault(name, [said])
     raise ValidationError(wrong)

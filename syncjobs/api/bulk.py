@@ -54,7 +54,7 @@ class BulkDetail(View):
     @extend_schema(operation_id="getBulk", responses=BulkProgress)
     def get(self, request: Request, bulk_id: int) -> Response:
         """How far a bulk action in the background is."""
-        return Response(_progress(bulk.get(bulk_id)))
+        return Response(_progress(bulk.get_bulk_action(bulk_id)))
 
 
 def _matching(filters: dict[str, Any]) -> list[int]:
@@ -62,7 +62,7 @@ def _matching(filters: dict[str, Any]) -> list[int]:
     query = QueryDict(mutable=True)
     query.update(listing_query.filters_of(filters, "filter"))
     found = listing_query.job_query(query).jobs.order_by("pk").values_list("pk", flat=True)
-    return list(found[: bulk.MOST + 1])
+    return list(found[: bulk.MAX_JOBS + 1])
 
 
 def _progress(action: BulkAction) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Schedules(View):
     @extend_schema(operation_id="listSchedules", responses=responses.SCHEDULES)
     def get(self, request: Request) -> Response:
         """When what is triggered, with the next run and the jobs of the last ones."""
-        found = list(schedules.schedules())
+        found = list(schedules.list_schedules())
         runs = schedules.last_runs(found, _LAST_RUNS)
         return Response({"data": [_as_json(each, runs[each.pk]) for each in found], "asOf": timezone.now()})
 

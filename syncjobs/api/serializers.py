@@ -209,7 +209,7 @@ class BulkBody(Strict):
     """What to do, and to which jobs: give either ids or a filter."""
 
     rules = {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
-    action = Choice(choices=list(bulk.STATES))
+    action = Choice(choices=list(bulk.ELIGIBLE_STATUSES))
     ids = Many(child=Id(), required=False, allow_empty=False, max_length=10_000)
     filter = Filter(required=False)
 

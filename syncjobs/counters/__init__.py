@@ -5,7 +5,7 @@ in one transaction; reads add up both in one statement. So a figure is exact in 
 never meet at a counter's row. Migration 0004 has the tables and triggers.
 """
 
-from . import errors, recent
+from . import errors
 from .errors import jobs_of_group, searchable
 from .folding import fold, rebuild, wrong_cells
 from .jobs import cells, count, hours_of, series, total
@@ -25,7 +25,6 @@ __all__ = [
     "hours_of",
     "jobs_of_group",
     "rebuild",
-    "recent",
     "searchable",
     "series",
     "total",

@@ -6,8 +6,6 @@ from typing import Any
 
 from django.db import connection
 
-from . import recent
-
 DELTAS = "(SELECT group_id, sum(errors) AS errors, sum(jobs) AS jobs FROM syncjobs_errordelta GROUP BY 1)"
 """What is not yet folded, as a table expression."""
 BY_BAND = """(SELECT group_id, band_id, sum(n) AS n
@@ -39,12 +37,6 @@ ANEW = (
     " WHERE truth.fingerprint = g.fingerprint AND (g.count, g.job_count) <> (truth.errors, truth.jobs)",
     f"UPDATE syncjobs_errorgroup SET band_count = {_BAND_COUNT} WHERE band_count <> {_BAND_COUNT}",  # noqa: S608
 )
-BANDS = """
-    band_count + COALESCE((SELECT sum((COALESCE(c.n, 0) + d.n > 0)::int - (COALESCE(c.n, 0) > 0)::int)
-                             FROM (SELECT band_id, sum(errors) AS n FROM syncjobs_errordelta
-                                    WHERE group_id = fingerprint AND band_id <> 0 GROUP BY 1) AS d
-                             LEFT JOIN syncjobs_errorbandcount c ON c.group_id = fingerprint AND c.band_id = d.band_id), 0)"""
-"""How many bands an error group has met, as an expression with the columns of the group."""
 
 
 def jobs_of_group(fingerprint: str) -> int:
@@ -91,17 +83,15 @@ def fold(cursor: Any) -> int:
     )
     locked = [fingerprint for (fingerprint,) in cursor.fetchall()]
     cursor.execute(
-        f"""
+        """
         WITH taken AS (DELETE FROM syncjobs_errordelta WHERE group_id = ANY(%s) RETURNING *),
              bands AS (INSERT INTO syncjobs_errorbandcount (group_id, band_id, n)
                        SELECT group_id, band_id, sum(errors) FROM taken
                         WHERE band_id <> 0 GROUP BY 1, 2 HAVING sum(errors) <> 0
                        ON CONFLICT (group_id, band_id) DO UPDATE SET n = syncjobs_errorbandcount.n + EXCLUDED.n),
-             recent_change AS ({recent.FOLDED}),
-             {recent.ADD},
              added AS (SELECT group_id, sum(errors) AS errors, sum(jobs) AS jobs FROM taken GROUP BY 1)
         UPDATE syncjobs_errorgroup SET count = count + added.errors, job_count = job_count + added.jobs
-          FROM added WHERE fingerprint = added.group_id""",  # noqa: S608
+          FROM added WHERE fingerprint = added.group_id""",
         [locked],
     )
     changed = int(cursor.rowcount)
@@ -111,12 +101,11 @@ def fold(cursor: Any) -> int:
         f" WHERE fingerprint = ANY(%s) AND band_count <> {_BAND_COUNT}",
         [locked],
     )
-    recent.tidy(cursor, locked)
     return changed
 
 
 def rebuild(cursor: Any) -> None:
     """Count the errors of all groups anew, in the caller's transaction and lock."""
     cursor.execute("DELETE FROM syncjobs_errordelta")
-    for statement in (*ANEW, *recent.ANEW):
+    for statement in ANEW:
         cursor.execute(statement)

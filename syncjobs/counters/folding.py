@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from django.db import connection, transaction
-from django.utils import timezone
 
-from . import errors, recent
+from . import errors
 
 _FOLD_LOCK = 7_460_001
 _VACUUM_ABOVE_BYTES = 256 * 1024
@@ -93,10 +92,6 @@ def fold() -> int:
     """Add the deltas to the counts; returns how many cells that changed, 0 when another process is at it already."""
     changed = 0
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_FOLD_LOCK])
-        if cursor.fetchone()[0]:
-            recent.slide(cursor, timezone.now() - recent.WINDOW)
-    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM syncjobs_jobdelta), EXISTS (SELECT FROM syncjobs_errordelta),"
             " pg_try_advisory_xact_lock(%s)",
@@ -128,7 +123,7 @@ def _vacuum(table: str) -> None:
 def wrong_cells() -> int:
     """How many counts differ from COUNT(*), in one snapshot. Reads the whole table of jobs."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT ({_WRONG}) + ({_WRONG_NAMES}) + ({errors.WRONG}) + ({recent.WRONG})")
+        cursor.execute(f"SELECT ({_WRONG}) + ({_WRONG_NAMES}) + ({errors.WRONG})")
         return int(cursor.fetchone()[0])
 
 

@@ -15,7 +15,7 @@ from django.db.models import Exists, QuerySet
 from django.db.models.functions import Now
 
 from ..choices import AttemptOutcome, EventKind, JobStatus
-from ..exceptions import CancelRequested, Fenced, HandBackRequested
+from ..exceptions import CancelRequested, Fenced, ReleaseRequested
 from ..models import Attempt, Queue, SyncJob, Worker
 from .timeline import note
 
@@ -109,14 +109,14 @@ def write_fenced(attempt: Attempt, **changes: Any) -> None:
 
 
 def check_interrupts(job_id: int) -> None:
-    """Raise CancelRequested or HandBackRequested if someone wants the job to stop."""
+    """Raise CancelRequested or ReleaseRequested if someone wants the job to stop."""
     asked = SyncJob.objects.filter(pk=job_id).values_list("cancel_requested_at", "handback_requested_at").first()
     if asked is None:
         raise Fenced
     if asked[0]:
         raise CancelRequested
     if asked[1]:
-        raise HandBackRequested
+        raise ReleaseRequested
 
 
 def save_progress(attempt: Attempt, *, checkpoint: dict[str, Any], **changes: Any) -> None:

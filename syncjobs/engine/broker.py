@@ -16,39 +16,39 @@ logger = logging.getLogger(__name__)
 DRAIN_TASK = "syncjobs.drain"
 BULK_TASK = "syncjobs.bulk"
 BULK_QUEUE = "maintenance"
-MAX_BELLS = 8
+MAX_WAKE_UPS = 8
 """Bells rung at once for one queue. Each drains several jobs, so more would only find nothing."""
 
 _BROKER_ERRORS = (CeleryError, KombuError, redis.RedisError, OSError)
 
 
-def ring(queue: str, bells: int = 1) -> None:
+def notify(queue: str, wake_ups: int = 1) -> None:
     """Tell the workers that the queue has work. A bell that can't be rung is no loss: the reconciler rings again."""
     try:
-        for _ in range(min(bells, MAX_BELLS)):
+        for _ in range(min(wake_ups, MAX_WAKE_UPS)):
             current_app.send_task(DRAIN_TASK, args=[queue], queue=queue, retry=False)
     except _BROKER_ERRORS as error:
         logger.warning("Could not ring the bell of %s: %s", queue, type(error).__name__)
 
 
-def ring_on_commit(queue: str, bells: int = 1) -> None:
+def notify_on_commit(queue: str, wake_ups: int = 1) -> None:
     """Ring once what this transaction did can be seen by the workers."""
-    transaction.on_commit(lambda: ring(queue, bells))
+    transaction.on_commit(lambda: notify(queue, wake_ups))
 
 
-def ring_bulk_on_commit() -> None:
+def notify_bulk_on_commit() -> None:
     """Tell a worker that a bulk action waits. If that gets lost, the reconciler takes it up."""
 
-    def ring_bulk() -> None:
+    def notify_bulk() -> None:
         try:
             current_app.send_task(BULK_TASK, queue=BULK_QUEUE, retry=False)
         except _BROKER_ERRORS as error:
             logger.warning("Could not ring for a bulk action: %s", type(error).__name__)
 
-    transaction.on_commit(ring_bulk)
+    transaction.on_commit(notify_bulk)
 
 
-def unheard_bells(queue: str) -> int | None:
+def pending_wake_ups(queue: str) -> int | None:
     """Messages lying in the broker for the queue; None while the broker can't be asked."""
     try:
         with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as broker:

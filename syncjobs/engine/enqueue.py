@@ -35,12 +35,12 @@ def band_key(job_type: str, band_id: int) -> str:
     return f"{job_type}:band:{band_id}"
 
 
-def create_job(actor: Actor, job_type: JobType, *, ring: bool = True, **given: Any) -> Created:
+def create_job(actor: Actor, job_type: JobType, *, notify: bool = True, **given: Any) -> Created:
     """Queue a job, as `new_job` makes it, and ring for it; or answer with the equal active one (same `dedupe_key`).
 
-    Whoever queues many passes `ring=False` and rings once for all.
+    Whoever queues many passes `notify=False` and rings once for all.
     """
-    return create_jobs([new_job(actor, job_type, **given)], ring=ring)[0]
+    return create_jobs([new_job(actor, job_type, **given)], notify=notify)[0]
 
 
 def new_job(
@@ -75,7 +75,7 @@ def new_job(
     )
 
 
-def create_jobs(jobs: Sequence[SyncJob], *, ring: bool = True) -> list[Created]:
+def create_jobs(jobs: Sequence[SyncJob], *, notify: bool = True) -> list[Created]:
     """Queue new jobs and ring for them; for each, the job it has become: itself, or the equal active one.
 
     Of many, those with a `dedupe_key` must come in the order of their bands and keys, or two who create equal ones
@@ -87,11 +87,11 @@ def create_jobs(jobs: Sequence[SyncJob], *, ring: bool = True) -> list[Created]:
     created = [Created(chosen, is_new=chosen is job) for job, chosen in zip(jobs, became, strict=True)]
     try:
         with transaction.atomic():
-            _insert([each.job for each in created if each.is_new], ring=ring)
+            _insert([each.job for each in created if each.is_new], notify=notify)
     except IntegrityError:
         # Somebody was quicker with an equal one, and has just committed it.
         if len(jobs) > 1:
-            return [each for job in jobs for each in create_jobs([job], ring=ring)]
+            return [each for job in jobs for each in create_jobs([job], notify=notify)]
         twin = SyncJob.objects.active().filter(dedupe_key=jobs[0].dedupe_key).first() if jobs[0].dedupe_key else None
         if twin is None:
             raise
@@ -99,17 +99,17 @@ def create_jobs(jobs: Sequence[SyncJob], *, ring: bool = True) -> list[Created]:
     return created
 
 
-def _insert(jobs: Sequence[SyncJob], *, ring: bool) -> None:
+def _insert(jobs: Sequence[SyncJob], *, notify: bool) -> None:
     SyncJob.objects.bulk_create(jobs)
     JobEvent.objects.bulk_create(
         JobEvent(job=job, kind=EventKind.QUEUED, message=job.requested_by_label) for job in jobs
     )
-    if ring:
-        for queue, bells in Counter(job.queue_id for job in jobs).items():
-            broker.ring_on_commit(queue, bells)
+    if notify:
+        for queue, wake_ups in Counter(job.queue_id for job in jobs).items():
+            broker.notify_on_commit(queue, wake_ups)
 
 
-def hold_bands(band_ids: Iterable[int | None]) -> set[int]:
+def lock_bands(band_ids: Iterable[int | None]) -> set[int]:
     """Nobody deletes these bands before the jobs that are to refer to them are there; returns those that still exist."""
     # As weak a lock as a foreign key takes: workers go on writing to the rows.
     wanted = [band_id for band_id in band_ids if band_id is not None]

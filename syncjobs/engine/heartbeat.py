@@ -91,7 +91,7 @@ def hand_back_work(sender: str, **_: object) -> None:
     """`sender` is the worker's name. Running jobs stop within one HTTP call and go on elsewhere."""
     try:
         Worker.objects.filter(name=sender).update(stopping_at=Now())
-        outcomes.request_hand_back(sender)
+        outcomes.request_release(sender)
     except DatabaseError as error:
         logger.warning("Could not hand back the work of %s: %s", sender, type(error).__name__)
 

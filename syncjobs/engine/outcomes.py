@@ -114,7 +114,7 @@ def delay(attempt: Attempt, until: dt.datetime, why: DelayReason, message: str) 
         note(attempt.job_id, EventKind.DELAYED, message, attempt=attempt.number, until=until.isoformat())
 
 
-def hand_back(attempt: Attempt, message: str) -> None:
+def release(attempt: Attempt, message: str) -> None:
     """The worker can't go on, through no fault of the job: back to its place in the queue. Raises Fenced."""
     with transaction.atomic():
         if _ends_by_cancel(attempt):
@@ -122,7 +122,7 @@ def hand_back(attempt: Attempt, message: str) -> None:
         write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), handback_requested_at=None)
         _end_attempt(attempt, AttemptOutcome.HANDED_BACK, message)
         note(attempt.job_id, EventKind.HANDED_BACK, message, attempt=attempt.number)
-        broker.ring_on_commit(attempt.job.queue_id)
+        broker.notify_on_commit(attempt.job.queue_id)
 
 
 def _ends_by_cancel(attempt: Attempt) -> bool:
@@ -144,13 +144,13 @@ def acknowledge_cancel(attempt: Attempt) -> None:
         _end_job(attempt, JobStatus.CANCELLED, AttemptOutcome.CANCELLED, EventKind.CANCELLED)
 
 
-def request_hand_back(worker: str) -> int:
+def request_release(worker: str) -> int:
     """Ask for all that the worker has running to go back to its queue; returns how many jobs that is."""
     running = Attempt.objects.running().filter(worker=worker, job_id=OuterRef("pk"))
     return SyncJob.objects.filter(Exists(running), status=JobStatus.IN_PROGRESS).update(handback_requested_at=Now())
 
 
-def lose(attempt_id: int) -> bool:
+def mark_lost(attempt_id: int) -> bool:
     """Take the job from an attempt whose lease has expired. False if it is no longer so."""
     with transaction.atomic():
         attempt = (
@@ -179,7 +179,7 @@ def lose(attempt_id: int) -> bool:
             _count_band_failure(job)
         else:
             SyncJob.objects.filter(pk=job.pk).update(status=JobStatus.QUEUED, run_at=Now(), failures_in_a_row=failures)
-            broker.ring_on_commit(job.queue_id)
+            broker.notify_on_commit(job.queue_id)
     return True
 
 

@@ -55,7 +55,7 @@ class Spender:
     band_id: int | None = None
 
 
-def take(operation: Operation, spender: Spender) -> int:
+def reserve(operation: Operation, spender: Spender) -> int:
     """Reserve the units of one HTTP attempt and write it into the ledger; returns the ledger row's id.
 
     Raises QuotaExhausted, changing nothing, when the bucket is closed or what is left of it isn't for this spender.
@@ -100,7 +100,7 @@ def _spend(bucket: Bucket, day: dt.date, units: int, is_personal: bool) -> bool:
     return bool(spend())
 
 
-def settle(call_id: int, *, status: int | None, reason: str, seconds: float) -> None:
+def record_result(call_id: int, *, status: int | None, reason: str, seconds: float) -> None:
     """Write into the ledger how the call went. It stays charged: YouTube charges failed calls too."""
     QuotaCall.objects.filter(pk=call_id).update(http_status=status, reason=reason[:80], seconds=seconds)
 
@@ -177,11 +177,11 @@ class PersonalMeter:
         self._spender = Spender(is_personal=True, band_id=band_id)
 
     def reserve(self, operation: Operation) -> int:
-        return take(operation, self._spender)
+        return reserve(operation, self._spender)
 
-    def settle(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
         assert isinstance(receipt, int)
-        settle(receipt, status=status, reason=reason, seconds=seconds)
+        record_result(receipt, status=status, reason=reason, seconds=seconds)
 
 
 def estimate_units(band: Band | None, *, full: bool) -> int:

@@ -28,7 +28,7 @@ class Report:
     lost: int = 0
     killed: int = 0
     parents_completed: int = 0
-    bells_rung: int = 0
+    wake_ups_sent: int = 0
     enrich_queued: int = 0
     counts_folded: int = 0
     changes_purged: int = 0
@@ -44,14 +44,14 @@ def reconcile() -> Report:
         killed=_kill_overdue(),
         parents_completed=outcomes.complete_parents(),
         enrich_queued=_queue_enrich(),
-        bells_rung=_ring_unheard(),
+        wake_ups_sent=_notify_unnotified(),
         counts_folded=counters.fold(),
         changes_purged=changes.purge(),
     )
 
 
 def _lose_expired() -> int:
-    return sum(outcomes.lose(attempt_id) for attempt_id in Attempt.objects.expired().values_list("pk", flat=True))
+    return sum(outcomes.mark_lost(attempt_id) for attempt_id in Attempt.objects.expired().values_list("pk", flat=True))
 
 
 def _kill_overdue() -> int:
@@ -78,15 +78,15 @@ def _queue_enrich() -> int:
     return int(create_enrich().is_new)
 
 
-def _ring_unheard() -> int:
-    """Ring for queues with runnable jobs and no bell in the broker; with one there, more would only pile up."""
-    rung = 0
+def _notify_unnotified() -> int:
+    """Notify queues that have runnable jobs but no wake-up in the broker. More than that would only pile up."""
+    sent = 0
     for queue in QueueName.values:
         runnable = SyncJob.objects.runnable().filter(queue_id=queue)
         # The jobs are looked for first: an idle system must not ask the broker every second.
-        if not runnable.exists() or broker.unheard_bells(queue) != 0:
+        if not runnable.exists() or broker.pending_wake_ups(queue) != 0:
             continue
-        bells = min(runnable[: broker.MAX_BELLS].count(), broker.MAX_BELLS)
-        broker.ring(queue, bells)
-        rung += bells
-    return rung
+        wake_ups = min(runnable[: broker.MAX_WAKE_UPS].count(), broker.MAX_WAKE_UPS)
+        broker.notify(queue, wake_ups)
+        sent += wake_ups
+    return sent

@@ -18,6 +18,8 @@ from django.db import connection
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
+from bands.text import parse_number
+
 from .. import counters
 from ..engine.fingerprints import MAX_MESSAGE
 from ..models import SyncJob
@@ -111,8 +113,6 @@ class Found:
 
 def search(text: str) -> Found:
     """The jobs with this number, or whose band's name, or an error's text, holds this."""
-    number = text.strip().removeprefix("#")
-    is_number = number.isascii() and number.isdigit() and len(number) < 19
     sought = " ".join(text.lower().split())
     names, groups = counters.searchable(sought)
     whole, doubtful = [], []
@@ -123,7 +123,7 @@ def search(text: str) -> Found:
         elif held is None:
             doubtful.append(fingerprint)
     return Found(
-        int(number) if is_number else None,
+        parse_number(text.strip().removeprefix("#")),
         tuple(names),
         tuple(whole),
         tuple(doubtful),

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from bands.models import Band
+from bands.text import parse_number
 from syncjobs.audit.actors import Actor, for_command
 
 from ..exceptions import DomainError, NotFound
@@ -60,8 +61,8 @@ class Command(BaseCommand):
     def band(self, slug: str) -> Band:
         """The band with this slug, or this id. Raises NotFound."""
         band = Band.objects.filter(slug=slug).first()
-        if band is None and slug.isdecimal() and len(slug) < 18:
-            band = Band.objects.filter(pk=int(slug)).first()
+        if band is None and (number := parse_number(slug)) is not None:
+            band = Band.objects.filter(pk=number).first()
         if band is None:
             raise NotFound(f"There is no band “{slug[:100]}”. Give its slug or its number.", field="band")
         return band

@@ -9,7 +9,6 @@ import re
 from django.db import migrations
 
 from syncjobs.counters import errors as groups
-from syncjobs.counters import recent
 
 before = importlib.import_module("syncjobs.migrations.0006_error_group_bands")
 
@@ -113,7 +112,7 @@ ALTER TABLE syncjobs_errordelta DROP COLUMN at;
 
 
 def count_what_there_is(apps, schema_editor):
-    for statement in (*groups.ANEW, *recent.ANEW):
+    for statement in groups.ANEW:
         schema_editor.execute(statement)
 
 

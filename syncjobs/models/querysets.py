@@ -41,6 +41,14 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
         """Being worked on; for an all-bands job, by its children."""
         return self.filter(status=JobStatus.IN_PROGRESS)
 
+    def failed(self) -> Self:
+        """Ended in failure, retried or not."""
+        return self.filter(status=JobStatus.FAILED)
+
+    def not_retried(self) -> Self:
+        """Without a retry by a person, whatever the retry's status."""
+        return self.exclude(Exists(self.model._default_manager.filter(retry_of=OuterRef("pk"))))
+
     def childless_parents(self) -> Self:
         """All-bands jobs in progress whose own attempt and children have all ended: ready to be completed."""
         children = self.model._default_manager.filter(parent_id=OuterRef("pk"), status__in=ACTIVE_STATUSES)

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from bands.channels import give_channel
+from bands.channels import set_channel
 from bands.models import Band
 
 from ..youtube.references import MalformedReference, parse_channel, parse_playlist
@@ -94,7 +94,7 @@ def _channel(band: Band, value: Any) -> None:
     if reference == band.channel_reference:
         return
     parsed = parse_channel(reference) if reference else None
-    give_channel(band, reference, channel_id=parsed.value if parsed and parsed.kind == "id" else "")
+    set_channel(band, reference, channel_id=parsed.value if parsed and parsed.kind == "id" else "")
 
 
 _NAMES = {

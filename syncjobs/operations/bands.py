@@ -29,7 +29,7 @@ def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None)
     Raises InvalidFields with all that is wrong, or Taken when it is only that another band has the slug or the channel.
     """
     with audited(actor, "create_band", "band") as span:
-        channels.lock()
+        channels.lock_channels()
         band = Band()
         _fill(band, values, channel)
         _store(band)
@@ -45,7 +45,7 @@ def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel 
     the channel.
     """
     with audited(actor, "change_band", "band", band_id) as span:
-        channels.lock()
+        channels.lock_channels()
         band = _locked(band_id)
         changed = _fill(band, values, channel)
         if changed:
@@ -55,7 +55,9 @@ def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel 
     return band
 
 
-def faults(values: dict[str, Any], band_id: int | None = None, channel: Channel | None = None) -> list[tuple[str, str]]:
+def find_problems(
+    values: dict[str, Any], band_id: int | None = None, channel: Channel | None = None
+) -> list[tuple[str, str]]:
     """All that `create`, or `change` of the band, would refuse as things stand, by field; nothing is written."""
     band = Band() if band_id is None else Band.objects.filter(pk=band_id).first()
     if band is not None:
@@ -104,7 +106,7 @@ def _fill(band: Band, values: dict[str, Any], channel: Channel | None) -> list[s
     before = {field.attname: getattr(band, field.attname) for field in Band._meta.concrete_fields}
     invalid = band_fields.apply(band, values)
     if channel is not None:
-        channels.give_channel(band, band.channel_reference, channel_id=channel.id)
+        channels.set_channel(band, band.channel_reference, channel_id=channel.id)
         band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
     changed = [name for name, value in before.items() if getattr(band, name) != value]
     taken = _taken(band, set(changed))
@@ -119,7 +121,7 @@ def _taken(band: Band, changed: set[str]) -> list[tuple[str, str]]:
     found = []
     if "slug" in changed and Band.objects.filter(slug=band.slug).exclude(pk=band.pk).exists():
         found.append(("slug", _slug_taken(band)))
-    if {"channel_reference", "channel_id"} & changed and (fault := channels.fault_of(band, channel_index())):
+    if {"channel_reference", "channel_id"} & changed and (fault := channels.channel_conflict(band, channel_index())):
         found.append(("youtubeChannel", fault))
     return found
 

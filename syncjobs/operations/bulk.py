@@ -25,12 +25,12 @@ from . import jobs as job_operations
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 1000
-CLEARED_AT_ONCE = 5000
-MOST_REFUSALS_KEPT = 1000
+MAX_FOREGROUND = 1000
+MAX_FOREGROUND_CLEAR = 5000
+MAX_REFUSALS_KEPT = 1000
 """Of one bulk action in the background: the reasons of so many refusals are told."""
-MOST = 100_000
-STATES: dict[str, tuple[JobStatus, ...]] = {
+MAX_JOBS = 100_000
+ELIGIBLE_STATUSES: dict[str, tuple[JobStatus, ...]] = {
     BulkAction.Action.RETRY: RETRYABLE_STATUSES,
     BulkAction.Action.CANCEL: ACTIVE_STATUSES,
 }
@@ -40,7 +40,7 @@ _Operation = Callable[[Actor, Sequence[int]], Mapping[int, Created | DomainError
 
 
 @dataclass(slots=True)
-class Outcome:
+class BulkResult:
     """What became of each job: the retried one's new job, True for a cancelled one, or why not."""
 
     retried: dict[int, int] = field(default_factory=dict)
@@ -52,37 +52,39 @@ class Outcome:
         return len(self.retried) + len(self.cancelled)
 
 
-def able(jobs: QuerySet[SyncJob], action: str) -> list[int]:
+def eligible_ids(jobs: QuerySet[SyncJob], action: str) -> list[int]:
     """The ids of those jobs whose state allows the action, oldest first. Raises InvalidInput when they are too many."""
     _check(action)
-    found = jobs.filter(status__in=STATES[action]).order_by("pk").values_list("pk", flat=True)
-    ids = list(found[: MOST + 1])
-    if len(ids) > MOST:
+    found = jobs.filter(status__in=ELIGIBLE_STATUSES[action]).order_by("pk").values_list("pk", flat=True)
+    ids = list(found[: MAX_JOBS + 1])
+    if len(ids) > MAX_JOBS:
         raise InvalidInput(
-            _("More than %(most)s jobs can be acted on. Narrow the filter.") % {"most": MOST}, field="filter"
+            _("More than %(most)s jobs can be acted on. Narrow the filter.") % {"most": MAX_JOBS}, field="filter"
         )
     return ids
 
 
 def _check(action: str) -> None:
-    if action not in STATES:
-        raise InvalidInput(_("Action is one of %(actions)s.") % {"actions": ", ".join(STATES)}, field="action")
+    if action not in ELIGIBLE_STATUSES:
+        raise InvalidInput(
+            _("Action is one of %(actions)s.") % {"actions": ", ".join(ELIGIBLE_STATUSES)}, field="action"
+        )
 
 
-def start(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome | BulkAction:
-    """Do it now, or queue it when there are more than AT_ONCE jobs. Raises InvalidInput."""
+def start(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult | BulkAction:
+    """Do it now, or queue it when there are more than MAX_FOREGROUND jobs. Raises InvalidInput."""
     ids = list(dict.fromkeys(job_ids))
     _check(action)
-    if len(ids) > MOST:
+    if len(ids) > MAX_JOBS:
         raise InvalidInput(
             _("These are %(count)s jobs; at most %(most)s can be acted on at once. Narrow the filter.")
-            % {"count": len(ids), "most": MOST},
+            % {"count": len(ids), "most": MAX_JOBS},
             field="filter",
         )
-    if len(ids) <= AT_ONCE:
+    if len(ids) <= MAX_FOREGROUND:
         with audited(actor, f"bulk_{action}", "jobs") as span:
             span.data = {"count": len(ids)}
-        return act(actor, action, ids)
+        return apply(actor, action, ids)
     with audited(actor, f"bulk_{action}", "jobs") as span:
         bulk = _queue(actor, action, len(ids), job_ids=ids)
         span.data = {"count": len(ids), "bulk": bulk.pk}
@@ -97,7 +99,7 @@ def clear_failed(actor: Actor, name: str = queues.ALL_QUEUES) -> int | BulkActio
     with audited(actor, "clear_failed", "queue", name) as span:
         failed = queues.failed_of(name)
         span.data = {"count": failed.count}
-        if failed.count > CLEARED_AT_ONCE:
+        if failed.count > MAX_FOREGROUND_CLEAR:
             failed_jobs = {**asdict(failed), "until": failed.until.isoformat()}
             bulk = _queue(actor, BulkAction.Action.CLEAR, failed.count, failed_jobs=failed_jobs)
             span.data["bulk"] = bulk.pk
@@ -107,7 +109,7 @@ def clear_failed(actor: Actor, name: str = queues.ALL_QUEUES) -> int | BulkActio
 
 def _queue(actor: Actor, action: str, total: int, **jobs: Any) -> BulkAction:
     """In the caller's transaction."""
-    broker.ring_bulk_on_commit()
+    broker.notify_bulk_on_commit()
     return BulkAction.objects.create(
         action=action,
         total=total,
@@ -119,25 +121,25 @@ def _queue(actor: Actor, action: str, total: int, **jobs: Any) -> BulkAction:
     )
 
 
-def retry_group(actor: Actor, fingerprint: str) -> Outcome | BulkAction:
+def retry_group(actor: Actor, fingerprint: str) -> BulkResult | BulkAction:
     """Retry the failed jobs of an error group that nobody has retried yet. Raises NotFound, InvalidInput."""
     with audited(actor, "retry_group", "error", fingerprint[:16]) as span:
         errors.get_error_group(fingerprint)
-        ids = list(errors.failed_jobs(fingerprint=fingerprint).values_list("pk", flat=True)[: MOST + 1])
+        ids = list(errors.unretried_jobs(fingerprint=fingerprint).values_list("pk", flat=True)[: MAX_JOBS + 1])
         span.data = {"jobs": len(ids)}
     return start(actor, BulkAction.Action.RETRY, ids)
 
 
-def act(actor: Actor, action: str, job_ids: Sequence[int]) -> Outcome:
+def apply(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult:
     """Retry or cancel each of them by the operation that a single one goes through."""
-    outcome = Outcome()
+    outcome = BulkResult()
     act_on = job_operations.retry_jobs if action == BulkAction.Action.RETRY else job_operations.cancel_jobs
     for first in range(0, len(job_ids), _CHUNK):
         _act_on(actor, act_on, job_ids[first : first + _CHUNK], outcome)
     return outcome
 
 
-def _act_on(actor: Actor, act_on: _Operation, job_ids: Sequence[int], outcome: Outcome) -> None:
+def _act_on(actor: Actor, act_on: _Operation, job_ids: Sequence[int], outcome: BulkResult) -> None:
     try:
         outcomes = act_on(actor, job_ids)
     except Exception:
@@ -159,7 +161,7 @@ def _act_on(actor: Actor, act_on: _Operation, job_ids: Sequence[int], outcome: O
             outcome.retried[job_id] = became.job.pk
 
 
-def get(bulk_id: int) -> BulkAction:
+def get_bulk_action(bulk_id: int) -> BulkAction:
     """Raises NotFound."""
     bulk = BulkAction.objects.filter(pk=bulk_id).defer("job_ids").first()
     if bulk is None:
@@ -167,7 +169,7 @@ def get(bulk_id: int) -> BulkAction:
     return bulk
 
 
-def work_off() -> int:
+def run_pending() -> int:
     """Do what is queued; returns how many jobs were acted on. What another worker is at is left to it."""
     done = 0
     while (chunk := _next_chunk()) is not None:
@@ -194,10 +196,10 @@ def _next_chunk() -> int | None:
 def _act_on_chunk(bulk: BulkAction) -> int:
     chunk = BulkAction.objects.filter(pk=bulk.pk).values_list(f"job_ids__{bulk.done}_{bulk.done + _CHUNK}", flat=True)
     ids: list[int] = chunk.get()
-    outcome = act(Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address), bulk.action, ids)
+    outcome = apply(Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address), bulk.action, ids)
     bulk.succeeded += outcome.succeeded
     # They are rewritten with each chunk, so there is a bound; how many there were in all, `done` and `succeeded` tell.
-    for job_id, why in list(outcome.refused.items())[: MOST_REFUSALS_KEPT - len(bulk.refused)]:
+    for job_id, why in list(outcome.refused.items())[: MAX_REFUSALS_KEPT - len(bulk.refused)]:
         bulk.refused[str(job_id)] = why
     return len(ids)
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from bands.channels import ChannelIndex, Name, fault_of, give_channel, lock
+from bands.channels import ChannelIndex, ChannelName, channel_conflict, lock_channels, set_channel
 from bands.models import Band
 
 from ..audit.actors import Actor
@@ -34,10 +34,10 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
         raise NotFound(_("YouTube knows no channel %(reference)s.") % {"reference": reference}, field="channel")
     if band is not None:
         with transaction.atomic():
-            lock()
-            give_channel(band, reference, channel_id=channel.id)
+            lock_channels()
+            set_channel(band, reference, channel_id=channel.id)
             band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
-            if fault := fault_of(band, channel_index()):
+            if fault := channel_conflict(band, channel_index()):
                 raise Conflict(fault, field="channel")
             band.save()
     return channel
@@ -48,7 +48,7 @@ def channel_index() -> ChannelIndex:
     return ChannelIndex(_channel_name)
 
 
-def _channel_name(reference: str) -> Name | None:
+def _channel_name(reference: str) -> ChannelName | None:
     try:
         parsed = parse_channel(reference)
     except MalformedReference:

@@ -29,7 +29,7 @@ class Deleted:
     sessions: int
 
 
-def housekeep(actor: Actor) -> Deleted:
+def delete_expired(actor: Actor) -> Deleted:
     """Delete it all, a batch at a time. May run at any time, in several places at once."""
     now = timezone.now()
     deleted = Deleted(

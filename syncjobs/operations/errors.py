@@ -12,9 +12,6 @@ from django.utils.translation import gettext as _
 
 from ..audit.actors import Actor
 from ..audit.record import audited
-from ..choices import (
-    JobStatus,
-)
 from ..exceptions import (
     NotFound,
 )
@@ -24,11 +21,9 @@ from .queues import ALL_QUEUES, _queues
 # ---- Errors
 
 
-def failed_jobs(*, queue: str = "", fingerprint: str = "") -> QuerySet[SyncJob]:
+def unretried_jobs(*, queue: str = "", fingerprint: str = "") -> QuerySet[SyncJob]:
     """Failed jobs that nobody has retried yet, of a queue or with an error of a group, oldest first."""
-    jobs = SyncJob.objects.filter(status=JobStatus.FAILED).exclude(
-        Exists(SyncJob.objects.filter(retry_of=OuterRef("pk")))
-    )
+    jobs = SyncJob.objects.failed().not_retried()
     if queue and queue != ALL_QUEUES:
         jobs = jobs.filter(queue_id__in=_queues(queue).values("name"))
     if fingerprint:

@@ -99,7 +99,7 @@ def import_bands(
     seen: set[str] = set()
     with audited(actor, "import_bands", "band") as span:
         with transaction.atomic():
-            channels.lock()
+            channels.lock_channels()
             index = channel_index()
             for number, row in enumerate(rows, start=1):
                 results.append(_import_row(number, row, seen, index))
@@ -132,7 +132,7 @@ def _import_row(number: int, row: Any, seen: set[str], index: channels.ChannelIn
     before = {f.attname: getattr(band, f.attname) for f in Band._meta.concrete_fields}
     problems = [f"{key}: {said}" if key else said for key, said in band_fields.apply(band, row)]
     changed = [name for name, value in before.items() if getattr(band, name) != value]
-    if {"channel_reference", "channel_id"} & set(changed) and (fault := channels.fault_of(band, index)):
+    if {"channel_reference", "channel_id"} & set(changed) and (fault := channels.channel_conflict(band, index)):
         problems.append(f"youtubeChannel: {fault}")
     if problems:
         return RowResult(number, slug, "refused", problems)

@@ -6,15 +6,12 @@ Each operation takes an actor, leaves an audit row, and guards the states in whi
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from bands.models import Band
@@ -32,7 +29,7 @@ from ..choices import (
 )
 from ..engine import outcomes as engine_outcomes
 from ..engine import timeline
-from ..engine.enqueue import Created, band_key, create_job, create_jobs, default_priority, hold_bands, new_job
+from ..engine.enqueue import Created, band_key, create_job, create_jobs, default_priority, lock_bands, new_job
 from ..engine.quota import estimate_units
 from ..exceptions import (
     BandInactive,
@@ -149,7 +146,7 @@ def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Cre
     return created
 
 
-def trigger_upkeep(actor: Actor, job_type: JobType, band: Band | None = None) -> Created:
+def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = None) -> Created:
     """Queue a job that is not a band's sync: ENRICH, STATS_REFRESH, AVAILABILITY_CHECK or PRUNE."""
     if job_type in BAND_SYNC_TYPES or job_type == JobType.SINGLE_VIDEO:
         raise InvalidInput(_("%(type)s is triggered for a band or a video.") % {"type": job_type}, field="jobType")
@@ -171,7 +168,7 @@ def _check_priority(priority: int | None) -> None:
 
 
 def _check_there(band: Band) -> None:
-    if not hold_bands([band.pk]):
+    if not lock_bands([band.pk]):
         raise NotFound(_("The band %(band)s was deleted.") % {"band": band.name}, field="band")
 
 
@@ -186,15 +183,11 @@ def _not_syncable(band: Band) -> Conflict | None:
 
 
 def _check_interval(band: Band, *, full: bool) -> None:
-    times = [band.last_full_sync_at, None if full else band.last_incremental_sync_at]
-    last = max((time for time in times if time is not None), default=None)
-    if last is None:
-        return
-    allowed_at = last + dt.timedelta(seconds=settings.SYNC_MIN_INTERVAL_SECONDS)
-    if allowed_at > timezone.now():
+    last, allowed_at = band.synced_at(full=full), band.next_sync_at(full=full)
+    if last and allowed_at:
         message = _("%(band)s was synced at %(time)s UTC. Sync again after %(allowed)s UTC, or force it.")
-        said = {"time": f"{last:%Y-%m-%d %H:%M:%S}", "allowed": f"{allowed_at:%H:%M:%S}"}
-        raise RecentlySynced(message % {"band": band.name, **said}, synced_at=last, allowed_at=allowed_at)
+        values = {"band": band.name, "time": f"{last:%Y-%m-%d %H:%M:%S}", "allowed": f"{allowed_at:%H:%M:%S}"}
+        raise RecentlySynced(message % values, synced_at=last, allowed_at=allowed_at)
 
 
 # ---- Jobs
@@ -240,7 +233,7 @@ def _told(created: Created) -> dict[str, Any]:
 def _retry(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainError]:
     asked = SyncJob.objects.filter(pk__in=job_ids).select_related("band").order_by("pk")
     # Bands first and then jobs, as whoever deletes a band does.
-    held = hold_bands(asked.values_list("band_id", flat=True))
+    held = lock_bands(asked.values_list("band_id", flat=True))
     # The second of two who retry a job at once waits here, and finds the first's.
     locked = {job.pk: job for job in asked.filter(status__in=RETRYABLE_STATUSES).select_for_update(of=("self",))}
     found = {job.pk: job for job in asked.exclude(pk__in=locked)} | locked

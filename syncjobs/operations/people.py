@@ -29,7 +29,7 @@ _ADMIN = {
 _SCHEDULES = ("periodictask", "crontabschedule", "intervalschedule")
 
 
-def setup() -> dict[str, int]:
+def setup_roles() -> dict[str, int]:
     """Make the groups hold exactly what their roles may do; returns how many permissions each has."""
     view = Q(content_type__app_label__in=_WATCHED, codename__startswith="view_")
     moderator = view | Q(codename__in=_MODERATOR) | Q(content_type__model__in=_SCHEDULES, codename__startswith="view_")
@@ -54,15 +54,15 @@ def role_of(user: User) -> Role | None:
     return next((role for role in reversed(Role) if role in held), None)
 
 
-def people() -> QuerySet[User]:
+def list_people() -> QuerySet[User]:
     """Everybody who can log in, or could once, by name, with their groups."""
     users: QuerySet[User] = get_user_model()._default_manager.prefetch_related("groups")
     return users.order_by("username")
 
 
-def person(user_id: int) -> User:
+def get_person(user_id: int) -> User:
     """Raises NotFound."""
-    user = people().filter(pk=user_id).first()
+    user = list_people().filter(pk=user_id).first()
     if user is None:
         raise NotFound(_("There is no person %(id)s.") % {"id": user_id}, field="id")
     return user
@@ -73,7 +73,7 @@ def add_person(actor: Actor, name: str, password: str, role: Role, email: str = 
     with audited(actor, "add_person", "user") as span:
         user: User = get_user_model()(username=name, email=email, is_staff=True)
         span.message = name[:150]
-        if people().filter(username=name).exists():
+        if list_people().filter(username=name).exists():
             raise Conflict(_("Somebody is called “%(name)s” already.") % {"name": name}, field="name")
         _give_password(user, password)
         try:
@@ -151,19 +151,19 @@ def set_password(actor: Actor, user_id: int, password: str) -> None:
 def _held(user_id: int) -> User:
     """The person, as she is while nobody else changes who may manage people."""
     _hold_super_admins()
-    return person(user_id)
+    return get_person(user_id)
 
 
 def _hold_super_admins() -> None:
     """Until the transaction ends, nobody else becomes or stops being a super admin."""
     if not Group.objects.filter(name=Role.SUPER_ADMIN).exists():
-        setup()
+        setup_roles()
     Group.objects.select_for_update().get(name=Role.SUPER_ADMIN)
 
 
 def _keep_one(user: User) -> None:
     """Raises Conflict if the person is the last who may manage people."""
-    others = people().filter(Q(groups__name=Role.SUPER_ADMIN) | Q(is_superuser=True), is_active=True)
+    others = list_people().filter(Q(groups__name=Role.SUPER_ADMIN) | Q(is_superuser=True), is_active=True)
     if user.is_active and role_of(user) == Role.SUPER_ADMIN and not others.exclude(pk=user.pk).exists():
         raise Conflict(
             _("%(name)s is the last active super admin. Make somebody else one first.") % {"name": user.get_username()},
@@ -184,5 +184,5 @@ def _give_password(user: User, password: str) -> None:
 
 
 def _give_role(user: User, role: Role) -> None:
-    setup()
+    setup_roles()
     user.groups.set(Group.objects.filter(name=role))

@@ -19,7 +19,6 @@ from django.utils.translation import gettext as _
 from ..audit.actors import SYSTEM, Actor
 from ..audit.record import audited
 from ..choices import (
-    JobStatus,
     QueueName,
 )
 from ..engine import broker
@@ -64,8 +63,8 @@ def resume_queue(actor: Actor, name: str) -> list[str]:
         resumed = list(queues.select_for_update(no_key=True).values_list("name", flat=True))
         Queue.objects.filter(name__in=resumed).update(paused_at=None, paused_by="", pause_reason="")
         for queue in resumed:
-            waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: broker.MAX_BELLS].count()
-            broker.ring_on_commit(queue, bells=waiting)
+            waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: broker.MAX_WAKE_UPS].count()
+            broker.notify_on_commit(queue, wake_ups=waiting)
         span.data = {"resumed": resumed}
     return resumed
 
@@ -125,7 +124,7 @@ def clear_batch(failed: FailedJobs) -> int:
 
 
 def _failed(queues: Sequence[str], until: dt.datetime) -> QuerySet[SyncJob]:
-    jobs = SyncJob.objects.filter(status=JobStatus.FAILED, queue_id__in=queues)
+    jobs = SyncJob.objects.failed().filter(queue_id__in=queues)
     return jobs.filter(Q(completed_at__lte=until) | Q(completed_at=None))
 
 

@@ -38,7 +38,7 @@ SHORTEST = dt.timedelta(minutes=1)
 PERIODS = ("days", "hours", "minutes", "seconds")
 
 
-def schedules() -> QuerySet[PeriodicTask]:
+def list_schedules() -> QuerySet[PeriodicTask]:
     """Those that trigger jobs, by name."""
     found: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(task=TASK).select_related("crontab", "interval")
     return found.order_by("name")
@@ -46,7 +46,7 @@ def schedules() -> QuerySet[PeriodicTask]:
 
 def get(schedule_id: int) -> PeriodicTask:
     """Raises NotFound."""
-    return _found(schedules(), schedule_id)
+    return _found(list_schedules(), schedule_id)
 
 
 def _found(among: QuerySet[PeriodicTask], schedule_id: int) -> PeriodicTask:
@@ -61,7 +61,7 @@ def job_type_of(schedule: PeriodicTask) -> str:
     return str(json.loads(schedule.kwargs or "{}").get("job_type", ""))
 
 
-def label_of(schedule: PeriodicTask) -> str:
+def requester_label(schedule: PeriodicTask) -> str:
     """By which name its jobs say who requested them."""
     return for_schedule(schedule.name).label
 
@@ -114,7 +114,7 @@ def last_runs(found: Sequence[PeriodicTask], count: int) -> dict[int, list[SyncJ
     """
     if not found:
         return {}
-    labels = {label_of(schedule): schedule.pk for schedule in found}
+    labels = {requester_label(schedule): schedule.pk for schedule in found}
     own = SyncJob.objects.filter(parent=None).order_by("-created_at", "-pk")
     of_people = AuditEntry.objects.filter(action=_RUN, target_type="schedule", result="ok").order_by("-pk")
     ran = {
@@ -143,7 +143,7 @@ def as_cron(schedule: PeriodicTask) -> dict[str, str] | None:
     return {name: str(getattr(schedule.crontab, column)) for name, column in _CRON.items()}
 
 
-def unsaved(values: dict[str, Any]) -> PeriodicTask:
+def preview(values: dict[str, Any]) -> PeriodicTask:
     """What `save` would make of `cron` or `interval`, to look at; nothing is written. Raises InvalidInput."""
     if interval := values.get("interval"):
         return PeriodicTask(task=TASK, interval=IntervalSchedule(every=interval["every"], period=interval["period"]))
@@ -158,7 +158,11 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
     with audited(
         actor, "change_schedule" if schedule else "create_schedule", "schedule", schedule.pk if schedule else None
     ) as span:
-        task = _found(schedules().select_for_update(of=("self",)), schedule.pk) if schedule else PeriodicTask(task=TASK)
+        task = (
+            _found(list_schedules().select_for_update(of=("self",)), schedule.pk)
+            if schedule
+            else PeriodicTask(task=TASK)
+        )
         before = {field.attname: getattr(task, field.attname) for field in PeriodicTask._meta.concrete_fields}
         if "name" in values:
             task.name = values["name"]
@@ -247,12 +251,12 @@ def run_now(actor: Actor, schedule_id: int) -> Created:
         if kind in BAND_SYNC_TYPES:
             created = job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
         else:
-            created = job_operations.trigger_upkeep(actor, kind)
+            created = job_operations.trigger_maintenance(actor, kind)
         span.data = {"job": created.job.pk}
     return created
 
 
 def upcoming(limit: int) -> list[tuple[dt.datetime, PeriodicTask]]:
     """What is triggered next, and when, the soonest first."""
-    due = [(at, schedule) for schedule in schedules() if (at := next_run(schedule)) is not None]
+    due = [(at, schedule) for schedule in list_schedules() if (at := next_run(schedule)) is not None]
     return sorted(due, key=lambda pair: (pair[0], pair[1].name))[:limit]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,59 +15,12 @@ from django.db.models.functions import TruncDay
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import counters
 from ..exceptions import NotFound
 from ..models import ErrorGroup, JobError
+from ..sql import query
 
 _RECENT_JOBS = 5
-_ABOUT = dt.timedelta(hours=1)
-"""So near to a day ago, the counts kept for the last day are the quicker way."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where figures come from: a query of `group_id, n` and more, and expressions with its columns and the group's."""
-
-    figure: str
-    bands: str
-    last_at: str
-
-
-_WINDOW = _Source(
-    "SELECT group_id, count(*) AS n FROM syncjobs_joberror WHERE created_at >= %(since)s GROUP BY 1",
-    """(SELECT count(DISTINCT band_id) FROM syncjobs_joberror e
-         WHERE e.group_id = fingerprint AND e.created_at >= %(since)s)""",
-    "newest_at",
-)
-_DAY = _Source(counters.recent.FIGURE, f"page.bands + COALESCE({counters.recent.BANDS_CHANGED}, 0)", "newest_at")
-# All time: nothing is counted here, the groups and the triggers' counts know.
-_EACH = f"""
-    SELECT fingerprint AS group_id, count + COALESCE(delta.errors, 0) AS n
-      FROM syncjobs_errorgroup LEFT JOIN {counters.errors.DELTAS} AS delta ON delta.group_id = fingerprint WHERE"""  # noqa: S608
-_EVER = _Source(f"{_EACH} count + COALESCE(delta.errors, 0) > 0", counters.errors.BANDS, "last_seen_at")
-_ONE = _Source(f"{_EACH} fingerprint = %(fingerprint)s", counters.errors.BANDS, "last_seen_at")
-_PAGE = """
-    WITH recent_change AS MATERIALIZED ({changes}),
-         found AS MATERIALIZED (SELECT figure.* FROM ({figure}) AS figure{narrowed}),
-         page AS (SELECT * FROM found ORDER BY n DESC, group_id LIMIT %(limit)s OFFSET %(offset)s)
-    SELECT fingerprint, reason, message, sample, is_permanent, acknowledged_at, acknowledged_by, note, first_seen_at,
-           n, {last_at} AS last_at, total, {bands} AS bands, jobs, {hours} AS hours,
-           COALESCE(acknowledged_at < last_seen_at, false) AS has_come_back
-      FROM (SELECT COALESCE(sum(n), 0) AS total FROM found) AS all_found
-      LEFT JOIN page ON true LEFT JOIN syncjobs_errorgroup g ON fingerprint = group_id
-      LEFT JOIN LATERAL (SELECT array_agg(job_id) AS jobs, max(created_at) AS newest_at
-                           FROM (SELECT job_id, created_at FROM syncjobs_joberror e WHERE e.group_id = fingerprint
-                                  ORDER BY created_at DESC LIMIT %(recent)s) AS newest) AS of_newest ON true
-     ORDER BY n DESC, fingerprint"""
-
-# The errors of no band are those of the group that no band has.
-_MOST = f"""
-    WITH of_band AS MATERIALIZED (SELECT band_id, n FROM {counters.errors.BY_BAND} AS each WHERE group_id = %(fingerprint)s),
-         most AS (SELECT band_id, n FROM of_band
-                  UNION ALL
-                  SELECT NULL, n - (SELECT COALESCE(sum(n), 0) FROM of_band) FROM ({_EACH} fingerprint = %(fingerprint)s) AS g
-                   ORDER BY n DESC, band_id LIMIT %(limit)s)
-    SELECT band_id, name, n FROM most LEFT JOIN bands_band ON id = band_id WHERE n > 0 ORDER BY n DESC, band_id"""  # noqa: S608
+_DAY = dt.timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +57,12 @@ def groups(
 
     One that has come back since somebody acknowledged it is not among those `acknowledged`.
     """
-    narrowed: list[str] = []
-    given: dict[str, Any] = {"limit": limit, "offset": offset}
-    if acknowledged is not None:
-        narrowed.append(f"{'' if acknowledged else 'NOT '}COALESCE(acknowledged_at >= last_seen_at, false)")
-    if reason is not None:
-        narrowed.append("reason = %(reason)s")
-        given["reason"] = reason
-    if since is None:
-        return _read(_EVER, narrowed, **given)
-    if abs(timezone.now() - counters.recent.WINDOW - since) < _ABOUT:
-        return _read(_DAY, narrowed, day=since, **given)
-    return _read(_WINDOW, narrowed, since=since, **given)
+    return _read(since=since, acknowledged=acknowledged, reason=reason, limit=limit, offset=offset)
 
 
 def group(fingerprint: str) -> GroupFigures:
     """One group with its figures of all time, should none of its errors be left either. Raises NotFound."""
-    found, _total = _read(_ONE, fingerprint=fingerprint)
+    found, _total = _read(fingerprint=fingerprint)
     if not found:
         raise NotFound(
             _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}, field="fingerprint"
@@ -150,7 +92,7 @@ def per_day(fingerprints: Sequence[str], since: dt.datetime) -> dict[str, dict[d
 def bands(fingerprint: str, limit: int) -> list[tuple[int | None, str | None, int]]:
     """The bands that most of a group's errors are of: id, name and errors; None and None: of no band, or a deleted one."""
     with connection.cursor() as cursor:
-        cursor.execute(_MOST, {"fingerprint": fingerprint, "limit": limit})
+        cursor.execute(query("error_group_bands"), {"fingerprint": fingerprint, "limit": limit})
         return [(band_id, name, int(n)) for band_id, name, n in cursor.fetchall()]
 
 
@@ -173,40 +115,27 @@ def log(
     return errors if fingerprint is None else errors.filter(group_id=fingerprint)
 
 
-def _read(source: _Source, narrowed: Sequence[str] = (), **given: Any) -> tuple[list[GroupFigures], int]:
-    values: dict[str, Any] = {"limit": 1, "offset": 0, "recent": _RECENT_JOBS, **given}
-    values.setdefault("day", timezone.now() - counters.recent.WINDOW)
-    of_groups = (
-        f" JOIN syncjobs_errorgroup ON fingerprint = group_id WHERE {' AND '.join(narrowed)}" if narrowed else ""
-    )
+def _read(**parameters: Any) -> tuple[list[GroupFigures], int]:
+    values = dict.fromkeys(("since", "fingerprint", "reason", "acknowledged")) | {"limit": 1, "offset": 0}
+    values |= {"newest": _RECENT_JOBS, **parameters}
+    values["day"] = _start_of_hours(values["since"])
     with connection.cursor() as cursor:
-        cursor.execute(
-            _PAGE.format(
-                changes=counters.recent.changes("%(day)s"),
-                hours=counters.recent.HOURS,
-                narrowed=of_groups,
-                **asdict(source),
-            ),
-            values,
-        )
+        cursor.execute(query("error_groups"), values)
         columns = [column.name for column in cursor.description or ()]
         rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-    return [_figures(row, columns) for row in rows if row["fingerprint"]], int(rows[0]["total"])
+    total = int(rows[0]["total"])
+    return [_figures(**row) for row in rows if row["fingerprint"]], total
 
 
-def _figures(row: dict[str, Any], columns: Sequence[str]) -> GroupFigures:
-    by_hour: dict[int, int] = {}
-    for hour, count in row["hours"] or ():
-        by_hour[hour] = by_hour.get(hour, 0) + count
-    return GroupFigures(
-        **{name: row[name] for name in columns[:9]},
-        count=int(row["n"]),
-        last_at=row["last_at"],
-        bands=int(row["bands"]),
-        recent_jobs=row["jobs"] or [],
-        has_come_back=row["has_come_back"],
-        per_hour={_hour_label(hour): by_hour[hour] for hour in sorted(by_hour) if by_hour[hour]},
-    )
+def _start_of_hours(since: dt.datetime | None) -> dt.datetime:
+    """Return where the last 24 hours begin; at `since` if that means the same, so that `per_hour` sums to the count."""
+    day_ago = timezone.now() - _DAY
+    return since if since is not None and abs(since - day_ago) < dt.timedelta(hours=1) else day_ago
+
+
+def _figures(*, hours: list[list[int]], total: Any, count: Any, bands: Any, **columns: Any) -> GroupFigures:
+    per_hour = {_hour_label(hour): errors for hour, errors in hours}
+    return GroupFigures(count=int(count), bands=int(bands), per_hour=per_hour, **columns)
 
 
 @lru_cache(maxsize=64)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import connection
-from django.utils import timezone
 
 from bands.models import Band
 
@@ -43,7 +40,7 @@ def estimate(chosen: Sequence[Band] | None, *, full: bool, force: bool = False) 
     """What `operations.trigger_sync` (or `trigger_bands`) of the same arguments would take; None means all bands."""
     asked = list(Band.objects.syncable()) if chosen is None else chosen
     able = [band for band in asked if band.is_active and band.has_channel]
-    due = able if force else [band for band in able if not _just_synced(band, full=full)]
+    due = able if force else [band for band in able if not band.is_recently_synced(full=full)]
     if chosen is None and not full:
         units = quota.estimate_units(None, full=False) if due else 0
     else:
@@ -60,12 +57,6 @@ def estimate(chosen: Sequence[Band] | None, *, full: bool, force: bool = False) 
         units_left=left,
         fits_quota=units <= left,
     )
-
-
-def _just_synced(band: Band, *, full: bool) -> bool:
-    since = timezone.now() - dt.timedelta(seconds=settings.SYNC_MIN_INTERVAL_SECONDS)
-    times = (band.last_full_sync_at, None if full else band.last_incremental_sync_at)
-    return any(time is not None and time > since for time in times)
 
 
 def _seconds(bands: Sequence[Band] | None, job_type: JobType) -> tuple[float | None, float | None]:

@@ -285,13 +285,14 @@ def _units_of(job_ids: list[int]) -> int:
 def _scheduled_needs(now: dt.datetime, until: dt.datetime) -> list[_Need]:
     """What schedules will take until then: their runs, each like the newest before it, with all the jobs they led to."""
     needs: list[_Need] = []
-    for schedule in schedules.schedules().filter(enabled=True):
+    for schedule in schedules.list_schedules().filter(enabled=True):
         kind = schedules.job_type_of(schedule)
         runs = schedules.runs_between(schedule, now, until, _MAX_RUNS)
         if not runs or _bucket_of(kind) is None:
             continue
         jobs = SyncJob.objects.filter(
-            requested_by_label=schedules.label_of(schedule), created_at__gte=now - dt.timedelta(days=HISTORY_DAYS)
+            requested_by_label=schedules.requester_label(schedule),
+            created_at__gte=now - dt.timedelta(days=HISTORY_DAYS),
         )
         ended = jobs.filter(parent=None, status__in=TERMINAL_STATUSES).order_by("-created_at", "-pk")
         before = list(ended.values_list("pk", flat=True)[:_SAMPLE])

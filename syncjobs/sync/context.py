@@ -16,7 +16,7 @@ from django.utils import timezone
 from bands import channels
 from bands.channels import uploads_playlist_id
 from bands.models import Band, ChannelProblem, Video
-from bands.videos import Written, upsert_details
+from bands.videos import NO_CHANGES, UpsertCounts, upsert_details
 
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
 from ..engine import attempts, errors, quota, timeline
@@ -55,18 +55,18 @@ class JobMeter:
         )
 
     def reserve(self, operation: Operation) -> int:
-        """Raises Fenced, CancelRequested, HandBackRequested or QuotaExhausted; then nothing was spent or sent."""
+        """Raises Fenced, CancelRequested, ReleaseRequested or QuotaExhausted; then nothing was spent or sent."""
         with transaction.atomic():
             attempts.write_fenced(self._attempt, quota_used=F("quota_used") + units_of(operation))
             attempts.check_interrupts(self._attempt.job_id)
-            return quota.take(operation, self._spender)
+            return quota.reserve(operation, self._spender)
 
-    def settle(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
         assert isinstance(receipt, int)
-        quota.settle(receipt, status=status, reason=reason, seconds=seconds)
+        quota.record_result(receipt, status=status, reason=reason, seconds=seconds)
 
 
-class LeaseKeeper:
+class LeaseRenewal:
     """Renews an attempt's lease from a thread of its own, however long one call or query of the job takes."""
 
     def __init__(self, attempt: Attempt) -> None:
@@ -135,18 +135,18 @@ class Work:
         return self.job.band
 
     def fetch_ahead(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start a call in another thread while this one goes on; `settle_fetches` waits for it in any case."""
+        """Start a call in another thread while this one goes on; `wait_for_fetches` waits for it in any case."""
         future = _helper().submit(lambda: in_fresh_connection(function, *args, **kwargs))
         self._ahead.append(future)
         return future
 
-    def settle_fetches(self) -> None:
+    def wait_for_fetches(self) -> None:
         """Wait for calls started ahead, so that an attempt that has ended makes none."""
         for future in self._ahead:
             future.exception()
         self._ahead.clear()
 
-    def save(self, written: Written = Written(), unreadable: Iterable[Unreadable] = (), **counts: int) -> None:  # noqa: B008 - frozen
+    def save(self, written: UpsertCounts = NO_CHANGES, unreadable: Iterable[Unreadable] = (), **counts: int) -> None:
         """Save the checkpoint, add to the counts and record items that couldn't be read, in the caller's transaction."""
         totals = {"videos_added": written.added, "videos_updated": written.updated, **counts}
         attempts.save_progress(
@@ -158,7 +158,7 @@ class Work:
         errors.record(self.attempt, [_report(item) for item in unreadable])
 
     def check_interrupts(self) -> None:
-        """For work without HTTP calls: raise CancelRequested or HandBackRequested if it should stop."""
+        """For work without HTTP calls: raise CancelRequested or ReleaseRequested if it should stop."""
         attempts.check_interrupts(self.job.pk)
 
     def note(self, message: str, **data: Any) -> None:
@@ -196,8 +196,8 @@ class Work:
     def _save_channel(self, band: Band) -> None:
         with transaction.atomic():
             self.save()
-            channels.lock()
-            holder = channels.holder_of(band.channel_id, besides=band)
+            channels.lock_channels()
+            holder = channels.other_band_with_channel(band.channel_id, exclude=band)
             if holder is None:
                 band.save(
                     update_fields=["channel_id", "channel_handle", "channel_title", "uploads_playlist_id", "updated_at"]
@@ -214,7 +214,7 @@ class Work:
                 channel_problem=problem, channel_problem_since=timezone.now()
             )
 
-    def store(self, details: Iterable[VideoDetails], band_of: Callable[[VideoDetails], int]) -> Written:
+    def store(self, details: Iterable[VideoDetails], band_of: Callable[[VideoDetails], int]) -> UpsertCounts:
         """Upsert videos in the caller's transaction."""
         return upsert_details(as_video(item, band_of(item)) for item in details)
 

@@ -14,7 +14,7 @@ from bands.models import Band
 
 from ..choices import EventKind, JobType
 from ..engine import broker, timeline
-from ..engine.enqueue import actor_of, band_key, create_jobs, hold_bands, new_job
+from ..engine.enqueue import actor_of, band_key, create_jobs, lock_bands, new_job
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import Channel
 from .context import Work
@@ -32,7 +32,7 @@ def queue_children(work: Work) -> None:
     actor = actor_of(work.job)
     with transaction.atomic():
         # Bands first and then jobs, as whoever deletes one does. Some may be gone since YouTube was asked.
-        held = hold_bands(band.pk for band, _params in plan)
+        held = lock_bands(band.pk for band, _params in plan)
         plan = [(band, params) for band, params in plan if band.pk in held]
         # Locks the job's row: whoever cancels it from here on waits, and then finds the children to cancel too.
         work.save()
@@ -49,7 +49,7 @@ def queue_children(work: Work) -> None:
             )
             for band, params in sorted(plan, key=lambda planned: planned[0].pk)
         ]
-        queued = sum(created.is_new for created in create_jobs(children, ring=False))
+        queued = sum(created.is_new for created in create_jobs(children, notify=False))
         summary = {"queued": queued, "unchanged": len(unchanged), "already_active": len(plan) - queued}
         work.checkpoint = {"fanned_out": True, "enrich": not is_full, **summary}
         work.progress_total = queued
@@ -58,19 +58,13 @@ def queue_children(work: Work) -> None:
             Band.objects.filter(pk__in=unchanged).update(last_incremental_sync_at=Now())
         message = f"{queued} bands queued, {len(unchanged)} {'synced just before' if is_full else 'unchanged'}"
         timeline.note(work.job.pk, EventKind.FANNED_OUT, message, attempt=work.attempt.number, **summary)
-        broker.ring_on_commit(work.job.queue_id, bells=queued)
+        broker.notify_on_commit(work.job.queue_id, wake_ups=queued)
 
 
 def _plan_full(work: Work, bands: list[Band]) -> tuple[Plan, list[int]]:
-    earliest = timezone.now() - dt.timedelta(seconds=settings.SYNC_MIN_INTERVAL_SECONDS)
     force = work.job.params.get("force", False)
-    recent = [
-        band.pk
-        for band in bands
-        if not force and band.last_full_sync_at is not None and band.last_full_sync_at > earliest
-    ]
-    skip = set(recent)
-    return [(band, {}) for band in bands if band.pk not in skip], recent
+    skipped = {band.pk for band in bands if not force and band.is_recently_synced(full=True)}
+    return [(band, {}) for band in bands if band.pk not in skipped], list(skipped)
 
 
 def _plan_incremental(work: Work, bands: list[Band]) -> tuple[Plan, list[int]]:

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bands.models import Band
-from bands.videos import suspect
+from bands.videos import mark_absent_from_playlists
 
 from ..models import SeenVideo
 from .context import Work
@@ -38,4 +38,4 @@ def _suspect_unlisted(work: Work, walk: Walk) -> None:
         return
     listed = SeenVideo.objects.filter(job_id=work.job.pk).values("youtube_id")
     older = Q(band_id=work.band.pk, channel_id=work.band.channel_id, created_at__lt=work.job.started_at)
-    suspect(older & ~Q(youtube_id__in=listed))
+    mark_absent_from_playlists(older & ~Q(youtube_id__in=listed))

@@ -13,13 +13,13 @@ from bands.models import ChannelProblem
 from ..choices import JobType
 from ..engine import errors, outcomes, quota
 from ..engine.errors import ErrorReport
-from ..exceptions import CancelRequested, Fenced, HandBackRequested, QuotaExhausted
+from ..exceptions import CancelRequested, Fenced, QuotaExhausted, ReleaseRequested
 from ..models import Attempt
 from ..operations.queues import pause_for_configuration
 from ..youtube.costs import Bucket
 from ..youtube.errors import Forbidden, Kind, YouTubeError
 from . import fan_out, full, incremental, maintenance
-from .context import LeaseKeeper, SyncFailed, Work, explain
+from .context import LeaseRenewal, SyncFailed, Work, explain
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _HANDLERS: dict[str, Callable[[Work], None]] = {
 
 def run_attempt(attempt: Attempt) -> bool:
     """Execute a claimed attempt to its end. False if this worker should claim no other job after it."""
-    with LeaseKeeper(attempt):
+    with LeaseRenewal(attempt):
         try:
             return _run_and_translate(attempt)
         except Fenced:
@@ -51,8 +51,8 @@ def _run_and_translate(attempt: Attempt) -> bool:
         _work_through(attempt)
     except CancelRequested:
         outcomes.acknowledge_cancel(attempt)
-    except HandBackRequested:
-        outcomes.hand_back(attempt, "The worker is shutting down.")
+    except ReleaseRequested:
+        outcomes.release(attempt, "The worker is shutting down.")
         return False
     except QuotaExhausted as stop:
         outcomes.delay(attempt, stop.resets_at, quota.DELAY_REASONS[Bucket(stop.bucket)], stop.message)
@@ -80,7 +80,7 @@ def _work_through(attempt: Attempt) -> None:
             _HANDLERS[attempt.job.job_type](work)
             outcomes.complete(attempt)
     finally:
-        work.settle_fetches()
+        work.wait_for_fetches()
 
 
 def _translate(attempt: Attempt, error: YouTubeError) -> bool:
@@ -93,7 +93,7 @@ def _translate(attempt: Attempt, error: YouTubeError) -> bool:
         with transaction.atomic():
             # In the order in which others lock these: the queue, the job, the error's group.
             pause_for_configuration(message)
-            outcomes.hand_back(attempt, message)
+            outcomes.release(attempt, message)
             errors.record(attempt, [ErrorReport(error.reason, message, is_permanent=True, will_retry=True)])
         return False
     elif error.kind is Kind.TRANSIENT:

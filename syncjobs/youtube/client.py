@@ -42,7 +42,7 @@ class Meter(Protocol):
     def reserve(self, operation: Operation) -> object:
         """Called before each HTTP attempt. Whatever it raises passes through, and no request is made."""
 
-    def settle(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
         """Called after the attempt; `reason` is empty when it went well."""
 
 
@@ -155,7 +155,7 @@ class YouTubeClient:
             body, error = self._attempt(operation, request)
             status, reason = (error.status, error.reason) if error else (200, "")
         finally:
-            self._meter.settle(receipt, status=status, reason=reason, seconds=time.monotonic() - started)
+            self._meter.record_result(receipt, status=status, reason=reason, seconds=time.monotonic() - started)
         return body, error
 
     def _attempt(

@@ -23,8 +23,8 @@ from syncjobs.exceptions import DomainError
 from syncjobs.models import AuditEntry
 from syncjobs.operations import bands as band_operations
 from syncjobs.operations import jobs, queues, schedules
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, make_band
+from tests.clients import logged_in
+from tests.factories import PERSON, make_band
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/audit/"

@@ -19,8 +19,8 @@ from syncjobs.engine import outcomes, quota
 from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
-from tests.admin.people import logged_in
-from tests.helpers import band_with_videos, claim, make_band, queue_job
+from tests.clients import logged_in
+from tests.factories import band_with_videos, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/bands/"

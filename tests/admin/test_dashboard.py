@@ -24,8 +24,8 @@ from syncjobs.operations import bulk, queues, schedules
 from syncjobs.stats import jobs
 from syncjobs.stats import queues as stats_queues
 from syncjobs.youtube.costs import Bucket
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, claim, make_band, queue_job
+from tests.clients import logged_in
+from tests.factories import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
@@ -297,13 +297,13 @@ def test_clearing_says_how_many_and_deletes_those(admin: Client) -> None:
 
 
 def test_clearing_very_many_goes_on_in_the_background(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 1)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 1)
     SyncJob.objects.bulk_create(SyncJob(job_type="PRUNE", queue_id="maintenance", status="FAILED") for _ in range(3))
     done = admin.post("/admin/queues/maintenance/clear-failed/", headers=HTMX)
     progress = f"/admin/jobs/bulk/{BulkAction.objects.get().pk}/"
     assert done["HX-Redirect"] == progress
     assert "Deleting failed jobs" in admin.get(progress).content.decode()
-    bulk.work_off()
+    bulk.run_pending()
     assert 'data-active="false"' in admin.get(progress).content.decode()
     assert not SyncJob.objects.filter(status="FAILED", queue_id="maintenance").exists()
 

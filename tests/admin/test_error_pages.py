@@ -9,7 +9,7 @@ from django.test import Client, RequestFactory
 
 from syncjobs.choices import Role
 from syncmonitor.health import server_error
-from tests.admin.people import logged_in
+from tests.clients import logged_in
 
 
 @pytest.mark.parametrize("debug", [False, True])

@@ -26,9 +26,8 @@ from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJo
 from syncjobs.operations import bulk, errors, queues
 from syncjobs.stats import errors as stats_errors
 from syncjobs.youtube import errors as youtube_errors
-from tests.admin.people import logged_in
-from tests.api.test_many_jobs import _exported
-from tests.helpers import PERSON, claim, make_band, queue_job
+from tests.clients import exported, logged_in
+from tests.factories import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
@@ -236,7 +235,7 @@ def test_what_can_not_be_retried_is_said_with_the_reason(moderator: Client) -> N
 def test_retrying_very_many_goes_on_in_the_background(moderator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     group = fail("It broke.")
     fail("It broke.")
-    monkeypatch.setattr(bulk, "AT_ONCE", 1)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND", 1)
     done = moderator.post(f"/admin/errors/{group.pk}/retry/", headers=HTMX)
     assert "2 jobs are retried in the background." in done["HX-Trigger"]
     assert BulkAction.objects.get().action == "retry"
@@ -258,11 +257,11 @@ def test_the_export_holds_the_errors_that_the_list_counts(moderator: Client) -> 
     record(attempt, [ErrorReport("timeout", "=1+1", is_permanent=False, item_id="x", will_retry=True)] * 2)
     fail("Something else")
     query = "?window=7d&reason=timeout"
-    rows = list(csv.DictReader(io.StringIO(_exported(moderator.get(f"/admin/errors/export/{query}")))))
+    rows = list(csv.DictReader(io.StringIO(exported(moderator.get(f"/admin/errors/export/{query}")))))
     _groups, total = stats_errors.groups(timezone.now() - dt.timedelta(days=7), reason="timeout")
     assert len(rows) == total == 3
     assert f"{total} errors" in moderator.get(f"/admin/errors/{query}").content.decode()
     assert {row["message"] for row in rows} == {"A timeout", "'=1+1"}
     one = ErrorGroup.objects.get(sample="Something else")
-    only = _exported(moderator.get(f"/admin/errors/export/?window=all&error={one.pk}"))
+    only = exported(moderator.get(f"/admin/errors/export/?window=all&error={one.pk}"))
     assert [row["message"] for row in csv.DictReader(io.StringIO(only))] == ["Something else"]

@@ -15,7 +15,7 @@ from syncjobs.choices import Role
 from syncjobs.models import AuditEntry
 from syncjobs.operations import band_fields
 from syncjobs.operations.imports import MAX_BYTES
-from tests.admin.people import logged_in
+from tests.clients import logged_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/bands/import/"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -14,18 +12,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from syncjobs.choices import JobStatus, JobType, Role
-from syncjobs.engine import outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
 from syncjobs.operations import jobs
 from syncjobs.templatetags.monitor import number
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, claim, make_band, queue_job
+from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
+from tests.factories import HOSTILE, PERSON, claim, failed_job, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
-DIALOG = {"HX-Request": "true", "X-Dialog": "1"}
-PART = {"HX-Request": "true"}
-HOSTILE = "<script>alert(1)</script><b>bold</b>"
-MOST_QUERIES = 12
 
 
 @pytest.fixture
@@ -33,22 +26,12 @@ def moderator() -> Client:
     return logged_in(Role.MODERATOR)
 
 
-def failed(message: str = "It broke.", **fields: Any) -> SyncJob:
-    job = queue_job(JobType.PRUNE, **fields)
-    outcomes.fail(claim("maintenance"), message, reason="broken")
-    return SyncJob.objects.get(pk=job.pk)
-
-
-def listed(page: Any) -> list[int]:
-    return [int(number) for number in re.findall(r'<tr id="row-(\d+)"', page.content.decode())]
-
-
 # ---- Who may
 
 
 @pytest.mark.parametrize("path", ["", "rows/", "bands/?q=a", "export/", "{job}/", "bulk/?action=retry&job={job}"])
 def test_only_who_may_see_jobs_sees_them(path: str) -> None:
-    url = f"/admin/jobs/{path.format(job=failed().pk)}"
+    url = f"/admin/jobs/{path.format(job=failed_job().pk)}"
     assert Client().get(url).status_code == 302
     assert "/login/" in Client().get(url).headers["Location"]
     assert logged_in().get(url).status_code == 403
@@ -58,7 +41,7 @@ def test_only_who_may_see_jobs_sees_them(path: str) -> None:
 @pytest.mark.parametrize("action", ["retry", "cancel"])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_only_who_may_act_acts(action: str, method: str) -> None:
-    job = failed() if action == "retry" else queue_job(JobType.PRUNE)
+    job = failed_job() if action == "retry" else queue_job(JobType.PRUNE)
     plain = logged_in()
     assert getattr(plain, method)(f"/admin/jobs/{job.pk}/{action}/").status_code == 403
     assert SyncJob.objects.count() == 1
@@ -71,7 +54,7 @@ def test_only_who_may_act_acts(action: str, method: str) -> None:
 def test_the_address_says_what_is_listed(moderator: Client) -> None:
     band = make_band()
     here = queue_job(JobType.FULL_SYNC, band=band)
-    broken, other = failed(), queue_job(JobType.ENRICH)
+    broken, other = failed_job(), queue_job(JobType.ENRICH)
     for query, expected in (
         ("", [other.pk, broken.pk, here.pk]),
         ("?sortOrder=asc", [here.pk, broken.pk, other.pk]),
@@ -85,7 +68,7 @@ def test_the_address_says_what_is_listed(moderator: Client) -> None:
         ("?requestedBy=nobody", []),
         ("?limit=1&page=2", [broken.pk]),
     ):
-        assert listed(moderator.get(f"/admin/jobs/{query}")) == expected, query
+        assert listed_jobs(moderator.get(f"/admin/jobs/{query}")) == expected, query
 
 
 def test_blank_and_repeated_fields_of_the_form_leave_the_address(moderator: Client) -> None:
@@ -114,7 +97,7 @@ def test_a_wrong_parameter_is_a_sentence(moderator: Client, query: str) -> None:
 
 
 def test_a_page_past_the_last_leads_back(moderator: Client) -> None:
-    failed()
+    failed_job()
     page = moderator.get("/admin/jobs/?page=9").content.decode()
     assert "There is no page 9" in page
     assert "Go to the last one, 1" in page
@@ -124,7 +107,7 @@ def test_what_others_wrote_stays_text(moderator: Client) -> None:
     band = make_band("x")
     band.name = HOSTILE
     band.save()
-    job = failed(HOSTILE, band=band)
+    job = failed_job(HOSTILE, band=band)
     for url in ("/admin/jobs/", f"/admin/jobs/?bandId={band.pk}", f"/admin/jobs/{job.pk}/", "/admin/jobs/?search=<b>"):
         page = moderator.get(url).content.decode()
         assert "<script>alert" not in page
@@ -133,7 +116,7 @@ def test_what_others_wrote_stays_text(moderator: Client) -> None:
 
 
 def test_buttons_follow_state_and_rights() -> None:
-    broken, waiting = failed(), queue_job(JobType.ENRICH)
+    broken, waiting = failed_job(), queue_job(JobType.ENRICH)
     seen = logged_in(Role.MODERATOR).get("/admin/jobs/").content.decode()
     assert f"/admin/jobs/{broken.pk}/retry/" in seen
     assert f"/admin/jobs/{waiting.pk}/cancel/" in seen
@@ -156,7 +139,7 @@ def test_the_list_takes_the_same_few_queries_for_any_number_of_rows(role: Role) 
     for more in (1, 60):
         for _ in range(more):
             queue_job(JobType.PRUNE)
-        failed()
+        failed_job()
         with CaptureQueriesContext(
             connection,
         ) as queries:
@@ -169,23 +152,23 @@ def test_the_list_takes_the_same_few_queries_for_any_number_of_rows(role: Role) 
 
 
 def test_rows_keep_their_place_while_the_list_changes(moderator: Client) -> None:
-    first, second = failed(), queue_job(JobType.ENRICH)
+    first, second = failed_job(), queue_job(JobType.ENRICH)
     url = f"/admin/jobs/rows/?shown={second.pk},{first.pk}"
     assert "pill" not in moderator.get(url, headers=PART).content.decode()
     third = queue_job(JobType.PRUNE)
     jobs.cancel_job(PERSON, second.pk)
     page = moderator.get(url, headers=PART)
-    assert listed(page) == [second.pk, first.pk]
+    assert listed_jobs(page) == [second.pk, first.pk]
     assert "Cancelled" in page.content.decode()
     assert "1 new job" in page.content.decode()
-    assert listed(moderator.get("/admin/jobs/rows/", headers=PART)) == [third.pk, second.pk, first.pk]
+    assert listed_jobs(moderator.get("/admin/jobs/rows/", headers=PART)) == [third.pk, second.pk, first.pk]
 
 
 def test_a_job_that_left_the_filter_stays_until_she_asks(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
     jobs.cancel_job(PERSON, job.pk)
     page = moderator.get(f"/admin/jobs/rows/?status=QUEUED&shown={job.pk}", headers=PART)
-    assert listed(page) == [job.pk]
+    assert listed_jobs(page) == [job.pk]
     assert "The list has changed" in page.content.decode()
 
 
@@ -213,7 +196,7 @@ def test_bands_are_suggested_by_how_they_begin(moderator: Client) -> None:
 
 
 def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
-    url = f"/admin/jobs/{failed().pk}/"
+    url = f"/admin/jobs/{failed_job().pk}/"
     page = moderator.get(url).content.decode()
     dialog = moderator.get(url, headers=DIALOG).content.decode()
     part = moderator.get(url, headers=PART).content.decode()
@@ -227,7 +210,7 @@ def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
 
 
 def test_tracebacks_and_audit_are_for_admins(moderator: Client) -> None:
-    job = failed()
+    job = failed_job()
     Attempt.objects.filter(job=job).update(traceback="Traceback (most recent call last): secret")
     jobs.retry_job(PERSON, job.pk)
     url = f"/admin/jobs/{job.pk}/"
@@ -261,7 +244,7 @@ def test_a_job_takes_few_queries() -> None:
 
 
 def test_retry_asks_then_retries(moderator: Client) -> None:
-    job = failed()
+    job = failed_job()
     url = f"/admin/jobs/{job.pk}/retry/"
     assert f"Retry job #{job.pk}?" in moderator.get(url, headers=DIALOG).content.decode()
     assert SyncJob.objects.count() == 1

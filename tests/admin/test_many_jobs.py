@@ -19,9 +19,8 @@ from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.models import AuditEntry, BulkAction, FilterPreset, SyncJob
 from syncjobs.operations import bulk, presets
 from syncjobs.operations import jobs as job_operations
-from tests.admin.people import logged_in
-from tests.admin.test_jobs import DIALOG, HOSTILE, PART, failed
-from tests.helpers import PERSON, queue_job
+from tests.clients import DIALOG, PART, logged_in
+from tests.factories import HOSTILE, PERSON, failed_job, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +48,7 @@ def toast(answer: Any) -> dict[str, str]:
 
 
 def test_the_question_says_how_many_and_what_happens_to_the_rest(moderator: Client) -> None:
-    jobs = [failed(), failed(), queue_job(JobType.ENRICH)]
+    jobs = [failed_job(), failed_job(), queue_job(JobType.ENRICH)]
     query = urlencode({"action": "retry", "job": [job.pk for job in jobs]}, doseq=True)
     page = moderator.get(f"/admin/jobs/bulk/?{query}", headers=DIALOG).content.decode()
     assert "Retry 2 jobs?" in page
@@ -59,7 +58,7 @@ def test_the_question_says_how_many_and_what_happens_to_the_rest(moderator: Clie
 
 
 def test_what_was_ticked_is_retried_and_nothing_else(moderator: Client) -> None:
-    chosen, other = failed(), failed()
+    chosen, other = failed_job(), failed_job()
     url, mark = ask_for(moderator, action="retry", job=[chosen.pk])
     assert toast(moderator.post(url, {"mark": mark}, headers=DIALOG))["text"] == "1 job runs again."
     assert SyncJob.objects.filter(retry_of=chosen).exists()
@@ -105,13 +104,13 @@ def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: C
     ],
 )
 def test_what_cannot_be_asked_is_a_sentence(moderator: Client, query: str, said: str) -> None:
-    failed()
+    failed_job()
     assert said in toast(moderator.get(f"/admin/jobs/bulk/?{query}", headers=DIALOG))["text"]
     assert said in moderator.get(f"/admin/jobs/bulk/?{query}", follow=True).content.decode()
 
 
 def test_each_action_has_its_own_permission() -> None:
-    job = failed()
+    job = failed_job()
     client = logged_in()
     user = get_user_model().objects.get(username="none@example")
     user.user_permissions.set(Permission.objects.filter(codename__in=("view_syncjob", "retry_job")))
@@ -123,7 +122,7 @@ def test_each_action_has_its_own_permission() -> None:
 def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     moderator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 2)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND", 2)
     jobs = [queue_job(JobType.PRUNE) for _ in range(4)]
     url, mark = ask_for(moderator, action="cancel", all=1)
     answer = moderator.post(url, {"mark": mark}, headers=DIALOG)
@@ -135,7 +134,7 @@ def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     assert 'data-active="true"' in part
     assert "<html" not in part
     job_operations.cancel_job(PERSON, jobs[0].pk)
-    bulk.work_off()
+    bulk.run_pending()
     page = moderator.get(progress).content.decode()
     assert 'data-active="false"' in page
     assert f"Job #{jobs[0].pk} has ended already" in page
@@ -160,7 +159,7 @@ def exported(client: Client, query: str) -> tuple[Any, bytes]:
 
 
 def test_what_is_filtered_comes_as_a_file(moderator: Client) -> None:
-    broken = failed(HOSTILE)
+    broken = failed_job(HOSTILE)
     queue_job(JobType.ENRICH)
     answer, content = exported(moderator, "format=csv&status=FAILED&page=1&limit=20")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="sync-jobs.csv"'

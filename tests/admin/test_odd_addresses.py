@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from syncjobs.choices import JobType, Role
-from tests.admin.people import logged_in
-from tests.helpers import make_band, queue_job
+from tests.clients import logged_in
+from tests.factories import make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = "9" * 5000

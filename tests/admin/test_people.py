@@ -17,8 +17,8 @@ from syncjobs.choices import Origin, Role
 from syncjobs.exceptions import Conflict, DomainError
 from syncjobs.models import AuditEntry
 from syncjobs.operations import people
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, wait_for
+from tests.clients import logged_in
+from tests.factories import PERSON, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/people/"
@@ -37,7 +37,7 @@ def person(name: str, role: Role = Role.MODERATOR) -> Any:
 
 
 def role_of(user: Any) -> Role | None:
-    return people.role_of(people.person(user.pk))
+    return people.role_of(people.get_person(user.pk))
 
 
 def new(**fields: str) -> dict[str, str]:
@@ -138,7 +138,7 @@ def test_the_last_active_super_admin_stays() -> None:
     ):
         with pytest.raises(Conflict, match="last active super admin"):
             attempt()
-    assert (role_of(boss), people.person(boss.pk).is_active) == (Role.SUPER_ADMIN, True)
+    assert (role_of(boss), people.get_person(boss.pk).is_active) == (Role.SUPER_ADMIN, True)
     people.set_active(PERSON, locked_out.pk, active=True)
     people.change_role(PERSON, boss.pk, Role.ADMIN)
     assert role_of(boss) == Role.ADMIN
@@ -171,7 +171,7 @@ def test_of_two_who_unmake_each_other_one_stays(how: str) -> None:
         wait_for(_somebody_waits, what="the other to wait for the role's row")
     thread.join()
     assert [type(outcome) for outcome in outcomes] == [Conflict]
-    left = [user for user in people.people() if user.is_active and people.role_of(user) == Role.SUPER_ADMIN]
+    left = [user for user in people.list_people() if user.is_active and people.role_of(user) == Role.SUPER_ADMIN]
     assert [user.get_username() for user in left] == ["ann"]
 
 
@@ -182,7 +182,7 @@ def _somebody_waits() -> bool:
 
 
 def test_two_who_add_the_same_name_at_once_get_one_person() -> None:
-    people.setup()
+    people.setup_roles()
     outcomes: list[object] = []
     start = threading.Barrier(3)
 

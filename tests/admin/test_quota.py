@@ -19,8 +19,8 @@ from syncjobs.engine import quota
 from syncjobs.listing import query
 from syncjobs.models import QuotaDay, SyncJob
 from syncjobs.youtube.costs import Bucket, Operation, quota_day
-from tests.admin.people import logged_in
-from tests.helpers import make_band
+from tests.clients import logged_in
+from tests.factories import make_band
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
@@ -67,8 +67,8 @@ def test_it_says_what_the_units_went_to(moderator: Client) -> None:
         (Operation.VIDEOS_LIST, "ENRICH", None),
         (Operation.CHANNELS_LIST, "", None),
     ):
-        call = quota.take(operation, quota.Spender(is_personal=True, job_type=job_type, band_id=band_id))
-    quota.settle(call, status=404, reason="notFound", seconds=1.0)
+        call = quota.reserve(operation, quota.Spender(is_personal=True, job_type=job_type, band_id=band_id))
+    quota.record_result(call, status=404, reason="notFound", seconds=1.0)
     html = card(part(moderator, "details"), Bucket.MAIN)
     rows = re.findall(r'class="wrap-anywhere normal">([^<]+)</th><td class="number">(\d+)</td>', html)
     assert dict(rows) == {

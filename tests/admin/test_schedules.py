@@ -21,8 +21,8 @@ from syncjobs.engine import outcomes
 from syncjobs.exceptions import NotFound
 from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.operations import schedules
-from tests.admin.people import logged_in
-from tests.helpers import PERSON, claim, queue_job
+from tests.clients import logged_in
+from tests.factories import PERSON, claim, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/schedules/"
@@ -241,7 +241,7 @@ def test_it_is_switched_run_and_deleted() -> None:
     assert SyncJob.objects.count() == 1
     assert "Delete “Nightly”?" in client.get(f"{one}delete/").content.decode()
     client.post(f"{one}delete/")
-    assert not schedules.schedules().filter(pk=schedule.pk).exists()
+    assert not schedules.list_schedules().filter(pk=schedule.pk).exists()
     assert client.get(one).status_code == 404
 
 

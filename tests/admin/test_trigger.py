@@ -19,9 +19,8 @@ from syncjobs.exceptions import InvalidInput
 from syncjobs.models import SyncJob
 from syncjobs.operations import jobs as job_operations
 from syncjobs.stats import estimates
-from tests.admin.people import logged_in
-from tests.admin.test_jobs import DIALOG, MOST_QUERIES, PART, listed
-from tests.helpers import PERSON, make_band, queue_job
+from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
+from tests.factories import PERSON, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/jobs/trigger/"
@@ -87,7 +86,7 @@ def test_several_bands_go_to_the_list_of_exactly_their_jobs(moderator: Client) -
     answer = moderator.post(URL, {"scope": "some", "band": [band.pk for band in mine], "type": "INCREMENTAL_SYNC"})
     queue_job(JobType.PRUNE)
     jobs = SyncJob.objects.filter(band__in=mine)
-    assert sorted(listed(moderator.get(answer.headers["Location"]))) == sorted(jobs.values_list("pk", flat=True))
+    assert sorted(listed_jobs(moderator.get(answer.headers["Location"]))) == sorted(jobs.values_list("pk", flat=True))
     assert set(parse_qs(urlsplit(answer.headers["Location"]).query)) == {"requestedBy", "startDate", "endDate"}
 
 

@@ -16,8 +16,8 @@ from bands.models import Availability, Video
 from syncjobs.choices import JobType, Role
 from syncjobs.models import SyncJob
 from syncjobs.youtube.simulator import Simulator
-from tests.admin.people import logged_in
-from tests.helpers import band_with_videos, make_band, queue_job, run_all
+from tests.clients import logged_in
+from tests.factories import band_with_videos, make_band, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/videos/"

@@ -12,8 +12,8 @@ from django.utils import timezone
 from syncjobs.choices import QueueName, Role
 from syncjobs.models import Worker
 from syncjobs.stats.queues import WORKER_SILENCE_SECONDS
-from tests.admin.people import logged_in
-from tests.helpers import claim, make_band, queue_job
+from tests.clients import logged_in
+from tests.factories import claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/admin/workers/"

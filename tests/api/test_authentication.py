@@ -23,7 +23,7 @@ from syncjobs.api.core.renderers import OrjsonRenderer
 from syncjobs.authentication import SessionBackend
 from syncjobs.choices import JobStatus, Role
 from syncjobs.operations import people
-from tests.helpers import PERSON
+from tests.factories import PERSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

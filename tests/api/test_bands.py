@@ -17,8 +17,8 @@ from syncjobs.exceptions import Conflict, DomainError, NotFound
 from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.operations import bands as band_operations
 from syncjobs.operations import jobs
-from tests.api.test_contract import Api
-from tests.helpers import PERSON, claim, make_band, queue_job, wait_for
+from tests.clients import Api
+from tests.factories import PERSON, claim, make_band, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHANNEL = "UC" + "a" * 22

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.http import HttpRequest
-from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
 
@@ -22,57 +20,18 @@ from syncjobs.engine import outcomes
 from syncjobs.engine import timeline as engine_timeline
 from syncjobs.models import ErrorGroup, FilterPreset, Queue, SyncJob
 from syncjobs.operations import errors as error_operations
-from syncjobs.operations import people, queues
+from syncjobs.operations import queues
 from syncjobs.youtube.simulator import Simulator
-from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
+from tests.clients import NOBODY, WHO, Api
+from tests.factories import band_with_videos, claim, failed_job, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PASSWORD = "correct horse battery"
-NOBODY, PLAIN = "nobody", "plain"
-WHO = (NOBODY, PLAIN, *Role.values)
 MODERATOR_UP, ADMIN_UP, ANYBODY, LOGGED_IN = WHO[2:], WHO[3:], WHO, WHO[1:]
-
-
-class Api:
-    """A client with a person's token."""
-
-    def __init__(self, who: str) -> None:
-        self._client = Client(raise_request_exception=False)
-        self.headers: dict[str, str] = {}
-        if who == NOBODY:
-            return
-        if who == PLAIN:
-            get_user_model().objects.create_user(PLAIN, password=PASSWORD)
-        else:
-            people.save_user(PERSON, who, PASSWORD, Role(who))
-        tokens = self._client.post(
-            "/api/auth/token", {"username": who, "password": PASSWORD}, "application/json"
-        ).json()
-        self.headers = {"Authorization": f"Bearer {tokens['access']}"}
-        self.refresh = tokens["refresh"]
-
-    def get(self, path: str, **parameters: Any) -> Any:
-        return self._client.get(f"/api/{path}", parameters, headers=self.headers)
-
-    def post(self, path: str, body: Any = None) -> Any:
-        return self.send("POST", path, body)
-
-    def send(self, method: str, path: str, body: Any = None) -> Any:
-        if method == "GET":
-            return self.get(path)
-        text = json.dumps({} if body is None else body)
-        return self._client.generic(method, f"/api/{path}", text, "application/json", headers=self.headers)
 
 
 @pytest.fixture
 def moderator() -> Api:
     return Api(Role.MODERATOR)
-
-
-def _failed_job() -> SyncJob:
-    job = queue_job("PRUNE")  # type: ignore[arg-type]
-    outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
-    return job
 
 
 # (method, path, body, who may, status when they may)
@@ -140,7 +99,7 @@ def test_the_table_lists_every_endpoint() -> None:
 @pytest.fixture
 def address() -> Callable[[str], str]:
     """Turns the table's paths into addresses of things that are there, or aren't."""
-    job = _failed_job()
+    job = failed_job()
     band = Band.objects.create(name="A", slug="a")
     preset = FilterPreset.objects.create(name="shared", created_by="pat")
     ids = {"job": job.pk, "band": band.pk, "preset": preset.pk, "bulk": 1, "schedule": 99999}
@@ -502,7 +461,7 @@ def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
     assert len(retried["retried"]) == 3
     assert moderator.post("admin/sync/errors/0000/retry").status_code == 404
     assert moderator.get("admin/sync/errors", window="soon").json()["errors"][0]["field"] == "window"
-    assert error_operations.failed_jobs().count() == 0
+    assert error_operations.unretried_jobs().count() == 0
 
 
 def test_an_error_that_comes_back_counts_as_not_seen_to(moderator: Api) -> None:

@@ -21,7 +21,7 @@ from syncjobs.choices import Role
 from syncjobs.engine import outcomes
 from syncjobs.models import ErrorGroup
 from syncjobs.operations import people
-from tests.helpers import PERSON, claim, make_band, queue_job
+from tests.factories import PERSON, claim, make_band, queue_job
 from tests.processes import environment, web_server
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()

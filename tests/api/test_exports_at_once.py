@@ -13,10 +13,9 @@ from django.db import connection
 from syncjobs.choices import Role
 from syncjobs.listing import export
 from syncjobs.models import ErrorGroup, SyncJob
-from tests.admin.people import logged_in
-from tests.api.test_contract import Api
-from tests.api.test_events import server
-from tests.helpers import queue_job, wait_for
+from tests.clients import Api, logged_in
+from tests.factories import queue_job, wait_for
+from tests.processes import pooled_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATH = "/api/admin/sync/errors/export?window=all"
@@ -33,7 +32,7 @@ def site() -> Iterator[str]:
             " SELECT %s, 1, %s, 'x', repeat('x', 500), '', false, now() FROM generate_series(1, 100000)",
             [SyncJob.objects.get().pk, group.pk],
         )
-    with server() as (url, _):
+    with pooled_server() as (url, _):
         yield url
 
 

@@ -15,8 +15,8 @@ from syncjobs.engine import outcomes, quota
 from syncjobs.engine.quota import Spender
 from syncjobs.operations import queues
 from syncjobs.youtube.costs import Operation
-from tests.api.test_contract import NOBODY, Api
-from tests.helpers import PERSON, claim, queue_job
+from tests.clients import NOBODY, Api
+from tests.factories import PERSON, claim, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,7 +144,7 @@ def test_an_answer_that_has_not_changed_is_not_sent_again(path: str) -> None:
     again = client.get(address, headers=api.headers | {"If-None-Match": f'"other", {first["ETag"]}'})
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
     outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
-    quota.take(Operation.VIDEOS_LIST, Spender(is_personal=False))
+    quota.reserve(Operation.VIDEOS_LIST, Spender(is_personal=False))
     changed = client.get(address, headers=api.headers | {"If-None-Match": first["ETag"]})
     assert changed.status_code == 200
     assert changed["ETag"] != first["ETag"]
@@ -235,7 +235,7 @@ def test_metrics_tell_what_the_api_tells(settings: LazySettings) -> None:
     queue_job("PRUNE")  # type: ignore[arg-type]
     outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
     queues.pause_queue(PERSON, "video-sync")
-    quota.take(Operation.VIDEOS_LIST, Spender(is_personal=False))
+    quota.reserve(Operation.VIDEOS_LIST, Spender(is_personal=False))
     text = Client().get("/metrics").content.decode()
     told = {
         (sample.name.removeprefix("syncmonitor_"), *sample.labels.values()): sample.value

@@ -24,8 +24,8 @@ from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJo
 from syncjobs.operations import bulk, queues
 from syncjobs.operations import jobs as job_operations
 from syncjobs.youtube.simulator import Simulator
-from tests.api.test_contract import Api
-from tests.helpers import PERSON, band_with_videos, claim, queue_job, run_all
+from tests.clients import Api, exported
+from tests.factories import PERSON, band_with_videos, claim, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,7 +48,7 @@ def _three_work_off() -> None:
 
     def work() -> None:
         try:
-            bulk.work_off()
+            bulk.run_pending()
         finally:
             connection.close()
 
@@ -125,7 +125,7 @@ def test_list_file_and_bulk_mean_the_same_jobs_by_a_filter(moderator: Api) -> No
             moderator.get("admin/sync-jobs", **query, limit=2, page=page, sortOrder="asc").json() for page in (1, 2, 3)
         ]
         assert ([job["id"] for page in pages for job in page["data"]], pages[0]["total"]) == (ids, len(ids)), filters
-        lines = _exported(moderator.get("admin/sync-jobs/export", format="json", **query)).splitlines()
+        lines = exported(moderator.get("admin/sync-jobs/export", format="json", **query)).splitlines()
         assert sorted(json.loads(line)["id"] for line in lines) == ids, filters
         with transaction.atomic():
             told = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": filters}).json()
@@ -149,14 +149,14 @@ def test_a_filter_in_a_body_says_what_is_wrong(moderator: Api, filters: dict[str
 def test_a_large_bulk_goes_to_the_background_and_two_workers_do_each_job_once(
     moderator: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 10)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND", 10)
     monkeypatch.setattr(bulk, "_CHUNK", 7)
     jobs = _failed(60)
     answer = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": {"status": "FAILED"}})
     assert (answer.status_code, answer.json()["total"], answer.json()["done"]) == (202, 60, 0)
     _failed(1)  # Comes later, so it is not among the set that was counted.
     _three_work_off()
-    bulk.work_off()
+    bulk.run_pending()
     told = moderator.get(f"admin/sync-jobs/bulk/{answer.json()['id']}").json()
     assert (told["done"], told["succeeded"], told["refused"]) == (60, 60, {})
     assert told["endedAt"] is not None
@@ -180,9 +180,9 @@ def test_a_crash_in_a_chunk_repeats_nothing_and_leaves_nothing_out(monkeypatch: 
 
     monkeypatch.setattr(job_operations, "retry_jobs", dies_after_the_second_chunk)
     with pytest.raises(SystemExit):
-        bulk.work_off()
+        bulk.run_pending()
     assert (BulkAction.objects.get().done, SyncJob.objects.filter(retry_of__isnull=False).count()) == (3, 3)
-    bulk.work_off()
+    bulk.run_pending()
     assert SyncJob.objects.filter(retry_of__in=jobs).values("retry_of").distinct().count() == 6
     assert SyncJob.objects.filter(retry_of__isnull=False).count() == 6
 
@@ -202,13 +202,6 @@ def test_estimate_is_what_the_sync_costs(moderator: Api, youtube: Simulator) -> 
     assert told["secondsP50"] > 0
 
 
-def _exported(answer: Any) -> str:
-    async def whole() -> bytes:
-        return b"".join([part async for part in answer.streaming_content])
-
-    return asyncio.run(whole()).decode()
-
-
 def _as_instants(job: dict[str, Any], without: str = "") -> dict[str, Any]:
     """With times, which all end in Z, as what they mean: how many zeros end a fraction of a second means nothing."""
     return {
@@ -225,7 +218,7 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     _failed(2, "- minus")
     queue_job("PRUNE")  # type: ignore[arg-type]
     rows = list(
-        csv.DictReader(io.StringIO(_exported(moderator.get("admin/sync-jobs/export", format="csv", status="FAILED"))))
+        csv.DictReader(io.StringIO(exported(moderator.get("admin/sync-jobs/export", format="csv", status="FAILED"))))
     )
     assert [row["id"] for row in rows] == [
         row["id"] for row in moderator.get("admin/sync-jobs", status="FAILED").json()["data"]
@@ -235,9 +228,7 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
     assert evil["errors"] == '\'@SUM(1)\n"quoted", \\ and \x7f'
     assert re.fullmatch(r"[0-9-]{10}T[0-9:.]{8,15}Z", evil["createdAt"])
     assert {row["errors"] for row in rows if row is not evil} == {"'- minus"}
-    lines = [
-        json.loads(line) for line in _exported(moderator.get("admin/sync-jobs/export", format="json")).splitlines()
-    ]
+    lines = [json.loads(line) for line in exported(moderator.get("admin/sync-jobs/export", format="json")).splitlines()]
     listed = {row["id"]: row for row in moderator.get("admin/sync-jobs").json()["data"]}
     assert len(lines) == len(listed) == 4
     for line in lines:
@@ -248,7 +239,7 @@ def test_files_hold_what_the_list_shows_and_no_formulas(moderator: Api) -> None:
         assert (row["progressDone"], row["progressTotal"]) == (str(told["progress"]["done"]), "")
         assert _as_instants(row)["runAt"] == told["runAt"]
         assert (row["videosUnavailable"], row["delayReason"], row["cancelRequestedAt"]) == ("0", "", "")
-    log = list(csv.DictReader(io.StringIO(_exported(moderator.get("admin/sync/errors/export", format="csv")))))
+    log = list(csv.DictReader(io.StringIO(exported(moderator.get("admin/sync/errors/export", format="csv")))))
     assert {row["willRetry"] for row in log} == {"false"}
     assert [row["jobId"] for row in log] == [str(e.job_id) for e in JobError.objects.order_by("-created_at", "-pk")]
     assert moderator.get("admin/sync-jobs/export", format="xml").json()["errors"][0]["field"] == "format"
@@ -261,7 +252,7 @@ def test_the_log_of_errors_is_of_what_somebody_has_seen_to_or_not(moderator: Api
     moderator.post(f"admin/sync/errors/{group}/acknowledge", {"note": "seen"})
     for asked, expected in (("true", {seen.pk}), ("false", {new.pk}), ("", {seen.pk, new.pk})):
         answer = moderator.get("admin/sync/errors/export", format="json", acknowledged=asked)
-        lines = [json.loads(line) for line in _exported(answer).splitlines()]
+        lines = [json.loads(line) for line in exported(answer).splitlines()]
         assert {int(line["jobId"]) for line in lines} == expected
         assert all(line["at"].endswith("Z") for line in lines)
     assert moderator.get("admin/sync/errors/export", acknowledged="maybe").status_code == 400
@@ -280,9 +271,9 @@ def test_the_audit_is_a_file_too() -> None:
     admin = Api(Role.ADMIN)
     admin.post("admin/queue/pause", {"reason": "=1+1"})
     admin.post("admin/queue/resume")
-    (row,) = csv.DictReader(io.StringIO(_exported(admin.get("admin/audit/export", action="pause_queue"))))
+    (row,) = csv.DictReader(io.StringIO(exported(admin.get("admin/audit/export", action="pause_queue"))))
     assert (row["actor"], row["message"], json.loads(row["data"])) == ("ADMIN", "'=1+1", {"paused": ["video-sync"]})
-    lines = _exported(admin.get("admin/audit/export", format="json")).splitlines()
+    lines = exported(admin.get("admin/audit/export", format="json")).splitlines()
     listed = admin.get("admin/audit", limit="100").json()["data"]
     assert [json.loads(line) | {"at": None} for line in lines] == [entry | {"at": None} for entry in listed]
     assert all(json.loads(line)["at"].endswith("Z") for line in lines)
@@ -381,7 +372,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
         return done
 
     monkeypatch.setattr(job_operations, "retry_jobs", breaks_on_the_second)
-    bulk.work_off()
+    bulk.run_pending()
     later.refresh_from_db()
     assert (later.done, later.succeeded, list(later.refused)) == (3, 2, [str(jobs[1].pk)])
     assert "a bug" not in later.refused[str(jobs[1].pk)]
@@ -389,7 +380,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
 
 
 def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 5)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 5)
     monkeypatch.setattr(queues, "_CLEAR_BATCH", 4)
     _failed(10)
     admin = Api(Role.ADMIN)
@@ -408,13 +399,13 @@ def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest
 
 
 def test_a_clear_whose_jobs_others_have_deleted_ends_and_lets_the_next_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "CLEARED_AT_ONCE", 0)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 0)
     jobs = _failed(2)
     clearing = bulk.clear_failed(PERSON)
     SyncJob.objects.filter(pk=jobs[0].pk).delete()
     SyncJob.objects.filter(pk=jobs[1].pk).update(status=JobStatus.CANCELLED)
     retry = _queued_retry(jobs[1:])
-    assert bulk.work_off() == 1
+    assert bulk.run_pending() == 1
     assert isinstance(clearing, BulkAction)
     assert BulkAction.objects.filter(ended_at=None).count() == 0
     retry.refresh_from_db()

@@ -10,8 +10,8 @@ from django.contrib.auth import get_user_model
 from syncjobs.choices import Role
 from syncjobs.models import AuditEntry, FilterPreset
 from syncjobs.operations import people
-from tests.api.test_contract import PASSWORD, Api
-from tests.helpers import PERSON
+from tests.clients import PASSWORD, Api
+from tests.factories import PERSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FAILED = {"name": "Failed", "filters": {"status": ["FAILED", "CANCELLED"], "bandId": "7", "sortBy": "completedAt"}}

@@ -35,9 +35,9 @@ from syncjobs.choices import Role
 from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
 from syncjobs.operations import errors, jobs, schedules
 from tests.api import sense  # noqa: F401 - registers its hook
-from tests.api.test_contract import NOBODY, PLAIN, WHO, Api
 from tests.browser import world
-from tests.helpers import PERSON
+from tests.clients import NOBODY, PLAIN, WHO, Api
+from tests.factories import PERSON
 from tests.processes import ROOT, environment, web_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]

@@ -13,8 +13,8 @@ from syncjobs.choices import JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
 from syncjobs.operations import schedules
-from tests.api.test_contract import Api
-from tests.helpers import claim, queue_job
+from tests.clients import Api
+from tests.factories import claim, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NIGHTLY = {
@@ -95,7 +95,7 @@ def test_a_cron_is_written_as_people_write_it(
 ) -> None:
     made = admin.post("admin/schedules", NIGHTLY | {"cron": cron})
     assert made.status_code == 201, made.json()
-    (schedule,) = schedules.schedules().filter(name="Nightly")
+    (schedule,) = schedules.list_schedules().filter(name="Nightly")
     due = schedule.schedule
     assert (due.minute, due.hour, due.day_of_week) == expected
 

@@ -34,7 +34,7 @@ def main() -> None:
 
     if counters.count(counters.Selection()) < count:
         seed.seed(count)
-    people.setup()
+    people.setup_roles()
     user, _ = get_user_model().objects.get_or_create(username="bench", defaults={"is_staff": True})
     user.groups.set(people.Group.objects.filter(name="ADMIN"))
     admin = Client(SERVER_NAME="localhost")

@@ -43,7 +43,7 @@ def _lives(count: int) -> None:
     me = WorkerIdentity("bench", os.getpid())
     for _ in range(count):
         kind = JobType(chance.choice(KINDS))
-        create_job(SYSTEM, kind, band=chance.choice(bands), priority=30, ring=False)
+        create_job(SYSTEM, kind, band=chance.choice(bands), priority=30, notify=False)
         attempt = attempts.claim_next(QUEUE_OF_TYPE[kind], me)
         if attempt is not None:
             outcomes.complete(attempt)

@@ -25,7 +25,7 @@ def token() -> str:
 
     from syncjobs.operations import people
 
-    people.setup()
+    people.setup_roles()
     user, _ = get_user_model().objects.get_or_create(username="bench", defaults={"is_staff": True})
     user.groups.set(Group.objects.filter(name="MODERATOR"))
     made = AccessToken.for_user(user)

@@ -13,7 +13,7 @@ from syncjobs import urls
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import ErrorGroup, SyncJob
 from syncjobs.operations import people, schedules
-from tests.helpers import PERSON
+from tests.factories import PERSON
 
 PASSWORD = "correct horse battery"
 FLAGS = [
@@ -89,7 +89,7 @@ def addresses() -> dict[str, str]:
         "band_id": Band.objects.earliest("pk").pk,
         "video_id": Video.objects.earliest("pk").pk,
         "fingerprint": ErrorGroup.objects.get(reason="internalError").pk,
-        "schedule_id": schedules.schedules().get(name="Night reading").pk,
+        "schedule_id": schedules.list_schedules().get(name="Night reading").pk,
         "user_id": get_user_model().objects.earliest("pk").pk,
         "name": "video-sync",
         "queue": "video-sync",

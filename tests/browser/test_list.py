@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from syncjobs.choices import JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob
-from tests.helpers import claim, queue_job, wait_for
+from tests.factories import claim, queue_job, wait_for
 
 from . import world
 from .conftest import LogIn

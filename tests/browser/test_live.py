@@ -14,7 +14,7 @@ from syncjobs.models import Queue, SyncJob
 from syncjobs.operations import jobs as job_operations
 from syncjobs.operations import queues
 from syncjobs.youtube.simulator import Simulator
-from tests.helpers import PERSON, band_with_videos, claim, queue_job, wait_for
+from tests.factories import PERSON, band_with_videos, claim, queue_job, wait_for
 from tests.processes import Workers
 
 from .conftest import LogIn
@@ -75,8 +75,8 @@ def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worke
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("1")
     # Bells ring in vain: the worker hears each, and starts nothing.
     for _ in range(5):
-        broker.ring(QueueName.VIDEO_SYNC)
-    wait_for(lambda: broker.unheard_bells(QueueName.VIDEO_SYNC) == 0)
+        broker.notify(QueueName.VIDEO_SYNC)
+    wait_for(lambda: broker.pending_wake_ups(QueueName.VIDEO_SYNC) == 0)
     job.refresh_from_db()
     assert (job.status, job.attempts_made) == (JobStatus.QUEUED, 0)
     _card(admin, "Video sync").get_by_role("link", name="Resume").click()

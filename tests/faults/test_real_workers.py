@@ -17,7 +17,7 @@ from syncjobs.models import Attempt, QuotaCall, SyncJob
 from syncjobs.operations import jobs, queues
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
-from tests.helpers import PERSON, band_with_videos, queue_job, wait_for
+from tests.factories import PERSON, band_with_videos, queue_job, wait_for
 from tests.processes import Workers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(280)]
@@ -136,7 +136,7 @@ def test_a_pause_survives_a_restart_of_every_process(workers: Workers, youtube: 
     job = queue_job(band=band)
     workers.start("after")
     wait_for(lambda: broker.llen("video-sync") == 0, what="the bell to be heard")
-    other = jobs.trigger_upkeep(PERSON, "STATS_REFRESH").job  # type: ignore[arg-type]
+    other = jobs.trigger_maintenance(PERSON, "STATS_REFRESH").job  # type: ignore[arg-type]
     wait_for(lambda: SyncJob.objects.get(pk=other.pk).is_terminal, what="a job of another queue to run")
     assert SyncJob.objects.get(pk=job.pk).attempts_made == 0
     queues.resume_queue(PERSON, "video-sync")

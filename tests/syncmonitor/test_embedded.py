@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import wait_for
+from tests.factories import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = "from syncmonitor import embedded; embedded.ensure(); print(embedded.sockets(), embedded.home(), flush=True); input()"

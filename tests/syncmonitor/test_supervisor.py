@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import wait_for
+from tests.factories import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = "import os, subprocess, sys, time; subprocess.Popen(['sleep', '300']); open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep(300)"

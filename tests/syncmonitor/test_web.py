@@ -20,7 +20,7 @@ from django.test import Client
 from syncjobs.choices import Role
 from syncjobs.operations import people
 from syncjobs.youtube.simulator import Simulator
-from tests.helpers import PERSON, band_with_videos, wait_for
+from tests.factories import PERSON, band_with_videos, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGES = ("", "jobs/", "errors/", "quota/", "schedules/", "bands/", "videos/", "workers/")

@@ -33,7 +33,7 @@ class CountingMeter:
         self.reserved.append(operation)
         return len(self.reserved)
 
-    def settle(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
         assert receipt == len(self.reserved)
         self.settled.append((status, reason))
 

@@ -48,7 +48,7 @@ class Ledger:
         self.reserved.append(operation)
         return None
 
-    def settle(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
         self.settled.append((status, reason))
 
 

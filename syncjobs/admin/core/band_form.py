@@ -98,7 +98,7 @@ class BandForm(forms.Form):
         """If the form has errors, add those the operation would raise, so that all of them are shown at once."""
         if self.errors:
             values, band_id = self.values(), self._band.pk if self._band else None
-            for name, message in bands.faults(values, band_id, self.channel()):
+            for name, message in bands.find_problems(values, band_id, self.channel()):
                 if name in values:
                     self.add_error(name, message)
 
@@ -176,9 +176,7 @@ def look_up(request: HttpRequest, band: Band | None) -> LookUp:
 
 def _problem(error: YouTubeError) -> str:
     if error.kind == Kind.QUOTA:
-        return _(
-            "Today's YouTube quota is used up. Save the band anyway: its first sync will look the channel up."
-        )
+        return _("Today's YouTube quota is used up. Save the band anyway: its first sync will look the channel up.")
     if error.kind == Kind.CONFIGURATION:
         return _("YouTube rejected the API key: %(message)s") % {"message": error.message}
     if error.kind == Kind.TRANSIENT:

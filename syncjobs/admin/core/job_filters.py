@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 
 from bands.models import Band
+from bands.text import parse_number
 
 from ...choices import DelayReason, JobStatus, JobType, QueueName
 from ...listing.parameters import parse_instant, split
@@ -176,10 +177,9 @@ def type_chips(filters: Filters) -> list[Chip]:
 def band_named(text: str) -> tuple[Band | None, str]:
     """Return the band with this name, part of a name or number; the second value says why there is none."""
     text = text.replace("\x00", "").strip()[:200]
-    number = text.removeprefix("#")
     exact = Q(name__iexact=text)
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        exact |= Q(pk=int(number))
+    if (number := parse_number(text.removeprefix("#"))) is not None:
+        exact |= Q(pk=number)
     for condition in (exact, Q(name__icontains=text)):
         found = list(Band.objects.filter(condition).order_by("name", "pk")[: _SUGGESTED + 1])
         if len(found) == 1:

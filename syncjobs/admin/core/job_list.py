@@ -13,6 +13,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from bands.models import Band
+from bands.text import parse_number
 
 from ...choices import ACTIVE_STATUSES, QueueName
 from ...listing import query as listing_query
@@ -120,8 +121,8 @@ def with_band_id(filters: Filters) -> tuple[Filters, str]:
 
 
 def _selected_band(filters: Filters) -> Band | None:
-    text = filters.values.get("bandId", "")
-    return Band.objects.filter(pk=int(text)).first() if text.isascii() and text.isdigit() and len(text) < 19 else None
+    number = parse_number(filters.values.get("bandId", ""))
+    return None if number is None else Band.objects.filter(pk=number).first()
 
 
 def region_context(

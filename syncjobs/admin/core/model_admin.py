@@ -11,10 +11,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed
 from django.urls import URLPattern, path
 
+from bands.text import parse_number
+
 P = ParamSpec("P")
 Admin = TypeVar("Admin", bound="PageAdmin")
 Response = TypeVar("Response", bound=HttpResponseBase)
-MAX_ID_DIGITS = 18
 
 
 def requires(
@@ -54,11 +55,14 @@ class PageAdmin(ModelAdmin[Any]):
 
     def page(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
         """Return the URL pattern of one more page, named `<app>_<model>_<name>`."""
-        return path(route, self.admin_site.admin_view(view), name=f"{self.opts.app_label}_{self.opts.model_name}_{name}")
+        return path(
+            route, self.admin_site.admin_view(view), name=f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        )
 
 
 def id_of(object_id: str) -> int:
-    """Return the primary key in an address. Raises Http404 if it isn't one."""
-    if not (object_id.isascii() and object_id.isdigit() and len(object_id) <= MAX_ID_DIGITS):
+    """Return the primary key in a URL. Raises Http404 if it isn't one."""
+    number = parse_number(object_id)
+    if number is None:
         raise Http404
-    return int(object_id)
+    return number

@@ -62,11 +62,6 @@ def is_part(request: HttpRequest) -> bool:
     return bool(request.headers.get("HX-Request")) and not is_dialog(request)
 
 
-def ids_in(values: Sequence[str]) -> set[int]:
-    """Return the ids among query parameters; anything else is ignored."""
-    return {int(text) for text in values if text.isascii() and text.isdigit() and len(text) < 19}
-
-
 def show(
     request: HttpRequest,
     template: str,

@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django_stubs_ext import StrPromise
 
-PER_PAGE = (20, 50, 100)
+from ...templatetags.lists import PER_PAGE
 
 
 def paginate(request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], per_page: int = PER_PAGE[0]) -> Page[Any]:

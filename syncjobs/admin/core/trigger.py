@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from bands.models import Band
+from bands.text import parse_numbers
 
 from ...choices import JobType, Priority
 from ...engine.enqueue import Created
@@ -24,7 +25,7 @@ from ...templatetags.monitor import number
 from ...youtube.costs import Bucket
 from . import links
 from .job_filters import band_named, sync_obstacle
-from .pages import actor_of, ids_in, is_part, report, show
+from .pages import actor_of, is_part, report, show
 
 _TYPES = ((JobType.INCREMENTAL_SYNC, False), (JobType.FULL_SYNC, True))
 
@@ -49,7 +50,7 @@ def read(data: QueryDict) -> TriggerRequest:
     """Read the form, or the query string that presets it (`band`: ids; `named`: a typed name)."""
     problems = []
     everything = data.get("scope", "some" if "band" in data else "all") == "all"
-    ids = ids_in(data.getlist("band"))
+    ids = set(parse_numbers(data.getlist("band")))
     bands = [] if everything else list(Band.objects.filter(pk__in=ids).order_by("name", "pk"))
     if not everything and len(bands) < len(ids):
         problems.append(_("A selected band no longer exists."))

@@ -20,7 +20,7 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         if not options["yes"]:
-            count = errors.failed_jobs(queue=options["queue"]).count()
+            count = errors.unretried_jobs(queue=options["queue"]).count()
             if input(f"Delete the failed jobs of {options['queue']} (at least {count})? [y/N] ").strip().lower() != "y":
                 raise CommandError("Nothing was deleted.")
         cleared = queues.clear_failed(self.actor, options["queue"])

@@ -13,5 +13,5 @@ class Command(base.Command):
     )
 
     def run(self, **options: Any) -> None:
-        created = jobs.trigger_upkeep(self.actor, JobType.PRUNE)
+        created = jobs.trigger_maintenance(self.actor, JobType.PRUNE)
         self.say(f"{created.job} {'queued' if created.is_new else 'was queued or running already'}.")

@@ -25,9 +25,9 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         ids = options["job"] or list(
-            errors.failed_jobs(queue=options["queue"], fingerprint=options["error"]).values_list("pk", flat=True)
+            errors.unretried_jobs(queue=options["queue"], fingerprint=options["error"]).values_list("pk", flat=True)
         )
-        outcome = bulk.act(self.actor, BulkAction.Action.RETRY, ids)
+        outcome = bulk.apply(self.actor, BulkAction.Action.RETRY, ids)
         if options["json"]:
             retried = {str(job_id): str(new) for job_id, new in outcome.retried.items()}
             self.say_json(

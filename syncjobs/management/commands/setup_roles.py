@@ -10,5 +10,5 @@ class Command(base.Command):
     help = "Create the groups MODERATOR, ADMIN and SUPER_ADMIN with their permissions, or set them right. May be run at any time."
 
     def run(self, **options: Any) -> None:
-        for role, permissions in people.setup().items():
+        for role, permissions in people.setup_roles().items():
             self.say(f"{role}: {permissions} permissions")

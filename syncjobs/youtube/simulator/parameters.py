@@ -78,7 +78,7 @@ def ids_of(query: dict[str, list[str]]) -> list[str]:
 
 def max_results(single: dict[str, str]) -> int:
     text = single.get("maxResults", "5")
-    if not text.isdigit() or not 1 <= int(text) <= 50:
+    if text not in map(str, range(1, 51)):
         raise Refusal(400, "invalidParameter", f"Invalid value '{text}'. Values must be within the range: [1, 50]")
     return int(text)
 
@@ -96,7 +96,7 @@ def offset_of(playlist_id: str, token: str) -> int:
         return 0
     try:
         name, _, offset = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode().rpartition(":")
-        if name == playlist_id and offset.isdecimal():
+        if name == playlist_id and int(offset) >= 0:
             return int(offset)
     except (ValueError, binascii.Error):
         pass

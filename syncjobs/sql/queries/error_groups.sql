@@ -1,0 +1,45 @@
+-- A page of error groups, the most frequent first, with the number of errors in all selected groups.
+-- Parameters: since (NULL: all time), day (24 hours ago), fingerprint, reason and acknowledged (NULL: any), newest,
+-- limit, offset. If no group is on the page, one row is returned whose fingerprint is NULL.
+WITH delta AS (
+    SELECT group_id, sum(errors) AS errors FROM syncjobs_errordelta GROUP BY group_id
+), counted AS (
+    SELECT group_id, count(*) AS n, max(created_at) AS last_at
+      FROM syncjobs_joberror WHERE created_at >= %(since)s::timestamptz GROUP BY group_id
+    UNION ALL
+    SELECT fingerprint, count + COALESCE(errors, 0), last_seen_at
+      FROM syncjobs_errorgroup LEFT JOIN delta ON group_id = fingerprint
+     WHERE %(since)s::timestamptz IS NULL AND fingerprint = COALESCE(%(fingerprint)s, fingerprint)
+), selected AS MATERIALIZED (
+    SELECT fingerprint, n, last_at
+      FROM counted JOIN syncjobs_errorgroup ON fingerprint = group_id
+     WHERE (n > 0 OR fingerprint = %(fingerprint)s)
+       AND reason = COALESCE(%(reason)s, reason)
+       AND (%(acknowledged)s::boolean IS NULL
+            OR COALESCE(acknowledged_at >= last_seen_at, false) = %(acknowledged)s::boolean)
+), page AS (
+    SELECT * FROM selected ORDER BY n DESC, fingerprint LIMIT %(limit)s OFFSET %(offset)s
+)
+SELECT page.fingerprint, reason, message, sample, is_permanent, acknowledged_at, acknowledged_by, note, first_seen_at,
+       last_at, n AS count, total,
+       COALESCE(acknowledged_at < last_seen_at, false) AS has_come_back,
+       CASE WHEN %(since)s::timestamptz IS NULL THEN
+           -- The folded count, and the bands that what is not folded yet adds or removes.
+           band_count + (SELECT COALESCE(sum((COALESCE(folded.n, 0) + change.n > 0)::int - (COALESCE(folded.n, 0) > 0)::int), 0)
+                           FROM (SELECT band_id, sum(errors) AS n FROM syncjobs_errordelta
+                                  WHERE group_id = page.fingerprint AND band_id <> 0 GROUP BY band_id) AS change
+                           LEFT JOIN syncjobs_errorbandcount AS folded
+                                  ON folded.group_id = page.fingerprint AND folded.band_id = change.band_id)
+       ELSE
+           (SELECT count(DISTINCT band_id) FROM syncjobs_joberror AS e
+             WHERE e.group_id = page.fingerprint AND e.created_at >= %(since)s::timestamptz)
+       END AS bands,
+       ARRAY(SELECT job_id FROM syncjobs_joberror AS e
+              WHERE e.group_id = page.fingerprint ORDER BY created_at DESC LIMIT %(newest)s) AS recent_jobs,
+       ARRAY(SELECT ARRAY[floor(date_part('epoch', created_at) / 3600)::bigint, count(*)] FROM syncjobs_joberror AS e
+              WHERE e.group_id = page.fingerprint AND e.created_at >= %(day)s
+              GROUP BY floor(date_part('epoch', created_at) / 3600) ORDER BY 1) AS hours
+  FROM (SELECT COALESCE(sum(n), 0) AS total FROM selected) AS all_selected
+  LEFT JOIN page ON true
+  LEFT JOIN syncjobs_errorgroup AS g ON g.fingerprint = page.fingerprint
+ ORDER BY n DESC, page.fingerprint

@@ -1,0 +1,191 @@
+"""A channel belongs to one band, whoever writes it, in whatever form, and whenever it becomes known."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection, transaction
+
+from bands.models import Band, ChannelProblem, Video
+from syncjobs.choices import JobStatus, Role
+from syncjobs.exceptions import Conflict
+from syncjobs.operations import bands
+from syncjobs.operations.channels import channel_index
+from syncjobs.operations.imports import import_bands
+from syncjobs.youtube.simulator import Simulator
+from tests.clients import Api, command_error, logged_in
+from tests.factories import PERSON, band_with_videos, make_band, queue_job, run_next, wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CHANNEL = "UC" + "a" * 22
+OTHER = "UC" + "b" * 22
+SAID = "Herons has this channel already."
+
+
+@pytest.mark.parametrize(
+    ("held", "given"),
+    [
+        ({"channel_id": CHANNEL}, CHANNEL),
+        ({"channel_id": CHANNEL}, f"https://www.youtube.com/channel/{CHANNEL}/videos"),
+        ({"channel_id": CHANNEL}, f"youtube.com/playlist?list=UU{CHANNEL[2:]}"),
+        ({"reference": CHANNEL}, CHANNEL),
+        ({"reference": "@Herons"}, "@herons"),
+        ({"reference": "https://youtube.com/@herons"}, "youtube.com/c/HERONS"),
+        ({"reference": "@h%C3%A9rons"}, "@Hérons"),
+        ({"channel_id": CHANNEL, "channel_handle": "@herons"}, "@Herons"),
+        ({"channel_id": CHANNEL, "reference": "youtube.com/user/Herons90"}, "www.youtube.com/user/herons90"),
+    ],
+)
+def test_it_is_refused_in_every_way_of_writing_a_band(held: dict[str, Any], given: str) -> None:
+    make_band("herons", **held)
+    other = make_band("other", "@other")
+    api = Api(Role.ADMIN)
+    for answer in (
+        api.post("bands", {"name": "New", "slug": "new", "youtubeChannel": given}),
+        api.send("PATCH", f"bands/{other.pk}", {"youtubeChannel": given}),
+    ):
+        assert answer.status_code == 409
+        (error,) = answer.json()["errors"]
+        assert (error["field"], error["message"]) == ("youtubeChannel", SAID)
+    admin = logged_in(Role.ADMIN)
+    for path in ("add/", f"{other.pk}/change/"):
+        page = admin.post(f"/admin/bands/{path}", {"name": "New", "slug": "new", "youtubeChannel": given})
+        assert page.status_code == 422
+        assert page.context["form"].errors == {"youtubeChannel": [SAID]}
+    rows = [{"slug": "new", "name": "New", "youtubeChannel": given}, {"slug": "other", "youtubeChannel": given}]
+    for dry_run in (True, False):
+        results = import_bands(PERSON, rows, dry_run=dry_run)
+        assert [(r.outcome, r.problems) for r in results] == [("refused", [f"youtubeChannel: {SAID}"])] * 2
+    assert list(Band.objects.order_by("pk").values_list("slug", "channel_reference")) == [
+        ("herons", held.get("reference", "")),
+        ("other", "@other"),
+    ]
+
+
+def test_what_is_another_channel_is_taken() -> None:
+    make_band("herons", "@herons", channel_id=CHANNEL, channel_handle="@herons")
+    bands.create(PERSON, {"name": "A", "slug": "a", "youtubeChannel": "@heron"})
+    bands.create(PERSON, {"name": "B", "slug": "b", "youtubeChannel": OTHER})
+    bands.create(PERSON, {"name": "C", "slug": "c"})
+    bands.create(PERSON, {"name": "D", "slug": "d", "youtubeChannel": ""})
+    assert Band.objects.count() == 5
+
+
+def test_a_band_keeps_its_own_channel_in_another_form() -> None:
+    band = make_band("herons", "@herons", channel_id=CHANNEL, channel_handle="@herons")
+    bands.change(PERSON, band.pk, {"youtubeChannel": "youtube.com/@Herons"})
+    assert Band.objects.get().channel_reference == "youtube.com/@Herons"
+
+
+def test_a_row_tells_all_that_is_wrong_with_it() -> None:
+    make_band("herons", "@herons")
+    row = {"slug": "new", "founded": "long ago", "primaryColor": "red", "youtubeChannel": "@herons"}
+    (result,) = import_bands(PERSON, [row])
+    assert [said.partition(":")[0] for said in result.problems] == ["founded", "name", "primaryColor", "youtubeChannel"]
+
+
+def test_two_bands_that_share_a_channel_since_long_can_still_be_changed() -> None:
+    make_band("herons", "@herons")
+    band = make_band("twin", "@herons")
+    bands.change(PERSON, band.pk, {"city": "Ashby", "youtubeChannel": "@herons"})
+    assert Band.objects.get(pk=band.pk).city == "Ashby"
+    assert [r.outcome for r in import_bands(PERSON, [{"slug": "twin", "city": "Ribe"}])] == ["updated"]
+
+
+def test_a_preview_says_what_the_rows_before_bring() -> None:
+    make_band("herons", "@herons")
+    rows = [
+        {"slug": "herons", "youtubeChannel": "@moved"},
+        {"slug": "new", "name": "New", "youtubeChannel": "@herons"},
+        {"slug": "third", "name": "Third", "youtubeChannel": "@Moved"},
+    ]
+    for dry_run in (True, False):
+        results = import_bands(PERSON, rows, dry_run=dry_run)
+        assert [r.outcome for r in results] == ["updated", "created", "refused"]
+        assert Band.objects.count() == (1 if dry_run else 2)
+    assert dict(Band.objects.values_list("slug", "channel_reference")) == {"herons": "@moved", "new": "@herons"}
+
+
+def test_of_two_that_are_given_one_channel_at_once_one_gets_it() -> None:
+    outcomes: list[object] = []
+
+    def create() -> None:
+        try:
+            outcomes.append(bands.create(PERSON, {"name": "B", "slug": "b", "youtubeChannel": "@herons"}))
+        except Conflict as error:
+            outcomes.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=create)
+    with transaction.atomic():
+        bands.create(PERSON, {"name": "Herons", "slug": "herons", "youtubeChannel": "@Herons"})
+        thread.start()
+        wait_for(_somebody_waits, what="the second to wait for the first")
+    thread.join()
+    (outcome,) = outcomes
+    assert isinstance(outcome, Conflict)
+    assert (outcome.field, outcome.message) == ("youtubeChannel", SAID)
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize("kind", ["FULL_SYNC", "INCREMENTAL_SYNC"])
+def test_a_sync_that_finds_the_channel_with_another_band_fails_for_good(youtube: Simulator, kind: Any) -> None:
+    band_with_videos(youtube.world, 3, "herons")
+    second = make_band("second", "https://www.youtube.com/@Herons")
+    queue_job(kind, band=second)
+    job = run_next()
+    second.refresh_from_db()
+    assert (job.status, job.attempts_made, second.channel_id) == (JobStatus.FAILED, 1, "")
+    assert second.channel_problem == ChannelProblem.TAKEN
+    assert second.channel_problem_since is not None
+    error = job.job_errors.get()
+    assert error.reason == "channelTaken"
+    assert error.message.startswith("Herons has the channel UC")
+    assert Video.objects.count() == 0
+    assert "channel of another band" in logged_in(Role.ADMIN).get(f"/admin/bands/{second.pk}/").content.decode()
+    Band.objects.filter(slug="herons").delete()
+    queue_job(kind, band=second)
+    assert run_next().status == JobStatus.COMPLETED
+    second.refresh_from_db()
+    assert (second.channel_problem, Video.objects.count()) == (ChannelProblem.NONE, 3)
+
+
+def test_resolving_gives_no_band_what_another_has(youtube: Simulator) -> None:
+    band_with_videos(youtube.world, 0, "herons")
+    make_band("second", "@second")
+    said = command_error("resolve_channel", "@herons", "--band", "second")
+    assert said == f"channel: {SAID}"
+    assert Band.objects.get(slug="second").channel_reference == "@second"
+
+
+def test_the_import_command_names_the_band(tmp_path: Path) -> None:
+    make_band("herons", "@herons")
+    path = tmp_path / "bands.json"
+    path.write_text(json.dumps([{"slug": "new", "name": "New", "youtubeChannel": "@herons"}]))
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 of 1 rows"):
+        call_command("import_bands", str(path), stdout=out)
+    assert f"youtubeChannel: {SAID}" in out.getvalue()
+    assert Band.objects.count() == 1
+
+
+def test_who_has_what_follows_what_is_stored() -> None:
+    band = make_band("herons", "@herons")
+    holders = channel_index()
+    band.channel_reference = "@moved"
+    holders.note(band)
+    assert holders.others(Band(channel_reference="@herons")) == []
+    assert holders.others(Band(channel_reference="@MOVED")) == [band]

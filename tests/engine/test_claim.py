@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from syncjobs import tasks
+from syncjobs.choices import JobStatus, JobType, Priority, QueueName
+from syncjobs.engine import attempts
+from syncjobs.models import Attempt, Queue, SyncJob, Worker
+from syncjobs.operations import queues
+from tests.factories import PERSON, claim, queue_job, wait_for, worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+QUEUE = "video-sync"
+
+
+def _claim_until_empty(name: str) -> int:
+    claimed = 0
+    try:
+        while attempts.claim_next(QUEUE, worker(name)) is not None:
+            claimed += 1
+    finally:
+        connections.close_all()
+    return claimed
+
+
+def test_four_workers_claim_200_jobs_in_exactly_the_order_that_was_told() -> None:
+    rng = random.Random(4)
+    for _ in range(200):
+        queue_job(priority=rng.choice(Priority.values))
+    told = dict(SyncJob.objects.with_queue_position().values_list("pk", "queue_position"))
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(_claim_until_empty, [f"w{number}" for number in range(4)]))
+    assert sum(counts) == 200
+    seen = list(Attempt.objects.order_by("started_at", "pk").values_list("job_id", flat=True))
+    by_rule = list(SyncJob.objects.order_by("-priority", "pk").values_list("pk", flat=True))
+    assert seen == by_rule
+    assert [told[job_id] for job_id in seen] == list(range(1, 201))
+
+
+def test_no_claim_commits_after_a_pause_has() -> None:
+    """A claim that began before the pause makes the pause wait; the pause then shuts out every later one."""
+    queue_job()
+    queue_job()
+    claiming, paused = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def slow_claim() -> None:
+        with transaction.atomic():
+            assert attempts.claim_next(QUEUE, worker("slow")) is not None
+            claiming.set()
+            wait_for(_someone_waits_for_a_lock, what="the pause to wait for the claim")
+            order.append("claim commits")
+        connections.close_all()
+
+    def pause() -> None:
+        claiming.wait(10)
+        queues.pause_queue(PERSON, QUEUE, "test")
+        order.append("pause committed")
+        paused.set()
+        connections.close_all()
+
+    threads = [threading.Thread(target=slow_claim), threading.Thread(target=pause)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert order == ["claim commits", "pause committed"]
+    assert attempts.claim_next(QUEUE, worker()) is None
+
+
+def test_a_claim_that_waits_for_a_pause_comes_away_empty() -> None:
+    queue_job()
+    found: list[object] = []
+
+    def late_claim() -> None:
+        found.append(attempts.claim_next(QUEUE, worker("late")))
+        connections.close_all()
+
+    thread = threading.Thread(target=late_claim)
+    with transaction.atomic():
+        queues.pause_queue(PERSON, QUEUE)
+        thread.start()
+        wait_for(_someone_waits_for_a_lock, what="the claim to wait for the pause")
+    thread.join(20)
+    assert found == [None]
+
+
+def _someone_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+def test_paused_under_load_claims_nothing_and_resume_drains() -> None:
+    for _ in range(300):
+        queue_job()
+    stop = threading.Event()
+    claims_after_pause: list[int] = []
+
+    def load(name: str) -> None:
+        while not stop.is_set():
+            attempts.claim_next(QUEUE, worker(name))
+        connections.close_all()
+
+    threads = [threading.Thread(target=load, args=(f"w{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: Attempt.objects.count() > 20)
+    queues.pause_queue(PERSON, QUEUE)
+    at_pause = Attempt.objects.count()
+    for _ in range(200):
+        assert attempts.claim_next(QUEUE, worker("after")) is None
+        claims_after_pause.append(Attempt.objects.count() - at_pause)
+    assert set(claims_after_pause) == {0}
+    assert 0 < at_pause < 300
+    queues.resume_queue(PERSON, QUEUE)
+    wait_for(lambda: Attempt.objects.count() == 300, what="all jobs claimed after the resume")
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+
+
+def test_delayed_jobs_and_other_queues_are_left_alone() -> None:
+    delayed = queue_job()
+    SyncJob.objects.filter(pk=delayed.pk).update(run_at="2100-01-01T00:00Z")
+    queue_job(JobType.STATS_REFRESH)
+    assert attempts.claim_next(QUEUE, worker()) is None
+
+
+def test_a_claim_counts_the_attempt_and_tells_the_timeline() -> None:
+    job = queue_job()
+    attempt = claim()
+    job.refresh_from_db()
+    assert (job.status, job.attempts_made, attempt.number) == (JobStatus.IN_PROGRESS, 1, 1)
+    assert job.started_at is not None
+    assert list(job.events.values_list("kind", flat=True)) == ["QUEUED", "STARTED"]
+
+
+def test_queues_survive_a_flush() -> None:
+    assert Queue.objects.count() == 3
+
+
+def test_a_worker_that_was_told_to_stop_leaves_what_waits_to_others() -> None:
+    job, name = queue_job(), socket.gethostname()
+    Worker.objects.create(name=name, process_id=1, queues=["video-sync"], concurrency=1, stopping_at=timezone.now())
+    tasks.drain.apply(args=[QueueName.VIDEO_SYNC])
+    job.refresh_from_db()
+    assert (job.status, job.attempts_made) == (JobStatus.QUEUED, 0)
+    Worker.objects.update(stopping_at=None)
+    tasks.drain.apply(args=[QueueName.VIDEO_SYNC])
+    job.refresh_from_db()
+    assert job.attempts_made == 1

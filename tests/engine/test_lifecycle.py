@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus
+from syncjobs.engine import attempts, outcomes
+from syncjobs.engine.reconcile import reconcile
+from syncjobs.exceptions import Fenced
+from syncjobs.models import Attempt, JobError, SyncJob
+from syncjobs.operations import jobs, queues
+from syncjobs.sync.run import run_attempt
+from tests.factories import PERSON, band_with_videos, claim, queue_job, run_all
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _expire(attempt: Attempt) -> None:
+    Attempt.objects.filter(pk=attempt.pk).update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
+
+
+def test_a_lost_attempt_goes_back_and_its_late_writes_take_no_effect() -> None:
+    job = queue_job()
+    stale = claim()
+    _expire(stale)
+    report = reconcile()
+    assert report.lost == 1
+    fresh = claim(name="w2")
+    for write in (
+        lambda: outcomes.complete(stale),
+        lambda: outcomes.fail(stale, "no", reason="x"),
+        lambda: outcomes.retry_later(stale, "no", reason="x"),
+        lambda: outcomes.delay(stale, timezone.now(), DelayReason.QUOTA_MAIN, ""),
+        lambda: outcomes.release(stale, ""),
+        lambda: attempts.save_progress(stale, checkpoint={"stale": True}),
+        lambda: outcomes.acknowledge_cancel(stale),
+    ):
+        with pytest.raises(Fenced), transaction.atomic():
+            write()
+    job.refresh_from_db()
+    assert (job.status, job.checkpoint, job.attempts_made) == (JobStatus.IN_PROGRESS, {}, 2)
+    stale.refresh_from_db()
+    assert stale.outcome == AttemptOutcome.LOST
+    assert JobError.objects.count() == 0
+    outcomes.complete(fresh)
+    job.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED
+
+
+def test_an_expired_lease_stops_writes_even_before_anyone_noticed() -> None:
+    queue_job()
+    attempt = claim()
+    _expire(attempt)
+    assert not attempts.renew_lease(attempt)
+    with pytest.raises(Fenced), transaction.atomic():
+        attempts.save_progress(attempt, checkpoint={})
+
+
+def test_a_job_lost_too_often_fails(settings: object) -> None:
+    settings.SYNC_MAX_ATTEMPTS = 3  # type: ignore[attr-defined]
+    job = queue_job()
+    for _ in range(3):
+        _expire(claim())
+        reconcile()
+    job.refresh_from_db()
+    assert job.status == JobStatus.FAILED
+    assert job.job_errors.get().reason == "workerLost"
+
+
+def test_progress_forgives_earlier_failures(settings: object) -> None:
+    settings.SYNC_MAX_ATTEMPTS = 2  # type: ignore[attr-defined]
+    job = queue_job()
+    for _ in range(4):
+        attempt = claim()
+        with transaction.atomic():
+            attempts.save_progress(attempt, checkpoint={})
+        assert outcomes.retry_later(attempt, "503", reason="backendError")
+        SyncJob.objects.update(run_at=timezone.now())
+    job.refresh_from_db()
+    assert (job.status, job.error_count) == (JobStatus.QUEUED, 0)
+
+
+def test_backoff_grows_within_its_bounds(settings: object) -> None:
+    settings.SYNC_RETRY_BASE_SECONDS, settings.SYNC_RETRY_MAX_SECONDS = 10, 60  # type: ignore[attr-defined]
+    for failures, longest in ((1, 10), (2, 20), (3, 40), (4, 60), (9, 60)):
+        seconds = {outcomes.backoff(failures).total_seconds() for _ in range(50)}
+        assert longest / 2 <= min(seconds) <= max(seconds) <= longest
+        assert len(seconds) > 1
+
+
+def test_cancel_of_a_queued_job_is_immediate_and_of_a_running_one_acknowledged(youtube: object) -> None:
+    queued = jobs.cancel_job(PERSON, queue_job().pk)
+    assert queued.status == JobStatus.CANCELLED
+    assert queued.cancel_requested_at <= queued.cancel_acknowledged_at <= queued.completed_at
+    band, _ = band_with_videos(youtube.world, 300)  # type: ignore[attr-defined]
+    job = queue_job(band=band)
+
+    def cancel_at_third_call(operation: str, parameters: dict[str, str]) -> None:
+        if len(youtube.calls()) >= 2:  # type: ignore[attr-defined]
+            SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now())
+
+    youtube.before_answer = cancel_at_third_call  # type: ignore[attr-defined]
+    run_all()
+    job.refresh_from_db()
+    assert job.status == JobStatus.CANCELLED
+    assert job.cancel_requested_at <= job.cancel_acknowledged_at <= job.completed_at
+    # The call during which it was asked, and the one its helper thread had under way.
+    assert len(youtube.calls()) <= 4  # type: ignore[attr-defined]
+
+
+def test_a_cancel_nobody_hears_is_taken_from_the_worker(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.SYNC_CANCEL_GRACE_SECONDS = 1  # type: ignore[attr-defined]
+    killed: list[str] = []
+    monkeypatch.setattr("syncjobs.engine.broker.terminate", killed.append)
+    job = queue_job()
+    attempt = claim()
+    Attempt.objects.filter(pk=attempt.pk).update(task_id="task-7")
+    jobs.cancel_job(PERSON, job.pk)
+    assert reconcile().killed == 0
+    SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now() - dt.timedelta(seconds=2))
+    assert reconcile().killed == 1
+    job.refresh_from_db()
+    attempt.refresh_from_db()
+    assert (job.status, attempt.outcome, killed) == (JobStatus.CANCELLED, AttemptOutcome.KILLED, ["task-7"])
+    with pytest.raises(Fenced):
+        outcomes.complete(attempt)
+
+
+def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube: object) -> None:
+    band, _ = band_with_videos(youtube.world, 300)  # type: ignore[attr-defined]
+    job = queue_job(band=band)
+
+    asked: list[str] = []
+
+    def shut_down(operation: str, parameters: dict[str, str]) -> None:
+        # Two calls may be under way at once, so that nobody sees just six.
+        if len(youtube.calls()) >= 6 and not asked:  # type: ignore[attr-defined]
+            asked.append(operation)
+            outcomes.request_release("w1")
+
+    youtube.before_answer = shut_down  # type: ignore[attr-defined]
+    attempt = claim()
+    assert run_attempt(attempt) is False
+    job.refresh_from_db()
+    assert (job.status, job.failures_in_a_row) == (JobStatus.QUEUED, 0)
+    assert job.checkpoint["walk"]["pages_read"] >= 2
+    run_all()
+    job.refresh_from_db()
+    assert (job.status, job.videos_found, job.videos_added) == (JobStatus.COMPLETED, 300, 300)
+    assert len(youtube.calls()) <= 12 + 1  # type: ignore[attr-defined]
+
+
+def test_reconcile_rings_only_for_what_no_bell_covers(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, int]] = []
+    monkeypatch.setattr("syncjobs.engine.broker.notify", lambda queue, wake_ups=1: sent.append((queue, wake_ups)))
+    for _ in range(3):
+        queue_job()
+    sent.clear()
+    monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: 1)
+    reconcile()
+    assert sent == []
+    monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: 0)
+    reconcile()
+    assert sent == [("video-sync", 3)]
+    sent.clear()
+    queues.pause_queue(PERSON, "video-sync")
+    reconcile()
+    assert sent == []
+
+
+@pytest.mark.parametrize("end", ["delay", "retry_later", "release"])
+def test_a_cancel_that_comes_while_an_attempt_ends_otherwise_is_not_lost(end: str) -> None:
+    job = queue_job()
+    attempt = claim()
+    jobs.cancel_job(PERSON, job.pk)
+    if end == "delay":
+        outcomes.delay(attempt, timezone.now() + dt.timedelta(hours=20), DelayReason.QUOTA_MAIN, "no units left")
+    elif end == "retry_later":
+        assert outcomes.retry_later(attempt, "no answer", reason="timeout") is False
+    else:
+        outcomes.release(attempt, "shutting down")
+    job.refresh_from_db()
+    attempt.refresh_from_db()
+    assert (job.status, attempt.outcome) == (JobStatus.CANCELLED, AttemptOutcome.CANCELLED)
+    assert job.completed_at is not None
+
+
+def test_an_all_bands_job_whose_worker_is_lost_ends_as_was_asked() -> None:
+    parent = queue_job(fans_out=True)
+    attempt = claim()
+    with transaction.atomic():
+        attempts.save_progress(attempt, checkpoint={"fanned_out": True})
+    jobs.cancel_job(PERSON, parent.pk)
+    Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
+    reconcile()
+    parent.refresh_from_db()
+    assert parent.status == JobStatus.CANCELLED

@@ -1,0 +1,85 @@
+"""What many tests do: make bands, run what is queued, wait for something to become true."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from bands.models import Band
+from syncjobs.audit.actors import Actor
+from syncjobs.choices import JobType, Origin, QueueName
+from syncjobs.engine import attempts, outcomes
+from syncjobs.engine.enqueue import create_job
+from syncjobs.models import Attempt, SyncJob
+from syncjobs.sync.run import run_attempt
+from syncjobs.youtube.simulator.world import Channel, World, uploads
+
+T = TypeVar("T")
+PERSON = Actor(label="pat", origin=Origin.COMMAND, address="test")
+HOSTILE = "<script>alert(1)</script><b>bold</b>"
+SCHEDULE = Actor(label="schedule", origin=Origin.SCHEDULE)
+
+
+def worker(name: str = "w1") -> attempts.WorkerIdentity:
+    return attempts.WorkerIdentity(name, os.getpid())
+
+
+def make_band(slug: str = "herons", reference: str = "", **fields: object) -> Band:
+    return Band.objects.create(name=slug.title(), slug=slug, channel_reference=reference, **fields)
+
+
+def band_with_videos(world: World, count: int, slug: str = "herons") -> tuple[Band, Channel]:
+    """A band whose channel is known by id, so that a sync resolves nothing."""
+    channel = world.add_channel(f"@{slug}")
+    if count:
+        world.upload(channel.id, count)
+    band = make_band(slug, channel.id, channel_id=channel.id, uploads_playlist_id=uploads(channel.id))
+    return band, channel
+
+
+def queue_job(job_type: JobType = JobType.FULL_SYNC, actor: Actor = PERSON, **fields: object) -> SyncJob:
+    return create_job(actor, job_type, **fields).job  # type: ignore[arg-type]
+
+
+def claim(queue: str = QueueName.VIDEO_SYNC, name: str = "w1") -> Attempt:
+    attempt = attempts.claim_next(queue, worker(name))
+    assert attempt is not None
+    return attempt
+
+
+def failed_job(message: str = "It broke.", **fields: object) -> SyncJob:
+    """A failed prune job with one error of the reason "broken"."""
+    job = queue_job(JobType.PRUNE, **fields)  # type: ignore[arg-type]
+    outcomes.fail(claim(QueueName.MAINTENANCE), message, reason="broken")
+    return SyncJob.objects.get(pk=job.pk)
+
+
+def run_next(queue: str = QueueName.VIDEO_SYNC) -> SyncJob:
+    attempt = claim(queue)
+    run_attempt(attempt)
+    return SyncJob.objects.get(pk=attempt.job_id)
+
+
+def run_all(queues: Iterable[str] = QueueName.values) -> int:
+    """Execute whatever is runnable, in this process; returns how many attempts that took."""
+    done = 0
+    while True:
+        for queue in queues:
+            attempt = attempts.claim_next(queue, worker())
+            if attempt is not None:
+                run_attempt(attempt)
+                done += 1
+                break
+        else:
+            return done
+
+
+def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str = "") -> T:
+    """The first true value of the condition; fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        time.sleep(0.02)
+    return value

@@ -1,0 +1,141 @@
+"""What the quota went to, its history, and what is foretold."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from syncjobs.choices import DelayReason, JobStatus, JobType, Role
+from syncjobs.engine import quota
+from syncjobs.engine.quota import Spender
+from syncjobs.models import QuotaCall, QuotaDay, SyncJob
+from syncjobs.operations import schedules
+from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
+from tests.clients import Api
+from tests.factories import SCHEDULE, make_band, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def no_schedules() -> None:
+    PeriodicTask.objects.all().delete()
+
+
+def _told(bucket: str = "main") -> dict[str, Any]:
+    rows = Api(Role.MODERATOR).get("admin/quota").json()
+    return next(row for row in rows if row["bucket"] == bucket)
+
+
+def _spend(units: int, *, personal: bool = False, **account: Any) -> None:
+    for _ in range(units):
+        quota.reserve(Operation.VIDEOS_LIST, Spender(is_personal=personal, **account))
+
+
+def test_units_are_told_by_operation_type_and_band() -> None:
+    bands = [make_band(f"band{number}") for number in range(12)]
+    for number, band in enumerate(bands, start=1):
+        _spend(number, job_type="FULL_SYNC", band_id=band.pk)
+    _spend(2, personal=True)
+    quota.reserve(Operation.CHANNELS_LIST, Spender(is_personal=False, job_type="ENRICH"))
+    quota.record_result(QuotaCall.objects.latest("pk").pk, status=500, reason="backendError", seconds=1)
+    bands[11].delete()
+    told = _told()
+    assert (told["used"], told["left"]) == (81, told["limit"] - 81)
+    assert told["operations"] == [
+        {"operation": "channels.list", "units": 1, "calls": 1, "failed": 1},
+        {"operation": "videos.list", "units": 80, "calls": 80, "failed": 0},
+    ]
+    assert {row["jobType"]: row["units"] for row in told["jobTypes"]} == {None: 2, "FULL_SYNC": 78, "ENRICH": 1}
+    assert [row["units"] for row in told["bands"]] == list(range(12, 2, -1))
+    assert [row["bandName"] for row in told["bands"]][:2] == [None, "Band10"]
+    assert _told("search")["operations"] == []
+
+
+def test_jobs_that_wait_for_a_bucket_are_counted() -> None:
+    job = queue_job()
+    queue_job()
+    SyncJob.objects.filter(pk=job.pk).update(
+        run_at=next_reset(timezone.now()), delay_reason=DelayReason.QUOTA_MAIN, quota_estimated=50
+    )
+    SyncJob.objects.exclude(pk=job.pk).update(quota_estimated=4)
+    told = _told()
+    assert (told["waitingJobs"], _told("stats")["waitingJobs"]) == (1, 0)
+    assert told["forecast"]["queued"] == 4
+
+
+def test_the_forecast_adds_people_jobs_and_schedules() -> None:
+    left = next_reset(timezone.now()) - timezone.now()
+    _spend(6, personal=True)
+    _spend(4)
+    parent = queue_job(quota_estimated=100, fans_out=True)
+    child = queue_job(parent=parent)
+    SyncJob.objects.filter(pk=child.pk).update(quota_used=30)
+    interval = IntervalSchedule.objects.create(every=10, period="minutes")
+    task = PeriodicTask.objects.create(
+        name="often", task=schedules.TASK, interval=interval, kwargs='{"job_type": "FULL_SYNC"}',
+        last_run_at=timezone.now(),
+    )  # fmt: skip
+    assert _told()["forecast"]["unknown"] == ["schedule “often”"]
+    assert _told()["forecast"]["units"] is None
+    for number in range(2):
+        done = queue_job(actor=SCHEDULE)
+        values = {"status": JobStatus.COMPLETED, "quota_used": 10 + number, "requested_by_label": "schedule: often"}
+        SyncJob.objects.filter(pk=done.pk).update(**values)
+    told = _told()["forecast"]
+    runs = schedules.runs_between(task, timezone.now(), next_reset(timezone.now()), 1000)
+    assert abs(runs - left / dt.timedelta(minutes=10)) <= 1
+    assert told["unknown"] == []
+    assert told["queued"] == 70
+    assert told["scheduled"] in {round(10.5 * (runs + slip)) for slip in (0, 1)}
+    assert abs(told["people"] - 2 * left / dt.timedelta(hours=1)) <= 1
+    assert told["units"] == 10 + told["people"] + 70 + told["scheduled"]
+    assert told["exceedsLimit"] is False
+
+
+def test_jobs_without_an_estimate_are_like_those_before_them_or_unknown() -> None:
+    queue_job(JobType.STATS_REFRESH)
+    assert _told("stats")["forecast"]["unknown"] == ["1 STATS_REFRESH jobs"]
+    assert _told()["forecast"]["units"] == 0
+    for units in (3, 5):
+        done = queue_job(JobType.STATS_REFRESH)
+        SyncJob.objects.filter(pk=done.pk).update(status=JobStatus.COMPLETED, quota_used=units)
+    assert _told("stats")["forecast"]["queued"] == 4
+
+
+def test_of_a_closed_bucket_nothing_more_is_used() -> None:
+    _spend(3, personal=True)
+    quota.close(Bucket.MAIN, "quotaExceeded")
+    told = _told()
+    assert (told["closedReason"], told["left"], told["forecast"]["units"]) == ("quotaExceeded", 0, 3)
+
+
+def test_cron_runs_are_counted_to_the_end_and_no_further() -> None:
+    cron = CrontabSchedule.objects.create(minute="*/15", hour="*")
+    start = dt.datetime(2026, 11, 24, 3, 5, tzinfo=dt.UTC)
+    task = PeriodicTask(name="quarter", task=schedules.TASK, crontab=cron, last_run_at=timezone.now())
+    counted = schedules.runs_between(task, start, start + dt.timedelta(hours=2), 1000)
+    assert counted in (7, 8, 9)
+    assert schedules.runs_between(task, start, start + dt.timedelta(days=2), 5) == 5
+
+
+def test_the_history_has_every_day_and_bucket() -> None:
+    today = quota_day(timezone.now())
+    closed = timezone.now()
+    QuotaDay.objects.create(
+        bucket="main", day=today - dt.timedelta(days=2), used=7, limit=10, reserved=1, closed_at=closed
+    )
+    QuotaDay.objects.create(bucket="main", day=today - dt.timedelta(days=3), used=9, limit=10)
+    api = Api(Role.MODERATOR)
+    rows = api.get("admin/quota/history", days="3").json()["data"]
+    days = [(today - dt.timedelta(days=back)).isoformat() for back in (2, 1, 0)]
+    assert [(row["day"], row["bucket"]) for row in rows] == [(day, bucket.value) for day in days for bucket in Bucket]
+    assert [row["used"] for row in rows] == [7, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert (rows[0]["limit"], rows[1]["limit"]) == (10, None)
+    assert dt.datetime.fromisoformat(rows[0]["closedAt"]) == closed
+    assert len(api.get("admin/quota/history").json()["data"]) == 90
+    assert api.get("admin/quota/history", days="366").json()["errors"][0]["field"] == "days"
