@@ -18,7 +18,7 @@ from syncjobs.operations.imports import MAX_BYTES
 from tests.clients import logged_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-URL = "/admin/bands/import/"
+URL = "/admin/import/"
 CSV = "slug,name,founded\nherons,Herons,1908\nblue-tide,Blue Tide,\nbad one,Bad,99\nold,Old,\n"
 
 

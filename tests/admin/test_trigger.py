@@ -23,7 +23,7 @@ from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
 from tests.factories import PERSON, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
-URL = "/admin/jobs/trigger/"
+URL = "/admin/syncjobs/syncjob/add/"
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_one_band_goes_to_its_job(moderator: Client) -> None:
     sent = {"scope": "some", "band": band.pk, "type": "FULL_SYNC", "priority": Priority.HIGH.value, "force": "1"}
     answer = moderator.post(URL, sent, headers=DIALOG)
     job = SyncJob.objects.get()
-    assert answer.headers["HX-Redirect"] == f"/admin/jobs/{job.pk}/"
+    assert answer.headers["HX-Redirect"] == f"/admin/syncjobs/syncjob/{job.pk}/change/"
     assert (job.band_id, job.job_type, job.priority) == (band.pk, JobType.FULL_SYNC, Priority.HIGH)
     assert job.params == {"force": True}
     again = moderator.post(URL, sent, follow=True)
@@ -77,7 +77,7 @@ def test_all_bands_is_one_job(moderator: Client) -> None:
     answer = moderator.post(URL, {"scope": "all", "type": "INCREMENTAL_SYNC"})
     job = SyncJob.objects.get()
     assert job.fans_out
-    assert answer.headers["Location"] == f"/admin/jobs/{job.pk}/"
+    assert answer.headers["Location"] == f"/admin/syncjobs/syncjob/{job.pk}/change/"
 
 
 def test_several_bands_go_to_the_list_of_exactly_their_jobs(moderator: Client) -> None:
