@@ -161,7 +161,8 @@ def test_it_is_exported_as_it_is_filtered(admin: Client) -> None:
     (row,) = csv.DictReader(io.StringIO(_read(answer).decode()))
     assert (row["actor"], row["action"], row["message"]) == ("ann", "pause_queue", "'=HYPERLINK(1)")
     link = re.search(
-        r'href="(/admin/syncjobs/auditentry/export/[^"]*)"', admin.get(URL, {"actor": "ann", "page": 1}).content.decode()
+        r'href="(/admin/syncjobs/auditentry/export/[^"]*)"',
+        admin.get(URL, {"actor": "ann", "page": 1}).content.decode(),
     )
     assert link is not None
     assert link[1] == f"{URL}export/?actor=ann"

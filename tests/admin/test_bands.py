@@ -196,7 +196,7 @@ def test_one_click_syncs_it(admin: Client) -> None:
     job = SyncJob.objects.get()
     assert (job.job_type, job.band_id, job.status) == (JobType.INCREMENTAL_SYNC, band.pk, JobStatus.QUEUED)
     assert f"#{job.pk} is queued" in told["HX-Trigger"]
-    assert "under way already" in admin.post(sync, headers=HTMX)["HX-Trigger"]
+    assert "already queued or running" in admin.post(sync, headers=HTMX)["HX-Trigger"]
     assert SyncJob.objects.count() == 1
     assert f"#{job.pk}" in admin.post(sync, follow=True).content.decode()
 
@@ -316,8 +316,8 @@ def test_a_channel_left_as_it_is_stays_known(admin: Client, youtube: Simulator) 
         ("https://youtu.be/dQw4w9WgXcQ", "", "it is a video"),
         ("@nobody-here", "", "YouTube knows no channel"),
         ("@herons", "quotaExceeded", "quota"),
-        ("@herons", "unavailable", "answer just now"),
-        ("@herons", "apiKeyInvalid", "refuses our API key"),
+        ("@herons", "unavailable", "not responding"),
+        ("@herons", "apiKeyInvalid", "rejected the API key"),
     ],
 )
 def test_why_no_channel_is_found(
@@ -342,10 +342,10 @@ def test_several_are_made_inactive_and_active(admin: Client) -> None:
     bands = [make_band(slug, "@x") for slug in ("a", "b", "c")]
     chosen = f"{URL}switch/?band={bands[0].pk}&band={bands[1].pk}&band=999&band=x"
     assert "<li>A</li><li>B</li>" in admin.get(f"{chosen}&active=0").content.decode()
-    assert "2 bands are inactive" in admin.post(f"{chosen}&active=0", headers=HTMX)["HX-Trigger"]
-    assert "0 bands are inactive" in admin.post(f"{chosen}&active=0", headers=HTMX)["HX-Trigger"]
+    assert "2 bands are now inactive" in admin.post(f"{chosen}&active=0", headers=HTMX)["HX-Trigger"]
+    assert "0 bands are now inactive" in admin.post(f"{chosen}&active=0", headers=HTMX)["HX-Trigger"]
     assert list(Band.objects.order_by("pk").values_list("is_active", flat=True)) == [False, False, True]
-    assert "2 bands are active" in admin.post(f"{chosen}&active=1", headers=HTMX)["HX-Trigger"]
+    assert "2 bands are now active" in admin.post(f"{chosen}&active=1", headers=HTMX)["HX-Trigger"]
     assert Band.objects.filter(is_active=True).count() == 3
     assert AuditEntry.objects.filter(action="deactivate_bands").count() == 2
 
@@ -355,7 +355,7 @@ def test_it_is_deleted_but_not_while_a_job_runs(admin: Client) -> None:
     Video.objects.create(youtube_id="v1", band=band)
     delete = f"{URL}{band.pk}/delete/"
     asked = admin.get(delete).content.decode()
-    assert "Videos that go with it: 1" in asked
+    assert "Videos to be deleted: 1" in asked
     job = queue_job(band=band)
     assert f"#{job.pk}" in admin.post(delete, headers=HTMX)["HX-Trigger"]
     assert Band.objects.count() == 1
@@ -375,18 +375,18 @@ def test_it_is_deleted_but_not_while_a_job_runs(admin: Client) -> None:
 def test_who_may(role: str, sees: bool, syncs: bool, writes: bool) -> None:
     client = logged_in(role)
     band = make_band(reference="@herons")
-    one = f"{URL}{band.pk}/change/"
-    for path in (URL, one):
+    one = f"{URL}{band.pk}/"
+    for path in (URL, f"{one}change/"):
         page = client.get(path)
         assert page.status_code == (200 if sees else 403)
         assert (f"{one}sync/" in page.content.decode()) is syncs
     if sees:
-        page = client.get(one).content.decode()
-        assert (f"{one}change/" in page) is (f"{one}delete/" in page) is writes
+        page = client.get(f"{one}change/").content.decode()
+        assert (f"{one}edit/" in page) is (f"{one}delete/" in page) is writes
         assert (f"{URL}add/" in client.get(URL).content.decode()) is writes
     for path, may in (
         (f"{one}sync/", syncs),
-        (f"{one}change/", writes),
+        (f"{one}edit/", writes),
         (f"{one}delete/", writes),
         (f"{URL}add/", writes),
         (f"{URL}switch/?band={band.pk}&active=0", writes),

@@ -264,7 +264,7 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(admin: Client) -> None:
     queue = Queue.objects.get(pk="maintenance")
     assert (queue.pause_reason, queue.paused_by) == ("moving house", "ADMIN@example")
     again = admin.post("/admin/syncjobs/queue/maintenance/pause/", {"reason": ""}, headers=HTMX)
-    assert "paused already" in again["HX-Trigger"]
+    assert "already paused" in again["HX-Trigger"]
     assert Queue.objects.get(pk="maintenance").pause_reason == "moving house"
     html = admin.get("/admin/").content.decode()
     assert 'href="/admin/syncjobs/queue/maintenance/resume/"' in html
@@ -288,8 +288,11 @@ def test_clearing_says_how_many_and_deletes_those(admin: Client) -> None:
         stats_queues.failed("maintenance") == SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
     )
     asked = admin.get("/admin/syncjobs/queue/maintenance/clear-failed/").content.decode()
-    assert "6 failed jobs are deleted for good" in asked
-    assert f"{stats_queues.failed('all')} failed jobs" in admin.get("/admin/syncjobs/queue/all/clear-failed/").content.decode()
+    assert "6 failed jobs are permanently deleted" in asked
+    assert (
+        f"{stats_queues.failed('all')} failed jobs"
+        in admin.get("/admin/syncjobs/queue/all/clear-failed/").content.decode()
+    )
     done = admin.post("/admin/syncjobs/queue/maintenance/clear-failed/", headers=HTMX)
     assert "6 failed jobs deleted." in done["HX-Trigger"]
     assert SyncJob.objects.filter(status="FAILED").count() == 4 + 5

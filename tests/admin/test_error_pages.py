@@ -31,7 +31,7 @@ def test_nothing_is_there(settings: LazySettings, debug: bool) -> None:
     for answer in (nobody.get("/api"), nobody.get("/api/nowhere"), nobody.post("/api/nowhere/")):
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (404, "not_found")
     assert nobody.get("/admin").headers["Location"] == "/admin/"
-    assert moderator.get("/admin/bands").headers["Location"] == "/admin/bands/band/"
+    assert moderator.get("/admin/bands/band").headers["Location"] == "/admin/bands/band/"
 
 
 @pytest.mark.django_db(transaction=True)

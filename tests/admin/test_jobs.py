@@ -83,7 +83,7 @@ def test_a_typed_band_becomes_its_number_or_a_sentence(moderator: Client) -> Non
     assert answer.headers["Location"] == f"/admin/syncjobs/syncjob/?bandId={band.pk}"
     make_band("heron-kings")
     assert "Herons" in moderator.get("/admin/syncjobs/syncjob/?band=heron").content.decode()
-    assert "No band is called “wrens”." in moderator.get("/admin/syncjobs/syncjob/?band=wrens").content.decode()
+    assert "No band is named “wrens”." in moderator.get("/admin/syncjobs/syncjob/?band=wrens").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,12 @@ def test_what_others_wrote_stays_text(moderator: Client) -> None:
     band.name = HOSTILE
     band.save()
     job = failed_job(HOSTILE, band=band)
-    for url in ("/admin/syncjobs/syncjob/", f"/admin/syncjobs/syncjob/?bandId={band.pk}", f"/admin/syncjobs/syncjob/{job.pk}/change/", "/admin/syncjobs/syncjob/?search=<b>"):
+    for url in (
+        "/admin/syncjobs/syncjob/",
+        f"/admin/syncjobs/syncjob/?bandId={band.pk}",
+        f"/admin/syncjobs/syncjob/{job.pk}/change/",
+        "/admin/syncjobs/syncjob/?search=<b>",
+    ):
         page = moderator.get(url).content.decode()
         assert "<script>alert" not in page
         assert "<b>" not in page

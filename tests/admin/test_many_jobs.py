@@ -52,8 +52,8 @@ def test_the_question_says_how_many_and_what_happens_to_the_rest(moderator: Clie
     query = urlencode({"action": "retry", "job": [job.pk for job in jobs]}, doseq=True)
     page = moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", headers=DIALOG).content.decode()
     assert "Retry 2 jobs?" in page
-    assert "It is about 2 of the 3 chosen." in page
-    assert "1 is left as it is" in page
+    assert "2 of the 3 selected jobs are affected." in page
+    assert "1 is excluded" in page
     assert SyncJob.objects.count() == 3
 
 
@@ -95,12 +95,12 @@ def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: C
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("action=retry", "No job is chosen"),
+        ("action=retry", "No job is selected"),
         ("action=explode&job=1", "Action is one of"),
         ("action=retry&all=1&status=DONE", "status: "),
-        ("action=retry&job=999999", "None of the 1 chosen can be retried"),
-        ("action=cancel&all=1&status=FAILED", "they have ended already"),
-        ("action=retry&job=x", "No job is chosen"),
+        ("action=retry&job=999999", "None of the 1 selected jobs can be retried"),
+        ("action=cancel&all=1&status=FAILED", "they have already ended"),
+        ("action=retry&job=x", "No job is selected"),
     ],
 )
 def test_what_cannot_be_asked_is_a_sentence(moderator: Client, query: str, said: str) -> None:
@@ -222,12 +222,14 @@ def test_nothing_and_nonsense_are_not_saved(moderator: Client) -> None:
 def test_presets_are_deleted_by_their_owners_and_shared_ones_by_admins(moderator: Client) -> None:
     own, shared = preset(), preset("Everybody's", shared=True)
     page = moderator.get("/admin/syncjobs/syncjob/").content.decode()
-    assert f"/presets/{own.pk}/delete/" in page
+    assert f"/filterpreset/{own.pk}/delete/" in page
     assert f"/presets/{shared.pk}/delete/" not in page
     assert "/admin/syncjobs/syncjob/?status=FAILED" in page
     assert moderator.get(f"/admin/syncjobs/filterpreset/{own.pk}/delete/", headers=DIALOG).status_code == 200
     moderator.post(f"/admin/syncjobs/filterpreset/{own.pk}/delete/", headers=DIALOG)
-    assert "admins" in toast(moderator.post(f"/admin/syncjobs/filterpreset/{shared.pk}/delete/", headers=DIALOG))["text"]
+    assert (
+        "admins" in toast(moderator.post(f"/admin/syncjobs/filterpreset/{shared.pk}/delete/", headers=DIALOG))["text"]
+    )
     assert list(FilterPreset.objects.all()) == [shared]
     logged_in(Role.ADMIN).post(f"/admin/syncjobs/filterpreset/{shared.pk}/delete/", headers=DIALOG)
     assert not FilterPreset.objects.exists()

@@ -28,7 +28,12 @@ ODD = {
         {"search": "a", "page": "10000000", "limit": "100"},
         {"band": "\x00"},
     ),
-    "syncjobs/syncjob/rows/": ({"shown": LONG}, {"shown": "9" * 30}, {"shown": "1,,x"}, {"shown": "1", "error": "\x00"}),
+    "syncjobs/syncjob/rows/": (
+        {"shown": LONG},
+        {"shown": "9" * 30},
+        {"shown": "1,,x"},
+        {"shown": "1", "error": "\x00"},
+    ),
     "syncjobs/bulkaction/add/": ({"action": "retry", "all": "1", "error": "\x00"}, {"action": "retry", "job": LONG}),
     "syncjobs/syncjob/export/": ({"error": "\x00"}, {"format": "\x00"}, {"a%": "1"}),
     "syncjobs/syncjob/add/": ({"band": "\x00", "named": "\x00"}, {"priority": LONG}),

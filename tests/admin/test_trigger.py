@@ -68,7 +68,7 @@ def test_one_band_goes_to_its_job(moderator: Client) -> None:
     assert (job.band_id, job.job_type, job.priority) == (band.pk, JobType.FULL_SYNC, Priority.HIGH)
     assert job.params == {"force": True}
     again = moderator.post(URL, sent, follow=True)
-    assert "does the same already" in again.content.decode()
+    assert "is already queued or running" in again.content.decode()
     assert SyncJob.objects.count() == 1
 
 
@@ -112,10 +112,10 @@ def test_of_several_those_refused_are_told_of(moderator: Client) -> None:
 def test_what_is_wrong_is_said_in_place(moderator: Client) -> None:
     make_band("herons", "@herons")
     for sent, said in (
-        ({"scope": "some"}, "Choose a band, or all of them."),
-        ({"scope": "some", "band": "999"}, "A band that was chosen is no longer there."),
-        ({"scope": "some", "named": "wrens"}, "No band is called “wrens”."),
-        ({"scope": "all", "priority": "99"}, "Priority is one of those listed."),
+        ({"scope": "some"}, "Select a band, or all bands."),
+        ({"scope": "some", "band": "999"}, "A selected band no longer exists."),
+        ({"scope": "some", "named": "wrens"}, "No band is named “wrens”."),
+        ({"scope": "all", "priority": "99"}, "Priority must be one of those listed."),
     ):
         answer = moderator.post(URL, sent, headers=DIALOG)
         assert answer.status_code == 422

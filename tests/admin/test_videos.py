@@ -137,7 +137,7 @@ def test_it_is_synced_at_a_click(youtube: Simulator) -> None:
     told = client.post(sync, headers=HTMX)
     job = SyncJob.objects.get(job_type=JobType.SINGLE_VIDEO)
     assert f"#{job.pk} is queued" in told["HX-Trigger"]
-    assert "under way already" in client.post(sync, headers=HTMX)["HX-Trigger"]
+    assert "already queued or running" in client.post(sync, headers=HTMX)["HX-Trigger"]
     run_all()
     assert "New title" in client.get(URL).content.decode()
 

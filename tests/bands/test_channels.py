@@ -155,7 +155,10 @@ def test_a_sync_that_finds_the_channel_with_another_band_fails_for_good(youtube:
     assert error.reason == "channelTaken"
     assert error.message.startswith("Herons has the channel UC")
     assert Video.objects.count() == 0
-    assert "channel of another band" in logged_in(Role.ADMIN).get(f"/admin/bands/band/{second.pk}/change/").content.decode()
+    assert (
+        "channel of another band"
+        in logged_in(Role.ADMIN).get(f"/admin/bands/band/{second.pk}/change/").content.decode()
+    )
     Band.objects.filter(slug="herons").delete()
     queue_job(kind, band=second)
     assert run_next().status == JobStatus.COMPLETED
