@@ -31,6 +31,7 @@ check: lint
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; there is none on the PATH." >&2; exit 1; }
@@ -68,4 +69,4 @@ screenshots: $(VENV)/dev.stamp tools
 
 clean:
 	-$(BIN)/python -c 'from syncmonitor import embedded; embedded.stop()'
-	rm -rf $(VENV) .local staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
+	rm -rf $(VENV) .local staticfiles .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

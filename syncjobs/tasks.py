@@ -1,4 +1,4 @@
-"""Celery tasks: claim, delegate, nothing else."""
+"""Celery's entry points: the tasks, and the signals that start and stop a worker's heartbeat."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import Ignore
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
 
 from .audit import actors
-from .choices import BAND_SYNC_TYPES, JobType
-from .engine import (
-    attempts,
-    broker,
-    heartbeat,  # noqa: F401 - connects itself to the worker's signals
-)
-from .engine import reconcile as reconciling
-from .operations import bulk, cleanup
-from .operations import jobs as job_operations
+from .choices import BAND_SYNC_TYPES, JobType, QueueName
+from .engine import attempts, broker, heartbeat
+from .engine import reconcile as engine_reconcile
+from .operations import bulk, cleanup, triggers
 from .sync.run import run_attempt
 
 
 @shared_task(bind=True, name=broker.DRAIN_TASK)
 def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
-    """Execute jobs of the queue, one after the other, until there is none or the bound is reached; then ring again."""
+    """Run jobs of the queue one after the other, until none is left.
+
+    After SYNC_JOBS_PER_WAKE_UP jobs, notify the queue again instead, so that other queues get their turn.
+    """
     identity = attempts.WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
     jobs: list[int] = []
     while len(jobs) < settings.SYNC_JOBS_PER_WAKE_UP and not attempts.is_stopping(identity):
@@ -37,39 +36,58 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
     else:
         broker.notify(queue)
     if not jobs:
-        raise Ignore  # A bell that found nothing leaves no row among the results.
+        raise Ignore  # A wake-up that found no job stores no task result.
     return {"jobs": jobs}
 
 
 @shared_task(name=broker.BULK_TASK, ignore_result=True)
-def work_off_bulk() -> None:
-    """Retry or cancel what people asked for in the background."""
+def run_bulk_actions() -> None:
+    """Retry or cancel the jobs of waiting bulk actions."""
     bulk.run_pending()
 
 
 @shared_task(name="syncjobs.reconcile", ignore_result=True)
 def reconcile() -> None:
-    """The second line behind the keepers of the workers."""
-    reconciling.reconcile()
+    """Reconcile even if no heartbeat does, and continue bulk actions whose wake-up was lost."""
+    engine_reconcile.reconcile()
     bulk.run_pending()
 
 
 @shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)
 def trigger(self: Task[Any, Any], job_type: str) -> None:
-    """What the schedules of beat call."""
+    """Trigger a job for a schedule."""
     actor = actors.for_schedule(_schedule_name(self.request))
     kind = JobType(job_type)
     if kind in BAND_SYNC_TYPES:
-        job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+        triggers.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
     else:
-        job_operations.trigger_maintenance(actor, kind)
+        triggers.trigger_maintenance(actor, kind)
 
 
 @shared_task(bind=True, name=cleanup.TASK, ignore_result=True)
 def delete_expired(self: Task[Any, Any]) -> None:
-    """What beat calls once a day."""
+    """Delete expired rows for the daily schedule."""
     cleanup.delete_expired(actors.for_schedule(_schedule_name(self.request)))
 
 
 def _schedule_name(request: Any) -> str:
     return str(getattr(request, "periodic_task_name", "") or "")
+
+
+@worker_ready.connect
+def start_heartbeat(sender: Any, **_: object) -> None:
+    """Start the heartbeat of a worker; `sender` is Celery's consumer."""
+    queues = sorted(set(sender.app.amqp.queues.consume_from) & set(QueueName.values))
+    heartbeat.start(sender.hostname, queues, int(sender.controller.concurrency or 1))
+
+
+@worker_shutting_down.connect
+def release_jobs(sender: str, **_: object) -> None:
+    """Release the running jobs of a worker that was asked to stop; `sender` is the worker's name."""
+    heartbeat.release_jobs(sender)
+
+
+@worker_shutdown.connect
+def stop_heartbeat(sender: Any, **_: object) -> None:
+    """Stop the heartbeat of a worker that has ended; `sender` is Celery's consumer."""
+    heartbeat.stop(sender.hostname)

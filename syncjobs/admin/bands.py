@@ -23,7 +23,7 @@ from ..listing import pages
 from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
-from ..operations import jobs as job_operations
+from ..operations import triggers
 from .core import links
 from .core.band_form import BandForm, initial_of, look_up
 from .core.model_admin import PageAdmin, id_of, requires
@@ -141,7 +141,7 @@ class BandAdmin(PageAdmin):
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
-            created = job_operations.trigger_sync(actor, band, full=False)
+            created = triggers.trigger_sync(actor, band, full=False)
             values = {"band": band.name, "job": created.job.pk}
             if created.is_new:
                 return _("%(band)s: sync #%(job)s is queued.") % values

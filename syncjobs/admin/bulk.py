@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from rest_framework.exceptions import ValidationError
 
 from bands.text import parse_numbers
 
@@ -123,7 +122,7 @@ def _selected(request: HttpRequest, action: str, filters: Filters) -> Selected:
     if request.GET.get("all"):
         try:
             query = listing_query.job_query(filters.query())
-        except ValidationError as error:
+        except InvalidInput as error:
             raise InvalidInput(sentence_of(error)) from None
         total = counters.count(query.selection) if query.is_counted else query.jobs.order_by().count()
         return Selected(total, bulk.eligible_ids(query.jobs, action))

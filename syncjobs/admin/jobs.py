@@ -9,12 +9,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.shortcuts import render
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import ValidationError
 
 from bands.text import parse_numbers
 
 from ..audit.actors import Actor
 from ..choices import JobStatus
+from ..exceptions import InvalidInput
 from ..listing import export, query
 from ..models import SyncJob
 from ..operations import jobs as operations
@@ -60,7 +60,7 @@ class JobAdmin(PageAdmin):
             filters, problem = job_list.with_band_id(filters)
         if not problem and dict(request.GET.lists()) != {name: [value] for name, value in filters.values.items()}:
             return HttpResponseRedirect(filters.url(page=filters.values.get("page")))
-        found = job_list.Found(problem=problem) if problem else job_list.find(request, filters)
+        found = job_list.Found(problem=problem) if problem else job_list.find(filters)
         context = job_list.list_context(request, filters, found)
         return show(request, "syncjobs/jobs/list.html", context, title=_("Sync jobs"), is_live=True)
 
@@ -89,7 +89,7 @@ class JobAdmin(PageAdmin):
             values.pop(name, None)
         try:
             jobs = query.job_query(Filters(values).query()).jobs
-        except ValidationError as error:
+        except InvalidInput as error:
             return _refused(sentence_of(error))
         return export.file_of(export.jobs(jobs, kind), kind, "sync-jobs")
 

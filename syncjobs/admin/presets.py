@@ -9,7 +9,6 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from rest_framework.exceptions import ValidationError
 
 from ..audit.actors import Actor
 from ..exceptions import InvalidInput
@@ -101,5 +100,5 @@ def _checked(filters: Filters) -> dict[str, str]:
         raise InvalidInput(_("No filter is set, so there is nothing to save."))
     try:
         return query.filters_of(dict(filters.values), "filters")
-    except ValidationError as error:
+    except InvalidInput as error:
         raise InvalidInput(sentence_of(error)) from None

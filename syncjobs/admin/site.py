@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from ..live import stream
 from . import dashboard, imports, keys, quota
 from .core.navigation import TITLE, page_context
-from .core.pages import answering_domain_errors
+from .core.pages import View, answering_domain_errors
 
 MAX_FAILED_LOGINS_PER_MINUTE = 20
 """Per address. Successful log-ins don't count, so only someone guessing passwords is slowed down."""
@@ -38,7 +37,7 @@ class MonitorSite(admin.AdminSite):
             *super().get_urls(),
         ]
 
-    def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
         return super().admin_view(answering_domain_errors(view), cacheable)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]

@@ -16,7 +16,7 @@ from bands.models import Availability, Band, LiveState, Video
 
 from ..audit.actors import Actor
 from ..exceptions import NotFound
-from ..operations import jobs
+from ..operations import triggers
 from .core import links
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
@@ -116,7 +116,7 @@ class VideoAdmin(PageAdmin):
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
-            created = jobs.trigger_video(actor, video.youtube_id, video.band)
+            created = triggers.trigger_video(actor, video.youtube_id, video.band)
             values = {"job": created.job.pk}
             if created.is_new:
                 return _("Sync #%(job)s is queued.") % values

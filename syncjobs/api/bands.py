@@ -10,34 +10,40 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bands.models import Band, BandState
+from bands.models import Band, BandQuerySet, BandState
 
 from ..exceptions import NotFound
-from ..listing import parameters, query
+from ..listing.parameters import MAX_LIMIT, Choice, Paged, Text, Whole
 from ..operations import bands as band_operations
 from .core import lists, responses
 from .core.band_serializers import BandBody, BandSerializer, NewBandBody
 from .core.views import View
 
-_OF_BANDS = (
-    parameters.text("search", "Part of the name."),
-    parameters.choice("state", BandState.values, description="A band may be in several: active and failing, for one."),
-    query.PAGE,
-    parameters.whole("limit", query.MAX_LIMIT, 100),
-)
+
+class BandListParameters(Paged):
+    """The query parameters of the list of bands."""
+
+    search = Text("name", "icontains", help_text="Part of the name.")
+    state = Choice(
+        method="in_state",
+        choices=BandState.values,
+        help_text="A band may be in several states, such as active and failing.",
+    )
+    limit = Whole(max_value=MAX_LIMIT, initial=100)
+
+    def in_state(self, bands: BandQuerySet, name: str, value: str) -> BandQuerySet:
+        return bands.in_state(BandState(value))
 
 
 class BandList(View):
     needs: ClassVar[dict[str, str]] = {"GET": "bands.view_band", "POST": "bands.add_band"}
-    takes = {"GET": _OF_BANDS}
+    takes = {"GET": BandListParameters}
 
     @extend_schema(operation_id="listBands", responses=responses.BANDS)
     def get(self, request: Request) -> Response:
         """Bands by name, each with how its syncs are doing."""
-        state = request.query_params.get("state")
-        bands = (Band.objects.in_state(BandState(state)) if state else Band.objects.all()).with_video_counts()
-        found = lists.matching(bands.order_by("name", "pk"), request, "name")
-        rows, frame = lists.page_of(request, found, default_limit=100)
+        bands = Band.objects.with_video_counts().order_by("name", "pk")
+        rows, frame = lists.page_of(self.parameters, BandListParameters.narrow(bands, self.parameters))
         return Response({"data": BandSerializer(rows, many=True).data, **frame})
 
     @extend_schema(operation_id="createBand", request=NewBandBody, responses={201: BandSerializer})

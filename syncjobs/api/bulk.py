@@ -59,9 +59,9 @@ class BulkDetail(View):
 
 def _matching(filters: dict[str, Any]) -> list[int]:
     """The jobs a filter matches now. It is written like the list's query parameters."""
-    query = QueryDict(mutable=True)
-    query.update(listing_query.filters_of(filters, "filter"))
-    found = listing_query.job_query(query).jobs.order_by("pk").values_list("pk", flat=True)
+    data = QueryDict(mutable=True)
+    data.update(listing_query.filters_of(filters, "filter"))
+    found = listing_query.job_query(data).jobs.order_by("pk").values_list("pk", flat=True)
     return list(found[: bulk.MAX_JOBS + 1])
 
 

@@ -13,7 +13,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..listing import parameters
+from ..listing.parameters import Choice, Parameters
 from .core.views import Exact
 
 # Two that are the first to make the document at once find drf-spectacular's extensions half loaded.
@@ -42,7 +42,13 @@ class Document(_Open, SpectacularAPIView):
         return answer
 
 
+class PageParameters(Parameters):
+    """The query parameters of the page."""
+
+    script = Choice(choices=[""])
+
+
 class Page(_Open, SpectacularSwaggerSplitView):
     """Swagger UI; its script comes by a request of its own, because the policy allows none within the page."""
 
-    takes = {"GET": (parameters.choice("script", [""]),)}
+    takes = {"GET": PageParameters}

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..listing import query
+from ..listing.parameters import MAX_LIMIT, Whole
 from ..models import BulkAction
 from ..operations import bulk, errors
 from ..stats import errors as stats_errors
@@ -21,15 +21,23 @@ from .jobs import validated
 from .serializers import ErrorGroupSerializer, Message, NoteBody
 
 
+class ErrorListParameters(lists.ErrorFilters):
+    """The query parameters of the error groups."""
+
+    limit = Whole(max_value=MAX_LIMIT, initial=20)
+
+
 class Errors(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
-    takes = {"GET": (lists.WINDOW, query.LIMIT, lists.ACKNOWLEDGED)}
+    takes = {"GET": ErrorListParameters}
 
     @extend_schema(operation_id="listErrors", responses=responses.ErrorGroups)
     def get(self, request: Request) -> Response:
         """Error groups with something in the window, the most frequent first."""
-        limit = query.whole_number(request, "limit", 20, query.MAX_LIMIT)
-        groups, total = stats_errors.groups(lists.since(request), acknowledged=lists.acknowledged(request), limit=limit)
+        values = self.parameters
+        groups, total = stats_errors.groups(
+            lists.since(values), acknowledged=lists.acknowledged(values), limit=values["limit"]
+        )
         rows = ErrorGroupSerializer(groups, many=True).data
         return Response({"errors": rows, "totalErrors": total, "asOf": timezone.now()})
 

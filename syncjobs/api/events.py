@@ -13,7 +13,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from ..listing import parameters
+from ..listing.parameters import Parameters, Text
 from ..live import hub, stream
 from .core.views import View
 
@@ -28,9 +28,15 @@ class WhateverIsAsked(BaseContentNegotiation):
         return first, first.media_type
 
 
+class EventParameters(Parameters):
+    """The query parameters of the stream of events."""
+
+    lastEventId = Text(help_text="Like the header, for clients that can't set it.")
+
+
 class Events(View):
     needs: ClassVar[dict[str, str]] = {"*": hub.PERMISSION}
-    takes = {"GET": (parameters.text("lastEventId", "As the header, where that can't be set."),)}
+    takes = {"GET": EventParameters}
     content_negotiation_class = WhateverIsAsked
 
     @extend_schema(

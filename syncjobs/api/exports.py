@@ -10,15 +10,15 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from ..listing import export
-from ..listing import parameters as listing_parameters
-from ..listing import query as listing_query
 from ..listing.export import file_of
+from ..listing.parameters import Choice
+from ..listing.query import JobFilters, query_of
 from ..stats import errors
 from .core import lists
 from .core.views import View
 from .events import WhateverIsAsked
 
-FORMAT = listing_parameters.choice("format", export.FORMATS, "csv", "json: one object a line.")
+FORMAT = Choice(choices=export.FORMATS, initial="csv", help_text="json: one object a line.")
 
 
 class FileView(View):
@@ -31,10 +31,22 @@ class FileView(View):
 FILE = {(200, media_type.partition(";")[0]): OpenApiTypes.STR for media_type in export.FORMATS.values()}
 
 
+class JobExportParameters(JobFilters):
+    """The query parameters of the list of jobs as a file."""
+
+    format = FORMAT
+
+
+class ErrorExportParameters(lists.ErrorFilters):
+    """The query parameters of the log of errors as a file."""
+
+    format = FORMAT
+
+
 class JobExport(FileView):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    takes = {"GET": (FORMAT, *listing_query.PARAMETERS)}
+    takes = {"GET": JobExportParameters}
 
     @extend_schema(
         operation_id="exportSyncJobs",
@@ -42,16 +54,14 @@ class JobExport(FileView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """All jobs that the list's filters match, as a file."""
-        kind = request.query_params.get("format", "csv")
-        parameters = request.query_params.copy()
-        parameters.pop("format", None)
-        return file_of(export.jobs(listing_query.job_query(parameters).jobs, kind), kind, "sync-jobs")
+        kind = self.parameters["format"]
+        return file_of(export.jobs(query_of(self.parameters).jobs, kind), kind, "sync-jobs")
 
 
 class ErrorExport(FileView):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
 
-    takes = {"GET": (FORMAT, lists.WINDOW, lists.ACKNOWLEDGED)}
+    takes = {"GET": ErrorExportParameters}
 
     @extend_schema(
         operation_id="exportErrors",
@@ -59,6 +69,6 @@ class ErrorExport(FileView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         """The log of errors in the window, the newest first, as a file."""
-        kind = request.query_params.get("format", "csv")
-        rows = errors.log(lists.since(request), acknowledged=lists.acknowledged(request))
+        kind = self.parameters["format"]
+        rows = errors.log(lists.since(self.parameters), acknowledged=lists.acknowledged(self.parameters))
         return file_of(export.errors(rows, kind), kind, "errors")

@@ -15,10 +15,11 @@ from bands.models import Band
 from ..choices import JobStatus
 from ..engine.enqueue import Created
 from ..exceptions import NotFound
-from ..listing import query, rows
+from ..listing import rows
 from ..listing.pages import Order
+from ..listing.query import JobList as JobListParameters
 from ..models import Attempt, JobEvent, SyncJob
-from ..operations import jobs
+from ..operations import jobs, triggers
 from .core import lists, responses
 from .core.etags import Polled
 from .core.views import TriggerRate, View
@@ -38,12 +39,12 @@ _SUMMED = {
 class JobList(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
 
-    takes = {"GET": (*query.PARAMETERS, *query.PAGING)}
+    takes = {"GET": JobListParameters}
 
     @extend_schema(operation_id="listSyncJobs", responses=responses.JOBS)
     def get(self, request: Request) -> Response:
         """Jobs, filtered, sorted and paged; totals are exact."""
-        found, order, frame = lists.jobs_page(request)
+        found, order, frame = lists.jobs_page(self.parameters)
         return Response({"data": [job_as_json(job) for job in rows.read(found, order)], **frame})
 
 
@@ -110,7 +111,7 @@ class Trigger(View):
     def post(self, request: Request) -> Response:
         """Sync a band, or all active bands."""
         body = validated(TriggerBody, request)
-        created = jobs.trigger_sync(
+        created = triggers.trigger_sync(
             self.actor(request),
             band_of(body.get("bandId")),
             full=body["syncType"] == "FULL",

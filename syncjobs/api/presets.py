@@ -10,9 +10,11 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from bands.text import VISIBLE
+
 from ..listing import query
 from ..operations import presets
-from .core.fields import ANYTHING, VISIBLE, Flag, Strict, Text
+from .core.fields import ANYTHING, Flag, Strict, Text
 from .core.views import View
 from .jobs import validated
 from .serializers import Filter

@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..listing import parameters, query
+from ..listing.parameters import Parameters, Whole
 from ..stats import quota
 from .core import responses
 from .core.etags import Polled
@@ -25,16 +25,18 @@ class Quota(Polled):
         return Response([figures.as_json() for figures in quota.today()])
 
 
-MAX_DAYS = 365
+class HistoryParameters(Parameters):
+    """The query parameters of the quota's history."""
+
+    days = Whole(max_value=365, initial=30)
 
 
 class QuotaHistory(View):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
 
-    takes = {"GET": (parameters.whole("days", MAX_DAYS, 30),)}
+    takes = {"GET": HistoryParameters}
 
     @extend_schema(operation_id="quotaHistory", responses=responses.QUOTA_DAYS)
     def get(self, request: Request) -> Response:
         """Units used per bucket and day (America/Los_Angeles), today's last."""
-        days = query.whole_number(request, "days", 30, MAX_DAYS)
-        return Response({"data": quota.history(days), "asOf": timezone.now()})
+        return Response({"data": quota.history(self.parameters["days"]), "asOf": timezone.now()})

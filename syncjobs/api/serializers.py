@@ -9,12 +9,14 @@ from zoneinfo import available_timezones
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from bands.text import VISIBLE
+
 from ..choices import JobStatus, JobType, Priority, QueueName
-from ..listing import query
+from ..listing.query import JobFilters
 from ..models import Attempt, AuditEntry, BulkAction, JobEvent
 from ..operations import bulk, schedules
 from ..operations.queues import ALL_QUEUES
-from .core.fields import ANYTHING, VISIBLE, Choice, Flag, Id, Many, Strict, Text, Whole
+from .core.fields import ANYTHING, Choice, Flag, Id, Many, Strict, Text, Whole
 from .core.schema import filter_schema
 
 
@@ -196,7 +198,7 @@ class ErrorGroupSerializer(serializers.Serializer[Any]):
     )
 
 
-@extend_schema_field(filter_schema(query.PARAMETERS))
+@extend_schema_field(filter_schema(JobFilters))
 class Filter(serializers.DictField):
     """Filters of the list of jobs in a body; `listing.filters_of` checks what they hold."""
 

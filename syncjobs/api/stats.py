@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..listing import parameters
+from ..listing.parameters import Choice, Parameters
 from ..stats import jobs as stats_jobs
 from .core import responses
 from .core.etags import Polled
@@ -25,14 +25,20 @@ class Metrics(Polled):
         return Response(stats_jobs.metrics())
 
 
+class TrendParameters(Parameters):
+    """The query parameters of trends."""
+
+    period = Choice(choices=stats_jobs.PERIODS, initial="24h")
+
+
 class Trends(Polled):
     needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
-    takes = {"GET": (parameters.choice("period", stats_jobs.PERIODS, "24h"),)}
+    takes = {"GET": TrendParameters}
 
     @extend_schema(operation_id="jobTrends", responses=responses.TRENDS)
     def get(self, request: Request) -> Response:
         """Jobs by the hour or day of their creation, and what became of them."""
-        period = request.query_params.get("period", "24h")
+        period = self.parameters["period"]
         series = stats_jobs.trends(period)
         for point in series:
             point["inProgress"] = point.pop("in_progress")

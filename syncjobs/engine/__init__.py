@@ -1,1 +1,1 @@
-"""How a job moves: enqueue, claim, end, retry; quota, heartbeats and error groups."""
+"""How a job moves: enqueue, claim, outcome, retry. Also quota, worker heartbeats and error groups."""

@@ -1,7 +1,4 @@
-"""How a job moves while workers have it: claimed, renewed, ended, handed back, lost.
-
-Every change is one conditional UPDATE whose row count is checked, in one transaction with its line in the timeline.
-"""
+"""Attempts at a job: claim it, renew the lease, and write to the job only while that lease is live."""
 
 from __future__ import annotations
 
@@ -10,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import Exists, QuerySet
-from django.db.models.functions import Now
+from django.db import transaction
+from django.db.models import Exists
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Coalesce, Now
 
-from ..choices import AttemptOutcome, EventKind, JobStatus
+from ..choices import EventKind, JobStatus
 from ..exceptions import CancelRequested, Fenced, ReleaseRequested
 from ..models import Attempt, Queue, SyncJob, Worker
 from .timeline import note
@@ -22,7 +20,7 @@ from .timeline import note
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
-    """Which worker, which process of it, and which Celery task executes an attempt."""
+    """The worker, the process and the Celery task that run an attempt."""
 
     name: str
     process_id: int
@@ -30,60 +28,51 @@ class WorkerIdentity:
 
 
 def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
-    """Claim the best runnable job of the queue, or None.
+    """Claim the best runnable job of the queue: by priority, then age. Return None if there is no such job.
 
-    The queue's row is locked first, and by a statement of its own, so that what follows sees all that was committed
-    before. So claims of one queue come one after the other, exactly in order: with SKIP LOCKED alone, a claim would
-    overtake one that still waits. And a pause, which updates that row, commits after the last claim before it.
+    A statement of its own locks the queue's row first, so that the next one sees everything committed before. Claims of
+    one queue are therefore serial and exactly in order. With SKIP LOCKED alone, a claim could overtake an earlier one.
+    A pause updates the same row, so it commits after the last claim before it.
     """
     with transaction.atomic():
         if Queue.objects.select_for_update(no_key=True).filter(pk=queue).first() is None:
             return None
-        claimed = _take_best(queue)
-        if claimed is None:
+        # SKIP LOCKED passes over a job that somebody is cancelling right now.
+        runnable = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order()
+        job = runnable.select_for_update(of=("self",), no_key=True, skip_locked=True).first()
+        if job is None:
             return None
-        job_id, number = claimed
+        number = job.attempts_made + 1
+        SyncJob.objects.filter(pk=job.pk).update(
+            status=JobStatus.IN_PROGRESS,
+            attempts_made=number,
+            delay_reason="",
+            handback_requested_at=None,
+            started_at=Coalesce("started_at", Now()),
+        )
         attempt = Attempt.objects.create(
-            job_id=job_id,
+            job_id=job.pk,
             number=number,
             worker=worker.name,
             process_id=worker.process_id,
             task_id=worker.task_id,
             lease_expires_at=_lease_end(),
         )
-        note(job_id, EventKind.STARTED, worker.name, attempt=number)
+        note(job.pk, EventKind.STARTED, worker.name, attempt=number)
     return Attempt.objects.select_related("job__band", "job__parent").get(pk=attempt.pk)
 
 
 def is_stopping(worker: WorkerIdentity) -> bool:
-    """Whether the worker was told to stop: what it hands back, and what waits, is for others."""
+    """Return True if the worker has been asked to stop."""
     return Worker.objects.filter(name=worker.name, stopping_at__isnull=False).exists()
 
 
-def _take_best(queue: str) -> tuple[int, int] | None:
-    best = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order().values("pk")[:1]
-    picked, params = best.query.sql_with_params()
-    jobs = SyncJob._meta.db_table
-    # A row that someone is just cancelling is passed over rather than waited for.
-    statement = f"""
-        WITH best (id) AS ({picked} FOR NO KEY UPDATE OF "{jobs}" SKIP LOCKED)
-        UPDATE "{jobs}" AS job
-           SET status = %s, attempts_made = attempts_made + 1, delay_reason = '', handback_requested_at = NULL,
-               started_at = COALESCE(started_at, clock_timestamp())
-          FROM best WHERE job.id = best.id
-        RETURNING job.id, job.attempts_made"""  # noqa: S608 - only names of our own tables are put in
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, JobStatus.IN_PROGRESS])
-        row = cursor.fetchone()
-    return (int(row[0]), int(row[1])) if row else None
-
-
-def _lease_end() -> Any:
+def _lease_end() -> CombinedExpression:
     return Now() + dt.timedelta(seconds=settings.SYNC_LEASE_SECONDS)
 
 
 def renew_lease(attempt: Attempt) -> bool:
-    """Push the lease's end; False once it has expired or the attempt was ended: then it stays so."""
+    """Extend the lease. Return False if it has expired or the attempt has ended; neither can be undone."""
     return bool(
         Attempt.objects.running()
         .filter(pk=attempt.pk, lease_expires_at__gt=Now())
@@ -91,34 +80,32 @@ def renew_lease(attempt: Attempt) -> bool:
     )
 
 
-def held_by(attempt: Attempt) -> QuerySet[SyncJob]:
-    """The attempt's job, as long as the attempt may write to it: it is the newest, not ended, and its lease runs.
-
-    `.update()` on this is the fence: 0 rows means that someone else has the job.
-    """
-    alive = Attempt.objects.filter(pk=attempt.pk, outcome=AttemptOutcome.RUNNING, lease_expires_at__gt=Now())
-    return SyncJob.objects.filter(
-        Exists(alive), pk=attempt.job_id, status=JobStatus.IN_PROGRESS, attempts_made=attempt.number
-    )
-
-
 def write_fenced(attempt: Attempt, **changes: Any) -> None:
-    """Change the attempt's job and keep its row locked for the rest of the transaction. Raises Fenced."""
-    if not held_by(attempt).update(**changes):
-        raise Fenced
+    """Update the attempt's job and keep its row locked for the rest of the transaction.
 
-
-def check_interrupts(job_id: int) -> None:
-    """Raise CancelRequested or ReleaseRequested if someone wants the job to stop."""
-    asked = SyncJob.objects.filter(pk=job_id).values_list("cancel_requested_at", "handback_requested_at").first()
-    if asked is None:
+    Raises Fenced unless the attempt is the job's newest, is still running and has a live lease.
+    """
+    live = Attempt.objects.running().filter(pk=attempt.pk, lease_expires_at__gt=Now())
+    job = SyncJob.objects.in_progress().filter(Exists(live), pk=attempt.job_id, attempts_made=attempt.number)
+    if not job.update(**changes):
         raise Fenced
-    if asked[0]:
-        raise CancelRequested
-    if asked[1]:
-        raise ReleaseRequested
 
 
 def save_progress(attempt: Attempt, *, checkpoint: dict[str, Any], **changes: Any) -> None:
-    """Save the checkpoint and counts in the caller's transaction. Progress made forgives the failures before it."""
+    """Save the checkpoint and counts in the caller's transaction, and reset the count of failures in a row.
+
+    Raises Fenced.
+    """
     write_fenced(attempt, checkpoint=checkpoint, failures_in_a_row=0, **changes)
+
+
+def check_interrupts(job_id: int) -> None:
+    """Raise CancelRequested or ReleaseRequested if the job should stop, Fenced if it was deleted."""
+    requests = SyncJob.objects.filter(pk=job_id).values_list("cancel_requested_at", "handback_requested_at").first()
+    if requests is None:
+        raise Fenced
+    cancel_requested_at, release_requested_at = requests
+    if cancel_requested_at:
+        raise CancelRequested
+    if release_requested_at:
+        raise ReleaseRequested

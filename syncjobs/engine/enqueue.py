@@ -1,4 +1,4 @@
-"""How a job comes to be: its row, its first line in the timeline and its bell, in one transaction."""
+"""Queue jobs: the row, its first timeline event and the wake-up, in one transaction."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from . import broker
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A job, and whether it is new: False when an equal one was queued or running already.
+    """A job, and whether it is new; False means that an equal one was active already.
 
-    `is_raised` says that the equal one waited, and has taken on what was asked beyond it.
+    `is_raised` means that the equal one was still waiting and was raised to the priority or options asked for.
     """
 
     job: SyncJob
@@ -31,16 +31,16 @@ class Created:
 
 
 def band_key(job_type: str, band_id: int) -> str:
-    """What two active jobs of one type for one band share, so that there can be only one."""
+    """Return the dedupe key that allows one active job of this type for the band."""
     return f"{job_type}:band:{band_id}"
 
 
-def create_job(actor: Actor, job_type: JobType, *, notify: bool = True, **given: Any) -> Created:
-    """Queue a job, as `new_job` makes it, and ring for it; or answer with the equal active one (same `dedupe_key`).
+def create_job(actor: Actor, job_type: JobType, *, notify: bool = True, **fields: Any) -> Created:
+    """Queue a job with the fields of `new_job` and notify its queue, or return the equal active one.
 
-    Whoever queues many passes `notify=False` and rings once for all.
+    Jobs with the same `dedupe_key` are equal. Callers that queue many pass `notify=False` and notify once.
     """
-    return create_jobs([new_job(actor, job_type, **given)], notify=notify)[0]
+    return create_jobs([new_job(actor, job_type, **fields)], notify=notify)[0]
 
 
 def new_job(
@@ -56,7 +56,7 @@ def new_job(
     retry_of: SyncJob | None = None,
     quota_estimated: int | None = None,
 ) -> SyncJob:
-    """A job for `create_jobs`, not yet saved."""
+    """Build an unsaved job for `create_jobs`. The priority defaults to the actor's."""
     return SyncJob(
         job_type=job_type,
         queue_id=QUEUE_OF_TYPE[job_type],
@@ -76,26 +76,25 @@ def new_job(
 
 
 def create_jobs(jobs: Sequence[SyncJob], *, notify: bool = True) -> list[Created]:
-    """Queue new jobs and ring for them; for each, the job it has become: itself, or the equal active one.
+    """Queue new jobs and notify their queues; for each, return the job itself or the equal active one.
 
-    Of many, those with a `dedupe_key` must come in the order of their bands and keys, or two who create equal ones
-    deadlock.
+    To avoid deadlocks, sort several jobs by band and `dedupe_key`.
     """
-    active = SyncJob.objects.active().filter(dedupe_key__in=[job.dedupe_key for job in jobs if job.dedupe_key])
-    equal = {job.dedupe_key: job for job in active}
-    became = [equal.setdefault(job.dedupe_key, job) if job.dedupe_key else job for job in jobs]
-    created = [Created(chosen, is_new=chosen is job) for job, chosen in zip(jobs, became, strict=True)]
+    keys = [job.dedupe_key for job in jobs if job.dedupe_key]
+    equal = {job.dedupe_key: job for job in SyncJob.objects.active().filter(dedupe_key__in=keys)}
+    results = [equal.setdefault(job.dedupe_key, job) if job.dedupe_key else job for job in jobs]
+    created = [Created(result, is_new=result is job) for job, result in zip(jobs, results, strict=True)]
     try:
         with transaction.atomic():
             _insert([each.job for each in created if each.is_new], notify=notify)
     except IntegrityError:
-        # Somebody was quicker with an equal one, and has just committed it.
+        # Somebody else has just committed an equal job.
         if len(jobs) > 1:
             return [each for job in jobs for each in create_jobs([job], notify=notify)]
-        twin = SyncJob.objects.active().filter(dedupe_key=jobs[0].dedupe_key).first() if jobs[0].dedupe_key else None
-        if twin is None:
+        winner = SyncJob.objects.active().filter(dedupe_key__in=keys).first()
+        if winner is None:
             raise
-        return [Created(twin, is_new=False)]
+        return [Created(winner, is_new=False)]
     return created
 
 
@@ -110,38 +109,38 @@ def _insert(jobs: Sequence[SyncJob], *, notify: bool) -> None:
 
 
 def lock_bands(band_ids: Iterable[int | None]) -> set[int]:
-    """Nobody deletes these bands before the jobs that are to refer to them are there; returns those that still exist."""
-    # As weak a lock as a foreign key takes: workers go on writing to the rows.
-    wanted = [band_id for band_id in band_ids if band_id is not None]
+    """Keep the bands from being deleted until the jobs that refer to them are saved. Return the ids that still exist."""
+    ids = [band_id for band_id in band_ids if band_id is not None]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM bands_band WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", [wanted])
+        # FOR KEY SHARE is the lock that a foreign key takes: workers can go on updating the rows.
+        cursor.execute("SELECT id FROM bands_band WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", [ids])
         return {band_id for (band_id,) in cursor.fetchall()}
 
 
 def default_priority(actor: Actor) -> Priority:
-    """People wait for what they trigger; schedules don't."""
+    """Return the priority for an actor: people wait for their jobs, schedules don't."""
     return Priority.NORMAL if actor.is_personal else Priority.LOW
 
 
 def actor_of(job: SyncJob) -> Actor:
-    """Whoever asked for the job, for jobs that follow from it."""
+    """Return the actor that asked for the job, for jobs that follow from it."""
     return Actor(label=job.requested_by_label, origin=Origin(job.origin), user_id=job.requested_by_id)
 
 
 def create_enrich(actor: Actor = SYSTEM) -> Created:
-    """Queue the job that fetches pending video details, unless one waits already."""
+    """Queue an ENRICH job, which fetches pending video details, unless one is active."""
     return create_job(actor, JobType.ENRICH, dedupe_key="ENRICH")
 
 
 def create_enrich_child(parent: SyncJob) -> bool:
-    """Queue one ENRICH job under an incremental all-bands job if its bands' videos lack details.
+    """Queue one ENRICH job under an incremental all-bands job if videos lack details; return True if it was queued.
 
-    Returns whether a new child was queued. There is at most one per parent: what it leaves, the reconciler takes up.
+    A parent gets at most one. The reconciler queues another job for details that are pending after it.
     """
     if not Video.objects.filter(details_pending=True).exists():
         return False
     with transaction.atomic():
-        # The parent's row is the lock: two children that end together must not both queue one.
+        # The parent's row is the lock: of two children that end together, only one may queue the job.
         locked = SyncJob.objects.select_for_update().filter(pk=parent.pk, status=JobStatus.IN_PROGRESS).first()
         if locked is None or not locked.checkpoint.get("enrich"):
             return False

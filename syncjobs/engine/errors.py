@@ -1,4 +1,4 @@
-"""Records errors on jobs, in their groups. Triggers count them there (migration 0006)."""
+"""Record errors of jobs and put them into groups. Database triggers keep the groups' counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_MESSAGE = 4000
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """An error as it happened. `item_id` names the one item it is about; `will_retry` says another attempt follows."""
+    """An error to record. `item_id` is the video or playlist it concerns; `will_retry` means that another attempt follows."""
 
     reason: str
     message: str
@@ -28,21 +28,20 @@ class ErrorReport:
 
 
 def without_secrets(text: str) -> str:
-    """The text without the API key, should anything ever have put it there, and without what PostgreSQL can't store."""
+    """Remove the API key and characters that PostgreSQL can't store."""
     if settings.YOUTUBE_API_KEY:
         text = text.replace(settings.YOUTUBE_API_KEY, "[API key]")
     return clean(text)
 
 
 def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
-    """Write errors of an attempt, in the caller's transaction, which holds the fence."""
-    prepared = sorted(
-        ((fingerprint(r.reason, without_secrets(r.message)), r) for r in reports), key=lambda pair: pair[0]
-    )
-    # In the order of fingerprints, so that two transactions that meet in two groups don't deadlock.
-    for key, report in prepared:
+    """Record errors of an attempt. The caller's transaction must have locked the job with `write_fenced`."""
+    reports = list(reports)
+    keyed = [(fingerprint(report.reason, without_secrets(report.message)), report) for report in reports]
+    # The order by fingerprint keeps two transactions that share two groups from deadlocking.
+    for key, report in sorted(keyed, key=lambda pair: pair[0]):
         message = without_secrets(report.message)[:MAX_MESSAGE]
-        _put_in_group(key, report, message)
+        _update_group(key, report, message)
         JobError.objects.create(
             job_id=attempt.job_id,
             attempt_number=attempt.number,
@@ -53,22 +52,22 @@ def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
             item_id=report.item_id[:64],
             will_retry=report.will_retry,
         )
-    counted = sum(not report.will_retry for _, report in prepared)
+    counted = sum(not report.will_retry for report in reports)
     if counted:
         SyncJob.objects.filter(pk=attempt.job_id).update(error_count=F("error_count") + counted)
 
 
-def _put_in_group(key: str, report: ErrorReport, message: str) -> None:
+def _update_group(key: str, report: ErrorReport, message: str) -> None:
     group = ErrorGroup.objects.filter(pk=key)
     changes = {"sample": message, "is_permanent": report.is_permanent, "last_seen_at": Now()}
     if group.update(**changes):
         return
-    first = ErrorGroup(
+    new = ErrorGroup(
         fingerprint=key,
         reason=report.reason[:80],
         message=normalise(message),
         sample=message,
         is_permanent=report.is_permanent,
     )
-    ErrorGroup.objects.bulk_create([first], ignore_conflicts=True)
+    ErrorGroup.objects.bulk_create([new], ignore_conflicts=True)
     group.update(**changes)

@@ -1,6 +1,6 @@
-"""The thread in each worker's main process that says the worker lives, and has crashes put right.
+"""The thread in each worker's main process that reports the worker alive and repairs what crashes leave behind.
 
-It is no task: when every process of the pool is busy or hung, a task would wait for them, and the hung would stay so.
+It is not a Celery task: a task would wait for a free process of the pool, and all of them may be busy or hung.
 """
 
 from __future__ import annotations
@@ -8,13 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import Any
 
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from django.db import DatabaseError, close_old_connections, connections
 from django.db.models.functions import Now
 
-from ..choices import QueueName
 from ..models import Worker
 from . import outcomes
 from .reconcile import reconcile
@@ -22,45 +19,45 @@ from .reconcile import reconcile
 logger = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 1.0
-BEATS_BETWEEN_HEARTBEATS = 5
+ROUNDS_PER_HEARTBEAT = 5
 
 
-class Keeper(threading.Thread):
-    """Runs until `stop()`; survives a database that is away for a while."""
+class Heartbeat(threading.Thread):
+    """Runs until `stop()`. Survives a database that is down for a while."""
 
-    def __init__(self, name: str, queues: list[str], concurrency: int) -> None:
-        super().__init__(name="keeper", daemon=True)
-        self._worker = name
+    def __init__(self, worker: str, queues: list[str], concurrency: int) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._worker = worker
         self._queues = queues
         self._concurrency = concurrency
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        beat = 0
+        rounds = 0
         try:
-            while not self._stopped.wait(RECONCILE_SECONDS if beat else 0):
-                self._tend(with_heartbeat=beat % BEATS_BETWEEN_HEARTBEATS == 0)
-                beat += 1
+            while not self._stopped.wait(RECONCILE_SECONDS if rounds else 0):
+                self._run_round(with_heartbeat=rounds % ROUNDS_PER_HEARTBEAT == 0)
+                rounds += 1
         finally:
             connections.close_all()
 
     def stop(self) -> None:
-        """End the thread, and wait for it."""
+        """End the thread and wait for it."""
         self._stopped.set()
         self.join(timeout=10)
 
-    def _tend(self, *, with_heartbeat: bool) -> None:
+    def _run_round(self, *, with_heartbeat: bool) -> None:
         close_old_connections()
         try:
             if with_heartbeat:
-                self._say_alive()
+                self._report_alive()
             if report := reconcile():
-                logger.info("Put right: %s", report)
+                logger.info("Reconciled: %s", report)
         except DatabaseError as error:
-            logger.warning("The keeper could not reach the database: %s", type(error).__name__)
+            logger.warning("The heartbeat could not reach the database: %s", type(error).__name__)
             connections.close_all()
 
-    def _say_alive(self) -> None:
+    def _report_alive(self) -> None:
         Worker.objects.update_or_create(
             name=self._worker,
             defaults={"heartbeat_at": Now()},
@@ -72,37 +69,33 @@ class Keeper(threading.Thread):
         )
 
 
-_keeper: Keeper | None = None
+_heartbeat: Heartbeat | None = None
 
 
-@worker_ready.connect
-def start_keeper(sender: Any, **_: object) -> None:
-    """`sender` is Celery's consumer."""
-    global _keeper
-    queues = sorted(set(sender.app.amqp.queues.consume_from) & set(QueueName.values))
-    Worker.objects.filter(name=sender.hostname).delete()
+def start(worker: str, queues: list[str], concurrency: int) -> None:
+    """Start this process's heartbeat. A row left by an earlier worker of the same name is deleted first."""
+    global _heartbeat
+    Worker.objects.filter(name=worker).delete()
     connections.close_all()
-    _keeper = Keeper(sender.hostname, queues, int(sender.controller.concurrency or 1))
-    _keeper.start()
+    _heartbeat = Heartbeat(worker, queues, concurrency)
+    _heartbeat.start()
 
 
-@worker_shutting_down.connect
-def hand_back_work(sender: str, **_: object) -> None:
-    """`sender` is the worker's name. Running jobs stop within one HTTP call and go on elsewhere."""
+def release_jobs(worker: str) -> None:
+    """Mark the worker as stopping. Its running jobs stop within one HTTP call and continue on other workers."""
     try:
-        Worker.objects.filter(name=sender).update(stopping_at=Now())
-        outcomes.request_release(sender)
+        Worker.objects.filter(name=worker).update(stopping_at=Now())
+        outcomes.request_release(worker)
     except DatabaseError as error:
-        logger.warning("Could not hand back the work of %s: %s", sender, type(error).__name__)
+        logger.warning("Could not release the jobs of %s: %s", worker, type(error).__name__)
 
 
-@worker_shutdown.connect
-def stop_keeper(sender: Any, **_: object) -> None:
-    """The worker is gone for good, and says so."""
-    if _keeper is None:
+def stop(worker: str) -> None:
+    """Stop this process's heartbeat and delete the worker's row."""
+    if _heartbeat is None:
         return
-    _keeper.stop()
+    _heartbeat.stop()
     try:
-        Worker.objects.filter(name=sender.hostname).delete()
+        Worker.objects.filter(name=worker).delete()
     except DatabaseError as error:
-        logger.warning("Could not sign off %s: %s", sender.hostname, type(error).__name__)
+        logger.warning("Could not delete the row of worker %s: %s", worker, type(error).__name__)

@@ -1,6 +1,7 @@
-"""How a job moves while workers have it: claimed, renewed, ended, handed back, lost.
+"""How an attempt ends, and what becomes of its job: completed, failed, retried, delayed, released, lost or cancelled.
 
-Every change is one conditional UPDATE whose row count is checked, in one transaction with its line in the timeline.
+Every change is one conditional UPDATE whose row count is checked, in one transaction with its timeline event. A function
+that takes an attempt raises Fenced if that attempt may no longer write to the job.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ MAX_TRACEBACK = 20000
 
 
 def complete(attempt: Attempt) -> None:
-    """The work is done. Raises Fenced."""
+    """Complete the job."""
     with transaction.atomic():
         _end_job(attempt, JobStatus.COMPLETED, AttemptOutcome.SUCCEEDED, EventKind.COMPLETED)
         job = attempt.job
@@ -44,10 +45,10 @@ def complete(attempt: Attempt) -> None:
             )
 
 
-def leave_to_children(attempt: Attempt) -> None:
-    """The attempt of an all-bands job is over when its children are queued; the job goes on until they have ended.
+def wait_for_children(attempt: Attempt) -> None:
+    """End the attempt of an all-bands job whose children are queued. The job stays in progress until they have ended.
 
-    Raises Fenced; CancelRequested if that was asked for meanwhile (whoever asked has cancelled the children).
+    Raises CancelRequested or ReleaseRequested if the job should stop; a cancel has then cancelled the children too.
     """
     with transaction.atomic():
         write_fenced(attempt, failures_in_a_row=0)
@@ -57,7 +58,7 @@ def leave_to_children(attempt: Attempt) -> None:
 
 
 def fail(attempt: Attempt, error: str, *, reason: str, trace: str = "", permanent: bool = True) -> None:
-    """The work can't be done, and trying again would not help. Raises Fenced."""
+    """Fail the job: another attempt would not help."""
     with transaction.atomic():
         _end_job(attempt, JobStatus.FAILED, AttemptOutcome.FAILED, EventKind.FAILED, error, reason=reason, trace=trace)
         errors.record(attempt, [ErrorReport(reason, error, permanent)])
@@ -65,24 +66,24 @@ def fail(attempt: Attempt, error: str, *, reason: str, trace: str = "", permanen
 
 
 def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -> bool:
-    """The attempt failed in a way that may pass: back to the queue with backoff, or FAILED after the last try.
+    """Queue the job again with backoff after a temporary failure, or fail it after its last attempt.
 
-    Returns whether another attempt follows. Raises Fenced.
+    Return True if another attempt follows.
     """
     with transaction.atomic():
-        if _ends_by_cancel(attempt):
+        if _cancel_if_requested(attempt):
             return False
         job = SyncJob.objects.get(pk=attempt.job_id)
         failures = job.failures_in_a_row + 1
         if failures >= settings.SYNC_MAX_ATTEMPTS:
             fail(attempt, error, reason=reason, trace=trace, permanent=False)
             return False
-        delay = backoff(failures)
+        wait = backoff(failures)
         write_fenced(
             attempt,
             status=JobStatus.QUEUED,
             failures_in_a_row=failures,
-            run_at=Now() + delay,
+            run_at=Now() + wait,
             delay_reason=DelayReason.RETRY,
         )
         _end_attempt(attempt, AttemptOutcome.FAILED, error, reason=reason, trace=trace)
@@ -91,7 +92,7 @@ def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -
             EventKind.RETRYING,
             error[:MAX_ERROR_TEXT],
             attempt=attempt.number,
-            seconds=round(delay.total_seconds()),
+            seconds=round(wait.total_seconds()),
             failures=failures,
         )
         errors.record(attempt, [ErrorReport(reason, error, is_permanent=False, will_retry=True)])
@@ -99,25 +100,25 @@ def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -
 
 
 def backoff(failures: int) -> dt.timedelta:
-    """Doubling from SYNC_RETRY_BASE_SECONDS to SYNC_RETRY_MAX_SECONDS, with half of it random (jitter)."""
+    """Double the wait from SYNC_RETRY_BASE_SECONDS up to SYNC_RETRY_MAX_SECONDS; half of it is random (jitter)."""
     longest = min(settings.SYNC_RETRY_BASE_SECONDS * 2 ** (failures - 1), settings.SYNC_RETRY_MAX_SECONDS)
     return dt.timedelta(seconds=longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
 
-def delay(attempt: Attempt, until: dt.datetime, why: DelayReason, message: str) -> None:
-    """Quota stopped the attempt, which is no failure: the job goes on when the bucket resets. Raises Fenced."""
+def delay(attempt: Attempt, until: dt.datetime, reason: DelayReason, message: str) -> None:
+    """Queue the job again for when the quota resets. This is not a failure."""
     with transaction.atomic():
-        if _ends_by_cancel(attempt):
+        if _cancel_if_requested(attempt):
             return
-        write_fenced(attempt, status=JobStatus.QUEUED, run_at=until, delay_reason=why)
+        write_fenced(attempt, status=JobStatus.QUEUED, run_at=until, delay_reason=reason)
         _end_attempt(attempt, AttemptOutcome.DELAYED, message)
         note(attempt.job_id, EventKind.DELAYED, message, attempt=attempt.number, until=until.isoformat())
 
 
 def release(attempt: Attempt, message: str) -> None:
-    """The worker can't go on, through no fault of the job: back to its place in the queue. Raises Fenced."""
+    """Return the job to its place in the queue because this worker can't go on. This is not a failure."""
     with transaction.atomic():
-        if _ends_by_cancel(attempt):
+        if _cancel_if_requested(attempt):
             return
         write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), handback_requested_at=None)
         _end_attempt(attempt, AttemptOutcome.HANDED_BACK, message)
@@ -125,33 +126,33 @@ def release(attempt: Attempt, message: str) -> None:
         broker.notify_on_commit(attempt.job.queue_id)
 
 
-def _ends_by_cancel(attempt: Attempt) -> bool:
-    """Whether somebody wants the job cancelled: it is, then, rather than to wait for an attempt that would see it.
+def _cancel_if_requested(attempt: Attempt) -> bool:
+    """Cancel the job now if somebody asked for that, instead of queueing it for an attempt that would only cancel it.
 
-    The job's row stays locked, so that whoever asks later finds the job as the attempt has left it.
+    The job's row stays locked, so a later request finds the job in its new state. Return True if it was cancelled.
     """
-    asked = SyncJob.objects.select_for_update().filter(pk=attempt.job_id).values_list("cancel_requested_at", flat=True)
-    if asked.get() is None:
+    job = SyncJob.objects.select_for_update().filter(pk=attempt.job_id)
+    if job.values_list("cancel_requested_at", flat=True).get() is None:
         return False
     acknowledge_cancel(attempt)
     return True
 
 
 def acknowledge_cancel(attempt: Attempt) -> None:
-    """The worker has seen that it should stop, and does. Raises Fenced."""
+    """Cancel the job on behalf of its worker, which has seen the request."""
     with transaction.atomic():
-        write_fenced(attempt, cancel_acknowledged_at=Coalesce("cancel_acknowledged_at", Now()))
+        write_fenced(attempt, cancel_acknowledged_at=_acknowledged_at())
         _end_job(attempt, JobStatus.CANCELLED, AttemptOutcome.CANCELLED, EventKind.CANCELLED)
 
 
 def request_release(worker: str) -> int:
-    """Ask for all that the worker has running to go back to its queue; returns how many jobs that is."""
+    """Ask the worker to release all its running jobs; return their number."""
     running = Attempt.objects.running().filter(worker=worker, job_id=OuterRef("pk"))
     return SyncJob.objects.filter(Exists(running), status=JobStatus.IN_PROGRESS).update(handback_requested_at=Now())
 
 
 def mark_lost(attempt_id: int) -> bool:
-    """Take the job from an attempt whose lease has expired. False if it is no longer so."""
+    """Mark an attempt lost and queue its job again, or end the job. Return False if the lease is live after all."""
     with transaction.atomic():
         attempt = (
             Attempt.objects.expired()
@@ -183,10 +184,23 @@ def mark_lost(attempt_id: int) -> bool:
     return True
 
 
-def kill(job_id: int) -> str | None:
-    """Take a job whose cancel went unheard past the grace period from its worker; returns the Celery task to kill.
+def cancel_unclaimed(jobs: Sequence[SyncJob]) -> None:
+    """Cancel those of the jobs that no worker is running. The caller has locked the rows of all."""
+    running = Attempt.objects.running().filter(job__in=jobs, number=F("job__attempts_made"))
+    claimed = set(running.values_list("job_id", flat=True))
+    unclaimed = [job for job in jobs if job.pk not in claimed]
+    _close(unclaimed, JobStatus.CANCELLED, EventKind.CANCELLED, cancel_acknowledged_at=_acknowledged_at())
 
-    From the commit on nothing the worker writes takes effect, so it doesn't matter when the kill arrives.
+
+def _acknowledged_at() -> Coalesce:
+    return Coalesce("cancel_acknowledged_at", Now())
+
+
+def kill(job_id: int) -> str | None:
+    """Cancel a job whose worker has ignored the request for longer than the grace period.
+
+    Return the id of the Celery task to kill, "" if no attempt is running, or None if the job isn't overdue. Once this is
+    committed, nothing that the worker writes takes effect, so it doesn't matter when the kill arrives.
     """
     overdue = timezone.now() - dt.timedelta(seconds=settings.SYNC_CANCEL_GRACE_SECONDS)
     with transaction.atomic():
@@ -199,31 +213,32 @@ def kill(job_id: int) -> str | None:
             return None
         attempt = Attempt.objects.running().filter(job=job, number=job.attempts_made).first()
         if attempt is not None:
-            _end_attempt(attempt, AttemptOutcome.KILLED, "Cancelled, and did not stop by itself in time.")
-        killed = "Killed after the grace period."
-        acknowledged_at = Coalesce("cancel_acknowledged_at", Now())
-        _close([job], JobStatus.CANCELLED, EventKind.CANCELLED, killed, cancel_acknowledged_at=acknowledged_at)
+            _end_attempt(
+                attempt, AttemptOutcome.KILLED, "The job was cancelled but did not stop within the grace period."
+            )
+        message = "Killed after the grace period."
+        _close([job], JobStatus.CANCELLED, EventKind.CANCELLED, message, cancel_acknowledged_at=_acknowledged_at())
     return attempt.task_id if attempt else ""
 
 
 def complete_parents(job_id: int | None = None) -> int:
-    """Complete the all-bands jobs (or this one) whose children have all ended; returns how many.
+    """Complete the all-bands jobs (or only the given one) whose children have all ended; return their number.
 
-    Called after each child's commit, when the last of several that end together sees the others' end.
+    Each child calls this after its commit, so the last of several that end together sees that all have ended.
     """
     ready = SyncJob.objects.childless_parents()
     if job_id is not None:
         ready = ready.filter(pk=job_id)
-    done = 0
+    completed = 0
     for parent in ready:
         if parent.checkpoint.get("enrich") and create_enrich_child(parent):
             continue
         with transaction.atomic():
-            ended = SyncJob.objects.childless_parents().filter(pk=parent.pk)
-            if ended.update(status=JobStatus.COMPLETED, completed_at=Now(), handback_requested_at=None):
+            still_ready = SyncJob.objects.childless_parents().filter(pk=parent.pk)
+            if still_ready.update(status=JobStatus.COMPLETED, completed_at=Now(), handback_requested_at=None):
                 note(parent.pk, EventKind.COMPLETED)
-                done += 1
-    return done
+                completed += 1
+    return completed
 
 
 def _is_waiting_for_children(job: SyncJob) -> bool:
@@ -246,7 +261,7 @@ def _end_job(
 
 
 def _close(jobs: Sequence[SyncJob], status: JobStatus, kind: EventKind, message: str = "", **changes: Any) -> None:
-    """End the jobs, whose rows the caller has locked."""
+    """End the jobs. The caller has locked their rows."""
     ids = [job.pk for job in jobs]
     SyncJob.objects.filter(pk__in=ids).update(status=status, completed_at=Now(), delay_reason="", **changes)
     SeenVideo.objects.filter(job_id__in=ids).delete()
@@ -278,12 +293,3 @@ def _end_attempt(
 def _count_band_failure(job: SyncJob) -> None:
     if job.band_id and job.job_type in BAND_SYNC_TYPES:
         Band.objects.filter(pk=job.band_id).update(consecutive_failures=F("consecutive_failures") + 1)
-
-
-def cancel_unclaimed(jobs: Sequence[SyncJob]) -> None:
-    """Cancel those of the jobs that no worker has. The caller has locked the rows of all."""
-    executed = Attempt.objects.running().filter(job__in=jobs, number=F("job__attempts_made"))
-    claimed = set(executed.values_list("job_id", flat=True))
-    unclaimed = [job for job in jobs if job.pk not in claimed]
-    acknowledged_at = Coalesce("cancel_acknowledged_at", Now())
-    _close(unclaimed, JobStatus.CANCELLED, EventKind.CANCELLED, cancel_acknowledged_at=acknowledged_at)

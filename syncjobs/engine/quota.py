@@ -1,4 +1,4 @@
-"""Units are reserved before each HTTP attempt, so that no number of workers together can pass a bucket's limit."""
+"""The quota ledger: reserve units before each HTTP attempt, so that all workers together stay within the limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DELAY_REASONS = {
 
 
 def limit_of(bucket: Bucket) -> int:
-    """Units a day of the bucket, from the settings."""
+    """Return the bucket's daily limit in units, from the settings."""
     limits: dict[Bucket, int] = {
         Bucket.MAIN: settings.YOUTUBE_QUOTA_MAIN,
         Bucket.SEARCH: settings.YOUTUBE_QUOTA_SEARCH,
@@ -41,13 +41,13 @@ def limit_of(bucket: Bucket) -> int:
 
 
 def reserved_of(bucket: Bucket) -> int:
-    """Units of the bucket that only people's own triggers may use."""
+    """Return the units of the bucket that are reserved for manual syncs."""
     return settings.YOUTUBE_QUOTA_RESERVED if bucket is Bucket.MAIN else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Spender:
-    """On whose account a call goes, for the ledger's breakdown."""
+    """What a call is made for: a job, a band, a manual sync or an automatic one."""
 
     is_personal: bool
     job_id: int | None = None
@@ -56,10 +56,10 @@ class Spender:
 
 
 def reserve(operation: Operation, spender: Spender) -> int:
-    """Reserve the units of one HTTP attempt and write it into the ledger; returns the ledger row's id.
+    """Reserve the units of one HTTP attempt; return the id of its row in the ledger.
 
-    Raises QuotaExhausted, changing nothing, when the bucket is closed or what is left of it isn't for this spender.
-    The caller's transaction, or one of its own, keeps the ledger and the day's sum equal.
+    Raises QuotaExhausted and changes nothing if the bucket is closed or has no unit left for this spender. One
+    transaction, the caller's if there is one, keeps the ledger equal to the day's sum.
     """
     bucket, units, now = bucket_of(operation), units_of(operation), timezone.now()
     day = quota_day(now)
@@ -74,7 +74,7 @@ def reserve(operation: Operation, spender: Spender) -> int:
             band_id=spender.band_id,
             is_personal=spender.is_personal,
         )
-        # Last, because every call of every worker meets at this row: it stays locked for the commit only.
+        # Last, because all workers share this row: it stays locked only until the commit.
         if not _spend(bucket, day, units, spender.is_personal):
             raise QuotaExhausted(bucket, next_reset(now))
     return call.pk
@@ -94,24 +94,24 @@ def _spend(bucket: Bucket, day: dt.date, units: int, is_personal: bool) -> bool:
         return True
     if open_day.exists():
         return False
-    QuotaDay.objects.bulk_create(
-        [QuotaDay(bucket=bucket, day=day, limit=limit, reserved=reserved)], ignore_conflicts=True
-    )
+    _create_day(bucket, day)
     return bool(spend())
 
 
+def _create_day(bucket: Bucket, day: dt.date) -> None:
+    row = QuotaDay(bucket=bucket, day=day, limit=limit_of(bucket), reserved=reserved_of(bucket))
+    QuotaDay.objects.bulk_create([row], ignore_conflicts=True)
+
+
 def record_result(call_id: int, *, status: int | None, reason: str, seconds: float) -> None:
-    """Write into the ledger how the call went. It stays charged: YouTube charges failed calls too."""
+    """Record the result of a call in the ledger. Its units stay used: YouTube charges for failed calls too."""
     QuotaCall.objects.filter(pk=call_id).update(http_status=status, reason=reason[:80], seconds=seconds)
 
 
 def close(bucket: Bucket, reason: str) -> dt.datetime:
-    """YouTube says the bucket is used up, whatever we counted: nobody spends from it until the reset returned here."""
+    """Close a bucket that YouTube reports as used up, whatever we counted. Return the time of the reset that reopens it."""
     now = timezone.now()
-    QuotaDay.objects.bulk_create(
-        [QuotaDay(bucket=bucket, day=quota_day(now), limit=limit_of(bucket), reserved=reserved_of(bucket))],
-        ignore_conflicts=True,
-    )
+    _create_day(bucket, quota_day(now))
     closed = QuotaDay.objects.filter(bucket=bucket, day=quota_day(now), closed_at__isnull=True).update(
         closed_at=Now(), closed_reason=reason[:80]
     )
@@ -122,7 +122,7 @@ def close(bucket: Bucket, reason: str) -> dt.datetime:
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """What is left of a bucket today. `used` may pass `limit` only if the limit was lowered during the day."""
+    """A bucket on one day. `used` exceeds `limit` only if the limit was lowered during that day."""
 
     bucket: Bucket
     day: dt.date
@@ -135,23 +135,23 @@ class BucketState:
 
     @property
     def left_for_people(self) -> int:
-        """Units a person's trigger can still spend today."""
+        """The units left for manual syncs."""
         return self.left(personal=True)
 
     def left(self, *, personal: bool) -> int:
-        """Units a person's trigger, or an automatic job, can still spend today."""
+        """Return the units left for manual (personal) or automatic syncs."""
         if self.closed_at:
             return 0
         return max(0, self.limit - (0 if personal else self.reserved) - self.used)
 
 
 def today() -> list[BucketState]:
-    """All buckets as of now, those nothing was spent from included."""
+    """Return the state of every bucket, including unused ones."""
     return on(quota_day(timezone.now()))
 
 
 def on(day: dt.date) -> list[BucketState]:
-    """All buckets as of the end of a day that is over, or as of now."""
+    """Return the state of every bucket at the end of that day, or now if it is today."""
     rows = {row.bucket: row for row in QuotaDay.objects.filter(day=day)}
     noon = dt.datetime.combine(day, dt.time(12), QUOTA_TIMEZONE)
     return [_state(bucket, day, rows.get(bucket), next_reset(noon)) for bucket in Bucket]
@@ -171,7 +171,7 @@ def _state(bucket: Bucket, day: dt.date, row: QuotaDay | None, resets_at: dt.dat
 
 
 class PersonalMeter:
-    """The client's meter for a call a person waits for, outside any job."""
+    """The YouTube client's meter for a call that a person waits for, outside any job."""
 
     def __init__(self, band_id: int | None = None) -> None:
         self._spender = Spender(is_personal=True, band_id=band_id)
@@ -185,12 +185,16 @@ class PersonalMeter:
 
 
 def estimate_units(band: Band | None, *, full: bool) -> int:
-    """Units of the main bucket a sync will cost, from the videos known so far."""
-    bands = [band] if band else list(Band.objects.syncable())
+    """Estimate the units of the main bucket that a sync of the band, or of all bands, will use.
+
+    A full sync needs one playlist page and one call for details per 50 known videos. An incremental sync of one band
+    needs about one of each. Of all bands, it needs the probe of their channels; its children can't be known yet.
+    """
     if not full:
-        return math.ceil(len(bands) / PAGE_SIZE) if band is None else 2
-    units = 0
-    for each in bands:
-        videos = each.channel_video_count or 0
-        units += 2 * max(1, math.ceil(videos / PAGE_SIZE)) + (0 if each.channel_id else 1)
-    return units
+        return 2 if band else math.ceil(Band.objects.syncable().count() / PAGE_SIZE)
+    return sum(_full_sync_units(each) for each in ([band] if band else Band.objects.syncable()))
+
+
+def _full_sync_units(band: Band) -> int:
+    pages = max(1, math.ceil((band.channel_video_count or 0) / PAGE_SIZE))
+    return 2 * pages + (0 if band.channel_id else 1)

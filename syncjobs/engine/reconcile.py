@@ -1,6 +1,6 @@
-"""Puts right what crashes leave behind. Run every second by the keeper of each worker, and now and then by beat.
+"""Repairs what crashes leave behind. The heartbeat of each worker runs this every second, and beat every 30 seconds.
 
-Everything here may run at any time, in several places at once: each change is conditional on still being needed.
+It may run at any time and in several places at once, because each change is conditional on still being needed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .enqueue import create_enrich
 
 @dataclass(slots=True)
 class Report:
-    """What was put right."""
+    """The number of repairs of each kind. True if anything was repaired; folding and purging are routine."""
 
     lost: int = 0
     killed: int = 0
@@ -38,19 +38,19 @@ class Report:
 
 
 def reconcile() -> Report:
-    """Put right what there is. No lock keeps others from doing so too: one who froze with it would stop them all."""
+    """Repair everything. No lock keeps others from doing the same: a process frozen with it would block them all."""
     return Report(
-        lost=_lose_expired(),
+        lost=_mark_lost(),
         killed=_kill_overdue(),
         parents_completed=outcomes.complete_parents(),
         enrich_queued=_queue_enrich(),
-        wake_ups_sent=_notify_unnotified(),
+        wake_ups_sent=_send_missing_wake_ups(),
         counts_folded=counters.fold(),
         changes_purged=changes.purge(),
     )
 
 
-def _lose_expired() -> int:
+def _mark_lost() -> int:
     return sum(outcomes.mark_lost(attempt_id) for attempt_id in Attempt.objects.expired().values_list("pk", flat=True))
 
 
@@ -68,25 +68,25 @@ def _kill_overdue() -> int:
 
 
 def _queue_enrich() -> int:
-    """Pending details nobody is about to fetch; a parent in progress queues its own job for them."""
+    """Queue an ENRICH job for pending details, unless one is active or a parent in progress will queue its own."""
     if not Video.objects.filter(details_pending=True).exists():
         return 0
-    fetching = SyncJob.objects.active().filter(job_type=JobType.ENRICH)
-    passing = SyncJob.objects.in_progress().filter(job_type=JobType.INCREMENTAL_SYNC)
-    if fetching.exists() or passing.exists():
+    enriching = SyncJob.objects.active().filter(job_type=JobType.ENRICH)
+    syncing = SyncJob.objects.in_progress().filter(job_type=JobType.INCREMENTAL_SYNC)
+    if enriching.exists() or syncing.exists():
         return 0
     return int(create_enrich().is_new)
 
 
-def _notify_unnotified() -> int:
-    """Notify queues that have runnable jobs but no wake-up in the broker. More than that would only pile up."""
+def _send_missing_wake_ups() -> int:
+    """Notify queues that have runnable jobs but no wake-up in the broker. More wake-ups would only pile up."""
     sent = 0
     for queue in QueueName.values:
         runnable = SyncJob.objects.runnable().filter(queue_id=queue)
-        # The jobs are looked for first: an idle system must not ask the broker every second.
+        # The database comes first, so that an idle system doesn't ask the broker every second.
         if not runnable.exists() or broker.pending_wake_ups(queue) != 0:
             continue
-        wake_ups = min(runnable[: broker.MAX_WAKE_UPS].count(), broker.MAX_WAKE_UPS)
+        wake_ups = runnable[: broker.MAX_WAKE_UPS].count()
         broker.notify(queue, wake_ups)
         sent += wake_ups
     return sent

@@ -1,160 +1,233 @@
-"""Query parameters: described once, and refused by that very description."""
+"""Query parameters. A strict FilterSet defines those of a list; the API, its OpenAPI document and the admin read it."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import django_filters
+from django import forms
+from django.core.validators import EMPTY_VALUES
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import OpenApiParameter
-from rest_framework.exceptions import ValidationError
+
+from bands.text import is_storable, parse_number
+
+from ..exceptions import InvalidInput
 
 MAX_TEXT = 200
-_INSTANT = gettext_lazy("Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z).")
-_NUMBER = gettext_lazy("Must be a whole number of at most 18 digits, such as 48213.")
+MAX_LIMIT = 100
+MAX_PAGE = 10_000_000
 _EARLIEST, _LATEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC), dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 
 
-def invalid(field: str, message: str) -> ValidationError:
-    """A 400 that names the parameter and says what would be right."""
-    return ValidationError({field: [message]})
+class _ChoiceField(forms.Field):
+    def __init__(self, *, choices: Iterable[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.choices = tuple(choices)
+
+    def to_python(self, value: Any) -> Any:
+        if value not in self.choices:
+            message = _("“%(value)s” is none of %(choices)s.")
+            shown = value[:40].replace("\x00", "")
+            raise forms.ValidationError(message % {"value": shown, "choices": ", ".join(self.choices)})
+        return value
 
 
-def whole(name: str, high: int, default: int, description: str = "") -> OpenApiParameter:
-    """A whole number from 1 to `high`."""
-    schema = {"type": "integer", "minimum": 1, "maximum": high, "default": default}
-    return OpenApiParameter(name, schema, description=description)
+class _ChoicesField(_ChoiceField):
+    def to_python(self, values: Any) -> Any:
+        return [super(_ChoicesField, self).to_python(part) for value in values for part in split(value)]
 
 
-def choice(name: str, values: Iterable[str], default: str | None = None, description: str = "") -> OpenApiParameter:
-    """One of the values."""
-    schema: dict[str, Any] = {"type": "string", "enum": list(values)}
-    if default is not None:
-        schema["default"] = default
-    return OpenApiParameter(name, schema, description=description)
+class _TextField(forms.Field):
+    def __init__(self, *, max_length: int = MAX_TEXT, strip: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.max_length, self.strip = max_length, strip
+
+    def to_python(self, value: Any) -> Any:
+        if len(value) > self.max_length:
+            raise forms.ValidationError(_("Must be at most %(max)s characters.") % {"max": self.max_length})
+        if not is_storable(value):
+            raise forms.ValidationError(_("Must not contain a NUL character."))
+        return value.strip() if self.strip else value
 
 
-def choices(name: str, values: Iterable[str], description: str = "Repeatable, or with commas.") -> OpenApiParameter:
-    """Any of the values, the parameter repeated or with commas in it."""
-    items = {"type": "string", "enum": list(values)}
-    return OpenApiParameter(name, {"type": "array", "items": items, "minItems": 1}, description=description)
+class _PatternField(forms.Field):
+    def __init__(self, *, pattern: str, example: str, message: str | Promise, **options: Any) -> None:
+        super().__init__(**options)
+        self.pattern, self.example, self.message = pattern, example, message
+
+    def to_python(self, value: Any) -> Any:
+        if not re.fullmatch(self.pattern, value):
+            raise forms.ValidationError(str(self.message))
+        return value
 
 
-def text(name: str, description: str = "", longest: int = MAX_TEXT) -> OpenApiParameter:
-    """Any text of at most so many characters."""
-    schema = {"type": "string", "maxLength": longest, "pattern": r"^[^\x00]*$"}
-    return OpenApiParameter(name, schema, description=description)
+class _WholeField(forms.Field):
+    def __init__(self, *, max_value: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.max_value = max_value
+
+    def to_python(self, value: Any) -> int:
+        number = parse_number(value, self.max_value)
+        if not number:
+            raise forms.ValidationError(_("Must be a whole number from 1 to %(max)s.") % {"max": self.max_value})
+        return number
 
 
-class Like(OpenApiParameter):
-    """Text of which all matches the pattern; `says` tells people what would, for patterns don't."""
+class _InstantField(forms.Field):
+    def __init__(self, *, is_end: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.is_end = is_end
+
+    def to_python(self, value: Any) -> dt.datetime:
+        return parse_instant(value, is_end=self.is_end)
+
+
+class Parameter(django_filters.Filter):
+    """A query parameter. Only one with a `field_name` or a `method` filters; others, such as `page`, carry a value."""
+
+    is_repeatable = False
 
     def __init__(
-        self, name: str, pattern: str, example: str, says: Promise, description: str = "", default: str | None = None
+        self, field_name: str | None = None, lookup_expr: str = "exact", *, method: str | None = None, **options: Any
     ) -> None:
-        schema: dict[str, Any] = {"type": "string", "pattern": f"^(?:{pattern})$", "examples": [example]}
-        if default is not None:
-            schema["default"] = default
-        super().__init__(name, schema, description=description)
-        self.says = says
+        super().__init__(field_name, lookup_expr, method=method, **options)
+        self.narrows = bool(field_name or method)
 
 
-def number_of(name: str, description: str = "") -> OpenApiParameter:
-    """The id of something."""
-    return Like(name, "[1-9][0-9]{0,17}", "48213", _NUMBER, description)
+class Choice(Parameter):
+    """One of `choices`."""
+
+    field_class = _ChoiceField
 
 
-def instant(name: str, description: str) -> OpenApiParameter:
-    """A date, or a time with its zone."""
-    schema = {
-        "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
-        "examples": ["2026-11-30", "2026-11-30T18:00:00Z"]
-        if name == "endDate"
-        else ["2026-11-24", "2026-11-24T09:30:00Z"],
-    }
-    return OpenApiParameter(name, schema, description=description)
+class Choices(Choice):
+    """Any of `choices`: repeat the parameter, or separate values by commas."""
+
+    field_class = _ChoicesField
+    is_repeatable = True
+
+    def __init__(self, field_name: str | None = None, lookup_expr: str = "in", **options: Any) -> None:
+        super().__init__(field_name, lookup_expr, **{"help_text": "Repeatable, or separated by commas."} | options)
 
 
-def check(given: QueryDict, known: Sequence[OpenApiParameter]) -> None:
-    """Refuse what is not described, and what is not as described. Raises ValidationError naming the parameter.
+class Text(Parameter):
+    """Text of at most `max_length` characters; `strip` removes spaces around it."""
 
-    What is empty counts as not given: forms send all the fields they have.
+    field_class = _TextField
+
+
+class Pattern(Parameter):
+    """Text that matches all of `pattern`; `message` tells people what would."""
+
+    field_class = _PatternField
+
+
+class Id(Pattern):
+    """The id of an object."""
+
+    def __init__(self, field_name: str | None = None, **options: Any) -> None:
+        message = gettext_lazy("Must be a whole number of at most 18 digits, such as 48213.")
+        super().__init__(field_name, pattern="[1-9][0-9]{0,17}", example="48213", message=message, **options)
+
+
+class Whole(Parameter):
+    """A whole number from 1 to `max_value`."""
+
+    field_class = _WholeField
+
+
+class Instant(Parameter):
+    """A date, or a time with its zone; with `is_end`, a bare date includes its day."""
+
+    field_class = _InstantField
+
+
+class Parameters(django_filters.FilterSet):
+    """A strict set of query parameters: `clean()` refuses unknown, repeated and malformed ones.
+
+    An empty parameter counts as missing, because forms send all their fields.
     """
-    by_name = {parameter.name: parameter for parameter in known}
-    for name in given:
-        if name not in by_name:
-            said = (
-                _("There is no such parameter. There are: %(names)s.") % {"names": ", ".join(sorted(by_name))}
-                if by_name
-                else _("There is no such parameter. There are none here.")
-            )
-            raise invalid(name[:60].replace("\x00", "%00"), said)
-        parameter = by_name[name]
-        values = [value for value in given.getlist(name) if value]
-        if not isinstance(parameter.type, dict):
-            continue
-        if parameter.type.get("type") == "array":
-            for value in values:
-                for part in split(value):
-                    _check_value(parameter, part, parameter.type["items"])
-        elif len(values) > 1:
-            raise invalid(name, _("Is given more than once."))
-        elif values:
-            _check_value(parameter, values[0], parameter.type)
+
+    @classmethod
+    def clean(cls, data: QueryDict) -> dict[str, Any]:
+        """Return the value of each parameter; a missing one has its default (`initial`) or None.
+
+        Raises InvalidInput naming the first wrong parameter.
+        """
+        values = {name: parameter.field.initial for name, parameter in cls.base_filters.items()}
+        for name in data:
+            parameter = cls.base_filters.get(name)
+            if parameter is None:
+                names = ", ".join(sorted(cls.base_filters)) or _("none")
+                message = _("There is no such parameter. Parameters here: %(names)s.") % {"names": names}
+                raise InvalidInput(message, field=name[:60].replace("\x00", "%00"))
+            given = [value for value in data.getlist(name) if value]
+            if len(given) > 1 and not parameter.is_repeatable:
+                raise InvalidInput(_("Must be given only once."), field=name)
+            if given:
+                try:
+                    values[name] = parameter.field.clean(given if parameter.is_repeatable else given[0])
+                except forms.ValidationError as error:
+                    raise InvalidInput(error.messages[0], field=name) from None
+        start, end = values.get("startDate"), values.get("endDate")
+        if start and end and end <= start:
+            raise InvalidInput(_("Must be after startDate."), field="endDate")
+        return values
+
+    @classmethod
+    def narrow(cls, rows: QuerySet[Any], values: Mapping[str, Any]) -> QuerySet[Any]:
+        """Filter the rows by cleaned values; those that are missing don't filter."""
+        for name, parameter in cls(queryset=rows).filters.items():
+            if parameter.narrows and values.get(name) not in EMPTY_VALUES:
+                rows = parameter.filter(rows, values[name])
+        return rows
 
 
-def without_empty(given: QueryDict, known: Sequence[OpenApiParameter]) -> QueryDict:
-    """The parameters that say something, be it by their being there."""
-    by_being_there = {each.name for each in known if isinstance(each.type, dict) and "" in each.type.get("enum", ())}
-    found = QueryDict(mutable=True)
-    for name, values in given.lists():
-        if said := [value for value in values if value or name in by_being_there]:
-            found.setlist(name, said)
-    return found
+class Paged(Parameters):
+    """The parameters of a paged list."""
+
+    page = Whole(max_value=MAX_PAGE, initial=1)
+    limit = Whole(max_value=MAX_LIMIT, initial=20)
+
+
+class SortOrder(Choice):
+    """The direction of a list, descending unless asked otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__(choices=["desc", "asc"], initial="desc")
 
 
 def split(value: str) -> list[str]:
-    """What stands between the commas of a repeatable parameter, but blanks."""
+    """Return the parts of a value between commas, without spaces around them or empty ones."""
     return [part.strip(" ") for part in value.split(",") if part.strip(" ")]
 
 
-def _check_value(parameter: OpenApiParameter, value: str, schema: dict[str, Any]) -> None:
-    name = parameter.name
-    if "anyOf" in schema:
-        parse_instant(name, value)
-    elif "enum" in schema and value not in schema["enum"]:
-        said = _("“%(value)s” is none of %(choices)s.") % {"value": value[:40], "choices": ", ".join(schema["enum"])}
-        raise invalid(name, said.replace("\x00", ""))
-    elif schema["type"] == "integer":
-        if not (re.fullmatch("[0-9]{1,11}", value) and 1 <= int(value) <= schema["maximum"]):
-            raise invalid(name, _("Must be a whole number from 1 to %(most)s.") % {"most": schema["maximum"]})
-    elif len(value) > schema.get("maxLength", len(value)):
-        raise invalid(name, _("Must be at most %(most)s characters.") % {"most": schema["maxLength"]})
-    elif "pattern" in schema and not re.fullmatch(schema["pattern"].removesuffix("$"), value):
-        raise invalid(name, str(parameter.says) if isinstance(parameter, Like) else _("Holds a NUL character."))
+def parse_instant(value: str, *, is_end: bool = False) -> dt.datetime:
+    """Parse a date, or a time with its zone, as UTC; with `is_end`, a bare date includes its day.
 
-
-def parse_instant(name: str, value: str, *, is_end: bool = False) -> dt.datetime:
-    """A date or a time with zone, in UTC; a bare end date includes its day. Raises ValidationError."""
-    # A + that was not encoded reads as a blank.
+    Raises Django's ValidationError.
+    """
+    # A "+" that was not percent-encoded arrives as a space.
     value = re.sub(r"(?<=\d) (?=\d\d:?\d\d$)", "+", value) if "T" in value.upper() else value
     try:
         day = parse_date(value) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) else None
         moment = None if day else parse_datetime(value.upper())
     except ValueError:
-        raise invalid(name, str(_INSTANT)) from None
+        day = moment = None
     if day is not None:
         moment = dt.datetime.combine(day, dt.time(), dt.UTC)
         return min(moment, _LATEST) + dt.timedelta(days=1 if is_end else 0)
     if moment is None or moment.tzinfo is None:
-        raise invalid(name, str(_INSTANT))
-    # What lies at the very ends of the calendar has no UTC.
+        raise forms.ValidationError(_("Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z)."))
+    # Times at the very ends of the calendar can't be converted to UTC.
     if moment.replace(tzinfo=dt.UTC) <= _EARLIEST:
         return _EARLIEST
     return _LATEST if moment.replace(tzinfo=dt.UTC) >= _LATEST else moment.astimezone(dt.UTC)

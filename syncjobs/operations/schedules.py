@@ -19,7 +19,7 @@ from ..choices import BAND_SYNC_TYPES, JobType
 from ..engine.enqueue import Created
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..models import AuditEntry, SyncJob
-from . import jobs as job_operations
+from . import triggers
 
 TASK = "syncjobs.trigger"
 TRIGGERABLE = [kind for kind in JobType if kind != JobType.SINGLE_VIDEO]
@@ -249,9 +249,9 @@ def run_now(actor: Actor, schedule_id: int) -> Created:
         span.message = schedule.name
         kind = JobType(job_type_of(schedule))
         if kind in BAND_SYNC_TYPES:
-            created = job_operations.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+            created = triggers.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
         else:
-            created = job_operations.trigger_maintenance(actor, kind)
+            created = triggers.trigger_maintenance(actor, kind)
         span.data = {"job": created.job.pk}
     return created
 

@@ -75,7 +75,7 @@ def _work_through(attempt: Attempt) -> None:
     try:
         if attempt.job.fans_out:
             fan_out.queue_children(work)
-            outcomes.leave_to_children(attempt)
+            outcomes.wait_for_children(attempt)
         else:
             _HANDLERS[attempt.job.job_type](work)
             outcomes.complete(attempt)

@@ -22,7 +22,7 @@ from syncjobs.choices import JobType, Origin, Role
 from syncjobs.exceptions import DomainError
 from syncjobs.models import AuditEntry
 from syncjobs.operations import bands as band_operations
-from syncjobs.operations import jobs, queues, schedules
+from syncjobs.operations import jobs, queues, schedules, triggers
 from tests.clients import logged_in
 from tests.factories import PERSON, make_band
 
@@ -68,7 +68,7 @@ def test_everything_that_is_recorded_has_words() -> None:
 
 def test_it_tells_who_did_what_to_which_and_how_it_went(admin: Client) -> None:
     band = make_band(reference="@herons")
-    created = jobs.trigger_sync(ANN, band, full=True)
+    created = triggers.trigger_sync(ANN, band, full=True)
     queues.pause_queue(BOB, "video-sync", "Too many errors")
     schedule = schedules.save(
         ANN, None, {"name": "Often", "jobType": "PRUNE", "interval": {"every": 5, "period": "hours"}}

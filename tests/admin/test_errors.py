@@ -56,7 +56,7 @@ def test_each_reason_the_code_gives_is_explained() -> None:
     found |= youtube_errors._QUOTA | youtube_errors._RATE | youtube_errors._CONFIGURATION
     assert {"workerLost", "internalError", "channelNotFound", "timeout", "keyMissing", "quotaExceeded"} <= found
     assert not [reason for reason in sorted(found) if error_reasons.explain(reason) is error_reasons._UNKNOWN]
-    for reason, title in (("http503", "YouTube is busy"), ("http404", "YouTube refused the request")):
+    for reason, title in (("http503", "YouTube is busy"), ("http404", "YouTube rejected the request")):
         assert str(error_reasons.explain(reason).title) == title
     assert error_reasons.explain("somethingNew") is error_reasons._UNKNOWN
 
@@ -93,7 +93,7 @@ def test_groups_say_how_often_whom_and_what_it_means(moderator: Client) -> None:
     rows = html.split("<tbody data-rows>")[1].split("</tr>")
     assert "No channel &lt;n&gt;" in rows[0]
     assert re.search(r'data-label="Times">3<.*data-label="Bands">3<', rows[0], re.DOTALL)
-    assert "The channel is not there" in rows[0]
+    assert "Channel not found" in rows[0]
     assert "Permanent" in rows[0]
     assert "Passing" in rows[1]
 
@@ -181,7 +181,7 @@ def test_pages_hold_every_group_once(moderator: Client) -> None:
 def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
     group = fail("There is no channel UCabcdefghijkl", "channelNotFound", slug="herons")
     html = moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/").content.decode()
-    assert "<h1>The channel is not there</h1>" in html
+    assert "<h1>Channel not found</h1>" in html
     assert "paste its address into the band" in html
     assert "There is no channel UCabcdefghijkl" in html
     assert "There is no channel &lt;id&gt;" in html

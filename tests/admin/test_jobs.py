@@ -267,9 +267,9 @@ def test_what_someone_else_was_faster_at_is_a_sentence(moderator: Client) -> Non
     jobs.cancel_job(PERSON, job.pk)
     told = json.loads(moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", headers=DIALOG).headers["HX-Trigger"])
     assert told["toast"]["level"] == "error"
-    assert "has ended already" in told["toast"]["text"]
+    assert "has already ended" in told["toast"]["text"]
     plain = moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", follow=True)
-    assert "has ended already" in plain.content.decode()
+    assert "has already ended" in plain.content.decode()
 
 
 def test_cancel_shows_both_moments(moderator: Client) -> None:

@@ -137,7 +137,7 @@ def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     bulk.run_pending()
     page = moderator.get(progress).content.decode()
     assert 'data-active="false"' in page
-    assert f"Job #{jobs[0].pk} has ended already" in page
+    assert f"Job #{jobs[0].pk} has already ended" in page
     assert moderator.get("/admin/syncjobs/bulkaction/999/change/").status_code == 404
 
 

@@ -17,7 +17,7 @@ from syncjobs.choices import JobType, Priority, Role
 from syncjobs.engine import quota
 from syncjobs.exceptions import InvalidInput
 from syncjobs.models import SyncJob
-from syncjobs.operations import jobs as job_operations
+from syncjobs.operations import triggers
 from syncjobs.stats import estimates
 from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
 from tests.factories import PERSON, make_band, queue_job
@@ -82,7 +82,7 @@ def test_all_bands_is_one_job(moderator: Client) -> None:
 
 def test_several_bands_go_to_the_list_of_exactly_their_jobs(moderator: Client) -> None:
     mine, other = bands(3), make_band("other", "@other")
-    job_operations.trigger_sync(PERSON, other, full=False)
+    triggers.trigger_sync(PERSON, other, full=False)
     answer = moderator.post(URL, {"scope": "some", "band": [band.pk for band in mine], "type": "INCREMENTAL_SYNC"})
     queue_job(JobType.PRUNE)
     jobs = SyncJob.objects.filter(band__in=mine)
@@ -176,13 +176,13 @@ def test_the_time_is_that_of_like_jobs() -> None:
 
 
 def test_too_many_bands_at_once_are_refused() -> None:
-    many = [Band(pk=n) for n in range(job_operations.MAX_BANDS + 1)]
+    many = [Band(pk=n) for n in range(triggers.MAX_BANDS + 1)]
     with pytest.raises(InvalidInput, match="At most 200 bands"):
-        job_operations.trigger_bands(PERSON, many, full=False)
+        triggers.trigger_bands(PERSON, many, full=False)
 
 
 def test_each_band_has_its_outcome() -> None:
     good, silent = make_band("herons", "@herons"), make_band("silent")
-    outcomes = job_operations.trigger_bands(PERSON, [good, silent], full=False)
+    outcomes = triggers.trigger_bands(PERSON, [good, silent], full=False)
     assert outcomes[good.pk].job.band == good  # type: ignore[union-attr]
-    assert json.dumps(str(outcomes[silent.pk])) == '"Silent has no YouTube channel. Give it one, then sync."'
+    assert json.dumps(str(outcomes[silent.pk])) == '"Silent has no YouTube channel. Add one, then sync."'

@@ -16,7 +16,7 @@ from syncjobs.engine import outcomes as engine_outcomes
 from syncjobs.exceptions import Conflict, DomainError, NotFound
 from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.operations import bands as band_operations
-from syncjobs.operations import jobs
+from syncjobs.operations import triggers
 from tests.clients import Api
 from tests.factories import PERSON, claim, make_band, queue_job, wait_for
 
@@ -165,7 +165,7 @@ def test_no_job_is_made_for_a_band_that_is_just_being_deleted() -> None:
 
     def trigger() -> None:
         try:
-            outcomes.append(jobs.trigger_sync(PERSON, band, full=True))
+            outcomes.append(triggers.trigger_sync(PERSON, band, full=True))
         except DomainError as error:
             outcomes.append(error)
         finally:

@@ -280,7 +280,7 @@ def test_a_message_says_what_would_be_right(moderator: Api, path: str, parameter
 def _filtered() -> dict[str, list[str]]:
     """The parameters of each address that takes some and answers at once."""
     views = {str(pattern.pattern): pattern.callback.view_class for pattern in urls.urlpatterns}
-    taken = {path: [each.name for each in view.takes.get("GET", ())] for path, view in views.items()}
+    taken = {path: list(view.takes["GET"].base_filters) if "GET" in view.takes else [] for path, view in views.items()}
     return {path: names for path, names in taken.items() if names and path not in ("admin/events", "docs")}
 
 

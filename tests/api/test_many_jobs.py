@@ -136,9 +136,9 @@ def test_list_file_and_bulk_mean_the_same_jobs_by_a_filter(moderator: Api) -> No
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        ({"search": ""}, "Must not be empty. Leave the key out if nothing is to be filtered by it."),
-        ({"limit": 1}, "There is no such filter. There are: status, jobType,"),
-        ({"foo": 1}, "There is no such filter. There are: status, jobType,"),
+        ({"search": ""}, "Must not be empty. Leave the key out to not filter by it."),
+        ({"limit": 1}, "There is no such filter. Filters: status, jobType,"),
+        ({"foo": 1}, "There is no such filter. Filters: status, jobType,"),
     ],
 )
 def test_a_filter_in_a_body_says_what_is_wrong(moderator: Api, filters: dict[str, Any], message: str) -> None:

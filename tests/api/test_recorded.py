@@ -164,12 +164,14 @@ def _header(name: str, value: str) -> str:
 
 
 def without_wording(entry: Any) -> str:
-    """The entry as text, without the messages of an error."""
+    """The entry as text, without the messages of errors and of refused jobs."""
     entry = json.loads(json.dumps(entry))
     answer = entry.get("answer") if isinstance(entry, dict) else None
     if isinstance(answer, dict) and isinstance(answer.get("errors"), list) and "type" in answer:
         for error in answer["errors"]:
             error["message"] = "…"
+    if isinstance(answer, dict) and isinstance(answer.get("refused"), dict):
+        answer["refused"] = dict.fromkeys(answer["refused"], "…")
     return json.dumps(entry, indent=1, ensure_ascii=False)
 
 

@@ -33,7 +33,7 @@ from syncjobs.api.core.schema import ERROR
 from syncjobs.api.serializers import AttemptSerializer, AuditSerializer, EventSerializer
 from syncjobs.choices import Role
 from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
-from syncjobs.operations import errors, jobs, schedules
+from syncjobs.operations import errors, schedules, triggers
 from tests.api import sense  # noqa: F401 - registers its hook
 from tests.browser import world
 from tests.clients import NOBODY, PLAIN, WHO, Api
@@ -61,7 +61,7 @@ def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"login": None, "trigger": None})
     world.fill()
     errors.acknowledge_errors(PERSON, ErrorGroup.objects.earliest("pk").pk, "Fixed by the new handle.")
-    jobs.trigger_sync(PERSON, None, full=False)
+    triggers.trigger_sync(PERSON, None, full=False)
     FilterPreset.objects.create(name="shared", created_by="pat")
     schedules.save(PERSON, None, {"name": "Often", "jobType": "ENRICH", "interval": {"every": 6, "period": "hours"}})
     BulkAction.objects.create(action="retry", total=3, done=1, succeeded=1, job_ids=[1, 2, 3])

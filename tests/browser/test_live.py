@@ -12,7 +12,7 @@ from syncjobs.choices import JobStatus, QueueName, Role
 from syncjobs.engine import broker, outcomes
 from syncjobs.models import Queue, SyncJob
 from syncjobs.operations import jobs as job_operations
-from syncjobs.operations import queues
+from syncjobs.operations import queues, triggers
 from syncjobs.youtube.simulator import Simulator
 from tests.factories import PERSON, band_with_videos, claim, queue_job, wait_for
 from tests.processes import Workers
@@ -71,7 +71,7 @@ def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worke
     expect(admin.get_by_role("dialog")).to_have_count(0)
     expect(admin.locator(".toast")).to_contain_text("paused", ignore_case=True)
     expect(_card(other, "Video sync")).to_contain_text("tidying")
-    job = job_operations.trigger_sync(PERSON, band, full=True).job
+    job = triggers.trigger_sync(PERSON, band, full=True).job
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("1")
     # Bells ring in vain: the worker hears each, and starts nothing.
     for _ in range(5):
@@ -175,7 +175,7 @@ def test_somebody_else_was_faster_is_a_sentence(log_in: LogIn) -> None:
     expect(dialog.get_by_role("button", name="Cancel")).to_be_visible()
     outcomes.complete(claim("maintenance"))
     dialog.locator("button[type=submit]").click()
-    expect(page.locator(".toast-error")).to_contain_text("ended already")
+    expect(page.locator(".toast-error")).to_contain_text("already ended")
     assert Queue.objects.count() == 3
 
 

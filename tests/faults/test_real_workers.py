@@ -14,7 +14,7 @@ from django.db.models import Sum
 from bands.models import Video
 from syncjobs.choices import AttemptOutcome, JobStatus
 from syncjobs.models import Attempt, QuotaCall, SyncJob
-from syncjobs.operations import jobs, queues
+from syncjobs.operations import jobs, queues, triggers
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from tests.factories import PERSON, band_with_videos, queue_job, wait_for
@@ -57,7 +57,7 @@ def test_20_full_syncs_survive_killed_workers_a_flushed_redis_and_every_passing_
     youtube.faults.add(Fault("hang", times=2, after=60))
     workers.start("one")
     workers.start("two")
-    parent = jobs.trigger_sync(PERSON, None, full=True).job
+    parent = triggers.trigger_sync(PERSON, None, full=True).job
 
     def progress() -> int:
         return Video.objects.count()
@@ -135,15 +135,15 @@ def test_a_pause_survives_a_restart_of_every_process(workers: Workers, youtube: 
     broker.flushall()
     job = queue_job(band=band)
     workers.start("after")
-    wait_for(lambda: broker.llen("video-sync") == 0, what="the bell to be heard")
-    other = jobs.trigger_maintenance(PERSON, "STATS_REFRESH").job  # type: ignore[arg-type]
+    wait_for(lambda: broker.llen("video-sync") == 0, what="the wake-up to be consumed")
+    other = triggers.trigger_maintenance(PERSON, "STATS_REFRESH").job  # type: ignore[arg-type]
     wait_for(lambda: SyncJob.objects.get(pk=other.pk).is_terminal, what="a job of another queue to run")
     assert SyncJob.objects.get(pk=job.pk).attempts_made == 0
     queues.resume_queue(PERSON, "video-sync")
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).status == JobStatus.COMPLETED, what="the queue to drain")
 
 
-def test_a_worker_told_to_stop_hands_its_job_back(workers: Workers, youtube: Simulator) -> None:
+def test_a_stopping_worker_releases_its_job(workers: Workers, youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 600)
     youtube.faults.latency = 0.15
     workers.start("leaving", concurrency=1)
@@ -159,12 +159,12 @@ def test_a_worker_told_to_stop_hands_its_job_back(workers: Workers, youtube: Sim
     assert (job.status, job.videos_added, job.failures_in_a_row) == (JobStatus.COMPLETED, 600, 0)
 
 
-def test_a_lost_bell_costs_no_job(workers: Workers, youtube: Simulator, broker: redis.Redis) -> None:
+def test_a_lost_wake_up_costs_no_job(workers: Workers, youtube: Simulator, broker: redis.Redis) -> None:
     workers.start("only")
     broker.flushall()
     band, _ = band_with_videos(youtube.world, 10)
     SyncJob.objects.bulk_create([SyncJob(job_type="FULL_SYNC", queue_id="video-sync", band=band) for _ in range(5)])
-    wait_for(lambda: SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 5, what="jobs nobody rang for")
+    wait_for(lambda: SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 5, what="jobs without a wake-up")
 
 
 def test_a_process_frozen_within_a_transaction_stops_nobody_for_long(workers: Workers, youtube: Simulator) -> None:
@@ -172,7 +172,7 @@ def test_a_process_frozen_within_a_transaction_stops_nobody_for_long(workers: Wo
     queue_job(band=band)
     job = queue_job(band=band)
     holder = workers.python(
-        "from django.db import transaction; from syncjobs.lifecycle import *\n"
+        "from django.db import transaction; from syncjobs.engine.attempts import *\n"
         "with transaction.atomic():\n"
         "    claim_next('video-sync', WorkerIdentity('frozen', 1)); print('held', flush=True); input()"
     )

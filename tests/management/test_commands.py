@@ -188,7 +188,7 @@ def test_sync_video_pause_resume_cancel(youtube: Simulator) -> None:
     assert told["new"] is True
     assert "already" in run_command("sync_video", "https://youtu.be/dQw4w9WgXcQ")
     assert "is cancelled" in run_command("cancel_job", told["jobId"])
-    assert "ended already" in command_error("cancel_job", told["jobId"])
+    assert "already ended" in command_error("cancel_job", told["jobId"])
     assert "Paused: video-sync." in run_command("pause_queue", "video-sync", "--reason", "test")
     assert "paused already" in run_command("pause_queue", "video-sync")
     assert Queue.objects.get(pk="video-sync").pause_reason == "test"

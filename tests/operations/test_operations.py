@@ -16,7 +16,7 @@ from syncjobs.engine.fingerprints import fingerprint
 from syncjobs.exceptions import CancelRequested, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced, WrongState
 from syncjobs.models import AuditEntry, BulkAction, SyncJob
 from syncjobs.operations import bands as band_operations
-from syncjobs.operations import bulk, queues
+from syncjobs.operations import bulk, queues, triggers
 from syncjobs.operations import jobs as job_operations
 from syncjobs.sync.run import run_attempt
 from tests.factories import PERSON, SCHEDULE, claim, make_band, queue_job, wait_for
@@ -30,7 +30,7 @@ def test_equal_triggers_at_the_same_moment_make_one_job() -> None:
 
     def trigger(_: int) -> tuple[int, bool]:
         try:
-            created = job_operations.trigger_sync(PERSON, band, full=True)
+            created = triggers.trigger_sync(PERSON, band, full=True)
             return created.job.pk, created.is_new
         finally:
             connections.close_all()
@@ -42,9 +42,9 @@ def test_equal_triggers_at_the_same_moment_make_one_job() -> None:
 
 
 def test_people_go_before_schedules() -> None:
-    first = job_operations.trigger_sync(SCHEDULE, make_band("a", CHANNEL), full=True).job
-    second = job_operations.trigger_sync(PERSON, make_band("b", CHANNEL), full=True).job
-    urgent = job_operations.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=Priority.URGENT).job
+    first = triggers.trigger_sync(SCHEDULE, make_band("a", CHANNEL), full=True).job
+    second = triggers.trigger_sync(PERSON, make_band("b", CHANNEL), full=True).job
+    urgent = triggers.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=Priority.URGENT).job
     assert [claim().job_id for _ in range(3)] == [urgent.pk, second.pk, first.pk]
 
 
@@ -53,27 +53,27 @@ def test_a_band_synced_a_moment_ago_is_not_synced_again_unless_forced() -> None:
     band = make_band(reference=CHANNEL, last_full_sync_at=now)
     for full in (True, False):
         with pytest.raises(RecentlySynced) as refused:
-            job_operations.trigger_sync(PERSON, band, full=full)
+            triggers.trigger_sync(PERSON, band, full=full)
         assert refused.value.details["allowed_at"] == now + dt.timedelta(seconds=900)
-    assert job_operations.trigger_sync(PERSON, band, full=True, force=True).is_new
+    assert triggers.trigger_sync(PERSON, band, full=True, force=True).is_new
     assert list(AuditEntry.objects.order_by("pk").values_list("result", flat=True)) == ["recently_synced"] * 2 + ["ok"]
 
 
 def test_what_can_not_be_synced_says_why() -> None:
     with pytest.raises(NoChannel, match="has no YouTube channel"):
-        job_operations.trigger_sync(PERSON, make_band("a"), full=True)
-    with pytest.raises(Conflict, match="not active"):
-        job_operations.trigger_sync(PERSON, make_band("b", CHANNEL, is_active=False), full=True)
+        triggers.trigger_sync(PERSON, make_band("a"), full=True)
+    with pytest.raises(Conflict, match="inactive"):
+        triggers.trigger_sync(PERSON, make_band("b", CHANNEL, is_active=False), full=True)
     with pytest.raises(InvalidInput) as refused:
-        job_operations.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=7)
+        triggers.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=7)
     assert refused.value.field == "priority"
     with pytest.raises(InvalidInput, match="is no video"):
-        job_operations.trigger_video(PERSON, "nonsense")
+        triggers.trigger_video(PERSON, "nonsense")
     assert SyncJob.objects.count() == 0
 
 
 def test_a_retry_is_a_new_job_linked_to_the_old_one() -> None:
-    job = job_operations.trigger_sync(PERSON, make_band(reference=CHANNEL), full=True).job
+    job = triggers.trigger_sync(PERSON, make_band(reference=CHANNEL), full=True).job
     with pytest.raises(WrongState, match="is queued"):
         job_operations.retry_job(PERSON, job.pk)
     engine_outcomes.fail(claim(), "It broke.", reason="broken")
@@ -94,7 +94,7 @@ def _fanned_out(count: int) -> tuple[SyncJob, list[SyncJob]]:
     children = [queue_job(parent=parent) for _ in range(count)]
     with transaction.atomic():
         engine_attempts.save_progress(attempt, checkpoint={"fanned_out": True})
-    engine_outcomes.leave_to_children(attempt)
+    engine_outcomes.wait_for_children(attempt)
     return parent, children
 
 
@@ -118,7 +118,7 @@ def test_cancelling_all_bands_while_they_are_being_queued_leaves_nothing_running
         engine_attempts.save_progress(attempt, checkpoint={"fanned_out": True})
     job_operations.cancel_job(PERSON, parent.pk)
     with pytest.raises(CancelRequested):
-        engine_outcomes.leave_to_children(attempt)
+        engine_outcomes.wait_for_children(attempt)
     engine_outcomes.acknowledge_cancel(attempt)
     assert set(SyncJob.objects.values_list("pk", "status")) == {(parent.pk, "CANCELLED"), (child.pk, "CANCELLED")}
 
@@ -250,7 +250,7 @@ def test_cancelling_all_bands_while_one_of_them_ends_is_no_deadlock(in_bulk: boo
 def test_a_band_that_is_deleted_meanwhile_keeps_none_of_the_others_from_being_synced() -> None:
     gone, there = make_band("a", CHANNEL), make_band("b", CHANNEL)
     type(gone).objects.filter(pk=gone.pk).delete()
-    outcomes = job_operations.trigger_bands(PERSON, [gone, there], full=True)
+    outcomes = triggers.trigger_bands(PERSON, [gone, there], full=True)
     assert isinstance(outcomes[gone.pk], NotFound)
     assert SyncJob.objects.get().band == there
 
@@ -258,7 +258,7 @@ def test_a_band_that_is_deleted_meanwhile_keeps_none_of_the_others_from_being_sy
 def test_who_retry_the_same_jobs_at_once_get_one_new_job_for_each() -> None:
     """Jobs without a key that would make equal ones one, too; and no two of them deadlock."""
     bands = [make_band(f"b{number}", f"UC{number:022d}") for number in range(10)]
-    jobs = [job_operations.trigger_sync(PERSON, band, full=True).job for band in bands]
+    jobs = [triggers.trigger_sync(PERSON, band, full=True).job for band in bands]
     jobs += [queue_job(JobType.ENRICH) for _ in range(30)]
     SyncJob.objects.update(status=JobStatus.FAILED)
     ids = [job.pk for job in jobs]
@@ -283,7 +283,7 @@ def test_who_retry_the_same_jobs_at_once_get_one_new_job_for_each() -> None:
 def test_failed_jobs_of_one_band_are_retried_by_one_job() -> None:
     band = make_band(reference=CHANNEL)
     for _ in range(2):
-        job_operations.trigger_sync(PERSON, band, full=True)
+        triggers.trigger_sync(PERSON, band, full=True)
         SyncJob.objects.update(status=JobStatus.FAILED)
     first, second = SyncJob.objects.order_by("pk")
     outcome = bulk.apply(PERSON, "retry", [first.pk, second.pk])
@@ -322,7 +322,7 @@ def test_many_are_cancelled_like_one() -> None:
 def test_retrying_many_bands_while_all_are_queued_is_no_deadlock(caplog: pytest.LogCaptureFixture) -> None:
     """Both make jobs with the keys of many bands in one transaction, whatever the bands are called."""
     bands = [make_band(f"{9 - number} band", f"UC{number:022d}") for number in range(10)]
-    failed = [job_operations.trigger_sync(PERSON, band, full=True).job for band in bands]
+    failed = [triggers.trigger_sync(PERSON, band, full=True).job for band in bands]
     SyncJob.objects.update(status=JobStatus.FAILED)
     second = threading.Event()
 
@@ -351,22 +351,22 @@ def test_retrying_many_bands_while_all_are_queued_is_no_deadlock(caplog: pytest.
 
 def test_what_is_just_being_cancelled_does_not_stand_for_what_is_asked_now() -> None:
     band = make_band(reference=CHANNEL)
-    job = job_operations.trigger_sync(PERSON, band, full=True).job
+    job = triggers.trigger_sync(PERSON, band, full=True).job
     attempt = claim()
     job_operations.cancel_job(PERSON, job.pk)
     with pytest.raises(Conflict, match="being cancelled"):
-        job_operations.trigger_sync(PERSON, band, full=True, force=True)
+        triggers.trigger_sync(PERSON, band, full=True, force=True)
     engine_outcomes.acknowledge_cancel(attempt)
-    assert job_operations.trigger_sync(PERSON, band, full=True, force=True).is_new
+    assert triggers.trigger_sync(PERSON, band, full=True, force=True).is_new
 
 
 def test_a_band_that_is_gone_is_named_by_whatever_is_triggered_for_it() -> None:
     band = make_band(reference=CHANNEL)
     type(band).objects.filter(pk=band.pk).delete()
     with pytest.raises(NotFound):
-        job_operations.trigger_video(PERSON, "dQw4w9WgXcQ", band)
+        triggers.trigger_video(PERSON, "dQw4w9WgXcQ", band)
     with pytest.raises(NotFound):
-        job_operations.trigger_maintenance(PERSON, JobType.STATS_REFRESH, band)
+        triggers.trigger_maintenance(PERSON, JobType.STATS_REFRESH, band)
 
 
 def _meanwhile(act: Any) -> Any:
@@ -387,7 +387,7 @@ def _meanwhile(act: Any) -> Any:
 
 def test_deleting_a_band_while_its_job_is_retried_is_no_deadlock() -> None:
     band = make_band(reference=CHANNEL)
-    job = job_operations.trigger_sync(PERSON, band, full=True).job
+    job = triggers.trigger_sync(PERSON, band, full=True).job
     SyncJob.objects.update(status=JobStatus.FAILED)
     with transaction.atomic():
         job_operations.retry_jobs(PERSON, [job.pk])

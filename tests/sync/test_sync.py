@@ -14,7 +14,7 @@ from bands.models import Availability, Band, ChannelProblem, Video
 from syncjobs.choices import JobStatus, JobType
 from syncjobs.engine import attempts, outcomes
 from syncjobs.models import Attempt, JobError, Queue, SeenVideo, SyncJob
-from syncjobs.operations import jobs, queues
+from syncjobs.operations import queues, triggers
 from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
@@ -216,7 +216,7 @@ def test_a_deleted_video_is_suspected_by_the_sync_and_settled_by_the_check(youtu
     youtube.world.remove(gone)
     _full(band)
     assert Video.objects.get(youtube_id=gone).availability == Availability.MISSING
-    jobs.trigger_maintenance(PERSON, JobType.AVAILABILITY_CHECK)
+    triggers.trigger_maintenance(PERSON, JobType.AVAILABILITY_CHECK)
     youtube.forget()
     run_all()
     assert Video.objects.get(youtube_id=gone).availability == Availability.UNAVAILABLE
@@ -309,12 +309,12 @@ def test_an_incremental_pass_over_100_bands_costs_13_units(youtube: Simulator) -
     for number in range(100):
         _, channel = band_with_videos(youtube.world, 8, f"band{number}")
         channels.append(channel)
-    jobs.trigger_sync(PERSON, None, full=True)
+    triggers.trigger_sync(PERSON, None, full=True)
     run_all()
     youtube.forget()
     for number, channel in enumerate(channels[:10]):
         youtube.world.upload(channel.id, 2 if number < 5 else 1)
-    parent = jobs.trigger_sync(PERSON, None, full=False).job
+    parent = triggers.trigger_sync(PERSON, None, full=False).job
     run_all()
     parent.refresh_from_db()
     assert parent.status == JobStatus.COMPLETED
@@ -326,7 +326,7 @@ def test_an_incremental_pass_over_100_bands_costs_13_units(youtube: Simulator) -
     added = parent.children.filter(job_type=JobType.INCREMENTAL_SYNC).aggregate(Sum("videos_added"))
     assert added == {"videos_added__sum": 15}
     youtube.forget()
-    jobs.trigger_sync(PERSON, None, full=False)
+    triggers.trigger_sync(PERSON, None, full=False)
     run_all()
     assert youtube.units() == 2
 
@@ -336,11 +336,11 @@ def test_rotation_reads_a_band_whose_count_did_not_change(youtube: Simulator) ->
     _full(band)
     youtube.world.remove(youtube.world.playlists[uploads(channel.id)][5])
     youtube.world.upload(channel.id, 1, prefix="swap")
-    jobs.trigger_sync(PERSON, None, full=False)
+    triggers.trigger_sync(PERSON, None, full=False)
     run_all()
     assert Video.objects.count() == 30
     Band.objects.update(last_page_read_at=timezone.now() - dt.timedelta(days=2))
-    jobs.trigger_sync(PERSON, None, full=False)
+    triggers.trigger_sync(PERSON, None, full=False)
     run_all()
     assert Video.objects.count() == 31
 
@@ -350,7 +350,7 @@ def test_an_incremental_sync_of_one_band_reads_until_a_page_is_wholly_known(yout
     _full(band)
     youtube.world.upload(channel.id, 60)
     youtube.forget()
-    jobs.trigger_sync(PERSON, band, full=False, force=True)
+    triggers.trigger_sync(PERSON, band, full=False, force=True)
     run_all()
     assert Video.objects.filter(details_pending=False).count() == 260
     assert len(youtube.calls("playlistItems.list")) == 3
@@ -367,7 +367,7 @@ def test_statistics_of_m_videos_cost_m_fiftieths_of_their_bucket(
         video.views = 6_000_000_000
     youtube.forget()
     settings.YOUTUBE_USE_BATCH_STATS = switch
-    job = jobs.trigger_maintenance(PERSON, JobType.STATS_REFRESH).job
+    job = triggers.trigger_maintenance(PERSON, JobType.STATS_REFRESH).job
     run_all()
     job.refresh_from_db()
     assert (job.status, job.videos_found, job.videos_updated) == (JobStatus.COMPLETED, 237, 11)
@@ -378,13 +378,13 @@ def test_statistics_of_m_videos_cost_m_fiftieths_of_their_bucket(
 def test_a_single_video_is_synced_to_the_band_of_its_channel(youtube: Simulator) -> None:
     band, channel = band_with_videos(youtube.world, 5)
     video_id = youtube.world.playlists[uploads(channel.id)][2]
-    jobs.trigger_video(PERSON, f"https://youtu.be/{video_id}?t=3")
+    triggers.trigger_video(PERSON, f"https://youtu.be/{video_id}?t=3")
     job = run_next("video-processing")
     assert (job.status, job.videos_added, Video.objects.get().band_id) == (JobStatus.COMPLETED, 1, band.pk)
-    jobs.trigger_video(PERSON, "zzzzzzzzzzz")
+    triggers.trigger_video(PERSON, "zzzzzzzzzzz")
     assert run_next("video-processing").status == JobStatus.FAILED
     stranger = youtube.world.add_channel("@stranger")
-    jobs.trigger_video(PERSON, youtube.world.upload(stranger.id)[0].id)
+    triggers.trigger_video(PERSON, youtube.world.upload(stranger.id)[0].id)
     assert "Say which band" in run_next("video-processing").job_errors.get().message
 
 
@@ -404,7 +404,7 @@ def test_prune_deletes_what_ended_long_ago_and_nothing_else(youtube: Simulator) 
     band, _ = band_with_videos(youtube.world, 5)
     old, new = _full(band), _full(band)
     SyncJob.objects.filter(pk=old.pk).update(completed_at=timezone.now() - dt.timedelta(days=91))
-    job = jobs.trigger_maintenance(PERSON, JobType.PRUNE).job
+    job = triggers.trigger_maintenance(PERSON, JobType.PRUNE).job
     run_all()
     assert set(SyncJob.objects.values_list("pk", flat=True)) == {new.pk, job.pk}
 
@@ -431,7 +431,7 @@ def test_videos_that_go_missing_while_all_are_checked_are_checked_too(youtube: S
         Video.objects.filter(youtube_id__in=ids[50:]).update(availability=Availability.MISSING)
 
     youtube.before_answer = more_go
-    jobs.trigger_maintenance(PERSON, JobType.AVAILABILITY_CHECK)
+    triggers.trigger_maintenance(PERSON, JobType.AVAILABILITY_CHECK)
     job = run_next("maintenance")
     assert (job.status, job.videos_found) == (JobStatus.COMPLETED, 60)
     assert not Video.objects.exclude(availability=Availability.AVAILABLE).exists()
@@ -440,7 +440,7 @@ def test_videos_that_go_missing_while_all_are_checked_are_checked_too(youtube: S
 def test_a_band_deleted_while_youtube_is_asked_keeps_none_of_the_others_from_being_synced(youtube: Simulator) -> None:
     gone, _ = band_with_videos(youtube.world, 1, "gone")
     band_with_videos(youtube.world, 1, "there")
-    jobs.trigger_sync(PERSON, None, full=False)
+    triggers.trigger_sync(PERSON, None, full=False)
 
     def delete(operation: str, parameters: dict[str, str]) -> None:
         Band.objects.filter(pk=gone.pk).delete()

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import ValidationError
 
 from bands.models import Band
 from bands.text import parse_number
 
 from ...choices import DelayReason, JobStatus, JobType, QueueName
+from ...exceptions import InvalidInput
 from ...listing.parameters import parse_instant, split
 from ...models import ErrorGroup
 from ...templatetags.monitor import when
@@ -158,7 +159,7 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
 def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
     label = _("From") if name == "startDate" else _("To")
     try:
-        instant = None if parse_date(value) else parse_instant(name, value)
+        instant = None if parse_date(value) else parse_instant(value)
     except (ValueError, ValidationError):
         instant = None
     return (f"{label} {value}", "") if instant is None else (label, when(instant))
@@ -208,9 +209,6 @@ def sync_obstacle(band: Band) -> str:
     return "" if band.is_active else _("inactive")
 
 
-def sentence_of(error: ValidationError) -> str:
+def sentence_of(error: InvalidInput) -> str:
     """Return the message of a refused parameter, with its name."""
-    detail: Any = error.detail
-    if isinstance(detail, dict):
-        return " ".join(f"{name}: {' '.join(map(str, why))}" for name, why in detail.items())
-    return " ".join(map(str, detail))
+    return f"{error.field}: {error.message}"

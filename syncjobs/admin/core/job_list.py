@@ -9,16 +9,16 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from rest_framework.exceptions import ValidationError
-from rest_framework.request import Request
 
 from bands.models import Band
 from bands.text import parse_number
 
 from ...choices import ACTIVE_STATUSES, QueueName
+from ...exceptions import InvalidInput
 from ...listing import query as listing_query
 from ...listing import rows as listing_rows
 from ...listing.pages import Order
+from ...listing.parameters import MAX_LIMIT
 from ...listing.rows import JobRow
 from ...models import SyncJob
 from ...operations import presets
@@ -85,11 +85,11 @@ def list_context(request: HttpRequest, filters: Filters, found: Found) -> dict[s
 
 def refreshed_context(request: HttpRequest, filters: Filters, visible: Sequence[int]) -> dict[str, Any]:
     """Return the live region's context: the visible rows in their current order, refreshed, and whether there are others."""
-    found = find(request, filters)
+    found = find(filters)
     if not visible:
         return region_context(request, filters, found, found.jobs, "")
     known = {job.pk: job for job in found.jobs}
-    missing = [job_id for job_id in visible[: listing_query.MAX_LIMIT] if job_id not in known]
+    missing = [job_id for job_id in visible[:MAX_LIMIT] if job_id not in known]
     if missing:
         known |= {job.pk: job for job in listing_rows.read(SyncJob.objects.filter(pk__in=missing), Order())}
     refreshed = [known[job_id] for job_id in visible if job_id in known]
@@ -97,16 +97,15 @@ def refreshed_context(request: HttpRequest, filters: Filters, visible: Sequence[
     return region_context(request, filters, found, refreshed, news)
 
 
-def find(request: HttpRequest, filters: Filters) -> Found:
+def find(filters: Filters) -> Found:
     """Return the page that the query string asks for, by the API's rules; a violation becomes the result's `problem`."""
     try:
-        query = listing_query.job_query(filters.query())
-        number = listing_query.whole_number(Request(request), "page", 1, listing_query.MAX_PAGE)
-        limit = listing_query.whole_number(Request(request), "limit", _SIZES[0], listing_query.MAX_LIMIT)
-        page, total = query.rows(number, limit)
-        jobs = listing_rows.read(page, query.order)
-    except ValidationError as error:
+        values = listing_query.JobList.clean(filters.query())
+    except InvalidInput as error:
         return Found(problem=sentence_of(error))
+    query, number, limit = listing_query.query_of(values), values["page"], values["limit"]
+    page, total = query.rows(number, limit)
+    jobs = listing_rows.read(page, query.order)
     return Found(jobs, total, number, limit)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn, cast
 
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
@@ -13,31 +13,23 @@ from django.urls import URLPattern, path
 
 from bands.text import parse_number
 
-P = ParamSpec("P")
-Admin = TypeVar("Admin", bound="PageAdmin")
-Response = TypeVar("Response", bound=HttpResponseBase)
+from .pages import View
 
 
-def requires(
-    action: str, *, post: bool = False
-) -> Callable[
-    [Callable[Concatenate[Admin, HttpRequest, P], Response]], Callable[Concatenate[Admin, HttpRequest, P], Response]
-]:
-    """Restrict a view to those whom `has_<action>_permission` lets in, and to GET and HEAD unless it takes POST."""
+def requires(action: str, *, post: bool = False) -> Callable[[View], View]:
+    """Restrict a view to users whom `has_<action>_permission` admits, and to GET and HEAD unless it takes POST."""
     methods = ["GET", "HEAD", "POST"] if post else ["GET", "HEAD"]
 
-    def decorate(
-        view: Callable[Concatenate[Admin, HttpRequest, P], Response],
-    ) -> Callable[Concatenate[Admin, HttpRequest, P], Response]:
+    def decorate(view: View) -> View:
         @wraps(view)
-        def checked(self: Admin, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> Response:
+        def checked(self: PageAdmin, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method not in methods:
-                return HttpResponseNotAllowed(methods)  # type: ignore[return-value]
+                return HttpResponseNotAllowed(methods)
             if not getattr(self, f"has_{action}_permission")(request):
                 raise PermissionDenied
             return view(self, request, *args, **kwargs)
 
-        return checked
+        return cast("View", checked)
 
     return decorate
 
@@ -51,7 +43,11 @@ class PageAdmin(ModelAdmin[Any]):
     def _no_page(self, request: HttpRequest, *args: Any, **kwargs: Any) -> NoReturn:
         raise Http404
 
-    changelist_view = add_view = change_view = delete_view = history_view = _no_page  # type: ignore[assignment]
+    changelist_view: Any = _no_page
+    add_view: Any = _no_page
+    change_view: Any = _no_page
+    delete_view: Any = _no_page
+    history_view: Any = _no_page
 
     def page(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
         """Return the URL pattern of one more page, named `<app>_<model>_<name>`."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django import forms
 from django.contrib import messages
@@ -21,11 +21,12 @@ from ...live import changes
 from ...youtube.errors import YouTubeError
 from .navigation import page_context
 
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 _POSITION = "syncjobs.feed_position"
 _UNSTYLED_WIDGETS = ("checkbox", "checkboxselectmultiple", "radioselect")
 
 
-def answering_domain_errors(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+def answering_domain_errors(view: View) -> View:
     """Wrap a view of the site: a NotFound becomes a 404, a Busy a 503 with Retry-After.
 
     The position in the stream of changes is noted before the view reads anything, so the page misses no change.
@@ -44,7 +45,7 @@ def answering_domain_errors(view: Callable[..., HttpResponseBase]) -> Callable[.
             response["Retry-After"] = str(error.retry_after)
             return response
 
-    return wrapped
+    return cast("View", wrapped)
 
 
 def actor_of(request: HttpRequest) -> Actor:

@@ -19,7 +19,7 @@ from ...choices import JobType, Priority
 from ...engine.enqueue import Created
 from ...exceptions import DomainError, RecentlySynced
 from ...models import SyncJob
-from ...operations import jobs as job_operations
+from ...operations import triggers
 from ...stats import estimates
 from ...templatetags.monitor import number
 from ...youtube.costs import Bucket
@@ -117,8 +117,8 @@ def _trigger(request: HttpRequest, wanted: TriggerRequest) -> tuple[HttpResponse
     """Trigger the syncs. Return the response, or None and the reasons if nothing was queued."""
     actor, options = actor_of(request), {"full": wanted.full, "force": wanted.force, "priority": wanted.priority}
     if wanted.bands is None:
-        return _redirect(request, [job_operations.trigger_sync(actor, None, **options)], []), []  # type: ignore[arg-type]
-    outcomes = job_operations.trigger_bands(actor, wanted.bands, **options).values()  # type: ignore[arg-type]
+        return _redirect(request, [triggers.trigger_sync(actor, None, **options)], []), []  # type: ignore[arg-type]
+    outcomes = triggers.trigger_bands(actor, wanted.bands, **options).values()  # type: ignore[arg-type]
     created = [outcome for outcome in outcomes if isinstance(outcome, Created)]
     refused: list[DomainError] = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
     return (_redirect(request, created, refused), []) if created else (None, refused)

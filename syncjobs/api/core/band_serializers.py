@@ -6,8 +6,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bands.models import Band, ChannelProblem, LiveState, Video
+from bands.text import VISIBLE
 
-from .fields import ANYTHING, VISIBLE, Flag, Many, Strict, Text, Whole
+from .fields import ANYTHING, Flag, Many, Strict, Text, Whole
 
 _COLOR = r"(#[0-9A-Fa-f]{6})?"
 _CHANNEL = (

@@ -12,8 +12,6 @@ from rest_framework.settings import api_settings
 from bands.text import is_storable
 
 ANYTHING = r"[^\x00]*"
-VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]"
-"""One character that isn't space of any kind."""
 
 
 class Strict(serializers.Serializer[Any]):

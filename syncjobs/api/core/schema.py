@@ -9,9 +9,13 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
+from bands.text import VISIBLE
+
+from ...listing import parameters
+from ...listing.parameters import Parameters
 from .examples import EXAMPLES
 from .exception_handler import SERVER_ERROR
-from .fields import VISIBLE, Strict, Text
+from .fields import Strict, Text
 from .tokens import PROBLEMS
 
 _TAGS = {
@@ -87,7 +91,11 @@ class Schema(AutoSchema):
     path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
 
     def get_override_parameters(self) -> list[Any]:
-        given = list(getattr(self.view, "takes", {}).get(self.method, ()))
+        filters = getattr(self.view, "takes", {}).get(self.method, Parameters).base_filters
+        given = [
+            OpenApiParameter(name, parameter_schema(parameter), description=parameter.extra.get("help_text", ""))
+            for name, parameter in filters.items()
+        ]
         for name in self._path_names():
             schema = {"type": "string", "pattern": "^[-a-zA-Z0-9_]{1,64}$"} if name == "fingerprint" else self.path_ids
             given.append(OpenApiParameter(name, schema, location=OpenApiParameter.PATH, required=True))
@@ -200,18 +208,41 @@ def _strip(node: Any) -> None:
         _strip(each)
 
 
-def filter_schema(parameters: tuple[OpenApiParameter, ...]) -> dict[str, Any]:
+def parameter_schema(parameter: parameters.Parameter) -> dict[str, Any]:
+    """Return the JSON Schema of a query parameter."""
+    field = parameter.field
+    schema: dict[str, Any] = {"type": "string"}
+    if isinstance(parameter, parameters.Choices):
+        schema = {"type": "array", "items": schema | {"enum": list(field.choices)}, "minItems": 1}
+    elif isinstance(parameter, parameters.Choice):
+        schema["enum"] = list(field.choices)
+    elif isinstance(parameter, parameters.Pattern):
+        schema |= {"pattern": f"^(?:{field.pattern})$", "examples": [field.example]}
+    elif isinstance(parameter, parameters.Text):
+        schema |= {"maxLength": field.max_length, "pattern": r"^[^\x00]*$"}
+    elif isinstance(parameter, parameters.Whole):
+        schema = {"type": "integer", "minimum": 1, "maximum": field.max_value}
+    else:
+        day = 30 if field.is_end else 24
+        schema = {
+            "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
+            "examples": [f"2026-11-{day}", f"2026-11-{day}T09:30:00Z"],
+        }
+    return schema if field.initial is None else schema | {"default": field.initial}
+
+
+def filter_schema(filters: type[Parameters]) -> dict[str, Any]:
     """An object that holds what these query parameters would, for bodies."""
     properties: dict[str, Any] = {}
-    for parameter in parameters:
-        schema = dict(parameter.type) if isinstance(parameter.type, dict) else {}
+    for name, parameter in filters.base_filters.items():
+        schema = parameter_schema(parameter)
         schema.pop("default", None)
         if schema.get("type") == "array":
             either = "|".join(schema["items"]["enum"])
             schema = {"anyOf": [schema, {"type": "string", "pattern": f"^ *(?:{either}) *(?:, *(?:{either}) *)*$"}]}
         elif "maxLength" in schema:
             schema["pattern"] = rf"^[^\x00]*{VISIBLE}[^\x00]*$"
-        properties[parameter.name] = schema
+        properties[name] = schema
     return {
         "type": "object",
         "properties": properties,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import UserRateThrottle
@@ -13,7 +12,7 @@ from rest_framework.views import APIView
 
 from ...audit.actors import Actor, for_user
 from ...choices import Origin
-from ...listing import parameters
+from ...listing.parameters import Parameters
 from .fields import Strict
 
 
@@ -36,8 +35,10 @@ class Exact(APIView):
     """A view that refuses the methods it doesn't have, and the query parameters and bodies it would ignore."""
 
     http_method_names = ("get", "head", "post", "patch", "delete")
-    takes: ClassVar[dict[str, Sequence[OpenApiParameter]]] = {}
+    takes: ClassVar[dict[str, type[Parameters]]] = {}
     """The query parameters of each method; the schema has them from here."""
+    parameters: dict[str, Any]
+    """The values of the request's query parameters."""
     bodiless: ClassVar[Sequence[str]] = ("DELETE",)
     """The methods that are told nothing by a body."""
 
@@ -51,9 +52,7 @@ class Exact(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         method = "GET" if request.method == "HEAD" else request.method or ""
-        known = self.takes.get(method, ())
-        parameters.check(request.query_params, known)
-        request._request.GET = parameters.without_empty(request.query_params, known)  # type: ignore[assignment]
+        self.parameters = self.takes.get(method, Parameters).clean(request.query_params)
         if method in self.bodiless:
             Nothing(data=request.data).is_valid(raise_exception=True)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from syncjobs.choices import JobType
 from syncjobs.management import base
-from syncjobs.operations import jobs
+from syncjobs.operations import triggers
 
 
 class Command(base.Command):
@@ -13,5 +13,5 @@ class Command(base.Command):
     )
 
     def run(self, **options: Any) -> None:
-        created = jobs.trigger_maintenance(self.actor, JobType.PRUNE)
+        created = triggers.trigger_maintenance(self.actor, JobType.PRUNE)
         self.say(f"{created.job} {'queued' if created.is_new else 'was queued or running already'}.")

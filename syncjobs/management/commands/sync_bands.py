@@ -13,7 +13,7 @@ from syncjobs.choices import BAND_SYNC_TYPES, JobStatus, JobType, Priority
 from syncjobs.engine.enqueue import Created
 from syncjobs.management import base
 from syncjobs.models import QuotaCall, SyncJob
-from syncjobs.operations import jobs as job_operations
+from syncjobs.operations import triggers
 from syncjobs.youtube.costs import Bucket
 
 POLL_SECONDS = 0.25
@@ -55,9 +55,7 @@ class Command(base.Command):
         bands = [None] if options["all"] else [self.band(slug) for slug in dict.fromkeys(options["band"])]
         priority = Priority[options["priority"].upper()] if options["priority"] else None
         return [
-            job_operations.trigger_sync(
-                self.actor, band, full=options["full"], force=options["force"], priority=priority
-            )
+            triggers.trigger_sync(self.actor, band, full=options["full"], force=options["force"], priority=priority)
             for band in bands
         ]
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from syncjobs.management import base
-from syncjobs.operations import jobs
+from syncjobs.operations import triggers
 
 
 class Command(base.Command):
@@ -17,7 +17,7 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         band = self.band(options["band"]) if options["band"] else None
-        created = jobs.trigger_video(self.actor, options["video"], band)
+        created = triggers.trigger_video(self.actor, options["video"], band)
         if options["json"]:
             self.say_json({"jobId": str(created.job.pk), "new": created.is_new})
         else:

@@ -1,0 +1,174 @@
+"""Trigger jobs: syncs of bands, of single videos, and maintenance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from bands.models import Band
+
+from ..audit.actors import Actor
+from ..audit.record import audited
+from ..choices import BAND_SYNC_TYPES, EventKind, JobStatus, JobType, Priority
+from ..engine import timeline
+from ..engine.enqueue import Created, band_key, create_job, default_priority, lock_bands
+from ..engine.quota import estimate_units
+from ..exceptions import BandInactive, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced
+from ..models import SyncJob
+from ..youtube.references import MalformedReference, parse_video
+
+MAX_BANDS = 200
+
+
+def trigger_sync(
+    actor: Actor, band: Band | None, *, full: bool, force: bool = False, priority: int | None = None
+) -> Created:
+    """Sync one band, or all active bands if `band` is None.
+
+    If an equal job is active, return that job instead of a new one. If it is still queued, it takes over a higher
+    priority and `force`. Without `force`, raise RecentlySynced for a band that was synced less than
+    SYNC_MIN_INTERVAL_SECONDS ago; an all-bands job leaves such bands out.
+
+    Raises NoChannel, BandInactive, NotFound if the band has been deleted, InvalidInput for an unknown priority, and
+    Conflict while an equal job is being cancelled.
+    """
+    job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
+    _check_priority(priority)
+    with audited(actor, "trigger_sync", "band", band.pk if band else "all") as span:
+        if band is not None:
+            _check_exists(band)
+        key = band_key(job_type, band.pk) if band else f"{job_type}:all"
+        # If another transaction is just ending the equal job, this waits, and then finds no active one.
+        active = SyncJob.objects.active().filter(dedupe_key=key).select_for_update(no_key=True).first()
+        if active is not None:
+            if error := cancelling_error(active):
+                raise error
+            created = _raise_queued(actor, active, force=force, priority=priority)
+        else:
+            if band is not None:
+                _check_due(band, full=full, force=force)
+            created = create_job(
+                actor,
+                job_type,
+                band=band,
+                dedupe_key=key,
+                priority=priority,
+                fans_out=band is None,
+                params={"force": force},
+                quota_estimated=estimate_units(band, full=full),
+            )
+        span.data = {"job": created.job.pk, "new": created.is_new, "type": job_type, "force": force}
+    return created
+
+
+def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | None) -> Created:
+    """Give a job that is still queued the higher priority and `force`. The caller has locked its row."""
+    if job.status != JobStatus.QUEUED:
+        return Created(job, is_new=False)
+    changes: dict[str, Any] = {}
+    requested = default_priority(actor) if priority is None else priority
+    if requested > job.priority:
+        changes["priority"] = requested
+    if force and not job.params.get("force"):
+        changes["params"] = job.params | {"force": True}
+    if changes:
+        SyncJob.objects.filter(pk=job.pk).update(**changes)
+        descriptions = {"priority": f"priority {Priority(requested).label}", "params": "force"}
+        message = f"{actor.label}: {', '.join(descriptions[name] for name in changes)}"
+        timeline.note(job.pk, EventKind.NOTE, message)
+        job.refresh_from_db()
+    return Created(job, is_new=False, is_raised=bool(changes))
+
+
+def trigger_bands(
+    actor: Actor, bands: Sequence[Band], *, full: bool, force: bool = False, priority: int | None = None
+) -> dict[int, Created | Conflict | NotFound]:
+    """Sync each of several bands; return, by band id, its job or the error. Raises InvalidInput for too many bands."""
+    if len(bands) > MAX_BANDS:
+        message = _("At most %(most)s bands can be synced at once. Sync all bands instead.")
+        raise InvalidInput(message % {"most": MAX_BANDS}, field="bands")
+    results: dict[int, Created | Conflict | NotFound] = {}
+    for band in bands:
+        try:
+            results[band.pk] = trigger_sync(actor, band, full=full, force=force, priority=priority)
+        except (Conflict, NotFound) as error:
+            results[band.pk] = error
+    return results
+
+
+def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Created:
+    """Sync one video. `reference` is its id or any YouTube URL of it.
+
+    Raises InvalidInput, and NotFound if the band has been deleted.
+    """
+    with audited(actor, "trigger_video", "video", reference[:100]) as span:
+        try:
+            video_id = parse_video(reference)
+        except MalformedReference as error:
+            raise InvalidInput(str(error), field="video") from None
+        if band is not None:
+            _check_exists(band)
+        key = f"{JobType.SINGLE_VIDEO}:{video_id}"
+        params = {"video_id": video_id}
+        created = create_job(actor, JobType.SINGLE_VIDEO, band=band, dedupe_key=key, params=params, quota_estimated=1)
+        span.data = {"job": created.job.pk, "new": created.is_new}
+    return created
+
+
+def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = None) -> Created:
+    """Queue an ENRICH, STATS_REFRESH, AVAILABILITY_CHECK or PRUNE job, for one band or for all.
+
+    Raises InvalidInput for any other type, and NotFound if the band has been deleted.
+    """
+    if job_type in BAND_SYNC_TYPES or job_type == JobType.SINGLE_VIDEO:
+        raise InvalidInput(_("%(type)s is triggered for a band or a video.") % {"type": job_type}, field="jobType")
+    # Stored in audit rows: the code stays as it is.
+    with audited(actor, "trigger_upkeep", "jobType", job_type) as span:
+        if band is not None:
+            _check_exists(band)
+        key = band_key(job_type, band.pk) if band else str(job_type)
+        created = create_job(actor, job_type, band=band, dedupe_key=key)
+        span.data = {"job": created.job.pk, "new": created.is_new}
+    return created
+
+
+def syncable_error(band: Band) -> Conflict | None:
+    """Return the error that keeps a band from being synced, if there is one."""
+    names = {"band": band.name}
+    if not band.has_channel:
+        return NoChannel(_("%(band)s has no YouTube channel. Add one, then sync.") % names, field="band")
+    if not band.is_active:
+        return BandInactive(_("%(band)s is inactive. Make it active, then sync.") % names, field="band")
+    return None
+
+
+def cancelling_error(job: SyncJob) -> Conflict | None:
+    """Return an error if this active job is being cancelled: it blocks an equal one, and must not pass for it."""
+    if job.cancel_requested_at is None:
+        return None
+    message = _("Job #%(id)s does the same and is being cancelled. Try again when it has ended.")
+    return Conflict(message % {"id": job.pk})
+
+
+def _check_priority(priority: int | None) -> None:
+    if priority is not None and priority not in Priority.values:
+        allowed = ", ".join(map(str, Priority.values))
+        raise InvalidInput(_("Priority must be one of %(priorities)s.") % {"priorities": allowed}, field="priority")
+
+
+def _check_exists(band: Band) -> None:
+    if not lock_bands([band.pk]):
+        raise NotFound(_("The band %(band)s has been deleted.") % {"band": band.name}, field="band")
+
+
+def _check_due(band: Band, *, full: bool, force: bool) -> None:
+    """Raise an error if the band can't be synced, or was synced recently and the trigger is not forced."""
+    if error := syncable_error(band):
+        raise error
+    last, allowed_at = band.synced_at(full=full), band.next_sync_at(full=full)
+    if last and allowed_at and not force:
+        message = _("%(band)s was synced at %(time)s UTC. Sync again after %(allowed)s UTC, or force it.")
+        values = {"band": band.name, "time": f"{last:%Y-%m-%d %H:%M:%S}", "allowed": f"{allowed_at:%H:%M:%S}"}
+        raise RecentlySynced(message % values, synced_at=last, allowed_at=allowed_at)
