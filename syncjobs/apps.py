@@ -2,17 +2,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.apps.registry import Apps
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
-def ensure_queues(using: str, **kwargs: Any) -> None:
-    """The queues exist from the first migration on, and again after a test has flushed the database."""
+def ensure_rows(using: str, apps: Apps = apps, **kwargs: Any) -> None:
+    """Create the rows that always exist: after a migration, and after a test has flushed the database."""
     from .choices import QueueName
-    from .models import Queue
 
-    Queue.objects.using(using).bulk_create((Queue(name=name) for name in QueueName.values), ignore_conflicts=True)
+    try:
+        queue, horizon = apps.get_model("syncjobs", "Queue"), apps.get_model("syncjobs", "JobChangeHorizon")
+    except LookupError:
+        return  # Migrated back to a time without these tables.
+    queue.objects.using(using).bulk_create((queue(name=name) for name in QueueName.values), ignore_conflicts=True)
+    if not horizon.objects.using(using).exists():
+        horizon.objects.using(using).create(xact=0)
 
 
 class SyncJobsConfig(AppConfig):
@@ -24,4 +30,4 @@ class SyncJobsConfig(AppConfig):
         from . import converters
 
         converters.register()
-        post_migrate.connect(ensure_queues, sender=self)
+        post_migrate.connect(ensure_rows, sender=self)

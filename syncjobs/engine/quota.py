@@ -170,16 +170,18 @@ def _state(bucket: Bucket, day: dt.date, row: QuotaDay | None, resets_at: dt.dat
     )
 
 
-class PersonalMeter:
-    """The YouTube client's meter for a call that a person waits for, outside any job."""
+class Meter:
+    """The YouTube client's meter: reserves each HTTP attempt for a spender, and records its result."""
 
-    def __init__(self, band_id: int | None = None) -> None:
-        self._spender = Spender(is_personal=True, band_id=band_id)
+    def __init__(self, spender: Spender) -> None:
+        self._spender = spender
 
     def reserve(self, operation: Operation) -> int:
+        """Reserve the units of one HTTP attempt. Raises QuotaExhausted."""
         return reserve(operation, self._spender)
 
     def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+        """Record the result of the attempt with this receipt."""
         assert isinstance(receipt, int)
         record_result(receipt, status=status, reason=reason, seconds=seconds)
 

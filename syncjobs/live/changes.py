@@ -28,16 +28,16 @@ _MAX_POSITION = 60_000
 _POSITION = re.compile(r"(\d{1,18}):(\d{1,18}):((?:\d{1,18}(?:,\d{1,18})*)?)\Z", re.ASCII)
 
 _READ = """
-    SELECT pg_current_snapshot()::text, horizon.xact::text, change.*
+    SELECT pg_current_snapshot()::text, horizon.xact, change.*
       FROM syncjobs_jobchangehorizon AS horizon LEFT JOIN LATERAL (
-          SELECT xact::text, kind, job_id, status, job_type, queue, band_id, parent_id, progress_done, progress_total,
+          SELECT xact, kind, job_id, status, job_type, queue, band_id, parent_id, progress_done, progress_total,
                  videos_found, videos_added, videos_updated, deleted, paused, at
-            FROM syncjobs_jobchange WHERE xact >= %(beyond)s::xid8 OR xact = ANY(%(running)s::xid8[])
+            FROM syncjobs_jobchange WHERE xact >= %(beyond)s OR xact = ANY(%(running)s)
            ORDER BY id LIMIT %(most)s) AS change ON true"""
 _PURGE = """
     WITH old AS (DELETE FROM syncjobs_jobchange WHERE (xact, id) IN (
                      SELECT xact, id FROM syncjobs_jobchange
-                      WHERE at < %(before)s AND xact < pg_snapshot_xmin(pg_current_snapshot())
+                      WHERE at < %(before)s AND xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
                       ORDER BY xact, id LIMIT %(batch)s) RETURNING xact),
          newest AS (SELECT max(xact) AS xact, count(*) AS n FROM old),
          noted AS (UPDATE syncjobs_jobchangehorizon AS h SET xact = greatest(h.xact, newest.xact) FROM newest WHERE n > 0)
@@ -119,8 +119,8 @@ def position() -> str:
 async def read(database: psycopg.AsyncConnection[Any], positions: Iterable[Position]) -> Reading:
     """What any of these positions lacks, in one statement. Raises psycopg.Error."""
     beyond = min((each.beyond for each in positions), default=2**63 - 1)
-    running = {str(xact) for each in positions for xact in each.running if xact < beyond}
-    cursor = await database.execute(_READ, {"beyond": str(beyond), "running": list(running), "most": MOST_AT_ONCE + 1})
+    running = {xact for each in positions for xact in each.running if xact < beyond}
+    cursor = await database.execute(_READ, {"beyond": beyond, "running": list(running), "most": MOST_AT_ONCE + 1})
     rows = await cursor.fetchall()
     now, purged = Position.parse(rows[0][0]), int(rows[0][1])
     is_too_much = len(rows) > MOST_AT_ONCE

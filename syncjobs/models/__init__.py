@@ -1,5 +1,7 @@
 from .audit import AuditEntry
 from .bulk import BulkAction
+from .changes import JobChange, JobChangeHorizon
+from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
 from .errors import ErrorGroup, JobError
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 from .presets import FilterPreset
@@ -9,9 +11,16 @@ from .workers import Worker
 __all__ = [
     "Attempt",
     "AuditEntry",
+    "BandNameCount",
     "BulkAction",
+    "ErrorBandCount",
+    "ErrorDelta",
     "ErrorGroup",
     "FilterPreset",
+    "JobChange",
+    "JobChangeHorizon",
+    "JobCount",
+    "JobDelta",
     "JobError",
     "JobEvent",
     "Queue",

@@ -1,16 +1,17 @@
-"""Acting on many jobs at once; past a bound in the background, with progress."""
+"""Act on many jobs at once: retry, cancel, or delete failed ones. Large actions run in the background."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..audit.actors import Actor
@@ -20,28 +21,32 @@ from ..engine import broker
 from ..engine.enqueue import Created
 from ..exceptions import DomainError, InvalidInput, NotFound
 from ..models import BulkAction, SyncJob
+from ..models.querysets import SyncJobQuerySet
 from . import errors, queues
 from . import jobs as job_operations
 
 logger = logging.getLogger(__name__)
 
-MAX_FOREGROUND = 1000
-MAX_FOREGROUND_CLEAR = 5000
-MAX_REFUSALS_KEPT = 1000
-"""Of one bulk action in the background: the reasons of so many refusals are told."""
 MAX_JOBS = 100_000
+MAX_FOREGROUND = 1000
+"""With more jobs than this, a retry or cancel runs in the background."""
+MAX_FOREGROUND_CLEAR = 5000
+"""With more jobs than this, deleting failed jobs runs in the background."""
+MAX_REFUSALS_KEPT = 1000
+"""A background action stores the reasons of this many refusals."""
 ELIGIBLE_STATUSES: dict[str, tuple[JobStatus, ...]] = {
     BulkAction.Action.RETRY: RETRYABLE_STATUSES,
     BulkAction.Action.CANCEL: ACTIVE_STATUSES,
 }
-"""In which states a job can be acted on; all others are refused one by one."""
+"""Statuses in which a job can be acted on. Jobs in any other status are refused one by one."""
 _CHUNK = 50
+_CLEAR_BATCH = 500
 _Operation = Callable[[Actor, Sequence[int]], Mapping[int, Created | DomainError | None]]
 
 
 @dataclass(slots=True)
 class BulkResult:
-    """What became of each job: the retried one's new job, True for a cancelled one, or why not."""
+    """Results by job id: `retried` has the new job's id, `refused` the error message."""
 
     retried: dict[int, int] = field(default_factory=dict)
     cancelled: list[int] = field(default_factory=list)
@@ -53,62 +58,97 @@ class BulkResult:
 
 
 def eligible_ids(jobs: QuerySet[SyncJob], action: str) -> list[int]:
-    """The ids of those jobs whose state allows the action, oldest first. Raises InvalidInput when they are too many."""
-    _check(action)
-    found = jobs.filter(status__in=ELIGIBLE_STATUSES[action]).order_by("pk").values_list("pk", flat=True)
-    ids = list(found[: MAX_JOBS + 1])
-    if len(ids) > MAX_JOBS:
-        raise InvalidInput(
-            _("More than %(most)s jobs can be acted on. Narrow the filter.") % {"most": MAX_JOBS}, field="filter"
-        )
+    """Return the ids of the jobs whose status allows the action, oldest first. Raises InvalidInput for too many."""
+    _check_action(action)
+    eligible = jobs.filter(status__in=ELIGIBLE_STATUSES[action]).order_by("pk").values_list("pk", flat=True)
+    ids = list(eligible[: MAX_JOBS + 1])
+    _check_count(ids)
     return ids
 
 
-def _check(action: str) -> None:
+def _check_action(action: str) -> None:
     if action not in ELIGIBLE_STATUSES:
-        raise InvalidInput(
-            _("Action is one of %(actions)s.") % {"actions": ", ".join(ELIGIBLE_STATUSES)}, field="action"
-        )
+        allowed = ", ".join(ELIGIBLE_STATUSES)
+        raise InvalidInput(_("Action must be one of %(actions)s.") % {"actions": allowed}, field="action")
+
+
+def _check_count(ids: Sequence[int]) -> None:
+    if len(ids) > MAX_JOBS:
+        message = _("More than %(most)s jobs are selected. Narrow the filter.")
+        raise InvalidInput(message % {"most": MAX_JOBS}, field="filter")
 
 
 def start(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult | BulkAction:
-    """Do it now, or queue it when there are more than MAX_FOREGROUND jobs. Raises InvalidInput."""
+    """Retry or cancel jobs: at once, or in the background if there are more than MAX_FOREGROUND. Raises InvalidInput."""
     ids = list(dict.fromkeys(job_ids))
-    _check(action)
-    if len(ids) > MAX_JOBS:
-        raise InvalidInput(
-            _("These are %(count)s jobs; at most %(most)s can be acted on at once. Narrow the filter.")
-            % {"count": len(ids), "most": MAX_JOBS},
-            field="filter",
-        )
-    if len(ids) <= MAX_FOREGROUND:
-        with audited(actor, f"bulk_{action}", "jobs") as span:
-            span.data = {"count": len(ids)}
-        return apply(actor, action, ids)
+    _check_action(action)
+    _check_count(ids)
     with audited(actor, f"bulk_{action}", "jobs") as span:
-        bulk = _queue(actor, action, len(ids), job_ids=ids)
-        span.data = {"count": len(ids), "bulk": bulk.pk}
-    return bulk
-
-
-def clear_failed(actor: Actor, name: str = queues.ALL_QUEUES) -> int | BulkAction:
-    """Delete the failed jobs of a queue (or "all") now, or in the background when they are many. Raises InvalidInput.
-
-    Returns how many were deleted.
-    """
-    with audited(actor, "clear_failed", "queue", name) as span:
-        failed = queues.failed_of(name)
-        span.data = {"count": failed.count}
-        if failed.count > MAX_FOREGROUND_CLEAR:
-            failed_jobs = {**asdict(failed), "until": failed.until.isoformat()}
-            bulk = _queue(actor, BulkAction.Action.CLEAR, failed.count, failed_jobs=failed_jobs)
+        span.data = {"count": len(ids)}
+        if len(ids) > MAX_FOREGROUND:
+            bulk = _enqueue(actor, action, len(ids), job_ids=ids)
             span.data["bulk"] = bulk.pk
             return bulk
-    return queues.clear(failed)
+    return apply(actor, action, ids)
 
 
-def _queue(actor: Actor, action: str, total: int, **jobs: Any) -> BulkAction:
-    """In the caller's transaction."""
+def retry_group(actor: Actor, fingerprint: str) -> BulkResult | BulkAction:
+    """Retry the jobs of an error group that nobody has retried yet. Raises NotFound, InvalidInput."""
+    with audited(actor, "retry_group", "error", fingerprint[:16]) as span:
+        errors.get_error_group(fingerprint)
+        ids = list(errors.unretried_jobs(fingerprint=fingerprint).values_list("pk", flat=True)[: MAX_JOBS + 1])
+        span.data = {"jobs": len(ids)}
+    return start(actor, BulkAction.Action.RETRY, ids)
+
+
+def failed_jobs(queue: str, until: dt.datetime) -> SyncJobQuerySet:
+    """Return the jobs that `clear_failed` deletes: failed by `until`, retried or not. Raises InvalidInput."""
+    return _failed_jobs(queues.queue_names(queue), until)
+
+
+def _failed_jobs(queue_names: Sequence[str], until: dt.datetime) -> SyncJobQuerySet:
+    jobs = SyncJob.objects.failed().filter(queue_id__in=queue_names)
+    return jobs.filter(Q(completed_at__lte=until) | Q(completed_at=None))
+
+
+def clear_failed(actor: Actor, queue: str = queues.ALL_QUEUES, until: dt.datetime | None = None) -> int | BulkAction:
+    """Delete the failed jobs of a queue or of "all": at once, or in the background if there are many.
+
+    Jobs that fail after `until` (default: now) stay. Return how many were deleted, or the background action.
+    Each batch is a transaction of its own: locks are short, and a failure keeps what was deleted before it.
+    Raises InvalidInput.
+    """
+    until = until or timezone.now()
+    with audited(actor, "clear_failed", "queue", queue) as span:
+        names = queues.queue_names(queue)
+        count = _failed_jobs(names, until).count()
+        span.data = {"count": count}
+        if count > MAX_FOREGROUND_CLEAR:
+            selection = {"queues": names, "until": until.isoformat()}
+            bulk = _enqueue(actor, BulkAction.Action.CLEAR, count, failed_jobs=selection)
+            span.data["bulk"] = bulk.pk
+            return bulk
+    cleared = 0
+    while batch := _clear_batch(names, until):
+        cleared += batch
+    return cleared
+
+
+@transaction.atomic
+def _clear_batch(queue_names: Sequence[str], until: dt.datetime) -> int:
+    """Delete some of the jobs; return how many, 0 if none is left."""
+    jobs = _failed_jobs(queue_names, until).order_by("pk")
+    # Lock in order first: two concurrent deletions must not deadlock.
+    ids = list(jobs.select_for_update().values_list("pk", flat=True)[:_CLEAR_BATCH])
+    # Children that are not deleted themselves outlive their all-bands job.
+    children = SyncJob.objects.filter(parent_id__in=ids)
+    children.exclude(Exists(jobs.filter(pk=OuterRef("pk")))).update(parent=None)
+    _total, deleted = SyncJob.objects.filter(pk__in=ids).delete()
+    return deleted.get("syncjobs.SyncJob", 0)
+
+
+def _enqueue(actor: Actor, action: str, total: int, **selection: Any) -> BulkAction:
+    """Save the action for the workers, in the caller's transaction."""
     broker.notify_bulk_on_commit()
     return BulkAction.objects.create(
         action=action,
@@ -117,52 +157,43 @@ def _queue(actor: Actor, action: str, total: int, **jobs: Any) -> BulkAction:
         actor_label=actor.label,
         origin=actor.origin,
         address=actor.address,
-        **jobs,
+        **selection,
     )
 
 
-def retry_group(actor: Actor, fingerprint: str) -> BulkResult | BulkAction:
-    """Retry the failed jobs of an error group that nobody has retried yet. Raises NotFound, InvalidInput."""
-    with audited(actor, "retry_group", "error", fingerprint[:16]) as span:
-        errors.get_error_group(fingerprint)
-        ids = list(errors.unretried_jobs(fingerprint=fingerprint).values_list("pk", flat=True)[: MAX_JOBS + 1])
-        span.data = {"jobs": len(ids)}
-    return start(actor, BulkAction.Action.RETRY, ids)
-
-
 def apply(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult:
-    """Retry or cancel each of them by the operation that a single one goes through."""
-    outcome = BulkResult()
-    act_on = job_operations.retry_jobs if action == BulkAction.Action.RETRY else job_operations.cancel_jobs
+    """Retry or cancel the jobs now, each as `retry_job` or `cancel_job` does."""
+    result = BulkResult()
+    operation = job_operations.retry_jobs if action == BulkAction.Action.RETRY else job_operations.cancel_jobs
     for first in range(0, len(job_ids), _CHUNK):
-        _act_on(actor, act_on, job_ids[first : first + _CHUNK], outcome)
-    return outcome
+        _apply_chunk(actor, operation, job_ids[first : first + _CHUNK], result)
+    return result
 
 
-def _act_on(actor: Actor, act_on: _Operation, job_ids: Sequence[int], outcome: BulkResult) -> None:
+def _apply_chunk(actor: Actor, operation: _Operation, job_ids: Sequence[int], result: BulkResult) -> None:
     try:
-        outcomes = act_on(actor, job_ids)
+        outcomes = operation(actor, job_ids)
     except Exception:
-        # One job that can't be acted on must not keep the others, and all later bulk actions, waiting for ever.
+        # One job that breaks must not block the others and all later bulk actions for ever.
         if len(job_ids) > 1:
-            logger.warning("%s failed for %s jobs; now one by one", act_on.__name__, len(job_ids), exc_info=True)
+            logger.warning("%s failed for %s jobs; trying one by one", operation.__name__, len(job_ids), exc_info=True)
             for job_id in job_ids:
-                _act_on(actor, act_on, [job_id], outcome)
+                _apply_chunk(actor, operation, [job_id], result)
             return
-        logger.exception("%s failed for job #%s", act_on.__name__, job_ids[0])
-        outcome.refused[job_ids[0]] = _("Something went wrong on the server. It has been logged.")
+        logger.exception("%s failed for job #%s", operation.__name__, job_ids[0])
+        result.refused[job_ids[0]] = _("Something went wrong on the server. It has been logged.")
         return
-    for job_id, became in outcomes.items():
-        if isinstance(became, DomainError):
-            outcome.refused[job_id] = became.message
-        elif became is None:
-            outcome.cancelled.append(job_id)
+    for job_id, outcome in outcomes.items():
+        if isinstance(outcome, DomainError):
+            result.refused[job_id] = outcome.message
+        elif outcome is None:
+            result.cancelled.append(job_id)
         else:
-            outcome.retried[job_id] = became.job.pk
+            result.retried[job_id] = outcome.job.pk
 
 
 def get_bulk_action(bulk_id: int) -> BulkAction:
-    """Raises NotFound."""
+    """Return the background action without its job ids. Raises NotFound."""
     bulk = BulkAction.objects.filter(pk=bulk_id).defer("job_ids").first()
     if bulk is None:
         raise NotFound(_("There is no bulk action %(id)s.") % {"id": bulk_id}, field="id")
@@ -170,24 +201,28 @@ def get_bulk_action(bulk_id: int) -> BulkAction:
 
 
 def run_pending() -> int:
-    """Do what is queued; returns how many jobs were acted on. What another worker is at is left to it."""
-    done = 0
-    while (chunk := _next_chunk()) is not None:
-        done += chunk
-    return done
+    """Run the background actions that no other worker is running; return the number of jobs acted on."""
+    total = 0
+    while (acted_on := _run_chunk()) is not None:
+        total += acted_on
+    return total
 
 
 @transaction.atomic
-def _next_chunk() -> int | None:
-    """One transaction: the row's lock keeps other workers off, and `done` moves with what was done."""
+def _run_chunk() -> int | None:
+    """Act on the next jobs of the oldest unfinished action; None if there is none.
+
+    The lock on its row keeps other workers off, and `done` is saved in the transaction that acts on the jobs.
+    """
     unfinished = BulkAction.objects.select_for_update(skip_locked=True).filter(ended_at=None).defer("job_ids")
     bulk = unfinished.order_by("pk").first()
     if bulk is None:
         return None
-    acted_on = _clear(bulk) if bulk.action == BulkAction.Action.CLEAR else _act_on_chunk(bulk)
+    is_clear = bulk.action == BulkAction.Action.CLEAR
+    acted_on = _clear_chunk(bulk) if is_clear else _act_on_chunk(bulk)
     bulk.done += acted_on
-    # Of failed jobs there are some till none is found; others may have deleted them meanwhile.
-    if not acted_on or (bulk.action != BulkAction.Action.CLEAR and bulk.done >= bulk.total):
+    # Deleting ends when no failed job is left: other people may have deleted some meanwhile.
+    if not acted_on or (not is_clear and bulk.done >= bulk.total):
         bulk.ended_at = Now()
     bulk.save(update_fields=["done", "succeeded", "refused", "ended_at"])
     return acted_on
@@ -196,16 +231,16 @@ def _next_chunk() -> int | None:
 def _act_on_chunk(bulk: BulkAction) -> int:
     chunk = BulkAction.objects.filter(pk=bulk.pk).values_list(f"job_ids__{bulk.done}_{bulk.done + _CHUNK}", flat=True)
     ids: list[int] = chunk.get()
-    outcome = apply(Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address), bulk.action, ids)
-    bulk.succeeded += outcome.succeeded
-    # They are rewritten with each chunk, so there is a bound; how many there were in all, `done` and `succeeded` tell.
-    for job_id, why in list(outcome.refused.items())[: MAX_REFUSALS_KEPT - len(bulk.refused)]:
-        bulk.refused[str(job_id)] = why
+    actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
+    result = apply(actor, bulk.action, ids)
+    bulk.succeeded += result.succeeded
+    # Each chunk rewrites all reasons, so their number is limited. `done` and `succeeded` give the number of refusals.
+    for job_id, reason in list(result.refused.items())[: MAX_REFUSALS_KEPT - len(bulk.refused)]:
+        bulk.refused[str(job_id)] = reason
     return len(ids)
 
 
-def _clear(bulk: BulkAction) -> int:
-    until = dt.datetime.fromisoformat(bulk.failed_jobs["until"])
-    cleared = queues.clear_batch(queues.FailedJobs(**{**bulk.failed_jobs, "until": until}))
+def _clear_chunk(bulk: BulkAction) -> int:
+    cleared = _clear_batch(bulk.failed_jobs["queues"], dt.datetime.fromisoformat(bulk.failed_jobs["until"]))
     bulk.succeeded += cleared
     return cleared

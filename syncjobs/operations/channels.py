@@ -61,5 +61,5 @@ def _client(band: Band | None) -> YouTubeClient:
         api_key=settings.YOUTUBE_API_KEY,
         endpoint=settings.YOUTUBE_API_ENDPOINT,
         timeout=settings.YOUTUBE_TIMEOUT_SECONDS,
-        meter=quota.PersonalMeter(band.pk if band else None),
+        meter=quota.Meter(quota.Spender(is_personal=True, band_id=band.pk if band else None)),
     )

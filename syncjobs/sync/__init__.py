@@ -1,1 +1,1 @@
-"""What each type of job does. `run.run_attempt()` is the entry point."""
+"""What each job type does. `run.run_attempt()` is the entry point."""

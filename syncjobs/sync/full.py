@@ -1,4 +1,4 @@
-"""FULL_SYNC: every video of a band's playlists, with its details."""
+"""FULL_SYNC of one band: every video of its playlists, with details."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from bands.models import Band
 from bands.videos import mark_absent_from_playlists
 
 from ..models import SeenVideo
-from .context import Work
-from .playlists import Walk, read_playlists
+from .channels import ensure_channel
+from .context import JobContext
+from .playlists import PlaylistPass, read_playlists
 
 PLAYLIST_CUTOFF = 19_500
-"""YouTube lists at most about 20,000 entries: beyond, a video that isn't listed is not a video that is gone."""
+"""YouTube lists about 20,000 entries at most. In a longer playlist, a video that isn't listed may still exist."""
 
 
-def sync_band(work: Work) -> None:
-    """⌈N/50⌉ units for the playlist and ⌈N/50⌉ for the details of N videos; 1 more if the channel is not resolved yet."""
-    video_count = work.ensure_channel()
-    band = work.band
-    walk = read_playlists(work, [band.uploads_playlist_id, *band.extra_playlists])
+def sync_band(context: JobContext) -> None:
+    """Sync N videos for ⌈N/50⌉ units for the playlist, ⌈N/50⌉ for details, and 1 if the channel isn't resolved yet."""
+    video_count = ensure_channel(context)
+    band = context.band
+    last_pass = read_playlists(context, [band.uploads_playlist_id, *band.extra_playlists])
     with transaction.atomic():
-        work.save()
-        _suspect_unlisted(work, walk)
+        context.save()
+        _mark_unlisted(context, last_pass)
         Band.objects.filter(pk=band.pk).update(
             last_full_sync_at=Now(),
             last_page_read_at=Now(),
-            channel_video_count=walk.uploads_total or 0 if video_count is None else video_count,
+            channel_video_count=last_pass.uploads_total or 0 if video_count is None else video_count,
         )
 
 
-def _suspect_unlisted(work: Work, walk: Walk) -> None:
-    """Videos of the channel that its uploads playlist no longer lists await an availability check."""
-    if (walk.uploads_total or 0) >= PLAYLIST_CUTOFF:
+def _mark_unlisted(context: JobContext, last_pass: PlaylistPass) -> None:
+    """Queue videos of the channel that its uploads playlist no longer lists for an availability check."""
+    if (last_pass.uploads_total or 0) >= PLAYLIST_CUTOFF:
         return
-    listed = SeenVideo.objects.filter(job_id=work.job.pk).values("youtube_id")
-    older = Q(band_id=work.band.pk, channel_id=work.band.channel_id, created_at__lt=work.job.started_at)
+    band, job = context.band, context.job
+    listed = SeenVideo.objects.filter(job_id=job.pk).values("youtube_id")
+    older = Q(band_id=band.pk, channel_id=band.channel_id, created_at__lt=job.started_at)
     mark_absent_from_playlists(older & ~Q(youtube_id__in=listed))

@@ -1,9 +1,9 @@
-"""The jobs that are about videos rather than bands, and about old jobs."""
+"""SINGLE_VIDEO, ENRICH, STATS_REFRESH, AVAILABILITY_CHECK and PRUNE: jobs about videos rather than bands, or old rows."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -12,58 +12,62 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from bands.models import Availability, Band, Video
-from bands.videos import mark_missing, update_counts
+from bands.videos import mark_missing, update_counts, upsert_details
 
 from ..choices import TERMINAL_STATUSES
 from ..models import QuotaCall, SyncJob
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import VideoBatch
-from .context import SyncFailed, Work
+from .context import JobContext, SyncFailed
+from .videos import video_from_details
 
 PRUNE_BATCH = 500
 
 
-def sync_video(work: Work) -> None:
-    """SINGLE_VIDEO: one video, for 1 unit. It belongs to the band given, or to the one whose channel it is of."""
-    video_id: str = work.job.params["video_id"]
-    batch = work.client.videos([video_id])
+def sync_video(context: JobContext) -> None:
+    """SINGLE_VIDEO: sync one video for 1 unit. It belongs to the job's band, or else to the band of its channel."""
+    video_id: str = context.job.params["video_id"]
+    batch = context.client.videos([video_id])
     if batch.missing and not Video.objects.filter(youtube_id=video_id).exists():
-        raise SyncFailed("videoNotFound", f"YouTube has no public video {video_id}.")
+        raise SyncFailed("videoNotFound", f"Video not found: {video_id}")
     with transaction.atomic():
-        band_id = _band_of(work, batch)
-        written = work.store(batch.videos, lambda _: band_id)
+        band_id = _band_of(context, batch)
+        written = upsert_details(video_from_details(video, band_id) for video in batch.videos)
         mark_missing(batch.missing)
-        work.save(written, batch.unreadable, videos_found=1, videos_unavailable=len(batch.missing), progress_done=1)
+        context.save(written, batch.unreadable, videos_found=1, videos_unavailable=len(batch.missing), progress_done=1)
 
 
-def _band_of(work: Work, batch: VideoBatch) -> int:
-    if work.job.band_id or not batch.videos:
-        return work.job.band_id or 0
+def _band_of(context: JobContext, batch: VideoBatch) -> int:
+    if context.job.band_id or not batch.videos:
+        return context.job.band_id or 0
     video = batch.videos[0]
-    holder = Video.objects.filter(youtube_id=video.video_id).values_list("band_id", flat=True).first()
     owner = Band.objects.filter(channel_id=video.channel_id).order_by("pk").values_list("pk", flat=True).first()
-    if not (owner or holder):
-        message = f"The video is of the channel {video.channel_id}, which no band has. Say which band it belongs to."
+    stored = Video.objects.filter(youtube_id=video.video_id).values_list("band_id", flat=True).first()
+    band_id = owner or stored
+    if band_id is None:
+        message = f"No band has the video's channel {video.channel_id}. Choose the band that the video belongs to."
         raise SyncFailed("bandUnknown", message)
-    return owner or holder or 0
+    return band_id
 
 
-def enrich(work: Work) -> None:
-    """ENRICH: the details of videos that only a playlist page has told of, 50 a unit, whatever band they are of."""
-    while batch := _take_pending(work):
-        answer = work.client.videos(list(batch))
+def enrich(context: JobContext) -> None:
+    """ENRICH: fetch the details of videos known only from a playlist page, 50 per unit, across bands."""
+    while batch := _claim_pending(context):
+        response = context.client.videos(list(batch))
         with transaction.atomic():
-            written = work.store(answer.videos, lambda details: batch[details.video_id])
-            mark_missing(answer.missing)
-            broken = [item.item_id for item in answer.unreadable]
-            Video.objects.filter(youtube_id__in=broken).update(details_pending=False, details_attempt=None)
-            work.save(written, answer.unreadable, videos_unavailable=len(answer.missing), progress_done=len(batch))
+            written = upsert_details(video_from_details(video, batch[video.video_id]) for video in response.videos)
+            mark_missing(response.missing)
+            unreadable = [item.item_id for item in response.unreadable]
+            Video.objects.filter(youtube_id__in=unreadable).update(details_pending=False, details_attempt=None)
+            context.save(
+                written, response.unreadable, videos_unavailable=len(response.missing), progress_done=len(batch)
+            )
 
 
-def _take_pending(work: Work) -> dict[str, int]:
-    """Up to 50 videos no other running attempt is fetching, now marked as ours: youtube_id → band."""
+def _claim_pending(context: JobContext) -> dict[str, int]:
+    """Mark up to 50 pending videos as this attempt's, if no other running attempt has them; map youtube_id to band id."""
     with transaction.atomic(), connection.cursor() as cursor:
-        work.save()
+        context.save()
         cursor.execute(
             """
             UPDATE bands_video SET details_attempt = %s
@@ -73,94 +77,95 @@ def _take_pending(work: Work) -> dict[str, int]:
                                   SELECT 1 FROM syncjobs_attempt a WHERE a.id = v.details_attempt AND a.outcome = 'RUNNING'))
                            ORDER BY v.id LIMIT %s FOR UPDATE SKIP LOCKED)
             RETURNING youtube_id, band_id""",
-            [work.attempt.pk, PAGE_SIZE],
+            [context.attempt.pk, PAGE_SIZE],
         )
         return dict(cursor.fetchall())
 
 
-def refresh_statistics(work: Work) -> None:
-    """STATS_REFRESH: counts of all videos that are there, 50 a unit of the stats bucket (or of main, by the switch)."""
-    fetch = work.client.statistics if settings.YOUTUBE_USE_BATCH_STATS else work.client.statistics_by_list
-    videos = _of_band(work, Video.objects.exclude(availability=Availability.UNAVAILABLE))
-    for ids in _in_batches(work, videos):
-        answer = fetch(ids)
+def refresh_statistics(context: JobContext) -> None:
+    """STATS_REFRESH: update the counts of all videos that aren't unavailable, 50 per unit.
+
+    The units come from the stats bucket, or from main if YOUTUBE_USE_BATCH_STATS is off.
+    """
+    fetch = context.client.statistics if settings.YOUTUBE_USE_BATCH_STATS else context.client.statistics_by_list
+    videos = _of_band(context, Video.objects.exclude(availability=Availability.UNAVAILABLE))
+    for ids in _in_batches(context, videos):
+        response = fetch(ids)
         with transaction.atomic():
-            updated = update_counts([(s.video_id, s.view_count, s.like_count, s.comment_count) for s in answer.stats])
-            work.save(
-                unreadable=answer.unreadable,
-                videos_found=len(answer.stats),
+            updated = update_counts([(s.video_id, s.view_count, s.like_count, s.comment_count) for s in response.stats])
+            context.save(
+                unreadable=response.unreadable,
+                videos_found=len(response.stats),
                 videos_updated=updated,
-                videos_unavailable=len(answer.missing),
+                videos_unavailable=len(response.missing),
                 progress_done=len(ids),
             )
-    _mark_bands(work, "last_stats_refresh_at")
+    _mark_bands(context, "last_stats_refresh_at")
 
 
-def check_availability(work: Work) -> None:
-    """AVAILABILITY_CHECK: asks for the videos of a band, or for all that went missing, by id; 50 a unit."""
-    videos = _of_band(work, Video.objects.all())
-    if work.job.band_id is None:
+def check_availability(context: JobContext) -> None:
+    """AVAILABILITY_CHECK: ask for the videos of a band, or for all missing videos, by id; 50 per unit."""
+    videos = _of_band(context, Video.objects.all())
+    if context.job.band_id is None:
         videos = videos.exclude(availability=Availability.AVAILABLE)
-    for ids in _in_batches(work, videos):
-        _check_videos(work, ids)
-    _mark_bands(work, "last_availability_check_at")
+    for ids in _in_batches(context, videos):
+        _check_videos(context, ids)
+    _mark_bands(context, "last_availability_check_at")
 
 
-def _check_videos(work: Work, ids: list[str]) -> None:
+def _check_videos(context: JobContext, ids: list[str]) -> None:
     bands = dict(Video.objects.filter(youtube_id__in=ids).values_list("youtube_id", "band_id"))
-    answer = work.client.videos(ids)
+    response = context.client.videos(ids)
     with transaction.atomic():
-        written = work.store(answer.videos, lambda details: bands[details.video_id])
-        mark_missing(answer.missing)
-        work.save(
+        written = upsert_details(video_from_details(video, bands[video.video_id]) for video in response.videos)
+        mark_missing(response.missing)
+        context.save(
             written,
-            answer.unreadable,
-            videos_found=len(answer.videos),
-            videos_unavailable=len(answer.missing),
+            response.unreadable,
+            videos_found=len(response.videos),
+            videos_unavailable=len(response.missing),
             progress_done=len(ids),
         )
 
 
-def prune(work: Work) -> None:
-    """PRUNE: delete jobs that ended over SYNC_KEEP_JOBS_DAYS ago, with all that hangs on them, and ledger rows as old."""
+def prune(context: JobContext) -> None:
+    """PRUNE: delete jobs that ended more than SYNC_KEEP_JOBS_DAYS ago, with their details, and equally old ledger rows."""
     before = timezone.now() - dt.timedelta(days=settings.SYNC_KEEP_JOBS_DAYS)
     old = SyncJob.objects.filter(status__in=TERMINAL_STATUSES, completed_at__lt=before).order_by("pk")
-    _delete_in_batches(work, lambda: old.values_list("pk", flat=True)[:PRUNE_BATCH], SyncJob)
+    _delete_in_batches(context, old)
     calls = QuotaCall.objects.filter(at__lt=before).order_by("pk")
-    _delete_in_batches(work, lambda: calls.values_list("pk", flat=True)[:PRUNE_BATCH], QuotaCall)
+    _delete_in_batches(context, calls)
 
 
-def _delete_in_batches(
-    work: Work, batch: Callable[[], QuerySet[SyncJob, int] | QuerySet[QuotaCall, int]], model: type[SyncJob | QuotaCall]
-) -> None:
-    while ids := list(batch()):
+def _delete_in_batches(context: JobContext, rows: QuerySet[SyncJob] | QuerySet[QuotaCall]) -> None:
+    while ids := list(rows.values_list("pk", flat=True)[:PRUNE_BATCH]):
         with transaction.atomic():
-            work.save(progress_done=len(ids))
-            # Locked before what hangs on them is looked for: who is just retrying one refers to it when that is done.
-            rows = model._default_manager.filter(pk__in=ids).order_by("pk").select_for_update()
-            model._default_manager.filter(pk__in=list(rows.values_list("pk", flat=True))).delete()
-        work.check_interrupts()
+            context.save(progress_done=len(ids))
+            # Lock the rows before Django collects what refers to them: a retry of one may be in progress.
+            locked = rows.model._default_manager.filter(pk__in=ids).order_by("pk").select_for_update()
+            rows.model._default_manager.filter(pk__in=list(locked.values_list("pk", flat=True))).delete()
+        context.check_interrupts()
 
 
-def _of_band(work: Work, videos: QuerySet[Video]) -> QuerySet[Video]:
-    return videos.filter(band_id=work.job.band_id) if work.job.band_id else videos
+def _of_band(context: JobContext, videos: QuerySet[Video]) -> QuerySet[Video]:
+    return videos.filter(band_id=context.job.band_id) if context.job.band_id else videos
 
 
-def _in_batches(work: Work, videos: QuerySet[Video]) -> Iterator[list[str]]:
-    """Ids by fifties, from where the last attempt stopped; the next is begun when the one before is saved."""
-    if work.progress_total is None:
-        work.progress_total = videos.count()
+def _in_batches(context: JobContext, videos: QuerySet[Video]) -> Iterator[list[str]]:
+    """Yield the ids in batches of 50, from where the last attempt stopped. The caller saves each before the next."""
+    if context.progress_total is None:
+        context.progress_total = videos.count()
     while True:
-        after = work.checkpoint.get("after", 0)
+        after = context.checkpoint.get("after", 0)
         rows = list(videos.filter(pk__gt=after).order_by("pk").values_list("pk", "youtube_id")[:PAGE_SIZE])
         if not rows:
             return
-        work.checkpoint = {"after": rows[-1][0]}
+        context.checkpoint = {"after": rows[-1][0]}
         yield [youtube_id for _, youtube_id in rows]
 
 
-def _mark_bands(work: Work, field: str) -> None:
-    bands = Band.objects.filter(pk=work.job.band_id) if work.job.band_id else Band.objects.all()
+def _mark_bands(context: JobContext, field: str) -> None:
+    bands = Band.objects.filter(pk=context.job.band_id) if context.job.band_id else Band.objects.all()
     with transaction.atomic():
-        work.save()
+        context.save()
         bands.update(**{field: Now()})

@@ -1,8 +1,8 @@
-"""Reads a playlist from end to end while it changes under our hands: no video lost, none counted twice.
+"""Read a playlist from end to end while it changes: no video is lost, and none is counted twice.
 
-YouTube's page tokens are positions. A video that is added, deleted or moved while we read shifts the ones between, so
-that one is met twice or never. Meeting an id twice in one walk, or a sum that has shrunk, tells; then the pages up to
-where it happened are read again. Details are asked only for ids that no walk of the job has met.
+YouTube's page tokens are positions. If a video is added, deleted or moved during the sync, the entries in between shift,
+and we see one of them twice or never. We notice that when an id appears twice in one pass, or when the total shrinks.
+Then another pass reads the pages up to that position again. Details are fetched only for ids that no pass has seen.
 """
 
 from __future__ import annotations
@@ -13,20 +13,25 @@ from typing import Any
 from django.db import connection, transaction
 
 from bands.models import ChannelProblem
-from bands.videos import mark_missing
+from bands.videos import mark_missing, upsert_details
 
 from ..models import SeenVideo
+from ..youtube.client import PAGE_SIZE
 from ..youtube.errors import InvalidPageToken, PlaylistNotFound
 from ..youtube.types import PlaylistPage, Unreadable, VideoBatch
-from .context import SyncFailed, Work
+from .channels import flag_channel
+from .context import JobContext, SyncFailed
+from .videos import video_from_details
 
 MAX_REREADS = 2
-"""Times the pages of one playlist are read again because something moved; a playlist in constant motion must end."""
+"""How often the pages of one playlist are read again because entries moved. The sync of any playlist must end."""
+_CHECKPOINT = "walk"
+"""The key of a PlaylistPass in a job's checkpoint. Stored jobs use it."""
 
 
 @dataclass(slots=True)
-class Walk:
-    """Where a pass over one playlist stands; it is the job's checkpoint."""
+class PlaylistPass:
+    """The position of a pass over one playlist. It is the job's checkpoint, so stored jobs use these names."""
 
     playlist: int = 0
     number: int = 0
@@ -41,108 +46,118 @@ class Walk:
     playlists: list[str] = field(default_factory=list)
 
     @classmethod
-    def load(cls, checkpoint: dict[str, Any]) -> Walk:
-        """Where the last attempt left off, or the beginning."""
-        return cls(**checkpoint.get("walk", {}))
+    def load(cls, checkpoint: dict[str, Any]) -> PlaylistPass:
+        """Return the position where the last attempt stopped, or the beginning."""
+        return cls(**checkpoint.get(_CHECKPOINT, {}))
 
-    def again(self, *, stop_after: int | None = None) -> None:
-        """Begin another pass over the same playlist."""
+    def start_again(self, *, stop_after: int | None = None) -> None:
+        """Begin another pass over the same playlist, over all of it or its first `stop_after` pages."""
         self.number += 1
         self.pages_read, self.page_token, self.total, self.moved_up_to = 0, None, None, 0
         self.stop_after = stop_after
 
     def next_playlist(self) -> None:
-        """Go on with the playlist after this one."""
-        self.again()
+        """Begin the first pass over the next playlist."""
+        self.start_again()
         self.playlist += 1
         self.rereads, self.restarted = 0, False
 
-    def observe(self, page: PlaylistPage, met_again: int) -> None:
-        """Note from a page just read, of which `met_again` ids were met before in this walk, whether things moved."""
-        if self.pages_read and met_again:
+    def observe(self, page: PlaylistPage, repeated: int) -> None:
+        """Update the position after a page, and check whether entries moved.
+
+        `repeated` is the number of ids on the page that this pass has seen before.
+        """
+        if self.pages_read and repeated:
             grown = max(0, (page.total_results or 0) - (self.total or 0))
-            # As many new ones as were met again: they came in at the top, where a first page or two will show them.
-            top = -(-grown // 50)
-            self.moved_up_to = max(self.moved_up_to, top if grown >= met_again else self.pages_read)
+            # If the playlist grew by as many entries as are repeated, the new ones are on top: on its first page or two.
+            top = -(-grown // PAGE_SIZE)
+            self.moved_up_to = max(self.moved_up_to, top if grown >= repeated else self.pages_read)
         elif self.total is not None and page.total_results is not None and page.total_results < self.total:
             self.moved_up_to = max(self.moved_up_to, self.pages_read)
         self.total = page.total_results if page.total_results is not None else self.total
         self.pages_read += 1
 
 
-def read_playlists(work: Work, playlists: list[str]) -> Walk:
-    """Read all the playlists, the first of which is the uploads, storing every video with its details."""
-    walk = Walk.load(work.checkpoint)
-    walk.playlists = walk.playlists or playlists
-    while walk.playlist < len(walk.playlists):
+def read_playlists(context: JobContext, playlists: list[str]) -> PlaylistPass:
+    """Read all playlists and store every video with its details. The first playlist is the uploads.
+
+    Return the final position, which has the total of the uploads.
+    """
+    position = PlaylistPass.load(context.checkpoint)
+    position.playlists = position.playlists or playlists
+    while position.playlist < len(position.playlists):
         try:
-            _read_one(work, walk)
+            _read_one(context, position)
         except InvalidPageToken:
-            if walk.restarted:
+            if position.restarted:
                 raise
-            walk.again()
-            walk.restarted = True
-            _save_walk(work, walk, "YouTube no longer accepts the page token: the playlist is read again.")
+            position.start_again()
+            position.restarted = True
+            _save_position(context, position, "YouTube rejected the page token. The playlist is read again.")
             continue
         except PlaylistNotFound as error:
-            is_uploads = walk.playlist == 0
-            explain_missing(work, walk.playlists[walk.playlist], is_uploads=is_uploads, error=error)
-        if walk.moved_up_to and walk.rereads < MAX_REREADS:
-            pages = walk.moved_up_to
-            walk.rereads += 1
-            walk.again(stop_after=pages)
-            _save_walk(work, walk, f"Videos moved while the playlist was read: its first {pages} pages are read again.")
+            is_uploads = position.playlist == 0
+            handle_missing(context, position.playlists[position.playlist], is_uploads=is_uploads, error=error)
+        if position.moved_up_to and position.rereads < MAX_REREADS:
+            pages = position.moved_up_to
+            position.rereads += 1
+            position.start_again(stop_after=pages)
+            message = f"Videos moved during the sync. The first {pages} pages of the playlist are read again."
+            _save_position(context, position, message)
             continue
-        if walk.playlist == 0 and walk.number == 0:
-            walk.uploads_total = walk.total
-        walk.next_playlist()
-        _save_walk(work, walk)
-    return walk
+        if position.playlist == 0 and position.number == 0:
+            position.uploads_total = position.total
+        position.next_playlist()
+        _save_position(context, position)
+    return position
 
 
-def _save_walk(work: Work, walk: Walk, message: str = "") -> None:
-    work.checkpoint["walk"] = asdict(walk)
+def _save_position(context: JobContext, position: PlaylistPass, message: str = "") -> None:
+    context.checkpoint[_CHECKPOINT] = asdict(position)
     with transaction.atomic():
-        work.save()
+        context.save()
         if message:
-            work.note(message)
+            context.note(message)
 
 
-def _read_one(work: Work, walk: Walk) -> None:
-    """Walk one playlist: while page k+1 is on its way, the details of page k are fetched and stored."""
-    playlist_id = walk.playlists[walk.playlist]
-    page = work.client.playlist_page(playlist_id, walk.page_token)
+def _read_one(context: JobContext, position: PlaylistPass) -> None:
+    """Read one playlist. While the next page is being fetched, fetch and store the details of this one."""
+    playlist_id = position.playlists[position.playlist]
+    page = context.client.playlist_page(playlist_id, position.page_token)
     while True:
         token = page.next_page_token
-        is_last = token is None or (walk.stop_after is not None and walk.pages_read + 1 >= walk.stop_after)
-        ahead = None if is_last else work.fetch_ahead(work.client.playlist_page, playlist_id, token)
-        unseen = _unseen(work, page)
-        batch = work.client.videos(unseen) if unseen else VideoBatch(videos=[], missing=[], unreadable=[])
-        walk.page_token = None if is_last else token
-        _save_page(work, walk, page, batch, unseen)
-        if ahead is None:
+        is_last = token is None or (position.stop_after is not None and position.pages_read + 1 >= position.stop_after)
+        next_page = None if is_last else context.fetch_ahead(context.client.playlist_page, playlist_id, token)
+        unseen = _unseen(context, page)
+        batch = context.client.videos(unseen) if unseen else VideoBatch(videos=[], missing=[], unreadable=[])
+        position.page_token = None if is_last else token
+        _save_page(context, position, page, batch, unseen)
+        if next_page is None:
             return
-        page = ahead.result()
+        page = next_page.result()
 
 
-def _unseen(work: Work, page: PlaylistPage) -> list[str]:
+def _unseen(context: JobContext, page: PlaylistPage) -> list[str]:
     ids = list(dict.fromkeys(item.video_id for item in page.items))
-    seen = SeenVideo.objects.filter(job_id=work.job.pk, youtube_id__in=ids).values_list("youtube_id", flat=True)
-    known = set(seen)
-    return [video_id for video_id in ids if video_id not in known]
+    known = SeenVideo.objects.filter(job_id=context.job.pk, youtube_id__in=ids).values_list("youtube_id", flat=True)
+    seen = set(known)
+    return [video_id for video_id in ids if video_id not in seen]
 
 
-def _save_page(work: Work, walk: Walk, page: PlaylistPage, batch: VideoBatch, unseen: list[str]) -> None:
-    """Videos, counts and checkpoint in one transaction, so that a crash leaves either all of a page or nothing of it."""
-    # A page that is read again would tell of its unreadable entries again.
-    entries = [] if walk.rereads or walk.restarted else page.unreadable
+def _save_page(
+    context: JobContext, position: PlaylistPass, page: PlaylistPage, batch: VideoBatch, unseen: list[str]
+) -> None:
+    """Save videos, counts and checkpoint in one transaction, so that a crash keeps all of a page or nothing of it."""
+    # Unreadable entries were recorded when the page was read first.
+    entries = [] if position.rereads or position.restarted else page.unreadable
     with transaction.atomic():
-        walk.observe(page, met_again=len(page.items) - mark_seen(work, page, walk.number))
-        work.checkpoint["walk"] = asdict(walk)
-        written = work.store(batch.videos, lambda _: work.band.pk)
+        position.observe(page, repeated=len(page.items) - mark_seen(context, page, position.number))
+        context.checkpoint[_CHECKPOINT] = asdict(position)
+        band_id = context.band.pk
+        written = upsert_details(video_from_details(video, band_id) for video in batch.videos)
         mark_missing(batch.missing)
-        work.progress_total = max(walk.total or 0, work.progress_total or 0)
-        work.save(
+        context.progress_total = max(position.total or 0, context.progress_total or 0)
+        context.save(
             written,
             [*entries, *batch.unreadable],
             videos_found=len(unseen),
@@ -151,27 +166,32 @@ def _save_page(work: Work, walk: Walk, page: PlaylistPage, batch: VideoBatch, un
         )
 
 
-def mark_seen(work: Work, page: PlaylistPage, walk: int = 0) -> int:
-    """Remember the page's ids, in the caller's transaction; returns how many are new to this walk of the job."""
+def mark_seen(context: JobContext, page: PlaylistPage, number: int = 0) -> int:
+    """Remember the ids of the page, in the caller's transaction. Return how many are new to this pass of the job."""
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO syncjobs_seenvideo (job_id, walk, youtube_id)
                SELECT DISTINCT %s::bigint, %s::smallint, unnest(%s::text[]) ON CONFLICT DO NOTHING""",
-            [work.job.pk, walk, [item.video_id for item in page.items]],
+            [context.job.pk, number, [item.video_id for item in page.items]],
         )
         return int(cursor.rowcount)
 
 
-def explain_missing(work: Work, playlist_id: str, *, is_uploads: bool, error: PlaylistNotFound) -> None:
-    """A playlist YouTube doesn't have: of a channel without videos that is normal, of a channel that is gone it isn't."""
+def handle_missing(context: JobContext, playlist_id: str, *, is_uploads: bool, error: PlaylistNotFound) -> None:
+    """Handle a playlist that YouTube doesn't have. For the uploads of a channel without videos, that is normal.
+
+    Another missing playlist becomes an error of the job. Raises SyncFailed if the channel is missing, or if it has
+    videos.
+    """
     if not is_uploads:
         with transaction.atomic():
-            work.save(unreadable=[Unreadable(item_id=playlist_id, message=f"There is no playlist {playlist_id}.")])
+            context.save(unreadable=[Unreadable(item_id=playlist_id, message=f"Playlist not found: {playlist_id}")])
         return
-    channels = work.client.channels([work.band.channel_id])
+    channel_id = context.band.channel_id
+    channels = context.client.channels([channel_id])
     if not channels:
-        work.flag_channel(ChannelProblem.NOT_FOUND)
-        raise SyncFailed("channelNotFound", f"YouTube no longer has the channel {work.band.channel_id}.")
+        flag_channel(context, ChannelProblem.NOT_FOUND)
+        raise SyncFailed("channelNotFound", f"Channel not found: {channel_id}")
     if channels[0].video_count:
-        message = f"The channel {work.band.channel_id} exists, but YouTube doesn't give its uploads playlist."
+        message = f"The channel {channel_id} exists, but YouTube does not return its uploads playlist."
         raise SyncFailed(error.reason, message)

@@ -1,4 +1,4 @@
-"""Executes an attempt: however the work ends, here it becomes the job's next state, in one place."""
+"""Run an attempt. Whatever ends its work becomes the job's next state here, in one place."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from ..operations.queues import pause_for_configuration
 from ..youtube.costs import Bucket
 from ..youtube.errors import Forbidden, Kind, YouTubeError
 from . import fan_out, full, incremental, maintenance
-from .context import LeaseRenewal, SyncFailed, Work, explain
+from .channels import flag_channel
+from .context import JobContext, LeaseRenewal, SyncFailed
 
 logger = logging.getLogger(__name__)
 
-_HANDLERS: dict[str, Callable[[Work], None]] = {
+_HANDLERS: dict[str, Callable[[JobContext], None]] = {
     JobType.FULL_SYNC: full.sync_band,
     JobType.INCREMENTAL_SYNC: incremental.sync_band,
     JobType.SINGLE_VIDEO: maintenance.sync_video,
@@ -35,63 +36,62 @@ _HANDLERS: dict[str, Callable[[Work], None]] = {
 
 
 def run_attempt(attempt: Attempt) -> bool:
-    """Execute a claimed attempt to its end. False if this worker should claim no other job after it."""
+    """Run a claimed attempt to its end. Return False if this worker should not claim another job after it."""
     with LeaseRenewal(attempt):
         try:
-            return _run_and_translate(attempt)
+            return _run_and_record_outcome(attempt)
         except Fenced:
-            logger.warning(
-                "Job #%s attempt %s was taken over; nothing more is written.", attempt.job_id, attempt.number
-            )
+            logger.warning("Job #%s attempt %s was superseded; it writes nothing more", attempt.job_id, attempt.number)
             return False
 
 
-def _run_and_translate(attempt: Attempt) -> bool:
+def _run_and_record_outcome(attempt: Attempt) -> bool:
     try:
-        _work_through(attempt)
+        _run(attempt)
     except CancelRequested:
         outcomes.acknowledge_cancel(attempt)
     except ReleaseRequested:
         outcomes.release(attempt, "The worker is shutting down.")
         return False
-    except QuotaExhausted as stop:
-        outcomes.delay(attempt, stop.resets_at, quota.DELAY_REASONS[Bucket(stop.bucket)], stop.message)
-    except SyncFailed as failure:
-        outcomes.fail(attempt, failure.message, reason=failure.reason)
+    except QuotaExhausted as error:
+        outcomes.delay(attempt, error.resets_at, quota.DELAY_REASONS[Bucket(error.bucket)], error.message)
+    except SyncFailed as error:
+        outcomes.fail(attempt, error.message, reason=error.reason)
     except YouTubeError as error:
-        return _translate(attempt, error)
+        return _record_youtube_error(attempt, error)
     except Fenced:
         raise
     except Exception as error:
         logger.exception("Job #%s attempt %s failed unexpectedly", attempt.job_id, attempt.number)
-        text = errors.without_secrets(f"{type(error).__name__}: {error}")
+        message = errors.without_secrets(f"{type(error).__name__}: {error}")
         trace = errors.without_secrets(traceback.format_exc())
-        outcomes.retry_later(attempt, text, reason="internalError", trace=trace)
+        outcomes.retry_later(attempt, message, reason="internalError", trace=trace)
     return True
 
 
-def _work_through(attempt: Attempt) -> None:
-    work = Work(attempt)
+def _run(attempt: Attempt) -> None:
+    context = JobContext(attempt)
     try:
         if attempt.job.fans_out:
-            fan_out.queue_children(work)
+            fan_out.queue_children(context)
             outcomes.wait_for_children(attempt)
         else:
-            _HANDLERS[attempt.job.job_type](work)
+            _HANDLERS[attempt.job.job_type](context)
             outcomes.complete(attempt)
     finally:
-        work.wait_for_fetches()
+        context.wait_for_fetches()
 
 
-def _translate(attempt: Attempt, error: YouTubeError) -> bool:
-    message = explain(error)
+def _record_youtube_error(attempt: Attempt, error: YouTubeError) -> bool:
+    """Delay, release, retry or fail the job, by the kind of error. The result is that of `run_attempt`."""
+    message = errors.without_secrets(error.message or error.reason)
     if error.kind is Kind.QUOTA:
         bucket = error.bucket or Bucket.MAIN
         resets_at = quota.close(bucket, error.reason)
         outcomes.delay(attempt, resets_at, quota.DELAY_REASONS[bucket], message)
     elif error.kind is Kind.CONFIGURATION:
         with transaction.atomic():
-            # In the order in which others lock these: the queue, the job, the error's group.
+            # The order in which others lock these rows: the queue, the job, the error group.
             pause_for_configuration(message)
             outcomes.release(attempt, message)
             errors.record(attempt, [ErrorReport(error.reason, message, is_permanent=True, will_retry=True)])
@@ -100,6 +100,6 @@ def _translate(attempt: Attempt, error: YouTubeError) -> bool:
         outcomes.retry_later(attempt, message, reason=error.reason)
     else:
         if isinstance(error, Forbidden) and attempt.job.band_id:
-            Work(attempt).flag_channel(ChannelProblem.FORBIDDEN)
+            flag_channel(JobContext(attempt), ChannelProblem.FORBIDDEN)
         outcomes.fail(attempt, message, reason=error.reason)
     return True

@@ -204,7 +204,7 @@ def test_one_click_syncs_it(admin: Client) -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"is_active": False}, "not active"),
+        ({"is_active": False}, "inactive"),
         ({"channel_reference": ""}, "no YouTube channel"),
         ({"last_incremental_sync_at": timezone.now()}, "was synced at"),
     ],

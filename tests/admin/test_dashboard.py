@@ -317,5 +317,5 @@ def test_clearing_a_failed_parent_leaves_the_children_that_have_not_failed(admin
     running = SyncJob.objects.create(**common, status="IN_PROGRESS")
     SyncJob.objects.create(**common, status="FAILED")
     assert stats_queues.failed("video-sync") == 2
-    assert queues.clear_failed(PERSON, "video-sync") == 2
+    assert bulk.clear_failed(PERSON, "video-sync") == 2
     assert list(SyncJob.objects.values_list("pk", "parent")) == [(running.pk, None)]

@@ -23,7 +23,7 @@ from syncjobs.engine import error_reasons, outcomes
 from syncjobs.engine.errors import ErrorReport, record
 from syncjobs.listing import query as listing_query
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
-from syncjobs.operations import bulk, errors, queues
+from syncjobs.operations import bulk, errors
 from syncjobs.stats import errors as stats_errors
 from syncjobs.youtube import errors as youtube_errors
 from tests.clients import exported, logged_in
@@ -195,7 +195,7 @@ def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
 
 def test_a_group_whose_jobs_are_gone_still_opens(moderator: Client) -> None:
     group = fail("It broke.")
-    queues.clear_failed(PERSON)
+    bulk.clear_failed(PERSON)
     html = moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/").content.decode()
     assert "Its jobs have been deleted." in html
     assert group.pk not in moderator.get("/admin/syncjobs/errorgroup/?window=all").content.decode()

@@ -96,7 +96,7 @@ def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: C
     ("query", "said"),
     [
         ("action=retry", "No job is selected"),
-        ("action=explode&job=1", "Action is one of"),
+        ("action=explode&job=1", "Action must be one of"),
         ("action=retry&all=1&status=DONE", "status: "),
         ("action=retry&job=999999", "None of the 1 selected jobs can be retried"),
         ("action=cancel&all=1&status=FAILED", "they have already ended"),

@@ -21,7 +21,7 @@ from syncjobs.choices import DelayReason, JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.listing import export
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
-from syncjobs.operations import bulk, queues
+from syncjobs.operations import bulk
 from syncjobs.operations import jobs as job_operations
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import Api, exported
@@ -381,7 +381,7 @@ def test_one_job_that_can_not_be_acted_on_keeps_nobody_waiting(monkeypatch: pyte
 
 def test_very_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 5)
-    monkeypatch.setattr(queues, "_CLEAR_BATCH", 4)
+    monkeypatch.setattr(bulk, "_CLEAR_BATCH", 4)
     _failed(10)
     admin = Api(Role.ADMIN)
     answer = admin.post("admin/queue/clear-failed", {"queue": "maintenance"})

@@ -153,7 +153,7 @@ def test_a_sync_that_finds_the_channel_with_another_band_fails_for_good(youtube:
     assert second.channel_problem_since is not None
     error = job.job_errors.get()
     assert error.reason == "channelTaken"
-    assert error.message.startswith("Herons has the channel UC")
+    assert error.message.startswith("Herons already has the channel UC")
     assert Video.objects.count() == 0
     assert (
         "channel of another band"

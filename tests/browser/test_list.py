@@ -152,6 +152,7 @@ def test_it_all_works_without_scripts(log_in: LogIn) -> None:
 
 def test_a_strangers_text_stays_text(log_in: LogIn) -> None:
     world.fill()
+    world.add_markup()
     visitor = log_in(Role.SUPER_ADMIN)
     for path in (
         "/admin/",

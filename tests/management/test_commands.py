@@ -20,6 +20,7 @@ from bands.models import Band
 from syncjobs.choices import QueueName
 from syncjobs.engine import attempts, outcomes
 from syncjobs.models import Queue, SyncJob
+from syncjobs.operations import bulk
 from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
@@ -195,7 +196,7 @@ def test_sync_video_pause_resume_cancel(youtube: Simulator) -> None:
     assert "Resumed: video-sync." in run_command("resume_queue", "all")
 
 
-def test_retry_jobs_and_clear_failed() -> None:
+def test_retry_jobs_and_clear_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(2):
         queue_job("STATS_REFRESH", dedupe_key=f"k{number}")  # type: ignore[arg-type]
         outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
@@ -203,9 +204,16 @@ def test_retry_jobs_and_clear_failed() -> None:
     assert "1 job could not be retried" in command_error("retry_jobs", str(waiting.pk))
     assert len(json.loads(run_command("retry_jobs", "--failed", "--json"))["retried"]) == 2
     assert "0 retried" in run_command("retry_jobs", "--failed", "--queue", "maintenance")
+    questions: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or "n")
+    assert command_error("clear_failed", "maintenance") == "Nothing was deleted."
+    assert questions == ["Delete 2 failed jobs of maintenance, 2 of which have been retried? [y/N] "]
     assert "2 failed jobs deleted" in run_command("clear_failed", "maintenance", "--yes")
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 0)
     outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
-    assert "1 failed job deleted" in run_command("clear_failed", "maintenance", "--yes")
+    assert "1 failed job in the background" in run_command("clear_failed", "maintenance", "--yes")
+    assert bulk.run_pending() == 1
+    assert "0 failed jobs deleted" in run_command("clear_failed", "maintenance")
 
 
 def test_status_quota_and_reconcile_speak_to_people_and_scripts() -> None:

@@ -148,23 +148,23 @@ def test_queues_are_paused_and_resumed_by_name() -> None:
 
 
 def test_a_clear_that_breaks_off_keeps_what_it_did_and_is_in_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queues, "_CLEAR_BATCH", 2)
+    monkeypatch.setattr(bulk, "_CLEAR_BATCH", 2)
     jobs = [queue_job(JobType.PRUNE) for _ in range(7)]
     SyncJob.objects.update(status=JobStatus.FAILED)
-    real, batches = queues.clear_batch, []
+    real, batches = bulk._clear_batch, []
 
-    def breaks_at_the_third(failed: object) -> int:
-        batches.append(failed)
+    def breaks_at_the_third(*selection: Any) -> int:
+        batches.append(selection)
         if len(batches) == 3:
             raise KeyboardInterrupt
-        return real(failed)  # type: ignore[arg-type]
+        return real(*selection)
 
-    monkeypatch.setattr(queues, "clear_batch", breaks_at_the_third)
+    monkeypatch.setattr(bulk, "_clear_batch", breaks_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        queues.clear_failed(PERSON)
+        bulk.clear_failed(PERSON)
     assert list(SyncJob.objects.order_by("pk")) == jobs[4:]
     assert AuditEntry.objects.get(action="clear_failed").data == {"count": 7}
-    assert queues.clear_failed(PERSON) == 3
+    assert bulk.clear_failed(PERSON) == 3
 
 
 def test_clear_failed_deletes_the_failed_of_one_queue() -> None:
@@ -173,8 +173,8 @@ def test_clear_failed_deletes_the_failed_of_one_queue() -> None:
     engine_outcomes.fail(claim(), "no", reason="x")
     engine_outcomes.fail(claim("maintenance"), "no", reason="x")
     kept = queue_job()
-    assert queues.clear_failed(PERSON, "video-sync") == 1
-    assert queues.clear_failed(PERSON) == 1
+    assert bulk.clear_failed(PERSON, "video-sync") == 1
+    assert bulk.clear_failed(PERSON) == 1
     assert SyncJob.objects.get() == kept
 
 
@@ -433,7 +433,8 @@ def test_what_is_just_being_retried_is_pruned_without_a_fault(settings: Any) -> 
 def test_what_fails_after_it_was_counted_is_not_cleared() -> None:
     running, failed = queue_job(JobType.PRUNE), queue_job(JobType.PRUNE)
     SyncJob.objects.filter(pk=failed.pk).update(status=JobStatus.FAILED, completed_at=timezone.now())
-    counted = queues.failed_of("all")
+    until = timezone.now()
+    assert bulk.failed_jobs("all", until).count() == 1
     SyncJob.objects.filter(pk=running.pk).update(status=JobStatus.FAILED, completed_at=timezone.now())
-    assert (counted.count, queues.clear(counted)) == (1, 1)
+    assert bulk.clear_failed(PERSON, "all", until) == 1
     assert SyncJob.objects.get() == running

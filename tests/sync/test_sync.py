@@ -385,7 +385,7 @@ def test_a_single_video_is_synced_to_the_band_of_its_channel(youtube: Simulator)
     assert run_next("video-processing").status == JobStatus.FAILED
     stranger = youtube.world.add_channel("@stranger")
     triggers.trigger_video(PERSON, youtube.world.upload(stranger.id)[0].id)
-    assert "Say which band" in run_next("video-processing").job_errors.get().message
+    assert "Choose the band" in run_next("video-processing").job_errors.get().message
 
 
 def test_extra_playlists_are_read_too_and_a_video_in_both_counts_once(youtube: Simulator) -> None:

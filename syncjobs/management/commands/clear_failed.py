@@ -4,13 +4,19 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from syncjobs.management import base
-from syncjobs.operations import errors, queues
+from syncjobs.models import BulkAction
+from syncjobs.models.querysets import SyncJobQuerySet
+from syncjobs.operations import bulk, queues
 
 
 class Command(base.Command):
-    help = "Delete the failed jobs of a queue, for good. Their errors no longer show."
+    help = (
+        "Delete all failed jobs of a queue, including those that have been retried, with their attempts and errors. "
+        "If there are many, the workers delete them in the background."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -19,9 +25,26 @@ class Command(base.Command):
         parser.add_argument("--yes", action="store_true", help="don't ask")
 
     def run(self, **options: Any) -> None:
+        queue, until = options["queue"], timezone.now()
         if not options["yes"]:
-            count = errors.unretried_jobs(queue=options["queue"]).count()
-            if input(f"Delete the failed jobs of {options['queue']} (at least {count})? [y/N] ").strip().lower() != "y":
-                raise CommandError("Nothing was deleted.")
-        cleared = queues.clear_failed(self.actor, options["queue"])
-        self.say(f"{cleared} failed {'job' if cleared == 1 else 'jobs'} deleted.")
+            self._confirm(queue, bulk.failed_jobs(queue, until))
+        result = bulk.clear_failed(self.actor, queue, until)
+        if isinstance(result, BulkAction):
+            self.say(f"The workers are deleting {_jobs(result.total)} in the background (bulk action {result.pk}).")
+        else:
+            self.say(f"{_jobs(result)} deleted.")
+
+    def _confirm(self, queue: str, jobs: SyncJobQuerySet) -> None:
+        """State what will be deleted and ask; any answer but "y" ends the command."""
+        count = jobs.count()
+        if count == 0:
+            return
+        retried = count - jobs.not_retried().count()
+        of_queue = "all queues" if queue == queues.ALL_QUEUES else queue
+        question = f"Delete {_jobs(count)} of {of_queue}, {retried} of which have been retried? [y/N] "
+        if input(question).strip().lower() != "y":
+            raise CommandError("Nothing was deleted.")
+
+
+def _jobs(count: int) -> str:
+    return "1 failed job" if count == 1 else f"{count} failed jobs"

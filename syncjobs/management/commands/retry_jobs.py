@@ -20,7 +20,7 @@ class Command(base.Command):
         which.add_argument(
             "--error", metavar="FINGERPRINT", default="", help="those that failed with this group's error"
         )
-        parser.add_argument("--queue", default="", help="with --failed: only of this queue")
+        parser.add_argument("--queue", default="all", help="with --failed: only of this queue")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
