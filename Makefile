@@ -63,7 +63,7 @@ messages: $(VENV)/dev.stamp tools
 	DEBUG=true $(BIN)/python manage.py makemessages -l es --no-obsolete --no-location --no-wrap -i .venv -i .local -i tests
 	DEBUG=true $(BIN)/python manage.py compilemessages -l es -i .venv
 
-# Pictures of every page, for docs/.
+# Pictures of every page: those the documentation shows into docs/screenshots/, the others into test-results/screenshots/.
 screenshots: $(VENV)/dev.stamp tools
 	@$(BIN)/python -m tests.browser.screenshots
 

@@ -1,4 +1,4 @@
-"""Everything that can be configured, read from the environment in one place. README.md has the table of it.
+"""Everything that can be configured, read from the environment in one place. docs/operations.md has the table of it.
 
 A value that can't be right is refused by its name when the process starts, all of them at once.
 """

@@ -1,11 +1,16 @@
-"""Pictures of every page at three widths, light and dark, into docs/screenshots/: `make screenshots`.
+"""Take pictures of every page at three widths, light and dark: `make screenshots`.
 
-python -m tests.browser.screenshots jobs quota    takes those of some pages only, by the names of their URLs
+Those that the documentation shows go to docs/screenshots/, all others to test-results/screenshots/.
+
+    python -m tests.browser.screenshots              every page
+    python -m tests.browser.screenshots --docs       only those that the documentation shows
+    python -m tests.browser.screenshots jobs quota   only these pages, by the names of their URLs
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import sys
 import tempfile
@@ -17,16 +22,31 @@ os.environ |= {
     "DJANGO_SETTINGS_MODULE": "syncmonitor.settings",
     "YOUTUBE_SIMULATED": "true",
     "YOUTUBE_API_KEY": "simulated-key",
+    # A share of a project's quota, of which 16 bands use a part that can be seen.
+    "YOUTUBE_QUOTA_MAIN": "1000",
+    "YOUTUBE_QUOTA_STATS": "500",
+    "YOUTUBE_QUOTA_RESERVED": "100",
     # Playwright keeps an event loop in this thread; Django's ORM would refuse to work beside it.
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs" / "screenshots"
+OTHERS = ROOT / "test-results" / "screenshots"
+SHOWN = {
+    ("dashboard", 1440, "light"): "dashboard.png",
+    ("syncjobs_errorgroup_changelist", 1440, "light"): "errors.png",
+    ("quota", 1440, "light"): "quota.png",
+    ("syncjobs_worker_changelist", 1440, "light"): "workers.png",
+    ("bands_band_change", 1440, "light"): "band.png",
+    ("syncjobs_syncjob_changelist", 360, "dark"): "jobs-phone.png",
+}
+"""Pictures in docs/screenshots/, by the name of the page's URL, the width and the colour scheme."""
 WIDTHS = (360, 768, 1440)
 TALLEST = 2400
 
 
 def main(wanted: list[str]) -> None:
-    """Take them; of all pages, when none is named, and then those of pages that are no more are deleted."""
+    """Take the pictures of the wanted pages, or of all pages if none is named."""
     from syncmonitor import embedded
 
     embedded.ensure()
@@ -44,14 +64,13 @@ def main(wanted: list[str]) -> None:
 
     path = chromium_path()
     if path is None:
-        sys.exit("There is no Chromium on the PATH.")
+        sys.exit("No Chromium on the PATH.")
     call_command("migrate", verbosity=0)
     call_command("flush", interactive=False, verbosity=0)
     call_command("setup_roles", stdout=io.StringIO())
     world.fill()
-    for old in () if wanted else FOLDER.glob("*.png"):
-        old.unlink()
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    for folder in (DOCS, OTHERS):
+        folder.mkdir(parents=True, exist_ok=True)
     with (
         Simulator() as youtube,
         tempfile.TemporaryDirectory() as logs,
@@ -73,29 +92,29 @@ def _photograph(browser: object, base: str, scheme: str, wanted: list[str]) -> N
     from .driver import Visitor, addresses
 
     visitor = Visitor(browser, base, Role.SUPER_ADMIN, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-    for name, address in addresses().items():
-        if wanted and name not in wanted:
+    for (name, address), width in itertools.product(addresses().items(), WIDTHS):
+        shown = SHOWN.get((name, width, scheme))
+        if wanted and name not in wanted and not (shown and "--docs" in wanted):
             continue
         # The workers of this world are rows only.
         Worker.objects.filter(name="celery@north-1").update(heartbeat_at=Now())
-        for width in WIDTHS:
-            visitor.page.set_viewport_size({"width": width, "height": 900})
-            answer = visitor.page.goto(base + address)
-            if answer is None or answer.status != 200:
-                continue
-            # The stream of changes stays open, so the network is never idle.
-            visitor.page.wait_for_timeout(600)
-            height = min(TALLEST, int(visitor.page.evaluate("document.documentElement.scrollHeight")))
-            visitor.page.set_viewport_size({"width": width, "height": max(height, 600)})
-            _save(visitor.page.screenshot(), FOLDER / f"{name}-{width}-{scheme}.png")
+        visitor.page.set_viewport_size({"width": width, "height": 900})
+        answer = visitor.page.goto(base + address)
+        if answer is None or answer.status != 200:
+            continue
+        # The stream of changes stays open, so the network is never idle.
+        visitor.page.wait_for_timeout(600)
+        height = min(TALLEST, int(visitor.page.evaluate("document.documentElement.scrollHeight")))
+        visitor.page.set_viewport_size({"width": width, "height": max(height, 600)})
+        _save(visitor.page.screenshot(), DOCS / shown if shown else OTHERS / f"{name}-{width}-{scheme}.png")
 
 
 def _save(picture: bytes, path: Path) -> None:
-    """With a palette: a page has few colours, and the repository keeps every version."""
+    """Save with a palette: a page has few colours, and the repository keeps every version."""
     from PIL import Image
 
     Image.open(io.BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
-    sys.stdout.write(f"{path.name}\n")
+    sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 
 
 if __name__ == "__main__":

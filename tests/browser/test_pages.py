@@ -22,6 +22,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 def test_each_page_opens_without_a_complaint(log_in: LogIn, role: str) -> None:
     """No error on the console, no violation of the content security policy, no failed request; or a refusal."""
     world.fill()
+    world.add_markup()
     visitor = log_in(role)
     opened = 0
     for address in addresses().values():
@@ -41,6 +42,7 @@ def test_each_page_opens_without_a_complaint(log_in: LogIn, role: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(log_in: LogIn, scheme: str) -> None:
     world.fill()
+    world.add_markup()
     visitor = log_in(Role.SUPER_ADMIN, color_scheme=scheme)
     found: dict[str, Any] = {}
     for address in addresses().values():
@@ -57,6 +59,7 @@ def test_axe_finds_nothing(log_in: LogIn, scheme: str) -> None:
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_nothing_is_wider_than_the_window(log_in: LogIn, width: int) -> None:
     world.fill()
+    world.add_markup()
     visitor = log_in(Role.SUPER_ADMIN, viewport={"width": width, "height": 900})
     wide = {}
     for address in addresses().values():

@@ -1,174 +1,375 @@
-"""A site in the middle of its day: bands, videos, jobs in every state, errors, schedules, quota, workers."""
+"""A site on an ordinary day: bands, videos, a night and a day of jobs, errors, quota, workers.
+
+What is shown adds up: units and errors belong to jobs, jobs are numbered in the order they came in, and the day's usage
+is the sum of its calls. `add_markup` adds what a site should never have, for the tests of escaping.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from django.conf import settings
+from django.db.models import F, Max, Min
 from django.db.models.functions import Now
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from bands.models import Availability, Band, ChannelProblem, Video
-from syncjobs.audit.actors import Actor
-from syncjobs.choices import JobStatus, JobType, Origin, QueueName
+from syncjobs.audit.actors import Actor, for_schedule
+from syncjobs.choices import EventKind, JobStatus, JobType, Origin, QueueName
 from syncjobs.engine import attempts, outcomes
 from syncjobs.engine.attempts import WorkerIdentity
 from syncjobs.engine.enqueue import create_job
 from syncjobs.engine.errors import ErrorReport, record
-from syncjobs.models import Attempt, QuotaCall, QuotaDay, SyncJob, Worker
+from syncjobs.models import Attempt, ErrorGroup, JobError, Queue, QuotaCall, QuotaDay, SyncJob, Worker
 from syncjobs.operations import jobs, queues, schedules
-from syncjobs.youtube.costs import quota_day
+from syncjobs.youtube.costs import QUOTA_TIMEZONE, Operation, bucket_of, quota_day
+from syncjobs.youtube.simulator import demo
+from syncjobs.youtube.simulator.world import made_up_id
 
-PERSON = Actor("robin", Origin.ADMIN)
-NIGHT = Actor("schedule: Full sync of all bands", Origin.SCHEDULE)
-HTML = '<img src=x onerror="alert(1)"><b>bold</b>'
-_NAMES = (
-    "Cedar Hollow Marching Herons", "Copper Landing Midnight Drumline", "Gosling Lake Marching Herons", "Indigo Beach Brass Tide",
-    "Kestrel Bay Golden Cadence", "Marble Creek Royal Regiment of Sound", "Old Quarry Thunder Line", "Port Marlow Cadence",
-    "Saltgrass Golden Cadence", "Thistledown Brass & Percussion Ensemble of the Greater Northern Valley", "Wren Crossing Brass Tide",
-    f"{HTML} Band",
-)  # fmt: skip
-_FAILURES = (
-    ("playlistNotFound", "The playlist identified with UU0123456789012345678901 cannot be found.", True, 7),
-    ("backendError", "YouTube answered 503: The service is currently unavailable.", False, 5),
-    ("forbidden", "The request is not properly authorized to access this resource.", True, 3),
-    ("internalError", f"ValueError: {HTML} is no duration", False, 2),
-    ("channelNotFound", "YouTube knows no channel @NoSuchBandAnywhere.", True, 1),
+MARKUP = '<img src=x onerror="alert(1)"><b>bold</b>'
+ROBIN, KIM = Actor("robin", Origin.ADMIN), Actor("kim", Origin.ADMIN)
+NIGHTLY, CHECK, STATISTICS = "Nightly full sync", "Check for new videos", "Statistics at noon"
+BANDS = 16
+LONG_NAME = "Thistledown Brass & Percussion Ensemble of the Greater Northern Valley"
+_RENAMED, _INACTIVE, _NEVER_SYNCED = 7, 13, 15
+_SHOWS = (
+    "Halftime Show",
+    "Homecoming Parade",
+    "Fifth Quarter",
+    "Drumline Feature",
+    "Spring Concert",
+    "Battle of the Bands",
 )
+_NOT_FOUND = ErrorReport("channelNotFound", "Channel not found: @NoSuchBandAnywhere", True)
+_BUSY = ErrorReport("backendError", "YouTube answered 503: The service is currently unavailable.", False)
+_SECOND = dt.timedelta(seconds=1)
+_MINUTE = dt.timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class _Event:
+    """Something that happened at a time: a job with its result, or an all-bands job with those of its children."""
+
+    at: dt.datetime
+    actor: Actor
+    job_type: JobType
+    bands: list[int]
+    error: ErrorReport | None = None
+    is_parent: bool = False
 
 
 def fill(seed: int = 1) -> None:
-    """Replace nothing, add all of it. The roles and people are the caller's."""
-    chance = random.Random(seed)
-    bands = [_band(number, name) for number, name in enumerate(_NAMES)]
-    _videos(chance, bands)
-    _spend_quota(chance, bands)
-    for number, band in enumerate(bands * 3):
-        _complete(chance, band, full=number % 4 == 0, errors=number % 9 == 4)
-    for reason, message, permanent, count in _FAILURES:
-        for number in range(count):
-            _fail(bands[(count + number) % len(bands)], reason, message.replace("0123", f"{number:04}"), permanent)
-    cancelled = create_job(PERSON, JobType.FULL_SYNC, band=bands[0]).job
-    jobs.cancel_job(PERSON, cancelled.pk)
-    _spread_over_the_day(chance)
-    queues.pause_queue(PERSON, QueueName.MAINTENANCE, "channel clean-up until Thursday")
-    create_job(NIGHT, JobType.STATS_REFRESH)
-    delayed = create_job(NIGHT, JobType.FULL_SYNC, band=bands[1]).job
-    outcomes.delay(_claim(), timezone.now() + dt.timedelta(hours=6), "QUOTA_MAIN", "Today's main quota is used up.")  # type: ignore[arg-type]
-    assert SyncJob.objects.get(pk=delayed.pk).delay_reason == "QUOTA_MAIN"
-    _run_some(chance, bands)
-    for band in bands[6:9]:
-        create_job(PERSON, JobType.INCREMENTAL_SYNC, band=band)
-    for name, kind, cron in (
-        ("Night reading", "FULL_SYNC", {"hour": "3", "minute": "0"}),
-        ("Statistics at noon", "STATS_REFRESH", {"hour": "12", "minute": "30"}),
-    ):
-        schedules.save(PERSON, None, {"name": name, "jobType": kind, "cron": cron | {"timezone": "America/New_York"}})
-    Worker.objects.create(
-        name="celery@north-1", process_id=411, queues=list(QueueName.values), concurrency=4,
-        started_at=timezone.now() - dt.timedelta(hours=31),
-    )  # fmt: skip
-    Worker.objects.create(
-        name="celery@north-2", process_id=902, queues=["video-sync"], concurrency=2,
-        started_at=timezone.now() - dt.timedelta(hours=2), heartbeat_at=timezone.now() - dt.timedelta(minutes=9),
-    )  # fmt: skip
+    """Add everything to a database that has the roles and nothing else."""
+    _Site(random.Random(seed)).fill()
 
 
-def _band(number: int, name: str) -> Band:
-    now = timezone.now()
-    channel = f"UC{number:022}"
-    return Band.objects.create(
-        name=name, slug=f"band-{number}", school_name=f"School of {name[:40]}", city="Ashby", state="GA", conference="Coastal",
-        channel_reference=f"@band{number}", channel_id=channel, channel_title=name[:80], uploads_playlist_id="UU" + channel[2:],
-        last_full_sync_at=None if number == 11 else now - dt.timedelta(hours=20 + number),
-        last_incremental_sync_at=None if number == 11 else now - dt.timedelta(minutes=30 * number + 5),
-        consecutive_failures=3 if number == 6 else 0,
-        channel_problem=ChannelProblem.NOT_FOUND if number == 6 else ChannelProblem.NONE, is_active=number != 10,
-    )  # fmt: skip
+def add_markup() -> None:
+    """Put markup into texts that come from outside: a band, a video, an error, a reason."""
+    band = Band.objects.earliest("pk")
+    Band.objects.filter(pk=band.pk).update(name=f"{MARKUP} Band", channel_title=MARKUP)
+    SyncJob.objects.filter(band=band).update(band_name=f"{MARKUP} Band")
+    Video.objects.filter(pk=Video.objects.earliest("pk").pk).update(title=MARKUP)
+    group = ErrorGroup.objects.get(reason="internalError")
+    ErrorGroup.objects.filter(pk=group.pk).update(message=MARKUP, sample=MARKUP, note=MARKUP)
+    JobError.objects.filter(group=group).update(message=MARKUP)
+    Queue.objects.filter(paused_at__isnull=False).update(pause_reason=MARKUP)
+    queues.pause_queue(Actor(MARKUP, Origin.ADMIN), QueueName.VIDEO_PROCESSING, MARKUP)
 
 
-def _videos(chance: random.Random, bands: list[Band]) -> None:
-    now = timezone.now()
-    Video.objects.bulk_create(
-        Video(
-            youtube_id=f"v{band.pk % 1000:04}{number:06}", band=band, channel_id=band.channel_id,
-            title=HTML if number == 3 else f"Halftime show {number}: {band.name[:30]}", published_at=now - dt.timedelta(days=number),
-            duration_seconds=chance.randrange(30, 4000), view_count=None if number == 2 else chance.randrange(3_000_000_000),
-            like_count=None if number % 4 == 0 else chance.randrange(90_000),
-            availability=Availability.UNAVAILABLE if number == 5 else Availability.AVAILABLE,
-            thumbnails={"medium": {"url": f"https://i.ytimg.com/vi/v{number}/mqdefault.jpg", "width": 320, "height": 180}},
-        )
-        for band in bands for number in range(9)
-    )  # fmt: skip
+class _Site:
+    """Writes the day in the order in which it happened."""
 
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.now = timezone.now()
+        self.bands: list[Band] = []
+        self.sizes: list[int] = []
+        self.calls: list[QuotaCall] = []
 
-def _spend_quota(chance: random.Random, bands: list[Band]) -> None:
-    today = quota_day(timezone.now())
-    for back in range(30):
-        used = chance.randrange(2500, 9900) if back else 8260
-        for bucket, most in (("main", used), ("stats", used // 20)):
-            QuotaDay.objects.create(
-                bucket=bucket, day=today - dt.timedelta(days=back), limit=10_000, reserved=500 if bucket == "main" else 0, used=most
+    def fill(self) -> None:
+        self._add_bands()
+        self._add_videos()
+        self._add_schedules()
+        for event in sorted(self._day(), key=lambda event: event.at):
+            self._replay(event)
+        self._add_open_jobs()
+        QuotaCall.objects.bulk_create(self.calls)
+        self._sum_quota()
+        self._date_errors()
+        self._update_bands()
+        self._add_workers()
+
+    # ---- Bands, videos, schedules
+
+    def _add_bands(self) -> None:
+        for number, fields in enumerate(demo.bands()[:BANDS]):
+            name = LONG_NAME if number == 9 else fields["name"]
+            handle = "@NoSuchBandAnywhere" if number == _RENAMED else f"@{fields['city'].replace(' ', '')}Band"
+            channel = "UC" + made_up_id(handle, 22)
+            band = Band.objects.create(
+                name=name, slug=fields["slug"], school_name=fields["schoolName"], nickname=fields["nickname"], city=fields["city"],
+                state=fields["state"], conference=fields["conference"], founded=fields["founded"], band_type=fields["bandType"],
+                primary_color=fields["primaryColor"], secondary_color=fields["secondaryColor"], channel_reference=handle,
+                channel_id="" if number == _RENAMED else channel, channel_handle=handle, channel_title=name[:80],
+                uploads_playlist_id="" if number == _RENAMED else "UU" + channel[2:], is_active=number != _INACTIVE,
             )  # fmt: skip
-    QuotaCall.objects.bulk_create(
-        QuotaCall(
-            bucket="main", day=today, operation=operation, units=1, job_type=kind, band_id=chance.choice(bands).pk, http_status=200,
-            at=timezone.now() - dt.timedelta(minutes=chance.randrange(600)),
+            self.bands.append(band)
+            self.sizes.append(0 if number in (_RENAMED, _NEVER_SYNCED) else self.chance.randrange(40, 460))
+
+    def _add_videos(self) -> None:
+        Video.objects.bulk_create(
+            self._video(band, number)
+            for band, size in zip(self.bands, self.sizes, strict=True)
+            for number in range(size)
         )
-        for operation, kind, calls in (
-            ("playlistItems.list", "FULL_SYNC", 90), ("videos.list", "FULL_SYNC", 70), ("videos.list", "ENRICH", 30), ("channels.list", "INCREMENTAL_SYNC", 12),
-        )
-        for _ in range(calls)
-    )  # fmt: skip
 
-
-def _claim(worker: str = "celery@north-1", queue: str = QueueName.VIDEO_SYNC) -> Attempt:
-    attempt = attempts.claim_next(queue, WorkerIdentity(worker, 411))
-    assert attempt is not None
-    return attempt
-
-
-def _complete(chance: random.Random, band: Band, *, full: bool, errors: bool) -> None:
-    create_job(NIGHT, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC, band=band)
-    attempt = _claim()
-    found = chance.randrange(10, 900)
-    SyncJob.objects.filter(pk=attempt.job_id).update(
-        videos_found=found, videos_added=chance.randrange(9), videos_updated=chance.randrange(40), progress_done=found, progress_total=found, quota_used=found // 25
-    )  # fmt: skip
-    if errors:
-        record(attempt, [ErrorReport("unreadableItem", f"Video v{found} has no title.", False, item_id=f"v{found}")])
-    outcomes.complete(attempt)
-
-
-def _fail(band: Band, reason: str, message: str, permanent: bool) -> None:
-    create_job(PERSON, JobType.FULL_SYNC, band=band)
-    outcomes.fail(
-        _claim(), message, reason=reason, trace=f"Traceback (most recent call last):\n{message}", permanent=permanent
-    )
-
-
-def _spread_over_the_day(chance: random.Random) -> None:
-    """The jobs that have ended, as if they had come in over the last 20 hours."""
-    now = timezone.now()
-    for job in SyncJob.objects.filter(status__in=(JobStatus.COMPLETED, JobStatus.FAILED)):
-        created = now - dt.timedelta(minutes=chance.randrange(5, 1200))
-        started = created + dt.timedelta(seconds=chance.randrange(1, 90))
-        ended = started + dt.timedelta(seconds=chance.randrange(2, 400))
-        SyncJob.objects.filter(pk=job.pk).update(created_at=created, started_at=started, completed_at=ended)
-        job.job_errors.update(created_at=ended)
-        job.attempts.update(started_at=started, ended_at=ended)
-
-
-def _run_some(chance: random.Random, bands: list[Band]) -> None:
-    for number, band in enumerate(bands[2:5]):
-        create_job(PERSON, JobType.FULL_SYNC, band=band)
-        attempt = _claim()
-        # A lease that nobody takes for expired while the pages are looked at.
-        Attempt.objects.filter(pk=attempt.pk).update(
-            lease_expires_at=Now() + dt.timedelta(hours=9), started_at=timezone.now() - dt.timedelta(seconds=40 + 300 * number)
+    def _video(self, band: Band, number: int) -> Video:
+        views = None if number == 11 else int(self.chance.lognormvariate(7.5, 1.4))
+        published = self.now - dt.timedelta(days=5 * number, minutes=self.chance.randrange(200, 1400))
+        youtube_id = made_up_id(f"{band.slug}{number}", 11)
+        return Video(
+            youtube_id=youtube_id, band=band, channel_id=band.channel_id, channel_title=band.channel_title,
+            title=f"{band.name[:40]} – {self.chance.choice(_SHOWS)} {published.year}", published_at=published,
+            duration_seconds=self.chance.randrange(30, 1500), view_count=views,
+            like_count=None if number % 9 == 4 or views is None else views // 40,
+            comment_count=None if number % 9 == 4 or views is None else views // 300,
+            availability=Availability.UNAVAILABLE if number == 17 else Availability.AVAILABLE,
+            thumbnails={"medium": {"url": f"https://i.ytimg.com/vi/{youtube_id}/mqdefault.jpg", "width": 320, "height": 180}},
         )  # fmt: skip
-        done = chance.randrange(100, 400)
-        SyncJob.objects.filter(pk=attempt.job_id).update(
-            progress_done=done, progress_total=500, videos_found=done, quota_used=done // 25,
-            cancel_requested_at=timezone.now() if number == 2 else None, cancel_requested_by="robin" if number == 2 else "",
+
+    def _add_schedules(self) -> None:
+        for name, kind, cron in (
+            (NIGHTLY, JobType.FULL_SYNC, {"hour": "0", "minute": "5"}),
+            (CHECK, JobType.INCREMENTAL_SYNC, {"hour": "*/4", "minute": "30"}),
+            (STATISTICS, JobType.STATS_REFRESH, {"hour": "12", "minute": "30"}),
+        ):
+            cron = cron | {"timezone": QUOTA_TIMEZONE.key}
+            schedules.save(ROBIN, None, {"name": name, "jobType": kind, "cron": cron})
+        # So that none is overdue.
+        PeriodicTask.objects.filter(name__in=(NIGHTLY, CHECK, STATISTICS)).update(last_run_at=self.now)
+
+    # ---- What happened
+
+    def _last(self, hour: int, minute: int) -> dt.datetime:
+        """Return when it was last that time in California, at least an hour ago."""
+        latest = self.now - dt.timedelta(hours=1)
+        time = latest.astimezone(QUOTA_TIMEZONE).replace(hour=hour, minute=minute, second=0, microsecond=0)
+        return (time if time <= latest else time - dt.timedelta(days=1)).astimezone(dt.UTC)
+
+    def _day(self) -> Iterator[_Event]:
+        syncable = [n for n in range(BANDS) if n not in (_INACTIVE, _NEVER_SYNCED)]
+        yield _Event(self._last(0, 5), for_schedule(NIGHTLY), JobType.FULL_SYNC, syncable, is_parent=True)
+        for hour in range(0, 24, 4):
+            changed = sorted(self.chance.sample([n for n in syncable if n != _RENAMED], 3))
+            yield _Event(self._last(hour, 30), for_schedule(CHECK), JobType.INCREMENTAL_SYNC, changed, is_parent=True)
+        yield _Event(self._last(12, 30), for_schedule(STATISTICS), JobType.STATS_REFRESH, [])
+        failures = [
+            (_BUSY, 4), (_BUSY, 5), (_BUSY, 10), (_BUSY, 12), (_NOT_FOUND, _RENAMED), (_NOT_FOUND, _RENAMED),
+            (ErrorReport("playlistNotFound", "The playlist identified with PLmarchingcontest2019 cannot be found.", True), 2),
+            (ErrorReport("forbidden", "The request is not properly authorized to access this resource.", True), 8),
+            (ErrorReport("internalError", "ValueError: “P1W2X” is not a duration", False), 6),
+        ]  # fmt: skip
+        for number, (error, band) in enumerate(failures):
+            at = self.now - dt.timedelta(hours=2 + 1.9 * number, minutes=self.chance.randrange(60))
+            yield _Event(at, self.chance.choice((ROBIN, KIM)), JobType.FULL_SYNC, [band], error)
+        for hour in range(1, 20):
+            at = self.now - dt.timedelta(hours=hour, minutes=self.chance.randrange(6, 55))
+            kind = self.chance.choice((JobType.FULL_SYNC, JobType.INCREMENTAL_SYNC, JobType.INCREMENTAL_SYNC))
+            band = self.chance.choice([n for n in syncable if n != _RENAMED])
+            yield _Event(at, self.chance.choice((ROBIN, KIM)), kind, [band])
+
+    def _replay(self, event: _Event) -> None:
+        if event.is_parent:
+            self._replay_parent(event)
+        else:
+            band = self.bands[event.bands[0]] if event.bands else None
+            job = create_job(event.actor, event.job_type, band=band).job
+            self._end(job, event, event.bands, event.at + self.chance.randrange(1, 20) * _SECOND)
+
+    def _replay_parent(self, event: _Event) -> None:
+        parent = create_job(event.actor, event.job_type, fans_out=True).job
+        claimed = self._claim(parent)
+        for number in event.bands:
+            create_job(event.actor, event.job_type, band=self.bands[number], parent=parent)
+        SyncJob.objects.filter(pk=parent.pk).update(checkpoint={"fanned_out": True}, progress_total=len(event.bands))
+        outcomes.wait_for_children(claimed)
+        used = 1 if event.job_type == JobType.INCREMENTAL_SYNC else 0
+        self._charge(parent, [Operation.CHANNELS_LIST] * used, event.at, event.at + 2 * _SECOND)
+        started = event.at + 2 * _SECOND
+        ended = started
+        for number, child in zip(event.bands, parent.children.order_by("pk"), strict=True):
+            own = _Event(event.at + 2 * _SECOND, event.actor, event.job_type, [number])
+            own.error = _NOT_FOUND if number == _RENAMED else None
+            ended = self._end(child, own, [number], started)
+            # Two at a time.
+            started += (ended - started) / 2
+        outcomes.complete_parents(parent.pk)
+        self._date(parent, event.at, event.at + _SECOND, ended)
+
+    def _end(self, job: SyncJob, event: _Event, numbers: list[int], started: dt.datetime) -> dt.datetime:
+        """Run the job to its end; returns when that was."""
+        attempt = self._claim(job)
+        size = self.sizes[numbers[0]] if numbers else sum(self.sizes)
+        if event.error:
+            operations = [Operation.CHANNELS_LIST if event.error is _NOT_FOUND else Operation.PLAYLIST_ITEMS_LIST]
+            trace = (
+                f"Traceback (most recent call last):\n{event.error.message}"
+                if event.error.reason == "internalError"
+                else ""
+            )
+            outcomes.fail(
+                attempt, event.error.message, reason=event.error.reason, trace=trace, permanent=event.error.is_permanent
+            )
+        else:
+            operations = self._work(attempt, event.job_type, size)
+            outcomes.complete(attempt)
+        ended = started + (2 + len(operations) * self.chance.uniform(0.6, 3.5)) * _SECOND
+        self._charge(job, operations, started, ended, event.error)
+        self._date(job, event.at, started, ended)
+        return ended
+
+    def _work(self, attempt: Attempt, job_type: str, size: int) -> list[Operation]:
+        """Write what the job achieved; returns its calls."""
+        pages = -(-size // 50)
+        if job_type == JobType.STATS_REFRESH:
+            result = {"videos_updated": size, "progress_done": size, "progress_total": size}
+            operations = [Operation.VIDEOS_BATCH_GET_STATS] * pages
+        elif job_type == JobType.FULL_SYNC:
+            updated = self.chance.randrange(size // 3)
+            result = {"videos_found": size, "videos_updated": updated, "progress_done": size, "progress_total": size}
+            operations = [Operation.PLAYLIST_ITEMS_LIST, Operation.VIDEOS_LIST] * pages
+        else:
+            read, added = min(size, 50), self.chance.randrange(4)
+            result = {"videos_found": read, "videos_added": added, "progress_done": read, "progress_total": read}
+            operations = [Operation.PLAYLIST_ITEMS_LIST] + [Operation.VIDEOS_LIST] * bool(added)
+        SyncJob.objects.filter(pk=attempt.job_id).update(**result)
+        if job_type == JobType.FULL_SYNC and self.chance.random() < 0.15:
+            video = made_up_id(f"unreadable{attempt.pk}", 11)
+            record(attempt, [ErrorReport("unreadableItem", f"Video {video} has no title.", False, item_id=video)])
+        return operations
+
+    def _add_open_jobs(self) -> None:
+        """Jobs that are running, waiting or delayed, and one that was cancelled."""
+        cancelled = create_job(KIM, JobType.FULL_SYNC, band=self.bands[0]).job
+        jobs.cancel_job(KIM, cancelled.pk)
+        self._date(cancelled, self.now - 26 * _MINUTE, None, self.now - 24 * _MINUTE)
+        weekly = for_schedule("Weekly availability check")
+        estimate = -(-sum(self.sizes) // 50)
+        availability = create_job(weekly, JobType.AVAILABILITY_CHECK, quota_estimated=estimate).job
+        self._date(availability, self.now - 12 * _MINUTE, None, None)
+        self._run(3, 340, is_cancelled=True)
+        delayed = create_job(ROBIN, JobType.FULL_SYNC, band=self.bands[5]).job
+        outcomes.retry_later(self._claim(delayed), _BUSY.message, reason=_BUSY.reason)
+        SyncJob.objects.filter(pk=delayed.pk).update(run_at=self.now + 9 * _MINUTE)
+        self._date(delayed, self.now - 3 * _MINUTE, self.now - 3 * _MINUTE + _SECOND, None)
+        self._charge(delayed, [Operation.PLAYLIST_ITEMS_LIST], self.now - 3 * _MINUTE, self.now - 2 * _MINUTE, _BUSY)
+        self._run(6, 31)
+        self._run(11, 14)
+        queues.pause_queue(ROBIN, QueueName.MAINTENANCE, "database backup until 3 p.m.")
+        Queue.objects.filter(pk=QueueName.MAINTENANCE).update(paused_at=self.now - 40 * _MINUTE)
+        for number, seconds in ((1, 8), (10, 6), (14, 5)):
+            waiting = create_job(ROBIN, JobType.INCREMENTAL_SYNC, band=self.bands[number]).job
+            self._date(waiting, self.now - seconds * _SECOND, None, None)
+
+    def _run(self, number: int, seconds: int, *, is_cancelled: bool = False) -> None:
+        pages = max(1, self.sizes[number] // 100)
+        job = create_job(ROBIN, JobType.FULL_SYNC, band=self.bands[number]).job
+        attempt = self._claim(job)
+        started = self.now - seconds * _SECOND
+        self._charge(job, [Operation.PLAYLIST_ITEMS_LIST, Operation.VIDEOS_LIST] * pages, started, self.now)
+        SyncJob.objects.filter(pk=job.pk).update(
+            progress_done=50 * pages, progress_total=max(self.sizes[number], 50 * pages), videos_found=50 * pages
+        )
+        if is_cancelled:
+            asked = self.now - 5 * _SECOND
+            SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=asked, cancel_requested_by="kim")
+        self._date(job, started - _SECOND, started, None)
+        # No worker renews this lease; it must last while the pages are looked at.
+        Attempt.objects.filter(pk=attempt.pk).update(lease_expires_at=Now() + dt.timedelta(hours=9))
+
+    # ---- Helpers
+
+    def _claim(self, job: SyncJob) -> Attempt:
+        name = self.chance.choice(("celery@north-1", "celery@north-1", "celery@north-2"))
+        attempt = attempts.claim_next(job.queue_id, WorkerIdentity(name, 411 if name.endswith("1") else 902))
+        assert attempt is not None
+        assert attempt.job_id == job.pk
+        return attempt
+
+    def _charge(
+        self,
+        job: SyncJob,
+        operations: Iterable[Operation],
+        start: dt.datetime,
+        end: dt.datetime,
+        error: ErrorReport | None = None,
+    ) -> None:
+        """Spread the calls over the time, one unit each; the last one met the error."""
+        operations = list(operations)
+        for number, operation in enumerate(operations):
+            at = start + (end - start) * (number + 0.5) / len(operations)
+            reason = error.reason if error and number == len(operations) - 1 else ""
+            status = {"backendError": 503, "forbidden": 403, "playlistNotFound": 404}.get(reason, 200)
+            self.calls.append(
+                QuotaCall(
+                    bucket=bucket_of(operation), day=quota_day(at), operation=operation, units=1, job=job, job_type=job.job_type,
+                    band_id=job.band_id, is_personal=job.origin == Origin.ADMIN, at=at, seconds=self.chance.uniform(0.08, 0.6),
+                    http_status=status, reason=reason if status != 200 else "",
+                )
+            )  # fmt: skip
+        SyncJob.objects.filter(pk=job.pk).update(quota_used=F("quota_used") + len(operations))
+
+    def _date(self, job: SyncJob, created: dt.datetime, started: dt.datetime | None, ended: dt.datetime | None) -> None:
+        """Move what the job left behind to when it happened."""
+        SyncJob.objects.filter(pk=job.pk).update(created_at=created, started_at=started, completed_at=ended)
+        last = ended or self.now - 2 * _MINUTE
+        job.attempts.filter(ended_at=None).update(started_at=started or created)
+        job.attempts.exclude(ended_at=None).update(started_at=started or created, ended_at=last)
+        job.job_errors.update(created_at=last)
+        job.events.filter(kind=EventKind.QUEUED).update(at=created)
+        job.events.filter(kind=EventKind.STARTED).update(at=started or created)
+        job.events.exclude(kind__in=(EventKind.QUEUED, EventKind.STARTED)).update(at=last)
+
+    def _sum_quota(self) -> None:
+        """Today's usage is the sum of its calls; that of the days before is what such days usually take."""
+        spent = Counter((call.bucket, call.day) for call in self.calls)
+        today = quota_day(self.now)
+        usual = {"main": (320, 760), "stats": (sum(self.sizes) // 50 - 3, sum(self.sizes) // 50 + 1)}
+        for bucket, back in itertools.product(usual, range(30)):
+            day = today - dt.timedelta(days=back)
+            used = spent[bucket, day] if back == 0 else max(spent[bucket, day], self.chance.randrange(*usual[bucket]))
+            limit = settings.YOUTUBE_QUOTA_MAIN if bucket == "main" else settings.YOUTUBE_QUOTA_STATS
+            reserved = settings.YOUTUBE_QUOTA_RESERVED if bucket == "main" else 0
+            QuotaDay.objects.create(bucket=bucket, day=day, limit=limit, reserved=reserved, used=used)
+
+    def _date_errors(self) -> None:
+        for group in ErrorGroup.objects.annotate(first=Min("errors__created_at"), last=Max("errors__created_at")):
+            ErrorGroup.objects.filter(pk=group.pk).update(first_seen_at=group.first, last_seen_at=group.last)
+
+    def _update_bands(self) -> None:
+        """Set what syncs say of each band, from the jobs."""
+        completed = SyncJob.objects.filter(status=JobStatus.COMPLETED)
+        for band in self.bands:
+            own = completed.filter(band=band)
+            full = own.filter(job_type=JobType.FULL_SYNC).aggregate(last=Max("completed_at"))["last"]
+            incremental = own.filter(job_type=JobType.INCREMENTAL_SYNC).aggregate(last=Max("completed_at"))["last"]
+            Band.objects.filter(pk=band.pk).update(last_full_sync_at=full, last_incremental_sync_at=incremental or full)
+        renamed = self.bands[_RENAMED]
+        since = JobError.objects.filter(band=renamed).aggregate(first=Min("created_at"))["first"]
+        Band.objects.filter(pk=renamed.pk).update(channel_problem=ChannelProblem.NOT_FOUND, channel_problem_since=since)
+
+    def _add_workers(self) -> None:
+        Worker.objects.create(
+            name="celery@north-1", process_id=411, queues=list(QueueName.values), concurrency=4,
+            started_at=self.now - dt.timedelta(hours=31),
+        )  # fmt: skip
+        Worker.objects.create(
+            name="celery@north-2", process_id=902, queues=["video-sync"], concurrency=2,
+            started_at=self.now - dt.timedelta(hours=26), heartbeat_at=self.now - 9 * _MINUTE,
         )  # fmt: skip
