@@ -1,4 +1,4 @@
-"""Settings. Everything that can be configured is read from environment variables here; the documentation lists them.
+"""Settings. Everything that can be configured is read from environment variables here; docs/operations.md lists them.
 
 A process with invalid values does not start, and names all of them at once.
 """

@@ -82,10 +82,10 @@ def test_all_bad_values_are_named_at_once() -> None:
     assert "YOUTUBE_QUOTA_STATS:" in done.stderr
 
 
-def test_the_readme_lists_every_variable_and_no_other() -> None:
+def test_the_documentation_lists_every_variable_and_no_other() -> None:
     source = "".join((ROOT / "syncmonitor" / name).read_text() for name in ("settings.py", "embedded.py"))
     read = set(re.findall(r'(?:env\.\w+|integer|environ\.get)\(\s*"([A-Z_]+)"', source))
-    table = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "README.md").read_text(), re.MULTILINE))
+    table = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
     assert table == read
 
 
