@@ -1,4 +1,8 @@
-"""Loaded by pytest before Django's settings are: tests have a PostgreSQL and a Redis of their own, and no other settings."""
+"""The environment of the tests, set before Django reads it: no settings of the developer's, and services of their own.
+
+pytest loads this as a plugin (see pyproject.toml). Each process of pytest-xdist has its own PostgreSQL and Redis, so that a
+test may flush either one.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ import os
 
 os.environ |= {
     "DEBUG": "true",
-    "SYNCMONITOR_INSTANCE": "test",
+    "DJANGO_SETTINGS_MODULE": "tests.settings",
+    "SYNCMONITOR_INSTANCE": "-".join(filter(None, ["test", os.environ.get("PYTEST_XDIST_WORKER")])),
     "YOUTUBE_API_KEY": "AIza-test-key-0123456789",
     "YOUTUBE_API_ENDPOINT": "http://127.0.0.1:9",
     "YOUTUBE_QUOTA_RESERVED": "0",
@@ -14,7 +19,3 @@ os.environ |= {
     "SYNC_CANCEL_GRACE_SECONDS": "2",
     "SYNC_RETRY_BASE_SECONDS": "1",
 }
-
-from syncmonitor import embedded
-
-embedded.ensure()

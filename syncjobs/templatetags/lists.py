@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.core.paginator import Page
 from django.template import RequestContext
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,6 +18,8 @@ from bands.models import Availability, Band, Video
 from .monitor import badge, icon
 
 register = template.Library()
+PER_PAGE = (20, 50, 100)
+"""The page sizes that lists offer."""
 
 
 @register.simple_tag(takes_context=True)
@@ -35,9 +38,10 @@ def sort_head(context: RequestContext, name: str, label: str, look: str = "", fi
 
 
 @register.inclusion_tag("syncjobs/parts/pager.html", takes_context=True)
-def pager(context: RequestContext, page: Any, label: str) -> dict[str, Any]:
-    """Which rows these are, and links to the other pages."""
-    return {"request": context["request"], "page": page, "label": label}
+def pager(context: RequestContext, page: Page[Any], label: str) -> dict[str, Any]:
+    """Say which rows the page has, and link to the other pages."""
+    numbers = page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)
+    return {"request": context["request"], "page": page, "label": label, "numbers": list(numbers), "sizes": PER_PAGE}
 
 
 @register.simple_tag

@@ -80,7 +80,7 @@ def test_who_sees_it() -> None:
 def test_every_figure_counts_the_rows_of_the_list_it_links_to(moderator: Client) -> None:
     some_of_each()
     html = moderator.get("/admin/").content.decode()
-    found = re.findall(r'<dd><a href="/admin/jobs/\?([^"]+)"[^>]*>([\d\u202f]+)</a>', html)
+    found = re.findall(r'<dd><a href="/admin/syncjobs/syncjob/\?([^"]+)"[^>]*>([\d\u202f]+)</a>', html)
     assert len(found) == 18
     counted = 0
     for query, shown in found:
@@ -246,7 +246,7 @@ def test_what_comes_next_names_schedules_and_workers(moderator: Client) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_only_admins_act_on_queues(action: str) -> None:
-    url = f"/admin/queues/maintenance/{action}/"
+    url = f"/admin/syncjobs/queue/maintenance/{action}/"
     for role in ("", Role.MODERATOR):
         client = logged_in(role)
         assert [client.get(url).status_code, client.post(url).status_code] == [403, 403]
@@ -257,26 +257,26 @@ def test_only_admins_act_on_queues(action: str) -> None:
 
 
 def test_a_queue_is_paused_with_a_reason_and_resumed(admin: Client) -> None:
-    assert admin.get("/admin/queues/nonsense/pause/").status_code == 404
-    done = admin.post("/admin/queues/maintenance/pause/", {"reason": "moving house"}, headers=HTMX)
+    assert admin.get("/admin/syncjobs/queue/nonsense/pause/").status_code == 404
+    done = admin.post("/admin/syncjobs/queue/maintenance/pause/", {"reason": "moving house"}, headers=HTMX)
     assert done.status_code == 204
     assert "Paused: Maintenance." in json.loads(done["HX-Trigger"])["toast"]["text"]
     queue = Queue.objects.get(pk="maintenance")
     assert (queue.pause_reason, queue.paused_by) == ("moving house", "ADMIN@example")
-    again = admin.post("/admin/queues/maintenance/pause/", {"reason": ""}, headers=HTMX)
-    assert "paused already" in again["HX-Trigger"]
+    again = admin.post("/admin/syncjobs/queue/maintenance/pause/", {"reason": ""}, headers=HTMX)
+    assert "already paused" in again["HX-Trigger"]
     assert Queue.objects.get(pk="maintenance").pause_reason == "moving house"
     html = admin.get("/admin/").content.decode()
-    assert 'href="/admin/queues/maintenance/resume/"' in html
-    assert 'href="/admin/queues/maintenance/pause/"' not in html
-    assert admin.post("/admin/queues/all/resume/").status_code == 302
+    assert 'href="/admin/syncjobs/queue/maintenance/resume/"' in html
+    assert 'href="/admin/syncjobs/queue/maintenance/pause/"' not in html
+    assert admin.post("/admin/syncjobs/queue/all/resume/").status_code == 302
     assert not Queue.objects.filter(paused_at__isnull=False).exists()
     actions = AuditEntry.objects.order_by("pk").values_list("action", "origin")
     assert list(actions) == [("pause_queue", "ADMIN"), ("pause_queue", "ADMIN"), ("resume_queue", "ADMIN")]
 
 
 def test_too_long_a_reason_is_refused_on_its_field(admin: Client) -> None:
-    answer = admin.post("/admin/queues/maintenance/pause/", {"reason": "x" * 501})
+    answer = admin.post("/admin/syncjobs/queue/maintenance/pause/", {"reason": "x" * 501})
     assert answer.status_code == 422
     assert "at most 500 characters" in answer.content.decode()
     assert not Queue.objects.filter(paused_at__isnull=False).exists()
@@ -287,20 +287,23 @@ def test_clearing_says_how_many_and_deletes_those(admin: Client) -> None:
     assert (
         stats_queues.failed("maintenance") == SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
     )
-    asked = admin.get("/admin/queues/maintenance/clear-failed/").content.decode()
-    assert "6 failed jobs are deleted for good" in asked
-    assert f"{stats_queues.failed('all')} failed jobs" in admin.get("/admin/queues/all/clear-failed/").content.decode()
-    done = admin.post("/admin/queues/maintenance/clear-failed/", headers=HTMX)
+    asked = admin.get("/admin/syncjobs/queue/maintenance/clear-failed/").content.decode()
+    assert "6 failed jobs are permanently deleted" in asked
+    assert (
+        f"{stats_queues.failed('all')} failed jobs"
+        in admin.get("/admin/syncjobs/queue/all/clear-failed/").content.decode()
+    )
+    done = admin.post("/admin/syncjobs/queue/maintenance/clear-failed/", headers=HTMX)
     assert "6 failed jobs deleted." in done["HX-Trigger"]
     assert SyncJob.objects.filter(status="FAILED").count() == 4 + 5
-    assert 'href="/admin/queues/maintenance/clear-failed/"' not in admin.get("/admin/").content.decode()
+    assert 'href="/admin/syncjobs/queue/maintenance/clear-failed/"' not in admin.get("/admin/").content.decode()
 
 
 def test_clearing_very_many_goes_on_in_the_background(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 1)
     SyncJob.objects.bulk_create(SyncJob(job_type="PRUNE", queue_id="maintenance", status="FAILED") for _ in range(3))
-    done = admin.post("/admin/queues/maintenance/clear-failed/", headers=HTMX)
-    progress = f"/admin/jobs/bulk/{BulkAction.objects.get().pk}/"
+    done = admin.post("/admin/syncjobs/queue/maintenance/clear-failed/", headers=HTMX)
+    progress = f"/admin/syncjobs/bulkaction/{BulkAction.objects.get().pk}/change/"
     assert done["HX-Redirect"] == progress
     assert "Deleting failed jobs" in admin.get(progress).content.decode()
     bulk.run_pending()

@@ -91,7 +91,7 @@ def test_jobs_that_wait_for_a_bucket_are_those_of_the_list(moderator: Client) ->
         SyncJob.objects.create(job_type="ENRICH", queue_id="video-processing", run_at=later, delay_reason=reason)
     html = part(moderator, "details")
     for bucket, count in ((Bucket.MAIN, 2), (Bucket.SEARCH, 0), (Bucket.STATS, 1)):
-        link = re.search(r'<a href="/admin/jobs/\?([^"]+)">(\d+)</a>', card(html, bucket))
+        link = re.search(r'<a href="/admin/syncjobs/syncjob/\?([^"]+)">(\d+)</a>', card(html, bucket))
         assert link
         assert int(link[2]) == query.job_query(QueryDict(unescape(link[1]))).page(1, 20)[1] == count
 

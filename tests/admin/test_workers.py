@@ -16,7 +16,7 @@ from tests.clients import logged_in
 from tests.factories import claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
-URL = "/admin/workers/"
+URL = "/admin/syncjobs/worker/"
 
 
 def make(name: str, silent_for: float = 0, **fields: object) -> Worker:
@@ -43,12 +43,12 @@ def test_how_each_is_and_what_it_executes() -> None:
     states = {each.worker.name: (each.state, [a.job_id for a in each.running]) for each in answer.context["states"]}
     assert states == {"alive@a": ("alive", [job.pk]), "stopping@b": ("stopping", []), "silent@c": ("silent", [])}
     page = answer.content.decode()
-    assert f'href="/admin/jobs/{job.pk}/"' in page
+    assert f'href="/admin/syncjobs/syncjob/{job.pk}/change/"' in page
     assert "1 of 4 processes" in page
     assert "No heartbeat for more than 30 s" in page
     assert "&lt;B&gt;Herons&lt;/B&gt;" in page
     orphans = page.split("Left behind by workers that are gone")[1]
-    assert f'href="/admin/jobs/{left.pk}/"' in orphans
+    assert f'href="/admin/syncjobs/syncjob/{left.pk}/change/"' in orphans
     part = logged_in(Role.ADMIN).get(URL, headers={"HX-Request": "true"}).content.decode()
     assert "alive@a" in part
     assert "<html" not in part

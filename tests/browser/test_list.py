@@ -30,11 +30,11 @@ def test_filters_live_in_the_address_and_back_restores_them(log_in: LogIn) -> No
     _failed(2)
     queue_job("PRUNE")  # type: ignore[arg-type]
     visitor = log_in(Role.MODERATOR)
-    page = visitor.go("/admin/jobs/")
+    page = visitor.go("/admin/syncjobs/syncjob/")
     rows = page.locator("#job-rows tbody tr")
     expect(rows).to_have_count(3)
     page.locator(".job-filters").get_by_role("link", name="Failed").click()
-    page.wait_for_url("**/admin/jobs/?status=FAILED")
+    page.wait_for_url("**/admin/syncjobs/syncjob/?status=FAILED")
     expect(rows).to_have_count(2)
     page.get_by_role("searchbox").fill("no such thing")
     page.get_by_role("searchbox").press("Enter")
@@ -45,14 +45,14 @@ def test_filters_live_in_the_address_and_back_restores_them(log_in: LogIn) -> No
     page.go_back()
     expect(rows).to_have_count(3)
     copied = visitor.context.new_page()
-    copied.goto(f"{visitor.base}/admin/jobs/?status=QUEUED&sortBy=startedAt&sortOrder=asc")
+    copied.goto(f"{visitor.base}/admin/syncjobs/syncjob/?status=QUEUED&sortBy=startedAt&sortOrder=asc")
     expect(copied.locator("#job-rows tbody tr")).to_have_count(1)
     expect(copied.locator("th[aria-sort=ascending]")).to_have_text("Started")
 
 
 def test_every_page_of_the_list_is_reached(log_in: LogIn) -> None:
     jobs = _failed(45)
-    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     seen: list[str] = []
     for number in (1, 2, 3):
         seen += [str(row.get_attribute("id")) for row in page.locator("#job-rows tbody tr").all()]
@@ -71,7 +71,7 @@ def test_every_page_of_the_list_is_reached(log_in: LogIn) -> None:
 def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
     (job,) = _failed(1)
     visitor = log_in(Role.MODERATOR)
-    page = visitor.go("/admin/jobs/")
+    page = visitor.go("/admin/syncjobs/syncjob/")
     dialog = page.get_by_role("dialog")
     opener = page.locator(f"#row-{job} [data-key=open]")
     opener.click()
@@ -93,13 +93,13 @@ def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
     page.go_forward()
     expect(dialog).to_contain_text("It broke.")
     linked = visitor.context.new_page()
-    linked.goto(f"{visitor.base}/admin/jobs/?status=FAILED#job-{job}")
+    linked.goto(f"{visitor.base}/admin/syncjobs/syncjob/?status=FAILED#job-{job}")
     expect(linked.get_by_role("dialog")).to_contain_text("It broke.")
 
 
 def test_the_keyboard_alone_is_enough(log_in: LogIn) -> None:
     first, second = _failed(2)
-    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Next and previous row")
     page.keyboard.press("Escape")
@@ -125,7 +125,7 @@ def test_the_keyboard_alone_is_enough(log_in: LogIn) -> None:
 def test_many_are_chosen_and_retried(log_in: LogIn) -> None:
     jobs = _failed(3)
     queued = queue_job("PRUNE").pk  # type: ignore[arg-type]
-    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.locator("[data-choose-all]").check()
     expect(page.locator("[data-chosen-count]").first).to_have_text("4")
     page.locator(".choice-bar").get_by_role("button", name="Retry").click()
@@ -140,9 +140,9 @@ def test_many_are_chosen_and_retried(log_in: LogIn) -> None:
 def test_it_all_works_without_scripts(log_in: LogIn) -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     (failed,) = _failed(0) or (job.pk,)
-    page = log_in(Role.MODERATOR, java_script_enabled=False).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR, java_script_enabled=False).go("/admin/syncjobs/syncjob/")
     page.locator(f"#row-{failed} [data-key=open]").click()
-    page.wait_for_url(re.compile(rf"/admin/jobs/{job.pk}/$"))
+    page.wait_for_url(re.compile(rf"/admin/syncjobs/syncjob/{job.pk}/change/$"))
     page.get_by_role("link", name="Cancel").click()
     page.locator("form button.btn-danger-solid").click()
     expect(page.locator(".messagelist")).to_contain_text(f"#{job.pk}")
@@ -156,11 +156,11 @@ def test_a_strangers_text_stays_text(log_in: LogIn) -> None:
     visitor = log_in(Role.SUPER_ADMIN)
     for path in (
         "/admin/",
-        "/admin/jobs/?limit=100",
-        "/admin/errors/",
-        "/admin/bands/",
-        "/admin/videos/",
-        "/admin/audit/",
+        "/admin/syncjobs/syncjob/?limit=100",
+        "/admin/syncjobs/errorgroup/",
+        "/admin/bands/band/",
+        "/admin/bands/video/",
+        "/admin/syncjobs/auditentry/",
     ):
         page = visitor.go(path)
         assert page.locator("img[src=x], b:text('bold')").count() == 0, path
@@ -169,6 +169,6 @@ def test_a_strangers_text_stays_text(log_in: LogIn) -> None:
 
 def test_a_double_click_opens_a_dialog_once(log_in: LogIn) -> None:
     (job,) = _failed(1)
-    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.locator(f"#row-{job} [data-key=open]").dblclick()
     expect(page.get_by_role("dialog")).to_contain_text("It broke.")

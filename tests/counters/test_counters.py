@@ -7,7 +7,7 @@ import random
 import threading
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection
 from django.db.models import Count
 from django.utils import timezone
 
@@ -40,40 +40,44 @@ def _job(chance: random.Random, bands: list[Band]) -> SyncJob:
     )
 
 
-def _operate(seed: int, operations: int, failures: list[BaseException]) -> None:
+def _random_jobs(chance: random.Random) -> list[int]:
+    """The ids of up to two jobs."""
+    ids = list(SyncJob.objects.values_list("pk", flat=True))
+    return chance.sample(ids, min(len(ids), 2))
+
+
+def _change_jobs(seed: int, changes: int, failures: list[BaseException]) -> None:
+    """Change jobs and bands at random. With few of them, threads often change the same ones."""
     chance = random.Random(seed)
-    try:
-        for number in range(operations):
-            bands = list(Band.objects.all())
-            what = chance.random()
-            if what < 0.4:
+    for number in range(changes):
+        what = chance.random()
+        try:
+            if what < 0.3:
                 SyncJob.objects.bulk_create([_job(chance, []) for _ in range(chance.randrange(1, 4))])
-            elif what < 0.8:
-                some = SyncJob.objects.order_by("?").values("pk")[:1]
-                SyncJob.objects.filter(pk__in=list(some.values_list("pk", flat=True))).update(
+            elif what < 0.6:
+                SyncJob.objects.filter(pk__in=_random_jobs(chance)).update(
                     status=chance.choice(JobStatus.values), started_at=_job(chance, []).started_at
                 )
-            elif what < 0.9:
-                SyncJob.objects.filter(
-                    pk__in=list(SyncJob.objects.order_by("?").values_list("pk", flat=True)[:2])
-                ).delete()
-            elif what < 0.96 and bands:
-                some_ids = list(SyncJob.objects.order_by("?").values_list("pk", flat=True)[:2])
-                SyncJob.objects.filter(pk__in=some_ids).update(band=chance.choice(bands))
-            elif seed % 4 == 0 and bands:
-                chance.choice(bands).delete()
+            elif what < 0.8:
+                SyncJob.objects.filter(pk__in=_random_jobs(chance)).delete()
+            elif what < 0.92:
+                band = chance.choice([*Band.objects.values_list("pk", flat=True), None])
+                SyncJob.objects.filter(pk__in=_random_jobs(chance)).update(band_id=band)
+            elif what < 0.96:
+                Band.objects.filter(slug=f"b{seed}-{chance.randrange(number + 1)}").delete()
             else:
                 Band.objects.create(name=f"B{seed}-{number}", slug=f"b{seed}-{number}")
-    except BaseException as error:
-        # Only what a deletion under another's hands explains.
-        if "foreign key" not in str(error) and "deadlock" not in str(error):
+        except (IntegrityError, OperationalError) as error:
+            # Another thread has deleted the band, or locked the same two jobs in the other order.
+            if "foreign key" not in str(error) and "deadlock" not in str(error):
+                failures.append(error)
+        except BaseException as error:
             failures.append(error)
-    finally:
-        connection.close()
+    connection.close()
 
 
 def test_counts_equal_count_star_after_random_concurrent_operations() -> None:
-    """10,000 operations in four threads, with band deletions and deletions of jobs, while counts are folded and read."""
+    """Four threads change jobs and delete bands while a fifth one folds the counts and compares them."""
     failures: list[BaseException] = []
     done = threading.Event()
 
@@ -82,7 +86,6 @@ def test_counts_equal_count_star_after_random_concurrent_operations() -> None:
             while not done.is_set():
                 counters.fold()
                 assert counters.wrong_cells() == 0
-                done.wait(0.05)
         except BaseException as error:
             failures.append(error)
         finally:
@@ -90,12 +93,11 @@ def test_counts_equal_count_star_after_random_concurrent_operations() -> None:
 
     folder = threading.Thread(target=fold)
     folder.start()
-    for round_number in range(5):
-        threads = [threading.Thread(target=_operate, args=(round_number * 4 + n, 500, failures)) for n in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    threads = [threading.Thread(target=_change_jobs, args=(seed, 500, failures)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     done.set()
     folder.join()
     assert failures == []
@@ -106,6 +108,7 @@ def test_counts_equal_count_star_after_random_concurrent_operations() -> None:
         (row["status"], row["job_type"]): row["n"]
         for row in SyncJob.objects.order_by().values("status", "job_type").annotate(n=Count("pk"))
     }
+    assert truth
     assert {(cell.status, cell.job_type): cell.n for cell in counters.cells(Selection())} == truth
 
 
