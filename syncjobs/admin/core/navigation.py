@@ -30,6 +30,7 @@ NAVIGATION: tuple[Entry, ...] = (
     ("syncjobs_worker_changelist", _("Workers"), "server", "syncjobs.view_worker", True),
     ("syncjobs_auditentry_changelist", _("Audit"), "book", "syncjobs.view_auditentry", False),
     ("auth_user_changelist", _("People"), "people", "auth.view_user", False),
+    ("syncjobs_attempt_changelist", _("Raw data"), "list", "auth.change_user", False),
 )
 
 
