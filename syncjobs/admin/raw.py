@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -17,20 +16,13 @@ from django.utils.translation import gettext_lazy as _
 from bands.text import parse_number
 
 from ..models import Attempt, JobEvent, QuotaCall
+from ..templatetags.monitor import when
 from .core import links
 from .core.model_admin import PageAdmin
 from .site import site
 
 MAX_ROWS = 10_000
 """How many rows a list pages through: counting a table of millions would take seconds."""
-
-
-class NewestRows(Paginator[Any]):
-    """A paginator that counts at most MAX_ROWS rows."""
-
-    @cached_property
-    def count(self) -> int:
-        return self.object_list[:MAX_ROWS].count()  # type: ignore[union-attr, return-value, call-arg]
 
 
 class RawAdmin(PageAdmin):
@@ -41,7 +33,6 @@ class RawAdmin(PageAdmin):
     list_display_links = None
     list_per_page = 50
     ordering = ("-pk",)
-    paginator = NewestRows
     search_fields = ("job",)
     search_help_text = _("Job number. Lists the newest 10,000 rows; a search finds older ones.")
     show_full_result_count = False
@@ -58,6 +49,11 @@ class RawAdmin(PageAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: QuerySet[Any], per_page: int, *args: Any, **kwargs: Any
+    ) -> Paginator[Any]:
+        return Paginator(queryset[:MAX_ROWS], per_page)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         lists = [
@@ -76,7 +72,20 @@ class RawAdmin(PageAdmin):
         """Search by job number, which has an index."""
         if not search_term:
             return queryset, False
-        return queryset.filter(job=parse_number(search_term.strip().removeprefix("#"))), False
+        number = parse_number(search_term.strip().removeprefix("#"))
+        return (queryset.none() if number is None else queryset.filter(job=number)), False
+
+    @admin.display(description=_("started"))
+    def started(self, row: Any) -> SafeString | str:
+        return when(row.started_at)
+
+    @admin.display(description=_("ended"))
+    def ended(self, row: Any) -> SafeString | str:
+        return when(row.ended_at)
+
+    @admin.display(description=_("time"))
+    def time(self, row: Any) -> SafeString | str:
+        return when(row.at)
 
     @admin.display(description=_("job"))
     def job_link(self, row: Any) -> SafeString | str:
@@ -86,14 +95,14 @@ class RawAdmin(PageAdmin):
 
 @admin.register(Attempt, site=site)
 class AttemptAdmin(RawAdmin):
-    list_display = ("id", "job_link", "number", "outcome", "worker", "started_at", "ended_at", "error_reason", "error")
+    list_display = ("id", "job_link", "number", "outcome", "worker", "started", "ended", "error_reason", "error")
 
 
 @admin.register(JobEvent, site=site)
 class JobEventAdmin(RawAdmin):
-    list_display = ("id", "job_link", "attempt_number", "kind", "message", "data", "at")
+    list_display = ("id", "job_link", "attempt_number", "kind", "message", "data", "time")
 
 
 @admin.register(QuotaCall, site=site)
 class QuotaCallAdmin(RawAdmin):
-    list_display = ("id", "job_link", "bucket", "operation", "units", "http_status", "reason", "seconds", "at")
+    list_display = ("id", "job_link", "bucket", "operation", "units", "http_status", "reason", "seconds", "time")
