@@ -289,7 +289,7 @@ def test_a_channel_is_looked_up_shown_and_kept_with_the_band(admin: Client, yout
     assert (band.channel_id, band.channel_title, band.channel_handle) == (channel.id, channel.title, "@herons")
     assert units_used() == spent
     again = admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX).content.decode()
-    assert "Another band has this channel already" in again
+    assert "Another band already has this channel" in again
     assert f"{URL}{band.pk}/change/" in again
 
 

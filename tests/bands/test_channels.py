@@ -26,7 +26,7 @@ from tests.factories import PERSON, band_with_videos, make_band, queue_job, run_
 pytestmark = pytest.mark.django_db(transaction=True)
 CHANNEL = "UC" + "a" * 22
 OTHER = "UC" + "b" * 22
-SAID = "Herons has this channel already."
+SAID = "Herons already has this channel."
 
 
 @pytest.mark.parametrize(
