@@ -13,7 +13,7 @@ from django.core.management import call_command, load_command_class
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path: path.read_text() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))}
 ALL = "\n".join(PAGES.values())
-COMMANDS = [shlex.split(line)[2:] for line in re.findall(r"^python manage\.py .+$", ALL, re.MULTILINE)]
+COMMANDS = [shlex.split(line, comments=True)[2:] for line in re.findall(r"^python manage\.py .+$", ALL, re.MULTILINE)]
 RUN = {
     "sync_status",
     "quota",
@@ -41,7 +41,7 @@ def test_every_command_is_understood(arguments: list[str]) -> None:
 
 
 def test_operations_shows_every_command() -> None:
-    shown = {shlex.split(line)[2] for line in re.findall(r"^python manage\.py .+$", ALL, re.MULTILINE)}
+    shown = {name for name, *_ in COMMANDS}
     assert shown == {path.stem for path in (ROOT / "syncjobs/management/commands").glob("[!_]*.py")}
 
 
@@ -93,3 +93,10 @@ def test_every_screenshot_is_shown() -> None:
 
 def test_the_readme_stays_short() -> None:
     assert len(PAGES[ROOT / "README.md"].splitlines()) <= 150
+
+
+def test_every_message_that_operations_quotes_exists() -> None:
+    source = "".join(path.read_text() for folder in ("syncjobs", "bands") for path in (ROOT / folder).rglob("*.py"))
+    quoted = re.findall("“([^”]+)”", PAGES[ROOT / "docs/operations.md"])
+    assert len(quoted) > 3
+    assert [text for text in quoted if text not in source] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
@@ -75,8 +75,9 @@ class JobAdmin(PageAdmin):
 
     @requires("bands")
     def bands_view(self, request: HttpRequest) -> HttpResponse:
-        """Suggest bands for the text typed so far."""
-        return JsonResponse({"bands": suggestions(request.GET.get("q", ""))})
+        """Suggest bands for the text typed into a band field, `named` in the trigger form and `band` in the filters."""
+        text = request.GET.get("named", request.GET.get("band", ""))
+        return render(request, "syncjobs/parts/band_options.html", {"bands": suggestions(text)})
 
     @requires("view")
     def export_view(self, request: HttpRequest) -> HttpResponseBase:

@@ -68,7 +68,7 @@ def test_bands_are_found_by_what_is_wrong_with_them(admin: Client) -> None:
     assert names(admin, q="state univ") == ["None"]
     assert names(admin, q="nothing like it") == []
     page = admin.get(URL).content.decode()
-    for said in ("3 failures in a row", "Channel not found", "Never synced", "Not active", "No channel", "Healthy"):
+    for said in ("3 consecutive failures", "Channel not found", "Never synced", "Inactive", "No channel", "Healthy"):
         assert said in page, said
 
 
@@ -144,7 +144,7 @@ def test_it_tells_health_jobs_and_videos(admin: Client) -> None:
     row = re.search(r'<tr id="video-\d+">(?:(?!</tr>).)*Halftime.*?</tr>', page, re.DOTALL)
     assert row is not None
     cells = dict(re.findall(r'<td class="number(?: optional)?" data-label="(\w+)">([^<]*)</td>', row[0]))
-    assert (cells["Views"], cells["Likes"], cells["Length"]) == ("0", "—", "—")
+    assert (cells["Views"], cells["Likes"], cells["Duration"]) == ("0", "—", "—")
     assert "Unavailable" in page
     part = admin.get(f"{URL}{band.pk}/change/", headers=HTMX).content.decode()
     assert "Recent jobs" in part
@@ -289,7 +289,7 @@ def test_a_channel_is_looked_up_shown_and_kept_with_the_band(admin: Client, yout
     assert (band.channel_id, band.channel_title, band.channel_handle) == (channel.id, channel.title, "@herons")
     assert units_used() == spent
     again = admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX).content.decode()
-    assert "Another band already has this channel" in again
+    assert "Another band already uses this channel" in again
     assert f"{URL}{band.pk}/change/" in again
 
 

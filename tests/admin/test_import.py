@@ -61,7 +61,7 @@ def test_json_is_read_and_nothing_to_do_is_said(admin: Client) -> None:
     rows = [{"slug": "herons", "name": "Herons"}]
     admin.post(URL, {"token": token_of(upload(admin, json.dumps(rows), "bands.json"))})
     again = upload(admin, json.dumps(rows), "bands.json").content.decode()
-    assert "Nothing to do" in again
+    assert "Nothing to import" in again
     assert "Import 0" not in again
     assert Band.objects.get().name == "Herons"
 

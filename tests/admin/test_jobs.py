@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -11,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from bands.models import Band
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.models import Attempt, AuditEntry, SyncJob
 from syncjobs.operations import jobs
@@ -29,7 +31,7 @@ def moderator() -> Client:
 # ---- Who may
 
 
-@pytest.mark.parametrize("path", ["", "rows/", "bands/?q=a", "export/", "{job}/change/", "add/"])
+@pytest.mark.parametrize("path", ["", "rows/", "bands/?band=a", "export/", "{job}/change/", "add/"])
 def test_only_who_may_see_jobs_sees_them(path: str) -> None:
     url = f"/admin/syncjobs/syncjob/{path.format(job=failed_job().pk)}"
     assert Client().get(url).status_code == 302
@@ -99,8 +101,8 @@ def test_a_wrong_parameter_is_a_sentence(moderator: Client, query: str) -> None:
 def test_a_page_past_the_last_leads_back(moderator: Client) -> None:
     failed_job()
     page = moderator.get("/admin/syncjobs/syncjob/?page=9").content.decode()
-    assert "There is no page 9" in page
-    assert "Go to the last one, 1" in page
+    assert "Page 9 doesn't exist" in page
+    assert "Go to the last page (1)" in page
 
 
 def test_what_others_wrote_stays_text(moderator: Client) -> None:
@@ -192,9 +194,20 @@ def test_nonsense_for_shown_rows_is_no_error(moderator: Client) -> None:
 def test_bands_are_suggested_by_how_they_begin(moderator: Client) -> None:
     make_band("alpha-herons")
     make_band("herons", "@herons")
-    told = moderator.get("/admin/syncjobs/syncjob/bands/?q=her").json()["bands"]
-    assert [band["name"] for band in told] == ["Herons", "Alpha-Herons"]
-    assert [band["note"] for band in told] == ["", "no channel"]
+    page = moderator.get("/admin/syncjobs/syncjob/bands/?named=her").content.decode()
+    assert re.findall(r'value="([^"]*)"', page) == ["Herons", "Alpha-Herons"]
+    assert re.findall(r'label="([^"]*)"', page) == ["Herons", "Alpha-Herons · no channel"]
+
+
+def test_bands_of_the_same_name_are_told_apart_by_their_number(moderator: Client) -> None:
+    bands = [make_band("herons"), make_band("more-herons")]
+    Band.objects.update(name="Herons")
+    page = moderator.get("/admin/syncjobs/syncjob/bands/?band=her").content.decode()
+    values = re.findall(r'value="([^"]*)"', page)
+    assert values == [f"#{band.pk}" for band in bands]
+    for value, band in zip(values, bands, strict=True):
+        answer = moderator.get("/admin/syncjobs/syncjob/", {"band": value})
+        assert answer["Location"] == f"/admin/syncjobs/syncjob/?bandId={band.pk}"
 
 
 # ---- One job
@@ -277,7 +290,7 @@ def test_cancel_shows_both_moments(moderator: Client) -> None:
     claim("maintenance")
     moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", headers=DIALOG)
     page = moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
-    assert "Stopping" in page
+    assert "Cancelling" in page
     assert "not yet" in page
     assert f"/admin/syncjobs/syncjob/{job.pk}/cancel/" not in page
     assert SyncJob.objects.get(pk=job.pk).status == JobStatus.IN_PROGRESS

@@ -111,7 +111,7 @@ def test_a_person_is_locked_out_at_once_and_let_in_again(boss: Client) -> None:
     boss.post(f"{URL}{pat.pk}/deactivate/")
     assert pats.get("/admin/syncjobs/syncjob/").status_code == 302
     assert not Client().login(username="pat", password=PASSWORD)
-    assert "Locked out" in boss.get(URL).content.decode()
+    assert "Deactivated" in boss.get(URL).content.decode()
     boss.post(f"{URL}{pat.pk}/reactivate/")
     assert Client().login(username="pat", password=PASSWORD)
     assert role_of(pat) == Role.ADMIN

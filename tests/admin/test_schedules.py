@@ -230,7 +230,7 @@ def test_it_is_switched_run_and_deleted() -> None:
         client.post(f"{one}switch/", {"enable": enable})
         assert schedules.get(schedule.pk).enabled is is_enabled
     client.post(f"{one}switch/", {"enable": "0"})
-    assert "Not while it is disabled" in client.get(URL).content.decode()
+    assert "None while disabled" in client.get(URL).content.decode()
     assert "Run “Nightly” now?" in client.get(f"{one}run/").content.decode()
     assert SyncJob.objects.count() == 0
     client.post(f"{one}run/")

@@ -97,7 +97,7 @@ def test_a_band_synced_just_now_is_said_in_place_and_can_be_forced(moderator: Cl
     answer = moderator.post(URL, sent)
     assert answer.status_code == 422
     assert "Herons was synced at" in answer.content.decode()
-    assert "Tick “Force” below" in answer.content.decode()
+    assert "check “Include recently synced bands”" in answer.content.decode()
     assert not SyncJob.objects.exists()
     assert moderator.post(URL, sent | {"force": "1"}).status_code == 302
 

@@ -28,7 +28,7 @@ PICTURE = "https://i.ytimg.com/vi/v1/mqdefault.jpg"
 
 def titles(client: Client, **query: Any) -> list[str]:
     page = client.get(URL, query).content.decode()
-    return re.findall(r'data-key="open">([^<]+)</a>', page)
+    return [title.strip() for title in re.findall(r'data-key="open">([^<]+)</a>', page)]
 
 
 def test_they_are_found_by_title_state_and_band() -> None:
@@ -119,7 +119,7 @@ def test_its_picture_is_youtubes_or_the_placeholder(
     settings.YOUTUBE_SIMULATED = is_simulated
     Video.objects.create(youtube_id="v1", band=make_band(), thumbnails=thumbnails)
     page = logged_in(Role.MODERATOR).get(URL).content.decode()
-    (image,) = re.findall(r'<img class="thumb" src="([^"]*)"([^>]*)>', page)
+    (image,) = re.findall(r'<img class="thumb"\s+src="([^"]*)"([^>]*)>', page)
     assert image[0] == (shown or "/static/syncjobs/thumbnail.svg")
     for attribute in ('alt=""', 'width="96"', 'height="54"', 'loading="lazy"'):
         assert attribute in image[1]

@@ -27,7 +27,7 @@ def make(name: str, silent_for: float = 0, **fields: object) -> Worker:
 
 def test_none_is_running() -> None:
     page = logged_in(Role.MODERATOR).get(URL).content.decode()
-    assert "No worker is running" in page
+    assert "No worker has reported in" in page
     assert "celery -A syncmonitor worker" in page
 
 
@@ -47,7 +47,7 @@ def test_how_each_is_and_what_it_executes() -> None:
     assert "1 of 4 processes" in page
     assert "No heartbeat for more than 30 s" in page
     assert "&lt;B&gt;Herons&lt;/B&gt;" in page
-    orphans = page.split("Left behind by workers that are gone")[1]
+    orphans = page.split("Jobs of lost workers")[1]
     assert f'href="/admin/syncjobs/syncjob/{left.pk}/change/"' in orphans
     part = logged_in(Role.ADMIN).get(URL, headers={"HX-Request": "true"}).content.decode()
     assert "alive@a" in part
@@ -59,7 +59,7 @@ def test_a_queue_that_nobody_consumes_is_named() -> None:
     make("b", WORKER_SILENCE_SECONDS + 60, queues=["maintenance"])
     answer = logged_in(Role.MODERATOR).get(URL)
     assert answer.context["unserved"] == [QueueName.VIDEO_PROCESSING.label, QueueName.MAINTENANCE.label]
-    assert "No worker takes jobs of:" in answer.content.decode()
+    assert "No worker serves these queues:" in answer.content.decode()
 
 
 def test_queries_do_not_grow_with_workers() -> None:

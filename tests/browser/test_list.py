@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from syncjobs.choices import JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob
-from tests.factories import claim, queue_job, wait_for
+from tests.factories import claim, make_band, queue_job, wait_for
 
 from . import world
 from .conftest import LogIn
@@ -38,7 +38,7 @@ def test_filters_live_in_the_address_and_back_restores_them(log_in: LogIn) -> No
     expect(rows).to_have_count(2)
     page.get_by_role("searchbox").fill("no such thing")
     page.get_by_role("searchbox").press("Enter")
-    expect(page.locator("#job-rows")).to_contain_text("No job matches")
+    expect(page.locator("#job-rows")).to_contain_text("No matching jobs")
     assert "search=no" in page.url
     page.go_back()
     expect(rows).to_have_count(2)
@@ -62,7 +62,7 @@ def test_every_page_of_the_list_is_reached(log_in: LogIn) -> None:
             following.click()
             page.wait_for_url(re.compile(rf"page={number + 1}"))
     assert seen == [f"row-{pk}" for pk in reversed(jobs)]
-    page.get_by_label("Page of").fill("2")
+    page.get_by_label("Page", exact=True).fill("2")
     page.get_by_role("button", name="Go").click()
     page.wait_for_url(re.compile("page=2"))
     expect(page.locator("#job-rows tbody tr")).to_have_count(20)
@@ -172,3 +172,35 @@ def test_a_double_click_opens_a_dialog_once(log_in: LogIn) -> None:
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.locator(f"#row-{job} [data-key=open]").dblclick()
     expect(page.get_by_role("dialog")).to_contain_text("It broke.")
+
+
+def test_bands_are_suggested_and_added_to_a_trigger(log_in: LogIn) -> None:
+    for slug in ("herons", "great-herons", "owls"):
+        make_band(slug, f"@{slug}")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/add/")
+    page.get_by_label("Selected bands").check()
+    box = page.get_by_label("Add band")
+    box.type("her")
+    options = page.locator("#add-band-options option")
+    expect(options).to_have_count(2)
+    expect(options.first).to_have_attribute("value", "Herons")
+    for name in ("Herons", "Great-Herons"):
+        box.fill(name)
+        expect(page.locator(f"#add-band-options option[value='{name}']")).to_have_count(1)
+        box.press("Tab")
+        expect(page.get_by_label(name, exact=True)).to_be_checked()
+        expect(box).to_have_value("")
+    expect(page.locator("#estimate dd").first).to_have_text("2")
+    page.get_by_role("button", name="Trigger", exact=True).click()
+    page.wait_for_url(re.compile("requestedBy"))
+    assert sorted(SyncJob.objects.values_list("band_name", flat=True)) == ["Great-Herons", "Herons"]
+
+
+def test_a_typed_band_filters_the_list(log_in: LogIn) -> None:
+    band = make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
+    page.locator(".more-filters summary").click()
+    page.get_by_label("Band", exact=True).fill("hero")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(f"bandId={band.pk}"))
+    expect(page.get_by_label("Band", exact=True)).to_have_value("Herons")

@@ -63,7 +63,7 @@ def _card(page: Page, label: str) -> Any:
 def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worker: Workers, youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 3)
     admin, other = log_in(Role.ADMIN).page, log_in(Role.MODERATOR).page
-    expect(_card(other, "Video sync")).to_contain_text("Running")
+    expect(_card(other, "Video sync")).to_contain_text("Active")
     expect(_card(other, "Video sync").get_by_role("link", name="Pause")).to_have_count(0)
     _card(admin, "Video sync").get_by_role("link", name="Pause").click()
     admin.get_by_role("dialog").get_by_label("Reason").fill("tidying")
@@ -82,7 +82,7 @@ def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worke
     _card(admin, "Video sync").get_by_role("link", name="Resume").click()
     admin.get_by_role("dialog").get_by_role("button", name="Resume").click()
     wait_for(lambda: SyncJob.objects.filter(pk=job.pk, status=JobStatus.COMPLETED).exists())
-    expect(_card(other, "Video sync")).to_contain_text("Running")
+    expect(_card(other, "Video sync")).to_contain_text("Active")
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("0")
 
 

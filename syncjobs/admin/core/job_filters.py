@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
@@ -191,15 +190,25 @@ def band_named(text: str) -> tuple[Band | None, str]:
     return None, _("No band is named “%s”.") % text
 
 
-def suggestions(text: str) -> list[dict[str, Any]]:
-    """Return bands whose name contains the text; those that start with it come first."""
+def suggestions(text: str) -> list[dict[str, str]]:
+    """Return options for bands whose name contains the text; those that start with it come first.
+
+    Each has the band's `id`, a `value` that `band_named` accepts, and a `label`.
+    """
     text = text.replace("\x00", "").strip()[:200]
-    bands = Band.objects.filter(name__istartswith=text).order_by("name", "pk")
-    found = list(bands[:_SUGGESTED])
-    if text and len(found) < _SUGGESTED:
-        rest = Band.objects.filter(name__icontains=text).exclude(pk__in=[band.pk for band in found])
-        found += rest.order_by("name", "pk")[: _SUGGESTED - len(found)]
-    return [{"id": str(band.pk), "name": band.name, "note": sync_obstacle(band)} for band in found]
+    bands = list(Band.objects.filter(name__istartswith=text).order_by("name", "pk")[:_SUGGESTED])
+    if text and len(bands) < _SUGGESTED:
+        rest = Band.objects.filter(name__icontains=text).exclude(pk__in=[band.pk for band in bands])
+        bands += rest.order_by("name", "pk")[: _SUGGESTED - len(bands)]
+    names = [band.name.casefold() for band in bands]
+    return [
+        {
+            "id": str(band.pk),
+            "value": band.name if names.count(band.name.casefold()) == 1 else f"#{band.pk}",
+            "label": " · ".join(filter(None, (band.name, band.school_name, sync_obstacle(band)))),
+        }
+        for band in bands
+    ]
 
 
 def sync_obstacle(band: Band) -> str:
