@@ -58,10 +58,10 @@ def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
         return NO_CHANGES
     columns = ("youtube_id", "band_id", *_DETAILS)
     owner = """CASE WHEN bands_video.band_id = EXCLUDED.band_id OR EXCLUDED.channel_id = ''
-                      OR NOT EXISTS (SELECT 1 FROM bands_band listing
-                                      WHERE listing.id = EXCLUDED.band_id AND listing.channel_id = EXCLUDED.channel_id)
-                      OR EXISTS (SELECT 1 FROM bands_band owner
-                                  WHERE owner.id = bands_video.band_id AND owner.channel_id = EXCLUDED.channel_id)
+                      OR NOT EXISTS (SELECT 1 FROM bands_band new_band
+                                      WHERE new_band.id = EXCLUDED.band_id AND new_band.channel_id = EXCLUDED.channel_id)
+                      OR EXISTS (SELECT 1 FROM bands_band old_band
+                                  WHERE old_band.id = bands_video.band_id AND old_band.channel_id = EXCLUDED.channel_id)
                     THEN bands_video.band_id ELSE EXCLUDED.band_id END"""
     statement = SQL("""
         INSERT INTO bands_video ({columns}, availability, details_pending)

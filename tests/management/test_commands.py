@@ -156,8 +156,7 @@ def test_sync_bands_exits_with_1_if_anything_went_wrong(youtube: Simulator, back
 def test_commands_name_what_is_wrong_and_change_nothing() -> None:
     Band.objects.create(name="A", slug="a")
     assert (
-        command_error("sync_bands", "--band", "nonsense")
-        == "band: There is no band “nonsense”. Give its slug or id."
+        command_error("sync_bands", "--band", "nonsense") == "band: There is no band “nonsense”. Give its slug or id."
     )
     assert "has no YouTube channel" in command_error("sync_bands", "--band", "a")
     assert "not allowed with" in command_error("sync_bands", "--band", "a", "--all")
