@@ -27,7 +27,7 @@ class Command(base.Command):
             waiting = waiting.order_by("queue_id", "-priority", "pk")[:MAX_WAITING]
             self.print_json(
                 {
-                    "queues": [queue.as_json() for queue in queues],
+                    "queues": [_queue(queue) for queue in queues],
                     "active": [_job(job) for job in active],
                     "waiting": [_waiting(job) for job in waiting],
                     "quota": [bucket_as_json(state) for state in buckets],
@@ -51,6 +51,25 @@ class Command(base.Command):
             if queue.paused_at:
                 state = f"paused by {queue.paused_by}" + (f": {queue.pause_reason}" if queue.pause_reason else "")
             self.print(f"{queue.name:<18}{figures}  {state}")
+
+
+def _queue(queue: stats_queues.QueueState) -> dict[str, Any]:
+    return {
+        "name": queue.name,
+        "waiting": queue.waiting,
+        "active": queue.active,
+        "delayed": queue.delayed,
+        "completed": queue.completed,
+        "failed": queue.failed,
+        "cancelled": queue.cancelled,
+        "paused": queue.is_paused,
+        "pausedAt": queue.paused_at,
+        "pausedBy": queue.paused_by or None,
+        "pauseReason": queue.pause_reason or None,
+        "oldestRunnableAge": queue.oldest_waiting_age,
+        "workers": queue.workers,
+        "asOf": queue.as_of,
+    }
 
 
 def _job(job: SyncJob) -> dict[str, Any]:
