@@ -18,7 +18,7 @@ test: check tools
 test-fast: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not faults and not fuzz"
 
-# What the tests need of the machine: a browser for the pages, gettext for the texts. Installed where that takes no question.
+# Install the browser and gettext, which the tests need, if that is possible without asking.
 tools:
 	@missing=; command -v xgettext >/dev/null || missing=gettext; \
 	for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && break; done || \
@@ -38,9 +38,10 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/djlint templates --lint --quiet
 
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; there is none on the PATH." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, but not on the PATH." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/run.stamp: $(VENV)/bin/python requirements.txt requirements-embedded.txt
@@ -51,25 +52,25 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# Pin anew what the .in files ask for.
+# Pin the newest versions of what the .in files ask for.
 requirements: $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet pip-tools
 	for name in requirements requirements-embedded requirements-dev; do \
 		$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in; done
 
-# A history of N jobs in a PostgreSQL of its own (about a minute for two million).
+# Fill a separate PostgreSQL with a history of N jobs (about a minute for two million).
 seed-jobs: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.bench.seed "$(N)"
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.bench $(N)
 
-# Gather what the code and the templates say into locale/, and compile what is translated there.
+# Collect the texts of the code and the templates into locale/, and compile the translations.
 messages: $(VENV)/dev.stamp tools
 	DEBUG=true $(BIN)/python manage.py makemessages -l es --no-obsolete --no-location --no-wrap -i .venv -i .local -i tests
 	DEBUG=true $(BIN)/python manage.py compilemessages -l es -i .venv
 
-# Pictures of every page: those the documentation shows into docs/screenshots/, the others into test-results/screenshots/.
+# Take pictures of every page: those in the documentation go to docs/screenshots/, the others to test-results/screenshots/.
 screenshots: $(VENV)/dev.stamp tools
 	@$(BIN)/python -m tests.browser.screenshots
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Django's command line, with the project's own PostgreSQL and Redis started first when none are named."""
+"""Django's command line. It starts the embedded PostgreSQL and Redis if the environment names no others."""
 
 import os
 import sys
 
-# What neither reads nor writes data starts no services.
+# Commands that need no data start no services.
 WITHOUT_SERVICES = {"help", "makemessages", "compilemessages", "collectstatic", "run_simulator", "version", "startapp"}
 
 
@@ -22,10 +22,10 @@ def main() -> None:
         try:
             execute_from_command_line(sys.argv)
         finally:
-            # What is held back yet must fail here: Python itself would tell of it at the very end, with a code of its own.
+            # A closed pipe must raise here. Otherwise Python reports it at exit, with an exit code of its own.
             sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the output (`| head`) has had enough; what is left of it goes nowhere.
+        # The reader of the output (such as `| head`) has closed the pipe. Discard the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
+from psycopg.sql import SQL, Composable, Identifier, Placeholder
 
 from .models import Availability, Video
 
@@ -62,12 +63,9 @@ def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
                       OR EXISTS (SELECT 1 FROM bands_band holder
                                   WHERE holder.id = bands_video.band_id AND holder.channel_id = EXCLUDED.channel_id)
                     THEN bands_video.band_id ELSE EXCLUDED.band_id END"""
-    assignments = ", ".join(f"{name} = EXCLUDED.{name}" for name in _DETAILS)
-    old = ", ".join(f"bands_video.{name}" for name in _DETAILS)
-    new = ", ".join(f"EXCLUDED.{name}" for name in _DETAILS)
-    statement = f"""
-        INSERT INTO bands_video ({", ".join(columns)}, availability, details_pending)
-        VALUES {_placeholders(columns, len(rows), "'AVAILABLE', false")}
+    statement = SQL("""
+        INSERT INTO bands_video ({columns}, availability, details_pending)
+        VALUES {rows}
         ON CONFLICT (youtube_id) DO UPDATE
            SET {assignments}, band_id = {owner}, availability = 'AVAILABLE', details_pending = false,
                details_attempt = NULL, updated_at = statement_timestamp(),
@@ -75,7 +73,14 @@ def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
                                          THEN bands_video.availability_since ELSE statement_timestamp() END
          WHERE ({old}, bands_video.availability, bands_video.details_pending, bands_video.band_id)
                IS DISTINCT FROM ({new}, 'AVAILABLE', false, {owner})
-        RETURNING (xmax = 0)"""  # noqa: S608 - only names of our own columns are put in
+        RETURNING (xmax = 0)""").format(
+        columns=_names("{}", columns),
+        rows=_placeholders(columns, len(rows), "'AVAILABLE', false"),
+        assignments=_names("{0} = EXCLUDED.{0}", _DETAILS),
+        owner=SQL(owner),
+        old=_names("bands_video.{}", _DETAILS),
+        new=_names("EXCLUDED.{}", _DETAILS),
+    )
     return _write(statement, _values(rows, columns))
 
 
@@ -86,12 +91,12 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
         return NO_CHANGES
     columns = ("youtube_id", "band_id", *_BASICS)
     fixed = "'AVAILABLE', true, 'none', '{}'::text[], '', '', '', ''"
-    statement = f"""
-        INSERT INTO bands_video ({", ".join(columns)}, availability, details_pending, live_state, tags,
+    statement = SQL("""
+        INSERT INTO bands_video ({columns}, availability, details_pending, live_state, tags,
                                  category_id, default_language, definition, privacy_status)
-        VALUES {_placeholders(columns, len(rows), fixed)}
+        VALUES {rows}
         ON CONFLICT (youtube_id) DO NOTHING
-        RETURNING (xmax = 0)"""  # noqa: S608 - only names of our own columns are put in
+        RETURNING (xmax = 0)""").format(columns=_names("{}", columns), rows=_placeholders(columns, len(rows), fixed))
     return _write(statement, _values(rows, columns))
 
 
@@ -154,9 +159,13 @@ def _unique(videos: Iterable[Video]) -> list[Video]:
     return sorted({video.youtube_id: video for video in videos}.values(), key=lambda video: video.youtube_id)
 
 
-def _placeholders(columns: Sequence[str], rows: int, fixed: str) -> str:
-    row = f"({', '.join(['%s'] * len(columns))}, {fixed})"
-    return ", ".join([row] * rows)
+def _names(pattern: str, columns: Iterable[str]) -> Composable:
+    return SQL(", ").join(SQL(pattern).format(Identifier(name)) for name in columns)
+
+
+def _placeholders(columns: Sequence[str], rows: int, fixed: str) -> Composable:
+    row = SQL("({}, {})").format(SQL(", ").join([Placeholder()] * len(columns)), SQL(fixed))
+    return SQL(", ").join([row] * rows)
 
 
 def _values(rows: Iterable[Video], columns: Sequence[str]) -> list[Any]:
@@ -166,8 +175,8 @@ def _values(rows: Iterable[Video], columns: Sequence[str]) -> list[Any]:
     ]
 
 
-def _write(statement: str, values: list[Any]) -> UpsertCounts:
+def _write(statement: Composable, values: list[Any]) -> UpsertCounts:
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(statement.as_string(), values)
         inserted = [bool(row[0]) for row in cursor.fetchall()]
     return UpsertCounts(added=sum(inserted), updated=len(inserted) - sum(inserted))

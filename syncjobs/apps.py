@@ -15,7 +15,7 @@ def ensure_rows(using: str, apps: Apps = apps, **kwargs: Any) -> None:
     try:
         queue, horizon = apps.get_model("syncjobs", "Queue"), apps.get_model("syncjobs", "JobChangeHorizon")
     except LookupError:
-        return  # Migrated back to a time without these tables.
+        return  # Migrated back to before these tables existed.
     queue.objects.using(using).bulk_create((queue(name=name) for name in QueueName.values), ignore_conflicts=True)
     if not horizon.objects.using(using).exists():
         horizon.objects.using(using).create(xact=0)

@@ -1,4 +1,4 @@
-"""Who somebody is and what they may do, looked up anew with each request: what was taken away is gone at once."""
+"""Look up a user and their permissions with every request, so that a revoked permission ends at once."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ from django.db.models.functions import Concat
 
 
 class SessionBackend(ModelBackend):
-    """Django's own, but for the number of queries that a session's user and permissions take."""
+    """Django's ModelBackend, but with one query for a session's user and permissions."""
 
     def get_user(self, user_id: Any) -> Any:
-        """None when there is no such user, or not an active one."""
+        """Return the user, or None if they don't exist or are inactive."""
         user = user_with_permissions(int(user_id))
         return user if user is not None and self.user_can_authenticate(user) else None
 
 
 def user_with_permissions(user_id: int) -> Any:
-    """The user, with what Django caches of permissions filled, in one query instead of three; None if there is none."""
+    """Return the user with Django's permission caches filled, in one query instead of three, or None."""
     statement, values = _statement()
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, user_id])
         row = cursor.fetchone()
     if row is None:
         return None
-    *columns, own, of_groups = row
+    *columns, user_permissions, group_permissions = row
     model = get_user_model()
     user = model.from_db(connection.alias, [field.attname for field in model._meta.concrete_fields], columns)
-    if not user.is_superuser:  # who has all permissions; Django doesn't ask for any
-        user._user_perm_cache, user._group_perm_cache = set(own), set(of_groups)  # type: ignore[attr-defined]
+    if not user.is_superuser:  # Django doesn't look up a superuser's permissions.
+        user._user_perm_cache = set(user_permissions)  # type: ignore[attr-defined]
+        user._group_perm_cache = set(group_permissions)  # type: ignore[attr-defined]
     return user
 
 
 @functools.cache
 def _statement() -> tuple[str, tuple[Any, ...]]:
-    """Reads a user with the permissions they have themselves and from their groups. Made once: that takes longer than to execute it."""
+    """Build the query once, because that takes longer than running it. It lacks the user's id, the last parameter."""
     name = Concat(F("content_type__app_label"), Value("."), F("codename"))
-    own, of_groups = (
+    user_permissions, group_permissions = (
         ArraySubquery(Permission.objects.filter(**{path: OuterRef("pk")}).order_by().values_list(name))
         for path in ("user", "group__user")
     )
-    users = get_user_model()._default_manager.annotate(own=own, of_groups=of_groups).order_by()
+    users = get_user_model()._default_manager.annotate(own=user_permissions, of_groups=group_permissions).order_by()
     statement, values = users.query.sql_with_params()
     meta = get_user_model()._meta
     return f'{statement} WHERE "{meta.db_table}"."{meta.pk.column}" = %s', values

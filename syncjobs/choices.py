@@ -1,4 +1,4 @@
-"""The fixed vocabularies of sync jobs, and the groups other code asks for by name."""
+"""The choices of sync jobs, and named groups of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class JobStatus(models.TextChoices):
-    """Where a job stands. *Waiting* and *delayed* are QUEUED jobs whose `run_at` has, or hasn't, come."""
+    """The state of a job. QUEUED jobs are *waiting* if they are due, and *delayed* if `run_at` is in the future."""
 
     QUEUED = "QUEUED", _("Queued")
     IN_PROGRESS = "IN_PROGRESS", _("In progress")
@@ -22,7 +22,7 @@ RETRYABLE_STATUSES = (JobStatus.FAILED, JobStatus.CANCELLED)
 
 
 class QueueName(models.TextChoices):
-    """The lanes that workers consume; also the names of the Celery queues their bells ring in."""
+    """The queues that workers consume. Their wake-ups use Celery queues of the same names."""
 
     VIDEO_SYNC = "video-sync", _("Video sync")
     VIDEO_PROCESSING = "video-processing", _("Video processing")
@@ -54,7 +54,7 @@ BAND_SYNC_TYPES = (JobType.FULL_SYNC, JobType.INCREMENTAL_SYNC)
 
 
 class Priority(models.IntegerChoices):
-    """The higher goes first; within one priority the older job does."""
+    """Jobs with a higher priority run first; of equal priority, the oldest."""
 
     LOW = 10, _("Low")
     NORMAL = 20, _("Normal")
@@ -63,7 +63,7 @@ class Priority(models.IntegerChoices):
 
 
 class Origin(models.TextChoices):
-    """Through which door a request came."""
+    """How a request reached the application."""
 
     ADMIN = "ADMIN", _("Admin")
     API = "API", _("API")
@@ -76,18 +76,18 @@ PERSONAL_ORIGINS = (Origin.ADMIN, Origin.API, Origin.COMMAND)
 
 
 class DelayReason(models.TextChoices):
-    """Why a queued job's `run_at` lies in the future."""
+    """Why a queued job is delayed."""
 
     NONE = "", _("None")
-    RETRY = "RETRY", _("Waiting to try again")
+    RETRY = "RETRY", _("Waiting to retry")
     QUOTA_MAIN = "QUOTA_MAIN", _("Waiting for the main quota to reset")
     QUOTA_SEARCH = "QUOTA_SEARCH", _("Waiting for the search quota to reset")
     QUOTA_STATS = "QUOTA_STATS", _("Waiting for the statistics quota to reset")
-    SCHEDULED = "SCHEDULED", _("Not due yet")
+    SCHEDULED = "SCHEDULED", _("Scheduled for later")
 
 
 class AttemptOutcome(models.TextChoices):
-    """How one execution of a job ended."""
+    """How an attempt ended."""
 
     RUNNING = "RUNNING", _("Running")
     SUCCEEDED = "SUCCEEDED", _("Succeeded")
@@ -96,20 +96,20 @@ class AttemptOutcome(models.TextChoices):
     CANCELLED = "CANCELLED", _("Cancelled")
     KILLED = "KILLED", _("Killed")
     DELAYED = "DELAYED", _("Delayed by quota")
-    HANDED_BACK = "HANDED_BACK", _("Handed back")
+    HANDED_BACK = "HANDED_BACK", _("Released")
 
 
 class EventKind(models.TextChoices):
-    """What a line of a job's timeline says."""
+    """The kind of an event in a job's timeline."""
 
     QUEUED = "QUEUED", _("Queued")
     STARTED = "STARTED", _("Started")
     FANNED_OUT = "FANNED_OUT", _("Bands queued")
     NOTE = "NOTE", _("Note")
     DELAYED = "DELAYED", _("Delayed")
-    RETRYING = "RETRYING", _("Will try again")
+    RETRYING = "RETRYING", _("Retry scheduled")
     LOST = "LOST", _("Worker lost")
-    HANDED_BACK = "HANDED_BACK", _("Handed back")
+    HANDED_BACK = "HANDED_BACK", _("Released")
     CANCEL_REQUESTED = "CANCEL_REQUESTED", _("Cancel requested")
     CANCELLED = "CANCELLED", _("Cancelled")
     COMPLETED = "COMPLETED", _("Completed")
@@ -117,7 +117,7 @@ class EventKind(models.TextChoices):
 
 
 class Role(models.TextChoices):
-    """Groups of people, each holding all that the one before may do."""
+    """Roles, each with all permissions of the one before."""
 
     MODERATOR = "MODERATOR", _("Moderator")
     ADMIN = "ADMIN", _("Admin")

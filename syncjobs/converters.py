@@ -1,4 +1,4 @@
-"""What stands in addresses."""
+"""URL path converters."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from django.urls.converters import IntConverter
 
 
 class IdConverter(IntConverter):
-    """A number that fits into an id, written in the one way there is."""
+    """An id: a number of at most 18 digits, without leading zeros."""
 
     regex = "0|[1-9][0-9]{0,17}"
 
 
 def register() -> None:
-    """Make `<id:…>` known to all URL patterns."""
+    """Register `<id:…>` for all URL patterns."""
     register_converter(IdConverter, "id")

@@ -1,4 +1,7 @@
-"""Domain errors: a code for programs, a sentence for people. How they reach someone (HTTP, toast, exit code) is not known here."""
+"""Domain errors: a code for programs and a sentence for people.
+
+The API, the admin and the commands turn them into HTTP statuses, toasts and exit codes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from django.utils.translation import gettext as _
 
 
 class DomainError(Exception):
-    """Something asked for can't be done as things stand. Nothing was changed."""
+    """The request was refused, and nothing was changed."""
 
     code: ClassVar[str] = "invalid"
 
@@ -19,51 +22,51 @@ class DomainError(Exception):
         self.field = field
         self.details = details
         self.problems = [(field or "", message)]
-        """(field, message) of each thing that is wrong; "" for what is no field's."""
+        """(field, message) of every problem; the field is "" if a problem concerns no single field."""
 
 
 class InvalidInput(DomainError):
-    """What was given can't be right; `field` names it."""
+    """A value is invalid; `field` names it."""
 
     code = "invalid"
 
 
 class InvalidFields(InvalidInput):
-    """Several things given can't be right."""
+    """Several values may be invalid; `problems` lists them all."""
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__(" ".join(f"{field}: {said}" for field, said in problems), field=problems[0][0])
+        super().__init__(" ".join(f"{field}: {message}" for field, message in problems), field=problems[0][0])
         self.problems = problems
 
 
 class NotFound(DomainError):
-    """There is no such thing; `field` names what was asked for."""
+    """The object does not exist; `field` names the kind."""
 
     code = "not_found"
 
 
 class NotPermitted(DomainError):
-    """The actor's role doesn't allow this."""
+    """The actor's role does not allow this."""
 
     code = "permission_denied"
 
 
 class Conflict(DomainError):
-    """Right in form, but not in the state things are in."""
+    """The request is valid, but conflicts with the current state."""
 
     code = "conflict"
 
 
 class Taken(Conflict):
-    """Somebody else has what only one can have; perhaps of several fields."""
+    """A unique value belongs to something else already; `problems` lists all such fields."""
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__(" ".join(said for _field, said in problems), field=problems[0][0])
+        super().__init__(" ".join(message for _field, message in problems), field=problems[0][0])
         self.problems = problems
 
 
 class WrongState(Conflict):
-    """The job is not in a state that allows this; `details["status"]` says which it is in."""
+    """The job's status, in `details["status"]`, does not allow this."""
 
     code = "wrong_state"
 
@@ -84,13 +87,13 @@ class NoChannel(Conflict):
 
 
 class BandInactive(Conflict):
-    """The band is not kept up to date, so it isn't synced."""
+    """The band is inactive, so it isn't synced."""
 
     code = "band_inactive"
 
 
 class QuotaExhausted(DomainError):
-    """A bucket has no unit left for this caller until `resets_at`."""
+    """The bucket has no units left for this caller until `resets_at`."""
 
     code = "quota_exhausted"
 
@@ -106,7 +109,7 @@ class QuotaExhausted(DomainError):
 
 
 class Busy(DomainError):
-    """As much of this is being done here as can be at once; try again after `retry_after` seconds."""
+    """The server is too busy for this. Try again after `retry_after` seconds."""
 
     code = "busy"
 
@@ -120,12 +123,12 @@ class Interrupted(Exception):
 
 
 class Fenced(Interrupted):
-    """The job has moved on: this attempt is no longer its current one, so nothing it writes may take effect."""
+    """The attempt is no longer the job's current one, so it may not write anything."""
 
 
 class CancelRequested(Interrupted):
-    """Someone asked for the job to be cancelled."""
+    """Somebody asked for the job to be cancelled."""
 
 
 class ReleaseRequested(Interrupted):
-    """The worker is shutting down; the job goes back to its queue with its checkpoint."""
+    """The worker is shutting down, so the job returns to its queue with its checkpoint."""

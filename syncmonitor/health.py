@@ -1,4 +1,4 @@
-"""For load balancers, containers and Prometheus: is the process up, can it do its work, and how does it stand?"""
+"""Health checks and metrics for load balancers, containers and Prometheus; error pages for the site and the API."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from syncjobs.api.core import exception_handler
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """400 in the shape of the API for the API's clients, as a page for everybody else."""
+    """Return 400, as JSON for the API and as a page otherwise."""
     return exception_handler.bad_request(request) if _is_api(request) else defaults.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """403, likewise."""
+    """Return 403, as JSON for the API and as a page otherwise."""
     return exception_handler.forbidden(request) if _is_api(request) else defaults.permission_denied(request, exception)
 
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """404, likewise; also the view for addresses that no other has."""
+    """Return 404, as JSON for the API and as a page otherwise. This is also the view for unknown URLs."""
     return (
         exception_handler.not_found(request)
         if _is_api(request)
@@ -35,7 +35,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, likewise."""
+    """Return 500, as JSON for the API and as a page otherwise."""
     return exception_handler.server_error(request) if _is_api(request) else defaults.server_error(request)
 
 
@@ -44,14 +44,14 @@ def _is_api(request: HttpRequest) -> bool:
 
 
 class NotFoundMiddleware(MiddlewareMixin):
-    """With DEBUG too, people see our page: Django's would list our addresses, and looks like a fault."""
+    """Shows our 404 page with DEBUG too, instead of Django's page with a list of URLs."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return not_found(request, exception) if isinstance(exception, Http404) else None
 
 
 class HealthMiddleware(MiddlewareMixin):
-    """Answers before the host name is looked at: who asks after health knows the machine by its address only."""
+    """Responds before Django checks the host name, because load balancers use the machine's IP address."""
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         if request.path_info == "/metrics":
@@ -64,7 +64,7 @@ class HealthMiddleware(MiddlewareMixin):
 
 
 def readyz() -> JsonResponse:
-    """PostgreSQL and Redis answer too; 503 says which one doesn't."""
+    """Check PostgreSQL and Redis. Return 503 if one of them doesn't answer, naming both."""
     checks = {"database": _database_answers(), "redis": _redis_answers()}
     ready = all(checks.values())
     return JsonResponse({"status": "ok" if ready else "unavailable", **checks}, status=200 if ready else 503)

@@ -1,4 +1,7 @@
-"""`make run`: everything in one terminal, on PostgreSQL and Redis of its own, with a simulated YouTube unless a key is set."""
+"""`make run`: the whole site in one terminal, with embedded PostgreSQL and Redis.
+
+YouTube is simulated unless YOUTUBE_API_KEY is set.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,13 @@ DEMO_USER = "admin"
 
 
 def main() -> None:
-    """Prepare, start, and stay until Ctrl-C."""
+    """Prepare and start the site, and run until Ctrl-C."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit("Stopped before everything was up."))
+        signal.signal(number, lambda *_: sys.exit("Stopped during the start."))
     environment = _environment()
     os.environ.update(environment)
     port = environment["PORT"]
-    with _alone(port):
+    with _single_run_lock(port):
         _run(environment, port)
 
 
@@ -36,34 +39,34 @@ def _run(environment: dict[str, str], port: str) -> None:
     embedded.ensure()
     _manage("migrate", "--verbosity", "0")
     _manage("setup_roles", quiet=True)
-    first = not _password_file().exists()
-    password = _demo_login()
+    is_first_run = not _password_file().exists()
+    password = _create_demo_user()
     simulated = environment.get("YOUTUBE_SIMULATED") == "true"
-    _tell_commands(environment, simulated)
-    if simulated and first:
+    _write_simulator_url(environment, simulated)
+    if simulated and is_first_run:
         _manage("import_bands", "--demo", quiet=True)
-        # The demonstration's jobs: queued now, they run as soon as the worker is up.
+        # These jobs run as soon as the worker is up.
         _manage("sync_bands", "--all", "--full", "--force", quiet=True)
-    _say(_banner(port, password, simulated))
+    _print(_banner(port, password, simulated))
     try:
         Supervisor(_processes(port, environment, simulated), environment).run()
     finally:
         embedded.simulator_file().unlink(missing_ok=True)
-    _say("Stopped.")
+    _print("Stopped.")
 
 
-def _alone(port: str) -> IO[str]:
-    """The lock that one run of this checkout holds: with two of them, two beats would trigger everything twice.
+def _single_run_lock(port: str) -> IO[str]:
+    """Lock this checkout for one run, because two beats would trigger every schedule twice.
 
-    Looked at before the port, which would send whoever starts a second one to another port. The kernel drops it with the
-    process, however that ends.
+    The lock is checked before the port: otherwise the error would suggest a second run on another port. The kernel
+    releases the lock at the end of the process, even if it is killed.
     """
     lock = (embedded.make_home() / "run.lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
-        sys.exit(f"make run: it runs here already{lock.read()}. Stop that one first (Ctrl-C in its terminal).")
+        sys.exit(f"make run: already running{lock.read()}. Stop it first (Ctrl-C in its terminal).")
     lock.truncate(0)
     lock.write(f", at {_address(port)} (process {os.getpid()})")
     lock.flush()
@@ -74,7 +77,7 @@ def _address(port: str) -> str:
     return f"http://127.0.0.1:{port}/admin/"
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -100,13 +103,13 @@ def _free_port() -> int:
 
 def _check_port(port: str) -> None:
     if not parse_number(port, maximum=65535):
-        sys.exit(f"PORT: {port!r} is no port number; use one from 1 to 65535.")
+        sys.exit(f"PORT: {port!r} is not a port number. Use one from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", int(port)))
         except OSError as error:
-            sys.exit(f"PORT: {port} can't be used ({error.strerror}). Choose another: PORT=8001 make run")
+            sys.exit(f"PORT: {port} is not available ({error.strerror}). Use another: PORT=8001 make run")
 
 
 def _manage(*arguments: str, stdin: str | None = None, quiet: bool = False) -> None:
@@ -119,11 +122,11 @@ def _manage(*arguments: str, stdin: str | None = None, quiet: bool = False) -> N
         check=False,
     )
     if done.returncode:
-        sys.exit(f"manage.py {arguments[0]} failed; see above.")
+        sys.exit(f"manage.py {arguments[0]} failed. See the error above.")
 
 
-def _tell_commands(environment: dict[str, str], simulated: bool) -> None:
-    """Where commands in another terminal find this run's simulated YouTube (see settings)."""
+def _write_simulator_url(environment: dict[str, str], simulated: bool) -> None:
+    """Write the URL of the simulated YouTube to a file, where commands in other terminals read it (see settings)."""
     path = embedded.simulator_file()
     path.unlink(missing_ok=True)
     if simulated:
@@ -134,8 +137,11 @@ def _password_file() -> Path:
     return embedded.home() / "demo_password"
 
 
-def _demo_login() -> str:
-    """A random password, kept in a file only the owner can read; made once, so that one set since stays."""
+def _create_demo_user() -> str:
+    """Create the demo user on the first run and return their first password.
+
+    It is kept in a file that only the owner can read. Later runs don't reset a password that was changed since.
+    """
     path = _password_file()
     if path.exists():
         return path.read_text()

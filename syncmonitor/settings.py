@@ -1,6 +1,6 @@
-"""Everything that can be configured, read from the environment in one place. README.md has the table of it.
+"""Settings. Everything that can be configured is read from environment variables here; docs/operations.md lists them.
 
-A value that can't be right is refused by its name when the process starts, all of them at once.
+A process with invalid values does not start, and names all of them at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from environs import Env, EnvValidationError, validate
 
 from . import embedded
 
-django_stubs_ext.monkeypatch()  # ModelAdmin[Band] and the like, at run time
+django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(eager=False)
@@ -39,7 +39,7 @@ for old_name, new_name in RENAMED.items():
 
 
 def integer(name: str, default: int, low: int, high: int) -> int:
-    """A whole number from low to high."""
+    """Read a whole number from low to high."""
     return env.int(name, default, validate=validate.Range(min=low, max=high)) or 0
 
 
@@ -65,7 +65,7 @@ YOUTUBE_API_ENDPOINT = env.str(
 )
 YOUTUBE_SIMULATED = env.bool("YOUTUBE_SIMULATED", False)
 if DEBUG and not YOUTUBE_API_KEY and embedded.simulator_file().exists():
-    # A command beside `make run`, which has told it no key: it talks to the same simulated YouTube.
+    # A command that runs beside `make run` uses the same simulated YouTube.
     YOUTUBE_API_KEY, YOUTUBE_SIMULATED = "simulated-key", True
     YOUTUBE_API_ENDPOINT = embedded.simulator_file().read_text()
 YOUTUBE_TIMEOUT_SECONDS = integer("YOUTUBE_TIMEOUT_SECONDS", 10, 1, 120)
@@ -87,49 +87,49 @@ SYNC_JOBS_PER_WAKE_UP = integer("SYNC_JOBS_PER_WAKE_UP", 10, 1, 1000)
 SYNC_KEEP_JOBS_DAYS = integer("SYNC_KEEP_JOBS_DAYS", 90, 1, 3650)
 
 
-def refuse_bad_values() -> None:
-    """Raise ImproperlyConfigured with every variable that is wrong, and what would be right."""
+def check_values() -> None:
+    """Raise ImproperlyConfigured with every invalid variable and what would be right."""
     problems: list[str] = []
     try:
         env.seal()
     except EnvValidationError as error:
         problems += [
-            f"{name}: {' '.join(map(str, said))}"
-            for name, said in sorted(cast("dict[str, list[str]]", error.error_messages).items())
+            f"{name}: {' '.join(map(str, messages))}"
+            for name, messages in sorted(cast("dict[str, list[str]]", error.error_messages).items())
         ]
     if not DEBUG and not SECRET_KEY:
-        problems.append("SECRET_KEY: set it to a long random string; there is no default unless DEBUG is on.")
+        problems.append("SECRET_KEY: set it to a long random string; only DEBUG has a default.")
     if not DEBUG and not ALLOWED_HOSTS:
-        problems.append("ALLOWED_HOSTS: list the host names the site is served under, separated by commas.")
+        problems.append("ALLOWED_HOSTS: list the site's host names, separated by commas.")
     if YOUTUBE_QUOTA_RESERVED > YOUTUBE_QUOTA_MAIN:
-        problems.append(f"YOUTUBE_QUOTA_RESERVED: must not be more than YOUTUBE_QUOTA_MAIN ({YOUTUBE_QUOTA_MAIN}).")
+        problems.append(f"YOUTUBE_QUOTA_RESERVED: must be at most YOUTUBE_QUOTA_MAIN ({YOUTUBE_QUOTA_MAIN}).")
     if SYNC_RETRY_BASE_SECONDS > SYNC_RETRY_MAX_SECONDS:
-        problems.append(
-            f"SYNC_RETRY_BASE_SECONDS: must not be more than SYNC_RETRY_MAX_SECONDS ({SYNC_RETRY_MAX_SECONDS})."
-        )
+        problems.append(f"SYNC_RETRY_BASE_SECONDS: must be at most SYNC_RETRY_MAX_SECONDS ({SYNC_RETRY_MAX_SECONDS}).")
     if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
     for address in METRICS_ALLOWED_ADDRESSES:
         try:
             ipaddress.ip_network(address)
         except ValueError:
-            problems.append(f"METRICS_ALLOWED_ADDRESSES: {address} is no network such as 10.0.0.0/8 or 192.0.2.7.")
+            problems.append(
+                f"METRICS_ALLOWED_ADDRESSES: {address} is not an address or network, such as 192.0.2.7 or 10.0.0.0/8."
+            )
     for name, url, schemes in (
         ("DATABASE_URL", DATABASE_URL, ("postgres://", "postgresql://")),
         ("REDIS_URL", REDIS_URL, ("redis://", "rediss://", "unix://")),
     ):
         if not url.startswith(schemes):
-            problems.append(f"{name}: must begin with one of {', '.join(schemes)}")
+            problems.append(f"{name}: must begin with one of {', '.join(schemes)}.")
     if problems:
-        raise ImproperlyConfigured("These environment variables can't be used:\n  " + "\n  ".join(problems))
+        raise ImproperlyConfigured("Invalid environment variables:\n  " + "\n  ".join(problems))
 
 
 def development_key() -> str:
-    """A random key of this checkout, made when it is first needed."""
+    """Return this checkout's random key, created on first use."""
     path = BASE_DIR / ".local" / "secret_key"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        # Two first processes at once must end up with one key, and neither may read half of it.
+        # Two processes that start at once must agree on one key, and neither may read an incomplete file.
         with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft, contextlib.suppress(FileExistsError):
             draft.write(secrets.token_urlsafe(50))
             draft.flush()
@@ -137,7 +137,7 @@ def development_key() -> str:
     return path.read_text()
 
 
-refuse_bad_values()
+check_values()
 if DEBUG:
     SECRET_KEY = SECRET_KEY or development_key()
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
@@ -211,10 +211,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
 def database(url: str) -> dict[str, Any]:
-    """Django's words for a postgres:// URL.
+    """Return Django's settings for a postgres:// URL.
 
-    Workers and commands keep their connections. The web process has a thread per request, each of which would keep one
-    of its own until there are no more: it takes them from a pool.
+    Workers and commands keep their connections. The web process takes them from a pool: otherwise each of its many
+    threads would keep one.
     """
     import dj_database_url
 
@@ -222,8 +222,8 @@ def database(url: str) -> dict[str, Any]:
     config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=keep, conn_health_checks=True))
     config["ENGINE"] = "django.db.backends.postgresql"
     options = config.setdefault("OPTIONS", {})
-    # A process that freezes within a transaction holds its locks, the queue's or the quota's among them. Ours are over
-    # in milliseconds: whoever is idle in one for longer than this is cut off, and everyone else goes on.
+    # A process that freezes within a transaction keeps its locks, perhaps the queue's or the quota's. Our transactions
+    # take milliseconds, so PostgreSQL disconnects a client that is idle in one for this long.
     options["options"] = "-c idle_in_transaction_session_timeout=5000"
     if DATABASE_POOL_SIZE:
         options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}
@@ -251,7 +251,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
-# Nothing that is uploaded touches the disk; what is larger than importing.MAX_BYTES, and its frame, is dropped.
+# Uploads stay in memory. The limit is operations.imports.MAX_BYTES plus the overhead of the request.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 20_100_000
 
@@ -275,7 +275,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HTTPS
 
 # ---- REST API
 CORS_URLS_REGEX = r"^/api/"
-# What clients of the stream and of what has an ETag send, and what they must be able to read.
+# Headers that clients of the event stream and of ETags send, and that they must be able to read.
 CORS_ALLOW_HEADERS = [*default_headers, "cache-control", "if-none-match", "last-event-id"]
 CORS_EXPOSE_HEADERS = ["Allow", "Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate"]
 REST_FRAMEWORK = {
@@ -284,9 +284,9 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.core.renderers.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
     "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
-    "NUM_PROXIES": 0,  # uvicorn has put the client's address in its place; what X-Forwarded-For says is anybody's
+    "NUM_PROXIES": 0,  # uvicorn sets the client's address; anybody can send X-Forwarded-For.
     "DEFAULT_THROTTLE_RATES": {"login": "20/min", "trigger": "60/min"},
-    "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of the exports
+    "URL_FORMAT_OVERRIDE": None,  # The exports have a parameter `format`.
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
 }
 DRF_STANDARDIZED_ERRORS = {
@@ -299,7 +299,7 @@ SIMPLE_JWT = {
     "REFRESH_TOKEN_LIFETIME": dt.timedelta(days=7),
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
-    "CHECK_REVOKE_TOKEN": True,  # a new password ends what the old one began
+    "CHECK_REVOKE_TOKEN": True,  # A new password revokes all older tokens.
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sync monitor",
@@ -347,7 +347,7 @@ LOGGING = {
     "loggers": {
         "googleapiclient": {"level": "ERROR"},
         "google": {"level": "ERROR"},
-        # What a client got wrong is in its answer.
+        # Errors of clients are in their responses.
         "django.request": {"level": "ERROR"},
     },
 }

@@ -1,4 +1,4 @@
-"""Keeps several processes running in one terminal: restarts what dies, and leaves nothing behind when it stops."""
+"""Run several processes in one terminal, restart those that die, and leave none behind at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Process:
-    """A command to keep running, and the name its lines of output begin with."""
+    """A command to keep running. Its name precedes each line of its output."""
 
     name: str
     command: list[str]
@@ -29,7 +29,7 @@ class Process:
 
 
 class Supervisor:
-    """Runs processes until SIGINT or SIGTERM comes."""
+    """Runs processes until it receives SIGINT, SIGTERM or SIGHUP."""
 
     def __init__(self, processes: list[Process], environment: dict[str, str]) -> None:
         self._processes = processes
@@ -38,7 +38,7 @@ class Supervisor:
         self._width = max(len(process.name) for process in processes)
 
     def run(self) -> None:
-        """Start everything; return when it has all stopped."""
+        """Start all processes and return when they have stopped."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         try:
@@ -54,7 +54,7 @@ class Supervisor:
 
     def _start(self, process: Process) -> None:
         process.started_at = time.monotonic()
-        # A session of its own: the terminal's Ctrl-C reaches us alone, and its group can be killed whole.
+        # In a session of its own, it doesn't get the terminal's Ctrl-C, and its whole group can be killed.
         process.running = subprocess.Popen(
             process.command,
             env=self._environment,
@@ -99,12 +99,12 @@ class Supervisor:
 
 
 def _kill_group(pid: int, number: signal.Signals) -> None:
-    """The process's children too, which a killed one leaves behind."""
+    """Signal a process and its children, which would outlive it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 
 
 def _die_with_parent() -> None:
-    """If the supervisor itself is killed, the kernel ends what it started (Linux only)."""
+    """Have the kernel end this process if the supervisor is killed (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

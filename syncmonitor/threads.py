@@ -1,4 +1,4 @@
-"""How requests meet threads under ASGI."""
+"""Threads for requests under ASGI."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from django.http import HttpRequest, HttpResponseBase
 
 
 class OneThreadHandler(ASGIHandler):
-    """Runs all middlewares and the view in the request's thread in one go.
+    """Runs all middleware and the view in one thread, without returning to the event loop in between.
 
-    Django's own goes from the event loop to that thread and back on the way, which takes as long as a quick view does.
-    Streams are sent by the event loop in either case.
+    Django's handler switches several times, which takes as long as a quick view. The event loop still sends streams.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:

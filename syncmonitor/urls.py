@@ -8,6 +8,7 @@ from . import health
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", include("syncjobs.urls")),
     path("admin/", site.urls),
     path("api/", include("syncjobs.api.urls")),
     re_path(r"^api(?:/|$)", exception_handler.not_found),

@@ -129,5 +129,7 @@ def test_no_label_of_the_navigation_is_english() -> None:
 
 
 def test_a_refusal_is_in_the_language_of_the_browser(db: None) -> None:
-    answer = logged_in(Role.MODERATOR).get("/admin/jobs/?status=SLEEPING", headers={"accept-language": "es"})
+    answer = logged_in(Role.MODERATOR).get(
+        "/admin/syncjobs/syncjob/?status=SLEEPING", headers={"accept-language": "es"}
+    )
     assert "no es ninguno de" in answer.content.decode()

@@ -1,1 +1,17 @@
-"""The Django admin: our site, and the pages moderators work in."""
+"""The Django admin: our site, and one module for each thing it shows. Importing it registers the admin classes."""
+
+from . import audit, bands, bulk, errors, jobs, people, presets, queues, schedules, videos, workers
+
+__all__ = [
+    "audit",
+    "bands",
+    "bulk",
+    "errors",
+    "jobs",
+    "people",
+    "presets",
+    "queues",
+    "schedules",
+    "videos",
+    "workers",
+]

@@ -1,4 +1,4 @@
-"""Audit: who did what, when, from where, and how it went."""
+"""The audit log: who did what, when, from where, and with what result."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import json
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -25,26 +26,28 @@ from ..listing.export import file_of
 from ..models import AuditEntry
 from ..operations.queues import ALL_QUEUES
 from .core import links
-from .core.pages import is_part, page, show, style
+from .core.model_admin import PageAdmin, id_of, requires
+from .core.pages import is_part, show, style
 from .core.paging import paginate, search_box, values_of
+from .site import site
 
 _TARGET_HELP = gettext_lazy("Job number, band id, queue …")
 
 
 class AuditFilters(forms.Form):
-    """What the audit is narrowed by."""
+    """The filters of the audit log."""
 
     actor = search_box(gettext_lazy("Who"), gettext_lazy("Name"))
     action = forms.ChoiceField(
-        required=False, label=gettext_lazy("What"), choices=[("", gettext_lazy("Anything")), *ACTIONS.items()]
+        required=False, label=gettext_lazy("Action"), choices=[("", gettext_lazy("Any")), *ACTIONS.items()]
     )
     targetType = forms.ChoiceField(
-        required=False, label=gettext_lazy("Of"), choices=[("", gettext_lazy("Anything")), *TARGETS.items()]
+        required=False, label=gettext_lazy("Target type"), choices=[("", gettext_lazy("Any")), *TARGETS.items()]
     )
     targetId = forms.CharField(
         required=False,
         max_length=120,
-        label=gettext_lazy("Which"),
+        label=gettext_lazy("Target"),
         widget=forms.TextInput(attrs={"placeholder": _TARGET_HELP, "autocomplete": "off"}),
     )
     result = forms.ChoiceField(
@@ -63,15 +66,61 @@ class AuditFilters(forms.Form):
             self.fields[name].widget.attrs["data-submits"] = ""
 
     def clean(self) -> dict[str, Any]:
-        """The dates are in order."""
+        """Check that the first day is not after the last one."""
         data = super().clean() or self.cleaned_data
         start, end = data.get("startDate"), data.get("endDate")
         if start and end and end < start:
-            self.add_error("endDate", _("Must not be before the first day."))
+            self.add_error("endDate", _("Must not be before the start date."))
         return data
 
 
-def _found(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:
+@admin.register(AuditEntry, site=site)
+class AuditAdmin(PageAdmin):
+    """Audit entries are append-only: they are listed, shown and exported."""
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.page("export/", self.export_view, "export"), *super().get_urls()]
+
+    @requires("view")
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """List the entries, newest first."""
+        filters = AuditFilters(request.GET)
+        wanted = values_of(filters)
+        page = paginate(request, _entries(wanted), 50)
+        context = {
+            "page": page,
+            "rows": [_row(entry) for entry in page.object_list],
+            "is_filtered": any(wanted.values()),
+        }
+        if is_part(request):
+            return render(request, "syncjobs/audit/rows.html", context)
+        context["filters"] = style(filters)
+        return show(request, "syncjobs/audit/list.html", context, title=_("Audit"), is_live=True)
+
+    @requires("view")
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show everything recorded about one action."""
+        entry = AuditEntry.objects.filter(pk=id_of(object_id)).first()
+        if entry is None:
+            raise NotFound(_("There is no audit entry %(id)s.") % {"id": object_id})
+        context = {**_row(entry), "data": json.dumps(entry.data, indent=2, ensure_ascii=False) if entry.data else ""}
+        crumbs = ((reverse("admin:syncjobs_auditentry_changelist"), _("Audit")),)
+        return show(request, "syncjobs/audit/entry.html", context, title=str(context["action"]), crumbs=crumbs)
+
+    @requires("view")
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Stream the filtered entries as a CSV file."""
+        filters = AuditFilters(request.GET)
+        wanted = values_of(filters)
+        if filters.errors:
+            lines = [f"{name}: {' '.join(map(str, messages))}" for name, messages in filters.errors.items()]
+            return HttpResponse("\n".join(lines), status=400, content_type="text/plain; charset=utf-8")
+        return file_of(listing_export.audit(_entries(wanted), "csv"), "csv", "audit")
+
+
+def _entries(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:
     entries = AuditEntry.objects.order_by("-pk")
     if wanted["actor"]:
         entries = entries.filter(actor_label__icontains=wanted["actor"])
@@ -90,32 +139,8 @@ def _midnight(day: dt.date) -> dt.datetime:
     return timezone.make_aware(dt.datetime.combine(day, dt.time()), dt.UTC)
 
 
-@page("syncjobs.view_auditentry")
-def audit(request: HttpRequest) -> HttpResponse:
-    """What was done, the newest first."""
-    filters = AuditFilters(request.GET)
-    wanted = values_of(filters)
-    found = paginate(request, _found(wanted), 50)
-    context = {"page": found, "rows": [_told(entry) for entry in found.rows], "is_filtered": any(wanted.values())}
-    if is_part(request):
-        return render(request, "syncjobs/audit/rows.html", context)
-    context["filters"] = style(filters)
-    return show(request, "syncjobs/audit/list.html", context, title=_("Audit"), is_live=True)
-
-
-@page("syncjobs.view_auditentry")
-def entry(request: HttpRequest, entry_id: int) -> HttpResponse:
-    """All that was recorded of one action."""
-    found = AuditEntry.objects.filter(pk=entry_id).first()
-    if found is None:
-        raise NotFound(_("There is no such entry."))
-    context = {**_told(found), "data": json.dumps(found.data, indent=2, ensure_ascii=False) if found.data else ""}
-    crumbs = ((reverse("admin:syncjobs_auditentry_changelist"), _("Audit")),)
-    return show(request, "syncjobs/audit/entry.html", context, title=str(context["action"]), crumbs=crumbs)
-
-
-def _told(entry: AuditEntry) -> dict[str, Any]:
-    """An entry in words, with the way to what it is about."""
+def _row(entry: AuditEntry) -> dict[str, Any]:
+    """Return the labels of an entry and the URL of its target."""
     job = entry.data.get("job") if isinstance(entry.data, dict) else None
     return {
         "entry": entry,
@@ -139,7 +164,7 @@ def _target(entry: AuditEntry) -> str:
 
 
 def _url(kind: str, target: str) -> str:
-    """Where what was acted on is shown; "" when nowhere."""
+    """Return the URL of the target's page, or "" if it has none."""
     number = parse_number(target)
     if kind == "job" and number is not None:
         return links.job(number)
@@ -152,21 +177,3 @@ def _url(kind: str, target: str) -> str:
     if kind == "error" and target.isalnum():
         return links.error(target)
     return ""
-
-
-@page("syncjobs.view_auditentry")
-def export(request: HttpRequest) -> HttpResponseBase:
-    """What the filters leave of the audit, as a CSV file."""
-    filters = AuditFilters(request.GET)
-    wanted = values_of(filters)
-    if filters.errors:
-        said = "\n".join(f"{name}: {' '.join(map(str, why))}" for name, why in filters.errors.items())
-        return HttpResponse(said, status=400, content_type="text/plain; charset=utf-8")
-    return file_of(listing_export.audit(_found(wanted), "csv"), "csv", "audit")
-
-
-PAGES = (
-    ("audit/", audit, "syncjobs_auditentry_changelist"),
-    ("audit/export/", export, "syncjobs_auditentry_export"),
-    ("audit/<id:entry_id>/", entry, "syncjobs_auditentry_change"),
-)

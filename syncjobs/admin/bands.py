@@ -1,13 +1,14 @@
-"""Bands: their list, the page of each, and syncing one at a click."""
+"""Bands: their list, the page of each, and what can be done with them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -21,10 +22,14 @@ from ..exceptions import NotFound
 from ..listing import pages
 from ..listing.pages import Order
 from ..models import SyncJob
-from ..operations import bands as band_operations
+from ..operations import bands as operations
 from ..operations import triggers
-from .core.pages import Question, ask, is_part, page, show, style
+from .core import links
+from .core.band_form import BandForm, initial_of, look_up
+from .core.model_admin import PageAdmin, id_of, requires
+from .core.pages import Question, ask, is_part, show, style
 from .core.paging import order, paginate, search_box, sort_field, values_of
+from .site import site
 
 _COLUMNS = {
     "name": "name",
@@ -39,7 +44,7 @@ _NEWEST_VIDEOS = 10
 
 
 class BandFilters(forms.Form):
-    """What the list of bands is narrowed by."""
+    """The filters of the list of bands."""
 
     q = search_box(gettext_lazy("Search"), gettext_lazy("Name, school, city, channel"))
     state = forms.ChoiceField(
@@ -50,139 +55,212 @@ class BandFilters(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        known = Band.objects.exclude(conference="").order_by("conference").values_list("conference", flat=True)
         field = self.fields["conference"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", _("Any")), *((name, name) for name in known.distinct())]
+        field.choices = [("", _("Any")), *((name, name) for name in _conferences())]
         for name in ("state", "conference"):
             self.fields[name].widget.attrs["data-submits"] = ""
 
 
-@page("bands.view_band")
-def bands(request: HttpRequest) -> HttpResponse:
-    """All bands, with how their syncs are doing."""
-    filters = BandFilters(request.GET)
-    wanted = values_of(filters)
-    found = Band.objects.with_video_counts()
-    if wanted["q"]:
-        found = found.matching(wanted["q"])
-    if wanted["state"]:
-        found = found.in_state(BandState(wanted["state"]))
-    if wanted["conference"]:
-        found = found.filter(conference=wanted["conference"])
-    context = {
-        "page": paginate(request, order(found, wanted["sort"], _COLUMNS)),
-        "sort": wanted["sort"],
-        "is_filtered": any(wanted[name] for name in ("q", "state", "conference")),
-    }
-    if is_part(request):
-        return render(request, "syncjobs/bands/rows.html", context)
-    context["filters"] = style(filters)
-    return show(request, "syncjobs/bands/list.html", context, title=_("Bands"), is_live=True)
+@admin.register(Band, site=site)
+class BandAdmin(PageAdmin):
+    """Bands are added, edited, activated, synced and deleted through `operations`."""
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.page("switch/", self.switch_view, "switch"),
+            self.page("<id:band_id>/edit/", self.edit_view, "edit"),
+            self.page("<id:band_id>/sync/", self.sync_view, "sync"),
+            *super().get_urls(),
+        ]
+
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("syncjobs.trigger_sync")
+
+    @requires("view")
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """List all bands with the state of their syncs."""
+        filters = BandFilters(request.GET)
+        wanted = values_of(filters)
+        found = Band.objects.with_video_counts()
+        if wanted["q"]:
+            found = found.matching(wanted["q"])
+        if wanted["state"]:
+            found = found.in_state(BandState(wanted["state"]))
+        if wanted["conference"]:
+            found = found.filter(conference=wanted["conference"])
+        context = {
+            "page": paginate(request, order(found, wanted["sort"], _COLUMNS)),
+            "sort": wanted["sort"],
+            "is_filtered": any(wanted[name] for name in ("q", "state", "conference")),
+        }
+        if is_part(request):
+            return render(request, "syncjobs/bands/rows.html", context)
+        context["filters"] = style(filters)
+        return show(request, "syncjobs/bands/list.html", context, title=_("Bands"), is_live=True)
+
+    @requires("view")
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show a band with its details, health, newest jobs and newest videos."""
+        band = _get(id_of(object_id))
+        total, jobs = pages.page(Selection(band_id=band.pk), Order(), 0, _RECENT_JOBS)
+        context = {
+            "band": band,
+            "jobs": pages.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
+            "job_total": total,
+            "now": timezone.now(),
+        }
+        if is_part(request):
+            return render(request, "syncjobs/bands/state.html", context)
+        context["videos"] = order(band.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS]
+        crumbs = ((_list_url(), _("Bands")),)
+        return show(request, "syncjobs/bands/band.html", context, title=band.name, crumbs=crumbs, is_live=True)
+
+    @requires("add", post=True)
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return _edit(request, None)
+
+    @requires("change", post=True)
+    def edit_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
+        """Edit a band."""
+        return _edit(request, _get(band_id))
+
+    @requires("sync", post=True)
+    def sync_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
+        """Queue an incremental sync of a band."""
+        band = _get(band_id)
+        question = Question(
+            title=_("Sync %(band)s") % {"band": band.name},
+            text=_("This looks for new videos on the band's channel. It costs about 2 units."),
+            button=_("Sync now"),
+            back=links.band(band_id),
+            parent=band.name,
+            icon="retry",
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            created = triggers.trigger_sync(actor, band, full=False)
+            values = {"band": band.name, "job": created.job.pk}
+            if created.is_new:
+                return _("%(band)s: sync #%(job)s is queued.") % values
+            return _("%(band)s: sync #%(job)s is already queued or running.") % values
+
+        return ask(request, question, do)
+
+    @requires("change", post=True)
+    def switch_view(self, request: HttpRequest) -> HttpResponse:
+        """Make the bands in the query string active or inactive."""
+        active = request.GET.get("active") == "1"
+        selected = list(Band.objects.filter(pk__in=parse_numbers(request.GET.getlist("band"))).order_by("name"))
+        question = Question(
+            title=_("Make these bands active?") if active else _("Make these bands inactive?"),
+            text=_("Schedules keep their videos up to date from now on.")
+            if active
+            else _("They can't be synced, by a schedule or manually, until they are active again. Their videos stay."),
+            button=_("Make active") if active else _("Make inactive"),
+            back=_list_url(),
+            parent=_("Bands"),
+            icon="play" if active else "pause",
+            details=[band.name for band in selected],
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            changed = len(operations.set_active(actor, [band.pk for band in selected], active=active))
+            if active:
+                return ngettext("%(n)s band is now active.", "%(n)s bands are now active.", changed) % {"n": changed}
+            return ngettext("%(n)s band is now inactive.", "%(n)s bands are now inactive.", changed) % {"n": changed}
+
+        return ask(request, question, do)
+
+    @requires("delete", post=True)
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Delete a band and its videos."""
+        band = _get(id_of(object_id))
+        question = Question(
+            title=_("Delete %(band)s?") % {"band": band.name},
+            text=_(
+                "This deletes the band and all its videos. Its completed jobs stay, under its name."
+                " This can't be undone."
+            ),
+            button=_("Delete the band"),
+            back=links.band(band.pk),
+            parent=band.name,
+            icon="trash",
+            is_danger=True,
+            details=[_("Videos to be deleted: %(n)s") % {"n": getattr(band, "video_count", 0)}],
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            operations.delete(actor, band.pk)
+            return _("%(band)s is deleted.") % {"band": band.name}
+
+        return ask(request, question, do, then=_list_url())
 
 
-def get(band_id: int) -> Band:
-    """The band with its counts. Raises NotFound."""
+def _get(band_id: int) -> Band:
+    """Return the band with its video counts. Raises NotFound."""
     band = Band.objects.with_video_counts().filter(pk=band_id).first()
     if band is None:
-        raise NotFound(_("There is no such band."))
+        raise NotFound(_("There is no band %(id)s.") % {"id": band_id})
     return band
 
 
-@page("bands.view_band")
-def band(request: HttpRequest, band_id: int) -> HttpResponse:
-    """One band: facts, health, its newest jobs and videos."""
-    found = get(band_id)
-    total, jobs = pages.page(Selection(band_id=band_id), Order(), 0, _RECENT_JOBS)
-    context = {
-        "band": found,
-        "jobs": pages.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
-        "job_total": total,
-        "now": timezone.now(),
-    }
+def _list_url() -> str:
+    return reverse("admin:bands_band_changelist")
+
+
+def _conferences() -> list[str]:
+    known = Band.objects.exclude(conference="").order_by("conference")
+    return list(known.values_list("conference", flat=True).distinct())
+
+
+def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
+    """Show the form of a band, look its channel up, or save it."""
+    form = BandForm(request.POST or None, request=request, band=band, initial=initial_of(band) if band else None)
+    question = Question(
+        title=_("Edit %(band)s") % {"band": band.name} if band else _("Add a band"),
+        text="",
+        button=_("Save"),
+        back=links.band(band.pk) if band else _list_url(),
+        parent=band.name if band else _("Bands"),
+    )
+    if request.method == "POST" and "look_up" in request.POST:
+        return _show_channel(request, question, form, band)
+    saved: list[int] = []
+
+    def do(actor: Actor, _cleaned: dict[str, Any]) -> str:
+        values, channel = form.values(), form.channel()
+        if band is None:
+            saved.append(operations.create(actor, values, channel).pk)
+            return _("%(band)s is added.") % {"band": values["name"]}
+        saved.append(operations.change(actor, band.pk, values, channel).pk)
+        return _("%(band)s is saved.") % {"band": values["name"]}
+
+    return ask(
+        request,
+        question,
+        do,
+        form=style(form),
+        then=lambda: links.band(saved[0]),
+        template="syncjobs/bands/form.html",
+        extra={"conferences": _conferences(), "band": band},
+    )
+
+
+def _show_channel(request: HttpRequest, question: Question, form: BandForm, band: Band | None) -> HttpResponse:
+    """Show the channel that was looked up: alone for htmx, otherwise above the unvalidated form."""
+    result = look_up(request, band)
     if is_part(request):
-        return render(request, "syncjobs/bands/state.html", context)
-    context["videos"] = order(found.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS]
-    crumbs = ((reverse("admin:bands_band_changelist"), _("Bands")),)
-    return show(request, "syncjobs/bands/band.html", context, title=found.name, crumbs=crumbs, is_live=True)
-
-
-@page("syncjobs.trigger_sync", posts=True)
-def sync_now(request: HttpRequest, band_id: int) -> HttpResponse:
-    """Look for new videos of the band."""
-    found = get(band_id)
-    question = Question(
-        title=_("Sync %(band)s") % {"band": found.name},
-        text=_("This looks for new videos on the band's channel. It costs about 2 units."),
-        button=_("Sync now"),
-        back=reverse("admin:bands_band_change", args=[band_id]),
-        above=found.name,
-        icon="retry",
-    )
-
-    def do(actor: Actor, _values: dict[str, Any]) -> str:
-        created = triggers.trigger_sync(actor, found, full=False)
-        values = {"band": found.name, "job": created.job.pk}
-        if created.is_new:
-            return _("%(band)s: sync #%(job)s is queued.") % values
-        return _("%(band)s: sync #%(job)s is under way already.") % values
-
-    return ask(request, question, do)
-
-
-@page("bands.change_band", posts=True)
-def switch(request: HttpRequest) -> HttpResponse:
-    """Make the bands that the address names active, or inactive."""
-    active = request.GET.get("active") == "1"
-    ids = parse_numbers(request.GET.getlist("band"))
-    chosen = list(Band.objects.filter(pk__in=ids).order_by("name"))
-    question = Question(
-        title=_("Make these bands active?") if active else _("Make these bands inactive?"),
-        text=_("Schedules keep their videos up to date from now on.")
-        if active
-        else _("No schedule syncs them, and nobody can, until they are active again. Their videos stay."),
-        button=_("Make active") if active else _("Make inactive"),
-        back=reverse("admin:bands_band_changelist"),
-        above=_("Bands"),
-        icon="play" if active else "pause",
-        details=[band.name for band in chosen],
-    )
-
-    def do(actor: Actor, _values: dict[str, Any]) -> str:
-        changed = len(band_operations.set_active(actor, [band.pk for band in chosen], active=active))
-        if active:
-            return ngettext("%(n)s band is active now.", "%(n)s bands are active now.", changed) % {"n": changed}
-        return ngettext("%(n)s band is inactive now.", "%(n)s bands are inactive now.", changed) % {"n": changed}
-
-    return ask(request, question, do)
-
-
-@page("bands.delete_band", posts=True)
-def delete(request: HttpRequest, band_id: int) -> HttpResponse:
-    """Take the band and its videos away."""
-    found = get(band_id)
-    question = Question(
-        title=_("Delete %(band)s?") % {"band": found.name},
-        text=_("The band goes, with all its videos. Its ended jobs stay, under its name. This can't be undone."),
-        button=_("Delete the band"),
-        back=reverse("admin:bands_band_change", args=[band_id]),
-        above=found.name,
-        icon="trash",
-        is_danger=True,
-        details=[_("Videos that go with it: %(n)s") % {"n": getattr(found, "video_count", 0)}],
-    )
-
-    def do(actor: Actor, _values: dict[str, Any]) -> str:
-        band_operations.delete(actor, band_id)
-        return _("%(band)s is deleted.") % {"band": found.name}
-
-    return ask(request, question, do, then=reverse("admin:bands_band_changelist"))
-
-
-PAGES = (
-    ("bands/", bands, "bands_band_changelist"),
-    ("bands/switch/", switch, "bands_band_switch"),
-    ("bands/<id:band_id>/", band, "bands_band_change"),
-    ("bands/<id:band_id>/sync/", sync_now, "bands_band_sync"),
-    ("bands/<id:band_id>/delete/", delete, "bands_band_delete"),
-)
+        return render(request, "syncjobs/bands/channel.html", {"answer": result})
+    shown = {name: form[name].value() for name in form.fields}
+    context = {
+        "question": question,
+        "form": style(BandForm(request=request, band=band, initial=shown)),
+        "answer": result,
+        "conferences": _conferences(),
+        "band": band,
+    }
+    crumbs = ((question.back, question.parent),)
+    return show(request, "syncjobs/bands/form.html", context, title=question.title, crumbs=crumbs)

@@ -1,4 +1,4 @@
-"""Retrying or cancelling many jobs: what is asked before, and how far it is."""
+"""Retrying or cancelling many jobs: the question beforehand, and the progress in the background."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -25,7 +24,9 @@ from ..operations import bulk
 from ..templatetags.monitor import number
 from .core import links
 from .core.job_filters import Filters, sentence_of
-from .core.pages import Question, actor_of, is_part, page, show, told
+from .core.model_admin import PageAdmin, id_of, requires
+from .core.pages import Question, actor_of, is_part, report, show
+from .site import site
 
 _REFUSED_SHOWN = 100
 _TITLES: dict[str, Any] = {
@@ -36,111 +37,124 @@ _TITLES: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The jobs a person means: how many there are, and those whose state allows the action."""
+class Selected:
+    """The selected jobs: how many there are, and the ids of those whose status allows the action."""
 
     total: int
     ids: Sequence[int]
 
     @property
     def mark(self) -> str:
-        """Two sets with the same mark are the same set."""
+        """A hash of the ids."""
         return hashlib.sha256(",".join(map(str, self.ids)).encode()).hexdigest()[:32]
 
 
 class MarkForm(forms.Form):
-    """Which set of jobs the question was about."""
+    """The hash of the jobs that the question was about."""
 
     mark = forms.CharField(widget=forms.HiddenInput)
 
 
-@page("syncjobs.view_syncjob", posts=True)
-def ask_bulk(request: HttpRequest) -> HttpResponse:
-    """Say how many jobs it is about and what becomes of them, then do it: at once, or in the background."""
-    action, filters = request.GET.get("action", ""), _filters(request)
-    if action in bulk.ELIGIBLE_STATUSES and not request.user.has_perm(f"syncjobs.{action}_job"):
-        raise PermissionDenied
-    back = filters.url()
-    try:
-        chosen = _chosen(request, action, filters)
-        if request.method != "POST":
-            return _question(request, action, back, chosen)
-        if request.POST.get("mark") != chosen.mark:
-            return _question(request, action, back, chosen, has_changed=True)
-        outcome = bulk.start(actor_of(request), action, chosen.ids)
-    except DomainError as error:
-        return told(request, error.message, back, level="error")
-    if isinstance(outcome, BulkAction):
-        text = _("%s jobs are being worked through.") % number(len(chosen.ids))
-        return told(request, text, reverse("admin:syncjobs_bulkaction_change", args=[outcome.pk]), goes=True)
-    return told(request, _sentence(action, outcome), back, level="success" if outcome.succeeded else "error")
+@admin.register(BulkAction, site=site)
+class BulkAdmin(PageAdmin):
+    """Bulk actions: adding one is the question about the selected jobs, and its page shows the progress."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("syncjobs.view_syncjob")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        action = request.GET.get("action", "")
+        allowed = action not in bulk.ELIGIBLE_STATUSES or request.user.has_perm(f"syncjobs.{action}_job")
+        return allowed and request.user.has_perm("syncjobs.view_syncjob")
+
+    @requires("add", post=True)
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Say how many jobs the action is about, then run it now or in the background."""
+        action, filters = request.GET.get("action", ""), _filters(request)
+        back = filters.url()
+        try:
+            selected = _selected(request, action, filters)
+            if request.method != "POST":
+                return _ask(request, action, back, selected)
+            if request.POST.get("mark") != selected.mark:
+                return _ask(request, action, back, selected, has_changed=True)
+            outcome = bulk.start(actor_of(request), action, selected.ids)
+        except DomainError as error:
+            return report(request, error.message, back, level="error")
+        if isinstance(outcome, BulkAction):
+            text = _("%s jobs are being processed.") % number(len(selected.ids))
+            progress = links.object_page("syncjobs_bulkaction_change", outcome.pk)
+            return report(request, text, progress, redirect=True)
+        return report(request, _summary(action, outcome), back, level="success" if outcome.succeeded else "error")
+
+    @requires("view")
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the progress of a bulk action in the background."""
+        found = bulk.get_bulk_action(id_of(object_id))
+        context = {
+            "bulk": found,
+            "refused_count": found.done - found.succeeded,
+            "refused": [
+                (job_id, links.job(int(job_id)), reason)
+                for job_id, reason in list(found.refused.items())[:_REFUSED_SHOWN]
+            ],
+            "jobs_url": links.jobs(),
+        }
+        if is_part(request):
+            return render(request, "syncjobs/jobs/bulk_state.html", context)
+        crumbs = ((links.jobs(), _("Sync jobs")),)
+        title = str(_TITLES[found.action])
+        return show(request, "syncjobs/jobs/bulk.html", context, title=title, crumbs=crumbs, is_live=True)
 
 
 def _filters(request: HttpRequest) -> Filters:
-    """The list's own parameters, without those of this question."""
+    """Return the list's own parameters, without those of the bulk action."""
     values = dict(Filters.read(request.GET).values)
     for name in ("action", "all", "job", "page"):
         values.pop(name, None)
     return Filters(values)
 
 
-def _chosen(request: HttpRequest, action: str, filters: Filters) -> Chosen:
-    """The jobs ticked, or all that the filters match. Raises InvalidInput."""
+def _selected(request: HttpRequest, action: str, filters: Filters) -> Selected:
+    """Return the selected jobs, or all that the filters match. Raises InvalidInput."""
     if request.GET.get("all"):
         try:
             query = listing_query.job_query(filters.query())
         except InvalidInput as error:
             raise InvalidInput(sentence_of(error)) from None
         total = counters.count(query.selection) if query.is_counted else query.jobs.order_by().count()
-        return Chosen(total, bulk.eligible_ids(query.jobs, action))
+        return Selected(total, bulk.eligible_ids(query.jobs, action))
     ids = set(parse_numbers(request.GET.getlist("job")))
     if not ids:
-        raise InvalidInput(_("No job is chosen. Tick some first."))
+        raise InvalidInput(_("No job is selected. Select at least one."))
     if len(ids) > bulk.MAX_FOREGROUND:
-        raise InvalidInput(_("At most %s jobs can be ticked.") % bulk.MAX_FOREGROUND)
-    return Chosen(len(ids), bulk.eligible_ids(SyncJob.objects.filter(pk__in=ids), action))
+        raise InvalidInput(_("At most %s jobs can be selected one by one.") % bulk.MAX_FOREGROUND)
+    return Selected(len(ids), bulk.eligible_ids(SyncJob.objects.filter(pk__in=ids), action))
 
 
-def _question(
-    request: HttpRequest, action: str, back: str, chosen: Chosen, *, has_changed: bool = False
+def _ask(
+    request: HttpRequest, action: str, back: str, selected: Selected, *, has_changed: bool = False
 ) -> HttpResponse:
-    able, total = len(chosen.ids), chosen.total
-    if not able:
-        return told(request, _none_of(action, total), back, level="error")
+    able, total = len(selected.ids), selected.total
     is_retry = action == BulkAction.Action.RETRY
-    details = []
-    if total > able:
-        rest = ngettext(
-            "%s is left as it is, because its state does not allow it: ",
-            "%s are left as they are, because their state does not allow it: ",
-            total - able,
-        ) % number(total - able)
-        details.append(
-            rest + (_("only failed and cancelled jobs can be retried.") if is_retry else _("they have ended already."))
-        )
-    if not is_retry:
-        details.append(_("Queued ones are cancelled at once; running ones stop within one call to YouTube."))
-    if able > bulk.MAX_FOREGROUND:
-        details.append(_("So many are done in the background; you will see how far it is."))
+    if not able:
+        return report(request, _none_of(is_retry, total), back, level="error")
+    title = _title(is_retry, able)
     question = Question(
-        title=_title(is_retry, able),
+        title=title,
         text=_text(is_retry, able, total, has_changed),
-        button=_title(is_retry, able).rstrip("?"),
+        button=title.rstrip("?"),
         back=back,
         icon="retry" if is_retry else "stop",
         is_danger=not is_retry,
-        details=details,
+        details=_details(is_retry, able, total),
     )
-    form = MarkForm(initial={"mark": chosen.mark})
-    context = {"question": question, "form": form}
-    return show(
-        request,
-        "syncjobs/ask.html",
-        context,
-        title=question.title,
-        crumbs=((back, _("Sync jobs")),),
-        status=422 if has_changed else 200,
-    )
+    context = {"question": question, "form": MarkForm(initial={"mark": selected.mark})}
+    crumbs = ((back, _("Sync jobs")),)
+    status = 422 if has_changed else 200
+    return show(request, "syncjobs/ask.html", context, title=title, crumbs=crumbs, status=status)
 
 
 def _title(is_retry: bool, count: int) -> str:
@@ -153,59 +167,40 @@ def _text(is_retry: bool, able: int, total: int, has_changed: bool) -> str:
     values = {"able": number(able), "total": number(total)}
     if has_changed:
         return (
-            _(
-                "Nothing was done yet: the jobs have changed since you were asked. It is about %(able)s of %(total)s now."
-            )
+            _("Nothing was done: the jobs have changed since you were asked. %(able)s of %(total)s are affected now.")
             % values
         )
     if able < total:
-        return _("It is about %(able)s of the %(total)s chosen.") % values
-    return _("Each of them runs again as a new job.") if is_retry else _("None of them will be finished.")
+        return _("%(able)s of the %(total)s selected jobs are affected.") % values
+    return _("Each of them runs again as a new job.") if is_retry else _("They will stop where they are.")
 
 
-def _none_of(action: str, total: int) -> str:
+def _details(is_retry: bool, able: int, total: int) -> list[str]:
+    details = []
+    if total > able:
+        excluded = ngettext("%s is excluded: ", "%s are excluded: ", total - able) % number(total - able)
+        reason = _("only failed and cancelled jobs can be retried.") if is_retry else _("they have already ended.")
+        details.append(excluded + reason)
+    if not is_retry:
+        details.append(_("Queued jobs are cancelled at once; running jobs stop within one call to YouTube."))
+    if able > bulk.MAX_FOREGROUND:
+        details.append(_("This runs in the background; you will see its progress."))
+    return details
+
+
+def _none_of(is_retry: bool, total: int) -> str:
+    if is_retry:
+        return _("None of the %s selected jobs can be retried: only failed and cancelled jobs can.") % number(total)
+    return _("None of the %s selected jobs can be cancelled: they have already ended.") % number(total)
+
+
+def _summary(action: str, outcome: bulk.BulkResult) -> str:
     if action == BulkAction.Action.RETRY:
-        return _("None of the %s chosen can be retried: only failed and cancelled jobs can.") % number(total)
-    return _("None of the %s chosen can be cancelled: they have ended already.") % number(total)
-
-
-def _sentence(action: str, outcome: bulk.BulkResult) -> str:
-    done = (
-        ngettext("%s job runs again.", "%s jobs run again.", outcome.succeeded)
-        if action == BulkAction.Action.RETRY
-        else ngettext("%s job is cancelled or stopping.", "%s jobs are cancelled or stopping.", outcome.succeeded)
-    ) % number(outcome.succeeded)
+        done = ngettext("%s job runs again.", "%s jobs run again.", outcome.succeeded)
+    else:
+        done = ngettext("%s job is cancelled or stopping.", "%s jobs are cancelled or stopping.", outcome.succeeded)
+    done %= number(outcome.succeeded)
     if not outcome.refused:
         return done
-    why = next(iter(outcome.refused.values()))
-    return f"{done} {_('Not %(count)s: %(why)s') % {'count': number(len(outcome.refused)), 'why': why}}"
-
-
-@page("syncjobs.view_syncjob")
-def progress(request: HttpRequest, bulk_id: int) -> HttpResponse:
-    """How far a bulk action in the background is."""
-    found = bulk.get_bulk_action(bulk_id)
-    context = {
-        "bulk": found,
-        "refused_count": found.done - found.succeeded,
-        "refused": [
-            (job_id, links.job(int(job_id)), why) for job_id, why in list(found.refused.items())[:_REFUSED_SHOWN]
-        ],
-        "jobs_url": links.jobs(),
-    }
-    if is_part(request):
-        return render(request, "syncjobs/jobs/bulk_state.html", context)
-    return show(
-        request,
-        "syncjobs/jobs/bulk.html",
-        context,
-        title=str(_TITLES[found.action]),
-        crumbs=((links.jobs(), _("Sync jobs")),),
-        is_live=True,
-    )
-
-
-PAGES = (
-    ("jobs/bulk/", ask_bulk, "syncjobs_syncjob_bulk"),
-    ("jobs/bulk/<id:bulk_id>/", progress, "syncjobs_bulkaction_change"),
-)
+    reason = next(iter(outcome.refused.values()))
+    return f"{done} {_('%(count)s refused: %(why)s') % {'count': number(len(outcome.refused)), 'why': reason}}"

@@ -1,7 +1,7 @@
-"""The first page: how everything stands.
+"""The dashboard.
 
-It is made of parts, each of which can be asked for alone. The page holds those that are cheap, and the others ask for
-themselves once it is shown; a link in their place shows them where scripts don't run.
+It consists of parts that can be requested one by one. The page contains the cheap parts; the others load once it is
+shown. Without scripts, a link in their place shows them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..stats import errors
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
 from .core import charts, links
-from .core.pages import is_part, note_position, show
+from .core.pages import is_part, show
 
 _RUNNING, _ERRORS, _SCHEDULES = 8, 5, 6
 _PERIOD_LABELS = {"24h": gettext_lazy("24 hours"), "7d": gettext_lazy("7 days"), "30d": gettext_lazy("30 days")}
@@ -110,19 +110,20 @@ _LATER: dict[str, _Part] = {
 
 
 @require_safe
-def page(request: HttpRequest) -> HttpResponse:
-    """The dashboard, or the part of it that `?part=` names."""
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """Show the dashboard, or for htmx the part that `?part=` names."""
     if not request.user.has_perm("syncjobs.view_queue"):
         return show(request, "syncjobs/dashboard/no_role.html", {}, title=_("Welcome"))
-    note_position(request)
-    allowed = {name: made for name, (may, made) in {**_AT_ONCE, **_LATER}.items() if request.user.has_perm(may)}
-    asked, period = request.GET.get("part", ""), _period(request)
+    allowed = {
+        name: build for name, (permission, build) in (_AT_ONCE | _LATER).items() if request.user.has_perm(permission)
+    }
+    part, period = request.GET.get("part", ""), _period(request)
     periods = [(value, label, value == period) for value, label in _PERIOD_LABELS.items()]
     frame: dict[str, Any] = {"period": period, "periods": periods, "may_see": set(allowed)}
     frame["later_urls"] = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in _LATER}
-    if asked in allowed and is_part(request):
-        return render(request, f"syncjobs/dashboard/{asked}.html", {**frame, "part": allowed[asked](request)})
-    shown = {name: made(request) for name, made in allowed.items() if name in _AT_ONCE or name == asked}
+    if part in allowed and is_part(request):
+        return render(request, f"syncjobs/dashboard/{part}.html", {**frame, "part": allowed[part](request)})
+    shown = {name: build(request) for name, build in allowed.items() if name in _AT_ONCE or name == part}
     return show(request, "syncjobs/dashboard/page.html", {**frame, "shown": shown}, title=_("Dashboard"), is_live=True)
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong: groups of errors, what each means, and what can be done about it."""
+"""Error groups: what each means, when and where it occurred, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -19,14 +20,16 @@ from ..choices import JobType
 from ..engine import error_reasons
 from ..listing import export as listing_export
 from ..listing.export import file_of
-from ..models import BulkAction, SyncJob
+from ..models import BulkAction, ErrorGroup, SyncJob
 from ..operations import bulk
-from ..operations import errors as error_operations
+from ..operations import errors as operations
 from ..stats import errors as stats_errors
 from ..stats.errors import GroupFigures
 from ..templatetags.monitor import number
 from .core import charts, links
-from .core.pages import Question, ask, is_part, page, show, style
+from .core.model_admin import PageAdmin, requires
+from .core.pages import Question, ask, is_part, show, style
+from .site import site
 
 _PER_PAGE, _BANDS, _DAYS = 20, 10, 30
 _WINDOWS = {
@@ -37,8 +40,8 @@ _WINDOWS = {
 }
 
 
-class _Filters(forms.Form):
-    """What the list of groups is narrowed by; all of it stands in the address."""
+class ErrorFilters(forms.Form):
+    """The filters of the list of error groups; all of them are in the query string."""
 
     window = forms.ChoiceField(required=False, choices=[(value, label) for value, (label, _span) in _WINDOWS.items()])
     reason = forms.ChoiceField(required=False)
@@ -50,7 +53,7 @@ class _Filters(forms.Form):
         self.fields["window"].label, self.fields["window"].widget = _("When"), forms.HiddenInput()
         known = [(reason, f"{error_reasons.explain(reason).title} ({reason})") for reason in stats_errors.reasons()]
         self._choices("reason", _("Reason"), [("", _("Any")), *known])
-        yes_no = [("", _("Any")), ("false", _("Not yet")), ("true", _("Acknowledged"))]
+        yes_no = [("", _("Any")), ("false", _("Not acknowledged")), ("true", _("Acknowledged"))]
         self._choices("acknowledged", _("Acknowledged"), yes_no)
         style(self)
 
@@ -61,11 +64,11 @@ class _Filters(forms.Form):
         field.widget.attrs["data-submits"] = ""
 
     def value(self, name: str, default: Any = None) -> Any:
-        """What was given and can be used; the rest is said at its field."""
+        """Return the parameter if it is valid, otherwise the default; the form shows the error."""
         return self.cleaned_data.get(name) or default
 
     def narrowing(self) -> dict[str, Any]:
-        """For `error_figures`, with the window's beginning as `since`."""
+        """Return the arguments for `stats.errors`; `since` is where the window starts."""
         span = _WINDOWS[self.value("window", "24h")][1]
         acknowledged = self.value("acknowledged")
         return {
@@ -75,20 +78,136 @@ class _Filters(forms.Form):
         }
 
     def address(self, **changes: Any) -> str:
-        """These filters, with some changed, as a query string; from the first page on."""
+        """Return a query string with these filters, some of them changed, and the first page."""
         kept = {name: self.value(name) for name in ("window", "reason", "acknowledged")} | changes
         return "?" + urlencode({name: value for name, value in kept.items() if value})
 
 
-@page("syncjobs.view_errorgroup")
-def errors(request: HttpRequest) -> HttpResponse:
-    """The groups, the most frequent first."""
-    form = _Filters(request.GET)
-    form.is_valid()
-    window, number_of_page = form.value("window", "24h"), form.value("page", 1)
-    offset = (number_of_page - 1) * _PER_PAGE
-    found, total = stats_errors.groups(**form.narrowing(), limit=_PER_PAGE + 1, offset=offset)
-    context = {
+@admin.register(ErrorGroup, site=site)
+class ErrorGroupAdmin(PageAdmin):
+    """Error groups are listed, shown, exported, acknowledged and reopened, and their failed jobs retried."""
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.page("export/", self.export_view, "export"),
+            self.page("<slug:fingerprint>/acknowledge/", self.acknowledge_view, "acknowledge"),
+            self.page("<slug:fingerprint>/reopen/", self.reopen_view, "reopen"),
+            self.page("<slug:fingerprint>/retry/", self.retry_view, "retry"),
+            *super().get_urls(),
+        ]
+
+    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("syncjobs.acknowledge_errors")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("syncjobs.retry_job")
+
+    @requires("view")
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """List the groups, most frequent first."""
+        form = ErrorFilters(request.GET)
+        form.is_valid()
+        context = _list_context(form)
+        if is_part(request):
+            return render(request, "syncjobs/errors/groups.html", context)
+        return show(request, "syncjobs/errors/list.html", context, title=_("Errors"), is_live=True)
+
+    @requires("view")
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show a group: its message and meaning, charts, the bands it affects, and its newest jobs."""
+        context = _group_context(object_id.replace("\x00", ""))
+        if is_part(request):
+            return render(request, "syncjobs/errors/facts.html", context)
+        crumbs = ((reverse("admin:syncjobs_errorgroup_changelist"), _("Errors")),)
+        title = str(context["meaning"].title)
+        return show(request, "syncjobs/errors/group.html", context, title=title, crumbs=crumbs, is_live=True)
+
+    @requires("acknowledge", post=True)
+    def acknowledge_view(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
+        """Mark a group as acknowledged, with a note."""
+        group = operations.get_error_group(fingerprint)
+        question = _question(
+            group,
+            title=_("Acknowledge this error?"),
+            text=_("It stays in the list, marked as acknowledged. If it occurs again, the list says so."),
+            button=_("Acknowledge"),
+            icon="check",
+        )
+
+        def do(actor: Actor, values: dict[str, Any]) -> str:
+            operations.acknowledge_errors(actor, fingerprint, values["note"])
+            return _("Acknowledged.")
+
+        data = request.POST if request.method == "POST" else None
+        return ask(request, question, do, form=style(NoteForm(data, initial={"note": group.note})))
+
+    @requires("acknowledge", post=True)
+    def reopen_view(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
+        """Undo an acknowledgement."""
+        question = _question(
+            operations.get_error_group(fingerprint),
+            title=_("Reopen this error?"),
+            text=_("It is no longer marked as acknowledged. Its note stays."),
+            button=_("Reopen"),
+            icon="retry",
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            operations.reopen_errors(actor, fingerprint)
+            return _("Reopened.")
+
+        return ask(request, question, do)
+
+    @requires("retry", post=True)
+    def retry_view(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
+        """Say how many of the group's failed jobs haven't been retried yet, then retry them."""
+        group = operations.get_error_group(fingerprint)
+        count = operations.unretried_jobs(fingerprint=fingerprint).count()
+        text = ngettext(
+            "%(count)s failed job can be retried: a new job is queued in its place.",
+            "%(count)s failed jobs can be retried: a new job is queued in place of each.",
+            count,
+        )
+        question = _question(
+            group,
+            title=_("Retry the failed jobs of this error?"),
+            text=text % {"count": number(count)}
+            if count
+            else _("There is nothing to retry: every failed job with this error was retried or deleted."),
+            button=_("Retry"),
+            icon="retry",
+        )
+        return ask(request, question, lambda actor, _values: _summary(bulk.retry_group(actor, fingerprint)))
+
+    @requires("view")
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Stream the errors that the list counts, one per line, as CSV; with `error`, those of one group."""
+        form = ErrorFilters(request.GET)
+        if not form.is_valid():
+            return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
+        fingerprint = request.GET.get("error", "").replace("\x00", "")[:16] or None
+        log = stats_errors.log(**form.narrowing(), fingerprint=fingerprint)
+        return file_of(listing_export.errors(log, "csv"), "csv", "errors")
+
+
+class NoteForm(forms.Form):
+    """A note on a group, for the next person who sees it."""
+
+    note = forms.CharField(
+        required=False,
+        max_length=2000,
+        label=gettext_lazy("Note"),
+        help_text=gettext_lazy("What you found out and what was done about it. Shown with your name."),
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+
+
+def _list_context(form: ErrorFilters) -> dict[str, Any]:
+    window, page = form.value("window", "24h"), form.value("page", 1)
+    found, total = stats_errors.groups(**form.narrowing(), limit=_PER_PAGE + 1, offset=(page - 1) * _PER_PAGE)
+    return {
         "form": form,
         "window": window,
         "windows": [(label, form.address(window=value), value == window) for value, (label, _span) in _WINDOWS.items()],
@@ -96,15 +215,12 @@ def errors(request: HttpRequest) -> HttpResponse:
         "trend": _("By the hour") if window == "24h" else _("By the day"),
         "total": total,
         "as_of": timezone.now(),
-        "refresh_url": form.address(page=number_of_page),
+        "refresh_url": form.address(page=page),
         "export_url": reverse("admin:syncjobs_errorgroup_export") + form.address(),
         "is_narrowed": bool(form.value("reason") or form.value("acknowledged")),
-        "newer_url": form.address(page=number_of_page - 1) if number_of_page > 1 else "",
-        "more_url": form.address(page=number_of_page + 1) if len(found) > _PER_PAGE else "",
+        "newer_url": form.address(page=page - 1) if page > 1 else "",
+        "more_url": form.address(page=page + 1) if len(found) > _PER_PAGE else "",
     }
-    if is_part(request):
-        return render(request, "syncjobs/errors/groups.html", context)
-    return show(request, "syncjobs/errors/list.html", context, title=_("Errors"), is_live=True)
 
 
 def _rows(groups: list[GroupFigures], window: str) -> list[dict[str, Any]]:
@@ -126,13 +242,12 @@ def _first_day(window: str, now: dt.datetime) -> dt.datetime:
     return (now - span).astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-@page("syncjobs.view_errorgroup")
-def error(request: HttpRequest, fingerprint: str) -> HttpResponse:
-    """One group: what it says and means, when and whom it met, and its newest jobs."""
+def _group_context(fingerprint: str) -> dict[str, Any]:
+    """Raises NotFound."""
     group, now = stats_errors.group(fingerprint), timezone.now()
     first_day = _first_day("all", now)
     jobs = SyncJob.objects.filter(pk__in=group.recent_jobs).order_by("-pk")
-    context = {
+    return {
         "group": group,
         "meaning": error_reasons.explain(group.reason),
         "hours_chart": charts.error_hours(group.per_hour, now),
@@ -146,119 +261,24 @@ def error(request: HttpRequest, fingerprint: str) -> HttpResponse:
         "failed_url": links.jobs(error=fingerprint, status="FAILED"),
         "as_of": now,
     }
-    if is_part(request):
-        return render(request, "syncjobs/errors/facts.html", context)
-    crumbs = ((reverse("admin:syncjobs_errorgroup_changelist"), _("Errors")),)
-    title = str(error_reasons.explain(group.reason).title)
-    return show(request, "syncjobs/errors/group.html", context, title=title, crumbs=crumbs, is_live=True)
 
 
-class _Note(forms.Form):
-    """What somebody has found out about a group, for those who come across it next."""
-
-    note = forms.CharField(required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 4}))
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.fields["note"].label = _("Note")
-        self.fields["note"].help_text = _("What you found, and what was done about it. Shown with your name.")
-        style(self)
+def _question(group: ErrorGroup, **fields: Any) -> Question:
+    return Question(back=links.error(group.pk), details=(group.message[:300],), **fields)
 
 
-@page("syncjobs.acknowledge_errors", posts=True)
-def acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
-    """Say that somebody has seen to it."""
-    group = error_operations.get_error_group(fingerprint)
-    question = Question(
-        title=_("Acknowledge this error?"),
-        text=_("It stays in the list, marked as seen to. Should it come up again, the list says so."),
-        button=_("Acknowledge"),
-        icon="check",
-        back=reverse("admin:syncjobs_errorgroup_change", args=[fingerprint]),
-        details=(group.message[:300],),
-    )
-
-    def do(actor: Actor, values: dict[str, Any]) -> str:
-        error_operations.acknowledge_errors(actor, fingerprint, values["note"])
-        return _("Acknowledged.")
-
-    given = request.POST if request.method == "POST" else None
-    return ask(request, question, do, form=_Note(given, initial={"note": group.note}))
-
-
-@page("syncjobs.acknowledge_errors", posts=True)
-def reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
-    """Take back that somebody has seen to it."""
-    group = error_operations.get_error_group(fingerprint)
-    question = Question(
-        title=_("Reopen this error?"),
-        text=_("It counts as not seen to again. Its note stays."),
-        button=_("Reopen"),
-        icon="retry",
-        back=reverse("admin:syncjobs_errorgroup_change", args=[fingerprint]),
-        details=(group.message[:300],),
-    )
-
-    def do(actor: Actor, values: dict[str, Any]) -> str:
-        error_operations.reopen_errors(actor, fingerprint)
-        return _("Reopened.")
-
-    return ask(request, question, do)
-
-
-@page("syncjobs.retry_job", posts=True)
-def retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
-    """Say how many failed jobs of the group nobody has retried yet, and retry those."""
-    group = error_operations.get_error_group(fingerprint)
-    count = error_operations.unretried_jobs(fingerprint=fingerprint).count()
-    question = Question(
-        title=_("Retry the failed jobs of this error?"),
-        text=ngettext(
-            "%(count)s failed job can be retried: a new job is queued in its place.",
-            "%(count)s failed jobs can be retried: a new job is queued in place of each.",
-            count,
-        )
-        % {"count": number(count)}
-        if count
-        else _("There is nothing to retry: each failed job with this error has been retried, or none is left."),
-        button=_("Retry"),
-        icon="retry",
-        back=reverse("admin:syncjobs_errorgroup_change", args=[fingerprint]),
-        details=(group.message[:300],),
-    )
-    return ask(request, question, lambda actor, values: _told(bulk.retry_group(actor, fingerprint)))
-
-
-def _told(outcome: bulk.BulkResult | BulkAction) -> str:
+def _summary(outcome: bulk.BulkResult | BulkAction) -> str:
+    """Return a sentence that says how many jobs were retried, and why others were not."""
     if isinstance(outcome, BulkAction):
-        return _("%(count)s jobs are retried in the background.") % {"count": number(outcome.total)}
+        return _("%(count)s jobs are being retried in the background.") % {"count": number(outcome.total)}
     done = len(outcome.retried)
     message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", done) % {"count": number(done)}
     if outcome.refused:
-        why = next(iter(outcome.refused.values()))
         refused = len(outcome.refused)
-        message += " " + ngettext(
-            "%(count)s could not be: %(why)s", "%(count)s could not be; the first because: %(why)s", refused
-        ) % {"count": number(refused), "why": why}
+        more = ngettext(
+            "%(count)s could not be retried: %(why)s",
+            "%(count)s could not be retried; the first because: %(why)s",
+            refused,
+        )
+        message += " " + more % {"count": number(refused), "why": next(iter(outcome.refused.values()))}
     return message
-
-
-@page("syncjobs.view_errorgroup")
-def export(request: HttpRequest) -> HttpResponseBase:
-    """The errors that the list counts, one a line, as CSV; with `error`, those of one group."""
-    form = _Filters(request.GET)
-    if not form.is_valid():
-        return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
-    fingerprint = request.GET.get("error", "").replace("\x00", "")[:16] or None
-    log = stats_errors.log(**form.narrowing(), fingerprint=fingerprint)
-    return file_of(listing_export.errors(log, "csv"), "csv", "errors")
-
-
-PAGES = (
-    ("errors/", errors, "syncjobs_errorgroup_changelist"),
-    ("errors/export/", export, "syncjobs_errorgroup_export"),
-    ("errors/<slug:fingerprint>/", error, "syncjobs_errorgroup_change"),
-    ("errors/<slug:fingerprint>/acknowledge/", acknowledge, "syncjobs_errorgroup_acknowledge"),
-    ("errors/<slug:fingerprint>/reopen/", reopen, "syncjobs_errorgroup_reopen"),
-    ("errors/<slug:fingerprint>/retry/", retry, "syncjobs_errorgroup_retry"),
-)

@@ -1,4 +1,4 @@
-"""Importing bands: what a file would do is shown first, and then the very same content is imported."""
+"""Importing bands: a preview shows what a file would change, then exactly that content is imported."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from pathlib import PurePath
 from typing import Any
 
 from django import forms
+from django.contrib.auth.decorators import permission_required
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods
 
 from ..exceptions import InvalidInput
 from ..operations.imports import MAX_BYTES, RowResult, import_bands, read_rows
-from .core.pages import actor_of, page, show, style, told
+from .core.pages import actor_of, report, show, style
 
-_KEPT_SECONDS = 1800
+_PREVIEW_SECONDS = 1800
 _SHOWN = 200
 _OUTCOMES = ("created", "updated", "unchanged", "refused")
 
 
 class ImportForm(forms.Form):
-    """The file."""
+    """The file to import."""
 
     file = forms.FileField(
         label=gettext_lazy("File"),
-        help_text=gettext_lazy(
-            "JSON or CSV in UTF-8, 20 MB at most. Nothing is changed yet: you see first what it would do."
-        ),
+        help_text=gettext_lazy("JSON or CSV in UTF-8, 20 MB at most. You see a preview before anything changes."),
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
     )
 
     def clean_file(self) -> Any:
-        """Its name says what it is."""
+        """Check the extension, which decides how the file is read."""
         file = self.cleaned_data["file"]
         if PurePath(file.name).suffix.lower() not in {".json", ".csv"}:
-            raise forms.ValidationError(_("Its name must end with .json or .csv."))
+            raise forms.ValidationError(_("The file name must end in .json or .csv."))
         return file
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """An upload that waits for its import. A person has one at a time: the next takes its place."""
+class _Preview:
+    """An uploaded file whose preview is shown. Each user has one; the next upload replaces it."""
 
     token: str
     packed: bytes
@@ -61,73 +61,72 @@ def _key(request: HttpRequest) -> str:
     return f"band-import:{request.user.pk}"
 
 
-@page("bands.add_band", posts=True)
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("bands.add_band", raise_exception=True)
 def upload(request: HttpRequest) -> HttpResponse:
-    """Ask for a file; show what it would do."""
+    """Ask for a file, show its preview, then import it."""
     if request.method == "POST" and "token" in request.POST:
         return _import(request)
     form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
     if form.is_bound and not request.FILES and int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
-        form.add_error("file", _("The file is larger than 20 MB. Split it, and import the parts one by one."))
-        # Instead of that there is none.
+        form.add_error("file", _("The file is larger than 20 MB. Split it and import the parts one by one."))
+        # Replaces the error that the file is missing.
         form.errors["file"] = form.error_class(form.errors["file"][-1:])
     if form.is_bound and form.is_valid():
         try:
-            return _preview(request, form.cleaned_data["file"])
+            return _show_preview(request, form.cleaned_data["file"])
         except InvalidInput as error:
             form.add_error("file", error.message)
     return _show(request, {"form": style(form)}, _("Import bands"), status=422 if form.errors else 200)
 
 
-def _preview(request: HttpRequest, file: Any) -> HttpResponse:
+def _show_preview(request: HttpRequest, file: Any) -> HttpResponse:
     raw = file.read()
     is_csv = PurePath(file.name).suffix.lower() == ".csv"
     rows = read_rows(raw, is_csv=is_csv)
     results = import_bands(actor_of(request), rows, dry_run=True)
-    kept = _Kept(secrets.token_urlsafe(16), zlib.compress(raw, 1), is_csv, file.name[:200])
-    cache.set(_key(request), kept, _KEPT_SECONDS)
-    context = {"name": kept.name, "token": kept.token, **_summary(results)}
-    return _show(request, context, _("Import %(file)s?") % {"file": kept.name})
+    preview = _Preview(secrets.token_urlsafe(16), zlib.compress(raw, 1), is_csv, file.name[:200])
+    cache.set(_key(request), preview, _PREVIEW_SECONDS)
+    context = {"name": preview.name, "token": preview.token, **_summary(results)}
+    return _show(request, context, _("Import %(file)s?") % {"file": preview.name})
 
 
 def _summary(results: list[RowResult]) -> dict[str, Any]:
-    """How many rows came to what, and those to look at: refused ones first, unchanged ones not at all."""
+    """Count the rows by outcome and list those worth reading: refused ones first, unchanged ones not at all."""
     counts = Counter(result.outcome for result in results)
-    telling = [result for result in results if result.outcome != "unchanged"]
-    telling.sort(key=lambda result: result.outcome != "refused")
+    listed = [result for result in results if result.outcome != "unchanged"]
+    listed.sort(key=lambda result: result.outcome != "refused")
     return {
         "counts": {outcome: counts[outcome] for outcome in _OUTCOMES},
         "changes": counts["created"] + counts["updated"],
-        "results": telling[:_SHOWN],
-        "left_out": max(0, len(telling) - _SHOWN),
+        "results": listed[:_SHOWN],
+        "left_out": max(0, len(listed) - _SHOWN),
     }
 
 
 def _import(request: HttpRequest) -> HttpResponse:
-    kept = cache.get(_key(request))
+    preview = cache.get(_key(request))
     if (
-        not isinstance(kept, _Kept)
-        or not secrets.compare_digest(kept.token.encode(), request.POST["token"].encode())
+        not isinstance(preview, _Preview)
+        or not secrets.compare_digest(preview.token.encode(), request.POST["token"].encode())
         or not cache.delete(_key(request))
     ):
         message = _(
-            "This preview is no longer held: it was imported, replaced by another one, or is older than half an hour. Upload the file again."
+            "This preview has expired: it was imported, replaced by another upload, or is older than half an hour."
+            " Upload the file again."
         )
-        return told(request, message, reverse("admin:import"), level="error")
-    counts = _summary(import_bands(actor_of(request), kept.rows()))["counts"]
-    message = _("%(file)s is imported: %(created)s created, %(updated)s updated, %(unchanged)s unchanged.") % {
-        "file": kept.name,
+        return report(request, message, reverse("admin:import"), level="error")
+    counts = _summary(import_bands(actor_of(request), preview.rows()))["counts"]
+    message = _("Imported %(file)s: %(created)s created, %(updated)s updated, %(unchanged)s unchanged.") % {
+        "file": preview.name,
         **counts,
     }
     if counts["refused"]:
         refused = ngettext("%(n)s row was refused.", "%(n)s rows were refused.", counts["refused"])
         message = f"{message} {refused % {'n': counts['refused']}}"
-    return told(request, message, reverse("admin:bands_band_changelist"), goes=True)
+    return report(request, message, reverse("admin:bands_band_changelist"), redirect=True)
 
 
 def _show(request: HttpRequest, context: dict[str, Any], title: str, status: int = 200) -> HttpResponse:
     crumbs = ((reverse("admin:bands_band_changelist"), _("Bands")),)
     return show(request, "syncjobs/imports/import.html", context, title=title, crumbs=crumbs, status=status)
-
-
-PAGES = (("bands/import/", upload, "import"),)

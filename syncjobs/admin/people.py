@@ -1,35 +1,35 @@
-"""People: who may log in, and in which role."""
+"""People: who may log in, and with which role."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..audit.actors import Actor
 from ..choices import Role
-from ..operations import people as people_operations
-from .core.pages import Question, ask, is_part, page, show, style
+from ..operations import people as operations
+from .core.model_admin import PageAdmin, requires
+from .core.pages import Question, ask, is_part, show, style
 from .core.paging import paginate
-
-_BACK = "admin:auth_user_changelist"
+from .site import site
 
 
 def _roles() -> list[tuple[str, str]]:
-    """The roles, and what each may do."""
+    """Return the roles with what each may do."""
     words = {
-        Role.MODERATOR: _("looks, triggers, retries and cancels"),
-        Role.ADMIN: _("also pauses queues, clears failed jobs, edits schedules and bands, and reads the audit"),
+        Role.MODERATOR: _("views, triggers, retries and cancels"),
+        Role.ADMIN: _("also pauses queues, clears failed jobs, edits schedules and bands, and reads the audit log"),
         Role.SUPER_ADMIN: _("also manages people"),
     }
-    return [(role.value, f"{role.label}: {said}") for role, said in words.items()]
+    return [(role.value, f"{role.label}: {rights}") for role, rights in words.items()]
 
 
 def _password_field() -> forms.CharField:
@@ -39,19 +39,19 @@ def _password_field() -> forms.CharField:
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=gettext_lazy(
-            "At least 8 characters, no common word, not numbers only. Tell it to the person safely."
+            "At least 8 characters, not a common password, not only digits. Pass it on over a secure channel."
         ),
     )
 
 
 class RoleForm(forms.Form):
-    """What a person may do."""
+    """A person's role."""
 
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=_roles, widget=forms.RadioSelect)
 
 
 class PasswordForm(forms.Form):
-    """A password for somebody else."""
+    """A new password for someone else."""
 
     password = _password_field()
 
@@ -67,108 +67,108 @@ class PersonForm(RoleForm):
     field_order = ("name", "email", "password", "role")
 
 
-@page("auth.view_user")
-def people(request: HttpRequest) -> HttpResponse:
-    """Everybody, with role and last log-in."""
-    found = paginate(request, people_operations.list_people(), 50)
-    rows = [{"user": user, "role": people_operations.role_of(user)} for user in found.rows]
-    context = {"page": found, "rows": rows, "me": request.user.pk}
-    if is_part(request):
-        return render(request, "syncjobs/people/rows.html", context)
-    return show(request, "syncjobs/people/list.html", context, title=_("People"))
+@admin.register(User, site=site)
+class PersonAdmin(PageAdmin):
+    """Users, whose role is a group. Our list rather than the stock one: its actions open as dialogs and it fits a phone."""
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.page("<id:user_id>/role/", self.role_view, "role"),
+            self.page("<id:user_id>/password/", self.password_view, "password_change"),
+            self.page("<id:user_id>/deactivate/", self.deactivate_view, "deactivate"),
+            self.page("<id:user_id>/reactivate/", self.reactivate_view, "reactivate"),
+            *super().get_urls(),
+        ]
+
+    @requires("view")
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """List everyone with their role and last log-in."""
+        page = paginate(request, operations.list_people(), 50)
+        rows = [{"user": user, "role": operations.role_of(user)} for user in page.object_list]
+        context = {"page": page, "rows": rows, "me": request.user.pk}
+        if is_part(request):
+            return render(request, "syncjobs/people/rows.html", context)
+        return show(request, "syncjobs/people/list.html", context, title=_("People"))
+
+    @requires("add", post=True)
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        question = _question(
+            _("Add a person"), _("They log in with this name and password, and can change the password."), _("Add")
+        )
+
+        def do(actor: Actor, values: dict[str, Any]) -> str:
+            operations.add_person(actor, values["name"], values["password"], Role(values["role"]), values["email"])
+            return _("%(name)s can log in.") % {"name": values["name"]}
+
+        form = PersonForm(request.POST or None, initial={"role": Role.MODERATOR})
+        return ask(request, question, do, form=style(form))
+
+    @requires("change", post=True)
+    def role_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        """Change a person's role."""
+        user = operations.get_person(user_id)
+        question = _question(_("Role of %(name)s") % {"name": user.get_username()}, "", _("Save"))
+
+        def do(actor: Actor, values: dict[str, Any]) -> str:
+            operations.change_role(actor, user_id, Role(values["role"]))
+            return _("%(name)s now has the role %(role)s.") % {
+                "name": user.get_username(),
+                "role": Role(values["role"]).label,
+            }
+
+        form = RoleForm(request.POST or None, initial={"role": operations.role_of(user)})
+        return ask(request, question, do, form=form)
+
+    @requires("change", post=True)
+    def password_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        """Set a person's password."""
+        user = operations.get_person(user_id)
+        question = _question(
+            _("New password for %(name)s") % {"name": user.get_username()},
+            _("They are logged out everywhere."),
+            _("Set password"),
+        )
+
+        def do(actor: Actor, values: dict[str, Any]) -> str:
+            operations.set_password(actor, user_id, values["password"])
+            return _("%(name)s has a new password.") % {"name": user.get_username()}
+
+        return ask(request, question, do, form=style(PasswordForm(request.POST or None)))
+
+    @requires("change", post=True)
+    def deactivate_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        user = operations.get_person(user_id)
+        question = _question(
+            _("Deactivate %(name)s?") % {"name": user.get_username()},
+            _("They are logged out at once and can't log in again. Their actions stay in the audit log."),
+            _("Deactivate"),
+            icon="stop",
+            is_danger=True,
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            operations.set_active(actor, user_id, active=False)
+            return _("%(name)s is deactivated.") % {"name": user.get_username()}
+
+        return ask(request, question, do)
+
+    @requires("change", post=True)
+    def reactivate_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        user = operations.get_person(user_id)
+        question = _question(
+            _("Reactivate %(name)s?") % {"name": user.get_username()},
+            _("They can log in again, with the same role and password as before."),
+            _("Reactivate"),
+            icon="check",
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            operations.set_active(actor, user_id, active=True)
+            return _("%(name)s can log in again.") % {"name": user.get_username()}
+
+        return ask(request, question, do)
 
 
-def _question(title: str, text: str, button: str, **more: Any) -> Question:
-    return Question(title=title, text=text, button=button, back=reverse(_BACK), above=_("People"), **more)
-
-
-@page("auth.add_user", posts=True)
-def add(request: HttpRequest) -> HttpResponse:
-    """Let another person log in."""
-    question = _question(
-        _("Add a person"), _("She logs in with this name and password, and can change the latter."), _("Add")
-    )
-
-    def do(actor: Actor, values: dict[str, Any]) -> str:
-        people_operations.add_person(actor, values["name"], values["password"], Role(values["role"]), values["email"])
-        return _("%(name)s can log in.") % {"name": values["name"]}
-
-    return ask(request, question, do, form=style(PersonForm(request.POST or None, initial={"role": Role.MODERATOR})))
-
-
-@page("auth.change_user", posts=True)
-def change_role(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Give a person another role."""
-    user = people_operations.get_person(user_id)
-    question = _question(_("The role of %(name)s") % {"name": user.get_username()}, "", _("Save"))
-
-    def do(actor: Actor, values: dict[str, Any]) -> str:
-        people_operations.change_role(actor, user_id, Role(values["role"]))
-        return _("%(name)s is now: %(role)s.") % {"name": user.get_username(), "role": Role(values["role"]).label}
-
-    return ask(
-        request, question, do, form=RoleForm(request.POST or None, initial={"role": people_operations.role_of(user)})
-    )
-
-
-@page("auth.change_user", posts=True)
-def set_password(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Give a person a new password."""
-    user = people_operations.get_person(user_id)
-    question = _question(
-        _("A new password for %(name)s") % {"name": user.get_username()},
-        _("Wherever she is logged in, she is logged out."),
-        _("Set the password"),
-    )
-
-    def do(actor: Actor, values: dict[str, Any]) -> str:
-        people_operations.set_password(actor, user_id, values["password"])
-        return _("%(name)s has a new password.") % {"name": user.get_username()}
-
-    return ask(request, question, do, form=style(PasswordForm(request.POST or None)))
-
-
-@page("auth.change_user", posts=True)
-def deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Lock a person out."""
-    user = people_operations.get_person(user_id)
-    question = _question(
-        _("Lock %(name)s out?") % {"name": user.get_username()},
-        _("She can't log in any more, and is logged out at once. What she did stays in the audit under her name."),
-        _("Lock out"),
-        icon="stop",
-        is_danger=True,
-    )
-    return ask(request, question, _switch(user, active=False))
-
-
-@page("auth.change_user", posts=True)
-def activate(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Let a person in again."""
-    user = people_operations.get_person(user_id)
-    question = _question(
-        _("Let %(name)s in again?") % {"name": user.get_username()},
-        _("She can log in again, with the role and the password that she had."),
-        _("Let in"),
-        icon="check",
-    )
-    return ask(request, question, _switch(user, active=True))
-
-
-def _switch(user: User, *, active: bool) -> Callable[[Actor, dict[str, Any]], str]:
-    def do(actor: Actor, _values: dict[str, Any]) -> str:
-        people_operations.set_active(actor, user.pk, active=active)
-        told = _("%(name)s can log in again.") if active else _("%(name)s is locked out.")
-        return told % {"name": user.get_username()}
-
-    return do
-
-
-PAGES = (
-    ("people/", people, "auth_user_changelist"),
-    ("people/add/", add, "auth_user_add"),
-    ("people/<id:user_id>/role/", change_role, "auth_user_role"),
-    ("people/<id:user_id>/password/", set_password, "auth_user_password_change"),
-    ("people/<id:user_id>/deactivate/", deactivate, "auth_user_deactivate"),
-    ("people/<id:user_id>/activate/", activate, "auth_user_reactivate"),
-)
+def _question(title: str, text: str, button: str, **fields: Any) -> Question:
+    back = reverse("admin:auth_user_changelist")
+    return Question(title=title, text=text, button=button, back=back, parent=_("People"), **fields)

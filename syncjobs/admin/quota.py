@@ -1,14 +1,16 @@
-"""What there is of YouTube's daily quota, what it goes to, and whether it will do."""
+"""The daily YouTube quota: usage, history and forecast."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from ..choices import JobStatus, JobType
 from ..engine import quota as buckets
@@ -16,7 +18,7 @@ from ..stats import quota as stats_quota
 from ..stats.quota import BucketFigures, Spent
 from ..youtube.costs import Bucket
 from .core import charts, links
-from .core.pages import is_part, page, show
+from .core.pages import is_part, show
 
 _HISTORY_DAYS = 30
 
@@ -66,15 +68,13 @@ _PARTS = {"gauges": _gauges, "history": _history, "details": _details}
 _LATER = "details"
 
 
-@page("syncjobs.view_quotaday")
+@require_safe
+@permission_required("syncjobs.view_quotaday", raise_exception=True)
 def quota(request: HttpRequest) -> HttpResponse:
-    """The buckets now and over the last days; what they went to, and a forecast, ask for themselves."""
-    asked = request.GET.get("part", "")
-    if asked in _PARTS and is_part(request):
-        return render(request, f"syncjobs/quota/{asked}.html", {"part": _PARTS[asked]()})
-    shown = {name: made() for name, made in _PARTS.items() if name != _LATER or asked == _LATER}
+    """Show the buckets now and over the last days; the page then loads usage and forecast by itself."""
+    part = request.GET.get("part", "")
+    if part in _PARTS and is_part(request):
+        return render(request, f"syncjobs/quota/{part}.html", {"part": _PARTS[part]()})
+    shown = {name: made() for name, made in _PARTS.items() if name != _LATER or part == _LATER}
     context = {"shown": shown, "later_url": f"{reverse('admin:quota')}?part={_LATER}"}
     return show(request, "syncjobs/quota/page.html", context, title=_("Quota"), is_live=True)
-
-
-PAGES = (("quota/", quota, "quota"),)

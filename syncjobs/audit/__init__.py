@@ -1,1 +1,1 @@
-"""Who did what: an append-only record."""
+"""The audit: an append-only record of who did what."""

@@ -1,4 +1,4 @@
-"""Who asks for something: every operation takes an actor, and the audit tells of it."""
+"""Actors: every operation takes one, and its audit entry names it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..choices import PERSONAL_ORIGINS, Origin
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person (through admin, API or the command line), a schedule, or the system itself."""
+    """A person (using the admin, the API or the command line), a schedule, or the system itself."""
 
     label: str
     origin: Origin
@@ -20,7 +20,7 @@ class Actor:
 
     @property
     def is_personal(self) -> bool:
-        """Whether a person waits for this, so that the reserved share of the quota is theirs to use."""
+        """Whether the actor is a person, who may use the reserved share of the quota."""
         return self.origin in PERSONAL_ORIGINS
 
 
@@ -28,15 +28,15 @@ SYSTEM = Actor(label="system", origin=Origin.SYSTEM)
 
 
 def for_user(user: AbstractBaseUser | AnonymousUser, origin: Origin, address: str = "") -> Actor:
-    """The actor a logged-in person is, at the address (IP) their request came from."""
+    """Return the actor for a logged-in person. `address` is the IP address of their request."""
     return Actor(label=user.get_username(), origin=origin, user_id=user.pk, address=address)
 
 
 def for_command(operator: str, host: str) -> Actor:
-    """Whoever runs manage.py: the operating system's user name and host are all that is known of them."""
+    """Return the actor for a person who runs manage.py, by their user name and host in the operating system."""
     return Actor(label=f"{operator}@{host}", origin=Origin.COMMAND, address=host)
 
 
 def for_schedule(name: str) -> Actor:
-    """The schedule called `name`."""
+    """Return the actor for the schedule with this name."""
     return Actor(label=f"schedule: {name}" if name else "schedule", origin=Origin.SCHEDULE)

@@ -1,4 +1,4 @@
-"""The span around every action: it leaves one audit row, whether the action went well or was refused."""
+"""Audit entries: one for every action, whether it succeeded or was refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Span:
-    """What the action tells of itself while it runs."""
+    """The parts of the audit entry that the action fills in while it runs."""
 
     def __init__(self, target_type: str, target_id: object) -> None:
         self.target_type = target_type
@@ -27,7 +27,7 @@ class Span:
 
 @contextmanager
 def audited(actor: Actor, action: str, target_type: str = "", target_id: object = None) -> Iterator[Span]:
-    """Run an action in one transaction with its audit row; a refusal is rolled back, and then recorded."""
+    """Run an action in one transaction with its audit entry. A DomainError is rolled back, recorded and raised again."""
     span = Span(target_type, target_id)
     try:
         with transaction.atomic():
@@ -44,9 +44,12 @@ def record_each(
     action: str,
     target_type: str,
     outcomes: Mapping[int, T | DomainError],
-    told: Callable[[T], dict[str, Any]],
+    data_of: Callable[[T], dict[str, Any]],
 ) -> None:
-    """An audit row for each target of one action: what is told of it, or why it was refused. In the caller's transaction."""
+    """Record one action on several targets, in the caller's transaction: an entry for each target id.
+
+    `outcomes` maps each target id to the result, whose data `data_of` returns, or to the error that refused it.
+    """
     entries = []
     for target_id, outcome in outcomes.items():
         span = Span(target_type, target_id)
@@ -54,7 +57,7 @@ def record_each(
             span.message = outcome.message
             entries.append(_entry(actor, action, span, outcome.code))
         else:
-            span.data = told(outcome)
+            span.data = data_of(outcome)
             entries.append(_entry(actor, action, span, "ok"))
     AuditEntry.objects.bulk_create(entries)
 

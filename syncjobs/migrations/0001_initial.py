@@ -269,7 +269,7 @@ class Migration(migrations.Migration):
                 ('dedupe_key', models.CharField(blank=True, help_text='Equal active jobs share it; only one of them can exist.', max_length=120, null=True)),
                 ('params', models.JSONField(blank=True, default=dict)),
                 ('run_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='due')),
-                ('delay_reason', models.CharField(blank=True, choices=[('', 'None'), ('RETRY', 'Waiting to try again'), ('QUOTA_MAIN', 'Waiting for the main quota to reset'), ('QUOTA_SEARCH', 'Waiting for the search quota to reset'), ('QUOTA_STATS', 'Waiting for the statistics quota to reset'), ('SCHEDULED', 'Not due yet')], default='', max_length=16)),
+                ('delay_reason', models.CharField(blank=True, choices=[('', 'None'), ('RETRY', 'Waiting to retry'), ('QUOTA_MAIN', 'Waiting for the main quota to reset'), ('QUOTA_SEARCH', 'Waiting for the search quota to reset'), ('QUOTA_STATS', 'Waiting for the statistics quota to reset'), ('SCHEDULED', 'Scheduled for later')], default='', max_length=16)),
                 ('attempts_made', models.PositiveIntegerField(default=0, help_text='The number of the newest attempt, which is its fencing token.')),
                 ('failures_in_a_row', models.PositiveIntegerField(default=0, help_text='Attempts that failed or were lost since the last progress.')),
                 ('checkpoint', models.JSONField(blank=True, default=dict)),
@@ -341,7 +341,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('attempt_number', models.PositiveIntegerField(blank=True, null=True)),
-                ('kind', models.CharField(choices=[('QUEUED', 'Queued'), ('STARTED', 'Started'), ('FANNED_OUT', 'Bands queued'), ('NOTE', 'Note'), ('DELAYED', 'Delayed'), ('RETRYING', 'Will try again'), ('LOST', 'Worker lost'), ('HANDED_BACK', 'Handed back'), ('CANCEL_REQUESTED', 'Cancel requested'), ('CANCELLED', 'Cancelled'), ('COMPLETED', 'Completed'), ('FAILED', 'Failed')], max_length=20)),
+                ('kind', models.CharField(choices=[('QUEUED', 'Queued'), ('STARTED', 'Started'), ('FANNED_OUT', 'Bands queued'), ('NOTE', 'Note'), ('DELAYED', 'Delayed'), ('RETRYING', 'Retry scheduled'), ('LOST', 'Worker lost'), ('HANDED_BACK', 'Released'), ('CANCEL_REQUESTED', 'Cancel requested'), ('CANCELLED', 'Cancelled'), ('COMPLETED', 'Completed'), ('FAILED', 'Failed')], max_length=20)),
                 ('message', models.TextField(blank=True)),
                 ('data', models.JSONField(blank=True, default=dict)),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
@@ -379,7 +379,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField(verbose_name='number')),
-                ('outcome', models.CharField(choices=[('RUNNING', 'Running'), ('SUCCEEDED', 'Succeeded'), ('FAILED', 'Failed'), ('LOST', 'Lost'), ('CANCELLED', 'Cancelled'), ('KILLED', 'Killed'), ('DELAYED', 'Delayed by quota'), ('HANDED_BACK', 'Handed back')], default='RUNNING', max_length=12, verbose_name='outcome')),
+                ('outcome', models.CharField(choices=[('RUNNING', 'Running'), ('SUCCEEDED', 'Succeeded'), ('FAILED', 'Failed'), ('LOST', 'Lost'), ('CANCELLED', 'Cancelled'), ('KILLED', 'Killed'), ('DELAYED', 'Delayed by quota'), ('HANDED_BACK', 'Released')], default='RUNNING', max_length=12, verbose_name='outcome')),
                 ('worker', models.CharField(blank=True, max_length=200, verbose_name='worker')),
                 ('process_id', models.PositiveIntegerField(blank=True, null=True)),
                 ('task_id', models.CharField(blank=True, db_index=True, help_text='The Celery task; finds its row in django-celery-results.', max_length=64)),

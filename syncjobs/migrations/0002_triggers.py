@@ -13,7 +13,7 @@ DROP FUNCTION syncjobs_audit_is_append_only_v1, syncjobs_count_inserted_v1, sync
     syncjobs_count_updated_v1, syncjobs_count_truncated_v1, syncjobs_date_error_v1, syncjobs_redate_errors_v1,
     syncjobs_errors_inserted_v1, syncjobs_errors_deleted_v1, syncjobs_errors_updated_v1, syncjobs_errors_truncated_v1,
     syncjobs_group_deleted_v1, syncjobs_change_written_v1, syncjobs_change_updated_v1, syncjobs_change_truncated_v1,
-    syncjobs_change_queue_v1 CASCADE;
+    syncjobs_change_queue_v1, syncjobs_true_counts_v1, syncjobs_grains_v1 CASCADE;
 DELETE FROM syncjobs_jobchangehorizon;
 """
 

@@ -31,7 +31,7 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
             raise InvalidInput(str(error), field="channel") from None
     channel = _client(band).find_channel(parsed)
     if channel is None:
-        raise NotFound(_("YouTube knows no channel %(reference)s.") % {"reference": reference}, field="channel")
+        raise NotFound(_("Channel not found: %(reference)s") % {"reference": reference}, field="channel")
     if band is not None:
         with transaction.atomic():
             lock_channels()

@@ -1,16 +1,15 @@
-"""The SQL that the ORM can't express, in files that can be read whole.
+"""SQL that the ORM can't express, in files that can be read whole.
 
-`triggers/` holds the current functions and triggers; migrations read frozen copies of them (`migrations/sql/`).
+The files of this folder define the current functions and triggers; migrations read frozen copies (`migrations/sql/`).
+To change a function, add it here under its next version and write a migration that replaces the old one.
 `queries/` holds statements with named parameters.
 """
 
 from functools import cache
 from pathlib import Path
 
-_DIRECTORY = Path(__file__).parent
-
 
 @cache
 def query(name: str) -> str:
     """Return the text of `queries/<name>.sql`."""
-    return (_DIRECTORY / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    return (Path(__file__).parent / "queries" / f"{name}.sql").read_text(encoding="utf-8")

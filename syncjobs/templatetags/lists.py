@@ -1,4 +1,4 @@
-"""What lists are made of: heads that sort, links to pages, how bands and videos are doing."""
+"""Tags and filters for lists: sortable column heads, pagers, and what bands and videos show."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.core.paginator import Page
 from django.template import RequestContext
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,40 +18,43 @@ from bands.models import Availability, Band, Video
 from .monitor import badge, icon
 
 register = template.Library()
+PER_PAGE = (20, 50, 100)
+"""The page sizes that lists offer."""
 
 
 @register.simple_tag(takes_context=True)
 def sort_head(context: RequestContext, name: str, label: str, look: str = "", first: str = "") -> SafeString:
-    """The head of a column that the list can be sorted by; `first` "-" sorts downwards at the first click."""
+    """Draw a column head that sorts the list; `first` "-" makes the first click sort descending."""
     query = context["request"].GET.copy()
-    now = context["sort"]
-    is_sorted, is_down = now.removeprefix("-") == name, now.startswith("-")
-    query["sort"] = name if is_sorted and is_down else f"-{name}" if is_sorted or first else name
+    current = context["sort"]
+    is_sorted, is_descending = current.removeprefix("-") == name, current.startswith("-")
+    query["sort"] = name if is_sorted and is_descending else f"-{name}" if is_sorted or first else name
     query.pop("page", None)
-    arrow: str = icon("down" if is_down else "up") if is_sorted else ""
-    state: str = format_html(' aria-sort="{}"', "descending" if is_down else "ascending") if is_sorted else ""
+    arrow: str = icon("down" if is_descending else "up") if is_sorted else ""
+    state: str = format_html(' aria-sort="{}"', "descending" if is_descending else "ascending") if is_sorted else ""
     return format_html(
         '<th scope="col" class="{}"{}><a href="?{}">{}{}</a></th>', look, state, query.urlencode(), label, arrow
     )
 
 
 @register.inclusion_tag("syncjobs/parts/pager.html", takes_context=True)
-def pager(context: RequestContext, page: Any, label: str) -> dict[str, Any]:
-    """Which rows these are, and links to the other pages."""
-    return {"request": context["request"], "page": page, "label": label}
+def pager(context: RequestContext, page: Page[Any], label: str) -> dict[str, Any]:
+    """Say which rows the page has, and link to the other pages."""
+    numbers = page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)
+    return {"request": context["request"], "page": page, "label": label, "numbers": list(numbers), "sizes": PER_PAGE}
 
 
 @register.simple_tag
 def band_badge(band: Band) -> SafeString:
-    """How the band's syncs are doing; of several troubles, the one to look at first."""
+    """Draw the health of a band's syncs; of several problems, the most important."""
     if not band.is_active:
-        return badge(_("Not active"), "off", "pause")
+        return badge(_("Inactive"), "off", "pause")
     if band.channel_problem:
         return badge(str(band.get_channel_problem_display()), "bad", "alert")
     if not band.has_channel:
         return badge(_("No channel"), "warn", "alert")
     if band.consecutive_failures:
-        text = ngettext("%(n)s failure in a row", "%(n)s failures in a row", band.consecutive_failures)
+        text = ngettext("%(n)s consecutive failure", "%(n)s consecutive failures", band.consecutive_failures)
         return badge(text % {"n": band.consecutive_failures}, "bad", "cross")
     if band.last_full_sync_at is None and band.last_incremental_sync_at is None:
         return badge(_("Never synced"), "off", "hourglass")
@@ -66,20 +70,20 @@ _AVAILABILITY = {
 
 @register.simple_tag
 def availability_badge(video: Video) -> SafeString:
-    """Whether YouTube still answers for the video."""
+    """Draw whether the video is still on YouTube."""
     look, picture = _AVAILABILITY[Availability(video.availability)]
     return badge(str(video.get_availability_display()), look, picture)
 
 
 @register.filter
 def thumbnail(video: Video) -> str:
-    """The address of a small picture of the video, or "" when there is none: of what the simulator made up, never."""
+    """Return the URL of a small thumbnail, or "" without one. The simulator's videos never have one."""
     if settings.YOUTUBE_SIMULATED:
         return ""
     sizes = video.thumbnails if isinstance(video.thumbnails, dict) else {}
     for size in ("medium", "default", "high"):
-        found = sizes.get(size)
-        url = found.get("url") if isinstance(found, dict) else None
+        image = sizes.get(size)
+        url = image.get("url") if isinstance(image, dict) else None
         if isinstance(url, str) and url.startswith("https://i.ytimg.com/"):
             return url
     return ""
@@ -87,7 +91,7 @@ def thumbnail(video: Video) -> str:
 
 @register.filter
 def playtime(seconds: int | None) -> str:
-    """A video's duration as YouTube writes it, 4:07 or 1:02:03; "—" when it isn't known."""
+    """Format a video's duration as YouTube does, 4:07 or 1:02:03; unknown is "—"."""
     if seconds is None:
         return "—"
     minutes, rest = divmod(seconds, 60)
@@ -97,7 +101,7 @@ def playtime(seconds: int | None) -> str:
 
 @register.simple_tag
 def swatch(color: str) -> SafeString | str:
-    """A colour to look at, and its name; drawn, since the policy forbids styles in pages."""
+    """Show a color with its name. Drawn as SVG: the content security policy forbids inline styles."""
     if not color:
         return ""
     return format_html(

@@ -1,4 +1,4 @@
-"""What the admin's templates are made of: icons, badges, times and meters, each written once."""
+"""Tags and filters that every page uses: icons, badges, chips, times, meters and live regions."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from typing import Any
 
 from django import template
 from django.templatetags.static import static
-from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
+from django.urls import reverse
+from django.utils.formats import date_format, number_format
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..choices import JobStatus
+from ..choices import AttemptOutcome, JobStatus, Role
 from ..engine.quota import BucketState
 from ..youtube.costs import Bucket
 
 register = template.Library()
 
-_LOOKS = {
-    # status → (colour of the badge, icon)
+_STATUS_LOOKS = {
+    # status → (color of the badge, icon)
     JobStatus.QUEUED: ("off", "hourglass"),
     JobStatus.IN_PROGRESS: ("run", "spinner"),
     JobStatus.COMPLETED: ("good", "check"),
     JobStatus.FAILED: ("bad", "cross"),
     JobStatus.CANCELLED: ("off", "stop"),
 }
-
 
 _BUCKETS = {
     Bucket.MAIN: gettext_lazy("Main quota"),
@@ -46,7 +47,7 @@ def _sprite() -> str:
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """A picture that says nothing to a screen reader: words stand beside it."""
+    """Draw a decorative icon, hidden from screen readers: the words beside it say the same."""
     return _icon(name)
 
 
@@ -57,20 +58,62 @@ def _icon(name: str) -> SafeString:
 
 @register.simple_tag
 def badge(text: str, look: str = "off", picture: str = "") -> SafeString:
-    """A label in one of the looks off, run, good, bad, warn."""
+    """Draw a label; `look` is one of off, run, good, bad, warn."""
     return format_html('<span class="badge badge-{}">{}{}</span>', look, icon(picture) if picture else "", text)
 
 
 @register.simple_tag
+def chip(text: str, url: str, is_on: bool = False, picture: str = "") -> SafeString:
+    """Draw a link that toggles a filter or selects a view; `is_on` marks the current one."""
+    current = mark_safe(' aria-current="true"') if is_on else ""
+    return format_html('<a class="chip" href="{}"{}>{}{}</a>', url, current, icon(picture) if picture else "", text)
+
+
+@register.simple_tag
+def job_link(job_id: int, key: str = "") -> SafeString:
+    """Link to a job, opened in the dialog. `key` "open" makes it what Enter opens in the selected row."""
+    url = reverse("admin:syncjobs_syncjob_change", args=[job_id])
+    opens = format_html(' data-key="{}"', key) if key else ""
+    return format_html('<a href="{}" data-dialog data-dialog-hash="job-{}"{}>#{}</a>', url, job_id, opens, job_id)
+
+
+@register.simple_tag
+def live(
+    url: str,
+    on: str = "job",
+    poll: int = 30,
+    every: int | None = None,
+    swap: str = "outerHTML",
+    job: int | None = None,
+    active: bool | None = None,
+    **query: Any,
+) -> SafeString:
+    """Make the element a live region (see live.js) that is fetched from `url` with `query`.
+
+    `on` are the events that refresh it, at most every `every` milliseconds; `poll` are the seconds between requests
+    while there is no event stream. `job` limits the events to one job; `active` False stops the polling.
+    """
+    if query:
+        url = f"{url}?{urlencode(query)}"
+    attributes = {"data-live": on, "data-live-job": job, "data-live-every": every, "data-poll": poll or None}
+    if active is not None:
+        attributes["data-active"] = "true" if active else "false"
+    attributes |= {"hx-get": url, "hx-trigger": "refresh", "hx-swap": f"morph:{swap}", "hx-ext": "morph"}
+    return mark_safe(  # noqa: S308
+        " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items() if value is not None)
+    )
+
+
+@register.simple_tag
 def status_badge(job: Any, now: dt.datetime | None = None) -> SafeString:
-    """How a job stands, in colour, picture and words; a queued one that is not due yet is delayed."""
-    return badge(*_standing(job, now))
+    """Draw a job's status; a queued job with `run_at` after `now` is delayed."""
+    return badge(*_status(job, now))
 
 
 @register.simple_tag
 def status_dot(job: Any, now: dt.datetime | None = None) -> SafeString:
-    """The same where there is room for the picture only; the words are there to hear, and on hover."""
-    text, look, picture = _standing(job, now)
+    """Draw a job's status as an icon only, with its name as a tooltip and for screen readers."""
+    text, look, picture = _status(job, now)
     return format_html(
         '<span class="badge badge-dot badge-{}" title="{}">{}<span class="visually-hidden">{}</span></span>',
         look,
@@ -80,26 +123,70 @@ def status_dot(job: Any, now: dt.datetime | None = None) -> SafeString:
     )
 
 
-def _standing(job: Any, now: dt.datetime | None) -> tuple[str, str, str]:
-    """Words, look and picture."""
-    look, picture = _LOOKS[JobStatus(job.status)]
+def _status(job: Any, now: dt.datetime | None) -> tuple[str, str, str]:
+    """Return the text, look and icon of a job's badge."""
+    look, picture = _STATUS_LOOKS[JobStatus(job.status)]
     if job.status == JobStatus.QUEUED and now is not None and job.run_at > now:
         return _("Delayed"), "warn", "clock"
     if job.status == JobStatus.COMPLETED and job.error_count:
         return _("Completed with errors"), "warn", "alert"
     if job.status == JobStatus.IN_PROGRESS and job.cancel_requested_at:
-        return _("Stopping"), "warn", "stop"
+        return _("Cancelling"), "warn", "stop"
     return str(JobStatus(job.status).label), look, picture
+
+
+_OUTCOME_LOOKS = {
+    AttemptOutcome.SUCCEEDED: ("good", "check"),
+    AttemptOutcome.RUNNING: ("run", "spinner"),
+    AttemptOutcome.FAILED: ("bad", "cross"),
+    AttemptOutcome.LOST: ("bad", "cross"),
+    AttemptOutcome.KILLED: ("bad", "cross"),
+}
+
+
+@register.simple_tag
+def outcome_badge(attempt: Any) -> SafeString:
+    """Draw how an attempt ended."""
+    look, picture = _OUTCOME_LOOKS.get(attempt.outcome, ("off", "stop"))
+    return badge(str(attempt.get_outcome_display()), look, picture)
+
+
+@register.simple_tag
+def result_badge(result: str, text: str = "") -> SafeString:
+    """Draw the result of an audited action."""
+    return badge(text or result, "good", "check") if result == "ok" else badge(text or result, "bad", "cross")
+
+
+@register.simple_tag
+def worker_badge(state: str) -> SafeString:
+    """Draw a worker's state: "silent", "stopping", or anything else for online."""
+    if state == "silent":
+        return badge(_("Not responding"), "bad", "alert")
+    if state == "stopping":
+        return badge(_("Stopping"), "warn", "stop")
+    return badge(_("Online"), "good", "check")
+
+
+@register.simple_tag
+def role_badge(role: Role | None) -> SafeString:
+    """Draw a person's role."""
+    if not role:
+        return format_html('<span class="quiet">{}</span>', _("None"))
+    look, picture = {Role.SUPER_ADMIN: ("run", "star"), Role.ADMIN: ("run", "")}.get(role, ("off", ""))
+    return badge(str(role.label), look, picture)
 
 
 @register.simple_tag
 def when(at: dt.datetime | None, kind: str = "at", none: str = "—") -> SafeString | str:
-    """An instant; the script shows it in the reader's zone ("at"), or as "ago" or "countdown". UTC without it."""
+    """Show an instant in UTC; the script rewrites it.
+
+    `kind` is "at" (in the reader's time zone), "ago", "elapsed" (time since) or "countdown" (time until).
+    """
     if at is None:
         return none
     text = at.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     day, time = text[:10], text[11:19]
-    # Nothing here needs escaping, and a list has hundreds of these.
+    # No escaping needed; a list has hundreds of these.
     return mark_safe(  # noqa: S308
         f'<time datetime="{text[:23]}Z" data-time="{kind}" title="{day} {time} UTC">{day} {time[:5]} UTC</time>'
     )
@@ -107,12 +194,12 @@ def when(at: dt.datetime | None, kind: str = "at", none: str = "—") -> SafeStr
 
 @register.filter
 def duration(value: float | dt.timedelta | None) -> str:
-    """Seconds, or a timedelta, as people say it: 4.2 s, 3 min 5 s, 2 h 10 min, 3 d 4 h. "—" for None."""
+    """Format seconds or a timedelta: 4.2 s, 3 min 5 s, 2 h 10 min, 3 d 4 h. None is "—"."""
     if value is None:
         return "—"
     seconds = value.total_seconds() if isinstance(value, dt.timedelta) else float(value)
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{number_format(seconds, 1)} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
@@ -124,13 +211,17 @@ def duration(value: float | dt.timedelta | None) -> str:
 
 @register.filter
 def number(value: float | None) -> str:
-    """With thousands set off by a thin space; "—" for None: unknown is never 0."""
-    return "—" if value is None else f"{value:,}".replace(",", "\u202f")
+    """Format a number with the locale's thousands separator. None is "—": unknown is never 0."""
+    if value is None:
+        return "—"
+    if isinstance(value, int) and -1000 < value < 1000:
+        return str(value)
+    return number_format(value, force_grouping=True)
 
 
 @register.simple_tag
 def meter(value: float, maximum: float | None, label: str, look: str = "run") -> SafeString:
-    """A bar of `value` of `maximum`; without a maximum it only says that something goes on."""
+    """Draw a progress bar; without a maximum, an indeterminate one."""
     if not maximum:
         return format_html('<progress class="meter meter-{}" aria-label="{}"></progress>', look, label)
     return format_html(
@@ -144,7 +235,7 @@ def meter(value: float, maximum: float | None, label: str, look: str = "run") ->
 
 @register.simple_tag
 def sparkline(values: Sequence[int], label: str) -> SafeString:
-    """A row of bars, the largest as high as there is room."""
+    """Draw a row of bars, scaled to the largest value."""
     most = max(values, default=0) or 1
     width = 120 / max(len(values), 1)
     bars = format_html_join(
@@ -166,33 +257,35 @@ def sparkline(values: Sequence[int], label: str) -> SafeString:
 
 @register.filter
 def milliseconds(value: float | None) -> str:
-    """A duration that is given in milliseconds."""
+    """Format a duration in milliseconds."""
     return duration(None if value is None else value / 1000)
 
 
 @register.filter
 def utc_day(value: dt.datetime) -> str:
-    """The day that begins at this instant, in UTC."""
+    """Format the UTC day of an instant."""
     return date_format(value.astimezone(dt.UTC).date(), "SHORT_DATE_FORMAT")
 
 
 @register.simple_tag
 def percent(share: float | None) -> str:
-    """A share from 0 to 1; "—" for None. Rounded down above 99: 100 % is said only when it is so."""
+    """Format a share from 0 to 1; None is "—". Only exactly 1 is shown as 100%."""
     if share is None:
         return "—"
-    return f"{math.floor(share * 1000) / 10:.1f} %" if 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+    shown = number_format(math.floor(share * 1000) / 10, 1) if 0.99 < share < 1 else f"{share * 100:.0f}"
+    # Translators: the number of percent; some languages put a space before the sign.
+    return _("%s%%") % shown
 
 
 @register.simple_tag
 def bucket_label(bucket: str) -> str:
-    """What people call one of YouTube's daily allowances."""
+    """Name one of YouTube's daily quota buckets."""
     return str(_BUCKETS[Bucket(bucket)])
 
 
 @register.simple_tag
 def bucket_look(state: BucketState) -> str:
-    """The colour of a bucket's meter: how near it is to what automatic jobs may spend."""
+    """Return the look of a bucket's meter: how close it is to what automatic jobs may spend."""
     usable = state.limit - state.reserved
     if state.closed_at or state.used >= usable:
         return "bad"

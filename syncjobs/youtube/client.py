@@ -1,4 +1,4 @@
-"""The calls we make, typed. Every HTTP attempt is reserved with a meter first, and made exactly once."""
+"""Typed calls of the YouTube Data API. A meter reserves quota before each HTTP attempt, which is made exactly once."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from .transport import OneShotHttp, Redactor
 from .types import Channel, PlaylistPage, StatsBatch, Unreadable, VideoBatch, VideoDetails, VideoStats
 
 PAGE_SIZE = 50
-"""Most ids a call takes, and most items a page holds (videos.list, channels.list, playlistItems.list)."""
+"""Maximum number of ids in a call and of items on a page (reference of videos.list, channels.list, playlistItems.list)."""
 MAX_BACKOFF_SECONDS = 8.0
 MAX_RETRY_AFTER_SECONDS = 10.0
-"""Longest wait a Retry-After header gets within a call; who wants longer is asked again by the next attempt."""
+"""Longest wait within a call for a Retry-After header. The job's next attempt comes later anyway."""
 _VIDEO_PARTS = "snippet,contentDetails,statistics,status,liveStreamingDetails"
 
 
@@ -37,20 +37,20 @@ V = TypeVar("V", VideoDetails, VideoStats)
 
 
 class Meter(Protocol):
-    """Whoever answers for the quota."""
+    """Counts quota."""
 
     def reserve(self, operation: Operation) -> object:
-        """Called before each HTTP attempt. Whatever it raises passes through, and no request is made."""
+        """Reserve quota for an HTTP attempt. If this raises an exception, no request is made."""
 
     def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
-        """Called after the attempt; `reason` is empty when it went well."""
+        """Record how the attempt ended. `reason` is empty for a success."""
 
 
 class YouTubeClient:
-    """YouTube Data API v3 at `endpoint`, with an API key. Cheap to make; may be used from several threads at once.
+    """Client of the YouTube Data API v3 with an API key. Cheap to create; thread-safe.
 
     `endpoint` is the API's base URL, with or without `/youtube/v3`; `timeout` and `backoff` are seconds. Every call may
-    raise a YouTubeError, and whatever the meter raises; a key that can't be one is told by ConfigurationError.
+    raise a YouTubeError (a ConfigurationError for a malformed key) and the meter's exceptions.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class YouTubeClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not endpoint.startswith(("http://", "https://")) or tries < 1:
-            raise ValueError("the endpoint is an http:// or https:// URL, and tries at least 1")
+            raise ValueError("endpoint must be an http:// or https:// URL, and tries at least 1")
         self._key = (api_key.strip(), endpoint.rstrip("/").removesuffix("/youtube/v3"), timeout)
         self._redactor = Redactor(self._key[0])
         self._meter = meter
@@ -74,18 +74,18 @@ class YouTubeClient:
         self._sleep = sleep
 
     def channels(self, ids: Sequence[str]) -> list[Channel]:
-        """The channels of up to 50 ids that exist. 1 unit."""
+        """Return those of up to 50 channels that exist. 1 unit."""
         found = _channels(self._list_channels(id=",".join(_checked(ids)), maxResults=PAGE_SIZE))
         return [channel for channel in found if channel.id in ids]
 
     def find_channel(self, reference: ChannelReference) -> Channel | None:
-        """The channel a person's reference names, or None. 1 unit."""
+        """Return the channel that a reference names, or None. 1 unit."""
         name = {"id": "id", "handle": "forHandle", "username": "forUsername"}[reference.kind]
         channels = _channels(self._list_channels(**{name: reference.value}))
         return channels[0] if channels else None
 
     def playlist_page(self, playlist_id: str, page_token: str | None = None) -> PlaylistPage:
-        """One page of up to 50 entries; an uploads playlist has the newest first. 1 unit.
+        """Return a page of up to 50 entries; an uploads playlist lists the newest first. 1 unit.
 
         Raises PlaylistNotFound, also for the uploads of a channel without videos, and InvalidPageToken.
         """
@@ -106,12 +106,12 @@ class YouTubeClient:
         )
 
     def videos(self, ids: Sequence[str]) -> VideoBatch:
-        """All about up to 50 videos. 1 unit."""
+        """Return the details of up to 50 videos. 1 unit."""
         body = self._list_videos(_VIDEO_PARTS, ids)
-        return VideoBatch(*_sorted_out(ids, *parsing.parse_items(_items(body), parsing.video)))
+        return VideoBatch(*_split(ids, *parsing.parse_items(_items(body), parsing.video)))
 
     def statistics(self, ids: Sequence[str]) -> StatsBatch:
-        """Counts of up to 50 videos, by videos.batchGetStats. 1 unit of the stats bucket."""
+        """Return the counts of up to 50 videos, from videos.batchGetStats. 1 unit of the stats bucket."""
         body = self._call(
             Operation.VIDEOS_BATCH_GET_STATS,
             lambda api: api.videos().batchGetStats(part="statistics", id=",".join(_checked(ids))),
@@ -119,7 +119,7 @@ class YouTubeClient:
         return _stats_batch(ids, body)
 
     def statistics_by_list(self, ids: Sequence[str]) -> StatsBatch:
-        """Counts of up to 50 videos, by videos.list. 1 unit of the main bucket."""
+        """Return the counts of up to 50 videos, from videos.list. 1 unit of the main bucket."""
         return _stats_batch(ids, self._list_videos("statistics", ids))
 
     def _list_channels(self, **arguments: Any) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class YouTubeClient:
                 return body
             if type(error) is not TransientError or attempt + 1 == self._tries:
                 raise error
-            # Full jitter: many workers that failed together must not come back together.
+            # Full jitter: workers that failed together must not retry together.
             longest = min(self._backoff * 2**attempt, MAX_BACKOFF_SECONDS)
             jitter = random.uniform(0, longest)  # noqa: S311 - jitter, not a secret
             self._sleep(max(jitter, min(error.retry_after, MAX_RETRY_AFTER_SECONDS)))
@@ -147,7 +147,7 @@ class YouTubeClient:
     def _metered(
         self, operation: Operation, request: Callable[[Any], Any]
     ) -> tuple[dict[str, Any], YouTubeError | None]:
-        """One HTTP attempt, reserved before and settled after it, whatever becomes of it."""
+        """Make one HTTP attempt. Reserve quota before it, and record the result after it in any case."""
         receipt = self._meter.reserve(operation)
         started = time.monotonic()
         status, reason = None, "aborted"
@@ -161,20 +161,20 @@ class YouTubeClient:
     def _attempt(
         self, operation: Operation, request: Callable[[Any], Any]
     ) -> tuple[dict[str, Any], YouTubeError | None]:
-        """One HTTP attempt. Errors are returned, not chained: what the google client raises may hold request headers."""
+        """Make one HTTP attempt. Return errors instead of chaining them: the Google client's may contain request headers."""
         try:
             body = self._redactor.tree(request(_service(*self._key)).execute(num_retries=0))
         except HttpError as error:
             bucket, wait = bucket_of(operation), error.resp.get("retry-after", "")
             return {}, from_response(int(error.resp.status), error.content, bucket, wait, self._redactor.text)
         except TimeoutError:
-            return {}, TransientError("timeout", f"YouTube did not answer within {self._key[2]:g} seconds.")
+            return {}, TransientError("timeout", f"YouTube did not respond within {self._key[2]:g} seconds.")
         except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, GoogleClientError) as error:
             return {}, TransientError("connection", f"The connection to YouTube broke ({type(error).__name__}).")
         except (ValueError, RecursionError):
-            return {}, TransientError("badAnswer", "YouTube's answer was cut off or is no JSON.")
+            return {}, TransientError("badAnswer", "YouTube's response was cut off or is not JSON.")
         if not _is_list_response(body):
-            return {}, TransientError("badAnswer", "YouTube's answer is not the list that was asked for.")
+            return {}, TransientError("badAnswer", "YouTube's response is not the requested list.")
         return body, None
 
 
@@ -182,14 +182,14 @@ _local = threading.local()
 
 
 def _service(api_key: str, endpoint: str, timeout: float) -> Any:
-    """The google client of this thread: httplib2 is not thread-safe, and a connection must not survive a fork."""
+    """Return this thread's Google client: httplib2 is not thread-safe, and a connection must not survive a fork."""
     cached = getattr(_local, "services", None)
     if cached is None or cached[0] != os.getpid():
         cached = _local.services = (os.getpid(), {})
     services: dict[tuple[str, str, float], Any] = cached[1]
     key = (api_key, endpoint, timeout)
     if key not in services:
-        # With the key as credentials it travels in a header, and stands in no URL that anything may log.
+        # As credentials, the key is sent in a header and is in no URL that might be logged.
         http = AuthorizedHttp(
             Credentials(api_key),  # type: ignore[no-untyped-call]
             http=OneShotHttp(timeout=timeout, redactor=Redactor(api_key)),
@@ -202,30 +202,30 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
             http=http,
             cache_discovery=False,
             static_discovery=True,
-            # The universe is named, or an environment variable meant for other Google clients would choose it.
+            # Without a universe, an environment variable meant for other Google clients would set it.
             client_options={"api_endpoint": endpoint + "/", "universe_domain": "googleapis.com"},
         )
     return services[key]
 
 
 def _check_key(api_key: str) -> None:
-    """Refuse what can't be sent in a header, before a unit is spent on it; and without saying what it was."""
+    """Refuse a key that can't be sent in a header before it costs a unit, without repeating it."""
     if not api_key:
         raise ConfigurationError("keyMissing", "YOUTUBE_API_KEY is not set.")
     if not set(api_key) <= set(string.ascii_letters + string.digits + string.punctuation):
         raise ConfigurationError(
-            "keyInvalid", "YOUTUBE_API_KEY holds a space, a line break or a letter that no key has."
+            "keyInvalid", "YOUTUBE_API_KEY contains a space, a line break or another character that keys don't have."
         )
 
 
 def _checked(ids: Sequence[str]) -> Sequence[str]:
     if not 0 < len(ids) <= PAGE_SIZE:
-        raise ValueError(f"1 to {PAGE_SIZE} ids go into one call, not {len(ids)}")
+        raise ValueError(f"A call takes 1 to {PAGE_SIZE} ids, not {len(ids)}.")
     return ids
 
 
 def _is_list_response(body: Any) -> bool:
-    """Google leaves `items` out when there are none, but never all the rest: an empty object says nothing of anything."""
+    """Whether this is a list response. Without items, Google omits `items`, but not everything else (observed)."""
     if not isinstance(body, dict):
         return False
     return isinstance(body["items"], list) if "items" in body else bool({"kind", "pageInfo"} & body.keys())
@@ -239,26 +239,26 @@ def _items(body: dict[str, Any]) -> list[Any]:
 def _channels(body: dict[str, Any]) -> list[Channel]:
     channels, unreadable = parsing.parse_items(_items(body), parsing.channel)
     if unreadable:
-        # Left out, it would be taken for a channel that is gone.
+        # If it were left out, its channel would be taken for deleted.
         raise TransientError("badAnswer", unreadable[0].message)
     return channels
 
 
-def _sorted_out(
-    ids: Sequence[str], found: Sequence[V], unreadable: Sequence[Unreadable]
+def _split(
+    ids: Sequence[str], items: Sequence[V], unreadable: Sequence[Unreadable]
 ) -> tuple[list[V], list[str], list[Unreadable]]:
-    """Of the ids asked for: what was found, what the answer left out, and what can't be read."""
-    asked = dict.fromkeys(ids)
-    kept = [item for item in found if item.video_id in asked]
-    broken = [item for item in unreadable if item.item_id in asked]
+    """Split the requested ids into items, ids missing from the response, and unreadable items."""
+    requested = dict.fromkeys(ids)
+    kept = [item for item in items if item.video_id in requested]
+    broken = [item for item in unreadable if item.item_id in requested]
     answered = {item.video_id for item in kept} | {item.item_id for item in broken}
-    absent = [video_id for video_id in asked if video_id not in answered]
+    missing = [video_id for video_id in requested if video_id not in answered]
     if len(broken) == len(unreadable):
-        return kept, absent, broken
-    # Any of the absent may be what couldn't be read, and what is called missing may get marked unavailable.
-    unclear = "YouTube's answer has items that can't be read, and this may be one of them."
-    return kept, [], broken + [Unreadable(video_id, unclear) for video_id in absent]
+        return kept, missing, broken
+    # Each missing video may be the item that can't be read. It must not be marked unavailable.
+    unclear = "YouTube's response has items that can't be read, and this may be one of them."
+    return kept, [], broken + [Unreadable(video_id, unclear) for video_id in missing]
 
 
 def _stats_batch(ids: Sequence[str], body: dict[str, Any]) -> StatsBatch:
-    return StatsBatch(*_sorted_out(ids, *parsing.parse_items(_items(body), parsing.stats)))
+    return StatsBatch(*_split(ids, *parsing.parse_items(_items(body), parsing.stats)))

@@ -1,4 +1,4 @@
-"""What calls cost, and of which daily bucket (developers.google.com/youtube/v3/determine_quota_cost)."""
+"""Quota costs and daily buckets (developers.google.com/youtube/v3/determine_quota_cost)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ QUOTA_TIMEZONE = ZoneInfo("America/Los_Angeles")
 
 
 class Bucket(StrEnum):
-    """A daily allowance."""
+    """A daily allowance of units."""
 
     MAIN = "main"
     SEARCH = "search"
@@ -31,21 +31,21 @@ _BUCKETS = {Operation.SEARCH_LIST: Bucket.SEARCH, Operation.VIDEOS_BATCH_GET_STA
 
 
 def bucket_of(operation: Operation) -> Bucket:
-    """The bucket a call is charged to."""
+    """Return the bucket that a call is charged to."""
     return _BUCKETS.get(operation, Bucket.MAIN)
 
 
 def units_of(operation: Operation) -> int:
-    """What one HTTP attempt costs: one unit of its bucket, for everything we call, failed attempts included."""
+    """Return the cost of one HTTP attempt: one unit for each method that we call, even if the attempt fails."""
     return 1
 
 
 def quota_day(now: dt.datetime) -> dt.date:
-    """The quota's day that an instant belongs to: it begins at midnight Pacific time."""
+    """Return the quota day of an instant. Days begin at midnight Pacific time."""
     return now.astimezone(QUOTA_TIMEZONE).date()
 
 
 def next_reset(now: dt.datetime) -> dt.datetime:
-    """When the buckets of the day of `now` are full again, in UTC."""
+    """Return when the quota day of `now` ends and all buckets are reset, in UTC."""
     tomorrow = quota_day(now) + dt.timedelta(days=1)
     return dt.datetime.combine(tomorrow, dt.time(), QUOTA_TIMEZONE).astimezone(dt.UTC)

@@ -1,4 +1,8 @@
-"""What YouTube's errors mean: may it pass, is it the quota, is it our configuration, or is it so for good?"""
+"""Classify YouTube's errors: permanent, transient, quota or configuration.
+
+Reasons are from developers.google.com/youtube/v3/docs/errors and, in capitals, from the ErrorReason enum in
+github.com/googleapis/googleapis (google/api/error_reason.proto).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ MAX_MESSAGE = 500
 
 
 class Kind(StrEnum):
-    """What to do about an error."""
+    """The class of an error, which decides what happens next."""
 
     PERMANENT = "permanent"
     TRANSIENT = "transient"
@@ -27,7 +31,7 @@ class Kind(StrEnum):
 
 
 class YouTubeError(Exception):
-    """A call failed. `reason` is YouTube's word for why, `message` a sentence without the API key."""
+    """A call failed. `reason` is YouTube's code, `message` a sentence without the API key."""
 
     kind = Kind.PERMANENT
 
@@ -40,35 +44,35 @@ class YouTubeError(Exception):
 
 
 class TransientError(YouTubeError):
-    """Rate limits, 5xx, timeouts, dropped connections: the same call may work later."""
+    """A rate limit, 5xx, timeout or dropped connection: the same call may succeed later."""
 
     kind = Kind.TRANSIENT
     retry_after = 0.0
-    """Seconds that YouTube asks to wait (Retry-After)."""
+    """Seconds to wait, from the Retry-After header."""
 
 
 class QuotaExceeded(YouTubeError):
-    """The day's units of `bucket` are gone, whatever we counted."""
+    """The day's units of `bucket` are used up, whatever we counted."""
 
     kind = Kind.QUOTA
 
 
 class ConfigurationError(YouTubeError):
-    """The key is wrong, or may not use this API: no call will work until a person changes something."""
+    """The API key is invalid or may not use this API: no call can succeed until a person changes something."""
 
     kind = Kind.CONFIGURATION
 
 
 class Forbidden(YouTubeError):
-    """This resource may not be read."""
+    """We may not read this resource."""
 
 
 class PlaylistNotFound(YouTubeError):
-    """There is no such playlist. Also said of the uploads of a channel without videos."""
+    """The playlist does not exist. YouTube also answers this for the uploads of a channel without videos."""
 
 
 class InvalidPageToken(YouTubeError):
-    """The page token is no longer good; the list must be read from the start."""
+    """The page token has expired; the list must be read from the start."""
 
     kind = Kind.TRANSIENT
 
@@ -88,12 +92,13 @@ _SHORT_TERM = ("per minute", "perminute", "per second", "per 100 seconds")
 def from_response(
     status: int, body: bytes, bucket: Bucket, retry_after: str = "", redact: Callable[[str], str] = clean
 ) -> YouTubeError:
-    """The error an HTTP answer stands for. Its reasons are in the body; the status alone decides only without any.
+    """Return the error for an HTTP response.
 
-    `retry_after` is the header of that name; `redact` has the last word on every text the error will carry.
+    The reasons in the body decide; the status decides alone only if there are none. `retry_after` is the header's
+    value. `redact` is applied to every text in the error.
     """
     error = _error_of(body)
-    message = redact(_sentence(error.get("message")) or f"YouTube answered with HTTP status {status}.")
+    message = redact(_sentence(error.get("message")) or f"YouTube responded with HTTP status {status}.")
     reasons = [redact(reason) for reason in _reasons(error)]
     classified = _classify(status, reasons, message, bucket)
     if isinstance(classified, TransientError):
@@ -105,15 +110,15 @@ def _classify(status: int, reasons: list[str], message: str, bucket: Bucket) -> 
     def first(group: set[str]) -> str:
         return next((reason for reason in reasons if reason in group), "")
 
-    told = message.lower()
-    is_short_term = _says(told, _SHORT_TERM) and not _says(told, _DAILY)
+    text = message.lower()
+    is_short_term = _has_any(text, _SHORT_TERM) and not _has_any(text, _DAILY)
     if (reason := first(_QUOTA)) and not (status == 429 and is_short_term):
         return QuotaExceeded(reason, message, status=status, bucket=bucket)
     if reason := first(_CONFIGURATION) or next((r for r in reasons if r.startswith("API_KEY_")), ""):
         return ConfigurationError(reason, message, status=status)
-    if _says(told, _ABOUT_THE_KEY) or status == 401:
+    if _has_any(text, _ABOUT_THE_KEY) or status == 401:
         return ConfigurationError(reasons[0] if reasons else "keyInvalid", message, status=status)
-    if (status == 429 or first(_RATE)) and _says(told, _DAILY):
+    if (status == 429 or first(_RATE)) and _has_any(text, _DAILY):
         return QuotaExceeded("quotaExceeded", message, status=status, bucket=bucket)
     if status == 429 or status >= 500 or first(_RATE):
         return TransientError(first(_RATE) or (reasons[0] if reasons else f"http{status}"), message, status=status)
@@ -121,18 +126,18 @@ def _classify(status: int, reasons: list[str], message: str, bucket: Bucket) -> 
         if reason in reasons:
             return kind(reason, message, status=status)
     if not reasons and (status < 400 or status in (403, 408)):
-        # Without a reason it isn't YouTube that answered, but something on the way there: nothing is said of a channel.
+        # Without a reason the response is from a proxy and not from YouTube: it says nothing about the channel.
         return TransientError(f"http{status}", message, status=status)
     permanent = Forbidden if status == 403 else YouTubeError
     return permanent(reasons[0] if reasons else f"http{status}", message, status=status)
 
 
-def _says(message: str, phrases: tuple[str, ...]) -> bool:
-    return any(phrase in message for phrase in phrases)
+def _has_any(text: str, phrases: tuple[str, ...]) -> bool:
+    return any(phrase in text for phrase in phrases)
 
 
 def _seconds(header: str) -> float:
-    """Retry-After is a number of seconds or an HTTP date; anything else asks for nothing."""
+    """Parse Retry-After, a number of seconds or an HTTP date (RFC 9110, section 10.2.3); return 0 for anything else."""
     if re.fullmatch(r"[0-9]{1,9}", header):
         return float(header)
     try:
@@ -160,6 +165,6 @@ def _reasons(error: dict[str, Any]) -> Iterator[str]:
 
 
 def _sentence(message: object) -> str:
-    """YouTube puts links into its messages; a person reads the text only."""
+    """Return a message as plain text: YouTube puts links into its messages."""
     text = unescape(re.sub(r"<[^>]*>", "", message)) if isinstance(message, str) else ""
     return " ".join(clean(text).split())[:MAX_MESSAGE]

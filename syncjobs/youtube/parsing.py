@@ -1,4 +1,7 @@
-"""From YouTube's JSON to typed values. One item that makes no sense spoils no other."""
+"""Parse YouTube's JSON into typed values. A malformed item does not affect the others.
+
+The resources are documented at developers.google.com/youtube/v3/docs.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from .types import Channel, PlaylistItem, Unreadable, VideoDetails, VideoStats
 
 T = TypeVar("T")
 MAX_COUNT = 2**63 - 1
-# ISO 8601 as videos#contentDetails.duration writes it: P0D, P1DT2H3M4S, PT0S
+# ISO 8601 durations as in videos#contentDetails.duration: P0D, P1DT2H3M4S, PT0S
 _N = "([0-9]{1,10})"
 _ISO_DURATION = re.compile(rf"P(?:{_N}W)?(?:{_N}D)?(?:T(?=[0-9])(?:{_N}H)?(?:{_N}M)?(?:{_N}S)?)?")
 _GOOGLE_DURATION = re.compile(r"([0-9]{1,10})(?:\.[0-9]{1,9})?s")
 _COUNT = re.compile("[0-9]{1,19}")
-# documented as 11 characters; a little more than that is no reason to lose a video
+# Ids have 11 characters today, but the format is not documented.
 _VIDEO_ID = re.compile("[A-Za-z0-9_-]{1,32}")
 MAX_CHANNEL_ID = 24
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -24,20 +27,20 @@ MAX_DURATION = 2**31 - 1
 
 
 class _Malformed(Exception):
-    """An item is not as documented."""
+    """An item differs from the documentation."""
 
 
 def parse_items(items: Iterable[Any], parse: Callable[[dict[str, Any]], T]) -> tuple[list[T], list[Unreadable]]:
-    """All items that can be read, and a word on each that can't."""
+    """Parse the items; return those that can be read, and an Unreadable for each of the others."""
     good: list[T] = []
     bad: list[Unreadable] = []
     for item in items:
         try:
             if not isinstance(item, dict):
-                raise _Malformed("it is no object")
+                raise _Malformed("it is not an object")
             good.append(parse(item))
         except _Malformed as error:
-            bad.append(Unreadable(_id_of(item), f"YouTube's answer for an item can't be read: {error}."))
+            bad.append(Unreadable(_id_of(item), f"An item of YouTube's response can't be read: {error}."))
     return good, bad
 
 
@@ -55,12 +58,12 @@ def _id_of(item: Any) -> str:
 
 
 def clean(text: str) -> str:
-    """Text without the characters PostgreSQL can't store."""
+    """Remove the characters that PostgreSQL can't store: NUL and lone surrogates."""
     return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("", text)
 
 
 def channel(item: dict[str, Any]) -> Channel:
-    """channels#resource"""
+    """Parse a channel resource (channels#resource)."""
     snippet, playlists = _part(item, "snippet"), _part(_part(item, "contentDetails"), "relatedPlaylists")
     channel_id = _text(item, "id", required=True)
     if len(channel_id) > MAX_CHANNEL_ID:
@@ -75,12 +78,12 @@ def channel(item: dict[str, Any]) -> Channel:
 
 
 def playlist_item(item: dict[str, Any]) -> PlaylistItem:
-    """playlistItems#resource; the video's own channel and time are videoOwnerChannelId and videoPublishedAt."""
+    """Parse a playlist item (playlistItems#resource), with the video's own channel and publication time."""
     snippet, details = _part(item, "snippet"), _part(item, "contentDetails")
     video_id = _text(details, "videoId") or _text(_part(snippet, "resourceId"), "videoId")
     if not _VIDEO_ID.fullmatch(video_id):
-        raise _Malformed(f"the video it names is {video_id[:40]!r}" if video_id else "it names no video")
-    # An entry without contentDetails must not pass for a private video's; that of a private one has them, but no time.
+        raise _Malformed(f"its videoId is {video_id[:40]!r}" if video_id else "it has no videoId")
+    # The entry of a private video has contentDetails without a time. One without contentDetails is not private.
     published_at = _time(details, "videoPublishedAt") if details else _time(snippet, "publishedAt")
     return PlaylistItem(
         video_id=video_id,
@@ -94,7 +97,7 @@ def playlist_item(item: dict[str, Any]) -> PlaylistItem:
 
 
 def video(item: dict[str, Any]) -> VideoDetails:
-    """videos#resource"""
+    """Parse a video resource (videos#resource)."""
     video_id = _text(item, "id", required=True)
     if not isinstance(item.get("snippet"), dict):
         raise _Malformed("it has no snippet")
@@ -130,7 +133,7 @@ def video(item: dict[str, Any]) -> VideoDetails:
 
 
 def stats(item: dict[str, Any]) -> VideoStats:
-    """videos#resource with part statistics, and videoStat of videos.batchGetStats."""
+    """Parse a video resource with statistics, from videos.list or videos.batchGetStats."""
     statistics = _part(item, "statistics")
     return VideoStats(
         video_id=_text(item, "id", required=True),
@@ -141,7 +144,7 @@ def stats(item: dict[str, Any]) -> VideoStats:
 
 
 def duration(value: object) -> int | None:
-    """Seconds of an ISO 8601 duration or of batchGetStats' "213s"; None when there is none."""
+    """Return the seconds of an ISO 8601 duration, or of "213s" as in videos.batchGetStats; None for a missing one."""
     if value is None:
         return None
     text = value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""What people paste: channels, videos and playlists as ids, handles or any form of URL."""
+"""Parse references to channels, videos and playlists: ids, handles and all forms of URLs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 _CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}\Z")
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}\Z")
 _PLAYLIST_ID = re.compile(r"(?:PL|UU|FL|LL|OL|RD|EC|UL|PU)[A-Za-z0-9_-]{10,62}\Z")
-# support.google.com/youtube/answer/11585688: 3 to 30 letters, digits, _ - . and ·, in many alphabets
+# support.google.com/youtube/answer/11585688: 3 to 30 letters, digits, _ - . and ·; fewer than 3 in some scripts.
 _HANDLE_LENGTH = range(3, 31)
+_NON_ASCII_HANDLE_LENGTH = range(1, 31)
 _NAME = re.compile(r"[\w.·-]{1,100}\Z")
 _HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "gaming.youtube.com",
           "youtube-nocookie.com", "www.youtube-nocookie.com", "youtu.be", "www.youtu.be"}  # fmt: skip
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//")
-# what pages and messengers leave around a copied link: byte order mark, zero-width spaces, direction marks, <…>
+# Characters that pages and messengers add around a copied link: byte order mark, zero-width spaces, direction marks, <…>
 _WRAPPING = "\ufeff\u200b\u200e\u200f\u2060<> \t\r\n\u00a0"
 _NOT_NAMES = {
     "watch",
@@ -46,21 +47,22 @@ _NOT_NAMES = {
 
 
 class MalformedReference(ValueError):
-    """The text can't be what was asked for; the message says what would be."""
+    """The text is not a valid reference; the message says what would be."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelReference:
-    """What identifies a channel: its id, its @handle, or an old user name."""
+    """A channel's id, @handle or legacy user name."""
 
     kind: Literal["id", "handle", "username"]
     value: str
 
 
 def parse_channel(text: str) -> ChannelReference:
-    """A channel's id, @handle or URL of any form. Raises MalformedReference.
+    """Parse a channel's id, @handle or URL of any form. Raises MalformedReference.
 
-    A custom URL (/c/Name or /Name) is taken for the handle @Name, as YouTube did when it made handles of them.
+    A custom URL (/c/Name or /Name) becomes the handle @Name: YouTube made handles of custom URLs
+    (support.google.com/youtube/answer/2657968).
     """
     text = text.strip(_WRAPPING)
     if _CHANNEL_ID.match(text):
@@ -76,8 +78,8 @@ def parse_channel(text: str) -> ChannelReference:
 def _bare_word(text: str) -> str:
     expected = "Give a channel id (UC and 22 more characters), an @handle, or the URL of the channel's page."
     if _is_handle("@" + text) and not text.startswith("UC"):
-        return f"“{_short(text)}” is no channel. If it is a handle, write “@{_short(text)}”."
-    return f"“{_short(text)}” is no YouTube channel. {expected}" if text else expected
+        return f"“{_short(text)}” is not a channel. If it is a handle, write “@{_short(text)}”."
+    return f"“{_short(text)}” is not a YouTube channel. {expected}" if text else expected
 
 
 def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
@@ -91,7 +93,7 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
     if candidate:
         if _CHANNEL_ID.match(candidate):
             return ChannelReference("id", candidate)
-        raise MalformedReference(f"“{_short(candidate)}” is no channel id: that is UC and 22 more characters.")
+        raise MalformedReference(f"“{_short(candidate)}” is not a channel id, which is UC and 22 more characters.")
     if head.startswith("@"):
         return _handle(head)
     if head == "user" and rest and _NAME.match(rest[0]):
@@ -100,8 +102,8 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
         return _handle("@" + rest[0])
     if head and head not in _NOT_NAMES and url.hostname not in {"youtu.be", "www.youtu.be"}:
         return _handle("@" + head)
-    what = ": it is a video" if _video_of(url) else ": it is a playlist" if playlist else ""
-    raise MalformedReference(f"“{_short(text)}” leads to no channel{what}. Give the URL of the channel's own page.")
+    kind = "a video" if _video_of(url) else "a playlist" if playlist else "not a channel"
+    raise MalformedReference(f"“{_short(text)}” is {kind}. Give the URL of the channel's own page.")
 
 
 def _channel_of_uploads(playlist_id: str) -> str:
@@ -111,26 +113,31 @@ def _channel_of_uploads(playlist_id: str) -> str:
 def _handle(text: str) -> ChannelReference:
     handle = unicodedata.normalize("NFC", unquote(text))
     if not _is_handle(handle):
-        raise MalformedReference(f"“{_short(handle)}” is no handle: that is @ and 3 to 30 letters, digits, or _ - .")
+        raise MalformedReference(
+            f"“{_short(handle)}” is not a handle, which is @ and 3 to 30 letters, digits, or _ - ."
+        )
     return ChannelReference("handle", handle)
 
 
 def _is_handle(text: str) -> bool:
-    """Letters, digits, the marks that many alphabets put on them, and a little punctuation."""
+    """Whether the text is @ and letters, digits, combining marks of many alphabets, and _ - . or ·."""
     name = text.removeprefix("@")
     fits = all(c in "_-.·" or unicodedata.category(c)[0] in "LNM" for c in name)
-    return text.startswith("@") and len(name) in _HANDLE_LENGTH and fits
+    lengths = _HANDLE_LENGTH if name.isascii() else _NON_ASCII_HANDLE_LENGTH
+    return text.startswith("@") and len(name) in lengths and fits
 
 
 def parse_video(text: str) -> str:
-    """A video's id, from the id itself or any URL that plays it. Raises MalformedReference."""
+    """Parse a video's id, from the id itself or any URL that plays it. Raises MalformedReference."""
     text = text.strip(_WRAPPING)
     if _VIDEO_ID.match(text):
         return text
     url = _youtube_url(text)
     candidate = _video_of(url) if url else ""
     if not candidate:
-        raise MalformedReference(f"“{_short(text)}” is no video. Give its id (11 characters) or the URL of its page.")
+        raise MalformedReference(
+            f"“{_short(text)}” is not a video. Give its id (11 characters) or the URL of its page."
+        )
     return candidate
 
 
@@ -146,12 +153,12 @@ def _video_of(url: SplitResult) -> str:
 
 
 def parse_playlist(text: str) -> str:
-    """A playlist's id, from the id itself or a URL with list=. Raises MalformedReference."""
+    """Parse a playlist's id, from the id itself or a URL with list=. Raises MalformedReference."""
     text = text.strip(_WRAPPING)
     url = _youtube_url(text)
     candidate = text if url is None else (parse_qs(url.query).get("list") or [""])[0]
     if not _PLAYLIST_ID.match(candidate):
-        raise MalformedReference(f"“{_short(text)}” is no playlist. Give its id (PL…) or the URL of its page.")
+        raise MalformedReference(f"“{_short(text)}” is not a playlist. Give its id (PL…) or the URL of its page.")
     return candidate
 
 

@@ -1,4 +1,4 @@
-"""What the client returns."""
+"""Values that the client returns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel. `video_count` is its number of public videos, which lags behind (channels#statistics.videoCount)."""
+    """A channel. `video_count` counts public videos and lags behind (channels#statistics.videoCount)."""
 
     id: str
     handle: str
@@ -20,7 +20,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class PlaylistItem:
-    """A playlist's entry. Private and deleted videos stay in playlists, without `published_at`."""
+    """A playlist entry. Private and deleted videos keep entries, without `published_at` (observed)."""
 
     video_id: str
     title: str
@@ -32,13 +32,13 @@ class PlaylistItem:
 
     @property
     def is_readable(self) -> bool:
-        """False for the remains of a private or deleted video."""
+        """False for the entry of a private or deleted video."""
         return self.published_at is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An item of an answer that makes no sense; the others of the answer are fine."""
+    """An item that can't be parsed; the response's other items can be."""
 
     item_id: str
     message: str
@@ -46,7 +46,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class PlaylistPage:
-    """Up to 50 entries, and the token of the next page, if there is one."""
+    """Up to 50 entries, and the token of the next page or None."""
 
     items: list[PlaylistItem]
     unreadable: list[Unreadable]
@@ -56,7 +56,7 @@ class PlaylistPage:
 
 @dataclass(frozen=True, slots=True)
 class VideoDetails:
-    """All that videos.list tells of a video and a site shows. Counts that are hidden are None."""
+    """The details of a video from videos.list. Hidden counts are None."""
 
     video_id: str
     title: str
@@ -82,7 +82,7 @@ class VideoDetails:
 
 @dataclass(frozen=True, slots=True)
 class VideoBatch:
-    """The videos asked for, the ids the answer left out (deleted, private or never there), and the broken ones."""
+    """Videos, the requested ids that are missing from the response (deleted, private or unknown), and unreadable items."""
 
     videos: list[VideoDetails]
     missing: list[str]
@@ -91,7 +91,7 @@ class VideoBatch:
 
 @dataclass(frozen=True, slots=True)
 class VideoStats:
-    """A video's counts; None where YouTube doesn't tell."""
+    """A video's counts. None means hidden."""
 
     video_id: str
     view_count: int | None
@@ -101,7 +101,7 @@ class VideoStats:
 
 @dataclass(frozen=True, slots=True)
 class StatsBatch:
-    """Like VideoBatch, of counts."""
+    """Like VideoBatch, with counts."""
 
     stats: list[VideoStats]
     missing: list[str]

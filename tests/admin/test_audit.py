@@ -27,7 +27,7 @@ from tests.clients import logged_in
 from tests.factories import PERSON, make_band
 
 pytestmark = pytest.mark.django_db(transaction=True)
-URL = "/admin/audit/"
+URL = "/admin/syncjobs/auditentry/"
 ANN = Actor("ann", Origin.ADMIN, address="192.0.2.7")
 BOB = Actor("bob", Origin.API, address="192.0.2.8")
 HOSTILE = "<script>alert(1)</script>"
@@ -85,10 +85,10 @@ def test_it_tells_who_did_what_to_which_and_how_it_went(admin: Client) -> None:
     ]
     page = admin.get(URL).content.decode()
     for link in (
-        f'href="/admin/jobs/{created.job.pk}/"',
-        f'href="/admin/bands/{band.pk}/"',
-        'href="/admin/jobs/?queue=video-sync"',
-        f'href="/admin/schedules/#schedule-{schedule.pk}"',
+        f'href="/admin/syncjobs/syncjob/{created.job.pk}/change/"',
+        f'href="/admin/bands/band/{band.pk}/change/"',
+        'href="/admin/syncjobs/syncjob/?queue=video-sync"',
+        f'href="/admin/django_celery_beat/periodictask/#schedule-{schedule.pk}"',
     ):
         assert link in page, link
     for said in ("Too many errors", "Refused: wrong state", "192.0.2.7", "bob", "API"):
@@ -133,12 +133,12 @@ def test_a_filter_that_makes_no_sense_says_so(admin: Client) -> None:
 
 def test_an_entry_tells_all(admin: Client) -> None:
     one = entry("import_bands", message=HOSTILE, data={"created": 3, "text": HOSTILE}, address="192.0.2.9")
-    page = admin.get(f"{URL}{one.pk}/").content.decode()
+    page = admin.get(f"{URL}{one.pk}/change/").content.decode()
     for said in ("Imported bands", "import_bands", "192.0.2.9", "&quot;created&quot;: 3"):
         assert said in page, said
     assert HOSTILE not in page
     assert HOSTILE not in admin.get(URL).content.decode()
-    assert admin.get(f"{URL}999999/").status_code == 404
+    assert admin.get(f"{URL}999999/change/").status_code == 404
 
 
 def test_of_several_it_tells_how_many(admin: Client) -> None:
@@ -161,7 +161,8 @@ def test_it_is_exported_as_it_is_filtered(admin: Client) -> None:
     (row,) = csv.DictReader(io.StringIO(_read(answer).decode()))
     assert (row["actor"], row["action"], row["message"]) == ("ann", "pause_queue", "'=HYPERLINK(1)")
     link = re.search(
-        r'href="(/admin/audit/export/[^"]*)"', admin.get(URL, {"actor": "ann", "page": 1}).content.decode()
+        r'href="(/admin/syncjobs/auditentry/export/[^"]*)"',
+        admin.get(URL, {"actor": "ann", "page": 1}).content.decode(),
     )
     assert link is not None
     assert link[1] == f"{URL}export/?actor=ann"
@@ -192,7 +193,7 @@ def test_queries_do_not_grow_with_rows(admin: Client) -> None:
 def test_who_may(role: str, may: bool) -> None:
     client = logged_in(role)
     one = entry()
-    for path in ("", f"{one.pk}/", "export/"):
+    for path in ("", f"{one.pk}/change/", "export/"):
         assert client.get(URL + path).status_code == (200 if may else 403)
         assert client.post(URL + path).status_code in (405, 403)
     if role:
@@ -201,7 +202,7 @@ def test_who_may(role: str, may: bool) -> None:
 
 def test_what_a_person_does_here_is_recorded_with_her_address(admin: Client) -> None:
     band = make_band(reference="@herons")
-    admin.post(f"/admin/bands/{band.pk}/sync/", REMOTE_ADDR="192.0.2.44")
+    admin.post(f"/admin/bands/band/{band.pk}/sync/", REMOTE_ADDR="192.0.2.44")
     (one,) = AuditEntry.objects.all()
     assert (one.actor_label, one.origin, one.address) == ("ADMIN@example", Origin.ADMIN, "192.0.2.44")
     assert JobType.INCREMENTAL_SYNC in str(one.data)

@@ -61,15 +61,15 @@ def test_each_reason_the_code_gives_is_explained() -> None:
     assert error_reasons.explain("somethingNew") is error_reasons._UNKNOWN
 
 
-@pytest.mark.parametrize("action", ["", "acknowledge/", "retry/"])
+@pytest.mark.parametrize("action", ["change/", "acknowledge/", "retry/"])
 def test_who_may(action: str) -> None:
     group = fail("It broke.")
-    url = f"/admin/errors/{group.pk}/{action}"
+    url = f"/admin/syncjobs/errorgroup/{group.pk}/{action}"
     assert Client().get(url).status_code == 302
     nobody = logged_in()
-    assert nobody.get(url).status_code == nobody.get("/admin/errors/").status_code == 403
-    assert nobody.get("/admin/errors/export/").status_code == 403
-    if action:
+    assert nobody.get(url).status_code == nobody.get("/admin/syncjobs/errorgroup/").status_code == 403
+    assert nobody.get("/admin/syncjobs/errorgroup/export/").status_code == 403
+    if action != "change/":
         assert nobody.post(url).status_code == 403
     for role in (Role.MODERATOR, Role.ADMIN):
         assert logged_in(role).get(url).status_code == 200
@@ -79,23 +79,24 @@ def test_who_may(action: str) -> None:
 
 
 def test_what_does_not_exist_is_a_404(moderator: Client) -> None:
-    for action in ("", "acknowledge/", "retry/"):
-        assert moderator.get(f"/admin/errors/0123456789abcdef/{action}").status_code == 404
-    assert moderator.post("/admin/errors/0123456789abcdef/retry/").status_code == 404
+    for action in ("change/", "acknowledge/", "retry/"):
+        assert moderator.get(f"/admin/syncjobs/errorgroup/0123456789abcdef/{action}").status_code == 404
+    assert moderator.post("/admin/syncjobs/errorgroup/0123456789abcdef/retry/").status_code == 404
 
 
 def test_groups_say_how_often_whom_and_what_it_means(moderator: Client) -> None:
     for number in range(3):
         fail(f"No channel {number}", "channelNotFound", slug=f"band-{number}")
     fail("YouTube sighed", "backendError", permanent=False)
-    html = moderator.get("/admin/errors/").content.decode()
-    assert "4 errors" in html
+    html = moderator.get("/admin/syncjobs/errorgroup/").content.decode()
+    assert "2 error groups ·" in html
+    assert "4 occurrences" in html
     rows = html.split("<tbody data-rows>")[1].split("</tr>")
     assert "No channel &lt;n&gt;" in rows[0]
-    assert re.search(r'data-label="Times">3<.*data-label="Bands">3<', rows[0], re.DOTALL)
+    assert re.search(r'data-label="Occurrences">3<.*data-label="Bands">3<', rows[0], re.DOTALL)
     assert "Channel not found" in rows[0]
     assert "Permanent" in rows[0]
-    assert "Passing" in rows[1]
+    assert "Temporary" in rows[1]
 
 
 def test_filters_narrow_and_stay_in_the_address(moderator: Client) -> None:
@@ -104,7 +105,7 @@ def test_filters_narrow_and_stay_in_the_address(moderator: Client) -> None:
     errors.acknowledge_errors(PERSON, new.pk, "known")
 
     def shown(query: str) -> set[str]:
-        html = moderator.get(f"/admin/errors/?{query}").content.decode()
+        html = moderator.get(f"/admin/syncjobs/errorgroup/?{query}").content.decode()
         return set(re.findall(r'<tr id="group-(\w+)"', html))
 
     assert shown("") == {new.pk}
@@ -112,19 +113,21 @@ def test_filters_narrow_and_stay_in_the_address(moderator: Client) -> None:
     assert shown("window=7d&reason=timeout") == {old.pk}
     assert shown("window=7d&acknowledged=true") == {new.pk}
     assert shown("window=7d&acknowledged=false") == {old.pk}
-    html = moderator.get("/admin/errors/?window=7d&reason=timeout").content.decode()
+    html = moderator.get("/admin/syncjobs/errorgroup/?window=7d&reason=timeout").content.decode()
     assert '<option value="timeout" selected>' in html
     assert 'href="?window=30d&amp;reason=timeout"' in html
-    assert 'hx-get="/admin/errors/?window=7d&amp;reason=timeout' in html
-    assert "Nothing matches these filters" in moderator.get("/admin/errors/?reason=timeout").content.decode()
+    assert 'hx-get="/admin/syncjobs/errorgroup/?window=7d&amp;reason=timeout' in html
+    assert (
+        "No errors match these filters" in moderator.get("/admin/syncjobs/errorgroup/?reason=timeout").content.decode()
+    )
 
 
 def test_what_was_acknowledged_by_mistake_is_reopened(moderator: Client) -> None:
     group = fail("It broke", "broken")
-    address = f"/admin/errors/{group.pk}/"
-    assert "reopen/" not in moderator.get(address).content.decode()
+    address = f"/admin/syncjobs/errorgroup/{group.pk}/"
+    assert "reopen/" not in moderator.get(address, follow=True).content.decode()
     errors.acknowledge_errors(PERSON, group.pk, "known")
-    assert f"{address}reopen/" in moderator.get(address).content.decode()
+    assert f"{address}reopen/" in moderator.get(address, follow=True).content.decode()
     assert "Its note stays" in moderator.get(f"{address}reopen/").content.decode()
     moderator.post(f"{address}reopen/")
     group.refresh_from_db()
@@ -134,14 +137,17 @@ def test_what_was_acknowledged_by_mistake_is_reopened(moderator: Client) -> None
 
 def test_a_filter_that_can_not_be_is_named(moderator: Client) -> None:
     for query in ("window=2y", "reason=nonsense", "acknowledged=maybe", "page=0"):
-        answer = moderator.get(f"/admin/errors/?{query}")
+        answer = moderator.get(f"/admin/syncjobs/errorgroup/?{query}")
         assert answer.status_code == 200
         assert 'role="alert"' in answer.content.decode(), query
 
 
 def test_the_region_alone_is_what_the_page_has_of_it(moderator: Client) -> None:
     group = fail("It broke.")
-    for url, part in (("/admin/errors/", "part-groups"), (f"/admin/errors/{group.pk}/", "part-facts")):
+    for url, part in (
+        ("/admin/syncjobs/errorgroup/", "part-groups"),
+        (f"/admin/syncjobs/errorgroup/{group.pk}/change/", "part-facts"),
+    ):
         alone = moderator.get(url, headers=HTMX).content.decode()
         assert f'id="{part}"' in alone
         assert "<html" not in alone
@@ -151,23 +157,23 @@ def test_the_region_alone_is_what_the_page_has_of_it(moderator: Client) -> None:
 def test_queries_do_not_grow_with_the_groups(moderator: Client, window: str) -> None:
     group = fail("It broke.")
     with CaptureQueriesContext(connection) as few:
-        moderator.get(f"/admin/errors/?window={window}")
+        moderator.get(f"/admin/syncjobs/errorgroup/?window={window}")
     for letter in "abcdefgh":
         fail(f"It broke in the way {letter}", slug=letter)
     with CaptureQueriesContext(connection) as many:
-        moderator.get(f"/admin/errors/?window={window}")
+        moderator.get(f"/admin/syncjobs/errorgroup/?window={window}")
     assert len(few) == len(many) <= 12
     with CaptureQueriesContext(connection) as one:
-        moderator.get(f"/admin/errors/{group.pk}/")
+        moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/")
     assert len(one) <= 12
 
 
 def test_pages_hold_every_group_once(moderator: Client) -> None:
     groups = {fail(f"Way {chr(97 + number // 5)}{chr(97 + number % 5)}").pk for number in range(25)}
-    first = moderator.get("/admin/errors/").content.decode()
+    first = moderator.get("/admin/syncjobs/errorgroup/").content.decode()
     more = re.search(r'href="(\?[^"]*page=2)"', first)
     assert more
-    second = moderator.get(f"/admin/errors/{unescape(more[1])}").content.decode()
+    second = moderator.get(f"/admin/syncjobs/errorgroup/{unescape(more[1])}").content.decode()
     shown = [re.findall(r'<tr id="group-(\w+)"', html) for html in (first, second)]
     assert ([len(each) for each in shown], {*shown[0], *shown[1]}) == ([20, 5], groups)
     assert "page=3" not in second
@@ -175,7 +181,7 @@ def test_pages_hold_every_group_once(moderator: Client) -> None:
 
 def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
     group = fail("There is no channel UCabcdefghijkl", "channelNotFound", slug="herons")
-    html = moderator.get(f"/admin/errors/{group.pk}/").content.decode()
+    html = moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/").content.decode()
     assert "<h1>Channel not found</h1>" in html
     assert "paste its address into the band" in html
     assert "There is no channel UCabcdefghijkl" in html
@@ -183,7 +189,7 @@ def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
     told = json.loads(unescape(re.search(r'<div id="error-hours" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
     assert sum(told["series"][0]["values"]) == 1
     assert f"#{SyncJob.objects.get().pk}</a>" in html
-    query = re.search(r'href="/admin/jobs/\?(error=\w+&amp;bandId=\d+)">Herons</a>', html)
+    query = re.search(r'href="/admin/syncjobs/syncjob/\?(error=\w+&amp;bandId=\d+)">Herons</a>', html)
     assert query
     assert listing_query.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
 
@@ -191,31 +197,30 @@ def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
 def test_a_group_whose_jobs_are_gone_still_opens(moderator: Client) -> None:
     group = fail("It broke.")
     bulk.clear_failed(PERSON)
-    html = moderator.get(f"/admin/errors/{group.pk}/").content.decode()
+    html = moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/").content.decode()
     assert "Its jobs have been deleted." in html
-    assert group.pk not in moderator.get("/admin/errors/?window=all").content.decode()
+    assert group.pk not in moderator.get("/admin/syncjobs/errorgroup/?window=all").content.decode()
 
 
 def test_acknowledging_says_who_and_what_until_it_comes_again(moderator: Client) -> None:
     group = fail("It broke.", slug="herons")
-    url = f"/admin/errors/{group.pk}/acknowledge/"
+    url = f"/admin/syncjobs/errorgroup/{group.pk}/acknowledge/"
     done = moderator.post(url, {"note": "<b>Their host</b> was down."}, headers=HTMX)
     assert (done.status_code, "Acknowledged." in done["HX-Trigger"]) == (204, True)
-    html = moderator.get(f"/admin/errors/{group.pk}/").content.decode()
-    assert "MODERATOR@example acknowledged it" in html
+    html = moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/").content.decode()
+    assert html.count("Acknowledged by MODERATOR@example") == 2
     assert "&lt;b&gt;Their host&lt;/b&gt; was down." in html
-    assert "Seen to by MODERATOR@example" in html
     assert "&lt;b&gt;Their host" in moderator.get(url).content.decode()
     assert AuditEntry.objects.get(action="acknowledge_errors").actor_label == "MODERATOR@example"
     fail("It broke.", slug="egrets")
-    assert "Again since acknowledged" in moderator.get("/admin/errors/").content.decode()
+    assert "Recurred" in moderator.get("/admin/syncjobs/errorgroup/").content.decode()
     assert moderator.post(url, {"note": "x" * 2001}).status_code == 422
 
 
 def test_retrying_says_how_many_before_and_after(moderator: Client) -> None:
     group = fail("It broke.")
     fail("It broke.")
-    url = f"/admin/errors/{group.pk}/retry/"
+    url = f"/admin/syncjobs/errorgroup/{group.pk}/retry/"
     assert "2 failed jobs can be retried" in moderator.get(url).content.decode()
     done = moderator.post(url, headers=HTMX)
     assert "2 jobs retried." in done["HX-Trigger"]
@@ -228,23 +233,27 @@ def test_retrying_says_how_many_before_and_after(moderator: Client) -> None:
 def test_what_can_not_be_retried_is_said_with_the_reason(moderator: Client) -> None:
     group = fail("It broke.", slug="herons")
     Band.objects.all().delete()
-    done = moderator.post(f"/admin/errors/{group.pk}/retry/", headers=HTMX)
-    assert "0 jobs retried. 1 could not be: The band of job" in done["HX-Trigger"]
+    done = moderator.post(f"/admin/syncjobs/errorgroup/{group.pk}/retry/", headers=HTMX)
+    assert "0 jobs retried. 1 could not be retried: The band of job" in done["HX-Trigger"]
 
 
 def test_retrying_very_many_goes_on_in_the_background(moderator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     group = fail("It broke.")
     fail("It broke.")
     monkeypatch.setattr(bulk, "MAX_FOREGROUND", 1)
-    done = moderator.post(f"/admin/errors/{group.pk}/retry/", headers=HTMX)
-    assert "2 jobs are retried in the background." in done["HX-Trigger"]
+    done = moderator.post(f"/admin/syncjobs/errorgroup/{group.pk}/retry/", headers=HTMX)
+    assert "2 jobs are being retried in the background." in done["HX-Trigger"]
     assert BulkAction.objects.get().action == "retry"
 
 
 def test_html_in_an_error_stays_text(moderator: Client) -> None:
     evil = "<script>alert(1)</script>"
     group = fail(evil, slug="herons")
-    for url in ("/admin/errors/", f"/admin/errors/{group.pk}/", f"/admin/errors/{group.pk}/retry/"):
+    for url in (
+        "/admin/syncjobs/errorgroup/",
+        f"/admin/syncjobs/errorgroup/{group.pk}/change/",
+        f"/admin/syncjobs/errorgroup/{group.pk}/retry/",
+    ):
         html = moderator.get(url).content.decode()
         assert evil not in html
         assert "&lt;script&gt;" in html
@@ -257,11 +266,11 @@ def test_the_export_holds_the_errors_that_the_list_counts(moderator: Client) -> 
     record(attempt, [ErrorReport("timeout", "=1+1", is_permanent=False, item_id="x", will_retry=True)] * 2)
     fail("Something else")
     query = "?window=7d&reason=timeout"
-    rows = list(csv.DictReader(io.StringIO(exported(moderator.get(f"/admin/errors/export/{query}")))))
+    rows = list(csv.DictReader(io.StringIO(exported(moderator.get(f"/admin/syncjobs/errorgroup/export/{query}")))))
     _groups, total = stats_errors.groups(timezone.now() - dt.timedelta(days=7), reason="timeout")
     assert len(rows) == total == 3
-    assert f"{total} errors" in moderator.get(f"/admin/errors/{query}").content.decode()
+    assert f"{total} occurrences" in moderator.get(f"/admin/syncjobs/errorgroup/{query}").content.decode()
     assert {row["message"] for row in rows} == {"A timeout", "'=1+1"}
     one = ErrorGroup.objects.get(sample="Something else")
-    only = exported(moderator.get(f"/admin/errors/export/?window=all&error={one.pk}"))
+    only = exported(moderator.get(f"/admin/syncjobs/errorgroup/export/?window=all&error={one.pk}"))
     assert [row["message"] for row in csv.DictReader(io.StringIO(only))] == ["Something else"]

@@ -18,7 +18,7 @@ from syncjobs.operations.imports import MAX_BYTES
 from tests.clients import logged_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-URL = "/admin/bands/import/"
+URL = "/admin/import/"
 CSV = "slug,name,founded\nherons,Herons,1908\nblue-tide,Blue Tide,\nbad one,Bad,99\nold,Old,\n"
 
 
@@ -50,7 +50,7 @@ def test_a_preview_changes_nothing_and_its_import_does_just_that(admin: Client) 
         assert problem.split(":")[0] in page
     assert Band.objects.count() == 2
     done = admin.post(URL, {"token": token_of(preview)}, follow=True).content.decode()
-    assert "ands.csv is imported: 1 created, 1 updated, 1 unchanged. 1 row was refused." in done
+    assert "bands.csv: 1 created, 1 updated, 1 unchanged. 1 row was refused." in done
     herons = Band.objects.get(slug="herons")
     assert (herons.founded, herons.city, Band.objects.count()) == (1908, "Ashby", 3)
     entries = AuditEntry.objects.filter(action="import_bands").order_by("pk")
@@ -61,7 +61,7 @@ def test_json_is_read_and_nothing_to_do_is_said(admin: Client) -> None:
     rows = [{"slug": "herons", "name": "Herons"}]
     admin.post(URL, {"token": token_of(upload(admin, json.dumps(rows), "bands.json"))})
     again = upload(admin, json.dumps(rows), "bands.json").content.decode()
-    assert "Nothing to do" in again
+    assert "Nothing to import" in again
     assert "Import 0" not in again
     assert Band.objects.get().name == "Herons"
 
@@ -69,7 +69,7 @@ def test_json_is_read_and_nothing_to_do_is_said(admin: Client) -> None:
 @pytest.mark.parametrize(
     ("content", "name", "said"),
     [
-        (CSV, "bands.txt", "must end with .json or .csv"),
+        (CSV, "bands.txt", "must end in .json or .csv"),
         ("[{", "bands.json", "no whole JSON document"),
         ('{"slug": "a"}', "bands.json", "must hold a JSON list"),
         ("name\nHerons\n", "bands.csv", "“slug” among them"),
@@ -96,14 +96,14 @@ def test_no_file_and_one_too_large(admin: Client) -> None:
 def test_a_preview_is_imported_once_by_the_one_who_made_it(admin: Client) -> None:
     first = token_of(upload(admin, "slug,name\na,A\n"))
     other = logged_in(Role.SUPER_ADMIN)
-    assert "no longer held" in other.post(URL, {"token": first}, follow=True).content.decode()
+    assert "preview has expired" in other.post(URL, {"token": first}, follow=True).content.decode()
     second = token_of(upload(admin, "slug,name\nb,B\n"))
-    assert "no longer held" in admin.post(URL, {"token": first}, follow=True).content.decode()
+    assert "preview has expired" in admin.post(URL, {"token": first}, follow=True).content.decode()
     assert Band.objects.count() == 0
     admin.post(URL, {"token": second})
-    assert "no longer held" in admin.post(URL, {"token": second}, follow=True).content.decode()
+    assert "preview has expired" in admin.post(URL, {"token": second}, follow=True).content.decode()
     assert list(Band.objects.values_list("slug", flat=True)) == ["b"]
-    assert "no longer held" in admin.post(URL, {"token": ""}, follow=True).content.decode()
+    assert "preview has expired" in admin.post(URL, {"token": ""}, follow=True).content.decode()
 
 
 def test_of_many_rows_the_refused_are_shown_first(admin: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -11,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from bands.models import Band
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.models import Attempt, AuditEntry, SyncJob
 from syncjobs.operations import jobs
@@ -29,9 +31,9 @@ def moderator() -> Client:
 # ---- Who may
 
 
-@pytest.mark.parametrize("path", ["", "rows/", "bands/?q=a", "export/", "{job}/", "bulk/?action=retry&job={job}"])
+@pytest.mark.parametrize("path", ["", "rows/", "bands/?band=a", "export/", "{job}/change/", "add/"])
 def test_only_who_may_see_jobs_sees_them(path: str) -> None:
-    url = f"/admin/jobs/{path.format(job=failed_job().pk)}"
+    url = f"/admin/syncjobs/syncjob/{path.format(job=failed_job().pk)}"
     assert Client().get(url).status_code == 302
     assert "/login/" in Client().get(url).headers["Location"]
     assert logged_in().get(url).status_code == 403
@@ -43,7 +45,7 @@ def test_only_who_may_see_jobs_sees_them(path: str) -> None:
 def test_only_who_may_act_acts(action: str, method: str) -> None:
     job = failed_job() if action == "retry" else queue_job(JobType.PRUNE)
     plain = logged_in()
-    assert getattr(plain, method)(f"/admin/jobs/{job.pk}/{action}/").status_code == 403
+    assert getattr(plain, method)(f"/admin/syncjobs/syncjob/{job.pk}/{action}/").status_code == 403
     assert SyncJob.objects.count() == 1
     assert SyncJob.objects.get().status == job.status
 
@@ -68,22 +70,22 @@ def test_the_address_says_what_is_listed(moderator: Client) -> None:
         ("?requestedBy=nobody", []),
         ("?limit=1&page=2", [broken.pk]),
     ):
-        assert listed_jobs(moderator.get(f"/admin/jobs/{query}")) == expected, query
+        assert listed_jobs(moderator.get(f"/admin/syncjobs/syncjob/{query}")) == expected, query
 
 
 def test_blank_and_repeated_fields_of_the_form_leave_the_address(moderator: Client) -> None:
-    answer = moderator.get("/admin/jobs/?search=&status=FAILED&status=QUEUED&bandId=&limit=50")
+    answer = moderator.get("/admin/syncjobs/syncjob/?search=&status=FAILED&status=QUEUED&bandId=&limit=50")
     assert answer.status_code == 302
-    assert answer.headers["Location"] == "/admin/jobs/?status=FAILED,QUEUED&limit=50"
+    assert answer.headers["Location"] == "/admin/syncjobs/syncjob/?status=FAILED,QUEUED&limit=50"
 
 
 def test_a_typed_band_becomes_its_number_or_a_sentence(moderator: Client) -> None:
     band = make_band("herons")
-    answer = moderator.get("/admin/jobs/?band=heron")
-    assert answer.headers["Location"] == f"/admin/jobs/?bandId={band.pk}"
+    answer = moderator.get("/admin/syncjobs/syncjob/?band=heron")
+    assert answer.headers["Location"] == f"/admin/syncjobs/syncjob/?bandId={band.pk}"
     make_band("heron-kings")
-    assert "Herons" in moderator.get("/admin/jobs/?band=heron").content.decode()
-    assert "No band is called “wrens”." in moderator.get("/admin/jobs/?band=wrens").content.decode()
+    assert "Herons" in moderator.get("/admin/syncjobs/syncjob/?band=heron").content.decode()
+    assert "No band is named “wrens”." in moderator.get("/admin/syncjobs/syncjob/?band=wrens").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -91,16 +93,16 @@ def test_a_typed_band_becomes_its_number_or_a_sentence(moderator: Client) -> Non
     ["status=DONE", "page=0", "limit=101", "startDate=soon", "sortBy=name", "bandId=x", "colour=red", "search=%00"],
 )
 def test_a_wrong_parameter_is_a_sentence(moderator: Client, query: str) -> None:
-    page = moderator.get(f"/admin/jobs/?{query}")
+    page = moderator.get(f"/admin/syncjobs/syncjob/?{query}")
     assert page.status_code == 200
     assert f'role="alert">{query.split("=")[0]}: ' in page.content.decode()
 
 
 def test_a_page_past_the_last_leads_back(moderator: Client) -> None:
     failed_job()
-    page = moderator.get("/admin/jobs/?page=9").content.decode()
-    assert "There is no page 9" in page
-    assert "Go to the last one, 1" in page
+    page = moderator.get("/admin/syncjobs/syncjob/?page=9").content.decode()
+    assert "Page 9 doesn't exist" in page
+    assert "Go to the last page (1)" in page
 
 
 def test_what_others_wrote_stays_text(moderator: Client) -> None:
@@ -108,24 +110,29 @@ def test_what_others_wrote_stays_text(moderator: Client) -> None:
     band.name = HOSTILE
     band.save()
     job = failed_job(HOSTILE, band=band)
-    for url in ("/admin/jobs/", f"/admin/jobs/?bandId={band.pk}", f"/admin/jobs/{job.pk}/", "/admin/jobs/?search=<b>"):
+    for url in (
+        "/admin/syncjobs/syncjob/",
+        f"/admin/syncjobs/syncjob/?bandId={band.pk}",
+        f"/admin/syncjobs/syncjob/{job.pk}/change/",
+        "/admin/syncjobs/syncjob/?search=<b>",
+    ):
         page = moderator.get(url).content.decode()
         assert "<script>alert" not in page
         assert "<b>" not in page
-    assert "&lt;script&gt;alert(1)" in moderator.get(f"/admin/jobs/{job.pk}/").content.decode()
+    assert "&lt;script&gt;alert(1)" in moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
 
 
 def test_buttons_follow_state_and_rights() -> None:
     broken, waiting = failed_job(), queue_job(JobType.ENRICH)
-    seen = logged_in(Role.MODERATOR).get("/admin/jobs/").content.decode()
-    assert f"/admin/jobs/{broken.pk}/retry/" in seen
-    assert f"/admin/jobs/{waiting.pk}/cancel/" in seen
-    assert f"/admin/jobs/{broken.pk}/cancel/" not in seen
-    assert f"/admin/jobs/{waiting.pk}/retry/" not in seen
+    seen = logged_in(Role.MODERATOR).get("/admin/syncjobs/syncjob/").content.decode()
+    assert f"/admin/syncjobs/syncjob/{broken.pk}/retry/" in seen
+    assert f"/admin/syncjobs/syncjob/{waiting.pk}/cancel/" in seen
+    assert f"/admin/syncjobs/syncjob/{broken.pk}/cancel/" not in seen
+    assert f"/admin/syncjobs/syncjob/{waiting.pk}/retry/" not in seen
     watcher = logged_in()
     user = get_user_model().objects.get(username="none@example")
     user.user_permissions.add(Permission.objects.get(codename="view_syncjob"))
-    seen = watcher.get("/admin/jobs/").content.decode()
+    seen = watcher.get("/admin/syncjobs/syncjob/").content.decode()
     assert "/retry/" not in seen
     assert "/cancel/" not in seen
     assert "data-choose" not in seen
@@ -143,7 +150,7 @@ def test_the_list_takes_the_same_few_queries_for_any_number_of_rows(role: Role) 
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            client.get("/admin/jobs/?limit=100&status=QUEUED,FAILED")
+            client.get("/admin/syncjobs/syncjob/?limit=100&status=QUEUED,FAILED")
         counts.append(len(queries))
     assert 4 < counts[0] == counts[1] <= MOST_QUERIES
 
@@ -153,7 +160,7 @@ def test_the_list_takes_the_same_few_queries_for_any_number_of_rows(role: Role) 
 
 def test_rows_keep_their_place_while_the_list_changes(moderator: Client) -> None:
     first, second = failed_job(), queue_job(JobType.ENRICH)
-    url = f"/admin/jobs/rows/?shown={second.pk},{first.pk}"
+    url = f"/admin/syncjobs/syncjob/rows/?shown={second.pk},{first.pk}"
     assert "pill" not in moderator.get(url, headers=PART).content.decode()
     third = queue_job(JobType.PRUNE)
     jobs.cancel_job(PERSON, second.pk)
@@ -161,42 +168,53 @@ def test_rows_keep_their_place_while_the_list_changes(moderator: Client) -> None
     assert listed_jobs(page) == [second.pk, first.pk]
     assert "Cancelled" in page.content.decode()
     assert "1 new job" in page.content.decode()
-    assert listed_jobs(moderator.get("/admin/jobs/rows/", headers=PART)) == [third.pk, second.pk, first.pk]
+    assert listed_jobs(moderator.get("/admin/syncjobs/syncjob/rows/", headers=PART)) == [third.pk, second.pk, first.pk]
 
 
 def test_a_job_that_left_the_filter_stays_until_she_asks(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
     jobs.cancel_job(PERSON, job.pk)
-    page = moderator.get(f"/admin/jobs/rows/?status=QUEUED&shown={job.pk}", headers=PART)
+    page = moderator.get(f"/admin/syncjobs/syncjob/rows/?status=QUEUED&shown={job.pk}", headers=PART)
     assert listed_jobs(page) == [job.pk]
     assert "The list has changed" in page.content.decode()
 
 
 def test_polled_only_while_a_listed_job_can_change(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
-    assert 'data-active="true"' in moderator.get("/admin/jobs/").content.decode()
+    assert 'data-active="true"' in moderator.get("/admin/syncjobs/syncjob/").content.decode()
     jobs.cancel_job(PERSON, job.pk)
-    assert 'data-active="false"' in moderator.get("/admin/jobs/").content.decode()
+    assert 'data-active="false"' in moderator.get("/admin/syncjobs/syncjob/").content.decode()
 
 
 def test_nonsense_for_shown_rows_is_no_error(moderator: Client) -> None:
     for shown in ("x", "-1", "9" * 40, "1,,2", ""):
-        assert moderator.get(f"/admin/jobs/rows/?shown={shown}", headers=PART).status_code == 200
+        assert moderator.get(f"/admin/syncjobs/syncjob/rows/?shown={shown}", headers=PART).status_code == 200
 
 
 def test_bands_are_suggested_by_how_they_begin(moderator: Client) -> None:
     make_band("alpha-herons")
     make_band("herons", "@herons")
-    told = moderator.get("/admin/jobs/bands/?q=her").json()["bands"]
-    assert [band["name"] for band in told] == ["Herons", "Alpha-Herons"]
-    assert [band["note"] for band in told] == ["", "no channel"]
+    page = moderator.get("/admin/syncjobs/syncjob/bands/?named=her").content.decode()
+    assert re.findall(r'value="([^"]*)"', page) == ["Herons", "Alpha-Herons"]
+    assert re.findall(r'label="([^"]*)"', page) == ["Herons", "Alpha-Herons · no channel"]
+
+
+def test_bands_of_the_same_name_are_told_apart_by_their_number(moderator: Client) -> None:
+    bands = [make_band("herons"), make_band("more-herons")]
+    Band.objects.update(name="Herons")
+    page = moderator.get("/admin/syncjobs/syncjob/bands/?band=her").content.decode()
+    values = re.findall(r'value="([^"]*)"', page)
+    assert values == [f"#{band.pk}" for band in bands]
+    for value, band in zip(values, bands, strict=True):
+        answer = moderator.get("/admin/syncjobs/syncjob/", {"band": value})
+        assert answer["Location"] == f"/admin/syncjobs/syncjob/?bandId={band.pk}"
 
 
 # ---- One job
 
 
 def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
-    url = f"/admin/jobs/{failed_job().pk}/"
+    url = f"/admin/syncjobs/syncjob/{failed_job().pk}/change/"
     page = moderator.get(url).content.decode()
     dialog = moderator.get(url, headers=DIALOG).content.decode()
     part = moderator.get(url, headers=PART).content.decode()
@@ -206,14 +224,14 @@ def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
     assert part.lstrip().startswith('<div id="job-facts"')
     for told in (page, dialog, part):
         assert "It broke." in told
-    assert moderator.get("/admin/jobs/999999/").status_code == 404
+    assert moderator.get("/admin/syncjobs/syncjob/999999/change/").status_code == 404
 
 
 def test_tracebacks_and_audit_are_for_admins(moderator: Client) -> None:
     job = failed_job()
     Attempt.objects.filter(job=job).update(traceback="Traceback (most recent call last): secret")
     jobs.retry_job(PERSON, job.pk)
-    url = f"/admin/jobs/{job.pk}/"
+    url = f"/admin/syncjobs/syncjob/{job.pk}/change/"
     seen = moderator.get(url).content.decode()
     assert "most recent call last" not in seen
     assert "retry_job" not in seen
@@ -226,11 +244,11 @@ def test_an_all_bands_job_tells_of_its_children(moderator: Client) -> None:
     parent = queue_job(JobType.FULL_SYNC, fans_out=True)
     child = queue_job(JobType.FULL_SYNC, band=make_band(), parent=parent)
     SyncJob.objects.filter(pk=child.pk).update(videos_found=4321, quota_used=87)
-    page = moderator.get(f"/admin/jobs/{parent.pk}/").content.decode()
+    page = moderator.get(f"/admin/syncjobs/syncjob/{parent.pk}/change/").content.decode()
     assert f"?parentId={parent.pk}&amp;status=QUEUED" in page
     assert number(4321) in page
     assert "<dd>87</dd>" in page
-    assert f"#{parent.pk}" in moderator.get(f"/admin/jobs/{child.pk}/").content.decode()
+    assert f"#{parent.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{child.pk}/change/").content.decode()
 
 
 def test_a_job_takes_few_queries() -> None:
@@ -239,13 +257,13 @@ def test_a_job_takes_few_queries() -> None:
         queue_job(JobType.FULL_SYNC, band=make_band(f"band-{n}"), parent=parent)
     client = logged_in(Role.ADMIN)
     with CaptureQueriesContext(connection) as queries:
-        client.get(f"/admin/jobs/{parent.pk}/")
+        client.get(f"/admin/syncjobs/syncjob/{parent.pk}/change/")
     assert 4 < len(queries) <= MOST_QUERIES, len(queries)
 
 
 def test_retry_asks_then_retries(moderator: Client) -> None:
     job = failed_job()
-    url = f"/admin/jobs/{job.pk}/retry/"
+    url = f"/admin/syncjobs/syncjob/{job.pk}/retry/"
     assert f"Retry job #{job.pk}?" in moderator.get(url, headers=DIALOG).content.decode()
     assert SyncJob.objects.count() == 1
     answer = moderator.post(url, headers=DIALOG)
@@ -253,26 +271,26 @@ def test_retry_asks_then_retries(moderator: Client) -> None:
     told = json.loads(answer.headers["HX-Trigger"])
     assert told["toast"] == {"level": "success", "text": f"Job #{job.pk} runs again as #{new.pk}."}
     assert AuditEntry.objects.get(action="retry_job").actor_label == "MODERATOR@example"
-    assert f"#{new.pk}" in moderator.get(f"/admin/jobs/{job.pk}/").content.decode()
-    assert f"#{job.pk}" in moderator.get(f"/admin/jobs/{new.pk}/").content.decode()
+    assert f"#{new.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
+    assert f"#{job.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{new.pk}/change/").content.decode()
 
 
 def test_what_someone_else_was_faster_at_is_a_sentence(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
     jobs.cancel_job(PERSON, job.pk)
-    told = json.loads(moderator.post(f"/admin/jobs/{job.pk}/cancel/", headers=DIALOG).headers["HX-Trigger"])
+    told = json.loads(moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", headers=DIALOG).headers["HX-Trigger"])
     assert told["toast"]["level"] == "error"
     assert "has already ended" in told["toast"]["text"]
-    plain = moderator.post(f"/admin/jobs/{job.pk}/cancel/", follow=True)
+    plain = moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", follow=True)
     assert "has already ended" in plain.content.decode()
 
 
 def test_cancel_shows_both_moments(moderator: Client) -> None:
     job = queue_job(JobType.PRUNE)
     claim("maintenance")
-    moderator.post(f"/admin/jobs/{job.pk}/cancel/", headers=DIALOG)
-    page = moderator.get(f"/admin/jobs/{job.pk}/").content.decode()
-    assert "Stopping" in page
+    moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", headers=DIALOG)
+    page = moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
+    assert "Cancelling" in page
     assert "not yet" in page
-    assert f"/admin/jobs/{job.pk}/cancel/" not in page
+    assert f"/admin/syncjobs/syncjob/{job.pk}/cancel/" not in page
     assert SyncJob.objects.get(pk=job.pk).status == JobStatus.IN_PROGRESS

@@ -32,7 +32,7 @@ def moderator() -> Client:
 
 def ask_for(client: Client, **query: Any) -> tuple[str, str]:
     """The address of the question, and the mark of the jobs it is about."""
-    url = f"/admin/jobs/bulk/?{urlencode(query, doseq=True)}"
+    url = f"/admin/syncjobs/bulkaction/add/?{urlencode(query, doseq=True)}"
     page = client.get(url, headers=DIALOG)
     assert page.status_code == 200, page.headers
     found = re.search(r'name="mark" value="(\w+)"', page.content.decode())
@@ -50,10 +50,10 @@ def toast(answer: Any) -> dict[str, str]:
 def test_the_question_says_how_many_and_what_happens_to_the_rest(moderator: Client) -> None:
     jobs = [failed_job(), failed_job(), queue_job(JobType.ENRICH)]
     query = urlencode({"action": "retry", "job": [job.pk for job in jobs]}, doseq=True)
-    page = moderator.get(f"/admin/jobs/bulk/?{query}", headers=DIALOG).content.decode()
+    page = moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", headers=DIALOG).content.decode()
     assert "Retry 2 jobs?" in page
-    assert "It is about 2 of the 3 chosen." in page
-    assert "1 is left as it is" in page
+    assert "2 of the 3 selected jobs are affected." in page
+    assert "1 is excluded" in page
     assert SyncJob.objects.count() == 3
 
 
@@ -95,18 +95,18 @@ def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: C
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("action=retry", "No job is chosen"),
+        ("action=retry", "No job is selected"),
         ("action=explode&job=1", "Action must be one of"),
         ("action=retry&all=1&status=DONE", "status: "),
-        ("action=retry&job=999999", "None of the 1 chosen can be retried"),
-        ("action=cancel&all=1&status=FAILED", "they have ended already"),
-        ("action=retry&job=x", "No job is chosen"),
+        ("action=retry&job=999999", "None of the 1 selected jobs can be retried"),
+        ("action=cancel&all=1&status=FAILED", "they have already ended"),
+        ("action=retry&job=x", "No job is selected"),
     ],
 )
 def test_what_cannot_be_asked_is_a_sentence(moderator: Client, query: str, said: str) -> None:
     failed_job()
-    assert said in toast(moderator.get(f"/admin/jobs/bulk/?{query}", headers=DIALOG))["text"]
-    assert said in moderator.get(f"/admin/jobs/bulk/?{query}", follow=True).content.decode()
+    assert said in toast(moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", headers=DIALOG))["text"]
+    assert said in moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", follow=True).content.decode()
 
 
 def test_each_action_has_its_own_permission() -> None:
@@ -114,9 +114,9 @@ def test_each_action_has_its_own_permission() -> None:
     client = logged_in()
     user = get_user_model().objects.get(username="none@example")
     user.user_permissions.set(Permission.objects.filter(codename__in=("view_syncjob", "retry_job")))
-    assert client.get(f"/admin/jobs/bulk/?action=retry&job={job.pk}", headers=DIALOG).status_code == 200
-    assert client.get(f"/admin/jobs/bulk/?action=cancel&job={job.pk}", headers=DIALOG).status_code == 403
-    assert client.post(f"/admin/jobs/bulk/?action=cancel&job={job.pk}", headers=DIALOG).status_code == 403
+    assert client.get(f"/admin/syncjobs/bulkaction/add/?action=retry&job={job.pk}", headers=DIALOG).status_code == 200
+    assert client.get(f"/admin/syncjobs/bulkaction/add/?action=cancel&job={job.pk}", headers=DIALOG).status_code == 403
+    assert client.post(f"/admin/syncjobs/bulkaction/add/?action=cancel&job={job.pk}", headers=DIALOG).status_code == 403
 
 
 def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
@@ -127,7 +127,7 @@ def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     url, mark = ask_for(moderator, action="cancel", all=1)
     answer = moderator.post(url, {"mark": mark}, headers=DIALOG)
     action = BulkAction.objects.get()
-    progress = f"/admin/jobs/bulk/{action.pk}/"
+    progress = f"/admin/syncjobs/bulkaction/{action.pk}/change/"
     assert answer.headers["HX-Redirect"] == progress
     assert action.job_ids == [job.pk for job in jobs]
     part = moderator.get(progress, headers=PART).content.decode()
@@ -138,7 +138,7 @@ def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     page = moderator.get(progress).content.decode()
     assert 'data-active="false"' in page
     assert f"Job #{jobs[0].pk} has already ended" in page
-    assert moderator.get("/admin/jobs/bulk/999/").status_code == 404
+    assert moderator.get("/admin/syncjobs/bulkaction/999/change/").status_code == 404
 
 
 # ---- Files
@@ -150,7 +150,7 @@ def exported(client: Client, query: str) -> tuple[Any, bytes]:
     async def fetch() -> tuple[Any, bytes]:
         browser = AsyncClient()
         browser.cookies = client.cookies
-        answer = await browser.get(f"/admin/jobs/export/?{query}")
+        answer = await browser.get(f"/admin/syncjobs/syncjob/export/?{query}")
         if not answer.streaming:
             return answer, answer.content
         return answer, b"".join([part async for part in answer.streaming_content])
@@ -189,7 +189,7 @@ def preset(name: str = "Failed", *, shared: bool = False, owner: str = "MODERATO
 
 
 def test_filters_are_saved_under_a_name_and_come_back(moderator: Client) -> None:
-    url = "/admin/jobs/presets/save/?status=FAILED&search=quota&sortOrder=asc&page=3&limit=50"
+    url = "/admin/syncjobs/filterpreset/add/?status=FAILED&search=quota&sortOrder=asc&page=3&limit=50"
     assert 'name="shared"' not in moderator.get(url, headers=DIALOG).content.decode()
     answer = moderator.post(url, {"name": HOSTILE, "shared": "on"}, headers=DIALOG)
     saved = FilterPreset.objects.get()
@@ -205,31 +205,33 @@ def test_filters_are_saved_under_a_name_and_come_back(moderator: Client) -> None
 
 def test_only_who_may_share_shares() -> None:
     admin = logged_in(Role.ADMIN)
-    url = "/admin/jobs/presets/save/?status=FAILED"
+    url = "/admin/syncjobs/filterpreset/add/?status=FAILED"
     assert 'name="shared"' in admin.get(url, headers=DIALOG).content.decode()
     admin.post(url, {"name": "Failed", "shared": "on"}, headers=DIALOG)
     assert FilterPreset.objects.get().is_shared
 
 
 def test_nothing_and_nonsense_are_not_saved(moderator: Client) -> None:
-    answer = moderator.post("/admin/jobs/presets/save/", {"name": "All"}, headers=DIALOG)
+    answer = moderator.post("/admin/syncjobs/filterpreset/add/", {"name": "All"}, headers=DIALOG)
     assert "No filter is set" in toast(answer)["text"]
-    answer = moderator.post("/admin/jobs/presets/save/?status=DONE", {"name": "Done"}, headers=DIALOG)
+    answer = moderator.post("/admin/syncjobs/filterpreset/add/?status=DONE", {"name": "Done"}, headers=DIALOG)
     assert "status" in toast(answer)["text"]
     assert not FilterPreset.objects.exists()
 
 
 def test_presets_are_deleted_by_their_owners_and_shared_ones_by_admins(moderator: Client) -> None:
     own, shared = preset(), preset("Everybody's", shared=True)
-    page = moderator.get("/admin/jobs/").content.decode()
-    assert f"/presets/{own.pk}/delete/" in page
+    page = moderator.get("/admin/syncjobs/syncjob/").content.decode()
+    assert f"/filterpreset/{own.pk}/delete/" in page
     assert f"/presets/{shared.pk}/delete/" not in page
-    assert "/admin/jobs/?status=FAILED" in page
-    assert moderator.get(f"/admin/jobs/presets/{own.pk}/delete/", headers=DIALOG).status_code == 200
-    moderator.post(f"/admin/jobs/presets/{own.pk}/delete/", headers=DIALOG)
-    assert "admins" in toast(moderator.post(f"/admin/jobs/presets/{shared.pk}/delete/", headers=DIALOG))["text"]
+    assert "/admin/syncjobs/syncjob/?status=FAILED" in page
+    assert moderator.get(f"/admin/syncjobs/filterpreset/{own.pk}/delete/", headers=DIALOG).status_code == 200
+    moderator.post(f"/admin/syncjobs/filterpreset/{own.pk}/delete/", headers=DIALOG)
+    assert (
+        "admins" in toast(moderator.post(f"/admin/syncjobs/filterpreset/{shared.pk}/delete/", headers=DIALOG))["text"]
+    )
     assert list(FilterPreset.objects.all()) == [shared]
-    logged_in(Role.ADMIN).post(f"/admin/jobs/presets/{shared.pk}/delete/", headers=DIALOG)
+    logged_in(Role.ADMIN).post(f"/admin/syncjobs/filterpreset/{shared.pk}/delete/", headers=DIALOG)
     assert not FilterPreset.objects.exists()
 
 
@@ -237,6 +239,6 @@ def test_presets_of_others_are_not_there() -> None:
     logged_in(Role.MODERATOR)
     theirs = preset("Mine alone")
     admin = logged_in(Role.ADMIN)
-    assert "Mine alone" not in admin.get("/admin/jobs/").content.decode()
-    assert admin.get(f"/admin/jobs/presets/{theirs.pk}/delete/").status_code == 404
+    assert "Mine alone" not in admin.get("/admin/syncjobs/syncjob/").content.decode()
+    assert admin.get(f"/admin/syncjobs/filterpreset/{theirs.pk}/delete/").status_code == 404
     assert presets.list_presets(get_user_model().objects.get(username="ADMIN@example")).count() == 0

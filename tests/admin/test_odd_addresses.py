@@ -12,7 +12,7 @@ from tests.factories import make_band, queue_job
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG = "9" * 5000
 ODD = {
-    "jobs/": (
+    "syncjobs/syncjob/": (
         *({name: "1"} for name in ("a%", "%d", "a%sb", "self", "page_", "{0}")),
         {"error": "\x00"},
         {"bandId": LONG},
@@ -28,15 +28,20 @@ ODD = {
         {"search": "a", "page": "10000000", "limit": "100"},
         {"band": "\x00"},
     ),
-    "jobs/rows/": ({"shown": LONG}, {"shown": "9" * 30}, {"shown": "1,,x"}, {"shown": "1", "error": "\x00"}),
-    "jobs/bulk/": ({"action": "retry", "all": "1", "error": "\x00"}, {"action": "retry", "job": LONG}),
-    "jobs/export/": ({"error": "\x00"}, {"format": "\x00"}, {"a%": "1"}),
-    "jobs/trigger/": ({"band": "\x00", "named": "\x00"}, {"priority": LONG}),
-    "audit/": ({"endDate": "9999-12-31"}, {"startDate": "0001-01-01"}, {"page": LONG}, {"per": "\x00"}),
-    "audit/export/": ({"endDate": "9999-12-31"},),
-    "errors/": ({"page": LONG}, {"reason": "\x00"}, {"page": "100000"}),
-    "bands/": ({"page": LONG}, {"sort": "\x00"}),
-    "videos/": ({"band": LONG}, {"sort": "\x00"}),
+    "syncjobs/syncjob/rows/": (
+        {"shown": LONG},
+        {"shown": "9" * 30},
+        {"shown": "1,,x"},
+        {"shown": "1", "error": "\x00"},
+    ),
+    "syncjobs/bulkaction/add/": ({"action": "retry", "all": "1", "error": "\x00"}, {"action": "retry", "job": LONG}),
+    "syncjobs/syncjob/export/": ({"error": "\x00"}, {"format": "\x00"}, {"a%": "1"}),
+    "syncjobs/syncjob/add/": ({"band": "\x00", "named": "\x00"}, {"priority": LONG}),
+    "syncjobs/auditentry/": ({"endDate": "9999-12-31"}, {"startDate": "0001-01-01"}, {"page": LONG}, {"per": "\x00"}),
+    "syncjobs/auditentry/export/": ({"endDate": "9999-12-31"},),
+    "syncjobs/errorgroup/": ({"page": LONG}, {"reason": "\x00"}, {"page": "100000"}),
+    "bands/band/": ({"page": LONG}, {"sort": "\x00"}),
+    "bands/video/": ({"band": LONG}, {"sort": "\x00"}),
     "events": ({"lastEventId": "\x00"}, {"lastEventId": LONG}),
 }
 
@@ -54,7 +59,7 @@ def test_no_address_breaks_a_page(path: str) -> None:
 def test_a_channel_that_no_text_can_hold_is_refused() -> None:
     client = logged_in(Role.ADMIN)
     for channel in ("\x00abc", "@ab\x00", "\x00"):
-        shown = client.post("/admin/bands/add/", {"look_up": "1", "youtubeChannel": channel})
+        shown = client.post("/admin/bands/band/add/", {"look_up": "1", "youtubeChannel": channel})
         assert shown.status_code == 200
         assert shown.context["answer"].problem
 

@@ -23,7 +23,7 @@ from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
 from tests.factories import PERSON, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
-URL = "/admin/jobs/trigger/"
+URL = "/admin/syncjobs/syncjob/add/"
 
 
 @pytest.fixture
@@ -64,11 +64,11 @@ def test_one_band_goes_to_its_job(moderator: Client) -> None:
     sent = {"scope": "some", "band": band.pk, "type": "FULL_SYNC", "priority": Priority.HIGH.value, "force": "1"}
     answer = moderator.post(URL, sent, headers=DIALOG)
     job = SyncJob.objects.get()
-    assert answer.headers["HX-Redirect"] == f"/admin/jobs/{job.pk}/"
+    assert answer.headers["HX-Redirect"] == f"/admin/syncjobs/syncjob/{job.pk}/change/"
     assert (job.band_id, job.job_type, job.priority) == (band.pk, JobType.FULL_SYNC, Priority.HIGH)
     assert job.params == {"force": True}
     again = moderator.post(URL, sent, follow=True)
-    assert "does the same already" in again.content.decode()
+    assert "is already queued or running" in again.content.decode()
     assert SyncJob.objects.count() == 1
 
 
@@ -77,7 +77,7 @@ def test_all_bands_is_one_job(moderator: Client) -> None:
     answer = moderator.post(URL, {"scope": "all", "type": "INCREMENTAL_SYNC"})
     job = SyncJob.objects.get()
     assert job.fans_out
-    assert answer.headers["Location"] == f"/admin/jobs/{job.pk}/"
+    assert answer.headers["Location"] == f"/admin/syncjobs/syncjob/{job.pk}/change/"
 
 
 def test_several_bands_go_to_the_list_of_exactly_their_jobs(moderator: Client) -> None:
@@ -97,7 +97,7 @@ def test_a_band_synced_just_now_is_said_in_place_and_can_be_forced(moderator: Cl
     answer = moderator.post(URL, sent)
     assert answer.status_code == 422
     assert "Herons was synced at" in answer.content.decode()
-    assert "Tick “Force” below" in answer.content.decode()
+    assert "check “Include recently synced bands”" in answer.content.decode()
     assert not SyncJob.objects.exists()
     assert moderator.post(URL, sent | {"force": "1"}).status_code == 302
 
@@ -112,10 +112,10 @@ def test_of_several_those_refused_are_told_of(moderator: Client) -> None:
 def test_what_is_wrong_is_said_in_place(moderator: Client) -> None:
     make_band("herons", "@herons")
     for sent, said in (
-        ({"scope": "some"}, "Choose a band, or all of them."),
-        ({"scope": "some", "band": "999"}, "A band that was chosen is no longer there."),
-        ({"scope": "some", "named": "wrens"}, "No band is called “wrens”."),
-        ({"scope": "all", "priority": "99"}, "Priority is one of those listed."),
+        ({"scope": "some"}, "Select a band, or all bands."),
+        ({"scope": "some", "band": "999"}, "A selected band no longer exists."),
+        ({"scope": "some", "named": "wrens"}, "No band is named “wrens”."),
+        ({"scope": "all", "priority": "99"}, "Priority must be one of those listed."),
     ):
         answer = moderator.post(URL, sent, headers=DIALOG)
         assert answer.status_code == 422

@@ -20,7 +20,7 @@ from tests.clients import logged_in
 from tests.factories import band_with_videos, make_band, queue_job, run_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
-URL = "/admin/videos/"
+URL = "/admin/bands/video/"
 HTMX = {"HX-Request": "true"}
 HOSTILE = "<script>alert(1)</script>"
 PICTURE = "https://i.ytimg.com/vi/v1/mqdefault.jpg"
@@ -28,7 +28,7 @@ PICTURE = "https://i.ytimg.com/vi/v1/mqdefault.jpg"
 
 def titles(client: Client, **query: Any) -> list[str]:
     page = client.get(URL, query).content.decode()
-    return re.findall(r'data-key="open">([^<]+)</a>', page)
+    return [title.strip() for title in re.findall(r'data-key="open">([^<]+)</a>', page)]
 
 
 def test_they_are_found_by_title_state_and_band() -> None:
@@ -88,7 +88,7 @@ def test_a_video_tells_what_is_known_and_what_is_not() -> None:
     )
     client = logged_in(Role.MODERATOR)
     for headers in ({}, HTMX | {"X-Dialog": "1"}):
-        page = client.get(f"{URL}{video.pk}/", headers=headers).content.decode()
+        page = client.get(f"{URL}{video.pk}/change/", headers=headers).content.decode()
         assert "1:02:03" in page
         assert "<dd>0</dd>" in page
         assert "<dd>—</dd>" in page
@@ -96,7 +96,7 @@ def test_a_video_tells_what_is_known_and_what_is_not() -> None:
         assert HOSTILE not in page
         assert "&lt;script&gt;" in page
         assert ("<html" in page) is (headers == {})
-    assert client.get(f"{URL}999/").status_code == 404
+    assert client.get(f"{URL}999/change/").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_its_picture_is_youtubes_or_the_placeholder(
     settings.YOUTUBE_SIMULATED = is_simulated
     Video.objects.create(youtube_id="v1", band=make_band(), thumbnails=thumbnails)
     page = logged_in(Role.MODERATOR).get(URL).content.decode()
-    (image,) = re.findall(r'<img class="thumb" src="([^"]*)"([^>]*)>', page)
+    (image,) = re.findall(r'<img class="thumb"\s+src="([^"]*)"([^>]*)>', page)
     assert image[0] == (shown or "/static/syncjobs/thumbnail.svg")
     for attribute in ('alt=""', 'width="96"', 'height="54"', 'loading="lazy"'):
         assert attribute in image[1]
@@ -137,7 +137,7 @@ def test_it_is_synced_at_a_click(youtube: Simulator) -> None:
     told = client.post(sync, headers=HTMX)
     job = SyncJob.objects.get(job_type=JobType.SINGLE_VIDEO)
     assert f"#{job.pk} is queued" in told["HX-Trigger"]
-    assert "under way already" in client.post(sync, headers=HTMX)["HX-Trigger"]
+    assert "already queued or running" in client.post(sync, headers=HTMX)["HX-Trigger"]
     run_all()
     assert "New title" in client.get(URL).content.decode()
 
@@ -146,7 +146,7 @@ def test_who_may() -> None:
     video = Video.objects.create(youtube_id="v1", band=make_band())
     for role, may in (("", False), (Role.MODERATOR, True), (Role.ADMIN, True)):
         client = logged_in(role)
-        for path in ("", f"{video.pk}/", f"{video.pk}/sync/"):
+        for path in ("", f"{video.pk}/change/", f"{video.pk}/sync/"):
             assert client.get(URL + path).status_code == (200 if may else 403)
         if not may:
             assert client.post(f"{URL}{video.pk}/sync/").status_code == 403

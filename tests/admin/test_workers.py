@@ -16,7 +16,7 @@ from tests.clients import logged_in
 from tests.factories import claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
-URL = "/admin/workers/"
+URL = "/admin/syncjobs/worker/"
 
 
 def make(name: str, silent_for: float = 0, **fields: object) -> Worker:
@@ -27,7 +27,7 @@ def make(name: str, silent_for: float = 0, **fields: object) -> Worker:
 
 def test_none_is_running() -> None:
     page = logged_in(Role.MODERATOR).get(URL).content.decode()
-    assert "No worker is running" in page
+    assert "No worker has reported in" in page
     assert "celery -A syncmonitor worker" in page
 
 
@@ -43,12 +43,12 @@ def test_how_each_is_and_what_it_executes() -> None:
     states = {each.worker.name: (each.state, [a.job_id for a in each.running]) for each in answer.context["states"]}
     assert states == {"alive@a": ("alive", [job.pk]), "stopping@b": ("stopping", []), "silent@c": ("silent", [])}
     page = answer.content.decode()
-    assert f'href="/admin/jobs/{job.pk}/"' in page
+    assert f'href="/admin/syncjobs/syncjob/{job.pk}/change/"' in page
     assert "1 of 4 processes" in page
     assert "No heartbeat for more than 30 s" in page
     assert "&lt;B&gt;Herons&lt;/B&gt;" in page
-    orphans = page.split("Left behind by workers that are gone")[1]
-    assert f'href="/admin/jobs/{left.pk}/"' in orphans
+    orphans = page.split("Jobs of lost workers")[1]
+    assert f'href="/admin/syncjobs/syncjob/{left.pk}/change/"' in orphans
     part = logged_in(Role.ADMIN).get(URL, headers={"HX-Request": "true"}).content.decode()
     assert "alive@a" in part
     assert "<html" not in part
@@ -59,7 +59,7 @@ def test_a_queue_that_nobody_consumes_is_named() -> None:
     make("b", WORKER_SILENCE_SECONDS + 60, queues=["maintenance"])
     answer = logged_in(Role.MODERATOR).get(URL)
     assert answer.context["unserved"] == [QueueName.VIDEO_PROCESSING.label, QueueName.MAINTENANCE.label]
-    assert "No worker takes jobs of:" in answer.content.decode()
+    assert "No worker serves these queues:" in answer.content.decode()
 
 
 def test_queries_do_not_grow_with_workers() -> None:

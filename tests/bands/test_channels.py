@@ -55,8 +55,8 @@ def test_it_is_refused_in_every_way_of_writing_a_band(held: dict[str, Any], give
         (error,) = answer.json()["errors"]
         assert (error["field"], error["message"]) == ("youtubeChannel", SAID)
     admin = logged_in(Role.ADMIN)
-    for path in ("add/", f"{other.pk}/change/"):
-        page = admin.post(f"/admin/bands/{path}", {"name": "New", "slug": "new", "youtubeChannel": given})
+    for path in ("add/", f"{other.pk}/edit/"):
+        page = admin.post(f"/admin/bands/band/{path}", {"name": "New", "slug": "new", "youtubeChannel": given})
         assert page.status_code == 422
         assert page.context["form"].errors == {"youtubeChannel": [SAID]}
     rows = [{"slug": "new", "name": "New", "youtubeChannel": given}, {"slug": "other", "youtubeChannel": given}]
@@ -155,7 +155,10 @@ def test_a_sync_that_finds_the_channel_with_another_band_fails_for_good(youtube:
     assert error.reason == "channelTaken"
     assert error.message.startswith("Herons already has the channel UC")
     assert Video.objects.count() == 0
-    assert "channel of another band" in logged_in(Role.ADMIN).get(f"/admin/bands/{second.pk}/").content.decode()
+    assert (
+        "channel of another band"
+        in logged_in(Role.ADMIN).get(f"/admin/bands/band/{second.pk}/change/").content.decode()
+    )
     Band.objects.filter(slug="herons").delete()
     queue_job(kind, band=second)
     assert run_next().status == JobStatus.COMPLETED

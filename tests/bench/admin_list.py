@@ -68,7 +68,7 @@ def main() -> None:
                 return api.get(f"/api/admin/sync-jobs?{asked}")
 
             def of_admin(asked: str = asked) -> Any:
-                return admin.get(f"/admin/jobs/?{asked}")
+                return admin.get(f"/admin/syncjobs/syncjob/?{asked}")
 
             assert of_api().status_code == of_admin().status_code == 200
             ours, theirs = _by_turns([of_admin, of_api])

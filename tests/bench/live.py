@@ -41,7 +41,7 @@ def main() -> None:
     with running() as (port, _pid), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         visitor = Visitor(browser, f"http://localhost:{port}", Role.MODERATOR)
-        page = visitor.go(f"/admin/jobs/{job.pk}/")
+        page = visitor.go(f"/admin/syncjobs/syncjob/{job.pk}/change/")
         page.locator("#live-state[data-state=live]").wait_for()
         page.evaluate(_WATCH)
         for number in range(1, CHANGES + 1):

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from syncjobs.choices import JobStatus, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob
-from tests.factories import claim, queue_job, wait_for
+from tests.factories import claim, make_band, queue_job, wait_for
 
 from . import world
 from .conftest import LogIn
@@ -30,29 +30,29 @@ def test_filters_live_in_the_address_and_back_restores_them(log_in: LogIn) -> No
     _failed(2)
     queue_job("PRUNE")  # type: ignore[arg-type]
     visitor = log_in(Role.MODERATOR)
-    page = visitor.go("/admin/jobs/")
+    page = visitor.go("/admin/syncjobs/syncjob/")
     rows = page.locator("#job-rows tbody tr")
     expect(rows).to_have_count(3)
     page.locator(".job-filters").get_by_role("link", name="Failed").click()
-    page.wait_for_url("**/admin/jobs/?status=FAILED")
+    page.wait_for_url("**/admin/syncjobs/syncjob/?status=FAILED")
     expect(rows).to_have_count(2)
     page.get_by_role("searchbox").fill("no such thing")
     page.get_by_role("searchbox").press("Enter")
-    expect(page.locator("#job-rows")).to_contain_text("No job matches")
+    expect(page.locator("#job-rows")).to_contain_text("No matching jobs")
     assert "search=no" in page.url
     page.go_back()
     expect(rows).to_have_count(2)
     page.go_back()
     expect(rows).to_have_count(3)
     copied = visitor.context.new_page()
-    copied.goto(f"{visitor.base}/admin/jobs/?status=QUEUED&sortBy=startedAt&sortOrder=asc")
+    copied.goto(f"{visitor.base}/admin/syncjobs/syncjob/?status=QUEUED&sortBy=startedAt&sortOrder=asc")
     expect(copied.locator("#job-rows tbody tr")).to_have_count(1)
     expect(copied.locator("th[aria-sort=ascending]")).to_have_text("Started")
 
 
 def test_every_page_of_the_list_is_reached(log_in: LogIn) -> None:
     jobs = _failed(45)
-    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     seen: list[str] = []
     for number in (1, 2, 3):
         seen += [str(row.get_attribute("id")) for row in page.locator("#job-rows tbody tr").all()]
@@ -62,7 +62,7 @@ def test_every_page_of_the_list_is_reached(log_in: LogIn) -> None:
             following.click()
             page.wait_for_url(re.compile(rf"page={number + 1}"))
     assert seen == [f"row-{pk}" for pk in reversed(jobs)]
-    page.get_by_label("Page of").fill("2")
+    page.get_by_label("Page", exact=True).fill("2")
     page.get_by_role("button", name="Go").click()
     page.wait_for_url(re.compile("page=2"))
     expect(page.locator("#job-rows tbody tr")).to_have_count(20)
@@ -71,7 +71,7 @@ def test_every_page_of_the_list_is_reached(log_in: LogIn) -> None:
 def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
     (job,) = _failed(1)
     visitor = log_in(Role.MODERATOR)
-    page = visitor.go("/admin/jobs/")
+    page = visitor.go("/admin/syncjobs/syncjob/")
     dialog = page.get_by_role("dialog")
     opener = page.locator(f"#row-{job} [data-key=open]")
     opener.click()
@@ -93,13 +93,13 @@ def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
     page.go_forward()
     expect(dialog).to_contain_text("It broke.")
     linked = visitor.context.new_page()
-    linked.goto(f"{visitor.base}/admin/jobs/?status=FAILED#job-{job}")
+    linked.goto(f"{visitor.base}/admin/syncjobs/syncjob/?status=FAILED#job-{job}")
     expect(linked.get_by_role("dialog")).to_contain_text("It broke.")
 
 
 def test_the_keyboard_alone_is_enough(log_in: LogIn) -> None:
     first, second = _failed(2)
-    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Next and previous row")
     page.keyboard.press("Escape")
@@ -125,7 +125,7 @@ def test_the_keyboard_alone_is_enough(log_in: LogIn) -> None:
 def test_many_are_chosen_and_retried(log_in: LogIn) -> None:
     jobs = _failed(3)
     queued = queue_job("PRUNE").pk  # type: ignore[arg-type]
-    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.locator("[data-choose-all]").check()
     expect(page.locator("[data-chosen-count]").first).to_have_text("4")
     page.locator(".choice-bar").get_by_role("button", name="Retry").click()
@@ -140,9 +140,9 @@ def test_many_are_chosen_and_retried(log_in: LogIn) -> None:
 def test_it_all_works_without_scripts(log_in: LogIn) -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     (failed,) = _failed(0) or (job.pk,)
-    page = log_in(Role.MODERATOR, java_script_enabled=False).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR, java_script_enabled=False).go("/admin/syncjobs/syncjob/")
     page.locator(f"#row-{failed} [data-key=open]").click()
-    page.wait_for_url(re.compile(rf"/admin/jobs/{job.pk}/$"))
+    page.wait_for_url(re.compile(rf"/admin/syncjobs/syncjob/{job.pk}/change/$"))
     page.get_by_role("link", name="Cancel").click()
     page.locator("form button.btn-danger-solid").click()
     expect(page.locator(".messagelist")).to_contain_text(f"#{job.pk}")
@@ -156,11 +156,11 @@ def test_a_strangers_text_stays_text(log_in: LogIn) -> None:
     visitor = log_in(Role.SUPER_ADMIN)
     for path in (
         "/admin/",
-        "/admin/jobs/?limit=100",
-        "/admin/errors/",
-        "/admin/bands/",
-        "/admin/videos/",
-        "/admin/audit/",
+        "/admin/syncjobs/syncjob/?limit=100",
+        "/admin/syncjobs/errorgroup/",
+        "/admin/bands/band/",
+        "/admin/bands/video/",
+        "/admin/syncjobs/auditentry/",
     ):
         page = visitor.go(path)
         assert page.locator("img[src=x], b:text('bold')").count() == 0, path
@@ -169,6 +169,38 @@ def test_a_strangers_text_stays_text(log_in: LogIn) -> None:
 
 def test_a_double_click_opens_a_dialog_once(log_in: LogIn) -> None:
     (job,) = _failed(1)
-    page = log_in(Role.MODERATOR).go("/admin/jobs/")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.locator(f"#row-{job} [data-key=open]").dblclick()
     expect(page.get_by_role("dialog")).to_contain_text("It broke.")
+
+
+def test_bands_are_suggested_and_added_to_a_trigger(log_in: LogIn) -> None:
+    for slug in ("herons", "great-herons", "owls"):
+        make_band(slug, f"@{slug}")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/add/")
+    page.get_by_label("Selected bands").check()
+    box = page.get_by_label("Add band")
+    box.type("her")
+    options = page.locator("#add-band-options option")
+    expect(options).to_have_count(2)
+    expect(options.first).to_have_attribute("value", "Herons")
+    for name in ("Herons", "Great-Herons"):
+        box.fill(name)
+        expect(page.locator(f"#add-band-options option[value='{name}']")).to_have_count(1)
+        box.press("Tab")
+        expect(page.get_by_label(name, exact=True)).to_be_checked()
+        expect(box).to_have_value("")
+    expect(page.locator("#estimate dd").first).to_have_text("2")
+    page.get_by_role("button", name="Trigger", exact=True).click()
+    page.wait_for_url(re.compile("requestedBy"))
+    assert sorted(SyncJob.objects.values_list("band_name", flat=True)) == ["Great-Herons", "Herons"]
+
+
+def test_a_typed_band_filters_the_list(log_in: LogIn) -> None:
+    band = make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
+    page.locator(".more-filters summary").click()
+    page.get_by_label("Band", exact=True).fill("hero")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(f"bandId={band.pk}"))
+    expect(page.get_by_label("Band", exact=True)).to_have_value("Herons")

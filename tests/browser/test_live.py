@@ -40,10 +40,10 @@ def test_a_job_is_triggered_and_watched_to_its_end_without_a_reload(
     band, _ = band_with_videos(youtube.world, 600)
     youtube.faults.latency = 0.15
     queues.pause_queue(PERSON, QueueName.VIDEO_SYNC)
-    page = log_in(Role.MODERATOR).go(f"/admin/jobs/trigger/?band={band.pk}")
+    page = log_in(Role.MODERATOR).go(f"/admin/syncjobs/syncjob/add/?band={band.pk}")
     page.get_by_label("Full sync").check()
     page.get_by_role("button", name="Trigger", exact=True).click()
-    page.wait_for_url(re.compile(r"/admin/jobs/\d+/$"))
+    page.wait_for_url(re.compile(r"/admin/syncjobs/syncjob/\d+/change/$"))
     expect(page.locator("#job-facts .badge").first).to_have_text("Queued")
     page.evaluate(_WATCH)
     queues.resume_queue(PERSON, QueueName.VIDEO_SYNC)
@@ -63,7 +63,7 @@ def _card(page: Page, label: str) -> Any:
 def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worker: Workers, youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 3)
     admin, other = log_in(Role.ADMIN).page, log_in(Role.MODERATOR).page
-    expect(_card(other, "Video sync")).to_contain_text("Running")
+    expect(_card(other, "Video sync")).to_contain_text("Active")
     expect(_card(other, "Video sync").get_by_role("link", name="Pause")).to_have_count(0)
     _card(admin, "Video sync").get_by_role("link", name="Pause").click()
     admin.get_by_role("dialog").get_by_label("Reason").fill("tidying")
@@ -73,7 +73,7 @@ def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worke
     expect(_card(other, "Video sync")).to_contain_text("tidying")
     job = triggers.trigger_sync(PERSON, band, full=True).job
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("1")
-    # Bells ring in vain: the worker hears each, and starts nothing.
+    # Wake-ups have no effect: the worker consumes each and starts nothing.
     for _ in range(5):
         broker.notify(QueueName.VIDEO_SYNC)
     wait_for(lambda: broker.pending_wake_ups(QueueName.VIDEO_SYNC) == 0)
@@ -82,13 +82,13 @@ def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worke
     _card(admin, "Video sync").get_by_role("link", name="Resume").click()
     admin.get_by_role("dialog").get_by_role("button", name="Resume").click()
     wait_for(lambda: SyncJob.objects.filter(pk=job.pk, status=JobStatus.COMPLETED).exists())
-    expect(_card(other, "Video sync")).to_contain_text("Running")
+    expect(_card(other, "Video sync")).to_contain_text("Active")
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("0")
 
 
 def test_an_update_leaves_alone_what_she_is_doing(log_in: LogIn) -> None:
     jobs = [queue_job("PRUNE") for _ in range(30)]  # type: ignore[arg-type]
-    page = log_in(Role.MODERATOR, viewport={"width": 1200, "height": 500}).go("/admin/jobs/?limit=50")
+    page = log_in(Role.MODERATOR, viewport={"width": 1200, "height": 500}).go("/admin/syncjobs/syncjob/?limit=50")
     first, last = jobs[0].pk, jobs[-1].pk
     expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
     page.locator(f"#row-{first} [data-choose]").check()
@@ -137,8 +137,8 @@ def test_without_a_stream_it_asks_every_30_seconds_while_a_job_is_active_and_she
     visitor.context.route("**/admin/events*", lambda route: route.abort())
     page = visitor.page
     page.clock.install()
-    visitor.go("/admin/jobs/")
-    asked = _count_requests(page, "/admin/jobs/rows/")
+    visitor.go("/admin/syncjobs/syncjob/")
+    asked = _count_requests(page, "/admin/syncjobs/syncjob/rows/")
 
     def pass_time(seconds: int) -> int:
         """How often it asks in so many seconds."""
@@ -169,7 +169,7 @@ def test_without_a_stream_it_asks_every_30_seconds_while_a_job_is_active_and_she
 def test_somebody_else_was_faster_is_a_sentence(log_in: LogIn) -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     visitor = log_in(Role.MODERATOR)
-    page = visitor.go("/admin/jobs/")
+    page = visitor.go("/admin/syncjobs/syncjob/")
     page.locator(f"#row-{job.pk}").get_by_role("link", name="Cancel").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Cancel")).to_be_visible()
@@ -182,7 +182,7 @@ def test_somebody_else_was_faster_is_a_sentence(log_in: LogIn) -> None:
 def test_when_the_server_is_gone_she_is_told(log_in: LogIn) -> None:
     queue_job("PRUNE")  # type: ignore[arg-type]
     visitor = log_in(Role.MODERATOR)
-    page = visitor.go("/admin/jobs/")
+    page = visitor.go("/admin/syncjobs/syncjob/")
     expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
     visitor.context.set_offline(True)
     page.evaluate("document.dispatchEvent(new Event('changed'))")

@@ -198,7 +198,7 @@ class _Site:
         for number in event.bands:
             create_job(event.actor, event.job_type, band=self.bands[number], parent=parent)
         SyncJob.objects.filter(pk=parent.pk).update(checkpoint={"fanned_out": True}, progress_total=len(event.bands))
-        outcomes.leave_to_children(claimed)
+        outcomes.wait_for_children(claimed)
         used = 1 if event.job_type == JobType.INCREMENTAL_SYNC else 0
         self._charge(parent, [Operation.CHANNELS_LIST] * used, event.at, event.at + 2 * _SECOND)
         started = event.at + 2 * _SECOND

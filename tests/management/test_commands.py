@@ -103,7 +103,7 @@ def test_import_bands_refuses_row_by_row_and_takes_the_rest(tmp_path: Path, caps
     for said in (
         "Row 2 refused: slug:",
         "founded: must be a year",
-        "no YouTube channel",
+        "not a YouTube channel",
         "instruments: is no column",
         "no object",
         "earlier row",
@@ -161,7 +161,7 @@ def test_commands_name_what_is_wrong_and_change_nothing() -> None:
     )
     assert "has no YouTube channel" in command_error("sync_bands", "--band", "a")
     assert "not allowed with" in command_error("sync_bands", "--band", "a", "--all")
-    assert command_error("sync_video", "nonsense").startswith("video: “nonsense” is no video.")
+    assert command_error("sync_video", "nonsense").startswith("video: “nonsense” is not a video.")
     assert command_error("pause_queue", "nonsense").startswith("queue: There is no queue “nonsense”")
     assert command_error("resume_queue", "nonsense").startswith("queue:")
     assert command_error("clear_failed", "nonsense", "--yes").startswith("queue:")
@@ -179,7 +179,7 @@ def test_resolve_channel_gives_it_to_the_band(youtube: Simulator) -> None:
     )
     band = Band.objects.get()
     assert (band.channel_id, band.channel_title, youtube.units()) == (channel.id, "Brass Line", 1)
-    assert "knows no channel" in command_error("resolve_channel", "@nobodyhere")
+    assert "Channel not found: @nobodyhere" in command_error("resolve_channel", "@nobodyhere")
     youtube.faults.add(Fault("apiKeyInvalid"))
     assert command_error("resolve_channel", "@brassline").startswith("YouTube: API key not valid")
 
@@ -234,7 +234,7 @@ def test_status_quota_and_reconcile_speak_to_people_and_scripts() -> None:
     assert "0 lost" in run_command("reconcile")
     assert json.loads(run_command("reconcile", "--json"))["lost"] == 0
     assert "queued" in run_command("prune_jobs")
-    assert run_command("cleanup") == "0 bulk actions, 0 tokens, 0 sessions deleted.\n"
+    assert run_command("cleanup") == "Deleted: bulk actions 0, tokens 0, sessions 0.\n"
 
 
 def test_people_and_roles(monkeypatch: pytest.MonkeyPatch) -> None:

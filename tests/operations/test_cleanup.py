@@ -17,7 +17,6 @@ from rest_framework_simplejwt.tokens import RefreshToken
 
 from syncjobs import tasks
 from syncjobs.models import AuditEntry, BulkAction
-from syncjobs.operations import cleanup
 from syncjobs.operations.cleanup import Deleted, delete_expired
 from tests.clients import run_command
 from tests.factories import PERSON
@@ -41,8 +40,7 @@ def _token(expires_at: dt.datetime, *, is_blacklisted: bool) -> str:
     return str(token["jti"])
 
 
-def test_what_is_over_goes_and_the_rest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleanup, "_BATCH", 2)
+def test_what_is_over_goes_and_the_rest_stays() -> None:
     now = timezone.now()
     for _ in range(5):
         _bulk(now - 31 * DAY)
@@ -63,7 +61,7 @@ def test_what_is_over_goes_and_the_rest_stays(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_command_says_what_went() -> None:
     _bulk(timezone.now() - 31 * DAY)
-    assert run_command("cleanup") == "1 bulk actions, 0 tokens, 0 sessions deleted.\n"
+    assert run_command("cleanup") == "Deleted: bulk actions 1, tokens 0, sessions 0.\n"
 
 
 def test_beat_has_it_done_every_day() -> None:

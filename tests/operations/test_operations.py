@@ -67,7 +67,7 @@ def test_what_can_not_be_synced_says_why() -> None:
     with pytest.raises(InvalidInput) as refused:
         triggers.trigger_sync(PERSON, make_band("c", CHANNEL), full=True, priority=7)
     assert refused.value.field == "priority"
-    with pytest.raises(InvalidInput, match="is no video"):
+    with pytest.raises(InvalidInput, match="is not a video"):
         triggers.trigger_video(PERSON, "nonsense")
     assert SyncJob.objects.count() == 0
 

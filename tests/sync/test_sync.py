@@ -43,7 +43,7 @@ def test_a_full_sync_costs_what_it_must(youtube: Simulator, videos: int) -> None
     assert youtube.units() == job.quota_used == 2 * math.ceil(videos / 50)
     assert Video.objects.count() == videos
     assert SeenVideo.objects.count() == 0
-    youtube.forget()
+    youtube.clear_log()
     again = _full(band)
     assert _counts(again) == (videos, 0, 0)
     assert youtube.units() == 2 * math.ceil(videos / 50)
@@ -73,7 +73,7 @@ def test_a_channel_is_resolved_once_for_one_unit(youtube: Simulator, form: str) 
     band.refresh_from_db()
     assert (job.status, band.channel_id, band.channel_title) == (JobStatus.COMPLETED, channel.id, "Brass Line")
     assert youtube.units() == 1 + 2
-    youtube.forget()
+    youtube.clear_log()
     _full(band)
     assert youtube.units() == 2
 
@@ -217,7 +217,7 @@ def test_a_deleted_video_is_suspected_by_the_sync_and_settled_by_the_check(youtu
     _full(band)
     assert Video.objects.get(youtube_id=gone).availability == Availability.MISSING
     triggers.trigger_maintenance(PERSON, JobType.AVAILABILITY_CHECK)
-    youtube.forget()
+    youtube.clear_log()
     run_all()
     assert Video.objects.get(youtube_id=gone).availability == Availability.UNAVAILABLE
     assert youtube.units() == 1
@@ -252,7 +252,7 @@ def test_a_lasting_fault_is_tried_again_later_and_goes_on_where_it_stopped(youtu
     done = job.videos_found
     assert done >= 100
     youtube.faults.clear()
-    youtube.forget()
+    youtube.clear_log()
     SyncJob.objects.update(run_at=timezone.now())
     job = run_next()
     assert (job.status, job.error_count, *_counts(job)) == (JobStatus.COMPLETED, 0, 300, 300, 0)
@@ -311,7 +311,7 @@ def test_an_incremental_pass_over_100_bands_costs_13_units(youtube: Simulator) -
         channels.append(channel)
     triggers.trigger_sync(PERSON, None, full=True)
     run_all()
-    youtube.forget()
+    youtube.clear_log()
     for number, channel in enumerate(channels[:10]):
         youtube.world.upload(channel.id, 2 if number < 5 else 1)
     parent = triggers.trigger_sync(PERSON, None, full=False).job
@@ -325,7 +325,7 @@ def test_an_incremental_pass_over_100_bands_costs_13_units(youtube: Simulator) -
     assert Video.objects.filter(duration_seconds=None).count() == 0
     added = parent.children.filter(job_type=JobType.INCREMENTAL_SYNC).aggregate(Sum("videos_added"))
     assert added == {"videos_added__sum": 15}
-    youtube.forget()
+    youtube.clear_log()
     triggers.trigger_sync(PERSON, None, full=False)
     run_all()
     assert youtube.units() == 2
@@ -349,7 +349,7 @@ def test_an_incremental_sync_of_one_band_reads_until_a_page_is_wholly_known(yout
     band, channel = band_with_videos(youtube.world, 200)
     _full(band)
     youtube.world.upload(channel.id, 60)
-    youtube.forget()
+    youtube.clear_log()
     triggers.trigger_sync(PERSON, band, full=False, force=True)
     run_all()
     assert Video.objects.filter(details_pending=False).count() == 260
@@ -365,7 +365,7 @@ def test_statistics_of_m_videos_cost_m_fiftieths_of_their_bucket(
     _full(band)
     for video in list(youtube.world.videos.values())[:11]:
         video.views = 6_000_000_000
-    youtube.forget()
+    youtube.clear_log()
     settings.YOUTUBE_USE_BATCH_STATS = switch
     job = triggers.trigger_maintenance(PERSON, JobType.STATS_REFRESH).job
     run_all()

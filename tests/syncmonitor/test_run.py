@@ -15,7 +15,7 @@ import pytest
 from syncmonitor import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
-HOLD = "from syncmonitor import run; lock = run._alone('8123'); print('alone', flush=True); input()"
+HOLD = "from syncmonitor import run; lock = run._single_run_lock('8123'); print('alone', flush=True); input()"
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_second_one_says_so_and_changes_nothing(first: subprocess.Popen[str], 
     out, said = second.communicate(timeout=60)
     assert second.returncode == 1
     assert out == ""
-    told = f"make run: it runs here already, at http://127.0.0.1:8123/admin/ (process {first.pid}). Stop that one first"
+    told = f"make run: already running, at http://127.0.0.1:8123/admin/ (process {first.pid}). Stop it first"
     assert said.startswith(told)
     assert {path: path.stat().st_mtime_ns for path in embedded.home().iterdir()} == before
     assert first.poll() is None

@@ -82,17 +82,17 @@ def test_all_bad_values_are_named_at_once() -> None:
     assert "YOUTUBE_QUOTA_STATS:" in done.stderr
 
 
-def test_the_readme_lists_every_variable_and_no_other() -> None:
+def test_the_documentation_lists_every_variable_and_no_other() -> None:
     source = "".join((ROOT / "syncmonitor" / name).read_text() for name in ("settings.py", "embedded.py"))
     read = set(re.findall(r'(?:env\.\w+|integer|environ\.get)\(\s*"([A-Z_]+)"', source))
-    table = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "README.md").read_text(), re.MULTILINE))
+    table = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
     assert table == read
 
 
 def test_a_variable_works_by_its_old_name_with_a_warning() -> None:
     code = "import django; django.setup(); from django.conf import settings; print(settings.SYNC_JOBS_PER_WAKE_UP)"
-    variables = {"DJANGO_SETTINGS_MODULE": "syncmonitor.settings", "DEBUG": "true", "SYNC_JOBS_PER_WAKE_UP": "7"}
+    variables = {"DJANGO_SETTINGS_MODULE": "syncmonitor.settings", "DEBUG": "true", "SYNC_JOBS_PER_BELL": "7"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=os.environ | variables, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "7\n"
-    assert "SYNC_JOBS_PER_WAKE_UP was renamed SYNC_JOBS_PER_WAKE_UP" in done.stderr
+    assert "SYNC_JOBS_PER_BELL was renamed SYNC_JOBS_PER_WAKE_UP" in done.stderr

@@ -282,7 +282,7 @@ def test_with_an_item_that_names_no_video_none_is_called_missing(server: Simulat
 def test_an_empty_answer_says_nothing_of_any_video(server: Simulator, make: Make, ids: list[str]) -> None:
     server.faults.add(Fault("empty"))
     for call in (make().videos, make().statistics, make().statistics_by_list, make().channels):
-        with pytest.raises(TransientError, match="not the list"):
+        with pytest.raises(TransientError, match="not the requested list"):
             call(ids)
 
 

@@ -44,6 +44,7 @@ ID = "UCabcdefghijklmnopqrstuv"
         ("@cafe\u0301band", "handle", "@caféband"),
         ("@मार्चिंगबैंड", "handle", "@मार्चिंगबैंड"),
         ("@פרקתזמורת", "handle", "@פרקתזמורת"),
+        ("@樂隊", "handle", "@樂隊"),
     ],
 )
 def test_channels(text: str, kind: str, value: str) -> None:
@@ -57,19 +58,19 @@ def test_channels(text: str, kind: str, value: str) -> None:
         ("HumanJukebox", "write “@HumanJukebox”"),
         ("@ab", "3 to 30"),
         ("UCtooshort", "UC and 22 more"),
-        ("https://www.youtube.com/watch?v=dQw4w9WgXcQ", "it is a video"),
-        ("https://youtu.be/dQw4w9WgXcQ", "it is a video"),
-        ("youtube.com/shorts/dQw4w9WgXcQ", "it is a video"),
-        ("youtube.com/playlist?list=PLabcdefghijkl", "it is a playlist"),
-        ("https://www.youtube.com/redirect?q=https://example.org", "leads to no channel"),
-        ("https://www.youtube.com/channel", "leads to no channel"),
-        ("https://www.youtube.com", "leads to no channel"),
-        ("https://youtube.com.example.org/@band", "no YouTube channel"),
-        ("@two words", "no handle"),
-        ("https://vimeo.com/@band", "no YouTube channel"),
+        ("https://www.youtube.com/watch?v=dQw4w9WgXcQ", "is a video"),
+        ("https://youtu.be/dQw4w9WgXcQ", "is a video"),
+        ("youtube.com/shorts/dQw4w9WgXcQ", "is a video"),
+        ("youtube.com/playlist?list=PLabcdefghijkl", "is a playlist"),
+        ("https://www.youtube.com/redirect?q=https://example.org", "is not a channel"),
+        ("https://www.youtube.com/channel", "is not a channel"),
+        ("https://www.youtube.com", "is not a channel"),
+        ("https://youtube.com.example.org/@band", "not a YouTube channel"),
+        ("@two words", "not a handle"),
+        ("https://vimeo.com/@band", "not a YouTube channel"),
         ("https://www.youtube.com/channel/UC123", "UC and 22 more"),
-        ("https://[broken", "no YouTube channel"),
-        ("javascript:alert(1)", "no YouTube channel"),
+        ("https://[broken", "not a YouTube channel"),
+        ("javascript:alert(1)", "not a YouTube channel"),
     ],
 )
 def test_what_is_no_channel_says_what_would_be(text: str, says: str) -> None:
@@ -97,7 +98,7 @@ def test_videos(text: str) -> None:
 
 def test_playlists() -> None:
     assert parse_playlist("https://www.youtube.com/playlist?list=PLabcdefghijkl") == "PLabcdefghijkl"
-    with pytest.raises(MalformedReference, match="no playlist"):
+    with pytest.raises(MalformedReference, match="not a playlist"):
         parse_playlist("PL")
 
 

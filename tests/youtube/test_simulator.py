@@ -14,7 +14,7 @@ import pytest
 
 from syncjobs.youtube.references import parse_channel
 from syncjobs.youtube.simulator import Simulator, World
-from syncjobs.youtube.simulator.demo import bands
+from syncjobs.youtube.simulator.demo import bands, demo_world
 from syncjobs.youtube.simulator.parameters import token_for
 from syncjobs.youtube.simulator.world import uploads
 
@@ -123,7 +123,7 @@ def test_steering_it_wrongly_is_told(server: Simulator, path: str, body: dict[st
 
 
 def test_the_demonstration_has_something_of_everything() -> None:
-    world, rows = World.demo(), bands()
+    world, rows = demo_world(), bands()
     videos = list(world.videos.values())
     counts = [len(entries) for entries in world.playlists.values()]
     handles = {channel.handle.lower() for channel in world.channels.values()}
@@ -140,7 +140,7 @@ def test_the_demonstration_has_something_of_everything() -> None:
     for part in ("<script>", "🥁", "מצעד"):
         assert any(part in video.title for video in videos)
     assert all(re.fullmatch("[A-Za-z0-9_-]{11}", video.id) for video in videos)
-    assert [v.id for v in World.demo().videos.values()] == [v.id for v in videos]
+    assert [v.id for v in demo_world().videos.values()] == [v.id for v in videos]
 
 
 def test_a_world_from_a_file_is_the_same_each_time_and_no_channel_swallows_another(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Figures as charts.js draws them: {type, labels, step, series}."""
+"""The data charts.js draws: {type, labels, step, series}."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLOURS = {
 
 
 def jobs(series: Sequence[dict[str, Any]], period: str) -> Chart:
-    """Jobs by when they were created, stacked by status."""
+    """Return the chart of jobs by creation time, stacked by status."""
     lines = [
         {"name": str(state.label), "colour": colour, "values": [point[state.value.lower()] for point in series]}
         for state, colour in _COLOURS.items()
@@ -32,7 +32,7 @@ def jobs(series: Sequence[dict[str, Any]], period: str) -> Chart:
 
 
 def durations(series: Sequence[dict[str, Any]], period: str) -> Chart:
-    """Seconds that completed jobs took, by when they were created."""
+    """Return the chart of completed jobs' durations in seconds, by creation time."""
     lines = [
         {
             "name": name,
@@ -40,26 +40,26 @@ def durations(series: Sequence[dict[str, Any]], period: str) -> Chart:
             "line": True,
             "values": [None if point[key] is None else round(point[key], 1) for point in series],
         }
-        for name, colour, key in ((_("Half take up to"), "brand", "p50"), (_("95 of 100 take up to"), "warn", "p95"))
+        for name, colour, key in ((_("Duration p50"), "brand", "p50"), (_("Duration p95"), "warn", "p95"))
     ]
     return _chart("line", series, period, lines, unit="s")
 
 
 def hours(per_hour: dict[str, int], now: dt.datetime, count: int = 24) -> list[int]:
-    """The last hours, oldest first, those without anything as 0. Keys are the hours' beginnings, ISO 8601 in UTC."""
+    """Return the counts of the last hours, oldest first. The keys are the starts of hours, ISO 8601 in UTC."""
     last = now.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
     begins = [last - number * HOUR for number in range(count - 1, -1, -1)]
     return [per_hour.get(begin.strftime("%Y-%m-%dT%H:00:00Z"), 0) for begin in begins]
 
 
 def days(per_day: dict[dt.date, int], first: dt.date, now: dt.datetime) -> list[int]:
-    """The days (UTC) from the first to today, those without anything as 0."""
+    """Return the counts of the days (UTC) from `first` to today."""
     count = (now.astimezone(dt.UTC).date() - first).days + 1
     return [per_day.get(first + dt.timedelta(days=number), 0) for number in range(count)]
 
 
 def error_hours(per_hour: dict[str, int], now: dt.datetime) -> Chart:
-    """Errors in each of the last 24 hours."""
+    """Return the chart of errors per hour in the last 24 hours."""
     values = hours(per_hour, now)
     last = now.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
     series = [{"since": last - (len(values) - 1 - number) * HOUR} for number in range(len(values))]
@@ -67,14 +67,14 @@ def error_hours(per_hour: dict[str, int], now: dt.datetime) -> Chart:
 
 
 def error_days(per_day: dict[dt.date, int], first: dt.datetime, now: dt.datetime) -> Chart:
-    """Errors on each day (UTC) from the first on."""
+    """Return the chart of errors per day (UTC) since `first`."""
     values = days(per_day, first.date(), now)
     series = [{"since": first + number * DAY} for number in range(len(values))]
     return _chart("bar", series, "30d", [{"name": _("Errors"), "colour": "bad", "values": values}])
 
 
 def quota_days(series: Sequence[dict[str, Any]]) -> Chart:
-    """What was used of a bucket each day, with the limit of that day."""
+    """Return the chart of a bucket's daily usage, with each day's limit."""
     points = [
         {"since": dt.datetime.combine(point["day"], dt.time(), dt.UTC), "used": point["used"], "limit": point["limit"]}
         for point in series
@@ -95,7 +95,7 @@ def _chart(kind: str, series: Sequence[dict[str, Any]], period: str, lines: list
     rows = [(point["since"], [line["values"][n] for line in lines]) for n, point in enumerate(series)]
     is_empty = not any(value for line in lines for value in line["values"])
     data = {"type": kind, "labels": labels, "step": "hour" if period == "24h" else "day", "series": lines, **more}
-    # As the text of an element, not in a script: htmx takes every script out of what it swaps in.
+    # Goes into an element's text, not a script: htmx strips scripts from what it swaps in.
     return {
         "json": json.dumps(data),
         "heads": [line["name"] for line in lines],

@@ -1,11 +1,10 @@
-"""What the list of jobs is narrowed to, as the address says it, and the ways from there to other addresses."""
+"""The filters of the list of jobs, read from the query string, and links that change them."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
@@ -33,7 +32,7 @@ _SUGGESTED = 10
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A filter that one click sets or takes away."""
+    """A filter that one click sets or removes."""
 
     label: str
     url: str
@@ -44,13 +43,13 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The list's query parameters, none of them empty."""
+    """The list's query parameters; none is empty."""
 
     values: Mapping[str, str]
 
     @classmethod
     def read(cls, parameters: QueryDict) -> Filters:
-        """What the parameters say, repeated ones joined by commas, blank ones left out."""
+        """Read the parameters: repeated ones are joined by commas, blank ones left out."""
         found = {}
         for name in parameters:
             given = [value.strip() for value in parameters.getlist(name) if value.strip()]
@@ -61,43 +60,43 @@ class Filters:
         return cls(found)
 
     def query(self) -> QueryDict:
-        """As `listing.job_query` takes them."""
+        """Return the filters as `listing.query` takes them."""
         query = QueryDict(mutable=True)
         query.update(dict(self.values))
         return query
 
     def narrowing(self) -> dict[str, str]:
-        """Without what sorts and pages."""
+        """Return the filters without order and page."""
         return {name: value for name, value in self.values.items() if name not in _PLACE}
 
     def url(self, page: str = "syncjobs_syncjob_changelist", /, **changes: object) -> str:
-        """The same filters with some changed (None takes one away), from the list's first page on."""
+        """Return a URL with these filters, some of them changed (None removes one), and the first page."""
         kept = {name: value for name, value in self.values.items() if name != "page"} | changes
         query = urlencode([(name, value) for name, value in kept.items() if value not in (None, "")], safe=",:")
         return links.page(page) + (f"?{query}" if query else "")
 
     def several(self, name: str) -> list[str]:
-        """The values of a parameter that may have more than one."""
+        """Return the values of a parameter that may have several."""
         return self.values[name].split(",") if name in self.values else []
 
     def toggles(self, name: str, choices: list[tuple[str, str]]) -> list[Chip]:
-        """A chip for each choice; what is chosen already stays chosen."""
-        chosen = self.several(name)
+        """Return a chip for each choice, which adds or removes it."""
+        selected = self.several(name)
         chips = []
         for value, label in choices:
-            others = [each for each in chosen if each != value]
-            target = others if value in chosen else [*chosen, value]
-            chips.append(Chip(str(label), self.url(**{name: ",".join(target)}), value in chosen))
+            others = [each for each in selected if each != value]
+            target = others if value in selected else [*selected, value]
+            chips.append(Chip(str(label), self.url(**{name: ",".join(target)}), value in selected))
         return chips
 
     def hidden(self) -> list[tuple[str, str]]:
-        """What the form of filters has no field for, so that sending it keeps it. A date's field comes later and wins."""
+        """Return the parameters without a field in the form, so that submitting it keeps them."""
         shown = {"search", "bandId", "queue", "requestedBy", "page"}
         shown |= {name for name in ("startDate", "endDate") if self.date(name)}
         return [(name, value) for name, value in self.values.items() if name not in shown]
 
     def date(self, name: str) -> str:
-        """The parameter as a date field shows it: empty when it is a time of day."""
+        """Return the parameter as a date field shows it; empty if it has a time of day."""
         text = self.values.get(name, "")
         try:
             return text if parse_date(text) else ""
@@ -106,7 +105,7 @@ class Filters:
 
 
 def quick_ranges(filters: Filters) -> list[Chip]:
-    """Whole days, UTC: figures over these come from counts."""
+    """Return chips for ranges of whole UTC days, whose totals come from the counters."""
     today = timezone.now().astimezone(dt.UTC).date()
     ranges = (
         (_("Today"), today, None),
@@ -124,7 +123,7 @@ def quick_ranges(filters: Filters) -> list[Chip]:
 
 
 def set_filters(filters: Filters, band: Band | None) -> list[Chip]:
-    """A chip that takes away each filter which is set and has no chip of its own."""
+    """Return a chip that removes each filter that is set and has no chip of its own."""
     chips = []
     for name, value in filters.narrowing().items():
         if name in _MANY:
@@ -143,13 +142,13 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
     if name in ("startDate", "endDate"):
         return _from_or_to(name, value)
     if name == "due":
-        return _("May be taken now") if value == "now" else _("Not due yet"), ""
+        return _("Due now") if value == "now" else _("Not due yet"), ""
     if name == "delayReason" and value in DelayReason.values:
         return str(DelayReason(value).label), ""
     if name == "queue" and value in QueueName.values:
         return _("Queue: %s") % QueueName(value).label, ""
     labels = {
-        "parentId": _("Part of job #%s"),
+        "parentId": _("Parent job #%s"),
         "requestedBy": _("Requested by %s"),
         "search": _("Search: %s"),
     }
@@ -157,26 +156,26 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
 
 
 def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
-    words = _("From") if name == "startDate" else _("To")
+    label = _("From") if name == "startDate" else _("To")
     try:
         instant = None if parse_date(value) else parse_instant(value)
     except (ValueError, ValidationError):
         instant = None
-    return (f"{words} {value}", "") if instant is None else (words, when(instant))
+    return (f"{label} {value}", "") if instant is None else (label, when(instant))
 
 
 def status_chips(filters: Filters) -> list[Chip]:
-    """One for each status."""
+    """Return a chip for each status."""
     return filters.toggles("status", [(status.value, str(status.label)) for status in JobStatus])
 
 
 def type_chips(filters: Filters) -> list[Chip]:
-    """One for each type of job."""
+    """Return a chip for each job type."""
     return filters.toggles("jobType", [(kind.value, str(kind.label)) for kind in JobType])
 
 
 def band_named(text: str) -> tuple[Band | None, str]:
-    """The band that a typed name, part of a name, or number means; else a sentence that says why there is none."""
+    """Return the band with this name, part of a name or number; the second value says why there is none."""
     text = text.replace("\x00", "").strip()[:200]
     exact = Q(name__iexact=text)
     if (number := parse_number(text.removeprefix("#"))) is not None:
@@ -187,28 +186,38 @@ def band_named(text: str) -> tuple[Band | None, str]:
             return found[0], ""
         if found:
             names = ", ".join(band.name for band in found[:_SUGGESTED])
-            return None, _("More than one band has “%(text)s” in its name: %(names)s.") % {"text": text, "names": names}
-    return None, _("No band is called “%s”.") % text
+            return None, _("Several bands have “%(text)s” in their name: %(names)s.") % {"text": text, "names": names}
+    return None, _("No band is named “%s”.") % text
 
 
-def suggestions(text: str) -> list[dict[str, Any]]:
-    """Bands for what has been typed so far, those whose name begins with it first."""
+def suggestions(text: str) -> list[dict[str, str]]:
+    """Return options for bands whose name contains the text; those that start with it come first.
+
+    Each has the band's `id`, a `value` that `band_named` accepts, and a `label`.
+    """
     text = text.replace("\x00", "").strip()[:200]
-    bands = Band.objects.filter(name__istartswith=text).order_by("name", "pk")
-    found = list(bands[:_SUGGESTED])
-    if text and len(found) < _SUGGESTED:
-        rest = Band.objects.filter(name__icontains=text).exclude(pk__in=[band.pk for band in found])
-        found += rest.order_by("name", "pk")[: _SUGGESTED - len(found)]
-    return [{"id": str(band.pk), "name": band.name, "note": why_not(band)} for band in found]
+    bands = list(Band.objects.filter(name__istartswith=text).order_by("name", "pk")[:_SUGGESTED])
+    if text and len(bands) < _SUGGESTED:
+        rest = Band.objects.filter(name__icontains=text).exclude(pk__in=[band.pk for band in bands])
+        bands += rest.order_by("name", "pk")[: _SUGGESTED - len(bands)]
+    names = [band.name.casefold() for band in bands]
+    return [
+        {
+            "id": str(band.pk),
+            "value": band.name if names.count(band.name.casefold()) == 1 else f"#{band.pk}",
+            "label": " · ".join(filter(None, (band.name, band.school_name, sync_obstacle(band)))),
+        }
+        for band in bands
+    ]
 
 
-def why_not(band: Band) -> str:
-    """Why the band can't be synced; empty when it can."""
+def sync_obstacle(band: Band) -> str:
+    """Return why the band can't be synced; empty if it can."""
     if not band.has_channel:
         return _("no channel")
-    return "" if band.is_active else _("not active")
+    return "" if band.is_active else _("inactive")
 
 
 def sentence_of(error: InvalidInput) -> str:
-    """What is wrong with a parameter, with its name."""
+    """Return the message of a refused parameter, with its name."""
     return f"{error.field}: {error.message}"

@@ -1,4 +1,4 @@
-"""A job as a row of a list. Everything a row says is put into words here, so that the template only sets it down."""
+"""A job as a row of a list, with every text formatted, so that the table only places it."""
 
 from __future__ import annotations
 
@@ -18,34 +18,36 @@ from ...models import SyncJob
 from ...templatetags.monitor import duration, meter, number, status_badge, when
 from . import links
 
-_SHOWN_OF_AN_ERROR = 140
+_MAX_ERROR_LENGTH = 140
 Job = SyncJob | JobRow
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a person may do with jobs."""
+    """What a user may do with jobs."""
 
     retry: bool
     cancel: bool
 
     @classmethod
     def of(cls, user: AbstractBaseUser | AnonymousUser) -> Rights:
-        """By the permissions of the user's roles."""
+        """Read the user's permissions."""
         return cls(user.has_perm("syncjobs.retry_job"), user.has_perm("syncjobs.cancel_job"))  # type: ignore[union-attr]
 
     @property
     def any(self) -> bool:
-        """Whether choosing rows makes sense for her."""
+        """Whether the user can do anything with selected rows."""
         return self.retry or self.cancel
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a row shows, ready to be set down."""
+    """The formatted values of a row."""
 
     id: int
     url: str
+    retry_url: str
+    cancel_url: str
     badge: SafeString
     note: str
     note_until: SafeString | str
@@ -64,35 +66,31 @@ class Row:
     started: SafeString | str
     ended: SafeString | str
     took: str
-    can_retry: bool
-    can_cancel: bool
 
 
 def rows_of(jobs: Iterable[Any], rights: Rights) -> list[Row]:
-    """The jobs, each with `queue_position` and `error_texts` annotated, in the order given."""
+    """Format jobs annotated with `queue_position` and `error_texts`, in the same order."""
     words = Words.here()
     return [_row(job, rights, words) for job in jobs]
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What all rows of a page share, put into words once."""
+    """What the rows of a page share, formatted once."""
 
     now: dt.datetime
-    base: str
-    bands: str
     types: Mapping[str, str]
     all_bands: str
     badges: dict[object, SafeString]
 
     @classmethod
     def here(cls) -> Words:
-        """In the language of the request."""
+        """Translate into the language of the request."""
         types = {kind.value: str(kind.label) for kind in JobType}
-        return cls(timezone.now(), links.jobs(), links.page("bands_band_changelist"), types, _("All bands"), {})
+        return cls(timezone.now(), types, _("All bands"), {})
 
     def badge(self, job: Any) -> SafeString:
-        """The same badge for all jobs that stand alike."""
+        """Return the job's badge; jobs in the same state share one."""
         key = (job.status, job.run_at > self.now, bool(job.error_count), bool(job.cancel_requested_at))
         if key not in self.badges:
             self.badges[key] = status_badge(job, self.now)
@@ -106,13 +104,15 @@ def _row(job: Any, rights: Rights, words: Words) -> Row:
     errors = job.error_texts
     return Row(
         id=job.pk,
-        url=f"{words.base}{job.pk}/",
+        url=links.job(job.pk),
+        retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else "",
+        cancel_url=links.object_page("syncjobs_syncjob_cancel", job.pk) if rights.cancel and can_cancel(job) else "",
         badge=words.badge(job),
         note=note,
         note_until=when(until, "countdown", "") if until else "",
         type=words.types[job.job_type],
         band=job.band_name or (words.all_bands if job.fans_out else ""),
-        band_url=f"{words.bands}{job.band_id}/" if job.band_id else "",
+        band_url=links.band(job.band_id) if job.band_id else "",
         meter=bar,
         progress=progress,
         found=number(job.videos_found),
@@ -125,40 +125,38 @@ def _row(job: Any, rights: Rights, words: Words) -> Row:
         started=when(job.started_at, "at", ""),
         ended=when(job.completed_at, "at", ""),
         took=took_of(job, now),
-        can_retry=rights.retry and can_retry(job),
-        can_cancel=rights.cancel and can_cancel(job),
     )
 
 
 def shortened(text: str) -> str:
-    """The beginning of an error's text, on one line."""
-    line = " ".join(text[: 2 * _SHOWN_OF_AN_ERROR].split())
-    return line if len(line) <= _SHOWN_OF_AN_ERROR else f"{line[: _SHOWN_OF_AN_ERROR - 1]}…"
+    """Return the start of an error's text, on one line."""
+    line = " ".join(text[: 2 * _MAX_ERROR_LENGTH].split())
+    return line if len(line) <= _MAX_ERROR_LENGTH else f"{line[: _MAX_ERROR_LENGTH - 1]}…"
 
 
 def can_retry(job: Job) -> bool:
-    """Whether the job's state allows a retry."""
+    """Return whether the job's status allows a retry."""
     return job.status in RETRYABLE_STATUSES
 
 
 def can_cancel(job: Job) -> bool:
-    """Whether there is something to cancel that nobody has asked to be cancelled yet."""
+    """Return whether the job is active and nobody has requested its cancellation."""
     return job.status in ACTIVE_STATUSES and job.cancel_requested_at is None
 
 
 def note_of(job: Any, now: dt.datetime) -> tuple[str, dt.datetime | None]:
-    """What a queued job waits for, and until when, if that is known."""
+    """Return what a queued job is waiting for, and until when if that is known."""
     if job.status != JobStatus.QUEUED:
         return "", None
     if job.run_at > now:
         return str(DelayReason(job.delay_reason).label if job.delay_reason else DelayReason.SCHEDULED.label), job.run_at
     if job.queue_position:
-        return (_("Next in line") if job.queue_position == 1 else _("Number %s in line") % job.queue_position), None
+        return (_("Next in queue") if job.queue_position == 1 else _("Position %s in queue") % job.queue_position), None
     return "", None
 
 
 def progress_of(job: Job) -> tuple[SafeString | str, str]:
-    """A bar, and its words; neither where nothing is under way or was counted."""
+    """Return a progress bar and its text; both empty if there is no progress to show."""
     if job.status == JobStatus.IN_PROGRESS:
         bar = meter(job.progress_done, job.progress_total, _("Progress of job #%s") % job.pk)
         return bar, _progress_text(job)
@@ -171,12 +169,12 @@ def progress_of(job: Job) -> tuple[SafeString | str, str]:
 
 def _progress_text(job: Job) -> str:
     if not job.progress_total:
-        return _("%s so far") % number(job.progress_done) if job.progress_done else _("Begins")
+        return _("%s so far") % number(job.progress_done) if job.progress_done else _("Starting")
     return _("%(done)s of %(total)s") % {"done": number(job.progress_done), "total": number(job.progress_total)}
 
 
 def took_of(job: Job, now: dt.datetime) -> str:
-    """How long the job has taken, or has been taking so far; empty before it starts."""
+    """Return the job's duration, so far if it is running; empty if it hasn't started."""
     if job.started_at is None:
         return ""
     if job.completed_at is None and job.status != JobStatus.IN_PROGRESS:

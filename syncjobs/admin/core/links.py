@@ -1,4 +1,4 @@
-"""Where things are shown: the list of jobs narrowed to the very rows that a figure counts, a job, a band, an error group."""
+"""URLs of the admin's pages, such as the list of jobs filtered to the rows that a figure counts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from ...stats.queues import QueueState
 
 
 def page(name: str) -> str:
-    """The address of a page that takes no arguments; a list asks for the same few of them again and again."""
+    """Return the URL of a page without arguments. A list needs the same few over and over, so they are cached."""
     return _page(name, get_script_prefix())
+
+
+def object_page(name: str, object_id: object) -> str:
+    """Return the URL of one object's page. A list needs hundreds, so each name is reversed once."""
+    before, after = _object_page(name, get_script_prefix())
+    return f"{before}{object_id}{after}"
 
 
 @cache
@@ -21,24 +27,30 @@ def _page(name: str, _prefix: str) -> str:
     return reverse(f"admin:{name}")
 
 
+@cache
+def _object_page(name: str, _prefix: str) -> tuple[str, str]:
+    before, _, after = reverse(f"admin:{name}", args=["0"]).rpartition("/0/")
+    return f"{before}/", f"/{after}"
+
+
 def jobs(**filters: object) -> str:
-    """The list of jobs with these filters, in the words of the API."""
+    """Return the URL of the list of jobs with these filters, named as in the API."""
     return page("syncjobs_syncjob_changelist") + (f"?{urlencode(filters)}" if filters else "")
 
 
 def job(job_id: int) -> str:
-    """A job's page."""
-    return f"{page('syncjobs_syncjob_changelist')}{job_id}/"
+    """Return the URL of a job's page."""
+    return object_page("syncjobs_syncjob_change", job_id)
 
 
 def band(band_id: int) -> str:
-    """A band's page."""
-    return f"{page('bands_band_changelist')}{band_id}/"
+    """Return the URL of a band's page."""
+    return object_page("bands_band_change", band_id)
 
 
 def error(fingerprint: str) -> str:
-    """An error group's page."""
-    return f"{page('syncjobs_errorgroup_changelist')}{fingerprint}/"
+    """Return the URL of an error group's page."""
+    return object_page("syncjobs_errorgroup_change", fingerprint)
 
 
 STATES = {
@@ -49,16 +61,11 @@ STATES = {
     "failed": {"status": JobStatus.FAILED.value},
     "cancelled": {"status": JobStatus.CANCELLED.value},
 }
-"""The states of a queue's jobs, as filters of the list."""
+"""The states of a queue's jobs, as filters of the list of jobs."""
 
 
 def of_queue(queue: QueueState) -> dict[str, str]:
-    """For each state, the list of the queue's jobs that are in it; and what can be done to the queue."""
-    return {state: jobs(queue=queue.name, **filters) for state, filters in STATES.items()} | of_actions(queue.name)
-
-
-def of_actions(queue: str) -> dict[str, str]:
-    """What can be done to a queue, or to "all"."""
-    return {action: f"{page('index')}queues/{queue}/{action}/" for action in ("pause", "resume")} | {
-        "clear": f"{page('index')}queues/{queue}/clear-failed/"
-    }
+    """Return the URLs of a queue card: by state the list of its jobs, and its actions (pause, resume, clear)."""
+    lists = {state: jobs(queue=queue.name, **filters) for state, filters in STATES.items()}
+    actions = {"pause": "pause", "resume": "resume", "clear": "clear_failed"}
+    return lists | {key: object_page(f"syncjobs_queue_{name}", queue.name) for key, name in actions.items()}

@@ -1,6 +1,7 @@
-"""A schedule's times as people say them ("Mondays and Thursdays at 06:30"), and from what they say back to its values.
+"""A schedule's recurrence as a sentence ("Mondays and Thursdays at 06:30"), and as the values of a form.
 
-Times that have no words stay cron.
+A recurrence that no sentence covers stays a cron expression. Not cron-descriptor: its Spanish keeps English weekdays
+("sólo el Monday"), and it can't say which of the form's fields apply.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from django_celery_beat.models import PeriodicTask
 
 
 class Kind(models.TextChoices):
-    """How a schedule's times can be said."""
+    """The kinds of recurrence the form offers."""
 
     DAILY = "daily", pgettext_lazy("kind of schedule", "Every day")
-    WEEKLY = "weekly", gettext_lazy("On certain weekdays")
+    WEEKLY = "weekly", gettext_lazy("On selected weekdays")
     MONTHLY = "monthly", gettext_lazy("On a day of the month")
     HOURLY = "hourly", gettext_lazy("Every hour, at a minute")
-    INTERVAL = "interval", gettext_lazy("Every so many minutes, hours or days")
+    INTERVAL = "interval", gettext_lazy("At an interval of minutes, hours or days")
     CRON = "cron", gettext_lazy("Cron expression")
 
 
 WEEKDAYS = {
-    # cron's number → the day, as in "Mondays at 06:30"
+    # cron's number → the name, as in "Mondays at 06:30"
     1: gettext_lazy("Mondays"),
     2: gettext_lazy("Tuesdays"),
     3: gettext_lazy("Wednesdays"),
@@ -38,24 +39,24 @@ WEEKDAYS = {
     0: gettext_lazy("Sundays"),
 }
 CRON_FIELDS = ("minute", "hour", "dayOfMonth", "monthOfYear", "dayOfWeek")
-"""In the order in which a cron expression has them."""
+"""In the order of a cron expression."""
 MAX_TIMES = 4
-"""A day's times that are still words; more of them are no easier to read than cron."""
+"""The most times of day that a sentence lists; more are no easier to read than cron."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """When a schedule is due. Which of the fields count follows from `kind`; `cron` is there for all but INTERVAL."""
+    """When a schedule is due. `kind` decides which fields apply; every kind but INTERVAL has `cron`."""
 
     kind: Kind
     zone: str = ""
     times: tuple[dt.time, ...] = ()
     weekdays: tuple[int, ...] = ()
-    """By cron's numbers, Monday first and Sunday (0) last."""
+    """Cron's numbers, Monday first and Sunday (0) last."""
     days: tuple[int, ...] = ()
-    """Of the month, 1 to 31."""
+    """Days of the month, 1 to 31."""
     every: int = 1
-    """Of HOURLY so many hours, from midnight on; of INTERVAL so many of `period`."""
+    """HOURLY: the number of hours, counted from midnight. INTERVAL: the number of `period`s."""
     minute: int = 0
     period: str = ""
     """seconds, minutes, hours or days."""
@@ -64,7 +65,7 @@ class Recurrence:
 
 
 def of_schedule(schedule: PeriodicTask) -> Recurrence:
-    """What its cron or interval says."""
+    """Return the recurrence of a schedule's crontab or interval."""
     if schedule.interval:
         return Recurrence(Kind.INTERVAL, every=schedule.interval.every, period=schedule.interval.period)
     if schedule.crontab is None:
@@ -75,7 +76,7 @@ def of_schedule(schedule: PeriodicTask) -> Recurrence:
 
 
 def _of_cron(due: Any, cron: tuple[str, ...], zone: str) -> Recurrence:
-    """`due` has each field as the set of all numbers that it stands for."""
+    """`due` holds each field as the set of the numbers it matches."""
     minutes, hours = sorted(due.minute), sorted(due.hour)
     is_any_day, is_any_weekday = len(due.day_of_month) == 31, len(due.day_of_week) == 7
     if len(due.month_of_year) == 12 and (is_any_day or is_any_weekday):
@@ -94,7 +95,7 @@ def _of_cron(due: Any, cron: tuple[str, ...], zone: str) -> Recurrence:
 
 
 def _step(numbers: Sequence[int], size: int) -> int:
-    """By how much they are apart, all round the clock from 0 on; 0 when they aren't evenly."""
+    """Return the distance between evenly spaced numbers that start at 0 and fill `size`; otherwise 0."""
     if len(numbers) < 2 or numbers[0] != 0:
         return 0
     step = numbers[1]
@@ -106,7 +107,7 @@ def _monday_first(weekdays: Collection[int]) -> tuple[int, ...]:
 
 
 def values(recurrence: Recurrence) -> dict[str, Any]:
-    """As `schedules.save` takes it: `cron` or `interval`."""
+    """Return the recurrence as `operations.schedules.save` takes it: `cron` or `interval`."""
     if recurrence.kind == Kind.INTERVAL and not recurrence.cron:
         return {"interval": {"every": recurrence.every, "period": recurrence.period}}
     return {"cron": {**dict(zip(CRON_FIELDS, _cron_of(recurrence), strict=True)), "timezone": recurrence.zone}}
@@ -125,18 +126,15 @@ def _cron_of(recurrence: Recurrence) -> tuple[str, ...]:
     return (minutes, hours, days, "*", weekdays)
 
 
-# ---- Saying it
-
-
 def sentence(recurrence: Recurrence) -> str:
-    """ "Every day at 03:00, America/New_York"."""
-    said = _said(recurrence)
+    """Describe the recurrence: "Every day at 03:00, America/New_York"."""
+    words = _sentence(recurrence)
     if recurrence.kind == Kind.INTERVAL or (recurrence.kind == Kind.HOURLY and recurrence.every == 1):
-        return said
-    return _("%(when)s, %(zone)s") % {"when": said, "zone": recurrence.zone}
+        return words
+    return _("%(when)s, %(zone)s") % {"when": words, "zone": recurrence.zone}
 
 
-def _said(recurrence: Recurrence) -> str:
+def _sentence(recurrence: Recurrence) -> str:
     times = listed([f"{time:%H:%M}" for time in recurrence.times])
     match recurrence.kind:
         case Kind.DAILY:
@@ -178,7 +176,7 @@ def _weekdays(numbers: tuple[int, ...]) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """ "one", "one and two", "one, two and three"."""
+    """Join the words: "one", "one and two", "one, two and three"."""
     if len(words) < 2:
         return "".join(words)
     return _("%(first)s and %(last)s") % {"first": ", ".join(words[:-1]), "last": words[-1]}

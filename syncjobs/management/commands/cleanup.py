@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from syncjobs.management import base
@@ -9,12 +8,10 @@ from syncjobs.operations.cleanup import delete_expired
 
 class Command(base.Command):
     help = (
-        "Delete bulk actions that ended more than 30 days ago, and tokens and sessions that have expired. "
-        "A schedule does so every night."
+        "Delete bulk actions that ended more than 30 days ago, and expired tokens and sessions. "
+        "A schedule does this every night."
     )
 
     def run(self, **options: Any) -> None:
         deleted = delete_expired(self.actor)
-        self.say(
-            ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in asdict(deleted).items()) + " deleted."
-        )
+        self.say(f"Deleted: bulk actions {deleted.bulk_actions}, tokens {deleted.tokens}, sessions {deleted.sessions}.")

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 
 from syncjobs.management import base
 from syncjobs.youtube.simulator import Simulator, World
+from syncjobs.youtube.simulator.demo import demo_world
 
 
 class Command(base.Command):
@@ -28,7 +29,7 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         try:
-            world = World.from_video_file(Path(options["videos"])) if options["videos"] else World.demo()
+            world = World.from_video_file(Path(options["videos"])) if options["videos"] else demo_world()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CommandError(f"{options['videos']} can't be used: {type(error).__name__}: {error}") from None
         try:

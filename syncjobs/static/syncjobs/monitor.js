@@ -1,5 +1,6 @@
 "use strict";
-/* What all pages of the admin share: dialogs, toasts, times in the reader's zone, keys. Without it every page works as plain HTML. */
+/* What every page shares: dialogs, toasts, times in the reader's time zone, keys, row selection.
+   Every page also works without scripts. */
 (() => {
     const $ = (selector, root = document) => root.querySelector(selector);
     const text = (name) => document.getElementById("texts").dataset[name];
@@ -8,7 +9,7 @@
 
     function toast(level, message) {
         const list = $("#toasts");
-        // Beside an open dialog everything else is inert.
+        // Everything outside an open dialog is inert.
         ($("dialog[open]") ?? document.body).append(list);
         const item = $("#toast-template").content.firstElementChild.cloneNode(true);
         item.classList.add(`toast-${level}`);
@@ -29,8 +30,8 @@
         else if (!detail.elt.matches?.("[data-live]")) toast("error", text("failed"));
     });
 
-    // ---- Dialogs. A link with data-dialog opens in the dialog what it would open as a page; data-dialog-hash gives it an
-    // address of its own, so that Back closes it and a copied link opens it again.
+    // ---- Dialogs. A link with data-dialog opens its page in the dialog; data-dialog-hash gives the dialog its own address,
+    // so that Back closes it and a copied link opens it.
 
     const dialog = () => document.getElementById("dialog");
     let opener = null;
@@ -56,7 +57,7 @@
     }
 
     function onClosed() {
-        // The event comes late: she may have gone forward to the same dialog, or opened another, meanwhile.
+        // The event is late: another dialog, or the same one, may have been opened meanwhile.
         if (dialog().open) return;
         $(".dialog-content", dialog()).replaceChildren();
         document.body.append($("#toasts"));
@@ -76,7 +77,7 @@
     function followHash() {
         const path = pathOfHash();
         if (path) openDialog(path, location.hash.slice(1));
-        // One that was opened meanwhile, without an address, is not what Back was about.
+        // A dialog without an address has nothing to do with Back.
         else if (hasAddress) closeDialog();
     }
 
@@ -90,10 +91,10 @@
             event.preventDefault();
             closeDialog();
         }
-        // The second half of a double click on what has opened it doesn't close it.
+        // The second half of a double click that opened it doesn't close it.
         if (event.target === dialog() && Date.now() - openedAt > 500) closeDialog();
     });
-    // A form that asks for something: its answer is the question.
+    // A GET form with data-dialog opens its answer, a question, in the dialog.
     document.addEventListener("submit", (event) => {
         if (!event.target.matches("form[method=get][data-dialog]")) return;
         event.preventDefault();
@@ -109,7 +110,7 @@
         if (pathOfHash()) followHash();
     });
 
-    // ---- Plain forms: no second submit while the first runs
+    // ---- Plain forms can't be submitted twice
 
     document.addEventListener("submit", (event) => {
         if (event.target.matches("[hx-post], [method=get], #logout-form")) return;
@@ -119,7 +120,7 @@
         if (event.persisted) document.querySelectorAll("button:disabled[type=submit]").forEach((b) => { b.disabled = false; });
     });
 
-    // ---- Times: in her zone, the exact instant on hover
+    // ---- Times: in the reader's time zone, the exact instant on hover
 
     const language = document.documentElement.lang || undefined;
     const sameDay = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -134,19 +135,19 @@
             if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
         return relative.format(Math.trunc(seconds), "second");
     }
-    function countdown(at) {
-        const left = Math.max(0, Math.round((at - Date.now()) / 1000));
-        const [h, m, s] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+    function duration(milliseconds) {
+        const seconds = Math.max(0, Math.round(milliseconds / 1000));
+        const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
         if (h > 47) return `${Math.floor(h / 24)} d ${h % 24} h`;
         return h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
     }
     function write(time) {
         const at = new Date(time.dateTime);
         const now = new Date();
-        const kind = time.dataset.time;
         const plain = at.toDateString() === now.toDateString() ? sameDay : at.getFullYear() === now.getFullYear() ? otherDay : otherYear;
-        const shown = kind === "ago" ? ago(at) : kind === "countdown" ? countdown(at) : plain.format(at);
-        if (time.textContent !== shown) time.textContent = shown;
+        const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at) };
+        const text = (kinds[time.dataset.time] ?? (() => plain.format(at)))();
+        if (time.textContent !== text) time.textContent = text;
         time.title = `${exact.format(at)}\n${time.dateTime}`;
     }
     function writeTimes(root = document, selector = "time[data-time]") {
@@ -154,15 +155,15 @@
     }
     document.addEventListener("DOMContentLoaded", () => writeTimes());
     for (const name of ["htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(name, () => writeTimes());
-    setInterval(() => document.hidden || writeTimes(document, "time[data-time=countdown], time[data-time=ago]"), 1000);
+    setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at])"), 1000);
 
-    // ---- Images that don't load leave their placeholder
+    // ---- Images that don't load show a placeholder
 
     document.addEventListener("error", (event) => {
         if (event.target.matches?.("img.thumb")) event.target.src = document.getElementById("page-data").dataset.placeholder;
     }, true);
 
-    // ---- A morph leaves alone what she has changed: ticks, typed text, opened details, the row she is at
+    // ---- A refresh keeps what the reader changed: checked boxes, typed text, open details, the selected row
 
     if (window.Idiomorph) {
         Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
@@ -172,7 +173,7 @@
             if (node.nodeType !== 1) return true;
             if (node === document.activeElement && node.matches("input:not([type=checkbox]), textarea, select")) return false;
             if (node.matches("input[type=checkbox]")) next.checked = node.checked;
-            // Of what has the focus only typed text is left alone: a button must not say what it no longer does.
+            // A focused button keeps the focus, but its text must say what it does now.
             if (node === document.activeElement && node.matches("a, button")) node.replaceChildren(...next.cloneNode(true).childNodes);
             if (node.matches("time[data-time]") && node.dateTime === next.dateTime) return false;
             return !node.matches("[data-keep]");
@@ -211,7 +212,27 @@
         act();
     });
 
-    // ---- Choosing rows: a box for all, a count, and forms that appear when there is a choice
+    // ---- A band picked from the suggestions of a field with data-adds="ID" becomes a checked box in the element with that ID
+
+    document.addEventListener("change", ({ target }) => {
+        const option = target.dataset.adds && [...target.list.options].find((each) => each.value === target.value);
+        if (!option) return;
+        const list = document.getElementById(target.dataset.adds);
+        let box = list.querySelector(`input[value="${CSS.escape(option.dataset.id)}"]`);
+        if (!box) {
+            const label = document.createElement("label");
+            label.className = "check";
+            box = Object.assign(document.createElement("input"), { type: "checkbox", name: "band", value: option.dataset.id });
+            const name = document.createElement("span");
+            name.textContent = option.label;
+            label.append(box, name);
+            list.append(label);
+        }
+        box.checked = true;
+        target.value = "";
+    }, true); // before the estimate reads the form
+
+    // ---- Selecting rows: a box for all, a count, and the actions that appear with a selection
 
     document.addEventListener("change", (event) => {
         if (event.target.matches("[data-choose-all]"))

@@ -1,4 +1,4 @@
-"""A YouTube to test and demonstrate against: an HTTP server that the real google client talks to, and no kinder than YouTube."""
+"""A simulated YouTube for tests and demonstrations: an HTTP server for the real Google client, no kinder than YouTube."""
 
 from .server import Simulator
 from .world import World

@@ -1,4 +1,4 @@
-"""Channels and bands of our own making, for the demonstration."""
+"""Invented bands and their channels, for demonstrations."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _ODD_TITLES = (
     "🥁🔥 Drumline goes OFF 🔥🥁 — 2025", "“Quotes” & ‘apostrophes’ <script>alert(1)</script>", "מצעד הלהקה בבית הספר 2024",
     "فرقة المسيرة — عرض نصف الوقت", "マーチングバンド 2023 全国大会", "Ça c’est Paris ‼️ (live)",
 )  # fmt: skip
-_CLASHING = 7
-"""The band whose given handle doesn't exist, so that the demonstration has an error to show."""
+_WRONG_HANDLE = 7
+"""This band's handle does not exist, so that the demonstration has an error to show."""
 
 
 def bands() -> list[dict[str, Any]]:
-    """24 bands as `import_bands` takes them."""
+    """Return 24 bands as rows for `import_bands`."""
     return [_band(number, town, state) for number, (town, state) in enumerate(_TOWNS)]
 
 
@@ -64,7 +64,7 @@ def _band(number: int, town: str, state: str) -> dict[str, Any]:
         "isFeatured": number % 5 == 0,
         "primaryColor": f"#{(number * 7919 + 4711) % 0xFFFFFF:06X}",
         "secondaryColor": "#FFFFFF",
-        "youtubeChannel": "@NoSuchBandAnywhere" if number == _CLASHING else forms[number % len(forms)],
+        "youtubeChannel": "@NoSuchBandAnywhere" if number == _WRONG_HANDLE else forms[number % len(forms)],
     }
 
 
@@ -72,13 +72,15 @@ def _handle(number: int) -> str:
     return "@" + _TOWNS[number][0].replace(" ", "") + "Band"
 
 
-def fill(world: World) -> None:
-    """Make the bands' channels, with between none and 700 videos each."""
+def demo_world() -> World:
+    """Return a world with the channels of the bands, which have 0 to 700 videos each."""
+    world = World()
     rng = random.Random(1908)  # noqa: S311 - the same demonstration every time
     for number, band in enumerate(bands()):
         channel = world.add_channel(_handle(number), band["name"], username=f"oldname{number}")
         count = 0 if number == 3 else 700 if number == 0 else rng.randint(8, 260)
         world.add_videos(channel.id, (_video(rng, channel.id, band["name"], index) for index in range(count)))
+    return world
 
 
 def _video(rng: random.Random, channel_id: str, band: str, index: int) -> Video:

@@ -1,4 +1,4 @@
-"""Everything that goes wrong at YouTube, on demand."""
+"""Errors and connection faults of YouTube, on demand."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONNECTION_FAULTS = ("hang", "drop", "truncate", "garbage", "empty", "redirect")
 
 
 def error_body(name: str, echo: str = "") -> tuple[int, dict[str, Any]]:
-    """Google's shape of an error; `echo` is put into its message, as a careless server would."""
+    """Return status and body of an error in Google's format. `echo` is appended to its message."""
     status, reason, message, detail = ERRORS[name]
     domain = "youtube.quota" if "Exceeded" in reason else "global"
     error: dict[str, Any] = {
@@ -47,27 +47,27 @@ def error_body(name: str, echo: str = "") -> tuple[int, dict[str, Any]]:
 
 @dataclass
 class Fault:
-    """One thing that goes wrong: `name` is a key of ERRORS or one of CONNECTION_FAULTS."""
+    """A fault. `name` is a key of ERRORS or one of CONNECTION_FAULTS."""
 
     name: str
     operation: str = ""
     probability: float = 1.0
     times: int | None = None
-    """How often it still happens; None is without end."""
+    """How many more requests it hits; None means all."""
     after: int = 0
-    """Requests it lets pass first."""
+    """How many requests it lets pass first."""
     echo_key: bool = False
-    """Whether the answer tells the key it was asked with, in its body and a header."""
+    """Whether the response repeats the request's API key in its body and a header."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name not in ERRORS and self.name not in CONNECTION_FAULTS:
-            raise ValueError(f"no such fault: {self.name}; there are {', '.join([*ERRORS, *CONNECTION_FAULTS])}")
+            raise ValueError(f"Unknown fault {self.name!r}. Faults: {', '.join([*ERRORS, *CONNECTION_FAULTS])}.")
 
 
 @dataclass
 class Faults:
-    """The faults that are switched on, and the latency in seconds."""
+    """The active faults, and the latency in seconds."""
 
     latency: float = 0.0
     active: list[Fault] = field(default_factory=list)
@@ -76,20 +76,20 @@ class Faults:
     _random: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 - repeatable faults
 
     def add(self, *faults: Fault) -> None:
-        """Switch faults on, beside those that are."""
+        """Add faults to the active ones."""
         with self._lock:
             self.active.extend(faults)
 
     def clear(self) -> None:
-        """Switch all off, and let hanging requests go."""
+        """Remove all faults and the latency, and end hanging requests."""
         with self._lock:
             self.active.clear()
             self.latency = 0.0
         self.released.set()
         self.released = threading.Event()
 
-    def strike(self, operation: str) -> Fault | None:
-        """The fault that hits this request, if one does."""
+    def match(self, operation: str) -> Fault | None:
+        """Return the fault that hits this request, if any, and count it."""
         with self._lock:
             for fault in self.active:
                 if fault.operation not in ("", operation) or fault.times == 0:

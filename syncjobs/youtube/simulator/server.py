@@ -1,4 +1,4 @@
-"""The HTTP server: the API's methods, their quota, and a way to steer and watch it all (`/__simulator__/…`)."""
+"""The HTTP server: the API's methods, their quota, and an interface to control and inspect it (`/__simulator__/…`)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
 from ..costs import Bucket, Operation, bucket_of, quota_day, units_of
-from . import world as resources
+from . import resources
 from .faults import Fault, Faults, error_body
 from .parameters import Refusal, check_names, ids_of, max_results, offset_of, page_info, parts_of, token_for
-from .world import MAX_PLAYLIST, World, etag, uploads
+from .resources import etag
+from .world import MAX_PLAYLIST, Video, World, uploads
 
 _OPERATIONS = {
     "/youtube/v3/channels": Operation.CHANNELS_LIST,
@@ -27,13 +28,11 @@ _OPERATIONS = {
     "/youtube/v3/videos:batchGetStats": Operation.VIDEOS_BATCH_GET_STATS,
     "/youtube/v3/search": Operation.SEARCH_LIST,
 }
-
-
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Simulator:
-    """A YouTube on a port of this machine. A context manager; `url` is what YOUTUBE_API_ENDPOINT takes."""
+    """A YouTube API on a local port. A context manager; `url` is a value for YOUTUBE_API_ENDPOINT."""
 
     def __init__(self, world: World | None = None, *, host: str = "127.0.0.1", port: int = 0, key: str = "") -> None:
         self.world = world or World()
@@ -44,7 +43,7 @@ class Simulator:
         self.clock_offset = dt.timedelta()
         self.log: list[dict[str, Any]] = []
         self.before_answer: Callable[[str, dict[str, str]], None] | None = None
-        """Called with operation and parameters before each answer is made: a test's moment to change the world."""
+        """Called with operation and parameters before each response is built, so that tests can change the world."""
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"simulator": self})
         self._server = _Server((host, port), handler)
@@ -65,19 +64,19 @@ class Simulator:
             self._server.serve_forever()
 
     def now(self) -> dt.datetime:
-        """The simulated time."""
+        """Return the simulated time."""
         return dt.datetime.now(dt.UTC) + self.clock_offset
 
     def calls(self, operation: str = "") -> list[dict[str, Any]]:
-        """The requests received so far, all or of one operation."""
+        """Return the logged requests, all or of one operation."""
         with self._lock:
             return [entry for entry in self.log if operation in ("", entry["operation"])]
 
     def units(self, bucket: Bucket = Bucket.MAIN) -> int:
-        """Units charged to a bucket since the log began."""
+        """Return the units charged to a bucket by the logged requests."""
         return sum(entry["units"] for entry in self.calls() if entry["bucket"] == bucket)
 
-    def forget(self) -> None:
+    def clear_log(self) -> None:
         """Empty the log."""
         with self._lock:
             self.log.clear()
@@ -85,6 +84,7 @@ class Simulator:
     def write_log(
         self, operation: str, parameters: dict[str, str], status: int, *, charged: bool, path: str = ""
     ) -> None:
+        """Log a request."""
         bucket = bucket_of(Operation(operation))
         entry = {
             "time": self.now().isoformat(), "operation": str(operation), "parameters": parameters, "status": status,
@@ -94,7 +94,7 @@ class Simulator:
             self.log.append(entry)
 
     def charge(self, operation: Operation) -> bool:
-        """Take the units of a request that has a valid key; False when the day's are gone."""
+        """Charge a request that has a valid key; return False if the day's units are used up."""
         bucket, day = bucket_of(operation), quota_day(self.now())
         with self._lock:
             if self.used[bucket, day] + units_of(operation) > self.limits[bucket]:
@@ -103,7 +103,7 @@ class Simulator:
             return True
 
     def answer(self, operation: Operation, query: dict[str, list[str]]) -> dict[str, Any]:
-        """The body of a request that is in order. Raises Refusal."""
+        """Return the body of the response. Raises Refusal."""
         single = {name: values[-1] for name, values in query.items()}
         parts = parts_of(operation, query)
         check_names(operation, single)
@@ -152,7 +152,7 @@ class Simulator:
             body["nextPageToken"] = token_for(playlist_id, offset + limit)
         return body
 
-    def _readable(self, ids: list[str]) -> list[resources.Video]:
+    def _readable(self, ids: list[str]) -> list[Video]:
         videos = self.world.videos
         return [videos[i] for i in dict.fromkeys(ids) if i in videos and videos[i].is_readable]
 
@@ -179,7 +179,7 @@ class Simulator:
         return {"kind": "youtube#searchListResponse", "items": items, "pageInfo": page_info(len(items), limit)}
 
     def feed(self, channel_id: str) -> str | None:
-        """The Atom feed of a channel's 15 newest videos, which costs nothing."""
+        """Return the Atom feed of a channel's 15 newest videos, which costs no quota; None for an unknown channel."""
         with self.world.lock:
             channel = self.world.channels.get(channel_id)
             if channel is None:
@@ -196,10 +196,10 @@ class Simulator:
         return f"{head}<title>{escape(channel.title)}</title>{''.join(e + '</entry>' for e in closing if e)}</feed>"
 
     def control(self, method: str, path: str, body: Any) -> Any:
-        """What `/__simulator__/…` answers, for tests and demonstrations in other processes."""
+        """Handle a request to `/__simulator__/…`, and return the JSON value to respond with."""
         if path == "log":
             if method == "DELETE":
-                self.forget()
+                self.clear_log()
             return self.calls()
         if path == "faults":
             if method == "DELETE":
@@ -217,10 +217,10 @@ class Simulator:
             day = quota_day(self.now())
             return {bucket: {"used": self.used[bucket, day], "limit": self.limits[bucket]} for bucket in Bucket}
         if path == "world":
-            return self._change_world(body) if method == "POST" else self._tell_world()
-        raise Refusal(404, "notFound", "There are /__simulator__/log, faults, quota and world.")
+            return self._change_world(body) if method == "POST" else self._describe_world()
+        raise Refusal(404, "notFound", "The paths are /__simulator__/log, faults, quota and world.")
 
-    def _tell_world(self) -> Any:
+    def _describe_world(self) -> Any:
         with self.world.lock:
             return [
                 {"id": c.id, "handle": c.handle, "title": c.title, "videos": list(self.world.playlists[uploads(c.id)])}
@@ -243,7 +243,7 @@ class Simulator:
             self.world.move(body["playlist"], body["video"], int(body["position"]))
         else:
             raise Refusal(
-                400, "badRequest", "The action is one of addChannel, upload, remove, delete, privatise, move."
+                400, "badRequest", "Action must be one of addChannel, upload, remove, delete, privatise, move."
             )
         return {}
 
@@ -257,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     simulator: Simulator
     extra_headers: dict[str, str] = {}
-    """Sent with the next answer, once."""
+    """Sent with the next response only."""
 
     def do_GET(self) -> None:
         self._handle("GET")
@@ -269,12 +269,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._handle("DELETE")
 
     def log_message(self, format: str, *args: Any) -> None:
-        """The log is `Simulator.log`; it holds no key."""
+        """Do nothing: `Simulator.log` has the requests, without API keys."""
 
     def _handle(self, method: str) -> None:
         url = urlsplit(self.path)
         if url.path.startswith("/__simulator__/"):
-            self._steer(method, url.path.removeprefix("/__simulator__/"))
+            self._control(method, url.path.removeprefix("/__simulator__/"))
         elif url.path == "/feeds/videos.xml":
             feed = self.simulator.feed((parse_qs(url.query).get("channel_id") or [""])[0])
             self._send(200 if feed else 404, (feed or "").encode(), "application/atom+xml")
@@ -283,7 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send_json(404, Refusal(404, "notFound", "Not Found").body)
 
-    def _steer(self, method: str, path: str) -> None:
+    def _control(self, method: str, path: str) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         try:
             body = json.loads(self.rfile.read(length) or b"{}")
@@ -309,9 +309,9 @@ class _Handler(BaseHTTPRequestHandler):
             simulator.write_log(operation, parameters, status, charged=False, path=self.path)
             self._send_json(status, body)
             return
-        fault = simulator.faults.strike(operation)
+        fault = simulator.faults.match(operation)
         if fault is not None:
-            self._go_wrong(fault, operation, parameters, key)
+            self._send_fault(fault, operation, parameters, key)
             return
         if simulator.before_answer:
             simulator.before_answer(operation, parameters)
@@ -326,7 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
         simulator.write_log(operation, parameters, status, charged=True, path=self.path)
         self._send_json(status, body)
 
-    def _go_wrong(self, fault: Fault, operation: Operation, parameters: dict[str, str], key: str) -> None:
+    def _send_fault(self, fault: Fault, operation: Operation, parameters: dict[str, str], key: str) -> None:
         echo = f" (key={key})" if fault.echo_key else ""
         if fault.name in ("hang", "drop"):
             self.simulator.write_log(operation, parameters, 0, charged=True, path=self.path)
@@ -357,7 +357,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_json(self, status: int, body: Any) -> None:
         text = json.dumps(body, ensure_ascii=False)
         if _LONE_SURROGATE.search(text):
-            # UTF-8 has none; as an escape they travel, and that is how they come from YouTube.
+            # UTF-8 can't encode them. YouTube sends them as escapes.
             text = json.dumps(body)
         self._send(status, text.encode(), "application/json; charset=UTF-8")
 

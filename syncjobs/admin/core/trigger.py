@@ -1,4 +1,4 @@
-"""Asking for syncs: what they will cost, and then for them."""
+"""The page that triggers syncs, with an estimate of their cost."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from django.utils.translation import ngettext
 from bands.models import Band
 from bands.text import parse_numbers
 
-from ..choices import JobType, Priority
-from ..engine.enqueue import Created
-from ..exceptions import DomainError, RecentlySynced
-from ..models import SyncJob
-from ..operations import triggers
-from ..stats import estimates
-from ..templatetags.monitor import number
-from ..youtube.costs import Bucket
-from .core import links
-from .core.job_filters import band_named, why_not
-from .core.pages import actor_of, is_part, page, show, told
+from ...choices import JobType, Priority
+from ...engine.enqueue import Created
+from ...exceptions import DomainError, RecentlySynced
+from ...models import SyncJob
+from ...operations import triggers
+from ...stats import estimates
+from ...templatetags.monitor import number
+from ...youtube.costs import Bucket
+from . import links
+from .job_filters import band_named, sync_obstacle
+from .pages import actor_of, is_part, report, show
 
 _TYPES = ((JobType.INCREMENTAL_SYNC, False), (JobType.FULL_SYNC, True))
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the form says. `bands` is None for all of them."""
+class TriggerRequest:
+    """What the form asks for. `bands` is None for all bands."""
 
     bands: list[Band] | None
     full: bool
@@ -42,18 +42,18 @@ class Wanted:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no band is chosen, and not all of them either."""
+        """Whether no band is selected."""
         return self.bands is not None and not self.bands
 
 
-def read(data: QueryDict) -> Wanted:
-    """The form as sent, or as an address presets it (`band`, ids; `named`, what was typed)."""
+def read(data: QueryDict) -> TriggerRequest:
+    """Read the form, or the query string that presets it (`band`: ids; `named`: a typed name)."""
     problems = []
     everything = data.get("scope", "some" if "band" in data else "all") == "all"
     ids = set(parse_numbers(data.getlist("band")))
     bands = [] if everything else list(Band.objects.filter(pk__in=ids).order_by("name", "pk"))
     if not everything and len(bands) < len(ids):
-        problems.append(_("A band that was chosen is no longer there."))
+        problems.append(_("A selected band no longer exists."))
     if not everything and (text := data.get("named", "").strip()):
         band, problem = band_named(text)
         if band is None:
@@ -62,9 +62,9 @@ def read(data: QueryDict) -> Wanted:
             bands.append(band)
     priority = data.get("priority", "")
     if priority and priority not in map(str, Priority.values):
-        problems.append(_("Priority is one of those listed."))
+        problems.append(_("Priority must be one of those listed."))
         priority = ""
-    return Wanted(
+    return TriggerRequest(
         None if everything else bands,
         data.get("type") == JobType.FULL_SYNC,
         bool(data.get("force")),
@@ -73,93 +73,93 @@ def read(data: QueryDict) -> Wanted:
     )
 
 
-@page("syncjobs.trigger_sync", posts=True)
 def trigger(request: HttpRequest) -> HttpResponse:
-    """The form with its estimate; POST triggers. As a part of the page: the estimate alone."""
+    """Show the form with its estimate, or for htmx the estimate alone. POST triggers."""
     is_post = request.method == "POST"
     wanted = read(request.POST if is_post else request.GET)
     if is_part(request) and not is_post:
         return render(request, "syncjobs/jobs/estimate.html", _estimate(wanted))
     refusals: list[DomainError] = []
+    if is_post and wanted.is_empty and not wanted.problems:
+        wanted.problems.append(_("Select a band, or all bands."))
     if is_post and not wanted.problems:
-        if wanted.is_empty:
-            wanted.problems.append(_("Choose a band, or all of them."))
+        try:
+            response, refusals = _trigger(request, wanted)
+        except DomainError as error:
+            wanted.problems.append(error.message)
         else:
-            try:
-                answer, refusals = _trigger(request, wanted)
-            except DomainError as error:
-                wanted.problems.append(error.message)
-            else:
-                if answer is not None:
-                    return answer
-    context = {
-        **_estimate(wanted),
-        "wanted": wanted,
-        "chosen": [(band, why_not(band)) for band in wanted.bands or ()],
-        "types": [(kind.value, kind.label, full == wanted.full) for kind, full in _TYPES],
-        "priorities": [(value, label, value == wanted.priority) for value, label in Priority.choices],
-        "refusals": [error.message for error in refusals],
-        "may_force": any(isinstance(error, RecentlySynced) for error in refusals),
-        "action": request.path,
-        "back": links.jobs(),
-    }
+            if response is not None:
+                return response
     return show(
         request,
         "syncjobs/jobs/trigger.html",
-        context,
+        _context(wanted, refusals) | {"action": request.path},
         title=_("Trigger sync"),
         crumbs=((links.jobs(), _("Sync jobs")),),
         status=422 if is_post else 200,
     )
 
 
-def _trigger(request: HttpRequest, wanted: Wanted) -> tuple[HttpResponse | None, list[DomainError]]:
-    """Where to go on, or None and why nothing was queued."""
+def _context(wanted: TriggerRequest, refusals: list[DomainError]) -> dict[str, Any]:
+    return {
+        **_estimate(wanted),
+        "wanted": wanted,
+        "chosen": [(band, sync_obstacle(band)) for band in wanted.bands or ()],
+        "types": [(kind.value, kind.label, full == wanted.full) for kind, full in _TYPES],
+        "priorities": [(value, label, value == wanted.priority) for value, label in Priority.choices],
+        "refusals": [error.message for error in refusals],
+        "may_force": any(isinstance(error, RecentlySynced) for error in refusals),
+        "back": links.jobs(),
+    }
+
+
+def _trigger(request: HttpRequest, wanted: TriggerRequest) -> tuple[HttpResponse | None, list[DomainError]]:
+    """Trigger the syncs. Return the response, or None and the reasons if nothing was queued."""
     actor, options = actor_of(request), {"full": wanted.full, "force": wanted.force, "priority": wanted.priority}
     if wanted.bands is None:
-        return _to(request, [triggers.trigger_sync(actor, None, **options)], []), []  # type: ignore[arg-type]
+        return _redirect(request, [triggers.trigger_sync(actor, None, **options)], []), []  # type: ignore[arg-type]
     outcomes = triggers.trigger_bands(actor, wanted.bands, **options).values()  # type: ignore[arg-type]
     created = [outcome for outcome in outcomes if isinstance(outcome, Created)]
     refused: list[DomainError] = [outcome for outcome in outcomes if isinstance(outcome, DomainError)]
-    return (_to(request, created, refused), []) if created else (None, refused)
+    return (_redirect(request, created, refused), []) if created else (None, refused)
 
 
-def _to(request: HttpRequest, created: list[Created], refused: list[DomainError]) -> HttpResponse:
-    """One job is watched on its own page, several in the list."""
+def _redirect(request: HttpRequest, created: list[Created], refused: list[DomainError]) -> HttpResponse:
+    """Go to the job, or to the list of several jobs, with a message."""
     new = [each.job for each in created if each.is_new]
     if len(created) == 1:
         job = created[0].job
         if new:
             text = _("Job #%s is queued.")
         elif created[0].is_raised:
-            text = _("Job #%s was queued already, and has taken on the priority or force that you asked for.")
+            text = _("Job #%s was already queued; it now has the priority or force you asked for.")
         else:
-            text = _("Job #%s does the same already: it was queued or running.")
+            text = _("Job #%s, which does the same, is already queued or running.")
         text, target = text % job.pk, links.job(job.pk)
     else:
         text = ngettext("%s job is queued.", "%s jobs are queued.", len(new)) % number(len(new))
         if len(new) < len(created):
-            text += " " + _("Others of them were queued or running already.")
+            text += " " + _("The others were already queued or running.")
         target = _new_jobs(new) if new else links.jobs(status="QUEUED,IN_PROGRESS")
     if refused:
         text = " ".join([text, *_first(error.message for error in refused)])
-    return told(request, text, target, goes=True)
+    return report(request, text, target, redirect=True)
 
 
-def _first(messages: Iterable[str], most: int = 3) -> list[str]:
+def _first(messages: Iterable[str], limit: int = 3) -> list[str]:
     found = list(messages)
-    rest = len(found) - most
-    return found if rest <= 0 else [*found[:most], _("And %s more were refused.") % rest]
+    rest = len(found) - limit
+    return found if rest <= 0 else [*found[:limit], _("%s more were refused.") % rest]
 
 
 def _new_jobs(jobs: list[SyncJob]) -> str:
-    """The list of exactly these jobs: by who asked for them, and the instants between which they were created."""
+    """Return the URL of the list of exactly these jobs: by requester and creation time."""
     times = [job.created_at for job in jobs]
     end = max(times) + dt.timedelta(microseconds=1)
     return links.jobs(requestedBy=jobs[0].requested_by_label, startDate=min(times).isoformat(), endDate=end.isoformat())
 
 
-def _estimate(wanted: Wanted) -> dict[str, Any]:
+def _estimate(wanted: TriggerRequest) -> dict[str, Any]:
     if wanted.is_empty:
         return {"estimate": None}
     found = estimates.estimate(wanted.bands, full=wanted.full, force=wanted.force)
@@ -168,6 +168,3 @@ def _estimate(wanted: Wanted) -> dict[str, Any]:
         "units": found.units[Bucket.MAIN.value],
         "is_several": bool(wanted.bands and found.bands > 1),
     }
-
-
-PAGES = (("jobs/trigger/", trigger, "syncjobs_syncjob_add"),)

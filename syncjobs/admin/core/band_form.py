@@ -1,0 +1,193 @@
+"""The form of a band, and looking its channel up before it is saved."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.cache import cache
+from django.http import HttpRequest
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from bands.models import Band
+
+from ...exceptions import DomainError
+from ...operations import bands, channels
+from ...youtube.errors import Kind, YouTubeError
+from ...youtube.types import Channel
+from .pages import actor_of
+
+_CACHE_SECONDS = 3600
+
+
+class BandForm(forms.Form):
+    """The fields of a band, with the names that `operations.band_fields` reads."""
+
+    youtubeChannel = forms.CharField(
+        required=False,
+        max_length=300,
+        label=gettext_lazy("YouTube channel"),
+        help_text=gettext_lazy("Paste the channel's URL, @handle or id (UC…)."),
+        widget=forms.TextInput(attrs={"placeholder": "https://www.youtube.com/@…", "spellcheck": "false"}),
+    )
+    playlists = forms.CharField(
+        required=False,
+        max_length=5000,
+        label=gettext_lazy("More playlists"),
+        help_text=gettext_lazy(
+            "URLs or ids (PL…), one per line. Their videos are synced in addition to the channel's uploads."
+        ),
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+    )
+    name = forms.CharField(max_length=200, label=gettext_lazy("Name"))
+    slug = forms.CharField(
+        required=False,
+        max_length=120,
+        label=gettext_lazy("Slug"),
+        help_text=gettext_lazy("Letters, digits, - and _. If empty, it is made from the name."),
+    )
+    schoolName = forms.CharField(required=False, max_length=200, label=gettext_lazy("School"))
+    nickname = forms.CharField(required=False, max_length=200, label=gettext_lazy("Nickname"))
+    city = forms.CharField(required=False, max_length=120, label=gettext_lazy("City"))
+    state = forms.CharField(required=False, max_length=60, label=gettext_lazy("State"))
+    conference = forms.CharField(
+        required=False,
+        max_length=120,
+        label=gettext_lazy("Conference"),
+        widget=forms.TextInput(attrs={"list": "conferences", "autocomplete": "off"}),
+    )
+    bandType = forms.CharField(required=False, max_length=60, label=gettext_lazy("Type"))
+    founded = forms.CharField(
+        required=False,
+        max_length=4,
+        label=gettext_lazy("Founded"),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "placeholder": "1890"}),
+    )
+    searchKeywords = forms.CharField(
+        required=False,
+        max_length=5000,
+        label=gettext_lazy("Search keywords"),
+        help_text=gettext_lazy("Separated by semicolons (;)."),
+    )
+    primaryColor = forms.CharField(
+        required=False,
+        max_length=7,
+        label=gettext_lazy("Primary color"),
+        widget=forms.TextInput(attrs={"placeholder": "#660000"}),
+    )
+    secondaryColor = forms.CharField(
+        required=False,
+        max_length=7,
+        label=gettext_lazy("Secondary color"),
+        widget=forms.TextInput(attrs={"placeholder": "#FFFFFF"}),
+    )
+    isActive = forms.BooleanField(
+        required=False, initial=True, label=gettext_lazy("Active: schedules keep its videos up to date")
+    )
+    isFeatured = forms.BooleanField(required=False, label=gettext_lazy("Featured"))
+
+    def __init__(self, *args: Any, request: HttpRequest, band: Band | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request, self._band = request, band
+
+    def clean(self) -> None:
+        """If the form has errors, add those the operation would raise, so that all of them are shown at once."""
+        if self.errors:
+            values, band_id = self.values(), self._band.pk if self._band else None
+            for name, message in bands.find_problems(values, band_id, self.channel()):
+                if name in values:
+                    self.add_error(name, message)
+
+    def values(self) -> dict[str, Any]:
+        """Return the valid fields as `operations.bands` takes them.
+
+        An unchanged channel is left out: for a channel that only the sync resolved, the form shows the id, which would
+        count as a new reference.
+        """
+        values = dict(self.cleaned_data)
+        if values.get("slug") == "":
+            del values["slug"]
+            if "name" in values:
+                values["slug"] = slugify(values["name"])[:120]
+        if "founded" in values:
+            values["founded"] = values["founded"] or None
+        if "playlists" in values:
+            values["playlists"] = [line.strip() for line in values["playlists"].splitlines() if line.strip()]
+        if self._band and values.get("youtubeChannel") == (self._band.channel_reference or self._band.channel_id):
+            del values["youtubeChannel"]
+        return values
+
+    def channel(self) -> Channel | None:
+        """Return the channel YouTube knows by the reference in the field, if this user has looked it up."""
+        return _cached_channel(self._request, self.cleaned_data.get("youtubeChannel", ""))
+
+
+def initial_of(band: Band) -> dict[str, Any]:
+    """Return the form's initial values for a band."""
+    return {
+        "youtubeChannel": band.channel_reference or band.channel_id,
+        "playlists": "\n".join(band.extra_playlists),
+        "name": band.name,
+        "slug": band.slug,
+        "schoolName": band.school_name,
+        "nickname": band.nickname,
+        "city": band.city,
+        "state": band.state,
+        "conference": band.conference,
+        "bandType": band.band_type,
+        "founded": band.founded,
+        "searchKeywords": "; ".join(band.search_keywords),
+        "primaryColor": band.primary_color,
+        "secondaryColor": band.secondary_color,
+        "isActive": band.is_active,
+        "isFeatured": band.is_featured,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """The result of looking a channel up: the channel, or the problem."""
+
+    channel: Channel | None = None
+    problem: str = ""
+    others: tuple[Band, ...] = ()
+    """Other bands with this channel."""
+
+
+def look_up(request: HttpRequest, band: Band | None) -> LookUp:
+    """Resolve the channel in the form (1 unit at most) and cache the result until the form is saved."""
+    reference = request.POST.get("youtubeChannel", "").replace("\x00", "").strip()[:300]
+    if not reference:
+        return LookUp(problem=_("Paste a channel first."))
+    try:
+        channel = channels.resolve_channel(actor_of(request), reference)
+    except DomainError as error:
+        return LookUp(problem=error.message)
+    except YouTubeError as error:
+        return LookUp(problem=_problem(error))
+    cache.set(_key(request, reference), channel, _CACHE_SECONDS)
+    found = Band(pk=band.pk if band else None, channel_id=channel.id, channel_handle=channel.handle)
+    return LookUp(channel, others=tuple(channels.channel_index().others(found)[:3]))
+
+
+def _problem(error: YouTubeError) -> str:
+    if error.kind == Kind.QUOTA:
+        return _("Today's YouTube quota is used up. Save the band anyway: its first sync will look the channel up.")
+    if error.kind == Kind.CONFIGURATION:
+        return _("YouTube rejected the API key: %(message)s") % {"message": error.message}
+    if error.kind == Kind.TRANSIENT:
+        return _("YouTube is not responding. Try again, or save the band: its first sync will look the channel up.")
+    return _("YouTube error: %(message)s") % {"message": error.message}
+
+
+def _key(request: HttpRequest, reference: str) -> str:
+    return f"channel-found:{request.user.pk}:{hashlib.sha256(reference.encode()).hexdigest()}"
+
+
+def _cached_channel(request: HttpRequest, reference: str) -> Channel | None:
+    found = cache.get(_key(request, reference)) if reference else None
+    return found if isinstance(found, Channel) else None
