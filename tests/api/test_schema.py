@@ -13,9 +13,11 @@ from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator, FormatChecker
 
-from syncjobs.api.core.band_serializers import BandSerializer, VideoSerializer
 from syncjobs.api.core.schema import ERROR
-from syncjobs.api.serializers import AttemptSerializer, AuditSerializer, EventSerializer
+from syncjobs.api.serializers.audit import AuditSerializer
+from syncjobs.api.serializers.bands import BandSerializer
+from syncjobs.api.serializers.jobs import AttemptSerializer, EventSerializer
+from syncjobs.api.serializers.videos import VideoSerializer
 from syncjobs.choices import Role
 from tests.api import sense  # noqa: F401 - registers its hook
 from tests.clients import Api

@@ -30,7 +30,7 @@ class Command(base.Command):
         if options["json"]:
             self.say_json(
                 {
-                    "queues": [q.as_json() for q in queues],
+                    "queues": [_queue(q) for q in queues],
                     "active": [_job(j) for j in active],
                     "waiting": [_waiting(j) for j in waiting[:MOST_WAITING]],
                     "quota": [_bucket(b) for b in buckets],
@@ -59,6 +59,25 @@ class Command(base.Command):
             self.say(
                 f"quota {b.bucket}: {b.used} of {b.limit} used, {b.reserved} reserved, resets {b.resets_at:%Y-%m-%d %H:%M} UTC{closed}"
             )
+
+
+def _queue(queue: stats_queues.QueueState) -> dict[str, Any]:
+    return {
+        "name": queue.name,
+        "waiting": queue.waiting,
+        "active": queue.active,
+        "delayed": queue.delayed,
+        "completed": queue.completed,
+        "failed": queue.failed,
+        "cancelled": queue.cancelled,
+        "paused": queue.is_paused,
+        "pausedAt": queue.paused_at,
+        "pausedBy": queue.paused_by or None,
+        "pauseReason": queue.pause_reason or None,
+        "oldestRunnableAge": queue.oldest_waiting_age,
+        "workers": queue.workers,
+        "asOf": queue.as_of,
+    }
 
 
 def _job(job: SyncJob) -> dict[str, Any]:
