@@ -74,7 +74,7 @@ _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
     429: ("Too often; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
     500: ("A fault of ours", "error", None, SERVER_ERROR),
-    503: ("Too much of it at once; see Retry-After", "busy", None, "4 exports are under way already."),
+    503: ("Too much of it at once; see Retry-After", "busy", None, "4 exports are running, which is the maximum."),
 }
 
 
