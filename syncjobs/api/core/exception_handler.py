@@ -33,12 +33,17 @@ class Refused(APIException):
 
     def __init__(self, error: exceptions.DomainError, problems: dict[str, list[str]]) -> None:
         super().__init__(problems, error.code)
+        self.message = error.message
         self.status_code = next(
             (code for kind, code in _STATUSES if isinstance(error, kind)), status.HTTP_400_BAD_REQUEST
         )
         self.details = error.details
         # Django REST framework makes the Retry-After header of it, in seconds.
         self.wait = error.retry_after if isinstance(error, exceptions.Busy) else None
+
+    def __str__(self) -> str:
+        """Return what the log says."""
+        return self.message
 
 
 class Handler(ExceptionHandler):
