@@ -48,7 +48,7 @@ def _copies() -> int:
 def test_a_process_streams_a_few_at_a_time(site: str) -> None:
     headers = Api(Role.ADMIN).headers
     cookie = logged_in(Role.SUPER_ADMIN).cookies["sessionid"].value
-    client = httpx.Client(timeout=60)
+    client = httpx.Client(timeout=60, follow_redirects=True)
     reading: list[Iterator[bytes]] = []
 
     def begin() -> Any:
