@@ -74,7 +74,9 @@ def test_a_process_streams_a_few_at_a_time(site: str) -> None:
             assert (error["code"], error["field"]) == ("busy", None)
             assert "4 exports are running" in error["message"]
         for model in ("errorgroup", "syncjob", "auditentry"):
-            page = client.get(site + reverse(f"admin:syncjobs_{model}_export"), headers={"Cookie": f"sessionid={cookie}"})
+            page = client.get(
+                site + reverse(f"admin:syncjobs_{model}_export"), headers={"Cookie": f"sessionid={cookie}"}
+            )
             assert (page.status_code, int(page.headers["Retry-After"])) == (503, export.RETRY_AFTER_SECONDS)
             assert "4 exports are running" in page.text
         assert client.get(f"{site}/api/bands", headers=headers).status_code == 200
