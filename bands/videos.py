@@ -1,4 +1,4 @@
-"""Writes videos: only rows that differ, and exact counts of what was added and what changed."""
+"""Write videos: change only rows that differ, and count exactly what was added and changed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
+from psycopg.sql import SQL, Composable, Identifier, Placeholder
 
 from .models import Availability, Video
 
@@ -37,7 +38,7 @@ _BASICS = ("channel_id", "channel_title", "title", "description", "published_at"
 
 @dataclass(frozen=True, slots=True)
 class UpsertCounts:
-    """How many rows a write added, and how many it changed. Rows that were right already are neither."""
+    """Number of rows that a write added and changed. Unchanged rows count as neither."""
 
     added: int = 0
     updated: int = 0
@@ -47,27 +48,24 @@ NO_CHANGES = UpsertCounts()
 
 
 def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
-    """Insert or update videos with all that videos.list tells of them; they are available and their details known.
+    """Insert or update videos with details from videos.list, and mark them as available.
 
-    A video stays with the band it was found for first, except that the band of its own channel takes it over from one
-    that merely lists it. Sorted by id, so that two transactions that write the same videos don't deadlock.
+    A video stays with its band, except that the band of its own channel takes it over from a band that only lists it
+    in a playlist. Rows are written in order of their ids, so that concurrent writers don't deadlock.
     """
     rows = _unique(videos)
     if not rows:
         return NO_CHANGES
     columns = ("youtube_id", "band_id", *_DETAILS)
     owner = """CASE WHEN bands_video.band_id = EXCLUDED.band_id OR EXCLUDED.channel_id = ''
-                      OR NOT EXISTS (SELECT 1 FROM bands_band taker
-                                      WHERE taker.id = EXCLUDED.band_id AND taker.channel_id = EXCLUDED.channel_id)
-                      OR EXISTS (SELECT 1 FROM bands_band holder
-                                  WHERE holder.id = bands_video.band_id AND holder.channel_id = EXCLUDED.channel_id)
+                      OR NOT EXISTS (SELECT 1 FROM bands_band new_band
+                                      WHERE new_band.id = EXCLUDED.band_id AND new_band.channel_id = EXCLUDED.channel_id)
+                      OR EXISTS (SELECT 1 FROM bands_band old_band
+                                  WHERE old_band.id = bands_video.band_id AND old_band.channel_id = EXCLUDED.channel_id)
                     THEN bands_video.band_id ELSE EXCLUDED.band_id END"""
-    assignments = ", ".join(f"{name} = EXCLUDED.{name}" for name in _DETAILS)
-    old = ", ".join(f"bands_video.{name}" for name in _DETAILS)
-    new = ", ".join(f"EXCLUDED.{name}" for name in _DETAILS)
-    statement = f"""
-        INSERT INTO bands_video ({", ".join(columns)}, availability, details_pending)
-        VALUES {_placeholders(columns, len(rows), "'AVAILABLE', false")}
+    statement = SQL("""
+        INSERT INTO bands_video ({columns}, availability, details_pending)
+        VALUES {rows}
         ON CONFLICT (youtube_id) DO UPDATE
            SET {assignments}, band_id = {owner}, availability = 'AVAILABLE', details_pending = false,
                details_attempt = NULL, updated_at = statement_timestamp(),
@@ -75,28 +73,35 @@ def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
                                          THEN bands_video.availability_since ELSE statement_timestamp() END
          WHERE ({old}, bands_video.availability, bands_video.details_pending, bands_video.band_id)
                IS DISTINCT FROM ({new}, 'AVAILABLE', false, {owner})
-        RETURNING (xmax = 0)"""  # noqa: S608 - only names of our own columns are put in
+        RETURNING (xmax = 0)""").format(
+        columns=_names("{}", columns),
+        rows=_placeholders(columns, len(rows), "'AVAILABLE', false"),
+        assignments=_names("{0} = EXCLUDED.{0}", _DETAILS),
+        owner=SQL(owner),
+        old=_names("bands_video.{}", _DETAILS),
+        new=_names("EXCLUDED.{}", _DETAILS),
+    )
     return _write(statement, _values(rows, columns))
 
 
 def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
-    """Insert videos of which only what a playlist page tells is known; those we have already are left as they are."""
+    """Insert videos with the fields of a playlist page, details pending. Existing videos stay as they are."""
     rows = _unique(videos)
     if not rows:
         return NO_CHANGES
     columns = ("youtube_id", "band_id", *_BASICS)
     fixed = "'AVAILABLE', true, 'none', '{}'::text[], '', '', '', ''"
-    statement = f"""
-        INSERT INTO bands_video ({", ".join(columns)}, availability, details_pending, live_state, tags,
+    statement = SQL("""
+        INSERT INTO bands_video ({columns}, availability, details_pending, live_state, tags,
                                  category_id, default_language, definition, privacy_status)
-        VALUES {_placeholders(columns, len(rows), fixed)}
+        VALUES {rows}
         ON CONFLICT (youtube_id) DO NOTHING
-        RETURNING (xmax = 0)"""  # noqa: S608 - only names of our own columns are put in
+        RETURNING (xmax = 0)""").format(columns=_names("{}", columns), rows=_placeholders(columns, len(rows), fixed))
     return _write(statement, _values(rows, columns))
 
 
 def update_counts(counts: Sequence[tuple[str, int | None, int | None, int | None]]) -> int:
-    """Write (youtube_id, views, likes, comments) where they differ; returns how many rows did."""
+    """Write (youtube_id, views, likes, comments) where they differ; return the number of changed rows."""
     if not counts:
         return 0
     with connection.cursor() as cursor:
@@ -114,9 +119,12 @@ def update_counts(counts: Sequence[tuple[str, int | None, int | None, int | None
 
 
 def mark_missing(youtube_ids: Sequence[str]) -> int:
-    """A successful videos.list omitted these: missing the first time, unavailable the second. Returns rows changed."""
+    """Mark videos that a successful videos.list omitted: missing the first time, unavailable the second.
+
+    Return the number of changed rows.
+    """
     with transaction.atomic():
-        ids = _locked(Q(youtube_id__in=youtube_ids))
+        ids = _lock(Q(youtube_id__in=youtube_ids))
         return (
             Video.objects.filter(pk__in=ids)
             .filter(~Q(availability=Availability.UNAVAILABLE) | Q(details_pending=True))
@@ -136,16 +144,19 @@ def mark_missing(youtube_ids: Sequence[str]) -> int:
 
 
 def mark_absent_from_playlists(videos: Q) -> int:
-    """These stand in no playlist any more: missing, until an availability check asks for them by id."""
+    """Mark available videos that are in no playlist any more as missing; an availability check decides by id.
+
+    Return the number of changed rows.
+    """
     with transaction.atomic():
-        ids = _locked(videos & Q(availability=Availability.AVAILABLE))
+        ids = _lock(videos & Q(availability=Availability.AVAILABLE))
         return Video.objects.filter(pk__in=ids).update(
             availability=Availability.MISSING, availability_since=Now(), updated_at=Now()
         )
 
 
-def _locked(condition: Q) -> list[int]:
-    """Ids of the rows, locked in the order every writer here locks them in."""
+def _lock(condition: Q) -> list[int]:
+    """Lock rows in the order that all writers use; return their ids."""
     rows = Video.objects.filter(condition).order_by("youtube_id").select_for_update()
     return list(rows.values_list("pk", flat=True))
 
@@ -154,9 +165,13 @@ def _unique(videos: Iterable[Video]) -> list[Video]:
     return sorted({video.youtube_id: video for video in videos}.values(), key=lambda video: video.youtube_id)
 
 
-def _placeholders(columns: Sequence[str], rows: int, fixed: str) -> str:
-    row = f"({', '.join(['%s'] * len(columns))}, {fixed})"
-    return ", ".join([row] * rows)
+def _names(pattern: str, columns: Iterable[str]) -> Composable:
+    return SQL(", ").join(SQL(pattern).format(Identifier(name)) for name in columns)
+
+
+def _placeholders(columns: Sequence[str], rows: int, fixed: str) -> Composable:
+    row = SQL("({}, {})").format(SQL(", ").join([Placeholder()] * len(columns)), SQL(fixed))
+    return SQL(", ").join([row] * rows)
 
 
 def _values(rows: Iterable[Video], columns: Sequence[str]) -> list[Any]:
@@ -166,8 +181,8 @@ def _values(rows: Iterable[Video], columns: Sequence[str]) -> list[Any]:
     ]
 
 
-def _write(statement: str, values: list[Any]) -> UpsertCounts:
+def _write(statement: Composable, values: list[Any]) -> UpsertCounts:
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(statement.as_string(), values)
         inserted = [bool(row[0]) for row in cursor.fetchall()]
     return UpsertCounts(added=sum(inserted), updated=len(inserted) - sum(inserted))

@@ -46,7 +46,7 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
 
 
 def _running(request: HttpRequest) -> dict[str, Any]:
-    stuck = {int(row["jobId"]): row for row in stats_jobs.stuck()}
+    stuck = {row["job_id"]: row for row in stats_jobs.stuck()}
     stuck_first = Case(When(pk__in=stuck, then=Value(0)), default=Value(1))
     running = SyncJob.objects.in_progress().order_by(stuck_first, "started_at", "pk")[: _RUNNING + 1]
     jobs = [

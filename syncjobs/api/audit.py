@@ -1,25 +1,24 @@
-"""Figures over time, workers, the audit, the quota's history and the schedules."""
+"""The audit: who did what."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
-from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..audit.labels import ACTIONS, RESULTS, TARGETS
 from ..listing import export
-from ..listing.export import file_of
 from ..listing.parameters import Choice, Instant, Paged, Parameters, Text
 from ..models import AuditEntry
-from .core import lists, responses
-from .core.views import View
-from .exports import FILE, FORMAT, FileView
-from .serializers import AuditSerializer
+from .core.files import FILE, FORMAT
+from .core.negotiation import IgnoreAccept
+from .core.pagination import Pages
+from .core.permissions import ModelPermissions
+from .core.viewsets import ViewSet
+from .serializers.audit import AuditSerializer
 
 
 class AuditFilters(Parameters):
@@ -43,34 +42,28 @@ class AuditList(AuditFilters, Paged):
     """The query parameters of the audit."""
 
 
-class AuditExportParameters(AuditFilters):
+class AuditExport(AuditFilters):
     """The query parameters of the audit as a file."""
 
     format = FORMAT
 
 
-class Audit(View):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_auditentry"}
+class AuditViewSet(ListModelMixin, ViewSet):
+    queryset = AuditEntry.objects.all()
+    serializer_class = AuditSerializer
+    permission_classes = (ModelPermissions,)
+    filterset_class = AuditList
+    pagination_class = Pages
+    ordering = ("-pk",)
 
-    takes = {"GET": AuditList}
-
-    @extend_schema(operation_id="listAudit", responses=responses.AUDIT)
-    def get(self, request: Request) -> Response:
-        """Who did what, the newest first."""
-        rows, frame = lists.page_of(self.parameters, _audit(self.parameters))
-        return Response({"data": AuditSerializer(rows, many=True).data, **frame})
-
-
-def _audit(values: Mapping[str, Any]) -> QuerySet[AuditEntry]:
-    return AuditFilters.narrow(AuditEntry.objects.order_by("-pk"), values)
-
-
-class AuditExport(FileView):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_auditentry"}
-    takes = {"GET": AuditExportParameters}
+    @extend_schema(operation_id="listAudit")
+    def list(self, request: Request) -> Response:
+        """List who did what, the newest first."""
+        return super().list(request)
 
     @extend_schema(operation_id="exportAudit", responses=FILE)
-    def get(self, request: Request) -> StreamingHttpResponse:
-        """Who did what, the newest first, as a file."""
+    @action(detail=False, filterset_class=AuditExport, content_negotiation_class=IgnoreAccept, is_file=True)
+    def export(self, request: Request) -> StreamingHttpResponse:
+        """Download who did what, the newest first."""
         kind = self.parameters["format"]
-        return file_of(export.audit(_audit(self.parameters), kind), kind, "audit")
+        return export.file_of(export.audit(self.filter_queryset(self.get_queryset()), kind), kind, "audit")

@@ -1,26 +1,31 @@
-"""Bands."""
+"""Bands, and the videos of one."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
+from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bands.models import Band, BandQuerySet, BandState
+from bands.models import Band, BandQuerySet, BandState, Video
 
 from ..exceptions import NotFound
 from ..listing.parameters import MAX_LIMIT, Choice, Paged, Text, Whole
-from ..operations import bands as band_operations
-from .core import lists, responses
-from .core.band_serializers import BandBody, BandSerializer, NewBandBody
-from .core.views import View
+from ..operations import bands
+from .core.pagination import Pages
+from .core.permissions import ModelPermissions, requires
+from .core.viewsets import ViewSet
+from .serializers.bands import BandBody, BandSerializer, NewBandBody
+from .serializers.videos import VideoSerializer
+from .videos import BandVideoList, video_ordering
 
 
-class BandListParameters(Paged):
+class BandList(Paged):
     """The query parameters of the list of bands."""
 
     search = Text("name", "icontains", help_text="Part of the name.")
@@ -35,68 +40,78 @@ class BandListParameters(Paged):
         return bands.in_state(BandState(value))
 
 
-class BandList(View):
-    needs: ClassVar[dict[str, str]] = {"GET": "bands.view_band", "POST": "bands.add_band"}
-    takes = {"GET": BandListParameters}
+class BandViewSet(ListModelMixin, ViewSet):
+    queryset = Band.objects.with_video_counts()
+    serializer_class = BandSerializer
+    permission_classes = (ModelPermissions,)
+    filterset_class = BandList
+    pagination_class = Pages
+    ordering = ("name", "pk")
+    lookup_url_kwarg = "band_id"
+    lookup_value_converter = "id"
 
-    @extend_schema(operation_id="listBands", responses=responses.BANDS)
-    def get(self, request: Request) -> Response:
-        """Bands by name, each with how its syncs are doing."""
-        bands = Band.objects.with_video_counts().order_by("name", "pk")
-        rows, frame = lists.page_of(self.parameters, BandListParameters.narrow(bands, self.parameters))
-        return Response({"data": BandSerializer(rows, many=True).data, **frame})
+    def get_serializer_class(self) -> Any:
+        bodies = {"create": NewBandBody, "partial_update": BandBody}
+        return bodies.get(self.action) or super().get_serializer_class()
 
-    @extend_schema(operation_id="createBand", request=NewBandBody, responses={201: BandSerializer})
-    def post(self, request: Request) -> Response:
-        """A new band. Nothing is synced by it."""
-        band = band_operations.create(self.actor(request), _values(NewBandBody, request))
-        return Response(_told(band.pk), status.HTTP_201_CREATED)
+    def get_object(self) -> Band:
+        band_id = self.kwargs["band_id"]
+        band: Band | None = self.get_queryset().filter(pk=band_id).first()
+        if band is None:
+            raise NotFound(f"There is no band {band_id}.", field="id")
+        return band
 
+    @extend_schema(operation_id="listBands")
+    def list(self, request: Request) -> Response:
+        """List bands by name, each with the state of its syncs."""
+        return super().list(request)
 
-class BandDetail(View):
-    needs: ClassVar[dict[str, str]] = {
-        "GET": "bands.view_band",
-        "PATCH": "bands.change_band",
-        "DELETE": "bands.delete_band",
-    }
+    @extend_schema(operation_id="getBand")
+    def retrieve(self, request: Request, band_id: int) -> Response:
+        """Get a band with the state of its syncs."""
+        return Response(BandSerializer(self.get_object()).data)
 
-    @extend_schema(operation_id="getBand", responses=BandSerializer)
-    def get(self, request: Request, band_id: int) -> Response:
-        """One band, with how its syncs are doing."""
-        return Response(_told(band_id))
+    @extend_schema(operation_id="createBand", responses={201: BandSerializer})
+    def create(self, request: Request) -> Response:
+        """Add a band. This syncs nothing."""
+        self.kwargs["band_id"] = bands.create(self.actor, self.validated()).pk
+        return Response(BandSerializer(self.get_object()).data, status.HTTP_201_CREATED)
 
-    @extend_schema(operation_id="changeBand", request=BandBody, responses=BandSerializer)
-    def patch(self, request: Request, band_id: int) -> Response:
-        """Change what is given; the rest stays."""
-        band_operations.change(self.actor(request), band_id, _values(BandBody, request, band_id))
-        return Response(_told(band_id))
+    @extend_schema(operation_id="changeBand", responses=BandSerializer)
+    def partial_update(self, request: Request, band_id: int) -> Response:
+        """Change the fields given; the others stay."""
+        bands.change(self.actor, band_id, self.validated())
+        return Response(BandSerializer(self.get_object()).data)
 
     @extend_schema(operation_id="deleteBand", responses={204: None})
-    def delete(self, request: Request, band_id: int) -> Response:
+    def destroy(self, request: Request, band_id: int) -> Response:
         """Delete a band and its videos; its ended jobs stay. 409 while a job of it is queued or running."""
-        band_operations.delete(self.actor(request), band_id)
+        bands.delete(self.actor, band_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @extend_schema(operation_id="listBandVideos", responses=VideoSerializer(many=True))
+    @action(
+        detail=True,
+        serializer_class=VideoSerializer,
+        permission_classes=[requires("bands.view_video")],
+        filterset_class=BandVideoList,
+    )
+    def videos(self, request: Request, band_id: int) -> Response:
+        """List a band's videos, the newest first."""
+        videos = BandVideoList.narrow(Video.objects.filter(band=self.get_object()), self.parameters)
+        page = self.paginate_queryset(videos.order_by(*video_ordering(self.parameters)))
+        return self.get_paginated_response(VideoSerializer(page, many=True).data)
 
-def _told(band_id: int) -> object:
-    return BandSerializer(_band(band_id)).data
-
-
-def _band(band_id: int) -> Band:
-    band = Band.objects.with_video_counts().filter(pk=band_id).first()
-    if band is None:
-        raise NotFound(f"There is no band {band_id}.", field="id")
-    return band
-
-
-def _values(body: type[BandBody], request: Request, band_id: int | None = None) -> dict[str, Any]:
-    """The body; if something in it is wrong, what the operation would refuse of the rest is said along with it."""
-    checked = body(data=request.data)
-    if checked.is_valid():
-        return dict(checked.validated_data)
-    wrong = dict(checked.errors)
-    if isinstance(request.data, dict):
-        rest = {name: value for name, value in request.data.items() if name in checked.fields and name not in wrong}
-        for name, said in band_operations.find_problems(rest, band_id):
-            wrong.setdefault(name, [said])
-    raise ValidationError(wrong)
+    def validated(self) -> dict[str, Any]:
+        """Return the body. If it is wrong, report what the operation would refuse of its other fields as well."""
+        body: Any = self.get_serializer(data=self.request.data)
+        if body.is_valid():
+            return dict(body.validated_data)
+        problems = dict(body.errors)
+        if isinstance(self.request.data, dict):
+            rest = {
+                name: value for name, value in self.request.data.items() if name in body.fields and name not in problems
+            }
+            for name, message in bands.find_problems(rest, self.kwargs.get("band_id")):
+                problems.setdefault(name, [message])
+        raise ValidationError(problems)

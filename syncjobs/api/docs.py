@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page that shows it. Everything either needs comes from this site."""
+"""The OpenAPI document, and the page that shows it. Their assets come from this site."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..listing.parameters import Choice, Parameters
-from .core.views import Exact
+from .core.viewsets import StrictView
 
-# Two that are the first to make the document at once find drf-spectacular's extensions half loaded.
+# Two concurrent first requests would find drf-spectacular's extensions half loaded.
 _one_at_a_time = threading.Lock()
 
 
-class _Open(Exact):
+class _Open(StrictView):
     permission_classes = (AllowAny,)
     authentication_classes = ()
 
@@ -31,7 +31,7 @@ class _Open(Exact):
 
 
 class Document(_Open, SpectacularAPIView):
-    """OpenAPI 3.1, as JSON."""
+    """The OpenAPI 3.1 document, as JSON."""
 
     renderer_classes = [OpenApiJsonRenderer2]
 
@@ -49,6 +49,6 @@ class PageParameters(Parameters):
 
 
 class Page(_Open, SpectacularSwaggerSplitView):
-    """Swagger UI; its script comes by a request of its own, because the policy allows none within the page."""
+    """Swagger UI. Its script is a request of its own, because the CSP allows no inline scripts."""
 
-    takes = {"GET": PageParameters}
+    filterset_class = PageParameters

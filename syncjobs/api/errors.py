@@ -1,76 +1,123 @@
-"""Queues, errors and quota."""
+"""Error groups: list, acknowledge, retry and export them."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import datetime as dt
+from typing import Any
 
+from django.http import StreamingHttpResponse
 from django.utils import timezone
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..listing.parameters import MAX_LIMIT, Whole
+from ..listing import export
+from ..listing.parameters import MAX_LIMIT, Choice, Parameters, Pattern, Whole
 from ..models import BulkAction
 from ..operations import bulk, errors
-from ..stats import errors as stats_errors
-from .core import lists, responses
-from .core.etags import Polled
-from .core.views import TriggerRate, View
-from .jobs import validated
-from .serializers import ErrorGroupSerializer, Message, NoteBody
+from ..stats import errors as stats
+from .core.etags import with_etag
+from .core.files import FILE, FORMAT
+from .core.negotiation import IgnoreAccept
+from .core.permissions import requires
+from .core.throttling import TriggerRate
+from .core.viewsets import NoBody, ViewSet
+from .serializers.errors import ErrorGroups, NoteBody, RetriedGroup
+from .serializers.queues import Message
 
 
-class ErrorListParameters(lists.ErrorFilters):
+class ErrorFilters(Parameters):
+    """What the error groups, and the log of errors, can be filtered by."""
+
+    window = Pattern(
+        pattern="all|[1-9][0-9]{0,3}[hd]",
+        example="7d",
+        message=gettext_lazy("Must be hours such as 24h or days such as 7d, from 1 to 9999 of them, or all."),
+        help_text="Hours or days back from now, or all.",
+        initial="24h",
+    )
+    acknowledged = Choice(choices=("true", "false"), help_text="Whether somebody has acknowledged the group.")
+
+
+class ErrorList(ErrorFilters):
     """The query parameters of the error groups."""
 
     limit = Whole(max_value=MAX_LIMIT, initial=20)
 
 
-class Errors(Polled):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_errorgroup"}
-    takes = {"GET": ErrorListParameters}
+class ErrorExport(ErrorFilters):
+    """The query parameters of the log of errors as a file."""
 
-    @extend_schema(operation_id="listErrors", responses=responses.ErrorGroups)
-    def get(self, request: Request) -> Response:
-        """Error groups with something in the window, the most frequent first."""
-        values = self.parameters
-        groups, total = stats_errors.groups(
-            lists.since(values), acknowledged=lists.acknowledged(values), limit=values["limit"]
-        )
-        rows = ErrorGroupSerializer(groups, many=True).data
-        return Response({"errors": rows, "totalErrors": total, "asOf": timezone.now()})
+    format = FORMAT
 
 
-class AcknowledgeError(View):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.acknowledge_errors"}
+class ErrorGroupViewSet(ViewSet):
+    permission_classes = (requires("syncjobs.view_errorgroup"),)
+    serializer_class = ErrorGroups
+    filterset_class = ErrorList
+    lookup_url_kwarg = "fingerprint"
+    lookup_value_converter = "slug"
 
-    @extend_schema(operation_id="acknowledgeError", request=NoteBody, responses=Message)
-    def post(self, request: Request, fingerprint: str) -> Response:
-        """Say that somebody has seen to it."""
-        errors.acknowledge_errors(self.actor(request), fingerprint, validated(NoteBody, request).get("note"))
+    @extend_schema(operation_id="listErrors")
+    @with_etag
+    def list(self, request: Request) -> Response:
+        """List error groups with an occurrence in the window, the most frequent first."""
+        groups, total = stats.groups(**self._filters(), limit=self.parameters["limit"])
+        answer = {"errors": groups, "totalErrors": total, "asOf": timezone.now()}
+        return Response(ErrorGroups(answer).data)
+
+    @extend_schema(operation_id="exportErrors", responses=FILE)
+    @action(detail=False, filterset_class=ErrorExport, content_negotiation_class=IgnoreAccept, is_file=True)
+    def export(self, request: Request) -> StreamingHttpResponse:
+        """Download the log of errors in the window, the newest first."""
+        kind = self.parameters["format"]
+        return export.file_of(export.errors(stats.log(**self._filters()), kind), kind, "errors")
+
+    @extend_schema(operation_id="acknowledgeError", responses=Message)
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoteBody,
+        permission_classes=[requires("syncjobs.acknowledge_errors")],
+    )
+    def acknowledge(self, request: Request, fingerprint: str) -> Response:
+        """Acknowledge an error group."""
+        errors.acknowledge_errors(self.actor, fingerprint, self.validated().get("note"))
         return Response({"message": "Acknowledged."})
 
     @extend_schema(operation_id="reopenError", responses={204: None})
-    def delete(self, request: Request, fingerprint: str) -> Response:
-        """Take that back; the note stays."""
-        errors.reopen_errors(self.actor(request), fingerprint)
+    @acknowledge.mapping.delete
+    def reopen(self, request: Request, fingerprint: str) -> Response:
+        """Reopen an error group; its note stays."""
+        errors.reopen_errors(self.actor, fingerprint)
         return Response(status=204)
 
-
-class RetryErrors(View):
-    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
-    bodiless = ("POST",)
-    throttle_classes = (TriggerRate,)
-
-    @extend_schema(operation_id="retryError", request=None, responses={202: responses.RetriedGroup})
-    def post(self, request: Request, fingerprint: str) -> Response:
-        """Retry the failed jobs of the group that nobody has retried yet."""
-        outcome = bulk.retry_group(self.actor(request), fingerprint)
+    @extend_schema(operation_id="retryError", responses={202: RetriedGroup})
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoBody,
+        permission_classes=[requires("syncjobs.retry_job")],
+        throttle_classes=[TriggerRate],
+    )
+    def retry(self, request: Request, fingerprint: str) -> Response:
+        """Retry the failed jobs of an error group that nobody has retried yet."""
+        outcome = bulk.retry_group(self.actor, fingerprint)
         if isinstance(outcome, BulkAction):
             message = f"{outcome.total} jobs are retried in the background."
-            return Response({"message": message, "bulkId": str(outcome.pk), "retried": {}, "refused": {}}, 202)
-        retried = {str(old): str(new) for old, new in outcome.retried.items()}
-        refused = {str(job_id): why for job_id, why in outcome.refused.items()}
-        message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", len(retried)) % {"count": len(retried)}
-        return Response({"message": message, "retried": retried, "refused": refused}, 202)
+            answer = {"message": message, "bulkId": outcome.pk, "retried": {}, "refused": {}}
+        else:
+            count = len(outcome.retried)
+            message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", count) % {"count": count}
+            answer = {"message": message, "retried": outcome.retried, "refused": outcome.refused}
+        return Response(RetriedGroup(answer).data, 202)
+
+    def _filters(self) -> dict[str, Any]:
+        """Return the beginning of the window (None for all time) and `acknowledged` (None for both)."""
+        window, acknowledged = self.parameters["window"], self.parameters["acknowledged"]
+        since = None
+        if window != "all":
+            since = timezone.now() - dt.timedelta(**{"hours" if window.endswith("h") else "days": int(window[:-1])})
+        return {"since": since, "acknowledged": None if acknowledged is None else acknowledged == "true"}

@@ -1,153 +1,191 @@
-"""Sync jobs: watch them, trigger, retry, cancel."""
+"""Sync jobs: watch, trigger, retry, cancel and export them."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import Count, Sum
+from django.http import QueryDict, StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bands.models import Band
 
-from ..choices import JobStatus
-from ..engine.enqueue import Created
-from ..exceptions import NotFound
-from ..listing import rows
-from ..listing.pages import Order
-from ..listing.query import JobList as JobListParameters
-from ..models import Attempt, JobEvent, SyncJob
-from ..operations import jobs, triggers
-from .core import lists, responses
-from .core.etags import Polled
-from .core.views import TriggerRate, View
-from .serializers import Accepted, AttemptSerializer, Cancelling, EventSerializer, TriggerBody, job_as_json
+from ..exceptions import NotFound, NotPermitted
+from ..listing import export
+from ..listing.query import JobFilters, JobList, filters_of, for_display, job_query, query_of
+from ..models import BulkAction, SyncJob
+from ..operations import bulk, jobs, triggers
+from ..stats import estimates
+from .core.etags import with_etag
+from .core.files import FILE, FORMAT
+from .core.negotiation import IgnoreAccept
+from .core.pagination import JobPages
+from .core.permissions import requires
+from .core.throttling import TriggerRate
+from .core.viewsets import NoBody, ViewSet
+from .serializers.bulk import BulkBody, BulkOutcome, BulkProgress
+from .serializers.jobs import (
+    Accepted,
+    Cancelling,
+    EstimateAnswer,
+    JobDetailSerializer,
+    JobSerializer,
+    TriggerBody,
+    job_as_json,
+)
 
 MAX_TIMELINE = 500
-"""Newest lines of a timeline that are told."""
-_SUMMED = {
-    "videosFound": "videos_found",
-    "videosAdded": "videos_added",
-    "videosUpdated": "videos_updated",
-    "quotaUsed": "quota_used",
-    "errors": "error_count",
-}
+"""Events of a timeline in an answer: the newest ones."""
+_SUMMED = ("videos_found", "videos_added", "videos_updated", "quota_used", "error_count")
 
 
-class JobList(Polled):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+class JobExport(JobFilters):
+    """The query parameters of the list of jobs as a file."""
 
-    takes = {"GET": JobListParameters}
-
-    @extend_schema(operation_id="listSyncJobs", responses=responses.JOBS)
-    def get(self, request: Request) -> Response:
-        """Jobs, filtered, sorted and paged; totals are exact."""
-        found, order, frame = lists.jobs_page(self.parameters)
-        return Response({"data": [job_as_json(job) for job in rows.read(found, order)], **frame})
+    format = FORMAT
 
 
-class JobDetail(Polled):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
+class SyncJobViewSet(ViewSet):
+    queryset = SyncJob.objects.all()
+    serializer_class = JobSerializer
+    permission_classes = (requires("syncjobs.view_syncjob"),)
+    filterset_class = JobList
+    pagination_class = JobPages
+    lookup_url_kwarg = "job_id"
+    lookup_value_converter = "id"
+    field_names = {"band": "bandId", "job": "id"}
 
-    @extend_schema(operation_id="getSyncJob", responses=responses.JobDetailSerializer)
-    def get(self, request: Request, job_id: int) -> Response:
-        """One job, with its attempts, its timeline and a summary of its children."""
-        found = rows.read(SyncJob.objects.filter(pk=job_id), Order())
-        if not found:
-            raise NotFound(f"There is no job #{job_id}.", field="id")
-        (job,) = found
-        attempts = Attempt.objects.filter(job_id=job_id).order_by("number")
-        newest = list(JobEvent.objects.filter(job_id=job_id).order_by("-pk")[:MAX_TIMELINE])
-        body = job_as_json(job)
-        body["attemptHistory"] = AttemptSerializer(attempts, many=True).data
-        body["timeline"] = EventSerializer(newest[::-1], many=True).data
-        body |= _of_children(job_id) if job.fans_out else {"children": {}, "childrenTotals": dict.fromkeys(_SUMMED, 0)}
-        return Response(body)
+    @extend_schema(operation_id="listSyncJobs")
+    @with_etag
+    def list(self, request: Request) -> Response:
+        """List jobs, filtered, sorted and paged. Totals are exact."""
+        page = self.paginate_queryset(query_of(self.parameters))  # type: ignore[arg-type]
+        return self.get_paginated_response([job_as_json(job) for job in page or ()])
 
+    @extend_schema(operation_id="getSyncJob", responses=JobDetailSerializer)
+    @with_etag
+    def retrieve(self, request: Request, job_id: int) -> Response:
+        """Get a job with its attempts, its timeline and a summary of its children."""
+        job = for_display(SyncJob.objects.filter(pk=job_id)).first()
+        if job is None:
+            raise NotFound(f"There is no job #{job_id}.", field="job")
+        return Response(JobDetailSerializer(_with_details(job)).data)
 
-def _of_children(job_id: int) -> dict[str, Any]:
-    """How many children there are in each status, and what all of them have done so far."""
-    by_status: dict[str, int] = {}
-    totals = dict.fromkeys(_SUMMED, 0)
-    children = SyncJob.objects.filter(parent_id=job_id).order_by().values("status")
-    summed = children.annotate(n=Count("pk"), **{name: Sum(column) for name, column in _SUMMED.items()})
-    for status_of, n, *sums in summed.values_list("status", "n", *_SUMMED):
-        by_status[status_of] = n
-        totals = {name: total + more for (name, total), more in zip(totals.items(), sums, strict=True)}
-    return {"children": by_status, "childrenTotals": totals}
-
-
-class JobRetry(View):
-    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.retry_job"}
-    bodiless = ("POST",)
-    throttle_classes = (TriggerRate,)
-
-    @extend_schema(operation_id="retrySyncJob", request=None, responses={202: Accepted})
-    def post(self, request: Request, job_id: int) -> Response:
-        """Run a failed or cancelled job again, as a new job."""
-        return accepted(jobs.retry_job(self.actor(request), job_id))
-
-
-class JobCancel(View):
-    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.cancel_job"}
-    bodiless = ("POST",)
-
-    @extend_schema(operation_id="cancelSyncJob", request=None, responses={202: Cancelling})
-    def post(self, request: Request, job_id: int) -> Response:
-        """Cancel a queued job at once, or ask a running one to stop."""
-        job = jobs.cancel_job(self.actor(request), job_id)
-        done = "is cancelled" if job.is_terminal else "was asked to stop"
-        return Response({"message": f"Job {job} {done}.", "jobId": str(job.pk)}, status.HTTP_202_ACCEPTED)
-
-
-class Trigger(View):
-    needs: ClassVar[dict[str, str]] = {"POST": "syncjobs.trigger_sync"}
-    throttle_classes = (TriggerRate,)
-    refers = True
-
-    @extend_schema(operation_id="triggerSync", request=TriggerBody, responses={202: Accepted})
-    def post(self, request: Request) -> Response:
+    @extend_schema(operation_id="triggerSync", responses={202: Accepted})
+    @action(
+        detail=False,
+        methods=["post"],
+        serializer_class=TriggerBody,
+        permission_classes=[requires("syncjobs.trigger_sync")],
+        throttle_classes=[TriggerRate],
+    )
+    def trigger(self, request: Request) -> Response:
         """Sync a band, or all active bands."""
-        body = validated(TriggerBody, request)
+        body = self.validated()
         created = triggers.trigger_sync(
-            self.actor(request),
-            band_of(body.get("bandId")),
+            self.actor,
+            _band(body.get("bandId")),
             full=body["syncType"] == "FULL",
             force=body["forceSync"],
             priority=body.get("priority"),
         )
-        return accepted(created)
+        return Response(Accepted(created).data, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(operation_id="estimateSync", responses=EstimateAnswer)
+    @action(
+        detail=False,
+        methods=["post"],
+        serializer_class=TriggerBody,
+        permission_classes=[requires("syncjobs.trigger_sync")],
+    )
+    def estimate(self, request: Request) -> Response:
+        """Estimate what a sync would cost, without triggering it."""
+        body = self.validated()
+        band = _band(body.get("bandId"))
+        estimate = estimates.estimate(
+            None if band is None else [band], full=body["syncType"] == "FULL", force=body["forceSync"]
+        )
+        return Response(EstimateAnswer(estimate).data)
+
+    @extend_schema(operation_id="bulkSyncJobs", responses={200: BulkOutcome, 202: BulkProgress})
+    @action(detail=False, methods=["post"], serializer_class=BulkBody, throttle_classes=[TriggerRate])
+    def bulk(self, request: Request) -> Response:
+        """Retry or cancel the jobs named, or all that a filter matches now; more than 1,000 in the background."""
+        body = self.validated()
+        if not request.user.has_perm(f"syncjobs.{body['action']}_job"):
+            raise NotPermitted("You don't have permission to do this.")
+        ids = body["ids"] if "ids" in body else _matching(body["filter"])
+        outcome = bulk.start(self.actor, body["action"], [int(job_id) for job_id in ids])
+        if isinstance(outcome, BulkAction):
+            return Response(BulkProgress(outcome).data, status.HTTP_202_ACCEPTED)
+        return Response(BulkOutcome(outcome).data)
+
+    @extend_schema(operation_id="getBulk")
+    @action(detail=False, url_path="bulk/<id:bulk_id>", serializer_class=BulkProgress)
+    def bulk_progress(self, request: Request, bulk_id: int) -> Response:
+        """Get the progress of a bulk action in the background."""
+        return Response(BulkProgress(bulk.get_bulk_action(bulk_id)).data)
+
+    @extend_schema(operation_id="exportSyncJobs", responses=FILE)
+    @action(detail=False, filterset_class=JobExport, content_negotiation_class=IgnoreAccept, is_file=True)
+    def export(self, request: Request) -> StreamingHttpResponse:
+        """Download all jobs that the list's filters match."""
+        kind = self.parameters["format"]
+        return export.file_of(export.jobs(query_of(self.parameters).jobs, kind), kind, "sync-jobs")
+
+    @extend_schema(operation_id="retrySyncJob", responses={202: Accepted})
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoBody,
+        permission_classes=[requires("syncjobs.retry_job")],
+        throttle_classes=[TriggerRate],
+    )
+    def retry(self, request: Request, job_id: int) -> Response:
+        """Run a failed or cancelled job again, as a new job."""
+        return Response(Accepted(jobs.retry_job(self.actor, job_id)).data, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(operation_id="cancelSyncJob", responses={202: Cancelling})
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoBody,
+        permission_classes=[requires("syncjobs.cancel_job")],
+    )
+    def cancel(self, request: Request, job_id: int) -> Response:
+        """Cancel a queued job at once, or ask a running one to stop."""
+        return Response(Cancelling(jobs.cancel_job(self.actor, job_id)).data, status.HTTP_202_ACCEPTED)
 
 
-def accepted(created: Created) -> Response:
-    """202, with the job that is to be watched."""
-    job = created.job
-    if created.is_new:
-        message = f"Job {job} is queued."
-    elif created.is_raised:
-        message = f"Job {job} was queued already, and has taken on the priority or force that you asked for."
-    elif job.status == JobStatus.QUEUED:
-        message = f"Job {job} was queued already."
-    else:
-        message = f"Job {job} is running already, as it was asked for before."
-    body = {"message": message, "jobId": str(job.pk), "isNew": created.is_new}
-    return Response(body, status.HTTP_202_ACCEPTED)
+def _with_details(job: Any) -> Any:
+    """Set on the job what JobDetailSerializer adds to it."""
+    job.timeline = list(job.events.order_by("-pk")[:MAX_TIMELINE])[::-1]
+    job.children_by_status, job.children_totals = {}, dict.fromkeys(_SUMMED, 0)
+    if job.fans_out:
+        sums = job.children.order_by().values("status").annotate(n=Count("pk"), **{name: Sum(name) for name in _SUMMED})
+        for row in sums:
+            job.children_by_status[row["status"]] = row["n"]
+            job.children_totals = {name: total + row[name] for name, total in job.children_totals.items()}
+    return job
 
 
-def validated(serializer: Any, request: Request) -> dict[str, Any]:
-    """The request's body as the serializer reads it. Raises ValidationError."""
-    checked = serializer(data=request.data)
-    checked.is_valid(raise_exception=True)
-    return dict(checked.validated_data)
-
-
-def band_of(band_id: str | None) -> Band | None:
-    """The band with this id; None for none. Raises NotFound."""
+def _band(band_id: str | None) -> Band | None:
+    """Return the band, or None if no id is given. Raises NotFound."""
     if band_id is None:
         return None
     band = Band.objects.filter(pk=int(band_id)).first()
     if band is None:
-        raise NotFound(f"There is no band {band_id}.", field="bandId")
+        raise NotFound(f"There is no band {band_id}.", field="band")
     return band
+
+
+def _matching(filters: dict[str, Any]) -> list[int]:
+    """Return the ids of the jobs that a filter matches now."""
+    data = QueryDict(mutable=True)
+    data.update(filters_of(filters, "filter"))
+    ids = job_query(data).jobs.order_by("pk").values_list("pk", flat=True)
+    return list(ids[: bulk.MAX_JOBS + 1])

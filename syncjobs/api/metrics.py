@@ -1,4 +1,4 @@
-"""Figures for Prometheus, to whoever has the token or asks from an address that may."""
+"""Metrics for Prometheus, for clients with the token or an allowed address."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _STATES = ("waiting", "active", "delayed", "completed", "failed", "cancelled")
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """404 where neither METRICS_TOKEN nor METRICS_ALLOWED_ADDRESSES is set, so that nothing tells of it."""
+    """Answer 404 if neither METRICS_TOKEN nor METRICS_ALLOWED_ADDRESSES is set, to not reveal the address."""
     if not (settings.METRICS_TOKEN or settings.METRICS_ALLOWED_ADDRESSES):
         return exception_handler.not_found(request)
-    if not _may_see(request):
-        return _refused()
+    if not _is_allowed(request):
+        return _refusal()
     if request.method not in ("GET", "HEAD"):
         return exception_handler.read_only(request)
     registry = CollectorRegistry(auto_describe=False)
@@ -36,7 +36,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _may_see(request: HttpRequest) -> bool:
+def _is_allowed(request: HttpRequest) -> bool:
     if settings.METRICS_TOKEN and _has_token(request):
         return True
     try:
@@ -47,23 +47,21 @@ def _may_see(request: HttpRequest) -> bool:
 
 
 def _has_token(request: HttpRequest) -> bool:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), settings.METRICS_TOKEN.encode())
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
 
 
-def _refused() -> HttpResponse:
-    """401 where a token would help, 403 where only certain addresses may."""
+def _refusal() -> HttpResponse:
+    """Return 401 if a token would help, 403 if only certain addresses are allowed."""
     if not settings.METRICS_TOKEN:
-        return exception_handler.plain(403, "permission_denied", "These figures are for certain addresses only.")
-    refused = exception_handler.plain(
-        401, "not_authenticated", "These figures are for those with the token: Authorization: Bearer …"
-    )
-    refused["WWW-Authenticate"] = 'Bearer realm="metrics"'
-    return refused
+        return exception_handler.plain(403, "permission_denied", "Metrics are available to certain addresses only.")
+    refusal = exception_handler.plain(401, "not_authenticated", "Metrics require the token: Authorization: Bearer …")
+    refusal["WWW-Authenticate"] = 'Bearer realm="metrics"'
+    return refusal
 
 
 class _Figures(Collector):
-    """Read when asked for: what one web process counts by itself would say nothing of the others."""
+    """Figures read from the database on request, because each web process would count only its own."""
 
     def collect(self) -> Iterator[Metric]:
         yield from _queues()
@@ -79,13 +77,12 @@ def _queues() -> Iterator[Metric]:
         "syncmonitor_queue_oldest_runnable_seconds", "Age of the oldest runnable job; 0: none.", labels=["queue"]
     )
     paused = GaugeMetricFamily("syncmonitor_queue_paused", "1 while the queue is paused.", labels=["queue"])
-    workers = GaugeMetricFamily("syncmonitor_workers", "Living workers that consume the queue.", labels=["queue"])
+    workers = GaugeMetricFamily("syncmonitor_workers", "Workers alive that consume the queue.", labels=["queue"])
     for queue in queue_status.queues():
-        told = queue.as_json()
         for state in _STATES:
-            jobs.add_metric([queue.name, state], told[state])
-        age.add_metric([queue.name], told["oldestRunnableAge"] or 0)
-        paused.add_metric([queue.name], queue.paused_at is not None)
+            jobs.add_metric([queue.name, state], getattr(queue, state))
+        age.add_metric([queue.name], queue.oldest_waiting_age or 0)
+        paused.add_metric([queue.name], queue.is_paused)
         workers.add_metric([queue.name], queue.workers)
     yield from (jobs, age, paused, workers)
 
@@ -101,10 +98,10 @@ def _buckets() -> Iterator[Metric]:
     def family(name: str, help_text: str) -> GaugeMetricFamily:
         return GaugeMetricFamily(f"syncmonitor_quota_{name}", help_text, labels=["bucket"])
 
-    used, limit = family("used_units", "Units used today."), family("limit_units", "Units a day.")
-    reserved = family("reserved_units", "Units of the limit only people's own triggers may use.")
-    closed = family("closed", "1 when YouTube said that the bucket is used up.")
-    resets = family("reset_timestamp_seconds", "When the bucket is full again.")
+    used, limit = family("used_units", "Units used today."), family("limit_units", "Units per day.")
+    reserved = family("reserved_units", "Units of the limit reserved for manual syncs.")
+    closed = family("closed", "1 if YouTube said that the bucket is used up.")
+    resets = family("reset_timestamp_seconds", "Time of the next reset.")
     for state in quota.today():
         used.add_metric([state.bucket], state.used)
         limit.add_metric([state.bucket], state.limit)

@@ -2,87 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from django.utils import timezone
-from drf_spectacular.utils import extend_schema, inline_serializer
-from rest_framework import serializers, status
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bands.text import VISIBLE
-
-from ..listing import query
+from ..listing.query import filters_of
+from ..models import FilterPreset
 from ..operations import presets
-from .core.fields import ANYTHING, Flag, Strict, Text
-from .core.views import View
-from .jobs import validated
-from .serializers import Filter
-
-_SEEN = "syncjobs.view_filterpreset"
+from .core.pagination import Unpaged
+from .core.permissions import requires
+from .core.viewsets import ViewSet
+from .serializers.presets import NewPresetBody, PresetBody, PresetSerializer
 
 
-class PresetBody(Strict):
-    """What may be written of a preset; what is left out stays as it is."""
+class FilterPresetViewSet(ListModelMixin, ViewSet):
+    queryset = FilterPreset.objects.none()
+    serializer_class = PresetSerializer
+    permission_classes = (requires("syncjobs.view_filterpreset"),)
+    pagination_class = Unpaged
+    lookup_url_kwarg = "preset_id"
+    lookup_value_converter = "id"
 
-    name = Text(required=False, max_length=presets.MAX_NAME, pattern=VISIBLE + ANYTHING, like="Failed today")
-    filters = Filter(required=False)
-    shared = Flag(required=False, help_text="Seen by everybody; written by ADMIN and up.")
+    def get_queryset(self) -> QuerySet[FilterPreset]:
+        return presets.list_presets(self.request.user)
 
+    def get_serializer_class(self) -> Any:
+        bodies = {"create": NewPresetBody, "partial_update": PresetBody}
+        return bodies.get(self.action) or super().get_serializer_class()
 
-class NewPresetBody(PresetBody):
-    """A new preset."""
+    @extend_schema(operation_id="listFilterPresets")
+    def list(self, request: Request) -> Response:
+        """List your own filter presets and the shared ones."""
+        return super().list(request)
 
-    name = Text(max_length=presets.MAX_NAME, pattern=VISIBLE + ANYTHING, like="Failed today")
-    filters = Filter()
+    @extend_schema(operation_id="createFilterPreset", responses={201: PresetSerializer})
+    def create(self, request: Request) -> Response:
+        """Save filters under a name."""
+        return Response(self._save(None), status.HTTP_201_CREATED)
 
-
-class PresetSerializer(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    name = serializers.CharField()
-    filters = serializers.DictField(child=serializers.CharField(), help_text="As the list's query parameters.")
-    shared = serializers.BooleanField(source="is_shared")
-    createdBy = serializers.CharField(source="created_by")
-    createdAt = serializers.DateTimeField(source="created_at")
-
-
-_LIST = inline_serializer("FilterPresets", {"data": PresetSerializer(many=True), "asOf": serializers.DateTimeField()})
-
-
-class Presets(View):
-    needs: ClassVar[dict[str, str]] = {"*": _SEEN}
-
-    @extend_schema(operation_id="listFilterPresets", responses=_LIST)
-    def get(self, request: Request) -> Response:
-        """Your own filter presets, and those that are shared."""
-        rows = PresetSerializer(presets.list_presets(request.user), many=True).data
-        return Response({"data": rows, "asOf": timezone.now()})
-
-    @extend_schema(operation_id="createFilterPreset", request=NewPresetBody, responses={201: PresetSerializer})
-    def post(self, request: Request) -> Response:
-        """Save a filter under a name."""
-        return Response(_saved(self, request, None, NewPresetBody), status.HTTP_201_CREATED)
-
-
-class PresetDetail(View):
-    needs: ClassVar[dict[str, str]] = {"*": _SEEN}
-
-    @extend_schema(operation_id="changeFilterPreset", request=PresetBody, responses=PresetSerializer)
-    def patch(self, request: Request, preset_id: int) -> Response:
-        """Change what is given; the rest stays."""
-        return Response(_saved(self, request, preset_id, PresetBody))
+    @extend_schema(operation_id="changeFilterPreset", responses=PresetSerializer)
+    def partial_update(self, request: Request, preset_id: int) -> Response:
+        """Change the fields given; the others stay."""
+        return Response(self._save(preset_id))
 
     @extend_schema(operation_id="deleteFilterPreset", responses={204: None})
-    def delete(self, request: Request, preset_id: int) -> Response:
-        """Delete one of your own; a shared one as ADMIN and up."""
-        presets.delete(self.actor(request), request.user, preset_id)
+    def destroy(self, request: Request, preset_id: int) -> Response:
+        """Delete one of your own presets, or as ADMIN and up a shared one."""
+        presets.delete(self.actor, request.user, preset_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-
-def _saved(view: View, request: Request, preset_id: int | None, body: type[PresetBody]) -> object:
-    values = validated(body, request)
-    if "filters" in values:
-        values["filters"] = query.filters_of(values["filters"], "filters")
-    preset = presets.save(view.actor(request), request.user, preset_id, **values)
-    preset.refresh_from_db()
-    return PresetSerializer(preset).data
+    def _save(self, preset_id: int | None) -> Any:
+        values = self.validated()
+        if "filters" in values:
+            values["filters"] = filters_of(values["filters"], "filters")
+        preset = presets.save(self.actor, self.request.user, preset_id, **values)
+        preset.refresh_from_db()
+        return PresetSerializer(preset).data

@@ -1,42 +1,41 @@
-"""Queues, errors and quota."""
+"""YouTube's quota: today's buckets and the days before."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..listing.parameters import Parameters, Whole
 from ..stats import quota
-from .core import responses
-from .core.etags import Polled
-from .core.views import View
+from .core.etags import with_etag
+from .core.pagination import Unpaged
+from .core.permissions import requires
+from .core.viewsets import ViewSet
+from .serializers.quota import BucketSerializer, QuotaDaySerializer
 
 
-class Quota(Polled):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
-
-    @extend_schema(operation_id="quota", responses=responses.BucketSerializer(many=True))
-    def get(self, request: Request) -> Response:
-        """Today's buckets: what was used for what, what waits, and what will be used until the reset."""
-        return Response([figures.as_json() for figures in quota.today()])
-
-
-class HistoryParameters(Parameters):
+class QuotaHistory(Parameters):
     """The query parameters of the quota's history."""
 
     days = Whole(max_value=365, initial=30)
 
 
-class QuotaHistory(View):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_quotaday"}
+class QuotaViewSet(ViewSet):
+    permission_classes = (requires("syncjobs.view_quotaday"),)
+    serializer_class = BucketSerializer
+    pagination_class = None
 
-    takes = {"GET": HistoryParameters}
+    @extend_schema(operation_id="quota")
+    @with_etag
+    def list(self, request: Request) -> Response:
+        """Get today's buckets: their usage, the jobs that wait for them and a forecast until the reset."""
+        return Response(BucketSerializer(quota.today(), many=True).data)
 
-    @extend_schema(operation_id="quotaHistory", responses=responses.QUOTA_DAYS)
-    def get(self, request: Request) -> Response:
-        """Units used per bucket and day (America/Los_Angeles), today's last."""
-        return Response({"data": quota.history(self.parameters["days"]), "asOf": timezone.now()})
+    @extend_schema(operation_id="quotaHistory", responses=QuotaDaySerializer(many=True))
+    @action(detail=False, serializer_class=QuotaDaySerializer, filterset_class=QuotaHistory, pagination_class=Unpaged)
+    def history(self, request: Request) -> Response:
+        """List the units used per bucket and day (America/Los_Angeles), today's last."""
+        days = self.paginate_queryset(quota.history(self.parameters["days"]))
+        return self.get_paginated_response(QuotaDaySerializer(days, many=True).data)

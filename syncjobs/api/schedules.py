@@ -1,96 +1,76 @@
-"""Figures over time, workers, the audit, the quota's history and the schedules."""
+"""Schedules: list, change and run them."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..models import SyncJob
 from ..operations import schedules
-from .core import responses
-from .core.views import TriggerRate, View
-from .jobs import accepted, validated
-from .serializers import Accepted, NewScheduleBody, ScheduleBody
+from .core.pagination import Unpaged
+from .core.permissions import ModelPermissions, requires
+from .core.throttling import TriggerRate
+from .core.viewsets import NoBody, ViewSet
+from .serializers.jobs import Accepted
+from .serializers.schedules import NewScheduleBody, ScheduleBody, ScheduleSerializer
 
 _LAST_RUNS = 5
 
 
-_WRITE = {
-    "POST": "django_celery_beat.add_periodictask",
-    "PATCH": "django_celery_beat.change_periodictask",
-    "DELETE": "django_celery_beat.delete_periodictask",
-}
+class ScheduleViewSet(ViewSet):
+    queryset = PeriodicTask.objects.all()
+    serializer_class = ScheduleSerializer
+    permission_classes = (ModelPermissions,)
+    pagination_class = Unpaged
+    lookup_url_kwarg = "schedule_id"
+    lookup_value_converter = "id"
 
+    def get_serializer_class(self) -> Any:
+        bodies = {"create": NewScheduleBody, "partial_update": ScheduleBody}
+        return bodies.get(self.action) or super().get_serializer_class()
 
-class Schedules(View):
-    needs: ClassVar[dict[str, str]] = {"*": "django_celery_beat.view_periodictask", **_WRITE}
+    @extend_schema(operation_id="listSchedules")
+    def list(self, request: Request) -> Response:
+        """List schedules with their next run and recent jobs."""
+        rows = self.paginate_queryset(schedules.list_schedules())
+        return self.get_paginated_response(_serialized(rows, many=True))
 
-    @extend_schema(operation_id="listSchedules", responses=responses.SCHEDULES)
-    def get(self, request: Request) -> Response:
-        """When what is triggered, with the next run and the jobs of the last ones."""
-        found = list(schedules.list_schedules())
-        runs = schedules.last_runs(found, _LAST_RUNS)
-        return Response({"data": [_as_json(each, runs[each.pk]) for each in found], "asOf": timezone.now()})
+    @extend_schema(operation_id="createSchedule", responses={201: ScheduleSerializer})
+    def create(self, request: Request) -> Response:
+        """Add a schedule, which triggers jobs of a type regularly."""
+        schedule = schedules.save(self.actor, None, self.validated())
+        return Response(_serialized(schedule), status.HTTP_201_CREATED)
 
-    @extend_schema(
-        operation_id="createSchedule", request=NewScheduleBody, responses={201: responses.ScheduleSerializer}
-    )
-    def post(self, request: Request) -> Response:
-        """Trigger jobs of a type again and again."""
-        body = validated(NewScheduleBody, request)
-        return Response(_schedule(schedules.save(self.actor(request), None, body)), status.HTTP_201_CREATED)
-
-
-class ScheduleDetail(View):
-    needs: ClassVar[dict[str, str]] = {"*": "django_celery_beat.view_periodictask", **_WRITE}
-
-    @extend_schema(operation_id="changeSchedule", request=ScheduleBody, responses=responses.ScheduleSerializer)
-    def patch(self, request: Request, schedule_id: int) -> Response:
-        """Change what is given; the rest stays."""
-        body = validated(ScheduleBody, request)
-        return Response(_schedule(schedules.save(self.actor(request), schedules.get(schedule_id), body)))
+    @extend_schema(operation_id="changeSchedule", responses=ScheduleSerializer)
+    def partial_update(self, request: Request, schedule_id: int) -> Response:
+        """Change the fields given; the others stay."""
+        body = self.validated()
+        return Response(_serialized(schedules.save(self.actor, schedules.get(schedule_id), body)))
 
     @extend_schema(operation_id="deleteSchedule", responses={204: None})
-    def delete(self, request: Request, schedule_id: int) -> Response:
-        """It triggers nothing any more; its jobs stay."""
-        schedules.delete(self.actor(request), schedule_id)
+    def destroy(self, request: Request, schedule_id: int) -> Response:
+        """Delete a schedule; its jobs stay."""
+        schedules.delete(self.actor, schedule_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-
-class ScheduleRun(View):
-    needs: ClassVar[dict[str, str]] = {"POST": "django_celery_beat.change_periodictask"}
-    bodiless = ("POST",)
-    throttle_classes = (TriggerRate,)
-
-    @extend_schema(operation_id="runSchedule", request=None, responses={202: Accepted})
-    def post(self, request: Request, schedule_id: int) -> Response:
-        """Do at once what it does when it is due."""
-        return accepted(schedules.run_now(self.actor(request), schedule_id))
-
-
-def _schedule(schedule: PeriodicTask) -> dict[str, Any]:
-    return _as_json(schedule, schedules.last_runs([schedule], _LAST_RUNS)[schedule.pk])
+    @extend_schema(operation_id="runSchedule", responses={202: Accepted})
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoBody,
+        permission_classes=[requires("django_celery_beat.change_periodictask")],
+        throttle_classes=[TriggerRate],
+    )
+    def run(self, request: Request, schedule_id: int) -> Response:
+        """Trigger at once what the schedule triggers when it is due."""
+        return Response(Accepted(schedules.run_now(self.actor, schedule_id)).data, status.HTTP_202_ACCEPTED)
 
 
-def _as_json(schedule: PeriodicTask, jobs: list[SyncJob]) -> dict[str, Any]:
-    interval = schedule.interval
-    return {
-        "id": str(schedule.pk),
-        "name": schedule.name,
-        "jobType": schedules.job_type_of(schedule),
-        "cron": schedules.as_cron(schedule),
-        "interval": {"every": interval.every, "period": interval.period} if interval else None,
-        "enabled": schedule.enabled,
-        "nextRunAt": schedules.next_run(schedule),
-        "lastRunAt": schedule.last_run_at,
-        "lastRuns": [
-            {"jobId": str(job.pk), "status": job.status, "createdAt": job.created_at, "completedAt": job.completed_at}
-            for job in jobs
-        ],
-    }
+def _serialized(rows: Any, *, many: bool = False) -> Any:
+    last_runs = schedules.last_runs(rows if many else [rows], _LAST_RUNS)
+    return ScheduleSerializer(rows, many=many, context={"last_runs": last_runs}).data

@@ -1,54 +1,50 @@
-"""Figures over time, workers, the audit, the quota's history and the schedules."""
+"""Figures of all jobs: metrics, trends and stuck ones."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..listing.parameters import Choice, Parameters
-from ..stats import jobs as stats_jobs
-from .core import responses
-from .core.etags import Polled
-from .core.views import View
+from ..stats import jobs
+from .core.etags import with_etag
+from .core.pagination import Unpaged
+from .core.permissions import requires
+from .core.viewsets import ViewSet
+from .serializers.stats import MetricsSerializer, StuckJobSerializer, TrendsSerializer
 
 
-class Metrics(Polled):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
-
-    @extend_schema(operation_id="jobMetrics", responses=responses.MetricsSerializer)
-    def get(self, request: Request) -> Response:
-        """Counts by status; success rate, jobs per minute and times of the last 24 hours."""
-        return Response(stats_jobs.metrics())
-
-
-class TrendParameters(Parameters):
+class TrendFilters(Parameters):
     """The query parameters of trends."""
 
-    period = Choice(choices=stats_jobs.PERIODS, initial="24h")
+    period = Choice(choices=jobs.PERIODS, initial="24h")
 
 
-class Trends(Polled):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
-    takes = {"GET": TrendParameters}
+class JobStatsViewSet(ViewSet):
+    permission_classes = (requires("syncjobs.view_syncjob"),)
 
-    @extend_schema(operation_id="jobTrends", responses=responses.TRENDS)
-    def get(self, request: Request) -> Response:
-        """Jobs by the hour or day of their creation, and what became of them."""
+    @extend_schema(operation_id="jobMetrics")
+    @action(detail=False, serializer_class=MetricsSerializer)
+    @with_etag
+    def metrics(self, request: Request) -> Response:
+        """Get the number of jobs by status; success rate, throughput and times of the last 24 hours."""
+        return Response(MetricsSerializer(jobs.metrics()).data)
+
+    @extend_schema(operation_id="jobTrends")
+    @action(detail=False, serializer_class=TrendsSerializer, filterset_class=TrendFilters)
+    @with_etag
+    def trends(self, request: Request) -> Response:
+        """Get the number of jobs by hour or day of creation, and by status."""
         period = self.parameters["period"]
-        series = stats_jobs.trends(period)
-        for point in series:
-            point["inProgress"] = point.pop("in_progress")
-        return Response({"period": period, "series": series, "asOf": timezone.now()})
+        answer = {"period": period, "series": jobs.trends(period), "asOf": timezone.now()}
+        return Response(TrendsSerializer(answer).data)
 
-
-class Stuck(View):
-    needs: ClassVar[dict[str, str]] = {"*": "syncjobs.view_syncjob"}
-
-    @extend_schema(operation_id="stuckJobs", responses=responses.STUCK)
-    def get(self, request: Request) -> Response:
-        """Attempts that run longer than is usual for their type."""
-        return Response({"data": stats_jobs.stuck(), "asOf": timezone.now()})
+    @extend_schema(operation_id="stuckJobs", responses=StuckJobSerializer(many=True))
+    @action(detail=False, serializer_class=StuckJobSerializer, pagination_class=Unpaged)
+    def stuck(self, request: Request) -> Response:
+        """List attempts that have run longer than is usual for their job type."""
+        stuck = self.paginate_queryset(jobs.stuck())
+        return self.get_paginated_response(StuckJobSerializer(stuck, many=True).data)

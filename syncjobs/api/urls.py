@@ -1,66 +1,31 @@
-from django.urls import path
+"""Every path of the API."""
 
-from . import (
-    audit,
-    auth,
-    bands,
-    bulk,
-    docs,
-    errors,
-    estimate,
-    events,
-    exports,
-    jobs,
-    presets,
-    queues,
-    quota,
-    schedules,
-    stats,
-    videos,
-    workers,
-)
-from . import quota as api_quota
+from __future__ import annotations
+
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from . import audit, auth, bands, docs, errors, events, jobs, presets, queues, quota, schedules, stats, videos, workers
+
+router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+router.register("auth", auth.AuthViewSet, "auth")  # token, token/refresh, logout, me
+router.register("admin/sync-jobs", jobs.SyncJobViewSet, "job")
+# also trigger, estimate, export, bulk, bulk/<bulk_id>, <job_id>/retry, <job_id>/cancel
+router.register("admin/queue", queues.QueueViewSet, "queue")  # status, pause, resume, clear-failed
+router.register("admin/sync/errors", errors.ErrorGroupViewSet, "error")
+# also export, <fingerprint>/acknowledge, <fingerprint>/retry
+router.register("admin/jobs", stats.JobStatsViewSet, "stats")  # metrics, trends, stuck
+router.register("admin/workers", workers.WorkerViewSet, "worker")
+router.register("admin/audit", audit.AuditViewSet, "audit")  # also export
+router.register("admin/schedules", schedules.ScheduleViewSet, "schedule")  # also <schedule_id>/run
+router.register("admin/filter-presets", presets.FilterPresetViewSet, "preset")
+router.register("admin/quota", quota.QuotaViewSet, "quota")  # also history
+router.register("admin/events", events.EventViewSet, "event")
+router.register("bands", bands.BandViewSet, "band")  # also <band_id>/videos
+router.register("videos", videos.VideoViewSet, "video")
 
 urlpatterns = [
-    path("auth/token", auth.LogIn.as_view()),
-    path("auth/token/refresh", auth.Refresh.as_view()),
-    path("auth/logout", auth.LogOut.as_view()),
-    path("auth/me", auth.Me.as_view()),
-    path("admin/sync-jobs", jobs.JobList.as_view()),
-    path("admin/sync-jobs/trigger", jobs.Trigger.as_view()),
-    path("admin/sync-jobs/estimate", estimate.Estimate.as_view()),
-    path("admin/sync-jobs/bulk", bulk.Bulk.as_view()),
-    path("admin/sync-jobs/bulk/<id:bulk_id>", bulk.BulkDetail.as_view()),
-    path("admin/sync-jobs/export", exports.JobExport.as_view()),
-    path("admin/sync-jobs/<id:job_id>", jobs.JobDetail.as_view()),
-    path("admin/sync-jobs/<id:job_id>/retry", jobs.JobRetry.as_view()),
-    path("admin/sync-jobs/<id:job_id>/cancel", jobs.JobCancel.as_view()),
-    path("admin/queue/status", queues.QueueStatus.as_view()),
-    path("admin/queue/pause", queues.QueuePause.as_view()),
-    path("admin/queue/resume", queues.QueueResume.as_view()),
-    path("admin/queue/clear-failed", queues.ClearFailed.as_view()),
-    path("admin/sync/errors", errors.Errors.as_view()),
-    path("admin/sync/errors/export", exports.ErrorExport.as_view()),
-    path("admin/sync/errors/<slug:fingerprint>/acknowledge", errors.AcknowledgeError.as_view()),
-    path("admin/sync/errors/<slug:fingerprint>/retry", errors.RetryErrors.as_view()),
-    path("admin/jobs/metrics", stats.Metrics.as_view()),
-    path("admin/jobs/trends", stats.Trends.as_view()),
-    path("admin/jobs/stuck", stats.Stuck.as_view()),
-    path("admin/workers", workers.Workers.as_view()),
-    path("admin/audit/export", audit.AuditExport.as_view()),
-    path("admin/audit", audit.Audit.as_view()),
-    path("admin/schedules", schedules.Schedules.as_view()),
-    path("admin/schedules/<id:schedule_id>", schedules.ScheduleDetail.as_view()),
-    path("admin/schedules/<id:schedule_id>/run", schedules.ScheduleRun.as_view()),
-    path("admin/filter-presets", presets.Presets.as_view()),
-    path("admin/filter-presets/<id:preset_id>", presets.PresetDetail.as_view()),
-    path("admin/quota/history", api_quota.QuotaHistory.as_view()),
-    path("admin/quota", quota.Quota.as_view()),
-    path("admin/events", events.Events.as_view()),
-    path("bands", bands.BandList.as_view()),
-    path("bands/<id:band_id>", bands.BandDetail.as_view()),
-    path("bands/<id:band_id>/videos", videos.BandVideos.as_view()),
-    path("videos", videos.VideoList.as_view()),
+    *router.urls,
     path("schema", docs.Document.as_view(), name="schema"),
     path("docs", docs.Page.as_view(url_name="schema")),
 ]

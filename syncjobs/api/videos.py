@@ -1,27 +1,28 @@
-"""Videos, of all bands or of one."""
+"""Videos of all bands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 from drf_spectacular.utils import extend_schema
+from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bands.models import Availability, Video
 
 from ..listing.parameters import Choice, Choices, Id, Paged, SortOrder, Text
-from .bands import _band
-from .core import lists, responses
-from .core.band_serializers import VideoSerializer
-from .core.views import View
+from .core.pagination import Pages
+from .core.permissions import ModelPermissions
+from .core.viewsets import ViewSet
+from .serializers.videos import VideoSerializer
 
 _SORTS = {"publishedAt": "published_at", "viewCount": "view_count"}
 
 
-class BandVideoParameters(Paged):
+class BandVideoList(Paged):
     """The query parameters of a band's videos."""
 
     search = Text("title", "icontains", help_text="Part of the title.")
@@ -30,36 +31,31 @@ class BandVideoParameters(Paged):
     sortOrder = SortOrder()
 
 
-class VideoParameters(BandVideoParameters):
-    """The query parameters of all videos."""
+class VideoList(BandVideoList):
+    """The query parameters of the videos of all bands."""
 
     bandId = Id("band")
 
 
-class VideoList(View):
-    needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
-    takes = {"GET": VideoParameters}
-
-    @extend_schema(operation_id="listVideos", responses=responses.VIDEOS)
-    def get(self, request: Request) -> Response:
-        """Videos, the newest first."""
-        return _videos(self.parameters, VideoParameters.narrow(Video.objects.all(), self.parameters))
+def video_ordering(values: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the order that the parameters ask for."""
+    column = F(_SORTS[values["sortBy"]])
+    if values["sortOrder"] == "desc":
+        return column.desc(nulls_last=True), "-pk"
+    return column.asc(nulls_last=True), "pk"
 
 
-class BandVideos(View):
-    needs: ClassVar[dict[str, str]] = {"GET": "bands.view_video"}
-    takes = {"GET": BandVideoParameters}
+class VideoViewSet(ListModelMixin, ViewSet):
+    queryset = Video.objects.all()
+    serializer_class = VideoSerializer
+    permission_classes = (ModelPermissions,)
+    filterset_class = VideoList
+    pagination_class = Pages
 
-    @extend_schema(operation_id="listBandVideos", responses=responses.VIDEOS)
-    def get(self, request: Request, band_id: int) -> Response:
-        """A band's videos, the newest first."""
-        videos = Video.objects.filter(band=_band(band_id))
-        return _videos(self.parameters, BandVideoParameters.narrow(videos, self.parameters))
+    def get_ordering(self) -> Sequence[Any]:
+        return video_ordering(self.parameters)
 
-
-def _videos(values: Mapping[str, Any], videos: QuerySet[Video]) -> Response:
-    by = F(_SORTS[values["sortBy"]])
-    down = values["sortOrder"] == "desc"
-    order = (by.desc(nulls_last=True), "-pk") if down else (by.asc(nulls_last=True), "pk")
-    rows, frame = lists.page_of(values, videos.order_by(*order))
-    return Response({"data": VideoSerializer(rows, many=True).data, **frame})
+    @extend_schema(operation_id="listVideos")
+    def list(self, request: Request) -> Response:
+        """List videos, the newest first."""
+        return super().list(request)

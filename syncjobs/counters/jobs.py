@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connection
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from ..choices import JobStatus, JobType
 from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection, Split, ceil, floor, split
@@ -73,7 +74,7 @@ _AXES = {
         Grain.ENDED_BAND_QUARTER,
     ),
 }
-_Part = tuple[str, list[Any]]
+_Part = tuple[Composable, list[Any]]
 _Range = tuple[dt.datetime | None, dt.datetime | None]
 
 
@@ -129,13 +130,13 @@ def total(found: Iterable[Cell]) -> int:
 def _fetch(parts: list[_Part]) -> list[Cell]:
     if not parts:
         return []
-    sql = " UNION ALL ".join(f"({text})" for text, _ in parts)
+    statement = SQL(
+        "SELECT CASE WHEN isfinite(since) THEN since END, status, job_type, sum(n), hour, since = 'infinity'"
+        " FROM ({parts}) AS part (since, hour, status, job_type, n)"
+        " GROUP BY since, hour, status, job_type HAVING sum(n) <> 0 ORDER BY since"
+    ).format(parts=SQL(" UNION ALL ").join(SQL("({})").format(sql) for sql, _ in parts))
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT CASE WHEN isfinite(since) THEN since END, status, job_type, sum(n), hour, since = 'infinity'"  # noqa: S608
-            f" FROM ({sql}) AS part (since, hour, status, job_type, n) GROUP BY since, hour, status, job_type HAVING sum(n) <> 0 ORDER BY since",
-            [value for _, given in parts for value in given],
-        )
+        cursor.execute(statement.as_string(), [value for _, values in parts for value in values])
         return [
             Cell(since, status, job_type, int(n), hour, untimed)
             for since, status, job_type, n, hour, untimed in cursor.fetchall()
@@ -185,54 +186,62 @@ def _days_and_hours(parts: Split) -> tuple[_Range | None, list[_Range]]:
 
 def _between(column: str, bounds: _Range) -> _Part:
     low, high = bounds
-    sql = (f" AND {column} >= %s" if low else "") + (f" AND {column} < %s" if high else "")
-    return sql, [bound for bound in bounds if bound]
+    conditions = [SQL(" AND {} >= %s")] * (low is not None) + [SQL(" AND {} < %s")] * (high is not None)
+    name = Identifier(column)
+    return Composed([condition.format(name) for condition in conditions]), [bound for bound in bounds if bound]
 
 
-def _narrowing(selection: Selection) -> _Part:
-    sql, values = "", []
+def _kinds(selection: Selection) -> _Part:
+    sql, values = [], []
     if selection.statuses:
-        sql += " AND status = ANY(%s)"
+        sql.append(SQL(" AND status = ANY(%s)"))
         values.append(list(selection.statuses))
     if selection.types:
-        sql += " AND job_type = ANY(%s)"
+        sql.append(SQL(" AND job_type = ANY(%s)"))
         values.append(list(selection.types))
-    return sql, values
+    return Composed(sql), values
 
 
 def _where(*conditions: _Part) -> _Part:
-    return "".join(sql for sql, _ in conditions), [value for _, given in conditions for value in given]
+    return Composed([sql for sql, _ in conditions]), [value for _, values in conditions for value in values]
 
 
 def _of_band(selection: Selection) -> _Part:
-    return ("", []) if selection.band_id is None else (" AND band_id = %s", [selection.band_id])
+    return (SQL(""), []) if selection.band_id is None else (SQL(" AND band_id = %s"), [selection.band_id])
 
 
 def _counted(selection: Selection, grain: Grain, label: str, *conditions: _Part) -> _Part:
-    where, values = _where(*conditions, _narrowing(selection))
-    return (
-        f"SELECT {label} AS since, NULL::timestamptz AS hour, status, job_type, n FROM syncjobs_jobcount"  # noqa: S608
-        f" WHERE grain = %s AND band_id = %s{where}",
-        [grain, _ALL_BANDS if selection.band_id is None else selection.band_id, *values],
-    )
+    where, values = _where(*conditions, _kinds(selection))
+    statement = SQL(
+        "SELECT {label} AS since, NULL::timestamptz AS hour, status, job_type, n FROM syncjobs_jobcount"
+        " WHERE grain = %s AND band_id = %s{where}"
+    ).format(label=SQL(label), where=where)
+    return statement, [grain, _ALL_BANDS if selection.band_id is None else selection.band_id, *values]
 
 
 def _not_yet_counted(selection: Selection, label: str, *conditions: _Part) -> _Part:
-    where, values = _where(_of_band(selection), *conditions, _narrowing(selection))
-    return f"SELECT {label}, NULL, status, job_type, n FROM syncjobs_jobdelta WHERE true{where}", values  # noqa: S608
+    where, values = _where(_of_band(selection), *conditions, _kinds(selection))
+    statement = SQL("SELECT {label}, NULL, status, job_type, n FROM syncjobs_jobdelta WHERE true{where}")
+    return statement.format(label=SQL(label), where=where), values
 
 
 def _one_by_one(
     selection: Selection, axis: _Axis, label: dt.timedelta, low: dt.datetime, high: dt.datetime, sign: int
 ) -> _Part:
-    narrow, narrowed = _narrowing(selection)
-    kinds = (len(selection.statuses) or len(JobStatus)) * (len(selection.types) or len(JobType))
-    # A few kinds are quickly found each in its place; of more, one run through all kinds reads less of an index.
-    inside, outside = ((narrow, narrowed), ("", [])) if kinds <= _FEW_KINDS else (("", []), (narrow, narrowed))
+    kinds, kind_values = _kinds(selection)
+    number = (len(selection.statuses) or len(JobStatus)) * (len(selection.types) or len(JobType))
+    # A few kinds are each found quickly by an index on kinds. For more, one scan through all kinds reads less.
+    nothing: _Part = SQL(""), []
+    inside, outside = ((kinds, kind_values), nothing) if number <= _FEW_KINDS else (nothing, (kinds, kind_values))
     where, values = _where(_of_band(selection), _between("created_at", (low, high)), inside)
-    since = _TRUNCATED[label].format(axis.column)
-    edge = (
-        f"SELECT COALESCE({since}, 'infinity'), date_trunc('hour', {axis.column}, 'UTC'), status, job_type, %s * count(*)"  # noqa: S608
-        f" FROM syncjobs_syncjob WHERE true{where} GROUP BY 1, 2, 3, 4 LIMIT {_MOST_CELLS}"
+    statement = SQL(
+        "SELECT * FROM (SELECT COALESCE({since}, 'infinity'), date_trunc('hour', {column}, 'UTC'), status, job_type,"
+        " %s * count(*) FROM syncjobs_syncjob WHERE true{where} GROUP BY 1, 2, 3, 4 LIMIT {most}) AS edge WHERE true{outside}"
+    ).format(
+        since=SQL(_TRUNCATED[label].format(axis.column)),
+        column=Identifier(axis.column),
+        where=where,
+        most=Literal(_MOST_CELLS),
+        outside=outside[0],
     )
-    return f"SELECT * FROM ({edge}) AS edge WHERE true{outside[0]}", [sign, *values, *outside[1]]  # noqa: S608
+    return statement, [sign, *values, *outside[1]]

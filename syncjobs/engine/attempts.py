@@ -39,11 +39,12 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
             return None
         # SKIP LOCKED passes over a job that somebody is cancelling right now.
         runnable = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order()
-        job = runnable.select_for_update(of=("self",), no_key=True, skip_locked=True).first()
-        if job is None:
+        best = runnable.select_for_update(of=("self",), no_key=True, skip_locked=True)
+        row = best.values_list("pk", "attempts_made").first()
+        if row is None:
             return None
-        number = job.attempts_made + 1
-        SyncJob.objects.filter(pk=job.pk).update(
+        job_id, number = row[0], row[1] + 1
+        SyncJob.objects.filter(pk=job_id).update(
             status=JobStatus.IN_PROGRESS,
             attempts_made=number,
             delay_reason="",
@@ -51,14 +52,14 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
             started_at=Coalesce("started_at", Now()),
         )
         attempt = Attempt.objects.create(
-            job_id=job.pk,
+            job_id=job_id,
             number=number,
             worker=worker.name,
             process_id=worker.process_id,
             task_id=worker.task_id,
             lease_expires_at=_lease_end(),
         )
-        note(job.pk, EventKind.STARTED, worker.name, attempt=number)
+        note(job_id, EventKind.STARTED, worker.name, attempt=number)
     return Attempt.objects.select_related("job__band", "job__parent").get(pk=attempt.pk)
 
 

@@ -8,12 +8,13 @@ alone, merged from one run of an index for each status and type that occurs ther
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import BooleanField, F, OrderBy, QuerySet
 from django.db.models.expressions import RawSQL
+from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from .. import counters
 from ..counters import DAY, HOUR, QUARTER, Cell, Selection
@@ -52,7 +53,7 @@ class _Mark:
     instant: dt.datetime
 
 
-_Condition = tuple[str, list[Any]]
+_Statement = tuple[Composable, list[Any]]
 
 
 def page(selection: Selection, order: Order, offset: int, limit: int) -> tuple[int, SyncJobQuerySet]:
@@ -76,10 +77,15 @@ def page(selection: Selection, order: Order, offset: int, limit: int) -> tuple[i
                 reads.append(_read(selection, order, cells, place, (_Mark(0, FIRST), _Mark(count, LAST)), is_timed))
     if not reads:
         return total, SyncJob.objects.none()
+    ids = SQL(" UNION ALL ").join(sql for sql, _ in reads)
+    return total, with_ids(ids, [value for _, values in reads for value in values])
+
+
+def with_ids(ids: Composable, values: Sequence[Any]) -> SyncJobQuerySet:
+    """Return the jobs whose ids the statement selects, in the same statement."""
     # ANY(ARRAY(…)) goes through the index in one run where IN (…) would descend into it for each row.
-    sql = f'"syncjobs_syncjob"."id" = ANY(ARRAY({" UNION ALL ".join(text for text, _ in reads)}))'
-    values = [value for _, given in reads for value in given]
-    return total, SyncJob.objects.filter(RawSQL(sql, values, output_field=BooleanField()))  # noqa: S611
+    condition = SQL('"syncjobs_syncjob"."id" = ANY(ARRAY({}))').format(ids).as_string()
+    return SyncJob.objects.filter(RawSQL(condition, values, output_field=BooleanField()))  # noqa: S611 - composed by psycopg
 
 
 def in_order(jobs: QuerySet[SyncJob], order: Order) -> list[SyncJob]:
@@ -109,7 +115,7 @@ def _place(offset: int, limit: int, first: int, last: int, order: Order) -> tupl
     return (last - high, last - low) if order.descending else (low - first, high - first)
 
 
-def _seek(selection: Selection, order: Order, cells: list[Cell], low: int, high: int) -> _Condition:
+def _seek(selection: Selection, order: Order, cells: list[Cell], low: int, high: int) -> _Statement:
     """Rows `low` to `high` of those that have the time, read between the closest marks that the counts give."""
     marks = _marks(cells, 0, DAY if selection.band_id is None else QUARTER)
     start, end = _around(marks, low, high)
@@ -160,40 +166,39 @@ def _read(
     place: tuple[int, int],
     marks: tuple[_Mark, _Mark],
     is_timed: bool,
-) -> _Condition:
+) -> _Statement:
     """The ids of the rows at this place, read from the nearer of the two marks."""
     (low, high), (start, end) = place, marks
     up, down = max(0, low - start.position), max(0, end.position - high)
     direction, skipped = ("ASC", up) if up <= down else ("DESC", down)
-    ordering = f"ORDER BY {order.column} {direction}, id {direction}"
-    within, values = _within(selection, order, start.instant, end.instant, is_timed)
+    column = Identifier(order.column)
+    ordering = SQL("ORDER BY {0} {1}, id {1}").format(column, SQL(direction))
+    where, values = _within(selection, order, start.instant, end.instant, is_timed)
     if order.column == "created_at" and not (selection.statuses or selection.types):
-        sql = f"(SELECT id FROM syncjobs_syncjob WHERE true{within} {ordering} OFFSET %s LIMIT %s)"  # noqa: S608
-        return sql, [*values, skipped, high - low]
-    runs, parameters = [], []
-    for status, job_type in _kinds(cells):
-        runs.append(
-            f"(SELECT {order.column}, id FROM syncjobs_syncjob WHERE status = %s AND job_type = %s{within}"  # noqa: S608
-            f" {ordering} LIMIT %s)"
-        )
-        parameters += [status, job_type, *values, skipped + high - low]
-    merged = " UNION ALL ".join(runs)
-    return f"(SELECT id FROM ({merged}) AS run {ordering} OFFSET %s LIMIT %s)", [*parameters, skipped, high - low]  # noqa: S608
+        statement = SQL("(SELECT id FROM syncjobs_syncjob WHERE true{} {} OFFSET %s LIMIT %s)")
+        return statement.format(where, ordering), [*values, skipped, high - low]
+    run = SQL("(SELECT {}, id FROM syncjobs_syncjob WHERE status = %s AND job_type = %s{} {} LIMIT %s)")
+    kinds = _kinds(cells)
+    runs = SQL(" UNION ALL ").join([run.format(column, where, ordering)] * len(kinds))
+    parameters = [value for kind in kinds for value in (*kind, *values, skipped + high - low)]
+    statement = SQL("(SELECT id FROM ({}) AS run {} OFFSET %s LIMIT %s)")
+    return statement.format(runs, ordering), [*parameters, skipped, high - low]
 
 
-def _within(selection: Selection, order: Order, low: dt.datetime, high: dt.datetime, is_timed: bool) -> _Condition:
-    conditions: list[tuple[str, Any]] = [
-        ("band_id = %s", selection.band_id),
-        ("created_at >= %s", selection.start),
-        ("created_at < %s", selection.end),
-        (f"{order.column} >= %s", None if low == FIRST else low),
-        (f"{order.column} < %s", None if high == LAST else high),
+def _within(selection: Selection, order: Order, low: dt.datetime, high: dt.datetime, is_timed: bool) -> _Statement:
+    conditions: list[tuple[str, str, Any]] = [
+        ("band_id", "=", selection.band_id),
+        ("created_at", ">=", selection.start),
+        ("created_at", "<", selection.end),
+        (order.column, ">=", None if low == FIRST else low),
+        (order.column, "<", None if high == LAST else high),
     ]
-    given = [(sql, value) for sql, value in conditions if value is not None]
-    sql = "".join(f" AND {condition}" for condition, _ in given)
+    narrowing = [each for each in conditions if each[2] is not None]
+    sql = [SQL(" AND {} {} %s").format(Identifier(column), SQL(sign)) for column, sign, _ in narrowing]
     if order.column != "created_at":
-        sql += f" AND {order.column} IS {'NOT ' if is_timed else ''}NULL"
-    return sql, [value for _, value in given]
+        test = "NOT NULL" if is_timed else "NULL"
+        sql.append(SQL(" AND {} IS {}").format(Identifier(order.column), SQL(test)))
+    return Composed(sql), [value for _, _, value in narrowing]
 
 
 def _kinds(cells: Iterable[Cell]) -> list[tuple[str, str]]:

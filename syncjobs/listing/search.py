@@ -15,8 +15,9 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, QuerySet
+from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
+from psycopg.sql import SQL, Composable
 
 from bands.text import parse_number
 
@@ -24,11 +25,12 @@ from .. import counters
 from ..engine.fingerprints import MAX_MESSAGE
 from ..models import SyncJob
 from ..models.querysets import SyncJobQuerySet
+from . import pages
 from .pages import Order
 
 _PLACEHOLDER = re.compile(r"<(?:url|id|handle|n)>")
 _MANY_NAMES = 20
-_SQL = tuple[str, list[Any]]
+_Statement = tuple[Composable, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,11 @@ class Found:
 
     def narrow(self, jobs: QuerySet[SyncJob]) -> QuerySet[SyncJob]:
         """Those of these jobs that are among them."""
-        sql, values = self._union()
-        if not sql:
+        union = self._union()
+        if union is None:
             return jobs.none()
-        return jobs.filter(pk__in=RawSQL(f"SELECT id FROM ({sql}) AS found", values))  # noqa: S608, S611
+        ids, values = union
+        return jobs.filter(pk__in=RawSQL(ids.as_string(), values))  # noqa: S611 - composed by psycopg
 
     def count(self) -> int:
         """How many jobs that are; by what is counted already where sets can't overlap."""
@@ -57,26 +60,25 @@ class Found:
             return sum(n for _, n in self.names) + self._is_alone()
         if not self.doubtful and not self.names and len(self.groups) == 1:
             return self.groups[0][1] + self._is_alone()
-        sql, values = self._union()
+        union = self._union()
+        if union is None:
+            return 0
+        ids, values = union
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT count(DISTINCT id) FROM ({sql}) AS found", values)  # noqa: S608
+            cursor.execute(SQL("SELECT count(DISTINCT id) FROM ({}) AS found").format(ids).as_string(), values)
             return int(cursor.fetchone()[0])
 
     def page(self, order: Order, offset: int, limit: int) -> SyncJobQuerySet:
         """The jobs of a page by time of creation, unsorted: merged from what each index has in that order."""
-        direction = "DESC" if order.descending else "ASC"
-        ordering = f"ORDER BY created_at {direction}, id {direction}"
-        runs = [
-            (f"(SELECT DISTINCT created_at, id FROM ({sql}) AS one {ordering} LIMIT %s)", [*values, offset + limit])  # noqa: S608
-            for sql, values in self._runs()
-        ]
+        ordering = SQL("ORDER BY created_at {0}, id {0}").format(SQL("DESC" if order.descending else "ASC"))
+        run = SQL("(SELECT DISTINCT created_at, id FROM ({}) AS one {} LIMIT %s)")
+        runs = self._runs()
         if not runs:
             return SyncJob.objects.none()
-        merged = " UNION ALL ".join(sql for sql, _ in runs)
-        values = [value for _, given in runs for value in given]
-        ids = f"SELECT id FROM (SELECT DISTINCT created_at, id FROM ({merged}) AS run) AS found {ordering} OFFSET %s LIMIT %s"  # noqa: S608
-        condition = f'"syncjobs_syncjob"."id" = ANY(ARRAY({ids}))'
-        return SyncJob.objects.filter(RawSQL(condition, [*values, offset, limit], output_field=BooleanField()))  # noqa: S611
+        merged = SQL(" UNION ALL ").join(run.format(sql, ordering) for sql, _ in runs)
+        ids = SQL("SELECT id FROM (SELECT DISTINCT created_at, id FROM ({}) AS run) AS found {} OFFSET %s LIMIT %s")
+        values = [value for _, own in runs for value in (*own, offset + limit)]
+        return pages.with_ids(ids.format(merged, ordering), [*values, offset, limit])
 
     def _is_alone(self) -> int:
         """1 if the job of that number exists and none of the other sets has it."""
@@ -85,29 +87,37 @@ class Found:
         job = SyncJob.objects.filter(pk=self.job_id)
         return int(job.exists() and not replace(self, job_id=None).narrow(job).exists())
 
-    def _union(self) -> _SQL:
+    def _union(self) -> _Statement | None:
         runs = self._runs()
-        sql = " UNION ALL ".join(f"SELECT id FROM ({sql}) AS one" for sql, _ in runs)  # noqa: S608
-        return sql, [value for _, given in runs for value in given]
+        if not runs:
+            return None
+        ids = SQL(" UNION ALL ").join(SQL("SELECT id FROM ({}) AS one").format(sql) for sql, _ in runs)
+        return ids, [value for _, values in runs for value in values]
 
-    def _runs(self) -> list[_SQL]:
-        of_jobs = "SELECT created_at, id FROM syncjobs_syncjob WHERE"
-        of_errors = "SELECT job_created_at AS created_at, job_id AS id FROM syncjobs_joberror WHERE"
-        runs: list[_SQL] = []
+    def _runs(self) -> list[_Statement]:
+        def of_jobs(condition: str, value: Any) -> _Statement:
+            return SQL("SELECT created_at, id FROM syncjobs_syncjob WHERE {}").format(SQL(condition)), [value]
+
+        def of_errors(condition: str, *values: Any) -> _Statement:
+            columns = SQL("SELECT job_created_at AS created_at, job_id AS id FROM syncjobs_joberror WHERE {}")
+            return columns.format(SQL(condition)), list(values)
+
+        runs: list[_Statement] = []
         if self.job_id is not None:
-            runs.append((f"{of_jobs} id = %s", [self.job_id]))
+            runs.append(of_jobs("id = %s", self.job_id))
         if len(self.names) > _MANY_NAMES:
-            runs.append((f"{of_jobs} band_name <> '' AND band_name = ANY(%s)", [[name for name, _ in self.names]]))
+            runs.append(of_jobs("band_name <> '' AND band_name = ANY(%s)", [name for name, _ in self.names]))
         else:
-            runs += [(f"{of_jobs} band_name <> '' AND band_name = %s", [name]) for name, _ in self.names]
-        runs += [(f"{of_errors} group_id = %s", [group]) for group, _ in self.groups]
+            runs += [of_jobs("band_name <> '' AND band_name = %s", name) for name, _ in self.names]
+        runs += [of_errors("group_id = %s", group) for group, _ in self.groups]
         if self.doubtful:
-            # Most errors are told apart by a word, a tenth of what it takes to put their white space right.
+            # One word rules out most errors, at a tenth of the cost of normalising their white space.
             word = max(self.text.split(), key=len)
             holds = (
-                "strpos(lower(message), %s) > 0 AND strpos(lower(regexp_replace(message, '\\s+', ' ', 'g')), %s) > 0"
+                "group_id = ANY(%s) AND strpos(lower(message), %s) > 0"
+                " AND strpos(lower(regexp_replace(message, '\\s+', ' ', 'g')), %s) > 0"
             )
-            runs.append((f"{of_errors} group_id = ANY(%s) AND {holds}", [list(self.doubtful), word, self.text]))
+            runs.append(of_errors(holds, list(self.doubtful), word, self.text))
         return runs
 
 

@@ -1,6 +1,6 @@
-"""What all our commands share: who acts, how errors end them, and what a script may read.
+"""Base class of all commands.
 
-Exit codes: 0 done; 1 refused or failed, with a sentence on standard error; 2 the arguments are wrong.
+Exit codes: 0 for success, 1 for a refusal or failure with a sentence on standard error, 2 for wrong arguments.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..youtube.errors import YouTubeError
 
 
 class Command(BaseCommand):
-    """A command over `operations`. Subclasses define `run`."""
+    """A command that calls `operations`. Subclasses define `run`."""
 
     requires_migrations_checks = False
 
@@ -30,39 +30,39 @@ class Command(BaseCommand):
         try:
             self.run(**options)
         except DomainError as error:
-            named = f"{error.field}: " if error.field else ""
-            raise CommandError(named + error.message) from None
+            prefix = f"{error.field}: " if error.field else ""
+            raise CommandError(prefix + error.message) from None
         except EOFError:
-            raise CommandError("It asked, and there was no answer.") from None
+            raise CommandError("The command asked a question, but standard input has ended.") from None
         except YouTubeError as error:
             raise CommandError(f"YouTube: {error.message}") from None
 
     def run(self, **options: Any) -> None:
-        """Do it."""
+        """Run the command."""
         raise NotImplementedError
 
     @property
     def actor(self) -> Actor:
-        """Whoever runs the command."""
+        """The operator who runs the command."""
         try:
             operator = getpass.getuser()
         except (KeyError, OSError):
             operator = "operator"
         return for_command(operator, socket.gethostname())
 
-    def say(self, text: str) -> None:
-        """A line for a person."""
+    def print(self, text: str) -> None:
+        """Print a line of text."""
         self.stdout.write(text)
 
-    def say_json(self, value: Any) -> None:
-        """One JSON value on one line, for a script."""
+    def print_json(self, value: Any) -> None:
+        """Print a JSON value on one line."""
         self.stdout.write(json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False))
 
     def band(self, slug: str) -> Band:
-        """The band with this slug, or this id. Raises NotFound."""
+        """Return the band with this slug or id. Raises NotFound."""
         band = Band.objects.filter(slug=slug).first()
         if band is None and (number := parse_number(slug)) is not None:
             band = Band.objects.filter(pk=number).first()
         if band is None:
-            raise NotFound(f"There is no band “{slug[:100]}”. Give its slug or its number.", field="band")
+            raise NotFound(f"There is no band “{slug[:100]}”. Give its slug or id.", field="band")
         return band

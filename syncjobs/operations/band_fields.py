@@ -1,4 +1,4 @@
-"""What can be said of a band, by whoever writes one: how each field is read, and what is refused."""
+"""The fields of a band that people can set, with the parser of each. Shared by the API, the admin and imports."""
 
 from __future__ import annotations
 
@@ -15,81 +15,81 @@ from bands.models import Band
 from ..youtube.references import MalformedReference, parse_channel, parse_playlist
 
 
-class _Refused(Exception):
-    """The value can't be taken."""
+class _InvalidValue(Exception):
+    """The value of a field is not valid."""
 
 
 def apply(band: Band, row: dict[Any, Any]) -> list[tuple[str, str]]:
-    """Set, not save, what the row gives of the band; returns what is wrong with it, by field ("" for the whole row)."""
+    """Set the band's fields from a row without saving; return (field, message) of each problem, "" for the whole row."""
     problems: list[tuple[str, str]] = []
     for key, value in row.items():
-        take = _COLUMNS.get(key)
-        if take is None:
-            unknown = _("is no column. The columns are %(columns)s.") % {"columns": ", ".join(_COLUMNS)}
+        set_field = _COLUMNS.get(key)
+        if set_field is None:
+            unknown = _("is not a column. The columns are %(columns)s.") % {"columns": ", ".join(_COLUMNS)}
             problems.append((str(key), unknown) if key else ("", _("The row has more cells than columns.")))
             continue
         try:
-            take(band, value)
-        except (_Refused, MalformedReference) as error:
+            set_field(band, value)
+        except (_InvalidValue, MalformedReference) as error:
             problems.append((key, str(error)))
     try:
         band.full_clean(validate_unique=False)
     except ValidationError as error:
-        names, wrong = {name: key for key, name in _NAMES.items()}, {key for key, _said in problems}
-        found = [(names.get(name, name), " ".join(said)) for name, said in error.message_dict.items()]
-        problems += [(key, said) for key, said in found if key not in wrong]
+        columns, reported = {name: key for key, name in _NAMES.items()}, {key for key, _message in problems}
+        invalid = [(columns.get(name, name), " ".join(messages)) for name, messages in error.message_dict.items()]
+        problems += [(key, message) for key, message in invalid if key not in reported]
     return problems
 
 
 def _text(name: str) -> Callable[[Band, Any], None]:
-    def take(band: Band, value: Any) -> None:
+    def set_field(band: Band, value: Any) -> None:
         if value is not None and not isinstance(value, str):
-            raise _Refused(_("must be text."))
+            raise _InvalidValue(_("must be text."))
         if value and "\x00" in value:
-            raise _Refused(_("holds a NUL character."))
+            raise _InvalidValue(_("must not contain a NUL character."))
         setattr(band, name, (value or "").strip())
 
-    return take
+    return set_field
 
 
 def _flag(name: str) -> Callable[[Band, Any], None]:
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
-    def take(band: Band, value: Any) -> None:
+    def set_field(band: Band, value: Any) -> None:
         flag = words.get(value.strip().lower()) if isinstance(value, str) else value
         if not isinstance(flag, bool):
-            raise _Refused(_("must be true or false."))
+            raise _InvalidValue(_("must be true or false."))
         setattr(band, name, flag)
 
-    return take
+    return set_field
 
 
-def _founded(band: Band, value: Any) -> None:
+def _set_founded(band: Band, value: Any) -> None:
     text = str(value).strip()
     if value is not None and (isinstance(value, bool) or not re.fullmatch(r"\d{4}", text)):
-        raise _Refused(_("must be a year of four digits."))
+        raise _InvalidValue(_("must be a year with four digits."))
     band.founded = None if value is None else int(text)
 
 
-def _list(value: Any) -> list[str]:
-    """A JSON list, or text with ; between the entries."""
+def _parse_list(value: Any) -> list[str]:
+    """Parse a list of strings, or a string with ; between the entries."""
     entries = value.split(";") if isinstance(value, str) else value if value is not None else []
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise _Refused(_("must be a list of texts (in CSV: with ; between them)."))
+        raise _InvalidValue(_("must be a list of texts (in CSV, separated by semicolons)."))
     return [entry.strip() for entry in entries if entry.strip()]
 
 
-def _keywords(band: Band, value: Any) -> None:
-    band.search_keywords = _list(value)
+def _set_keywords(band: Band, value: Any) -> None:
+    band.search_keywords = _parse_list(value)
 
 
-def _playlists(band: Band, value: Any) -> None:
-    band.extra_playlists = list(dict.fromkeys(parse_playlist(entry) for entry in _list(value)))
+def _set_playlists(band: Band, value: Any) -> None:
+    band.extra_playlists = list(dict.fromkeys(parse_playlist(entry) for entry in _parse_list(value)))
 
 
-def _channel(band: Band, value: Any) -> None:
+def _set_channel(band: Band, value: Any) -> None:
     if value is not None and not isinstance(value, str):
-        raise _Refused(_("must be text."))
+        raise _InvalidValue(_("must be text."))
     reference = (value or "").strip()
     if reference == band.channel_reference:
         return
@@ -111,10 +111,10 @@ _NAMES = {
 }
 _COLUMNS: dict[Any, Callable[[Band, Any], None]] = {
     **{key: _text(name) for key, name in _NAMES.items()},
-    "founded": _founded,
-    "searchKeywords": _keywords,
+    "founded": _set_founded,
+    "searchKeywords": _set_keywords,
     "isActive": _flag("is_active"),
     "isFeatured": _flag("is_featured"),
-    "youtubeChannel": _channel,
-    "playlists": _playlists,
+    "youtubeChannel": _set_channel,
+    "playlists": _set_playlists,
 }

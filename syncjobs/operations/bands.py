@@ -1,4 +1,4 @@
-"""Bands written one at a time by people; files of them are `importing`'s."""
+"""Create, change and delete single bands. `imports` does this with files of bands."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from .channels import channel_index
 
 
 def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None) -> Band:
-    """A new band, of the fields that `band_fields` knows; name and slug must be there.
+    """Create a band. `values` has columns of `band_fields`, with name and slug.
 
-    `channel` is what YouTube has said of the `youtubeChannel` given, if it was asked.
+    `channel` is the channel that `values["youtubeChannel"]` refers to, if it has been looked up.
 
-    Raises InvalidFields with all that is wrong, or Taken when it is only that another band has the slug or the channel.
+    Raises InvalidFields with all problems, or Taken if the only problem is that another band has the slug or channel.
     """
     with audited(actor, "create_band", "band") as span:
         channels.lock_channels()
         band = Band()
         _fill(band, values, channel)
-        _store(band)
+        _save(band)
         span.target_id = str(band.pk)
         span.message, span.data = band.name, {"values": values}
     return band
 
 
 def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel | None = None) -> Band:
-    """Change what is given; the rest stays. Another channel starts with nothing known of it but `channel`.
+    """Change the given fields of a band. A new channel resets what is known about the old one.
 
-    Raises NotFound, InvalidFields with all that is wrong, or Taken when it is only that another band has the slug or
-    the channel.
+    Raises NotFound, InvalidFields with all problems, or Taken if the only problem is that another band has the slug or
+    channel.
     """
     with audited(actor, "change_band", "band", band_id) as span:
         channels.lock_channels()
-        band = _locked(band_id)
+        band = _lock_band(band_id)
         changed = _fill(band, values, channel)
         if changed:
-            # A worker may write its columns of the row just before and after; it must find them as it left them.
-            _store(band, update_fields=[*changed, "updated_at"])
+            # Only the changed columns: a worker may be writing other columns of the row.
+            _save(band, update_fields=[*changed, "updated_at"])
         span.message, span.data = band.name, {"changed": changed}
     return band
 
@@ -58,7 +58,7 @@ def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel 
 def find_problems(
     values: dict[str, Any], band_id: int | None = None, channel: Channel | None = None
 ) -> list[tuple[str, str]]:
-    """All that `create`, or `change` of the band, would refuse as things stand, by field; nothing is written."""
+    """Return (field, message) of each problem for which `create` or `change` would fail now. Nothing is saved."""
     band = Band() if band_id is None else Band.objects.filter(pk=band_id).first()
     if band is not None:
         try:
@@ -69,7 +69,7 @@ def find_problems(
 
 
 def set_active(actor: Actor, band_ids: Sequence[int], *, active: bool) -> list[str]:
-    """Have schedules keep these bands up to date, or no more; returns the names of those that were not so before."""
+    """Make bands active or inactive; return the names of those that changed. Schedules sync active bands only."""
     with audited(actor, "activate_bands" if active else "deactivate_bands", "bands") as span:
         rows = Band.objects.select_for_update().filter(pk__in=band_ids).exclude(is_active=active).order_by("pk")
         names = {band.pk: band.name for band in rows}
@@ -79,22 +79,22 @@ def set_active(actor: Actor, band_ids: Sequence[int], *, active: bool) -> list[s
 
 
 def delete(actor: Actor, band_id: int) -> None:
-    """Delete a band with its videos; its ended jobs stay, under its name.
+    """Delete a band and its videos. Its ended jobs stay, and keep its name.
 
-    Raises NotFound, and Conflict while a job of the band is queued or running: cancel that first.
+    Raises NotFound, and Conflict while a job of the band is queued or running.
     """
     with audited(actor, "delete_band", "band", band_id) as span:
-        band = _locked(band_id)
+        band = _lock_band(band_id)
         job = SyncJob.objects.active().filter(band=band).order_by("pk").first()
         if job is not None:
-            said = _("Job %(job)s of %(band)s is queued or running. Cancel it, then delete the band.")
-            raise Conflict(said % {"job": job, "band": band.name})
+            message = _("Job %(job)s of %(band)s is queued or running. Cancel it, then delete the band.")
+            raise Conflict(message % {"job": job, "band": band.name})
         span.message = band.name
         band.delete()
 
 
-def _locked(band_id: int) -> Band:
-    """Its row stays locked, also against jobs that would come to refer to it."""
+def _lock_band(band_id: int) -> Band:
+    """Return the band with its row locked, which also keeps new jobs from referring to it. Raises NotFound."""
     band = Band.objects.select_for_update().filter(pk=band_id).first()
     if band is None:
         raise NotFound(_("There is no band %(id)s.") % {"id": band_id}, field="id")
@@ -102,14 +102,14 @@ def _locked(band_id: int) -> Band:
 
 
 def _fill(band: Band, values: dict[str, Any], channel: Channel | None) -> list[str]:
-    """Set, not save, what is given; returns the names of the columns changed by it. Raises InvalidFields, Taken."""
+    """Set the given fields without saving; return the names of the changed columns. Raises InvalidFields, Taken."""
     before = {field.attname: getattr(band, field.attname) for field in Band._meta.concrete_fields}
     invalid = band_fields.apply(band, values)
     if channel is not None:
         channels.set_channel(band, band.channel_reference, channel_id=channel.id)
         band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
     changed = [name for name, value in before.items() if getattr(band, name) != value]
-    taken = _taken(band, set(changed))
+    taken = _find_taken(band, set(changed))
     if invalid:
         raise InvalidFields([*invalid, *taken])
     if taken:
@@ -117,20 +117,20 @@ def _fill(band: Band, values: dict[str, Any], channel: Channel | None) -> list[s
     return changed
 
 
-def _taken(band: Band, changed: set[str]) -> list[tuple[str, str]]:
-    found = []
+def _find_taken(band: Band, changed: set[str]) -> list[tuple[str, str]]:
+    problems = []
     if "slug" in changed and Band.objects.filter(slug=band.slug).exclude(pk=band.pk).exists():
-        found.append(("slug", _slug_taken(band)))
-    if {"channel_reference", "channel_id"} & changed and (fault := channels.channel_conflict(band, channel_index())):
-        found.append(("youtubeChannel", fault))
-    return found
+        problems.append(("slug", _slug_taken(band)))
+    if {"channel_reference", "channel_id"} & changed and (conflict := channels.channel_conflict(band, channel_index())):
+        problems.append(("youtubeChannel", conflict))
+    return problems
 
 
 def _slug_taken(band: Band) -> str:
     return _("Another band has the slug “%(slug)s”.") % {"slug": band.slug}
 
 
-def _store(band: Band, update_fields: list[str] | None = None) -> None:
+def _save(band: Band, update_fields: list[str] | None = None) -> None:
     try:
         with transaction.atomic():
             band.save(update_fields=update_fields)

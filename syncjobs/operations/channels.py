@@ -1,4 +1,4 @@
-"""Which YouTube channel a band has: looked up, and given to it, unless another band has it."""
+"""Look up YouTube channels, and assign them to bands."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from ..youtube.types import Channel
 
 
 def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> Channel:
-    """Ask YouTube for the channel a person's reference names (1 unit), and give it to the band, if one is named.
+    """Ask YouTube for a channel (1 unit), and assign it to the band, if one is given.
 
-    Raises InvalidInput, NotFound, QuotaExhausted, Conflict if another band has it, and what the client raises.
+    `reference` is a channel id, an @handle or a URL. Raises InvalidInput, NotFound, QuotaExhausted, Conflict if another
+    band has the channel, and YouTubeError.
     """
     with audited(actor, "resolve_channel", "band", band.slug if band else None) as span:
         span.message = reference[:300]
@@ -37,8 +38,8 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
             lock_channels()
             set_channel(band, reference, channel_id=channel.id)
             band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
-            if fault := channel_conflict(band, channel_index()):
-                raise Conflict(fault, field="channel")
+            if conflict := channel_conflict(band, channel_index()):
+                raise Conflict(conflict, field="channel")
             band.save()
     return channel
 

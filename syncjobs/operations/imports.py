@@ -1,11 +1,11 @@
-"""Bands from a JSON or CSV file: each row is taken or refused by itself, and importing a file twice changes nothing."""
+"""Import bands from JSON or CSV. Each row succeeds or fails by itself; importing a file again changes nothing."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from . import band_fields
 from .channels import channel_index
 
 MAX_BYTES = 20_000_000
+OUTCOMES = ("created", "updated", "unchanged", "refused")
 
 
 @dataclass(slots=True)
 class RowResult:
-    """What became of a row: "created", "updated", "unchanged" or "refused", and then why."""
+    """The result of a row. `outcome` is one of OUTCOMES; `problems` says why the row was refused."""
 
     row: int
     slug: str
@@ -37,9 +38,9 @@ class RowResult:
 
 
 def read_file(path: Path) -> list[Any]:
-    """The rows of a .json or .csv file. Raises InvalidInput, saying what and where, if it can't be read whole."""
+    """Return the rows of a .json or .csv file. Raises InvalidInput."""
     if path.suffix.lower() not in {".json", ".csv"}:
-        raise InvalidInput(f"{path.name} is neither .json nor .csv.", field="file")
+        raise InvalidInput(f"The name of the file must end with .json or .csv: {path.name}", field="file")
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -48,7 +49,7 @@ def read_file(path: Path) -> list[Any]:
 
 
 def read_rows(raw: bytes, *, is_csv: bool) -> list[Any]:
-    """The rows of a file's content. Raises InvalidInput."""
+    """Return the rows in a file's content. Raises InvalidInput."""
     if len(raw) > MAX_BYTES:
         raise InvalidInput(
             _("The file is larger than %(megabytes)s MB.") % {"megabytes": MAX_BYTES // 1_000_000}, field="file"
@@ -69,14 +70,14 @@ def _json_rows(text: str) -> list[Any]:
     try:
         rows = json.loads(text)
     except RecursionError:
-        raise InvalidInput(_("The file is nested too deep."), field="file") from None
+        raise InvalidInput(_("The file is nested too deeply."), field="file") from None
     except json.JSONDecodeError as error:
-        said = _("The file is no whole JSON document: it breaks at line %(line)s, column %(column)s.")
-        raise InvalidInput(said % {"line": error.lineno, "column": error.colno}, field="file") from None
+        message = _("The file is not valid JSON: line %(line)s, column %(column)s.")
+        raise InvalidInput(message % {"line": error.lineno, "column": error.colno}, field="file") from None
     except ValueError:
-        raise InvalidInput(_("The file is no whole JSON document: it breaks at the file."), field="file") from None
+        raise InvalidInput(_("The file is not valid JSON."), field="file") from None
     if not isinstance(rows, list):
-        raise InvalidInput(_("The file must hold a JSON list of bands."), field="file")
+        raise InvalidInput(_("The file must contain a JSON list of bands."), field="file")
     return rows
 
 
@@ -85,16 +86,16 @@ def _csv_rows(text: str) -> list[Any]:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         rows = list(reader)
     except csv.Error as error:
-        raise InvalidInput(_("The file is no CSV: %(error)s.") % {"error": error}, field="file") from None
+        raise InvalidInput(_("The file is not valid CSV: %(error)s.") % {"error": error}, field="file") from None
     if not reader.fieldnames or "slug" not in reader.fieldnames:
-        raise InvalidInput(_("The first line must name the columns, “slug” among them."), field="file")
+        raise InvalidInput(_("The first line must have the column names, including “slug”."), field="file")
     return [{key: value for key, value in row.items() if value not in ("", None) or key is None} for row in rows]
 
 
 def import_bands(
     actor: Actor, rows: Iterable[Any], *, dry_run: bool = False, progress: Callable[[], object] = lambda: None
 ) -> list[RowResult]:
-    """Create or update bands by slug. A row that can't be taken is refused with all that is wrong with it."""
+    """Create or update bands by slug. A row with problems is refused. Call `progress` after each row."""
     results: list[RowResult] = []
     seen: set[str] = set()
     with audited(actor, "import_bands", "band") as span:
@@ -104,53 +105,54 @@ def import_bands(
             for number, row in enumerate(rows, start=1):
                 results.append(_import_row(number, row, seen, index))
                 progress()
-            # Rows depend on those before them, so what would come of a file is known only by doing it.
+            # A row may depend on earlier rows, so a dry run must import them all.
             transaction.set_rollback(dry_run)
-        span.data = {
-            outcome: sum(r.outcome == outcome for r in results)
-            for outcome in ("created", "updated", "unchanged", "refused")
-        }
-        span.data["dry_run"] = dry_run
+        span.data = {**count_outcomes(results), "dry_run": dry_run}
     return results
+
+
+def count_outcomes(results: Sequence[RowResult]) -> dict[str, int]:
+    """Return the number of rows by outcome."""
+    return {outcome: sum(result.outcome == outcome for result in results) for outcome in OUTCOMES}
 
 
 def _import_row(number: int, row: Any, seen: set[str], index: channels.ChannelIndex) -> RowResult:
     if not isinstance(row, dict):
-        return RowResult(number, "", "refused", [_("The row is no object with keys and values.")])
+        return RowResult(number, "", "refused", [_("The row is not an object with keys and values.")])
     if not is_storable(row):
-        return RowResult(number, "", "refused", [_("The row holds a character that can't be stored.")])
+        return RowResult(number, "", "refused", [_("The row contains a character that can't be stored.")])
     slug = row.get("slug")
     slug = slug.strip() if isinstance(slug, str) else ""
     if not slug:
-        return RowResult(number, "", "refused", [_("slug: is missing; it identifies the band.")])
+        return RowResult(number, "", "refused", [_("slug: is required; it identifies the band.")])
     if slug in seen:
-        return RowResult(number, slug, "refused", [_("slug: stands in an earlier row too.")])
+        return RowResult(number, slug, "refused", [_("slug: is already used by an earlier row.")])
     seen.add(slug)
     band = Band.objects.filter(slug=slug).first()
     is_new = band is None
     band = band or Band(slug=slug)
     before = {f.attname: getattr(band, f.attname) for f in Band._meta.concrete_fields}
-    problems = [f"{key}: {said}" if key else said for key, said in band_fields.apply(band, row)]
+    problems = [f"{key}: {message}" if key else message for key, message in band_fields.apply(band, row)]
     changed = [name for name, value in before.items() if getattr(band, name) != value]
-    if {"channel_reference", "channel_id"} & set(changed) and (fault := channels.channel_conflict(band, index)):
-        problems.append(f"youtubeChannel: {fault}")
+    if {"channel_reference", "channel_id"} & set(changed) and (conflict := channels.channel_conflict(band, index)):
+        problems.append(f"youtubeChannel: {conflict}")
     if problems:
         return RowResult(number, slug, "refused", problems)
     try:
-        _store(band, changed, index, is_new=is_new)
+        _save(band, changed, index, is_new=is_new)
     except Conflict as error:
         return RowResult(number, slug, "refused", [f"{error.field}: {error.message}"])
     return RowResult(number, slug, "created" if is_new else "updated" if changed else "unchanged")
 
 
-def _store(band: Band, changed: list[str], index: channels.ChannelIndex, *, is_new: bool) -> None:
-    """Raises Conflict."""
+def _save(band: Band, changed: list[str], index: channels.ChannelIndex, *, is_new: bool) -> None:
+    """Save the band and add it to the index. Raises Conflict if another person has just used its slug."""
     if not changed and not is_new:
         return
     try:
         with transaction.atomic():
-            # Of a band there is, only what changes: a worker may write its columns of the row meanwhile.
+            # Of an existing band only the changed columns: a worker may be writing other columns of the row.
             band.save(update_fields=None if is_new else [*changed, "updated_at"])
     except IntegrityError:
-        raise Conflict(_("somebody has added a band with it just now."), field="slug") from None
+        raise Conflict(_("another band has just been added with it."), field="slug") from None
     index.note(band)

@@ -1,4 +1,4 @@
-"""Saved filters: everybody has their own, and sees those that are shared."""
+"""Filter presets: each person has their own, and everyone sees the shared ones."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ..exceptions import Conflict, InvalidInput, NotFound, NotPermitted
 from ..models import FilterPreset
 
 MAX_NAME = 80
-MOST = 200
-"""Presets one person may have, and that may be shared."""
+MAX_PRESETS = 200
+"""Maximum number of presets of one person, and of shared presets."""
 _SHARE = "syncjobs.share_filterpreset"
 
 
 def list_presets(user: User | AnonymousUser) -> QuerySet[FilterPreset]:
-    """The user's own and the shared ones, the shared ones first."""
+    """Return the shared presets and then the user's own, each by name."""
     return FilterPreset.objects.filter(Q(owner=user.pk) | Q(owner=None)).order_by(
         F("owner").asc(nulls_first=True), "name"
     )
 
 
 def get(user: User | AnonymousUser, preset_id: int) -> FilterPreset:
-    """One that the user may see. Raises NotFound."""
+    """Return a shared preset or one of the user's own. Raises NotFound."""
     preset = list_presets(user).filter(pk=preset_id).first()
     if preset is None:
         raise NotFound(_("There is no filter preset %(id)s.") % {"id": preset_id}, field="id")
@@ -44,11 +44,10 @@ def save(
     filters: Mapping[str, str] | None = None,
     shared: bool | None = None,
 ) -> FilterPreset:
-    """Create a preset, or change of one (`preset_id`) what is given.
+    """Create a preset, or change the given fields of the one with `preset_id`.
 
-    `filters` are the list's query parameters, as `api.listing.filters_of` has checked them. Raises NotFound,
-    InvalidInput, NotPermitted to whoever shares, or changes what is shared, without the right to, and Conflict when
-    the name is taken.
+    `filters` are validated query parameters of the job list. Raises NotFound, InvalidInput, Conflict if the name is
+    taken, and NotPermitted if the preset is or becomes shared and the user may not share.
     """
     action = "create_preset" if preset_id is None else "change_preset"
     with audited(actor, action, "preset", preset_id) as span:
@@ -62,7 +61,7 @@ def save(
         if shared is not None:
             preset.owner_id = None if shared else user.pk
         _check(preset)
-        _store(preset)
+        _save(preset)
         span.target_id = str(preset.pk)
         span.message = preset.name
         span.data = {"filters": preset.filters, "shared": preset.is_shared}
@@ -70,7 +69,7 @@ def save(
 
 
 def delete(actor: Actor, user: User | AnonymousUser, preset_id: int) -> None:
-    """Raises NotFound, and NotPermitted when it is shared and the user may not share."""
+    """Delete a preset. Raises NotFound, and NotPermitted if it is shared and the user may not share."""
     with audited(actor, "delete_preset", "preset", preset_id) as span:
         preset = get(user, preset_id)
         if preset.is_shared:
@@ -81,26 +80,25 @@ def delete(actor: Actor, user: User | AnonymousUser, preset_id: int) -> None:
 
 def _check(preset: FilterPreset) -> None:
     if not preset.name or len(preset.name) > MAX_NAME or "\x00" in preset.name:
-        raise InvalidInput(
-            _("Must be from 1 to %(most)s characters, not only spaces.") % {"most": MAX_NAME}, field="name"
-        )
-    if preset.pk is None and FilterPreset.objects.filter(owner=preset.owner_id).count() >= MOST:
-        raise Conflict(_("There are %(count)s presets already. Delete one first.") % {"count": MOST}, field="name")
+        raise InvalidInput(_("Must have 1 to %(most)s characters, not only spaces.") % {"most": MAX_NAME}, field="name")
+    if preset.pk is None and FilterPreset.objects.filter(owner=preset.owner_id).count() >= MAX_PRESETS:
+        message = _("There are already %(count)s presets. Delete one first.")
+        raise Conflict(message % {"count": MAX_PRESETS}, field="name")
 
 
-def _store(preset: FilterPreset) -> None:
+def _save(preset: FilterPreset) -> None:
     try:
         with transaction.atomic():
             preset.save()
     except IntegrityError:
-        taken = (
-            _("A shared preset is called “%(name)s” already.")
+        message = (
+            _("There is already a shared preset called “%(name)s”.")
             if preset.is_shared
-            else _("A preset of yours is called “%(name)s” already.")
+            else _("You already have a preset called “%(name)s”.")
         )
-        raise Conflict(taken % {"name": preset.name}, field="name") from None
+        raise Conflict(message % {"name": preset.name}, field="name") from None
 
 
 def _check_may_share(user: User | AnonymousUser) -> None:
     if not user.has_perm(_SHARE):
-        raise NotPermitted(_("Shared presets are for admins to create, change and delete."), field="shared")
+        raise NotPermitted(_("Only admins can create, change and delete shared presets."), field="shared")

@@ -1,4 +1,4 @@
-"""Recurrences: when beat triggers what. Over django-celery-beat, of which only the schedules of jobs are shown."""
+"""Schedules that trigger jobs: the periodic tasks of django-celery-beat that run our trigger task."""
 
 from __future__ import annotations
 
@@ -32,42 +32,42 @@ _CRON = {
     "timezone": "timezone",
 }
 _NEW_CRON = {"minute": "0", "timezone": "UTC"}
-"""What isn't said of a new one. An hour alone means once in it, not sixty times."""
+"""Defaults of a new schedule. An hour without a minute means once in that hour, not sixty times."""
 _RUN = "run_schedule"
 SHORTEST = dt.timedelta(minutes=1)
 PERIODS = ("days", "hours", "minutes", "seconds")
 
 
 def list_schedules() -> QuerySet[PeriodicTask]:
-    """Those that trigger jobs, by name."""
-    found: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(task=TASK).select_related("crontab", "interval")
-    return found.order_by("name")
+    """Return the schedules that trigger jobs, by name."""
+    tasks: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(task=TASK).select_related("crontab", "interval")
+    return tasks.order_by("name")
 
 
 def get(schedule_id: int) -> PeriodicTask:
-    """Raises NotFound."""
-    return _found(list_schedules(), schedule_id)
+    """Return the schedule with this id. Raises NotFound."""
+    return _get(list_schedules(), schedule_id)
 
 
-def _found(among: QuerySet[PeriodicTask], schedule_id: int) -> PeriodicTask:
-    found = among.filter(pk=schedule_id).first()
-    if found is None:
+def _get(schedules: QuerySet[PeriodicTask], schedule_id: int) -> PeriodicTask:
+    schedule = schedules.filter(pk=schedule_id).first()
+    if schedule is None:
         raise NotFound(_("There is no schedule %(id)s.") % {"id": schedule_id}, field="id")
-    return found
+    return schedule
 
 
 def job_type_of(schedule: PeriodicTask) -> str:
-    """What it triggers."""
+    """Return the type of the jobs that the schedule triggers."""
     return str(json.loads(schedule.kwargs or "{}").get("job_type", ""))
 
 
 def requester_label(schedule: PeriodicTask) -> str:
-    """By which name its jobs say who requested them."""
+    """Return `requested_by_label` of the schedule's jobs."""
     return for_schedule(schedule.name).label
 
 
 def next_run(schedule: PeriodicTask) -> dt.datetime | None:
-    """None while it is disabled."""
+    """Return when the schedule is due next, in UTC; None if it is disabled."""
     if not schedule.enabled:
         return None
     now = timezone.now()
@@ -75,22 +75,22 @@ def next_run(schedule: PeriodicTask) -> dt.datetime | None:
 
 
 def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, most: int) -> int:
-    """How often it is due from `start` until `end`, but at most `most` times."""
-    due, times = start + max(schedule.schedule.remaining_estimate(_last_run(schedule) or start), dt.timedelta()), 0
-    while due < end and times < most:
-        times += 1
+    """Count how often the schedule is due from `start` until `end`, up to `most`."""
+    due, runs = start + max(schedule.schedule.remaining_estimate(_last_run(schedule) or start), dt.timedelta()), 0
+    while due < end and runs < most:
+        runs += 1
         due = _due_after(schedule, due)
-    return times
+    return runs
 
 
 def _last_run(schedule: PeriodicTask) -> dt.datetime | None:
-    """From when on beat counts: of a schedule that has never run, its last change. None if it isn't saved."""
-    counted_from: dt.datetime | None = schedule.last_run_at or schedule.date_changed
-    return counted_from
+    """Return the time from which beat counts: the last run, or the last change if it has never run; None if unsaved."""
+    last: dt.datetime | None = schedule.last_run_at or schedule.date_changed
+    return last
 
 
 def _due_after(schedule: PeriodicTask, last: dt.datetime) -> dt.datetime:
-    """When it is due next, after it has run."""
+    """Return when the schedule is due after a run at `last`."""
     start, remaining = last, schedule.schedule.run_every if schedule.interval else None
     if remaining is None:
         start, remaining, _now = schedule.schedule.remaining_delta(last)
@@ -99,69 +99,64 @@ def _due_after(schedule: PeriodicTask, last: dt.datetime) -> dt.datetime:
 
 
 def next_runs(schedule: PeriodicTask, count: int) -> list[dt.datetime]:
-    """The next times it would be due, were it enabled; also of one that isn't saved."""
-    due, found = timezone.now(), []
+    """Return the next times at which a schedule, even a disabled or unsaved one, would be due."""
+    due, times = timezone.now(), []
     for _number in range(count):
         due = _due_after(schedule, due)
-        found.append(due)
-    return found
+        times.append(due)
+    return times
 
 
-def last_runs(found: Sequence[PeriodicTask], count: int) -> dict[int, list[SyncJob]]:
-    """By schedule, the newest jobs that it or a person who ran it asked for, the newest first.
+def last_runs(schedules: Sequence[PeriodicTask], count: int) -> dict[int, list[SyncJob]]:
+    """Return, by schedule id, the newest jobs that it or a person running it has triggered, newest first.
 
-    In two queries, however many schedules there are.
+    Two queries for any number of schedules.
     """
-    if not found:
+    if not schedules:
         return {}
-    labels = {requester_label(schedule): schedule.pk for schedule in found}
-    own = SyncJob.objects.filter(parent=None).order_by("-created_at", "-pk")
-    of_people = AuditEntry.objects.filter(action=_RUN, target_type="schedule", result="ok").order_by("-pk")
-    ran = {
-        int(entry["data"]["job"]): int(entry["target_id"])
-        for entry in _united(
-            [of_people.filter(target_id=str(schedule.pk)).values("target_id", "data")[:count] for schedule in found]
-        )
-        if "job" in entry["data"]
-    }
-    of_beat = _united([own.filter(requested_by_label=label).values("pk")[:count] for label in labels])
-    runs: dict[int, list[SyncJob]] = {schedule.pk: [] for schedule in found}
-    for job in own.filter(Q(pk__in=of_beat) | Q(pk__in=list(ran))):
-        runs[ran.get(job.pk) or labels[job.requested_by_label]].append(job)
-    return {schedule_id: jobs[:count] for schedule_id, jobs in runs.items()}
+    labels = {requester_label(schedule): schedule.pk for schedule in schedules}
+    jobs = SyncJob.objects.filter(parent=None).order_by("-created_at", "-pk")
+    by_people = AuditEntry.objects.filter(action=_RUN, target_type="schedule", result="ok").order_by("-pk")
+    entries = _union(
+        [by_people.filter(target_id=str(schedule.pk)).values("target_id", "data")[:count] for schedule in schedules]
+    )
+    schedule_of_job = {int(e["data"]["job"]): int(e["target_id"]) for e in entries if "job" in e["data"]}
+    by_beat = _union([jobs.filter(requested_by_label=label).values("pk")[:count] for label in labels])
+    runs: dict[int, list[SyncJob]] = {schedule.pk: [] for schedule in schedules}
+    for job in jobs.filter(Q(pk__in=by_beat) | Q(pk__in=list(schedule_of_job))):
+        runs[schedule_of_job.get(job.pk) or labels[job.requested_by_label]].append(job)
+    return {schedule_id: newest[:count] for schedule_id, newest in runs.items()}
 
 
-def _united(stretches: list[QuerySet[Any, Any]]) -> QuerySet[Any, Any]:
-    first, *others = stretches
+def _union(querysets: list[QuerySet[Any, Any]]) -> QuerySet[Any, Any]:
+    first, *others = querysets
     return first.union(*others, all=True) if others else first
 
 
 def as_cron(schedule: PeriodicTask) -> dict[str, str] | None:
-    """Its cron fields, if it has them."""
+    """Return the schedule's cron fields, or None if it has an interval."""
     if schedule.crontab is None:
         return None
     return {name: str(getattr(schedule.crontab, column)) for name, column in _CRON.items()}
 
 
 def preview(values: dict[str, Any]) -> PeriodicTask:
-    """What `save` would make of `cron` or `interval`, to look at; nothing is written. Raises InvalidInput."""
+    """Return an unsaved schedule with `values["cron"]` or `values["interval"]`. Raises InvalidInput."""
     if interval := values.get("interval"):
         return PeriodicTask(task=TASK, interval=IntervalSchedule(every=interval["every"], period=interval["period"]))
     return PeriodicTask(task=TASK, crontab=_crontab({**_NEW_CRON, **values["cron"]}))
 
 
 def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) -> PeriodicTask:
-    """Create a schedule, or change one by what is given: name, jobType, cron or interval, enabled.
+    """Create a schedule, or change the given fields of one.
 
-    Raises InvalidInput, Conflict, and NotFound when it was deleted meanwhile.
+    Fields of `values`: name, jobType, enabled, and cron (fields of a crontab) or interval (`every` and `period`).
+    Raises InvalidInput, Conflict if the name is taken, and NotFound if the schedule has been deleted.
     """
-    with audited(
-        actor, "change_schedule" if schedule else "create_schedule", "schedule", schedule.pk if schedule else None
-    ) as span:
+    action = "change_schedule" if schedule else "create_schedule"
+    with audited(actor, action, "schedule", schedule.pk if schedule else None) as span:
         task = (
-            _found(list_schedules().select_for_update(of=("self",)), schedule.pk)
-            if schedule
-            else PeriodicTask(task=TASK)
+            _get(list_schedules().select_for_update(of=("self",)), schedule.pk) if schedule else PeriodicTask(task=TASK)
         )
         before = {field.attname: getattr(task, field.attname) for field in PeriodicTask._meta.concrete_fields}
         if "name" in values:
@@ -174,20 +169,20 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
             task.enabled = values["enabled"]
         _set_times(task, values.get("cron"), values.get("interval"))
         if task.crontab is None and task.interval is None:
-            raise InvalidInput(_("Say when: give cron or interval."), field="cron")
-        _store(task, [name for name, value in before.items() if getattr(task, name) != value])
+            raise InvalidInput(_("Give cron or interval."), field="cron")
+        _save(task, [name for name, value in before.items() if getattr(task, name) != value])
         span.target_id = str(task.pk)
         span.data = values
     return get(task.pk)
 
 
-def _store(task: PeriodicTask, changed: list[str]) -> None:
+def _save(task: PeriodicTask, changed: list[str]) -> None:
     if task.pk is None:
         task.save()
     elif changed:
-        # Beat keeps its last run and its count in the same row, and may have written them since it was read here.
-        forgets = ["last_run_at"] if "enabled" in changed and not task.enabled else []
-        task.save(update_fields=[*changed, "date_changed", *forgets])
+        # Only the changed columns: beat may have written its own columns of the row since it was read.
+        reset = ["last_run_at"] if "enabled" in changed and not task.enabled else []
+        task.save(update_fields=[*changed, "date_changed", *reset])
 
 
 def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[str, Any] | None) -> None:
@@ -195,17 +190,17 @@ def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[s
         raise InvalidInput(_("Give either cron or interval."), field="cron")
     if cron:
         if unknown := set(cron) - set(_CRON):
-            said = _("There is no %(name)s. There are: %(names)s.")
-            raise InvalidInput(said % {"name": sorted(unknown)[0][:40], "names": ", ".join(_CRON)}, field="cron")
+            message = _("Unknown field %(name)s. The fields are %(names)s.")
+            raise InvalidInput(message % {"name": sorted(unknown)[0][:40], "names": ", ".join(_CRON)}, field="cron")
         crontab = _crontab({**(as_cron(task) or _NEW_CRON), **cron})
-        same = {column: getattr(crontab, column) for column in _CRON.values()}
-        known = CrontabSchedule.objects.filter(**same).first()
-        if known is None:
+        columns = {column: getattr(crontab, column) for column in _CRON.values()}
+        existing = CrontabSchedule.objects.filter(**columns).first()
+        if existing is None:
             crontab.save()
-        task.crontab, task.interval = known or crontab, None
+        task.crontab, task.interval = existing or crontab, None
     elif interval:
         if dt.timedelta(**{interval["period"]: interval["every"]}) < SHORTEST:
-            raise InvalidInput(_("At least a minute must lie between two runs."), field="interval")
+            raise InvalidInput(_("Must be at least one minute."), field="interval")
         task.interval, _created = IntervalSchedule.objects.get_or_create(
             every=interval["every"], period=interval["period"]
         )
@@ -213,7 +208,7 @@ def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[s
 
 
 def _crontab(cron: dict[str, str]) -> CrontabSchedule:
-    """Not saved. Raises InvalidInput naming the field."""
+    """Return an unsaved crontab. Raises InvalidInput with the name of the invalid field."""
     try:
         zone = CrontabSchedule._meta.get_field("timezone").to_python(cron["timezone"])
     except ValidationError:
@@ -224,18 +219,18 @@ def _crontab(cron: dict[str, str]) -> CrontabSchedule:
     try:
         crontab.full_clean()
     except ValidationError as error:
-        column, said = next(iter(error.message_dict.items()))
+        column, messages = next(iter(error.message_dict.items()))
         name = next((name for name, other in _CRON.items() if other == column), column)
-        raise InvalidInput(" ".join(said), field=f"cron.{name}") from None
+        raise InvalidInput(" ".join(messages), field=f"cron.{name}") from None
     try:
         crontab.schedule.remaining_estimate(timezone.now())
     except ValueError:
-        raise InvalidInput(_("No such day is in these months."), field="cron.dayOfMonth") from None
+        raise InvalidInput(_("These months don't have such a day."), field="cron.dayOfMonth") from None
     return crontab
 
 
 def delete(actor: Actor, schedule_id: int) -> None:
-    """Raises NotFound."""
+    """Delete a schedule. Raises NotFound."""
     with audited(actor, "delete_schedule", "schedule", schedule_id) as span:
         schedule = get(schedule_id)
         span.message = schedule.name
@@ -243,7 +238,7 @@ def delete(actor: Actor, schedule_id: int) -> None:
 
 
 def run_now(actor: Actor, schedule_id: int) -> Created:
-    """What beat would do, at once and for a person. Raises NotFound and what triggering raises."""
+    """Trigger the schedule's job now, for a person. Raises NotFound and the errors of `triggers`."""
     schedule = get(schedule_id)
     with audited(actor, _RUN, "schedule", schedule_id) as span:
         span.message = schedule.name
@@ -257,6 +252,6 @@ def run_now(actor: Actor, schedule_id: int) -> Created:
 
 
 def upcoming(limit: int) -> list[tuple[dt.datetime, PeriodicTask]]:
-    """What is triggered next, and when, the soonest first."""
+    """Return the next run of each enabled schedule, soonest first, up to `limit`."""
     due = [(at, schedule) for schedule in list_schedules() if (at := next_run(schedule)) is not None]
     return sorted(due, key=lambda pair: (pair[0], pair[1].name))[:limit]

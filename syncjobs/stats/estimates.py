@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection
-
 from bands.models import Band
 
 from ..choices import JobStatus, JobType
@@ -60,17 +58,17 @@ def estimate(chosen: Sequence[Band] | None, *, full: bool, force: bool = False) 
 
 
 def _seconds(bands: Sequence[Band] | None, job_type: JobType) -> tuple[float | None, float | None]:
-    """Of the newest like jobs: of one of these bands, or of all at once."""
+    """Return p50 and p95 of the newest jobs of the type: of these bands, or of all-bands jobs."""
     jobs = SyncJob.objects.filter(job_type=job_type, status=JobStatus.COMPLETED, started_at__isnull=False)
     jobs = jobs.filter(fans_out=True, band=None) if bands is None else jobs.filter(band__in=bands)
-    sample, params = (
-        jobs.order_by("-created_at", "-pk").values("started_at", "completed_at")[:_SAMPLE].query.sql_with_params()
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds)"  # noqa: S608
-            f" FROM (SELECT extract(epoch FROM completed_at - started_at)::float8 AS seconds FROM ({sample}) AS jobs) AS took",
-            params,
-        )
-        p50, p95 = cursor.fetchone()
-    return (None if p50 is None else round(p50, 3)), (None if p95 is None else round(p95, 3))
+    times = jobs.order_by("-created_at", "-pk").values_list("started_at", "completed_at")[:_SAMPLE]
+    seconds = sorted((ended - started).total_seconds() for started, ended in times if started and ended)
+    return (_percentile(seconds, 0.5), _percentile(seconds, 0.95)) if seconds else (None, None)
+
+
+def _percentile(values: Sequence[float], fraction: float) -> float:
+    """Return the interpolated percentile of sorted values, as PostgreSQL's percentile_cont does."""
+    place = fraction * (len(values) - 1)
+    low = values[int(place)]
+    high = values[min(int(place) + 1, len(values) - 1)]
+    return round(low + (high - low) * (place % 1), 3)

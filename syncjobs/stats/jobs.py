@@ -64,7 +64,7 @@ _STUCK = """
 def metrics() -> dict[str, Any]:
     """Counts of all jobs by status; rates and times (ms), None where there is nothing to tell them from.
 
-    The success rate is of the jobs created in the last 24 hours that have completed or failed, exactly; `perMinute`, of
+    The success rate is of the jobs created in the last 24 hours that have completed or failed, exactly; `per_minute`, of
     those that ended in the last hour; times are of at most DAY_SAMPLE of those created in the last 24 hours.
     """
     now = timezone.now()
@@ -88,13 +88,13 @@ def metrics() -> dict[str, Any]:
         durations, waits = cursor.fetchone()
     return {
         "counts": counts,
-        "successRate": completed / (completed + failed) if completed + failed else None,
-        "perMinute": round(float(per_minute), 2),
-        "durationP50": durations and round(durations[0]),
-        "durationP95": durations and round(durations[1]),
-        "waitP50": waits and round(waits[0]),
-        "waitP95": waits and round(waits[1]),
-        "asOf": now,
+        "success_rate": completed / (completed + failed) if completed + failed else None,
+        "per_minute": round(float(per_minute), 2),
+        "duration_p50": durations and round(durations[0]),
+        "duration_p95": durations and round(durations[1]),
+        "wait_p50": waits and round(waits[0]),
+        "wait_p95": waits and round(waits[1]),
+        "as_of": now,
     }
 
 
@@ -149,14 +149,14 @@ def stuck() -> list[dict[str, Any]]:
         rows = cursor.fetchall()
     return [
         {
-            "jobId": str(job_id),
+            "job_id": job_id,
             "attempt": number,
             "worker": worker,
-            "startedAt": started,
-            "jobType": job_type,
-            "bandName": band or None,
-            "usualSeconds": usual,
-            "runningSeconds": running,
+            "started_at": started,
+            "job_type": job_type,
+            "band_name": band or None,
+            "usual_seconds": usual,
+            "running_seconds": running,
             "factor": round(running / usual, 1) if usual else None,
         }
         for job_id, number, worker, started, job_type, band, usual, running in rows

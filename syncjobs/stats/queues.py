@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -36,25 +35,15 @@ class QueueState:
     pause_reason: str
     as_of: dt.datetime
 
-    def as_json(self) -> dict[str, Any]:
-        """In the words of the API."""
-        age = None if self.oldest_waiting_since is None else (self.as_of - self.oldest_waiting_since).total_seconds()
-        return {
-            "name": self.name,
-            "waiting": self.waiting,
-            "active": self.active,
-            "delayed": self.delayed,
-            "completed": self.completed,
-            "failed": self.failed,
-            "cancelled": self.cancelled,
-            "paused": self.paused_at is not None,
-            "pausedAt": self.paused_at,
-            "pausedBy": self.paused_by or None,
-            "pauseReason": self.pause_reason or None,
-            "oldestRunnableAge": age,
-            "workers": self.workers,
-            "asOf": self.as_of,
-        }
+    @property
+    def is_paused(self) -> bool:
+        """Whether workers claim none of its jobs."""
+        return self.paused_at is not None
+
+    @property
+    def oldest_waiting_age(self) -> float | None:
+        """Seconds that the oldest due job has waited; None if no job waits."""
+        return None if self.oldest_waiting_since is None else (self.as_of - self.oldest_waiting_since).total_seconds()
 
 
 _COUNTS = {

@@ -84,42 +84,6 @@ class BucketFigures:
         most = sorted(self.bands.items(), key=lambda item: (-item[1].units, item[0]))[:TOP_BANDS]
         return [(band_id, self.band_names.get(band_id), spent) for band_id, spent in most]
 
-    def as_json(self) -> dict[str, Any]:
-        """In the words of the API."""
-        state, forecast = self.state, self.forecast
-        return {
-            "bucket": state.bucket,
-            "day": state.day,
-            "used": state.used,
-            "limit": state.limit,
-            "reserved": state.reserved,
-            "left": state.left(personal=True),
-            "leftForAutomatic": state.left(personal=False),
-            "closedAt": state.closed_at,
-            "closedReason": state.closed_reason or None,
-            "resetsAt": state.resets_at,
-            "waitingJobs": self.waiting_jobs,
-            "operations": [{"operation": name, **_spent(spent)} for name, spent in sorted(self.operations.items())],
-            "jobTypes": [{"jobType": name or None, **_spent(spent)} for name, spent in sorted(self.job_types.items())],
-            "bands": [
-                {"bandId": str(band_id), "bandName": name, **_spent(spent)} for band_id, name, spent in self.top_bands()
-            ],
-            "forecast": {
-                "units": forecast.units,
-                "exceedsLimit": None if forecast.units is None else forecast.units > state.limit,
-                "used": forecast.used,
-                "people": forecast.people,
-                "queued": forecast.queued,
-                "scheduled": forecast.scheduled,
-                "unknown": forecast.unknown,
-            },
-            "asOf": self.as_of,
-        }
-
-
-def _spent(spent: Spent) -> dict[str, int]:
-    return {"units": spent.units, "calls": spent.calls, "failed": spent.failed}
-
 
 def today() -> list[BucketFigures]:
     """All buckets as of now, those nothing was spent from included."""
@@ -162,7 +126,7 @@ def history(days: int) -> list[dict[str, Any]]:
                     "used": row.used if row else 0,
                     "limit": row.limit if row else None,
                     "reserved": row.reserved if row else None,
-                    "closedAt": row.closed_at if row else None,
+                    "closed_at": row.closed_at if row else None,
                 }
             )
     return series

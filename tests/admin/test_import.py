@@ -70,9 +70,9 @@ def test_json_is_read_and_nothing_to_do_is_said(admin: Client) -> None:
     ("content", "name", "said"),
     [
         (CSV, "bands.txt", "must end in .json or .csv"),
-        ("[{", "bands.json", "no whole JSON document"),
-        ('{"slug": "a"}', "bands.json", "must hold a JSON list"),
-        ("name\nHerons\n", "bands.csv", "“slug” among them"),
+        ("[{", "bands.json", "not valid JSON"),
+        ('{"slug": "a"}', "bands.json", "must contain a JSON list"),
+        ("name\nHerons\n", "bands.csv", "including “slug”"),
         ("slug,name\nherons,Caf\u00e9\n".encode("latin-1"), "bands.csv", "not UTF-8: line 2"),
         ("", "bands.csv", "empty"),
     ],

@@ -122,7 +122,7 @@ def test_nobody_takes_her_own_role_or_locks_herself_out(boss: Client) -> None:
     me = User.objects.get(username="SUPER_ADMIN@example")
     answer = boss.post(f"{URL}{me.pk}/role/", {"role": "ADMIN"})
     assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["role"])
-    assert "lock yourself out" in boss.post(f"{URL}{me.pk}/deactivate/", headers=HTMX)["HX-Trigger"]
+    assert "deactivate yourself" in boss.post(f"{URL}{me.pk}/deactivate/", headers=HTMX)["HX-Trigger"]
     me.refresh_from_db()
     assert (me.is_active, role_of(me)) == (True, Role.SUPER_ADMIN)
     assert f"{URL}{me.pk}/role/" not in boss.get(URL).content.decode()

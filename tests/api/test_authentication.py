@@ -185,12 +185,12 @@ def test_of_two_that_use_a_refresh_token_at_once_one_gets_a_pair(monkeypatch: py
     refresh, others = RefreshToken.for_user(_person(Role.MODERATOR)), []
 
     def meanwhile(token: Any) -> Any:
-        monkeypatch.setattr(tokens, "person_of", person_of)
+        monkeypatch.setattr(tokens, "user_of", user_of)
         others.append(_post("token/refresh", refresh))
-        return person_of(token)
+        return user_of(token)
 
-    person_of = tokens.person_of
-    monkeypatch.setattr(tokens, "person_of", meanwhile)
+    user_of = tokens.user_of
+    monkeypatch.setattr(tokens, "user_of", meanwhile)
     _assert_rejected(_post("token/refresh", refresh), "token_used")
     assert [other.status_code for other in others] == [200]
 

@@ -113,7 +113,7 @@ def test_what_another_has_is_said_with_all_else_that_is_wrong(admin: Api) -> Non
             assert {error["field"] for error in answer.json()["errors"]} == fields
             said = {error["field"]: error["message"] for error in answer.json()["errors"]}
             assert said["slug"] == "Another band has the slug “taken”."
-            assert said["youtubeChannel"] == "Taken has this channel already."
+            assert said["youtubeChannel"] == "Taken already has this channel."
     assert Band.objects.count() == 2
 
 

@@ -28,9 +28,11 @@ from rest_framework.throttling import SimpleRateThrottle
 from schemathesis import Case, GenerationMode
 
 from bands.models import Band
-from syncjobs.api.core.band_serializers import BandSerializer, VideoSerializer
 from syncjobs.api.core.schema import ERROR
-from syncjobs.api.serializers import AttemptSerializer, AuditSerializer, EventSerializer
+from syncjobs.api.serializers.audit import AuditSerializer
+from syncjobs.api.serializers.bands import BandSerializer
+from syncjobs.api.serializers.jobs import AttemptSerializer, EventSerializer
+from syncjobs.api.serializers.videos import VideoSerializer
 from syncjobs.choices import Role
 from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
 from syncjobs.operations import errors, schedules, triggers

@@ -26,7 +26,7 @@ from tests.factories import PERSON, band_with_videos, make_band, queue_job, run_
 pytestmark = pytest.mark.django_db(transaction=True)
 CHANNEL = "UC" + "a" * 22
 OTHER = "UC" + "b" * 22
-SAID = "Herons has this channel already."
+SAID = "Herons already has this channel."
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_sync_that_finds_the_channel_with_another_band_fails_for_good(youtube:
     assert error.message.startswith("Herons already has the channel UC")
     assert Video.objects.count() == 0
     assert (
-        "channel of another band"
+        "belongs to another band"
         in logged_in(Role.ADMIN).get(f"/admin/bands/band/{second.pk}/change/").content.decode()
     )
     Band.objects.filter(slug="herons").delete()

@@ -208,7 +208,7 @@ def _serve(count: int) -> None:
 
     if SyncJob.objects.count() < count:
         seed.seed(count)
-    counters.fold()  # As the keeper of each worker does every second.
+    counters.fold()  # As the heartbeat of each worker does every second.
     acts = _acts()
     sys.stdout.write(json.dumps(list(acts)) + "\n")
     sys.stdout.flush()

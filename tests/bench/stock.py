@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from bands.models import Band
-from syncjobs.api.jobs import JobList
+from syncjobs.api.jobs import SyncJobViewSet
 from syncjobs.listing.query import for_display
 from syncjobs.models import JobError, SyncJob
 
@@ -110,6 +110,6 @@ class Preset(authentication.BaseAuthentication):
 urlpatterns = [
     path("bench/stock", StockList.as_view()),
     path("bench/plain", plain),
-    path("bench/preset", JobList.as_view(authentication_classes=[Preset])),
+    path("bench/preset", SyncJobViewSet.as_view({"get": "list"}, authentication_classes=[Preset])),
     path("", include("syncmonitor.urls")),
 ]

@@ -23,9 +23,9 @@ os.environ |= {
     "YOUTUBE_SIMULATED": "true",
     "YOUTUBE_API_KEY": "simulated-key",
     # A share of a project's quota, of which 16 bands use a part that can be seen.
-    "YOUTUBE_QUOTA_MAIN": "1000",
-    "YOUTUBE_QUOTA_STATS": "500",
-    "YOUTUBE_QUOTA_RESERVED": "100",
+    "YOUTUBE_QUOTA_MAIN": "500",
+    "YOUTUBE_QUOTA_STATS": "200",
+    "YOUTUBE_QUOTA_RESERVED": "50",
     # Playwright keeps an event loop in this thread; Django's ORM would refuse to work beside it.
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }

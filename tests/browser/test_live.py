@@ -73,7 +73,7 @@ def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worke
     expect(_card(other, "Video sync")).to_contain_text("tidying")
     job = triggers.trigger_sync(PERSON, band, full=True).job
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("1")
-    # Bells ring in vain: the worker hears each, and starts nothing.
+    # Wake-ups have no effect: the worker consumes each and starts nothing.
     for _ in range(5):
         broker.notify(QueueName.VIDEO_SYNC)
     wait_for(lambda: broker.pending_wake_ups(QueueName.VIDEO_SYNC) == 0)

@@ -1,7 +1,7 @@
 """A site on an ordinary day: bands, videos, a night and a day of jobs, errors, quota, workers.
 
-What is shown adds up: units and errors belong to jobs, jobs are numbered in the order they came in, and the day's usage
-is the sum of its calls. `add_markup` adds what a site should never have, for the tests of escaping.
+The figures add up: units and errors belong to jobs, jobs are numbered in the order of their creation, and the day's usage is
+the sum of its calls. `add_markup` puts markup into the texts, for the tests of escaping.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import F, Max, Min
+from django.db.models import Case, F, Max, Min, When
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
@@ -54,7 +54,7 @@ _MINUTE = dt.timedelta(minutes=1)
 
 @dataclass(slots=True)
 class _Event:
-    """Something that happened at a time: a job with its result, or an all-bands job with those of its children."""
+    """A job that was created at a time, with its result, or an all-bands job with its children."""
 
     at: dt.datetime
     actor: Actor
@@ -65,7 +65,7 @@ class _Event:
 
 
 def fill(seed: int = 1) -> None:
-    """Add everything to a database that has the roles and nothing else."""
+    """Add everything to a database that has only the roles."""
     _Site(random.Random(seed)).fill()
 
 
@@ -83,7 +83,7 @@ def add_markup() -> None:
 
 
 class _Site:
-    """Writes the day in the order in which it happened."""
+    """Writes the day in the order of events."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -120,7 +120,7 @@ class _Site:
                 uploads_playlist_id="" if number == _RENAMED else "UU" + channel[2:], is_active=number != _INACTIVE,
             )  # fmt: skip
             self.bands.append(band)
-            self.sizes.append(0 if number in (_RENAMED, _NEVER_SYNCED) else self.chance.randrange(40, 460))
+            self.sizes.append(0 if number in (_RENAMED, _NEVER_SYNCED) else self.chance.randrange(40, 200))
 
     def _add_videos(self) -> None:
         Video.objects.bulk_create(
@@ -157,7 +157,7 @@ class _Site:
     # ---- What happened
 
     def _last(self, hour: int, minute: int) -> dt.datetime:
-        """Return when it was last that time in California, at least an hour ago."""
+        """Return the last time, at least an hour ago, when it was that time in California."""
         latest = self.now - dt.timedelta(hours=1)
         time = latest.astimezone(QUOTA_TIMEZONE).replace(hour=hour, minute=minute, second=0, microsecond=0)
         return (time if time <= latest else time - dt.timedelta(days=1)).astimezone(dt.UTC)
@@ -213,16 +213,13 @@ class _Site:
         self._date(parent, event.at, event.at + _SECOND, ended)
 
     def _end(self, job: SyncJob, event: _Event, numbers: list[int], started: dt.datetime) -> dt.datetime:
-        """Run the job to its end; returns when that was."""
+        """Run the job to its end and return when it ended."""
         attempt = self._claim(job)
         size = self.sizes[numbers[0]] if numbers else sum(self.sizes)
         if event.error:
             operations = [Operation.CHANNELS_LIST if event.error is _NOT_FOUND else Operation.PLAYLIST_ITEMS_LIST]
-            trace = (
-                f"Traceback (most recent call last):\n{event.error.message}"
-                if event.error.reason == "internalError"
-                else ""
-            )
+            has_trace = event.error.reason == "internalError"
+            trace = f"Traceback (most recent call last):\n{event.error.message}" if has_trace else ""
             outcomes.fail(
                 attempt, event.error.message, reason=event.error.reason, trace=trace, permanent=event.error.is_permanent
             )
@@ -235,7 +232,7 @@ class _Site:
         return ended
 
     def _work(self, attempt: Attempt, job_type: str, size: int) -> list[Operation]:
-        """Write what the job achieved; returns its calls."""
+        """Write the results of the job and return its calls."""
         pages = -(-size // 50)
         if job_type == JobType.STATS_REFRESH:
             result = {"videos_updated": size, "progress_done": size, "progress_total": size}
@@ -255,7 +252,7 @@ class _Site:
         return operations
 
     def _add_open_jobs(self) -> None:
-        """Jobs that are running, waiting or delayed, and one that was cancelled."""
+        """Add jobs that are running, waiting or delayed, and one that was cancelled."""
         cancelled = create_job(KIM, JobType.FULL_SYNC, band=self.bands[0]).job
         jobs.cancel_job(KIM, cancelled.pk)
         self._date(cancelled, self.now - 26 * _MINUTE, None, self.now - 24 * _MINUTE)
@@ -280,7 +277,7 @@ class _Site:
     def _run(self, number: int, seconds: int, *, is_cancelled: bool = False) -> None:
         pages = max(1, self.sizes[number] // 100)
         job = create_job(ROBIN, JobType.FULL_SYNC, band=self.bands[number]).job
-        attempt = self._claim(job)
+        attempt = self._claim(job, "celery@north-1")
         started = self.now - seconds * _SECOND
         self._charge(job, [Operation.PLAYLIST_ITEMS_LIST, Operation.VIDEOS_LIST] * pages, started, self.now)
         SyncJob.objects.filter(pk=job.pk).update(
@@ -295,8 +292,8 @@ class _Site:
 
     # ---- Helpers
 
-    def _claim(self, job: SyncJob) -> Attempt:
-        name = self.chance.choice(("celery@north-1", "celery@north-1", "celery@north-2"))
+    def _claim(self, job: SyncJob, name: str = "") -> Attempt:
+        name = name or self.chance.choice(("celery@north-1", "celery@north-1", "celery@north-2"))
         attempt = attempts.claim_next(job.queue_id, WorkerIdentity(name, 411 if name.endswith("1") else 902))
         assert attempt is not None
         assert attempt.job_id == job.pk
@@ -310,7 +307,7 @@ class _Site:
         end: dt.datetime,
         error: ErrorReport | None = None,
     ) -> None:
-        """Spread the calls over the time, one unit each; the last one met the error."""
+        """Record calls of one unit each, spread over the time. The last one has the error."""
         operations = list(operations)
         for number, operation in enumerate(operations):
             at = start + (end - start) * (number + 0.5) / len(operations)
@@ -326,21 +323,19 @@ class _Site:
         SyncJob.objects.filter(pk=job.pk).update(quota_used=F("quota_used") + len(operations))
 
     def _date(self, job: SyncJob, created: dt.datetime, started: dt.datetime | None, ended: dt.datetime | None) -> None:
-        """Move what the job left behind to when it happened."""
+        """Set the times of the job, its attempts, errors and events."""
         SyncJob.objects.filter(pk=job.pk).update(created_at=created, started_at=started, completed_at=ended)
         last = ended or self.now - 2 * _MINUTE
-        job.attempts.filter(ended_at=None).update(started_at=started or created)
-        job.attempts.exclude(ended_at=None).update(started_at=started or created, ended_at=last)
+        job.attempts.update(started_at=started or created, ended_at=Case(When(ended_at=None, then=None), default=last))
         job.job_errors.update(created_at=last)
-        job.events.filter(kind=EventKind.QUEUED).update(at=created)
-        job.events.filter(kind=EventKind.STARTED).update(at=started or created)
-        job.events.exclude(kind__in=(EventKind.QUEUED, EventKind.STARTED)).update(at=last)
+        kinds = (When(kind=EventKind.QUEUED, then=created), When(kind=EventKind.STARTED, then=started or created))
+        job.events.update(at=Case(*kinds, default=last))
 
     def _sum_quota(self) -> None:
-        """Today's usage is the sum of its calls; that of the days before is what such days usually take."""
+        """Write the usage of 30 days. Today's is the sum of its calls."""
         spent = Counter((call.bucket, call.day) for call in self.calls)
         today = quota_day(self.now)
-        usual = {"main": (320, 760), "stats": (sum(self.sizes) // 50 - 3, sum(self.sizes) // 50 + 1)}
+        usual = {"main": (160, 420), "stats": (sum(self.sizes) // 50 - 3, sum(self.sizes) // 50 + 1)}
         for bucket, back in itertools.product(usual, range(30)):
             day = today - dt.timedelta(days=back)
             used = spent[bucket, day] if back == 0 else max(spent[bucket, day], self.chance.randrange(*usual[bucket]))
@@ -353,7 +348,7 @@ class _Site:
             ErrorGroup.objects.filter(pk=group.pk).update(first_seen_at=group.first, last_seen_at=group.last)
 
     def _update_bands(self) -> None:
-        """Set what syncs say of each band, from the jobs."""
+        """Derive what the bands know about their syncs from the jobs."""
         completed = SyncJob.objects.filter(status=JobStatus.COMPLETED)
         for band in self.bands:
             own = completed.filter(band=band)

@@ -104,8 +104,8 @@ def test_import_bands_refuses_row_by_row_and_takes_the_rest(tmp_path: Path, caps
         "Row 2 refused: slug:",
         "founded: must be a year",
         "not a YouTube channel",
-        "instruments: is no column",
-        "no object",
+        "instruments: is not a column",
+        "not an object",
         "earlier row",
         "name:",
     ):
@@ -116,11 +116,11 @@ def test_import_bands_refuses_row_by_row_and_takes_the_rest(tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("half.json", b'[{"slug": "a", "name": "A"}, {"slu', "breaks at line 1"),
+        ("half.json", b'[{"slug": "a", "name": "A"}, {"slu', "line 1"),
         ("latin.csv", "slug,name\na,Café\n".encode("latin-1"), "line 2 has the byte 0xE9"),
         ("object.json", b"{}", "JSON list"),
         ("noslug.csv", b"name\nA\n", "slug"),
-        ("bands.xls", b"", "neither .json nor .csv"),
+        ("bands.xls", b"", "must end with .json or .csv"),
     ],
 )
 def test_import_bands_refuses_files_it_can_not_read_whole(tmp_path: Path, name: str, content: bytes, said: str) -> None:
@@ -150,14 +150,13 @@ def test_sync_bands_exits_with_1_if_anything_went_wrong(youtube: Simulator, back
         "sync_bands", "--band", "herons", "--full", "--wait", "--timeout", "60", "--json"
     )
     youtube.faults.add(Fault("unavailable"))
-    assert "had not ended" in command_error("sync_bands", "--band", "herons", "--force", "--wait", "--timeout", "0.5")
+    assert "have not ended" in command_error("sync_bands", "--band", "herons", "--force", "--wait", "--timeout", "0.5")
 
 
 def test_commands_name_what_is_wrong_and_change_nothing() -> None:
     Band.objects.create(name="A", slug="a")
     assert (
-        command_error("sync_bands", "--band", "nonsense")
-        == "band: There is no band “nonsense”. Give its slug or its number."
+        command_error("sync_bands", "--band", "nonsense") == "band: There is no band “nonsense”. Give its slug or id."
     )
     assert "has no YouTube channel" in command_error("sync_bands", "--band", "a")
     assert "not allowed with" in command_error("sync_bands", "--band", "a", "--all")
@@ -191,7 +190,7 @@ def test_sync_video_pause_resume_cancel(youtube: Simulator) -> None:
     assert "is cancelled" in run_command("cancel_job", told["jobId"])
     assert "already ended" in command_error("cancel_job", told["jobId"])
     assert "Paused: video-sync." in run_command("pause_queue", "video-sync", "--reason", "test")
-    assert "paused already" in run_command("pause_queue", "video-sync")
+    assert "already paused" in run_command("pause_queue", "video-sync")
     assert Queue.objects.get(pk="video-sync").pause_reason == "test"
     assert "Resumed: video-sync." in run_command("resume_queue", "all")
 

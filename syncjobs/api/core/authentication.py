@@ -1,4 +1,4 @@
-"""JSON Web Tokens, whose user and permissions are looked up with each request: what was taken away is gone at once."""
+"""JSON Web Tokens. User and permissions are read with each request, so that a revoked permission is gone at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from . import tokens
 
 
 class TokenAuthentication(JWTAuthentication):
-    """The access token in `Authorization: Bearer …`, whichever way the scheme's name is written (RFC 9110)."""
+    """The access token in `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110)."""
 
     def get_raw_token(self, header: bytes) -> bytes | None:
-        """None if there is no token in it. Raises Rejected if what should be one can't be."""
+        """Return the token, or None if the header has another scheme. Raises Rejected if the header is malformed."""
         scheme, *rest = header.split() or [b""]
         if scheme.lower() != b"bearer":
             return None
@@ -28,11 +28,11 @@ class TokenAuthentication(JWTAuthentication):
         return tokens.read(AccessToken, raw_token)
 
     def get_user(self, validated_token: Any) -> Any:
-        """The token's user, with what Django caches of permissions filled, in one query. Raises Rejected."""
-        return tokens.person_of(validated_token)
+        """Return the token's user with their permissions cached, in one query. Raises Rejected."""
+        return tokens.user_of(validated_token)
 
 
 class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
-    """In the schema it is the bearer token that it is."""
+    """Describe TokenAuthentication as a bearer token."""
 
     target_class = "syncjobs.api.core.authentication.TokenAuthentication"

@@ -1,4 +1,4 @@
-"""An example of what is sent and answered most, by the name of its schema."""
+"""Examples of the most used bodies and answers, by name of their schema."""
 
 from __future__ import annotations
 

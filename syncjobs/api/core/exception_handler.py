@@ -1,8 +1,7 @@
-"""One shape for every error, made here: {"type", "errors": [{"code", "field", "message"}]}."""
+"""Errors as answers, all in one shape: {"type", "errors": [{"code", "field", "message"}]}."""
 
 from __future__ import annotations
 
-import re
 from typing import Any, cast
 
 from django.http import HttpRequest, JsonResponse
@@ -11,7 +10,7 @@ from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import ErrorResponse
 from rest_framework import status
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
@@ -32,59 +31,63 @@ SERVER_ERROR = "Something went wrong here. It has been logged."
 class Refused(APIException):
     """A domain error on its way to the client."""
 
-    def __init__(self, error: exceptions.DomainError, field: str | None, several: dict[str, list[str]]) -> None:
+    def __init__(self, error: exceptions.DomainError, problems: dict[str | None, list[str]]) -> None:
+        several = {field or api_settings.NON_FIELD_ERRORS_KEY: messages for field, messages in problems.items()}
         super().__init__(detail=several if len(several) > 1 else error.message, code=error.code)
         self.status_code = next(
             (code for kind, code in _STATUSES if isinstance(error, kind)), status.HTTP_400_BAD_REQUEST
         )
-        self.field = field
+        self.field = next(iter(problems))
         self.details = error.details
-        # What REST framework makes Retry-After of, in seconds.
+        # Django REST framework makes the Retry-After header of it, in seconds.
         self.wait = error.retry_after if isinstance(error, exceptions.Busy) else None
 
 
 class Handler(ExceptionHandler):
-    """Turns domain errors into HTTP, and faults into a sentence that tells nothing of them."""
+    """Translate domain errors to HTTP, and hide the details of faults."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         if not isinstance(exc, exceptions.DomainError):
             return super().convert_known_exceptions(exc)
-        said: dict[str, list[str]] = {}
+        problems: dict[str | None, list[str]] = {}
         for field, message in exc.problems:
-            said.setdefault(self._sent_as(field) or field, []).append(message)
-        if isinstance(exc, exceptions.InvalidFields):
-            return ValidationError(said)
-        sent_as = self._sent_as(exc.field) if exc.field else None
-        # Of what can't be right it is told also where something is missing; no other error is of what wasn't sent.
-        return Refused(exc, sent_as or (exc.field if isinstance(exc, exceptions.InvalidInput) else None), said)
+            problems.setdefault(self._field(exc, field), []).append(message)
+        return Refused(exc, problems)
 
     def convert_unhandled_exceptions(self, exc: Exception) -> APIException:
         return exc if isinstance(exc, APIException) else APIException(SERVER_ERROR)
 
-    def _sent_as(self, field: str) -> str | None:
-        """What the request calls what the domain calls so, in its query, its body or its address; None if it has no such."""
-        request, in_path = cast(Request, self.context["request"]), self.context["kwargs"]
+    def _field(self, exc: exceptions.DomainError, field: str) -> str | None:
+        """Return the field's name in the request; None if the request doesn't have it.
+
+        Invalid input keeps its field in any case, because the problem may be that the field is missing.
+        """
+        view = self.context["view"]
+        name, dot, rest = field.partition(".")
+        name = getattr(view, "field_names", {}).get(name, name)
+        if isinstance(exc, exceptions.InvalidInput) or name in self._sent():
+            return f"{name}{dot}{rest}" or None
+        return None
+
+    def _sent(self) -> set[str]:
+        """Return the names of the request's query parameters, body keys and path parameters; ids in paths are "id"."""
+        request = cast(Request, self.context["request"])
         try:
             body = request.data if isinstance(request.data, dict) else {}
         except APIException:
             body = {}
-        keys = {_plain(key): key for key in (*request.query_params, *body)}
-        name, dot, rest = field.partition(".")
-        for each in (name, f"{name}Id"):
-            if key := keys.get(_plain(each)):
-                return f"{key}{dot}{rest}"
-        if f"{name}_id" in in_path or (name == "id" and any(key.endswith("_id") for key in in_path)):
-            return "id"
-        return name if name in in_path or name in request.headers else None
+        in_path = {"id" if name.endswith("_id") else name for name in self.context["kwargs"]}
+        return {*request.query_params, *body, *in_path}
 
 
 class Formatter(ExceptionFormatter):
-    """Our names for the parts of an error."""
+    """Format an error in the shape of all errors."""
 
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
         field = self.exc.field if isinstance(self.exc, Refused) else None
         errors = [
-            {"code": e.code, "field": _whole(e.attr) or field, "message": e.detail} for e in error_response.errors
+            {"code": e.code, "field": _without_non_field(e.attr) or field, "message": e.detail}
+            for e in error_response.errors
         ]
         body: dict[str, Any] = {"type": _kind(self.exc.status_code), "errors": errors}
         if isinstance(self.exc, Refused) and self.exc.details:
@@ -98,14 +101,9 @@ def _kind(code: int) -> str:
     return "server_error" if code >= status.HTTP_500_INTERNAL_SERVER_ERROR else "client_error"
 
 
-def _whole(path: str | None) -> str | None:
-    """What several fields together were wrong of: the object that holds them, None for the body itself."""
-    whole = "" if path is None else path.removesuffix(api_settings.NON_FIELD_ERRORS_KEY).removesuffix(".")
-    return whole or None
-
-
-def _plain(key: object) -> str:
-    return re.sub("[^a-z0-9]", "", str(key).lower())
+def _without_non_field(path: str | None) -> str | None:
+    """Return the path of the object that an error of several fields is about; None for the body itself."""
+    return (path or "").removesuffix(api_settings.NON_FIELD_ERRORS_KEY).removesuffix(".") or None
 
 
 def _camel(name: str) -> str:
@@ -115,34 +113,34 @@ def _camel(name: str) -> str:
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
-    """404 for paths that don't exist."""
+    """Answer 404 for paths that don't exist."""
     return plain(404, "not_found", "There is nothing at this address.")
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
-    """400 for what is refused before any view sees it."""
-    return plain(400, "invalid", "The request can't be read, or its Host header names no host of this site.")
+    """Answer 400 for requests that are refused before they reach a view."""
+    return plain(400, "invalid", "The request can't be read, or its Host header is not a host of this site.")
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
-    """403 for what is refused before any view sees it."""
-    return plain(403, "permission_denied", "You may not do this.")
+    """Answer 403 for requests that are refused before they reach a view."""
+    return plain(403, "permission_denied", "You don't have permission to do this.")
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
-    """500, which tells nothing of how it came about."""
+    """Answer 500 without any detail."""
     return plain(500, "error", SERVER_ERROR)
 
 
 def read_only(request: HttpRequest) -> JsonResponse:
-    """405 where there is nothing to do but read."""
+    """Answer 405 at a read-only address."""
     answer = plain(405, "method_not_allowed", f"Method “{request.method}” not allowed.")
     answer["Allow"] = "GET, HEAD"
     return answer
 
 
 def plain(code: int, name: str, message: str) -> JsonResponse:
-    """An error outside any view, in the shape of all others."""
+    """Return an error from outside the API's views, in the shape of all errors."""
     return JsonResponse(
         {"type": _kind(code), "errors": [{"code": name, "field": None, "message": message}]}, status=code
     )

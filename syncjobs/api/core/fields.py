@@ -1,4 +1,4 @@
-"""Fields that take exactly what the schema says: no "yes" for true, no 7 for "7", and nothing PostgreSQL can't store."""
+"""Fields that accept exactly what the schema says: no "yes" for true, no 7 for "7", nothing PostgreSQL can't store."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ ANYTHING = r"[^\x00]*"
 
 
 class Strict(serializers.Serializer[Any]):
-    """A body in which an unknown key is an error: whoever sent it expects it to do something."""
+    """A body in which an unknown key is an error, because its sender expects it to have an effect."""
 
     rules: ClassVar[dict[str, Any]] = {}
-    """What JSON Schema says of several keys together."""
+    """JSON Schema keywords about several keys together."""
 
     def run_validation(self, data: Any = empty) -> Any:
         if not (data is empty or isinstance(data, dict) or (data is None and self.allow_null)):
             keys = ", ".join(self.fields)
-            said = f"Must be an object. Its keys are: {keys}." if keys else "Must be an empty object, or nothing."
-            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [said]}, "invalid")
+            message = f"Must be an object. Its keys are: {keys}." if keys else "Must be an empty object, or nothing."
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]}, "invalid")
         return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(map(str, set(data) - set(self.fields))) if isinstance(data, dict) else []
-        there = f"There are: {', '.join(self.fields)}." if self.fields else "There are none here."
-        wrong: dict[str, Any] = {name[:60]: [f"There is no such key. {there}"] for name in unknown}
+        message = f"There is no such key. Keys here: {', '.join(self.fields) or 'none'}."
+        problems: dict[str, Any] = {name[:60]: [message] for name in unknown}
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
             if isinstance(error.detail, dict):
-                raise serializers.ValidationError({**wrong, **error.detail}) from None
+                raise serializers.ValidationError({**problems, **error.detail}) from None
             raise
-        if wrong:
-            raise serializers.ValidationError(wrong)
+        if problems:
+            raise serializers.ValidationError(problems)
         return values
 
 
 class Text(serializers.CharField):
-    """Text as it was given, spaces around it included; `pattern` is what all of it must match.
+    """Text, including spaces around it, that matches all of `pattern`.
 
-    `like` is an example, `said` what is told of text that doesn't match.
+    `like` is an example; `message` is for text that doesn't match.
     """
 
-    def __init__(self, *, pattern: str | None = None, like: str = "", said: str = "", **options: Any) -> None:
-        self.pattern, self.like, self.said = pattern, like, said
+    def __init__(self, *, pattern: str | None = None, like: str = "", message: str = "", **options: Any) -> None:
+        self.pattern, self.like, self.message = pattern, like, message
         super().__init__(trim_whitespace=False, **options)
 
     def to_internal_value(self, data: Any) -> str:
@@ -58,14 +58,14 @@ class Text(serializers.CharField):
                 f"Must be text{f' such as “{self.like}”' if self.like else ''}.", "invalid"
             )
         if not is_storable(data):
-            raise serializers.ValidationError("Holds a character that can't be stored.", "invalid")
+            raise serializers.ValidationError("Contains a character that can't be stored.", "invalid")
         if self.pattern and not re.fullmatch(self.pattern, data):
-            raise serializers.ValidationError(self.said or f"Must be like “{self.like}”.", "invalid")
+            raise serializers.ValidationError(self.message or f"Must be like “{self.like}”.", "invalid")
         return super().to_internal_value(data)
 
 
 class Id(Text):
-    """The id of a job, a band and so on, as text."""
+    """The id of an object, as text."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(pattern=r"[1-9][0-9]{0,17}", like="48213", **options)
@@ -100,14 +100,24 @@ class Whole(serializers.IntegerField):
 
 
 class Choice(serializers.ChoiceField):
-    """One of the choices, of their own type; `said` is told of what isn't."""
+    """One of the choices, in their own type; `message` is for anything else."""
 
-    def __init__(self, *, said: str = "", **options: Any) -> None:
+    def __init__(self, *, message: str = "", **options: Any) -> None:
         super().__init__(**options)
-        self.said = said or f"Must be one of {', '.join(str(choice) for choice in self.choices)}."
+        self.message = message or f"Must be one of {', '.join(str(choice) for choice in self.choices)}."
 
     def to_internal_value(self, data: Any) -> Any:
         for choice in self.choices:
             if choice == data and not isinstance(data, bool):
                 return choice
-        raise serializers.ValidationError(self.said, "invalid_choice")
+        raise serializers.ValidationError(self.message, "invalid_choice")
+
+
+class NullableText(serializers.CharField):
+    """Text in an answer that is null if it is empty."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, **options)
+
+    def to_representation(self, value: Any) -> Any:
+        return super().to_representation(value) if value else None

@@ -1,4 +1,4 @@
-"""Bodies: JSON, and not too much of it."""
+"""Parse request bodies: JSON of a limited size."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class TooLarge(APIException):
     """The body is longer than MAX_BYTES."""
 
     status_code = 413
-    default_detail = f"A body has at most {MAX_BYTES // 1_000_000} MB."
+    default_detail = f"A body must have at most {MAX_BYTES // 1_000_000} MB."
     default_code = "too_large"
 
 
 class Parser(JSONParser):
-    """Says where JSON breaks, and stops reading what is too large or too deep."""
+    """A JSON parser that reports the position of an error, and refuses bodies that are too large or too deep."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -34,12 +34,12 @@ class Parser(JSONParser):
         except UnicodeDecodeError:
             raise ParseError("The body is not UTF-8.") from None
         except RecursionError:
-            raise ParseError("The body is nested too deep.") from None
+            raise ParseError("The body is nested too deeply.") from None
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
-            raise ParseError(f"The body is no JSON: it breaks at {where}.") from None
+            raise ParseError(f"The body is not valid JSON: see {where}.") from None
         except ValueError:
-            raise ParseError("The body is no JSON.") from None
+            raise ParseError("The body is not valid JSON.") from None
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,4 +1,4 @@
-"""JSON by orjson, several times as fast as the standard library's."""
+"""JSON by orjson, several times as fast as the standard library."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class OrjsonRenderer(JSONRenderer):
             return super().render(data, accepted_media_type, renderer_context)
         try:
             return orjson.dumps(data, default=_other_types, option=_OPTIONS)
-        except TypeError:  # such as integers past 64 bits
+        except TypeError:  # such as integers of more than 64 bits
             try:
                 return super().render(data, accepted_media_type, renderer_context)
-            except UnicodeEncodeError:  # half of a surrogate pair: an error names what was sent
+            except UnicodeEncodeError:  # a lone surrogate, in an error that quotes the request
                 return _AsciiRenderer().render(data, accepted_media_type, renderer_context)

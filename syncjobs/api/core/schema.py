@@ -1,4 +1,4 @@
-"""How the OpenAPI document is made from the views: what each may be asked, and every way it may refuse."""
+"""Generate the OpenAPI document from the views: parameters, bodies, answers and every possible error."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ...listing import parameters
 from ...listing.parameters import Parameters
 from .examples import EXAMPLES
 from .exception_handler import SERVER_ERROR
-from .fields import Strict, Text
+from .fields import Id, Strict, Text
 from .tokens import PROBLEMS
+from .viewsets import NoBody
 
 _TAGS = {
     "auth": "Logging in",
@@ -44,62 +45,82 @@ ERROR = {
                 "type": "object",
                 "properties": {
                     "code": {"type": "string", "description": "For programs."},
-                    "field": {"type": ["string", "null"], "description": "What was wrong, if it was one thing."},
+                    "field": {
+                        "type": ["string", "null"],
+                        "description": "The field of the request that is wrong, if it is one.",
+                    },
                     "message": {"type": "string", "description": "For people: what is wrong, or what would be right."},
                 },
                 "required": ["code", "field", "message"],
             },
         },
-        "details": {"type": "object", "description": "More on some errors, such as allowedAt of recently_synced."},
+        "details": {"type": "object", "description": "Details of some errors, such as allowedAt of recently_synced."},
     },
     "required": ["type", "errors"],
 }
 _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     # status: description, code, field, message
-    400: ("Something given can't be right", "invalid", "limit", "Must be a whole number from 1 to 100."),
+    400: ("A parameter or the body is invalid", "invalid", "limit", "Must be a whole number from 1 to 100."),
     401: (
-        "No token (`not_authenticated`), or one that is worth nothing: "
+        "No token (`not_authenticated`), or an invalid one: "
         + "; ".join(f"`{code}`: {message}" for code, message in PROBLEMS.items())
-        + " At log-in: `wrong_credentials`.",
+        + " At login: `wrong_credentials`.",
         "token_expired",
         None,
         PROBLEMS["token_expired"],
     ),
-    403: ("Your role doesn't allow this", "permission_denied", None, "You may not do this."),
-    404: ("There is no such thing", "not_found", "id", "There is no job #48213."),
-    405: ("Not this method; `Allow` has those there are", "method_not_allowed", None, 'Method "PUT" not allowed.'),
-    406: ("No such representation", "not_acceptable", None, "Could not satisfy the request Accept header."),
-    409: ("Right in form, but not as things stand", "wrong_state", None, "Job #48213 has ended already: completed."),
-    413: ("The body is too large", "too_large", None, "A body has at most 1 MB."),
+    403: ("Your role doesn't allow this", "permission_denied", None, "You don't have permission to do this."),
+    404: ("There is no such object", "not_found", "id", "There is no job #48213."),
+    405: ("The method is not allowed; see Allow", "method_not_allowed", None, 'Method "PUT" not allowed.'),
+    406: (
+        "The Accept header can't be satisfied",
+        "not_acceptable",
+        None,
+        "Could not satisfy the request Accept header.",
+    ),
+    409: (
+        "Valid, but not possible in the present state",
+        "wrong_state",
+        None,
+        "Job #48213 has ended already: completed.",
+    ),
+    413: ("The body is too large", "too_large", None, "A body must have at most 1 MB."),
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
-    429: ("Too often; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
-    500: ("A fault of ours", "error", None, SERVER_ERROR),
-    503: ("Too much of it at once; see Retry-After", "busy", None, "4 exports are under way already."),
+    429: (
+        "Too many requests; see Retry-After",
+        "throttled",
+        None,
+        "Request was throttled. Expected available in 12 seconds.",
+    ),
+    500: ("An internal error", "error", None, SERVER_ERROR),
+    503: ("Too many at once; see Retry-After", "busy", None, "4 exports are running already."),
 }
 
 
 def error_example(status: int) -> dict[str, Any]:
-    """An error as it comes with the status."""
+    """Return an example of an error with the status."""
     _, code, field, message = _REFUSALS[status]
     kind = "validation_error" if status == 400 else "server_error" if status >= 500 else "client_error"
     return {"type": kind, "errors": [{"code": code, "field": field, "message": message}]}
 
 
 class Schema(AutoSchema):
-    """Takes from the view its query parameters (`takes`), its permissions and its rate limit."""
+    """Describes an action by its view: its filter set, its permissions and its rate limit."""
+
+    view: Any
 
     path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
 
     def get_override_parameters(self) -> list[Any]:
-        filters = getattr(self.view, "takes", {}).get(self.method, Parameters).base_filters
-        given = [
+        filters = self.view.get_filterset_class().base_filters
+        declared = [
             OpenApiParameter(name, parameter_schema(parameter), description=parameter.extra.get("help_text", ""))
             for name, parameter in filters.items()
         ]
         for name in self._path_names():
             schema = {"type": "string", "pattern": "^[-a-zA-Z0-9_]{1,64}$"} if name == "fingerprint" else self.path_ids
-            given.append(OpenApiParameter(name, schema, location=OpenApiParameter.PATH, required=True))
-        return given
+            declared.append(OpenApiParameter(name, schema, location=OpenApiParameter.PATH, required=True))
+        return declared
 
     def _path_names(self) -> list[str]:
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
@@ -116,10 +137,10 @@ class Schema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         answers = super()._get_response_bodies(direction)
-        if getattr(self.view, "polled", False):
-            answers["304"] = {"description": "Nothing has changed since the answer with the ETag in If-None-Match."}
+        if getattr(getattr(self.view, self.view.action), "has_etag", False):
+            answers["304"] = {"description": "Unchanged since the answer with the ETag in If-None-Match."}
             answers["200"]["headers"] = {
-                "ETag": {"description": "Of the answer but asOf.", "schema": {"type": "string"}}
+                "ETag": {"description": "Of the answer, without asOf.", "schema": {"type": "string"}}
             }
         for status in self._refusals():
             answers.setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
@@ -134,15 +155,27 @@ class Schema(AutoSchema):
             found += [401, 403]
         elif has_body:
             found.append(401)
-        if self._path_names() or getattr(self.view, "refers", False):
+        if self._path_names() or (has_body and self._refers_to_something()):
             found.append(404)
         if self.method in ("POST", "PATCH", "DELETE") and self.view.get_authenticators():
             found.append(409)
         if self.view.get_throttles():
             found.append(429)
-        if getattr(self.view, "is_file", False):
+        if self.view.is_file:
             found.append(503)
         return found
+
+    def _refers_to_something(self) -> bool:
+        """Whether the body names an object by its id."""
+        body = self.get_request_serializer()
+        return isinstance(body, Strict) and any(isinstance(field, Id) for field in body.fields.values())
+
+    def get_request_serializer(self) -> Any:
+        body = super().get_request_serializer()
+        return None if isinstance(body, NoBody) else body
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        return f"{serializer_name}{self.view.pagination_class.schema_suffix}"
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
@@ -163,19 +196,19 @@ class Schema(AutoSchema):
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         super()._insert_field_validators(field, schema)  # type: ignore[no-untyped-call]
         if isinstance(field, Text):
-            # Of text that may be empty drf-spectacular has made two alternatives, both of which "" would be.
+            # For text that may be blank drf-spectacular generates two alternatives that both match "".
             schema |= schema.pop("oneOf", [{}])[0]
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: adds the one error shape, its answers, examples, and how to log in."""
+    """Add the shape of errors, their answers, examples and the security scheme: a hook of drf-spectacular."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Error"] = ERROR
     for name, example in EXAMPLES.items():
         components["schemas"][name]["examples"] = [example]
     components["responses"] = {
         f"Error{status}": {
-            "description": told[0],
+            "description": refusal[0],
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "example": error_example(status)}
             },
@@ -185,7 +218,7 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 else {}
             ),
         }
-        for status, told in _REFUSALS.items()
+        for status, refusal in _REFUSALS.items()
     }
     _strip(result)
     _allow_empty_parameters(result)
@@ -201,7 +234,7 @@ def _allow_empty_parameters(document: dict[str, Any]) -> None:
 
 
 def _strip(node: Any) -> None:
-    """Take out what drf-spectacular keeps there for its own use."""
+    """Remove drf-spectacular's internal keys."""
     if isinstance(node, dict):
         node.pop("x-spec-enum-id", None)
     for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
@@ -232,7 +265,7 @@ def parameter_schema(parameter: parameters.Parameter) -> dict[str, Any]:
 
 
 def filter_schema(filters: type[Parameters]) -> dict[str, Any]:
-    """An object that holds what these query parameters would, for bodies."""
+    """Return the JSON Schema of an object in a body that holds filters as query parameters would."""
     properties: dict[str, Any] = {}
     for name, parameter in filters.base_filters.items():
         schema = parameter_schema(parameter)

@@ -9,12 +9,15 @@ from syncjobs.operations import jobs
 
 
 class Command(base.Command):
-    help = "Cancel a job: at once if it is queued; a running one stops within one HTTP call, or is killed after a grace period."
+    help = (
+        "Cancel a job. A queued job is cancelled at once. A running one stops before its next HTTP call; after a grace period "
+        "its process is killed."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("job", type=int, help="the job's number")
 
     def run(self, **options: Any) -> None:
         job = jobs.cancel_job(self.actor, options["job"])
-        done = job.status == JobStatus.CANCELLED
-        self.say(f"{job} is cancelled." if done else f"{job} is running; it was asked to stop.")
+        is_cancelled = job.status == JobStatus.CANCELLED
+        self.print(f"{job} is cancelled." if is_cancelled else f"{job} is running and has been asked to stop.")

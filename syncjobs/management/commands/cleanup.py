@@ -14,4 +14,6 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         deleted = delete_expired(self.actor)
-        self.say(f"Deleted: bulk actions {deleted.bulk_actions}, tokens {deleted.tokens}, sessions {deleted.sessions}.")
+        self.print(
+            f"Deleted: bulk actions {deleted.bulk_actions}, tokens {deleted.tokens}, sessions {deleted.sessions}."
+        )

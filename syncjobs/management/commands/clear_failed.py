@@ -30,9 +30,9 @@ class Command(base.Command):
             self._confirm(queue, bulk.failed_jobs(queue, until))
         result = bulk.clear_failed(self.actor, queue, until)
         if isinstance(result, BulkAction):
-            self.say(f"The workers are deleting {_jobs(result.total)} in the background (bulk action {result.pk}).")
+            self.print(f"The workers are deleting {_jobs(result.total)} in the background (bulk action {result.pk}).")
         else:
-            self.say(f"{_jobs(result)} deleted.")
+            self.print(f"{_jobs(result)} deleted.")
 
     def _confirm(self, queue: str, jobs: SyncJobQuerySet) -> None:
         """State what will be deleted and ask; any answer but "y" ends the command."""

@@ -11,10 +11,10 @@ from syncjobs.operations import people
 
 
 class Command(base.Command):
-    help = "Create a person's log-in, or set the role and password of one that exists. The password is asked for."
+    help = "Create a person who can log in, or set the role and password of an existing one. Asks for the password."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", metavar="NAME", help="the log-in name")
+        parser.add_argument("name", metavar="NAME", help="the user name")
         parser.add_argument("--role", required=True, choices=Role.values, help="what the person may do")
         parser.add_argument("--email", default="", help="the person's e-mail address")
         parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
@@ -22,4 +22,4 @@ class Command(base.Command):
     def run(self, **options: Any) -> None:
         password = sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else getpass.getpass("Password: ")
         created = people.save_user(self.actor, options["name"], password, Role(options["role"]), options["email"])
-        self.say(f"{options['name']} {'created' if created else 'updated'}, {options['role']}.")
+        self.print(f"{options['name']} {'created' if created else 'updated'}, {options['role']}.")

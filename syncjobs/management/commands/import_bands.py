@@ -9,44 +9,43 @@ from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from syncjobs.management import base
-from syncjobs.operations.imports import import_bands, read_file
+from syncjobs.operations.imports import count_outcomes, import_bands, read_file
 from syncjobs.youtube.simulator.demo import bands as demo_bands
 
 
 class Command(base.Command):
     help = (
-        "Create or update bands from a JSON list of objects or a CSV file. A band is known by its slug; other columns: name, "
+        "Create or update bands from a JSON list of objects or a CSV file. The slug identifies a band. Other columns: name, "
         "schoolName, nickname, city, state, conference, founded, searchKeywords, bandType, isActive, isFeatured, primaryColor, "
-        "secondaryColor, youtubeChannel (id, @handle or URL), playlists. Columns that are left out stay as they are; lists in "
-        "CSV have ; between their entries. Importing a file again changes nothing. Exit code 1 if any row is refused; the others "
-        "are imported all the same."
+        "secondaryColor, youtubeChannel (id, @handle or URL), playlists. Missing columns keep their values. In CSV, separate "
+        "the entries of a list with semicolons. Importing a file again changes nothing. The exit code is 1 if any row is "
+        "refused; the other rows are still imported."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("file", nargs="?", metavar="FILE", help="a .json or .csv file, in UTF-8")
-        source.add_argument("--demo", action="store_true", help="24 invented bands, whose channels the simulator has")
-        parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+        source.add_argument(
+            "--demo", action="store_true", help="import 24 invented bands, whose channels the simulator has"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="report what would happen, and change nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
         rows = demo_bands() if options["demo"] else read_file(Path(options["file"]))
         with tqdm(total=len(rows), desc="Bands", disable=not sys.stderr.isatty()) as bar:
             results = import_bands(self.actor, rows, dry_run=options["dry_run"], progress=bar.update)
-        counts = {
-            outcome: sum(r.outcome == outcome for r in results)
-            for outcome in ("created", "updated", "unchanged", "refused")
-        }
+        counts = count_outcomes(results)
         refused = [result for result in results if result.outcome == "refused"]
         if options["json"]:
-            told = [{"row": r.row, "slug": r.slug, "problems": r.problems} for r in refused]
-            self.say_json(counts | {"dryRun": options["dry_run"], "problems": told})
+            problems = [{"row": r.row, "slug": r.slug, "problems": r.problems} for r in refused]
+            self.print_json(counts | {"dryRun": options["dry_run"], "problems": problems})
         else:
             for result in refused:
-                self.say(
+                self.print(
                     f"Row {result.row}{f' ({result.slug})' if result.slug else ''} refused: {' '.join(result.problems)}"
                 )
-            self.say(
+            self.print(
                 ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
                 + (" (dry run)" if options["dry_run"] else "")
             )

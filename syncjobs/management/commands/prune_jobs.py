@@ -9,9 +9,9 @@ from syncjobs.operations import triggers
 
 class Command(base.Command):
     help = (
-        "Queue the job that deletes jobs which ended more than SYNC_KEEP_JOBS_DAYS ago. A schedule does so every night."
+        "Queue a job that deletes jobs which ended more than SYNC_KEEP_JOBS_DAYS ago. A schedule does this every night."
     )
 
     def run(self, **options: Any) -> None:
         created = triggers.trigger_maintenance(self.actor, JobType.PRUNE)
-        self.say(f"{created.job} {'queued' if created.is_new else 'was queued or running already'}.")
+        self.print(f"{created.job} {'queued' if created.is_new else 'was already queued or running'}.")

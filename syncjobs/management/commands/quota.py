@@ -14,9 +14,7 @@ from syncjobs.youtube.costs import quota_day
 
 
 class Command(base.Command):
-    help = (
-        "Show what was spent of YouTube's daily quota, per bucket and operation. A day begins at midnight Pacific time."
-    )
+    help = "Show the usage of YouTube's daily quota by bucket and operation. A day begins at midnight Pacific time."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--day", metavar="YYYY-MM-DD", type=dt.date.fromisoformat, help="default: today")
@@ -32,25 +30,31 @@ class Command(base.Command):
             .annotate(calls=Count("pk"), spent=Sum("units"), failed=Count("pk", filter=~Q(reason="")))
         )
         if options["json"]:
-            buckets = [
-                {
-                    "bucket": s.bucket,
-                    "used": s.used,
-                    "limit": s.limit,
-                    "reserved": s.reserved,
-                    "closedAt": s.closed_at,
-                    "resetsAt": s.resets_at,
-                }
-                for s in states
-            ]
-            self.say_json({"day": day, "buckets": buckets, "operations": list(calls)})
+            buckets = [bucket_as_json(state) for state in states]
+            self.print_json({"day": day, "buckets": buckets, "operations": list(calls)})
             return
-        for s in states:
-            closed = f"  closed by YouTube at {s.closed_at:%H:%M} UTC: {s.closed_reason}" if s.closed_at else ""
-            self.say(
-                f"{s.bucket}: {s.used} of {s.limit} used, {s.reserved} reserved, resets {s.resets_at:%Y-%m-%d %H:%M} UTC{closed}"
-            )
+        for state in states:
+            self.print(describe_bucket(state))
         for row in calls:
-            self.say(
+            self.print(
                 f"  {row['operation']:<24}{row['spent']:>8} units  {row['calls']:>8} calls  {row['failed']:>6} failed"
             )
+
+
+def describe_bucket(state: quota.BucketState) -> str:
+    """Return a line with the usage of a bucket."""
+    usage = f"{state.bucket}: {state.used} of {state.limit} used, {state.reserved} reserved for manual syncs"
+    closed = f"  closed by YouTube at {state.closed_at:%H:%M} UTC: {state.closed_reason}" if state.closed_at else ""
+    return f"{usage}, resets {state.resets_at:%Y-%m-%d %H:%M} UTC{closed}"
+
+
+def bucket_as_json(state: quota.BucketState) -> dict[str, Any]:
+    """Return the usage of a bucket for --json."""
+    return {
+        "bucket": state.bucket,
+        "used": state.used,
+        "limit": state.limit,
+        "reserved": state.reserved,
+        "closedAt": state.closed_at,
+        "resetsAt": state.resets_at,
+    }

@@ -12,18 +12,18 @@ class Command(base.Command):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("channel", help="channel id, @handle, or the URL of the channel in any form")
-        parser.add_argument("--band", metavar="SLUG", help="give the channel to this band")
+        parser.add_argument("--band", metavar="SLUG", help="assign the channel to this band")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
         band = self.band(options["band"]) if options["band"] else None
         channel = channels.resolve_channel(self.actor, options["channel"], band)
         if options["json"]:
-            self.say_json(
+            self.print_json(
                 {"id": channel.id, "handle": channel.handle, "title": channel.title, "videoCount": channel.video_count}
             )
             return
         count = "unknown" if channel.video_count is None else f"{channel.video_count}"
-        self.say(f"{channel.id}  {channel.handle}  {channel.title}  (videos: {count})")
+        self.print(f"{channel.id}  {channel.handle}  {channel.title}  (videos: {count})")
         if band is not None:
-            self.say(f"{band.name} has this channel now.")
+            self.print(f"{band.name} now has this channel.")

@@ -8,11 +8,11 @@ from syncjobs.operations import queues
 
 
 class Command(base.Command):
-    help = "Let the workers go on with a paused queue."
+    help = "Resume a paused queue: its jobs start again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("queue", help="video-sync, video-processing, maintenance, or all")
 
     def run(self, **options: Any) -> None:
         resumed = queues.resume_queue(self.actor, options["queue"])
-        self.say(f"Resumed: {', '.join(resumed)}." if resumed else "Nothing to do: not paused.")
+        self.print(f"Resumed: {', '.join(resumed)}." if resumed else "Nothing to do: not paused.")

@@ -13,18 +13,18 @@ from syncjobs.youtube.simulator.demo import demo_world
 
 class Command(base.Command):
     help = (
-        "Serve a simulated YouTube for YOUTUBE_API_ENDPOINT to point at: demonstration channels, or the videos of a file. "
-        "Steer it by HTTP at /__simulator__/log, faults, quota and world."
+        "Serve a simulated YouTube API for YOUTUBE_API_ENDPOINT, with demonstration channels or the videos of a file. "
+        "Control it by HTTP at /__simulator__/log, faults, quota and world."
     )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s)")
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
         parser.add_argument("--port", type=int, default=8900, help="default %(default)s; 0 picks a free one")
         parser.add_argument(
             "--videos", metavar="FILE", help="JSON list of {channelTitle, videos: [{id, title, publishedAt}]}"
         )
-        parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="before each answer")
+        parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="delay before each response")
         parser.add_argument("--key", default="", help="accept this API key only (default: any)")
 
     def run(self, **options: Any) -> None:
@@ -35,11 +35,13 @@ class Command(base.Command):
         try:
             simulator = Simulator(world, host=options["host"], port=options["port"], key=options["key"])
         except OSError as error:
-            raise CommandError(f"Can't listen at {options['host']}:{options['port']}: {error.strerror}.") from None
+            raise CommandError(f"Can't listen on {options['host']}:{options['port']}: {error.strerror}.") from None
         simulator.faults.latency = options["latency"]
-        self.say(f"Simulated YouTube with {len(world.channels)} channels, {len(world.videos)} videos: {simulator.url}")
+        self.print(
+            f"Simulated YouTube with {len(world.channels)} channels, {len(world.videos)} videos: {simulator.url}"
+        )
         self.stdout.flush()
         try:
             simulator.serve_forever()
         except KeyboardInterrupt:
-            self.say("Stopped.")
+            self.print("Stopped.")

@@ -7,8 +7,8 @@ from syncjobs.operations import people
 
 
 class Command(base.Command):
-    help = "Create the groups MODERATOR, ADMIN and SUPER_ADMIN with their permissions, or set them right. May be run at any time."
+    help = "Create the groups MODERATOR, ADMIN and SUPER_ADMIN, or reset their permissions. Safe to run at any time."
 
     def run(self, **options: Any) -> None:
         for role, permissions in people.setup_roles().items():
-            self.say(f"{role}: {permissions} permissions")
+            self.print(f"{role}: {permissions} permissions")

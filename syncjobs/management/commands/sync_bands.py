@@ -21,20 +21,20 @@ POLL_SECONDS = 0.25
 
 class Command(base.Command):
     help = (
-        "Trigger syncs of some bands or of all active ones; incremental unless --full. The workers execute them. With --wait, "
-        "stay until all have ended; the exit code is then 0 only if every job is COMPLETED without errors."
+        "Trigger syncs of some bands or of all active ones, incremental unless --full. The workers run them. With --wait, wait "
+        "until they have ended; the exit code is then 0 only if every job is COMPLETED without errors."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("--band", action="append", metavar="SLUG", help="a band's slug; may be given several times")
+        which.add_argument("--band", action="append", metavar="SLUG", help="a band's slug; can be repeated")
         which.add_argument("--all", action="store_true", help="all active bands that have a channel")
-        parser.add_argument("--full", action="store_true", help="read everything, instead of what is new")
-        parser.add_argument("--force", action="store_true", help="even if a band was synced a moment ago")
+        parser.add_argument("--full", action="store_true", help="read everything, not only what is new")
+        parser.add_argument("--force", action="store_true", help="include recently synced bands")
         parser.add_argument("--priority", choices=[p.name.lower() for p in Priority], help="default: normal")
         parser.add_argument("--wait", action="store_true", help="wait for the jobs to end")
         parser.add_argument(
-            "--timeout", type=float, metavar="SECONDS", help="with --wait: give up after so long (exit code 1)"
+            "--timeout", type=float, metavar="SECONDS", help="with --wait: stop waiting after this time (exit code 1)"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -43,13 +43,13 @@ class Command(base.Command):
         created = self._trigger(options)
         if not options["wait"]:
             jobs = list(SyncJob.objects.filter(pk__in=[c.job.pk for c in created]).order_by("pk"))
-            self._tell(options, jobs, created, started)
+            self._report(options, jobs, created, started)
             return
         jobs = self._wait(created, options["timeout"])
-        self._tell(options, jobs, created, started)
-        bad = [job for job in jobs if job.status != JobStatus.COMPLETED or job.error_count]
-        if bad:
-            raise CommandError(f"{len(bad)} of {len(jobs)} jobs did not complete without errors.")
+        self._report(options, jobs, created, started)
+        failed = [job for job in jobs if job.status != JobStatus.COMPLETED or job.error_count]
+        if failed:
+            raise CommandError(f"{len(failed)} of {len(jobs)} jobs did not complete without errors.")
 
     def _trigger(self, options: dict[str, Any]) -> list[Created]:
         bands = [None] if options["all"] else [self.band(slug) for slug in dict.fromkeys(options["band"])]
@@ -71,58 +71,60 @@ class Command(base.Command):
                 bar.total, bar.n = len(jobs), ended
                 bar.refresh()
                 if ended == len(jobs):
-                    # What an incremental sync of one band found gets its details from a job of their own.
+                    # An ENRICH job fetches the details of what an incremental sync of one band has found.
                     details = set(SyncJob.objects.active().filter(job_type=JobType.ENRICH).values_list("pk", flat=True))
                     if details <= ids:
                         return jobs
                     ids |= details
                 if deadline is not None and time.monotonic() > deadline:
                     raise CommandError(
-                        f"{len(jobs) - ended} of {len(jobs)} jobs had not ended after {timeout:g} seconds; they go on."
+                        f"{len(jobs) - ended} of {len(jobs)} jobs have not ended after {timeout:g} seconds. They keep running."
                     )
                 time.sleep(POLL_SECONDS)
 
-    def _tell(self, options: dict[str, Any], jobs: list[SyncJob], created: list[Created], started: float) -> None:
+    def _report(self, options: dict[str, Any], jobs: list[SyncJob], created: list[Created], started: float) -> None:
         syncs = [job for job in jobs if job.job_type in BAND_SYNC_TYPES and not job.fans_out]
-        spent = (
-            QuotaCall.objects.filter(job_id__in=[job.pk for job in jobs])
-            .values("bucket")
-            .order_by("bucket")
-            .annotate(units=Sum("units"))
-        )
-        units = {str(bucket): 0 for bucket in Bucket} | {row["bucket"]: row["units"] for row in spent}
         summary = {
-            "jobs": [
-                {
-                    "id": str(job.pk),
-                    "status": job.status,
-                    "jobType": job.job_type,
-                    "band": job.band.slug if job.band else None,
-                    "parentId": str(job.parent_id) if job.parent_id else None,
-                    "videosFound": job.videos_found,
-                    "videosAdded": job.videos_added,
-                    "videosUpdated": job.videos_updated,
-                    "videosUnavailable": job.videos_unavailable,
-                    "errors": list(job.job_errors.filter(will_retry=False).values_list("message", flat=True)),
-                }
-                for job in jobs
-            ],
             "videosFound": sum(job.videos_found for job in syncs),
             "videosAdded": sum(job.videos_added for job in syncs),
             "videosUpdated": sum(job.videos_updated for job in syncs),
-            "units": units,
+            "units": _units(jobs),
             "seconds": round(time.monotonic() - started, 3),
         }
         if options["json"]:
-            self.say_json(summary)
+            self.print_json({"jobs": [_job(job) for job in jobs], **summary})
             return
         for job in jobs:
-            self.say(f"{job}  {job.get_job_type_display()}  {job.band_name or 'all bands'}  {job.get_status_display()}")
+            band = job.band_name or "all bands"
+            self.print(f"{job}  {job.get_job_type_display()}  {band}  {job.get_status_display()}")
         for each in created:
             if not each.is_new:
-                self.say(f"{each.job} was queued or running already.")
+                self.print(f"{each.job} was already queued or running.")
         if options["wait"]:
-            self.say(
-                f"{summary['videosFound']} videos found, {summary['videosAdded']} added, {summary['videosUpdated']} updated; "
-                f"{', '.join(f'{number} {bucket}' for bucket, number in units.items())} units; {summary['seconds']} s"
+            units = ", ".join(f"{number} {bucket}" for bucket, number in _units(jobs).items())
+            self.print(
+                f"{summary['videosFound']} videos found, {summary['videosAdded']} added, "
+                f"{summary['videosUpdated']} updated; {units} units; {summary['seconds']} s"
             )
+
+
+def _units(jobs: list[SyncJob]) -> dict[str, int]:
+    """Return the units that the jobs have spent, by bucket."""
+    calls = QuotaCall.objects.filter(job_id__in=[job.pk for job in jobs]).order_by("bucket")
+    spent = dict(calls.values_list("bucket").annotate(Sum("units")))
+    return {str(bucket): spent.get(bucket, 0) for bucket in Bucket}
+
+
+def _job(job: SyncJob) -> dict[str, Any]:
+    return {
+        "id": str(job.pk),
+        "status": job.status,
+        "jobType": job.job_type,
+        "band": job.band.slug if job.band else None,
+        "parentId": str(job.parent_id) if job.parent_id else None,
+        "videosFound": job.videos_found,
+        "videosAdded": job.videos_added,
+        "videosUpdated": job.videos_updated,
+        "videosUnavailable": job.videos_unavailable,
+        "errors": list(job.job_errors.filter(will_retry=False).values_list("message", flat=True)),
+    }

@@ -12,13 +12,13 @@ class Command(base.Command):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("video", help="the video's id (11 characters) or any YouTube URL of it")
-        parser.add_argument("--band", metavar="SLUG", help="the band it belongs to; needed if no band has its channel")
+        parser.add_argument("--band", metavar="SLUG", help="the band of the video; required if no band has its channel")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
         band = self.band(options["band"]) if options["band"] else None
         created = triggers.trigger_video(self.actor, options["video"], band)
         if options["json"]:
-            self.say_json({"jobId": str(created.job.pk), "new": created.is_new})
+            self.print_json({"jobId": str(created.job.pk), "new": created.is_new})
         else:
-            self.say(f"{created.job} {'queued' if created.is_new else 'was queued or running already'}.")
+            self.print(f"{created.job} {'queued' if created.is_new else 'was already queued or running'}.")

@@ -1,14 +1,14 @@
-"""What bands and videos look like to a client, and what a client may write of a band."""
+"""Bands."""
 
 from __future__ import annotations
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from bands.models import Band, ChannelProblem, LiveState, Video
+from bands.models import Band, ChannelProblem
 from bands.text import VISIBLE
 
-from .fields import ANYTHING, Flag, Many, Strict, Text, Whole
+from ..core.fields import ANYTHING, Flag, Many, Strict, Text, Whole
 
 _COLOR = r"(#[0-9A-Fa-f]{6})?"
 _CHANNEL = (
@@ -20,16 +20,16 @@ _PLAYLIST = r"^(https://www\.youtube\.com/playlist\?list=)?PL[A-Za-z0-9_-]{10,62
 
 @extend_schema_field({"type": "string", "pattern": _CHANNEL, "maxLength": 300, "examples": ["@HumanJukebox"]})
 class _Channel(Text):
-    """Read by `band_fields`, which takes more than the pattern says: whatever form of URL people paste."""
+    """Parsed by `operations.band_fields`, which accepts more than the pattern: any URL of a channel that people paste."""
 
 
 @extend_schema_field({"type": "string", "pattern": _PLAYLIST, "maxLength": 300})
 class _Playlist(Text):
-    """Read by `band_fields`, likewise."""
+    """Parsed by `operations.band_fields` as well."""
 
 
 class BandBody(Strict):
-    """What may be written of a band; what is left out stays as it is."""
+    """The fields of a band to change; the others stay as they are."""
 
     slug = Text(required=False, max_length=120, pattern=r"[-a-zA-Z0-9_]+", like="human-jukebox")
     name = Text(required=False, max_length=200, pattern=VISIBLE + ANYTHING, like="Human Jukebox")
@@ -49,25 +49,25 @@ class BandBody(Strict):
         required=False,
         allow_blank=True,
         max_length=300,
-        help_text="Its id, @handle or URL, in any form that YouTube has; empty: none.",
+        help_text="The channel's id, @handle or URL in any form; empty: no channel.",
     )
     playlists = Many(
         child=_Playlist(max_length=300),
         required=False,
         max_length=50,
-        help_text="More playlists to read: ids or URLs.",
+        help_text="Additional playlists to sync: ids or URLs.",
     )
 
 
 class NewBandBody(BandBody):
-    """A new band; name and slug must be there."""
+    """A new band; name and slug are required."""
 
     slug = Text(max_length=120, pattern=r"[-a-zA-Z0-9_]+", like="human-jukebox")
     name = Text(max_length=200, pattern=VISIBLE + ANYTHING, like="Human Jukebox")
 
 
 class BandSerializer(serializers.ModelSerializer[Band]):
-    """A band, with how its syncs are doing."""
+    """A band with the state of its syncs."""
 
     id = serializers.CharField()
     schoolName = serializers.CharField(source="school_name")
@@ -88,9 +88,7 @@ class BandSerializer(serializers.ModelSerializer[Band]):
     lastIncrementalSyncAt = serializers.DateTimeField(source="last_incremental_sync_at", allow_null=True)
     consecutiveFailures = serializers.IntegerField(source="consecutive_failures")
     videoCount = serializers.IntegerField(source="video_count")
-    unavailableVideos = serializers.IntegerField(
-        source="unavailable_videos", help_text="Missing once, or found unavailable since."
-    )
+    unavailableVideos = serializers.IntegerField(source="unavailable_videos", help_text="Missing once, or unavailable.")
 
     class Meta:
         model = Band
@@ -99,27 +97,4 @@ class BandSerializer(serializers.ModelSerializer[Band]):
             "searchKeywords", "isActive", "isFeatured", "primaryColor", "secondaryColor", "youtubeChannel", "playlists",
             "channelId", "channelTitle", "channelProblem", "channelProblemSince", "lastFullSyncAt",
             "lastIncrementalSyncAt", "consecutiveFailures", "videoCount", "unavailableVideos",
-        )  # fmt: skip
-
-
-class VideoSerializer(serializers.ModelSerializer[Video]):
-    id = serializers.CharField()
-    youtubeId = serializers.CharField(source="youtube_id")
-    bandId = serializers.CharField(source="band_id")
-    channelTitle = serializers.CharField(source="channel_title")
-    publishedAt = serializers.DateTimeField(source="published_at", allow_null=True)
-    durationSeconds = serializers.IntegerField(source="duration_seconds", allow_null=True)
-    liveState = serializers.ChoiceField(choices=LiveState.choices, source="live_state")
-    thumbnails = serializers.DictField(help_text="As YouTube gives them: by size, with url, width and height.")
-    tags = serializers.ListField(child=serializers.CharField())
-    viewCount = serializers.IntegerField(source="view_count", allow_null=True, help_text="null: YouTube doesn't tell.")
-    likeCount = serializers.IntegerField(source="like_count", allow_null=True)
-    commentCount = serializers.IntegerField(source="comment_count", allow_null=True)
-    availabilitySince = serializers.DateTimeField(source="availability_since")
-
-    class Meta:
-        model = Video
-        fields = (
-            "id", "youtubeId", "bandId", "title", "description", "channelTitle", "publishedAt", "durationSeconds", "liveState",
-            "thumbnails", "tags", "viewCount", "likeCount", "commentCount", "availability", "availabilitySince",
         )  # fmt: skip

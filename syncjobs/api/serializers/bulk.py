@@ -1,0 +1,64 @@
+"""Acting on many jobs at once."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ...listing.query import JobFilters
+from ...models import BulkAction
+from ...operations import bulk
+from ..core.fields import Choice, Id, Many, Strict
+from ..core.schema import filter_schema
+
+
+@extend_schema_field(filter_schema(JobFilters))
+class Filter(serializers.DictField):
+    """Filters of the list of jobs in a body; `listing.query.filters_of` checks what they hold."""
+
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "not_a_dict": 'Must be an object such as {{"status": "FAILED"}}.'
+    }
+
+
+class BulkBody(Strict):
+    """What to do, and to which jobs: either ids or a filter."""
+
+    rules = {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
+    action = Choice(choices=list(bulk.ELIGIBLE_STATUSES))
+    ids = Many(child=Id(), required=False, allow_empty=False, max_length=10_000)
+    filter = Filter(required=False)
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if ("ids" in data) == ("filter" in data):
+            raise serializers.ValidationError({"ids": ["Give either ids or a filter."]})
+        return data
+
+
+class BulkOutcome(serializers.Serializer[bulk.BulkResult]):
+    """The result of each job."""
+
+    message = serializers.SerializerMethodField()
+    retried = serializers.DictField(child=serializers.CharField(), help_text="The new job of each retried one.")
+    cancelled = serializers.ListField(child=serializers.CharField())
+    refused = serializers.DictField(child=serializers.CharField(), help_text="Why not, by job.")
+
+    def get_message(self, result: bulk.BulkResult) -> str:
+        return f"{result.succeeded} of {result.succeeded + len(result.refused)} done."
+
+
+class BulkProgress(serializers.ModelSerializer[BulkAction]):
+    id = serializers.CharField()
+    total = serializers.IntegerField()
+    done = serializers.IntegerField()
+    succeeded = serializers.IntegerField()
+    refused = serializers.DictField(
+        child=serializers.CharField(), help_text="Why not, by job; of the first 1,000 that were refused."
+    )
+    endedAt = serializers.DateTimeField(source="ended_at", allow_null=True)
+
+    class Meta:
+        model = BulkAction
+        fields = ("id", "action", "total", "done", "succeeded", "refused", "endedAt")

@@ -1,0 +1,56 @@
+"""Error groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework import serializers
+
+from ..core.fields import Strict, Text
+
+
+class ErrorGroupSerializer(serializers.Serializer[Any]):
+    """An error group with its figures in the window asked for."""
+
+    fingerprint = serializers.CharField()
+    reason = serializers.CharField()
+    errorMessage = serializers.CharField(source="message", help_text="With the variable parts replaced.")
+    sample = serializers.CharField(help_text="The newest message in full.")
+    isPermanent = serializers.BooleanField(source="is_permanent")
+    count = serializers.IntegerField()
+    affectedBands = serializers.IntegerField(source="bands")
+    firstOccurred = serializers.DateTimeField(source="first_seen_at")
+    lastOccurred = serializers.DateTimeField(source="last_at")
+    acknowledgedAt = serializers.DateTimeField(source="acknowledged_at", allow_null=True)
+    acknowledgedBy = serializers.CharField(source="acknowledged_by", allow_blank=True)
+    hasComeBack = serializers.BooleanField(
+        source="has_come_back", help_text="Whether it has occurred since it was acknowledged."
+    )
+    note = serializers.CharField(allow_blank=True)
+    recentJobIds = serializers.ListField(child=serializers.CharField(), source="recent_jobs")
+    perHour = serializers.DictField(
+        child=serializers.IntegerField(),
+        source="per_hour",
+        help_text="Of the last 24 hours; hours without any are left out.",
+    )
+
+
+@extend_schema_serializer(many=False)
+class ErrorGroups(serializers.Serializer[Any]):
+    errors = ErrorGroupSerializer(many=True)  # type: ignore[assignment]
+    totalErrors = serializers.IntegerField()
+    asOf = serializers.DateTimeField()
+
+
+class NoteBody(Strict):
+    """A note for others."""
+
+    note = Text(required=False, allow_blank=True, max_length=2000, help_text="Left out: the note stays as it is.")
+
+
+class RetriedGroup(serializers.Serializer[Any]):
+    message = serializers.CharField()
+    bulkId = serializers.CharField(required=False, help_text="Of the bulk action that retries them, if there are many.")
+    retried = serializers.DictField(child=serializers.CharField(), help_text="The new job of each retried one.")
+    refused = serializers.DictField(child=serializers.CharField(), help_text="Why not, by job.")

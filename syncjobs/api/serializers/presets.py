@@ -1,0 +1,39 @@
+"""Saved filters of the list of jobs."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from bands.text import VISIBLE
+
+from ...models import FilterPreset
+from ...operations import presets
+from ..core.fields import ANYTHING, Flag, Strict, Text
+from .bulk import Filter
+
+
+class PresetBody(Strict):
+    """The fields of a preset to change; the others stay as they are."""
+
+    name = Text(required=False, max_length=presets.MAX_NAME, pattern=VISIBLE + ANYTHING, like="Failed today")
+    filters = Filter(required=False)
+    shared = Flag(required=False, help_text="Visible to everybody; only ADMIN and up can change it.")
+
+
+class NewPresetBody(PresetBody):
+    """A new preset."""
+
+    name = Text(max_length=presets.MAX_NAME, pattern=VISIBLE + ANYTHING, like="Failed today")
+    filters = Filter()
+
+
+class PresetSerializer(serializers.ModelSerializer[FilterPreset]):
+    id = serializers.CharField()
+    filters = serializers.DictField(child=serializers.CharField(), help_text="As the list's query parameters.")
+    shared = serializers.BooleanField(source="is_shared")
+    createdBy = serializers.CharField(source="created_by")
+    createdAt = serializers.DateTimeField(source="created_at")
+
+    class Meta:
+        model = FilterPreset
+        fields = ("id", "name", "filters", "shared", "createdBy", "createdAt")

@@ -1,0 +1,109 @@
+"""YouTube's quota: today's buckets and the days before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from ...stats.quota import BucketFigures
+from ...youtube.costs import Bucket
+from ..core.fields import NullableText
+
+_BUCKETS = [bucket.value for bucket in Bucket]
+
+
+class _Spent(serializers.Serializer[Any]):
+    units = serializers.IntegerField(source="spent.units")
+    calls = serializers.IntegerField(source="spent.calls")
+    failed = serializers.IntegerField(source="spent.failed", help_text="Failed calls; they are charged too.")
+
+    def get_fields(self) -> dict[str, Any]:
+        """Put what a subclass adds first."""
+        return dict(sorted(super().get_fields().items(), key=lambda field: field[0] in _Spent._declared_fields))
+
+
+class OperationUnits(_Spent):
+    operation = serializers.CharField()
+
+
+class JobTypeUnits(_Spent):
+    jobType = NullableText(source="job_type", help_text="null: outside any job.")
+
+
+class BandUnits(_Spent):
+    bandId = serializers.CharField(source="band_id")
+    bandName = serializers.CharField(source="band_name", allow_null=True, help_text="null: deleted since.")
+
+
+class ForecastSerializer(serializers.Serializer[BucketFigures]):
+    """Units used when the bucket resets: `used`, and those of the other three. null where something is unknown."""
+
+    units = serializers.IntegerField(source="forecast.units", allow_null=True)
+    exceedsLimit = serializers.SerializerMethodField()
+    used = serializers.IntegerField(source="forecast.used")
+    people = serializers.IntegerField(source="forecast.people", help_text="At the rate of the last 3 hours.")
+    queued = serializers.IntegerField(source="forecast.queued", help_text="What active jobs still need.")
+    scheduled = serializers.IntegerField(
+        source="forecast.scheduled", help_text="What schedules will use, by their runs of the last 7 days."
+    )
+    unknown = serializers.ListField(
+        source="forecast.unknown", child=serializers.CharField(), help_text="What can't be forecast yet."
+    )
+
+    def get_exceedsLimit(self, figures: BucketFigures) -> bool | None:
+        units = figures.forecast.units
+        return None if units is None else units > figures.state.limit
+
+
+class BucketSerializer(serializers.Serializer[Any]):
+    bucket = serializers.ChoiceField(source="state.bucket", choices=_BUCKETS)
+    day = serializers.DateField(source="state.day", help_text="Begins at midnight America/Los_Angeles.")
+    used = serializers.IntegerField(source="state.used")
+    limit = serializers.IntegerField(source="state.limit")
+    reserved = serializers.IntegerField(source="state.reserved", help_text="Units reserved for manual syncs.")
+    left = serializers.SerializerMethodField()
+    leftForAutomatic = serializers.SerializerMethodField()
+    closedAt = serializers.DateTimeField(
+        source="state.closed_at", allow_null=True, help_text="When YouTube said it was used up."
+    )
+    closedReason = NullableText(source="state.closed_reason")
+    resetsAt = serializers.DateTimeField(source="state.resets_at")
+    waitingJobs = serializers.IntegerField(source="waiting_jobs", help_text="Delayed until the reset.")
+    operations = serializers.SerializerMethodField()
+    jobTypes = serializers.SerializerMethodField()
+    bands = serializers.SerializerMethodField()
+    forecast = ForecastSerializer(source="*")
+    asOf = serializers.DateTimeField(source="as_of")
+
+    @extend_schema_field(serializers.IntegerField(help_text="For manual syncs."))
+    def get_left(self, figures: BucketFigures) -> int:
+        return figures.state.left(personal=True)
+
+    def get_leftForAutomatic(self, figures: BucketFigures) -> int:
+        return figures.state.left(personal=False)
+
+    @extend_schema_field(OperationUnits(many=True))
+    def get_operations(self, figures: BucketFigures) -> Any:
+        rows = [{"operation": name, "spent": spent} for name, spent in sorted(figures.operations.items())]
+        return OperationUnits(rows, many=True).data
+
+    @extend_schema_field(JobTypeUnits(many=True))
+    def get_jobTypes(self, figures: BucketFigures) -> Any:
+        rows = [{"job_type": name, "spent": spent} for name, spent in sorted(figures.job_types.items())]
+        return JobTypeUnits(rows, many=True).data
+
+    @extend_schema_field(BandUnits(many=True, help_text="The ten that used most."))
+    def get_bands(self, figures: BucketFigures) -> Any:
+        rows = [{"band_id": pk, "band_name": name, "spent": spent} for pk, name, spent in figures.top_bands()]
+        return BandUnits(rows, many=True).data
+
+
+class QuotaDaySerializer(serializers.Serializer[Any]):
+    day = serializers.DateField()
+    bucket = serializers.ChoiceField(choices=_BUCKETS)
+    used = serializers.IntegerField()
+    limit = serializers.IntegerField(allow_null=True, help_text="null: nothing was used, so no limit was recorded.")
+    reserved = serializers.IntegerField(allow_null=True)
+    closedAt = serializers.DateTimeField(source="closed_at", allow_null=True)
