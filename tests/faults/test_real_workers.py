@@ -20,7 +20,7 @@ from syncjobs.youtube.simulator.faults import Fault
 from tests.factories import PERSON, band_with_videos, queue_job, wait_for
 from tests.processes import Workers
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.timeout(280)]
 
 PASSING = (
     "backendError",
