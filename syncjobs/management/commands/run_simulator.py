@@ -35,7 +35,7 @@ class Command(base.Command):
         try:
             simulator = Simulator(world, host=options["host"], port=options["port"], key=options["key"])
         except (OSError, OverflowError) as error:
-            raise CommandError(f"Can't listen on {options['host']}:{options['port']}: {error}.") from None
+            raise CommandError(f"Can't listen on {options['host']}:{options['port']}: {error}") from None
         simulator.faults.latency = options["latency"]
         self.print(
             f"Simulated YouTube with {len(world.channels)} channels, {len(world.videos)} videos: {simulator.url}"
