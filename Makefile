@@ -3,14 +3,20 @@ PYTHON := $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# Each process starts a PostgreSQL and a Redis of its own.
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: run test check lint tools messages screenshots clean requirements seed-jobs bench
+.PHONY: run test test-fast check lint tools messages screenshots clean requirements seed-jobs bench
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m syncmonitor.run
 
 test: check tools
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+# The tests without the slow ones: no browser, no killed workers, no fuzzing.
+test-fast: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not faults and not fuzz"
 
 # Install the browser and gettext, which the tests need, if that is possible without asking.
 tools:

@@ -1,4 +1,4 @@
-"""Bands and their videos. Knows nothing of how they are synced: `syncjobs` imports this, never the reverse."""
+"""Bands and their videos. `syncjobs` imports this app, never the reverse."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-HEX_COLOR = RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", _("Write a colour as # and six hexadecimal digits, like #660000."))
+HEX_COLOR = RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", _("Enter a color as # and six hexadecimal digits, like #660000."))
 
 
 class ChannelProblem(models.TextChoices):
-    """Why a band's channel can't be read; empty when nothing is known to be wrong."""
+    """Why a band's channel can't be read; empty if no problem is known."""
 
     NONE = "", _("None")
     NOT_FOUND = "NOT_FOUND", _("Channel not found")
-    FORBIDDEN = "FORBIDDEN", _("Channel may not be read")
+    FORBIDDEN = "FORBIDDEN", _("Channel not accessible")
     TAKEN = "TAKEN", _("Another band's channel")
 
 
 class BandState(models.TextChoices):
-    """What to look for among bands; one may be in several states."""
+    """States to filter bands by; a band may be in several."""
 
     ACTIVE = "active", _("Active")
-    INACTIVE = "inactive", _("Not active")
+    INACTIVE = "inactive", _("Inactive")
     PROBLEM = "problem", _("Channel problem")
     FAILING = "failing", _("Failing")
     NEVER = "never", _("Never synced")
@@ -49,26 +49,26 @@ _STATES = {
 
 
 class BandQuerySet(models.QuerySet["Band"]):
-    """Bands by what can be done with them."""
+    """Bands by state, and with their counts of videos."""
 
     def syncable(self) -> Self:
-        """Active, with a channel to read."""
+        """Return active bands that have a channel."""
         return self.filter(is_active=True).exclude(_NO_CHANNEL)
 
     def in_state(self, state: BandState) -> Self:
-        """Those that are in the state."""
+        """Return the bands in this state."""
         return self.filter(_STATES[state])
 
     def matching(self, text: str) -> Self:
-        """Those whose name, school, city, slug, channel or keyword has the text in it."""
+        """Return the bands whose name, school, city, slug, channel or keywords contain the text."""
         columns = ("name", "school_name", "nickname", "city", "slug", "channel_title", "channel_handle", "channel_id")
-        found = Q(search_keywords__icontains=text)
+        condition = Q(search_keywords__icontains=text)
         for column in columns:
-            found |= Q(**{f"{column}__icontains": text})
-        return self.filter(found)
+            condition |= Q(**{f"{column}__icontains": text})
+        return self.filter(condition)
 
     def with_video_counts(self) -> Self:
-        """Each with `video_count` and `unavailable_videos`; of a page, only the page's rows are counted for."""
+        """Annotate `video_count` and `unavailable_videos`, counted only for the rows of the page."""
         videos = Video.objects.filter(band=OuterRef("pk")).order_by().values("band")
 
         def count(rows: models.QuerySet[Video, Any]) -> Coalesce:
@@ -96,8 +96,8 @@ class Band(models.Model):
     search_keywords = ArrayField(
         models.CharField(max_length=120), default=list, blank=True, verbose_name=_("search keywords")
     )
-    primary_color = models.CharField(_("primary colour"), max_length=7, blank=True, validators=[HEX_COLOR])
-    secondary_color = models.CharField(_("secondary colour"), max_length=7, blank=True, validators=[HEX_COLOR])
+    primary_color = models.CharField(_("primary color"), max_length=7, blank=True, validators=[HEX_COLOR])
+    secondary_color = models.CharField(_("secondary color"), max_length=7, blank=True, validators=[HEX_COLOR])
     is_active = models.BooleanField(_("active"), default=True)
     is_featured = models.BooleanField(_("featured"), default=False)
 
@@ -105,7 +105,7 @@ class Band(models.Model):
         _("YouTube channel"),
         max_length=300,
         blank=True,
-        help_text=_("What was given: a channel id (UC…), an @handle or a channel URL."),
+        help_text=_("A channel id (UC…), an @handle or a channel URL, as entered."),
     )
     channel_id = models.CharField(_("channel id"), max_length=24, blank=True, db_index=True)
     channel_handle = models.CharField(_("channel handle"), max_length=120, blank=True)
@@ -126,13 +126,13 @@ class Band(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text=_("Drives the rotation of incremental passes."),
+        help_text=_("Incremental passes read the bands in rotation by this time."),
     )
     channel_video_count = models.PositiveBigIntegerField(
         null=True,
         blank=True,
         editable=False,
-        help_text=_("What the channel's videoCount was when we last had everything."),
+        help_text=_("The channel's videoCount when its videos were last all read."),
     )
 
     consecutive_failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
@@ -181,7 +181,7 @@ class Band(models.Model):
 
     @property
     def has_channel(self) -> bool:
-        """Whether there is anything a sync could read: a known channel, or a reference that can be resolved."""
+        """Whether a sync can read something: a known channel, or a reference to resolve."""
         return bool(self.channel_id or self.channel_reference)
 
 
@@ -194,7 +194,7 @@ class LiveState(models.TextChoices):
 
 
 class Availability(models.TextChoices):
-    """Whether videos.list still answers for a video."""
+    """Whether videos.list still returns a video."""
 
     AVAILABLE = "AVAILABLE", _("Available")
     MISSING = "MISSING", _("Missing once")
@@ -202,9 +202,9 @@ class Availability(models.TextChoices):
 
 
 class Video(models.Model):
-    """One YouTube video, once: it belongs to the band whose channel or playlist it was first found in.
+    """A YouTube video. It belongs to the band whose channel or playlist it was first found in.
 
-    Counts are NULL when YouTube doesn't give them (hidden likes, comments off): unknown is never 0.
+    Counts are NULL, never 0, if YouTube doesn't return them (hidden likes, comments turned off).
     """
 
     youtube_id = models.CharField(_("YouTube id"), max_length=32, unique=True)
@@ -234,7 +234,7 @@ class Video(models.Model):
     )
     availability_since = models.DateTimeField(_("since"), db_default=Now())
     details_pending = models.BooleanField(
-        default=False, help_text=_("Only what the playlist page told is known; an ENRICH job fetches the rest.")
+        default=False, help_text=_("Only the fields of the playlist page are known; an ENRICH job fetches the rest.")
     )
     details_attempt = models.BigIntegerField(
         null=True, blank=True, editable=False, help_text=_("The attempt that is fetching the pending details.")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_ROOT_MODULES = 10
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 40
 
 
 def _sources(*packages: str) -> list[Path]:
@@ -40,6 +42,21 @@ def test_the_api_does_not_import_the_admin_framework() -> None:
 
 def test_the_root_of_syncjobs_stays_small() -> None:
     assert len(list((ROOT / "syncjobs").glob("*.py"))) <= MAX_ROOT_MODULES
+
+
+def test_files_and_functions_stay_short() -> None:
+    long = []
+    for path in _sources("syncjobs", "bands", "syncmonitor"):
+        source = path.read_text()
+        lines = len(source.splitlines())
+        if lines > MAX_FILE_LINES:
+            long.append(f"{path.relative_to(ROOT)}: {lines} lines")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > MAX_FUNCTION_LINES:
+                    long.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {lines} lines")
+    assert long == []
 
 
 def test_every_command_has_a_test() -> None:

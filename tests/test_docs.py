@@ -100,3 +100,12 @@ def test_every_message_that_operations_quotes_exists() -> None:
     quoted = re.findall("“([^”]+)”", PAGES[ROOT / "docs/operations.md"])
     assert len(quoted) > 3
     assert [text for text in quoted if text not in source] == []
+
+
+def test_every_label_in_the_tour_exists() -> None:
+    folders = ("syncjobs", "bands", "templates")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".html")]
+    source = "".join(path.read_text() for path in files)
+    labels = set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", PAGES[ROOT / "README.md"]))
+    assert len(labels) > 8
+    assert [label for label in sorted(labels) if f'"{label}"' not in source and f'"{label} ' not in source] == []

@@ -14,7 +14,7 @@ import polib
 import pytest
 from django.utils.translation import override
 
-from syncjobs.admin.site import NAVIGATION
+from syncjobs.admin.core.navigation import NAVIGATION
 from syncjobs.choices import Role
 from syncjobs.operations import schedules
 from tests.browser import world

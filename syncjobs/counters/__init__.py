@@ -1,8 +1,8 @@
-"""How many jobs there are, exactly, at any size.
+"""Exact counts of jobs and errors, at any size.
 
-Triggers on the jobs' table append deltas (band, hours, type, status, ±n); `fold` adds them to the counts and removes them
-in one transaction; reads add up both in one statement. So a figure is exact in the snapshot it is read in, and writers
-never meet at a counter's row. Migration 0004 has the tables and triggers.
+Triggers append deltas (band, hours, type, status, ±n); `fold` adds them to the counts and deletes them in one transaction;
+reads sum both in one statement. So a figure is exact in the snapshot it is read in, and writers never wait for each other
+at a counter's row. The tables are in models/counters.py, the triggers in sql/.
 """
 
 from . import errors

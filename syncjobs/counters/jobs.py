@@ -1,4 +1,4 @@
-"""Reads the counts and what is not yet folded into them, each time in one statement."""
+"""Read the counts and the deltas that are not folded yet, always in one statement."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection, Split, ceil, 
 _ALL_BANDS = -1
 _FEW_KINDS = 4
 _MOST_CELLS = 10_000_000
-"""More than there can be: a limit keeps PostgreSQL from starting parallel workers for a millisecond's work."""
+"""More than can exist: a limit keeps PostgreSQL from starting parallel workers for a millisecond of work."""
 _TRUNCATED = {
-    HOUR: "{}",  # The deltas know hours.
+    HOUR: "{}",  # Deltas are by the hour.
     QUARTER: "date_bin('6 hours', {}, '2000-01-01 00:00+00')",
     DAY: "date_trunc('day', {}, 'UTC')",
 }
@@ -26,7 +26,7 @@ _TRUNCATED = {
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Where jobs are counted by one of their times. `created` is the column that tells their creation as well."""
+    """Columns and grains that count jobs by one of their times. `created` is the column of a count with their creation."""
 
     column: str
     of_delta: str
@@ -79,10 +79,10 @@ _Range = tuple[dt.datetime | None, dt.datetime | None]
 
 
 def cells(selection: Selection, *, time: str = "created_at", by_time: bool = False) -> list[Cell]:
-    """The selection's jobs by status and type, and by whether they have the `time` (a column of theirs).
+    """Count the selection's jobs by status and type, and by whether they have the `time` (a column of a job).
 
-    With `by_time`, or where dates narrow the selection, also by its day (of a band's jobs: by quarters of a day).
-    One statement, so all of it is of one snapshot. The cells' `n` sum to the jobs there are; none is 0.
+    With `by_time`, or if the selection has dates, also by the day of that time (a quarter of a day for a band's jobs).
+    The cells come from one snapshot; their `n` sum to the number of jobs, and none is 0.
     """
     axis = _AXES[time]
     if selection.is_dated or by_time:
@@ -91,7 +91,7 @@ def cells(selection: Selection, *, time: str = "created_at", by_time: bool = Fal
 
 
 def hours_of(selection: Selection, low: dt.datetime, high: dt.datetime, *, time: str = "created_at") -> list[Cell]:
-    """The selection's jobs whose `time` is within these days, by its hour; without those that `cells` counted one by one."""
+    """Count the selection's jobs whose `time` is within these days by hour, except for those that `cells` counted one by one."""
     axis, parts = _AXES[time], split(selection, HOUR)
     if not parts.has_whole:
         return []
@@ -105,7 +105,7 @@ def hours_of(selection: Selection, low: dt.datetime, high: dt.datetime, *, time:
 
 
 def series(selection: Selection, *, hourly: bool) -> list[Cell]:
-    """The selection's jobs by whole hour or day, from an aligned `start` on, whatever their band."""
+    """Count the selection's jobs of all bands by hour or day of creation. Its `start` is a whole hour or day."""
     every = replace(selection, band_id=None)
     label = _TRUNCATED[HOUR if hourly else DAY].format("hour")
     bounds = selection.start, None
@@ -118,13 +118,13 @@ def series(selection: Selection, *, hourly: bool) -> list[Cell]:
 
 
 def count(selection: Selection) -> int:
-    """How many jobs the selection has."""
+    """Return how many jobs the selection has."""
     return total(cells(selection))
 
 
-def total(found: Iterable[Cell]) -> int:
-    """The jobs in these cells."""
-    return sum(cell.n for cell in found)
+def total(cells: Iterable[Cell]) -> int:
+    """Return the number of jobs in these cells."""
+    return sum(cell.n for cell in cells)
 
 
 def _fetch(parts: list[_Part]) -> list[Cell]:
@@ -154,7 +154,7 @@ def _undated(selection: Selection, axis: _Axis) -> list[_Part]:
 
 
 def _by_day(selection: Selection, axis: _Axis) -> list[_Part]:
-    """Whole days from the counts, whole hours at the edges too where bands don't matter, and the rest from the jobs."""
+    """Read whole days (and, for all bands, whole hours at the edges) from the counts, and the rest from the jobs."""
     step = HOUR if selection.band_id is None else QUARTER
     label = DAY if selection.band_id is None else QUARTER
     parts = split(selection, step)

@@ -1,4 +1,4 @@
-"""What can be counted: selections of jobs, and the ranges of time that the counts and the jobs answer together."""
+"""Selections of jobs that can be counted, and how a range of time is split between the counts and the jobs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ HOUR, QUARTER, DAY = dt.timedelta(hours=1), dt.timedelta(hours=6), dt.timedelta(
 
 
 class Grain(IntEnum):
-    """What a row of the table of counts tells apart, besides type and status: by `since`, then by `across`.
+    """What a count distinguishes besides type and status: its `since`, then its `across`.
 
-    Of all bands together but for those named after the band, which know quarters of a day instead of days and hours.
+    Counts are of all bands together, except for the grains with BAND in their name. Those use quarters of a day instead
+    of days and hours. The function `syncjobs_grains` in sql/job_counts.sql computes them.
     """
 
     TOTAL = 0  # whether it has started, whether it has ended
@@ -32,7 +33,7 @@ class Grain(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Jobs by what the counts tell apart. Empty tuples and None don't narrow; `end` is excluded."""
+    """Jobs by what the counts distinguish. Empty tuples and None don't filter; `end` is excluded."""
 
     statuses: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
@@ -42,16 +43,16 @@ class Selection:
 
     @property
     def is_dated(self) -> bool:
-        """Whether a time of creation narrows it."""
+        """Whether it filters by time of creation."""
         return self.start is not None or self.end is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`n` jobs of one status and type in a stretch of time; negative where it corrects another cell.
+    """`n` jobs of one status and type in a period; `n` is negative if the cell corrects another one.
 
-    `since` begins the stretch (None: any time); `hour` is within it, for jobs counted one by one. `untimed` jobs
-    don't have the time that was asked for.
+    `since` starts the period (None: any time). Jobs that were counted one by one also have their `hour`. `untimed` jobs
+    don't have the time they are counted by.
     """
 
     since: dt.datetime | None
@@ -64,7 +65,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A range of creation: whole steps from `low` to `high` (None: unbounded), and edges to add (1) or take away (-1)."""
+    """A range of time: whole steps from `low` to `high` (None: unbounded), and edges to add (1) or subtract (-1)."""
 
     low: dt.datetime | None
     high: dt.datetime | None
@@ -73,7 +74,7 @@ class Split:
 
 
 def split(selection: Selection, step: dt.timedelta) -> Split:
-    """The selection's dates by whole steps. An edge is never longer than half a step but in a range without a whole one."""
+    """Split the selection's dates into whole steps and edges. No edge is longer than half a step, unless no step is whole."""
     start, end = selection.start, selection.end
     low, high = (start and nearest(start, step)), (end and nearest(end, step))
     if start and end and low and high and low >= high:
@@ -87,20 +88,20 @@ def split(selection: Selection, step: dt.timedelta) -> Split:
 
 
 def floor(instant: dt.datetime, step: dt.timedelta) -> dt.datetime:
-    """The last whole step, UTC, that is not after it."""
+    """Return the last whole step in UTC that is not after the instant."""
     instant = instant.astimezone(dt.UTC)
     hours = step // HOUR
     return instant.replace(hour=instant.hour - instant.hour % hours, minute=0, second=0, microsecond=0)
 
 
 def ceil(instant: dt.datetime, step: dt.timedelta) -> dt.datetime:
-    """The first whole step, UTC, that is not before it."""
+    """Return the first whole step in UTC that is not before the instant."""
     below = floor(instant, step)
     return below if below == instant else below + step
 
 
 def nearest(instant: dt.datetime, step: dt.timedelta) -> dt.datetime:
-    """The whole step, UTC, that is nearest to it."""
+    """Return the whole step in UTC that is nearest to the instant."""
     below = floor(instant, step)
     if instant - below <= step / 2 or below > dt.datetime.max.replace(tzinfo=dt.UTC) - step:
         return below

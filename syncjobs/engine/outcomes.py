@@ -37,7 +37,7 @@ MAX_TRACEBACK = 20000
 def complete(attempt: Attempt) -> None:
     """Complete the job."""
     with transaction.atomic():
-        _end_job(attempt, JobStatus.COMPLETED, AttemptOutcome.SUCCEEDED, EventKind.COMPLETED)
+        _end_job(attempt, JobStatus.COMPLETED, AttemptOutcome.SUCCEEDED)
         job = attempt.job
         if job.band_id and job.job_type in BAND_SYNC_TYPES:
             Band.objects.filter(pk=job.band_id).update(
@@ -60,7 +60,7 @@ def wait_for_children(attempt: Attempt) -> None:
 def fail(attempt: Attempt, error: str, *, reason: str, trace: str = "", permanent: bool = True) -> None:
     """Fail the job: another attempt would not help."""
     with transaction.atomic():
-        _end_job(attempt, JobStatus.FAILED, AttemptOutcome.FAILED, EventKind.FAILED, error, reason=reason, trace=trace)
+        _end_job(attempt, JobStatus.FAILED, AttemptOutcome.FAILED, error, reason=reason, trace=trace)
         errors.record(attempt, [ErrorReport(reason, error, permanent)])
         _count_band_failure(attempt.job)
 
@@ -142,7 +142,7 @@ def acknowledge_cancel(attempt: Attempt) -> None:
     """Cancel the job on behalf of its worker, which has seen the request."""
     with transaction.atomic():
         write_fenced(attempt, cancel_acknowledged_at=_acknowledged_at())
-        _end_job(attempt, JobStatus.CANCELLED, AttemptOutcome.CANCELLED, EventKind.CANCELLED)
+        _end_job(attempt, JobStatus.CANCELLED, AttemptOutcome.CANCELLED)
 
 
 def request_release(worker: str) -> int:
@@ -173,9 +173,9 @@ def mark_lost(attempt_id: int) -> bool:
         note(job.pk, EventKind.LOST, message, attempt=attempt.number)
         failures = job.failures_in_a_row + 1
         if job.cancel_requested_at:
-            _close([job], JobStatus.CANCELLED, EventKind.CANCELLED)
+            _close([job], JobStatus.CANCELLED)
         elif failures >= settings.SYNC_MAX_ATTEMPTS:
-            _close([job], JobStatus.FAILED, EventKind.FAILED, message, failures_in_a_row=failures)
+            _close([job], JobStatus.FAILED, message, failures_in_a_row=failures)
             errors.record(attempt, [ErrorReport("workerLost", message, is_permanent=False)])
             _count_band_failure(job)
         else:
@@ -189,7 +189,7 @@ def cancel_unclaimed(jobs: Sequence[SyncJob]) -> None:
     running = Attempt.objects.running().filter(job__in=jobs, number=F("job__attempts_made"))
     claimed = set(running.values_list("job_id", flat=True))
     unclaimed = [job for job in jobs if job.pk not in claimed]
-    _close(unclaimed, JobStatus.CANCELLED, EventKind.CANCELLED, cancel_acknowledged_at=_acknowledged_at())
+    _close(unclaimed, JobStatus.CANCELLED, cancel_acknowledged_at=_acknowledged_at())
 
 
 def _acknowledged_at() -> Coalesce:
@@ -213,11 +213,9 @@ def kill(job_id: int) -> str | None:
             return None
         attempt = Attempt.objects.running().filter(job=job, number=job.attempts_made).first()
         if attempt is not None:
-            _end_attempt(
-                attempt, AttemptOutcome.KILLED, "The job was cancelled but did not stop within the grace period."
-            )
+            _end_attempt(attempt, AttemptOutcome.KILLED, "The job did not stop within the grace period.")
         message = "Killed after the grace period."
-        _close([job], JobStatus.CANCELLED, EventKind.CANCELLED, message, cancel_acknowledged_at=_acknowledged_at())
+        _close([job], JobStatus.CANCELLED, message, cancel_acknowledged_at=_acknowledged_at())
     return attempt.task_id if attempt else ""
 
 
@@ -249,7 +247,6 @@ def _end_job(
     attempt: Attempt,
     status: JobStatus,
     outcome: AttemptOutcome,
-    kind: EventKind,
     error: str = "",
     *,
     reason: str = "",
@@ -257,15 +254,15 @@ def _end_job(
 ) -> None:
     write_fenced(attempt, handback_requested_at=None)
     _end_attempt(attempt, outcome, error, reason=reason, trace=trace)
-    _close([attempt.job], status, kind, error)
+    _close([attempt.job], status, error)
 
 
-def _close(jobs: Sequence[SyncJob], status: JobStatus, kind: EventKind, message: str = "", **changes: Any) -> None:
-    """End the jobs. The caller has locked their rows."""
+def _close(jobs: Sequence[SyncJob], status: JobStatus, message: str = "", **changes: Any) -> None:
+    """End the jobs with this status, and an event of the same name. The caller has locked their rows."""
     ids = [job.pk for job in jobs]
     SyncJob.objects.filter(pk__in=ids).update(status=status, completed_at=Now(), delay_reason="", **changes)
     SeenVideo.objects.filter(job_id__in=ids).delete()
-    note_each(jobs, kind, message[:MAX_ERROR_TEXT])
+    note_each(jobs, EventKind(status.value), message[:MAX_ERROR_TEXT])
     ended = Counter(job.parent_id for job in jobs if job.parent_id is not None)
     for parent_id in sorted(ended):
         SyncJob.objects.filter(pk=parent_id).update(progress_done=F("progress_done") + ended[parent_id])

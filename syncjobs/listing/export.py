@@ -1,4 +1,4 @@
-"""Lists as files, streamed by COPY straight out of PostgreSQL: no row passes through Python."""
+"""Lists as files, streamed by PostgreSQL's COPY. No row passes through Python."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..models import AuditEntry, JobError, SyncJob
 
 _CHUNK_BYTES = 64 * 1024
 MOST_AT_ONCE = 4
-"""Files a process streams at a time: each holds a connection to the database for as long as its reader takes."""
+"""Files that a process streams at a time. Each occupies a database connection for as long as its reader takes."""
 RETRY_AFTER_SECONDS = 10
-_LOOK_AGAIN_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/x-ndjson"}
 
 
@@ -30,38 +30,38 @@ _FORMULA = ", ".join(str(ord(sign)) for sign in "=+-@\t\r")
 
 
 def _safe(expression: str) -> str:
-    """A cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    """Prefix an apostrophe to cells that spreadsheets would take for formulas."""
     return f"CASE WHEN ascii({expression}) IN ({_FORMULA}) THEN '''' || {expression} ELSE {expression} END"
 
 
 def _text(expression: str) -> str:
-    """A string of JSON, whatever it holds."""
+    """A JSON string with any content."""
     return f"COALESCE(to_json({expression})::text, 'null')"
 
 
 def _word(expression: str) -> str:
-    """A string of JSON that holds nothing to escape, which is quicker: ids, times and choices of ours."""
+    """A JSON string without characters to escape (ids, times, choices), which is faster."""
     return f"COALESCE('\"' || {expression} || '\"', 'null')"
 
 
 def _number(expression: str) -> str:
-    """A number of JSON that may be missing."""
+    """A JSON number, or null."""
     return f"COALESCE(({expression})::text, 'null')"
 
 
 def _instant(column: str) -> tuple[str, str]:
-    """ISO 8601 in UTC, in both kinds of file."""
-    said = f"replace(timezone('UTC', {column})::text, ' ', 'T') || 'Z'"
-    return said, _word(said)
+    """Return ISO 8601 in UTC, for CSV and for JSON."""
+    text = f"replace(timezone('UTC', {column})::text, ' ', 'T') || 'Z'"
+    return text, _word(text)
 
 
 _Columns = tuple[tuple[str, str | None, str | None], ...]
-"""Of each column its name, what it is in CSV and its text in JSON; None where it isn't."""
+"""Each column's name, and its SQL expression in CSV and in JSON; None if the format leaves it out."""
 _MILLISECONDS = "round(date_part('epoch', j.completed_at - j.started_at) * 1000)::bigint"
 _ERRORS = "CASE WHEN j.error_count > 0 THEN {aggregate} END"
-_SAID = "FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
+_OF_JOB = "FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
 _LIST = "SELECT json_agg(e.message ORDER BY e.id)"
-_TEXT = f"SELECT {_safe('said')} FROM (SELECT string_agg(e.message, ' | ' ORDER BY e.id) AS said {_SAID}) AS s"  # noqa: S608
+_TEXT = f"SELECT {_safe('text')} FROM (SELECT string_agg(e.message, ' | ' ORDER BY e.id) AS text {_OF_JOB}) AS s"  # noqa: S608
 _JOB_COLUMNS: _Columns = (
     ("id", "j.id", _word("j.id")),
     ("bandId", "j.band_id", _word("j.band_id")),
@@ -84,7 +84,7 @@ _JOB_COLUMNS: _Columns = (
     (
         "errors",
         _ERRORS.format(aggregate=f"({_TEXT})"),
-        f"COALESCE({_ERRORS.format(aggregate=f'({_LIST} {_SAID})')}, '[]'::json)",
+        f"COALESCE({_ERRORS.format(aggregate=f'({_LIST} {_OF_JOB})')}, '[]'::json)",
     ),
     ("duration", _MILLISECONDS, _number(_MILLISECONDS)),
     ("videosUnavailable", "j.videos_unavailable", "j.videos_unavailable"),
@@ -120,8 +120,8 @@ _AUDIT_COLUMNS: _Columns = (
 )
 
 
-class _Places:
-    """For the streams of one process, whose requests come in on several threads."""
+class _Slots:
+    """Limits the streams of one process, whose requests arrive on several threads."""
 
     def __init__(self) -> None:
         self._taken = 0
@@ -130,14 +130,14 @@ class _Places:
     def refuse_if_full(self) -> None:
         """Raises Busy."""
         if self._taken >= MOST_AT_ONCE:
-            said = _("%(most)s exports are under way already, as many as there can be at once. Try again in a moment.")
-            raise Busy(said % {"most": MOST_AT_ONCE}, retry_after=RETRY_AFTER_SECONDS)
+            message = _("%(most)s exports are running, which is the maximum. Try again in a moment.")
+            raise Busy(message % {"most": MOST_AT_ONCE}, retry_after=RETRY_AFTER_SECONDS)
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Have a place; who is let in at the same moment as the last to find one waits for it."""
+        """Occupy a slot. If several were admitted at the same moment, wait until one is free."""
         while not self._take():
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         try:
             yield
         finally:
@@ -152,31 +152,31 @@ class _Places:
             return True
 
 
-_places = _Places()
+_slots = _Slots()
 
 
 def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
-    """The audit as "csv", or as "json", one object a line. Raises Busy."""
+    """Stream the audit as "csv", or as "json" with one object per line. Raises Busy."""
     return _stream(rows, _AUDIT_COLUMNS, kind)
 
 
 def jobs(rows: QuerySet[SyncJob], kind: str) -> AsyncIterator[bytes]:
-    """The jobs as "csv", or as "json", one object a line. Raises Busy."""
+    """Stream the jobs as "csv", or as "json" with one object per line. Raises Busy."""
     return _stream(rows, _JOB_COLUMNS, kind)
 
 
 def errors(rows: QuerySet[JobError], kind: str) -> AsyncIterator[bytes]:
-    """The log of errors as "csv", or as "json", one object a line. Raises Busy."""
+    """Stream the error log as "csv", or as "json" with one object per line. Raises Busy."""
     return _stream(rows, _ERROR_COLUMNS, kind)
 
 
 def _stream(rows: QuerySet[Any], columns: _Columns, kind: str) -> AsyncIterator[bytes]:
-    # Looked at while it can still be refused, and taken when the first byte is asked for: a stream that nobody reads,
-    # as after HEAD, holds none.
-    _places.refuse_if_full()
+    # Check while the request can still be refused, and occupy the slot when the first byte is read: a stream that nobody
+    # reads, as after HEAD, occupies none.
+    _slots.refuse_if_full()
     try:
         inner, values = rows.query.sql_with_params()
-    except EmptyResultSet:  # Filters that contradict each other; a file without rows has its head all the same.
+    except EmptyResultSet:  # The filters contradict each other. A file without rows still has its header.
         inner = SQL("SELECT * FROM {} WHERE false").format(Identifier(rows.model._meta.db_table)).as_string()
         values = ()
     if kind == "csv":
@@ -195,8 +195,8 @@ def _stream(rows: QuerySet[Any], columns: _Columns, kind: str) -> AsyncIterator[
 
 
 async def _copied(statement: Composed, values: tuple[Any, ...]) -> AsyncIterator[bytes]:
-    """On a connection of its own, which a client that goes away takes along, and the query with it."""
-    async with _places.one(), await connections.connect() as connection, connection.cursor() as cursor:
+    """Copy on a new connection. It closes, and cancels the query, when the client disconnects."""
+    async with _slots.one(), await connections.connect() as connection, connection.cursor() as cursor:
         parts: list[bytes] = []
         size = 0
         async with cursor.copy(statement, values) as copy:
@@ -211,9 +211,9 @@ async def _copied(statement: Composed, values: tuple[Any, ...]) -> AsyncIterator
 
 
 def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:
-    """What `exports` streams, as a download."""
+    """Return the stream as a download."""
     ending = "ndjson" if kind == "json" else kind
-    connections.give_back()
+    connections.release()
     return StreamingHttpResponse(
         content,
         content_type=FORMATS[kind],

@@ -1,8 +1,8 @@
-"""Pages of the list of jobs: exact totals, and as quick at the end of ten million as at the start.
+"""Pages of the list of jobs: exact totals, and as fast at the end of ten million jobs as at the start.
 
-A page is found by its place in ascending order. The counts tell which stretches of time hold it: a day, then an hour (of a
-band's jobs: a quarter of a day). From the nearer end of that stretch OFFSET skips the rest. Rows are found in indexes
-alone, merged from one run of an index for each status and type that occurs there.
+A page is located by its offset in ascending order. The counts show which period contains it: a day, then an hour (a quarter
+of a day for a band's jobs). OFFSET skips rows from the nearer end of that period. Only indexes are read: one range per
+status and type that occurs in the period, merged.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from ..models.querysets import SyncJobQuerySet
 
 FIRST, LAST = (instant.replace(tzinfo=dt.UTC) for instant in (dt.datetime.min, dt.datetime.max))
 SHALLOW = 1000
-"""Rows that are skipped one by one before seeking pays."""
+"""Up to this offset, skipping rows one by one is faster than seeking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By a time of the job's, ties by id; jobs that have none of it come last either way."""
+    """Sort by one timestamp, then id; NULLs last."""
 
     column: str = "created_at"
     descending: bool = True
 
     def columns(self) -> tuple[OrderBy, OrderBy]:
-        """For `order_by()`."""
+        """Return the arguments of `order_by()`."""
         if self.column == "created_at":
-            # Never null, and an index can only be followed where the order doesn't say where nulls would go.
+            # It is never NULL, and PostgreSQL only uses an index if the order doesn't place NULLs.
             return (
                 (F("created_at").desc(), F("pk").desc()) if self.descending else (F("created_at").asc(), F("pk").asc())
             )
@@ -47,7 +47,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """So many jobs have a time before this instant."""
+    """The number of jobs whose time is before an instant."""
 
     position: int
     instant: dt.datetime
@@ -57,19 +57,19 @@ _Statement = tuple[Composable, list[Any]]
 
 
 def page(selection: Selection, order: Order, offset: int, limit: int) -> tuple[int, SyncJobQuerySet]:
-    """How many jobs the selection has, and those of a page, unsorted."""
+    """Return how many jobs the selection has, and the unsorted jobs of a page."""
     by_other_time = order.column != "created_at"
     seeks = offset >= SHALLOW or (by_other_time and selection.is_dated)
-    found = counters.cells(selection, time=order.column, by_time=seeks)
-    total = counters.total(found)
-    untimed = sum(cell.n for cell in found if cell.untimed)
+    counted = counters.cells(selection, time=order.column, by_time=seeks)
+    total = counters.total(counted)
+    untimed = sum(cell.n for cell in counted if cell.untimed)
     reads = []
     for place, is_timed in (
         (_place(offset, limit, 0, total - untimed, order), True),
         (_place(offset, limit, total - untimed, total, order), False),
     ):
         if place is not None:
-            cells = [cell for cell in found if cell.untimed is not is_timed]
+            cells = [cell for cell in counted if cell.untimed is not is_timed]
             if is_timed and seeks:
                 reads.append(_seek(selection, order, cells, *place))
             else:
@@ -89,12 +89,12 @@ def with_ids(ids: Composable, values: Sequence[Any]) -> SyncJobQuerySet:
 
 
 def in_order(jobs: QuerySet[SyncJob], order: Order) -> list[SyncJob]:
-    """The page's rows, sorted."""
+    """Return the jobs, sorted."""
     return list(jobs.order_by(*order.columns()))
 
 
 def selected(selection: Selection) -> SyncJobQuerySet:
-    """The selection's jobs as a queryset."""
+    """Return the selection's jobs as a queryset."""
     jobs = SyncJob.objects.all()
     if selection.statuses:
         jobs = jobs.filter(status__in=selection.statuses)
@@ -108,7 +108,7 @@ def selected(selection: Selection) -> SyncJobQuerySet:
 
 
 def _place(offset: int, limit: int, first: int, last: int, order: Order) -> tuple[int, int] | None:
-    """Which rows, in ascending order, of those listed as `first` to `last` the page shows."""
+    """Return which of the rows listed from `first` to `last` the page shows, numbered in ascending order."""
     low, high = max(offset, first), min(offset + limit, last)
     if low >= high:
         return None
@@ -116,11 +116,11 @@ def _place(offset: int, limit: int, first: int, last: int, order: Order) -> tupl
 
 
 def _seek(selection: Selection, order: Order, cells: list[Cell], low: int, high: int) -> _Statement:
-    """Rows `low` to `high` of those that have the time, read between the closest marks that the counts give."""
+    """Read rows `low` to `high` of the jobs that have the time, between the nearest marks known from the counts."""
     marks = _marks(cells, 0, DAY if selection.band_id is None else QUARTER)
     start, end = _around(marks, low, high)
     far = min(low - start.position, end.position - high) >= SHALLOW
-    # Rows created at another time than the dates say are read and left out, so those also need a short stretch.
+    # With dates and another order, rows created outside the dates are read and skipped; that needs a short period too.
     if selection.band_id is None and (far or (order.column != "created_at" and selection.is_dated)):
         first = start.instant
         last = max(mark.instant for mark in marks if mark.position < high)
@@ -136,16 +136,16 @@ def _seek(selection: Selection, order: Order, cells: list[Cell], low: int, high:
 
 
 def _marks(cells: Iterable[Cell], position: int, step: dt.timedelta) -> list[_Mark]:
-    """Where each stretch that has jobs begins, and where the last one ends."""
-    stretches: dict[dt.datetime, int] = {}
+    """Return the start of each period that has jobs, and the end of the last one."""
+    periods: dict[dt.datetime, int] = {}
     for cell in cells:
         if cell.since is not None:
-            stretches[cell.since] = stretches.get(cell.since, 0) + cell.n
+            periods[cell.since] = periods.get(cell.since, 0) + cell.n
     marks = []
     end = dt.datetime.min.replace(tzinfo=dt.UTC)
-    for since in sorted(since for since, n in stretches.items() if n):
+    for since in sorted(since for since, n in periods.items() if n):
         marks.append(_Mark(position, since))
-        position += stretches[since]
+        position += periods[since]
         end = since + step
     return [*marks, _Mark(position, end)]
 
@@ -167,7 +167,7 @@ def _read(
     marks: tuple[_Mark, _Mark],
     is_timed: bool,
 ) -> _Statement:
-    """The ids of the rows at this place, read from the nearer of the two marks."""
+    """Select the ids of the rows at this place, starting from the nearer of the two marks."""
     (low, high), (start, end) = place, marks
     up, down = max(0, low - start.position), max(0, end.position - high)
     direction, skipped = ("ASC", up) if up <= down else ("DESC", down)
@@ -202,7 +202,7 @@ def _within(selection: Selection, order: Order, low: dt.datetime, high: dt.datet
 
 
 def _kinds(cells: Iterable[Cell]) -> list[tuple[str, str]]:
-    """The statuses and types that occur."""
+    """Return the statuses and types that occur."""
     counted: dict[tuple[str, str], int] = {}
     for cell in cells:
         kind = cell.status, cell.job_type

@@ -1,4 +1,4 @@
-"""Jobs as rows of a list: to make model instances of them, and their statement anew, takes longer than the query."""
+"""Jobs as rows of a list. Building model instances, and the statement every time, would take longer than the query."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .pages import Order
 
 
 class JobRow(NamedTuple):
-    """What a list tells of a job, under the model's names."""
+    """The fields of a job in a list, named as in the model."""
 
     pk: int
     band_id: int | None
@@ -49,9 +49,9 @@ class JobRow(NamedTuple):
 
 
 def read(jobs: QuerySet[SyncJob], order: Order) -> list[JobRow]:
-    """The jobs of a queryset that filters only, sorted."""
+    """Return the jobs of a queryset that only filters, sorted."""
     try:
-        where, given = jobs.query.get_compiler(connection=connection).compile(jobs.query.where)
+        where, where_values = jobs.query.get_compiler(connection=connection).compile(jobs.query.where)
     except EmptyResultSet:
         return []
     select, values = _select()
@@ -59,7 +59,7 @@ def read(jobs: QuerySet[SyncJob], order: Order) -> list[JobRow]:
     with connection.cursor() as cursor:
         cursor.execute(
             f'{select} WHERE {where} ORDER BY {by}"{order.column}" {direction} NULLS LAST, {by}"id" {direction}',
-            [*values, *given],
+            [*values, *where_values],
         )
         return list(map(JobRow._make, cursor.fetchall()))
 

@@ -1,10 +1,10 @@
-"""Finds jobs by text: the number of the job, part of its band's name, or part of the text of one of its errors.
+"""Search jobs by text: their number, part of their band's name, or part of one of their errors' messages.
 
-Ten million jobs are not read for it. Names of bands are counted, so those that hold the text are few rows. An error's text
-is looked for in the messages of the error groups, of which there are hundreds: where the text stands in what all errors of
-a group share, all of its jobs are found, and counted by the group. Where it may stand in what varies (ids, numbers,
-URLs: the placeholders of the group's message), the errors of just those groups are read. Case doesn't matter, and any
-white space is like any other.
+A search doesn't read ten million jobs. Band names are counted, so few rows are compared with the text. Error messages are
+searched in the error groups, of which there are hundreds: if the part that all errors of a group share contains the text,
+all of its jobs match, and the group knows how many there are. If the text may be in the part that varies (ids, numbers,
+URLs: the placeholders of the group's message), the errors of that group are read. Case and the kind of white space
+don't matter.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _Statement = tuple[Composable, list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where the jobs are that match: none of these needs the whole table of jobs to be read."""
+    """The jobs that match a search, as sets that indexes can read."""
 
     job_id: int | None = None
     names: tuple[tuple[str, int], ...] = ()
-    """Jobs with these names of bands, of which there are so many."""
+    """Jobs with these band names, each with its number of jobs."""
     groups: tuple[tuple[str, int], ...] = ()
-    """All jobs with an error of these groups, of which each has so many."""
+    """All jobs with an error of these groups, each with its number of jobs."""
     doubtful: tuple[str, ...] = ()
-    """Jobs with an error of these groups that holds `text`."""
+    """Jobs with an error of these groups that contains `text`."""
     text: str = ""
 
     def narrow(self, jobs: QuerySet[SyncJob]) -> QuerySet[SyncJob]:
-        """Those of these jobs that are among them."""
+        """Return those of the jobs that match."""
         union = self._union()
         if union is None:
             return jobs.none()
@@ -55,7 +55,7 @@ class Found:
         return jobs.filter(pk__in=RawSQL(ids.as_string(), values))  # noqa: S611 - composed by psycopg
 
     def count(self) -> int:
-        """How many jobs that are; by what is counted already where sets can't overlap."""
+        """Return how many jobs match, from the counts if the sets can't overlap."""
         if not self.doubtful and not self.groups:
             return sum(n for _, n in self.names) + self._is_alone()
         if not self.doubtful and not self.names and len(self.groups) == 1:
@@ -69,7 +69,7 @@ class Found:
             return int(cursor.fetchone()[0])
 
     def page(self, order: Order, offset: int, limit: int) -> SyncJobQuerySet:
-        """The jobs of a page by time of creation, unsorted: merged from what each index has in that order."""
+        """Return the unsorted jobs of a page by time of creation, merged from one index range per set."""
         ordering = SQL("ORDER BY created_at {0}, id {0}").format(SQL("DESC" if order.descending else "ASC"))
         run = SQL("(SELECT DISTINCT created_at, id FROM ({}) AS one {} LIMIT %s)")
         runs = self._runs()
@@ -81,7 +81,7 @@ class Found:
         return pages.with_ids(ids.format(merged, ordering), [*values, offset, limit])
 
     def _is_alone(self) -> int:
-        """1 if the job of that number exists and none of the other sets has it."""
+        """Return 1 if the job with that number exists and is in none of the other sets."""
         if self.job_id is None:
             return 0
         job = SyncJob.objects.filter(pk=self.job_id)
@@ -122,15 +122,15 @@ class Found:
 
 
 def search(text: str) -> Found:
-    """The jobs with this number, or whose band's name, or an error's text, holds this."""
+    """Find the jobs with this number, or whose band name or error messages contain the text."""
     sought = " ".join(text.lower().split())
     names, groups = counters.searchable(sought)
     whole, doubtful = [], []
     for fingerprint, message, jobs in groups:
-        held = _held_by(message, sought)
-        if held:
+        contains = _contains(message, sought)
+        if contains:
             whole.append((fingerprint, jobs))
-        elif held is None:
+        elif contains is None:
             doubtful.append(fingerprint)
     return Found(
         parse_number(text.strip().removeprefix("#")),
@@ -142,18 +142,18 @@ def search(text: str) -> Found:
 
 
 def with_error(fingerprint: str) -> Found:
-    """The jobs with an error of this group."""
+    """Find the jobs with an error of this group."""
     return Found(groups=((fingerprint, counters.jobs_of_group(fingerprint)),))
 
 
-def _held_by(message: str, sought: str) -> bool | None:
-    """Whether every error of a group with this message holds the text; None if some may."""
+def _contains(message: str, sought: str) -> bool | None:
+    """Whether every error of a group with this message contains the text; None if only some may."""
     template = _template(message)
     if any(sought in part for part in template.constant):
         return True
-    if len(message) >= MAX_MESSAGE:  # There is more of it than the group knows.
+    if len(message) >= MAX_MESSAGE:  # The group stores only the beginning.
         return None
-    # Each bit is a place in the template where the text may go on; a placeholder takes any characters but blanks.
+    # Each bit is a place in the template where the text may continue. A placeholder stands for any characters except blanks.
     places = template.everywhere
     for character in sought:
         varying = places & template.varying if character != " " else 0

@@ -1,8 +1,8 @@
-"""What changes about jobs and queues, told in the order of commits; nothing is missed and nothing told twice.
+"""The change feed: changes of jobs and queues in the order of commits. Readers miss none and get none twice.
 
-Triggers write each change in its own transaction (migration 0009). A reader's position is a snapshot: which
-transactions had ended when it last looked. What it has yet to hear is what its next snapshot sees and its last did
-not, however late a transaction commits that began early.
+Triggers write each change in its own transaction (sql/job_changes.sql). A reader's position is a snapshot: the set of
+transactions that had ended when it last read. Its news are the changes that the next snapshot includes and the last one
+did not, however late a transaction commits that began early.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..exceptions import InvalidInput
 
 KEEP_SECONDS = 600
 MOST_AT_ONCE = 2000
-"""More changes than these between two looks are told as one `many`."""
+"""More changes than this between two reads are sent as a single `many`."""
 _PURGE_LOCK = 7_460_002
 _PURGE_BATCH = 5000
 _MAX_POSITION = 60_000
@@ -40,23 +40,23 @@ _PURGE = """
                       WHERE at < %(before)s AND xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
                       ORDER BY xact, id LIMIT %(batch)s) RETURNING xact),
          newest AS (SELECT max(xact) AS xact, count(*) AS n FROM old),
-         noted AS (UPDATE syncjobs_jobchangehorizon AS h SET xact = greatest(h.xact, newest.xact) FROM newest WHERE n > 0)
+         raised AS (UPDATE syncjobs_jobchangehorizon AS h SET xact = greatest(h.xact, newest.xact) FROM newest WHERE n > 0)
     SELECT n FROM newest"""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A point in the order of commits: all transactions before `beyond` had ended, but for those still `running`."""
+    """A point in the order of commits: all transactions before `beyond` had ended, except for those still `running`."""
 
     beyond: int
     running: frozenset[int]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str()` wrote: PostgreSQL's pg_snapshot. Raises InvalidInput."""
+        """Parse the output of `str()`, which is a pg_snapshot of PostgreSQL. Raises InvalidInput."""
         match = _POSITION.match(text) if len(text) <= _MAX_POSITION else None
         if match is None:
-            raise InvalidInput("Send back the last id that an event had, as it was.", field="Last-Event-ID")
+            raise InvalidInput("Last-Event-ID must be the id of the last event, unchanged.", field="Last-Event-ID")
         running = frozenset(int(part) for part in match[3].split(",") if part)
         return cls(int(match[2]), running)
 
@@ -65,17 +65,17 @@ class Position:
 
     @property
     def floor(self) -> int:
-        """Everything before this is known."""
+        """The transaction before which all changes are known."""
         return min(self.running, default=self.beyond)
 
     def knows(self, xact: int) -> bool:
-        """Whether what the transaction changed could be seen from here."""
+        """Whether the transaction's changes were visible at this position."""
         return xact < self.beyond and xact not in self.running
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changed, ready to be sent."""
+    """A change, ready to be sent."""
 
     xact: int
     event: bytes
@@ -83,21 +83,21 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All changes up to `now` that some position lacked, or `is_too_much` and none of them."""
+    """The changes up to `now` that any of some positions lacked; none of them if they are `too_many`."""
 
     now: Position
     purged: int
     changes: tuple[Change, ...]
-    is_too_much: bool
+    too_many: bool
 
     def since(self, position: Position | None) -> bytes:
-        """The events that bring a reader from its position to `now`; empty when nothing changed.
+        """Return the events that bring a reader from its position to `now`; empty if nothing changed.
 
-        `reset` for a reader whose position is unknown, of another database, or so old that changes since were purged.
+        It is `reset` if the position is unknown, of another database, or so old that later changes have been purged.
         """
         if position is None or position.floor <= self.purged or position.beyond > self.now.beyond:
             events = _event("reset", {})
-        elif self.is_too_much:
+        elif self.too_many:
             events = _event("many", {})
         else:
             events = b"".join(change.event for change in self.changes if not position.knows(change.xact))
@@ -105,30 +105,30 @@ class Reading:
 
     @property
     def mark(self) -> bytes:
-        """Tells the reader its position; no event of its own."""
+        """Return the field that tells the reader its position. It is not an event."""
         return b"id: %s\n\n" % str(self.now).encode()
 
 
 def position() -> str:
-    """Where the feed is now: what a page that is read from here on shows already, or will be told from here on."""
+    """Return the current position. A page read after it shows every change before it, and the feed sends the others."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_snapshot()::text")
         return str(cursor.fetchone()[0])
 
 
 async def read(database: psycopg.AsyncConnection[Any], positions: Iterable[Position]) -> Reading:
-    """What any of these positions lacks, in one statement. Raises psycopg.Error."""
+    """Read the changes that any of these positions lacks, in one statement. Raises psycopg.Error."""
     beyond = min((each.beyond for each in positions), default=2**63 - 1)
     running = {xact for each in positions for xact in each.running if xact < beyond}
     cursor = await database.execute(_READ, {"beyond": beyond, "running": list(running), "most": MOST_AT_ONCE + 1})
     rows = await cursor.fetchall()
     now, purged = Position.parse(rows[0][0]), int(rows[0][1])
-    is_too_much = len(rows) > MOST_AT_ONCE
-    told = () if is_too_much else tuple(Change(int(row[2]), _told(*row[3:])) for row in rows if row[2] is not None)
-    return Reading(now, purged, told, is_too_much)
+    too_many = len(rows) > MOST_AT_ONCE
+    events = () if too_many else tuple(Change(int(row[2]), _event_of(*row[3:])) for row in rows if row[2] is not None)
+    return Reading(now, purged, events, too_many)
 
 
-def _told(
+def _event_of(
     kind: str,
     job_id: int,
     status: str,
@@ -173,12 +173,12 @@ def _event(name: str, data: dict[str, Any]) -> bytes:
 
 
 def purge() -> int:
-    """Forget a batch of the changes older than KEEP_SECONDS; returns how many, 0 when another process is at it.
+    """Delete a batch of the changes older than KEEP_SECONDS; return how many, 0 if another process is purging.
 
-    None of a transaction that some reader's position may still have as running, so that such a reader finds out.
+    Changes of transactions that a reader's position may still list as running are kept, so that the reader gets them.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        # The oldest alone is looked at first: this runs every second, and there is mostly nothing to do.
+        # Look at the oldest change first: this runs every second, and there is rarely anything to do.
         cursor.execute(
             "SELECT now() - make_interval(secs => %s) FROM (SELECT at FROM syncjobs_jobchange ORDER BY xact, id LIMIT 1)"
             " AS oldest WHERE at < now() - make_interval(secs => %s) AND pg_try_advisory_xact_lock(%s)",

@@ -1,4 +1,4 @@
-"""Tells any number of viewers what changes, at the cost of one: a task per web process reads the feed for all of them."""
+"""Send changes to any number of viewers at the cost of one: a task per web process reads the feed for all of them."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class Viewer:
-    """Someone who watches, until `ends_at` (of time.monotonic()), or the loss of the right or of the log-in to."""
+    """An open stream. It ends at `ends_at` (of time.monotonic()), or when the user's permission or login ends."""
 
     user_id: int
     position: Position | None
-    """None: unknown; it is told to reload."""
+    """None if unknown; the page is told to reload."""
     ends_at: float
     is_staff_only: bool
     password_mark: str = field(repr=False)
-    """What the person's password was when they came, as sessions and tokens keep it: a new one ends what is of the old."""
+    """A hash of the user's password when the stream began, as sessions keep it: changing the password ends the stream."""
     session_key: str | None = field(default=None, repr=False)
-    """The session they watch under, if it is one."""
+    """The session the stream belongs to, if any."""
     _pending: list[bytes] = field(default_factory=list)
     _size: int = 0
     _is_closed: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def push(self, part: bytes) -> None:
-        """Hand over what is to be sent. One who doesn't take it in time loses all of it, and is told to reload."""
+        """Queue bytes to send. A viewer who reads too slowly loses all of them and is told to reload."""
         if not part:
             return
         if self._size + len(part) > MAX_PENDING_BYTES:
@@ -61,12 +61,12 @@ class Viewer:
         self._news.set()
 
     def close(self) -> None:
-        """End the stream once what is pending has been sent."""
+        """End the stream after the pending bytes have been sent."""
         self._is_closed = True
         self._news.set()
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """What is pushed, until the viewer is closed."""
+        """Yield what is pushed, until the viewer is closed."""
         while self._pending or not self._is_closed:
             await self._news.wait()
             self._news.clear()
@@ -78,7 +78,7 @@ class Viewer:
 
 
 class Hub:
-    """The viewers of one event loop. It reads only while there are any."""
+    """The viewers of one event loop. It reads the feed only while there are viewers."""
 
     def __init__(self) -> None:
         self._viewers: set[Viewer] = set()
@@ -87,22 +87,22 @@ class Hub:
         self._mark = b":\n\n"
 
     def join(self, viewer: Viewer) -> None:
-        """Let the viewer hear what happens after its position."""
+        """Send the viewer what changes after its position."""
         self._viewers.add(viewer)
         if self._task is None or self._task.done():
-            # A context of its own: the hub outlives the request of its first viewer.
+            # In a new context, because the hub outlives the request of its first viewer.
             self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
 
     def leave(self, viewer: Viewer) -> None:
-        """The viewer has gone. The last one's leaving ends the reading."""
+        """Remove the viewer. Reading stops when the last one leaves."""
         self._viewers.discard(viewer)
 
     async def _run(self) -> None:
         while self._viewers:
             try:
                 await self._watch()
-            except Exception as error:  # whatever it is, it must not leave the viewers waiting for nobody
-                _log.warning("The feed of changes lost the database (%s); trying again.", type(error).__name__)
+            except Exception as error:  # whatever it is, the viewers must not wait forever
+                _log.warning("The change feed lost its database connection (%s); trying again.", type(error).__name__)
                 for viewer in self._viewers:
                     viewer.position = None
                 self._beat()
@@ -115,7 +115,7 @@ class Hub:
             while self._viewers:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     reading = await changes.read(database, self._positions())
-                    self._tell(reading)
+                    self._send(reading)
                     await self._check_rights()
                 self._beat()
                 await asyncio.sleep(POLL_SECONDS)
@@ -123,18 +123,18 @@ class Hub:
     def _positions(self) -> set[Position]:
         return {viewer.position for viewer in self._viewers if viewer.position is not None}
 
-    def _tell(self, reading: changes.Reading) -> None:
+    def _send(self, reading: changes.Reading) -> None:
         self._mark = b":\n" + reading.mark
         parts: dict[Position | None, bytes] = {}
         for viewer in self._viewers:
-            behind = viewer.position
-            if behind not in parts:
-                parts[behind] = reading.since(behind)
+            position = viewer.position
+            if position not in parts:
+                parts[position] = reading.since(position)
             viewer.position = reading.now
-            viewer.push(parts[behind])
+            viewer.push(parts[position])
 
     def _beat(self) -> None:
-        """A line now and then, by which each side notices that the other has gone; and the end of those whose time is up."""
+        """Send heartbeats, so that either side notices when the other is gone, and close streams whose time is up."""
         now = time.monotonic()
         is_due = now >= self._beat_at + HEARTBEAT_SECONDS
         if is_due:
@@ -146,7 +146,7 @@ class Hub:
                 viewer.close()
 
     async def _check_rights(self) -> None:
-        """All viewers' in one query."""
+        """Close the streams of users who may no longer watch, with one query for all."""
         if time.monotonic() < self._checked_at + RIGHTS_SECONDS:
             return
         viewers = list(self._viewers)
@@ -154,7 +154,7 @@ class Hub:
         rights = await asyncio.to_thread(_rights, {viewer.user_id for viewer in viewers}, sessions)
         self._checked_at = time.monotonic()
         for viewer in viewers:
-            if not rights.holds(viewer):
+            if not rights.allow(viewer):
                 viewer.close()
 
 
@@ -162,7 +162,7 @@ _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakK
 
 
 async def stream(viewer: Viewer) -> AsyncIterator[bytes]:
-    """What the viewer is to be sent, as long as it listens."""
+    """Yield the events for a viewer until the stream ends."""
     hub = _hubs.setdefault(asyncio.get_running_loop(), Hub())
     hub.join(viewer)
     try:
@@ -175,14 +175,14 @@ async def stream(viewer: Viewer) -> AsyncIterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Rights:
-    """Who may watch still."""
+    """Who may still watch."""
 
     people: dict[int, tuple[bool, str]]
-    """Those who may, with whether they are staff, and the mark of their password."""
+    """By user id: whether they are staff, and the hash of their password."""
     sessions: set[str]
-    """Those that are not over."""
+    """Keys of sessions that have not expired."""
 
-    def holds(self, viewer: Viewer) -> bool:
+    def allow(self, viewer: Viewer) -> bool:
         is_staff, mark = self.people.get(viewer.user_id, (False, ""))
         return (
             mark == viewer.password_mark

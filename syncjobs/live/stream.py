@@ -1,4 +1,4 @@
-"""The feed of changes as Server-Sent Events: the one response that API and admin give, and the admin's view of it."""
+"""The change feed as Server-Sent Events: the response that API and admin share, and the admin's view."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def events(
     is_staff_only: bool,
     session_key: str | None = None,
 ) -> StreamingHttpResponse:
-    """What changes, to someone who may see it, for at most so many seconds; then the client connects again by itself.
+    """Stream changes to a user for at most so many seconds; then the client reconnects by itself.
 
-    It ends within seconds of the person's right to it, or of the session's end where it is under one.
+    The stream ends within seconds after the user loses the permission, or after the session ends if there is one.
 
-    From the `Last-Event-ID` header on, which browsers send when they reconnect, or the parameter `lastEventId`, for
-    pages that know their position (`feed.position()`), or else from now on. Raises InvalidInput.
+    It starts after the position in the `Last-Event-ID` header, which browsers send when they reconnect, or in the
+    parameter `lastEventId`, which pages set to their `changes.position()`, or else now. Raises InvalidInput.
     """
-    asked = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId") or changes.position()
+    position = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId") or changes.position()
     viewer = hub.Viewer(
         user_id=cast(int, user.pk),
-        position=changes.Position.parse(asked),
+        position=changes.Position.parse(position),
         ends_at=time.monotonic() + min(seconds, MAX_STREAM_SECONDS),
         is_staff_only=is_staff_only,
         password_mark=cast(AbstractBaseUser, user).get_session_auth_hash(),
         session_key=session_key,
     )
-    connections.give_back()
+    connections.release()
     return StreamingHttpResponse(
         hub.stream(viewer),
         content_type="text/event-stream",
@@ -49,7 +49,7 @@ def events(
 
 @require_GET
 def admin_events(request: HttpRequest) -> HttpResponseBase:
-    """For the admin's pages, under their session. After 403 (who may not watch) and 400 a browser stops asking."""
+    """Stream changes to the admin's pages. After 403 (no permission) and 400, browsers don't reconnect."""
     user = request.user
     if not (user.is_active and user.is_staff and user.has_perm(hub.PERMISSION)):
         return HttpResponse(status=403)

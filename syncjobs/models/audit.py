@@ -1,4 +1,4 @@
-"""The audit: who did what, when, from where, and how it went. Append-only; the database refuses anything else."""
+"""The audit: who did what, when, from where, and with which result. The database refuses to change or delete entries."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ..choices import Origin
 
 
 class AuditEntry(models.Model):
-    """One action. People are named, not linked, so that deleting one rewrites no history."""
+    """One action. It stores the person's name instead of a link, so that deleting a user rewrites no history."""
 
-    at = models.DateTimeField(_("when"), db_default=Now())
+    at = models.DateTimeField(_("time"), db_default=Now())
     action = models.CharField(_("action"), max_length=40)
     actor_id = models.BigIntegerField(null=True, blank=True)
-    actor_label = models.CharField(_("who"), max_length=200)
-    origin = models.CharField(_("through"), max_length=10, choices=Origin.choices)
-    address = models.CharField(_("from"), max_length=200, blank=True)
+    actor_label = models.CharField(_("actor"), max_length=200)
+    origin = models.CharField(_("source"), max_length=10, choices=Origin.choices)
+    address = models.CharField(_("address"), max_length=200, blank=True)
     target_type = models.CharField(max_length=40, blank=True)
-    target_id = models.CharField(_("which"), max_length=120, blank=True)
+    target_id = models.CharField(_("target"), max_length=120, blank=True)
     result = models.CharField(_("result"), max_length=40, help_text=_("ok, or the code of the error."))
     message = models.TextField(blank=True)
     data = models.JSONField(default=dict, blank=True)

@@ -1,4 +1,4 @@
-"""What people do to many jobs at once."""
+"""Actions on many jobs at once."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..choices import Origin
 
 
 class BulkAction(models.Model):
-    """Retry, cancel or delete a set of jobs, the one counted when it was asked for. Workers do it chunk by chunk.
+    """Retry, cancel or clear a set of jobs in the background, chunk by chunk.
 
-    The set is given by the jobs' ids; that of failed jobs to clear, by what `operations.FailedJobs` has. A chunk's jobs and
-    `done` change in one transaction: a crash repeats nothing and leaves nothing out.
+    The set is fixed when the action is requested: `job_ids`, or `failed_jobs` (the fields of `operations.queues.FailedJobs`)
+    for clearing. A chunk's jobs and `done` change in one transaction, so a crash repeats and skips nothing.
     """
 
     class Action(models.TextChoices):

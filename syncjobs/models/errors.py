@@ -1,4 +1,4 @@
-"""Errors of jobs, grouped so that a hundred of one kind are one thing to deal with."""
+"""Errors of jobs, and groups of similar errors that people deal with once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .jobs import SyncJob
 
 
 class ErrorGroup(models.Model):
-    """Errors that say the same once ids, numbers and URLs are taken out of the message."""
+    """Errors whose messages are equal once ids, numbers and URLs are replaced by placeholders."""
 
     fingerprint = models.CharField(max_length=16, primary_key=True)
     reason = models.CharField(_("reason"), max_length=80)
     message = models.TextField(_("message"), help_text=_("With the variable parts replaced."))
     sample = models.TextField(help_text=_("The newest message in full."))
     is_permanent = models.BooleanField(_("permanent"))
-    count = models.PositiveBigIntegerField(_("count"), default=0)  # All three as of the last `counters.fold()`.
+    count = models.PositiveBigIntegerField(_("count"), default=0)  # All three counts are as of the last fold.
     job_count = models.PositiveBigIntegerField(default=0)
     band_count = models.PositiveBigIntegerField(default=0)
     first_seen_at = models.DateTimeField(_("first seen"), db_default=Now())
@@ -40,7 +40,7 @@ class ErrorGroup(models.Model):
 
 
 class JobError(models.Model):
-    """One error on a job: of an attempt that failed, or of a single item it couldn't read (`item_id`)."""
+    """One error of a job: its attempt failed, or it couldn't read a single item (`item_id`)."""
 
     job = models.ForeignKey(SyncJob, on_delete=models.CASCADE, related_name="job_errors", db_index=False)
     attempt_number = models.PositiveIntegerField()
@@ -50,10 +50,10 @@ class JobError(models.Model):
     message = models.TextField()
     item_id = models.CharField(max_length=64, blank=True)
     will_retry = models.BooleanField(
-        default=False, help_text=_("The attempt failed, but another follows: not counted as an error of the job.")
+        default=False, help_text=_("Another attempt follows, so this does not count as an error of the job.")
     )
     created_at = models.DateTimeField(db_default=Now())
-    job_created_at = models.DateTimeField(null=True, editable=False)  # A trigger writes it.
+    job_created_at = models.DateTimeField(null=True, editable=False)  # Set by a trigger.
 
     class Meta:
         ordering = ["id"]

@@ -1,4 +1,4 @@
-"""Jobs and what happens to them."""
+"""Queues, jobs, their attempts and events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .querysets import AttemptQuerySet, SyncJobQuerySet
 
 
 class Queue(models.Model):
-    """A lane that workers consume. Paused while `paused_at` is set; the claim reads it, so nothing else need know."""
+    """A queue of jobs that workers consume. It is paused while `paused_at` is set, which every claim reads."""
 
     name = models.CharField(_("name"), max_length=40, primary_key=True, choices=QueueName.choices)
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
@@ -47,7 +47,7 @@ class Queue(models.Model):
 
 
 class SyncJob(models.Model):
-    """One requested sync. The row is the truth: a Celery message only says that a queue has work."""
+    """One requested sync. The row is the truth; a Celery message only says that a queue has work."""
 
     job_type = models.CharField(_("type"), max_length=20, choices=JobType.choices)
     status = models.CharField(_("status"), max_length=12, choices=JobStatus.choices, default=JobStatus.QUEUED)
@@ -60,9 +60,9 @@ class SyncJob(models.Model):
     parent = models.ForeignKey(
         "self", on_delete=models.CASCADE, null=True, blank=True, related_name="children", db_index=False
     )
-    fans_out = models.BooleanField(default=False, help_text=_("An all-bands job: its work is done by its children."))
+    fans_out = models.BooleanField(default=False, help_text=_("An all-bands job, whose children do the work."))
     dedupe_key = models.CharField(
-        max_length=120, null=True, blank=True, help_text=_("Equal active jobs share it; only one of them can exist.")
+        max_length=120, null=True, blank=True, help_text=_("At most one active job has a given key.")
     )
     params = models.JSONField(default=dict, blank=True)
 
@@ -72,7 +72,7 @@ class SyncJob(models.Model):
         default=0, help_text=_("The number of the newest attempt, which is its fencing token.")
     )
     failures_in_a_row = models.PositiveIntegerField(
-        default=0, help_text=_("Attempts that failed or were lost since the last progress.")
+        default=0, help_text=_("Attempts that failed or were lost since the job last made progress.")
     )
     checkpoint = models.JSONField(default=dict, blank=True)
     handback_requested_at = models.DateTimeField(null=True, blank=True)
@@ -169,7 +169,7 @@ class SyncJob(models.Model):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended for good."""
+        """Whether the job has ended."""
         return self.status not in ACTIVE_STATUSES
 
 
@@ -187,7 +187,7 @@ class Attempt(models.Model):
         max_length=64,
         blank=True,
         db_index=True,
-        help_text=_("The Celery task; finds its row in django-celery-results."),
+        help_text=_("The id of the Celery task, as in django-celery-results."),
     )
     lease_expires_at = models.DateTimeField()
     started_at = models.DateTimeField(_("started"), db_default=Now())
@@ -212,7 +212,7 @@ class Attempt(models.Model):
 
 
 class JobEvent(models.Model):
-    """A line of a job's timeline, written in the transaction that made it true."""
+    """An entry of a job's timeline, written in the same transaction as the change it describes."""
 
     job = models.ForeignKey(SyncJob, on_delete=models.CASCADE, related_name="events", db_index=False)
     attempt_number = models.PositiveIntegerField(null=True, blank=True)
@@ -232,10 +232,10 @@ class JobEvent(models.Model):
 
 
 class SeenVideo(models.Model):
-    """A video id that a running sync has met already: counts each once, whatever moves between pages or crashes.
+    """A video id that a running sync has read, so that it counts each video once across pages, playlists and crashes.
 
-    A walk is one pass over one playlist, numbered within the job; an id met twice in one walk has moved meanwhile.
-    Emptied when the job ends.
+    `walk` numbers the job's passes over playlists; an id read twice in one pass has moved in between.
+    The rows are deleted when the job ends.
     """
 
     job = models.ForeignKey(SyncJob, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -1,4 +1,4 @@
-"""Filters of the list of jobs that somebody saved under a name."""
+"""Saved filters of the list of jobs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class FilterPreset(models.Model):
-    """A saved filter: its owner's alone, or everybody's when it has no owner."""
+    """A filter saved under a name, for its owner alone, or for everybody if it has no owner."""
 
     name = models.CharField(_("name"), max_length=80)
-    filters = models.JSONField(_("filters"), default=dict, help_text=_("As the list's query parameters."))
+    filters = models.JSONField(_("filters"), default=dict, help_text=_("The query parameters of the list."))
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="+", db_index=False
     )
-    created_by = models.CharField(_("created by"), max_length=200, help_text=_("Kept when the person is deleted."))
+    created_by = models.CharField(_("created by"), max_length=200, help_text=_("Kept when the user is deleted."))
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
     class Meta:

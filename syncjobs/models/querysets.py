@@ -1,4 +1,4 @@
-"""The questions asked of jobs, each defined once. `runnable()` alone knows what "paused" means."""
+"""Querysets of jobs and attempts: every state is defined once, here."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ if TYPE_CHECKING:
 
 
 class SyncJobQuerySet(models.QuerySet["SyncJob"]):
-    """Jobs by where they stand."""
+    """Jobs by state."""
 
     def waiting(self) -> Self:
-        """Queued and due, whether or not the queue is paused."""
+        """Return queued jobs that are due, whether or not their queue is paused."""
         return self.filter(status=JobStatus.QUEUED, run_at__lte=Now())
 
     def delayed(self) -> Self:
-        """Queued, but not due yet."""
+        """Return queued jobs that are not due yet."""
         return self.filter(status=JobStatus.QUEUED, run_at__gt=Now())
 
     def runnable(self) -> Self:
-        """Waiting in a queue that is not paused: what a worker may claim now."""
+        """Return the jobs that workers may claim now: waiting, in a queue that is not paused."""
         return self.waiting().filter(queue__paused_at__isnull=True)
 
     def in_claim_order(self) -> Self:
-        """Next first: by priority, then age."""
+        """Order by priority, then age; the first is claimed next."""
         return self.order_by("-priority", "id")
 
     def active(self) -> Self:
-        """Not ended yet."""
+        """Return jobs that have not ended."""
         return self.filter(status__in=ACTIVE_STATUSES)
 
     def in_progress(self) -> Self:
-        """Being worked on; for an all-bands job, by its children."""
+        """Return running jobs, and all-bands jobs whose children run."""
         return self.filter(status=JobStatus.IN_PROGRESS)
 
     def failed(self) -> Self:
-        """Ended in failure, retried or not."""
+        """Return failed jobs, retried or not."""
         return self.filter(status=JobStatus.FAILED)
 
     def not_retried(self) -> Self:
-        """Without a retry by a person, whatever the retry's status."""
+        """Leave out jobs that a person has retried, whatever the retry's status."""
         return self.exclude(Exists(self.model._default_manager.filter(retry_of=OuterRef("pk"))))
 
     def childless_parents(self) -> Self:
-        """All-bands jobs in progress whose own attempt and children have all ended: ready to be completed."""
+        """Return all-bands jobs in progress that can be completed: their own attempt and all children have ended."""
         children = self.model._default_manager.filter(parent_id=OuterRef("pk"), status__in=ACTIVE_STATUSES)
         waiting = self.in_progress().filter(fans_out=True, checkpoint__fanned_out=True)
         return waiting.exclude(Exists(children)).exclude(attempts__outcome=AttemptOutcome.RUNNING)
 
     def with_queue_position(self) -> Self:
-        """Annotate `queue_position`: 1 is claimed next. NULL for whatever is not waiting."""
+        """Annotate `queue_position`: 1 is claimed next, NULL is not waiting."""
         ahead = (
             self.model._default_manager.filter(
                 Q(priority__gt=OuterRef("priority")) | Q(priority=OuterRef("priority"), pk__lte=OuterRef("pk")),
@@ -79,12 +79,12 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
 
 
 class AttemptQuerySet(models.QuerySet["Attempt"]):
-    """Attempts by how they are doing."""
+    """Attempts by state."""
 
     def running(self) -> Self:
-        """Not ended, as far as anyone has said."""
+        """Return attempts whose end nobody has recorded."""
         return self.filter(outcome=AttemptOutcome.RUNNING)
 
     def expired(self) -> Self:
-        """Running, but its lease has not been renewed in time: its worker is dead or frozen."""
+        """Return running attempts whose lease was not renewed in time: their worker is dead or frozen."""
         return self.running().filter(lease_expires_at__lte=Now())

@@ -1,4 +1,4 @@
-"""What was spent of YouTube's daily quota."""
+"""Use of YouTube's daily quota."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from .jobs import SyncJob
 
 
 class QuotaDay(models.Model):
-    """One bucket on one day, which begins at midnight America/Los_Angeles. `used` never passes `limit`."""
+    """A bucket on a day, which starts at midnight America/Los_Angeles. `used` never exceeds `limit`."""
 
     bucket = models.CharField(max_length=10)
     day = models.DateField()
-    limit = models.PositiveIntegerField(help_text=_("Units a day, as the settings said when it was last spent from."))
+    limit = models.PositiveIntegerField(help_text=_("Units a day, according to the settings at the last call."))
     reserved = models.PositiveIntegerField(
-        default=0, help_text=_("Units of the limit only people's own triggers may use.")
+        default=0, help_text=_("Units of the limit that are reserved for manual syncs.")
     )
     used = models.PositiveIntegerField(default=0)
     closed_at = models.DateTimeField(
-        null=True, blank=True, help_text=_("When YouTube said it was used up, whatever we had counted.")
+        null=True, blank=True, help_text=_("When YouTube reported that the quota was used up, whatever we had counted.")
     )
     closed_reason = models.CharField(max_length=80, blank=True)
 
@@ -36,7 +36,7 @@ class QuotaDay(models.Model):
 
 
 class QuotaCall(models.Model):
-    """The ledger: one HTTP attempt, reserved before it was made."""
+    """An HTTP request to YouTube. The row is written, and its units are reserved, before the request is sent."""
 
     bucket = models.CharField(max_length=10)
     day = models.DateField()
@@ -49,7 +49,7 @@ class QuotaCall(models.Model):
     at = models.DateTimeField(db_default=Now())
     seconds = models.FloatField(null=True, blank=True)
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
-    reason = models.CharField(max_length=80, blank=True, help_text=_("Empty when the call went well."))
+    reason = models.CharField(max_length=80, blank=True, help_text=_("Empty if the call succeeded."))
 
     class Meta:
         ordering = ["id"]

@@ -1,4 +1,4 @@
-"""Worker processes, as their heartbeats tell of them."""
+"""Worker processes, from their heartbeats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Worker(models.Model):
-    """A worker process with a heartbeat, written every few seconds by a thread of its main process."""
+    """A worker process. A thread of it updates the row every few seconds."""
 
     name = models.CharField(_("name"), max_length=200, primary_key=True)
     process_id = models.PositiveIntegerField()

@@ -1,4 +1,4 @@
-"""Error groups with their figures, over a window of time or over all time, quick however many jobs there are."""
+"""Figures of error groups, in a window of time or over all time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DAY = dt.timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class GroupFigures:
-    """An error group and its figures in the window. `per_hour` is of the last 24 hours, hours without errors left out."""
+    """An error group and its figures in the window. `per_hour` has the last 24 hours, without hours that have no errors."""
 
     fingerprint: str
     reason: str
@@ -42,7 +42,7 @@ class GroupFigures:
     recent_jobs: list[int]
     per_hour: dict[str, int]
     has_come_back: bool
-    """Whether there was another since somebody acknowledged it."""
+    """Whether an error occurred after the group was acknowledged."""
 
 
 def groups(
@@ -53,30 +53,30 @@ def groups(
     limit: int = 20,
     offset: int = 0,
 ) -> tuple[list[GroupFigures], int]:
-    """The most frequent groups with an error since then (None: ever), and how many errors all such groups have.
+    """Return the most frequent groups with errors since then (None: all time), and the number of errors of all such groups.
 
-    One that has come back since somebody acknowledged it is not among those `acknowledged`.
+    A group that has come back after it was acknowledged doesn't count as `acknowledged`.
     """
     return _read(since=since, acknowledged=acknowledged, reason=reason, limit=limit, offset=offset)
 
 
 def group(fingerprint: str) -> GroupFigures:
-    """One group with its figures of all time, should none of its errors be left either. Raises NotFound."""
-    found, _total = _read(fingerprint=fingerprint)
-    if not found:
+    """Return a group with its figures of all time, even if none of its errors is left. Raises NotFound."""
+    groups, _total = _read(fingerprint=fingerprint)
+    if not groups:
         raise NotFound(
             _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}, field="fingerprint"
         )
-    return found[0]
+    return groups[0]
 
 
 def reasons() -> list[str]:
-    """The reasons of all groups, by name."""
+    """Return the reasons of all groups, sorted."""
     return list(ErrorGroup.objects.order_by("reason").values_list("reason", flat=True).distinct())
 
 
 def per_day(fingerprints: Sequence[str], since: dt.datetime) -> dict[str, dict[dt.date, int]]:
-    """How many errors of each group there were on each day (UTC) from then on, days without any left out."""
+    """Return how many errors each group had on each day (UTC) since then, without days that have none."""
     days: dict[str, dict[dt.date, int]] = {fingerprint: {} for fingerprint in fingerprints}
     rows = (
         JobError.objects.filter(group_id__in=fingerprints, created_at__gte=since)
@@ -90,7 +90,7 @@ def per_day(fingerprints: Sequence[str], since: dt.datetime) -> dict[str, dict[d
 
 
 def bands(fingerprint: str, limit: int) -> list[tuple[int | None, str | None, int]]:
-    """The bands that most of a group's errors are of: id, name and errors; None and None: of no band, or a deleted one."""
+    """Return the bands with most of a group's errors: id, name, errors. Id and name are None for no or a deleted band."""
     with connection.cursor() as cursor:
         cursor.execute(query("error_group_bands"), {"fingerprint": fingerprint, "limit": limit})
         return [(band_id, name, int(n)) for band_id, name, n in cursor.fetchall()]
@@ -103,7 +103,7 @@ def log(
     reason: str | None = None,
     fingerprint: str | None = None,
 ) -> QuerySet[JobError]:
-    """The errors that such groups count, the newest first."""
+    """Return the errors of the selected groups, newest first."""
     errors = JobError.objects.order_by("-created_at", "-pk")
     if since:
         errors = errors.filter(created_at__gte=since)
@@ -140,5 +140,5 @@ def _figures(*, hours: list[list[int]], total: Any, count: Any, bands: Any, **co
 
 @lru_cache(maxsize=64)
 def _hour_label(hours: int) -> str:
-    """When an hour began, of so many since 1970."""
+    """Return the start of an hour, counted since 1970."""
     return time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(hours * 3600))

@@ -1,4 +1,4 @@
-"""What a sync will cost before it is asked for: units, time, and whether today's quota holds it."""
+"""Estimate a sync before it is triggered: units, time, and whether it fits today's quota."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SAMPLE = 200
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a sync will take, as far as is known.
+    """The estimated cost of a sync.
 
-    `units` are per bucket; `seconds_p50` and `seconds_p95` of one job of its kind in the past, None when there was none
-    or nothing is to be synced.
-    `bands` would be synced; the others asked for were synced just now, or have no channel or are not active.
+    `units` are per bucket. `seconds_p50` and `seconds_p95` are the durations of past jobs of the same kind; None if there
+    were none or nothing would be synced. `bands` would be synced; the other selected bands were synced recently, or are
+    inactive or without a channel.
     """
 
     units: dict[str, int]
@@ -34,24 +34,24 @@ class Estimate:
     fits_quota: bool
 
 
-def estimate(chosen: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
-    """What `operations.trigger_sync` (or `trigger_bands`) of the same arguments would take; None means all bands."""
-    asked = list(Band.objects.syncable()) if chosen is None else chosen
-    able = [band for band in asked if band.is_active and band.has_channel]
+def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
+    """Estimate `trigger_sync` (or `trigger_bands`) with the same arguments. None means all bands."""
+    bands = list(Band.objects.syncable()) if selected is None else selected
+    able = [band for band in bands if band.is_active and band.has_channel]
     due = able if force else [band for band in able if not band.is_recently_synced(full=full)]
-    if chosen is None and not full:
+    if selected is None and not full:
         units = quota.estimate_units(None, full=False) if due else 0
     else:
         units = sum(quota.estimate_units(band, full=full) for band in due)
     left = next(state.left(personal=True) for state in quota.today() if state.bucket == Bucket.MAIN)
-    p50, p95 = _seconds(chosen, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC) if due else (None, None)
+    p50, p95 = _seconds(selected, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC) if due else (None, None)
     return Estimate(
         units={Bucket.MAIN.value: units},
         seconds_p50=p50,
         seconds_p95=p95,
         bands=len(due),
         skipped_as_just_synced=len(able) - len(due),
-        skipped_as_unsyncable=len(asked) - len(able),
+        skipped_as_unsyncable=len(bands) - len(able),
         units_left=left,
         fits_quota=units <= left,
     )

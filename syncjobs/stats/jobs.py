@@ -1,4 +1,4 @@
-"""How the jobs are doing: rates, durations, series and what is stuck."""
+"""Figures of jobs: rates, durations, series over time, and stuck attempts."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SHORTEST_STUCK_SECONDS = 60
 
 _SLICES, _PER_SLICE = 10, 20
 BUCKET_SAMPLE = _SLICES * _PER_SLICE
-"""At most so many jobs of each hour or day make up a point of `durations`, spread evenly over it."""
+"""A point of `durations` samples at most this many jobs, spread evenly over its hour or day."""
 _DAY_SLICES = 100
 DAY_SAMPLE = _DAY_SLICES * _PER_SLICE
-"""At most so many jobs of the last 24 hours make up the times of `metrics`: they cost the same at any number of jobs."""
+"""The times of `metrics` sample at most this many jobs of the last 24 hours, so their cost doesn't grow."""
 
 _RATE = """
     SELECT count(*) / 60.0 FROM syncjobs_syncjob
      WHERE status = ANY(%(ended)s) AND job_type = ANY(%(types)s) AND completed_at >= %(hour)s"""
-# Of each slice of each bucket the first jobs created in it. All-bands jobs last as long as their children wait.
+# The first jobs created in each slice of each bucket. All-bands jobs are left out: they last as long as their children wait.
 _SAMPLE = """
       FROM unnest(%(buckets)s::timestamptz[]) AS bucket (since)
      CROSS JOIN generate_series(0, %(slices)s - 1) AS slice
@@ -62,10 +62,10 @@ _STUCK = """
 
 
 def metrics() -> dict[str, Any]:
-    """Counts of all jobs by status; rates and times (ms), None where there is nothing to tell them from.
+    """Return counts of jobs by status, and rates and times (ms), None if no job is there to compute them from.
 
-    The success rate is of the jobs created in the last 24 hours that have completed or failed, exactly; `per_minute`, of
-    those that ended in the last hour; times are of at most DAY_SAMPLE of those created in the last 24 hours.
+    The success rate is exact, of the jobs created in the last 24 hours that have completed or failed; `per_minute`, of
+    those that ended in the last hour. Times are of a sample of the jobs created in the last 24 hours.
     """
     now = timezone.now()
     day = now - PERIODS["24h"]
@@ -99,10 +99,10 @@ def metrics() -> dict[str, Any]:
 
 
 def trends(period: str) -> list[dict[str, Any]]:
-    """Jobs by the hour (24h) or day they were created in, UTC, each with how many of them have which status now."""
-    step, begins = _buckets(period)
-    series = {since: dict.fromkeys(JobStatus.values, 0) for since in begins}
-    for cell in counters.series(Selection(start=begins[0]), hourly=step == counters.HOUR):
+    """Return the jobs created in each hour (24h) or day of the period, in UTC, with their number by current status."""
+    step, starts = _buckets(period)
+    series = {since: dict.fromkeys(JobStatus.values, 0) for since in starts}
+    for cell in counters.series(Selection(start=starts[0]), hourly=step == counters.HOUR):
         if cell.since in series:
             series[cell.since][cell.status] += cell.n
     return [
@@ -112,18 +112,18 @@ def trends(period: str) -> list[dict[str, Any]]:
 
 
 def durations(period: str) -> list[dict[str, Any]]:
-    """How long completed jobs took (seconds), by the hour (24h) or day of their creation, UTC; None where none did.
+    """Return p50 and p95 of how long completed jobs took (seconds), by hour (24h) or day of creation in UTC.
 
-    Percentiles of a sample of at most BUCKET_SAMPLE jobs a point, whose size `jobs` tells. All-bands jobs are left out:
-    they last as long as their children wait.
+    They are of a sample of at most BUCKET_SAMPLE jobs a point, of size `jobs`, and None if there are none. All-bands jobs
+    are left out: they last as long as their children wait.
     """
-    step, begins = _buckets(period)
+    step, starts = _buckets(period)
     with connection.cursor() as cursor:
-        cursor.execute(_DURATIONS, _sampling(begins, step, _SLICES))
-        found = {since: (jobs, times) for since, jobs, times in cursor.fetchall()}
+        cursor.execute(_DURATIONS, _sampling(starts, step, _SLICES))
+        by_bucket = {since: (jobs, times) for since, jobs, times in cursor.fetchall()}
     series = []
-    for since in begins:
-        jobs, times = found.get(since, (0, (None, None)))
+    for since in starts:
+        jobs, times = by_bucket.get(since, (0, (None, None)))
         series.append({"since": since, "jobs": jobs, "p50": times[0], "p95": times[1]})
     return series
 
@@ -133,7 +133,7 @@ def _sampling(buckets: list[dt.datetime], step: dt.timedelta, slices: int) -> di
 
 
 def _buckets(period: str) -> tuple[dt.timedelta, list[dt.datetime]]:
-    """The hours (24h) or days that the period touches, oldest first, each by its beginning in UTC."""
+    """Return the step, and the starts of the hours (24h) or days in the period in UTC, oldest first."""
     now = timezone.now().astimezone(dt.UTC)
     step = counters.HOUR if period == "24h" else counters.DAY
     begin = (now - PERIODS[period]).replace(minute=0, second=0, microsecond=0)
@@ -143,7 +143,7 @@ def _buckets(period: str) -> tuple[dt.timedelta, list[dt.datetime]]:
 
 
 def stuck() -> list[dict[str, Any]]:
-    """Attempts that run longer than 95 of 100 jobs of their type did, and longer than a minute; `factor` says how far."""
+    """Return attempts that run longer than a minute and than p95 of their job type; `factor` is the ratio to that."""
     with connection.cursor() as cursor:
         cursor.execute(_STUCK, {"shortest": SHORTEST_STUCK_SECONDS})
         rows = cursor.fetchall()

@@ -1,4 +1,4 @@
-"""How the queues stand: exact figures, each counting the very rows that the list it links to shows."""
+"""The state of queues and workers. Each figure counts exactly the rows of the list it links to."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..models import Attempt, Worker
 from ..operations.queues import ALL_QUEUES
 
 WORKER_SILENCE_SECONDS = 30
-"""A worker whose heartbeat is older is taken for dead."""
+"""A worker with an older heartbeat counts as dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """A queue's jobs by state. The six counts sum to the jobs there are in it."""
+    """A queue and its jobs by state. The six counts sum to the number of its jobs."""
 
     name: str
     waiting: int
@@ -54,7 +54,7 @@ _COUNTS = {
 }
 
 
-# Each figure of queued jobs reads its own stretch of an index.
+# Each figure of queued jobs reads a range of an index.
 _QUEUES = """
     SELECT q.name, q.paused_at, q.paused_by, q.pause_reason,
            (SELECT count(*) FROM syncjobs_syncjob
@@ -68,7 +68,7 @@ _QUEUES = """
 
 
 def queues() -> list[QueueState]:
-    """All queues. The counts of ended jobs cost the same however many there are."""
+    """Return all queues. Ended jobs are not read, only their counts."""
     with transaction.atomic():
         _read_one_snapshot()
         now = timezone.now()
@@ -99,7 +99,7 @@ def queues() -> list[QueueState]:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """A worker process, and what it executes right now."""
+    """A worker process and the attempts it is executing."""
 
     worker: Worker
     state: str
@@ -108,7 +108,7 @@ class WorkerState:
 
 
 def workers() -> tuple[list[WorkerState], list[Attempt]]:
-    """All workers by name, and the attempts whose worker is none of them: it has gone without a word."""
+    """Return all workers by name, and the running attempts whose worker is unknown because it vanished."""
     silent_since = timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
     running: dict[str, list[Attempt]] = {}
     for attempt in Attempt.objects.running().select_related("job").order_by("started_at", "pk"):
@@ -122,13 +122,13 @@ def workers() -> tuple[list[WorkerState], list[Attempt]]:
 
 
 def failed(name: str) -> int:
-    """How many jobs `operations.clear_failed` would delete, of a queue or of "all"."""
+    """Return how many jobs clearing the failed jobs of a queue (or "all") would delete."""
     types = tuple(kind for kind, queue in QUEUE_OF_TYPE.items() if name in (queue, ALL_QUEUES))
     return counters.count(counters.Selection(statuses=(JobStatus.FAILED,), types=types))
 
 
 def _read_one_snapshot() -> None:
-    """What the transaction's statements see is of one moment, so that the states sum to the jobs there are."""
+    """Let all statements of the transaction see one snapshot, so that the states sum to the number of jobs."""
     if not connection.in_atomic_block or len(connection.savepoint_ids):
         return
     with connection.cursor() as cursor:

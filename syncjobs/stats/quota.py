@@ -1,4 +1,4 @@
-"""What YouTube's quota went to, what waits for it, and what will be used by the time it resets."""
+"""Use of YouTube's quota, jobs that wait for it, and a forecast until it resets."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from ..youtube.costs import Bucket, quota_day
 
 TOP_BANDS = 10
 RATE_HOURS = 3
-"""People's calls of the last so many hours tell how many more there will be."""
+"""Manual syncs are projected from the calls of the last hours."""
 HISTORY_DAYS = 7
-"""Runs of a schedule that say what the next one will take."""
+"""Schedules are projected from their runs of the last days."""
 _SAMPLE = 20
 _MAX_RUNS = 3000
 
 
 @dataclass(slots=True)
 class Spent:
-    """Units and calls on one account: an operation, a type of job, or a band. `failed` calls are charged too."""
+    """Units and calls of an operation, a job type or a band. Failed calls are charged too."""
 
     units: int = 0
     calls: int = 0
@@ -48,11 +48,11 @@ class Spent:
 
 @dataclass(slots=True)
 class Forecast:
-    """Units that will have been used when the bucket resets, were there enough of them.
+    """The units that will be used when the bucket resets, regardless of its limit.
 
-    What is used, plus what people would use if they went on at the rate of the last RATE_HOURS, plus what active jobs
-    still need (by their estimate, or like jobs before them), plus what schedules will take until then (by their runs of
-    the last HISTORY_DAYS days). `unknown` names what nothing is known of: then there is no `units`.
+    They are what is used now, plus manual syncs at the rate of the last RATE_HOURS, plus what active jobs still need (by
+    their estimate, or like earlier jobs), plus what schedules will use until then (like their runs of the last
+    HISTORY_DAYS days). `unknown` names what can't be projected; then `units` is None.
     """
 
     used: int
@@ -68,7 +68,7 @@ class Forecast:
 
 @dataclass(slots=True)
 class BucketFigures:
-    """A bucket today. `operations`, `job_types` ("" for calls outside any job) and `bands` sum to what was called for."""
+    """A bucket today. `operations` and `job_types` ("" for calls without a job) each sum to all calls."""
 
     state: BucketState
     forecast: Forecast
@@ -80,13 +80,13 @@ class BucketFigures:
     as_of: dt.datetime = field(default_factory=timezone.now)
 
     def top_bands(self) -> list[tuple[int, str | None, Spent]]:
-        """The TOP_BANDS that took most: id, name (None if deleted since), and what they took."""
+        """Return the TOP_BANDS with the most units: id, name (None if deleted since) and use."""
         most = sorted(self.bands.items(), key=lambda item: (-item[1].units, item[0]))[:TOP_BANDS]
         return [(band_id, self.band_names.get(band_id), spent) for band_id, spent in most]
 
 
 def today() -> list[BucketFigures]:
-    """All buckets as of now, those nothing was spent from included."""
+    """Return all buckets as of now, including unused ones."""
     now = timezone.now()
     states = quota.today()
     needs, runs = _active_needs(states[0].resets_at), _scheduled_needs(now, states[0].resets_at)
@@ -105,12 +105,12 @@ def today() -> list[BucketFigures]:
     lately = _add_spent(figures, now)
     for bucket, each in figures.items():
         if each.state.closed_at is None:
-            _foretell(each.forecast, bucket, lately[bucket], each.state.resets_at - now, needs, runs)
+            _project(each.forecast, bucket, lately[bucket], each.state.resets_at - now, needs, runs)
     return list(figures.values())
 
 
 def history(days: int) -> list[dict[str, Any]]:
-    """Every bucket on each of the last `days` days, today's last. Of a day nothing was spent on, the limit is unknown."""
+    """Return every bucket on each of the last `days` days, today last. The limit of an unused day is unknown."""
     last = quota_day(timezone.now())
     first = last - dt.timedelta(days=days - 1)
     rows = {(row.day, row.bucket): row for row in QuotaDay.objects.filter(day__gte=first)}
@@ -133,7 +133,7 @@ def history(days: int) -> list[dict[str, Any]]:
 
 
 def _add_spent(figures: dict[Bucket, BucketFigures], now: dt.datetime) -> dict[Bucket, int]:
-    """Put today's calls on their accounts; returns what people used of each bucket in the last RATE_HOURS."""
+    """Add today's calls to the figures; return the units of each bucket that manual syncs used in the last RATE_HOURS."""
     lately = Q(at__gt=now - dt.timedelta(hours=RATE_HOURS), is_personal=True)
     rows = (
         QuotaCall.objects.filter(day=quota_day(now))
@@ -165,10 +165,10 @@ def _add_spent(figures: dict[Bucket, BucketFigures], now: dt.datetime) -> dict[B
 # ---- Forecast
 
 _Need = tuple[str, str, float | None]
-"""Of what, which type of job, and how many units (None: not known)."""
+"""What needs units, its job type, and how many units (None if unknown)."""
 
 
-def _foretell(
+def _project(
     forecast: Forecast,
     bucket: Bucket,
     by_people: int,
@@ -194,14 +194,14 @@ def _sum(needs: Iterable[_Need], bucket: Bucket, unknown: list[str]) -> float:
 
 
 def _bucket_of(job_type: str) -> Bucket | None:
-    """Which bucket jobs of the type spend from."""
+    """Return the bucket that jobs of the type use."""
     if job_type == JobType.PRUNE:
         return None
     return Bucket.STATS if job_type == JobType.STATS_REFRESH and settings.YOUTUBE_USE_BATCH_STATS else Bucket.MAIN
 
 
 def _active_needs(until: dt.datetime) -> list[_Need]:
-    """What active jobs that are due before then still need. A parent's estimate covers its children."""
+    """Return what active jobs that are due before then still need. A parent's estimate includes its children."""
     of_children = (
         SyncJob.objects.filter(parent=OuterRef("pk"))
         .order_by()
@@ -225,29 +225,29 @@ def _active_needs(until: dt.datetime) -> list[_Need]:
     for job_type, without, units in rows:
         needs.append((_("%(type)s jobs") % {"type": job_type}, job_type, units))
         if without:
-            usual = _usual(job_type)
+            average = _average_units(job_type)
             what = ngettext("%(count)s %(type)s jobs", "%(count)s %(type)s jobs", without)
             what %= {"count": without, "type": job_type}
-            needs.append((what, job_type, None if usual is None else usual * without))
+            needs.append((what, job_type, None if average is None else average * without))
     return needs
 
 
-def _usual(job_type: str) -> float | None:
-    """Units of the newest completed jobs of the type, on average."""
+def _average_units(job_type: str) -> float | None:
+    """Return the average units of the newest completed jobs of the type."""
     newest = SyncJob.objects.filter(job_type=job_type, status=JobStatus.COMPLETED).order_by("-created_at", "-pk")
-    usual: float | None = newest.values("quota_used")[:_SAMPLE].aggregate(usual=Avg("quota_used"))["usual"]
-    return usual
+    average: float | None = newest.values("quota_used")[:_SAMPLE].aggregate(average=Avg("quota_used"))["average"]
+    return average
 
 
 def _units_of(job_ids: list[int]) -> int:
-    """What these jobs took, with their children."""
+    """Return the units of these jobs and their children."""
     own = SyncJob.objects.filter(pk__in=job_ids).aggregate(units=Sum("quota_used"))["units"]
     children = SyncJob.objects.filter(parent_id__in=job_ids).aggregate(units=Sum("quota_used"))["units"]
     return (own or 0) + (children or 0)
 
 
 def _scheduled_needs(now: dt.datetime, until: dt.datetime) -> list[_Need]:
-    """What schedules will take until then: their runs, each like the newest before it, with all the jobs they led to."""
+    """Return what schedules will use until then: each run uses the average of the last ones, with all their jobs."""
     needs: list[_Need] = []
     for schedule in schedules.list_schedules().filter(enabled=True):
         kind = schedules.job_type_of(schedule)

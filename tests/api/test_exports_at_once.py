@@ -71,12 +71,12 @@ def test_a_process_streams_a_few_at_a_time(site: str) -> None:
             assert (refused.status_code, int(refused.headers["Retry-After"])) == (503, export.RETRY_AFTER_SECONDS)
             (error,) = refused.json()["errors"]
             assert (error["code"], error["field"]) == ("busy", None)
-            assert "4 exports are under way" in error["message"]
+            assert "4 exports are running" in error["message"]
         for path in ("errors", "jobs", "audit"):
             page = client.get(f"{site}/admin/{path}/export/", headers={"Cookie": f"sessionid={cookie}"})
             assert (page.status_code, int(page.headers["Retry-After"])) == (503, export.RETRY_AFTER_SECONDS)
             assert "<h1>Too much at once</h1>" in page.text
-            assert "4 exports are under way" in page.text
+            assert "4 exports are running" in page.text
         assert client.get(f"{site}/api/bands", headers=headers).status_code == 200
         streams[0].close()
         wait_for(lambda: _copies() < export.MOST_AT_ONCE, what="the query of the client that went away to end")

@@ -15,7 +15,7 @@ from tests.factories import claim, make_band, queue_job, wait_for
 from . import world
 from .conftest import LogIn
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
 
 def _failed(count: int) -> list[int]:

@@ -19,7 +19,7 @@ from tests.processes import Workers
 
 from .conftest import LogIn
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
 # Notes every state and progress that the job's page shows, as it is shown.
 _WATCH = """() => {

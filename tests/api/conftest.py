@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from django.db.models import QuerySet
+from django_celery_beat.models import PeriodicTask
+from rest_framework.throttling import SimpleRateThrottle
+
+from bands.models import Band
+from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
+from syncjobs.operations import errors, schedules, triggers
+from tests.api import sense  # noqa: F401 - registers its hook
+from tests.browser import world
+from tests.factories import PERSON
+
+
+@pytest.fixture
+def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Fill the site with a busy day; return a function from a path parameter to the ids of what exists."""
+    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"login": None, "trigger": None})
+    world.fill()
+    errors.acknowledge_errors(PERSON, ErrorGroup.objects.earliest("pk").pk, "Fixed by the new handle.")
+    triggers.trigger_sync(PERSON, None, full=False)
+    FilterPreset.objects.create(name="shared", created_by="pat")
+    schedules.save(PERSON, None, {"name": "Often", "jobType": "ENRICH", "interval": {"every": 6, "period": "hours"}})
+    BulkAction.objects.create(action="retry", total=3, done=1, succeeded=1, job_ids=[1, 2, 3])
+    known: dict[str, QuerySet[Any]] = {
+        "job_id": SyncJob.objects.all(),
+        "band_id": Band.objects.all(),
+        "preset_id": FilterPreset.objects.all(),
+        "schedule_id": PeriodicTask.objects.all(),
+        "bulk_id": BulkAction.objects.all(),
+        "fingerprint": ErrorGroup.objects.all(),
+    }
+    return lambda name: [str(pk) for pk in known[name].values_list("pk", flat=True)]
+
+
+@pytest.fixture
+def schema() -> Any:
+    return schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application()).exclude(path="/api/admin/events")
