@@ -20,7 +20,7 @@ from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from syncjobs.youtube.simulator.world import Video as SimVideo
 from syncjobs.youtube.simulator.world import uploads
-from tests.factories import PERSON, band_with_videos, claim, make_band, queue_job, run_all, run_next
+from tests.factories import PERSON, band_with_videos, break_videos, claim, make_band, queue_job, run_all, run_next
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MAIN = "main"
@@ -152,7 +152,7 @@ def test_a_video_uploaded_while_we_read_is_found_for_one_page_more(youtube: Simu
 
 def test_broken_items_are_errors_of_the_job_and_not_its_end(youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 400)
-    broken = youtube.world.break_some(0.02)
+    broken = break_videos(youtube.world, 0.02)
     youtube.world.videos[next(i for i in youtube.world.videos if i not in broken)].broken = "entry"
     job = _full(band)
     assert job.status == JobStatus.COMPLETED
