@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from django.db import transaction
+
 from bands.models import Band
 from syncjobs.audit.actors import Actor
 from syncjobs.choices import JobType, Origin, QueueName
@@ -55,6 +57,28 @@ def failed_job(message: str = "It broke.", **fields: object) -> SyncJob:
     job = queue_job(JobType.PRUNE, **fields)  # type: ignore[arg-type]
     outcomes.fail(claim(QueueName.MAINTENANCE), message, reason="broken")
     return SyncJob.objects.get(pk=job.pk)
+
+
+def fanned_out(count: int) -> tuple[SyncJob, list[SyncJob]]:
+    """Return an all-bands job that waits for its children, and the children, which are queued."""
+    parent = queue_job(fans_out=True)
+    attempt = claim()
+    children = [queue_job(parent=parent) for _ in range(count)]
+    with transaction.atomic():
+        attempts.save_progress(attempt, checkpoint={"fanned_out": True})
+    outcomes.wait_for_children(attempt)
+    return parent, children
+
+
+def full_sync(band: Band) -> SyncJob:
+    """Queue a full sync of the band and run it."""
+    queue_job(band=band)
+    return run_next()
+
+
+def video_counts(job: SyncJob) -> tuple[int, int, int]:
+    """Return how many videos the job found, added and updated."""
+    return job.videos_found, job.videos_added, job.videos_updated
 
 
 def run_next(queue: str = QueueName.VIDEO_SYNC) -> SyncJob:
