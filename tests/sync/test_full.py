@@ -14,6 +14,7 @@ from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.world import uploads
 from tests.factories import (
     band_with_videos,
+    break_videos,
     full_sync,
     make_band,
     queue_job,
