@@ -1,6 +1,6 @@
 """The Django admin: our site, and one module for each thing it shows. Importing it registers the admin classes."""
 
-from . import audit, bands, bulk, errors, jobs, people, presets, queues, schedules, videos, workers
+from . import audit, bands, bulk, errors, jobs, people, presets, queues, raw, schedules, videos, workers
 
 __all__ = [
     "audit",
@@ -11,6 +11,7 @@ __all__ = [
     "people",
     "presets",
     "queues",
+    "raw",
     "schedules",
     "videos",
     "workers",

@@ -95,7 +95,7 @@ class AuditAdmin(PageAdmin):
         if is_part(request):
             return render(request, "syncjobs/audit/rows.html", context)
         context["filters"] = style(filters)
-        return show(request, "syncjobs/audit/list.html", context, title=_("Audit"), is_live=True)
+        return show(request, "syncjobs/audit/list.html", context, title=_("Audit log"), is_live=True)
 
     @requires("view")
     def change_view(
@@ -106,7 +106,7 @@ class AuditAdmin(PageAdmin):
         if entry is None:
             raise NotFound(_("There is no audit entry %(id)s.") % {"id": object_id})
         context = {**_row(entry), "data": json.dumps(entry.data, indent=2, ensure_ascii=False) if entry.data else ""}
-        crumbs = ((reverse("admin:syncjobs_auditentry_changelist"), _("Audit")),)
+        crumbs = ((reverse("admin:syncjobs_auditentry_changelist"), _("Audit log")),)
         return show(request, "syncjobs/audit/entry.html", context, title=str(context["action"]), crumbs=crumbs)
 
     @requires("view")

@@ -82,15 +82,15 @@ class BandAdmin(PageAdmin):
         """List all bands with the state of their syncs."""
         filters = BandFilters(request.GET)
         wanted = values_of(filters)
-        found = Band.objects.with_video_counts()
+        bands = Band.objects.with_video_counts()
         if wanted["q"]:
-            found = found.matching(wanted["q"])
+            bands = bands.matching(wanted["q"])
         if wanted["state"]:
-            found = found.in_state(BandState(wanted["state"]))
+            bands = bands.in_state(BandState(wanted["state"]))
         if wanted["conference"]:
-            found = found.filter(conference=wanted["conference"])
+            bands = bands.filter(conference=wanted["conference"])
         context = {
-            "page": paginate(request, order(found, wanted["sort"], _COLUMNS)),
+            "page": paginate(request, order(bands, wanted["sort"], _COLUMNS)),
             "sort": wanted["sort"],
             "is_filtered": any(wanted[name] for name in ("q", "state", "conference")),
         }
@@ -253,12 +253,12 @@ def _show_channel(request: HttpRequest, question: Question, form: BandForm, band
     """Show the channel that was looked up: alone for htmx, otherwise above the unvalidated form."""
     result = look_up(request, band)
     if is_part(request):
-        return render(request, "syncjobs/bands/channel.html", {"answer": result})
+        return render(request, "syncjobs/bands/channel.html", {"look_up": result})
     shown = {name: form[name].value() for name in form.fields}
     context = {
         "question": question,
         "form": style(BandForm(request=request, band=band, initial=shown)),
-        "answer": result,
+        "look_up": result,
         "conferences": _conferences(),
         "band": band,
     }

@@ -92,20 +92,20 @@ class BulkAdmin(PageAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Show the progress of a bulk action in the background."""
-        found = bulk.get_bulk_action(id_of(object_id))
+        bulk_action = bulk.get_bulk_action(id_of(object_id))
         context = {
-            "bulk": found,
-            "refused_count": found.done - found.succeeded,
+            "bulk": bulk_action,
+            "refused_count": bulk_action.done - bulk_action.succeeded,
             "refused": [
                 (job_id, links.job(int(job_id)), reason)
-                for job_id, reason in list(found.refused.items())[:_REFUSED_SHOWN]
+                for job_id, reason in list(bulk_action.refused.items())[:_REFUSED_SHOWN]
             ],
             "jobs_url": links.jobs(),
         }
         if is_part(request):
             return render(request, "syncjobs/jobs/bulk_state.html", context)
         crumbs = ((links.jobs(), _("Sync jobs")),)
-        title = str(_TITLES[found.action])
+        title = str(_TITLES[bulk_action.action])
         return show(request, "syncjobs/jobs/bulk.html", context, title=title, crumbs=crumbs, is_live=True)
 
 

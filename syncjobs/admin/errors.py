@@ -79,8 +79,8 @@ class ErrorFilters(forms.Form):
 
     def address(self, **changes: Any) -> str:
         """Return a query string with these filters, some of them changed, and the first page."""
-        kept = {name: self.value(name) for name in ("window", "reason", "acknowledged")} | changes
-        return "?" + urlencode({name: value for name, value in kept.items() if value})
+        values = {name: self.value(name) for name in ("window", "reason", "acknowledged")} | changes
+        return "?" + urlencode({name: value for name, value in values.items() if value})
 
 
 @admin.register(ErrorGroup, site=site)
@@ -206,20 +206,20 @@ class NoteForm(forms.Form):
 
 def _list_context(form: ErrorFilters) -> dict[str, Any]:
     window, page = form.value("window", "24h"), form.value("page", 1)
-    found, total = stats_errors.groups(**form.narrowing(), limit=_PER_PAGE + 1, offset=(page - 1) * _PER_PAGE)
+    groups, total = stats_errors.groups(**form.narrowing(), limit=_PER_PAGE + 1, offset=(page - 1) * _PER_PAGE)
     return {
         "form": form,
         "window": window,
         "windows": [(label, form.address(window=value), value == window) for value, (label, _span) in _WINDOWS.items()],
-        "rows": _rows(found[:_PER_PAGE], window),
-        "trend": _("By the hour") if window == "24h" else _("By the day"),
+        "rows": _rows(groups[:_PER_PAGE], window),
+        "trend": _("Per hour") if window == "24h" else _("Per day"),
         "total": total,
         "as_of": timezone.now(),
         "refresh_url": form.address(page=page),
         "export_url": reverse("admin:syncjobs_errorgroup_export") + form.address(),
         "is_narrowed": bool(form.value("reason") or form.value("acknowledged")),
         "newer_url": form.address(page=page - 1) if page > 1 else "",
-        "more_url": form.address(page=page + 1) if len(found) > _PER_PAGE else "",
+        "more_url": form.address(page=page + 1) if len(groups) > _PER_PAGE else "",
     }
 
 

@@ -60,8 +60,8 @@ class JobAdmin(PageAdmin):
             filters, problem = job_list.with_band_id(filters)
         if not problem and dict(request.GET.lists()) != {name: [value] for name, value in filters.values.items()}:
             return HttpResponseRedirect(filters.url(page=filters.values.get("page")))
-        found = job_list.Found(problem=problem) if problem else job_list.find(filters)
-        context = job_list.list_context(request, filters, found)
+        listing = job_list.ListPage(problem=problem) if problem else job_list.find(filters)
+        context = job_list.list_context(request, filters, listing)
         return show(request, "syncjobs/jobs/list.html", context, title=_("Sync jobs"), is_live=True)
 
     @requires("view")

@@ -93,7 +93,7 @@ class PersonAdmin(PageAdmin):
     @requires("add", post=True)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         question = _question(
-            _("Add a person"), _("They log in with this name and password, and can change the password."), _("Add")
+            _("Add user"), _("They log in with this name and password, and can change the password."), _("Add")
         )
 
         def do(actor: Actor, values: dict[str, Any]) -> str:

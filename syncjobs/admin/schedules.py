@@ -43,8 +43,8 @@ class ScheduleAdmin(PageAdmin):
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List schedules with their next run and recent jobs."""
-        found = list(schedules.list_schedules())
-        runs = schedules.last_runs(found, _LAST_RUNS)
+        tasks = list(schedules.list_schedules())
+        runs = schedules.last_runs(tasks, _LAST_RUNS)
         rows = [
             {
                 "schedule": each,
@@ -53,7 +53,7 @@ class ScheduleAdmin(PageAdmin):
                 "next": _next_run(each),
                 "runs": runs[each.pk],
             }
-            for each in found
+            for each in tasks
         ]
         context = {"rows": rows, "now": timezone.now()}
         if is_part(request):
@@ -149,7 +149,7 @@ def _label(job_type: str) -> str:
 def _next_run(schedule: PeriodicTask) -> dict[str, Any] | None:
     """Return the next run, also in the schedule's time zone; None if there is none."""
     at = schedules.next_run(schedule)
-    return None if at is None else {"at": at, "there": _local_time(at, schedule)}
+    return None if at is None else {"at": at, "local": _local_time(at, schedule)}
 
 
 def _local_time(at: dt.datetime, schedule: PeriodicTask) -> str:
@@ -195,7 +195,7 @@ def _preview(form: ScheduleForm) -> dict[str, Any] | None:
         return None
     try:
         schedule = schedules.preview(recurrence.values(recurrence_of(values)))
-        coming = [{"at": at, "there": _local_time(at, schedule)} for at in schedules.next_runs(schedule, _NEXT_RUNS)]
+        next_runs = [{"at": at, "local": _local_time(at, schedule)} for at in schedules.next_runs(schedule, _NEXT_RUNS)]
     except DomainError:
         return None
-    return {"words": recurrence.sentence(recurrence.of_schedule(schedule)), "coming": coming}
+    return {"words": recurrence.sentence(recurrence.of_schedule(schedule)), "next_runs": next_runs}

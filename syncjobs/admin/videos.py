@@ -73,17 +73,17 @@ class VideoAdmin(PageAdmin):
         """List all videos, newest first."""
         filters = VideoFilters(request.GET)
         wanted = values_of(filters)
-        found = Video.objects.select_related("band").defer("description", "tags")
+        videos = Video.objects.select_related("band").defer("description", "tags")
         if wanted["q"]:
-            found = found.filter(title__icontains=wanted["q"]) | found.filter(youtube_id=wanted["q"])
+            videos = videos.filter(title__icontains=wanted["q"]) | videos.filter(youtube_id=wanted["q"])
         if wanted["availability"] == _GONE:
-            found = found.exclude(availability=Availability.AVAILABLE)
+            videos = videos.exclude(availability=Availability.AVAILABLE)
         elif wanted["availability"]:
-            found = found.filter(availability=wanted["availability"])
+            videos = videos.filter(availability=wanted["availability"])
         if wanted["band"]:
-            found = found.filter(band=wanted["band"])
+            videos = videos.filter(band=wanted["band"])
         context = {
-            "page": paginate(request, order(found, wanted["sort"], _COLUMNS)),
+            "page": paginate(request, order(videos, wanted["sort"], _COLUMNS)),
             "sort": wanted["sort"],
             "is_filtered": any(wanted[name] for name in ("q", "availability", "band")),
         }

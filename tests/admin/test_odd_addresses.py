@@ -61,7 +61,7 @@ def test_a_channel_that_no_text_can_hold_is_refused() -> None:
     for channel in ("\x00abc", "@ab\x00", "\x00"):
         shown = client.post("/admin/bands/band/add/", {"look_up": "1", "youtubeChannel": channel})
         assert shown.status_code == 200
-        assert shown.context["answer"].problem
+        assert shown.context["look_up"].problem
 
 
 def test_a_superuser_finds_no_stock_page_that_shows_tokens() -> None:

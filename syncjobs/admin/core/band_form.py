@@ -170,8 +170,8 @@ def look_up(request: HttpRequest, band: Band | None) -> LookUp:
     except YouTubeError as error:
         return LookUp(problem=_problem(error))
     cache.set(_key(request, reference), channel, _CACHE_SECONDS)
-    found = Band(pk=band.pk if band else None, channel_id=channel.id, channel_handle=channel.handle)
-    return LookUp(channel, others=tuple(channels.channel_index().others(found)[:3]))
+    candidate = Band(pk=band.pk if band else None, channel_id=channel.id, channel_handle=channel.handle)
+    return LookUp(channel, others=tuple(channels.channel_index().others(candidate)[:3]))
 
 
 def _problem(error: YouTubeError) -> str:
@@ -185,9 +185,9 @@ def _problem(error: YouTubeError) -> str:
 
 
 def _key(request: HttpRequest, reference: str) -> str:
-    return f"channel-found:{request.user.pk}:{hashlib.sha256(reference.encode()).hexdigest()}"
+    return f"channel-look-up:{request.user.pk}:{hashlib.sha256(reference.encode()).hexdigest()}"
 
 
 def _cached_channel(request: HttpRequest, reference: str) -> Channel | None:
-    found = cache.get(_key(request, reference)) if reference else None
-    return found if isinstance(found, Channel) else None
+    channel = cache.get(_key(request, reference)) if reference else None
+    return channel if isinstance(channel, Channel) else None

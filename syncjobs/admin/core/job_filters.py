@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import QueryDict
 from django.utils import timezone
@@ -50,14 +49,14 @@ class Filters:
     @classmethod
     def read(cls, parameters: QueryDict) -> Filters:
         """Read the parameters: repeated ones are joined by commas, blank ones left out."""
-        found = {}
+        values = {}
         for name in parameters:
-            given = [value.strip() for value in parameters.getlist(name) if value.strip()]
+            texts = [value.strip() for value in parameters.getlist(name) if value.strip()]
             if name in _MANY:
-                given = [",".join(part for value in given for part in split(value))]
-            if given and given[-1]:
-                found[name] = given[-1]
-        return cls(found)
+                texts = [",".join(part for value in texts for part in split(value))]
+            if texts and texts[-1]:
+                values[name] = texts[-1]
+        return cls(values)
 
     def query(self) -> QueryDict:
         """Return the filters as `listing.query` takes them."""
@@ -71,8 +70,8 @@ class Filters:
 
     def url(self, page: str = "syncjobs_syncjob_changelist", /, **changes: object) -> str:
         """Return a URL with these filters, some of them changed (None removes one), and the first page."""
-        kept = {name: value for name, value in self.values.items() if name != "page"} | changes
-        query = urlencode([(name, value) for name, value in kept.items() if value not in (None, "")], safe=",:")
+        values = {name: value for name, value in self.values.items() if name != "page"} | changes
+        query = urlencode([(name, value) for name, value in values.items() if value not in (None, "")], safe=",:")
         return links.page(page) + (f"?{query}" if query else "")
 
     def several(self, name: str) -> list[str]:
@@ -159,7 +158,7 @@ def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
     label = _("From") if name == "startDate" else _("To")
     try:
         instant = None if parse_date(value) else parse_instant(value)
-    except (ValueError, ValidationError):
+    except (ValueError, InvalidInput):
         instant = None
     return (f"{label} {value}", "") if instant is None else (label, when(instant))
 
@@ -181,11 +180,11 @@ def band_named(text: str) -> tuple[Band | None, str]:
     if (number := parse_number(text.removeprefix("#"))) is not None:
         exact |= Q(pk=number)
     for condition in (exact, Q(name__icontains=text)):
-        found = list(Band.objects.filter(condition).order_by("name", "pk")[: _SUGGESTED + 1])
-        if len(found) == 1:
-            return found[0], ""
-        if found:
-            names = ", ".join(band.name for band in found[:_SUGGESTED])
+        bands = list(Band.objects.filter(condition).order_by("name", "pk")[: _SUGGESTED + 1])
+        if len(bands) == 1:
+            return bands[0], ""
+        if bands:
+            names = ", ".join(band.name for band in bands[:_SUGGESTED])
             return None, _("Several bands have “%(text)s” in their name: %(names)s.") % {"text": text, "names": names}
     return None, _("No band is named “%s”.") % text
 

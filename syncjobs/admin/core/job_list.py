@@ -43,12 +43,12 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListPage:
     """A page of the list; `problem` says which parameter was refused and why."""
 
     jobs: Sequence[JobRow] = ()
     total: int = 0
-    page: int = 1
+    number: int = 1
     limit: int = 20
     problem: str = ""
 
@@ -58,11 +58,11 @@ class Found:
         return max(1, -(-self.total // self.limit))
 
 
-def list_context(request: HttpRequest, filters: Filters, found: Found) -> dict[str, Any]:
+def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> dict[str, Any]:
     """Return the context of the whole page."""
     band = _selected_band(filters)
     return {
-        **region_context(request, filters, found, found.jobs, ""),
+        **region_context(request, filters, listing, listing.jobs, ""),
         "filters": filters,
         "values": filters.values,
         "statuses": status_chips(filters),
@@ -76,8 +76,8 @@ def list_context(request: HttpRequest, filters: Filters, found: Found) -> dict[s
         "is_narrowed": bool(filters.narrowing()),
         "more_open": bool(filters.narrowing().keys() - {"status", "search"}),
         "presets": _presets(request, filters),
-        "pagination": _pagination(filters, found),
-        "sizes": [(size, filters.url(limit=size), size == found.limit) for size in _SIZES],
+        "pagination": _pagination(filters, listing),
+        "sizes": [(size, filters.url(limit=size), size == listing.limit) for size in _SIZES],
         "export_urls": {kind: filters.url("syncjobs_syncjob_export", format=kind) for kind in ("csv", "json")},
         "save_url": filters.url("syncjobs_filterpreset_add"),
     }
@@ -85,28 +85,28 @@ def list_context(request: HttpRequest, filters: Filters, found: Found) -> dict[s
 
 def refreshed_context(request: HttpRequest, filters: Filters, visible: Sequence[int]) -> dict[str, Any]:
     """Return the live region's context: the visible rows in their current order, refreshed, and whether there are others."""
-    found = find(filters)
+    listing = find(filters)
     if not visible:
-        return region_context(request, filters, found, found.jobs, "")
-    known = {job.pk: job for job in found.jobs}
+        return region_context(request, filters, listing, listing.jobs, "")
+    known = {job.pk: job for job in listing.jobs}
     missing = [job_id for job_id in visible[:MAX_LIMIT] if job_id not in known]
     if missing:
         known |= {job.pk: job for job in listing_rows.read(SyncJob.objects.filter(pk__in=missing), Order())}
     refreshed = [known[job_id] for job_id in visible if job_id in known]
-    news = _news([job.pk for job in found.jobs], visible, filters)
-    return region_context(request, filters, found, refreshed, news)
+    news = _news([job.pk for job in listing.jobs], visible, filters)
+    return region_context(request, filters, listing, refreshed, news)
 
 
-def find(filters: Filters) -> Found:
+def find(filters: Filters) -> ListPage:
     """Return the page that the query string asks for, by the API's rules; a violation becomes the result's `problem`."""
     try:
         values = listing_query.JobList.clean(filters.query())
     except InvalidInput as error:
-        return Found(problem=sentence_of(error))
+        return ListPage(problem=sentence_of(error))
     query, number, limit = listing_query.query_of(values), values["page"], values["limit"]
     page, total = query.rows(number, limit)
     jobs = listing_rows.read(page, query.order)
-    return Found(jobs, total, number, limit)
+    return ListPage(jobs, total, number, limit)
 
 
 def with_band_id(filters: Filters) -> tuple[Filters, str]:
@@ -125,21 +125,21 @@ def _selected_band(filters: Filters) -> Band | None:
 
 
 def region_context(
-    request: HttpRequest, filters: Filters, found: Found, shown: Sequence[JobRow], news: str
+    request: HttpRequest, filters: Filters, listing: ListPage, shown: Sequence[JobRow], news: str
 ) -> dict[str, Any]:
     """Return the context of the live region."""
     rights = Rights.of(request.user)
     ids = ",".join(str(job.pk) for job in shown)
     at = filters.values.get("page")
     return {
-        "found": found,
+        "listing": listing,
         "body": job_table.body(rows_of(shown, rights), rights),
         "rights": rights,
         "news": news,
         "news_url": filters.url(page=at),
         "is_narrowed": bool(filters.narrowing()),
         "clear_url": links.jobs(),
-        "last_url": filters.url(page=found.pages),
+        "last_url": filters.url(page=listing.pages),
         "columns": _columns(filters),
         "region_url": filters.url("syncjobs_syncjob_rows", page=at, shown=ids),
         "is_active": any(job.status in ACTIVE_STATUSES for job in shown),
@@ -175,9 +175,9 @@ def _news(now: list[int], shown: Sequence[int], filters: Filters) -> str:
     return _("The list has changed")
 
 
-def _pagination(filters: Filters, found: Found) -> dict[str, Any]:
+def _pagination(filters: Filters, listing: ListPage) -> dict[str, Any]:
     """Return the URLs of the first, previous, neighbouring, next and last pages."""
-    last, here = found.pages, found.page
+    last, here = listing.pages, listing.number
     near = [number for number in range(here - 2, here + 3) if 1 <= number <= last]
 
     def url(number: int) -> str:

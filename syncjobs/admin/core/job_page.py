@@ -26,70 +26,70 @@ _SEES_INTERNALS = "syncjobs.view_auditentry"
 """The permission to see a job's audit entries and its attempts' tracebacks, which show how the system is built."""
 
 
-def scope_of(found: SyncJob) -> str:
+def scope_of(job: SyncJob) -> str:
     """Return what the job syncs: a band, all bands or the whole site."""
-    return found.band_name or (_("all bands") if found.fans_out else _("the whole site"))
+    return job.band_name or (_("all bands") if job.fans_out else _("the whole site"))
 
 
 def get(job_id: int) -> Any:
     """Return the job, annotated with what its page needs. Raises NotFound."""
     again = SyncJob.objects.filter(retry_of=OuterRef("pk")).order_by("pk").values("pk")[:_MAX]
     jobs = query.for_display(SyncJob.objects.filter(pk=job_id)).select_related("queue")
-    found = jobs.annotate(retried_as=ArraySubquery(again)).first()
-    if found is None:
+    job = jobs.annotate(retried_as=ArraySubquery(again)).first()
+    if job is None:
         raise NotFound(f"There is no job #{job_id}.", field="id")
-    return found
+    return job
 
 
-def context_of(request: HttpRequest, found: Any) -> dict[str, Any]:
+def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
     """Return the context of a job's page."""
     now, rights = timezone.now(), Rights.of(request.user)
     sees_internals = request.user.has_perm(_SEES_INTERNALS)
-    note, until = note_of(found, now)
-    bar, progress = progress_of(found)
+    note, until = note_of(job, now)
+    bar, progress = progress_of(job)
     return {
-        "job": found,
+        "job": job,
         "now": now,
-        "heading": f"#{found.pk} · {found.get_job_type_display()}",
-        "what": scope_of(found),
+        "heading": f"#{job.pk} · {job.get_job_type_display()}",
+        "what": scope_of(job),
         "note": note,
         "note_until": until,
         "meter": bar,
         "progress": progress,
-        "took": took_of(found, now),
-        "is_active": found.status in ACTIVE_STATUSES,
-        "can_retry": rights.retry and can_retry(found),
-        "can_cancel": rights.cancel and can_cancel(found),
-        "url": links.job(found.pk),
-        "retry_url": links.object_page("syncjobs_syncjob_retry", found.pk),
-        "cancel_url": links.object_page("syncjobs_syncjob_cancel", found.pk),
-        "retry_of_url": links.job(found.retry_of_id) if found.retry_of_id else "",
-        "parent_url": links.job(found.parent_id) if found.parent_id else "",
-        "retried_as": [(job_id, links.job(job_id)) for job_id in found.retried_as],
-        "parameters": _parameters(found.params),
-        "requester_url": links.jobs(requestedBy=found.requested_by_label),
+        "took": took_of(job, now),
+        "is_active": job.status in ACTIVE_STATUSES,
+        "can_retry": rights.retry and can_retry(job),
+        "can_cancel": rights.cancel and can_cancel(job),
+        "url": links.job(job.pk),
+        "retry_url": links.object_page("syncjobs_syncjob_retry", job.pk),
+        "cancel_url": links.object_page("syncjobs_syncjob_cancel", job.pk),
+        "retry_of_url": links.job(job.retry_of_id) if job.retry_of_id else "",
+        "parent_url": links.job(job.parent_id) if job.parent_id else "",
+        "retried_as": [(job_id, links.job(job_id)) for job_id in job.retried_as],
+        "parameters": _parameters(job.params),
+        "requester_url": links.jobs(requestedBy=job.requested_by_label),
         "sees_tracebacks": sees_internals,
-        "audit": list(AuditEntry.objects.filter(target_type="job", target_id=str(found.pk))[:_MAX])
+        "audit": list(AuditEntry.objects.filter(target_type="job", target_id=str(job.pk))[:_MAX])
         if sees_internals
         else [],
-        "audit_url": f"{links.page('syncjobs_auditentry_changelist')}?targetType=job&targetId={found.pk}",
-        **_history(found),
-        **(_children(found, rights) if found.fans_out else {}),
+        "audit_url": f"{links.page('syncjobs_auditentry_changelist')}?targetType=job&targetId={job.pk}",
+        **_history(job),
+        **(_children(job, rights) if job.fans_out else {}),
     }
 
 
-def _history(found: SyncJob) -> dict[str, Any]:
+def _history(job: SyncJob) -> dict[str, Any]:
     """Return the job's attempts, events, errors and quota use."""
     errors = [
-        {"error": error, "url": links.error(error.group_id)} for error in found.job_errors.order_by("-pk")[: _MAX + 1]
+        {"error": error, "url": links.error(error.group_id)} for error in job.job_errors.order_by("-pk")[: _MAX + 1]
     ]
     return {
-        "attempts": list(found.attempts.order_by("-number")[:_MAX]),
-        "events": list(found.events.order_by("pk")[:_MAX_EVENTS]),
+        "attempts": list(job.attempts.order_by("-number")[:_MAX]),
+        "events": list(job.events.order_by("pk")[:_MAX_EVENTS]),
         "errors": errors[:_MAX],
         "has_more_errors": len(errors) > _MAX,
         "spent": list(
-            found.quota_calls.order_by()
+            job.quota_calls.order_by()
             .values("operation", "bucket")
             .annotate(calls=Count("pk"), sum=Sum("units"))
             .order_by("-sum", "operation")
@@ -97,27 +97,25 @@ def _history(found: SyncJob) -> dict[str, Any]:
     }
 
 
-def _children(found: SyncJob, rights: Rights) -> dict[str, Any]:
+def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
     """Count the children by status and list those that are running or failed.
 
     Their sums are added to the parent's own figures: a parent reports its children's results as its own.
     """
-    summed: Any = (
-        found.children.order_by().values_list("status").annotate(Count("pk"), *(Sum(name) for name in _SUMMED))
-    )
+    summed: Any = job.children.order_by().values_list("status").annotate(Count("pk"), *(Sum(name) for name in _SUMMED))
     rows = list(summed)
     counts = {status: jobs for status, jobs, *_sums in rows}
     for place, name in enumerate(_SUMMED, start=2):
-        setattr(found, name, getattr(found, name) + sum(row[place] for row in rows))
-    shown = found.children.filter(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)).order_by("-status", "pk")
+        setattr(job, name, getattr(job, name) + sum(row[place] for row in rows))
+    shown = job.children.filter(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)).order_by("-status", "pk")
     return {
         "child_counts": [
-            (status.label, number(counts[status]), links.jobs(parentId=found.pk, status=status.value))
+            (status.label, number(counts[status]), links.jobs(parentId=job.pk, status=status.value))
             for status in JobStatus
             if status in counts
         ],
         "children_total": sum(counts.values()),
-        "children_url": links.jobs(parentId=found.pk),
+        "children_url": links.jobs(parentId=job.pk),
         "children": rows_of(query.for_display(shown)[:_CHILDREN], rights),
     }
 

@@ -28,8 +28,9 @@ NAVIGATION: tuple[Entry, ...] = (
     ("bands_band_changelist", _("Bands"), "music", "bands.view_band", True),
     ("bands_video_changelist", _("Videos"), "video", "bands.view_video", False),
     ("syncjobs_worker_changelist", _("Workers"), "server", "syncjobs.view_worker", True),
-    ("syncjobs_auditentry_changelist", _("Audit"), "book", "syncjobs.view_auditentry", False),
+    ("syncjobs_auditentry_changelist", _("Audit log"), "book", "syncjobs.view_auditentry", False),
     ("auth_user_changelist", _("People"), "people", "auth.view_user", False),
+    ("syncjobs_attempt_changelist", _("Raw data"), "list", "auth.change_user", False),
 )
 
 

@@ -41,7 +41,7 @@ def answering_domain_errors(view: View) -> View:
         except NotFound as error:
             raise Http404(error.message) from None
         except Busy as error:
-            response = render(request, "503.html", {"said": error.message}, status=503)
+            response = render(request, "503.html", {"message": error.message}, status=503)
             response["Retry-After"] = str(error.retry_after)
             return response
 
@@ -100,7 +100,7 @@ class Question:
     parent: str = ""
 
     @property
-    def keep(self) -> str:
+    def dismiss(self) -> str:
         """The label of the button that does nothing."""
         return _("Keep it") if self.is_danger else _("Back")
 

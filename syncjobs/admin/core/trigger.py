@@ -104,7 +104,7 @@ def _context(wanted: TriggerRequest, refusals: list[DomainError]) -> dict[str, A
     return {
         **_estimate(wanted),
         "wanted": wanted,
-        "chosen": [(band, sync_obstacle(band)) for band in wanted.bands or ()],
+        "selected": [(band, sync_obstacle(band)) for band in wanted.bands or ()],
         "types": [(kind.value, kind.label, full == wanted.full) for kind, full in _TYPES],
         "priorities": [(value, label, value == wanted.priority) for value, label in Priority.choices],
         "refusals": [error.message for error in refusals],
@@ -147,9 +147,9 @@ def _redirect(request: HttpRequest, created: list[Created], refused: list[Domain
 
 
 def _first(messages: Iterable[str], limit: int = 3) -> list[str]:
-    found = list(messages)
-    rest = len(found) - limit
-    return found if rest <= 0 else [*found[:limit], _("%s more were refused.") % rest]
+    texts = list(messages)
+    rest = len(texts) - limit
+    return texts if rest <= 0 else [*texts[:limit], _("%s more were refused.") % rest]
 
 
 def _new_jobs(jobs: list[SyncJob]) -> str:
@@ -162,9 +162,9 @@ def _new_jobs(jobs: list[SyncJob]) -> str:
 def _estimate(wanted: TriggerRequest) -> dict[str, Any]:
     if wanted.is_empty:
         return {"estimate": None}
-    found = estimates.estimate(wanted.bands, full=wanted.full, force=wanted.force)
+    estimate = estimates.estimate(wanted.bands, full=wanted.full, force=wanted.force)
     return {
-        "estimate": found,
-        "units": found.units[Bucket.MAIN.value],
-        "is_several": bool(wanted.bands and found.bands > 1),
+        "estimate": estimate,
+        "units": estimate.units[Bucket.MAIN.value],
+        "is_several": bool(wanted.bands and estimate.bands > 1),
     }

@@ -1,0 +1,108 @@
+"""Attempts, job events and quota calls as they are stored: Django's own lists, read-only, for super admins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+from bands.text import parse_number
+
+from ..models import Attempt, JobEvent, QuotaCall
+from ..templatetags.monitor import when
+from .core import links
+from .core.model_admin import PageAdmin
+from .site import site
+
+MAX_ROWS = 10_000
+"""How many rows a list pages through: counting a table of millions would take seconds."""
+
+
+class RawAdmin(PageAdmin):
+    """A read-only list in order of id, which is the only order an index gives for free."""
+
+    actions = None
+    change_list_template = "syncjobs/raw.html"
+    list_display_links = None
+    list_per_page = 50
+    ordering = ("-pk",)
+    search_fields = ("job",)
+    search_help_text = _("Job number. Lists the newest 10,000 rows; a search finds older ones.")
+    show_full_result_count = False
+    sortable_by = ()
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("auth.change_user")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: QuerySet[Any], per_page: int, *args: Any, **kwargs: Any
+    ) -> Paginator[Any]:
+        return Paginator(queryset[:MAX_ROWS], per_page)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        lists = [
+            (
+                capfirst(model._meta.verbose_name_plural),
+                links.page(f"{model._meta.label_lower.replace('.', '_')}_changelist"),
+            )
+            for model in (Attempt, JobEvent, QuotaCall)
+        ]
+        context = {"title": capfirst(self.opts.verbose_name_plural), "raw_lists": lists}
+        return admin.ModelAdmin.changelist_view(self, request, context)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search by job number, which has an index."""
+        if not search_term:
+            return queryset, False
+        number = parse_number(search_term.strip().removeprefix("#"))
+        return (queryset.none() if number is None else queryset.filter(job=number)), False
+
+    @admin.display(description=_("started"))
+    def started(self, row: Any) -> SafeString | str:
+        return when(row.started_at)
+
+    @admin.display(description=_("ended"))
+    def ended(self, row: Any) -> SafeString | str:
+        return when(row.ended_at)
+
+    @admin.display(description=_("time"))
+    def time(self, row: Any) -> SafeString | str:
+        return when(row.at)
+
+    @admin.display(description=_("job"))
+    def job_link(self, row: Any) -> SafeString | str:
+        """Link to the job, without reading its row."""
+        return format_html('<a href="{}">#{}</a>', links.job(row.job_id), row.job_id) if row.job_id else "—"
+
+
+@admin.register(Attempt, site=site)
+class AttemptAdmin(RawAdmin):
+    list_display = ("id", "job_link", "number", "outcome", "worker", "started", "ended", "error_reason", "error")
+
+
+@admin.register(JobEvent, site=site)
+class JobEventAdmin(RawAdmin):
+    list_display = ("id", "job_link", "attempt_number", "kind", "message", "data", "time")
+
+
+@admin.register(QuotaCall, site=site)
+class QuotaCallAdmin(RawAdmin):
+    list_display = ("id", "job_link", "bucket", "operation", "units", "http_status", "reason", "seconds", "time")

@@ -1,0 +1,49 @@
+"""Attempts, job events and quota calls as stored, for super admins."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from syncjobs.admin import raw
+from syncjobs.choices import QueueName, Role
+from syncjobs.models import QuotaCall
+from tests.clients import logged_in
+from tests.factories import claim, make_band, queue_job
+
+pytestmark = pytest.mark.django_db
+LISTS = ("attempt", "jobevent", "quotacall")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_only_super_admins_may_look_and_nobody_may_write(name: str) -> None:
+    queue_job(band=make_band())
+    row = claim(QueueName.VIDEO_SYNC)
+    url = f"/admin/syncjobs/{name}/"
+    for role in ("", Role.MODERATOR, Role.ADMIN):
+        assert logged_in(role).get(url).status_code == 403
+    boss = logged_in(Role.SUPER_ADMIN)
+    assert boss.get(url).status_code == 200
+    for path in ("add/", f"{row.pk}/change/", f"{row.pk}/delete/", f"{row.pk}/history/"):
+        assert boss.get(url + path).status_code == boss.post(url + path).status_code == 404
+
+
+def test_rows_are_found_by_their_job() -> None:
+    job, other = queue_job(band=make_band()), queue_job(band=make_band("terns"))
+    claim()
+    boss = logged_in(Role.SUPER_ADMIN)
+    for search, found in (("", 1), (f"#{job.pk}", 1), (str(other.pk), 0), ("x", 0), ("9" * 30, 0)):
+        answer = boss.get("/admin/syncjobs/attempt/", {"q": search})
+        assert answer.context["cl"].result_count == found, search
+
+
+def test_a_large_table_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "MAX_ROWS", 60)
+    call = {"bucket": "main", "day": "2026-11-29", "operation": "videos.list", "units": 1}
+    QuotaCall.objects.bulk_create([QuotaCall(**call) for _ in range(70)])
+    boss = logged_in(Role.SUPER_ADMIN)
+    with CaptureQueriesContext(connection) as queries:
+        answer = boss.get("/admin/syncjobs/quotacall/")
+    assert answer.context["cl"].result_count == 60
+    assert all("LIMIT" in query["sql"] for query in queries if "COUNT(" in query["sql"])
