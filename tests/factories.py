@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
+
+from django.db import transaction
 
 from bands.models import Band
 from syncjobs.audit.actors import Actor
@@ -56,6 +59,28 @@ def failed_job(message: str = "It broke.", **fields: object) -> SyncJob:
     return SyncJob.objects.get(pk=job.pk)
 
 
+def fanned_out(count: int) -> tuple[SyncJob, list[SyncJob]]:
+    """Return an all-bands job that waits for its children, and the children, which are queued."""
+    parent = queue_job(fans_out=True)
+    attempt = claim()
+    children = [queue_job(parent=parent) for _ in range(count)]
+    with transaction.atomic():
+        attempts.save_progress(attempt, checkpoint={"fanned_out": True})
+    outcomes.wait_for_children(attempt)
+    return parent, children
+
+
+def full_sync(band: Band) -> SyncJob:
+    """Queue a full sync of the band and run it."""
+    queue_job(band=band)
+    return run_next()
+
+
+def video_counts(job: SyncJob) -> tuple[int, int, int]:
+    """Return how many videos the job found, added and updated."""
+    return job.videos_found, job.videos_added, job.videos_updated
+
+
 def run_next(queue: str = QueueName.VIDEO_SYNC) -> SyncJob:
     attempt = claim(queue)
     run_attempt(attempt)
@@ -83,3 +108,14 @@ def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str = "") 
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
         time.sleep(0.02)
     return value
+
+
+def break_videos(world: World, rate: float) -> list[str]:
+    """Make a share of all videos malformed, in turn in each way; return their ids."""
+    rng = random.Random(1)
+    ways = ["no snippet", "bad duration", "bad count"]
+    with world.lock:
+        selected = [video for video in world.videos.values() if rng.random() < rate]
+        for number, video in enumerate(selected):
+            video.broken = ways[number % len(ways)]
+    return [video.id for video in selected]

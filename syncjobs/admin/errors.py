@@ -210,7 +210,7 @@ def _list_context(form: ErrorFilters) -> dict[str, Any]:
         "window": window,
         "windows": [(label, form.address(window=value), value == window) for value, (label, _span) in _WINDOWS.items()],
         "rows": _rows(groups[:_PER_PAGE], window),
-        "trend": _("By the hour") if window == "24h" else _("By the day"),
+        "trend": _("Per hour") if window == "24h" else _("Per day"),
         "total": total,
         "as_of": timezone.now(),
         "refresh_url": form.address(page=page),

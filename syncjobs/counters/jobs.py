@@ -158,17 +158,17 @@ def _by_day(selection: Selection, axis: _Axis) -> list[_Part]:
     step = HOUR if selection.band_id is None else QUARTER
     label = DAY if selection.band_id is None else QUARTER
     parts = split(selection, step)
-    found = [_one_by_one(selection, axis, label, *edge) for edge in parts.edges]
+    statements = [_one_by_one(selection, axis, label, *edge) for edge in parts.edges]
     if not parts.has_whole:
-        return found
+        return statements
     whole = parts.low, parts.high
-    found.append(_not_yet_counted(selection, _TRUNCATED[label].format(axis.of_delta), _between("hour", whole)))
+    statements.append(_not_yet_counted(selection, _TRUNCATED[label].format(axis.of_delta), _between("hour", whole)))
     if selection.band_id is not None:
-        return [*found, _counted(selection, axis.band_quarter, "since", _between(axis.created, whole))]
+        return [*statements, _counted(selection, axis.band_quarter, "since", _between(axis.created, whole))]
     days, hours = _days_and_hours(parts)
     if days:
-        found.append(_counted(selection, axis.day, "since", _between(axis.created, days)))
-    return found + [_counted(selection, axis.of_hour, axis.day_of_hour, _between("since", each)) for each in hours]
+        statements.append(_counted(selection, axis.day, "since", _between(axis.created, days)))
+    return statements + [_counted(selection, axis.of_hour, axis.day_of_hour, _between("since", each)) for each in hours]
 
 
 def _days_and_hours(parts: Split) -> tuple[_Range | None, list[_Range]]:
@@ -230,7 +230,7 @@ def _one_by_one(
 ) -> _Part:
     kinds, kind_values = _kinds(selection)
     number = (len(selection.statuses) or len(JobStatus)) * (len(selection.types) or len(JobType))
-    # A few kinds are each found quickly by an index on kinds. For more, one scan through all kinds reads less.
+    # An index on kinds finds a few kinds quickly. For more, one scan through all kinds reads less.
     nothing: _Part = SQL(""), []
     inside, outside = ((kinds, kind_values), nothing) if number <= _FEW_KINDS else (nothing, (kinds, kind_values))
     where, values = _where(_of_band(selection), _between("created_at", (low, high)), inside)

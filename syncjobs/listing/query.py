@@ -25,7 +25,7 @@ from . import pages
 from . import search as listing_search
 from .pages import Order
 from .parameters import Choice, Choices, Id, Instant, Paged, Parameters, Pattern, SortOrder, Text
-from .search import Found
+from .search import Matches
 
 SORTS = {"createdAt": "created_at", "startedAt": "started_at", "completedAt": "completed_at"}
 _NARROWING = ("search", "error", "requestedBy", "parentId", "due", "delayReason")
@@ -94,15 +94,15 @@ class JobQuery:
     order: Order
     narrowing: Mapping[str, Any] = field(default_factory=dict)
     """Values of the filters that the counts know nothing of."""
-    found: Found | None = None
+    matches: Matches | None = None
     """What a search or an error group finds, if nothing else filters the list."""
 
     @property
     def jobs(self) -> QuerySet[SyncJob]:
         """All selected jobs, sorted."""
         jobs: QuerySet[SyncJob] = pages.selected(self.selection)
-        if self.found is not None:
-            jobs = self.found.narrow(jobs)
+        if self.matches is not None:
+            jobs = self.matches.narrow(jobs)
         elif self.narrowing:
             jobs = JobFilters.narrow(jobs, self.narrowing)
         return jobs.order_by(*self.order.columns())
@@ -123,9 +123,9 @@ class JobQuery:
         if self.is_counted:
             total, jobs = pages.page(self.selection, self.order, offset, limit)
         else:
-            total = self.jobs.order_by().count() if self.found is None else self.found.count()
-            if self.found is not None and self.order.column == "created_at":
-                jobs = self.found.page(self.order, offset, limit)
+            total = self.jobs.order_by().count() if self.matches is None else self.matches.count()
+            if self.matches is not None and self.order.column == "created_at":
+                jobs = self.matches.page(self.order, offset, limit)
             else:
                 jobs = SyncJob.objects.filter(pk__in=self.jobs.values("pk")[offset : offset + limit])
         if offset >= total:
@@ -161,11 +161,11 @@ def query_of(values: Mapping[str, Any]) -> JobQuery:
     )
     narrowing = {name: values[name] for name in _NARROWING if values[name]}
     order = Order(SORTS[values["sortBy"]], descending=values["sortOrder"] == "desc")
-    found = _found(**narrowing) if selection == Selection() and len(narrowing) == 1 else None
-    return JobQuery(selection, order, narrowing, found)
+    matches = _matches(**narrowing) if selection == Selection() and len(narrowing) == 1 else None
+    return JobQuery(selection, order, narrowing, matches)
 
 
-def _found(search: str = "", error: str = "", **_other: object) -> Found | None:
+def _matches(search: str = "", error: str = "", **_other: object) -> Matches | None:
     if search:
         return listing_search.search(search)
     return listing_search.with_error(error) if error else None

@@ -34,7 +34,7 @@ _Statement = tuple[Composable, list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Matches:
     """The jobs that match a search, as sets that indexes can read."""
 
     job_id: int | None = None
@@ -65,7 +65,7 @@ class Found:
             return 0
         ids, values = union
         with connection.cursor() as cursor:
-            cursor.execute(SQL("SELECT count(DISTINCT id) FROM ({}) AS found").format(ids).as_string(), values)
+            cursor.execute(SQL("SELECT count(DISTINCT id) FROM ({}) AS matches").format(ids).as_string(), values)
             return int(cursor.fetchone()[0])
 
     def page(self, order: Order, offset: int, limit: int) -> SyncJobQuerySet:
@@ -76,7 +76,7 @@ class Found:
         if not runs:
             return SyncJob.objects.none()
         merged = SQL(" UNION ALL ").join(run.format(sql, ordering) for sql, _ in runs)
-        ids = SQL("SELECT id FROM (SELECT DISTINCT created_at, id FROM ({}) AS run) AS found {} OFFSET %s LIMIT %s")
+        ids = SQL("SELECT id FROM (SELECT DISTINCT created_at, id FROM ({}) AS run) AS matches {} OFFSET %s LIMIT %s")
         values = [value for _, own in runs for value in (*own, offset + limit)]
         return pages.with_ids(ids.format(merged, ordering), [*values, offset, limit])
 
@@ -121,7 +121,7 @@ class Found:
         return runs
 
 
-def search(text: str) -> Found:
+def search(text: str) -> Matches:
     """Find the jobs with this number, or whose band name or error messages contain the text."""
     sought = " ".join(text.lower().split())
     names, groups = counters.searchable(sought)
@@ -132,7 +132,7 @@ def search(text: str) -> Found:
             whole.append((fingerprint, jobs))
         elif contains is None:
             doubtful.append(fingerprint)
-    return Found(
+    return Matches(
         parse_number(text.strip().removeprefix("#")),
         tuple(names),
         tuple(whole),
@@ -141,9 +141,9 @@ def search(text: str) -> Found:
     )
 
 
-def with_error(fingerprint: str) -> Found:
+def with_error(fingerprint: str) -> Matches:
     """Find the jobs with an error of this group."""
-    return Found(groups=((fingerprint, counters.jobs_of_group(fingerprint)),))
+    return Matches(groups=((fingerprint, counters.jobs_of_group(fingerprint)),))
 
 
 def _contains(message: str, sought: str) -> bool | None:

@@ -266,7 +266,7 @@ class Migration(migrations.Migration):
                 ('priority', models.SmallIntegerField(choices=[(10, 'Low'), (20, 'Normal'), (30, 'High'), (40, 'Urgent')], default=20, verbose_name='priority')),
                 ('band_name', models.CharField(blank=True, help_text='Kept when the band is deleted.', max_length=200, verbose_name='band')),
                 ('fans_out', models.BooleanField(default=False, help_text='An all-bands job, whose children do the work.')),
-                ('dedupe_key', models.CharField(blank=True, help_text='At most one active job has a given key.', max_length=120, null=True)),
+                ('dedupe_key', models.CharField(blank=True, help_text='At most one active job can have the same key.', max_length=120, null=True)),
                 ('params', models.JSONField(blank=True, default=dict)),
                 ('run_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='due')),
                 ('delay_reason', models.CharField(blank=True, choices=[('', 'None'), ('RETRY', 'Waiting to retry'), ('QUOTA_MAIN', 'Waiting for the main quota to reset'), ('QUOTA_SEARCH', 'Waiting for the search quota to reset'), ('QUOTA_STATS', 'Waiting for the statistics quota to reset'), ('SCHEDULED', 'Scheduled for later')], default='', max_length=16)),

@@ -9,7 +9,7 @@ from django.db import models
 
 
 class JobCount(models.Model):
-    """How many jobs share the properties that a grain tells apart: see `counters.Grain`.
+    """How many jobs share the properties that a grain distinguishes: see `counters.Grain`.
 
     A grain that ignores a property stores -1 or -infinity for it; a time that the jobs don't have is infinity.
     """

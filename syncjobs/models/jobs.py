@@ -62,7 +62,7 @@ class SyncJob(models.Model):
     )
     fans_out = models.BooleanField(default=False, help_text=_("An all-bands job, whose children do the work."))
     dedupe_key = models.CharField(
-        max_length=120, null=True, blank=True, help_text=_("At most one active job has a given key.")
+        max_length=120, null=True, blank=True, help_text=_("At most one active job can have the same key.")
     )
     params = models.JSONField(default=dict, blank=True)
 

@@ -1,4 +1,4 @@
--- The audit can only be added to, whoever asks.
+-- Entries of the audit can be added, but nobody can change or delete them.
 
 CREATE OR REPLACE FUNCTION syncjobs_audit_is_append_only_v1() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

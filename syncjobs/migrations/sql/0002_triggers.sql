@@ -1,6 +1,6 @@
 -- Frozen copy of sql/*.sql as of this migration.
 
--- The audit can only be added to, whoever asks.
+-- Entries of the audit can be added, but nobody can change or delete them.
 
 CREATE OR REPLACE FUNCTION syncjobs_audit_is_append_only_v1() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

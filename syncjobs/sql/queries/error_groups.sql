@@ -1,20 +1,20 @@
 -- A page of error groups, the most frequent first, with the number of errors in all selected groups.
 -- Parameters: since (NULL: all time), day (24 hours ago), fingerprint, reason and acknowledged (NULL: any), newest,
 -- limit, offset. If no group is on the page, one row is returned whose fingerprint is NULL.
-WITH delta AS (
+WITH delta AS MATERIALIZED (
     SELECT group_id, sum(errors) AS errors FROM syncjobs_errordelta GROUP BY group_id
-), counted AS (
+), counted AS MATERIALIZED (
     SELECT group_id, count(*) AS n, max(created_at) AS last_at
       FROM syncjobs_joberror WHERE created_at >= %(since)s::timestamptz GROUP BY group_id
     UNION ALL
     SELECT fingerprint, count + COALESCE(errors, 0), last_seen_at
       FROM syncjobs_errorgroup LEFT JOIN delta ON group_id = fingerprint
-     WHERE %(since)s::timestamptz IS NULL AND fingerprint = COALESCE(%(fingerprint)s, fingerprint)
+     WHERE %(since)s::timestamptz IS NULL AND (%(fingerprint)s::text IS NULL OR fingerprint = %(fingerprint)s)
 ), selected AS MATERIALIZED (
     SELECT fingerprint, n, last_at
       FROM counted JOIN syncjobs_errorgroup ON fingerprint = group_id
      WHERE (n > 0 OR fingerprint = %(fingerprint)s)
-       AND reason = COALESCE(%(reason)s, reason)
+       AND (%(reason)s::text IS NULL OR reason = %(reason)s)
        AND (%(acknowledged)s::boolean IS NULL
             OR COALESCE(acknowledged_at >= last_seen_at, false) = %(acknowledged)s::boolean)
 ), page AS (

@@ -1,0 +1,125 @@
+"""Retrying, cancelling and deleting many jobs at once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connections, transaction
+
+from syncjobs.choices import JobStatus, JobType
+from syncjobs.engine import outcomes as engine_outcomes
+from syncjobs.models import AuditEntry, SyncJob
+from syncjobs.operations import bulk, triggers
+from tests.concurrency import someone_waits_for_a_lock, start_and_wait_for_lock
+from tests.factories import PERSON, claim, fanned_out, make_band, queue_job, wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CHANNEL = "UCabcdefghijklmnopqrstuv"
+
+
+def test_simultaneous_bulk_retries_create_one_job_for_each() -> None:
+    """This holds for jobs without a deduplication key too, and nothing deadlocks."""
+    bands = [make_band(f"b{number}", f"UC{number:022d}") for number in range(10)]
+    jobs = [triggers.trigger_sync(PERSON, band, full=True).job for band in bands]
+    jobs += [queue_job(JobType.ENRICH) for _ in range(30)]
+    SyncJob.objects.update(status=JobStatus.FAILED)
+    ids = [job.pk for job in jobs]
+    starts = threading.Barrier(4)
+
+    def retry(number: int) -> bulk.BulkResult:
+        try:
+            starts.wait(5)
+            return bulk.apply(PERSON, "retry", ids if number % 2 else ids[::-1])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(retry, range(4)))
+    assert [outcome.refused for outcome in outcomes] == [{}] * 4
+    assert {tuple(sorted(outcome.retried.items())) for outcome in outcomes} == {
+        tuple(SyncJob.objects.filter(retry_of__isnull=False).order_by("retry_of").values_list("retry_of", "pk"))
+    }
+    assert SyncJob.objects.filter(retry_of__isnull=False).count() == len(ids)
+
+
+def test_failed_jobs_of_one_band_are_retried_by_one_job() -> None:
+    band = make_band(reference=CHANNEL)
+    for _ in range(2):
+        triggers.trigger_sync(PERSON, band, full=True)
+        SyncJob.objects.update(status=JobStatus.FAILED)
+    first, second = SyncJob.objects.order_by("pk")
+    outcome = bulk.apply(PERSON, "retry", [first.pk, second.pk])
+    assert list(outcome.retried) == [first.pk, second.pk]
+    assert len(set(outcome.retried.values())) == 1
+    told = AuditEntry.objects.filter(action="retry_job").order_by("pk").values_list("data__new", flat=True)
+    assert list(told) == [True, False]
+
+
+def test_a_bulk_cancel_treats_each_job_like_a_single_cancel() -> None:
+    """Parents are cancelled with their children, running jobs are asked to stop, and ended jobs are refused."""
+    parent, children = fanned_out(3)
+    running, ended, alone = claim(), queue_job(JobType.PRUNE), queue_job(JobType.ENRICH)
+    SyncJob.objects.filter(pk=ended.pk).update(status=JobStatus.COMPLETED)
+    outcome = bulk.apply(PERSON, "cancel", [parent.pk, children[1].pk, ended.pk, alone.pk, 999_999])
+    assert outcome.cancelled == [parent.pk, children[1].pk, alone.pk]
+    assert set(outcome.refused) == {ended.pk, 999_999}
+    states = dict(SyncJob.objects.values_list("pk", "status"))
+    assert [states[child.pk] for child in children] == ["IN_PROGRESS", "CANCELLED", "CANCELLED"]
+    assert (states[parent.pk], states[alone.pk]) == ("CANCELLED", "CANCELLED")
+    engine_outcomes.acknowledge_cancel(running)
+    parent.refresh_from_db()
+    assert parent.progress_done == 3
+    results = AuditEntry.objects.filter(action="cancel_job").order_by("pk").values_list("target_id", "result")
+    assert dict(results) == {
+        str(parent.pk): "ok",
+        str(children[1].pk): "ok",
+        str(ended.pk): "wrong_state",
+        str(alone.pk): "ok",
+        "999999": "not_found",
+    }
+    kinds = list(alone.events.order_by("pk").values_list("kind", flat=True))
+    assert kinds == ["QUEUED", "CANCEL_REQUESTED", "CANCELLED"]
+
+
+def test_a_bulk_retry_during_a_fan_out_does_not_deadlock(caplog: pytest.LogCaptureFixture) -> None:
+    """Both insert jobs for the same bands in one transaction, and so must do it in the same order."""
+    bands = [make_band(f"{9 - number} band", f"UC{number:022d}") for number in range(10)]
+    failed = [triggers.trigger_sync(PERSON, band, full=True).job for band in bands]
+    SyncJob.objects.update(status=JobStatus.FAILED)
+    second = threading.Event()
+
+    def queue_all() -> None:
+        """Queue all bands as a worker does, with a pause after the first one."""
+        try:
+            with transaction.atomic():
+                queue_job(band=bands[0], dedupe_key=f"FULL_SYNC:band:{bands[0].pk}")
+                second.set()
+                wait_for(someone_waits_for_a_lock)
+                for band in bands[1:]:
+                    queue_job(band=band, dedupe_key=f"FULL_SYNC:band:{band.pk}")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        queueing = pool.submit(queue_all)
+        assert second.wait(5)
+        outcome = bulk.apply(PERSON, "retry", [job.pk for job in failed])
+        queueing.result()
+    assert (outcome.refused, caplog.records) == ({}, [])
+    active = SyncJob.objects.active()
+    assert set(outcome.retried.values()) == set(active.values_list("pk", flat=True))
+    assert active.count() == 10
+
+
+def test_clearing_and_retrying_the_same_jobs_does_not_deadlock(caplog: pytest.LogCaptureFixture) -> None:
+    """Both lock the jobs in the same order, whatever the order of their bands."""
+    first, second = make_band("a", CHANNEL), make_band("b", CHANNEL[::-1].replace("v", "U", 1))
+    jobs = [queue_job(band=band, dedupe_key=band.slug) for band in (second, first)]
+    SyncJob.objects.update(status=JobStatus.FAILED)
+    with transaction.atomic():
+        SyncJob.objects.select_for_update().get(pk=jobs[0].pk)
+        retrying = start_and_wait_for_lock(lambda: bulk.apply(PERSON, "retry", [job.pk for job in jobs]))
+        assert SyncJob.objects.select_for_update(nowait=True).get(pk=jobs[1].pk) == jobs[1]
+    assert (retrying.result().refused, caplog.records) == ({}, [])

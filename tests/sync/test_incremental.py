@@ -1,0 +1,87 @@
+"""Incremental syncs of one band and of all bands."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.db.models import Sum
+from django.utils import timezone
+
+from bands.models import Band, Video
+from syncjobs.choices import JobStatus, JobType
+from syncjobs.operations import triggers
+from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.world import uploads
+from tests.factories import PERSON, band_with_videos, full_sync, run_all, run_next
+
+# The lease is renewed on another connection, which must see the attempt.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_an_incremental_pass_over_100_bands_costs_13_units(youtube: Simulator) -> None:
+    channels = []
+    for number in range(100):
+        _, channel = band_with_videos(youtube.world, 8, f"band{number}")
+        channels.append(channel)
+    triggers.trigger_sync(PERSON, None, full=True)
+    run_all()
+    youtube.clear_log()
+    for number, channel in enumerate(channels[:10]):
+        youtube.world.upload(channel.id, 2 if number < 5 else 1)
+    parent = triggers.trigger_sync(PERSON, None, full=False).job
+    run_all()
+    parent.refresh_from_db()
+    assert parent.status == JobStatus.COMPLETED
+    assert youtube.units() <= 13
+    assert parent.checkpoint["unchanged"] == 90
+    assert Video.objects.count() == 815
+    assert Video.objects.filter(details_pending=True).count() == 0
+    assert Video.objects.filter(duration_seconds=None).count() == 0
+    added = parent.children.filter(job_type=JobType.INCREMENTAL_SYNC).aggregate(Sum("videos_added"))
+    assert added == {"videos_added__sum": 15}
+    youtube.clear_log()
+    triggers.trigger_sync(PERSON, None, full=False)
+    run_all()
+    assert youtube.units() == 2
+
+
+def test_rotation_reads_a_band_whose_count_did_not_change(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 30)
+    full_sync(band)
+    youtube.world.remove(youtube.world.playlists[uploads(channel.id)][5])
+    youtube.world.upload(channel.id, 1, prefix="swap")
+    triggers.trigger_sync(PERSON, None, full=False)
+    run_all()
+    assert Video.objects.count() == 30
+    Band.objects.update(last_page_read_at=timezone.now() - dt.timedelta(days=2))
+    triggers.trigger_sync(PERSON, None, full=False)
+    run_all()
+    assert Video.objects.count() == 31
+
+
+def test_an_incremental_sync_stops_at_the_first_page_of_known_videos(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 200)
+    full_sync(band)
+    youtube.world.upload(channel.id, 60)
+    youtube.clear_log()
+    triggers.trigger_sync(PERSON, band, full=False, force=True)
+    run_all()
+    assert Video.objects.filter(details_pending=False).count() == 260
+    assert len(youtube.calls("playlistItems.list")) == 3
+    assert len(youtube.calls("videos.list")) == 2
+
+
+def test_a_band_deleted_during_the_pass_does_not_stop_the_others(youtube: Simulator) -> None:
+    gone, _ = band_with_videos(youtube.world, 1, "gone")
+    band_with_videos(youtube.world, 1, "there")
+    triggers.trigger_sync(PERSON, None, full=False)
+
+    def delete(operation: str, parameters: dict[str, str]) -> None:
+        Band.objects.filter(pk=gone.pk).delete()
+
+    youtube.before_answer = delete
+    parent = run_next()
+    youtube.before_answer = None
+    assert (parent.status, parent.attempts_made) == (JobStatus.IN_PROGRESS, 1)
+    assert [job.band_name for job in parent.children.all()] == ["There"]

@@ -1,0 +1,111 @@
+"""Faults during a sync: retries, checkpoints, and a refused key."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from syncjobs.choices import JobStatus
+from syncjobs.engine import attempts, outcomes
+from syncjobs.models import Attempt, Queue, SyncJob
+from syncjobs.operations import queues
+from syncjobs.sync.run import run_attempt
+from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.faults import Fault
+from tests.factories import (
+    PERSON,
+    band_with_videos,
+    claim,
+    full_sync,
+    queue_job,
+    run_all,
+    run_next,
+    video_counts,
+)
+
+# The lease is renewed on another connection, which must see the attempt.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_an_invalid_page_token_restarts_the_playlist_once(youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 200)
+    youtube.faults.add(Fault("invalidPageToken", operation="playlistItems.list", after=2, times=1))
+    job = full_sync(band)
+    assert (job.status, *video_counts(job)) == (JobStatus.COMPLETED, 200, 200, 0)
+    assert len(youtube.calls("videos.list")) == 4
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["backendError", "unavailable", "drop", "truncate", "garbage", "perMinute429", "rateLimitExceeded", "redirect"],
+)
+def test_a_temporary_fault_is_retried_within_the_attempt(youtube: Simulator, fault: str) -> None:
+    band, _ = band_with_videos(youtube.world, 120)
+    youtube.faults.add(Fault(fault, after=2, times=2))
+    job = full_sync(band)
+    assert (job.status, job.error_count, *video_counts(job)) == (JobStatus.COMPLETED, 0, 120, 120, 0)
+    assert job.attempts_made == 1
+
+
+def test_a_lasting_fault_delays_the_job_which_then_resumes_at_its_checkpoint(youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 300)
+    youtube.faults.add(Fault("unavailable", after=6))
+    job = full_sync(band)
+    assert (job.status, job.failures_in_a_row) == (JobStatus.QUEUED, 1)
+    assert job.attempts.get().error_reason == "backendError"
+    done = job.videos_found
+    assert done >= 100
+    youtube.faults.clear()
+    youtube.clear_log()
+    SyncJob.objects.update(run_at=timezone.now())
+    job = run_next()
+    assert (job.status, job.error_count, *video_counts(job)) == (JobStatus.COMPLETED, 0, 300, 300, 0)
+    assert youtube.units() <= 2 * (300 - done) // 50 + 1
+
+
+def test_a_killed_attempt_resumes_at_its_checkpoint(youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 300)
+    job = queue_job(band=band)
+    attempt = claim()
+
+    class Killed(BaseException):
+        """Like SIGKILL, it runs no handler of ours."""
+
+    original = attempts.save_progress
+    saves = []
+
+    def die_at_third_page(*args: Any, **kwargs: Any) -> None:
+        saves.append(1)
+        if len(saves) == 3:
+            raise Killed
+        original(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("syncjobs.engine.attempts.save_progress", die_at_third_page)
+        with pytest.raises(Killed):
+            run_attempt(attempt)
+    Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
+    assert outcomes.mark_lost(attempt.pk)
+    run_all()
+    job.refresh_from_db()
+    assert (job.status, *video_counts(job)) == (JobStatus.COMPLETED, 300, 300, 0)
+    assert len(youtube.calls("playlistItems.list")) <= 6 + 2  # the page being stored, and the one under way
+
+
+def test_a_refused_key_pauses_the_queues_and_loses_no_job(youtube: Simulator) -> None:
+    for number in range(3):
+        band, _ = band_with_videos(youtube.world, 60, f"band{number}")
+        queue_job(band=band)
+    youtube.faults.add(Fault("apiKeyInvalid", echo_key=True))
+    run_all()
+    assert len(youtube.calls()) == 1
+    assert set(SyncJob.objects.values_list("status", flat=True)) == {JobStatus.QUEUED}
+    assert Queue.objects.filter(paused_at=None).count() == 0
+    assert "API key" in Queue.objects.all()[0].pause_reason
+    youtube.faults.clear()
+    queues.resume_queue(PERSON, "all")
+    run_all()
+    assert set(SyncJob.objects.values_list("status", "videos_found", "error_count")) == {(JobStatus.COMPLETED, 60, 0)}
