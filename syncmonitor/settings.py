@@ -178,7 +178,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "syncmonitor.health.NotFoundMiddleware",
+    "syncmonitor.errors.NotFoundMiddleware",
 ]
 ROOT_URLCONF = "syncmonitor.urls"
 ASGI_APPLICATION = "syncmonitor.asgi.application"

@@ -4,7 +4,7 @@ from django.views.generic import RedirectView
 from syncjobs.admin.site import site
 from syncjobs.api.core import exception_handler
 
-from . import health
+from . import errors
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -12,10 +12,10 @@ urlpatterns = [
     path("admin/", site.urls),
     path("api/", include("syncjobs.api.urls")),
     re_path(r"^api(?:/|$)", exception_handler.not_found),
-    # Django's own way would not ask for our page with DEBUG. /admin is left to it: it appends the slash.
-    re_path(r"^(?!admin$)", health.not_found),
+    # With DEBUG, Django would not use our 404 page. It appends the missing slash to /admin.
+    re_path(r"^(?!admin$)", errors.not_found),
 ]
-handler400 = "syncmonitor.health.bad_request"
-handler403 = "syncmonitor.health.forbidden"
-handler404 = "syncmonitor.health.not_found"
-handler500 = "syncmonitor.health.server_error"
+handler400 = "syncmonitor.errors.bad_request"
+handler403 = "syncmonitor.errors.forbidden"
+handler404 = "syncmonitor.errors.not_found"
+handler500 = "syncmonitor.errors.server_error"

@@ -13,8 +13,7 @@ from ..audit.labels import ACTIONS, RESULTS, TARGETS
 from ..listing import export
 from ..listing.parameters import Choice, Instant, Paged, Parameters, Text
 from ..models import AuditEntry
-from .core.files import FILE, FORMAT
-from .core.negotiation import IgnoreAccept
+from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.pagination import Pages
 from .core.permissions import ModelPermissions
 from .core.viewsets import ViewSet

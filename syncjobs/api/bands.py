@@ -47,12 +47,9 @@ class BandViewSet(ListModelMixin, ViewSet):
     filterset_class = BandList
     pagination_class = Pages
     ordering = ("name", "pk")
+    body_classes = {"create": NewBandBody, "partial_update": BandBody}
     lookup_url_kwarg = "band_id"
     lookup_value_converter = "id"
-
-    def get_serializer_class(self) -> Any:
-        bodies = {"create": NewBandBody, "partial_update": BandBody}
-        return bodies.get(self.action) or super().get_serializer_class()
 
     def get_object(self) -> Band:
         band_id = self.kwargs["band_id"]

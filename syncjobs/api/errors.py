@@ -19,8 +19,7 @@ from ..models import BulkAction
 from ..operations import bulk, errors
 from ..stats import errors as stats
 from .core.etags import with_etag
-from .core.files import FILE, FORMAT
-from .core.negotiation import IgnoreAccept
+from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.permissions import requires
 from .core.throttling import TriggerRate
 from .core.viewsets import NoBody, ViewSet

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from ..listing.parameters import Parameters, Text
 from ..live import hub, stream
-from .core.negotiation import IgnoreAccept
+from .core.files import IgnoreAccept
 from .core.permissions import requires
 from .core.viewsets import ViewSet
 

@@ -21,8 +21,7 @@ from ..models import BulkAction, SyncJob
 from ..operations import bulk, jobs, triggers
 from ..stats import estimates
 from .core.etags import with_etag
-from .core.files import FILE, FORMAT
-from .core.negotiation import IgnoreAccept
+from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.pagination import JobPages
 from .core.permissions import requires
 from .core.throttling import TriggerRate

@@ -25,15 +25,12 @@ class FilterPresetViewSet(ListModelMixin, ViewSet):
     serializer_class = PresetSerializer
     permission_classes = (requires("syncjobs.view_filterpreset"),)
     pagination_class = Unpaged
+    body_classes = {"create": NewPresetBody, "partial_update": PresetBody}
     lookup_url_kwarg = "preset_id"
     lookup_value_converter = "id"
 
     def get_queryset(self) -> QuerySet[FilterPreset]:
         return presets.list_presets(self.request.user)
-
-    def get_serializer_class(self) -> Any:
-        bodies = {"create": NewPresetBody, "partial_update": PresetBody}
-        return bodies.get(self.action) or super().get_serializer_class()
 
     @extend_schema(operation_id="listFilterPresets")
     def list(self, request: Request) -> Response:

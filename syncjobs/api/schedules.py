@@ -27,12 +27,9 @@ class ScheduleViewSet(ViewSet):
     serializer_class = ScheduleSerializer
     permission_classes = (ModelPermissions,)
     pagination_class = Unpaged
+    body_classes = {"create": NewScheduleBody, "partial_update": ScheduleBody}
     lookup_url_kwarg = "schedule_id"
     lookup_value_converter = "id"
-
-    def get_serializer_class(self) -> Any:
-        bodies = {"create": NewScheduleBody, "partial_update": ScheduleBody}
-        return bodies.get(self.action) or super().get_serializer_class()
 
     @extend_schema(operation_id="listSchedules")
     def list(self, request: Request) -> Response:

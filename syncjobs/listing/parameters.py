@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import django_filters
-from django import forms
 from django.core.validators import EMPTY_VALUES
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -27,107 +26,79 @@ MAX_PAGE = 10_000_000
 _EARLIEST, _LATEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC), dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 
 
-class _ChoiceField(forms.Field):
-    def __init__(self, *, choices: Iterable[str], **options: Any) -> None:
-        super().__init__(**options)
-        self.choices = tuple(choices)
-
-    def to_python(self, value: Any) -> Any:
-        if value not in self.choices:
-            message = _("“%(value)s” is none of %(choices)s.")
-            shown = value[:40].replace("\x00", "")
-            raise forms.ValidationError(message % {"value": shown, "choices": ", ".join(self.choices)})
-        return value
-
-
-class _ChoicesField(_ChoiceField):
-    def to_python(self, values: Any) -> Any:
-        return [super(_ChoicesField, self).to_python(part) for value in values for part in split(value)]
-
-
-class _TextField(forms.Field):
-    def __init__(self, *, max_length: int = MAX_TEXT, strip: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        self.max_length, self.strip = max_length, strip
-
-    def to_python(self, value: Any) -> Any:
-        if len(value) > self.max_length:
-            raise forms.ValidationError(_("Must be at most %(max)s characters.") % {"max": self.max_length})
-        if not is_storable(value):
-            raise forms.ValidationError(_("Must not contain a NUL character."))
-        return value.strip() if self.strip else value
-
-
-class _PatternField(forms.Field):
-    def __init__(self, *, pattern: str, example: str, message: str | Promise, **options: Any) -> None:
-        super().__init__(**options)
-        self.pattern, self.example, self.message = pattern, example, message
-
-    def to_python(self, value: Any) -> Any:
-        if not re.fullmatch(self.pattern, value):
-            raise forms.ValidationError(str(self.message))
-        return value
-
-
-class _WholeField(forms.Field):
-    def __init__(self, *, max_value: int, **options: Any) -> None:
-        super().__init__(**options)
-        self.max_value = max_value
-
-    def to_python(self, value: Any) -> int:
-        number = parse_number(value, self.max_value)
-        if not number:
-            raise forms.ValidationError(_("Must be a whole number from 1 to %(max)s.") % {"max": self.max_value})
-        return number
-
-
-class _InstantField(forms.Field):
-    def __init__(self, *, is_end: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        self.is_end = is_end
-
-    def to_python(self, value: Any) -> dt.datetime:
-        return parse_instant(value, is_end=self.is_end)
-
-
 class Parameter(django_filters.Filter):
     """A query parameter. Only one with a `field_name` or a `method` filters; others, such as `page`, carry a value."""
 
     is_repeatable = False
 
     def __init__(
-        self, field_name: str | None = None, lookup_expr: str = "exact", *, method: str | None = None, **options: Any
+        self,
+        field_name: str | None = None,
+        lookup_expr: str = "exact",
+        *,
+        method: str | None = None,
+        initial: Any = None,
+        help_text: str = "",
     ) -> None:
-        super().__init__(field_name, lookup_expr, method=method, **options)
+        super().__init__(field_name, lookup_expr, method=method)
         self.narrows = bool(field_name or method)
+        self.initial, self.help_text = initial, help_text
+
+    def parse(self, value: str) -> Any:
+        """Return the value that the text stands for. Raises InvalidInput."""
+        raise NotImplementedError
 
 
 class Choice(Parameter):
     """One of `choices`."""
 
-    field_class = _ChoiceField
+    def __init__(self, *args: Any, choices: Iterable[str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.choices = list(choices)
+
+    def parse(self, value: str) -> str:
+        if value not in self.choices:
+            message = _("“%(value)s” is none of %(choices)s.")
+            shown = value[:40].replace("\x00", "")
+            raise InvalidInput(message % {"value": shown, "choices": ", ".join(self.choices)})
+        return value
 
 
 class Choices(Choice):
-    """Any of `choices`: repeat the parameter, or separate values by commas."""
+    """Any of `choices`: a list. The parameter may be repeated, or have commas between values."""
 
-    field_class = _ChoicesField
     is_repeatable = True
 
-    def __init__(self, field_name: str | None = None, lookup_expr: str = "in", **options: Any) -> None:
-        super().__init__(field_name, lookup_expr, **{"help_text": "Repeatable, or separated by commas."} | options)
+    def __init__(self, field_name: str | None = None, **options: Any) -> None:
+        super().__init__(field_name, "in", **{"help_text": "Repeatable, or separated by commas."} | options)
 
 
 class Text(Parameter):
-    """Text of at most `max_length` characters; `strip` removes spaces around it."""
+    """Text of at most MAX_TEXT characters; `strip` removes spaces around it."""
 
-    field_class = _TextField
+    def __init__(self, *args: Any, strip: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.strip = strip
+
+    def parse(self, value: str) -> str:
+        if len(value) > MAX_TEXT:
+            raise InvalidInput(_("Must be at most %(max)s characters.") % {"max": MAX_TEXT})
+        if not is_storable(value):
+            raise InvalidInput(_("Must not contain a NUL character."))
+        return value.strip() if self.strip else value
 
 
 class Pattern(Parameter):
     """Text that matches all of `pattern`; `message` tells people what would."""
 
-    field_class = _PatternField
+    def __init__(self, *args: Any, pattern: str, example: str, message: str | Promise, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.pattern, self.example, self.message = pattern, example, message
+
+    def parse(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise InvalidInput(str(self.message))
+        return value
 
 
 class Id(Pattern):
@@ -141,13 +112,26 @@ class Id(Pattern):
 class Whole(Parameter):
     """A whole number from 1 to `max_value`."""
 
-    field_class = _WholeField
+    def __init__(self, *, max_value: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.max_value = max_value
+
+    def parse(self, value: str) -> int:
+        number = parse_number(value, self.max_value)
+        if not number:
+            raise InvalidInput(_("Must be a whole number from 1 to %(max)s.") % {"max": self.max_value})
+        return number
 
 
 class Instant(Parameter):
     """A date, or a time with its zone; with `is_end`, a bare date includes its day."""
 
-    field_class = _InstantField
+    def __init__(self, *args: Any, is_end: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.is_end = is_end
+
+    def parse(self, value: str) -> dt.datetime:
+        return parse_instant(value, is_end=self.is_end)
 
 
 class Parameters(django_filters.FilterSet):
@@ -162,7 +146,7 @@ class Parameters(django_filters.FilterSet):
 
         Raises InvalidInput naming the first wrong parameter.
         """
-        values = {name: parameter.field.initial for name, parameter in cls.base_filters.items()}
+        values = {name: parameter.initial for name, parameter in cls.base_filters.items()}
         for name in data:
             parameter = cls.base_filters.get(name)
             if parameter is None:
@@ -172,11 +156,13 @@ class Parameters(django_filters.FilterSet):
             given = [value for value in data.getlist(name) if value]
             if len(given) > 1 and not parameter.is_repeatable:
                 raise InvalidInput(_("Must be given only once."), field=name)
-            if given:
-                try:
-                    values[name] = parameter.field.clean(given if parameter.is_repeatable else given[0])
-                except forms.ValidationError as error:
-                    raise InvalidInput(error.messages[0], field=name) from None
+            try:
+                if parameter.is_repeatable:
+                    values[name] = [parameter.parse(part) for value in given for part in split(value)]
+                elif given:
+                    values[name] = parameter.parse(given[0])
+            except InvalidInput as error:
+                raise InvalidInput(error.message, field=name) from None
         start, end = values.get("startDate"), values.get("endDate")
         if start and end and end <= start:
             raise InvalidInput(_("Must be after startDate."), field="endDate")
@@ -213,7 +199,7 @@ def split(value: str) -> list[str]:
 def parse_instant(value: str, *, is_end: bool = False) -> dt.datetime:
     """Parse a date, or a time with its zone, as UTC; with `is_end`, a bare date includes its day.
 
-    Raises Django's ValidationError.
+    Raises InvalidInput.
     """
     # A "+" that was not percent-encoded arrives as a space.
     value = re.sub(r"(?<=\d) (?=\d\d:?\d\d$)", "+", value) if "T" in value.upper() else value
@@ -226,7 +212,7 @@ def parse_instant(value: str, *, is_end: bool = False) -> dt.datetime:
         moment = dt.datetime.combine(day, dt.time(), dt.UTC)
         return min(moment, _LATEST) + dt.timedelta(days=1 if is_end else 0)
     if moment is None or moment.tzinfo is None:
-        raise forms.ValidationError(_("Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z)."))
+        raise InvalidInput(_("Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z)."))
     # Times at the very ends of the calendar can't be converted to UTC.
     if moment.replace(tzinfo=dt.UTC) <= _EARLIEST:
         return _EARLIEST

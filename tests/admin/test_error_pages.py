@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 
 from syncjobs.choices import Role
-from syncmonitor.health import server_error
+from syncmonitor.errors import server_error
 from tests.clients import logged_in
 
 

@@ -25,7 +25,7 @@ from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from tests.clients import command_error, run_command
-from tests.factories import PERSON, band_with_videos, claim, queue_job, worker
+from tests.factories import PERSON, band_with_videos, break_videos, claim, queue_job, worker
 
 pytestmark = pytest.mark.django_db
 COMMANDS = sorted(p.stem for p in (Path(__file__).parents[2] / "syncjobs/management/commands").glob("[!_]*.py"))
@@ -147,7 +147,7 @@ def test_sync_bands_waits_and_tells_everything(youtube: Simulator, background_wo
 @pytest.mark.django_db(transaction=True)
 def test_sync_bands_exits_with_1_if_anything_went_wrong(youtube: Simulator, background_worker: None) -> None:
     band_with_videos(youtube.world, 70)
-    youtube.world.break_some(0.1)
+    break_videos(youtube.world, 0.1)
     assert "1 of 1 jobs" in command_error(
         "sync_bands", "--band", "herons", "--full", "--wait", "--timeout", "60", "--json"
     )
@@ -231,7 +231,7 @@ def test_status_quota_and_reconcile_speak_to_people_and_scripts() -> None:
     assert status["active"][0]["jobType"] == "FULL_SYNC"
     assert "main: 0 of 10000" in run_command("quota")
     assert json.loads(run_command("quota", "--day", "2026-01-02", "--json"))["day"] == "2026-01-02"
-    assert "invalid" in command_error("quota", "--day", "yesterday")
+    assert "is not a date" in command_error("quota", "--day", "yesterday")
     assert "0 lost" in run_command("reconcile")
     assert json.loads(run_command("reconcile", "--json"))["lost"] == 0
     assert "queued" in run_command("prune_jobs")

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import QueryDict
 from django.utils import timezone
@@ -159,7 +158,7 @@ def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
     label = _("From") if name == "startDate" else _("To")
     try:
         instant = None if parse_date(value) else parse_instant(value)
-    except (ValueError, ValidationError):
+    except (ValueError, InvalidInput):
         instant = None
     return (f"{label} {value}", "") if instant is None else (label, when(instant))
 

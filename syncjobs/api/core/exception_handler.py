@@ -31,16 +31,19 @@ SERVER_ERROR = "Something went wrong here. It has been logged."
 class Refused(APIException):
     """A domain error on its way to the client."""
 
-    def __init__(self, error: exceptions.DomainError, problems: dict[str | None, list[str]]) -> None:
-        several = {field or api_settings.NON_FIELD_ERRORS_KEY: messages for field, messages in problems.items()}
-        super().__init__(detail=several if len(several) > 1 else error.message, code=error.code)
+    def __init__(self, error: exceptions.DomainError, problems: dict[str, list[str]]) -> None:
+        super().__init__(problems, error.code)
+        self.message = error.message
         self.status_code = next(
             (code for kind, code in _STATUSES if isinstance(error, kind)), status.HTTP_400_BAD_REQUEST
         )
-        self.field = next(iter(problems))
         self.details = error.details
         # Django REST framework makes the Retry-After header of it, in seconds.
         self.wait = error.retry_after if isinstance(error, exceptions.Busy) else None
+
+    def __str__(self) -> str:
+        """Return what the log says."""
+        return self.message
 
 
 class Handler(ExceptionHandler):
@@ -49,7 +52,7 @@ class Handler(ExceptionHandler):
     def convert_known_exceptions(self, exc: Exception) -> Exception:
         if not isinstance(exc, exceptions.DomainError):
             return super().convert_known_exceptions(exc)
-        problems: dict[str | None, list[str]] = {}
+        problems: dict[str, list[str]] = {}
         for field, message in exc.problems:
             problems.setdefault(self._field(exc, field), []).append(message)
         return Refused(exc, problems)
@@ -57,17 +60,16 @@ class Handler(ExceptionHandler):
     def convert_unhandled_exceptions(self, exc: Exception) -> APIException:
         return exc if isinstance(exc, APIException) else APIException(SERVER_ERROR)
 
-    def _field(self, exc: exceptions.DomainError, field: str) -> str | None:
-        """Return the field's name in the request; None if the request doesn't have it.
+    def _field(self, exc: exceptions.DomainError, field: str) -> str:
+        """Return the field's name in the request; NON_FIELD_ERRORS_KEY if the request doesn't have it.
 
         Invalid input keeps its field in any case, because the problem may be that the field is missing.
         """
         view = self.context["view"]
         name, dot, rest = field.partition(".")
         name = getattr(view, "field_names", {}).get(name, name)
-        if isinstance(exc, exceptions.InvalidInput) or name in self._sent():
-            return f"{name}{dot}{rest}" or None
-        return None
+        is_of_request = isinstance(exc, exceptions.InvalidInput) or name in self._sent()
+        return (f"{name}{dot}{rest}" if is_of_request else "") or api_settings.NON_FIELD_ERRORS_KEY
 
     def _sent(self) -> set[str]:
         """Return the names of the request's query parameters, body keys and path parameters; ids in paths are "id"."""
@@ -84,10 +86,8 @@ class Formatter(ExceptionFormatter):
     """Format an error in the shape of all errors."""
 
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
-        field = self.exc.field if isinstance(self.exc, Refused) else None
         errors = [
-            {"code": e.code, "field": _without_non_field(e.attr) or field, "message": e.detail}
-            for e in error_response.errors
+            {"code": e.code, "field": _without_non_field(e.attr), "message": e.detail} for e in error_response.errors
         ]
         body: dict[str, Any] = {"type": _kind(self.exc.status_code), "errors": errors}
         if isinstance(self.exc, Refused) and self.exc.details:

@@ -114,7 +114,7 @@ class Schema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         filters = self.view.get_filterset_class().base_filters
         declared = [
-            OpenApiParameter(name, parameter_schema(parameter), description=parameter.extra.get("help_text", ""))
+            OpenApiParameter(name, parameter_schema(parameter), description=parameter.help_text)
             for name, parameter in filters.items()
         ]
         for name in self._path_names():
@@ -243,25 +243,24 @@ def _strip(node: Any) -> None:
 
 def parameter_schema(parameter: parameters.Parameter) -> dict[str, Any]:
     """Return the JSON Schema of a query parameter."""
-    field = parameter.field
     schema: dict[str, Any] = {"type": "string"}
     if isinstance(parameter, parameters.Choices):
-        schema = {"type": "array", "items": schema | {"enum": list(field.choices)}, "minItems": 1}
+        schema = {"type": "array", "items": schema | {"enum": parameter.choices}, "minItems": 1}
     elif isinstance(parameter, parameters.Choice):
-        schema["enum"] = list(field.choices)
+        schema["enum"] = parameter.choices
     elif isinstance(parameter, parameters.Pattern):
-        schema |= {"pattern": f"^(?:{field.pattern})$", "examples": [field.example]}
+        schema |= {"pattern": f"^(?:{parameter.pattern})$", "examples": [parameter.example]}
     elif isinstance(parameter, parameters.Text):
-        schema |= {"maxLength": field.max_length, "pattern": r"^[^\x00]*$"}
+        schema |= {"maxLength": parameters.MAX_TEXT, "pattern": r"^[^\x00]*$"}
     elif isinstance(parameter, parameters.Whole):
-        schema = {"type": "integer", "minimum": 1, "maximum": field.max_value}
-    else:
-        day = 30 if field.is_end else 24
+        schema = {"type": "integer", "minimum": 1, "maximum": parameter.max_value}
+    elif isinstance(parameter, parameters.Instant):
+        day = 30 if parameter.is_end else 24
         schema = {
             "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
             "examples": [f"2026-11-{day}", f"2026-11-{day}T09:30:00Z"],
         }
-    return schema if field.initial is None else schema | {"default": field.initial}
+    return schema if parameter.initial is None else schema | {"default": parameter.initial}
 
 
 def filter_schema(filters: type[Parameters]) -> dict[str, Any]:

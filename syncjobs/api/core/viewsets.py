@@ -55,6 +55,8 @@ class ViewSet(StrictView, GenericViewSet[Any]):
     """The order of the rows of `list`."""
     is_file = False
     """Whether the answer is a file; a process streams only a few at a time."""
+    body_classes: Mapping[str, type[Strict]] = {}
+    """Serializer classes of bodies by action, for actions without an `@action`."""
     field_names: Mapping[str, str] = {}
     """What requests call the fields of domain errors, where that differs."""
 
@@ -62,6 +64,9 @@ class ViewSet(StrictView, GenericViewSet[Any]):
         super().initial(request, *args, **kwargs)
         if request.method == "DELETE" or self.serializer_class is NoBody:
             NoBody(data=request.data).is_valid(raise_exception=True)
+
+    def get_serializer_class(self) -> Any:
+        return self.body_classes.get(self.action) or super().get_serializer_class()
 
     def get_filterset_class(self) -> type[Parameters]:
         # as_view() sets what an @action names on the instance.

@@ -180,6 +180,13 @@
         };
     }
 
+    // ---- On a narrow screen, the navigation scrolls to the current page
+
+    document.addEventListener("DOMContentLoaded", () => {
+        const list = $(".nav-list"), current = $(".nav-list [aria-current]");
+        if (current) list.scrollLeft = current.offsetLeft - (list.clientWidth - current.offsetWidth) / 2;
+    });
+
     // ---- Keys
 
     function rows() { return [...document.querySelectorAll("[data-rows] > tr, [data-rows] > li")]; }
