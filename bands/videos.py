@@ -14,25 +14,9 @@ from psycopg.sql import SQL, Composable, Identifier, Placeholder
 from .models import Availability, Video
 
 _COUNTS = ("view_count", "like_count", "comment_count")
-_DETAILS = (
-    "channel_id",
-    "channel_title",
-    "title",
-    "description",
-    "published_at",
-    "duration_seconds",
-    "live_state",
-    "scheduled_start_at",
-    "thumbnails",
-    "tags",
-    "category_id",
-    "default_language",
-    "definition",
-    "privacy_status",
-    "embeddable",
-    "made_for_kids",
-    *_COUNTS,
-)
+_DETAILS = ("channel_id", "channel_title", "title", "description", "published_at", "duration_seconds", "live_state",
+            "scheduled_start_at", "thumbnails", "tags", "category_id", "default_language", "definition", "privacy_status",
+            "embeddable", "made_for_kids", *_COUNTS)  # fmt: skip
 _BASICS = ("channel_id", "channel_title", "title", "description", "published_at", "thumbnails")
 
 

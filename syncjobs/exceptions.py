@@ -28,8 +28,6 @@ class DomainError(Exception):
 class InvalidInput(DomainError):
     """A value is invalid; `field` names it."""
 
-    code = "invalid"
-
 
 class InvalidFields(InvalidInput):
     """Several values may be invalid; `problems` lists them all."""

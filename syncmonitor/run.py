@@ -156,24 +156,11 @@ def _create_demo_user() -> str:
 
 def _processes(port: str, environment: dict[str, str], simulated: bool) -> list[Process]:
     python = sys.executable
+    uvicorn = [python, "-m", "uvicorn", "syncmonitor.asgi:application", "--port", port, "--log-level", "warning"]
     celery = [python, "-m", "celery", "-A", "syncmonitor"]
     queues = "video-sync,video-processing,maintenance"
     processes = [
-        Process(
-            "web",
-            [
-                python,
-                "-m",
-                "uvicorn",
-                "syncmonitor.asgi:application",
-                "--port",
-                port,
-                "--log-level",
-                "warning",
-                "--timeout-graceful-shutdown",
-                "5",
-            ],
-        ),
+        Process("web", [*uvicorn, "--timeout-graceful-shutdown", "5"]),
         Process("worker", [*celery, "worker", "-Q", queues, "--concurrency", "4", "--loglevel", "WARNING"]),
         Process("beat", [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]),
     ]

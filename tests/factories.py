@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -107,3 +108,14 @@ def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str = "") 
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
         time.sleep(0.02)
     return value
+
+
+def break_videos(world: World, rate: float) -> list[str]:
+    """Make a share of all videos malformed, in turn in each way; return their ids."""
+    rng = random.Random(1)
+    ways = ["no snippet", "bad duration", "bad count"]
+    with world.lock:
+        selected = [video for video in world.videos.values() if rng.random() < rate]
+        for number, video in enumerate(selected):
+            video.broken = ways[number % len(ways)]
+    return [video.id for video in selected]

@@ -27,14 +27,14 @@ from ..models import AuditEntry
 from ..operations.queues import ALL_QUEUES
 from .core import links
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import is_part, show, style
-from .core.paging import paginate, search_box, values_of
+from .core.pages import is_part, show
+from .core.paging import FilterForm, paginate, search_box
 from .site import site
 
 _TARGET_HELP = gettext_lazy("Job number, band id, queue …")
 
 
-class AuditFilters(forms.Form):
+class AuditFilters(FilterForm):
     """The filters of the audit log."""
 
     actor = search_box(gettext_lazy("Who"), gettext_lazy("Name"))
@@ -60,11 +60,6 @@ class AuditFilters(forms.Form):
         required=False, label=gettext_lazy("To, inclusive (UTC)"), widget=forms.DateInput(attrs={"type": "date"})
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("action", "targetType", "result"):
-            self.fields[name].widget.attrs["data-submits"] = ""
-
     def clean(self) -> dict[str, Any]:
         """Check that the first day is not after the last one."""
         data = super().clean() or self.cleaned_data
@@ -85,7 +80,7 @@ class AuditAdmin(PageAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List the entries, newest first."""
         filters = AuditFilters(request.GET)
-        wanted = values_of(filters)
+        wanted = filters.values()
         page = paginate(request, _entries(wanted), 50)
         context = {
             "page": page,
@@ -94,7 +89,7 @@ class AuditAdmin(PageAdmin):
         }
         if is_part(request):
             return render(request, "syncjobs/audit/rows.html", context)
-        context["filters"] = style(filters)
+        context["filters"] = filters
         return show(request, "syncjobs/audit/list.html", context, title=_("Audit log"), is_live=True)
 
     @requires("view")
@@ -113,7 +108,7 @@ class AuditAdmin(PageAdmin):
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """Stream the filtered entries as a CSV file."""
         filters = AuditFilters(request.GET)
-        wanted = values_of(filters)
+        wanted = filters.values()
         if filters.errors:
             lines = [f"{name}: {' '.join(map(str, messages))}" for name, messages in filters.errors.items()]
             return HttpResponse("\n".join(lines), status=400, content_type="text/plain; charset=utf-8")

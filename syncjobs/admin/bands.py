@@ -28,7 +28,7 @@ from .core import links
 from .core.band_form import BandForm, initial_of, look_up
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
-from .core.paging import order, paginate, search_box, sort_field, values_of
+from .core.paging import FilterForm, order, paginate, search_box, sort_field
 from .site import site
 
 _COLUMNS = {
@@ -43,23 +43,24 @@ _RECENT_JOBS = 10
 _NEWEST_VIDEOS = 10
 
 
-class BandFilters(forms.Form):
+def _conferences() -> list[str]:
+    known = Band.objects.exclude(conference="").order_by("conference")
+    return list(known.values_list("conference", flat=True).distinct())
+
+
+def _conference_choices() -> list[tuple[str, str]]:
+    return [("", _("Any")), *((name, name) for name in _conferences())]
+
+
+class BandFilters(FilterForm):
     """The filters of the list of bands."""
 
     q = search_box(gettext_lazy("Search"), gettext_lazy("Name, school, city, channel"))
     state = forms.ChoiceField(
         required=False, label=gettext_lazy("State"), choices=[("", gettext_lazy("Any")), *BandState.choices]
     )
-    conference = forms.ChoiceField(required=False, label=gettext_lazy("Conference"))
+    conference = forms.ChoiceField(required=False, label=gettext_lazy("Conference"), choices=_conference_choices)
     sort = sort_field(_COLUMNS, "name")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["conference"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", _("Any")), *((name, name) for name in _conferences())]
-        for name in ("state", "conference"):
-            self.fields[name].widget.attrs["data-submits"] = ""
 
 
 @admin.register(Band, site=site)
@@ -74,14 +75,11 @@ class BandAdmin(PageAdmin):
             *super().get_urls(),
         ]
 
-    def has_sync_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("syncjobs.trigger_sync")
-
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List all bands with the state of their syncs."""
         filters = BandFilters(request.GET)
-        wanted = values_of(filters)
+        wanted = filters.values()
         bands = Band.objects.with_video_counts()
         if wanted["q"]:
             bands = bands.matching(wanted["q"])
@@ -96,7 +94,7 @@ class BandAdmin(PageAdmin):
         }
         if is_part(request):
             return render(request, "syncjobs/bands/rows.html", context)
-        context["filters"] = style(filters)
+        context["filters"] = filters
         return show(request, "syncjobs/bands/list.html", context, title=_("Bands"), is_live=True)
 
     @requires("view")
@@ -127,7 +125,7 @@ class BandAdmin(PageAdmin):
         """Edit a band."""
         return _edit(request, _get(band_id))
 
-    @requires("sync", post=True)
+    @requires("syncjobs.trigger_sync", post=True)
     def sync_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
         """Queue an incremental sync of a band."""
         band = _get(band_id)
@@ -209,11 +207,6 @@ def _get(band_id: int) -> Band:
 
 def _list_url() -> str:
     return reverse("admin:bands_band_changelist")
-
-
-def _conferences() -> list[str]:
-    known = Band.objects.exclude(conference="").order_by("conference")
-    return list(known.values_list("conference", flat=True).distinct())
 
 
 def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:

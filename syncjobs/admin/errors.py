@@ -29,6 +29,7 @@ from ..templatetags.monitor import number
 from .core import charts, links
 from .core.model_admin import PageAdmin, requires
 from .core.pages import Question, ask, is_part, show, style
+from .core.paging import FilterForm
 from .site import site
 
 _PER_PAGE, _BANDS, _DAYS = 20, 10, 30
@@ -40,28 +41,31 @@ _WINDOWS = {
 }
 
 
-class ErrorFilters(forms.Form):
-    """The filters of the list of error groups; all of them are in the query string."""
+def _reason_choices() -> list[tuple[str, str]]:
+    reasons = [(reason, f"{error_reasons.explain(reason).title} ({reason})") for reason in stats_errors.reasons()]
+    return [("", _("Any")), *reasons]
 
-    window = forms.ChoiceField(required=False, choices=[(value, label) for value, (label, _span) in _WINDOWS.items()])
-    reason = forms.ChoiceField(required=False)
-    acknowledged = forms.ChoiceField(required=False)
+
+class ErrorFilters(FilterForm):
+    """The filters of the list of error groups."""
+
+    window = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("When"),
+        choices=[(value, label) for value, (label, _span) in _WINDOWS.items()],
+        widget=forms.HiddenInput,
+    )
+    reason = forms.ChoiceField(required=False, label=gettext_lazy("Reason"), choices=_reason_choices)
+    acknowledged = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Acknowledged"),
+        choices=[
+            ("", gettext_lazy("Any")),
+            ("false", gettext_lazy("Not acknowledged")),
+            ("true", gettext_lazy("Acknowledged")),
+        ],
+    )
     page = forms.IntegerField(required=False, min_value=1, max_value=100_000, widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.fields["window"].label, self.fields["window"].widget = _("When"), forms.HiddenInput()
-        known = [(reason, f"{error_reasons.explain(reason).title} ({reason})") for reason in stats_errors.reasons()]
-        self._choices("reason", _("Reason"), [("", _("Any")), *known])
-        yes_no = [("", _("Any")), ("false", _("Not acknowledged")), ("true", _("Acknowledged"))]
-        self._choices("acknowledged", _("Acknowledged"), yes_no)
-        style(self)
-
-    def _choices(self, name: str, label: str, choices: list[tuple[str, str]]) -> None:
-        field = self.fields[name]
-        assert isinstance(field, forms.ChoiceField)
-        field.label, field.choices = label, choices
-        field.widget.attrs["data-submits"] = ""
 
     def value(self, name: str, default: Any = None) -> Any:
         """Return the parameter if it is valid, otherwise the default; the form shows the error."""
@@ -96,12 +100,6 @@ class ErrorGroupAdmin(PageAdmin):
             *super().get_urls(),
         ]
 
-    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("syncjobs.acknowledge_errors")
-
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("syncjobs.retry_job")
-
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List the groups, most frequent first."""
@@ -124,7 +122,7 @@ class ErrorGroupAdmin(PageAdmin):
         title = str(context["meaning"].title)
         return show(request, "syncjobs/errors/group.html", context, title=title, crumbs=crumbs, is_live=True)
 
-    @requires("acknowledge", post=True)
+    @requires("syncjobs.acknowledge_errors", post=True)
     def acknowledge_view(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
         """Mark a group as acknowledged, with a note."""
         group = operations.get_error_group(fingerprint)
@@ -143,7 +141,7 @@ class ErrorGroupAdmin(PageAdmin):
         data = request.POST if request.method == "POST" else None
         return ask(request, question, do, form=style(NoteForm(data, initial={"note": group.note})))
 
-    @requires("acknowledge", post=True)
+    @requires("syncjobs.acknowledge_errors", post=True)
     def reopen_view(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
         """Undo an acknowledgement."""
         question = _question(
@@ -160,7 +158,7 @@ class ErrorGroupAdmin(PageAdmin):
 
         return ask(request, question, do)
 
-    @requires("retry", post=True)
+    @requires("syncjobs.retry_job", post=True)
     def retry_view(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
         """Say how many of the group's failed jobs haven't been retried yet, then retry them."""
         group = operations.get_error_group(fingerprint)
@@ -212,7 +210,7 @@ def _list_context(form: ErrorFilters) -> dict[str, Any]:
         "window": window,
         "windows": [(label, form.address(window=value), value == window) for value, (label, _span) in _WINDOWS.items()],
         "rows": _rows(groups[:_PER_PAGE], window),
-        "trend": _("By the hour") if window == "24h" else _("By the day"),
+        "trend": _("Per hour") if window == "24h" else _("Per day"),
         "total": total,
         "as_of": timezone.now(),
         "refresh_url": form.address(page=page),

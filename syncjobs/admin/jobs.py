@@ -42,15 +42,6 @@ class JobAdmin(PageAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("syncjobs.trigger_sync")
 
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("syncjobs.retry_job")
-
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("syncjobs.cancel_job")
-
-    def has_bands_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("bands.view_band")
-
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List jobs, filtered, sorted and paged by the query string."""
@@ -73,7 +64,7 @@ class JobAdmin(PageAdmin):
         context = job_list.refreshed_context(request, Filters.read(parameters), visible)
         return render(request, "syncjobs/jobs/rows.html", context)
 
-    @requires("bands")
+    @requires("bands.view_band")
     def bands_view(self, request: HttpRequest) -> HttpResponse:
         """Suggest bands for the text typed into a band field, `named` in the trigger form and `band` in the filters."""
         text = request.GET.get("named", request.GET.get("band", ""))
@@ -111,7 +102,7 @@ class JobAdmin(PageAdmin):
         title = _("Job #%s") % job.pk
         return show(request, "syncjobs/jobs/job.html", context, title=title, crumbs=crumbs, is_live=True)
 
-    @requires("retry", post=True)
+    @requires("syncjobs.retry_job", post=True)
     def retry_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
         job = operations.get_job(job_id)
         question = Question(
@@ -131,7 +122,7 @@ class JobAdmin(PageAdmin):
 
         return ask(request, question, do)
 
-    @requires("cancel", post=True)
+    @requires("syncjobs.cancel_job", post=True)
     def cancel_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
         job = operations.get_job(job_id)
         details = []

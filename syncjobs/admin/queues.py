@@ -47,13 +47,7 @@ class QueueAdmin(PageAdmin):
             *super().get_urls(),
         ]
 
-    def has_pause_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("syncjobs.pause_queue")
-
-    def has_clear_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("syncjobs.clear_failed")
-
-    @requires("pause", post=True)
+    @requires("syncjobs.pause_queue", post=True)
     def pause_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Ask for a reason, then pause."""
         question = Question(
@@ -70,7 +64,7 @@ class QueueAdmin(PageAdmin):
 
         return ask(request, question, do, form=style(PauseForm(request.POST if request.method == "POST" else None)))
 
-    @requires("pause", post=True)
+    @requires("syncjobs.pause_queue", post=True)
     def resume_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Confirm, then resume."""
         question = Question(
@@ -87,7 +81,7 @@ class QueueAdmin(PageAdmin):
 
         return ask(request, question, do)
 
-    @requires("clear", post=True)
+    @requires("syncjobs.clear_failed", post=True)
     def clear_failed_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Say how many failed jobs there are, then delete them."""
         in_background: list[str] = []

@@ -19,8 +19,8 @@ from ..exceptions import NotFound
 from ..operations import triggers
 from .core import links
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, is_part, show, style
-from .core.paging import order, paginate, search_box, sort_field, values_of
+from .core.pages import Question, ask, is_part, show
+from .core.paging import FilterForm, order, paginate, search_box, sort_field
 from .site import site
 
 _COLUMNS = {
@@ -31,7 +31,7 @@ _COLUMNS = {
 _GONE = "gone"
 
 
-class VideoFilters(forms.Form):
+class VideoFilters(FilterForm):
     """The filters of the list of videos."""
 
     q = search_box(gettext_lazy("Search"), gettext_lazy("Title or YouTube id"))
@@ -52,11 +52,6 @@ class VideoFilters(forms.Form):
     )
     sort = sort_field(_COLUMNS, "-published")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("availability", "band"):
-            self.fields[name].widget.attrs["data-submits"] = ""
-
 
 @admin.register(Video, site=site)
 class VideoAdmin(PageAdmin):
@@ -65,14 +60,11 @@ class VideoAdmin(PageAdmin):
     def get_urls(self) -> list[URLPattern]:
         return [self.page("<id:video_id>/sync/", self.sync_view, "sync"), *super().get_urls()]
 
-    def has_sync_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("syncjobs.trigger_sync")
-
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List all videos, newest first."""
         filters = VideoFilters(request.GET)
-        wanted = values_of(filters)
+        wanted = filters.values()
         videos = Video.objects.select_related("band").defer("description", "tags")
         if wanted["q"]:
             videos = videos.filter(title__icontains=wanted["q"]) | videos.filter(youtube_id=wanted["q"])
@@ -89,7 +81,7 @@ class VideoAdmin(PageAdmin):
         }
         if is_part(request):
             return render(request, "syncjobs/videos/rows.html", context)
-        context["filters"] = style(filters)
+        context["filters"] = filters
         return show(request, "syncjobs/videos/list.html", context, title=_("Videos"), is_live=True)
 
     @requires("view")
@@ -102,7 +94,7 @@ class VideoAdmin(PageAdmin):
         context = {"video": video, "is_live_video": video.live_state != LiveState.NONE}
         return show(request, "syncjobs/videos/video.html", context, title=str(video), crumbs=crumbs)
 
-    @requires("sync", post=True)
+    @requires("syncjobs.trigger_sync", post=True)
     def sync_view(self, request: HttpRequest, video_id: int) -> HttpResponse:
         """Queue a sync of one video."""
         video = _get(video_id)

@@ -58,15 +58,8 @@ class Heartbeat(threading.Thread):
             connections.close_all()
 
     def _report_alive(self) -> None:
-        Worker.objects.update_or_create(
-            name=self._worker,
-            defaults={"heartbeat_at": Now()},
-            create_defaults={
-                "process_id": os.getpid(),
-                "queues": self._queues,
-                "concurrency": self._concurrency,
-            },
-        )
+        new = {"process_id": os.getpid(), "queues": self._queues, "concurrency": self._concurrency}
+        Worker.objects.update_or_create(name=self._worker, defaults={"heartbeat_at": Now()}, create_defaults=new)
 
 
 _heartbeat: Heartbeat | None = None

@@ -134,7 +134,7 @@ class BucketState:
     resets_at: dt.datetime
 
     @property
-    def left_for_people(self) -> int:
+    def left_for_manual_syncs(self) -> int:
         """The units left for manual syncs."""
         return self.left(personal=True)
 

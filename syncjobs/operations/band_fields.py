@@ -35,7 +35,7 @@ def apply(band: Band, row: dict[Any, Any]) -> list[tuple[str, str]]:
     try:
         band.full_clean(validate_unique=False)
     except ValidationError as error:
-        columns, reported = {name: key for key, name in _NAMES.items()}, {key for key, _message in problems}
+        columns, reported = {name: key for key, name in TEXT_FIELDS.items()}, {key for key, _message in problems}
         invalid = [(columns.get(name, name), " ".join(messages)) for name, messages in error.message_dict.items()]
         problems += [(key, message) for key, message in invalid if key not in reported]
     return problems
@@ -97,7 +97,7 @@ def _set_channel(band: Band, value: Any) -> None:
     set_channel(band, reference, channel_id=parsed.value if parsed and parsed.kind == "id" else "")
 
 
-_NAMES = {
+TEXT_FIELDS = {
     "name": "name",
     "slug": "slug",
     "schoolName": "school_name",
@@ -110,7 +110,7 @@ _NAMES = {
     "secondaryColor": "secondary_color",
 }
 _COLUMNS: dict[Any, Callable[[Band, Any], None]] = {
-    **{key: _text(name) for key, name in _NAMES.items()},
+    **{key: _text(name) for key, name in TEXT_FIELDS.items()},
     "founded": _set_founded,
     "searchKeywords": _set_keywords,
     "isActive": _flag("is_active"),

@@ -152,13 +152,10 @@ class JobContext:
             progress_total=self.progress_total,
             **{name: F(name) + number for name, number in totals.items() if number},
         )
-        errors.record(
-            self.attempt,
-            [
-                ErrorReport("unreadableItem", item.message, is_permanent=False, item_id=item.item_id or "")
-                for item in unreadable
-            ],
+        reports = (
+            ErrorReport("unreadableItem", i.message, is_permanent=False, item_id=i.item_id or "") for i in unreadable
         )
+        errors.record(self.attempt, reports)
 
     def check_interrupts(self) -> None:
         """Raise CancelRequested or ReleaseRequested if the job should stop. For work without HTTP calls."""

@@ -20,30 +20,8 @@ _HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//")
 # Characters that pages and messengers add around a copied link: byte order mark, zero-width spaces, direction marks, <…>
 _WRAPPING = "\ufeff\u200b\u200e\u200f\u2060<> \t\r\n\u00a0"
-_NOT_NAMES = {
-    "watch",
-    "shorts",
-    "live",
-    "embed",
-    "v",
-    "playlist",
-    "feed",
-    "feeds",
-    "results",
-    "hashtag",
-    "gaming",
-    "about",
-    "channel",
-    "user",
-    "c",
-    "e",
-    "clip",
-    "post",
-    "redirect",
-    "attribution_link",
-    "account",
-    "premium",
-}
+_NOT_NAMES = {"watch", "shorts", "live", "embed", "v", "playlist", "feed", "feeds", "results", "hashtag", "gaming", "about",
+              "channel", "user", "c", "e", "clip", "post", "redirect", "attribution_link", "account", "premium"}  # fmt: skip
 
 
 class MalformedReference(ValueError):
@@ -61,8 +39,8 @@ class ChannelReference:
 def parse_channel(text: str) -> ChannelReference:
     """Parse a channel's id, @handle or URL of any form. Raises MalformedReference.
 
-    A custom URL (/c/Name or /Name) becomes the handle @Name: YouTube made handles of custom URLs
-    (support.google.com/youtube/answer/2657968).
+    A custom URL (/c/Name or /Name) is taken for the handle @Name, because YouTube made handles of custom URLs. All forms
+    of URLs: support.google.com/youtube/answer/6180214.
     """
     text = text.strip(_WRAPPING)
     if _CHANNEL_ID.match(text):

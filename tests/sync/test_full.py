@@ -14,6 +14,7 @@ from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.world import uploads
 from tests.factories import (
     band_with_videos,
+    break_videos,
     full_sync,
     make_band,
     queue_job,
@@ -129,7 +130,7 @@ def test_a_video_uploaded_during_the_sync_costs_one_page_more(youtube: Simulator
 
 def test_unreadable_items_are_errors_but_the_job_completes(youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 400)
-    broken = youtube.world.break_some(0.02)
+    broken = break_videos(youtube.world, 0.02)
     youtube.world.videos[next(i for i in youtube.world.videos if i not in broken)].broken = "entry"
     job = full_sync(band)
     assert job.status == JobStatus.COMPLETED

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from bands.models import Band
 
 from ...exceptions import DomainError
-from ...operations import bands, channels
+from ...operations import band_fields, bands, channels
 from ...youtube.errors import Kind, YouTubeError
 from ...youtube.types import Channel
 from .pages import actor_of
@@ -128,21 +128,11 @@ class BandForm(forms.Form):
 
 def initial_of(band: Band) -> dict[str, Any]:
     """Return the form's initial values for a band."""
-    return {
+    return {column: getattr(band, name) for column, name in band_fields.TEXT_FIELDS.items()} | {
         "youtubeChannel": band.channel_reference or band.channel_id,
         "playlists": "\n".join(band.extra_playlists),
-        "name": band.name,
-        "slug": band.slug,
-        "schoolName": band.school_name,
-        "nickname": band.nickname,
-        "city": band.city,
-        "state": band.state,
-        "conference": band.conference,
-        "bandType": band.band_type,
         "founded": band.founded,
         "searchKeywords": "; ".join(band.search_keywords),
-        "primaryColor": band.primary_color,
-        "secondaryColor": band.secondary_color,
         "isActive": band.is_active,
         "isFeatured": band.is_featured,
     }

@@ -50,7 +50,7 @@ def body(rows: Iterable[Row], rights: Rights) -> SafeString:
 def _row(row: Row, rights: Rights, labels: Labels) -> str:
     number = row.id
     tick = (
-        f'<td class="tick"><input type="checkbox" name="job" value="{number}" data-choose'
+        f'<td class="tick"><input type="checkbox" name="job" value="{number}" data-select'
         f' aria-label="{labels.select} #{number}"></td>'
         if rights.any
         else ""
@@ -85,9 +85,11 @@ def _times(row: Row, labels: Labels) -> str:
     by = escape(row.by)
     who = f'<div class="sub by truncate" title="{by}">{by}</div>' if by else ""
     took = f'<div class="sub nowrap">{row.took}</div>' if row.took else ""
+    elapsed, duration = ("", took) if row.ended else (took, "")
     return (
-        f'<td data-label="{labels.created}">{row.created}{who}</td><td data-label="{labels.started}">{row.started}</td>'
-        f'<td data-label="{labels.ended}">{row.ended}{took}</td>'
+        f'<td data-label="{labels.created}">{row.created}{who}</td>'
+        f'<td data-label="{labels.started}">{row.started}{elapsed}</td>'
+        f'<td data-label="{labels.ended}">{row.ended}{duration}</td>'
     )
 
 

@@ -16,8 +16,12 @@ from bands.text import parse_number
 from .pages import View
 
 
-def requires(action: str, *, post: bool = False) -> Callable[[View], View]:
-    """Restrict a view to users whom `has_<action>_permission` admits, and to GET and HEAD unless it takes POST."""
+def requires(permission: str, *, post: bool = False) -> Callable[[View], View]:
+    """Restrict a view to users with a permission, and to GET and HEAD unless it takes POST.
+
+    `permission` is "view", "add", "change" or "delete", which the admin class decides, or a name such as
+    "syncjobs.retry_job".
+    """
     methods = ["GET", "HEAD", "POST"] if post else ["GET", "HEAD"]
 
     def decorate(view: View) -> View:
@@ -25,7 +29,11 @@ def requires(action: str, *, post: bool = False) -> Callable[[View], View]:
         def checked(self: PageAdmin, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method not in methods:
                 return HttpResponseNotAllowed(methods)
-            if not getattr(self, f"has_{action}_permission")(request):
+            if "." in permission:
+                is_allowed = request.user.has_perm(permission)
+            else:
+                is_allowed = getattr(self, f"has_{permission}_permission")(request)
+            if not is_allowed:
                 raise PermissionDenied
             return view(self, request, *args, **kwargs)
 

@@ -43,7 +43,18 @@ def search_box(label: StrPromise, placeholder: StrPromise) -> forms.CharField:
     return forms.CharField(required=False, max_length=200, label=label, widget=forms.TextInput(attributes))
 
 
-def values_of(form: forms.Form) -> dict[str, Any]:
-    """Return the filters' values. An invalid filter has no effect, and the form shows its error."""
-    form.is_valid()
-    return {name: form.cleaned_data.get(name) or field.initial or "" for name, field in form.fields.items()}
+class FilterForm(forms.Form):
+    """The filters of a list, read from the query string. Selecting an option applies it at once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
+        for field in self.fields.values():
+            field.widget.attrs.setdefault("class", "input")
+            if isinstance(field.widget, forms.Select):
+                field.widget.attrs["data-submits"] = ""
+
+    def values(self) -> dict[str, Any]:
+        """Return the filters' values. An invalid filter has no effect, and the form shows its error."""
+        self.is_valid()
+        return {name: self.cleaned_data.get(name) or field.initial or "" for name, field in self.fields.items()}

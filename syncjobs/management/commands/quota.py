@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.db.models import Count, Q, Sum
@@ -17,7 +17,7 @@ class Command(base.Command):
     help = "Show the usage of YouTube's daily quota by bucket and operation. A day begins at midnight Pacific time."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--day", metavar="YYYY-MM-DD", type=dt.date.fromisoformat, help="default: today")
+        parser.add_argument("--day", metavar="YYYY-MM-DD", type=_date, help="default: today")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
@@ -39,6 +39,13 @@ class Command(base.Command):
             self.print(
                 f"  {row['operation']:<24}{row['spent']:>8} units  {row['calls']:>8} calls  {row['failed']:>6} failed"
             )
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a date. Write it as YYYY-MM-DD.") from None
 
 
 def describe_bucket(state: quota.BucketState) -> str:

@@ -34,8 +34,8 @@ class Command(base.Command):
             raise CommandError(f"{options['videos']} can't be used: {type(error).__name__}: {error}") from None
         try:
             simulator = Simulator(world, host=options["host"], port=options["port"], key=options["key"])
-        except OSError as error:
-            raise CommandError(f"Can't listen on {options['host']}:{options['port']}: {error.strerror}.") from None
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"Can't listen on {options['host']}:{options['port']}: {error}") from None
         simulator.faults.latency = options["latency"]
         self.print(
             f"Simulated YouTube with {len(world.channels)} channels, {len(world.videos)} videos: {simulator.url}"

@@ -15,22 +15,10 @@ _TOWNS = (
     ("Saltgrass", "TX"), ("Fern Valley", "KY"), ("Bellweather", "OH"), ("Gosling Lake", "MI"), ("Pewter Mills", "PA"),
     ("Indigo Beach", "FL"), ("Tamarack", "WV"), ("Windrow", "GA"), ("Quillfeather", "LA"),
 )  # fmt: skip
-_NAMES = (
-    "Marching Herons",
-    "Thunder Line",
-    "Brass Tide",
-    "Golden Cadence",
-    "Midnight Drumline",
-    "Royal Regiment of Sound",
-)
-_SHOWS = (
-    "Halftime Show",
-    "Battle of the Bands",
-    "Homecoming Parade",
-    "Fifth Quarter",
-    "Drumline Feature",
-    "Spring Concert",
-)
+_NAMES = ("Marching Herons", "Thunder Line", "Brass Tide", "Golden Cadence", "Midnight Drumline",
+          "Royal Regiment of Sound")  # fmt: skip
+_SHOWS = ("Halftime Show", "Battle of the Bands", "Homecoming Parade", "Fifth Quarter", "Drumline Feature",
+          "Spring Concert")  # fmt: skip
 _ODD_TITLES = (
     "🥁🔥 Drumline goes OFF 🔥🥁 — 2025", "“Quotes” & ‘apostrophes’ <script>alert(1)</script>", "מצעד הלהקה בבית הספר 2024",
     "فرقة المسيرة — عرض نصف الوقت", "マーチングバンド 2023 全国大会", "Ça c’est Paris ‼️ (live)",

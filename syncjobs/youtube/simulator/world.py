@@ -120,16 +120,6 @@ class World:
             self.playlists[playlist_id].remove(video_id)
             self.playlists[playlist_id].insert(position, video_id)
 
-    def break_some(self, rate: float, seed: int = 1) -> list[str]:
-        """Make a share of all videos malformed, in turn in each way; return their ids."""
-        rng = random.Random(seed)  # noqa: S311 - test data
-        ways = ["no snippet", "bad duration", "bad count"]
-        with self.lock:
-            selected = [video for video in self.videos.values() if rng.random() < rate]
-            for number, video in enumerate(selected):
-                video.broken = ways[number % len(ways)]
-        return [video.id for video in selected]
-
     def video_count(self, channel: Channel) -> int:
         """Return statistics.videoCount, which counts public videos only."""
         entries = self.playlists[uploads(channel.id)]
