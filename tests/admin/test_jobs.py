@@ -20,7 +20,7 @@ from syncjobs.templatetags.monitor import number
 from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
 from tests.factories import HOSTILE, PERSON, claim, failed_job, make_band, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_buttons_follow_state_and_rights() -> None:
     seen = watcher.get("/admin/syncjobs/syncjob/").content.decode()
     assert "/retry/" not in seen
     assert "/cancel/" not in seen
-    assert "data-choose" not in seen
+    assert "data-select" not in seen
     assert 'value="retry"' not in seen
 
 

@@ -131,7 +131,7 @@ class _Site:
 
     def _video(self, band: Band, number: int) -> Video:
         views = None if number == 11 else int(self.chance.lognormvariate(7.5, 1.4))
-        published = self.now - dt.timedelta(days=5 * number, minutes=self.chance.randrange(200, 1400))
+        published = self.now - dt.timedelta(days=5 * number, minutes=self.chance.randrange(1600, 2800))
         youtube_id = made_up_id(f"{band.slug}{number}", 11)
         return Video(
             youtube_id=youtube_id, band=band, channel_id=band.channel_id, channel_title=band.channel_title,
@@ -242,9 +242,10 @@ class _Site:
             result = {"videos_found": size, "videos_updated": updated, "progress_done": size, "progress_total": size}
             operations = [Operation.PLAYLIST_ITEMS_LIST, Operation.VIDEOS_LIST] * pages
         else:
-            read, added = min(size, 50), self.chance.randrange(4)
-            result = {"videos_found": read, "videos_added": added, "progress_done": read, "progress_total": read}
-            operations = [Operation.PLAYLIST_ITEMS_LIST] + [Operation.VIDEOS_LIST] * bool(added)
+            # It finds nothing new: all videos are older than the day.
+            read = min(size, 50)
+            result = {"videos_found": read, "progress_done": read, "progress_total": read}
+            operations = [Operation.PLAYLIST_ITEMS_LIST]
         SyncJob.objects.filter(pk=attempt.job_id).update(**result)
         if job_type == JobType.FULL_SYNC and self.chance.random() < 0.15:
             video = made_up_id(f"unreadable{attempt.pk}", 11)
