@@ -13,7 +13,7 @@ from syncjobs import tasks
 from syncjobs.choices import JobStatus, JobType, Priority, QueueName
 from syncjobs.engine import attempts
 from syncjobs.models import Attempt, Queue, SyncJob, Worker
-from syncjobs.operations import queues
+from syncjobs.operations import jobs, queues
 from tests.factories import PERSON, claim, queue_job, wait_for, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,6 +96,24 @@ def _someone_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
+
+
+def test_a_claim_passes_over_a_job_that_somebody_is_cancelling() -> None:
+    cancelled, other = queue_job(priority=Priority.HIGH), queue_job()
+
+    def claim_in_thread() -> Attempt:
+        try:
+            return claim()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        jobs.cancel_job(PERSON, cancelled.pk)
+        attempt = pool.submit(claim_in_thread).result(timeout=10)
+    assert attempt.job_id == other.pk
+    assert attempts.claim_next(QUEUE, worker()) is None
+    cancelled.refresh_from_db()
+    assert (cancelled.status, cancelled.attempts_made) == (JobStatus.CANCELLED, 0)
 
 
 def test_paused_under_load_claims_nothing_and_resume_drains() -> None:
