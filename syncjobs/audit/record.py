@@ -25,6 +25,21 @@ class Span:
         self.message = ""
         self.data: dict[str, Any] = {}
 
+    def entry(self, actor: Actor, result: str) -> AuditEntry:
+        """Build the unsaved entry. `result` is "ok" or the code of an error."""
+        return AuditEntry(
+            action=self.action,
+            actor_id=actor.user_id,
+            actor_label=actor.label,
+            origin=actor.origin,
+            address=actor.address,
+            target_type=self.target_type,
+            target_id=self.target_id,
+            result=result,
+            message=self.message,
+            data=self.data,
+        )
+
 
 @contextmanager
 def audited(actor: Actor, action: str, target_type: str = "", target_id: object = None) -> Iterator[Span]:
@@ -33,10 +48,10 @@ def audited(actor: Actor, action: str, target_type: str = "", target_id: object 
     try:
         with transaction.atomic():
             yield span
-            _record(actor, span, "ok")
+            span.entry(actor, "ok").save(force_insert=True)
     except DomainError as error:
         span.message = error.message
-        _record(actor, span, error.code)
+        span.entry(actor, error.code).save(force_insert=True)
         raise
 
 
@@ -56,27 +71,8 @@ def record_each(
         span = Span(action, target_type, target_id)
         if isinstance(outcome, DomainError):
             span.message = outcome.message
-            entries.append(_entry(actor, span, outcome.code))
+            entries.append(span.entry(actor, outcome.code))
         else:
             span.data = data_of(outcome)
-            entries.append(_entry(actor, span, "ok"))
+            entries.append(span.entry(actor, "ok"))
     AuditEntry.objects.bulk_create(entries)
-
-
-def _record(actor: Actor, span: Span, result: str) -> None:
-    _entry(actor, span, result).save(force_insert=True)
-
-
-def _entry(actor: Actor, span: Span, result: str) -> AuditEntry:
-    return AuditEntry(
-        action=span.action,
-        actor_id=actor.user_id,
-        actor_label=actor.label,
-        origin=actor.origin,
-        address=actor.address,
-        target_type=span.target_type,
-        target_id=span.target_id,
-        result=result,
-        message=span.message,
-        data=span.data,
-    )

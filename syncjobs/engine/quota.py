@@ -154,20 +154,22 @@ def on(day: dt.date) -> list[BucketState]:
     """Return the state of every bucket at the end of that day, or now if it is today."""
     rows = {row.bucket: row for row in QuotaDay.objects.filter(day=day)}
     noon = dt.datetime.combine(day, dt.time(12), QUOTA_TIMEZONE)
-    return [_state(bucket, day, rows.get(bucket), next_reset(noon)) for bucket in Bucket]
-
-
-def _state(bucket: Bucket, day: dt.date, row: QuotaDay | None, resets_at: dt.datetime) -> BucketState:
-    return BucketState(
-        bucket=bucket,
-        day=day,
-        used=row.used if row else 0,
-        limit=limit_of(bucket),
-        reserved=reserved_of(bucket),
-        closed_at=row.closed_at if row else None,
-        closed_reason=row.closed_reason if row else "",
-        resets_at=resets_at,
-    )
+    states = []
+    for bucket in Bucket:
+        row = rows.get(bucket) or QuotaDay()
+        states.append(
+            BucketState(
+                bucket=bucket,
+                day=day,
+                used=row.used,
+                limit=limit_of(bucket),
+                reserved=reserved_of(bucket),
+                closed_at=row.closed_at,
+                closed_reason=row.closed_reason,
+                resets_at=next_reset(noon),
+            )
+        )
+    return states
 
 
 class Meter:

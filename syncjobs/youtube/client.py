@@ -95,7 +95,7 @@ class YouTubeClient:
                 part="snippet,contentDetails,status", playlistId=playlist_id, maxResults=PAGE_SIZE, pageToken=page_token
             ),
         )
-        items, unreadable = parsing.parse_items(_items(body), parsing.playlist_item)
+        items, unreadable = parsing.parse_items(body.get("items", []), parsing.playlist_item)
         info, token = body.get("pageInfo"), body.get("nextPageToken")
         total = info.get("totalResults") if isinstance(info, dict) else None
         return PlaylistPage(
@@ -108,7 +108,7 @@ class YouTubeClient:
     def videos(self, ids: Sequence[str]) -> VideoBatch:
         """Return the details of up to 50 videos. 1 unit."""
         body = self._list_videos(_VIDEO_PARTS, ids)
-        return VideoBatch(*_split(ids, *parsing.parse_items(_items(body), parsing.video)))
+        return VideoBatch(*_split(ids, body, parsing.video))
 
     def statistics(self, ids: Sequence[str]) -> StatsBatch:
         """Return the counts of up to 50 videos, from videos.batchGetStats. 1 unit of the stats bucket."""
@@ -116,11 +116,11 @@ class YouTubeClient:
             Operation.VIDEOS_BATCH_GET_STATS,
             lambda api: api.videos().batchGetStats(part="statistics", id=",".join(_checked(ids))),
         )
-        return _stats_batch(ids, body)
+        return StatsBatch(*_split(ids, body, parsing.stats))
 
     def statistics_by_list(self, ids: Sequence[str]) -> StatsBatch:
         """Return the counts of up to 50 videos, from videos.list. 1 unit of the main bucket."""
-        return _stats_batch(ids, self._list_videos("statistics", ids))
+        return StatsBatch(*_split(ids, self._list_videos("statistics", ids), parsing.stats))
 
     def _list_channels(self, **arguments: Any) -> dict[str, Any]:
         parts = "id,snippet,contentDetails,statistics"
@@ -231,13 +231,8 @@ def _is_list_response(body: Any) -> bool:
     return isinstance(body["items"], list) if "items" in body else bool({"kind", "pageInfo"} & body.keys())
 
 
-def _items(body: dict[str, Any]) -> list[Any]:
-    items: list[Any] = body.get("items", [])
-    return items
-
-
 def _channels(body: dict[str, Any]) -> list[Channel]:
-    channels, unreadable = parsing.parse_items(_items(body), parsing.channel)
+    channels, unreadable = parsing.parse_items(body.get("items", []), parsing.channel)
     if unreadable:
         # If it were left out, its channel would be taken for deleted.
         raise TransientError("badAnswer", unreadable[0].message)
@@ -245,9 +240,10 @@ def _channels(body: dict[str, Any]) -> list[Channel]:
 
 
 def _split(
-    ids: Sequence[str], items: Sequence[V], unreadable: Sequence[Unreadable]
+    ids: Sequence[str], body: dict[str, Any], parse: Callable[[dict[str, Any]], V]
 ) -> tuple[list[V], list[str], list[Unreadable]]:
     """Split the requested ids into items, ids missing from the response, and unreadable items."""
+    items, unreadable = parsing.parse_items(body.get("items", []), parse)
     requested = dict.fromkeys(ids)
     kept = [item for item in items if item.video_id in requested]
     broken = [item for item in unreadable if item.item_id in requested]
@@ -258,7 +254,3 @@ def _split(
     # Each missing video may be the item that can't be read. It must not be marked unavailable.
     unclear = "YouTube's response has items that can't be read, and this may be one of them."
     return kept, [], broken + [Unreadable(video_id, unclear) for video_id in missing]
-
-
-def _stats_batch(ids: Sequence[str], body: dict[str, Any]) -> StatsBatch:
-    return StatsBatch(*_split(ids, *parsing.parse_items(_items(body), parsing.stats)))
