@@ -70,12 +70,9 @@ class WrongState(Conflict):
 
 
 class RecentlySynced(Conflict):
-    """The band was synced less than SYNC_MIN_INTERVAL_SECONDS ago and the trigger was not forced."""
+    """The band was synced recently and the trigger was not forced; `details` has `synced_at` and `allowed_at`."""
 
     code = "recently_synced"
-
-    def __init__(self, message: str, *, synced_at: dt.datetime, allowed_at: dt.datetime) -> None:
-        super().__init__(message, synced_at=synced_at, allowed_at=allowed_at)
 
 
 class NoChannel(Conflict):

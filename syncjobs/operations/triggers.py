@@ -37,8 +37,7 @@ def trigger_sync(
     job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
     _check_priority(priority)
     with audited(actor, "trigger_sync", "band", band.pk if band else "all") as span:
-        if band is not None:
-            _check_exists(band)
+        _check_exists(band)
         key = band_key(job_type, band.pk) if band else f"{job_type}:all"
         # If another transaction is just ending the equal job, this waits, and then finds no active one.
         active = SyncJob.objects.active().filter(dedupe_key=key).select_for_update(no_key=True).first()
@@ -108,8 +107,7 @@ def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Cre
             video_id = parse_video(reference)
         except MalformedReference as error:
             raise InvalidInput(str(error), field="video") from None
-        if band is not None:
-            _check_exists(band)
+        _check_exists(band)
         key = f"{JobType.SINGLE_VIDEO}:{video_id}"
         params = {"video_id": video_id}
         created = create_job(actor, JobType.SINGLE_VIDEO, band=band, dedupe_key=key, params=params, quota_estimated=1)
@@ -126,8 +124,7 @@ def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = Non
         raise InvalidInput(_("%(type)s is triggered for a band or a video.") % {"type": job_type}, field="jobType")
     # Stored in audit rows: the code stays as it is.
     with audited(actor, "trigger_upkeep", "jobType", job_type) as span:
-        if band is not None:
-            _check_exists(band)
+        _check_exists(band)
         key = band_key(job_type, band.pk) if band else str(job_type)
         created = create_job(actor, job_type, band=band, dedupe_key=key)
         span.data = {"job": created.job.pk, "new": created.is_new}
@@ -158,8 +155,8 @@ def _check_priority(priority: int | None) -> None:
         raise InvalidInput(_("Priority must be one of %(priorities)s.") % {"priorities": allowed}, field="priority")
 
 
-def _check_exists(band: Band) -> None:
-    if not lock_bands([band.pk]):
+def _check_exists(band: Band | None) -> None:
+    if band is not None and not lock_bands([band.pk]):
         raise NotFound(_("The band %(band)s has been deleted.") % {"band": band.name}, field="band")
 
 

@@ -17,7 +17,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 
 from syncjobs import tasks
 from syncjobs.models import AuditEntry, BulkAction
-from syncjobs.operations.cleanup import Deleted, delete_expired
+from syncjobs.operations.cleanup import delete_expired
 from tests.clients import run_command
 from tests.factories import PERSON
 
@@ -49,12 +49,12 @@ def test_what_is_over_goes_and_the_rest_stays() -> None:
     bulks = {_bulk(None), _bulk(now - 29 * DAY)}
     tokens = {_token(now + DAY, is_blacklisted=True), _token(now + DAY, is_blacklisted=False)}
     Session.objects.create(session_key="new", session_data="", expire_date=now + DAY)
-    assert delete_expired(PERSON) == Deleted(bulk_actions=5, tokens=5, sessions=5)
+    assert delete_expired(PERSON) == {"bulk_actions": 5, "tokens": 5, "sessions": 5}
     assert set(BulkAction.objects.values_list("pk", flat=True)) == bulks
     assert set(OutstandingToken.objects.values_list("jti", flat=True)) == tokens
     assert BlacklistedToken.objects.count() == 1
     assert Session.objects.get().session_key == "new"
-    assert delete_expired(PERSON) == Deleted(bulk_actions=0, tokens=0, sessions=0)
+    assert delete_expired(PERSON) == {"bulk_actions": 0, "tokens": 0, "sessions": 0}
     first = AuditEntry.objects.filter(action="housekeep").earliest("pk")
     assert (first.actor_label, first.data) == ("pat", {"bulk_actions": 5, "tokens": 5, "sessions": 5})
 

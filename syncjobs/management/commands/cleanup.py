@@ -15,5 +15,5 @@ class Command(base.Command):
     def run(self, **options: Any) -> None:
         deleted = delete_expired(self.actor)
         self.print(
-            f"Deleted: bulk actions {deleted.bulk_actions}, tokens {deleted.tokens}, sessions {deleted.sessions}."
+            "Deleted: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in deleted.items()) + "."
         )

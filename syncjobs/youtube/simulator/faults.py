@@ -28,21 +28,24 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
     "unauthorized": (401, "authError", "Request had invalid authentication credentials.", "CREDENTIALS_MISSING"),
     "keyMissing": (403, "forbidden", "Method doesn't allow unregistered callers. Please use API Key.", "API_KEY_INVALID"),
 }  # fmt: skip
-CONNECTION_FAULTS = ("hang", "drop", "truncate", "garbage", "empty", "redirect")
+CONNECTION_FAULTS = {"hang": 0, "drop": 0, "truncate": 200, "garbage": 200, "empty": 200, "redirect": 302}
+"""Faults that are not errors in Google's format, with the HTTP status in the log; 0 means no response."""
 
 
 def error_body(name: str, echo: str = "") -> tuple[int, dict[str, Any]]:
     """Return status and body of an error in Google's format. `echo` is appended to its message."""
     status, reason, message, detail = ERRORS[name]
-    domain = "youtube.quota" if "Exceeded" in reason else "global"
-    error: dict[str, Any] = {
-        "code": status,
-        "message": message + echo,
-        "errors": [{"message": message + echo, "domain": domain, "reason": reason}],
-    }
+    body = google_error(status, reason, message + echo)
     if detail:
-        error["details"] = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": detail}]
-    return status, {"error": error}
+        body["error"]["details"] = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": detail}]
+    return status, body
+
+
+def google_error(status: int, reason: str, message: str) -> dict[str, Any]:
+    """Return the body of an error in Google's format."""
+    domain = "youtube.quota" if "Exceeded" in reason else "global"
+    errors = [{"message": message, "domain": domain, "reason": reason}]
+    return {"error": {"code": status, "message": message, "errors": errors}}
 
 
 @dataclass

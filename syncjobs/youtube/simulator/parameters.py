@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Mapping
 
 from ..costs import Operation
+from .faults import google_error
 
 _PARTS = {
     Operation.CHANNELS_LIST: {"id", "snippet", "contentDetails", "statistics", "status", "brandingSettings", "topicDetails"},
@@ -39,13 +40,7 @@ class Refusal(Exception):
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
         self.status = status
-        self.body = {
-            "error": {
-                "code": status,
-                "message": message,
-                "errors": [{"message": message, "domain": "global", "reason": reason}],
-            }
-        }
+        self.body = google_error(status, reason, message)
 
 
 def check_names(operation: Operation, parameters: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from ..costs import Bucket, Operation, bucket_of, quota_day, units_of
 from . import resources
-from .faults import Fault, Faults, error_body
+from .faults import CONNECTION_FAULTS, Fault, Faults, error_body
 from .parameters import Refusal, check_names, ids_of, max_results, offset_of, page_info, parts_of, token_for
 from .resources import etag
 from .world import MAX_PLAYLIST, Video, World, uploads
@@ -328,31 +328,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_fault(self, fault: Fault, operation: Operation, parameters: dict[str, str], key: str) -> None:
         echo = f" (key={key})" if fault.echo_key else ""
+        status, error = (
+            (CONNECTION_FAULTS[fault.name], {}) if fault.name in CONNECTION_FAULTS else error_body(fault.name, echo)
+        )
+        self.simulator.write_log(operation, parameters, status, charged=True, path=self.path)
         if fault.name in ("hang", "drop"):
-            self.simulator.write_log(operation, parameters, 0, charged=True, path=self.path)
             if fault.name == "hang":
                 self.simulator.faults.released.wait(120)
             self.close_connection = True
-            return
-        if fault.name == "empty":
-            self.simulator.write_log(operation, parameters, 200, charged=True, path=self.path)
-            self._send_json(200, {})
-            return
-        if fault.name in ("truncate", "garbage"):
-            self.simulator.write_log(operation, parameters, 200, charged=True, path=self.path)
+        elif fault.name in ("truncate", "garbage"):
             body = json.dumps({"items": [{"id": "x" * 500}], "echo": echo}).encode()
             self.close_connection = True
             cut = body[: len(body) // 2] if fault.name == "truncate" else b"<html>Sorry" + echo.encode()
-            self._send(200, cut, "application/json", length=len(body) if fault.name == "truncate" else None)
-            return
-        if fault.name == "redirect":
-            self.simulator.write_log(operation, parameters, 302, charged=True, path=self.path)
-            self._send(302, echo.encode(), "text/html", location=f"{self.simulator.url}/elsewhere?key={key}")
-            return
-        self.extra_headers = ({"X-Debug": echo} if echo else {}) | fault.headers
-        status, error = error_body(fault.name, echo)
-        self.simulator.write_log(operation, parameters, status, charged=True, path=self.path)
-        self._send_json(status, error)
+            self._send(status, cut, "application/json", length=len(body) if fault.name == "truncate" else None)
+        elif fault.name == "redirect":
+            self._send(status, echo.encode(), "text/html", location=f"{self.simulator.url}/elsewhere?key={key}")
+        else:
+            self.extra_headers = ({"X-Debug": echo} if echo else {}) | fault.headers
+            self._send_json(status, error)
 
     def _send_json(self, status: int, body: Any) -> None:
         text = json.dumps(body, ensure_ascii=False)
