@@ -76,7 +76,8 @@ def test_nothing_that_is_marked_is_missing(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "static"))
     shutil.copy(ROOT / "manage.py", tmp_path)
     command = [sys.executable, "manage.py", "makemessages", "-l", "es", "--no-obsolete", "--no-location", "--no-wrap"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "syncmonitor.settings"}
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=120)
     gathered = polib.pofile(str(tmp_path / FOLDER / "django.po"))
     assert texts(gathered).keys() == texts(catalogue()).keys(), "run `make messages`"
 

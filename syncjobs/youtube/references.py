@@ -39,8 +39,8 @@ class ChannelReference:
 def parse_channel(text: str) -> ChannelReference:
     """Parse a channel's id, @handle or URL of any form. Raises MalformedReference.
 
-    A custom URL (/c/Name or /Name) becomes the handle @Name: YouTube made handles of custom URLs
-    (support.google.com/youtube/answer/2657968).
+    A custom URL (/c/Name or /Name) is taken for the handle @Name, because YouTube made handles of custom URLs. All forms
+    of URLs: support.google.com/youtube/answer/6180214.
     """
     text = text.strip(_WRAPPING)
     if _CHANNEL_ID.match(text):

@@ -22,7 +22,7 @@ from syncjobs.youtube.simulator.faults import Fault
 from tests.clients import logged_in
 from tests.factories import band_with_videos, claim, make_band, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 URL = "/admin/bands/band/"
 HTMX = {"HX-Request": "true"}
 HOSTILE = "<script>alert(1)</script>"

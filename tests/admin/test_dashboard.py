@@ -27,7 +27,7 @@ from syncjobs.youtube.costs import Bucket
 from tests.clients import logged_in
 from tests.factories import PERSON, claim, make_band, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 ACTIONS = ("pause", "resume", "clear-failed")
 

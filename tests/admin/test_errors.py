@@ -29,7 +29,7 @@ from syncjobs.youtube import errors as youtube_errors
 from tests.clients import exported, logged_in
 from tests.factories import PERSON, claim, make_band, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 ROOT = Path(error_reasons.__file__).parents[1]
 
@@ -259,6 +259,7 @@ def test_html_in_an_error_stays_text(moderator: Client) -> None:
         assert "&lt;script&gt;" in html
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_export_holds_the_errors_that_the_list_counts(moderator: Client) -> None:
     fail("A timeout", "timeout")
     queue_job()

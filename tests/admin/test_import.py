@@ -17,7 +17,7 @@ from syncjobs.operations import band_fields
 from syncjobs.operations.imports import MAX_BYTES
 from tests.clients import logged_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 URL = "/admin/import/"
 CSV = "slug,name,founded\nherons,Herons,1908\nblue-tide,Blue Tide,\nbad one,Bad,99\nold,Old,\n"
 

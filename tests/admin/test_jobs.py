@@ -20,7 +20,7 @@ from syncjobs.templatetags.monitor import number
 from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
 from tests.factories import HOSTILE, PERSON, claim, failed_job, make_band, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from syncjobs.operations import jobs as job_operations
 from tests.clients import DIALOG, PART, logged_in
 from tests.factories import HOSTILE, PERSON, failed_job, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -158,6 +158,7 @@ def exported(client: Client, query: str) -> tuple[Any, bytes]:
     return asyncio.run(fetch())
 
 
+@pytest.mark.django_db(transaction=True)
 def test_what_is_filtered_comes_as_a_file(moderator: Client) -> None:
     broken = failed_job(HOSTILE)
     queue_job(JobType.ENRICH)
@@ -169,6 +170,7 @@ def test_what_is_filtered_comes_as_a_file(moderator: Client) -> None:
     assert [json.loads(line)["status"] for line in content.splitlines()] == ["QUEUED", "FAILED"]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_file_is_refused_with_the_reason(moderator: Client) -> None:
     for query, said in (("format=xml", "format: "), ("status=DONE", "status: ")):
         answer, content = exported(moderator, query)

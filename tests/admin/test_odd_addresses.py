@@ -9,7 +9,7 @@ from syncjobs.choices import JobType, Role
 from tests.clients import logged_in
 from tests.factories import make_band, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 LONG = "9" * 5000
 ODD = {
     "syncjobs/syncjob/": (

@@ -20,7 +20,7 @@ from syncjobs.operations import people
 from tests.clients import logged_in
 from tests.factories import PERSON, wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 URL = "/admin/auth/user/"
 PASSWORD = "correct horse battery"
 HTMX = {"HX-Request": "true"}
@@ -144,6 +144,7 @@ def test_the_last_active_super_admin_stays() -> None:
     assert role_of(boss) == Role.ADMIN
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", ["change_role", "set_active"])
 def test_of_two_who_unmake_each_other_one_stays(how: str) -> None:
     ann, bob = person("ann", Role.SUPER_ADMIN), person("bob", Role.SUPER_ADMIN)
@@ -181,6 +182,7 @@ def _somebody_waits() -> bool:
         return bool(cursor.fetchone()[0])
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_who_add_the_same_name_at_once_get_one_person() -> None:
     people.setup_roles()
     outcomes: list[object] = []

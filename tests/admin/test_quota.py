@@ -22,7 +22,7 @@ from syncjobs.youtube.costs import Bucket, Operation, quota_day
 from tests.clients import logged_in
 from tests.factories import make_band
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 
 

@@ -24,7 +24,7 @@ from syncjobs.operations import schedules
 from tests.clients import logged_in
 from tests.factories import PERSON, claim, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 URL = "/admin/django_celery_beat/periodictask/"
 NEW_YORK = "America/New_York"
 FORM = {"name": "Nightly", "job_type": "FULL_SYNC", "kind": "daily", "time": "03:00", "zone": NEW_YORK, "enabled": "on"}

@@ -22,7 +22,7 @@ from syncjobs.stats import estimates
 from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
 from tests.factories import PERSON, make_band, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 URL = "/admin/syncjobs/syncjob/add/"
 
 

@@ -19,7 +19,7 @@ from syncjobs.youtube.simulator import Simulator
 from tests.clients import logged_in
 from tests.factories import band_with_videos, make_band, queue_job, run_all
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 URL = "/admin/bands/video/"
 HTMX = {"HX-Request": "true"}
 HOSTILE = "<script>alert(1)</script>"

@@ -15,7 +15,7 @@ from syncjobs.stats.queues import WORKER_SILENCE_SECONDS
 from tests.clients import logged_in
 from tests.factories import claim, make_band, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 URL = "/admin/syncjobs/worker/"
 
 

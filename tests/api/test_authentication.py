@@ -25,7 +25,7 @@ from syncjobs.choices import JobStatus, Role
 from syncjobs.operations import people
 from tests.factories import PERSON
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def _person(role: Role) -> Any:

@@ -20,7 +20,7 @@ from syncjobs.operations import triggers
 from tests.clients import Api
 from tests.factories import PERSON, claim, make_band, queue_job, wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 CHANNEL = "UC" + "a" * 22
 
 
@@ -117,6 +117,7 @@ def test_what_another_has_is_said_with_all_else_that_is_wrong(admin: Api) -> Non
     assert Band.objects.count() == 2
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_slug_is_given_once_even_at_the_same_moment(admin: Api) -> None:
     band = make_band("a")
     make_band("b")
@@ -158,6 +159,7 @@ def test_a_band_with_active_jobs_stays(admin: Api) -> None:
     assert (job.band_id, job.band_name) == (None, "Herons")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_no_job_is_made_for_a_band_that_is_just_being_deleted() -> None:
     """The trigger waits for the deletion to commit, and then says that the band is gone."""
     band = make_band(reference="@herons")

@@ -25,7 +25,7 @@ from syncjobs.youtube.simulator import Simulator
 from tests.clients import NOBODY, WHO, Api
 from tests.factories import band_with_videos, claim, failed_job, queue_job, run_all
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 MODERATOR_UP, ADMIN_UP, ANYBODY, LOGGED_IN = WHO[2:], WHO[3:], WHO, WHO[1:]
 
 
@@ -195,6 +195,7 @@ def test_guessing_passwords_is_slowed_down() -> None:
     assert int(answers[-1]["Retry-After"]) > 0
 
 
+@pytest.mark.django_db(transaction=True)
 def test_trigger_watch_and_retry(moderator: Api, youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 60)
     body = {"bandId": str(band.pk), "syncType": "FULL"}

@@ -18,7 +18,7 @@ from syncjobs.youtube.costs import Operation
 from tests.clients import NOBODY, Api
 from tests.factories import PERSON, claim, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def _assert_one_shape(answer: Any, status: int, code: str) -> None:

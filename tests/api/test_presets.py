@@ -13,7 +13,7 @@ from syncjobs.operations import people
 from tests.clients import PASSWORD, Api
 from tests.factories import PERSON
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 FAILED = {"name": "Failed", "filters": {"status": ["FAILED", "CANCELLED"], "bandId": "7", "sortBy": "completedAt"}}
 
 

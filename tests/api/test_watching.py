@@ -16,7 +16,7 @@ from syncjobs.operations import schedules
 from tests.clients import Api
 from tests.factories import claim, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 NIGHTLY = {
     "name": "Nightly",
     "jobType": "FULL_SYNC",

@@ -23,7 +23,7 @@ from syncjobs.youtube.simulator import Simulator
 from tests.clients import Api, command_error, logged_in
 from tests.factories import PERSON, band_with_videos, make_band, queue_job, run_next, wait_for
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 CHANNEL = "UC" + "a" * 22
 OTHER = "UC" + "b" * 22
 SAID = "Herons already has this channel."
@@ -113,6 +113,7 @@ def test_a_preview_says_what_the_rows_before_bring() -> None:
     assert dict(Band.objects.values_list("slug", "channel_reference")) == {"herons": "@moved", "new": "@herons"}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_of_two_that_are_given_one_channel_at_once_one_gets_it() -> None:
     outcomes: list[object] = []
 

@@ -15,7 +15,7 @@ from syncjobs.operations import jobs, queues
 from syncjobs.sync.run import run_attempt
 from tests.factories import PERSON, band_with_videos, claim, queue_job, run_all
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def _expire(attempt: Attempt) -> None:
@@ -91,6 +91,7 @@ def test_backoff_grows_within_its_bounds(settings: object) -> None:
         assert len(seconds) > 1
 
 
+@pytest.mark.django_db(transaction=True)  # The lease is renewed on another connection.
 def test_cancel_of_a_queued_job_is_immediate_and_of_a_running_one_acknowledged(youtube: object) -> None:
     queued = jobs.cancel_job(PERSON, queue_job().pk)
     assert queued.status == JobStatus.CANCELLED
@@ -129,6 +130,7 @@ def test_a_cancel_nobody_hears_is_taken_from_the_worker(settings: object, monkey
         outcomes.complete(attempt)
 
 
+@pytest.mark.django_db(transaction=True)  # The lease is renewed on another connection.
 def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube: object) -> None:
     band, _ = band_with_videos(youtube.world, 300)  # type: ignore[attr-defined]
     job = queue_job(band=band)

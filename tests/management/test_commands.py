@@ -27,7 +27,7 @@ from syncjobs.youtube.simulator.faults import Fault
 from tests.clients import command_error, run_command
 from tests.factories import PERSON, band_with_videos, break_videos, claim, queue_job, worker
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 COMMANDS = sorted(p.stem for p in (Path(__file__).parents[2] / "syncjobs/management/commands").glob("[!_]*.py"))
 
 
@@ -131,6 +131,7 @@ def test_import_bands_refuses_files_it_can_not_read_whole(tmp_path: Path, name: 
     assert Band.objects.count() == 0
 
 
+@pytest.mark.django_db(transaction=True)
 def test_sync_bands_waits_and_tells_everything(youtube: Simulator, background_worker: None) -> None:
     for number in range(3):
         band_with_videos(youtube.world, 70, f"band{number}")
@@ -143,6 +144,7 @@ def test_sync_bands_waits_and_tells_everything(youtube: Simulator, background_wo
     assert "0 added" in text
 
 
+@pytest.mark.django_db(transaction=True)
 def test_sync_bands_exits_with_1_if_anything_went_wrong(youtube: Simulator, background_worker: None) -> None:
     band_with_videos(youtube.world, 70)
     break_videos(youtube.world, 0.1)

@@ -21,7 +21,7 @@ from syncjobs.operations.cleanup import Deleted, delete_expired
 from tests.clients import run_command
 from tests.factories import PERSON
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 DAY = dt.timedelta(days=1)
 
 

@@ -18,7 +18,7 @@ from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
 from tests.clients import Api
 from tests.factories import SCHEDULE, make_band, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
