@@ -51,12 +51,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
             ],
-            options={
-                'verbose_name': 'band',
-                'verbose_name_plural': 'bands',
-                'ordering': ['name', 'id'],
-                'indexes': [models.Index(fields=['name', 'id'], name='band_name_order')],
-            },
+            options={'verbose_name': 'band', 'verbose_name_plural': 'bands', 'ordering': ['name', 'id'], 'indexes': [models.Index(fields=['name', 'id'], name='band_name_order')]},
         ),
         migrations.CreateModel(
             name='Video',
@@ -90,11 +85,6 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 ('band', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='videos', to='bands.band', verbose_name='band')),
             ],
-            options={
-                'verbose_name': 'video',
-                'verbose_name_plural': 'videos',
-                'ordering': ['-published_at', '-id'],
-                'indexes': [models.Index(models.F('band'), models.OrderBy(models.F('published_at'), descending=True, nulls_last=True), models.OrderBy(models.F('id'), descending=True), name='video_band_published'), models.Index(models.OrderBy(models.F('published_at'), descending=True, nulls_last=True), models.OrderBy(models.F('id'), descending=True), name='video_published'), models.Index(condition=models.Q(('details_pending', True)), fields=['id'], name='video_details_pending'), models.Index(condition=models.Q(('availability', 'AVAILABLE'), _negated=True), fields=['band'], name='video_unavailable')],
-            },
+            options={'verbose_name': 'video', 'verbose_name_plural': 'videos', 'ordering': ['-published_at', '-id'], 'indexes': [models.Index(models.F('band'), models.OrderBy(models.F('published_at'), descending=True, nulls_last=True), models.OrderBy(models.F('id'), descending=True), name='video_band_published'), models.Index(models.OrderBy(models.F('published_at'), descending=True, nulls_last=True), models.OrderBy(models.F('id'), descending=True), name='video_published'), models.Index(condition=models.Q(('details_pending', True)), fields=['id'], name='video_details_pending'), models.Index(condition=models.Q(('availability', 'AVAILABLE'), _negated=True), fields=['band'], name='video_unavailable')]},
         ),
     ]

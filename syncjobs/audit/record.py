@@ -18,7 +18,8 @@ T = TypeVar("T")
 class Span:
     """The parts of the audit entry that the action fills in while it runs."""
 
-    def __init__(self, target_type: str, target_id: object) -> None:
+    def __init__(self, action: str, target_type: str, target_id: object) -> None:
+        self.action = action
         self.target_type = target_type
         self.target_id = "" if target_id is None else str(target_id)
         self.message = ""
@@ -28,14 +29,14 @@ class Span:
 @contextmanager
 def audited(actor: Actor, action: str, target_type: str = "", target_id: object = None) -> Iterator[Span]:
     """Run an action in one transaction with its audit entry. A DomainError is rolled back, recorded and raised again."""
-    span = Span(target_type, target_id)
+    span = Span(action, target_type, target_id)
     try:
         with transaction.atomic():
             yield span
-            _record(actor, action, span, "ok")
+            _record(actor, span, "ok")
     except DomainError as error:
         span.message = error.message
-        _record(actor, action, span, error.code)
+        _record(actor, span, error.code)
         raise
 
 
@@ -52,23 +53,23 @@ def record_each(
     """
     entries = []
     for target_id, outcome in outcomes.items():
-        span = Span(target_type, target_id)
+        span = Span(action, target_type, target_id)
         if isinstance(outcome, DomainError):
             span.message = outcome.message
-            entries.append(_entry(actor, action, span, outcome.code))
+            entries.append(_entry(actor, span, outcome.code))
         else:
             span.data = data_of(outcome)
-            entries.append(_entry(actor, action, span, "ok"))
+            entries.append(_entry(actor, span, "ok"))
     AuditEntry.objects.bulk_create(entries)
 
 
-def _record(actor: Actor, action: str, span: Span, result: str) -> None:
-    _entry(actor, action, span, result).save(force_insert=True)
+def _record(actor: Actor, span: Span, result: str) -> None:
+    _entry(actor, span, result).save(force_insert=True)
 
 
-def _entry(actor: Actor, action: str, span: Span, result: str) -> AuditEntry:
+def _entry(actor: Actor, span: Span, result: str) -> AuditEntry:
     return AuditEntry(
-        action=action,
+        action=span.action,
         actor_id=actor.user_id,
         actor_label=actor.label,
         origin=actor.origin,

@@ -33,9 +33,7 @@ class Migration(migrations.Migration):
                 ('band_name', models.CharField(max_length=200, primary_key=True, serialize=False)),
                 ('n', models.BigIntegerField()),
             ],
-            options={
-                'default_permissions': (),
-            },
+            options={'default_permissions': ()},
         ),
         migrations.CreateModel(
             name='ErrorDelta',
@@ -46,18 +44,14 @@ class Migration(migrations.Migration):
                 ('errors', models.BigIntegerField()),
                 ('jobs', models.BigIntegerField()),
             ],
-            options={
-                'default_permissions': (),
-            },
+            options={'default_permissions': ()},
         ),
         migrations.CreateModel(
             name='JobChangeHorizon',
             fields=[
                 ('xact', models.BigIntegerField(primary_key=True, serialize=False)),
             ],
-            options={
-                'default_permissions': (),
-            },
+            options={'default_permissions': ()},
         ),
         migrations.CreateModel(
             name='JobDelta',
@@ -72,9 +66,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(max_length=12)),
                 ('n', models.BigIntegerField()),
             ],
-            options={
-                'default_permissions': (),
-            },
+            options={'default_permissions': ()},
         ),
         migrations.CreateModel(
             name='Queue',
@@ -84,12 +76,7 @@ class Migration(migrations.Migration):
                 ('paused_by', models.CharField(blank=True, max_length=150, verbose_name='paused by')),
                 ('pause_reason', models.CharField(blank=True, max_length=500, verbose_name='reason')),
             ],
-            options={
-                'verbose_name': 'queue',
-                'verbose_name_plural': 'queues',
-                'ordering': ['name'],
-                'permissions': [('pause_queue', 'Can pause and resume queues'), ('clear_failed', 'Can clear failed jobs')],
-            },
+            options={'verbose_name': 'queue', 'verbose_name_plural': 'queues', 'ordering': ['name'], 'permissions': [('pause_queue', 'Can pause and resume queues'), ('clear_failed', 'Can clear failed jobs')]},
         ),
         migrations.CreateModel(
             name='Worker',
@@ -102,11 +89,7 @@ class Migration(migrations.Migration):
                 ('heartbeat_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='last heartbeat')),
                 ('stopping_at', models.DateTimeField(blank=True, null=True)),
             ],
-            options={
-                'verbose_name': 'worker',
-                'verbose_name_plural': 'workers',
-                'ordering': ['name'],
-            },
+            options={'verbose_name': 'worker', 'verbose_name_plural': 'workers', 'ordering': ['name']},
         ),
         migrations.CreateModel(
             name='AuditEntry',
@@ -124,12 +107,7 @@ class Migration(migrations.Migration):
                 ('message', models.TextField(blank=True)),
                 ('data', models.JSONField(blank=True, default=dict)),
             ],
-            options={
-                'verbose_name': 'audit entry',
-                'verbose_name_plural': 'audit entries',
-                'ordering': ['-id'],
-                'indexes': [models.Index(fields=['target_type', 'target_id', '-id'], name='audit_target'), models.Index(fields=['actor_label', '-id'], name='audit_actor')],
-            },
+            options={'verbose_name': 'audit entry', 'verbose_name_plural': 'audit entries', 'ordering': ['-id'], 'indexes': [models.Index(fields=['target_type', 'target_id', '-id'], name='audit_target'), models.Index(fields=['actor_label', '-id'], name='audit_actor')]},
         ),
         migrations.CreateModel(
             name='BulkAction',
@@ -149,12 +127,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
             ],
-            options={
-                'verbose_name': 'bulk action',
-                'verbose_name_plural': 'bulk actions',
-                'ordering': ['-id'],
-                'indexes': [models.Index(condition=models.Q(('ended_at', None)), fields=['id'], name='bulk_unfinished')],
-            },
+            options={'verbose_name': 'bulk action', 'verbose_name_plural': 'bulk actions', 'ordering': ['-id'], 'indexes': [models.Index(condition=models.Q(('ended_at', None)), fields=['id'], name='bulk_unfinished')]},
         ),
         migrations.CreateModel(
             name='ErrorBandCount',
@@ -164,10 +137,7 @@ class Migration(migrations.Migration):
                 ('band_id', models.BigIntegerField()),
                 ('n', models.BigIntegerField()),
             ],
-            options={
-                'default_permissions': (),
-                'indexes': [models.Index(condition=models.Q(('n', 0)), fields=['group_id'], name='errorbandcount_empty')],
-            },
+            options={'default_permissions': (), 'indexes': [models.Index(condition=models.Q(('n', 0)), fields=['group_id'], name='errorbandcount_empty')]},
         ),
         migrations.CreateModel(
             name='ErrorGroup',
@@ -186,13 +156,7 @@ class Migration(migrations.Migration):
                 ('acknowledged_by', models.CharField(blank=True, max_length=200)),
                 ('note', models.TextField(blank=True)),
             ],
-            options={
-                'verbose_name': 'error group',
-                'verbose_name_plural': 'error groups',
-                'ordering': ['-last_seen_at', 'fingerprint'],
-                'permissions': [('acknowledge_errors', 'Can acknowledge error groups')],
-                'indexes': [models.Index(fields=['-last_seen_at'], name='errorgroup_recent')],
-            },
+            options={'verbose_name': 'error group', 'verbose_name_plural': 'error groups', 'ordering': ['-last_seen_at', 'fingerprint'], 'permissions': [('acknowledge_errors', 'Can acknowledge error groups')], 'indexes': [models.Index(fields=['-last_seen_at'], name='errorgroup_recent')]},
         ),
         migrations.CreateModel(
             name='JobChange',
@@ -215,11 +179,7 @@ class Migration(migrations.Migration):
                 ('paused', models.BooleanField(null=True)),
                 ('at', models.DateTimeField(db_default=models.Func(function='clock_timestamp', output_field=models.DateTimeField()))),
             ],
-            options={
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['xact', 'id'], name='jobchange_order')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['job', 'queue', 'many'])), name='jobchange_kind')],
-            },
+            options={'default_permissions': (), 'indexes': [models.Index(fields=['xact', 'id'], name='jobchange_order')], 'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['job', 'queue', 'many'])), name='jobchange_kind')]},
         ),
         migrations.CreateModel(
             name='JobCount',
@@ -233,10 +193,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(max_length=12)),
                 ('n', models.BigIntegerField()),
             ],
-            options={
-                'default_permissions': (),
-                'indexes': [models.Index(condition=models.Q(('n', 0)), fields=['grain'], name='jobcount_empty')],
-            },
+            options={'default_permissions': (), 'indexes': [models.Index(condition=models.Q(('n', 0)), fields=['grain'], name='jobcount_empty')]},
         ),
         migrations.CreateModel(
             name='QuotaDay',
@@ -250,12 +207,7 @@ class Migration(migrations.Migration):
                 ('closed_at', models.DateTimeField(blank=True, help_text='When YouTube reported that the quota was used up, whatever we had counted.', null=True)),
                 ('closed_reason', models.CharField(blank=True, max_length=80)),
             ],
-            options={
-                'verbose_name': 'quota day',
-                'verbose_name_plural': 'quota days',
-                'ordering': ['-day', 'bucket'],
-                'constraints': [models.UniqueConstraint(fields=('day', 'bucket'), name='quota_day_once')],
-            },
+            options={'verbose_name': 'quota day', 'verbose_name_plural': 'quota days', 'ordering': ['-day', 'bucket'], 'constraints': [models.UniqueConstraint(fields=('day', 'bucket'), name='quota_day_once')]},
         ),
         migrations.CreateModel(
             name='SyncJob',
@@ -297,12 +249,7 @@ class Migration(migrations.Migration):
                 ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('retry_of', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='retries', to='syncjobs.syncjob')),
             ],
-            options={
-                'verbose_name': 'sync job',
-                'verbose_name_plural': 'sync jobs',
-                'ordering': ['-created_at', '-id'],
-                'permissions': [('trigger_sync', 'Can trigger syncs'), ('retry_job', 'Can retry sync jobs'), ('cancel_job', 'Can cancel sync jobs')],
-            },
+            options={'verbose_name': 'sync job', 'verbose_name_plural': 'sync jobs', 'ordering': ['-created_at', '-id'], 'permissions': [('trigger_sync', 'Can trigger syncs'), ('retry_job', 'Can retry sync jobs'), ('cancel_job', 'Can cancel sync jobs')]},
         ),
         migrations.CreateModel(
             name='SeenVideo',
@@ -330,11 +277,7 @@ class Migration(migrations.Migration):
                 ('reason', models.CharField(blank=True, help_text='Empty if the call succeeded.', max_length=80)),
                 ('job', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='quota_calls', to='syncjobs.syncjob')),
             ],
-            options={
-                'verbose_name': 'quota call',
-                'verbose_name_plural': 'quota calls',
-                'ordering': ['id'],
-            },
+            options={'verbose_name': 'quota call', 'verbose_name_plural': 'quota calls', 'ordering': ['id']},
         ),
         migrations.CreateModel(
             name='JobEvent',
@@ -347,11 +290,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('job', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='syncjobs.syncjob')),
             ],
-            options={
-                'verbose_name': 'job event',
-                'verbose_name_plural': 'job events',
-                'ordering': ['id'],
-            },
+            options={'verbose_name': 'job event', 'verbose_name_plural': 'job events', 'ordering': ['id']},
         ),
         migrations.CreateModel(
             name='JobError',
@@ -368,11 +307,7 @@ class Migration(migrations.Migration):
                 ('group', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='errors', to='syncjobs.errorgroup')),
                 ('job', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='job_errors', to='syncjobs.syncjob')),
             ],
-            options={
-                'verbose_name': 'job error',
-                'verbose_name_plural': 'job errors',
-                'ordering': ['id'],
-            },
+            options={'verbose_name': 'job error', 'verbose_name_plural': 'job errors', 'ordering': ['id']},
         ),
         migrations.CreateModel(
             name='Attempt',
@@ -391,11 +326,7 @@ class Migration(migrations.Migration):
                 ('traceback', models.TextField(blank=True)),
                 ('job', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='syncjobs.syncjob')),
             ],
-            options={
-                'verbose_name': 'attempt',
-                'verbose_name_plural': 'attempts',
-                'ordering': ['job', 'number'],
-            },
+            options={'verbose_name': 'attempt', 'verbose_name_plural': 'attempts', 'ordering': ['job', 'number']},
         ),
         migrations.CreateModel(
             name='FilterPreset',
@@ -407,116 +338,32 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created')),
                 ('owner', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
-            options={
-                'verbose_name': 'filter preset',
-                'verbose_name_plural': 'filter presets',
-                'ordering': ['name', 'id'],
-                'permissions': [('share_filterpreset', 'Can share filter presets')],
-                'constraints': [models.UniqueConstraint(fields=('owner', 'name'), name='preset_name_once', nulls_distinct=False)],
-            },
+            options={'verbose_name': 'filter preset', 'verbose_name_plural': 'filter presets', 'ordering': ['name', 'id'], 'permissions': [('share_filterpreset', 'Can share filter presets')], 'constraints': [models.UniqueConstraint(fields=('owner', 'name'), name='preset_name_once', nulls_distinct=False)]},
         ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(condition=models.Q(('status', 'QUEUED')), fields=['queue', '-priority', 'id'], include=('run_at',), name='job_position'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(condition=models.Q(('status', 'QUEUED')), fields=['queue', 'run_at'], name='job_due'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(condition=models.Q(('status', 'IN_PROGRESS')), fields=['id'], name='job_in_progress'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(condition=models.Q(('parent__isnull', False)), fields=['parent', 'status'], name='job_children'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(fields=['created_at', 'id'], include=('status', 'job_type', 'started_at', 'completed_at'), name='job_created'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(fields=['band', 'created_at', 'id'], include=('status', 'job_type', 'started_at', 'completed_at'), name='job_band_created'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(fields=['status', 'job_type', 'created_at', 'id'], name='job_state_created'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(fields=['band', 'status', 'job_type', 'created_at', 'id'], name='job_band_state_created'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(fields=['status', 'job_type', 'started_at', 'id'], include=('created_at',), name='job_state_started'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(fields=['band', 'status', 'job_type', 'started_at', 'id'], include=('created_at',), name='job_band_state_started'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(fields=['status', 'job_type', 'completed_at', 'id'], include=('created_at',), name='job_state_ended'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(fields=['band', 'status', 'job_type', 'completed_at', 'id'], include=('created_at',), name='job_band_state_ended'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(condition=models.Q(('band_name', ''), _negated=True), fields=['band_name', 'created_at', 'id'], name='job_band_name'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(fields=['requested_by_label', 'created_at', 'id'], name='job_requester'),
-        ),
-        migrations.AddIndex(
-            model_name='syncjob',
-            index=models.Index(condition=models.Q(('status', 'FAILED')), fields=['id'], name='job_failed'),
-        ),
-        migrations.AddConstraint(
-            model_name='syncjob',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ('QUEUED', 'IN_PROGRESS'))), fields=('dedupe_key',), name='one_active_job_per_dedupe_key'),
-        ),
-        migrations.AddConstraint(
-            model_name='seenvideo',
-            constraint=models.UniqueConstraint(fields=('job', 'youtube_id', 'walk'), name='seen_once_a_walk'),
-        ),
-        migrations.AddIndex(
-            model_name='quotacall',
-            index=models.Index(fields=['job'], name='quota_call_job'),
-        ),
-        migrations.AddIndex(
-            model_name='quotacall',
-            index=models.Index(fields=['day', 'bucket', 'operation'], include=('units',), name='quota_call_day'),
-        ),
-        migrations.AddIndex(
-            model_name='jobevent',
-            index=models.Index(fields=['job', 'id'], name='event_timeline'),
-        ),
-        migrations.AddIndex(
-            model_name='joberror',
-            index=models.Index(fields=['job', 'id'], name='error_job'),
-        ),
-        migrations.AddIndex(
-            model_name='joberror',
-            index=models.Index(fields=['created_at'], include=('group', 'band'), name='error_window'),
-        ),
-        migrations.AddIndex(
-            model_name='joberror',
-            index=models.Index(fields=['group', '-created_at'], include=('job', 'band'), name='error_group_newest'),
-        ),
-        migrations.AddIndex(
-            model_name='joberror',
-            index=models.Index(fields=['group', 'job_created_at', 'job'], name='error_group_job'),
-        ),
-        migrations.AddIndex(
-            model_name='attempt',
-            index=models.Index(condition=models.Q(('outcome', 'RUNNING')), fields=['id'], name='attempt_running'),
-        ),
-        migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('job', 'number'), name='attempt_number_once'),
-        ),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(condition=models.Q(('status', 'QUEUED')), fields=['queue', '-priority', 'id'], include=('run_at',), name='job_position')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(condition=models.Q(('status', 'QUEUED')), fields=['queue', 'run_at'], name='job_due')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(condition=models.Q(('status', 'IN_PROGRESS')), fields=['id'], name='job_in_progress')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(condition=models.Q(('parent__isnull', False)), fields=['parent', 'status'], name='job_children')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(fields=['created_at', 'id'], include=('status', 'job_type', 'started_at', 'completed_at'), name='job_created')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(fields=['band', 'created_at', 'id'], include=('status', 'job_type', 'started_at', 'completed_at'), name='job_band_created')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(fields=['status', 'job_type', 'created_at', 'id'], name='job_state_created')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(fields=['band', 'status', 'job_type', 'created_at', 'id'], name='job_band_state_created')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(fields=['status', 'job_type', 'started_at', 'id'], include=('created_at',), name='job_state_started')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(fields=['band', 'status', 'job_type', 'started_at', 'id'], include=('created_at',), name='job_band_state_started')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(fields=['status', 'job_type', 'completed_at', 'id'], include=('created_at',), name='job_state_ended')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(fields=['band', 'status', 'job_type', 'completed_at', 'id'], include=('created_at',), name='job_band_state_ended')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(condition=models.Q(('band_name', ''), _negated=True), fields=['band_name', 'created_at', 'id'], name='job_band_name')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(fields=['requested_by_label', 'created_at', 'id'], name='job_requester')),
+        migrations.AddIndex(model_name='syncjob', index=models.Index(condition=models.Q(('status', 'FAILED')), fields=['id'], name='job_failed')),
+        migrations.AddConstraint(model_name='syncjob', constraint=models.UniqueConstraint(condition=models.Q(('status__in', ('QUEUED', 'IN_PROGRESS'))), fields=('dedupe_key',), name='one_active_job_per_dedupe_key')),
+        migrations.AddConstraint(model_name='seenvideo', constraint=models.UniqueConstraint(fields=('job', 'youtube_id', 'walk'), name='seen_once_a_walk')),
+        migrations.AddIndex(model_name='quotacall', index=models.Index(fields=['job'], name='quota_call_job')),
+        migrations.AddIndex(model_name='quotacall', index=models.Index(fields=['day', 'bucket', 'operation'], include=('units',), name='quota_call_day')),
+        migrations.AddIndex(model_name='jobevent', index=models.Index(fields=['job', 'id'], name='event_timeline')),
+        migrations.AddIndex(model_name='joberror', index=models.Index(fields=['job', 'id'], name='error_job')),
+        migrations.AddIndex(model_name='joberror', index=models.Index(fields=['created_at'], include=('group', 'band'), name='error_window')),
+        migrations.AddIndex(model_name='joberror', index=models.Index(fields=['group', '-created_at'], include=('job', 'band'), name='error_group_newest')),
+        migrations.AddIndex(model_name='joberror', index=models.Index(fields=['group', 'job_created_at', 'job'], name='error_group_job')),
+        migrations.AddIndex(model_name='attempt', index=models.Index(condition=models.Q(('outcome', 'RUNNING')), fields=['id'], name='attempt_running')),
+        migrations.AddConstraint(model_name='attempt', constraint=models.UniqueConstraint(fields=('job', 'number'), name='attempt_number_once')),
     ]

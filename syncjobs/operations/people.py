@@ -97,6 +97,8 @@ def save_user(actor: Actor, name: str, password: str, role: Role, email: str = "
         _lock_super_admins()
         user = users.objects.filter(username=name).first()
         created = user is None
+        if created:
+            span.action = "add_person"
         user = user or users(username=name)
         if user.pk and role != Role.SUPER_ADMIN:
             _check_not_last(user)

@@ -135,7 +135,7 @@ def test_buttons_follow_state_and_rights() -> None:
     seen = watcher.get("/admin/syncjobs/syncjob/").content.decode()
     assert "/retry/" not in seen
     assert "/cancel/" not in seen
-    assert "data-choose" not in seen
+    assert "data-select" not in seen
     assert 'value="retry"' not in seen
 
 

@@ -126,9 +126,9 @@ def test_many_are_chosen_and_retried(log_in: LogIn) -> None:
     jobs = _failed(3)
     queued = queue_job("PRUNE").pk  # type: ignore[arg-type]
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
-    page.locator("[data-choose-all]").check()
-    expect(page.locator("[data-chosen-count]").first).to_have_text("4")
-    page.locator(".choice-bar").get_by_role("button", name="Retry").click()
+    page.locator("[data-select-all]").check()
+    expect(page.locator("[data-selected-count]").first).to_have_text("4")
+    page.locator(".selection-bar").get_by_role("button", name="Retry").click()
     question = page.get_by_role("dialog")
     expect(question).to_contain_text("3")
     question.locator("form button[type=submit]").click()

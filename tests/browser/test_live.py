@@ -91,7 +91,7 @@ def test_an_update_leaves_alone_what_she_is_doing(log_in: LogIn) -> None:
     page = log_in(Role.MODERATOR, viewport={"width": 1200, "height": 500}).go("/admin/syncjobs/syncjob/?limit=50")
     first, last = jobs[0].pk, jobs[-1].pk
     expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
-    page.locator(f"#row-{first} [data-choose]").check()
+    page.locator(f"#row-{first} [data-select]").check()
     page.locator(f"#row-{first}").scroll_into_view_if_needed()
     top = page.locator(f"#row-{first}").bounding_box()
     assert top is not None
@@ -99,8 +99,8 @@ def test_an_update_leaves_alone_what_she_is_doing(log_in: LogIn) -> None:
     expect(page.locator(f"#row-{first} .badge")).to_have_text("In progress")
     queue_job("PRUNE")  # type: ignore[arg-type]
     expect(page.locator("#job-rows a.pill")).to_be_visible()
-    expect(page.locator(f"#row-{first} [data-choose]")).to_be_checked()
-    expect(page.locator("[data-chosen-count]").first).to_have_text("1")
+    expect(page.locator(f"#row-{first} [data-select]")).to_be_checked()
+    expect(page.locator("[data-selected-count]").first).to_have_text("1")
     rows = page.locator("#job-rows tbody tr")
     assert rows.count() == 30
     assert rows.first.get_attribute("id") == f"row-{last}"

@@ -19,7 +19,7 @@ from django.db import connections
 from bands.models import Band
 from syncjobs.choices import QueueName
 from syncjobs.engine import attempts, outcomes
-from syncjobs.models import Queue, SyncJob
+from syncjobs.models import AuditEntry, Queue, SyncJob
 from syncjobs.operations import bulk
 from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
@@ -255,6 +255,8 @@ def test_people_and_roles(monkeypatch: pytest.MonkeyPatch) -> None:
     user = get_user_model().objects.get(username="mo")
     assert user.has_perm("syncjobs.pause_queue")
     assert not user.has_perm("auth.add_user")
+    actions = AuditEntry.objects.order_by("pk").filter(target_type="user").values_list("action", flat=True)
+    assert list(actions) == ["add_person", "save_user"]
     with pytest.raises(CommandError, match="password"):
         create("new", "123")
     with pytest.raises(CommandError, match="invalid choice"):

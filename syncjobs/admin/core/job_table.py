@@ -50,7 +50,7 @@ def body(rows: Iterable[Row], rights: Rights) -> SafeString:
 def _row(row: Row, rights: Rights, labels: Labels) -> str:
     number = row.id
     tick = (
-        f'<td class="tick"><input type="checkbox" name="job" value="{number}" data-choose'
+        f'<td class="tick"><input type="checkbox" name="job" value="{number}" data-select'
         f' aria-label="{labels.select} #{number}"></td>'
         if rights.any
         else ""

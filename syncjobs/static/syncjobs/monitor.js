@@ -242,21 +242,21 @@
     // ---- Selecting rows: a box for all, a count, and the actions that appear with a selection
 
     document.addEventListener("change", (event) => {
-        if (event.target.matches("[data-choose-all]"))
-            document.querySelectorAll("[data-choose]").forEach((box) => { box.checked = event.target.checked; });
-        if (event.target.matches("[data-choose-all], [data-choose]")) showChoice();
+        if (event.target.matches("[data-select-all]"))
+            document.querySelectorAll("[data-select]").forEach((box) => { box.checked = event.target.checked; });
+        if (event.target.matches("[data-select-all], [data-select]")) showSelection();
         if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
     });
-    function showChoice() {
-        const chosen = document.querySelectorAll("[data-choose]:checked").length;
-        document.querySelectorAll("[data-chosen-count]").forEach((each) => { each.textContent = chosen; });
-        document.querySelectorAll("[data-when-chosen]").forEach((each) => { each.hidden = chosen === 0; });
-        const all = $("[data-choose-all]");
+    function showSelection() {
+        const selected = document.querySelectorAll("[data-select]:checked").length;
+        document.querySelectorAll("[data-selected-count]").forEach((each) => { each.textContent = selected; });
+        document.querySelectorAll("[data-when-selected]").forEach((each) => { each.hidden = selected === 0; });
+        const all = $("[data-select-all]");
         if (all) {
-            all.checked = chosen > 0 && chosen === document.querySelectorAll("[data-choose]").length;
-            all.indeterminate = chosen > 0 && !all.checked;
+            all.checked = selected > 0 && selected === document.querySelectorAll("[data-select]").length;
+            all.indeterminate = selected > 0 && !all.checked;
         }
     }
-    document.addEventListener("DOMContentLoaded", showChoice);
-    document.addEventListener("htmx:afterSettle", showChoice);
+    document.addEventListener("DOMContentLoaded", showSelection);
+    document.addEventListener("htmx:afterSettle", showSelection);
 })();
