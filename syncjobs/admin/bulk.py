@@ -1,4 +1,4 @@
-"""Retrying or cancelling many jobs: the question beforehand, and the progress in the background."""
+"""Retrying or cancelling many jobs: the confirmation, and the progress of an action in the background."""
 
 from __future__ import annotations
 

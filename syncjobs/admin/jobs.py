@@ -1,4 +1,4 @@
-"""Sync jobs: their list, the page of each, and what can be done with them."""
+"""Sync jobs: their list, the page of each, and their actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job's page shows."""
+"""The context of a job's page."""
 
 from __future__ import annotations
 
