@@ -34,7 +34,6 @@ class RawAdmin(PageAdmin):
     list_per_page = 50
     ordering = ("-pk",)
     search_fields = ("job",)
-    search_help_text = _("Job number. Lists the newest 10,000 rows; a search finds older ones.")
     show_full_result_count = False
     sortable_by = ()
 
@@ -63,7 +62,7 @@ class RawAdmin(PageAdmin):
             )
             for model in (Attempt, JobEvent, QuotaCall)
         ]
-        context = {"title": capfirst(self.opts.verbose_name_plural), "raw_lists": lists}
+        context = {"title": capfirst(self.opts.verbose_name_plural), "raw_lists": lists, "max_rows": MAX_ROWS}
         return admin.ModelAdmin.changelist_view(self, request, context)
 
     def get_search_results(

@@ -14,8 +14,8 @@ from rest_framework.throttling import ScopedRateThrottle
 from .core import tokens
 from .core.authentication import TokenAuthentication
 from .core.viewsets import ViewSet
+from .serializers import Message
 from .serializers.auth import LogInBody, Person, RefreshBody, Tokens
-from .serializers.queues import Message
 
 
 class AuthViewSet(ViewSet):

@@ -51,8 +51,8 @@ class BandViewSet(ListModelMixin, ViewSet):
     lookup_url_kwarg = "band_id"
     lookup_value_converter = "id"
 
-    def get_object(self) -> Band:
-        band_id = self.kwargs["band_id"]
+    def get_band(self, band_id: int) -> Band:
+        """Return the band with the state of its syncs. Raises NotFound."""
         band: Band | None = self.get_queryset().filter(pk=band_id).first()
         if band is None:
             raise NotFound(f"There is no band {band_id}.", field="id")
@@ -66,19 +66,19 @@ class BandViewSet(ListModelMixin, ViewSet):
     @extend_schema(operation_id="getBand")
     def retrieve(self, request: Request, band_id: int) -> Response:
         """Get a band with the state of its syncs."""
-        return Response(BandSerializer(self.get_object()).data)
+        return Response(BandSerializer(self.get_band(band_id)).data)
 
     @extend_schema(operation_id="createBand", responses={201: BandSerializer})
     def create(self, request: Request) -> Response:
         """Add a band. This syncs nothing."""
-        self.kwargs["band_id"] = bands.create(self.actor, self.validated()).pk
-        return Response(BandSerializer(self.get_object()).data, status.HTTP_201_CREATED)
+        band = bands.create(self.actor, self.validated())
+        return Response(BandSerializer(self.get_band(band.pk)).data, status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="changeBand", responses=BandSerializer)
     def partial_update(self, request: Request, band_id: int) -> Response:
         """Change the fields given; the others stay."""
         bands.change(self.actor, band_id, self.validated())
-        return Response(BandSerializer(self.get_object()).data)
+        return Response(BandSerializer(self.get_band(band_id)).data)
 
     @extend_schema(operation_id="deleteBand", responses={204: None})
     def destroy(self, request: Request, band_id: int) -> Response:
@@ -95,7 +95,7 @@ class BandViewSet(ListModelMixin, ViewSet):
     )
     def videos(self, request: Request, band_id: int) -> Response:
         """List a band's videos, the newest first."""
-        videos = BandVideoList.narrow(Video.objects.filter(band=self.get_object()), self.parameters)
+        videos = BandVideoList.narrow(Video.objects.filter(band=self.get_band(band_id)), self.parameters)
         page = self.paginate_queryset(videos.order_by(*video_ordering(self.parameters)))
         return self.get_paginated_response(VideoSerializer(page, many=True).data)
 

@@ -23,8 +23,8 @@ from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.permissions import requires
 from .core.throttling import TriggerRate
 from .core.viewsets import NoBody, ViewSet
+from .serializers import Message
 from .serializers.errors import ErrorGroups, NoteBody, RetriedGroup
-from .serializers.queues import Message
 
 
 class ErrorFilters(Parameters):

@@ -21,7 +21,6 @@ from .serializers.presets import NewPresetBody, PresetBody, PresetSerializer
 
 
 class FilterPresetViewSet(ListModelMixin, ViewSet):
-    queryset = FilterPreset.objects.none()
     serializer_class = PresetSerializer
     permission_classes = (requires("syncjobs.view_filterpreset"),)
     pagination_class = Unpaged

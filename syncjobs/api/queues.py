@@ -14,7 +14,8 @@ from ..stats import queues as stats
 from .core.etags import with_etag
 from .core.permissions import requires
 from .core.viewsets import ViewSet
-from .serializers.queues import ClearBody, Cleared, Clearing, Message, PauseBody, QueueBody, QueueSerializer
+from .serializers import Message
+from .serializers.queues import ClearBody, Cleared, Clearing, PauseBody, QueueBody, QueueSerializer
 
 
 class QueueViewSet(ViewSet):

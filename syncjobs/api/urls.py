@@ -8,20 +8,21 @@ from rest_framework.routers import SimpleRouter
 from . import audit, auth, bands, docs, errors, events, jobs, presets, queues, quota, schedules, stats, videos, workers
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-router.register("auth", auth.AuthViewSet, "auth")  # token, token/refresh, logout, me
-router.register("admin/sync-jobs", jobs.SyncJobViewSet, "job")
-# also trigger, estimate, export, bulk, bulk/<bulk_id>, <job_id>/retry, <job_id>/cancel
-router.register("admin/queue", queues.QueueViewSet, "queue")  # status, pause, resume, clear-failed
-router.register("admin/sync/errors", errors.ErrorGroupViewSet, "error")
-# also export, <fingerprint>/acknowledge, <fingerprint>/retry
-router.register("admin/jobs", stats.JobStatsViewSet, "stats")  # metrics, trends, stuck
+# Beside each resource are the paths of its actions; its list and an object of it have the paths that routers give them.
+router.register("auth", auth.AuthViewSet, "auth")  # /token /token/refresh /logout /me
+router.register("admin/sync-jobs", jobs.SyncJobViewSet, "job")  # /trigger /estimate /export /<job_id>/retry
+#                                                                 /<job_id>/cancel /bulk /bulk/<bulk_id>
+router.register("admin/queue", queues.QueueViewSet, "queue")  # /status /pause /resume /clear-failed
+router.register("admin/sync/errors", errors.ErrorGroupViewSet, "error")  # /export /<fingerprint>/acknowledge
+#                                                                          /<fingerprint>/retry
+router.register("admin/jobs", stats.JobStatsViewSet, "stats")  # /metrics /trends /stuck
 router.register("admin/workers", workers.WorkerViewSet, "worker")
-router.register("admin/audit", audit.AuditViewSet, "audit")  # also export
-router.register("admin/schedules", schedules.ScheduleViewSet, "schedule")  # also <schedule_id>/run
+router.register("admin/audit", audit.AuditViewSet, "audit")  # /export
+router.register("admin/schedules", schedules.ScheduleViewSet, "schedule")  # /<schedule_id>/run
 router.register("admin/filter-presets", presets.FilterPresetViewSet, "preset")
-router.register("admin/quota", quota.QuotaViewSet, "quota")  # also history
+router.register("admin/quota", quota.QuotaViewSet, "quota")  # /history
 router.register("admin/events", events.EventViewSet, "event")
-router.register("bands", bands.BandViewSet, "band")  # also <band_id>/videos
+router.register("bands", bands.BandViewSet, "band")  # /<band_id>/videos
 router.register("videos", videos.VideoViewSet, "video")
 
 urlpatterns = [

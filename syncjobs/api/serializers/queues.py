@@ -63,7 +63,3 @@ class Clearing(serializers.Serializer[BulkAction]):
 
     def get_message(self, action: BulkAction) -> str:
         return f"{action.total} failed jobs are deleted in the background."
-
-
-class Message(serializers.Serializer[Any]):
-    message = serializers.CharField()
