@@ -121,7 +121,7 @@ def with_band_id(filters: Filters) -> tuple[Filters, str]:
 
 def _selected_band(filters: Filters) -> Band | None:
     number = parse_number(filters.values.get("bandId", ""))
-    return None if number is None else Band.objects.filter(pk=number).first()
+    return None if number is None else Band.objects.filter(pk=number).only("name").first()
 
 
 def region_context(
