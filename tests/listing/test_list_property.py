@@ -138,6 +138,7 @@ def seeks_early(monkeypatch: pytest.MonkeyPatch) -> None:
         Band.objects.create(pk=number, name=f"Band {number}", slug=f"b{number}")
 
 
+@pytest.mark.fuzz
 @given(
     rows=st.lists(jobs, max_size=40),
     later=st.lists(jobs, max_size=10),
@@ -203,6 +204,7 @@ def _assert_pages_show(jobs: list[SyncJob], asked: dict[str, str], status: str, 
     assert (asked, found) == (asked, expected)
 
 
+@pytest.mark.fuzz
 @given(
     said=st.lists(st.tuples(st.sampled_from([None, *BANDS]), st.lists(texts, max_size=3)), max_size=12),
     deleted=st.sets(st.integers(0, 11), max_size=3),
@@ -248,6 +250,7 @@ def test_search_finds_what_reading_everything_finds(
     assert counters.wrong_cells() == 0
 
 
+@pytest.mark.fuzz
 def test_random_places_of_a_long_list(seeks_early: None) -> None:
     """Enough jobs that pages lie in, begin before and end after any hour and day."""
     chance = random.Random(3)
