@@ -30,11 +30,6 @@ from tests.factories import PERSON, band_with_videos, claim, queue_job, run_all
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def moderator() -> Api:
-    return Api(Role.MODERATOR)
-
-
 def _failed(count: int, message: str = "It broke.") -> list[SyncJob]:
     jobs = []
     for _ in range(count):
