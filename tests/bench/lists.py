@@ -98,11 +98,11 @@ def _given(parameters: dict[str, str]) -> dict[str, str]:
 def _query(parameters: dict[str, str]) -> Any:
     from django.http import QueryDict
 
-    from syncjobs.listing import query as listing_query
+    from syncjobs.listing import filters as listing_filters
 
     query = QueryDict(mutable=True)
     query.update(parameters)
-    return listing_query.job_query(query)
+    return listing_filters.job_query(query)
 
 
 def _pages_by_buffers() -> dict[str, Any]:
