@@ -105,6 +105,14 @@ def various_jobs() -> list[SyncJob]:
     return list(SyncJob.objects.all())
 
 
+def failed_jobs(count: int, message: str = "It broke.") -> list[SyncJob]:
+    jobs = []
+    for _ in range(count):
+        jobs.append(queue_job("PRUNE"))  # type: ignore[arg-type]
+        outcomes.fail(claim("maintenance"), message, reason="broken")
+    return jobs
+
+
 def run_next(queue: str = QueueName.VIDEO_SYNC) -> SyncJob:
     attempt = claim(queue)
     run_attempt(attempt)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bands.models import Band
 from syncjobs.engine import outcomes
 from syncjobs.operations import errors as error_operations
 from tests.clients import Api
-from tests.factories import claim, queue_job
+from tests.factories import claim, failed_jobs, queue_job
 
 pytestmark = pytest.mark.django_db
 
@@ -54,3 +55,18 @@ def test_a_recurring_error_is_no_longer_acknowledged(moderator: Api) -> None:
     assert moderator.send("DELETE", address).status_code == 204
     (group,) = moderator.get("admin/sync/errors").json()["errors"]
     assert (group["acknowledgedAt"], group["note"], is_listed("false")) == (None, "a bug", True)
+
+
+def test_an_error_group_has_its_bands_jobs_and_hours(moderator: Api) -> None:
+    band = Band.objects.create(name="A", slug="a")
+    queue_job(band=band)
+    outcomes.fail(claim(), "Odd 1.", reason="odd")
+    newest = failed_jobs(7, "It broke.")[-1]
+    for window in ("24h", "all"):
+        told = moderator.get("admin/sync/errors", window=window).json()
+        assert told["totalErrors"] == 8
+        first, second = told["errors"]
+        assert (first["count"], first["affectedBands"], first["recentJobIds"][0]) == (7, 0, str(newest.pk))
+        assert len(first["recentJobIds"]) == 5
+        assert sum(first["perHour"].values()) == 7
+        assert (second["count"], second["affectedBands"], second["errorMessage"]) == (1, 1, "Odd <n>.")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import datetime as dt
 
-from syncjobs.choices import Role
+import pytest
+from django.utils import timezone
+
+from syncjobs.choices import DelayReason, Role
 from syncjobs.models import Queue, SyncJob
 from syncjobs.operations import queues
 from tests.clients import Api
-from tests.factories import various_jobs
+from tests.factories import queue_job, various_jobs
 
 pytestmark = pytest.mark.django_db
 
@@ -39,3 +42,17 @@ def test_pausing_again_adds_a_reason() -> None:
     assert (queue.pause_reason, queue.paused_at) == ("clean-up", since)
     queues.pause_for_configuration("bad key")
     assert Queue.objects.get(pk="video-sync").pause_reason == "clean-up"
+
+
+def test_queued_jobs_are_waiting_or_delayed(moderator: Api) -> None:
+    now = queue_job("PRUNE")  # type: ignore[arg-type]
+    later = SyncJob.objects.create(
+        job_type="ENRICH",
+        queue_id="video-processing",
+        run_at=timezone.now() + dt.timedelta(hours=1),
+        delay_reason=DelayReason.QUOTA_MAIN,
+    )
+    for filters, expected in (({"due": "now"}, now), ({"due": "later"}, later), ({"delayReason": "QUOTA_MAIN"}, later)):
+        told = moderator.get("admin/sync-jobs", **filters).json()
+        assert ([job["id"] for job in told["data"]], told["total"]) == ([str(expected.pk)], 1)
+    assert moderator.get("admin/sync-jobs", due="soon").status_code == 400
