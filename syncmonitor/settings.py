@@ -192,7 +192,6 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "syncjobs.admin.core.context_processors.simulated",
             ]
         },
     }

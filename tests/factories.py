@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import random
 import time
@@ -12,7 +13,7 @@ from django.db import transaction
 
 from bands.models import Band
 from syncjobs.audit.actors import Actor
-from syncjobs.choices import JobType, Origin, QueueName
+from syncjobs.choices import JobStatus, JobType, Origin, QueueName
 from syncjobs.engine import attempts, outcomes
 from syncjobs.engine.enqueue import create_job
 from syncjobs.models import Attempt, SyncJob
@@ -79,6 +80,37 @@ def full_sync(band: Band) -> SyncJob:
 def video_counts(job: SyncJob) -> tuple[int, int, int]:
     """Return how many videos the job found, added and updated."""
     return job.videos_found, job.videos_added, job.videos_updated
+
+
+def various_jobs() -> list[SyncJob]:
+    """Create 60 jobs of every status, some with equal times and some without a time."""
+    day = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+    bands = [Band.objects.create(name=f"Band {n}", slug=f"b{n}") for n in range(2)]
+    rows = []
+    for number in range(60):
+        status = JobStatus.values[number % 5]
+        started = None if number % 4 == 0 else day + dt.timedelta(hours=number % 7)
+        rows.append(
+            SyncJob(
+                job_type=("FULL_SYNC", "INCREMENTAL_SYNC", "ENRICH")[number % 3],
+                queue_id="video-processing" if number % 3 == 2 else "video-sync",
+                status=status,
+                band=(None, *bands)[number % 3],
+                created_at=day + dt.timedelta(hours=6 * (number % 9)),
+                started_at=started,
+                completed_at=started if status in ("COMPLETED", "FAILED") else None,
+            )
+        )
+    SyncJob.objects.bulk_create(rows)
+    return list(SyncJob.objects.all())
+
+
+def failed_jobs(count: int, message: str = "It broke.") -> list[SyncJob]:
+    jobs = []
+    for _ in range(count):
+        jobs.append(queue_job("PRUNE"))  # type: ignore[arg-type]
+        outcomes.fail(claim("maintenance"), message, reason="broken")
+    return jobs
 
 
 def run_next(queue: str = QueueName.VIDEO_SYNC) -> SyncJob:

@@ -1,4 +1,4 @@
-"""Bands: their list, the page of each, and what can be done with them."""
+"""Bands: their list, the page of each, and their actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retrying or cancelling many jobs: the question beforehand, and the progress in the background."""
+"""Retrying or cancelling many jobs: the confirmation, and the progress of an action in the background."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bands.text import parse_numbers
 
 from .. import counters
 from ..exceptions import DomainError, InvalidInput
-from ..listing import query as listing_query
+from ..listing import filters as listing_filters
 from ..models import BulkAction, SyncJob
 from ..operations import bulk
 from ..templatetags.monitor import number
@@ -121,7 +121,7 @@ def _selected(request: HttpRequest, action: str, filters: Filters) -> Selected:
     """Return the selected jobs, or all that the filters match. Raises InvalidInput."""
     if request.GET.get("all"):
         try:
-            query = listing_query.job_query(filters.query())
+            query = listing_filters.job_query(filters.query())
         except InvalidInput as error:
             raise InvalidInput(sentence_of(error)) from None
         total = counters.count(query.selection) if query.is_counted else query.jobs.order_by().count()

@@ -1,4 +1,4 @@
-"""Error groups: what each means, when and where it occurred, and what can be done about it."""
+"""Error groups: their list, the page of each, and their actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sync jobs: their list, the page of each, and what can be done with them."""
+"""Sync jobs: their list, the page of each, and their actions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from bands.text import parse_numbers
 from ..audit.actors import Actor
 from ..choices import JobStatus
 from ..exceptions import InvalidInput
-from ..listing import export, query
+from ..listing import export
+from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
 from .core import job_list, job_page, links, trigger
@@ -80,7 +81,7 @@ class JobAdmin(PageAdmin):
         for name in ("page", "limit"):
             values.pop(name, None)
         try:
-            jobs = query.job_query(Filters(values).query()).jobs
+            jobs = listing_filters.job_query(Filters(values).query()).jobs
         except InvalidInput as error:
             return _refused(sentence_of(error))
         return export.file_of(export.jobs(jobs, kind), kind, "sync-jobs")

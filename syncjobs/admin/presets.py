@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from ..audit.actors import Actor
 from ..exceptions import InvalidInput
-from ..listing import query
+from ..listing import filters as listing_filters
 from ..models import FilterPreset
 from ..operations import presets
 from .core import links
@@ -99,6 +99,6 @@ def _checked(filters: Filters) -> dict[str, str]:
     if not filters.values:
         raise InvalidInput(_("No filter is set, so there is nothing to save."))
     try:
-        return query.filters_of(dict(filters.values), "filters")
+        return listing_filters.filters_of(dict(filters.values), "filters")
     except InvalidInput as error:
         raise InvalidInput(sentence_of(error)) from None

@@ -1,4 +1,4 @@
-"""Schedules: what is triggered when, in plain words."""
+"""Schedules: their list with each recurrence in words, their form, and their actions."""
 
 from __future__ import annotations
 

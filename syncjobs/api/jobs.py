@@ -16,7 +16,7 @@ from bands.models import Band
 
 from ..exceptions import NotFound, NotPermitted
 from ..listing import export
-from ..listing.query import JobFilters, JobList, filters_of, for_display, job_query, query_of
+from ..listing.filters import JobFilters, JobList, filters_of, for_display, job_query, query_of
 from ..models import BulkAction, SyncJob
 from ..operations import bulk, jobs, triggers
 from ..stats import estimates

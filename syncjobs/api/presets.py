@@ -11,7 +11,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..listing.query import filters_of
+from ..listing.filters import filters_of
 from ..models import FilterPreset
 from ..operations import presets
 from .core.pagination import Unpaged

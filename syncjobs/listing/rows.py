@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from ..models import SyncJob
-from . import query
+from . import filters
 from .pages import Order
 
 
@@ -66,4 +66,4 @@ def read(jobs: QuerySet[SyncJob], order: Order) -> list[JobRow]:
 
 @functools.cache
 def _select() -> tuple[str, tuple[Any, ...]]:
-    return query.for_display(SyncJob.objects.order_by()).values_list(*JobRow._fields).query.sql_with_params()
+    return filters.for_display(SyncJob.objects.order_by()).values_list(*JobRow._fields).query.sql_with_params()

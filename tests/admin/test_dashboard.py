@@ -18,7 +18,7 @@ from django_celery_beat.models import PeriodicTask
 from syncjobs.admin import dashboard
 from syncjobs.choices import JobStatus, JobType, QueueName, Role
 from syncjobs.engine import outcomes, quota
-from syncjobs.listing import query as listing_query
+from syncjobs.listing import filters as listing_filters
 from syncjobs.models import Attempt, AuditEntry, BulkAction, Queue, QuotaDay, SyncJob, Worker
 from syncjobs.operations import bulk, queues, schedules
 from syncjobs.stats import jobs
@@ -84,7 +84,7 @@ def test_every_figure_counts_the_rows_of_the_list_it_links_to(moderator: Client)
     assert len(found) == 18
     counted = 0
     for query, shown in found:
-        rows, total = listing_query.job_query(QueryDict(unescape(query))).page(1, 100)
+        rows, total = listing_filters.job_query(QueryDict(unescape(query))).page(1, 100)
         assert (total, len(rows)) == (int(shown), int(shown)), query
         counted += total
     assert counted == SyncJob.objects.count() == 81

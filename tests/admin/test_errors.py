@@ -21,7 +21,7 @@ from bands.models import Band
 from syncjobs.choices import QUEUE_OF_TYPE, JobType, Role
 from syncjobs.engine import error_reasons, outcomes
 from syncjobs.engine.errors import ErrorReport, record
-from syncjobs.listing import query as listing_query
+from syncjobs.listing import filters as listing_filters
 from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJob
 from syncjobs.operations import bulk, errors
 from syncjobs.stats import errors as stats_errors
@@ -191,7 +191,7 @@ def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
     assert f"#{SyncJob.objects.get().pk}</a>" in html
     query = re.search(r'href="/admin/syncjobs/syncjob/\?(error=\w+&amp;bandId=\d+)">Herons</a>', html)
     assert query
-    assert listing_query.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
+    assert listing_filters.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
 
 
 def test_a_group_whose_jobs_are_gone_still_opens(moderator: Client) -> None:

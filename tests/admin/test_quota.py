@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from syncjobs.choices import DelayReason, Role
 from syncjobs.engine import quota
-from syncjobs.listing import query
+from syncjobs.listing import filters
 from syncjobs.models import QuotaDay, SyncJob
 from syncjobs.youtube.costs import Bucket, Operation, quota_day
 from tests.clients import logged_in
@@ -93,7 +93,7 @@ def test_jobs_that_wait_for_a_bucket_are_those_of_the_list(moderator: Client) ->
     for bucket, count in ((Bucket.MAIN, 2), (Bucket.SEARCH, 0), (Bucket.STATS, 1)):
         link = re.search(r'<a href="/admin/syncjobs/syncjob/\?([^"]+)">(\d+)</a>', card(html, bucket))
         assert link
-        assert int(link[2]) == query.job_query(QueryDict(unescape(link[1]))).page(1, 20)[1] == count
+        assert int(link[2]) == filters.job_query(QueryDict(unescape(link[1]))).page(1, 20)[1] == count
 
 
 def test_a_closed_bucket_says_when_and_why(moderator: Client) -> None:

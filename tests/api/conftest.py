@@ -11,10 +11,12 @@ from django_celery_beat.models import PeriodicTask
 from rest_framework.throttling import SimpleRateThrottle
 
 from bands.models import Band
+from syncjobs.choices import Role
 from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
 from syncjobs.operations import errors, schedules, triggers
 from tests.api import sense  # noqa: F401 - registers its hook
 from tests.browser import world
+from tests.clients import Api
 from tests.factories import PERSON
 
 
@@ -42,3 +44,8 @@ def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
 @pytest.fixture
 def schema() -> Any:
     return schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application()).exclude(path="/api/admin/events")
+
+
+@pytest.fixture
+def moderator() -> Api:
+    return Api(Role.MODERATOR)

@@ -60,7 +60,7 @@ def _buffers(act: Callable[[], Any]) -> int:
 
 
 def _date_ranges() -> list[dict[str, str]]:
-    """None, whole days, and times that no counter is aligned to, with one end and with two."""
+    """No dates, whole days, and times that no count is aligned to, with one end and with two."""
     now = dt.datetime.now(dt.UTC)
     early, late = now - dt.timedelta(days=41, hours=7, minutes=29), now - dt.timedelta(days=12, hours=5, minutes=31)
     return [
@@ -98,11 +98,11 @@ def _given(parameters: dict[str, str]) -> dict[str, str]:
 def _query(parameters: dict[str, str]) -> Any:
     from django.http import QueryDict
 
-    from syncjobs.listing import query as listing_query
+    from syncjobs.listing import filters as listing_filters
 
     query = QueryDict(mutable=True)
     query.update(parameters)
-    return listing_query.job_query(query)
+    return listing_filters.job_query(query)
 
 
 def _pages_by_buffers() -> dict[str, Any]:
@@ -129,11 +129,11 @@ def _counts() -> dict[str, Any]:
     ours, star, wrong = [], [], 0
     for parameters in _random_filters(200):
         selection = _query(parameters).selection
-        taken, told = _once_ms(lambda selection=selection: counters.count(selection))  # type: ignore[misc]
+        taken, counted = _once_ms(lambda selection=selection: counters.count(selection))  # type: ignore[misc]
         ours.append(taken)
         taken, truth = _once_ms(lambda selection=selection: listing_pages.selected(selection).count())  # type: ignore[misc]
         star.append(taken)
-        wrong += told != truth
+        wrong += counted != truth
     return {"filters": len(ours), "wrong_counts": wrong, "worst_count_ms": max(ours), "worst_star_ms": max(star)}
 
 
@@ -150,7 +150,7 @@ def _without_indexes(sql: str) -> float:
 
 
 def _by_reading_all() -> dict[str, float]:
-    """What the figures take without counters: the same figures by GROUP BY."""
+    """Time the same figures without counts, by GROUP BY."""
     from django.db import connection
 
     groups = "SELECT group_id, count(*), count(DISTINCT band_id), max(created_at) FROM syncjobs_joberror GROUP BY 1"
@@ -163,7 +163,7 @@ def _by_reading_all() -> dict[str, float]:
 
 
 def _acts() -> dict[str, Callable[[], Any]]:
-    """What is timed."""
+    """Return what is timed, by name."""
     from syncjobs import counters
     from syncjobs.stats import errors, queues
 
@@ -183,7 +183,7 @@ def _acts() -> dict[str, Callable[[], Any]]:
 
 
 def _facts() -> dict[str, Any]:
-    """All but the times, of the large size."""
+    """Return the figures of the large size, except for the times."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -208,8 +208,8 @@ def _serve(count: int) -> None:
     sys.stdout.flush()
     for line in sys.stdin:
         name = line.strip()
-        told = _facts() if name == "facts" else _once_ms(acts[name])[0]
-        sys.stdout.write(json.dumps(told) + "\n")
+        answer = _facts() if name == "facts" else _once_ms(acts[name])[0]
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
@@ -223,14 +223,14 @@ class _Size:
         self.times: dict[str, list[float]] = {name: [] for name in self.names}
 
     def ask(self, what: str) -> Any:
-        """What the process answers."""
+        """Return the answer of the process."""
         assert self._process.stdin is not None
         self._process.stdin.write(what + "\n")
         self._process.stdin.flush()
         return self._answer()
 
     def medians(self) -> dict[str, float]:
-        """Of what was timed, by `<name>_ms`."""
+        """Return the medians of what was timed, by `<name>_ms`."""
         return {f"{name}_ms": statistics.median(taken) for name, taken in self.times.items()}
 
     def close(self) -> None:
@@ -263,7 +263,7 @@ def measure(large: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _table(small: dict[str, Any], big: dict[str, Any]) -> list[tuple[str, float, float]]:
-    """What is measured, the figure, and the most it may be."""
+    """Return each figure's name, its value and its limit."""
     return [
         ("worst page, shared buffers", big["by_buffers"]["worst"][0][0], MAX_BUFFERS),
         ("page 1 / the same at 10,000 jobs", big["page_1_ms"] / small["page_1_ms"], 1.5),

@@ -12,7 +12,7 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": op
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number that was measured, and what it has to be; without a limit it is only told."""
+    """A number that was measured, and what it has to be; without a limit it is only shown."""
 
     name: str
     measured: float
@@ -26,7 +26,7 @@ class Figure:
 
 
 def show(title: str, figures: list[Figure]) -> bool:
-    """Print the table; whether all of it holds."""
+    """Print the table; return whether all figures hold."""
     width = max(len(figure.name) for figure in figures)
     lines = [f"\n{title}", f"{'':<{width}}  {'measured':>12}  {'limit':>14}"]
     for figure in figures:

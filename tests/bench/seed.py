@@ -1,7 +1,7 @@
-"""Fill a PostgreSQL of its own with a realistic history of N jobs: `make seed-jobs N=10000000`.
+"""Fill a separate PostgreSQL with a realistic history of N jobs: `make seed-jobs N=10000000`.
 
-Skewed bands, 60 days, 3 % failed over 300 error groups of which the largest has a fifth. What was there before is lost,
-which is why it goes into services of its own (SYNCMONITOR_INSTANCE=bench-N).
+Skewed bands, 60 days, 3 % failed in 300 error groups, of which the largest has a fifth of the errors. Existing jobs are
+deleted, so the bench uses services of its own (SYNCMONITOR_INSTANCE=bench-N).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _WHY = ("was not found", "is private", "was refused", "timed out", "is not reada
         "was deleted", "is too long", "is not allowed here", "has moved", "is blocked", "expired", "is empty",
         "is not available", "came twice", "has no date", "is malformed", "was rejected", "is locked")  # fmt: skip
 SHARED_TEXT = f"{_WHAT[0]} {_WHY[0]}"
-"""What the errors of the largest group say, and no other's."""
+"""Text that only the errors of the largest group contain."""
 
 
 def _kinds() -> dict[str, list[str]]:
@@ -121,14 +121,14 @@ def seed(count: int) -> None:
 
 
 def seed_errors() -> None:
-    """An error on each failed job. Triggers must be off; the caller counts anew."""
+    """Add an error to each failed job. Triggers must be off; the caller rebuilds the counts."""
     kinds = _kinds()
     _execute(_ERRORS, {**kinds, "others": GROUPS - 2})
     _execute(_GROUPS, kinds)
 
 
 def fill(count: int) -> None:
-    """Seed, unless there are as many jobs already."""
+    """Seed, unless the database has that many jobs already."""
     from syncjobs.models import SyncJob
 
     if SyncJob.objects.count() != count:
@@ -138,7 +138,7 @@ def fill(count: int) -> None:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1].isdecimal() else 0
     if not 1000 <= count <= 100_000_000:
-        sys.exit("Say how many jobs, from 1000 to 100000000: make seed-jobs N=10000000")
+        sys.exit("N must be from 1000 to 100000000: make seed-jobs N=10000000")
     prepare(count)
     from syncjobs.models import SyncJob
 
@@ -148,7 +148,7 @@ def main() -> None:
 
 
 def prepare(count: int, *, migrate: bool = True) -> None:
-    """Django on services of its own for this many jobs."""
+    """Set Django up on separate services for this many jobs."""
     os.environ |= {
         "DEBUG": "true",
         "SYNCMONITOR_INSTANCE": f"bench-{count}",

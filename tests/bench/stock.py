@@ -16,7 +16,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from bands.models import Band
 from syncjobs.api.jobs import SyncJobViewSet
-from syncjobs.listing.query import for_display
+from syncjobs.listing.filters import for_display
 from syncjobs.models import JobError, SyncJob
 
 

@@ -264,8 +264,8 @@ class _Site:
         self._run(3, 340, is_cancelled=True)
         delayed = create_job(ROBIN, JobType.FULL_SYNC, band=self.bands[5]).job
         outcomes.retry_later(self._claim(delayed), _BUSY.message, reason=_BUSY.reason)
-        SyncJob.objects.filter(pk=delayed.pk).update(run_at=self.now + 9 * _MINUTE)
         self._date(delayed, self.now - 3 * _MINUTE, self.now - 3 * _MINUTE + _SECOND, None)
+        SyncJob.objects.filter(pk=delayed.pk).update(run_at=self.now + 9 * _MINUTE)
         self._charge(delayed, [Operation.PLAYLIST_ITEMS_LIST], self.now - 3 * _MINUTE, self.now - 2 * _MINUTE, _BUSY)
         self._run(6, 31)
         self._run(11, 14)
@@ -325,7 +325,8 @@ class _Site:
 
     def _date(self, job: SyncJob, created: dt.datetime, started: dt.datetime | None, ended: dt.datetime | None) -> None:
         """Set the times of the job, its attempts, errors and events."""
-        SyncJob.objects.filter(pk=job.pk).update(created_at=created, started_at=started, completed_at=ended)
+        times = {"created_at": created, "run_at": created, "started_at": started, "completed_at": ended}
+        SyncJob.objects.filter(pk=job.pk).update(**times)
         last = ended or self.now - 2 * _MINUTE
         job.attempts.update(started_at=started or created, ended_at=Case(When(ended_at=None, then=None), default=last))
         job.job_errors.update(created_at=last)

@@ -17,8 +17,8 @@ from bands.models import Band
 from syncjobs import counters
 from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from syncjobs.engine import errors as engine_errors
+from syncjobs.listing import filters as listing_filters
 from syncjobs.listing import pages
-from syncjobs.listing import query as listing_query
 from syncjobs.models import Attempt, ErrorGroup, JobError, SyncJob
 from tests.factories import worker
 
@@ -94,7 +94,7 @@ asked = st.builds(
     requester=st.sampled_from([None, None, None, *REQUESTERS]),
     start=st.none() | a_day | a_time,
     end=st.none() | a_day | a_time,
-    sort=st.sampled_from(list(listing_query.SORTS)),
+    sort=st.sampled_from(list(listing_filters.SORTS)),
     order=st.sampled_from(["asc", "desc"]),
     page=st.integers(1, 12),
     limit=st.sampled_from([1, 3, 7, 20, 100]),
@@ -122,7 +122,7 @@ def _plain(rows: list[SyncJob], wanted: Asked) -> list[int]:
         and (not start or row.created_at >= start)
         and (not end or row.created_at < end)
     ]
-    column, down = listing_query.SORTS[wanted.sort], wanted.order == "desc"
+    column, down = listing_filters.SORTS[wanted.sort], wanted.order == "desc"
     timed = sorted(
         (row for row in chosen if getattr(row, column)), key=lambda row: (getattr(row, column), row.pk), reverse=down
     )
@@ -138,6 +138,7 @@ def seeks_early(monkeypatch: pytest.MonkeyPatch) -> None:
         Band.objects.create(pk=number, name=f"Band {number}", slug=f"b{number}")
 
 
+@pytest.mark.fuzz
 @given(
     rows=st.lists(jobs, max_size=40),
     later=st.lists(jobs, max_size=10),
@@ -158,7 +159,7 @@ def test_every_list_equals_a_plain_reimplementation(
         if wanted.start and wanted.end and _moment(wanted.start, is_end=False) >= _moment(wanted.end, is_end=True):
             continue
         expected = _plain(everything, wanted)
-        found, total = listing_query.job_query(wanted.parameters()).page(wanted.page, wanted.limit)
+        found, total = listing_filters.job_query(wanted.parameters()).page(wanted.page, wanted.limit)
         first = (wanted.page - 1) * wanted.limit
         assert ([job.pk for job in found], total) == (expected[first : first + wanted.limit], len(expected))
     assert counters.wrong_cells() == 0
@@ -193,20 +194,21 @@ def _assert_pages_show(jobs: list[SyncJob], asked: dict[str, str], status: str, 
     query = QueryDict(mutable=True)
     query.update(asked | {"sortBy": sort} | ({"status": status} if status else {}))
     matching = [job for job in jobs if not status or job.status == status]
-    matching.sort(key=lambda job: (getattr(job, listing_query.SORTS[sort]) or NEVER, job.pk), reverse=True)
+    matching.sort(key=lambda job: (getattr(job, listing_filters.SORTS[sort]) or NEVER, job.pk), reverse=True)
     expected = [job.pk for job in matching]
     found = []
     for page in range(1, len(expected) // 3 + 2):
-        of_page, total = listing_query.job_query(query).page(page, 3)
+        of_page, total = listing_filters.job_query(query).page(page, 3)
         found += [job.pk for job in of_page]
         assert (asked, total) == (asked, len(expected))
     assert (asked, found) == (asked, expected)
 
 
+@pytest.mark.fuzz
 @given(
     said=st.lists(st.tuples(st.sampled_from([None, *BANDS]), st.lists(texts, max_size=3)), max_size=12),
     deleted=st.sets(st.integers(0, 11), max_size=3),
-    questions=st.lists(st.tuples(sought, st.sampled_from(["", "FAILED"]), st.sampled_from(list(listing_query.SORTS))), min_size=1, max_size=8),
+    questions=st.lists(st.tuples(sought, st.sampled_from(["", "FAILED"]), st.sampled_from(list(listing_filters.SORTS))), min_size=1, max_size=8),
     folds=st.booleans(),
 )  # fmt: skip
 @settings(max_examples=40, **QUICK)
@@ -248,6 +250,7 @@ def test_search_finds_what_reading_everything_finds(
     assert counters.wrong_cells() == 0
 
 
+@pytest.mark.fuzz
 def test_random_places_of_a_long_list(seeks_early: None) -> None:
     """Enough jobs that pages lie in, begin before and end after any hour and day."""
     chance = random.Random(3)
@@ -276,13 +279,13 @@ def test_random_places_of_a_long_list(seeks_early: None) -> None:
             None,
             chance.choice([None, start.isoformat()]),
             chance.choice([None, (start + dt.timedelta(seconds=chance.randrange(1, SPAN))).isoformat()]),
-            chance.choice(list(listing_query.SORTS)),
+            chance.choice(list(listing_filters.SORTS)),
             chance.choice(["asc", "desc"]),
             chance.randrange(1, 30),
             20,
         )
         expected = _plain(everything, wanted)
-        found, total = listing_query.job_query(wanted.parameters()).page(wanted.page, 20)
+        found, total = listing_filters.job_query(wanted.parameters()).page(wanted.page, 20)
         first = (wanted.page - 1) * 20
         assert ([job.pk for job in found], total) == (expected[first : first + 20], len(expected))
 

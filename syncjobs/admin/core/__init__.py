@@ -1,1 +1,1 @@
-"""What the admin pages share."""
+"""The parts that the admin's pages share."""

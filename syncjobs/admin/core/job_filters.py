@@ -19,7 +19,7 @@ from bands.text import parse_number
 
 from ...choices import DelayReason, JobStatus, JobType, QueueName
 from ...exceptions import InvalidInput
-from ...listing.parameters import parse_instant, split
+from ...listing.filterset import parse_instant, split
 from ...models import ErrorGroup
 from ...templatetags.monitor import when
 from . import links
@@ -59,7 +59,7 @@ class Filters:
         return cls(values)
 
     def query(self) -> QueryDict:
-        """Return the filters as `listing.query` takes them."""
+        """Return the filters as `listing.filters` takes them."""
         query = QueryDict(mutable=True)
         query.update(dict(self.values))
         return query

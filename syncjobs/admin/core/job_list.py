@@ -15,10 +15,10 @@ from bands.text import parse_number
 
 from ...choices import ACTIVE_STATUSES, QueueName
 from ...exceptions import InvalidInput
-from ...listing import query as listing_query
+from ...listing import filters as listing_filters
 from ...listing import rows as listing_rows
+from ...listing.filterset import MAX_LIMIT
 from ...listing.pages import Order
-from ...listing.parameters import MAX_LIMIT
 from ...listing.rows import JobRow
 from ...models import SyncJob
 from ...operations import presets
@@ -100,10 +100,10 @@ def refreshed_context(request: HttpRequest, filters: Filters, visible: Sequence[
 def find(filters: Filters) -> ListPage:
     """Return the page that the query string asks for, by the API's rules; a violation becomes the result's `problem`."""
     try:
-        values = listing_query.JobList.clean(filters.query())
+        values = listing_filters.JobList.clean(filters.query())
     except InvalidInput as error:
         return ListPage(problem=sentence_of(error))
-    query, number, limit = listing_query.query_of(values), values["page"], values["limit"]
+    query, number, limit = listing_filters.query_of(values), values["page"], values["limit"]
     page, total = query.rows(number, limit)
     jobs = listing_rows.read(page, query.order)
     return ListPage(jobs, total, number, limit)
@@ -121,7 +121,7 @@ def with_band_id(filters: Filters) -> tuple[Filters, str]:
 
 def _selected_band(filters: Filters) -> Band | None:
     number = parse_number(filters.values.get("bandId", ""))
-    return None if number is None else Band.objects.filter(pk=number).first()
+    return None if number is None else Band.objects.filter(pk=number).only("name").first()
 
 
 def region_context(

@@ -1,4 +1,4 @@
-"""What a job's page shows."""
+"""The context of a job's page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from ...choices import ACTIVE_STATUSES, JobStatus
 from ...exceptions import NotFound
-from ...listing import query
+from ...listing import filters
 from ...models import AuditEntry, SyncJob
 from ...templatetags.monitor import number
 from . import links
@@ -34,7 +34,7 @@ def scope_of(job: SyncJob) -> str:
 def get(job_id: int) -> Any:
     """Return the job, annotated with what its page needs. Raises NotFound."""
     again = SyncJob.objects.filter(retry_of=OuterRef("pk")).order_by("pk").values("pk")[:_MAX]
-    jobs = query.for_display(SyncJob.objects.filter(pk=job_id)).select_related("queue")
+    jobs = filters.for_display(SyncJob.objects.filter(pk=job_id)).select_related("queue")
     job = jobs.annotate(retried_as=ArraySubquery(again)).first()
     if job is None:
         raise NotFound(f"There is no job #{job_id}.", field="id")
@@ -116,7 +116,7 @@ def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
         ],
         "children_total": sum(counts.values()),
         "children_url": links.jobs(parentId=job.pk),
-        "children": rows_of(query.for_display(shown)[:_CHILDREN], rights),
+        "children": rows_of(filters.for_display(shown)[:_CHILDREN], rights),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -49,6 +50,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "is_popup": False,
         "is_nav_sidebar_enabled": False,
         "log_entries": (),
+        "youtube_simulated": settings.YOUTUBE_SIMULATED,
         "monitor_nav": navigation(request) if has_permission else (),
     }
 

@@ -1,4 +1,4 @@
-"""What the pages share: how a page or dialog is shown, and how an action is confirmed, run and reported."""
+"""Showing a page or dialog, and confirming, running and reporting an action."""
 
 from __future__ import annotations
 

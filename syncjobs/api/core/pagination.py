@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ...listing import rows
-from ...listing.query import JobQuery
+from ...listing.filters import JobQuery
 
 _COUNT = {"type": "integer", "minimum": 0}
 

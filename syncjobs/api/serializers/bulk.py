@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from ...listing.query import JobFilters
+from ...listing.filters import JobFilters
 from ...models import BulkAction
 from ...operations import bulk
 from ..core.fields import Choice, Id, Many, Strict
@@ -16,7 +16,7 @@ from ..core.schema import filter_schema
 
 @extend_schema_field(filter_schema(JobFilters))
 class Filter(serializers.DictField):
-    """Filters of the list of jobs in a body; `listing.query.filters_of` checks what they hold."""
+    """Filters of the list of jobs in a body; `listing.filters.filters_of` checks what they hold."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
         "not_a_dict": 'Must be an object such as {{"status": "FAILED"}}.'

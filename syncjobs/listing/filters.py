@@ -23,8 +23,8 @@ from ..models import JobError, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from . import pages
 from . import search as listing_search
+from .filterset import Choice, Choices, Id, Instant, Paged, Parameters, Pattern, SortOrder, Text
 from .pages import Order
-from .parameters import Choice, Choices, Id, Instant, Paged, Parameters, Pattern, SortOrder, Text
 from .search import Matches
 
 SORTS = {"createdAt": "created_at", "startedAt": "started_at", "completedAt": "completed_at"}

@@ -1,0 +1,72 @@
+"""Error groups: list, acknowledge and retry."""
+
+from __future__ import annotations
+
+import pytest
+
+from bands.models import Band
+from syncjobs.engine import outcomes
+from syncjobs.operations import errors as error_operations
+from tests.clients import Api
+from tests.factories import claim, failed_jobs, queue_job
+
+pytestmark = pytest.mark.django_db
+
+
+def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
+    for number in range(3):
+        queue_job("PRUNE")  # type: ignore[arg-type]
+        outcomes.fail(claim("maintenance"), f"No answer within {number} seconds.", reason="timeout")
+    listed = moderator.get("admin/sync/errors", window="7d").json()
+    (group,) = listed["errors"]
+    assert (listed["totalErrors"], group["count"], group["errorMessage"]) == (3, 3, "No answer within <n> seconds.")
+    assert moderator.post(f"admin/sync/errors/{group['fingerprint']}/acknowledge", {"note": "seen"}).status_code == 200
+    assert moderator.get("admin/sync/errors", acknowledged="false").json()["errors"] == []
+    assert moderator.get("admin/sync/errors", acknowledged="true").json()["totalErrors"] == 3
+    assert moderator.get("admin/sync-jobs", error=group["fingerprint"]).json()["total"] == 3
+    assert moderator.get("admin/sync-jobs", search="within 1 sec").json()["total"] == 1
+    retried = moderator.post(f"admin/sync/errors/{group['fingerprint']}/retry").json()
+    assert len(retried["retried"]) == 3
+    assert moderator.post("admin/sync/errors/0000/retry").status_code == 404
+    assert moderator.get("admin/sync/errors", window="soon").json()["errors"][0]["field"] == "window"
+    assert error_operations.unretried_jobs().count() == 0
+
+
+def test_a_recurring_error_is_no_longer_acknowledged(moderator: Api) -> None:
+    def fails() -> None:
+        queue_job("PRUNE")  # type: ignore[arg-type]
+        outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
+
+    def is_listed(acknowledged: str) -> bool:
+        return bool(moderator.get("admin/sync/errors", window="all", acknowledged=acknowledged).json()["errors"])
+
+    fails()
+    (group,) = moderator.get("admin/sync/errors").json()["errors"]
+    address = f"admin/sync/errors/{group['fingerprint']}/acknowledge"
+    moderator.post(address, {"note": "a bug"})
+    assert (is_listed("true"), is_listed("false")) == (True, False)
+    fails()
+    assert (is_listed("true"), is_listed("false")) == (False, True)
+    (group,) = moderator.get("admin/sync/errors").json()["errors"]
+    assert (group["hasComeBack"], group["note"], group["acknowledgedBy"]) == (True, "a bug", "MODERATOR")
+    moderator.post(address)
+    (group,) = moderator.get("admin/sync/errors").json()["errors"]
+    assert (group["hasComeBack"], group["note"], is_listed("true")) == (False, "a bug", True)
+    assert moderator.send("DELETE", address).status_code == 204
+    (group,) = moderator.get("admin/sync/errors").json()["errors"]
+    assert (group["acknowledgedAt"], group["note"], is_listed("false")) == (None, "a bug", True)
+
+
+def test_an_error_group_has_its_bands_jobs_and_hours(moderator: Api) -> None:
+    band = Band.objects.create(name="A", slug="a")
+    queue_job(band=band)
+    outcomes.fail(claim(), "Odd 1.", reason="odd")
+    newest = failed_jobs(7, "It broke.")[-1]
+    for window in ("24h", "all"):
+        told = moderator.get("admin/sync/errors", window=window).json()
+        assert told["totalErrors"] == 8
+        first, second = told["errors"]
+        assert (first["count"], first["affectedBands"], first["recentJobIds"][0]) == (7, 0, str(newest.pk))
+        assert len(first["recentJobIds"]) == 5
+        assert sum(first["perHour"].values()) == 7
+        assert (second["count"], second["affectedBands"], second["errorMessage"]) == (1, 1, "Odd <n>.")

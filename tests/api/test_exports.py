@@ -1,0 +1,127 @@
+"""Exports of jobs, errors and the audit."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import datetime as dt
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from bands.models import Band
+from syncjobs.choices import Role
+from syncjobs.engine import outcomes
+from syncjobs.listing import export
+from syncjobs.models import ErrorGroup, JobError, SyncJob
+from tests.clients import Api, exported
+from tests.factories import claim, failed_jobs, queue_job
+
+# Exports read what is committed, on connections of their own.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _as_instants(job: dict[str, Any], without: str = "") -> dict[str, Any]:
+    """With times, which all end in Z, as what they mean: how many zeros end a fraction of a second means nothing."""
+    return {
+        name: dt.datetime.fromisoformat(value) if value and name.endswith("At") and value.endswith("Z") else value
+        for name, value in job.items()
+        if name != without
+    }
+
+
+def test_exports_hold_the_listed_jobs_and_no_formulas(moderator: Api) -> None:
+    Band.objects.create(name='=HYPERLINK("http://evil")', slug="evil")
+    job = queue_job(band=Band.objects.get())
+    outcomes.fail(claim(), '@SUM(1)\n"quoted", \\ and \x7f', reason="broken")
+    failed_jobs(2, "- minus")
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    rows = list(
+        csv.DictReader(io.StringIO(exported(moderator.get("admin/sync-jobs/export", format="csv", status="FAILED"))))
+    )
+    assert [row["id"] for row in rows] == [
+        row["id"] for row in moderator.get("admin/sync-jobs", status="FAILED").json()["data"]
+    ]
+    evil = next(row for row in rows if row["id"] == str(job.pk))
+    assert evil["bandName"] == '\'=HYPERLINK("http://evil")'
+    assert evil["errors"] == '\'@SUM(1)\n"quoted", \\ and \x7f'
+    assert re.fullmatch(r"[0-9-]{10}T[0-9:.]{8,15}Z", evil["createdAt"])
+    assert {row["errors"] for row in rows if row is not evil} == {"'- minus"}
+    lines = [json.loads(line) for line in exported(moderator.get("admin/sync-jobs/export", format="json")).splitlines()]
+    listed = {row["id"]: row for row in moderator.get("admin/sync-jobs").json()["data"]}
+    assert len(lines) == len(listed) == 4
+    for line in lines:
+        assert _as_instants(line) == _as_instants(listed[line["id"]], without="queuePosition")
+    for row in rows:
+        told = _as_instants(listed[row["id"]])
+        assert row["duration"] == str(told["duration"])
+        assert (row["progressDone"], row["progressTotal"]) == (str(told["progress"]["done"]), "")
+        assert _as_instants(row)["runAt"] == told["runAt"]
+        assert (row["videosUnavailable"], row["delayReason"], row["cancelRequestedAt"]) == ("0", "", "")
+    log = list(csv.DictReader(io.StringIO(exported(moderator.get("admin/sync/errors/export", format="csv")))))
+    assert {row["willRetry"] for row in log} == {"false"}
+    assert [row["jobId"] for row in log] == [str(e.job_id) for e in JobError.objects.order_by("-created_at", "-pk")]
+    assert moderator.get("admin/sync-jobs/export", format="xml").json()["errors"][0]["field"] == "format"
+    assert moderator.get("admin/sync-jobs/export", format="csv", status="X").status_code == 400
+
+
+def test_the_error_export_is_filtered_by_acknowledgement(moderator: Api) -> None:
+    (seen,), (new,) = failed_jobs(1, "It broke."), failed_jobs(1, "It burned.")
+    group = JobError.objects.get(job=seen).group_id
+    moderator.post(f"admin/sync/errors/{group}/acknowledge", {"note": "seen"})
+    for asked, expected in (("true", {seen.pk}), ("false", {new.pk}), ("", {seen.pk, new.pk})):
+        answer = moderator.get("admin/sync/errors/export", format="json", acknowledged=asked)
+        lines = [json.loads(line) for line in exported(answer).splitlines()]
+        assert {int(line["jobId"]) for line in lines} == expected
+        assert all(line["at"].endswith("Z") for line in lines)
+    assert moderator.get("admin/sync/errors/export", acknowledged="maybe").status_code == 400
+
+
+def test_an_empty_export_has_its_header() -> None:
+    async def whole() -> bytes:
+        return b"".join([part async for part in export.jobs(SyncJob.objects.none(), "csv")])
+
+    head, *rows = asyncio.run(whole()).decode().splitlines()
+    assert head.startswith("id,bandId")
+    assert rows == []
+
+
+def test_the_audit_is_exported() -> None:
+    admin = Api(Role.ADMIN)
+    admin.post("admin/queue/pause", {"reason": "=1+1"})
+    admin.post("admin/queue/resume")
+    (row,) = csv.DictReader(io.StringIO(exported(admin.get("admin/audit/export", action="pause_queue"))))
+    assert (row["actor"], row["message"], json.loads(row["data"])) == ("ADMIN", "'=1+1", {"paused": ["video-sync"]})
+    lines = exported(admin.get("admin/audit/export", format="json")).splitlines()
+    listed = admin.get("admin/audit", limit="100").json()["data"]
+    assert [json.loads(line) | {"at": None} for line in lines] == [entry | {"at": None} for entry in listed]
+    assert all(json.loads(line)["at"].endswith("Z") for line in lines)
+
+
+def test_a_disconnecting_client_stops_the_query() -> None:
+    queue_job("PRUNE")  # type: ignore[arg-type]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO syncjobs_joberror (job_id, attempt_number, group_id, reason, message, item_id, will_retry, created_at)"
+            " SELECT %s, 1, %s, 'x', repeat('x', 500), '', false, now() FROM generate_series(1, 100000)",
+            [
+                SyncJob.objects.get().pk,
+                ErrorGroup.objects.create(fingerprint="f", reason="x", message="x", sample="x", is_permanent=True).pk,
+            ],
+        )
+
+    async def leave_early() -> None:
+        stream = export.errors(JobError.objects.all(), "csv")
+        assert await anext(stream)  # type: ignore[arg-type]
+        await stream.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(leave_early())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY%%' AND datname = current_database()"
+        )
+        assert cursor.fetchone()[0] == 0

@@ -1,0 +1,95 @@
+"""The list of jobs: parameters, pages and queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from syncjobs.models import SyncJob
+from tests.clients import Api
+from tests.factories import queue_job, various_jobs
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"page": "0"}, "page"),
+        ({"limit": "101"}, "limit"),
+        ({"limit": "ten"}, "limit"),
+        ({"status": "DONE"}, "status"),
+        ({"jobType": "FULL_SYNC,HALF_SYNC"}, "jobType"),
+        ({"bandId": "x"}, "bandId"),
+        ({"queue": "nonsense"}, "queue"),
+        ({"startDate": "yesterday"}, "startDate"),
+        ({"startDate": "2026-11-24T10:00:00"}, "startDate"),
+        ({"startDate": "2026-02-30"}, "startDate"),
+        ({"startDate": "2026-11-24", "endDate": "2026-11-23"}, "endDate"),
+        ({"sortBy": "size"}, "sortBy"),
+        ({"sortOrder": "up"}, "sortOrder"),
+        ({"search": "x" * 201}, "search"),
+        ({"search": "a\x00b"}, "search"),
+        ({"colour": "red"}, "colour"),
+        ({"colour": ""}, "colour"),
+        ({"\x00": "1"}, "%00"),
+    ],
+)
+def test_an_invalid_parameter_is_named(moderator: Api, parameters: dict[str, str], field: str) -> None:
+    answer = moderator.get("admin/sync-jobs", **parameters)
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter", "message"),
+    [
+        ("admin/sync-jobs", "bandId=abc", "Must be a whole number of at most 18 digits, such as 48213."),
+        ("admin/sync-jobs", f"parentId={10**18}", "Must be a whole number of at most 18 digits, such as 48213."),
+        ("admin/sync-jobs", "error=xyz", "Must be the fingerprint of an error group, such as a3f09c1e5b7d2468."),
+        (
+            "admin/sync/errors",
+            "window=15m",
+            "Must be hours such as 24h or days such as 7d, from 1 to 9999 of them, or all.",
+        ),
+    ],
+)
+def test_the_message_says_what_would_be_valid(moderator: Api, path: str, parameter: str, message: str) -> None:
+    answer = moderator.get(f"{path}?{parameter}")
+    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (400, message)
+
+
+def test_dates_and_lists_may_be_written_in_several_ways(moderator: Api) -> None:
+    various_jobs()
+    for written, as_meant in (
+        ("status=FAILED, COMPLETED", {"status": ["FAILED", "COMPLETED"]}),
+        ("status=&status=FAILED,", {"status": "FAILED"}),
+        ("startDate=2026-11-01T20:00:00+02:00", {"startDate": "2026-11-01T18:00:00Z"}),
+        ("endDate=2026-11-02T00:00:00+0000", {"endDate": "2026-11-02T00:00:00Z"}),
+    ):
+        found = moderator.get(f"admin/sync-jobs?{written}&limit=100").json()
+        assert found["data"] == moderator.get("admin/sync-jobs", limit=100, **as_meant).json()["data"]
+        assert 0 < found["total"] < 60
+    assert moderator.get("admin/sync-jobs?startDate=2026-11-01 20:00").status_code == 400
+
+
+def test_a_page_past_the_end_has_only_the_totals(moderator: Api) -> None:
+    various_jobs()
+    first = moderator.get("admin/sync-jobs", limit=7, sortBy="startedAt", sortOrder="asc").json()
+    assert [row["startedAt"] for row in first["data"]] == sorted(row["startedAt"] for row in first["data"])
+    past = moderator.get("admin/sync-jobs", page=999, limit=7).json()
+    assert (past["data"], past["total"], past["totalPages"]) == ([], 60, 9)
+
+
+def test_the_number_of_queries_is_independent_of_the_page(moderator: Api, django_assert_max_num_queries: Any) -> None:
+    """Authentication included; found by what the counts tell apart, or by anything else."""
+    various_jobs()
+    parent = queue_job(fans_out=True)
+    SyncJob.objects.filter(pk__in=SyncJob.objects.values("pk")[:30]).update(parent=parent)
+    for parameters, expected in (({}, 61), ({"parentId": parent.pk}, 30), ({"page": "9"}, 0)):
+        with django_assert_max_num_queries(3):
+            listed = moderator.get("admin/sync-jobs", limit=100, **parameters).json()  # type: ignore[arg-type]
+        assert len(listed["data"]) == expected
+    with django_assert_max_num_queries(6):
+        assert sum(moderator.get(f"admin/sync-jobs/{parent.pk}").json()["children"].values()) == 30

@@ -1,0 +1,90 @@
+"""Triggering syncs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from syncjobs.models import SyncJob
+from syncjobs.youtube.simulator import Simulator
+from tests.clients import Api
+from tests.factories import band_with_videos, claim, run_all
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.django_db(transaction=True)
+def test_trigger_watch_and_retry(moderator: Api, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 60)
+    body = {"bandId": str(band.pk), "syncType": "FULL"}
+    first = moderator.post("admin/sync-jobs/trigger", body)
+    assert first.status_code == 202
+    job_id = first.json()["jobId"]
+    assert moderator.post("admin/sync-jobs/trigger", body).json() == {
+        "message": f"Job #{job_id} was queued already.",
+        "jobId": job_id,
+        "isNew": False,
+    }
+    waiting = moderator.get("admin/sync-jobs").json()["data"][0]
+    assert (waiting["id"], waiting["status"], waiting["queuePosition"], waiting["errors"]) == (job_id, "QUEUED", 1, [])
+    run_all()
+    job = moderator.get(f"admin/sync-jobs/{job_id}").json()
+    assert (job["status"], job["videosFound"], job["bandId"], job["queuePosition"]) == (
+        "COMPLETED",
+        60,
+        str(band.pk),
+        None,
+    )
+    assert job["duration"] >= 0
+    assert [event["kind"] for event in job["timeline"]] == ["QUEUED", "STARTED", "COMPLETED"]
+    assert job["attemptHistory"][0]["outcome"] == "SUCCEEDED"
+    again = moderator.post("admin/sync-jobs/trigger", body)
+    assert again.status_code == 409
+    assert again.json()["errors"][0]["code"] == "recently_synced"
+    assert set(again.json()["details"]) == {"syncedAt", "allowedAt"}
+    assert moderator.post("admin/sync-jobs/trigger", body | {"forceSync": True}).status_code == 202
+    refused = moderator.post(f"admin/sync-jobs/{job_id}/retry")
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "wrong_state")
+    assert len(moderator.get(f"bands/{band.pk}/videos").json()["data"]) == 20
+    assert moderator.get("videos", search="new 7").json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "syncType"),
+        ({"syncType": "HALF"}, "syncType"),
+        ({"syncType": "FULL", "bandId": "x"}, "bandId"),
+        ({"syncType": "FULL", "priority": 7}, "priority"),
+        ({"syncType": "FULL", "hurry": True}, "hurry"),
+        ([1], None),
+    ],
+)
+def test_an_invalid_body_is_refused_by_key(moderator: Api, body: Any, field: str | None) -> None:
+    answer = moderator.post("admin/sync-jobs/trigger", body)
+    assert answer.status_code == 400
+    if field:
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert SyncJob.objects.count() == 0
+
+
+def test_an_unknown_band_is_named(moderator: Api) -> None:
+    answer = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "bandId": "999"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (404, "bandId")
+    assert SyncJob.objects.count() == 0
+
+
+def test_an_equal_trigger_raises_the_waiting_job(moderator: Api) -> None:
+    moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 10})
+    told = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40, "forceSync": True}).json()
+    job = SyncJob.objects.get()
+    assert (told["isNew"], told["jobId"], job.priority, job.params) == (False, str(job.pk), 40, {"force": True})
+    assert "taken on" in told["message"]
+    assert job.events.get(kind="NOTE").message == "MODERATOR: priority Urgent, force"
+    told = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 20}).json()
+    assert "was queued already." in told["message"]
+    claim()
+    told = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40}).json()
+    assert "running already" in told["message"]
+    assert SyncJob.objects.get().priority == 40
