@@ -15,7 +15,7 @@ from ..choices import Origin
 class BulkAction(models.Model):
     """Retry, cancel or clear a set of jobs in the background, chunk by chunk.
 
-    The set is fixed when the action is requested: `job_ids`, or `failed_jobs` (the fields of `operations.queues.FailedJobs`)
+    The set is fixed when the action is requested: `job_ids`, or `failed_jobs` (`queues`, and `until` when jobs failed)
     for clearing. A chunk's jobs and `done` change in one transaction, so a crash repeats and skips nothing.
     """
 

@@ -101,12 +101,8 @@ def retry_group(actor: Actor, fingerprint: str) -> BulkResult | BulkAction:
     return start(actor, BulkAction.Action.RETRY, ids)
 
 
-def failed_jobs(queue: str, until: dt.datetime) -> SyncJobQuerySet:
-    """Return the jobs that `clear_failed` deletes: failed by `until`, retried or not. Raises InvalidInput."""
-    return _failed_jobs(queues.queue_names(queue), until)
-
-
-def _failed_jobs(queue_names: Sequence[str], until: dt.datetime) -> SyncJobQuerySet:
+def failed_jobs(queue_names: Sequence[str], until: dt.datetime) -> SyncJobQuerySet:
+    """Return the jobs that `clear_failed` deletes: failed by `until`, retried or not."""
     jobs = SyncJob.objects.failed().filter(queue_id__in=queue_names)
     return jobs.filter(Q(completed_at__lte=until) | Q(completed_at=None))
 
@@ -121,7 +117,7 @@ def clear_failed(actor: Actor, queue: str = queues.ALL_QUEUES, until: dt.datetim
     until = until or timezone.now()
     with audited(actor, "clear_failed", "queue", queue) as span:
         names = queues.queue_names(queue)
-        count = _failed_jobs(names, until).count()
+        count = failed_jobs(names, until).count()
         span.data = {"count": count}
         if count > MAX_FOREGROUND_CLEAR:
             selection = {"queues": names, "until": until.isoformat()}
@@ -137,7 +133,7 @@ def clear_failed(actor: Actor, queue: str = queues.ALL_QUEUES, until: dt.datetim
 @transaction.atomic
 def _clear_batch(queue_names: Sequence[str], until: dt.datetime) -> int:
     """Delete some of the jobs; return how many, 0 if none is left."""
-    jobs = _failed_jobs(queue_names, until).order_by("pk")
+    jobs = failed_jobs(queue_names, until).order_by("pk")
     # Lock in order first: two concurrent deletions must not deadlock.
     ids = list(jobs.select_for_update().values_list("pk", flat=True)[:_CLEAR_BATCH])
     # Children that are not deleted themselves outlive their all-bands job.

@@ -17,7 +17,7 @@ from bands.videos import mark_missing, update_counts, upsert_details
 from ..choices import TERMINAL_STATUSES
 from ..models import QuotaCall, SyncJob
 from ..youtube.client import PAGE_SIZE
-from ..youtube.types import VideoBatch
+from ..youtube.types import Batch, VideoDetails
 from .context import JobContext, SyncFailed
 from .videos import video_from_details
 
@@ -32,15 +32,15 @@ def sync_video(context: JobContext) -> None:
         raise SyncFailed("videoNotFound", f"Video not found: {video_id}")
     with transaction.atomic():
         band_id = _band_of(context, batch)
-        written = upsert_details(video_from_details(video, band_id) for video in batch.videos)
+        written = upsert_details(video_from_details(video, band_id) for video in batch.items)
         mark_missing(batch.missing)
         context.save(written, batch.unreadable, videos_found=1, videos_unavailable=len(batch.missing), progress_done=1)
 
 
-def _band_of(context: JobContext, batch: VideoBatch) -> int:
-    if context.job.band_id or not batch.videos:
+def _band_of(context: JobContext, batch: Batch[VideoDetails]) -> int:
+    if context.job.band_id or not batch.items:
         return context.job.band_id or 0
-    video = batch.videos[0]
+    video = batch.items[0]
     owner = Band.objects.filter(channel_id=video.channel_id).order_by("pk").values_list("pk", flat=True).first()
     stored = Video.objects.filter(youtube_id=video.video_id).values_list("band_id", flat=True).first()
     band_id = owner or stored
@@ -55,7 +55,7 @@ def enrich(context: JobContext) -> None:
     while batch := _claim_pending(context):
         response = context.client.videos(list(batch))
         with transaction.atomic():
-            written = upsert_details(video_from_details(video, batch[video.video_id]) for video in response.videos)
+            written = upsert_details(video_from_details(video, batch[video.video_id]) for video in response.items)
             mark_missing(response.missing)
             unreadable = [item.item_id for item in response.unreadable]
             Video.objects.filter(youtube_id__in=unreadable).update(details_pending=False, details_attempt=None)
@@ -92,10 +92,10 @@ def refresh_statistics(context: JobContext) -> None:
     for ids in _in_batches(context, videos):
         response = fetch(ids)
         with transaction.atomic():
-            updated = update_counts([(s.video_id, s.view_count, s.like_count, s.comment_count) for s in response.stats])
+            updated = update_counts([(s.video_id, s.view_count, s.like_count, s.comment_count) for s in response.items])
             context.save(
                 unreadable=response.unreadable,
-                videos_found=len(response.stats),
+                videos_found=len(response.items),
                 videos_updated=updated,
                 videos_unavailable=len(response.missing),
                 progress_done=len(ids),
@@ -117,12 +117,12 @@ def _check_videos(context: JobContext, ids: list[str]) -> None:
     bands = dict(Video.objects.filter(youtube_id__in=ids).values_list("youtube_id", "band_id"))
     response = context.client.videos(ids)
     with transaction.atomic():
-        written = upsert_details(video_from_details(video, bands[video.video_id]) for video in response.videos)
+        written = upsert_details(video_from_details(video, bands[video.video_id]) for video in response.items)
         mark_missing(response.missing)
         context.save(
             written,
             response.unreadable,
-            videos_found=len(response.videos),
+            videos_found=len(response.items),
             videos_unavailable=len(response.missing),
             progress_done=len(ids),
         )

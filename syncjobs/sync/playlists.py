@@ -18,7 +18,7 @@ from bands.videos import mark_missing, upsert_details
 from ..models import SeenVideo
 from ..youtube.client import PAGE_SIZE
 from ..youtube.errors import InvalidPageToken, PlaylistNotFound
-from ..youtube.types import PlaylistPage, Unreadable, VideoBatch
+from ..youtube.types import Batch, PlaylistPage, Unreadable, VideoDetails
 from .channels import flag_channel
 from .context import JobContext, SyncFailed
 from .videos import video_from_details
@@ -129,7 +129,7 @@ def _read_one(context: JobContext, position: PlaylistPass) -> None:
         is_last = token is None or (position.stop_after is not None and position.pages_read + 1 >= position.stop_after)
         next_page = None if is_last else context.fetch_ahead(context.client.playlist_page, playlist_id, token)
         unseen = _unseen(context, page)
-        batch = context.client.videos(unseen) if unseen else VideoBatch(videos=[], missing=[], unreadable=[])
+        batch = context.client.videos(unseen) if unseen else Batch([], [], [])
         position.page_token = None if is_last else token
         _save_page(context, position, page, batch, unseen)
         if next_page is None:
@@ -145,7 +145,7 @@ def _unseen(context: JobContext, page: PlaylistPage) -> list[str]:
 
 
 def _save_page(
-    context: JobContext, position: PlaylistPass, page: PlaylistPage, batch: VideoBatch, unseen: list[str]
+    context: JobContext, position: PlaylistPass, page: PlaylistPage, batch: Batch[VideoDetails], unseen: list[str]
 ) -> None:
     """Save videos, counts and checkpoint in one transaction, so that a crash keeps all of a page or nothing of it."""
     # Unreadable entries were recorded when the page was read first.
@@ -154,7 +154,7 @@ def _save_page(
         position.observe(page, repeated=len(page.items) - mark_seen(context, page, position.number))
         context.checkpoint[_CHECKPOINT] = asdict(position)
         band_id = context.band.pk
-        written = upsert_details(video_from_details(video, band_id) for video in batch.videos)
+        written = upsert_details(video_from_details(video, band_id) for video in batch.items)
         mark_missing(batch.missing)
         context.progress_total = max(position.total or 0, context.progress_total or 0)
         context.save(

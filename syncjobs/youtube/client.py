@@ -23,7 +23,7 @@ from .costs import Operation, bucket_of
 from .errors import ConfigurationError, TransientError, YouTubeError, from_response
 from .references import ChannelReference
 from .transport import OneShotHttp, Redactor
-from .types import Channel, PlaylistPage, StatsBatch, Unreadable, VideoBatch, VideoDetails, VideoStats
+from .types import Batch, Channel, PlaylistPage, Unreadable, VideoDetails, VideoStats
 
 PAGE_SIZE = 50
 """Maximum number of ids in a call and of items on a page (reference of videos.list, channels.list, playlistItems.list)."""
@@ -105,22 +105,22 @@ class YouTubeClient:
             total_results=total if isinstance(total, int) else None,
         )
 
-    def videos(self, ids: Sequence[str]) -> VideoBatch:
+    def videos(self, ids: Sequence[str]) -> Batch[VideoDetails]:
         """Return the details of up to 50 videos. 1 unit."""
         body = self._list_videos(_VIDEO_PARTS, ids)
-        return VideoBatch(*_split(ids, body, parsing.video))
+        return _split(ids, body, parsing.video)
 
-    def statistics(self, ids: Sequence[str]) -> StatsBatch:
+    def statistics(self, ids: Sequence[str]) -> Batch[VideoStats]:
         """Return the counts of up to 50 videos, from videos.batchGetStats. 1 unit of the stats bucket."""
         body = self._call(
             Operation.VIDEOS_BATCH_GET_STATS,
             lambda api: api.videos().batchGetStats(part="statistics", id=",".join(_checked(ids))),
         )
-        return StatsBatch(*_split(ids, body, parsing.stats))
+        return _split(ids, body, parsing.stats)
 
-    def statistics_by_list(self, ids: Sequence[str]) -> StatsBatch:
+    def statistics_by_list(self, ids: Sequence[str]) -> Batch[VideoStats]:
         """Return the counts of up to 50 videos, from videos.list. 1 unit of the main bucket."""
-        return StatsBatch(*_split(ids, self._list_videos("statistics", ids), parsing.stats))
+        return _split(ids, self._list_videos("statistics", ids), parsing.stats)
 
     def _list_channels(self, **arguments: Any) -> dict[str, Any]:
         parts = "id,snippet,contentDetails,statistics"
@@ -239,9 +239,7 @@ def _channels(body: dict[str, Any]) -> list[Channel]:
     return channels
 
 
-def _split(
-    ids: Sequence[str], body: dict[str, Any], parse: Callable[[dict[str, Any]], V]
-) -> tuple[list[V], list[str], list[Unreadable]]:
+def _split(ids: Sequence[str], body: dict[str, Any], parse: Callable[[dict[str, Any]], V]) -> Batch[V]:
     """Split the requested ids into items, ids missing from the response, and unreadable items."""
     items, unreadable = parsing.parse_items(body.get("items", []), parse)
     requested = dict.fromkeys(ids)
@@ -250,7 +248,7 @@ def _split(
     answered = {item.video_id for item in kept} | {item.item_id for item in broken}
     missing = [video_id for video_id in requested if video_id not in answered]
     if len(broken) == len(unreadable):
-        return kept, missing, broken
+        return Batch(kept, missing, broken)
     # Each missing video may be the item that can't be read. It must not be marked unavailable.
     unclear = "YouTube's response has items that can't be read, and this may be one of them."
-    return kept, [], broken + [Unreadable(video_id, unclear) for video_id in missing]
+    return Batch(kept, [], broken + [Unreadable(video_id, unclear) for video_id in missing])

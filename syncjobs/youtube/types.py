@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +83,6 @@ class VideoDetails:
 
 
 @dataclass(frozen=True, slots=True)
-class VideoBatch:
-    """Videos, the requested ids that are missing from the response (deleted, private or unknown), and unreadable items."""
-
-    videos: list[VideoDetails]
-    missing: list[str]
-    unreadable: list[Unreadable]
-
-
-@dataclass(frozen=True, slots=True)
 class VideoStats:
     """A video's counts. None means hidden."""
 
@@ -100,9 +93,9 @@ class VideoStats:
 
 
 @dataclass(frozen=True, slots=True)
-class StatsBatch:
-    """Like VideoBatch, with counts."""
+class Batch(Generic[T]):
+    """Items, the requested ids that are missing from the response (deleted, private or unknown), and unreadable items."""
 
-    stats: list[VideoStats]
+    items: list[T]
     missing: list[str]
     unreadable: list[Unreadable]

@@ -158,7 +158,7 @@ def test_the_server_counts_exactly_the_attempts_that_were_reserved(
     client.videos(ids)
     # On a connection in use, which httplib2 by itself would take for stale and ask again.
     server.faults.add(Fault(fault, times=2))
-    assert len(client.videos(ids).videos) == 4
+    assert len(client.videos(ids).items) == 4
     assert len(server.calls()) == len(ledger.reserved) == len(ledger.settled) == 4
 
 
@@ -237,7 +237,7 @@ def test_a_key_that_cannot_be_one_costs_nothing_and_is_not_told(
 
 
 def test_a_key_with_a_line_break_at_its_end_works(make: Make, ids: list[str]) -> None:
-    assert len(make(api_key=f"{KEY}\n").videos(ids).videos) == 4
+    assert len(make(api_key=f"{KEY}\n").videos(ids).items) == 4
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/youtube/v3", "/youtube/v3/"])
@@ -248,7 +248,7 @@ def test_the_endpoint_is_the_servers_root_or_the_apis(
     monkeypatch.setenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "example.org")
     monkeypatch.setenv("GOOGLE_API_USE_MTLS_ENDPOINT", "always")
     client = make(endpoint=server.url + tail)
-    assert len(client.videos(ids).videos) == len(client.statistics(ids).stats) == 4
+    assert len(client.videos(ids).items) == len(client.statistics(ids).items) == 4
     assert {call["operation"] for call in server.calls()} == {"videos.list", "videos.batchGetStats"}
 
 
@@ -267,7 +267,7 @@ def test_an_unreadable_video_is_not_missing_and_spoils_no_other(
     batch = make().videos(ids)
     assert [item.item_id for item in batch.unreadable] == [ids[1]]
     assert batch.missing == [ids[2]]
-    assert {video.video_id for video in batch.videos} == {ids[0], ids[3]}
+    assert {video.video_id for video in batch.items} == {ids[0], ids[3]}
 
 
 def test_with_an_item_that_names_no_video_none_is_called_missing(server: Simulator, make: Make, ids: list[str]) -> None:
@@ -289,7 +289,7 @@ def test_an_empty_answer_says_nothing_of_any_video(server: Simulator, make: Make
 def test_what_was_not_asked_for_is_not_returned(server: Simulator, make: Make, ids: list[str]) -> None:
     server.world.videos[ids[3]].id = "stranger123"
     batch = make().videos(ids)
-    assert {video.video_id for video in batch.videos} == set(ids[:3])
+    assert {video.video_id for video in batch.items} == set(ids[:3])
     assert batch.missing == [ids[3]]
 
 

@@ -27,7 +27,7 @@ class Command(base.Command):
     def run(self, **options: Any) -> None:
         queue, until = options["queue"], timezone.now()
         if not options["yes"]:
-            self._confirm(queue, bulk.failed_jobs(queue, until))
+            self._confirm(queue, bulk.failed_jobs(queues.queue_names(queue), until))
         result = bulk.clear_failed(self.actor, queue, until)
         if isinstance(result, BulkAction):
             self.print(f"The workers are deleting {_jobs(result.total)} in the background (bulk action {result.pk}).")
