@@ -14,6 +14,8 @@ import pytest
 from django.conf import settings
 from psycopg import sql
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 _SCHEMA = """
     SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default)

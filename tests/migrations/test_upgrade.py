@@ -23,6 +23,8 @@ from django.conf import settings
 from django.db import connection
 from psycopg import sql
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 DUMP = Path(__file__).with_name("main_2026_11.sql.gz")
 KEPT = (

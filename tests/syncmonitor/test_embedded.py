@@ -15,6 +15,8 @@ import pytest
 
 from tests.factories import wait_for
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = "from syncmonitor import embedded; embedded.ensure(); print(embedded.sockets(), embedded.home(), flush=True); input()"
 PING = (
