@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
@@ -27,6 +28,8 @@ def browser() -> Iterator[Browser]:
     if path is None:
         message = "There is no Chromium on the PATH: install Debian's chromium, or Google Chrome."
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    # Beside Playwright's event loop, Django opens another connection; a test that kills its workers ends this one.
+    connections.close_all()
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Playwright keeps an event loop in this thread; Django's ORM would refuse to work beside it.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
