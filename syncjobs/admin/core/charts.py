@@ -13,7 +13,7 @@ from ...choices import JobStatus
 from ...counters import DAY, HOUR
 
 Chart = dict[str, Any]
-_COLOURS = {
+_COLORS = {
     JobStatus.COMPLETED: "good",
     JobStatus.FAILED: "bad",
     JobStatus.CANCELLED: "off",
@@ -25,8 +25,8 @@ _COLOURS = {
 def jobs(series: Sequence[dict[str, Any]], period: str) -> Chart:
     """Return the chart of jobs by creation time, stacked by status."""
     lines = [
-        {"name": str(state.label), "colour": colour, "values": [point[state.value.lower()] for point in series]}
-        for state, colour in _COLOURS.items()
+        {"name": str(state.label), "color": color, "values": [point[state.value.lower()] for point in series]}
+        for state, color in _COLORS.items()
     ]
     return _chart("bar", series, period, [line for line in lines if any(line["values"])], stacked=True)
 
@@ -36,11 +36,11 @@ def durations(series: Sequence[dict[str, Any]], period: str) -> Chart:
     lines = [
         {
             "name": name,
-            "colour": colour,
+            "color": color,
             "line": True,
             "values": [None if point[key] is None else round(point[key], 1) for point in series],
         }
-        for name, colour, key in ((_("Duration p50"), "brand", "p50"), (_("Duration p95"), "warn", "p95"))
+        for name, color, key in ((_("Duration p50"), "brand", "p50"), (_("Duration p95"), "warn", "p95"))
     ]
     return _chart("line", series, period, lines, unit="s")
 
@@ -63,14 +63,14 @@ def error_hours(per_hour: dict[str, int], now: dt.datetime) -> Chart:
     values = hours(per_hour, now)
     last = now.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
     series = [{"since": last - (len(values) - 1 - number) * HOUR} for number in range(len(values))]
-    return _chart("bar", series, "24h", [{"name": _("Errors"), "colour": "bad", "values": values}])
+    return _chart("bar", series, "24h", [{"name": _("Errors"), "color": "bad", "values": values}])
 
 
 def error_days(per_day: dict[dt.date, int], first: dt.datetime, now: dt.datetime) -> Chart:
     """Return the chart of errors per day (UTC) since `first`."""
     values = days(per_day, first.date(), now)
     series = [{"since": first + number * DAY} for number in range(len(values))]
-    return _chart("bar", series, "30d", [{"name": _("Errors"), "colour": "bad", "values": values}])
+    return _chart("bar", series, "30d", [{"name": _("Errors"), "color": "bad", "values": values}])
 
 
 def quota_days(series: Sequence[dict[str, Any]]) -> Chart:
@@ -79,10 +79,10 @@ def quota_days(series: Sequence[dict[str, Any]]) -> Chart:
         {"since": dt.datetime.combine(point["day"], dt.time(), dt.UTC), "used": point["used"], "limit": point["limit"]}
         for point in series
     ]
-    used = {"name": _("Units used"), "colour": "run", "values": [point["used"] for point in points]}
+    used = {"name": _("Units used"), "color": "run", "values": [point["used"] for point in points]}
     limit = {
         "name": _("Limit"),
-        "colour": "bad",
+        "color": "bad",
         "line": True,
         "dashed": True,
         "values": [point["limit"] for point in points],

@@ -1,6 +1,6 @@
 "use strict";
 /* Draws <canvas data-chart="ID"> with Chart.js from the JSON in the hidden element with that ID:
-   {type, labels, step, series: [{name, values, colour: "good"|"bad"|"run"|"warn"|"off"|"brand", line?, dashed?}], stacked?, unit?} */
+   {type, labels, step, series: [{name, values, color: "good"|"bad"|"run"|"warn"|"off"|"brand", line?, dashed?}], stacked?, unit?} */
 (() => {
     const language = document.documentElement.lang || undefined;
     const hour = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "2-digit" });
@@ -28,7 +28,7 @@
             labels: chart.labels.map((text) => label(text, chart.step)),
             datasets: chart.series.map((each) => ({
                 label: each.name, data: each.values, type: each.line ? "line" : chart.type,
-                backgroundColor: color(each.colour), borderColor: color(each.colour), borderWidth: each.line ? 2 : 0,
+                backgroundColor: color(each.color), borderColor: color(each.color), borderWidth: each.line ? 2 : 0,
                 pointRadius: each.line && !each.dashed ? 2 : 0, pointHitRadius: 8, tension: .25, borderRadius: 2, borderDash: each.dashed ? [5, 4] : [],
             })),
         };
