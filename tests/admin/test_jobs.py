@@ -208,6 +208,8 @@ def test_bands_of_the_same_name_are_told_apart_by_their_number(moderator: Client
     for value, band in zip(values, bands, strict=True):
         answer = moderator.get("/admin/syncjobs/syncjob/", {"band": value})
         assert answer["Location"] == f"/admin/syncjobs/syncjob/?bandId={band.pk}"
+        # Submitting the form again, for example with a search, must not lose the band.
+        assert f'value="{value}"' in moderator.get(answer["Location"]).content.decode()
 
 
 # ---- One job

@@ -189,6 +189,11 @@ def band_named(text: str) -> tuple[Band | None, str]:
     return None, _("No band is named “%s”.") % text
 
 
+def name_of(band: Band) -> str:
+    """Return what the band field shows for the band: a text for which `band_named` returns it."""
+    return band.name if band_named(band.name)[0] == band else f"#{band.pk}"
+
+
 def suggestions(text: str) -> list[dict[str, str]]:
     """Return options for bands whose name contains the text; those that start with it come first.
 

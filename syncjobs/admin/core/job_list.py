@@ -26,6 +26,7 @@ from . import job_table, links
 from .job_filters import (
     Filters,
     band_named,
+    name_of,
     quick_ranges,
     sentence_of,
     set_filters,
@@ -70,7 +71,7 @@ def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> d
         "ranges": quick_ranges(filters),
         "chips": set_filters(filters, band),
         "queues": QueueName.choices,
-        "band_text": band.name if band else request.GET.get("band", ""),
+        "band_text": name_of(band) if band else request.GET.get("band", ""),
         "start_date": filters.date("startDate"),
         "end_date": filters.date("endDate"),
         "is_narrowed": bool(filters.narrowing()),
