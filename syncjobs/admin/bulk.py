@@ -96,10 +96,7 @@ class BulkAdmin(PageAdmin):
         context = {
             "bulk": bulk_action,
             "refused_count": bulk_action.done - bulk_action.succeeded,
-            "refused": [
-                (job_id, links.job(int(job_id)), reason)
-                for job_id, reason in list(bulk_action.refused.items())[:_REFUSED_SHOWN]
-            ],
+            "refused": list(bulk_action.refused.items())[:_REFUSED_SHOWN],
             "jobs_url": links.jobs(),
         }
         if is_part(request):
@@ -171,8 +168,15 @@ def _text(is_retry: bool, able: int, total: int, has_changed: bool) -> str:
             % values
         )
     if able < total:
-        return _("%(able)s of the %(total)s selected jobs are affected.") % values
-    return _("Each of them runs again as a new job.") if is_retry else _("They will stop where they are.")
+        pattern = ngettext(
+            "%(able)s of the %(total)s selected jobs is affected.",
+            "%(able)s of the %(total)s selected jobs are affected.",
+            able,
+        )
+        return pattern % values
+    if is_retry:
+        return ngettext("It runs again as a new job.", "Each of them runs again as a new job.", able)
+    return ngettext("It will stop where it is.", "They will stop where they are.", able)
 
 
 def _details(is_retry: bool, able: int, total: int) -> list[str]:
@@ -190,8 +194,18 @@ def _details(is_retry: bool, able: int, total: int) -> list[str]:
 
 def _none_of(is_retry: bool, total: int) -> str:
     if is_retry:
-        return _("None of the %s selected jobs can be retried: only failed and cancelled jobs can.") % number(total)
-    return _("None of the %s selected jobs can be cancelled: they have already ended.") % number(total)
+        pattern = ngettext(
+            "The selected job can't be retried: only failed and cancelled jobs can.",
+            "None of the %(n)s selected jobs can be retried: only failed and cancelled jobs can.",
+            total,
+        )
+    else:
+        pattern = ngettext(
+            "The selected job can't be cancelled: it has already ended.",
+            "None of the %(n)s selected jobs can be cancelled: they have already ended.",
+            total,
+        )
+    return pattern % {"n": number(total)}
 
 
 def _summary(action: str, outcome: bulk.BulkResult) -> str:

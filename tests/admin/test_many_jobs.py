@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
@@ -55,6 +56,11 @@ def test_the_question_says_how_many_and_what_happens_to_the_rest(moderator: Clie
     assert "2 of the 3 selected jobs are affected." in page
     assert "1 is excluded" in page
     assert SyncJob.objects.count() == 3
+    query = urlencode({"action": "retry", "job": [job.pk for job in jobs[1:]]}, doseq=True)
+    page = moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", headers=DIALOG).content.decode()
+    assert "1 of the 2 selected jobs is affected." in page
+    page = moderator.get(f"/admin/syncjobs/bulkaction/add/?action=retry&job={jobs[0].pk}", headers=DIALOG)
+    assert "It runs again as a new job." in page.content.decode()
 
 
 def test_what_was_ticked_is_retried_and_nothing_else(moderator: Client) -> None:
@@ -98,15 +104,17 @@ def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: C
         ("action=retry", "No job is selected"),
         ("action=explode&job=1", "Action must be one of"),
         ("action=retry&all=1&status=DONE", "status: "),
-        ("action=retry&job=999999", "None of the 1 selected jobs can be retried"),
-        ("action=cancel&all=1&status=FAILED", "they have already ended"),
+        ("action=retry&job=999999", "The selected job can't be retried: only failed and cancelled jobs can."),
+        ("action=retry&job=999998&job=999999", "None of the 2 selected jobs can be retried"),
+        ("action=cancel&all=1&status=FAILED", "it has already ended"),
         ("action=retry&job=x", "No job is selected"),
     ],
 )
 def test_what_cannot_be_asked_is_a_sentence(moderator: Client, query: str, said: str) -> None:
     failed_job()
     assert said in toast(moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", headers=DIALOG))["text"]
-    assert said in moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", follow=True).content.decode()
+    page = moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", follow=True).content.decode()
+    assert said in unescape(page)
 
 
 def test_each_action_has_its_own_permission() -> None:
