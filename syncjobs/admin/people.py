@@ -26,8 +26,10 @@ def _roles() -> list[tuple[str, str]]:
     """Return the roles with what each may do."""
     words = {
         Role.MODERATOR: _("views, triggers, retries and cancels"),
-        Role.ADMIN: _("also pauses queues, clears failed jobs, edits schedules and bands, and reads the audit log"),
-        Role.SUPER_ADMIN: _("also manages people"),
+        Role.ADMIN: _(
+            "also pauses queues, clears failed jobs, edits schedules and bands, shares filters, and reads the audit log"
+        ),
+        Role.SUPER_ADMIN: _("also manages people and sees the raw data"),
     }
     return [(role.value, f"{role.label}: {rights}") for role, rights in words.items()]
 

@@ -46,6 +46,7 @@ def test_how_each_is_and_what_it_executes() -> None:
     assert f'href="/admin/syncjobs/syncjob/{job.pk}/change/"' in page
     assert "1 of 4 processes" in page
     assert "No heartbeat for more than 30 s" in page
+    assert "Idle, waiting for jobs." not in page
     assert "&lt;B&gt;Herons&lt;/B&gt;" in page
     orphans = page.split("Jobs of lost workers")[1]
     assert f'href="/admin/syncjobs/syncjob/{left.pk}/change/"' in orphans
