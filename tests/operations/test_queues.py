@@ -61,7 +61,7 @@ def test_clear_failed_leaves_jobs_that_failed_after_the_count() -> None:
     running, failed = queue_job(JobType.PRUNE), queue_job(JobType.PRUNE)
     SyncJob.objects.filter(pk=failed.pk).update(status=JobStatus.FAILED, completed_at=timezone.now())
     until = timezone.now()
-    assert bulk.failed_jobs("all", until).count() == 1
+    assert bulk.failed_jobs(queues.queue_names("all"), until).count() == 1
     SyncJob.objects.filter(pk=running.pk).update(status=JobStatus.FAILED, completed_at=timezone.now())
     assert bulk.clear_failed(PERSON, "all", until) == 1
     assert SyncJob.objects.get() == running
