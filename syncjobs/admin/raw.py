@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -18,11 +19,18 @@ from bands.text import parse_number
 from ..models import Attempt, JobEvent, QuotaCall
 from ..templatetags.monitor import when
 from .core import links
-from .core.model_admin import PageAdmin
+from .core.model_admin import PageAdmin, requires
 from .site import site
 
 MAX_ROWS = 10_000
 """How many rows a list pages through: counting a table of millions would take seconds."""
+
+
+class RawList(ChangeList):
+    """A list whose address can't change its order."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        return ["-pk"]
 
 
 class RawAdmin(PageAdmin):
@@ -32,7 +40,6 @@ class RawAdmin(PageAdmin):
     change_list_template = "syncjobs/raw.html"
     list_display_links = None
     list_per_page = 50
-    ordering = ("-pk",)
     search_fields = ("job",)
     show_full_result_count = False
     sortable_by = ()
@@ -54,6 +61,14 @@ class RawAdmin(PageAdmin):
     ) -> Paginator[Any]:
         return Paginator(queryset[:MAX_ROWS], per_page)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return RawList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse filters in the address: no index supports most of them."""
+        return False
+
+    @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         lists = [
             (

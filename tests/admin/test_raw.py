@@ -38,6 +38,21 @@ def test_rows_are_found_by_their_job() -> None:
         assert answer.context["cl"].result_count == found, search
 
 
+def test_the_address_can_neither_filter_nor_sort() -> None:
+    boss = logged_in(Role.SUPER_ADMIN)
+    for query in ({"worker": "a\0b"}, {"error__contains": "x"}, {"job__requested_by__password__startswith": "a"}):
+        assert boss.get("/admin/syncjobs/attempt/", query).status_code == 400, query
+    with CaptureQueriesContext(connection) as queries:
+        assert boss.get("/admin/syncjobs/attempt/", {"o": "9"}).status_code == 200
+    assert not [
+        query["sql"]
+        for query in queries
+        if "ORDER BY" in query["sql"] and '"error"' in query["sql"].split("ORDER BY")[1]
+    ]
+    for method in ("post", "put", "delete"):
+        assert getattr(boss, method)("/admin/syncjobs/attempt/").status_code == 405
+
+
 def test_a_large_table_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "MAX_ROWS", 60)
     call = {"bucket": "main", "day": "2026-11-29", "operation": "videos.list", "units": 1}
