@@ -135,6 +135,15 @@ def test_what_was_acknowledged_by_mistake_is_reopened(moderator: Client) -> None
     assert AuditEntry.objects.filter(action="reopen_errors", target_id=group.pk).exists()
 
 
+def test_an_error_that_came_back_is_not_called_acknowledged(moderator: Client) -> None:
+    errors.acknowledge_errors(PERSON, fail("It broke", "broken").pk, "known")
+    dashboard = "/admin/?part=errors"
+    assert "Acknowledged</span>" in moderator.get(dashboard, headers=HTMX).content.decode()
+    fail("It broke", "broken")
+    assert "Acknowledged</span>" not in (html := moderator.get(dashboard, headers=HTMX).content.decode())
+    assert "Recurred</span>" in html
+
+
 def test_a_filter_that_can_not_be_is_named(moderator: Client) -> None:
     for query in ("window=2y", "reason=nonsense", "acknowledged=maybe", "page=0"):
         answer = moderator.get(f"/admin/syncjobs/errorgroup/?{query}")
