@@ -103,6 +103,9 @@ def test_a_page_past_the_last_leads_back(moderator: Client) -> None:
     page = moderator.get("/admin/syncjobs/syncjob/?page=9").content.decode()
     assert "Page 9 doesn't exist" in page
     assert "Go to the last page (1)" in page
+    failed_job()
+    page = moderator.get("/admin/syncjobs/syncjob/?page=2&limit=1").content.decode()
+    assert re.search(r'<input[^>]* name="page"[^>]* max="2" value="2"', page)
 
 
 def test_what_others_wrote_stays_text(moderator: Client) -> None:
@@ -223,6 +226,9 @@ def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
     assert "<html" in page
     assert "<html" not in dialog
     assert "data-dialog-close" in dialog
+    # Outside the part that is refreshed, or the first refresh would remove it.
+    assert "Open page" in dialog.split('id="job-facts"')[0]
+    assert "Open page" not in page
     assert part.lstrip().startswith('<div id="job-facts"')
     for told in (page, dialog, part):
         assert "It broke." in told
