@@ -22,7 +22,7 @@ from tests.factories import PERSON
 
 @pytest.fixture
 def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
-    """Fill the site with a busy day; return a function from a path parameter to the ids of what exists."""
+    """Fill the site with a busy day; return a function from a path parameter to the existing ids."""
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"login": None, "trigger": None})
     world.fill()
     errors.acknowledge_errors(PERSON, ErrorGroup.objects.earliest("pk").pk, "Fixed by the new handle.")

@@ -1,7 +1,7 @@
 """The requests whose answers are recorded, by resource.
 
 An entry is one request, or a list of requests that follow on each other. `{hour-3}` and `{day-5}` stand for times of the
-world, and `{last.jobId}` for what the answer before had under `jobId` (`{last.etag}` for its ETag).
+world, and `{last.jobId}` for `jobId` in the previous answer (`{last.etag}` for its ETag).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MODERATOR, ADMIN, SUPER_ADMIN, PLAIN, NOBODY = "MODERATOR", "ADMIN", "SUPER_ADMI
 
 @dataclass
 class Ask:
-    """A request. `ids_only` records of a list's rows nothing but their ids."""
+    """A request. `ids_only` records only the ids of a list's rows."""
 
     method: str
     path: str
@@ -29,7 +29,7 @@ class Ask:
     times: int = 1
 
     def __str__(self) -> str:
-        """How the recording calls it."""
+        """Return its name in the recording."""
         parts = [self.who, self.method, self.path, *(f"{name}: {value}" for name, value in self.headers.items())]
         if self.raw is not None:
             parts += [self.content_type, repr(self.raw[:60])]
@@ -61,12 +61,12 @@ def delete(path: str, who: str = ADMIN, body: Any = None) -> Ask:
 
 
 def _all(make: Any, path: str, values: str, who: str = MODERATOR) -> list[Any]:
-    """A request for each of the query strings, which stand on lines of their own."""
+    """Return a request for each of the query strings, one per line."""
     return [make(f"{path}?{value.strip()}", who) for value in values.strip().splitlines()]
 
 
 def _fresh(path: str, who: str = MODERATOR) -> list[Ask]:
-    """The second answer is 304."""
+    """Ask twice; the second answer is 304."""
     return [ids(path, who), get(path, who, headers={"If-None-Match": "{last.etag}"})]
 
 
@@ -196,7 +196,7 @@ _SYNCS: tuple[Any, ...] = (
     {"syncType": "INCREMENTAL", "bandId": "17"},
     {"syncType": "FULL", "bandId": "999"},
     {"syncType": "FULL", "forceSync": True},
-    # What is wrong
+    # Invalid requests
     {},
     [],
     "FULL",
@@ -899,4 +899,4 @@ ADDRESSES = {
     "bulk_id": "81", "job_id": "1003", "schedule_id": "51", "preset_id": "62", "band_id": "11", "fingerprint": BROKEN,
     "id": "1003",
 }  # fmt: skip
-"""What stands for the parameters of a path when each method of each path is tried by each role."""
+"""Values of path parameters for trying each method of each path as each role."""

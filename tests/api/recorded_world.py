@@ -1,6 +1,6 @@
-"""The world that the recorded answers are about: fixed ids, and times that have a name.
+"""The world of the recorded answers: fixed ids and named times.
 
-It is built with the models alone, so that it stays the same however the code around them moves.
+It is built with the models alone, so that it does not depend on other code.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ _NUMBERED: tuple[type[models.Model], ...] = (
 
 
 class Clock:
-    """Times of the world, each relative to the hour or the day it is built in, and its name in the recording."""
+    """Times relative to the hour or day of the build, with their names in the recording."""
 
     def __init__(self) -> None:
         now = timezone.now()
-        if now.minute >= 58:  # The figures count by the hour; it must not end meanwhile.
+        if now.minute >= 58:  # The figures count by the hour, so the hour must not end during the test.
             time.sleep((59 - now.minute) * 60 + 60 - now.second)
         self.started = timezone.now()
         self.hour = self.started.replace(minute=0, second=0, microsecond=0)
@@ -71,17 +71,17 @@ class Clock:
         self._names = {self.hour + dt.timedelta(hours=n): f"<hour{n:+}>" for n in range(-48, 1)}
 
     def ago(self, hours: int, seconds: int = 0) -> dt.datetime:
-        """A moment of the last day, so many seconds past the hour."""
+        """Return a moment of the last day, that many seconds past the hour."""
         moment = self.hour - dt.timedelta(hours=hours) + dt.timedelta(seconds=seconds)
         return self._named(moment, f"<hour-{hours}{f' +{seconds}s' if seconds else ''}>")
 
     def day(self, days: int, seconds: int = 0) -> dt.datetime:
-        """A moment of an earlier day, or of a later one."""
+        """Return a moment of an earlier or later day."""
         moment = self.midnight - dt.timedelta(days=days) + dt.timedelta(hours=10, minutes=20, seconds=30 + seconds)
         return self._named(moment, f"<day{-days:+}{f' +{seconds}s' if seconds else ''}>")
 
     def just(self, seconds: int = 0) -> dt.datetime:
-        """A minute before the world was built, and so many seconds."""
+        """Return a moment one minute and that many seconds before the build."""
         return self._named(self.started + dt.timedelta(seconds=seconds - 60), f"<just +{seconds}s>")
 
     def _named(self, moment: dt.datetime, name: str) -> dt.datetime:
@@ -89,14 +89,14 @@ class Clock:
         return moment
 
     def name(self, moment: dt.datetime) -> str | None:
-        """What the recording calls a moment; None if it is none of ours."""
+        """Return the name of a moment in the recording, or None if it has none."""
         if moment in self._names:
             return self._names[moment]
         age = moment - self.started
         return "<now>" if dt.timedelta(seconds=-1) <= age < dt.timedelta(minutes=5) else None
 
     def fill(self, text: str) -> str:
-        """Put times where a request has {hour-3} or {day-5}."""
+        """Replace {hour-3} and {day-5} in a request by times."""
 
         def moment(match: re.Match[str]) -> str:
             unit, number = match[1], int(match[2])
@@ -108,7 +108,7 @@ class Clock:
 
 
 def number_new_rows(first: int = FIRST_NEW_ID) -> None:
-    """Have all new rows numbered from there on."""
+    """Number all new rows from there on."""
     with connection.cursor() as cursor:
         cursor.execute(";".join(f"ALTER SEQUENCE {name} RESTART WITH {first}" for name in _sequences()))
 
@@ -203,7 +203,7 @@ def _job(pk: int, job_type: str, status: str, created: dt.datetime, **more: Any)
 
 
 def _jobs(clock: Clock) -> None:
-    """Of each type, in each status. Those that wait are last."""
+    """Create jobs of each type in each status, queued ones last."""
     ago = clock.ago
 
     def ended(hours: int, took: int) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def _jobs(clock: Clock) -> None:
 
 
 def _old_jobs(clock: Clock) -> None:
-    """Enough for several pages."""
+    """Create enough jobs for several pages."""
     for number in range(20):
         days, job_type = (3, 5, 20, 45)[number % 4], list(QUEUES)[number % 7]
         status = ("COMPLETED", "COMPLETED", "CANCELLED")[number % 3]
@@ -280,8 +280,10 @@ def _what_happened(clock: Clock) -> None:
 
     for job in SyncJob.objects.filter(status__in=("COMPLETED", "FAILED"), started_at__isnull=False).order_by("pk"):
         outcome = "FAILED" if job.status == "FAILED" else "SUCCEEDED"
-        said = {"error": "It broke.", "error_reason": "backendError", "traceback": "T"} if outcome == "FAILED" else {}
-        attempt(job.pk, job.attempts_made, outcome, job.started_at, ended_at=job.completed_at, **said)
+        failure = (
+            {"error": "It broke.", "error_reason": "backendError", "traceback": "T"} if outcome == "FAILED" else {}
+        )
+        attempt(job.pk, job.attempts_made, outcome, job.started_at, ended_at=job.completed_at, **failure)
     attempt(1003, 1, "LOST", ago(16, 5), ended_at=ago(16, 15), error="Worker stopped.")
     attempt(1006, 1, "SUCCEEDED", ago(6, 2), ended_at=ago(6, 4))
     attempt(1016, 1, "DELAYED", ago(2, 8), ended_at=ago(2, 10), error="Today's quota is used up.")
@@ -376,7 +378,7 @@ def _schedules(clock: Clock) -> None:
 
 
 def _the_rest(clock: Clock) -> None:
-    """Workers, filter presets, the audit, bulk actions and a paused queue."""
+    """Create workers, filter presets, audit entries, bulk actions and a paused queue."""
     Queue.objects.filter(pk="maintenance").update(paused_at=clock.ago(1, 30), paused_by="ADMIN", pause_reason="Quiet")
     beats = {"process_id": 411, "started_at": clock.day(3)}
     Worker.objects.create(

@@ -1,6 +1,6 @@
-"""What JSON Schema can't say of requests: that an end lies after its start, and that there is no 31st of February.
+"""Rules that JSON Schema can't express: an end lies after its start, and February has no 31st.
 
-Schemathesis reads this whenever it is run from the root of the checkout (schemathesis.toml); no Django here.
+Schemathesis loads this file when it runs in the root of the checkout (schemathesis.toml); it does not use Django.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import schemathesis
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, **_options: Any) -> None:
-    """Take out of what was drawn by chance what the API has to refuse though the document allows it."""
+    """Remove generated values that the document allows but the API must refuse."""
     if case.meta is not None and not case.meta.generation.mode.is_positive:
         _send_what_is_wrong(case)
     if case.meta is None or not case.meta.generation.mode.is_positive or case.meta.phase.name.value == "examples":
@@ -28,15 +28,15 @@ def before_call(context: Any, case: Any, **_options: Any) -> None:
 
 
 def _send_what_is_wrong(case: Any) -> None:
-    """An object or list with nothing in it is written as nothing, which counts as not given; NUL is wrong everywhere."""
+    """Replace empty objects and lists, which count as absent, by NUL, which is invalid everywhere."""
     for name, value in (case.query or {}).items():
         if value in ({}, []):
             case.query[name] = "\x00"
 
 
 def _is_in_order(given: dict[str, Any]) -> bool:
-    """Whether the end is later than the start in any time zone."""
-    if not (given.get("startDate") and given.get("endDate")):  # Empty is as good as not given.
+    """Return whether the end is later than the start in any time zone."""
+    if not (given.get("startDate") and given.get("endDate")):  # An empty value counts as absent.
         return True
     start, end = (dt.date.fromisoformat(given[name][:10]) for name in ("startDate", "endDate"))
     return end - start > dt.timedelta(days=1)

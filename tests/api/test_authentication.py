@@ -1,4 +1,4 @@
-"""Tokens: one query, and what was taken away is gone at once."""
+"""Tokens take one query, and revoked permissions take effect immediately."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _status(token: AccessToken, path: str = "/api/admin/sync-jobs") -> int:
 
 
 @pytest.mark.parametrize("role", [*Role, "SUPERUSER"])
-def test_permissions_are_those_that_django_finds_in_one_query(role: Any, django_assert_num_queries: Any) -> None:
+def test_permissions_equal_those_of_django_and_take_one_query(role: Any, django_assert_num_queries: Any) -> None:
     person = _person(Role.MODERATOR if role == "SUPERUSER" else role)
     person.user_permissions.add(Permission.objects.get(codename="add_session"))
     if role == "SUPERUSER":
@@ -58,7 +58,7 @@ def test_permissions_are_those_that_django_finds_in_one_query(role: Any, django_
     assert user.password == expected.password
 
 
-def test_a_session_has_its_user_and_permissions_in_one_query(django_assert_num_queries: Any) -> None:
+def test_a_session_loads_its_user_and_permissions_in_one_query(django_assert_num_queries: Any) -> None:
     person = _person(Role.ADMIN)
     with django_assert_num_queries(1):
         user = SessionBackend().get_user(person.pk)
@@ -69,7 +69,7 @@ def test_a_session_has_its_user_and_permissions_in_one_query(django_assert_num_q
     assert SessionBackend().get_user(0) is None
 
 
-def test_what_was_taken_away_is_gone_at_once() -> None:
+def test_revoked_permissions_take_effect_immediately() -> None:
     person = _person(Role.ADMIN)
     token = AccessToken.for_user(person)
     assert (_status(token), _status(token, "/api/admin/audit")) == (200, 200)
@@ -100,11 +100,11 @@ def test_what_was_taken_away_is_gone_at_once() -> None:
         ReturnDict({"a": [{}]}, serializer=None),
     ],
 )
-def test_the_json_is_that_of_the_framework(data: Any) -> None:
+def test_the_json_equals_that_of_the_framework(data: Any) -> None:
     assert json.loads(OrjsonRenderer().render(data)) == json.loads(JSONRenderer().render(data))
 
 
-def test_nothing_is_rendered_as_nothing_and_indented_where_asked() -> None:
+def test_an_empty_response_has_no_body_and_json_is_indented_on_request() -> None:
     assert OrjsonRenderer().render(None) == b""
     assert OrjsonRenderer().render({"a": 1}, "application/json; indent=2") == b'{\n  "a": 1\n}'
 
@@ -119,7 +119,7 @@ def _me(authorization: str) -> Any:
 
 
 def _assert_rejected(answer: Any, code: str) -> None:
-    """401 with exactly one error, which says what to do, in the one shape."""
+    """Assert a 401 with exactly one error in the common shape."""
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"].startswith("Bearer ")
     body = answer.json()
@@ -149,12 +149,12 @@ def _expired(kind: Any, person: Any) -> Any:
         (lambda person: "", "not_authenticated"),
     ],
 )
-def test_a_header_that_lets_nobody_in_says_why(header: Callable[[Any], str], code: str) -> None:
+def test_an_invalid_authorization_header_is_explained(header: Callable[[Any], str], code: str) -> None:
     _assert_rejected(_me(header(_person(Role.MODERATOR))), code)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_name_of_the_scheme_may_be_written_either_way(scheme: str) -> None:
+def test_the_name_of_the_scheme_is_case_insensitive(scheme: str) -> None:
     me = _me(f"{scheme}  {AccessToken.for_user(_person(Role.MODERATOR))}")
     assert (me.status_code, me.json()["username"], me.json()["name"]) == (200, "somebody", "somebody")
 
@@ -169,11 +169,11 @@ def test_the_name_of_the_scheme_may_be_written_either_way(scheme: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["token/refresh", "logout"])
-def test_a_refresh_token_that_is_none_says_why(path: str, token: Callable[[Any], Any], code: str) -> None:
+def test_an_invalid_refresh_token_is_explained(path: str, token: Callable[[Any], Any], code: str) -> None:
     _assert_rejected(_post(path, token(_person(Role.MODERATOR))), code)
 
 
-def test_a_refresh_token_is_good_once() -> None:
+def test_a_refresh_token_works_once() -> None:
     first = RefreshToken.for_user(_person(Role.MODERATOR))
     pair = _post("token/refresh", first).json()
     assert _me(f"Bearer {pair['access']}").status_code == 200
@@ -181,7 +181,7 @@ def test_a_refresh_token_is_good_once() -> None:
     assert _post("token/refresh", pair["refresh"]).status_code == 200
 
 
-def test_of_two_that_use_a_refresh_token_at_once_one_gets_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_of_two_simultaneous_refreshes_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
     refresh, others = RefreshToken.for_user(_person(Role.MODERATOR)), []
 
     def meanwhile(token: Any) -> Any:
@@ -195,7 +195,7 @@ def test_of_two_that_use_a_refresh_token_at_once_one_gets_a_pair(monkeypatch: py
     assert [other.status_code for other in others] == [200]
 
 
-def test_whoever_logs_out_twice_is_logged_out() -> None:
+def test_logging_out_twice_succeeds() -> None:
     refresh = RefreshToken.for_user(_person(Role.MODERATOR))
     assert [_post("logout", refresh).status_code for _ in range(2)] == [200, 200]
     _assert_rejected(_post("token/refresh", refresh), "token_used")
@@ -213,7 +213,7 @@ def _switch_off(person: Any) -> None:
         (lambda person: people.set_password(PERSON, person.pk, "another horse battery"), "password_changed"),
     ],
 )
-def test_tokens_end_with_what_they_were_given_for(what_happens: Callable[[Any], None], code: str) -> None:
+def test_tokens_end_with_the_account_or_the_password(what_happens: Callable[[Any], None], code: str) -> None:
     person = _person(Role.MODERATOR)
     refresh = RefreshToken.for_user(person)
     assert _me(f"Bearer {refresh.access_token}").status_code == 200
@@ -223,13 +223,13 @@ def test_tokens_end_with_what_they_were_given_for(what_happens: Callable[[Any], 
     assert _post("logout", refresh).status_code == 200
 
 
-def test_a_new_password_begins_new_tokens() -> None:
+def test_tokens_work_after_a_password_change() -> None:
     person = _person(Role.MODERATOR)
     people.set_password(PERSON, person.pk, "another horse battery")
     assert _status(AccessToken.for_user(get_user_model().objects.get(pk=person.pk))) == 200
 
 
-def test_log_ins_are_limited_whatever_the_client_says_of_its_address() -> None:
+def test_forwarded_addresses_do_not_evade_the_login_limit() -> None:
     body = json.dumps({"username": "somebody", "password": "guess"})
     answers = [
         Client().post("/api/auth/token", body, "application/json", headers={"X-Forwarded-For": f"192.0.2.{number}"})
@@ -238,7 +238,7 @@ def test_log_ins_are_limited_whatever_the_client_says_of_its_address() -> None:
     assert [answer.status_code for answer in answers].count(401) == 20
 
 
-def test_a_superuser_is_told_the_role_that_she_has_in_effect() -> None:
+def test_a_superuser_has_the_role_super_admin() -> None:
     person = _person(Role.MODERATOR)
     get_user_model().objects.update(is_superuser=True)
     me = Client().get("/api/auth/me", headers={"Authorization": f"Bearer {AccessToken.for_user(person)}"}).json()
@@ -258,7 +258,7 @@ def test_a_superuser_is_told_the_role_that_she_has_in_effect() -> None:
         ("schedules", {"name": "x", "jobType": "PRUNE", "cron": {"\ud800": "1"}}),
     ],
 )
-def test_half_of_a_surrogate_pair_is_refused_wherever_it_stands(path: str, body: dict[str, Any]) -> None:
+def test_a_lone_surrogate_is_refused_everywhere(path: str, body: dict[str, Any]) -> None:
     token = AccessToken.for_user(_person(Role.ADMIN))
     answer = Client().post(
         f"/api/admin/{path}", json.dumps(body), "application/json", headers={"Authorization": f"Bearer {token}"}

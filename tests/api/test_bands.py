@@ -1,4 +1,4 @@
-"""Bands written through the API, and what is told of them and their videos."""
+"""Bands and videos in the API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def admin() -> Api:
     return Api(Role.ADMIN)
 
 
-def test_a_band_is_made_changed_and_deleted(admin: Api) -> None:
+def test_a_band_is_created_changed_and_deleted(admin: Api) -> None:
     made = admin.post(
         "bands",
         {
@@ -83,9 +83,7 @@ def test_a_band_is_made_changed_and_deleted(admin: Api) -> None:
         ({"isActive": "yes", "colour": "red", "youtubeChannel": "x"}, ["colour", "isActive", "youtubeChannel"]),
     ],
 )
-def test_what_can_not_be_right_is_named_and_nothing_written(
-    admin: Api, change: dict[str, Any], fields: list[str]
-) -> None:
+def test_invalid_fields_are_named_and_nothing_is_written(admin: Api, change: dict[str, Any], fields: list[str]) -> None:
     band = make_band()
     for answer in (
         admin.post("bands", {"name": "A", "slug": "a"} | change),
@@ -97,7 +95,7 @@ def test_what_can_not_be_right_is_named_and_nothing_written(
     assert [error["field"] for error in admin.post("bands").json()["errors"]] == ["slug", "name"]
 
 
-def test_what_another_has_is_said_with_all_else_that_is_wrong(admin: Api) -> None:
+def test_duplicates_are_reported_together_with_other_errors(admin: Api) -> None:
     make_band("taken", "@taken")
     band = make_band("band")
     taken = {"name": "A", "slug": "taken", "youtubeChannel": "@Taken"}
@@ -111,14 +109,14 @@ def test_what_another_has_is_said_with_all_else_that_is_wrong(admin: Api) -> Non
             answer = send({**taken, **wrong})
             assert answer.status_code == status
             assert {error["field"] for error in answer.json()["errors"]} == fields
-            said = {error["field"]: error["message"] for error in answer.json()["errors"]}
-            assert said["slug"] == "Another band has the slug “taken”."
-            assert said["youtubeChannel"] == "Taken already has this channel."
+            messages = {error["field"]: error["message"] for error in answer.json()["errors"]}
+            assert messages["slug"] == "Another band has the slug “taken”."
+            assert messages["youtubeChannel"] == "Taken already has this channel."
     assert Band.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_slug_is_given_once_even_at_the_same_moment(admin: Api) -> None:
+def test_simultaneous_bands_never_share_a_slug(admin: Api) -> None:
     band = make_band("a")
     make_band("b")
     for answer in (
@@ -147,7 +145,7 @@ def test_a_slug_is_given_once_even_at_the_same_moment(admin: Api) -> None:
     assert len(outcomes) == 4
 
 
-def test_a_band_with_active_jobs_stays(admin: Api) -> None:
+def test_a_band_with_active_jobs_cannot_be_deleted(admin: Api) -> None:
     band = make_band()
     job = queue_job(band=band)
     refused = admin.send("DELETE", f"bands/{band.pk}")
@@ -160,8 +158,8 @@ def test_a_band_with_active_jobs_stays(admin: Api) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_job_is_made_for_a_band_that_is_just_being_deleted() -> None:
-    """The trigger waits for the deletion to commit, and then says that the band is gone."""
+def test_no_job_is_created_for_a_band_that_is_being_deleted() -> None:
+    """The trigger waits for the deletion to commit and then reports that the band is gone."""
     band = make_band(reference="@herons")
     outcomes: list[object] = []
 
@@ -190,7 +188,7 @@ def _somebody_waits() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def test_bands_tell_their_health_in_few_queries(admin: Api) -> None:
+def test_bands_show_their_health_in_few_queries(admin: Api) -> None:
     bands = [make_band(f"band{number}") for number in range(30)]
     Video.objects.bulk_create(
         Video(youtube_id=f"v{number}", band=bands[number % 3], availability=list(Availability)[number % 4 % 3])
@@ -205,11 +203,11 @@ def test_bands_tell_their_health_in_few_queries(admin: Api) -> None:
     for band in bands:
         own = [video for video in videos if video.band_id == band.pk]
         assert counted[band.slug] == (len(own), sum(video.availability != "AVAILABLE" for video in own))
-    told = [query["sql"] for query in few.captured_queries if "bands_band" in query["sql"]]
-    assert len(told) <= 2
+    queries = [query["sql"] for query in few.captured_queries if "bands_band" in query["sql"]]
+    assert len(queries) <= 2
 
 
-def test_videos_are_found_by_availability_and_title_and_sorted(admin: Api) -> None:
+def test_videos_are_filtered_by_availability_and_title_and_sorted(admin: Api) -> None:
     band = make_band()
     for number, (title, availability, views) in enumerate(
         [("Halftime", "AVAILABLE", 5), ("Parade", "MISSING", None), ("Halftime II", "UNAVAILABLE", 7)]
@@ -228,7 +226,7 @@ def test_videos_are_found_by_availability_and_title_and_sorted(admin: Api) -> No
         assert admin.get("videos", **{name: value}).json()["errors"][0]["field"] == name
 
 
-def test_bands_by_state_and_videos_by_band(admin: Api) -> None:
+def test_bands_are_filtered_by_state_and_videos_by_band(admin: Api) -> None:
     fine, failing = make_band("a", CHANNEL), make_band("b", "UC" + "b" * 22)
     Band.objects.filter(pk=failing.pk).update(consecutive_failures=2)
     for band in (fine, failing):

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _three_work_off() -> None:
-    """Three workers come upon the same bulk actions."""
+    """Let three workers process the same bulk actions."""
 
     def work() -> None:
         try:
@@ -43,12 +43,12 @@ def _queued_retry(jobs: list[SyncJob]) -> BulkAction:
 def test_a_bulk_action_reports_the_outcome_for_each_job(moderator: Api) -> None:
     failed, queued = failed_jobs(1)[0], queue_job("PRUNE")  # type: ignore[arg-type]
     ids = [str(failed.pk), str(queued.pk), "999999"]
-    told = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "ids": ids}).json()
-    assert list(told["retried"]) == [str(failed.pk)]
-    assert set(told["refused"]) == {str(queued.pk), "999999"}
-    assert "queued" in told["refused"][str(queued.pk)]
-    told = moderator.post("admin/sync-jobs/bulk", {"action": "cancel", "filter": {"status": ["QUEUED"]}}).json()
-    assert len(told["cancelled"]) == 2
+    result = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "ids": ids}).json()
+    assert list(result["retried"]) == [str(failed.pk)]
+    assert set(result["refused"]) == {str(queued.pk), "999999"}
+    assert "queued" in result["refused"][str(queued.pk)]
+    result = moderator.post("admin/sync-jobs/bulk", {"action": "cancel", "filter": {"status": ["QUEUED"]}}).json()
+    assert len(result["cancelled"]) == 2
     assert SyncJob.objects.filter(status=JobStatus.CANCELLED).count() == 2
 
 
@@ -104,8 +104,8 @@ def test_a_filter_selects_the_same_jobs_in_list_export_and_bulk(moderator: Api) 
         lines = exported(moderator.get("admin/sync-jobs/export", format="json", **query)).splitlines()
         assert sorted((json.loads(line)["id"] for line in lines), key=int) == ids, filters
         with transaction.atomic():
-            told = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": filters}).json()
-            assert sorted({*told["retried"], *told["refused"]}) == sorted(ids), filters
+            result = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": filters}).json()
+            assert sorted({*result["retried"], *result["refused"]}) == sorted(ids), filters
             transaction.set_rollback(True)
 
 
@@ -130,12 +130,12 @@ def test_a_large_bulk_action_runs_in_the_background_once_per_job(
     jobs = failed_jobs(60)
     answer = moderator.post("admin/sync-jobs/bulk", {"action": "retry", "filter": {"status": "FAILED"}})
     assert (answer.status_code, answer.json()["total"], answer.json()["done"]) == (202, 60, 0)
-    failed_jobs(1)  # Comes later, so it is not among the set that was counted.
+    failed_jobs(1)  # This job is created after the count, so it is not in the set.
     _three_work_off()
     bulk.run_pending()
-    told = moderator.get(f"admin/sync-jobs/bulk/{answer.json()['id']}").json()
-    assert (told["done"], told["succeeded"], told["refused"]) == (60, 60, {})
-    assert told["endedAt"] is not None
+    result = moderator.get(f"admin/sync-jobs/bulk/{answer.json()['id']}").json()
+    assert (result["done"], result["succeeded"], result["refused"]) == (60, 60, {})
+    assert result["endedAt"] is not None
     retried = SyncJob.objects.filter(retry_of__in=jobs)
     assert retried.count() == retried.values("retry_of").distinct().count() == 60
     assert {entry.actor_label for entry in AuditEntry.objects.filter(action="retry_job")} == {"MODERATOR"}
@@ -202,16 +202,16 @@ def test_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest.Monk
     later = failed_jobs(1)[0]
     assert SyncJob.objects.count() == 11
     _three_work_off()
-    told = admin.get(f"admin/sync-jobs/bulk/{answer.json()['bulkId']}").json()
-    assert (told["action"], told["total"], told["done"], told["succeeded"]) == ("clear", 10, 10, 10)
-    assert told["endedAt"] is not None
+    result = admin.get(f"admin/sync-jobs/bulk/{answer.json()['bulkId']}").json()
+    assert (result["action"], result["total"], result["done"], result["succeeded"]) == ("clear", 10, 10, 10)
+    assert result["endedAt"] is not None
     assert SyncJob.objects.get() == later
     assert AuditEntry.objects.get(action="clear_failed").data["count"] == 10
     answer = admin.post("admin/queue/clear-failed", {"queue": "maintenance"})
     assert (answer.status_code, answer.json()["count"]) == (200, 1)
 
 
-def test_a_clear_whose_jobs_are_gone_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clear_ends_even_if_its_jobs_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 0)
     jobs = failed_jobs(2)
     clearing = bulk.clear_failed(PERSON)

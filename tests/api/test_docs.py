@@ -1,4 +1,4 @@
-"""docs/api.md: every call in it is made as it is written there, against a real server."""
+"""Run every call in docs/api.md against a real server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CREATES = {"filter-presets": "PRESET", "schedules": "SCHEDULE", "bands": "NEW_BA
 
 
 def _send(words: list[str]) -> tuple[str, str, httpx.Response]:
-    """What curl would do with these arguments."""
+    """Send the request that curl would send."""
     method, url, body, headers = "", "", None, {}
     rest = iter(words[1:])
     for word in rest:
@@ -53,7 +53,7 @@ def _send(words: list[str]) -> tuple[str, str, httpx.Response]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_call_is_answered(tmp_path: Path, settings: LazySettings) -> None:
+def test_every_documented_call_succeeds(tmp_path: Path, settings: LazySettings) -> None:
     cache.clear()
     people.save_user(PERSON, "admin", "correct horse battery", Role.SUPER_ADMIN)
     band = make_band("herons", "@herons")
@@ -73,31 +73,31 @@ def test_every_call_is_answered(tmp_path: Path, settings: LazySettings) -> None:
 
 
 def _learnt(url: str, answer: httpx.Response) -> dict[str, str]:
-    """What later calls need of this answer."""
-    told: dict[str, Any] = answer.json()
+    """Return the values of this answer that later calls need."""
+    result: dict[str, Any] = answer.json()
     if url.endswith("/auth/token"):
-        return {"TOKEN": told["access"], "REFRESH": told["refresh"]}
+        return {"TOKEN": result["access"], "REFRESH": result["refresh"]}
     if url.endswith("/refresh"):
-        return {"SECOND_REFRESH": told["refresh"]}
+        return {"SECOND_REFRESH": result["refresh"]}
     name = CREATES.get(url.rpartition("/")[2])
-    return {name: told["id"]} if name else {}
+    return {name: result["id"]} if name else {}
 
 
-def test_every_address_has_a_call_but_those_it_names_otherwise() -> None:
+def test_every_address_has_a_call_or_is_listed_as_an_exception() -> None:
     called = {re.sub(r"\$[A-Z_]+", "<>", path) for path in re.findall(r"\$API/([^\s?\"]+)", PAGE)}
     there = {re.sub(r"<\w+:\w+>", "<>", str(pattern.pattern)) for pattern in urls.urlpatterns}
     assert there - called == {"admin/sync-jobs/bulk/<>", "bands/<>", "schema", "docs"} - called
 
 
-def test_the_document_is_made_by_one_at_a_time(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_thread_generates_the_document(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     held = []
     monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *_, **__: held.append(docs._one_at_a_time.locked()) or {})
     assert client.get("/api/schema").status_code == 200
     assert (held, docs._one_at_a_time.locked()) == ([True], False)
 
 
-def test_every_reason_to_refuse_a_token_is_told(client: Client) -> None:
-    said = client.get("/api/schema").json()["components"]["responses"]["Error401"]["description"]
+def test_every_token_error_code_is_documented(client: Client) -> None:
+    message = client.get("/api/schema").json()["components"]["responses"]["Error401"]["description"]
     for code in (*tokens.PROBLEMS, "not_authenticated", "wrong_credentials"):
-        assert f"`{code}`" in said
+        assert f"`{code}`" in message
         assert re.search(rf"^\| .*`{code}`.* \|", PAGE, re.MULTILINE)

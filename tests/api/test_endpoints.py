@@ -22,7 +22,7 @@ from tests.factories import failed_job
 pytestmark = pytest.mark.django_db
 MODERATOR_UP, ADMIN_UP, ANYBODY, LOGGED_IN = WHO[2:], WHO[3:], WHO, WHO[1:]
 
-# (method, path, body, who may, status when they may)
+# (method, path, body, permitted roles, status if permitted)
 ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("POST", "auth/token", {"username": "x", "password": "y"}, (), 401),
     ("POST", "auth/token/refresh", {"refresh": "x"}, (), 401),
@@ -81,7 +81,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 
 @pytest.fixture
 def address() -> Callable[[str], str]:
-    """Turns the table's paths into addresses of things that are there, or aren't."""
+    """Return a function that fills the table's paths with ids that exist or don't."""
     job = failed_job()
     band = Band.objects.create(name="A", slug="a")
     preset = FilterPreset.objects.create(name="shared", created_by="pat")
@@ -100,7 +100,7 @@ def _first_field(answer: Any) -> str | None:
 
 
 def _filtered() -> dict[str, list[str]]:
-    """The parameters of each address that takes some and answers at once."""
+    """Return the parameters of each address that takes some and does not stream."""
     taken = {}
     for pattern in urls.router.urls:
         view = pattern.callback.cls(**pattern.callback.initkwargs)
@@ -179,7 +179,7 @@ def test_an_unknown_nested_key_is_refused(path: str, body: Any, field: str) -> N
 
 @pytest.mark.parametrize(("path", "names"), _filtered().items())
 def test_empty_parameters_are_ignored(path: str, names: list[str], address: Callable[[str], str]) -> None:
-    """All at once, as a form sends them."""
+    """Send all of them together, as a form does."""
     api = Api(Role.SUPER_ADMIN)
     bare, empty = api.get(address(path)), api.get(address(path), **dict.fromkeys(names, ""))
     assert (bare.status_code, empty.status_code) == (200, 200)

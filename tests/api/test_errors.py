@@ -63,9 +63,9 @@ def test_an_error_group_has_its_bands_jobs_and_hours(moderator: Api) -> None:
     outcomes.fail(claim(), "Odd 1.", reason="odd")
     newest = failed_jobs(7, "It broke.")[-1]
     for window in ("24h", "all"):
-        told = moderator.get("admin/sync/errors", window=window).json()
-        assert told["totalErrors"] == 8
-        first, second = told["errors"]
+        result = moderator.get("admin/sync/errors", window=window).json()
+        assert result["totalErrors"] == 8
+        first, second = result["errors"]
         assert (first["count"], first["affectedBands"], first["recentJobIds"][0]) == (7, 0, str(newest.pk))
         assert len(first["recentJobIds"]) == 5
         assert sum(first["perHour"].values()) == 7

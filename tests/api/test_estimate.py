@@ -1,4 +1,4 @@
-"""What a sync will cost."""
+"""The estimated cost of a sync."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def test_the_estimate_equals_the_cost_of_the_sync(moderator: Api, youtube: Simul
     band, _ = band_with_videos(youtube.world, 120)
     Band.objects.filter(pk=band.pk).update(channel_video_count=120)
     body = {"bandId": str(band.pk), "syncType": "FULL"}
-    told = moderator.post("admin/sync-jobs/estimate", body).json()
-    assert (told["units"], told["bands"], told["fitsQuota"], told["secondsP50"]) == ({"main": 6}, 1, True, None)
+    result = moderator.post("admin/sync-jobs/estimate", body).json()
+    assert (result["units"], result["bands"], result["fitsQuota"], result["secondsP50"]) == ({"main": 6}, 1, True, None)
     job_id = moderator.post("admin/sync-jobs/trigger", body).json()["jobId"]
     run_all()
     assert SyncJob.objects.get(pk=job_id).quota_used == 6
-    told = moderator.post("admin/sync-jobs/estimate", body).json()
-    assert (told["bands"], told["skippedAsJustSynced"], told["units"]) == (0, 1, {"main": 0})
-    told = moderator.post("admin/sync-jobs/estimate", body | {"forceSync": True}).json()
-    assert told["secondsP50"] > 0
+    result = moderator.post("admin/sync-jobs/estimate", body).json()
+    assert (result["bands"], result["skippedAsJustSynced"], result["units"]) == (0, 1, {"main": 0})
+    result = moderator.post("admin/sync-jobs/estimate", body | {"forceSync": True}).json()
+    assert result["secondsP50"] > 0

@@ -21,12 +21,12 @@ from syncjobs.models import ErrorGroup, JobError, SyncJob
 from tests.clients import Api, exported
 from tests.factories import claim, failed_jobs, queue_job
 
-# Exports read what is committed, on connections of their own.
+# Exports read committed rows through separate connections.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _as_instants(job: dict[str, Any], without: str = "") -> dict[str, Any]:
-    """With times, which all end in Z, as what they mean: how many zeros end a fraction of a second means nothing."""
+    """Parse the times, which all end in Z, because trailing zeros of a fraction may differ."""
     return {
         name: dt.datetime.fromisoformat(value) if value and name.endswith("At") and value.endswith("Z") else value
         for name, value in job.items()
@@ -57,10 +57,10 @@ def test_exports_hold_the_listed_jobs_and_no_formulas(moderator: Api) -> None:
     for line in lines:
         assert _as_instants(line) == _as_instants(listed[line["id"]], without="queuePosition")
     for row in rows:
-        told = _as_instants(listed[row["id"]])
-        assert row["duration"] == str(told["duration"])
-        assert (row["progressDone"], row["progressTotal"]) == (str(told["progress"]["done"]), "")
-        assert _as_instants(row)["runAt"] == told["runAt"]
+        listed_job = _as_instants(listed[row["id"]])
+        assert row["duration"] == str(listed_job["duration"])
+        assert (row["progressDone"], row["progressTotal"]) == (str(listed_job["progress"]["done"]), "")
+        assert _as_instants(row)["runAt"] == listed_job["runAt"]
         assert (row["videosUnavailable"], row["delayReason"], row["cancelRequestedAt"]) == ("0", "", "")
     log = list(csv.DictReader(io.StringIO(exported(moderator.get("admin/sync/errors/export", format="csv")))))
     assert {row["willRetry"] for row in log} == {"false"}

@@ -1,4 +1,4 @@
-"""Exports under way: a process streams a few at a time, says so to the next one, and has a place again when one ends."""
+"""Concurrent exports: a process streams a few at a time, refuses the next one, and frees a slot when one ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATH = "/api/admin/sync/errors/export?window=all"
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    """With a log of errors that is larger than all the buffers between it and a client that stops reading."""
+    """Start a server with more errors than all buffers between it and the client can hold."""
     queue_job("PRUNE")  # type: ignore[arg-type]
     group = ErrorGroup.objects.create(fingerprint="f", reason="x", message="x", sample="x", is_permanent=True)
     with connection.cursor() as cursor:
@@ -56,7 +56,7 @@ def test_a_process_streams_a_few_at_a_time(site: str) -> None:
         return client.send(client.build_request("GET", site + PATH, headers=headers), stream=True)
 
     def has_begun(answer: Any) -> bool:
-        # To drop what iterates over it would be to go away.
+        # Keep the iterator: dropping it would disconnect.
         reading.append(answer.iter_bytes())
         return answer.status_code == 200 and bool(next(reading[-1]))
 
@@ -87,7 +87,7 @@ def test_a_process_streams_a_few_at_a_time(site: str) -> None:
         assert client.get(site + PATH, headers=headers).status_code == 503
 
 
-def test_what_nobody_reads_holds_no_place() -> None:
+def test_an_export_that_nobody_reads_occupies_no_slot() -> None:
     api = Api(Role.ADMIN)
     unread = [api.get("admin/sync/errors/export", window="all") for _ in range(export.MOST_AT_ONCE + 1)]
     assert [answer.status_code for answer in unread] == [200] * (export.MOST_AT_ONCE + 1)

@@ -39,7 +39,7 @@ EXAMPLES = {NOBODY: 1, PLAIN: 1, Role.MODERATOR: 2, Role.ADMIN: 3, Role.SUPER_AD
 def _problems_of(
     operation: Any, mode: GenerationMode, who: str, headers: dict[str, str], ids: Callable[[str], list[str]]
 ) -> str:
-    """Send generated requests; return what went wrong, with the request and the answer, or nothing."""
+    """Send generated requests; return a problem with its request and answer, or an empty text."""
     problem = ""
 
     @settings(
@@ -85,7 +85,7 @@ def test_generated_requests_are_answered_as_documented(
 def test_schemathesis_finds_no_failure(
     who: str, ids: Callable[[str], list[str]], tmp_path: Path, settings: LazySettings
 ) -> None:
-    """`st run` tries the examples of the document, the bounds of every value, and sequences of calls."""
+    """`st run` tries the examples of the document, the bounds of every value and sequences of calls."""
     headers = [] if who == NOBODY else ["-H", f"Authorization: {Api(who).headers['Authorization']}"]
     served = environment(settings.YOUTUBE_API_ENDPOINT) | {"DJANGO_SETTINGS_MODULE": "tests.api.unthrottled"}
     with web_server(served, tmp_path / "web.log") as site:

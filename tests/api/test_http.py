@@ -1,4 +1,4 @@
-"""What goes for every address: one shape of error, ETags, rate limits, CORS, figures for Prometheus."""
+"""Rules for every address: the shape of errors, ETags, rate limits, CORS and Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_an_unknown_address_is_404_for_every_method(method: str, path: str) -> N
         (b"<a/>", "text/xml", 415, "unsupported_media_type"),
     ],
 )
-def test_a_body_that_can_not_be_read(body: bytes, content_type: str, status: int, code: str) -> None:
+def test_an_unreadable_body_is_refused(body: bytes, content_type: str, status: int, code: str) -> None:
     api = Api(Role.MODERATOR)
     answer = Client().generic("POST", "/api/admin/sync-jobs/trigger", body, content_type, headers=api.headers)
     _assert_one_shape(answer, status, code)
@@ -81,9 +81,7 @@ def test_a_body_that_can_not_be_read(body: bytes, content_type: str, status: int
         ),
     ],
 )
-def test_what_has_the_wrong_form_is_told_in_the_words_of_json(
-    path: str, body: Any, field: str | None, message: str
-) -> None:
+def test_type_errors_use_the_names_of_json_types(path: str, body: Any, field: str | None, message: str) -> None:
     api = Api(Role.ADMIN)
     answer = Client().post(f"/api/admin/{path}", json.dumps(body), "application/json", headers=api.headers)
     assert answer.status_code == 400
@@ -104,25 +102,25 @@ def test_what_has_the_wrong_form_is_told_in_the_words_of_json(
         ),
     ],
 )
-def test_every_400_is_of_one_type(method: str, path: str, body: bytes) -> None:
+def test_every_400_has_the_same_type(method: str, path: str, body: bytes) -> None:
     answer = Client().generic(method, f"/api/{path}", body, "application/json", headers=Api(Role.ADMIN).headers)
     assert (answer.status_code, answer.json()["type"]) == (400, "validation_error")
 
 
-def test_an_accept_header_that_can_not_be_met_is_406_but_for_files() -> None:
+def test_an_unacceptable_accept_header_is_406_except_for_files() -> None:
     api = Api(Role.MODERATOR)
     accept = api.headers | {"Accept": "text/csv"}
     _assert_one_shape(Client().get("/api/admin/sync-jobs", headers=accept), 406, "not_acceptable")
     assert Client().get("/api/admin/sync-jobs/export", headers=accept).status_code == 200
 
 
-def test_what_django_refuses_by_itself_has_the_shape_too(settings: LazySettings) -> None:
+def test_errors_raised_by_django_have_the_same_shape(settings: LazySettings) -> None:
     settings.ALLOWED_HOSTS = ["example.org"]
     client = Client(raise_request_exception=False)
     _assert_one_shape(client.get("/api/bands", headers={"host": "evil.example"}), 400, "invalid")
 
 
-def test_a_parameter_given_twice_is_refused_unless_it_is_repeatable() -> None:
+def test_a_repeated_parameter_is_refused_unless_it_is_repeatable() -> None:
     api = Api(Role.MODERATOR)
     assert api.get("admin/sync-jobs", page=["1", "2"]).json()["errors"][0]["field"] == "page"
     assert api.get("admin/sync-jobs", status=["FAILED", "QUEUED"]).status_code == 200
@@ -134,7 +132,7 @@ def test_a_parameter_given_twice_is_refused_unless_it_is_repeatable() -> None:
 @pytest.mark.parametrize(
     "path", ["admin/queue/status", "admin/sync-jobs", "admin/sync-jobs/{job}", "admin/sync/errors", "admin/quota"]
 )
-def test_an_answer_that_has_not_changed_is_not_sent_again(path: str) -> None:
+def test_an_unchanged_response_is_304(path: str) -> None:
     api, client = Api(Role.MODERATOR), Client()
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     address = "/api/" + path.format(job=job.pk)
@@ -150,7 +148,7 @@ def test_an_answer_that_has_not_changed_is_not_sent_again(path: str) -> None:
     assert changed["ETag"] != first["ETag"]
 
 
-def test_a_tag_lets_nobody_in() -> None:
+def test_an_etag_does_not_bypass_authentication() -> None:
     tag = Client().get("/api/admin/queue/status", headers=Api(Role.MODERATOR).headers)["ETag"]
     assert Client().get("/api/admin/queue/status", headers={"If-None-Match": tag}).status_code == 401
 
@@ -168,9 +166,7 @@ def test_a_tag_lets_nobody_in() -> None:
         ("admin/schedules/1/run", None),
     ],
 )
-def test_whoever_triggers_too_often_is_told_when_to_go_on(
-    path: str, body: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_throttled_response_has_retry_after(path: str, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from rest_framework.throttling import SimpleRateThrottle
 
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"login": "20/min", "trigger": "2/min"})
@@ -192,7 +188,7 @@ def _preflight(origin: str) -> Any:
     return Client().options("/api/bands/1", headers=asked)
 
 
-def test_no_other_origin_may_call_unless_it_is_set(settings: LazySettings) -> None:
+def test_other_origins_are_refused_unless_configured(settings: LazySettings) -> None:
     origin = "https://front.example.org"
     assert not [name for name in _preflight(origin).headers if name.lower().startswith("access-control")]
     settings.CORS_ALLOWED_ORIGINS = [origin]
@@ -202,8 +198,8 @@ def test_no_other_origin_may_call_unless_it_is_set(settings: LazySettings) -> No
     assert set(SENT.split(",")) <= set(allowed["Access-Control-Allow-Headers"].split(", "))
     answer = Client().get("/api/bands", headers={"Origin": origin})
     assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (401, origin)
-    told = {"ETag", "Retry-After", "Content-Disposition"}
-    assert told <= set(answer["Access-Control-Expose-Headers"].split(", "))
+    result = {"ETag", "Retry-After", "Content-Disposition"}
+    assert result <= set(answer["Access-Control-Expose-Headers"].split(", "))
     assert "Access-Control-Allow-Origin" not in _preflight("https://evil.example").headers
 
 
@@ -212,7 +208,7 @@ def test_no_other_origin_may_call_unless_it_is_set(settings: LazySettings) -> No
 TOKEN = "a-token-for-prometheus"
 
 
-def test_there_are_no_metrics_until_they_are_set_up(settings: LazySettings) -> None:
+def test_metrics_are_404_until_configured(settings: LazySettings) -> None:
     _assert_one_shape(Client().get("/metrics"), 404, "not_found")
     settings.METRICS_TOKEN = TOKEN
     for wrong in ("", "Bearer ", "Bearer wrong", TOKEN, f"Basic {TOKEN}", f"Bearer{TOKEN}", "Bearer ÿ"):
@@ -229,7 +225,7 @@ def test_there_are_no_metrics_until_they_are_set_up(settings: LazySettings) -> N
     assert Client(REMOTE_ADDR="").get("/metrics").status_code == 403
 
 
-def test_metrics_tell_what_the_api_tells(settings: LazySettings) -> None:
+def test_metrics_equal_the_figures_of_the_api(settings: LazySettings) -> None:
     settings.METRICS_ALLOWED_ADDRESSES = ["127.0.0.1"]
     queue_job()
     queue_job("PRUNE")  # type: ignore[arg-type]
@@ -237,20 +233,20 @@ def test_metrics_tell_what_the_api_tells(settings: LazySettings) -> None:
     queues.pause_queue(PERSON, "video-sync")
     quota.reserve(Operation.VIDEOS_LIST, Spender(is_personal=False))
     text = Client().get("/metrics").content.decode()
-    told = {
+    result = {
         (sample.name.removeprefix("syncmonitor_"), *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)
-        for sample in family.samples  # labels come by name
+        for sample in family.samples  # labels are sorted by name
     }
     for queue in Api(Role.MODERATOR).get("admin/queue/status").json():
         for state in ("waiting", "active", "delayed", "completed", "failed", "cancelled"):
-            assert told["jobs", queue["name"], state] == queue[state]
-        assert told["queue_paused", queue["name"]] == queue["paused"]
-    assert told["jobs_by_type", "FAILED", "PRUNE"] == 1
-    assert (told["quota_used_units", "main"], told["error_groups_open",]) == (1, 1)
+            assert result["jobs", queue["name"], state] == queue[state]
+        assert result["queue_paused", queue["name"]] == queue["paused"]
+    assert result["jobs_by_type", "FAILED", "PRUNE"] == 1
+    assert (result["quota_used_units", "main"], result["error_groups_open",]) == (1, 1)
 
 
-def test_a_name_and_password_that_are_wrong_tell_nothing_more() -> None:
+def test_wrong_credentials_reveal_nothing() -> None:
     Api(Role.ADMIN)
     answers = [
         Api(NOBODY).post("auth/token", {"username": name, "password": "wrong"}).json() for name in ("ADMIN", "nobody")

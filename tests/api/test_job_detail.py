@@ -18,9 +18,9 @@ def test_a_parent_sums_up_its_children(moderator: Api) -> None:
     for status in ("COMPLETED", "COMPLETED", "FAILED"):
         child = queue_job(parent=parent)
         SyncJob.objects.filter(pk=child.pk).update(status=status, videos_found=5, quota_used=2, error_count=1)
-    told = moderator.get(f"admin/sync-jobs/{parent.pk}").json()
-    assert told["children"] == {"COMPLETED": 2, "FAILED": 1}
-    assert told["childrenTotals"] == {
+    result = moderator.get(f"admin/sync-jobs/{parent.pk}").json()
+    assert result["children"] == {"COMPLETED": 2, "FAILED": 1}
+    assert result["childrenTotals"] == {
         "videosFound": 15,
         "videosAdded": 0,
         "videosUpdated": 0,

@@ -83,7 +83,7 @@ def test_a_page_past_the_end_has_only_the_totals(moderator: Api) -> None:
 
 
 def test_the_number_of_queries_is_independent_of_the_page(moderator: Api, django_assert_max_num_queries: Any) -> None:
-    """Authentication included; found by what the counts tell apart, or by anything else."""
+    """Authentication is included. Some filters can use the counts and others cannot."""
     various_jobs()
     parent = queue_job(fans_out=True)
     SyncJob.objects.filter(pk__in=SyncJob.objects.values("pk")[:30]).update(parent=parent)

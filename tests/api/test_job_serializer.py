@@ -1,4 +1,4 @@
-"""A job of a list, made by hand for speed, against the serializer that defines it."""
+"""The hand-written JSON of a listed job equals that of its serializer."""
 
 from __future__ import annotations
 

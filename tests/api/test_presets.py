@@ -1,4 +1,4 @@
-"""Filter presets: one's own, and shared ones."""
+"""Filter presets: personal and shared ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _names(api: Api) -> list[str]:
     return [row["name"] for row in api.get("admin/filter-presets").json()["data"]]
 
 
-def test_everybody_has_their_own_and_sees_the_shared_ones() -> None:
+def test_people_see_their_own_presets_and_the_shared_ones() -> None:
     moderator, admin = Api(Role.MODERATOR), Api(Role.ADMIN)
     mine = moderator.post("admin/filter-presets", FAILED)
     assert mine.status_code == 201
@@ -40,7 +40,7 @@ def test_everybody_has_their_own_and_sees_the_shared_ones() -> None:
     assert [entry.action for entry in done] == ["create_preset", "change_preset", "delete_preset"]
 
 
-def test_only_admins_write_what_is_shared() -> None:
+def test_only_admins_write_shared_presets() -> None:
     moderator, admin = Api(Role.MODERATOR), Api(Role.ADMIN)
     shared = f"admin/filter-presets/{admin.post('admin/filter-presets', FAILED | {'shared': True}).json()['id']}"
     mine = f"admin/filter-presets/{moderator.post('admin/filter-presets', FAILED).json()['id']}"
@@ -56,7 +56,7 @@ def test_only_admins_write_what_is_shared() -> None:
     assert _names(moderator) == ["Failed"]
 
 
-def test_a_name_is_given_once_to_each_and_among_the_shared() -> None:
+def test_names_are_unique_per_person_and_among_shared_presets() -> None:
     moderator, admin = Api(Role.MODERATOR), Api(Role.ADMIN)
     for api, body, status in (
         (moderator, FAILED, 201),
@@ -89,14 +89,14 @@ def test_a_name_is_given_once_to_each_and_among_the_shared() -> None:
         ({"owner": "me"}, "owner"),
     ],
 )
-def test_what_can_not_be_right_is_named(change: dict[str, Any], field: str) -> None:
+def test_an_invalid_field_is_named(change: dict[str, Any], field: str) -> None:
     answer = Api(Role.ADMIN).post("admin/filter-presets", FAILED | change)
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert not FilterPreset.objects.exists()
 
 
-def test_the_shared_ones_outlive_who_made_them() -> None:
+def test_shared_presets_outlive_their_author() -> None:
     admin = Api(Role.ADMIN)
     admin.post("admin/filter-presets", FAILED)
     admin.post("admin/filter-presets", FAILED | {"shared": True})

@@ -53,6 +53,6 @@ def test_queued_jobs_are_waiting_or_delayed(moderator: Api) -> None:
         delay_reason=DelayReason.QUOTA_MAIN,
     )
     for filters, expected in (({"due": "now"}, now), ({"due": "later"}, later), ({"delayReason": "QUOTA_MAIN"}, later)):
-        told = moderator.get("admin/sync-jobs", **filters).json()
-        assert ([job["id"] for job in told["data"]], told["total"]) == ([str(expected.pk)], 1)
+        result = moderator.get("admin/sync-jobs", **filters).json()
+        assert ([job["id"] for job in result["data"]], result["total"]) == ([str(expected.pk)], 1)
     assert moderator.get("admin/sync-jobs", due="soon").status_code == 400

@@ -1,10 +1,10 @@
-"""Answers of the whole API, compared with what it answered when they were recorded.
+"""Answers of the whole API, compared with the recorded ones.
 
     RECORD=1 .venv/bin/python -m pytest tests/api/test_recorded.py
 
-records them anew, in `recorded/`: a file for each resource. `recorded_world.py` has what they are about, and
-`recorded_requests.py` what is asked. An answer must be equal to the recorded one, the order of its keys included; only the
-wording of the messages in an error may differ.
+records them again in `recorded/`, one file per resource. `recorded_world.py` has the data and `recorded_requests.py` the
+requests. An answer must equal the recorded one, including the order of its keys; only the wording of the messages in an
+error may differ.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _SECRET_OR_RUNNING = {
     "access": "<token>", "refresh": "<token>", "oldestRunnableAge": "<seconds>", "runningSeconds": "<seconds>",
     "factor": "<number>", "resetsAt": "<reset>", "nextRunAt": "<next run>",
 }  # fmt: skip
-"""What is another at every request, by key; null stays."""
+"""Values that differ at every request, by key; null stays."""
 _KEYED_BY_DATA = ("children", "perHour", "retried", "refused")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00| UTC)")
 
 
 class Api:
-    """Asks as any of the people, and keeps what was answered in the form of the recording."""
+    """Send requests as any person and keep the answers in the form of the recording."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -54,7 +54,7 @@ class Api:
         self._tokens: dict[str, str] = {}
 
     def ask(self, request: Ask, before: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The entry of the recording, and what later requests may refer to."""
+        """Return the entry of the recording and the values that later requests may refer to."""
         for _time in range(request.times):
             answer = self._send(request, before)
         assert answer.status_code < 500, f"{request}: {answer.status_code}"
@@ -96,7 +96,7 @@ class Api:
         return self._tokens[who]
 
     def log_everybody_in(self) -> None:
-        """So that no scenario does."""
+        """Log everybody in, so that no scenario has to."""
         for who in PEOPLE:
             self._token(who)
 
@@ -114,11 +114,11 @@ def _text_of(answer: Any) -> str:
 
 
 def normalised(content: Any, clock: Clock, key: str = "") -> Any:
-    """The content without what is another at every request.
+    """Return the content without the values that differ at every request.
 
-    Times of the world get their names and others of the last minutes become <now>; tokens, ages and what the quota's
-    forecast makes of the time of day are replaced. Objects whose keys are data are sorted. The last two points of a daily
-    trend are added up, for which of them a job of the last hours belongs to depends on the time of day.
+    Times of the world get their names and others of the last minutes become <now>; tokens, ages and the parts of the
+    quota's forecast that depend on the time of day are replaced. Objects whose keys are data are sorted. The last two
+    points of a daily trend are added up, because the time of day decides to which of them a recent job belongs.
     """
     if isinstance(content, dict):
         if key == "forecast":
@@ -150,7 +150,7 @@ def _with_names(text: str, clock: Clock) -> str:
         return clock.name(moment.replace(tzinfo=dt.UTC)) or clock.name(moment) or match[0]
 
     text = _TIME.sub(name, text)
-    # Of Prometheus' figures.
+    # Prometheus metrics
     text = re.sub(
         r"^(syncmonitor_queue_oldest_runnable_seconds\{.*\}|.*_reset_timestamp_seconds\{.*\}) [1-9].*",
         r"\1 <number>",
@@ -164,7 +164,7 @@ def _header(name: str, value: str) -> str:
 
 
 def without_wording(entry: Any) -> str:
-    """The entry as text, without the messages of errors and of refused jobs."""
+    """Return the entry as text, without the messages of errors and refused jobs."""
     entry = json.loads(json.dumps(entry))
     answer = entry.get("answer") if isinstance(entry, dict) else None
     if isinstance(answer, dict) and isinstance(answer.get("errors"), list) and "type" in answer:
@@ -206,9 +206,9 @@ def api(settings: LazySettings) -> Api:
 
 
 def _play(api: Api, scenario: Any) -> list[dict[str, Any]]:
-    """Ask one after the other. What they change is undone, and new rows get the same numbers each time."""
+    """Send the requests in order, then undo their changes. New rows get the same ids each time."""
     requests: list[Ask] = scenario if isinstance(scenario, list) else [scenario]
-    cache.clear()  # It has how often each of them has asked.
+    cache.clear()  # The cache holds the request counts of each person.
     if all(request.method in ("GET", "HEAD") for request in requests):
         return _ask_all(api, requests)
     with transaction.atomic():
@@ -235,7 +235,7 @@ def _document() -> dict[str, Any]:
     return dict(answer.json())
 
 
-# The exports read what is committed, through connections of their own.
+# The exports read committed rows through separate connections.
 @pytest.mark.django_db(transaction=True)
 def test_the_api_answers_as_recorded(api: Api) -> None:
     differences = []
@@ -246,7 +246,7 @@ def test_the_api_answers_as_recorded(api: Api) -> None:
 
 
 def _by_role(api: Api) -> list[dict[str, Any]]:
-    """Each method of each path, with a body that is refused: only who may is told of it. Other methods are 405."""
+    """Try each method of each path with an invalid body: only permitted roles get a 400. Other methods are 405."""
     paths = _document()["paths"] | {"/api/schema": {}, "/api/docs": {}}
     entries = []
     for path in sorted(paths):
@@ -277,7 +277,7 @@ def test_the_document_lists_the_operations_as_recorded() -> None:
 
 
 def test_each_operation_is_recorded() -> None:
-    """Of each path and method of the document there is an answer that is no refusal."""
+    """Each path and method of the document has a recorded answer that succeeds."""
     recorded = [
         entry["request"].removeprefix("then ").split()[1:3]
         for path in FOLDER.glob("*.json")

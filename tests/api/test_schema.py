@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete, and true of every answer on a busy site."""
+"""The OpenAPI document is valid and complete, and every answer of a busy site matches it."""
 
 from __future__ import annotations
 

@@ -77,14 +77,14 @@ def test_an_unknown_band_is_named(moderator: Api) -> None:
 
 def test_an_equal_trigger_raises_the_waiting_job(moderator: Api) -> None:
     moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 10})
-    told = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40, "forceSync": True}).json()
+    result = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40, "forceSync": True}).json()
     job = SyncJob.objects.get()
-    assert (told["isNew"], told["jobId"], job.priority, job.params) == (False, str(job.pk), 40, {"force": True})
-    assert "taken on" in told["message"]
+    assert (result["isNew"], result["jobId"], job.priority, job.params) == (False, str(job.pk), 40, {"force": True})
+    assert "taken on" in result["message"]
     assert job.events.get(kind="NOTE").message == "MODERATOR: priority Urgent, force"
-    told = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 20}).json()
-    assert "was queued already." in told["message"]
+    result = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 20}).json()
+    assert "was queued already." in result["message"]
     claim()
-    told = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40}).json()
-    assert "running already" in told["message"]
+    result = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40}).json()
+    assert "running already" in result["message"]
     assert SyncJob.objects.get().priority == 40

@@ -29,7 +29,7 @@ def admin() -> Api:
     return Api(Role.ADMIN)
 
 
-def test_a_schedule_is_made_changed_run_and_deleted(admin: Api) -> None:
+def test_a_schedule_is_created_changed_run_and_deleted(admin: Api) -> None:
     made = admin.post("admin/schedules", NIGHTLY)
     assert made.status_code == 201
     schedule = made.json()
@@ -73,7 +73,7 @@ def test_a_schedule_is_made_changed_run_and_deleted(admin: Api) -> None:
         ({"interval": {"every": 1, "period": "hours"}}, "cron"),
     ],
 )
-def test_a_schedule_that_can_not_be_right_is_named(admin: Api, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_field_of_a_schedule_is_named(admin: Api, change: dict[str, Any], field: str) -> None:
     answer = admin.post("admin/schedules", NIGHTLY | change)
     assert answer.status_code == 400
     assert field in [error["field"] for error in answer.json()["errors"]]
@@ -90,7 +90,7 @@ def test_a_schedule_that_can_not_be_right_is_named(admin: Api, change: dict[str,
         ({"minute": "05,7", "hour": "9", "dayOfWeek": "0"}, ({5, 7}, {9}, {0})),
     ],
 )
-def test_a_cron_is_written_as_people_write_it(
+def test_cron_expressions_are_accepted_in_their_usual_forms(
     admin: Api, cron: dict[str, str], expected: tuple[set[int], set[int], set[int]]
 ) -> None:
     made = admin.post("admin/schedules", NIGHTLY | {"cron": cron})
@@ -100,7 +100,7 @@ def test_a_cron_is_written_as_people_write_it(
     assert (due.minute, due.hour, due.day_of_week) == expected
 
 
-def test_a_change_of_a_cron_leaves_the_rest_of_it(admin: Api) -> None:
+def test_changing_one_cron_field_keeps_the_others(admin: Api) -> None:
     cron = {"minute": "*/15", "hour": "1-5/2,9", "dayOfWeek": "mon,wed", "timezone": "America/New_York"}
     made = admin.post("admin/schedules", NIGHTLY | {"cron": cron}).json()
     changed = admin.send("PATCH", f"admin/schedules/{made['id']}", {"cron": {"hour": "4"}, "interval": None}).json()
@@ -113,30 +113,30 @@ def test_a_change_of_a_cron_leaves_the_rest_of_it(admin: Api) -> None:
     assert (hours.json()["cron"], hours.json()["interval"]["every"]) == (None, 2)
 
 
-def test_an_hour_alone_means_once_in_it(admin: Api) -> None:
+def test_an_hour_without_a_minute_means_once_in_that_hour(admin: Api) -> None:
     made = admin.post("admin/schedules", NIGHTLY | {"cron": {"hour": "3"}}).json()
     assert (made["cron"]["minute"], made["cron"]["hour"], made["cron"]["timezone"]) == ("0", "3", "UTC")
 
 
-def test_the_next_run_of_one_that_has_not_run_stays_where_it_is(admin: Api) -> None:
+def test_the_next_run_of_a_new_schedule_does_not_move(admin: Api) -> None:
     made = admin.post("admin/schedules", NIGHTLY | {"cron": None, "interval": {"every": 6, "period": "hours"}}).json()
-    (told,) = [each for each in admin.get("admin/schedules").json()["data"] if each["id"] == made["id"]]
-    assert told["nextRunAt"] == made["nextRunAt"]
+    (result,) = [each for each in admin.get("admin/schedules").json()["data"] if each["id"] == made["id"]]
+    assert result["nextRunAt"] == made["nextRunAt"]
     changed_at = PeriodicTask.objects.get(name="Nightly").date_changed
     assert dt.datetime.fromisoformat(made["nextRunAt"]) - changed_at == dt.timedelta(hours=6)
 
 
-def test_what_a_person_ran_is_among_the_last_runs(admin: Api) -> None:
+def test_manual_runs_are_among_the_last_runs(admin: Api) -> None:
     made = admin.post("admin/schedules", NIGHTLY).json()
     kind = {"job_type": "FULL_SYNC", "queue_id": "video-sync", "status": JobStatus.COMPLETED}
     earlier = SyncJob.objects.create(**kind, requested_by_label="schedule: Nightly")
     run = admin.post(f"admin/schedules/{made['id']}/run").json()
     SyncJob.objects.create(**kind, requested_by_label="schedule: Another")
-    (told,) = [each for each in admin.get("admin/schedules").json()["data"] if each["id"] == made["id"]]
-    assert [job["jobId"] for job in told["lastRuns"]] == [run["jobId"], str(earlier.pk)]
+    (result,) = [each for each in admin.get("admin/schedules").json()["data"] if each["id"] == made["id"]]
+    assert [job["jobId"] for job in result["lastRuns"]] == [run["jobId"], str(earlier.pk)]
 
 
-def test_metrics_and_trends_count_what_there_is(admin: Api) -> None:
+def test_metrics_and_trends_count_the_jobs(admin: Api) -> None:
     empty = admin.get("admin/jobs/metrics").json()
     assert (empty["successRate"], empty["durationP50"], empty["counts"]["FAILED"]) == (None, None, 0)
     for number in range(4):
@@ -145,9 +145,9 @@ def test_metrics_and_trends_count_what_there_is(admin: Api) -> None:
             outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
         else:
             outcomes.complete(claim("maintenance"))
-    told = admin.get("admin/jobs/metrics").json()
-    assert (told["successRate"], told["counts"]["COMPLETED"], told["perMinute"]) == (0.75, 3, 0.07)
-    assert told["durationP95"] >= told["durationP50"] >= 0
+    result = admin.get("admin/jobs/metrics").json()
+    assert (result["successRate"], result["counts"]["COMPLETED"], result["perMinute"]) == (0.75, 3, 0.07)
+    assert result["durationP95"] >= result["durationP50"] >= 0
     SyncJob.objects.filter(status=JobStatus.FAILED).update(created_at=timezone.now() - dt.timedelta(days=3))
     for period, created, points in (("24h", 3, 25), ("7d", 4, 8), ("30d", 4, 31)):
         series = admin.get("admin/jobs/trends", period=period).json()["series"]
@@ -155,7 +155,7 @@ def test_metrics_and_trends_count_what_there_is(admin: Api) -> None:
     assert admin.get("admin/jobs/trends", period="1y").json()["errors"][0]["field"] == "period"
 
 
-def test_what_runs_longer_than_usual_is_stuck(admin: Api) -> None:
+def test_a_job_that_runs_longer_than_usual_is_stuck(admin: Api) -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     claim("maintenance")
     assert admin.get("admin/jobs/stuck").json()["data"] == []
@@ -168,7 +168,7 @@ def test_what_runs_longer_than_usual_is_stuck(admin: Api) -> None:
     ("name", "wrong", "right"),
     [("action", "nope", "cancel_job"), ("result", "refused", "wrong_state"), ("targetType", "syncjob", "job")],
 )
-def test_what_the_audit_never_holds_is_refused(admin: Api, name: str, wrong: str, right: str) -> None:
+def test_unknown_values_of_audit_filters_are_refused(admin: Api, name: str, wrong: str, right: str) -> None:
     for path in ("admin/audit", "admin/audit/export"):
         answer = admin.get(path, **{name: wrong})
         (error,) = answer.json()["errors"]
@@ -180,7 +180,7 @@ def test_what_the_audit_never_holds_is_refused(admin: Api, name: str, wrong: str
     assert right in described["enum"]
 
 
-def test_how_many_jobs_were_acted_on_is_not_taken_for_the_number_of_one(admin: Api) -> None:
+def test_the_job_filter_of_the_audit_does_not_match_job_counts(admin: Api) -> None:
     ids = [str(number) for number in range(1, 5)]
     admin.post("admin/sync-jobs/bulk", {"action": "retry", "ids": ids})
     found = admin.get("admin/audit", targetId="4").json()["data"]

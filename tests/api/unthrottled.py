@@ -1,4 +1,4 @@
-"""The project's settings, for a site that is asked thousands of things a minute."""
+"""The project's settings without request limits."""
 
 from tests.settings import *  # noqa: F403 - all of them
 from tests.settings import REST_FRAMEWORK

@@ -1,4 +1,4 @@
-"""A channel belongs to one band, whoever writes it, in whatever form, and whenever it becomes known."""
+"""A channel belongs to one band, in every form and for every way of writing it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.factories import PERSON, band_with_videos, make_band, queue_job, run_
 pytestmark = pytest.mark.django_db
 CHANNEL = "UC" + "a" * 22
 OTHER = "UC" + "b" * 22
-SAID = "Herons already has this channel."
+MESSAGE = "Herons already has this channel."
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ SAID = "Herons already has this channel."
         ({"channel_id": CHANNEL, "reference": "youtube.com/user/Herons90"}, "www.youtube.com/user/herons90"),
     ],
 )
-def test_it_is_refused_in_every_way_of_writing_a_band(held: dict[str, Any], given: str) -> None:
+def test_a_taken_channel_is_refused_by_every_way_of_writing_a_band(held: dict[str, Any], given: str) -> None:
     make_band("herons", **held)
     other = make_band("other", "@other")
     api = Api(Role.ADMIN)
@@ -53,23 +53,23 @@ def test_it_is_refused_in_every_way_of_writing_a_band(held: dict[str, Any], give
     ):
         assert answer.status_code == 409
         (error,) = answer.json()["errors"]
-        assert (error["field"], error["message"]) == ("youtubeChannel", SAID)
+        assert (error["field"], error["message"]) == ("youtubeChannel", MESSAGE)
     admin = logged_in(Role.ADMIN)
     for path in ("add/", f"{other.pk}/edit/"):
         page = admin.post(f"/admin/bands/band/{path}", {"name": "New", "slug": "new", "youtubeChannel": given})
         assert page.status_code == 422
-        assert page.context["form"].errors == {"youtubeChannel": [SAID]}
+        assert page.context["form"].errors == {"youtubeChannel": [MESSAGE]}
     rows = [{"slug": "new", "name": "New", "youtubeChannel": given}, {"slug": "other", "youtubeChannel": given}]
     for dry_run in (True, False):
         results = import_bands(PERSON, rows, dry_run=dry_run)
-        assert [(r.outcome, r.problems) for r in results] == [("refused", [f"youtubeChannel: {SAID}"])] * 2
+        assert [(r.outcome, r.problems) for r in results] == [("refused", [f"youtubeChannel: {MESSAGE}"])] * 2
     assert list(Band.objects.order_by("pk").values_list("slug", "channel_reference")) == [
         ("herons", held.get("reference", "")),
         ("other", "@other"),
     ]
 
 
-def test_what_is_another_channel_is_taken() -> None:
+def test_a_different_channel_is_accepted() -> None:
     make_band("herons", "@herons", channel_id=CHANNEL, channel_handle="@herons")
     bands.create(PERSON, {"name": "A", "slug": "a", "youtubeChannel": "@heron"})
     bands.create(PERSON, {"name": "B", "slug": "b", "youtubeChannel": OTHER})
@@ -84,14 +84,19 @@ def test_a_band_keeps_its_own_channel_in_another_form() -> None:
     assert Band.objects.get().channel_reference == "youtube.com/@Herons"
 
 
-def test_a_row_tells_all_that_is_wrong_with_it() -> None:
+def test_all_problems_of_a_row_are_reported() -> None:
     make_band("herons", "@herons")
     row = {"slug": "new", "founded": "long ago", "primaryColor": "red", "youtubeChannel": "@herons"}
     (result,) = import_bands(PERSON, [row])
-    assert [said.partition(":")[0] for said in result.problems] == ["founded", "name", "primaryColor", "youtubeChannel"]
+    assert [problem.partition(":")[0] for problem in result.problems] == [
+        "founded",
+        "name",
+        "primaryColor",
+        "youtubeChannel",
+    ]
 
 
-def test_two_bands_that_share_a_channel_since_long_can_still_be_changed() -> None:
+def test_bands_that_already_share_a_channel_can_be_changed() -> None:
     make_band("herons", "@herons")
     band = make_band("twin", "@herons")
     bands.change(PERSON, band.pk, {"city": "Ashby", "youtubeChannel": "@herons"})
@@ -99,7 +104,7 @@ def test_two_bands_that_share_a_channel_since_long_can_still_be_changed() -> Non
     assert [r.outcome for r in import_bands(PERSON, [{"slug": "twin", "city": "Ribe"}])] == ["updated"]
 
 
-def test_a_preview_says_what_the_rows_before_bring() -> None:
+def test_a_preview_takes_the_earlier_rows_into_account() -> None:
     make_band("herons", "@herons")
     rows = [
         {"slug": "herons", "youtubeChannel": "@moved"},
@@ -114,7 +119,7 @@ def test_a_preview_says_what_the_rows_before_bring() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_that_are_given_one_channel_at_once_one_gets_it() -> None:
+def test_only_one_of_two_simultaneous_bands_gets_the_channel() -> None:
     outcomes: list[object] = []
 
     def create() -> None:
@@ -133,7 +138,7 @@ def test_of_two_that_are_given_one_channel_at_once_one_gets_it() -> None:
     thread.join()
     (outcome,) = outcomes
     assert isinstance(outcome, Conflict)
-    assert (outcome.field, outcome.message) == ("youtubeChannel", SAID)
+    assert (outcome.field, outcome.message) == ("youtubeChannel", MESSAGE)
 
 
 def _somebody_waits() -> bool:
@@ -143,7 +148,7 @@ def _somebody_waits() -> bool:
 
 
 @pytest.mark.parametrize("kind", ["FULL_SYNC", "INCREMENTAL_SYNC"])
-def test_a_sync_that_finds_the_channel_with_another_band_fails_for_good(youtube: Simulator, kind: Any) -> None:
+def test_a_sync_of_a_taken_channel_fails_permanently(youtube: Simulator, kind: Any) -> None:
     band_with_videos(youtube.world, 3, "herons")
     second = make_band("second", "https://www.youtube.com/@Herons")
     queue_job(kind, band=second)
@@ -167,11 +172,11 @@ def test_a_sync_that_finds_the_channel_with_another_band_fails_for_good(youtube:
     assert (second.channel_problem, Video.objects.count()) == (ChannelProblem.NONE, 3)
 
 
-def test_resolving_gives_no_band_what_another_has(youtube: Simulator) -> None:
+def test_resolving_does_not_assign_a_taken_channel(youtube: Simulator) -> None:
     band_with_videos(youtube.world, 0, "herons")
     make_band("second", "@second")
-    said = command_error("resolve_channel", "@herons", "--band", "second")
-    assert said == f"channel: {SAID}"
+    error = command_error("resolve_channel", "@herons", "--band", "second")
+    assert error == f"channel: {MESSAGE}"
     assert Band.objects.get(slug="second").channel_reference == "@second"
 
 
@@ -182,11 +187,11 @@ def test_the_import_command_names_the_band(tmp_path: Path) -> None:
     out = io.StringIO()
     with pytest.raises(CommandError, match="1 of 1 rows"):
         call_command("import_bands", str(path), stdout=out)
-    assert f"youtubeChannel: {SAID}" in out.getvalue()
+    assert f"youtubeChannel: {MESSAGE}" in out.getvalue()
     assert Band.objects.count() == 1
 
 
-def test_who_has_what_follows_what_is_stored() -> None:
+def test_the_index_of_channels_follows_the_stored_bands() -> None:
     band = make_band("herons", "@herons")
     holders = channel_index()
     band.channel_reference = "@moved"

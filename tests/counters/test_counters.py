@@ -1,4 +1,4 @@
-"""Counts that must equal COUNT(*), whatever happens to the jobs."""
+"""Counts that must equal COUNT(*) after any change to the jobs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _job(chance: random.Random, bands: list[Band]) -> SyncJob:
 
 
 def _random_jobs(chance: random.Random) -> list[int]:
-    """The ids of up to two jobs."""
+    """Return the ids of up to two jobs."""
     ids = list(SyncJob.objects.values_list("pk", flat=True))
     return chance.sample(ids, min(len(ids), 2))
 
@@ -112,7 +112,7 @@ def test_counts_equal_count_star_after_random_concurrent_operations() -> None:
     assert {(cell.status, cell.job_type): cell.n for cell in counters.cells(Selection())} == truth
 
 
-def test_a_wrong_count_is_found_and_put_right() -> None:
+def test_a_wrong_count_is_found_and_corrected() -> None:
     SyncJob.objects.bulk_create([_job(random.Random(n), []) for n in range(20)])
     counters.fold()
     with connection.cursor() as cursor:

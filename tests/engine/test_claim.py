@@ -30,22 +30,22 @@ def _claim_until_empty(name: str) -> int:
     return claimed
 
 
-def test_four_workers_claim_200_jobs_in_exactly_the_order_that_was_told() -> None:
+def test_four_workers_claim_200_jobs_in_their_queue_order() -> None:
     rng = random.Random(4)
     for _ in range(200):
         queue_job(priority=rng.choice(Priority.values))
-    told = dict(SyncJob.objects.with_queue_position().values_list("pk", "queue_position"))
+    positions = dict(SyncJob.objects.with_queue_position().values_list("pk", "queue_position"))
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(_claim_until_empty, [f"w{number}" for number in range(4)]))
     assert sum(counts) == 200
     seen = list(Attempt.objects.order_by("started_at", "pk").values_list("job_id", flat=True))
     by_rule = list(SyncJob.objects.order_by("-priority", "pk").values_list("pk", flat=True))
     assert seen == by_rule
-    assert [told[job_id] for job_id in seen] == list(range(1, 201))
+    assert [positions[job_id] for job_id in seen] == list(range(1, 201))
 
 
-def test_no_claim_commits_after_a_pause_has() -> None:
-    """A claim that began before the pause makes the pause wait; the pause then shuts out every later one."""
+def test_no_claim_commits_after_a_pause() -> None:
+    """A claim that began before the pause makes it wait; the pause then blocks every later claim."""
     queue_job()
     queue_job()
     claiming, paused = threading.Event(), threading.Event()
@@ -75,7 +75,7 @@ def test_no_claim_commits_after_a_pause_has() -> None:
     assert attempts.claim_next(QUEUE, worker()) is None
 
 
-def test_a_claim_that_waits_for_a_pause_comes_away_empty() -> None:
+def test_a_claim_that_waits_for_a_pause_returns_nothing() -> None:
     queue_job()
     found: list[object] = []
 
@@ -98,7 +98,7 @@ def _someone_waits_for_a_lock() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def test_a_claim_passes_over_a_job_that_somebody_is_cancelling() -> None:
+def test_a_claim_skips_a_job_that_is_being_cancelled() -> None:
     cancelled, other = queue_job(priority=Priority.HIGH), queue_job()
 
     def claim_in_thread() -> Attempt:
@@ -116,7 +116,7 @@ def test_a_claim_passes_over_a_job_that_somebody_is_cancelling() -> None:
     assert (cancelled.status, cancelled.attempts_made) == (JobStatus.CANCELLED, 0)
 
 
-def test_paused_under_load_claims_nothing_and_resume_drains() -> None:
+def test_a_pause_under_load_stops_claims_and_a_resume_drains_the_queue() -> None:
     for _ in range(300):
         queue_job()
     stop = threading.Event()
@@ -145,14 +145,14 @@ def test_paused_under_load_claims_nothing_and_resume_drains() -> None:
         thread.join(10)
 
 
-def test_delayed_jobs_and_other_queues_are_left_alone() -> None:
+def test_a_claim_ignores_delayed_jobs_and_other_queues() -> None:
     delayed = queue_job()
     SyncJob.objects.filter(pk=delayed.pk).update(run_at="2100-01-01T00:00Z")
     queue_job(JobType.STATS_REFRESH)
     assert attempts.claim_next(QUEUE, worker()) is None
 
 
-def test_a_claim_counts_the_attempt_and_tells_the_timeline() -> None:
+def test_a_claim_counts_the_attempt_and_adds_to_the_timeline() -> None:
     job = queue_job()
     attempt = claim()
     job.refresh_from_db()
@@ -165,7 +165,7 @@ def test_queues_survive_a_flush() -> None:
     assert Queue.objects.count() == 3
 
 
-def test_a_worker_that_was_told_to_stop_leaves_what_waits_to_others() -> None:
+def test_a_stopping_worker_leaves_waiting_jobs_to_others() -> None:
     job, name = queue_job(), socket.gethostname()
     Worker.objects.create(name=name, process_id=1, queues=["video-sync"], concurrency=1, stopping_at=timezone.now())
     tasks.drain.apply(args=[QueueName.VIDEO_SYNC])

@@ -22,7 +22,7 @@ def _expire(attempt: Attempt) -> None:
     Attempt.objects.filter(pk=attempt.pk).update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
 
 
-def test_a_lost_attempt_goes_back_and_its_late_writes_take_no_effect() -> None:
+def test_a_lost_job_is_queued_again_and_late_writes_have_no_effect() -> None:
     job = queue_job()
     stale = claim()
     _expire(stale)
@@ -50,7 +50,7 @@ def test_a_lost_attempt_goes_back_and_its_late_writes_take_no_effect() -> None:
     assert job.status == JobStatus.COMPLETED
 
 
-def test_an_expired_lease_stops_writes_even_before_anyone_noticed() -> None:
+def test_an_expired_lease_stops_writes_before_reconcile_notices() -> None:
     queue_job()
     attempt = claim()
     _expire(attempt)
@@ -70,7 +70,7 @@ def test_a_job_lost_too_often_fails(settings: object) -> None:
     assert job.job_errors.get().reason == "workerLost"
 
 
-def test_progress_forgives_earlier_failures(settings: object) -> None:
+def test_progress_resets_the_count_of_failures(settings: object) -> None:
     settings.SYNC_MAX_ATTEMPTS = 2  # type: ignore[attr-defined]
     job = queue_job()
     for _ in range(4):
@@ -92,7 +92,7 @@ def test_backoff_grows_within_its_bounds(settings: object) -> None:
 
 
 @pytest.mark.django_db(transaction=True)  # The lease is renewed on another connection.
-def test_cancel_of_a_queued_job_is_immediate_and_of_a_running_one_acknowledged(youtube: object) -> None:
+def test_a_queued_job_is_cancelled_at_once_and_a_running_one_acknowledges(youtube: object) -> None:
     queued = jobs.cancel_job(PERSON, queue_job().pk)
     assert queued.status == JobStatus.CANCELLED
     assert queued.cancel_requested_at <= queued.cancel_acknowledged_at <= queued.completed_at
@@ -108,11 +108,13 @@ def test_cancel_of_a_queued_job_is_immediate_and_of_a_running_one_acknowledged(y
     job.refresh_from_db()
     assert job.status == JobStatus.CANCELLED
     assert job.cancel_requested_at <= job.cancel_acknowledged_at <= job.completed_at
-    # The call during which it was asked, and the one its helper thread had under way.
+    # The third call, during which the cancel was requested, and one more of the helper thread.
     assert len(youtube.calls()) <= 4  # type: ignore[attr-defined]
 
 
-def test_a_cancel_nobody_hears_is_taken_from_the_worker(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unacknowledged_cancel_is_enforced_after_the_grace_period(
+    settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.SYNC_CANCEL_GRACE_SECONDS = 1  # type: ignore[attr-defined]
     killed: list[str] = []
     monkeypatch.setattr("syncjobs.engine.broker.terminate", killed.append)
@@ -131,14 +133,14 @@ def test_a_cancel_nobody_hears_is_taken_from_the_worker(settings: object, monkey
 
 
 @pytest.mark.django_db(transaction=True)  # The lease is renewed on another connection.
-def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube: object) -> None:
+def test_a_worker_that_shuts_down_releases_its_job_with_the_checkpoint(youtube: object) -> None:
     band, _ = band_with_videos(youtube.world, 300)  # type: ignore[attr-defined]
     job = queue_job(band=band)
 
     asked: list[str] = []
 
     def shut_down(operation: str, parameters: dict[str, str]) -> None:
-        # Two calls may be under way at once, so that nobody sees just six.
+        # Two calls may run at once, so the count can skip six.
         if len(youtube.calls()) >= 6 and not asked:  # type: ignore[attr-defined]
             asked.append(operation)
             outcomes.request_release("w1")
@@ -155,7 +157,7 @@ def test_a_worker_that_shuts_down_hands_its_job_back_with_the_checkpoint(youtube
     assert len(youtube.calls()) <= 12 + 1  # type: ignore[attr-defined]
 
 
-def test_reconcile_rings_only_for_what_no_bell_covers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reconcile_sends_only_missing_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, int]] = []
     monkeypatch.setattr("syncjobs.engine.broker.notify", lambda queue, wake_ups=1: sent.append((queue, wake_ups)))
     for _ in range(3):
@@ -174,7 +176,7 @@ def test_reconcile_rings_only_for_what_no_bell_covers(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("end", ["delay", "retry_later", "release"])
-def test_a_cancel_that_comes_while_an_attempt_ends_otherwise_is_not_lost(end: str) -> None:
+def test_a_cancel_requested_while_the_attempt_ends_is_not_lost(end: str) -> None:
     job = queue_job()
     attempt = claim()
     jobs.cancel_job(PERSON, job.pk)
@@ -190,7 +192,7 @@ def test_a_cancel_that_comes_while_an_attempt_ends_otherwise_is_not_lost(end: st
     assert job.completed_at is not None
 
 
-def test_an_all_bands_job_whose_worker_is_lost_ends_as_was_asked() -> None:
+def test_a_cancelled_all_bands_job_of_a_lost_worker_ends() -> None:
     parent = queue_job(fans_out=True)
     attempt = claim()
     with transaction.atomic():

@@ -50,7 +50,7 @@ def test_16_workers_spend_37_units_and_not_one_more(youtube: Simulator, settings
     assert len(youtube.calls()) == 37 + 4
 
 
-def test_a_day_begins_with_nobody_having_spent_and_refuses_past_the_limit(settings: object) -> None:
+def test_a_day_starts_at_zero_and_refuses_units_past_the_limit(settings: object) -> None:
     settings.YOUTUBE_QUOTA_SEARCH = 1  # type: ignore[attr-defined]
     quota.reserve(Operation.SEARCH_LIST, quota.Spender(is_personal=True))
     with pytest.raises(QuotaExhausted) as refused:
@@ -61,7 +61,7 @@ def test_a_day_begins_with_nobody_having_spent_and_refuses_past_the_limit(settin
 
 
 @pytest.mark.parametrize("fault", ["quotaExceeded", "dailyLimitExceeded", "perDay429"])
-def test_youtube_closing_the_bucket_delays_all_jobs_and_fails_none(youtube: Simulator, fault: str) -> None:
+def test_a_bucket_closed_by_youtube_delays_all_jobs_and_fails_none(youtube: Simulator, fault: str) -> None:
     for number in range(3):
         band, _ = band_with_videos(youtube.world, 60, f"band{number}")
         queue_job(band=band)
@@ -77,7 +77,7 @@ def test_youtube_closing_the_bucket_delays_all_jobs_and_fails_none(youtube: Simu
     assert set(SyncJob.objects.values_list("status", "videos_found")) == {(JobStatus.COMPLETED, 60)}
 
 
-def test_each_http_attempt_is_in_the_ledger_with_how_it_went(youtube: Simulator) -> None:
+def test_the_ledger_has_each_http_attempt_and_its_result(youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 10)
     youtube.faults.add(Fault("unavailable", times=1), Fault("drop", times=1, operation="videos.list"))
     queue_job(band=band)
@@ -93,7 +93,7 @@ def test_each_http_attempt_is_in_the_ledger_with_how_it_went(youtube: Simulator)
     assert job.error_count == 0
 
 
-def test_buckets_say_what_is_left_for_whom(settings: object) -> None:
+def test_buckets_show_the_units_left_for_each_kind_of_job(settings: object) -> None:
     settings.YOUTUBE_QUOTA_MAIN, settings.YOUTUBE_QUOTA_RESERVED = 10, 4  # type: ignore[attr-defined]
     for _ in range(6):
         quota.reserve(Operation.VIDEOS_LIST, quota.Spender(is_personal=False))

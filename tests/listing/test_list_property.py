@@ -1,4 +1,4 @@
-"""The list against a plain re-implementation in Python: any filters, any sort, any page, any jobs."""
+"""The list of jobs, compared with a plain reimplementation in Python for random filters, sorts, pages and jobs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REQUESTERS = ("ann", "schedule: All bands")
 SPAN = 4 * 86_400
 QUICK: dict[str, Any] = {
     "deadline": None,
-    "phases": (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),  # Explaining takes longer than all else.
+    "phases": (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),  # The explain phase is slow.
     "suppress_health_check": [HealthCheck.function_scoped_fixture],
 }
 
@@ -108,7 +108,7 @@ def _moment(text: str, *, is_end: bool) -> dt.datetime:
 
 
 def _plain(rows: list[SyncJob], wanted: Asked) -> list[int]:
-    """What the list must show, all pages: the ids."""
+    """Return the ids that the list must show on all pages."""
     start = wanted.start and _moment(wanted.start, is_end=False)
     end = wanted.end and _moment(wanted.end, is_end=True)
     chosen = [
@@ -132,7 +132,7 @@ def _plain(rows: list[SyncJob], wanted: Asked) -> list[int]:
 
 @pytest.fixture
 def seeks_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seeking is for many jobs; here it begins with the first."""
+    """Seek from the first job on, which normally needs many jobs."""
     monkeypatch.setattr(pages, "SHALLOW", 2)
     for number in BANDS:
         Band.objects.create(pk=number, name=f"Band {number}", slug=f"b{number}")
@@ -148,7 +148,7 @@ def seeks_early(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_list_equals_a_plain_reimplementation(
     seeks_early: None, rows: list[dict[str, Any]], later: list[dict[str, Any]], questions: list[Asked]
 ) -> None:
-    """Rows, order and totals, with ties and without times, counted in part and not yet in part."""
+    """Compare rows, order and totals, with ties, missing times and partly folded counts."""
     SyncJob.objects.all().delete()
     for some in (rows, later):
         SyncJob.objects.bulk_create(SyncJob(queue_id=QUEUE_OF_TYPE[row["job_type"]], **row) for row in some)
@@ -190,7 +190,7 @@ def _finds(job: SyncJob, errors: list[JobError], text: str) -> bool:
 
 
 def _assert_pages_show(jobs: list[SyncJob], asked: dict[str, str], status: str, sort: str) -> None:
-    """All of these jobs of that status (any if empty), the newest first, on pages of three."""
+    """Assert that pages of three show these jobs with that status (any if empty), newest first."""
     query = QueryDict(mutable=True)
     query.update(asked | {"sortBy": sort} | ({"status": status} if status else {}))
     matching = [job for job in jobs if not status or job.status == status]
@@ -206,25 +206,25 @@ def _assert_pages_show(jobs: list[SyncJob], asked: dict[str, str], status: str, 
 
 @pytest.mark.fuzz
 @given(
-    said=st.lists(st.tuples(st.sampled_from([None, *BANDS]), st.lists(texts, max_size=3)), max_size=12),
+    reports=st.lists(st.tuples(st.sampled_from([None, *BANDS]), st.lists(texts, max_size=3)), max_size=12),
     deleted=st.sets(st.integers(0, 11), max_size=3),
     questions=st.lists(st.tuples(sought, st.sampled_from(["", "FAILED"]), st.sampled_from(list(listing_filters.SORTS))), min_size=1, max_size=8),
     folds=st.booleans(),
 )  # fmt: skip
 @settings(max_examples=40, **QUICK)
-def test_search_finds_what_reading_everything_finds(
+def test_search_equals_a_scan_of_all_errors(
     seeks_early: None,
-    said: list[tuple[int | None, list[str]]],
+    reports: list[tuple[int | None, list[str]]],
     deleted: set[int],
     questions: list[tuple[str, str, str]],
     folds: bool,
 ) -> None:
-    """Whether the text stands in what the errors of a group share or in what varies; and groups count what they list."""
+    """The text may be in the shared or the varying part of the messages; groups count the jobs that they list."""
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE syncjobs_syncjob RESTART IDENTITY CASCADE")
     ErrorGroup.objects.all().delete()
     names = dict(Band.objects.values_list("pk", "name"))
-    for number, (band_id, messages) in enumerate(said):
+    for number, (band_id, messages) in enumerate(reports):
         job = SyncJob.objects.create(
             job_type="PRUNE",
             queue_id="maintenance",
@@ -251,8 +251,8 @@ def test_search_finds_what_reading_everything_finds(
 
 
 @pytest.mark.fuzz
-def test_random_places_of_a_long_list(seeks_early: None) -> None:
-    """Enough jobs that pages lie in, begin before and end after any hour and day."""
+def test_random_pages_of_a_long_list_are_exact(seeks_early: None) -> None:
+    """Create enough jobs that pages lie within and across hours and days."""
     chance = random.Random(3)
     for _ in range(2):
         SyncJob.objects.bulk_create(
@@ -290,7 +290,7 @@ def test_random_places_of_a_long_list(seeks_early: None) -> None:
         assert ([job.pk for job in found], total) == (expected[first : first + 20], len(expected))
 
 
-def test_a_job_whose_time_of_creation_changes_takes_its_errors_along() -> None:
+def test_errors_follow_a_changed_creation_time_of_their_job() -> None:
     job = SyncJob.objects.create(job_type="PRUNE", queue_id="maintenance")
     attempt = Attempt.objects.create(job=job, number=1, worker="w", lease_expires_at=BEGIN)
     engine_errors.record(attempt, [engine_errors.ErrorReport("odd", "Odd.", False)])

@@ -56,7 +56,7 @@ def _schema(database: str) -> set[tuple[str, str]]:
         return set(session.execute(_SCHEMA).fetchall())
 
 
-def test_backwards_and_forwards(database: str) -> None:
+def test_migrations_run_backwards_and_forwards(database: str) -> None:
     _migrate(database)
     schema = _schema(database)
     for target in (("syncjobs", "0002"), ("syncjobs", "0001"), ("syncjobs", "zero"), ("bands", "zero")):

@@ -1,7 +1,7 @@
-"""A database of an earlier main goes on without loss: `migrate` takes it to today's, with all that is in it.
+"""`migrate` upgrades a database of an earlier main without loss.
 
 `main_2026_11.sql.gz` was made by pg_dump (--rows-per-insert, so that no psql is needed) of a small site: jobs in every
-status, one that runs with a checkpoint, delayed ones, errors in groups, counts of which some are not folded yet.
+status, a running one with a checkpoint, delayed ones, errors in groups, and counts that are partly not folded yet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ KEPT = (
     "syncjobs_quotaday", "syncjobs_seenvideo", "syncjobs_syncjob", "syncjobs_worker", "token_blacklist_blacklistedtoken",
     "token_blacklist_outstandingtoken",
 )  # fmt: skip
-"""Tables whose rows must stay, each column with its value; a new column may come."""
+"""Tables whose rows and values must stay; columns may be added."""
 _PERMISSIONS = """
     SELECT g.name, c.app_label || '.' || p.codename FROM auth_group g
       JOIN auth_group_permissions gp ON gp.group_id = g.id JOIN auth_permission p ON p.id = gp.permission_id
@@ -56,7 +56,7 @@ _SCHEMA = """
 
 @dataclass
 class Upgraded:
-    """A database that was restored from the dump, and what was in it before it was migrated."""
+    """A database restored from the dump, and its rows before the migration."""
 
     url: str
     before: dict[str, list[Any]]
@@ -75,7 +75,7 @@ class Upgraded:
 
 
 def _python(url: str, *arguments: str) -> str:
-    """What a process of the project prints whose database that is; fails when it does."""
+    """Run Python in the project with that database and return its output; raise if it fails."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -136,21 +136,21 @@ def _upgrade(url: str) -> Upgraded:
 
 
 @pytest.mark.parametrize("table", KEPT)
-def test_the_rows_stay(upgraded: Upgraded, table: str) -> None:
+def test_an_upgrade_keeps_the_rows(upgraded: Upgraded, table: str) -> None:
     assert upgraded.before[table]
     assert len(upgraded.after[table]) == len(upgraded.before[table])
     assert upgraded.after[table] == upgraded.before[table]
 
 
-def test_everybody_may_do_what_they_could(upgraded: Upgraded) -> None:
+def test_an_upgrade_keeps_the_permissions(upgraded: Upgraded) -> None:
     assert {group for group, _permission in upgraded.permissions} == {"MODERATOR", "ADMIN", "SUPER_ADMIN"}
     assert upgraded.permissions <= set(upgraded.ask(_PERMISSIONS))
 
 
 def test_every_count_is_right(upgraded: Upgraded) -> None:
     deltas = "SELECT count(*) FROM syncjobs_jobdelta"
-    assert upgraded.ask(deltas) > [(0,)]  # The dump has some that are not folded yet.
-    upgraded.manage("reconcile", "--counts")  # It exits with 1 if one is wrong.
+    assert upgraded.ask(deltas) > [(0,)]  # Some counts of the dump are not folded yet.
+    upgraded.manage("reconcile", "--counts")  # The command exits with 1 if a count is wrong.
     upgraded.run("from syncjobs import counters; counters.fold()")
     assert upgraded.ask(deltas) == [(0,)]
     upgraded.manage("reconcile", "--counts")
@@ -161,7 +161,7 @@ def test_no_migration_is_missing(upgraded: Upgraded) -> None:
 
 
 @pytest.mark.django_db
-def test_its_schema_is_that_of_a_new_database(upgraded: Upgraded) -> None:
+def test_the_schema_equals_that_of_a_new_database(upgraded: Upgraded) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_SCHEMA)
         new = set(map(_plain, cursor.fetchall()))
@@ -170,7 +170,7 @@ def test_its_schema_is_that_of_a_new_database(upgraded: Upgraded) -> None:
 
 
 def _plain(row: tuple[str, str, str]) -> tuple[str, str, str]:
-    """Without the casts and parentheses that PostgreSQL moves when a condition is dumped and read again."""
+    """Remove the casts and parentheses that PostgreSQL changes when a condition is dumped and restored."""
     kind, name, definition = row
     if kind in ("constraint", "index"):
         definition = re.sub(r"::(character varying|[a-z]+)(\[\])?|[()]", "", definition)

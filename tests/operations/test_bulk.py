@@ -53,8 +53,8 @@ def test_failed_jobs_of_one_band_are_retried_by_one_job() -> None:
     outcome = bulk.apply(PERSON, "retry", [first.pk, second.pk])
     assert list(outcome.retried) == [first.pk, second.pk]
     assert len(set(outcome.retried.values())) == 1
-    told = AuditEntry.objects.filter(action="retry_job").order_by("pk").values_list("data__new", flat=True)
-    assert list(told) == [True, False]
+    is_new = AuditEntry.objects.filter(action="retry_job").order_by("pk").values_list("data__new", flat=True)
+    assert list(is_new) == [True, False]
 
 
 def test_a_bulk_cancel_treats_each_job_like_a_single_cancel() -> None:

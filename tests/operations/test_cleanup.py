@@ -1,4 +1,4 @@
-"""What nobody will ask for again is deleted once a day, and nothing else."""
+"""The daily cleanup deletes expired rows and nothing else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _token(expires_at: dt.datetime, *, is_blacklisted: bool) -> str:
     return str(token["jti"])
 
 
-def test_what_is_over_goes_and_the_rest_stays() -> None:
+def test_expired_rows_are_deleted_and_others_kept() -> None:
     now = timezone.now()
     for _ in range(5):
         _bulk(now - 31 * DAY)
@@ -59,12 +59,12 @@ def test_what_is_over_goes_and_the_rest_stays() -> None:
     assert (first.actor_label, first.data) == ("pat", {"bulk_actions": 5, "tokens": 5, "sessions": 5})
 
 
-def test_the_command_says_what_went() -> None:
+def test_the_command_reports_the_deleted_rows() -> None:
     _bulk(timezone.now() - 31 * DAY)
     assert run_command("cleanup") == "Deleted: bulk actions 1, tokens 0, sessions 0.\n"
 
 
-def test_beat_has_it_done_every_day() -> None:
+def test_beat_runs_the_cleanup_every_day() -> None:
     PeriodicTask.objects.all().delete()
     migration = import_module("syncjobs.migrations.0003_default_schedules")
     migration.install(apps, None)

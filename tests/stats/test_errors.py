@@ -34,7 +34,7 @@ def job() -> SyncJob:
 
 
 def _moment(chance: random.Random) -> dt.datetime:
-    """Near a day ago, where errors leave the window, as often as anywhere else."""
+    """Return a random moment, half of the time near a day ago, where errors leave the window."""
     near = dt.timedelta(hours=24, seconds=chance.randrange(-EDGE, EDGE))
     return timezone.now() - chance.choice([near, near, dt.timedelta(minutes=chance.randrange(30 * 60))])
 
@@ -58,7 +58,7 @@ def _errors(chance: random.Random, job: SyncJob) -> list[JobError]:
 def _operate(seed: int, job: SyncJob, operations: int) -> None:
     chance = random.Random(seed)
     for _ in range(operations):
-        # Of its own job: only one attempt writes the errors of a job.
+        # Each thread uses its own job, because only one attempt writes the errors of a job.
         own = JobError.objects.filter(job=job).order_by("?").values_list("pk", flat=True)
         some = list(own[: chance.randrange(1, 4)])
         what = chance.random()
@@ -80,7 +80,7 @@ def _one_snapshot() -> Iterator[None]:
 
 
 def _assert_exact(since: dt.datetime) -> None:
-    """What the figures say is what the errors say."""
+    """Assert that the figures equal the counts of the errors."""
     with _one_snapshot():
         found, total = stats_errors.groups(since)
         errors = list(JobError.objects.filter(created_at__gte=since))
@@ -93,7 +93,7 @@ def _assert_exact(since: dt.datetime) -> None:
         assert group.per_hour == Counter(e.created_at.strftime("%Y-%m-%dT%H:00:00Z") for e in own)
 
 
-def test_the_figures_are_exact_whenever_they_are_read_and_wherever_the_counts_stand(job: SyncJob) -> None:
+def test_figures_are_exact_at_any_time_and_state_of_the_counts(job: SyncJob) -> None:
     chance = random.Random(24)
     for number in range(150):
         _operate(number, job, 3)
@@ -103,7 +103,7 @@ def test_the_figures_are_exact_whenever_they_are_read_and_wherever_the_counts_st
         assert counters.wrong_cells() == 0
 
 
-def test_the_figures_are_exact_while_others_write_and_fold(job: SyncJob) -> None:
+def test_figures_are_exact_during_writes_and_folds(job: SyncJob) -> None:
     failures: list[BaseException] = []
     done = threading.Event()
 
@@ -141,7 +141,7 @@ def test_the_figures_are_exact_while_others_write_and_fold(job: SyncJob) -> None
     assert counters.wrong_cells() == 0
 
 
-def test_a_total_is_told_past_the_last_page_too(job: SyncJob) -> None:
+def test_a_page_past_the_end_has_the_total(job: SyncJob) -> None:
     JobError.objects.bulk_create(_errors(random.Random(1), job))
     JobError.objects.update(created_at=timezone.now())
     for since in (None, timezone.now() - dt.timedelta(hours=24), timezone.now() - dt.timedelta(days=7)):
@@ -149,22 +149,22 @@ def test_a_total_is_told_past_the_last_page_too(job: SyncJob) -> None:
         assert (found, total) == ([], JobError.objects.count())
 
 
-def test_the_bands_of_a_group_are_exact_wherever_the_counts_stand(job: SyncJob) -> None:
+def test_the_bands_of_a_group_are_exact_at_any_state_of_the_counts(job: SyncJob) -> None:
     chance = random.Random(7)
     for number in range(60):
         _operate(number, job, 3)
         if chance.random() < 0.3:
             counters.fold()
         if number == 40:
-            # Its errors stay, as of no band.
+            # Its errors stay, without a band.
             Band.objects.get(pk=3).delete()
             Band.objects.create(pk=3, name="Band 3", slug="b3")
         for name in GROUPS:
             with _one_snapshot(), CaptureQueriesContext(connection) as queries:
-                told = stats_errors.bands(name, 3)
+                result = stats_errors.bands(name, 3)
             assert len(queries) == 1
             assert "syncjobs_joberror" not in queries[0]["sql"]
             counted = Counter(JobError.objects.filter(group_id=name).values_list("band_id", flat=True))
             most = sorted(counted.items(), key=lambda item: (-item[1], item[0] or 9))[:3]
-            assert told == [(band, band and f"Band {band}", count) for band, count in most]
+            assert result == [(band, band and f"Band {band}", count) for band, count in most]
     assert stats_errors.bands("none", 3) == []

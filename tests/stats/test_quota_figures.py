@@ -1,4 +1,4 @@
-"""What the quota went to, its history, and what is foretold."""
+"""Quota usage, history and forecast."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def no_schedules() -> None:
     PeriodicTask.objects.all().delete()
 
 
-def _told(bucket: str = "main") -> dict[str, Any]:
+def _figures(bucket: str = "main") -> dict[str, Any]:
     rows = Api(Role.MODERATOR).get("admin/quota").json()
     return next(row for row in rows if row["bucket"] == bucket)
 
@@ -36,7 +36,7 @@ def _spend(units: int, *, personal: bool = False, **account: Any) -> None:
         quota.reserve(Operation.VIDEOS_LIST, Spender(is_personal=personal, **account))
 
 
-def test_units_are_told_by_operation_type_and_band() -> None:
+def test_units_are_grouped_by_operation_type_and_band() -> None:
     bands = [make_band(f"band{number}") for number in range(12)]
     for number, band in enumerate(bands, start=1):
         _spend(number, job_type="FULL_SYNC", band_id=band.pk)
@@ -44,16 +44,16 @@ def test_units_are_told_by_operation_type_and_band() -> None:
     quota.reserve(Operation.CHANNELS_LIST, Spender(is_personal=False, job_type="ENRICH"))
     quota.record_result(QuotaCall.objects.latest("pk").pk, status=500, reason="backendError", seconds=1)
     bands[11].delete()
-    told = _told()
-    assert (told["used"], told["left"]) == (81, told["limit"] - 81)
-    assert told["operations"] == [
+    result = _figures()
+    assert (result["used"], result["left"]) == (81, result["limit"] - 81)
+    assert result["operations"] == [
         {"operation": "channels.list", "units": 1, "calls": 1, "failed": 1},
         {"operation": "videos.list", "units": 80, "calls": 80, "failed": 0},
     ]
-    assert {row["jobType"]: row["units"] for row in told["jobTypes"]} == {None: 2, "FULL_SYNC": 78, "ENRICH": 1}
-    assert [row["units"] for row in told["bands"]] == list(range(12, 2, -1))
-    assert [row["bandName"] for row in told["bands"]][:2] == [None, "Band10"]
-    assert _told("search")["operations"] == []
+    assert {row["jobType"]: row["units"] for row in result["jobTypes"]} == {None: 2, "FULL_SYNC": 78, "ENRICH": 1}
+    assert [row["units"] for row in result["bands"]] == list(range(12, 2, -1))
+    assert [row["bandName"] for row in result["bands"]][:2] == [None, "Band10"]
+    assert _figures("search")["operations"] == []
 
 
 def test_jobs_that_wait_for_a_bucket_are_counted() -> None:
@@ -63,9 +63,9 @@ def test_jobs_that_wait_for_a_bucket_are_counted() -> None:
         run_at=next_reset(timezone.now()), delay_reason=DelayReason.QUOTA_MAIN, quota_estimated=50
     )
     SyncJob.objects.exclude(pk=job.pk).update(quota_estimated=4)
-    told = _told()
-    assert (told["waitingJobs"], _told("stats")["waitingJobs"]) == (1, 0)
-    assert told["forecast"]["queued"] == 4
+    result = _figures()
+    assert (result["waitingJobs"], _figures("stats")["waitingJobs"]) == (1, 0)
+    assert result["forecast"]["queued"] == 4
 
 
 def test_the_forecast_adds_people_jobs_and_schedules() -> None:
@@ -80,41 +80,41 @@ def test_the_forecast_adds_people_jobs_and_schedules() -> None:
         name="often", task=schedules.TASK, interval=interval, kwargs='{"job_type": "FULL_SYNC"}',
         last_run_at=timezone.now(),
     )  # fmt: skip
-    assert _told()["forecast"]["unknown"] == ["schedule “often”"]
-    assert _told()["forecast"]["units"] is None
+    assert _figures()["forecast"]["unknown"] == ["schedule “often”"]
+    assert _figures()["forecast"]["units"] is None
     for number in range(2):
         done = queue_job(actor=SCHEDULE)
         values = {"status": JobStatus.COMPLETED, "quota_used": 10 + number, "requested_by_label": "schedule: often"}
         SyncJob.objects.filter(pk=done.pk).update(**values)
-    told = _told()["forecast"]
+    result = _figures()["forecast"]
     runs = schedules.runs_between(task, timezone.now(), next_reset(timezone.now()), 1000)
     assert abs(runs - left / dt.timedelta(minutes=10)) <= 1
-    assert told["unknown"] == []
-    assert told["queued"] == 70
-    assert told["scheduled"] in {round(10.5 * (runs + slip)) for slip in (0, 1)}
-    assert abs(told["people"] - 2 * left / dt.timedelta(hours=1)) <= 1
-    assert told["units"] == 10 + told["people"] + 70 + told["scheduled"]
-    assert told["exceedsLimit"] is False
+    assert result["unknown"] == []
+    assert result["queued"] == 70
+    assert result["scheduled"] in {round(10.5 * (runs + slip)) for slip in (0, 1)}
+    assert abs(result["people"] - 2 * left / dt.timedelta(hours=1)) <= 1
+    assert result["units"] == 10 + result["people"] + 70 + result["scheduled"]
+    assert result["exceedsLimit"] is False
 
 
-def test_jobs_without_an_estimate_are_like_those_before_them_or_unknown() -> None:
+def test_jobs_without_an_estimate_use_earlier_jobs_or_are_unknown() -> None:
     queue_job(JobType.STATS_REFRESH)
-    assert _told("stats")["forecast"]["unknown"] == ["1 STATS_REFRESH jobs"]
-    assert _told()["forecast"]["units"] == 0
+    assert _figures("stats")["forecast"]["unknown"] == ["1 STATS_REFRESH jobs"]
+    assert _figures()["forecast"]["units"] == 0
     for units in (3, 5):
         done = queue_job(JobType.STATS_REFRESH)
         SyncJob.objects.filter(pk=done.pk).update(status=JobStatus.COMPLETED, quota_used=units)
-    assert _told("stats")["forecast"]["queued"] == 4
+    assert _figures("stats")["forecast"]["queued"] == 4
 
 
-def test_of_a_closed_bucket_nothing_more_is_used() -> None:
+def test_the_forecast_of_a_closed_bucket_adds_nothing() -> None:
     _spend(3, personal=True)
     quota.close(Bucket.MAIN, "quotaExceeded")
-    told = _told()
-    assert (told["closedReason"], told["left"], told["forecast"]["units"]) == ("quotaExceeded", 0, 3)
+    result = _figures()
+    assert (result["closedReason"], result["left"], result["forecast"]["units"]) == ("quotaExceeded", 0, 3)
 
 
-def test_cron_runs_are_counted_to_the_end_and_no_further() -> None:
+def test_cron_runs_are_counted_up_to_the_end() -> None:
     cron = CrontabSchedule.objects.create(minute="*/15", hour="*")
     start = dt.datetime(2026, 11, 24, 3, 5, tzinfo=dt.UTC)
     task = PeriodicTask(name="quarter", task=schedules.TASK, crontab=cron, last_run_at=timezone.now())

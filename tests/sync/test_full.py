@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _change_when(youtube: Simulator, page: int, change: Any) -> None:
-    """Change the world just before the given playlist page is answered."""
+    """Change the world just before the simulator answers the given playlist page."""
     pages = []
 
     def watch(operation: str, parameters: dict[str, str]) -> None:

@@ -72,7 +72,7 @@ def test_a_killed_attempt_resumes_at_its_checkpoint(youtube: Simulator) -> None:
     attempt = claim()
 
     class Killed(BaseException):
-        """Like SIGKILL, it runs no handler of ours."""
+        """An exception that none of our handlers catches, like SIGKILL."""
 
     original = attempts.save_progress
     saves = []
@@ -92,7 +92,7 @@ def test_a_killed_attempt_resumes_at_its_checkpoint(youtube: Simulator) -> None:
     run_all()
     job.refresh_from_db()
     assert (job.status, *video_counts(job)) == (JobStatus.COMPLETED, 300, 300, 0)
-    assert len(youtube.calls("playlistItems.list")) <= 6 + 2  # the page being stored, and the one under way
+    assert len(youtube.calls("playlistItems.list")) <= 6 + 2  # the page being stored and the one being fetched
 
 
 def test_a_refused_key_pauses_the_queues_and_loses_no_job(youtube: Simulator) -> None:

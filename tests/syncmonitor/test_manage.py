@@ -1,4 +1,4 @@
-"""`manage.py` among other commands of a shell."""
+"""`manage.py` in a shell pipeline."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["help"], ["sync_status", "--help"], ["--version"], ["diffsettings"]])
-def test_a_reader_that_has_had_enough_is_no_error(arguments: list[str], unbuffered: str) -> None:
-    """As in `manage.py help | head`, when head has ended already."""
+def test_a_closed_pipe_is_not_an_error(arguments: list[str], unbuffered: str) -> None:
+    """Simulate `manage.py help | head` after head has ended."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -32,4 +32,4 @@ def test_a_reader_that_has_had_enough_is_no_error(arguments: list[str], unbuffer
     finally:
         os.close(writer)
     assert ended.stderr == ""
-    assert ended.returncode in (0, 1)  # 0: argparse, which prints the help, gives way to it by itself
+    assert ended.returncode in (0, 1)  # 0: argparse, which prints the help, handles a closed pipe itself

@@ -1,4 +1,4 @@
-"""`make run` as a person types it, twice in one checkout."""
+"""`make run`, started twice in one checkout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOLD = "from syncmonitor import run; lock = run._single_run_lock('8123'); print(
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """Of a place for data that no other test has."""
+    """Return an environment with a separate data folder."""
     monkeypatch.setenv("SYNCMONITOR_INSTANCE", f"run-{os.getpid()}")
     unset = {"DATABASE_URL", "REDIS_URL"}
     yield {name: value for name, value in os.environ.items() if name not in unset}
@@ -29,7 +29,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def first(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A run that goes on."""
+    """Start a run that keeps running."""
     process = _python(environment, "-c", HOLD)
     assert process.stdout is not None
     assert process.stdout.readline() == "alone\n"
@@ -50,21 +50,21 @@ def _python(environment: dict[str, str], *arguments: str) -> subprocess.Popen[st
     )
 
 
-def test_a_second_one_says_so_and_changes_nothing(first: subprocess.Popen[str], environment: dict[str, str]) -> None:
+def test_a_second_run_is_refused_and_changes_nothing(first: subprocess.Popen[str], environment: dict[str, str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in embedded.home().iterdir()}
     second = _python(environment | {"PORT": "8124"}, "-m", "syncmonitor.run")
-    out, said = second.communicate(timeout=60)
+    out, error = second.communicate(timeout=60)
     assert second.returncode == 1
     assert out == ""
-    told = f"make run: already running, at http://127.0.0.1:8123/admin/ (process {first.pid}). Stop it first"
-    assert said.startswith(told)
+    expected = f"make run: already running, at http://127.0.0.1:8123/admin/ (process {first.pid}). Stop it first"
+    assert error.startswith(expected)
     assert {path: path.stat().st_mtime_ns for path in embedded.home().iterdir()} == before
     assert first.poll() is None
 
 
-def test_one_that_was_killed_is_in_nobodys_way(first: subprocess.Popen[str], environment: dict[str, str]) -> None:
+def test_a_killed_run_does_not_block_the_next_one(first: subprocess.Popen[str], environment: dict[str, str]) -> None:
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     again = _python(environment, "-c", HOLD)
-    out, said = again.communicate("\n", timeout=60)
-    assert (again.returncode, out, said) == (0, "alone\n", "")
+    out, error = again.communicate("\n", timeout=60)
+    assert (again.returncode, out, error) == (0, "alone\n", "")

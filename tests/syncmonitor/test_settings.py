@@ -70,13 +70,13 @@ def test_production_has_no_default_for_a_secret() -> None:
         ("METRICS_ALLOWED_ADDRESSES", "10.0.0.0/8,10.0.0.1/8"),
     ],
 )
-def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
+def test_an_invalid_value_is_refused_with_its_name(name: str, value: str) -> None:
     done = check(**PRODUCTION | {name: value})
     assert done.returncode
     assert f"{name}:" in done.stderr.splitlines()[-1] + done.stderr
 
 
-def test_all_bad_values_are_named_at_once() -> None:
+def test_all_invalid_values_are_named_at_once() -> None:
     done = check(**PRODUCTION, SYNC_MAX_ATTEMPTS="x", YOUTUBE_QUOTA_STATS="y")
     assert "SYNC_MAX_ATTEMPTS:" in done.stderr
     assert "YOUTUBE_QUOTA_STATS:" in done.stderr
@@ -89,7 +89,7 @@ def test_the_documentation_lists_every_variable_and_no_other() -> None:
     assert table == read
 
 
-def test_a_variable_works_by_its_old_name_with_a_warning() -> None:
+def test_an_old_variable_name_works_with_a_warning() -> None:
     code = "import django; django.setup(); from django.conf import settings; print(settings.SYNC_JOBS_PER_WAKE_UP)"
     variables = {"DJANGO_SETTINGS_MODULE": "syncmonitor.settings", "DEBUG": "true", "SYNC_JOBS_PER_BELL": "7"}
     command = [sys.executable, "-c", code]

@@ -36,7 +36,7 @@ def supervised(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]
 
 
 def members(group: int) -> str:
-    # Not zombies: where there is no init, nobody reaps what was orphaned.
+    # Ignore zombies: without an init process, nothing reaps orphans.
     return subprocess.run(
         ["pgrep", "-g", str(group), "-r", "R,S,D"], capture_output=True, text=True, check=False
     ).stdout
@@ -54,7 +54,7 @@ def test_a_killed_process_is_restarted_and_ctrl_c_leaves_none(supervised: tuple[
     assert members(second) == ""
 
 
-def test_children_end_with_a_supervisor_that_was_killed(supervised: tuple[subprocess.Popen[bytes], Path]) -> None:
+def test_children_end_when_their_supervisor_is_killed(supervised: tuple[subprocess.Popen[bytes], Path]) -> None:
     supervisor, pids = supervised
     child = int(wait_for(lambda: pids.read_text().split())[0])
     supervisor.kill()

@@ -1,4 +1,4 @@
-"""The pages there are, and who gets to see them."""
+"""All pages, and the roles that may open them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_page_opens_for_every_role_under_the_policy(
     assert client.get("/admin/syncjobs/auditentry/").status_code == (403 if role == Role.MODERATOR else 200)
 
 
-def test_health_and_readiness_whatever_the_host_is_called(settings: LazySettings) -> None:
+def test_health_and_readiness_work_for_any_host_name(settings: LazySettings) -> None:
     settings.ALLOWED_HOSTS = ["example.org"]
     settings.SECURE_SSL_REDIRECT = True
     assert Client().get("/admin/login/", headers={"host": "127.0.0.1"}, secure=True).status_code == 400
@@ -69,13 +69,13 @@ def test_health_and_readiness_whatever_the_host_is_called(settings: LazySettings
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_health_is_only_read(path: str) -> None:
+def test_health_refuses_other_methods(path: str) -> None:
     answer = Client().post(path)
     assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
     assert answer.json()["errors"][0]["code"] == "method_not_allowed"
 
 
-def test_many_visitors_at_once_share_few_connections() -> None:
+def test_many_simultaneous_visitors_share_few_connections() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
