@@ -1,4 +1,4 @@
-"""The ways in: the API with a token, the admin with a session, a command with its output."""
+"""Clients for tests: the API with a token, the admin with a session, and management commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_QUERIES = 12
 
 
 class Api:
-    """A client with a person's token."""
+    """An API client with a person's token."""
 
     def __init__(self, who: str) -> None:
         self._client = Client(raise_request_exception=False)
@@ -61,7 +61,7 @@ class Api:
 
 
 def logged_in(role: str = "") -> Client:
-    """A browser of somebody on the staff with this role, or with none."""
+    """Return a client logged in as a staff member with this role, or with no role."""
     people.setup_roles()
     user = get_user_model().objects.create_user(f"{role or 'none'}@example", is_staff=True)
     if role:

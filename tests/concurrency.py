@@ -1,4 +1,4 @@
-"""What tests of locks need: a second thread that waits, and a way to see that it does."""
+"""Helpers for tests of locks: start a thread that waits for a lock, and detect that it waits."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from syncjobs.operations import people
 from syncjobs.youtube.simulator import Simulator
 from syncmonitor import embedded
 
-# What all tests share: made by the migrations, or once per session by `django_db_setup`.
+# Tables that all tests share: filled by the migrations, or once per session by `django_db_setup`.
 KEPT = (
     "django_migrations",
     "django_content_type",
@@ -40,7 +40,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Give the database the roles, and make the reset after a transactional test quick."""
+    """Create the roles, and speed up the reset after a transactional test."""
     with django_db_blocker.unblock():
         _do_not_wait_for_the_disk()
         empty_tables()
@@ -49,13 +49,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         yield
     with django_db_blocker.unblock():
         # Threads that fetch ahead keep their connections; the test database can't be dropped while they are open.
-        # A test may have closed ours, or opened another one: Playwright's event loop has a connection of its own.
+        # A test may have closed our connection or opened another one: Playwright's event loop has its own.
         connection.close()
         terminate_other_connections()
 
 
 def _do_not_wait_for_the_disk() -> None:
-    """The data of the tests need not survive a crash of the machine."""
+    """Turn off waiting for the disk: the data need not survive a crash of the machine."""
     with connection.cursor() as cursor:
         for name in ("fsync", "full_page_writes", "synchronous_commit"):
             cursor.execute(f"ALTER SYSTEM SET {name} = off")
@@ -63,7 +63,7 @@ def _do_not_wait_for_the_disk() -> None:
 
 
 def empty_tables() -> None:
-    """Delete every row but those that all tests share.
+    """Delete every row except those that all tests share.
 
     Django's flush takes 100 times as long: it truncates all tables and creates the permissions again.
     """
@@ -86,7 +86,7 @@ def empty_tables() -> None:
             [list(KEPT)],
         )
     ensure_rows("default")
-    if not Group.objects.exists():  # A test has flushed the database itself.
+    if not Group.objects.exists():  # The test has flushed the database itself.
         people.setup_roles()
 
 
@@ -100,7 +100,7 @@ def terminate_other_connections() -> None:
 
 @pytest.fixture(autouse=True)
 def english() -> Iterator[None]:
-    """Restore the language after each test: a request leaves its own active in the thread."""
+    """Restore the language after each test, because a request leaves its language active in the thread."""
     with translation.override("en"):
         yield
 
@@ -113,7 +113,7 @@ def fresh_rates() -> None:
 
 @pytest.fixture
 def youtube(settings: LazySettings) -> Iterator[Simulator]:
-    """A simulated YouTube that the code under test talks to, over HTTP."""
+    """Start a simulated YouTube, and point the code under test to it."""
     with Simulator(key=settings.YOUTUBE_API_KEY) as simulator:
         settings.YOUTUBE_API_ENDPOINT = simulator.url
         yield simulator

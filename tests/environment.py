@@ -1,4 +1,4 @@
-"""The environment of the tests, set before Django reads it: no settings of the developer's, and services of their own.
+"""The environment of the tests, set before Django reads it: none of the developer's settings, and separate services.
 
 pytest loads this as a plugin (see pyproject.toml). Each process of pytest-xdist has its own PostgreSQL and Redis, so that a
 test may flush either one.

@@ -1,4 +1,4 @@
-"""What many tests do: make bands, run what is queued, wait for something to become true."""
+"""Helpers for many tests: create bands, run queued jobs, wait for a condition."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_band(slug: str = "herons", reference: str = "", **fields: object) -> Ba
 
 
 def band_with_videos(world: World, count: int, slug: str = "herons") -> tuple[Band, Channel]:
-    """A band whose channel is known by id, so that a sync resolves nothing."""
+    """Create a band with a known channel id, so that a sync need not resolve the channel."""
     channel = world.add_channel(f"@{slug}")
     if count:
         world.upload(channel.id, count)
@@ -54,7 +54,7 @@ def claim(queue: str = QueueName.VIDEO_SYNC, name: str = "w1") -> Attempt:
 
 
 def failed_job(message: str = "It broke.", **fields: object) -> SyncJob:
-    """A failed prune job with one error of the reason "broken"."""
+    """Create a failed prune job with one error of the reason "broken"."""
     job = queue_job(JobType.PRUNE, **fields)  # type: ignore[arg-type]
     outcomes.fail(claim(QueueName.MAINTENANCE), message, reason="broken")
     return SyncJob.objects.get(pk=job.pk)
@@ -120,7 +120,7 @@ def run_next(queue: str = QueueName.VIDEO_SYNC) -> SyncJob:
 
 
 def run_all(queues: Iterable[str] = QueueName.values) -> int:
-    """Execute whatever is runnable, in this process; returns how many attempts that took."""
+    """Execute all runnable jobs in this process and return the number of attempts."""
     done = 0
     while True:
         for queue in queues:
@@ -134,7 +134,7 @@ def run_all(queues: Iterable[str] = QueueName.values) -> int:
 
 
 def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str = "") -> T:
-    """The first true value of the condition; fails when there is none in time."""
+    """Return the first true value of the condition; fail after the timeout."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
@@ -143,7 +143,7 @@ def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str = "") 
 
 
 def break_videos(world: World, rate: float) -> list[str]:
-    """Make a share of all videos malformed, in turn in each way; return their ids."""
+    """Make a share of the videos malformed, cycling through the kinds of damage; return their ids."""
     rng = random.Random(1)
     ways = ["no snippet", "bad duration", "bad count"]
     with world.lock:

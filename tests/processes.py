@@ -1,4 +1,4 @@
-"""The project's own processes against the test's database: web servers and Celery workers, each a group that can be killed."""
+"""The project's own processes against the test's database: web servers and Celery workers, each in its own process group."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """What a process needs to meet the test: its database, its Redis, and the simulated YouTube at `endpoint`."""
+    """Return the environment of a process: the test's database and Redis, and the simulated YouTube at `endpoint`."""
     database = connection.settings_dict
     return os.environ | {
         "DATABASE_URL": f"postgres://postgres@{quote(str(database['HOST']), safe='')}/{database['NAME']}",
@@ -37,7 +37,7 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 class Workers:
-    """Real Celery workers, each a process group of its own."""
+    """Real Celery workers, each in its own process group."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self._environment = dict(environment)
@@ -62,7 +62,7 @@ class Workers:
             )
 
     def python(self, code: str) -> subprocess.Popen[bytes]:
-        """A process of the project that is no worker; it ends with the test."""
+        """Start a process of the project that is not a worker; it ends with the test."""
         setup = "import os, django; os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'syncmonitor.settings'); django.setup()\n"
         pipe = subprocess.PIPE
         process = subprocess.Popen(
@@ -81,17 +81,17 @@ class Workers:
         os.killpg(self.running[name].pid, number)
 
     def kill(self, name: str) -> None:
-        """SIGKILL to the worker and all its processes at once."""
+        """Send SIGKILL to the worker and all its processes."""
         self.signal(name, signal.SIGKILL)
         self.running.pop(name).wait()
         Worker.objects.filter(name=f"{name}@test").delete()
 
     def kill_all(self) -> None:
-        """Whatever still runs, and what the killed have left open in the database."""
+        """Kill all remaining processes and end the database sessions that they left open."""
         for process in self.running.values():
             kill_group(process)
         with connection.cursor() as cursor:
-            # It would keep the tables from being emptied.
+            # An open session would prevent emptying the tables.
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'web'"
@@ -108,14 +108,14 @@ class Workers:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """The process and all it started, at once."""
+    """Kill the process and all its children."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -123,7 +123,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def web_server(environment: Mapping[str, str], log: Path) -> Iterator[str]:
-    """A uvicorn that serves the site; yields its base URL."""
+    """Serve the site with uvicorn; yield its base URL."""
     port = free_port()
     uvicorn = [sys.executable, "-m", "uvicorn", "syncmonitor.asgi:application", "--port", str(port)]
     process = subprocess.Popen(
@@ -153,7 +153,7 @@ def web_server(environment: Mapping[str, str], log: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def pooled_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A web server with two pooled connections, on the test's database."""
+    """Serve the site with two pooled connections to the test's database."""
     port = str(free_port())
     database = connection.settings_dict
     uvicorn = [

@@ -1,8 +1,8 @@
-"""The project's settings, with passwords that are cheap to check. The processes that tests start use them too."""
+"""The project's settings, with a fast password hasher. Processes that the tests start also use them."""
 
 from syncmonitor.settings import *  # noqa: F403 - all of them
 
-# The project's own hashers stay, for the tests that store a password as production does.
+# Keep the project's hashers for tests that store a password as in production.
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

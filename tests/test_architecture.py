@@ -1,4 +1,4 @@
-"""What import-linter (pyproject.toml) can't check, read from the source."""
+"""Architecture rules that import-linter (pyproject.toml) can't check."""
 
 from __future__ import annotations
 

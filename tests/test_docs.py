@@ -1,4 +1,4 @@
-"""What README, CONTRIBUTING and docs/ say is true. `tests/api/test_docs.py` runs the calls of docs/api.md."""
+"""Checks of README, CONTRIBUTING and docs/. `tests/api/test_docs.py` runs the calls of docs/api.md."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ RUN = {
     "cleanup",
     "clear_failed",
 }
-"""Commands that can be run as they are written; the others need data, YouTube or a person."""
+"""Commands that the test can run as written; the others need data, YouTube or a person."""
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 @pytest.mark.django_db(transaction=True)
-def test_every_command_is_understood(arguments: list[str]) -> None:
+def test_every_command_is_valid(arguments: list[str]) -> None:
     name, *rest = arguments
     command = load_command_class("syncjobs", name)
     command.create_parser("manage.py", name).parse_args(rest)
@@ -54,14 +54,14 @@ def test_every_make_target_exists() -> None:
     assert [target for target in sorted(targets) if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
-def test_every_test_that_is_cited_exists() -> None:
+def test_every_cited_test_exists() -> None:
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     cited = re.findall(r"`(test_\w+)`", ALL)
     assert cited
     assert [name for name in cited if f"def {name}(" not in tests] == []
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_has_a_target() -> None:
     broken = []
     for page, text in PAGES.items():
         for target in re.findall(r"\]\(([^):]+)\)|src=\"([^\":]+)\"", text):
@@ -78,7 +78,7 @@ def _anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_path_that_is_mentioned_exists() -> None:
+def test_every_mentioned_path_exists() -> None:
     """Paths in backticks: `a/b.py` from the root, and `a/` or `b.py` from the root or a package of syncjobs."""
     paths = set(re.findall(r"`([\w.][\w./-]*(?:\.(?:py|md|sql|toml|po|yaml)|/))`", ALL)) - {".local/", "test-results/"}
     assert len(paths) > 30
@@ -95,7 +95,7 @@ def test_the_readme_stays_short() -> None:
     assert len(PAGES[ROOT / "README.md"].splitlines()) <= 150
 
 
-def test_every_message_that_operations_quotes_exists() -> None:
+def test_every_message_quoted_in_operations_exists() -> None:
     source = "".join(path.read_text() for folder in ("syncjobs", "bands") for path in (ROOT / folder).rglob("*.py"))
     quoted = re.findall("“([^”]+)”", PAGES[ROOT / "docs/operations.md"])
     assert len(quoted) > 3

@@ -1,4 +1,4 @@
-"""Every string of the site is translated, and the translation is what people get."""
+"""Every string of the site is translated, and pages use the translation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOLDER = Path("locale/es/LC_MESSAGES")
 PLURAL_FORMS = "nplurals=2; plural=(n != 1);"
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]")
 LONG_ENOUGH = 16
-"""Characters from which on a text that stands in a page is that text and no part of a name or an address."""
+"""Minimum length at which a text found in a page is that text, and not part of a name or an address."""
 
 Key = tuple[str, str]
 
@@ -36,7 +36,7 @@ def catalogue() -> polib.POFile:
 
 
 def texts(entries: polib.POFile | polib.MOFile) -> dict[Key, str | dict[int, str]]:
-    """By context and English text, the translation, or each of its plural forms."""
+    """Return the translation, or its plural forms, by context and English text."""
     return {(e.msgctxt or "", e.msgid): dict(e.msgstr_plural) if e.msgid_plural else e.msgstr for e in entries}
 
 
@@ -52,7 +52,7 @@ def test_every_text_is_translated() -> None:
 
 
 def test_a_translation_has_the_placeholders_of_the_english_text() -> None:
-    """What is counted may be left out of the text for one, in either language."""
+    """The singular text may omit the number in either language."""
     for entry in catalogue():
         if not entry.msgid_plural:
             assert placeholders(entry.msgstr) == placeholders(entry.msgid), entry.msgid
@@ -62,13 +62,13 @@ def test_a_translation_has_the_placeholders_of_the_english_text() -> None:
         assert placeholders(entry.msgstr_plural[1]) == many, entry.msgid_plural
 
 
-def test_what_is_compiled_is_what_is_written() -> None:
+def test_compiled_translations_are_current() -> None:
     compiled = polib.mofile(str(ROOT / FOLDER / "django.mo"))
     assert texts(compiled) == texts(catalogue())
     assert compiled.metadata["Plural-Forms"] == PLURAL_FORMS
 
 
-def test_nothing_that_is_marked_is_missing(tmp_path: Path) -> None:
+def test_every_marked_string_is_in_the_catalog(tmp_path: Path) -> None:
     if shutil.which("xgettext") is None:
         message = "There is no xgettext on the PATH: install gettext."
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
@@ -92,9 +92,7 @@ def test_every_page_is_in_the_language_of_the_browser() -> None:
         if len(entry.msgid) >= LONG_ENOUGH and not entry.msgid_plural and entry.msgstr != entry.msgid
         if not placeholders(said := entry.msgid)
     }
-    english -= set(
-        schedules.list_schedules().values_list("name", flat=True)
-    )  # Named by people, in what words they like.
+    english -= set(schedules.list_schedules().values_list("name", flat=True))  # People choose these names.
     opened = 0
     for address in addresses().values():
         answer = client.get(address, headers={"accept-language": "es"}, follow=True)
@@ -126,7 +124,7 @@ def _labels(language: str) -> list[str]:
 
 def test_no_label_of_the_navigation_is_english() -> None:
     same = [spanish for spanish, english in zip(_labels("es"), _labels("en"), strict=True) if spanish == english]
-    assert same == ["Videos"]  # The word is Spanish, too.
+    assert same == ["Videos"]  # The word is the same in Spanish.
 
 
 def test_a_refusal_is_in_the_language_of_the_browser(db: None) -> None:

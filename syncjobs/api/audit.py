@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from ..audit.labels import ACTIONS, RESULTS, TARGETS
 from ..listing import export
-from ..listing.filterset import Choice, Instant, Paged, Parameters, Text
+from ..listing.base_filters import Choice, Instant, Paged, Parameters, Text
 from ..models import AuditEntry
 from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.pagination import Pages

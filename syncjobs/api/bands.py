@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from bands.models import Band, BandQuerySet, BandState, Video
 
 from ..exceptions import NotFound
-from ..listing.filterset import MAX_LIMIT, Choice, Paged, Text, Whole
+from ..listing.base_filters import MAX_LIMIT, Choice, Paged, Text, Whole
 from ..operations import bands
 from .core.pagination import Pages
 from .core.permissions import ModelPermissions, requires

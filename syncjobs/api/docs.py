@@ -13,7 +13,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..listing.filterset import Choice, Parameters
+from ..listing.base_filters import Choice, Parameters
 from .core.viewsets import StrictView
 
 # Two concurrent first requests would find drf-spectacular's extensions half loaded.

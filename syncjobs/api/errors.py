@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..listing import export
-from ..listing.filterset import MAX_LIMIT, Choice, Parameters, Pattern, Whole
+from ..listing.base_filters import MAX_LIMIT, Choice, Parameters, Pattern, Whole
 from ..models import BulkAction
 from ..operations import bulk, errors
 from ..stats import errors as stats

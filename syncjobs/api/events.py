@@ -11,7 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from ..listing.filterset import Parameters, Text
+from ..listing.base_filters import Parameters, Text
 from ..live import hub, stream
 from .core.files import IgnoreAccept
 from .core.permissions import requires

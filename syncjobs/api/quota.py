@@ -7,7 +7,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..listing.filterset import Parameters, Whole
+from ..listing.base_filters import Parameters, Whole
 from ..stats import quota
 from .core.etags import with_etag
 from .core.pagination import Unpaged

@@ -8,7 +8,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..listing.filterset import Choice, Parameters
+from ..listing.base_filters import Choice, Parameters
 from ..stats import jobs
 from .core.etags import with_etag
 from .core.pagination import Unpaged

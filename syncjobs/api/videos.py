@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from bands.models import Availability, Video
 
-from ..listing.filterset import Choice, Choices, Id, Paged, SortOrder, Text
+from ..listing.base_filters import Choice, Choices, Id, Paged, SortOrder, Text
 from .core.pagination import Pages
 from .core.permissions import ModelPermissions
 from .core.viewsets import ViewSet

@@ -23,7 +23,7 @@ from ..models import JobError, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from . import pages
 from . import search as listing_search
-from .filterset import Choice, Choices, Id, Instant, Paged, Parameters, Pattern, SortOrder, Text
+from .base_filters import Choice, Choices, Id, Instant, Paged, Parameters, Pattern, SortOrder, Text
 from .pages import Order
 from .search import Matches
 

@@ -1,4 +1,4 @@
-"""The audit in the admin: who did what, in words, found and exported."""
+"""The audit log in the admin: descriptions, filters and export."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def admin() -> Client:
 
 
 def shown(client: Client, **query: Any) -> list[str]:
-    """What was done, the newest first."""
+    """Return the listed descriptions, newest first."""
     page = client.get(URL, query).content.decode()
     return re.findall(r'data-key="open">([^<]+)</a>', page)
 
@@ -49,7 +49,7 @@ def entry(action: str = "pause_queue", **fields: Any) -> AuditEntry:
     return AuditEntry.objects.create(action=action, **values)
 
 
-def test_everything_that_is_recorded_has_words() -> None:
+def test_every_recorded_action_has_a_description() -> None:
     root = Path(__file__).resolve().parents[2] / "syncjobs"
     code = "".join(path.read_text() for path in root.rglob("*.py"))
     recorded = set(re.findall(r'audited\(\s*\w+,\s*"(\w+)"', code)) | set(
@@ -66,7 +66,7 @@ def test_everything_that_is_recorded_has_words() -> None:
     assert not codes(DomainError) - set(RESULTS)
 
 
-def test_it_tells_who_did_what_to_which_and_how_it_went(admin: Client) -> None:
+def test_the_list_shows_actor_action_target_and_result(admin: Client) -> None:
     band = make_band(reference="@herons")
     created = triggers.trigger_sync(ANN, band, full=True)
     queues.pause_queue(BOB, "video-sync", "Too many errors")
@@ -95,7 +95,7 @@ def test_it_tells_who_did_what_to_which_and_how_it_went(admin: Client) -> None:
         assert said in page, said
 
 
-def test_it_is_filtered_by_all_that_is_shown(admin: Client) -> None:
+def test_the_list_can_be_filtered_by_every_column(admin: Client) -> None:
     now = timezone.now()
     entry("pause_queue", target_type="queue", target_id="video-sync")
     entry("cancel_job", target_type="job", target_id="7", actor_label="bob", result="wrong_state")
@@ -116,7 +116,7 @@ def test_it_is_filtered_by_all_that_is_shown(admin: Client) -> None:
         assert shown(admin, **query) == found, query
 
 
-def test_a_filter_that_makes_no_sense_says_so(admin: Client) -> None:
+def test_an_invalid_filter_shows_an_error(admin: Client) -> None:
     entry()
     for query in (
         {"action": "dance"},
@@ -131,7 +131,7 @@ def test_a_filter_that_makes_no_sense_says_so(admin: Client) -> None:
         assert admin.get(f"{URL}export/", query).status_code == 400, query
 
 
-def test_an_entry_tells_all(admin: Client) -> None:
+def test_an_entry_page_shows_every_field(admin: Client) -> None:
     one = entry("import_bands", message=HOSTILE, data={"created": 3, "text": HOSTILE}, address="192.0.2.9")
     page = admin.get(f"{URL}{one.pk}/change/").content.decode()
     for said in ("Imported bands", "import_bands", "192.0.2.9", "&quot;created&quot;: 3"):
@@ -141,20 +141,20 @@ def test_an_entry_tells_all(admin: Client) -> None:
     assert admin.get(f"{URL}999999/change/").status_code == 404
 
 
-def test_of_several_it_tells_how_many(admin: Client) -> None:
+def test_an_entry_for_several_targets_shows_their_number(admin: Client) -> None:
     bands = [make_band(f"band{number}", f"@band{number}") for number in range(3)]
     band_operations.set_active(ANN, [band.pk for band in bands], active=False)
     assert AuditEntry.objects.get().target_id == ""
     assert "Bands 3" in admin.get(URL).content.decode()
 
 
-def test_an_action_without_words_is_still_shown(admin: Client) -> None:
+def test_an_action_without_a_description_is_still_shown(admin: Client) -> None:
     entry("fly_to_moon", target_type="moon", target_id="1", result="crashed")
     assert shown(admin) == ["fly_to_moon"]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_exported_as_it_is_filtered(admin: Client) -> None:
+def test_the_export_applies_the_filter(admin: Client) -> None:
     entry("pause_queue", message="=HYPERLINK(1)", data={"paused": ["video-sync"]})
     entry("cancel_job", actor_label="bob")
     answer = admin.get(f"{URL}export/", {"actor": "ann"})
@@ -191,7 +191,7 @@ def test_queries_do_not_grow_with_rows(admin: Client) -> None:
 
 
 @pytest.mark.parametrize(("role", "may"), [("", False), (Role.MODERATOR, False), (Role.ADMIN, True)])
-def test_who_may(role: str, may: bool) -> None:
+def test_permissions(role: str, may: bool) -> None:
     client = logged_in(role)
     one = entry()
     for path in ("", f"{one.pk}/change/", "export/"):
@@ -201,7 +201,7 @@ def test_who_may(role: str, may: bool) -> None:
         assert (URL in client.get("/admin/keys/").content.decode()) is may
 
 
-def test_what_a_person_does_here_is_recorded_with_her_address(admin: Client) -> None:
+def test_admin_actions_are_recorded_with_the_ip_address(admin: Client) -> None:
     band = make_band(reference="@herons")
     admin.post(f"/admin/bands/band/{band.pk}/sync/", REMOTE_ADDR="192.0.2.44")
     (one,) = AuditEntry.objects.all()

@@ -1,4 +1,4 @@
-"""Bands in the admin: the list, a band's page, its form, and syncing it."""
+"""Bands in the admin: the list, a band's page, its form and its syncs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def units_used() -> int:
 # ---- The list
 
 
-def test_bands_are_found_by_what_is_wrong_with_them(admin: Client) -> None:
+def test_bands_can_be_filtered_by_their_problems(admin: Client) -> None:
     now = timezone.now()
     make_band("fine", "@fine", last_full_sync_at=now, conference="SWAC")
     make_band("failing", "@failing", last_full_sync_at=now, consecutive_failures=3)
@@ -72,7 +72,7 @@ def test_bands_are_found_by_what_is_wrong_with_them(admin: Client) -> None:
         assert said in page, said
 
 
-def test_a_filter_that_makes_no_sense_says_so_and_narrows_nothing(admin: Client) -> None:
+def test_an_invalid_filter_shows_an_error_and_is_ignored(admin: Client) -> None:
     make_band()
     for query in ({"state": "sad"}, {"conference": "x"}, {"q": "a\x00b"}, {"q": "x" * 201}):
         answer = admin.get(URL, query)
@@ -82,7 +82,7 @@ def test_a_filter_that_makes_no_sense_says_so_and_narrows_nothing(admin: Client)
     assert names(admin, sort="colour", page="-3", per="7") == ["Herons"]
 
 
-def test_it_is_sorted_and_paged(admin: Client) -> None:
+def test_the_list_is_sorted_and_paginated(admin: Client) -> None:
     for number in range(45):
         make_band(f"band-{number:02}", consecutive_failures=number)
     Video.objects.create(youtube_id="v", band=Band.objects.get(slug="band-07"))
@@ -113,7 +113,7 @@ def test_the_list_takes_as_many_queries_for_many_bands_as_for_few(admin: Client)
     assert count() == few <= 12
 
 
-def test_a_part_is_answered_with_the_rows_only(admin: Client) -> None:
+def test_a_partial_request_returns_only_the_rows(admin: Client) -> None:
     make_band()
     part = admin.get(URL, headers=HTMX).content.decode()
     assert "Herons" in part
@@ -123,7 +123,7 @@ def test_a_part_is_answered_with_the_rows_only(admin: Client) -> None:
 # ---- A band's page
 
 
-def test_it_tells_health_jobs_and_videos(admin: Client) -> None:
+def test_a_bands_page_shows_its_health_jobs_and_videos(admin: Client) -> None:
     since = timezone.now() - dt.timedelta(days=2)
     band = make_band(
         reference="@herons",
@@ -151,7 +151,7 @@ def test_it_tells_health_jobs_and_videos(admin: Client) -> None:
     assert "<html" not in part
 
 
-def test_its_queries_do_not_grow_with_jobs_and_videos(admin: Client) -> None:
+def test_queries_do_not_grow_with_jobs_and_videos(admin: Client) -> None:
     band = make_band(reference="@herons")
 
     def count() -> int:
@@ -169,13 +169,13 @@ def test_its_queries_do_not_grow_with_jobs_and_videos(admin: Client) -> None:
     assert count() == few <= 12
 
 
-def test_there_is_no_such_band(admin: Client) -> None:
+def test_an_unknown_band_is_a_404(admin: Client) -> None:
     for path in ("change/", "edit/", "sync/", "delete/"):
         assert admin.get(f"{URL}999/{path}").status_code == 404
     assert admin.get(f"{URL}99999999999999999999/change/").status_code == 404
 
 
-def test_markup_in_names_stays_text(admin: Client) -> None:
+def test_markup_in_names_is_escaped(admin: Client) -> None:
     band = make_band(reference="@herons", school_name=HOSTILE, conference=HOSTILE, channel_title=HOSTILE)
     Band.objects.update(name=HOSTILE, search_keywords=[HOSTILE], channel_id=CHANNEL)
     Video.objects.create(youtube_id="v1", band=band, title=HOSTILE)
@@ -185,10 +185,10 @@ def test_markup_in_names_stays_text(admin: Client) -> None:
         assert HOSTILE not in page, path
 
 
-# ---- Syncing it
+# ---- Syncing
 
 
-def test_one_click_syncs_it(admin: Client) -> None:
+def test_one_click_syncs_a_band(admin: Client) -> None:
     band = make_band(reference="@herons")
     sync = f"{URL}{band.pk}/sync/"
     assert "2 units" in admin.get(sync).content.decode()
@@ -209,7 +209,7 @@ def test_one_click_syncs_it(admin: Client) -> None:
         ({"last_incremental_sync_at": timezone.now()}, "was synced at"),
     ],
 )
-def test_what_can_not_be_synced_says_why(admin: Client, fields: dict[str, Any], why: str) -> None:
+def test_a_refused_sync_shows_the_reason(admin: Client, fields: dict[str, Any], why: str) -> None:
     band = make_band(**{"reference": "@herons"})
     Band.objects.update(**fields)
     told = admin.post(f"{URL}{band.pk}/sync/", headers=HTMX)
@@ -218,14 +218,14 @@ def test_what_can_not_be_synced_says_why(admin: Client, fields: dict[str, Any], 
     assert SyncJob.objects.count() == 0
 
 
-# ---- Adding and changing
+# ---- Adding and editing
 
 
 def form(**fields: str) -> dict[str, str]:
     return {"name": "Marching Herons", "isActive": "on"} | fields
 
 
-def test_a_band_is_added_and_changed(admin: Client) -> None:
+def test_a_band_can_be_added_and_edited(admin: Client) -> None:
     answer = admin.post(
         f"{URL}add/", form(playlists="PL0123456789abc\nhttps://youtube.com/playlist?list=PLabc0123456789")
     )
@@ -260,7 +260,7 @@ def test_a_band_is_added_and_changed(admin: Client) -> None:
         ({"slug": "taken", "youtubeChannel": "@taken"}, ["slug", "youtubeChannel"]),
     ],
 )
-def test_what_can_not_be_right_is_said_at_its_field(admin: Client, fields: dict[str, str], wrong: list[str]) -> None:
+def test_invalid_values_are_field_errors(admin: Client, fields: dict[str, str], wrong: list[str]) -> None:
     band = make_band("taken", "@taken")
     other = make_band("other")
     for path in ("add/", f"{other.pk}/edit/"):
@@ -270,7 +270,7 @@ def test_what_can_not_be_right_is_said_at_its_field(admin: Client, fields: dict[
     assert set(Band.objects.values_list("pk", flat=True)) == {band.pk, other.pk}
 
 
-def test_a_channel_is_looked_up_shown_and_kept_with_the_band(admin: Client, youtube: Simulator) -> None:
+def test_a_channel_is_looked_up_and_saved_with_the_band(admin: Client, youtube: Simulator) -> None:
     channel = youtube.world.add_channel("@herons", "The Herons’ Channel")
     youtube.world.upload(channel.id, 3)
     pasted = "https://www.youtube.com/@herons/videos"
@@ -293,14 +293,14 @@ def test_a_channel_is_looked_up_shown_and_kept_with_the_band(admin: Client, yout
     assert f"{URL}{band.pk}/change/" in again
 
 
-def test_what_one_person_looked_up_is_not_another_ones(admin: Client, youtube: Simulator) -> None:
+def test_a_channel_lookup_belongs_to_one_person(admin: Client, youtube: Simulator) -> None:
     youtube.world.add_channel("@herons", "Herons")
     admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX)
     logged_in(Role.SUPER_ADMIN).post(f"{URL}add/", form(youtubeChannel="@herons"))
     assert Band.objects.get().channel_id == ""
 
 
-def test_a_channel_left_as_it_is_stays_known(admin: Client, youtube: Simulator) -> None:
+def test_saving_an_unchanged_channel_keeps_its_data(admin: Client, youtube: Simulator) -> None:
     band, channel = band_with_videos(youtube.world, 1)
     Band.objects.update(channel_title="Herons", channel_reference="", last_full_sync_at=timezone.now())
     admin.post(f"{URL}{band.pk}/edit/", form(youtubeChannel=channel.id))
@@ -320,7 +320,7 @@ def test_a_channel_left_as_it_is_stays_known(admin: Client, youtube: Simulator) 
         ("@herons", "apiKeyInvalid", "rejected the API key"),
     ],
 )
-def test_why_no_channel_is_found(
+def test_a_failed_channel_lookup_shows_the_reason(
     admin: Client, youtube: Simulator, settings: LazySettings, pasted: str, fault: str, said: str
 ) -> None:
     settings.YOUTUBE_TIMEOUT_SECONDS = 1
@@ -332,13 +332,15 @@ def test_why_no_channel_is_found(
     assert settings.YOUTUBE_API_KEY not in answer.content.decode()
 
 
-def test_our_own_quota_can_be_used_up(admin: Client, youtube: Simulator, settings: LazySettings) -> None:
+def test_a_channel_lookup_shows_that_our_quota_is_used_up(
+    admin: Client, youtube: Simulator, settings: LazySettings
+) -> None:
     settings.YOUTUBE_QUOTA_MAIN = 0
     answer = admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX).content.decode()
     assert "quota is used up" in answer
 
 
-def test_several_are_made_inactive_and_active(admin: Client) -> None:
+def test_several_bands_can_be_deactivated_and_reactivated(admin: Client) -> None:
     bands = [make_band(slug, "@x") for slug in ("a", "b", "c")]
     chosen = f"{URL}switch/?band={bands[0].pk}&band={bands[1].pk}&band=999&band=x"
     assert "<li>A</li><li>B</li>" in admin.get(f"{chosen}&active=0").content.decode()
@@ -350,7 +352,7 @@ def test_several_are_made_inactive_and_active(admin: Client) -> None:
     assert AuditEntry.objects.filter(action="deactivate_bands").count() == 2
 
 
-def test_it_is_deleted_but_not_while_a_job_runs(admin: Client) -> None:
+def test_a_band_can_be_deleted_unless_a_job_is_running(admin: Client) -> None:
     band = make_band(reference="@herons")
     Video.objects.create(youtube_id="v1", band=band)
     delete = f"{URL}{band.pk}/delete/"
@@ -372,7 +374,7 @@ def test_it_is_deleted_but_not_while_a_job_runs(admin: Client) -> None:
         (Role.ADMIN, True, True, True),
     ],
 )
-def test_who_may(role: str, sees: bool, syncs: bool, writes: bool) -> None:
+def test_permissions(role: str, sees: bool, syncs: bool, writes: bool) -> None:
     client = logged_in(role)
     band = make_band(reference="@herons")
     one = f"{URL}{band.pk}/"

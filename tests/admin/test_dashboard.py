@@ -1,4 +1,4 @@
-"""The dashboard, and what can be done to queues from it."""
+"""The dashboard and its queue actions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def admin() -> Client:
 
 
 def some_of_each() -> None:
-    """Jobs in every state, in several queues."""
+    """Create jobs of every status in several queues."""
     band = make_band()
     now = timezone.now()
     for kind, queue, times in (
@@ -68,7 +68,7 @@ def parts() -> list[str]:
     return [*dashboard._AT_ONCE, *dashboard._LATER]
 
 
-def test_who_sees_it() -> None:
+def test_permissions() -> None:
     assert Client().get("/admin/").status_code == 302
     nobody = logged_in().get("/admin/")
     assert nobody.status_code == 200
@@ -90,7 +90,7 @@ def test_every_figure_counts_the_rows_of_the_list_it_links_to(moderator: Client)
     assert counted == SyncJob.objects.count() == 81
 
 
-def test_it_costs_twelve_queries_whatever_there_is(moderator: Client) -> None:
+def test_the_page_takes_twelve_queries_for_any_number_of_rows(moderator: Client) -> None:
     some_of_each()
     Worker.objects.create(name="w1", process_id=1, queues=["maintenance"], concurrency=2)
     with CaptureQueriesContext(connection) as few:
@@ -108,7 +108,7 @@ def test_it_costs_twelve_queries_whatever_there_is(moderator: Client) -> None:
 
 
 @pytest.mark.parametrize("part", parts())
-def test_a_part_alone_is_what_the_page_has_of_it(moderator: Client, part: str) -> None:
+def test_a_partial_request_returns_the_same_part_as_the_page(moderator: Client, part: str) -> None:
     some_of_each()
     alone = moderator.get(f"/admin/?part={part}", headers=HTMX).content.decode()
     assert alone.lstrip().startswith(f'<section id="part-{part}"')
@@ -120,7 +120,7 @@ def test_a_part_alone_is_what_the_page_has_of_it(moderator: Client, part: str) -
     assert "skeleton" not in whole.split(f'id="part-{part}"')[1].split("</section>")[0]
 
 
-def test_what_is_dear_comes_later_with_a_link_where_scripts_do_not_run(moderator: Client) -> None:
+def test_slow_parts_load_later_and_have_a_link_without_scripts(moderator: Client) -> None:
     html = moderator.get("/admin/?period=7d").content.decode()
     for part in dashboard._LATER:
         later = html.split(f'id="part-{part}"')[1].split("</section>")[0]
@@ -128,7 +128,7 @@ def test_what_is_dear_comes_later_with_a_link_where_scripts_do_not_run(moderator
         assert f'href="/admin/?part={part}&amp;period=7d#part-{part}"' in later
 
 
-def test_a_paused_queue_says_who_when_and_why(moderator: Client) -> None:
+def test_a_paused_queue_shows_who_paused_it_when_and_why(moderator: Client) -> None:
     queues.pause_queue(PERSON, "maintenance", "<b>tidying</b>")
     card = moderator.get("/admin/").content.decode().split('id="queue-maintenance"')[1].split("</article>")[0]
     assert "Paused by pat" in card
@@ -136,7 +136,7 @@ def test_a_paused_queue_says_who_when_and_why(moderator: Client) -> None:
     assert Queue.objects.get(pk="maintenance").paused_at.strftime("%Y-%m-%d %H:%M") in card  # type: ignore[union-attr]
 
 
-def test_waiting_jobs_without_a_worker_are_warned_of_in_words(moderator: Client) -> None:
+def test_a_queue_with_waiting_jobs_and_no_worker_has_a_warning(moderator: Client) -> None:
     warning = "no worker serves this queue"
     assert warning not in moderator.get("/admin/").content.decode()
     queue_job("PRUNE")  # type: ignore[arg-type]
@@ -145,7 +145,7 @@ def test_waiting_jobs_without_a_worker_are_warned_of_in_words(moderator: Client)
     assert warning not in moderator.get("/admin/").content.decode()
 
 
-def test_running_jobs_show_their_progress_and_which_take_too_long(moderator: Client) -> None:
+def test_running_jobs_show_their_progress_and_whether_they_take_too_long(moderator: Client) -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     claim("maintenance")
     SyncJob.objects.filter(pk=job.pk).update(progress_done=30, progress_total=120)
@@ -157,7 +157,7 @@ def test_running_jobs_show_their_progress_and_which_take_too_long(moderator: Cli
     assert "1 slow job" in moderator.get("/admin/?part=running", headers=HTMX).content.decode()
 
 
-def test_what_titles_and_errors_say_stays_text(moderator: Client) -> None:
+def test_markup_in_titles_and_errors_is_escaped(moderator: Client) -> None:
     evil = "<img src=x onerror=alert(1)>"
     band = make_band(evil)
     job = SyncJob.objects.create(
@@ -177,7 +177,7 @@ def _running_after_claim(client: Client) -> str:
     return html
 
 
-def test_quota_says_what_is_left_until_when_and_if_it_is_closed(moderator: Client) -> None:
+def test_quota_shows_remaining_units_reset_time_and_closed_buckets(moderator: Client) -> None:
     html = moderator.get("/admin/?part=quota", headers=HTMX).content.decode()
     assert "0 of 10,000" in html
     assert html.count('data-time="countdown"') == 3
@@ -189,7 +189,7 @@ def test_quota_says_what_is_left_until_when_and_if_it_is_closed(moderator: Clien
 
 
 @pytest.mark.parametrize("period", list(jobs.PERIODS))
-def test_charts_show_the_period_and_say_what_they_are(moderator: Client, period: str) -> None:
+def test_charts_have_a_title_and_show_the_period(moderator: Client, period: str) -> None:
     queue_job("PRUNE")  # type: ignore[arg-type]
     outcomes.complete(claim("maintenance"))
     html = moderator.get(f"/admin/?part=charts&period={period}", headers=HTMX).content.decode()
@@ -200,7 +200,7 @@ def test_charts_show_the_period_and_say_what_they_are(moderator: Client, period:
     assert "at most 200 evenly spread jobs" in html
 
 
-def test_durations_are_of_completed_jobs_by_when_they_were_created() -> None:
+def test_durations_cover_completed_jobs_by_creation_time() -> None:
     now = timezone.now()
     hour = now.replace(minute=0, second=0, microsecond=0)
     for state, seconds, created in (
@@ -223,7 +223,7 @@ def test_durations_are_of_completed_jobs_by_when_they_were_created() -> None:
     assert told[hour - dt.timedelta(hours=1)] == (0, None, None)
 
 
-def test_what_comes_next_names_schedules_and_workers(moderator: Client) -> None:
+def test_upcoming_runs_and_workers_are_listed(moderator: Client) -> None:
     Worker.objects.create(name="alive@host", process_id=1, queues=["maintenance"], concurrency=2)
     Worker.objects.create(
         name="gone@host",
@@ -245,7 +245,7 @@ def test_what_comes_next_names_schedules_and_workers(moderator: Client) -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_only_admins_act_on_queues(action: str) -> None:
+def test_only_admins_can_change_queues(action: str) -> None:
     url = f"/admin/syncjobs/queue/maintenance/{action}/"
     for role in ("", Role.MODERATOR):
         client = logged_in(role)
@@ -256,7 +256,7 @@ def test_only_admins_act_on_queues(action: str) -> None:
     assert logged_in(Role.ADMIN).get(url).status_code == 200
 
 
-def test_a_queue_is_paused_with_a_reason_and_resumed(admin: Client) -> None:
+def test_admins_pause_a_queue_with_a_reason_and_resume_it(admin: Client) -> None:
     assert admin.get("/admin/syncjobs/queue/nonsense/pause/").status_code == 404
     done = admin.post("/admin/syncjobs/queue/maintenance/pause/", {"reason": "moving house"}, headers=HTMX)
     assert done.status_code == 204
@@ -275,14 +275,14 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(admin: Client) -> None:
     assert list(actions) == [("pause_queue", "ADMIN"), ("pause_queue", "ADMIN"), ("resume_queue", "ADMIN")]
 
 
-def test_too_long_a_reason_is_refused_on_its_field(admin: Client) -> None:
+def test_a_reason_that_is_too_long_is_a_field_error(admin: Client) -> None:
     answer = admin.post("/admin/syncjobs/queue/maintenance/pause/", {"reason": "x" * 501})
     assert answer.status_code == 422
     assert "at most 500 characters" in answer.content.decode()
     assert not Queue.objects.filter(paused_at__isnull=False).exists()
 
 
-def test_clearing_says_how_many_and_deletes_those(admin: Client) -> None:
+def test_clearing_shows_the_number_of_jobs_and_deletes_them(admin: Client) -> None:
     some_of_each()
     assert (
         stats_queues.failed("maintenance") == SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
@@ -299,7 +299,7 @@ def test_clearing_says_how_many_and_deletes_those(admin: Client) -> None:
     assert 'href="/admin/syncjobs/queue/maintenance/clear-failed/"' not in admin.get("/admin/").content.decode()
 
 
-def test_clearing_very_many_goes_on_in_the_background(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clearing_many_jobs_continues_in_the_background(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 1)
     SyncJob.objects.bulk_create(SyncJob(job_type="PRUNE", queue_id="maintenance", status="FAILED") for _ in range(3))
     done = admin.post("/admin/syncjobs/queue/maintenance/clear-failed/", headers=HTMX)

@@ -1,4 +1,4 @@
-"""What people see when there is nothing, when they may not, and when we have failed."""
+"""The pages for 403, 404 and 500, and the login page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.clients import logged_in
 
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.django_db(transaction=True)
-def test_nothing_is_there(settings: LazySettings, debug: bool) -> None:
+def test_an_unknown_address_shows_the_404_page(settings: LazySettings, debug: bool) -> None:
     settings.DEBUG = debug
     moderator, nobody = logged_in(Role.MODERATOR), Client(enforce_csrf_checks=True)
     for answer in (
@@ -35,22 +35,22 @@ def test_nothing_is_there(settings: LazySettings, debug: bool) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_role_that_may_not_is_named() -> None:
+def test_the_403_page_names_the_role() -> None:
     answer = logged_in(Role.MODERATOR).get("/admin/syncjobs/auditentry/")
     assert answer.status_code == 403
     assert "You are logged in as MODERATOR@example." in answer.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_form_that_is_too_old_says_that_nothing_was_done() -> None:
+def test_an_expired_form_shows_that_nothing_was_changed() -> None:
     client = Client(enforce_csrf_checks=True)
     answer = client.post("/admin/login/", {"username": "x", "password": "y"})
     assert answer.status_code == 403
     assert "Nothing was changed" in answer.content.decode()
 
 
-def test_the_page_for_our_own_failure_asks_no_database() -> None:
-    """Here any query would be refused."""
+def test_the_500_page_makes_no_database_query() -> None:
+    """Without the `db` fixture, pytest-django refuses every query."""
     answer = server_error(RequestFactory().get("/admin/"))
     assert answer.status_code == 500
     assert "The error has been logged" in answer.content.decode()
@@ -58,7 +58,7 @@ def test_the_page_for_our_own_failure_asks_no_database() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_logging_in_and_out() -> None:
+def test_people_can_log_in_and_out() -> None:
     page = Client().get("/admin/login/").content.decode()
     assert "components.css" in page
     client = logged_in(Role.ADMIN)

@@ -1,4 +1,4 @@
-"""Error groups: what is shown of them, what they mean, and what can be done about them."""
+"""Error groups in the admin: list, explanations and actions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def moderator() -> Client:
 
 
 def fail(message: str, reason: str = "backendError", *, permanent: bool = True, slug: str = "") -> ErrorGroup:
-    """A job that failed with this error."""
+    """Create a job that failed with this error."""
     band = make_band(slug) if slug else None
     kind = JobType.FULL_SYNC if band else JobType.PRUNE
     job = queue_job(kind, band=band)
@@ -48,7 +48,7 @@ def fail(message: str, reason: str = "backendError", *, permanent: bool = True, 
     return JobError.objects.get(job=job).group
 
 
-def test_each_reason_the_code_gives_is_explained() -> None:
+def test_every_reason_in_the_code_has_an_explanation() -> None:
     code = "".join(path.read_text() for folder in ("sync", "youtube") for path in (ROOT / folder).rglob("*.py"))
     code += (ROOT / "engine/outcomes.py").read_text()
     found = set(re.findall(r'(?:SyncFailed|ErrorReport|TransientError|ConfigurationError)\(\s*"(\w+)"', code))
@@ -62,7 +62,7 @@ def test_each_reason_the_code_gives_is_explained() -> None:
 
 
 @pytest.mark.parametrize("action", ["change/", "acknowledge/", "retry/"])
-def test_who_may(action: str) -> None:
+def test_permissions(action: str) -> None:
     group = fail("It broke.")
     url = f"/admin/syncjobs/errorgroup/{group.pk}/{action}"
     assert Client().get(url).status_code == 302
@@ -78,13 +78,13 @@ def test_who_may(action: str) -> None:
     assert SyncJob.objects.count() == 1
 
 
-def test_what_does_not_exist_is_a_404(moderator: Client) -> None:
+def test_an_unknown_group_is_a_404(moderator: Client) -> None:
     for action in ("change/", "acknowledge/", "retry/"):
         assert moderator.get(f"/admin/syncjobs/errorgroup/0123456789abcdef/{action}").status_code == 404
     assert moderator.post("/admin/syncjobs/errorgroup/0123456789abcdef/retry/").status_code == 404
 
 
-def test_groups_say_how_often_whom_and_what_it_means(moderator: Client) -> None:
+def test_groups_show_occurrences_bands_and_an_explanation(moderator: Client) -> None:
     for number in range(3):
         fail(f"No channel {number}", "channelNotFound", slug=f"band-{number}")
     fail("YouTube sighed", "backendError", permanent=False)
@@ -99,7 +99,7 @@ def test_groups_say_how_often_whom_and_what_it_means(moderator: Client) -> None:
     assert "Temporary" in rows[1]
 
 
-def test_filters_narrow_and_stay_in_the_address(moderator: Client) -> None:
+def test_filters_apply_and_stay_in_the_address(moderator: Client) -> None:
     old, new = fail("An old one", "timeout"), fail("A new one", "backendError")
     JobError.objects.filter(group=old).update(created_at=timezone.now() - dt.timedelta(days=3))
     errors.acknowledge_errors(PERSON, new.pk, "known")
@@ -122,7 +122,7 @@ def test_filters_narrow_and_stay_in_the_address(moderator: Client) -> None:
     )
 
 
-def test_what_was_acknowledged_by_mistake_is_reopened(moderator: Client) -> None:
+def test_an_acknowledged_group_can_be_reopened(moderator: Client) -> None:
     group = fail("It broke", "broken")
     address = f"/admin/syncjobs/errorgroup/{group.pk}/"
     assert "reopen/" not in moderator.get(address, follow=True).content.decode()
@@ -135,7 +135,7 @@ def test_what_was_acknowledged_by_mistake_is_reopened(moderator: Client) -> None
     assert AuditEntry.objects.filter(action="reopen_errors", target_id=group.pk).exists()
 
 
-def test_an_error_that_came_back_is_not_called_acknowledged(moderator: Client) -> None:
+def test_a_recurring_error_is_not_shown_as_acknowledged(moderator: Client) -> None:
     errors.acknowledge_errors(PERSON, fail("It broke", "broken").pk, "known")
     dashboard = "/admin/?part=errors"
     assert "Acknowledged</span>" in moderator.get(dashboard, headers=HTMX).content.decode()
@@ -144,14 +144,14 @@ def test_an_error_that_came_back_is_not_called_acknowledged(moderator: Client) -
     assert "Recurred</span>" in html
 
 
-def test_a_filter_that_can_not_be_is_named(moderator: Client) -> None:
+def test_an_invalid_filter_is_named(moderator: Client) -> None:
     for query in ("window=2y", "reason=nonsense", "acknowledged=maybe", "page=0"):
         answer = moderator.get(f"/admin/syncjobs/errorgroup/?{query}")
         assert answer.status_code == 200
         assert 'role="alert"' in answer.content.decode(), query
 
 
-def test_the_region_alone_is_what_the_page_has_of_it(moderator: Client) -> None:
+def test_a_partial_request_returns_the_same_region_as_the_page(moderator: Client) -> None:
     group = fail("It broke.")
     for url, part in (
         ("/admin/syncjobs/errorgroup/", "part-groups"),
@@ -163,7 +163,7 @@ def test_the_region_alone_is_what_the_page_has_of_it(moderator: Client) -> None:
 
 
 @pytest.mark.parametrize("window", ["24h", "7d", "30d", "all"])
-def test_queries_do_not_grow_with_the_groups(moderator: Client, window: str) -> None:
+def test_queries_do_not_grow_with_groups(moderator: Client, window: str) -> None:
     group = fail("It broke.")
     with CaptureQueriesContext(connection) as few:
         moderator.get(f"/admin/syncjobs/errorgroup/?window={window}")
@@ -177,7 +177,7 @@ def test_queries_do_not_grow_with_the_groups(moderator: Client, window: str) -> 
     assert len(one) <= 12
 
 
-def test_pages_hold_every_group_once(moderator: Client) -> None:
+def test_every_group_is_on_exactly_one_page(moderator: Client) -> None:
     groups = {fail(f"Way {chr(97 + number // 5)}{chr(97 + number % 5)}").pk for number in range(25)}
     first = moderator.get("/admin/syncjobs/errorgroup/").content.decode()
     more = re.search(r'href="(\?[^"]*page=2)"', first)
@@ -188,7 +188,7 @@ def test_pages_hold_every_group_once(moderator: Client) -> None:
     assert "page=3" not in second
 
 
-def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
+def test_a_group_shows_advice_and_its_jobs(moderator: Client) -> None:
     group = fail("There is no channel UCabcdefghijkl", "channelNotFound", slug="herons")
     html = moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/").content.decode()
     assert "<h1>Channel not found</h1>" in html
@@ -203,7 +203,7 @@ def test_a_group_says_what_to_do_and_shows_its_jobs(moderator: Client) -> None:
     assert listing_filters.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
 
 
-def test_a_group_whose_jobs_are_gone_still_opens(moderator: Client) -> None:
+def test_a_group_opens_after_its_jobs_were_deleted(moderator: Client) -> None:
     group = fail("It broke.")
     bulk.clear_failed(PERSON)
     html = moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/").content.decode()
@@ -211,7 +211,7 @@ def test_a_group_whose_jobs_are_gone_still_opens(moderator: Client) -> None:
     assert group.pk not in moderator.get("/admin/syncjobs/errorgroup/?window=all").content.decode()
 
 
-def test_acknowledging_says_who_and_what_until_it_comes_again(moderator: Client) -> None:
+def test_an_acknowledgement_shows_its_author_and_note_until_the_error_recurs(moderator: Client) -> None:
     group = fail("It broke.", slug="herons")
     url = f"/admin/syncjobs/errorgroup/{group.pk}/acknowledge/"
     done = moderator.post(url, {"note": "<b>Their host</b> was down."}, headers=HTMX)
@@ -226,7 +226,7 @@ def test_acknowledging_says_who_and_what_until_it_comes_again(moderator: Client)
     assert moderator.post(url, {"note": "x" * 2001}).status_code == 422
 
 
-def test_retrying_says_how_many_before_and_after(moderator: Client) -> None:
+def test_retrying_shows_the_number_of_jobs_before_and_after(moderator: Client) -> None:
     group = fail("It broke.")
     fail("It broke.")
     url = f"/admin/syncjobs/errorgroup/{group.pk}/retry/"
@@ -239,14 +239,14 @@ def test_retrying_says_how_many_before_and_after(moderator: Client) -> None:
     assert SyncJob.objects.count() == 4
 
 
-def test_what_can_not_be_retried_is_said_with_the_reason(moderator: Client) -> None:
+def test_a_refused_retry_shows_the_reason(moderator: Client) -> None:
     group = fail("It broke.", slug="herons")
     Band.objects.all().delete()
     done = moderator.post(f"/admin/syncjobs/errorgroup/{group.pk}/retry/", headers=HTMX)
     assert "0 jobs retried. 1 could not be retried: The band of job" in done["HX-Trigger"]
 
 
-def test_retrying_very_many_goes_on_in_the_background(moderator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retrying_many_jobs_continues_in_the_background(moderator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     group = fail("It broke.")
     fail("It broke.")
     monkeypatch.setattr(bulk, "MAX_FOREGROUND", 1)
@@ -255,7 +255,7 @@ def test_retrying_very_many_goes_on_in_the_background(moderator: Client, monkeyp
     assert BulkAction.objects.get().action == "retry"
 
 
-def test_html_in_an_error_stays_text(moderator: Client) -> None:
+def test_markup_in_an_error_is_escaped(moderator: Client) -> None:
     evil = "<script>alert(1)</script>"
     group = fail(evil, slug="herons")
     for url in (
@@ -269,7 +269,7 @@ def test_html_in_an_error_stays_text(moderator: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_export_holds_the_errors_that_the_list_counts(moderator: Client) -> None:
+def test_the_export_contains_the_errors_that_the_list_counts(moderator: Client) -> None:
     fail("A timeout", "timeout")
     queue_job()
     attempt = claim()

@@ -1,4 +1,4 @@
-"""Importing bands in the admin: seen first, then done, with the very same content."""
+"""Importing bands in the admin: a preview, then the import of the same content."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def token_of(page: Any) -> str:
     return token
 
 
-def test_a_preview_changes_nothing_and_its_import_does_just_that(admin: Client) -> None:
+def test_a_preview_changes_nothing_and_the_import_applies_it(admin: Client) -> None:
     Band.objects.create(slug="old", name="Old")
     Band.objects.create(slug="herons", name="Herons", city="Ashby")
     preview = upload(admin, CSV)
@@ -57,7 +57,7 @@ def test_a_preview_changes_nothing_and_its_import_does_just_that(admin: Client) 
     assert [entry.data["dry_run"] for entry in entries] == [True, False]
 
 
-def test_json_is_read_and_nothing_to_do_is_said(admin: Client) -> None:
+def test_json_is_accepted_and_an_unchanged_file_has_nothing_to_import(admin: Client) -> None:
     rows = [{"slug": "herons", "name": "Herons"}]
     admin.post(URL, {"token": token_of(upload(admin, json.dumps(rows), "bands.json"))})
     again = upload(admin, json.dumps(rows), "bands.json").content.decode()
@@ -77,14 +77,14 @@ def test_json_is_read_and_nothing_to_do_is_said(admin: Client) -> None:
         ("", "bands.csv", "empty"),
     ],
 )
-def test_a_file_that_can_not_be_read_says_why(admin: Client, content: str | bytes, name: str, said: str) -> None:
+def test_an_unreadable_file_shows_the_reason(admin: Client, content: str | bytes, name: str, said: str) -> None:
     answer = upload(admin, content, name)
     assert answer.status_code == 422
     assert said in answer.content.decode()
     assert Band.objects.count() == 0
 
 
-def test_no_file_and_one_too_large(admin: Client) -> None:
+def test_a_missing_or_too_large_file_is_refused(admin: Client) -> None:
     assert admin.post(URL, {}).status_code == 422
     for surplus in (1, 1_000_000):
         answer = upload(admin, b"x" * (MAX_BYTES + surplus))
@@ -93,7 +93,7 @@ def test_no_file_and_one_too_large(admin: Client) -> None:
         assert "larger than 20 MB" in said
 
 
-def test_a_preview_is_imported_once_by_the_one_who_made_it(admin: Client) -> None:
+def test_only_its_author_can_import_a_preview_and_only_once(admin: Client) -> None:
     first = token_of(upload(admin, "slug,name\na,A\n"))
     other = logged_in(Role.SUPER_ADMIN)
     assert "preview has expired" in other.post(URL, {"token": first}, follow=True).content.decode()
@@ -106,7 +106,7 @@ def test_a_preview_is_imported_once_by_the_one_who_made_it(admin: Client) -> Non
     assert "preview has expired" in admin.post(URL, {"token": ""}, follow=True).content.decode()
 
 
-def test_of_many_rows_the_refused_are_shown_first(admin: Client) -> None:
+def test_refused_rows_are_shown_first(admin: Client) -> None:
     rows = [f"band-{number},Band {number}" for number in range(300)] + ["bad slug,Bad"]
     preview = upload(admin, "slug,name\n" + "\n".join(rows))
     results = preview.context["results"]
@@ -114,14 +114,14 @@ def test_of_many_rows_the_refused_are_shown_first(admin: Client) -> None:
     assert "Import 300 bands" in preview.content.decode()
 
 
-def test_markup_in_rows_stays_text(admin: Client) -> None:
+def test_markup_in_rows_is_escaped(admin: Client) -> None:
     page = upload(admin, "slug,name\n<script>alert(1)</script>,A\n").content.decode()
     assert "&lt;script&gt;" in page
     assert "<script>alert" not in page
 
 
 @pytest.mark.parametrize(("role", "may"), [("", False), (Role.MODERATOR, False), (Role.ADMIN, True)])
-def test_who_may(role: str, may: bool) -> None:
+def test_permissions(role: str, may: bool) -> None:
     client = logged_in(role)
     assert client.get(URL).status_code == (200 if may else 403)
     assert upload(client, CSV).status_code == (200 if may else 403)
@@ -129,7 +129,7 @@ def test_who_may(role: str, may: bool) -> None:
     assert Band.objects.count() == 0
 
 
-def test_blanks_around_a_slug_name_the_same_band(admin: Client) -> None:
+def test_whitespace_around_a_slug_is_ignored(admin: Client) -> None:
     Band.objects.create(slug="old", name="Old")
     preview = upload(admin, "slug,name\nold ,Older\nold,Oldest\n")
     assert preview.context["counts"] == {"created": 0, "updated": 1, "unchanged": 0, "refused": 1}
@@ -138,7 +138,7 @@ def test_blanks_around_a_slug_name_the_same_band(admin: Client) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
-def test_a_row_that_can_not_be_stored_is_refused_and_the_rest_taken(admin: Client, text: str) -> None:
+def test_a_row_that_cannot_be_stored_is_refused_and_the_rest_imported(admin: Client, text: str) -> None:
     rows = [
         {"slug": text, "name": "A"},
         {"slug": "one", "name": text},
@@ -153,14 +153,14 @@ def test_a_row_that_can_not_be_stored_is_refused_and_the_rest_taken(admin: Clien
     assert list(Band.objects.values_list("slug", flat=True)) == ["five"]
 
 
-def test_what_can_not_be_read_or_is_no_token_is_refused(admin: Client) -> None:
+def test_unreadable_files_and_invalid_tokens_are_refused(admin: Client) -> None:
     assert upload(admin, "[" * 200_000, "bands.json").status_code == 422
     token_of(upload(admin, CSV))
     assert admin.post(URL, {"token": "é"}).status_code == 302
     assert not Band.objects.exists()
 
 
-def test_an_import_leaves_what_workers_write(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_keeps_values_that_workers_wrote(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     band = Band.objects.create(slug="old", name="Old")
     apply = band_fields.apply
 

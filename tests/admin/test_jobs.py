@@ -28,11 +28,11 @@ def moderator() -> Client:
     return logged_in(Role.MODERATOR)
 
 
-# ---- Who may
+# ---- Permissions
 
 
 @pytest.mark.parametrize("path", ["", "rows/", "bands/?band=a", "export/", "{job}/change/", "add/"])
-def test_only_who_may_see_jobs_sees_them(path: str) -> None:
+def test_viewing_jobs_needs_permission(path: str) -> None:
     url = f"/admin/syncjobs/syncjob/{path.format(job=failed_job().pk)}"
     assert Client().get(url).status_code == 302
     assert "/login/" in Client().get(url).headers["Location"]
@@ -42,7 +42,7 @@ def test_only_who_may_see_jobs_sees_them(path: str) -> None:
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_only_who_may_act_acts(action: str, method: str) -> None:
+def test_actions_need_permission(action: str, method: str) -> None:
     job = failed_job() if action == "retry" else queue_job(JobType.PRUNE)
     plain = logged_in()
     assert getattr(plain, method)(f"/admin/syncjobs/syncjob/{job.pk}/{action}/").status_code == 403
@@ -53,7 +53,7 @@ def test_only_who_may_act_acts(action: str, method: str) -> None:
 # ---- The list
 
 
-def test_the_address_says_what_is_listed(moderator: Client) -> None:
+def test_the_address_determines_what_is_listed(moderator: Client) -> None:
     band = make_band()
     here = queue_job(JobType.FULL_SYNC, band=band)
     broken, other = failed_job(), queue_job(JobType.ENRICH)
@@ -73,13 +73,13 @@ def test_the_address_says_what_is_listed(moderator: Client) -> None:
         assert listed_jobs(moderator.get(f"/admin/syncjobs/syncjob/{query}")) == expected, query
 
 
-def test_blank_and_repeated_fields_of_the_form_leave_the_address(moderator: Client) -> None:
+def test_blank_and_repeated_form_fields_are_removed_from_the_address(moderator: Client) -> None:
     answer = moderator.get("/admin/syncjobs/syncjob/?search=&status=FAILED&status=QUEUED&bandId=&limit=50")
     assert answer.status_code == 302
     assert answer.headers["Location"] == "/admin/syncjobs/syncjob/?status=FAILED,QUEUED&limit=50"
 
 
-def test_a_typed_band_becomes_its_number_or_a_sentence(moderator: Client) -> None:
+def test_a_typed_band_becomes_its_id_or_an_error_message(moderator: Client) -> None:
     band = make_band("herons")
     answer = moderator.get("/admin/syncjobs/syncjob/?band=heron")
     assert answer.headers["Location"] == f"/admin/syncjobs/syncjob/?bandId={band.pk}"
@@ -92,13 +92,13 @@ def test_a_typed_band_becomes_its_number_or_a_sentence(moderator: Client) -> Non
     "query",
     ["status=DONE", "page=0", "limit=101", "startDate=soon", "sortBy=name", "bandId=x", "colour=red", "search=%00"],
 )
-def test_a_wrong_parameter_is_a_sentence(moderator: Client, query: str) -> None:
+def test_an_invalid_parameter_shows_a_message(moderator: Client, query: str) -> None:
     page = moderator.get(f"/admin/syncjobs/syncjob/?{query}")
     assert page.status_code == 200
     assert f'role="alert">{query.split("=")[0]}: ' in page.content.decode()
 
 
-def test_a_page_past_the_last_leads_back(moderator: Client) -> None:
+def test_a_page_past_the_last_links_back(moderator: Client) -> None:
     failed_job()
     page = moderator.get("/admin/syncjobs/syncjob/?page=9").content.decode()
     assert "Page 9 doesn't exist" in page
@@ -108,7 +108,7 @@ def test_a_page_past_the_last_leads_back(moderator: Client) -> None:
     assert re.search(r'<input[^>]* name="page"[^>]* max="2" value="2"', page)
 
 
-def test_what_others_wrote_stays_text(moderator: Client) -> None:
+def test_markup_from_outside_is_escaped(moderator: Client) -> None:
     band = make_band("x")
     band.name = HOSTILE
     band.save()
@@ -125,7 +125,7 @@ def test_what_others_wrote_stays_text(moderator: Client) -> None:
     assert "&lt;script&gt;alert(1)" in moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
 
 
-def test_buttons_follow_state_and_rights() -> None:
+def test_buttons_depend_on_status_and_permissions() -> None:
     broken, waiting = failed_job(), queue_job(JobType.ENRICH)
     seen = logged_in(Role.MODERATOR).get("/admin/syncjobs/syncjob/").content.decode()
     assert f"/admin/syncjobs/syncjob/{broken.pk}/retry/" in seen
@@ -143,7 +143,7 @@ def test_buttons_follow_state_and_rights() -> None:
 
 
 @pytest.mark.parametrize("role", [Role.MODERATOR, Role.ADMIN])
-def test_the_list_takes_the_same_few_queries_for_any_number_of_rows(role: Role) -> None:
+def test_queries_do_not_grow_with_rows(role: Role) -> None:
     client = logged_in(role)
     counts = []
     for more in (1, 60):
@@ -174,7 +174,7 @@ def test_rows_keep_their_place_while_the_list_changes(moderator: Client) -> None
     assert listed_jobs(moderator.get("/admin/syncjobs/syncjob/rows/", headers=PART)) == [third.pk, second.pk, first.pk]
 
 
-def test_a_job_that_left_the_filter_stays_until_she_asks(moderator: Client) -> None:
+def test_a_job_that_left_the_filter_stays_until_a_reload(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
     jobs.cancel_job(PERSON, job.pk)
     page = moderator.get(f"/admin/syncjobs/syncjob/rows/?status=QUEUED&shown={job.pk}", headers=PART)
@@ -182,19 +182,19 @@ def test_a_job_that_left_the_filter_stays_until_she_asks(moderator: Client) -> N
     assert "The list has changed" in page.content.decode()
 
 
-def test_polled_only_while_a_listed_job_can_change(moderator: Client) -> None:
+def test_the_list_polls_only_while_a_listed_job_can_change(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
     assert 'data-active="true"' in moderator.get("/admin/syncjobs/syncjob/").content.decode()
     jobs.cancel_job(PERSON, job.pk)
     assert 'data-active="false"' in moderator.get("/admin/syncjobs/syncjob/").content.decode()
 
 
-def test_nonsense_for_shown_rows_is_no_error(moderator: Client) -> None:
+def test_invalid_ids_of_shown_rows_are_ignored(moderator: Client) -> None:
     for shown in ("x", "-1", "9" * 40, "1,,2", ""):
         assert moderator.get(f"/admin/syncjobs/syncjob/rows/?shown={shown}", headers=PART).status_code == 200
 
 
-def test_bands_are_suggested_by_how_they_begin(moderator: Client) -> None:
+def test_bands_are_suggested_by_prefix(moderator: Client) -> None:
     make_band("alpha-herons")
     make_band("herons", "@herons")
     page = moderator.get("/admin/syncjobs/syncjob/bands/?named=her").content.decode()
@@ -202,7 +202,7 @@ def test_bands_are_suggested_by_how_they_begin(moderator: Client) -> None:
     assert re.findall(r'label="([^"]*)"', page) == ["Herons", "Alpha-Herons · no channel"]
 
 
-def test_bands_of_the_same_name_are_told_apart_by_their_number(moderator: Client) -> None:
+def test_bands_with_the_same_name_show_their_id(moderator: Client) -> None:
     bands = [make_band("herons"), make_band("more-herons")]
     Band.objects.update(name="Herons")
     page = moderator.get("/admin/syncjobs/syncjob/bands/?band=her").content.decode()
@@ -218,7 +218,7 @@ def test_bands_of_the_same_name_are_told_apart_by_their_number(moderator: Client
 # ---- One job
 
 
-def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
+def test_page_dialog_and_part_show_the_same_job(moderator: Client) -> None:
     url = f"/admin/syncjobs/syncjob/{failed_job().pk}/change/"
     page = moderator.get(url).content.decode()
     dialog = moderator.get(url, headers=DIALOG).content.decode()
@@ -226,7 +226,7 @@ def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
     assert "<html" in page
     assert "<html" not in dialog
     assert "data-dialog-close" in dialog
-    # Outside the part that is refreshed, or the first refresh would remove it.
+    # It must be outside the refreshed part; otherwise the first refresh removes it.
     assert "Open page" in dialog.split('id="job-facts"')[0]
     assert "Open page" not in page
     assert part.lstrip().startswith('<div id="job-facts"')
@@ -235,7 +235,7 @@ def test_the_same_job_as_page_dialog_and_part(moderator: Client) -> None:
     assert moderator.get("/admin/syncjobs/syncjob/999999/change/").status_code == 404
 
 
-def test_tracebacks_and_audit_are_for_admins(moderator: Client) -> None:
+def test_only_admins_see_tracebacks_and_audit(moderator: Client) -> None:
     job = failed_job()
     Attempt.objects.filter(job=job).update(traceback="Traceback (most recent call last): secret")
     jobs.retry_job(PERSON, job.pk)
@@ -248,7 +248,7 @@ def test_tracebacks_and_audit_are_for_admins(moderator: Client) -> None:
     assert "retry_job" in seen
 
 
-def test_an_all_bands_job_tells_of_its_children(moderator: Client) -> None:
+def test_an_all_bands_job_shows_its_children(moderator: Client) -> None:
     parent = queue_job(JobType.FULL_SYNC, fans_out=True)
     child = queue_job(JobType.FULL_SYNC, band=make_band(), parent=parent)
     SyncJob.objects.filter(pk=child.pk).update(videos_found=4321, quota_used=87)
@@ -269,7 +269,7 @@ def test_a_job_takes_few_queries() -> None:
     assert 4 < len(queries) <= MOST_QUERIES, len(queries)
 
 
-def test_retry_asks_then_retries(moderator: Client) -> None:
+def test_retry_needs_a_confirmation(moderator: Client) -> None:
     job = failed_job()
     url = f"/admin/syncjobs/syncjob/{job.pk}/retry/"
     assert f"Retry job #{job.pk}?" in moderator.get(url, headers=DIALOG).content.decode()
@@ -283,7 +283,7 @@ def test_retry_asks_then_retries(moderator: Client) -> None:
     assert f"#{job.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{new.pk}/change/").content.decode()
 
 
-def test_what_someone_else_was_faster_at_is_a_sentence(moderator: Client) -> None:
+def test_an_action_that_came_too_late_shows_a_message(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
     jobs.cancel_job(PERSON, job.pk)
     told = json.loads(moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", headers=DIALOG).headers["HX-Trigger"])
@@ -293,7 +293,7 @@ def test_what_someone_else_was_faster_at_is_a_sentence(moderator: Client) -> Non
     assert "has already ended" in plain.content.decode()
 
 
-def test_cancel_shows_both_moments(moderator: Client) -> None:
+def test_cancel_shows_when_it_was_requested_and_when_the_job_ended(moderator: Client) -> None:
     job = queue_job(JobType.PRUNE)
     claim("maintenance")
     moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", headers=DIALOG)

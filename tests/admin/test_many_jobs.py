@@ -1,4 +1,4 @@
-"""Many jobs at once, files of them, and saved filters, in the admin."""
+"""Bulk actions, exports and saved filters in the list of jobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def moderator() -> Client:
 
 
 def ask_for(client: Client, **query: Any) -> tuple[str, str]:
-    """The address of the question, and the mark of the jobs it is about."""
+    """Return the URL of the confirmation and the mark of its jobs."""
     url = f"/admin/syncjobs/bulkaction/add/?{urlencode(query, doseq=True)}"
     page = client.get(url, headers=DIALOG)
     assert page.status_code == 200, page.headers
@@ -45,10 +45,10 @@ def toast(answer: Any) -> dict[str, str]:
     return json.loads(answer.headers["HX-Trigger"])["toast"]  # type: ignore[no-any-return]
 
 
-# ---- Bulk
+# ---- Bulk actions
 
 
-def test_the_question_says_how_many_and_what_happens_to_the_rest(moderator: Client) -> None:
+def test_the_confirmation_counts_affected_and_skipped_jobs(moderator: Client) -> None:
     jobs = [failed_job(), failed_job(), queue_job(JobType.ENRICH)]
     query = urlencode({"action": "retry", "job": [job.pk for job in jobs]}, doseq=True)
     page = moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", headers=DIALOG).content.decode()
@@ -63,7 +63,7 @@ def test_the_question_says_how_many_and_what_happens_to_the_rest(moderator: Clie
     assert "It runs again as a new job." in page.content.decode()
 
 
-def test_what_was_ticked_is_retried_and_nothing_else(moderator: Client) -> None:
+def test_only_selected_jobs_are_retried(moderator: Client) -> None:
     chosen, other = failed_job(), failed_job()
     url, mark = ask_for(moderator, action="retry", job=[chosen.pk])
     assert toast(moderator.post(url, {"mark": mark}, headers=DIALOG))["text"] == "1 job runs again."
@@ -72,7 +72,7 @@ def test_what_was_ticked_is_retried_and_nothing_else(moderator: Client) -> None:
     assert AuditEntry.objects.filter(action="bulk_retry", actor_label="MODERATOR@example").exists()
 
 
-def test_all_matching_is_what_the_filter_matches(moderator: Client) -> None:
+def test_select_all_covers_every_job_that_matches_the_filter(moderator: Client) -> None:
     kept, cancelled = queue_job(JobType.ENRICH), [queue_job(JobType.PRUNE) for _ in range(25)]
     url, mark = ask_for(moderator, action="cancel", all=1, jobType="PRUNE")
     assert toast(moderator.post(url, {"mark": mark}, headers=DIALOG))["text"] == "25 jobs are cancelled or stopping."
@@ -81,14 +81,14 @@ def test_all_matching_is_what_the_filter_matches(moderator: Client) -> None:
 
 
 @pytest.mark.parametrize("query", [{"all": 1, "status": "QUEUED"}, {"job": "both"}])
-def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: Client, query: dict[str, Any]) -> None:
+def test_changed_jobs_need_a_new_confirmation(moderator: Client, query: dict[str, Any]) -> None:
     one, two = queue_job(JobType.ENRICH), queue_job(JobType.PRUNE)
     if query.get("job") == "both":
         query = {"job": [one.pk, two.pk]}
     url, mark = ask_for(moderator, action="cancel", **query)
     job_operations.cancel_job(PERSON, one.pk)
     if "all" in query:
-        queue_job(JobType.ENRICH)  # as many as before, but not the same
+        queue_job(JobType.ENRICH)  # the same number of jobs, but different ones
     answer = moderator.post(url, {"mark": mark}, headers=DIALOG)
     assert answer.status_code == 422
     assert "the jobs have changed since you were asked" in answer.content.decode()
@@ -110,7 +110,7 @@ def test_jobs_that_changed_since_the_question_are_asked_about_again(moderator: C
         ("action=retry&job=x", "No job is selected"),
     ],
 )
-def test_what_cannot_be_asked_is_a_sentence(moderator: Client, query: str, said: str) -> None:
+def test_an_invalid_request_shows_a_message(moderator: Client, query: str, said: str) -> None:
     failed_job()
     assert said in toast(moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", headers=DIALOG))["text"]
     page = moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", follow=True).content.decode()
@@ -127,7 +127,7 @@ def test_each_action_has_its_own_permission() -> None:
     assert client.post(f"/admin/syncjobs/bulkaction/add/?action=cancel&job={job.pk}", headers=DIALOG).status_code == 403
 
 
-def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
+def test_a_large_action_continues_in_the_background_and_shows_progress(
     moderator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "MAX_FOREGROUND", 2)
@@ -149,11 +149,11 @@ def test_more_than_a_bound_goes_on_in_the_background_and_tells_how_far(
     assert moderator.get("/admin/syncjobs/bulkaction/999/change/").status_code == 404
 
 
-# ---- Files
+# ---- Exports
 
 
 def exported(client: Client, query: str) -> tuple[Any, bytes]:
-    """Over ASGI, as the site is served."""
+    """Request the export over ASGI, as in production."""
 
     async def fetch() -> tuple[Any, bytes]:
         browser = AsyncClient()
@@ -167,7 +167,7 @@ def exported(client: Client, query: str) -> tuple[Any, bytes]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_filtered_comes_as_a_file(moderator: Client) -> None:
+def test_filtered_jobs_can_be_exported(moderator: Client) -> None:
     broken = failed_job(HOSTILE)
     queue_job(JobType.ENRICH)
     answer, content = exported(moderator, "format=csv&status=FAILED&page=1&limit=20")
@@ -179,7 +179,7 @@ def test_what_is_filtered_comes_as_a_file(moderator: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_file_is_refused_with_the_reason(moderator: Client) -> None:
+def test_a_refused_export_shows_the_reason(moderator: Client) -> None:
     for query, said in (("format=xml", "format: "), ("status=DONE", "status: ")):
         answer, content = exported(moderator, query)
         assert answer.status_code == 400
@@ -198,7 +198,7 @@ def preset(name: str = "Failed", *, shared: bool = False, owner: str = "MODERATO
     )
 
 
-def test_filters_are_saved_under_a_name_and_come_back(moderator: Client) -> None:
+def test_filters_can_be_saved_and_applied_by_name(moderator: Client) -> None:
     url = "/admin/syncjobs/filterpreset/add/?status=FAILED&search=quota&sortOrder=asc&page=3&limit=50"
     assert 'name="shared"' not in moderator.get(url, headers=DIALOG).content.decode()
     answer = moderator.post(url, {"name": HOSTILE, "shared": "on"}, headers=DIALOG)
@@ -213,7 +213,7 @@ def test_filters_are_saved_under_a_name_and_come_back(moderator: Client) -> None
     assert "already" in again.content.decode()
 
 
-def test_only_who_may_share_shares() -> None:
+def test_sharing_a_preset_needs_permission() -> None:
     admin = logged_in(Role.ADMIN)
     url = "/admin/syncjobs/filterpreset/add/?status=FAILED"
     assert 'name="shared"' in admin.get(url, headers=DIALOG).content.decode()
@@ -221,7 +221,7 @@ def test_only_who_may_share_shares() -> None:
     assert FilterPreset.objects.get().is_shared
 
 
-def test_nothing_and_nonsense_are_not_saved(moderator: Client) -> None:
+def test_empty_and_invalid_presets_are_refused(moderator: Client) -> None:
     answer = moderator.post("/admin/syncjobs/filterpreset/add/", {"name": "All"}, headers=DIALOG)
     assert "No filter is set" in toast(answer)["text"]
     answer = moderator.post("/admin/syncjobs/filterpreset/add/?status=DONE", {"name": "Done"}, headers=DIALOG)
@@ -229,7 +229,7 @@ def test_nothing_and_nonsense_are_not_saved(moderator: Client) -> None:
     assert not FilterPreset.objects.exists()
 
 
-def test_presets_are_deleted_by_their_owners_and_shared_ones_by_admins(moderator: Client) -> None:
+def test_owners_delete_their_presets_and_admins_delete_shared_ones(moderator: Client) -> None:
     own, shared = preset(), preset("Everybody's", shared=True)
     page = moderator.get("/admin/syncjobs/syncjob/").content.decode()
     assert f"/filterpreset/{own.pk}/delete/" in page
@@ -245,7 +245,7 @@ def test_presets_are_deleted_by_their_owners_and_shared_ones_by_admins(moderator
     assert not FilterPreset.objects.exists()
 
 
-def test_presets_of_others_are_not_there() -> None:
+def test_private_presets_are_hidden_from_others() -> None:
     logged_in(Role.MODERATOR)
     theirs = preset("Mine alone")
     admin = logged_in(Role.ADMIN)

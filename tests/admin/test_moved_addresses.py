@@ -1,4 +1,4 @@
-"""The admin's old addresses lead to the pages that took their place."""
+"""Redirects from the admin's old addresses to the current pages."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def test_an_old_address_redirects_with_its_query_string(route: str) -> None:
     assert "".join(map(str, found.kwargs.values())) == value
 
 
-def test_what_never_was_an_address_does_not_redirect() -> None:
+def test_an_unknown_address_does_not_redirect() -> None:
     for path in ("jobs/x/", "bands/-1/", "queues/", "errors/a b/"):
         assert "/syncjobs/" not in Client().get(f"/admin/{path}").headers.get("Location", ""), path

@@ -1,4 +1,4 @@
-"""Addresses that nobody's link leads to are answered too, and never by an error of ours."""
+"""Unusual addresses, which no page links to, must not cause a server error."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("path", ODD)
-def test_no_address_breaks_a_page(path: str) -> None:
+def test_no_address_causes_a_server_error(path: str) -> None:
     make_band()
     queue_job(JobType.PRUNE)
     client = logged_in(Role.SUPER_ADMIN)
@@ -56,7 +56,7 @@ def test_no_address_breaks_a_page(path: str) -> None:
         assert answer.status_code in (200, 400, 404), query
 
 
-def test_a_channel_that_no_text_can_hold_is_refused() -> None:
+def test_a_channel_that_cannot_be_stored_as_text_is_refused() -> None:
     client = logged_in(Role.ADMIN)
     for channel in ("\x00abc", "@ab\x00", "\x00"):
         shown = client.post("/admin/bands/band/add/", {"look_up": "1", "youtubeChannel": channel})
@@ -64,7 +64,7 @@ def test_a_channel_that_no_text_can_hold_is_refused() -> None:
         assert shown.context["look_up"].problem
 
 
-def test_a_superuser_finds_no_stock_page_that_shows_tokens() -> None:
+def test_no_stock_page_shows_tokens_to_a_superuser() -> None:
     client = logged_in(Role.SUPER_ADMIN)
     get_user_model().objects.update(is_superuser=True)
     for model in ("outstandingtoken", "blacklistedtoken"):

@@ -1,4 +1,4 @@
-"""People in the admin: roles, and nobody who locks everybody out."""
+"""People in the admin: roles, deactivation, and protection of the last super admin."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def new(**fields: str) -> dict[str, str]:
     return {"name": "pat", "password": PASSWORD, "role": "MODERATOR"} | fields
 
 
-def test_a_person_is_added_and_can_log_in(boss: Client) -> None:
+def test_a_new_person_can_log_in(boss: Client) -> None:
     assert boss.post(f"{URL}add/", new(email="pat@example.org")).status_code == 302
     pat = User.objects.get(username="pat")
     assert (pat.email, pat.is_staff, pat.is_superuser, role_of(pat)) == ("pat@example.org", True, False, "MODERATOR")
@@ -72,7 +72,7 @@ def test_a_person_is_added_and_can_log_in(boss: Client) -> None:
         ({"password": ""}, ["password"]),
     ],
 )
-def test_what_can_not_be_right_is_said_at_its_field(boss: Client, fields: dict[str, str], wrong: list[str]) -> None:
+def test_invalid_values_are_field_errors(boss: Client, fields: dict[str, str], wrong: list[str]) -> None:
     person("taken")
     before = User.objects.count()
     answer = boss.post(f"{URL}add/", new(**fields))
@@ -82,7 +82,7 @@ def test_what_can_not_be_right_is_said_at_its_field(boss: Client, fields: dict[s
     assert PASSWORD not in answer.content.decode()
 
 
-def test_roles_and_passwords_are_changed(boss: Client) -> None:
+def test_roles_and_passwords_can_be_changed(boss: Client) -> None:
     pat = person("pat")
     pats = Client()
     pats.login(username="pat", password=PASSWORD)
@@ -104,7 +104,7 @@ def test_roles_and_passwords_are_changed(boss: Client) -> None:
     assert done[1].data == {"from": "MODERATOR", "to": "ADMIN"}
 
 
-def test_a_person_is_locked_out_at_once_and_let_in_again(boss: Client) -> None:
+def test_a_person_can_be_deactivated_and_reactivated(boss: Client) -> None:
     pat = person("pat", Role.ADMIN)
     pats = Client()
     pats.login(username="pat", password=PASSWORD)
@@ -117,7 +117,7 @@ def test_a_person_is_locked_out_at_once_and_let_in_again(boss: Client) -> None:
     assert role_of(pat) == Role.ADMIN
 
 
-def test_nobody_takes_her_own_role_or_locks_herself_out(boss: Client) -> None:
+def test_people_cannot_change_their_own_role_or_deactivate_themselves(boss: Client) -> None:
     person("other", Role.SUPER_ADMIN)
     me = User.objects.get(username="SUPER_ADMIN@example")
     answer = boss.post(f"{URL}{me.pk}/role/", {"role": "ADMIN"})
@@ -128,7 +128,7 @@ def test_nobody_takes_her_own_role_or_locks_herself_out(boss: Client) -> None:
     assert f"{URL}{me.pk}/role/" not in boss.get(URL).content.decode()
 
 
-def test_the_last_active_super_admin_stays() -> None:
+def test_the_last_active_super_admin_cannot_be_removed() -> None:
     boss, locked_out = person("boss", Role.SUPER_ADMIN), person("locked", Role.SUPER_ADMIN)
     people.set_active(PERSON, locked_out.pk, active=False)
     for attempt in (
@@ -146,7 +146,7 @@ def test_the_last_active_super_admin_stays() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", ["change_role", "set_active"])
-def test_of_two_who_unmake_each_other_one_stays(how: str) -> None:
+def test_two_super_admins_cannot_demote_each_other_at_once(how: str) -> None:
     ann, bob = person("ann", Role.SUPER_ADMIN), person("bob", Role.SUPER_ADMIN)
     outcomes: list[object] = []
 
@@ -183,7 +183,7 @@ def _somebody_waits() -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_who_add_the_same_name_at_once_get_one_person() -> None:
+def test_adding_the_same_name_twice_at_once_creates_one_person() -> None:
     people.setup_roles()
     outcomes: list[object] = []
     start = threading.Barrier(3)
@@ -208,7 +208,7 @@ def test_two_who_add_the_same_name_at_once_get_one_person() -> None:
 @pytest.mark.parametrize(
     ("role", "may"), [("", False), (Role.MODERATOR, False), (Role.ADMIN, False), (Role.SUPER_ADMIN, True)]
 )
-def test_who_may(role: str, may: bool) -> None:
+def test_permissions(role: str, may: bool) -> None:
     client = logged_in(role)
     pat = person("pat")
     ways = ("add/", *(f"{pat.pk}/{way}/" for way in ("role", "password", "deactivate", "reactivate")))
@@ -221,7 +221,7 @@ def test_who_may(role: str, may: bool) -> None:
         assert (role_of(pat), User.objects.filter(username="eve").exists()) == (Role.MODERATOR, False)
 
 
-def test_no_stock_page_can_write_past_the_operations(boss: Client) -> None:
+def test_stock_pages_cannot_bypass_the_operations(boss: Client) -> None:
     me = User.objects.get(username="SUPER_ADMIN@example").pk
     paths = (f"auth/user/{me}/change/", f"auth/user/{me}/delete/", f"auth/user/{me}/history/", "auth/group/",
              "bands/video/add/", "syncjobs/auditentry/add/", "syncjobs/queue/video-sync/change/")  # fmt: skip
@@ -231,7 +231,7 @@ def test_no_stock_page_can_write_past_the_operations(boss: Client) -> None:
     assert boss.get("/admin/auth/", follow=True).redirect_chain == [("/admin/", 302)]
 
 
-def test_the_page_takes_as_many_queries_for_many_as_for_few(boss: Client) -> None:
+def test_queries_do_not_grow_with_people(boss: Client) -> None:
     def count() -> int:
         with CaptureQueriesContext(connection) as queries:
             assert boss.get(URL).status_code == 200
@@ -244,14 +244,14 @@ def test_the_page_takes_as_many_queries_for_many_as_for_few(boss: Client) -> Non
     assert count() == few <= 12
 
 
-def test_markup_in_names_stays_text(boss: Client) -> None:
+def test_markup_in_names_is_escaped(boss: Client) -> None:
     User.objects.create(username="<b>x</b>", email="<i>@x")
     page = boss.get(URL).content.decode()
     assert "&lt;b&gt;x&lt;/b&gt;" in page
     assert "<b>x" not in page
 
 
-def test_guessing_passwords_is_slowed_down_and_says_so() -> None:
+def test_password_guessing_is_rate_limited_with_a_message() -> None:
     client, wrong = Client(), {"username": "admin", "password": "guess"}
     cache.clear()
     answers = [client.post("/admin/login/", wrong) for _ in range(21)]

@@ -39,7 +39,7 @@ def card(html: str, bucket: Bucket) -> str:
     return html.split(f'id="details-{bucket}"')[1].split("</article>")[0]
 
 
-def test_who_may() -> None:
+def test_permissions() -> None:
     assert Client().get("/admin/quota/").status_code == 302
     assert logged_in().get("/admin/quota/").status_code == 403
     moderator = logged_in(Role.MODERATOR)
@@ -47,7 +47,7 @@ def test_who_may() -> None:
     assert moderator.post("/admin/quota/").status_code == 405
 
 
-def test_the_page_asks_for_the_dear_part_later(moderator: Client) -> None:
+def test_the_slow_part_of_the_page_loads_later(moderator: Client) -> None:
     with CaptureQueriesContext(connection) as queries:
         html = moderator.get("/admin/quota/").content.decode()
     assert len(queries) <= 12
@@ -59,7 +59,7 @@ def test_the_page_asks_for_the_dear_part_later(moderator: Client) -> None:
     assert 'id="details-main"' in whole
 
 
-def test_it_says_what_the_units_went_to(moderator: Client) -> None:
+def test_the_page_shows_what_used_the_units(moderator: Client) -> None:
     band = make_band("<b>herons</b>")
     for operation, job_type, band_id in (
         (Operation.PLAYLIST_ITEMS_LIST, "FULL_SYNC", band.pk),
@@ -85,7 +85,7 @@ def test_it_says_what_the_units_went_to(moderator: Client) -> None:
     assert "4 of 10,000" in gauges
 
 
-def test_jobs_that_wait_for_a_bucket_are_those_of_the_list(moderator: Client) -> None:
+def test_jobs_that_wait_for_a_bucket_match_the_list(moderator: Client) -> None:
     later = timezone.now() + dt.timedelta(hours=3)
     for reason in (DelayReason.QUOTA_MAIN, DelayReason.QUOTA_MAIN, DelayReason.QUOTA_STATS, DelayReason.RETRY):
         SyncJob.objects.create(job_type="ENRICH", queue_id="video-processing", run_at=later, delay_reason=reason)
@@ -96,7 +96,7 @@ def test_jobs_that_wait_for_a_bucket_are_those_of_the_list(moderator: Client) ->
         assert int(link[2]) == filters.job_query(QueryDict(unescape(link[1]))).page(1, 20)[1] == count
 
 
-def test_a_closed_bucket_says_when_and_why(moderator: Client) -> None:
+def test_a_closed_bucket_shows_when_and_why_it_closed(moderator: Client) -> None:
     quota.close(Bucket.STATS, "dailyLimitExceeded")
     html = card(part(moderator, "details"), Bucket.STATS)
     assert "Closed by YouTube" in html
@@ -105,7 +105,7 @@ def test_a_closed_bucket_says_when_and_why(moderator: Client) -> None:
     assert "Closed by YouTube" in part(moderator, "gauges")
 
 
-def test_a_forecast_that_nothing_is_known_of_is_no_number(moderator: Client) -> None:
+def test_without_data_there_is_no_forecast_yet(moderator: Client) -> None:
     SyncJob.objects.create(job_type="ENRICH", queue_id="video-processing", run_at=timezone.now())
     html = card(part(moderator, "details"), Bucket.MAIN)
     assert "No forecast yet: no data for" in html
@@ -119,7 +119,7 @@ def test_a_forecast_past_the_limit_warns(moderator: Client) -> None:
     assert "About 12,345 units are needed" in html
 
 
-def test_thirty_days_with_the_limit_of_each(moderator: Client) -> None:
+def test_the_chart_shows_thirty_days_with_their_limits(moderator: Client) -> None:
     today = quota_day(timezone.now())
     QuotaDay.objects.create(bucket="main", day=today - dt.timedelta(days=2), limit=9000, used=321)
     html = part(moderator, "history")

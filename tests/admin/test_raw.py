@@ -17,7 +17,7 @@ LISTS = ("attempt", "jobevent", "quotacall")
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_only_super_admins_may_look_and_nobody_may_write(name: str) -> None:
+def test_only_super_admins_can_view_and_nobody_can_edit(name: str) -> None:
     queue_job(band=make_band())
     row = claim(QueueName.VIDEO_SYNC)
     url = f"/admin/syncjobs/{name}/"
@@ -29,7 +29,7 @@ def test_only_super_admins_may_look_and_nobody_may_write(name: str) -> None:
         assert boss.get(url + path).status_code == boss.post(url + path).status_code == 404
 
 
-def test_rows_are_found_by_their_job() -> None:
+def test_rows_can_be_searched_by_job() -> None:
     job, other = queue_job(band=make_band()), queue_job(band=make_band("terns"))
     claim()
     boss = logged_in(Role.SUPER_ADMIN)
@@ -38,7 +38,7 @@ def test_rows_are_found_by_their_job() -> None:
         assert answer.context["cl"].result_count == found, search
 
 
-def test_the_address_can_neither_filter_nor_sort() -> None:
+def test_filters_and_orders_in_the_address_are_refused() -> None:
     boss = logged_in(Role.SUPER_ADMIN)
     for query in ({"worker": "a\0b"}, {"error__contains": "x"}, {"job__requested_by__password__startswith": "a"}):
         assert boss.get("/admin/syncjobs/attempt/", query).status_code == 400, query

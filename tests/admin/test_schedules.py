@@ -1,4 +1,4 @@
-"""Schedules in the admin: in words, edited, run and switched by those who may."""
+"""Schedules in the admin: descriptions, edits, runs and permissions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def words(schedule: PeriodicTask) -> str:
         ("0-30 9-17 * * *", "Cron 0-30 9-17 * * *, America/New_York"),
     ],
 )
-def test_cron_in_words_or_as_it_is(cron: str, said: str) -> None:
+def test_cron_is_described_in_words_or_shown_unchanged(cron: str, said: str) -> None:
     assert words(make(cron)) == said
 
 
@@ -75,7 +75,7 @@ def test_cron_in_words_or_as_it_is(cron: str, said: str) -> None:
         (90, "seconds", "Every 90 seconds"),
     ],
 )
-def test_an_interval_in_words(every: int, period: str, said: str) -> None:
+def test_intervals_are_described_in_words(every: int, period: str, said: str) -> None:
     saved = schedules.save(
         PERSON, None, {"name": "Often", "jobType": "PRUNE", "interval": {"every": every, "period": period}}
     )
@@ -94,20 +94,20 @@ def test_an_interval_in_words(every: int, period: str, said: str) -> None:
         Recurrence(Kind.INTERVAL, every=15, period="minutes"),
     ],
 )
-def test_what_is_said_is_what_is_stored(recurrence: Recurrence) -> None:
+def test_a_recurrence_survives_saving_and_reading(recurrence: Recurrence) -> None:
     saved = schedules.save(PERSON, None, {"name": "A", "jobType": "PRUNE", **core_recurrence.values(recurrence)})
     read = core_recurrence.of_schedule(saved)
     for name in ("kind", "zone", "times", "weekdays", "days", "every", "minute", "period"):
         assert getattr(read, name) == getattr(recurrence, name), name
 
 
-def test_words_are_translated() -> None:
+def test_descriptions_are_translated() -> None:
     with translation.override("xx"):
         assert "03:00" in words(make())
 
 
 @pytest.mark.parametrize("zone", [NEW_YORK, "Asia/Kolkata", "UTC"])
-def test_the_next_run_is_the_very_minute_in_its_own_zone(zone: str) -> None:
+def test_the_next_run_is_exact_in_the_schedules_time_zone(zone: str) -> None:
     schedule = make("0 3 * * *", zone)
     due = schedules.next_run(schedule)
     assert due is not None
@@ -119,7 +119,7 @@ def test_the_next_run_is_the_very_minute_in_its_own_zone(zone: str) -> None:
     assert len({at.astimezone(zoneinfo.ZoneInfo(zone)).date() for at in coming}) == 400
 
 
-def test_the_page_says_when_next_and_how_the_last_runs_went() -> None:
+def test_the_page_shows_the_next_run_and_recent_results() -> None:
     schedule = make()
     job = queue_job(actor=for_schedule("Nightly"))
     outcomes.fail(claim(), "It broke.", reason="broken")
@@ -133,7 +133,7 @@ def test_the_page_says_when_next_and_how_the_last_runs_went() -> None:
     assert "badge-bad" in page
 
 
-def test_last_runs_are_the_newest_of_each_schedule_without_their_children() -> None:
+def test_recent_runs_are_the_newest_of_each_schedule_and_exclude_child_jobs() -> None:
     own, other = make(name="A"), make(name="B")
     parents = [queue_job(actor=for_schedule("A"), fans_out=True, dedupe_key=str(n)) for n in range(7)]
     queue_job(actor=for_schedule("A"), parent=parents[-1], dedupe_key="child")
@@ -175,7 +175,7 @@ def test_the_page_takes_as_many_queries_for_many_schedules_as_for_few() -> None:
         ({"kind": "cron", "cron": "0 4 * * *"}, "Every day at 04:00, America/New_York"),
     ],
 )
-def test_a_schedule_is_added_and_changed_in_words(fields: dict[str, Any], said: str) -> None:
+def test_a_schedule_can_be_added_and_edited(fields: dict[str, Any], said: str) -> None:
     client = logged_in(Role.ADMIN)
     preview = client.post(f"{URL}preview/", FORM | fields).content.decode()
     assert said in preview
@@ -185,7 +185,7 @@ def test_a_schedule_is_added_and_changed_in_words(fields: dict[str, Any], said: 
     assert words(schedule) == said
     assert schedules.job_type_of(schedule) == JobType.FULL_SYNC
     assert AuditEntry.objects.get(action="create_schedule").result == "ok"
-    # Saved as the form shows it, it stays as it is.
+    # Saving the form without a change keeps the schedule.
     form = client.get(f"{URL}{schedule.pk}/change/").context["form"]
     shown = {name: value for name in form.fields if (value := form[name].value()) not in (None, "", False)}
     assert client.post(f"{URL}{schedule.pk}/change/", shown).status_code == 302
@@ -213,7 +213,7 @@ def test_a_schedule_is_added_and_changed_in_words(fields: dict[str, Any], said: 
         ({"zone": "Atlantis/Capital"}, "zone"),
     ],
 )
-def test_what_can_not_be_right_is_said_at_its_field(fields: dict[str, Any], wrong: str) -> None:
+def test_invalid_values_are_field_errors(fields: dict[str, Any], wrong: str) -> None:
     make(name="Taken")
     before = PeriodicTask.objects.count()
     answer = logged_in(Role.ADMIN).post(f"{URL}add/", FORM | fields)
@@ -222,7 +222,7 @@ def test_what_can_not_be_right_is_said_at_its_field(fields: dict[str, Any], wron
     assert PeriodicTask.objects.count() == before
 
 
-def test_it_is_switched_run_and_deleted() -> None:
+def test_a_schedule_can_be_switched_off_run_and_deleted() -> None:
     client = logged_in(Role.ADMIN)
     schedule = make()
     one = f"{URL}{schedule.pk}/"
@@ -246,7 +246,7 @@ def test_it_is_switched_run_and_deleted() -> None:
 
 
 @pytest.mark.parametrize(("role", "writes"), [("", False), (Role.MODERATOR, False), (Role.ADMIN, True)])
-def test_who_may(role: str, writes: bool) -> None:
+def test_permissions(role: str, writes: bool) -> None:
     client = logged_in(role)
     schedule = make()
     one = f"{URL}{schedule.pk}/"
@@ -264,7 +264,7 @@ def test_who_may(role: str, writes: bool) -> None:
         assert SyncJob.objects.count() == 0
 
 
-def test_markup_in_a_name_stays_text() -> None:
+def test_markup_in_a_name_is_escaped() -> None:
     make(name="<script>alert(1)</script>")
     page = logged_in(Role.ADMIN).get(URL).content.decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -281,8 +281,8 @@ def test_markup_in_a_name_stays_text() -> None:
         {"enabled": True},
     ],
 )
-def test_a_change_leaves_what_beat_writes_of_a_run(values: dict[str, Any]) -> None:
-    """Beat runs it between the moment the schedule is read for the form and the moment it is saved."""
+def test_an_edit_keeps_the_run_that_beat_recorded(values: dict[str, Any]) -> None:
+    """Beat runs the schedule after the form has read it and before the form saves it."""
     read = make()
     ran_at = timezone.now()
     PeriodicTask.objects.filter(pk=read.pk).update(last_run_at=ran_at, total_run_count=7)
@@ -291,7 +291,7 @@ def test_a_change_leaves_what_beat_writes_of_a_run(values: dict[str, Any]) -> No
     assert (saved.last_run_at, saved.total_run_count) == (ran_at, 7)
 
 
-def test_a_change_writes_only_what_changes() -> None:
+def test_an_edit_writes_only_changed_fields() -> None:
     task = make()
     with CaptureQueriesContext(connection) as queries:
         schedules.save(PERSON, task, {"name": "Renamed"})
@@ -299,8 +299,8 @@ def test_a_change_writes_only_what_changes() -> None:
     assert re.findall(r'"(\w+)" = ', written.partition(" WHERE ")[0]) == ["name", "date_changed"]
 
 
-def test_one_that_is_switched_off_forgets_its_last_run() -> None:
-    """As beat has it: switched on again, it is not due for all the time it was off."""
+def test_switching_a_schedule_off_clears_its_last_run() -> None:
+    """As in beat: after it is switched on again, the schedule is not due for the time it was off."""
     task = make()
     PeriodicTask.objects.update(last_run_at=timezone.now(), total_run_count=7)
     schedules.save(PERSON, task, {"enabled": False})
@@ -308,7 +308,7 @@ def test_one_that_is_switched_off_forgets_its_last_run() -> None:
     assert (saved.enabled, saved.last_run_at, saved.total_run_count) == (False, None, 7)
 
 
-def test_one_that_was_deleted_meanwhile_is_not_made_anew() -> None:
+def test_saving_does_not_recreate_a_deleted_schedule() -> None:
     task = make()
     PeriodicTask.objects.filter(pk=task.pk).delete()
     with pytest.raises(NotFound):

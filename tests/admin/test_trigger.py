@@ -1,4 +1,4 @@
-"""Triggering syncs, and what they are estimated to take."""
+"""Triggering syncs, and the estimate of their cost."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def just_synced(band: Band) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_only_who_may_trigger_does(method: str) -> None:
+def test_triggering_needs_permission(method: str) -> None:
     make_band("herons", "@herons")
     assert getattr(Client(), method)(URL, {"scope": "all"}).status_code == 302
     assert getattr(logged_in(), method)(URL, {"scope": "all"}).status_code == 403
     assert not SyncJob.objects.exists()
 
 
-def test_page_dialog_and_estimate_are_one_template(moderator: Client) -> None:
+def test_page_dialog_and_estimate_share_a_template(moderator: Client) -> None:
     band = make_band("herons", "@herons", channel_video_count=500)
     page = moderator.get(URL, {"band": band.pk}).content.decode()
     assert f'name="band" value="{band.pk}" checked' in page
@@ -59,7 +59,7 @@ def test_page_dialog_and_estimate_are_one_template(moderator: Client) -> None:
     assert "<dd>21</dd>" in part
 
 
-def test_one_band_goes_to_its_job(moderator: Client) -> None:
+def test_triggering_one_band_redirects_to_its_job(moderator: Client) -> None:
     band = make_band("herons", "@herons")
     sent = {"scope": "some", "band": band.pk, "type": "FULL_SYNC", "priority": Priority.HIGH.value, "force": "1"}
     answer = moderator.post(URL, sent, headers=DIALOG)
@@ -72,7 +72,7 @@ def test_one_band_goes_to_its_job(moderator: Client) -> None:
     assert SyncJob.objects.count() == 1
 
 
-def test_all_bands_is_one_job(moderator: Client) -> None:
+def test_triggering_all_bands_creates_one_job(moderator: Client) -> None:
     bands(2)
     answer = moderator.post(URL, {"scope": "all", "type": "INCREMENTAL_SYNC"})
     job = SyncJob.objects.get()
@@ -80,7 +80,7 @@ def test_all_bands_is_one_job(moderator: Client) -> None:
     assert answer.headers["Location"] == f"/admin/syncjobs/syncjob/{job.pk}/change/"
 
 
-def test_several_bands_go_to_the_list_of_exactly_their_jobs(moderator: Client) -> None:
+def test_triggering_several_bands_redirects_to_a_list_of_their_jobs(moderator: Client) -> None:
     mine, other = bands(3), make_band("other", "@other")
     triggers.trigger_sync(PERSON, other, full=False)
     answer = moderator.post(URL, {"scope": "some", "band": [band.pk for band in mine], "type": "INCREMENTAL_SYNC"})
@@ -90,7 +90,7 @@ def test_several_bands_go_to_the_list_of_exactly_their_jobs(moderator: Client) -
     assert set(parse_qs(urlsplit(answer.headers["Location"]).query)) == {"requestedBy", "startDate", "endDate"}
 
 
-def test_a_band_synced_just_now_is_said_in_place_and_can_be_forced(moderator: Client) -> None:
+def test_a_recently_synced_band_shows_an_error_and_can_be_forced(moderator: Client) -> None:
     band = make_band("herons", "@herons")
     just_synced(band)
     sent = {"scope": "some", "band": band.pk, "type": "FULL_SYNC"}
@@ -102,14 +102,14 @@ def test_a_band_synced_just_now_is_said_in_place_and_can_be_forced(moderator: Cl
     assert moderator.post(URL, sent | {"force": "1"}).status_code == 302
 
 
-def test_of_several_those_refused_are_told_of(moderator: Client) -> None:
+def test_refused_bands_are_listed(moderator: Client) -> None:
     good, silent = make_band("herons", "@herons"), make_band("silent")
     answer = moderator.post(URL, {"scope": "some", "band": [good.pk, silent.pk]}, follow=True)
     assert SyncJob.objects.get().band == good
     assert "Silent has no YouTube channel" in answer.content.decode()
 
 
-def test_what_is_wrong_is_said_in_place(moderator: Client) -> None:
+def test_errors_are_shown_in_the_form(moderator: Client) -> None:
     make_band("herons", "@herons")
     for sent, said in (
         ({"scope": "some"}, "Select a band, or all bands."),
@@ -123,13 +123,13 @@ def test_what_is_wrong_is_said_in_place(moderator: Client) -> None:
     assert not SyncJob.objects.exists()
 
 
-def test_without_script_a_typed_name_is_a_choice(moderator: Client) -> None:
+def test_a_typed_name_selects_a_band_without_scripts(moderator: Client) -> None:
     band = make_band("herons", "@herons")
     page = moderator.get(URL, {"scope": "some", "named": "heron"}).content.decode()
     assert f'name="band" value="{band.pk}" checked' in page
 
 
-def test_few_queries_for_any_number_of_bands(moderator: Client) -> None:
+def test_queries_do_not_grow_with_bands(moderator: Client) -> None:
     chosen, counts = bands(2), []
     for more in (0, 20):
         chosen += [make_band(f"more-{n}", f"@more{n}") for n in range(more)]
@@ -139,10 +139,10 @@ def test_few_queries_for_any_number_of_bands(moderator: Client) -> None:
     assert 4 < counts[0] == counts[1] <= MOST_QUERIES
 
 
-# ---- What is behind it
+# ---- Estimates and limits
 
 
-def test_the_estimate_of_several_bands_leaves_out_what_would_be_refused() -> None:
+def test_the_estimate_excludes_bands_that_would_be_refused() -> None:
     ready, recent, silent, idle = (
         make_band("ready", "@ready", channel_video_count=120),
         make_band("recent", "@recent"),
@@ -157,13 +157,13 @@ def test_the_estimate_of_several_bands_leaves_out_what_would_be_refused() -> Non
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
 
 
-def test_the_estimate_tells_when_the_quota_does_not_hold_it(settings: object) -> None:
+def test_the_estimate_shows_whether_the_quota_suffices(settings: object) -> None:
     settings.YOUTUBE_QUOTA_MAIN = 10  # type: ignore[attr-defined]
     assert not estimates.estimate([make_band("big", "@big", channel_video_count=5000)], full=True).fits_quota
     assert estimates.estimate([make_band("small", "@small", channel_video_count=50)], full=True).fits_quota
 
 
-def test_the_time_is_that_of_like_jobs() -> None:
+def test_the_estimated_time_is_that_of_similar_jobs() -> None:
     mine, other = bands(2)
     for band, seconds in ((mine, 10), (other, 1000)):
         job = queue_job(JobType.FULL_SYNC, band=band)
@@ -181,7 +181,7 @@ def test_too_many_bands_at_once_are_refused() -> None:
         triggers.trigger_bands(PERSON, many, full=False)
 
 
-def test_each_band_has_its_outcome() -> None:
+def test_each_band_has_its_own_result() -> None:
     good, silent = make_band("herons", "@herons"), make_band("silent")
     outcomes = triggers.trigger_bands(PERSON, [good, silent], full=False)
     assert outcomes[good.pk].job.band == good  # type: ignore[union-attr]

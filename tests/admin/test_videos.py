@@ -1,4 +1,4 @@
-"""Videos in the admin: found, shown, synced."""
+"""Videos in the admin: the list, a video's page and its syncs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def titles(client: Client, **query: Any) -> list[str]:
     return [title.strip() for title in re.findall(r'data-key="open">([^<]+)</a>', page)]
 
 
-def test_they_are_found_by_title_state_and_band() -> None:
+def test_videos_can_be_filtered_by_title_state_and_band() -> None:
     client = logged_in(Role.MODERATOR)
     herons, others = make_band("herons"), make_band("others")
     for number, (title, band, availability, views) in enumerate(
@@ -74,7 +74,7 @@ def test_queries_do_not_grow_with_rows() -> None:
     assert count() == few <= 12
 
 
-def test_a_video_tells_what_is_known_and_what_is_not() -> None:
+def test_a_video_shows_known_and_unknown_values() -> None:
     video = Video.objects.create(
         youtube_id="v1",
         band=make_band(),
@@ -113,7 +113,7 @@ def test_a_video_tells_what_is_known_and_what_is_not() -> None:
         ([], False, ""),
     ],
 )
-def test_its_picture_is_youtubes_or_the_placeholder(
+def test_the_thumbnail_is_from_youtube_or_a_placeholder(
     settings: LazySettings, thumbnails: Any, is_simulated: bool, shown: str
 ) -> None:
     settings.YOUTUBE_SIMULATED = is_simulated
@@ -125,7 +125,7 @@ def test_its_picture_is_youtubes_or_the_placeholder(
         assert attribute in image[1]
 
 
-def test_it_is_synced_at_a_click(youtube: Simulator) -> None:
+def test_one_click_syncs_a_video(youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 1)
     queue_job(band=band)
     run_all()
@@ -142,7 +142,7 @@ def test_it_is_synced_at_a_click(youtube: Simulator) -> None:
     assert "New title" in client.get(URL).content.decode()
 
 
-def test_who_may() -> None:
+def test_permissions() -> None:
     video = Video.objects.create(youtube_id="v1", band=make_band())
     for role, may in (("", False), (Role.MODERATOR, True), (Role.ADMIN, True)):
         client = logged_in(role)
@@ -153,7 +153,7 @@ def test_who_may() -> None:
     assert SyncJob.objects.count() == 0
 
 
-def test_markup_in_titles_stays_text() -> None:
+def test_markup_in_titles_is_escaped() -> None:
     Video.objects.create(youtube_id="v1", band=make_band(), title=HOSTILE)
     page = logged_in(Role.MODERATOR).get(URL).content.decode()
     assert "&lt;script&gt;alert(1)" in page

@@ -1,4 +1,4 @@
-"""Workers in the admin: alive or not, and what each is at."""
+"""Workers in the admin: their state and their current jobs."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def make(name: str, silent_for: float = 0, **fields: object) -> Worker:
     return Worker.objects.create(name=name, heartbeat_at=at, **values)
 
 
-def test_none_is_running() -> None:
+def test_without_workers_the_page_shows_how_to_start_one() -> None:
     page = logged_in(Role.MODERATOR).get(URL).content.decode()
     assert "No worker has reported in" in page
     assert "celery -A syncmonitor worker" in page
 
 
-def test_how_each_is_and_what_it_executes() -> None:
+def test_each_worker_shows_its_state_and_current_job() -> None:
     make("alive@a")
     make("stopping@b", stopping_at=timezone.now())
     make("silent@c", WORKER_SILENCE_SECONDS + 60)
@@ -81,7 +81,7 @@ def test_queries_do_not_grow_with_workers() -> None:
     assert count() == few <= 12
 
 
-def test_who_may() -> None:
+def test_permissions() -> None:
     assert logged_in().get(URL).status_code == 403
     assert logged_in(Role.MODERATOR).get(URL).status_code == 200
     assert logged_in(Role.ADMIN).post(URL).status_code == 405

@@ -1,4 +1,4 @@
-"""A real browser against a real web server, on the test's database. `worker` adds a Celery worker, `youtube` what it syncs from."""
+"""A real browser against a real web server, on the test's database. `worker` adds a Celery worker, `youtube` a simulated YouTube."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ LogIn = Callable[..., Visitor]
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The machine's Chromium. Where CI runs there must be one; elsewhere these tests are skipped without."""
+    """Start the machine's Chromium. CI must have one; elsewhere, these tests are skipped without it."""
     path = chromium_path()
     if path is None:
         message = "There is no Chromium on the PATH: install Debian's chromium, or Google Chrome."
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    # Beside Playwright's event loop, Django opens another connection; a test that kills its workers ends this one.
+    # Django opens another connection in Playwright's event loop; a test that kills its workers closes this one.
     connections.close_all()
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright keeps an event loop in this thread; Django's ORM would refuse to work beside it.
+        # Playwright keeps an event loop in this thread; Django's ORM would refuse to work there.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
@@ -60,7 +60,7 @@ def base_url(
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """Where the site is served, by a uvicorn of its own, as long as the session lasts."""
+    """Serve the site with uvicorn during the session, and return its base URL."""
     with django_db_blocker.unblock():
         variables = environment(simulated_youtube.url)
     with web_server(variables, tmp_path_factory.mktemp("web") / "web.log") as base:
@@ -77,7 +77,7 @@ def worker(transactional_db: None, youtube: Simulator, tmp_path: Path) -> Iterat
 
 @pytest.fixture
 def log_in(browser: Browser, base_url: str, transactional_db: None) -> Iterator[LogIn]:
-    """Call with a role, and with whatever a browser's context takes, for somebody of that role at the dashboard."""
+    """Return a function that logs a person with the given role in; it also takes the options of a browser context."""
     visitors: list[Visitor] = []
 
     def visit(role: str = Role.MODERATOR, **options: object) -> Visitor:

@@ -1,4 +1,4 @@
-"""How the tests and the screenshots drive a browser: which one, who is logged in, and which pages there are."""
+"""Browser helpers for tests and screenshots: Chromium, logged-in visitors and the list of pages."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ FLAGS = [
     "--disable-sync",
 ]
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Files, parts of pages, and a question about jobs that are not selected here; by the end of the URL's name.
+# Exports, parts of pages, and a confirmation that needs selected jobs; by the end of the URL's name.
 _NO_PAGES = ("_export", "_preview", "_rows", "_bands", "_bulkaction_add")
 STOCK = ("/admin/", "/admin/password_change/")
 
 
 def chromium_path() -> str | None:
-    """The machine's Chromium, if it has one."""
+    """Return the path of the machine's Chromium, or None."""
     return next((path for name in _NAMES if (path := shutil.which(name))), None)
 
 
 class Visitor:
-    """A logged-in person's browser: a page, and everything that went wrong on it."""
+    """A logged-in person's browser page, with all errors that occurred on it."""
 
     def __init__(self, browser: Browser, base: str, role: str, **options: Any) -> None:
         self.base = base
         self.context: BrowserContext = browser.new_context(**options)
         self.context.set_default_timeout(15_000)
-        # No picture can be had from YouTube here; none is a page's failure.
+        # YouTube's thumbnails cannot be loaded here; a missing one is not an error of the page.
         self.context.route("https://i.ytimg.com/**", lambda route: route.abort())
         self.page: Page = self.context.new_page()
         self.problems: list[str] = []
@@ -56,7 +56,7 @@ class Visitor:
         self._log_in(name)
 
     def watch(self, page: Page) -> None:
-        """Note what goes wrong on it."""
+        """Record all errors on the page."""
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("response", lambda r: self.problems.append(f"{r.status} {r.url}") if r.status >= 400 else None)
@@ -80,12 +80,12 @@ class Visitor:
 
 
 def _counts(request: Any) -> bool:
-    """A stream, or anything else that a page takes with it when it is left, has not failed."""
+    """Return whether the failed request is an error. Requests that end because the page is left are not."""
     return not ("/admin/events" in request.url or "ytimg.com" in request.url or request.failure == "net::ERR_ABORTED")
 
 
 def addresses() -> dict[str, str]:
-    """Every page of the admin that can be opened, by the name of its URL, each with something to show (see `world`)."""
+    """Return the address of every admin page by the name of its URL. `world` creates the objects that they show."""
     found = {"dashboard": STOCK[0], "password": STOCK[1]}
     found |= {name: reverse(f"admin:{name}") for name in ("quota", "import", "keys")}
     for model, model_admin in site._registry.items():
@@ -101,13 +101,13 @@ def addresses() -> dict[str, str]:
 
 
 def _is_page(model_admin: ModelAdmin[Any], name: str) -> bool:
-    """Whether the page is there: of the stock ones, those only that the class overrides."""
+    """Return whether the page exists. A stock page exists only if the class overrides its view."""
     view = getattr(model_admin, f"{name.rsplit('_', 1)[1]}_view", None)
     return not name.endswith(_NO_PAGES) and getattr(view, "__func__", None) is not PageAdmin._no_page
 
 
 def _shown(model: type[Model], name: str) -> Any:
-    """The key of the object that a page is opened for; None when the world has none."""
+    """Return the key of the object that the page shows, or None if the world has none."""
     if model is SyncJob:
         status = JobStatus.FAILED if name.endswith("_retry") else JobStatus.IN_PROGRESS
         return SyncJob.objects.filter(status=status).earliest("pk").pk

@@ -1,6 +1,6 @@
 """Take pictures of every page at three widths, light and dark: `make screenshots`.
 
-Those that the documentation shows go to docs/screenshots/, all others to test-results/screenshots/.
+Screenshots that the documentation shows go to docs/screenshots/, all others to test-results/screenshots/.
 
     python -m tests.browser.screenshots              every page
     python -m tests.browser.screenshots --docs       only those that the documentation shows
@@ -22,11 +22,11 @@ os.environ |= {
     "DJANGO_SETTINGS_MODULE": "syncmonitor.settings",
     "YOUTUBE_SIMULATED": "true",
     "YOUTUBE_API_KEY": "simulated-key",
-    # A share of a project's quota, of which 16 bands use a part that can be seen.
+    # A quota small enough that the usage of 16 bands is visible.
     "YOUTUBE_QUOTA_MAIN": "500",
     "YOUTUBE_QUOTA_STATS": "200",
     "YOUTUBE_QUOTA_RESERVED": "50",
-    # Playwright keeps an event loop in this thread; Django's ORM would refuse to work beside it.
+    # Playwright keeps an event loop in this thread; Django's ORM would refuse to work there.
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ SHOWN = {
     ("bands_band_change", 1440, "light"): "band.png",
     ("syncjobs_syncjob_changelist", 360, "dark"): "jobs-phone.png",
 }
-"""Pictures in docs/screenshots/, by the name of the page's URL, the width and the colour scheme."""
+"""Screenshots in docs/screenshots/, by URL name, width and color scheme."""
 WIDTHS = (360, 768, 1440)
 TALLEST = 2400
 
@@ -96,7 +96,7 @@ def _photograph(browser: object, base: str, scheme: str, wanted: list[str]) -> N
         shown = SHOWN.get((name, width, scheme))
         if wanted and name not in wanted and not (shown and "--docs" in wanted):
             continue
-        # The workers of this world are rows only.
+        # The workers of this world are only rows.
         Worker.objects.filter(name="celery@north-1").update(heartbeat_at=Now())
         visitor.page.set_viewport_size({"width": width, "height": 900})
         answer = visitor.page.goto(base + address)

@@ -1,4 +1,4 @@
-"""The list of jobs under her hands: filters, addresses, pages, modals, keys, and all of it without scripts."""
+"""The list of jobs in a browser: filters, addresses, pages, modals, keys, and use without scripts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _failed(count: int) -> list[int]:
     return jobs
 
 
-def test_filters_live_in_the_address_and_back_restores_them(log_in: LogIn) -> None:
+def test_filters_are_in_the_address_and_back_restores_them(log_in: LogIn) -> None:
     _failed(2)
     queue_job("PRUNE")  # type: ignore[arg-type]
     visitor = log_in(Role.MODERATOR)
@@ -50,7 +50,7 @@ def test_filters_live_in_the_address_and_back_restores_them(log_in: LogIn) -> No
     expect(copied.locator("th[aria-sort=ascending]")).to_have_text("Started")
 
 
-def test_every_page_of_the_list_is_reached(log_in: LogIn) -> None:
+def test_every_page_of_the_list_can_be_reached(log_in: LogIn) -> None:
     jobs = _failed(45)
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     seen: list[str] = []
@@ -97,7 +97,7 @@ def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
     expect(linked.get_by_role("dialog")).to_contain_text("It broke.")
 
 
-def test_the_keyboard_alone_is_enough(log_in: LogIn) -> None:
+def test_the_list_works_with_the_keyboard_alone(log_in: LogIn) -> None:
     first, second = _failed(2)
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.keyboard.press("?")
@@ -122,7 +122,7 @@ def test_the_keyboard_alone_is_enough(log_in: LogIn) -> None:
     assert SyncJob.objects.get(retry_of=second).status == JobStatus.QUEUED
 
 
-def test_many_are_chosen_and_retried(log_in: LogIn) -> None:
+def test_several_jobs_can_be_selected_and_retried(log_in: LogIn) -> None:
     jobs = _failed(3)
     queued = queue_job("PRUNE").pk  # type: ignore[arg-type]
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
@@ -137,7 +137,7 @@ def test_many_are_chosen_and_retried(log_in: LogIn) -> None:
     assert not SyncJob.objects.filter(retry_of=queued).exists()
 
 
-def test_it_all_works_without_scripts(log_in: LogIn) -> None:
+def test_the_list_works_without_scripts(log_in: LogIn) -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     (failed,) = _failed(0) or (job.pk,)
     page = log_in(Role.MODERATOR, java_script_enabled=False).go("/admin/syncjobs/syncjob/")
@@ -150,7 +150,7 @@ def test_it_all_works_without_scripts(log_in: LogIn) -> None:
     assert job.status == JobStatus.CANCELLED
 
 
-def test_a_strangers_text_stays_text(log_in: LogIn) -> None:
+def test_markup_from_outside_is_escaped(log_in: LogIn) -> None:
     world.fill()
     world.add_markup()
     visitor = log_in(Role.SUPER_ADMIN)

@@ -1,4 +1,4 @@
-"""Pages that keep up by themselves, with a real worker and a simulated YouTube behind them."""
+"""Live updates of pages, with a real worker and a simulated YouTube."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .conftest import LogIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
-# Notes every state and progress that the job's page shows, as it is shown.
+# Records every status and progress that the job's page shows.
 _WATCH = """() => {
     window.mark = true; window.seen = [];
     const look = () => {
@@ -35,7 +35,7 @@ _WATCH = """() => {
 }"""
 
 
-def test_a_job_is_triggered_and_watched_to_its_end_without_a_reload(
+def test_a_job_is_followed_from_trigger_to_end_without_a_reload(
     log_in: LogIn, worker: Workers, youtube: Simulator
 ) -> None:
     band, _ = band_with_videos(youtube.world, 600)
@@ -61,7 +61,9 @@ def _card(page: Page, label: str) -> Any:
     return page.locator("#part-queues .card", has=page.get_by_role("heading", name=label))
 
 
-def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worker: Workers, youtube: Simulator) -> None:
+def test_a_pause_appears_on_other_pages_and_stops_the_worker(
+    log_in: LogIn, worker: Workers, youtube: Simulator
+) -> None:
     band, _ = band_with_videos(youtube.world, 3)
     admin, other = log_in(Role.ADMIN).page, log_in(Role.MODERATOR).page
     expect(_card(other, "Video sync")).to_contain_text("Active")
@@ -87,7 +89,7 @@ def test_a_pause_is_seen_by_the_others_and_stops_the_worker(log_in: LogIn, worke
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("0")
 
 
-def test_an_update_leaves_alone_what_she_is_doing(log_in: LogIn) -> None:
+def test_an_update_does_not_disturb_the_user(log_in: LogIn) -> None:
     jobs = [queue_job("PRUNE") for _ in range(30)]  # type: ignore[arg-type]
     page = log_in(Role.MODERATOR, viewport={"width": 1200, "height": 500}).go("/admin/syncjobs/syncjob/?limit=50")
     first, last = jobs[0].pk, jobs[-1].pk
@@ -107,7 +109,7 @@ def test_an_update_leaves_alone_what_she_is_doing(log_in: LogIn) -> None:
     assert rows.first.get_attribute("id") == f"row-{last}"
     now = page.locator(f"#row-{first}").bounding_box()
     assert now is not None
-    # The pill stands above the rows; it has its room from the beginning.
+    # The pill is above the rows, and its space is reserved from the start.
     assert abs(now["y"] - top["y"]) < 1
     page.locator(f"#row-{last} [data-key=open]").click()
     expect(page.get_by_role("dialog")).to_contain_text(f"#{last}")
@@ -133,7 +135,7 @@ def _hide(page: Page, hidden: bool) -> None:
 
 
 def _expect_requests(page: Page, requests: list[str], *, seconds: int, count: int) -> None:
-    """Let time pass in the page, and expect so many requests. A busy machine may send them a while later."""
+    """Advance the page's clock and expect this number of requests. A busy machine may send them later."""
     before = len(requests)
     for _ in range(seconds):
         page.clock.run_for(1000)
@@ -168,7 +170,7 @@ def test_without_a_stream_the_page_polls_every_30_seconds_while_it_is_visible_an
     _expect_requests(page, dashboard, seconds=35, count=3)
 
 
-def test_somebody_else_was_faster_is_a_sentence(log_in: LogIn) -> None:
+def test_an_action_that_came_too_late_shows_a_message(log_in: LogIn) -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     visitor = log_in(Role.MODERATOR)
     page = visitor.go("/admin/syncjobs/syncjob/")
@@ -181,7 +183,7 @@ def test_somebody_else_was_faster_is_a_sentence(log_in: LogIn) -> None:
     assert Queue.objects.count() == 3
 
 
-def test_when_the_server_is_gone_she_is_told(log_in: LogIn) -> None:
+def test_the_page_shows_that_the_server_is_unreachable(log_in: LogIn) -> None:
     queue_job("PRUNE")  # type: ignore[arg-type]
     visitor = log_in(Role.MODERATOR)
     page = visitor.go("/admin/syncjobs/syncjob/")

@@ -1,4 +1,4 @@
-"""Every page of the admin, in a browser: it opens without a complaint, for the eye, the keyboard and the screen reader."""
+"""Every page of the admin in a browser: no errors, no accessibility violations, no horizontal overflow."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 
 @pytest.mark.parametrize("role", [Role.MODERATOR, Role.ADMIN, Role.SUPER_ADMIN])
-def test_each_page_opens_without_a_complaint(log_in: LogIn, role: str) -> None:
-    """No error on the console, no violation of the content security policy, no failed request; or a refusal."""
+def test_each_page_opens_without_errors(log_in: LogIn, role: str) -> None:
+    """Expect no console error, no violation of the content security policy and no failed request, or a refusal."""
     world.fill()
     world.add_markup()
     visitor = log_in(role)
@@ -40,7 +40,7 @@ def test_each_page_opens_without_a_complaint(log_in: LogIn, role: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(log_in: LogIn, scheme: str) -> None:
+def test_axe_finds_no_violations(log_in: LogIn, scheme: str) -> None:
     world.fill()
     world.add_markup()
     visitor = log_in(Role.SUPER_ADMIN, color_scheme=scheme)
@@ -57,7 +57,7 @@ def test_axe_finds_nothing(log_in: LogIn, scheme: str) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_is_wider_than_the_window(log_in: LogIn, width: int) -> None:
+def test_no_page_is_wider_than_the_window(log_in: LogIn, width: int) -> None:
     world.fill()
     world.add_markup()
     visitor = log_in(Role.SUPER_ADMIN, viewport={"width": width, "height": 900})

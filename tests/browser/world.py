@@ -1,4 +1,4 @@
-"""A site on an ordinary day: bands, videos, a night and a day of jobs, errors, quota, workers.
+"""A site on an ordinary day: bands, videos, a day and a night of jobs, errors, quota and workers.
 
 The figures add up: units and errors belong to jobs, jobs are numbered in the order of their creation, and the day's usage is
 the sum of its calls. `add_markup` puts markup into the texts, for the tests of escaping.
@@ -151,13 +151,13 @@ class _Site:
         ):
             cron = cron | {"timezone": QUOTA_TIMEZONE.key}
             schedules.save(ROBIN, None, {"name": name, "jobType": kind, "cron": cron})
-        # So that none is overdue.
+        # No schedule is overdue.
         PeriodicTask.objects.filter(name__in=(NIGHTLY, CHECK, STATISTICS)).update(last_run_at=self.now)
 
-    # ---- What happened
+    # ---- Jobs and their results
 
     def _last(self, hour: int, minute: int) -> dt.datetime:
-        """Return the last time, at least an hour ago, when it was that time in California."""
+        """Return the latest moment, at least an hour ago, with that time of day in California."""
         latest = self.now - dt.timedelta(hours=1)
         time = latest.astimezone(QUOTA_TIMEZONE).replace(hour=hour, minute=minute, second=0, microsecond=0)
         return (time if time <= latest else time - dt.timedelta(days=1)).astimezone(dt.UTC)
@@ -213,7 +213,7 @@ class _Site:
         self._date(parent, event.at, event.at + _SECOND, ended)
 
     def _end(self, job: SyncJob, event: _Event, numbers: list[int], started: dt.datetime) -> dt.datetime:
-        """Run the job to its end and return when it ended."""
+        """Run the job to its end and return the end time."""
         attempt = self._claim(job)
         size = self.sizes[numbers[0]] if numbers else sum(self.sizes)
         if event.error:

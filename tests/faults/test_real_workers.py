@@ -35,7 +35,7 @@ PASSING = (
 
 
 def _everything_written() -> str:
-    """All rows of all our tables, and of the Celery results."""
+    """Return all rows of our tables and of the Celery results."""
     apps_with_rows = ("bands", "syncjobs", "django_celery_results")
     tables = [model._meta.db_table for app in apps_with_rows for model in apps.get_app_config(app).get_models()]
     with connection.cursor() as cursor:
@@ -43,7 +43,7 @@ def _everything_written() -> str:
         return "".join(text for (text,) in cursor.fetchall())
 
 
-def test_20_full_syncs_survive_killed_workers_a_flushed_redis_and_every_passing_fault(
+def test_20_full_syncs_survive_killed_workers_a_flushed_redis_and_every_temporary_fault(
     workers: Workers, youtube: Simulator, broker: redis.Redis, settings: LazySettings
 ) -> None:
     sizes = {}
@@ -104,7 +104,7 @@ def test_a_frozen_worker_that_wakes_up_late_changes_nothing(workers: Workers, yo
     assert outcomes == [("frozen@test", AttemptOutcome.LOST), ("awake@test", AttemptOutcome.SUCCEEDED)]
 
 
-def test_a_hung_job_is_killed_after_the_grace_period_and_its_worker_goes_on(
+def test_a_hung_job_is_killed_after_the_grace_period_and_its_worker_continues(
     workers: Workers, youtube: Simulator
 ) -> None:
     band, _ = band_with_videos(youtube.world, 120)
@@ -166,7 +166,7 @@ def test_a_lost_wake_up_costs_no_job(workers: Workers, youtube: Simulator, broke
     wait_for(lambda: SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 5, what="jobs without a wake-up")
 
 
-def test_a_process_frozen_within_a_transaction_stops_nobody_for_long(workers: Workers, youtube: Simulator) -> None:
+def test_a_process_frozen_in_a_transaction_blocks_others_only_briefly(workers: Workers, youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 10)
     queue_job(band=band)
     job = queue_job(band=band)

@@ -1,4 +1,4 @@
-"""Each command as an operator runs it: what it says, what it refuses, and with which exit code."""
+"""The management commands: output, refusals and exit codes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMANDS = sorted(p.stem for p in (Path(__file__).parents[2] / "syncjobs/managem
 
 @pytest.fixture
 def background_worker() -> Iterator[None]:
-    """Executes jobs in this process, like a worker, until the test ends."""
+    """Execute jobs in this process, like a worker, until the test ends."""
     stop = threading.Event()
 
     def work() -> None:
@@ -51,7 +51,7 @@ def background_worker() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name: str) -> None:
+def test_every_command_has_help(name: str) -> None:
     command = load_command_class("syncjobs", name)
     text = command.create_parser("manage.py", name).format_help()
     assert len(command.help) > 20
@@ -84,7 +84,9 @@ def test_import_bands_twice_changes_nothing(tmp_path: Path) -> None:
     assert "1 unchanged" in run_command("import_bands", str(csv))
 
 
-def test_import_bands_refuses_row_by_row_and_takes_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_bands_refuses_single_rows_and_imports_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = [
         {"slug": "good", "name": "Good"},
         {"name": "No slug"},
@@ -123,7 +125,7 @@ def test_import_bands_refuses_row_by_row_and_takes_the_rest(tmp_path: Path, caps
         ("bands.xls", b"", "must end with .json or .csv"),
     ],
 )
-def test_import_bands_refuses_files_it_can_not_read_whole(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_import_bands_refuses_unreadable_files(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     assert said in command_error("import_bands", str(path))
@@ -132,7 +134,7 @@ def test_import_bands_refuses_files_it_can_not_read_whole(tmp_path: Path, name: 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sync_bands_waits_and_tells_everything(youtube: Simulator, background_worker: None) -> None:
+def test_sync_bands_waits_and_prints_every_result(youtube: Simulator, background_worker: None) -> None:
     for number in range(3):
         band_with_videos(youtube.world, 70, f"band{number}")
     told = json.loads(run_command("sync_bands", "--all", "--full", "--wait", "--timeout", "60", "--json"))
@@ -145,7 +147,7 @@ def test_sync_bands_waits_and_tells_everything(youtube: Simulator, background_wo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sync_bands_exits_with_1_if_anything_went_wrong(youtube: Simulator, background_worker: None) -> None:
+def test_sync_bands_exits_with_1_after_a_failure(youtube: Simulator, background_worker: None) -> None:
     band_with_videos(youtube.world, 70)
     break_videos(youtube.world, 0.1)
     assert "1 of 1 jobs" in command_error(
@@ -155,7 +157,7 @@ def test_sync_bands_exits_with_1_if_anything_went_wrong(youtube: Simulator, back
     assert "have not ended" in command_error("sync_bands", "--band", "herons", "--force", "--wait", "--timeout", "0.5")
 
 
-def test_commands_name_what_is_wrong_and_change_nothing() -> None:
+def test_invalid_arguments_show_an_error_and_change_nothing() -> None:
     Band.objects.create(name="A", slug="a")
     assert (
         command_error("sync_bands", "--band", "nonsense") == "band: There is no band “nonsense”. Give its slug or id."
@@ -171,7 +173,7 @@ def test_commands_name_what_is_wrong_and_change_nothing() -> None:
     assert SyncJob.objects.count() == 0
 
 
-def test_resolve_channel_gives_it_to_the_band(youtube: Simulator) -> None:
+def test_resolve_channel_saves_the_channel_with_the_band(youtube: Simulator) -> None:
     channel = youtube.world.add_channel("@brassline", "Brass Line")
     Band.objects.create(name="A", slug="a")
     assert (
@@ -217,7 +219,7 @@ def test_retry_jobs_and_clear_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "0 failed jobs deleted" in run_command("clear_failed", "maintenance")
 
 
-def test_status_quota_and_reconcile_speak_to_people_and_scripts() -> None:
+def test_status_quota_and_reconcile_print_text_or_json() -> None:
     queue_job()
     claim()
     run_command("pause_queue", "maintenance", "--reason", "cleaning")
@@ -269,6 +271,6 @@ def test_run_simulator_refuses_a_bad_file_and_a_taken_port(tmp_path: Path, youtu
     assert "Can't listen" in command_error("run_simulator", "--port", youtube.url.rpartition(":")[2])
 
 
-def test_the_actor_of_a_command_is_whoever_runs_it() -> None:
+def test_the_actor_of_a_command_is_the_user_who_runs_it() -> None:
     assert "@" in load_command_class("syncjobs", "sync_status").actor.label
     assert PERSON.is_personal

@@ -1,4 +1,4 @@
-"""The command reconcile."""
+"""The `reconcile` command."""
 
 from __future__ import annotations
 

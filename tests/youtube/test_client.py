@@ -56,7 +56,7 @@ def client_of(server: Simulator, meter: CountingMeter | None = None, key: str = 
     )
 
 
-def test_pages_hold_fifty_and_the_last_one_has_no_token(server: Simulator) -> None:
+def test_pages_have_fifty_items_and_the_last_has_no_token(server: Simulator) -> None:
     client, playlist = client_of(server), uploads(channel_of(server))
     sizes, token = [], None
     while True:
@@ -78,7 +78,7 @@ def test_a_channel_is_found_by_id_handle_and_user_name(server: Simulator) -> Non
 
 
 @pytest.mark.parametrize("name", [*ERRORS, *CONNECTION_FAULTS])
-def test_every_fault_is_reserved_settled_and_keeps_the_key_secret(
+def test_every_fault_is_reserved_and_recorded_and_hides_the_key(
     server: Simulator, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -113,7 +113,7 @@ def test_every_fault_is_reserved_settled_and_keeps_the_key_secret(
         ("keyMissing", Kind.CONFIGURATION, None),
     ],
 )
-def test_what_an_error_means(server: Simulator, name: str, kind: Kind, bucket: Bucket | None) -> None:
+def test_errors_are_classified(server: Simulator, name: str, kind: Kind, bucket: Bucket | None) -> None:
     server.faults.add(Fault(name))
     with pytest.raises(YouTubeError) as caught:
         client_of(server).videos(["x" * 11])
@@ -124,7 +124,7 @@ def test_what_an_error_means(server: Simulator, name: str, kind: Kind, bucket: B
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b'{"error": 3}', b'{"error": {"errors": [7], "message": 5}}', b"\xff"]
 )
-def test_error_bodies_that_make_no_sense_are_judged_by_their_status(body: bytes) -> None:
+def test_unreadable_error_bodies_are_classified_by_status(body: bytes) -> None:
     assert from_response(503, body, Bucket.MAIN).kind is Kind.TRANSIENT
     assert from_response(404, body, Bucket.MAIN).kind is Kind.PERMANENT
 
@@ -137,7 +137,7 @@ def test_a_wrong_or_missing_key_is_refused_without_being_charged(server: Simulat
     assert server.units() == 0
 
 
-def test_a_reservation_that_is_refused_sends_nothing(server: Simulator) -> None:
+def test_a_refused_reservation_sends_nothing(server: Simulator) -> None:
     class Refusing(CountingMeter):
         def reserve(self, operation: Operation) -> object:
             raise RuntimeError("no")
@@ -147,7 +147,7 @@ def test_a_reservation_that_is_refused_sends_nothing(server: Simulator) -> None:
     assert server.calls() == []
 
 
-def test_a_connection_the_server_closed_meanwhile_costs_no_call(server: Simulator) -> None:
+def test_a_connection_closed_by_the_server_costs_no_call(server: Simulator) -> None:
     meter = CountingMeter()
     client = client_of(server, meter)
     for _ in range(3):
@@ -203,7 +203,7 @@ def test_the_simulators_buckets_run_out_and_reset_at_midnight_pacific(server: Si
     client.videos(["x" * 11])
 
 
-def test_an_etag_that_still_holds_is_answered_with_304_and_charged(server: Simulator) -> None:
+def test_a_current_etag_returns_304_and_is_charged(server: Simulator) -> None:
     url = f"{server.url}/youtube/v3/channels?part=snippet&id={channel_of(server)}"
     with urllib.request.urlopen(urllib.request.Request(url, headers={"X-Goog-Api-Key": KEY})) as response:
         tag = json.load(response)["etag"]
@@ -232,12 +232,12 @@ def test_the_feed_has_the_15_newest_and_costs_nothing(server: Simulator) -> None
         (None, None),
     ],
 )
-def test_durations(text: str | None, seconds: int | None) -> None:
+def test_durations_are_parsed(text: str | None, seconds: int | None) -> None:
     assert parsing.duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "P", "PT", "three", 7, "PT3M33", "P99999999999999D"])
-def test_durations_that_make_no_sense_spoil_only_their_item(text: object) -> None:
+def test_an_invalid_duration_affects_only_its_item(text: object) -> None:
     snippet = {"title": "t", "liveBroadcastContent": "none"}
     good, bad = parsing.parse_items(
         [
@@ -262,6 +262,6 @@ def test_durations_that_make_no_sense_spoil_only_their_item(text: object) -> Non
         ("2026-11-01T07:00:00+00:00", "2026-11-01", "2026-11-02T08:00:00+00:00"),
     ],
 )
-def test_the_quotas_day_is_the_pacific_one_across_the_change_of_clocks(now: str, day: str, reset: str) -> None:
+def test_the_quota_day_follows_pacific_time_across_clock_changes(now: str, day: str, reset: str) -> None:
     instant = dt.datetime.fromisoformat(now)
     assert (quota_day(instant).isoformat(), next_reset(instant).isoformat()) == (day, reset)

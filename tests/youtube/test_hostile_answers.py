@@ -1,4 +1,4 @@
-"""Servers that echo the key, answer nonsense, or want something odd: what the client makes of it."""
+"""How the client handles servers that echo the key, send invalid responses or make unusual demands."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Make = Callable[..., YouTubeClient]
 
 
 class Ledger:
-    """A meter that writes down what it is told."""
+    """A meter that records its calls."""
 
     def __init__(self) -> None:
         self.reserved: list[Operation] = []
@@ -85,18 +85,18 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
-def test_the_key_is_blotted_out_in_every_encoding(form: str) -> None:
+def test_the_key_is_redacted_in_every_encoding(form: str) -> None:
     redactor = Redactor(KEY)
     assert redactor.raw(f"a {form} b".encode()) == f"a {REDACTED} b".encode()
     assert redactor.text(f"a {form} b") == f"a {REDACTED} b"
 
 
-def test_a_key_too_short_to_be_one_tears_no_holes_into_titles() -> None:
+def test_a_key_that_is_too_short_is_not_redacted() -> None:
     assert Redactor("test").text("The latest test") == "The latest test"
 
 
 @pytest.mark.parametrize("spelling", [KEY, KEY.replace("secret", "sec\x00ret"), KEY.replace("secret", "sec\ud800ret")])
-def test_a_key_in_a_video_reaches_nobody(server: Simulator, make: Make, ids: list[str], spelling: str) -> None:
+def test_a_key_in_a_video_is_redacted(server: Simulator, make: Make, ids: list[str], spelling: str) -> None:
     video = server.world.videos[ids[0]]
     video.title, video.description, video.tags = spelling, f"x {quote(KEY)} y", [spelling]
     server.world.channels[video.channel_id].title = spelling
@@ -110,7 +110,7 @@ def test_a_key_in_a_video_reaches_nobody(server: Simulator, make: Make, ids: lis
 
 
 @pytest.mark.parametrize("name", ["apiKeyInvalid", "backendError", "forbidden", "redirect", "garbage", "truncate"])
-def test_an_error_that_echoes_the_key_leaks_it_nowhere(
+def test_an_error_that_echoes_the_key_does_not_leak_it(
     server: Simulator, make: Make, ids: list[str], name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -127,8 +127,8 @@ def test_an_error_that_echoes_the_key_leaks_it_nowhere(
 
 
 @pytest.mark.parametrize("fault", ["forbidden", "redirect"])
-def test_the_google_client_never_sees_the_key_in_an_error(server: Simulator, fault: str) -> None:
-    """It logs reasons and puts bodies into its exceptions before ours are made."""
+def test_the_key_is_redacted_before_the_google_client_sees_an_error(server: Simulator, fault: str) -> None:
+    """The google client logs reasons and puts bodies into its exceptions before we raise ours."""
     server.faults.add(Fault(fault, echo_key=True))
     http = OneShotHttp(timeout=1.0, redactor=Redactor(KEY))
     url = f"{server.url}/youtube/v3/videos?part=snippet&id=x"
@@ -156,21 +156,21 @@ def test_the_server_counts_exactly_the_attempts_that_were_reserved(
     ledger = Ledger()
     client = make(meter=ledger, timeout=0.3)
     client.videos(ids)
-    # On a connection in use, which httplib2 by itself would take for stale and ask again.
+    # On a reused connection, httplib2 by itself would assume a stale connection and retry.
     server.faults.add(Fault(fault, times=2))
     assert len(client.videos(ids).items) == 4
     assert len(server.calls()) == len(ledger.reserved) == len(ledger.settled) == 4
 
 
-def test_an_answer_of_401_is_asked_once(server: Simulator, make: Make, ids: list[str]) -> None:
-    """google-auth's transport would repeat it, unreserved."""
+def test_a_401_response_is_not_retried(server: Simulator, make: Make, ids: list[str]) -> None:
+    """google-auth's transport would retry without a reservation."""
     server.faults.add(Fault("unauthorized"))
     with pytest.raises(ConfigurationError):
         make().videos(ids)
     assert len(server.calls()) == 1
 
 
-def test_what_interrupts_an_attempt_passes_and_the_attempt_is_settled(
+def test_an_interrupted_attempt_raises_and_is_recorded(
     server: Simulator, make: Make, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class TimeLimit(BaseException):
@@ -187,7 +187,7 @@ def test_what_interrupts_an_attempt_passes_and_the_attempt_is_settled(
         with pytest.raises(TimeLimit):
             client.videos(ids)
     assert ledger.settled == [(None, "aborted")]
-    # The half-read answer is not taken for the next one's.
+    # The next call must not read the rest of this response.
     assert len(client.playlist_page(uploads(server.world.videos[ids[0]].channel_id)).items) == 4
     assert ledger.settled[1:] == [(200, "")]
 
@@ -204,7 +204,7 @@ def test_what_interrupts_an_attempt_passes_and_the_attempt_is_settled(
         ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_SECONDS, MAX_RETRY_AFTER_SECONDS),
     ],
 )
-def test_retry_after_is_heeded_within_bounds(
+def test_retry_after_is_respected_within_limits(
     server: Simulator, make: Make, ids: list[str], header: str, least: float, most: float
 ) -> None:
     if header == "in the future":
@@ -216,7 +216,7 @@ def test_retry_after_is_heeded_within_bounds(
     assert least <= slept[0] <= most
 
 
-def test_waits_double_and_stay_under_the_bound(server: Simulator, make: Make, ids: list[str]) -> None:
+def test_waits_double_up_to_the_limit(server: Simulator, make: Make, ids: list[str]) -> None:
     server.faults.add(Fault("unavailable"))
     slept: list[float] = []
     with pytest.raises(TransientError):
@@ -226,9 +226,7 @@ def test_waits_double_and_stay_under_the_bound(server: Simulator, make: Make, id
 
 
 @pytest.mark.parametrize("key", ["", "  ", "two words", "line\nbreak", "schlüssel", "nul\x00"])
-def test_a_key_that_cannot_be_one_costs_nothing_and_is_not_told(
-    server: Simulator, make: Make, ids: list[str], key: str
-) -> None:
+def test_an_invalid_key_costs_nothing_and_is_not_shown(server: Simulator, make: Make, ids: list[str], key: str) -> None:
     ledger = Ledger()
     with pytest.raises(ConfigurationError) as caught:
         make(api_key=key, meter=ledger).videos(ids)
@@ -236,15 +234,15 @@ def test_a_key_that_cannot_be_one_costs_nothing_and_is_not_told(
     assert not key.strip() or key not in str(caught.value)
 
 
-def test_a_key_with_a_line_break_at_its_end_works(make: Make, ids: list[str]) -> None:
+def test_a_key_with_a_trailing_newline_works(make: Make, ids: list[str]) -> None:
     assert len(make(api_key=f"{KEY}\n").videos(ids).items) == 4
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/youtube/v3", "/youtube/v3/"])
-def test_the_endpoint_is_the_servers_root_or_the_apis(
+def test_the_endpoint_is_the_root_of_the_server_or_the_api(
     server: Simulator, make: Make, ids: list[str], tail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # None of these may send the key anywhere else than to the endpoint.
+    # None of these may send the key anywhere but to the endpoint.
     monkeypatch.setenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "example.org")
     monkeypatch.setenv("GOOGLE_API_USE_MTLS_ENDPOINT", "always")
     client = make(endpoint=server.url + tail)
@@ -253,13 +251,13 @@ def test_the_endpoint_is_the_servers_root_or_the_apis(
 
 
 @pytest.mark.parametrize("endpoint", ["", "ftp://127.0.0.1", "youtube.googleapis.com"])
-def test_an_endpoint_that_is_no_url_is_refused(make: Make, endpoint: str) -> None:
+def test_an_invalid_endpoint_is_refused(make: Make, endpoint: str) -> None:
     with pytest.raises(ValueError, match="endpoint"):
         make(endpoint=endpoint)
 
 
 @pytest.mark.parametrize("broken", ["no snippet", "bad duration", "bad count"])
-def test_an_unreadable_video_is_not_missing_and_spoils_no_other(
+def test_an_unreadable_video_is_not_missing_and_affects_no_other(
     server: Simulator, make: Make, ids: list[str], broken: str
 ) -> None:
     server.world.videos[ids[1]].broken = broken
@@ -270,8 +268,8 @@ def test_an_unreadable_video_is_not_missing_and_spoils_no_other(
     assert {video.video_id for video in batch.items} == {ids[0], ids[3]}
 
 
-def test_with_an_item_that_names_no_video_none_is_called_missing(server: Simulator, make: Make, ids: list[str]) -> None:
-    """Missing videos get marked unavailable; one of these is there, and nobody can tell which."""
+def test_no_video_is_missing_if_an_item_has_no_id(server: Simulator, make: Make, ids: list[str]) -> None:
+    """Missing videos are marked unavailable. One of these videos exists, but the response does not show which."""
     server.world.videos[ids[1]].broken = "no id"
     server.world.remove(ids[2])
     for batch in (make().videos(ids), make().statistics_by_list(ids)):
@@ -279,21 +277,21 @@ def test_with_an_item_that_names_no_video_none_is_called_missing(server: Simulat
         assert [item.item_id for item in batch.unreadable] == [ids[1], ids[2]]
 
 
-def test_an_empty_answer_says_nothing_of_any_video(server: Simulator, make: Make, ids: list[str]) -> None:
+def test_an_empty_response_marks_no_video_missing(server: Simulator, make: Make, ids: list[str]) -> None:
     server.faults.add(Fault("empty"))
     for call in (make().videos, make().statistics, make().statistics_by_list, make().channels):
         with pytest.raises(TransientError, match="not the requested list"):
             call(ids)
 
 
-def test_what_was_not_asked_for_is_not_returned(server: Simulator, make: Make, ids: list[str]) -> None:
+def test_videos_that_were_not_requested_are_ignored(server: Simulator, make: Make, ids: list[str]) -> None:
     server.world.videos[ids[3]].id = "stranger123"
     batch = make().videos(ids)
     assert {video.video_id for video in batch.items} == set(ids[:3])
     assert batch.missing == [ids[3]]
 
 
-def test_an_entry_without_content_details_does_not_pass_for_a_private_one(
+def test_an_entry_without_content_details_is_not_taken_as_private(
     server: Simulator, make: Make, ids: list[str]
 ) -> None:
     videos = server.world.videos
@@ -341,7 +339,7 @@ def _error(reason: str = "", message: str = "", detail: str = "") -> bytes:
         (400, b'{"error": {"errors": [{"reason": "a\\u0000b\\ud800"}]}}', Kind.PERMANENT, "ab"),
     ],
 )  # fmt: skip
-def test_what_an_answer_means(status: int, body: bytes, kind: Kind, reason: str) -> None:
+def test_responses_are_classified(status: int, body: bytes, kind: Kind, reason: str) -> None:
     error = from_response(status, body, Bucket.STATS)
     assert (error.kind, error.reason) == (kind, reason)
     assert error.bucket == (Bucket.STATS if kind is Kind.QUOTA else None)
@@ -357,11 +355,13 @@ def test_what_an_answer_means(status: int, body: bytes, kind: Kind, reason: str)
         (400, "invalidPageToken", InvalidPageToken),
     ],
 )
-def test_errors_that_a_sync_answers_each_in_its_own_way(status: int, reason: str, expected: type[YouTubeError]) -> None:
+def test_errors_that_a_sync_handles_separately_have_their_own_class(
+    status: int, reason: str, expected: type[YouTubeError]
+) -> None:
     assert type(from_response(status, _error(reason), Bucket.MAIN)) is expected
 
 
-def test_each_thread_and_each_process_has_a_connection_of_its_own(
+def test_each_thread_and_process_has_its_own_connection(
     make: Make, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, key = make(), (KEY, "http://127.0.0.1:1", 1.0)

@@ -1,4 +1,4 @@
-"""Items as YouTube may send them, whole and broken."""
+"""Parsing of valid and invalid items from YouTube."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _video(**parts: Any) -> dict[str, Any]:
     ("value", "count"),
     [("0", 0), ("5234567890", 5_234_567_890), (str(2**63 - 1), 2**63 - 1), (7, 7), (None, None)],
 )
-def test_counts(value: object, count: int | None) -> None:
+def test_counts_are_parsed(value: object, count: int | None) -> None:
     [video], _ = parsing.parse_items([_video(statistics={"viewCount": value})], parsing.video)
     assert video.view_count == count
     assert video.like_count is None
@@ -32,7 +32,7 @@ def test_counts(value: object, count: int | None) -> None:
 @pytest.mark.parametrize(
     "value", [str(2**63), "-1", "1_000", "٣", "1e3", " 1", "", "9" * 5000, True, 1.5, math.inf, math.nan, [], {}]
 )
-def test_a_count_that_is_none_is_an_unreadable_item(value: object) -> None:
+def test_an_invalid_count_makes_the_item_unreadable(value: object) -> None:
     good, [bad] = parsing.parse_items([_video(statistics={"viewCount": value})], parsing.video)
     assert good == []
     assert bad.item_id == "dQw4w9WgXcQ"
@@ -41,7 +41,7 @@ def test_a_count_that_is_none_is_an_unreadable_item(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["yesterday", 5, "0001-01-01T00:00:00+14:00", "2026-02-30T00:00:00Z", "9" * 5000])
-def test_a_time_that_is_none_is_an_unreadable_item(value: object) -> None:
+def test_an_invalid_time_makes_the_item_unreadable(value: object) -> None:
     good, bad = parsing.parse_items([_video(snippet={"publishedAt": value})], parsing.video)
     assert (good, len(bad)) == ([], 1)
 
@@ -56,7 +56,7 @@ def test_times_are_utc(value: str) -> None:
 @pytest.mark.parametrize(
     "text", ["P" + "9" * 5000 + "D", "PT1H2", "PT", "P1DT", "PT٣S", "-PT1S", "1e3s", "PT1.5S", "s"]
 )
-def test_durations_that_are_none(text: str) -> None:
+def test_an_invalid_duration_makes_the_item_unreadable(text: str) -> None:
     good, bad = parsing.parse_items([_video(contentDetails={"duration": text})], parsing.video)
     assert (good, len(bad)) == ([], 1)
 
@@ -64,12 +64,12 @@ def test_durations_that_are_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("state", "stored"), [("live", "live"), ("upcoming", "upcoming"), ("completed", "none"), (None, "none")]
 )
-def test_live_states(state: str | None, stored: str) -> None:
+def test_live_states_are_parsed(state: str | None, stored: str) -> None:
     [video], _ = parsing.parse_items([_video(snippet={"liveBroadcastContent": state})], parsing.video)
     assert video.live_state == stored
 
 
-def test_what_postgresql_cannot_store_is_taken_out() -> None:
+def test_characters_that_postgresql_cannot_store_are_removed() -> None:
     snippet = json.loads('{"title": "a\\u0000b\\ud83dc \\ud83e\\udd41", "tags": ["\\u0000"]}')
     [video], _ = parsing.parse_items([_video(snippet=snippet)], parsing.video)
     assert (video.title, video.tags) == ("abc 🥁", [""])
@@ -95,7 +95,7 @@ _item = st.fixed_dictionaries(
 
 
 @given(st.lists(_item | _json, max_size=4))
-def test_whatever_an_item_is_it_is_read_or_reported(items: list[Any]) -> None:
+def test_every_item_is_parsed_or_reported(items: list[Any]) -> None:
     for parse in (parsing.video, parsing.playlist_item, parsing.stats, parsing.channel):
         good, bad = parsing.parse_items(items, parse)
         assert len(good) + len(bad) == len(items)

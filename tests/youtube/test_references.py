@@ -47,7 +47,7 @@ ID = "UCabcdefghijklmnopqrstuv"
         ("@樂隊", "handle", "@樂隊"),
     ],
 )
-def test_channels(text: str, kind: str, value: str) -> None:
+def test_channel_references_are_parsed(text: str, kind: str, value: str) -> None:
     assert parse_channel(text) == ChannelReference(kind, value)  # type: ignore[arg-type]
 
 
@@ -73,7 +73,7 @@ def test_channels(text: str, kind: str, value: str) -> None:
         ("javascript:alert(1)", "not a YouTube channel"),
     ],
 )
-def test_what_is_no_channel_says_what_would_be(text: str, says: str) -> None:
+def test_an_invalid_channel_error_shows_valid_forms(text: str, says: str) -> None:
     with pytest.raises(MalformedReference) as error:
         parse_channel(text)
     assert says in str(error.value)
@@ -92,18 +92,18 @@ def test_what_is_no_channel_says_what_would_be(text: str, says: str) -> None:
         "m.youtube.com/v/dQw4w9WgXcQ",
     ],
 )
-def test_videos(text: str) -> None:
+def test_video_references_are_parsed(text: str) -> None:
     assert parse_video(text) == "dQw4w9WgXcQ"
 
 
-def test_playlists() -> None:
+def test_playlist_references_are_parsed() -> None:
     assert parse_playlist("https://www.youtube.com/playlist?list=PLabcdefghijkl") == "PLabcdefghijkl"
     with pytest.raises(MalformedReference, match="not a playlist"):
         parse_playlist("PL")
 
 
 @given(st.text())
-def test_whatever_is_pasted_is_parsed_or_refused_in_a_short_sentence(text: str) -> None:
+def test_any_input_is_parsed_or_refused_with_a_short_message(text: str) -> None:
     for parse in (parse_channel, parse_video, parse_playlist):
         assert len(_refusal(parse, text)) < 300
 

@@ -1,4 +1,4 @@
-"""The simulated YouTube itself: what it refuses, what it holds, and how other processes steer it."""
+"""The simulated YouTube: refusals, contents, and control by other processes."""
 
 from __future__ import annotations
 
@@ -51,26 +51,26 @@ def _ask(server: Simulator, path: str, method: str = "GET", body: Any = None, ke
         ("nowhere?part=snippet", 404, "notFound"),
     ],
 )
-def test_what_it_refuses(server: Simulator, query: str, status: int, reason: str) -> None:
+def test_invalid_requests_are_refused(server: Simulator, query: str, status: int, reason: str) -> None:
     playlist = next(iter(server.world.playlists))
     tokens = {"negative": token_for(playlist, -5), "other": token_for("PLother", 50)}
     answer = _ask(server, "/youtube/v3/" + query.format(playlist=playlist, **tokens))
     assert (answer[0], answer[1]["error"]["errors"][0]["reason"]) == (status, reason)
 
 
-def test_ids_may_be_repeated_or_joined_and_absent_ones_are_left_out(server: Simulator) -> None:
+def test_ids_may_be_repeated_or_joined_and_unknown_ids_are_omitted(server: Simulator) -> None:
     one, other, *_ = server.world.videos
     server.world.videos[other].privacy = "private"
     for query in (f"id={one},{other},none", f"id={one}&id={other}&id=none"):
         assert [item["id"] for item in _ask(server, f"/youtube/v3/videos?part=id&{query}")[1]["items"]] == [one]
 
 
-def test_a_channel_that_is_not_there_is_an_answer_without_items(server: Simulator) -> None:
+def test_an_unknown_channel_returns_no_items(server: Simulator) -> None:
     status, body = _ask(server, "/youtube/v3/channels?part=id&forHandle=@nobody")
     assert (status, "items" in body, body["pageInfo"]["totalResults"]) == (200, False, 0)
 
 
-def test_search_has_a_bucket_of_its_own_and_finds_no_private_video(server: Simulator) -> None:
+def test_search_has_its_own_bucket_and_finds_no_private_video(server: Simulator) -> None:
     next(iter(server.world.videos.values())).privacy = "private"
     found = _ask(server, "/youtube/v3/search?part=snippet&q=new&maxResults=50")[1]["items"]
     assert len(found) == 50
@@ -78,7 +78,7 @@ def test_search_has_a_bucket_of_its_own_and_finds_no_private_video(server: Simul
     assert next(iter(server.world.videos)) not in {item["id"]["videoId"] for item in found}
 
 
-def test_another_process_can_steer_and_watch_it(server: Simulator) -> None:
+def test_another_process_can_control_and_watch_the_simulator(server: Simulator) -> None:
     _ask(server, "/__simulator__/faults", "POST", {"faults": [{"name": "backendError", "times": 1}]})
     assert _ask(server, "/youtube/v3/videos?part=id&id=x")[0] == 500
     assert _ask(server, "/youtube/v3/videos?part=id&id=x")[0] == 200
@@ -116,13 +116,13 @@ def test_another_process_can_change_the_world(server: Simulator) -> None:
         ("quota", {"limits": {"none": 1}}),
     ],
 )
-def test_steering_it_wrongly_is_told(server: Simulator, path: str, body: dict[str, Any]) -> None:
+def test_an_invalid_control_request_shows_an_error(server: Simulator, path: str, body: dict[str, Any]) -> None:
     status, answer = _ask(server, f"/__simulator__/{path}", "POST", body)
     assert status == 400
     assert answer["error"]["message"]
 
 
-def test_the_demonstration_has_something_of_everything() -> None:
+def test_the_demo_world_has_every_kind_of_video_and_channel() -> None:
     world, rows = demo_world(), bands()
     videos = list(world.videos.values())
     counts = [len(entries) for entries in world.playlists.values()]
@@ -143,7 +143,7 @@ def test_the_demonstration_has_something_of_everything() -> None:
     assert [v.id for v in demo_world().videos.values()] == [v.id for v in videos]
 
 
-def test_a_world_from_a_file_is_the_same_each_time_and_no_channel_swallows_another(tmp_path: Path) -> None:
+def test_a_world_from_a_file_is_deterministic_and_keeps_channels_apart(tmp_path: Path) -> None:
     def row(video_id: str, day: int) -> dict[str, str]:
         return {"id": video_id, "title": f"Show {day}", "publishedAt": f"2026-01-{day:02}T00:00:00.000Z"}
 

@@ -19,7 +19,7 @@ from bands.text import parse_number
 
 from ...choices import DelayReason, JobStatus, JobType, QueueName
 from ...exceptions import InvalidInput
-from ...listing.filterset import parse_instant, split
+from ...listing.base_filters import parse_instant, split
 from ...models import ErrorGroup
 from ...templatetags.monitor import when
 from . import links

@@ -17,7 +17,7 @@ from ...choices import ACTIVE_STATUSES, QueueName
 from ...exceptions import InvalidInput
 from ...listing import filters as listing_filters
 from ...listing import rows as listing_rows
-from ...listing.filterset import MAX_LIMIT
+from ...listing.base_filters import MAX_LIMIT
 from ...listing.pages import Order
 from ...listing.rows import JobRow
 from ...models import SyncJob

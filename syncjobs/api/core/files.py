@@ -10,7 +10,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from ...listing import export
-from ...listing.filterset import Choice
+from ...listing.base_filters import Choice
 
 FORMAT = Choice(choices=export.FORMATS, initial="csv", help_text="json: one object per line.")
 FILE = {(200, media_type.partition(";")[0]): OpenApiTypes.STR for media_type in export.FORMATS.values()}

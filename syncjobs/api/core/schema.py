@@ -11,8 +11,8 @@ from rest_framework import serializers
 
 from bands.text import VISIBLE
 
-from ...listing import filterset
-from ...listing.filterset import Parameters
+from ...listing import base_filters
+from ...listing.base_filters import Parameters
 from .examples import EXAMPLES
 from .exception_handler import SERVER_ERROR
 from .fields import Id, Strict, Text
@@ -241,20 +241,20 @@ def _strip(node: Any) -> None:
         _strip(each)
 
 
-def parameter_schema(parameter: filterset.Parameter) -> dict[str, Any]:
+def parameter_schema(parameter: base_filters.Parameter) -> dict[str, Any]:
     """Return the JSON Schema of a query parameter."""
     schema: dict[str, Any] = {"type": "string"}
-    if isinstance(parameter, filterset.Choices):
+    if isinstance(parameter, base_filters.Choices):
         schema = {"type": "array", "items": schema | {"enum": parameter.choices}, "minItems": 1}
-    elif isinstance(parameter, filterset.Choice):
+    elif isinstance(parameter, base_filters.Choice):
         schema["enum"] = parameter.choices
-    elif isinstance(parameter, filterset.Pattern):
+    elif isinstance(parameter, base_filters.Pattern):
         schema |= {"pattern": f"^(?:{parameter.pattern})$", "examples": [parameter.example]}
-    elif isinstance(parameter, filterset.Text):
-        schema |= {"maxLength": filterset.MAX_TEXT, "pattern": r"^[^\x00]*$"}
-    elif isinstance(parameter, filterset.Whole):
+    elif isinstance(parameter, base_filters.Text):
+        schema |= {"maxLength": base_filters.MAX_TEXT, "pattern": r"^[^\x00]*$"}
+    elif isinstance(parameter, base_filters.Whole):
         schema = {"type": "integer", "minimum": 1, "maximum": parameter.max_value}
-    elif isinstance(parameter, filterset.Instant):
+    elif isinstance(parameter, base_filters.Instant):
         day = 30 if parameter.is_end else 24
         schema = {
             "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],

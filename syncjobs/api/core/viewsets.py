@@ -12,7 +12,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from ...audit.actors import Actor, for_user
 from ...choices import Origin
-from ...listing.filterset import Parameters
+from ...listing.base_filters import Parameters
 from .fields import Strict
 
 
