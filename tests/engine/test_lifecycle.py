@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus
-from syncjobs.engine import attempts, outcomes
+from syncjobs.engine import lease, outcomes
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.exceptions import Fenced
 from syncjobs.models import Attempt, JobError, SyncJob
@@ -35,7 +35,7 @@ def test_a_lost_job_is_queued_again_and_late_writes_have_no_effect() -> None:
         lambda: outcomes.retry_later(stale, "no", reason="x"),
         lambda: outcomes.delay(stale, timezone.now(), DelayReason.QUOTA_MAIN, ""),
         lambda: outcomes.release(stale, ""),
-        lambda: attempts.save_progress(stale, checkpoint={"stale": True}),
+        lambda: lease.save_progress(stale, checkpoint={"stale": True}),
         lambda: outcomes.acknowledge_cancel(stale),
     ):
         with pytest.raises(Fenced), transaction.atomic():
@@ -54,9 +54,9 @@ def test_an_expired_lease_stops_writes_before_reconcile_notices() -> None:
     queue_job()
     attempt = claim()
     _expire(attempt)
-    assert not attempts.renew_lease(attempt)
+    assert not lease.renew_lease(attempt)
     with pytest.raises(Fenced), transaction.atomic():
-        attempts.save_progress(attempt, checkpoint={})
+        lease.save_progress(attempt, checkpoint={})
 
 
 def test_a_job_lost_too_often_fails(settings: object) -> None:
@@ -76,7 +76,7 @@ def test_progress_resets_the_count_of_failures(settings: object) -> None:
     for _ in range(4):
         attempt = claim()
         with transaction.atomic():
-            attempts.save_progress(attempt, checkpoint={})
+            lease.save_progress(attempt, checkpoint={})
         assert outcomes.retry_later(attempt, "503", reason="backendError")
         SyncJob.objects.update(run_at=timezone.now())
     job.refresh_from_db()
@@ -196,7 +196,7 @@ def test_a_cancelled_all_bands_job_of_a_lost_worker_ends() -> None:
     parent = queue_job(fans_out=True)
     attempt = claim()
     with transaction.atomic():
-        attempts.save_progress(attempt, checkpoint={"fanned_out": True})
+        lease.save_progress(attempt, checkpoint={"fanned_out": True})
     jobs.cancel_job(PERSON, parent.pk)
     Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
     reconcile()
