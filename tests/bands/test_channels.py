@@ -21,6 +21,7 @@ from syncjobs.operations.channels import channel_index
 from syncjobs.operations.imports import import_bands
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import Api, command_error, logged_in
+from tests.concurrency import someone_waits_for_a_lock
 from tests.factories import PERSON, band_with_videos, make_band, queue_job, run_next, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -131,17 +132,11 @@ def test_only_one_of_two_simultaneous_bands_gets_the_channel() -> None:
     with transaction.atomic():
         bands.create(PERSON, {"name": "Herons", "slug": "herons", "youtube_channel": "@Herons"})
         thread.start()
-        wait_for(_somebody_waits, what="the second to wait for the first")
+        wait_for(someone_waits_for_a_lock, what="the second to wait for the first")
     thread.join()
     (outcome,) = outcomes
     assert isinstance(outcome, Conflict)
     assert (outcome.field, outcome.message) == ("youtube_channel", MESSAGE)
-
-
-def _somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize("kind", ["FULL_SYNC", "INCREMENTAL_SYNC"])

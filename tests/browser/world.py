@@ -22,8 +22,8 @@ from django_celery_beat.models import PeriodicTask
 from bands.models import Availability, Band, ChannelProblem, Video
 from syncjobs.audit.actors import Actor, for_schedule
 from syncjobs.choices import EventKind, JobStatus, JobType, Origin, QueueName
-from syncjobs.engine import attempts, outcomes
-from syncjobs.engine.attempts import WorkerIdentity
+from syncjobs.engine import outcomes
+from syncjobs.engine.claim import WorkerIdentity, claim_next
 from syncjobs.engine.enqueue import create_job
 from syncjobs.engine.errors import ErrorReport, record
 from syncjobs.models import Attempt, ErrorGroup, JobError, Queue, QuotaCall, QuotaDay, SyncJob, Worker
@@ -295,7 +295,7 @@ class _Site:
 
     def _claim(self, job: SyncJob, name: str = "") -> Attempt:
         name = name or self.chance.choice(("celery@north-1", "celery@north-1", "celery@north-2"))
-        attempt = attempts.claim_next(job.queue_id, WorkerIdentity(name, 411 if name.endswith("1") else 902))
+        attempt = claim_next(job.queue_id, WorkerIdentity(name, 411 if name.endswith("1") else 902))
         assert attempt is not None
         assert attempt.job_id == job.pk
         return attempt

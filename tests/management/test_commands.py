@@ -19,7 +19,8 @@ from django.db import connections
 from bands.models import Band
 from bands.text import camel_case, respell_keys
 from syncjobs.choices import QueueName
-from syncjobs.engine import attempts, outcomes
+from syncjobs.engine import outcomes
+from syncjobs.engine.claim import claim_next
 from syncjobs.models import AuditEntry, Queue, SyncJob
 from syncjobs.operations import bulk
 from syncjobs.sync.run import run_attempt
@@ -40,7 +41,7 @@ def background_worker() -> Iterator[None]:
     def work() -> None:
         while not stop.wait(0.02):
             for queue in QueueName.values:
-                if (attempt := attempts.claim_next(queue, worker())) is not None:
+                if (attempt := claim_next(queue, worker())) is not None:
                     run_attempt(attempt)
         connections.close_all()
 
