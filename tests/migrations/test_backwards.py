@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +55,25 @@ def _migrate(database: str, *target: str) -> None:
 def _schema(database: str) -> set[tuple[str, str]]:
     with psycopg.connect(database) as session:
         return set(session.execute(_SCHEMA).fetchall())
+
+
+def _presets(database: str) -> list[tuple[dict[str, str]]]:
+    with psycopg.connect(database) as session:
+        return session.execute("SELECT filters FROM syncjobs_filterpreset ORDER BY id").fetchall()
+
+
+def test_presets_keep_their_filters_backwards_and_forwards(database: str) -> None:
+    _migrate(database)
+    now = {"job_type": "PRUNE", "sort_by": "completed_at", "status": "FAILED"}
+    with psycopg.connect(database) as session:
+        session.execute(
+            "INSERT INTO syncjobs_filterpreset (name, filters, created_by) VALUES ('One', %s, ''), ('Two', '{}', '')",
+            [Jsonb(now)],
+        )
+    _migrate(database, "syncjobs", "0004")
+    assert _presets(database) == [({"jobType": "PRUNE", "sortBy": "completedAt", "status": "FAILED"},), ({},)]
+    _migrate(database, "syncjobs")
+    assert _presets(database) == [(now,), ({},)]
 
 
 def test_migrations_run_backwards_and_forwards(database: str) -> None:
