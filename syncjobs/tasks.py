@@ -12,8 +12,9 @@ from django.conf import settings
 
 from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType, QueueName
-from .engine import attempts, broker, heartbeat
+from .engine import broker, heartbeat
 from .engine import reconcile as engine_reconcile
+from .engine.claim import WorkerIdentity, claim_next
 from .operations import bulk, cleanup, triggers
 from .sync.run import run_attempt
 
@@ -24,10 +25,10 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
 
     After SYNC_JOBS_PER_WAKE_UP jobs, notify the queue again instead, so that other queues get their turn.
     """
-    identity = attempts.WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
+    identity = WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
     jobs: list[int] = []
-    while len(jobs) < settings.SYNC_JOBS_PER_WAKE_UP and not attempts.is_stopping(identity):
-        attempt = attempts.claim_next(queue, identity)
+    while len(jobs) < settings.SYNC_JOBS_PER_WAKE_UP and not heartbeat.is_stopping(identity.name):
+        attempt = claim_next(queue, identity)
         if attempt is None:
             break
         jobs.append(attempt.job_id)

@@ -62,7 +62,6 @@ class Api:
 
 def logged_in(role: str = "") -> Client:
     """Return a client logged in as a staff member with this role, or with no role."""
-    people.setup_roles()
     user = get_user_model().objects.create_user(f"{role or 'none'}@example", is_staff=True)
     if role:
         user.groups.set([Group.objects.get(name=role)])

@@ -14,7 +14,8 @@ from django.db import transaction
 from bands.models import Band
 from syncjobs.audit.actors import Actor
 from syncjobs.choices import JobStatus, JobType, Origin, QueueName
-from syncjobs.engine import attempts, outcomes
+from syncjobs.engine import lease, outcomes
+from syncjobs.engine.claim import WorkerIdentity, claim_next
 from syncjobs.engine.enqueue import create_job
 from syncjobs.models import Attempt, SyncJob
 from syncjobs.sync.run import run_attempt
@@ -26,8 +27,8 @@ HOSTILE = "<script>alert(1)</script><b>bold</b>"
 SCHEDULE = Actor(label="schedule", origin=Origin.SCHEDULE)
 
 
-def worker(name: str = "w1") -> attempts.WorkerIdentity:
-    return attempts.WorkerIdentity(name, os.getpid())
+def worker(name: str = "w1") -> WorkerIdentity:
+    return WorkerIdentity(name, os.getpid())
 
 
 def make_band(slug: str = "herons", reference: str = "", **fields: object) -> Band:
@@ -48,7 +49,7 @@ def queue_job(job_type: JobType = JobType.FULL_SYNC, actor: Actor = PERSON, **fi
 
 
 def claim(queue: str = QueueName.VIDEO_SYNC, name: str = "w1") -> Attempt:
-    attempt = attempts.claim_next(queue, worker(name))
+    attempt = claim_next(queue, worker(name))
     assert attempt is not None
     return attempt
 
@@ -66,7 +67,7 @@ def fanned_out(count: int) -> tuple[SyncJob, list[SyncJob]]:
     attempt = claim()
     children = [queue_job(parent=parent) for _ in range(count)]
     with transaction.atomic():
-        attempts.save_progress(attempt, checkpoint={"fanned_out": True})
+        lease.save_progress(attempt, checkpoint={"fanned_out": True})
     outcomes.wait_for_children(attempt)
     return parent, children
 
@@ -124,7 +125,7 @@ def run_all(queues: Iterable[str] = QueueName.values) -> int:
     done = 0
     while True:
         for queue in queues:
-            attempt = attempts.claim_next(queue, worker())
+            attempt = claim_next(queue, worker())
             if attempt is not None:
                 run_attempt(attempt)
                 done += 1

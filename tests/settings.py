@@ -7,3 +7,6 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+
+# Look each static file up when it is asked for: a test client would otherwise read the names of all of them first.
+WHITENOISE_AUTOREFRESH = True

@@ -83,6 +83,11 @@ def release_jobs(worker: str) -> None:
         logger.warning("Could not release the jobs of %s: %s", worker, type(error).__name__)
 
 
+def is_stopping(worker: str) -> bool:
+    """Return True if the worker has been asked to stop."""
+    return Worker.objects.filter(name=worker, stopping_at__isnull=False).exists()
+
+
 def stop(worker: str) -> None:
     """Stop this process's heartbeat and delete the worker's row."""
     if _heartbeat is None:

@@ -25,9 +25,9 @@ from ..choices import BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, J
 from ..exceptions import Fenced
 from ..models import Attempt, SeenVideo, SyncJob
 from . import broker, errors
-from .attempts import check_interrupts, write_fenced
 from .enqueue import create_enrich_child
 from .errors import ErrorReport
+from .lease import check_interrupts, write_fenced
 from .timeline import note, note_each
 
 MAX_ERROR_TEXT = 4000

@@ -151,8 +151,7 @@ def _lock_person(user_id: int) -> User:
 
 def _lock_super_admins() -> None:
     """Keep others from changing super admins until the transaction ends."""
-    if not Group.objects.filter(name=Role.SUPER_ADMIN).exists():
-        setup_roles()
+    _ensure_roles()
     Group.objects.select_for_update().get(name=Role.SUPER_ADMIN)
 
 
@@ -176,6 +175,12 @@ def _set_password(user: User, password: str) -> None:
         raise InvalidFields([(fields.get(name, name), " ".join(texts)) for name, texts in problems.items()]) from None
 
 
+def _ensure_roles() -> None:
+    """Create the groups if one is missing; existing groups keep their permissions."""
+    if Group.objects.filter(name__in=Role.values).count() < len(Role):
+        setup_roles()
+
+
 def _set_role(user: User, role: Role) -> None:
-    setup_roles()
+    _ensure_roles()
     user.groups.set(Group.objects.filter(name=role))

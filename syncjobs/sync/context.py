@@ -16,7 +16,7 @@ from bands.models import Band
 from bands.videos import NO_CHANGES, UpsertCounts
 
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
-from ..engine import attempts, errors, quota, timeline
+from ..engine import errors, lease, quota, timeline
 from ..engine.errors import ErrorReport
 from ..models import Attempt, SyncJob
 from ..youtube.client import YouTubeClient
@@ -59,8 +59,8 @@ class JobMeter(quota.Meter):
         Raises Fenced, CancelRequested, ReleaseRequested or QuotaExhausted. Then nothing is reserved or sent.
         """
         with transaction.atomic():
-            attempts.write_fenced(self._attempt, quota_used=F("quota_used") + units_of(operation))
-            attempts.check_interrupts(self._attempt.job_id)
+            lease.write_fenced(self._attempt, quota_used=F("quota_used") + units_of(operation))
+            lease.check_interrupts(self._attempt.job_id)
             return super().reserve(operation)
 
 
@@ -82,7 +82,7 @@ class LeaseRenewal:
     def _renew(self) -> None:
         try:
             while not self._stop.wait(settings.SYNC_LEASE_SECONDS / 4):
-                if not _with_live_connection(attempts.renew_lease, self._attempt):
+                if not _with_live_connection(lease.renew_lease, self._attempt):
                     return
         finally:
             # Django closes only the connections of threads that serve requests.
@@ -146,7 +146,7 @@ class JobContext:
         Raises Fenced.
         """
         totals = {"videos_added": written.added, "videos_updated": written.updated, **counts}
-        attempts.save_progress(
+        lease.save_progress(
             self.attempt,
             checkpoint=self.checkpoint,
             progress_total=self.progress_total,
@@ -159,7 +159,7 @@ class JobContext:
 
     def check_interrupts(self) -> None:
         """Raise CancelRequested or ReleaseRequested if the job should stop. For work without HTTP calls."""
-        attempts.check_interrupts(self.job.pk)
+        lease.check_interrupts(self.job.pk)
 
     def note(self, message: str, **data: Any) -> None:
         """Add a note to the job's timeline."""

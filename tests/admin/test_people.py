@@ -18,6 +18,7 @@ from syncjobs.exceptions import Conflict, DomainError
 from syncjobs.models import AuditEntry
 from syncjobs.operations import people
 from tests.clients import logged_in
+from tests.concurrency import someone_waits_for_a_lock
 from tests.factories import PERSON, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -169,17 +170,11 @@ def test_two_super_admins_cannot_demote_each_other_at_once(how: str) -> None:
     with transaction.atomic():
         unmake(ann, bob)
         thread.start()
-        wait_for(_somebody_waits, what="the other to wait for the role's row")
+        wait_for(someone_waits_for_a_lock, what="the other to wait for the role's row")
     thread.join()
     assert [type(outcome) for outcome in outcomes] == [Conflict]
     left = [user for user in people.list_people() if user.is_active and people.role_of(user) == Role.SUPER_ADMIN]
     assert [user.get_username() for user in left] == ["ann"]
-
-
-def _somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)

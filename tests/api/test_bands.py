@@ -18,6 +18,7 @@ from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.operations import bands as band_operations
 from syncjobs.operations import triggers
 from tests.clients import Api
+from tests.concurrency import someone_waits_for_a_lock
 from tests.factories import PERSON, claim, make_band, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db
@@ -175,17 +176,11 @@ def test_no_job_is_created_for_a_band_that_is_being_deleted() -> None:
     with transaction.atomic():
         band_operations.delete(PERSON, band.pk)
         thread.start()
-        wait_for(_somebody_waits, what="the trigger to wait for the band's row")
+        wait_for(someone_waits_for_a_lock, what="the trigger to wait for the band's row")
     thread.join()
     (outcome,) = outcomes
     assert isinstance(outcome, NotFound)
     assert SyncJob.objects.count() == 0
-
-
-def _somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])
 
 
 def test_bands_show_their_health_in_few_queries(admin: Api) -> None:

@@ -29,7 +29,7 @@ CALLS = re.findall(r"^curl .+$", PAGE, re.MULTILINE)
 CREATES = {"filter-presets": "PRESET", "schedules": "SCHEDULE", "bands": "NEW_BAND"}
 
 
-def _send(words: list[str]) -> tuple[str, str, httpx.Response]:
+def _send(client: httpx.Client, words: list[str]) -> tuple[str, str, httpx.Response]:
     """Send the request that curl would send."""
     method, url, body, headers = "", "", None, {}
     rest = iter(words[1:])
@@ -46,7 +46,7 @@ def _send(words: list[str]) -> tuple[str, str, httpx.Response]:
         elif word not in ("-s", "-N"):
             url = word
     method = method or ("POST" if body is not None else "GET")
-    with httpx.stream(method, url, headers=headers, content=body, timeout=60) as answer:
+    with client.stream(method, url, headers=headers, content=body, timeout=60) as answer:
         if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
             answer.read()
     return method, url, answer
@@ -62,11 +62,11 @@ def test_every_documented_call_succeeds(tmp_path: Path, settings: LazySettings) 
     known = {"METRICS_TOKEN": "a-token-for-prometheus", "ETAG": 'W/"old"', "BAND": str(band.pk)}
     known |= {"JOB": str(failed.pk), "QUEUED_JOB": str(queue_job().pk), "FINGERPRINT": ErrorGroup.objects.get().pk}
     served = environment(settings.YOUTUBE_API_ENDPOINT) | {"METRICS_TOKEN": known["METRICS_TOKEN"]}
-    with web_server(served, tmp_path / "web.log") as site:
+    with web_server(served, tmp_path / "web.log") as site, httpx.Client() as client:
         known |= {"SITE": site, "API": f"{site}/api"}
         for call in CALLS:
             words = [string.Template(word).substitute(known) for word in shlex.split(call)]
-            method, url, answer = _send(words)
+            method, url, answer = _send(client, words)
             assert answer.status_code < 300, (call, answer.text)
             if method == "POST":
                 known |= _learnt(url, answer)

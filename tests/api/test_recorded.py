@@ -2,9 +2,9 @@
 
     RECORD=1 .venv/bin/python -m pytest tests/api/test_recorded.py
 
-records them again in `recorded/`, one file per resource. `recorded_world.py` has the data and `recorded_requests.py` the
-requests. An answer must equal the recorded one, including the order of its keys; only the wording of the messages in an
-error may differ.
+records them again in `recorded/`, one file per resource. `recorded/world.py` has the data and
+`recorded/requests/` the requests. An answer must equal the recorded one, including the order of its keys; only the wording
+of the messages in an error may differ.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
 
-from tests.api import recorded_world
-from tests.api.recorded_requests import ADDRESSES, NOBODY, RESOURCES, SUPER_ADMIN, Ask
-from tests.api.recorded_world import PASSWORD, PEOPLE, Clock
+from tests.api.recorded import world
+from tests.api.recorded.clock import Clock, keep_the_hour
+from tests.api.recorded.requests import ADDRESSES, RESOURCES
+from tests.api.recorded.requests.ask import NOBODY, SUPER_ADMIN, Ask
+from tests.api.recorded.world import PASSWORD, PEOPLE
 
 FOLDER = Path(__file__).parent / "recorded"
 RECORDS = bool(os.environ.get("RECORD"))
@@ -195,12 +197,13 @@ def compare(name: str, entries: list[Any]) -> list[str]:
 
 
 @pytest.fixture
-def api(settings: LazySettings) -> Api:
+def api(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Api:
+    keep_the_hour(monkeypatch)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.METRICS_TOKEN = "a-token-for-the-metrics"
     settings.CORS_ALLOWED_ORIGINS = ["https://front.example"]
     settings.YOUTUBE_QUOTA_RESERVED = 500
-    api = Api(recorded_world.build())
+    api = Api(world.build())
     api.log_everybody_in()
     return api
 
@@ -212,7 +215,7 @@ def _play(api: Api, scenario: Any) -> list[dict[str, Any]]:
     if all(request.method in ("GET", "HEAD") for request in requests):
         return _ask_all(api, requests)
     with transaction.atomic():
-        recorded_world.number_new_rows()
+        world.number_new_rows()
         entries = _ask_all(api, requests)
         transaction.set_rollback(True)
     return entries

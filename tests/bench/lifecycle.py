@@ -34,8 +34,8 @@ def _lives(count: int) -> None:
     from bands.models import Band
     from syncjobs.audit.actors import SYSTEM
     from syncjobs.choices import QUEUE_OF_TYPE, JobType
-    from syncjobs.engine import attempts, outcomes
-    from syncjobs.engine.attempts import WorkerIdentity
+    from syncjobs.engine import outcomes
+    from syncjobs.engine.claim import WorkerIdentity, claim_next
     from syncjobs.engine.enqueue import create_job
 
     chance = random.Random(os.getpid())
@@ -44,7 +44,7 @@ def _lives(count: int) -> None:
     for _ in range(count):
         kind = JobType(chance.choice(KINDS))
         create_job(SYSTEM, kind, band=chance.choice(bands), priority=30, notify=False)
-        attempt = attempts.claim_next(QUEUE_OF_TYPE[kind], me)
+        attempt = claim_next(QUEUE_OF_TYPE[kind], me)
         if attempt is not None:
             outcomes.complete(attempt)
 

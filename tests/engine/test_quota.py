@@ -7,7 +7,8 @@ from django.db import connections
 from django.utils import timezone
 
 from syncjobs.choices import DelayReason, JobStatus
-from syncjobs.engine import attempts, quota
+from syncjobs.engine import quota
+from syncjobs.engine.claim import claim_next
 from syncjobs.exceptions import QuotaExhausted
 from syncjobs.models import QuotaCall, QuotaDay, SyncJob
 from syncjobs.sync.run import run_attempt
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def _work(name: str) -> None:
     try:
-        while (attempt := attempts.claim_next("video-sync", worker(name))) is not None:
+        while (attempt := claim_next("video-sync", worker(name))) is not None:
             run_attempt(attempt)
     finally:
         connections.close_all()

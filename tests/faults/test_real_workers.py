@@ -171,7 +171,7 @@ def test_a_process_frozen_in_a_transaction_blocks_others_only_briefly(workers: W
     queue_job(band=band)
     job = queue_job(band=band)
     holder = workers.python(
-        "from django.db import transaction; from syncjobs.engine.attempts import *\n"
+        "from django.db import transaction; from syncjobs.engine.claim import *\n"
         "with transaction.atomic():\n"
         "    claim_next('video-sync', WorkerIdentity('frozen', 1)); print('held', flush=True); input()"
     )

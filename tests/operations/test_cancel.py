@@ -9,7 +9,7 @@ import pytest
 from django.db import connections, transaction
 
 from syncjobs.choices import JobStatus
-from syncjobs.engine import attempts as engine_attempts
+from syncjobs.engine import lease
 from syncjobs.engine import outcomes as engine_outcomes
 from syncjobs.exceptions import CancelRequested, WrongState
 from syncjobs.models import BulkAction, SyncJob
@@ -38,7 +38,7 @@ def test_cancelling_a_parent_during_its_fan_out_leaves_nothing_running() -> None
     attempt = claim()
     child = queue_job(parent=parent)
     with transaction.atomic():
-        engine_attempts.save_progress(attempt, checkpoint={"fanned_out": True})
+        lease.save_progress(attempt, checkpoint={"fanned_out": True})
     job_operations.cancel_job(PERSON, parent.pk)
     with pytest.raises(CancelRequested):
         engine_outcomes.wait_for_children(attempt)

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from syncjobs.choices import JobStatus
-from syncjobs.engine import attempts, outcomes
+from syncjobs.engine import lease, outcomes
 from syncjobs.models import Attempt, Queue, SyncJob
 from syncjobs.operations import queues
 from syncjobs.sync.run import run_attempt
@@ -74,7 +74,7 @@ def test_a_killed_attempt_resumes_at_its_checkpoint(youtube: Simulator) -> None:
     class Killed(BaseException):
         """An exception that none of our handlers catches, like SIGKILL."""
 
-    original = attempts.save_progress
+    original = lease.save_progress
     saves = []
 
     def die_at_third_page(*args: Any, **kwargs: Any) -> None:
@@ -84,7 +84,7 @@ def test_a_killed_attempt_resumes_at_its_checkpoint(youtube: Simulator) -> None:
         original(*args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("syncjobs.engine.attempts.save_progress", die_at_third_page)
+        patch.setattr("syncjobs.engine.lease.save_progress", die_at_third_page)
         with pytest.raises(Killed):
             run_attempt(attempt)
     Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))

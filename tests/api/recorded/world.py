@@ -8,15 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import io
-import re
-import time
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import connection, models
-from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
@@ -35,6 +31,7 @@ from syncjobs.models import (
     SyncJob,
     Worker,
 )
+from tests.api.recorded.clock import Clock
 
 PASSWORD = "correct horse battery"
 PEOPLE = {"plain": 11, "MODERATOR": 12, "ADMIN": 13, "SUPER_ADMIN": 14}
@@ -55,56 +52,6 @@ _NUMBERED: tuple[type[models.Model], ...] = (
     Attempt, AuditEntry, Band, BulkAction, FilterPreset, JobError, JobEvent, QuotaCall, QuotaDay, SyncJob, Video, User,
     PeriodicTask, CrontabSchedule, IntervalSchedule, OutstandingToken, BlacklistedToken,
 )  # fmt: skip
-
-
-class Clock:
-    """Times relative to the hour or day of the build, with their names in the recording."""
-
-    def __init__(self) -> None:
-        now = timezone.now()
-        if now.minute >= 58:  # The figures count by the hour, so the hour must not end during the test.
-            time.sleep((59 - now.minute) * 60 + 60 - now.second)
-        self.started = timezone.now()
-        self.hour = self.started.replace(minute=0, second=0, microsecond=0)
-        self.midnight = self.hour.replace(hour=0)
-        self.quota_day = self.started.astimezone(ZoneInfo("America/Los_Angeles")).date()
-        self._names = {self.hour + dt.timedelta(hours=n): f"<hour{n:+}>" for n in range(-48, 1)}
-
-    def ago(self, hours: int, seconds: int = 0) -> dt.datetime:
-        """Return a moment of the last day, that many seconds past the hour."""
-        moment = self.hour - dt.timedelta(hours=hours) + dt.timedelta(seconds=seconds)
-        return self._named(moment, f"<hour-{hours}{f' +{seconds}s' if seconds else ''}>")
-
-    def day(self, days: int, seconds: int = 0) -> dt.datetime:
-        """Return a moment of an earlier or later day."""
-        moment = self.midnight - dt.timedelta(days=days) + dt.timedelta(hours=10, minutes=20, seconds=30 + seconds)
-        return self._named(moment, f"<day{-days:+}{f' +{seconds}s' if seconds else ''}>")
-
-    def just(self, seconds: int = 0) -> dt.datetime:
-        """Return a moment one minute and that many seconds before the build."""
-        return self._named(self.started + dt.timedelta(seconds=seconds - 60), f"<just +{seconds}s>")
-
-    def _named(self, moment: dt.datetime, name: str) -> dt.datetime:
-        self._names[moment] = name
-        return moment
-
-    def name(self, moment: dt.datetime) -> str | None:
-        """Return the name of a moment in the recording, or None if it has none."""
-        if moment in self._names:
-            return self._names[moment]
-        age = moment - self.started
-        return "<now>" if dt.timedelta(seconds=-1) <= age < dt.timedelta(minutes=5) else None
-
-    def fill(self, text: str) -> str:
-        """Replace {hour-3} and {day-5} in a request by times."""
-
-        def moment(match: re.Match[str]) -> str:
-            unit, number = match[1], int(match[2])
-            if unit == "day":
-                return str((self.midnight + dt.timedelta(days=number)).date())
-            return f"{self.hour + dt.timedelta(hours=number):%Y-%m-%dT%H:%M:%SZ}"
-
-        return re.sub(r"\{(hour|day)([+-]\d+)\}", moment, text)
 
 
 def number_new_rows(first: int = FIRST_NEW_ID) -> None:

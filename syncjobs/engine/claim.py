@@ -1,0 +1,58 @@
+"""Claim the next job of a queue, in order of priority and age. A claim starts an attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models.functions import Coalesce, Now
+
+from ..choices import EventKind, JobStatus
+from ..models import Attempt, Queue, SyncJob
+from .lease import lease_end
+from .timeline import note
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerIdentity:
+    """The worker, the process and the Celery task that run an attempt."""
+
+    name: str
+    process_id: int
+    task_id: str = ""
+
+
+def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
+    """Claim the best runnable job of the queue: by priority, then age. Return None if there is no such job.
+
+    A statement of its own locks the queue's row first, so that the next one sees everything committed before. Claims of
+    one queue are therefore serial and exactly in order. With SKIP LOCKED alone, a claim could overtake an earlier one.
+    A pause updates the same row, so it commits after the last claim before it.
+    """
+    with transaction.atomic():
+        if Queue.objects.select_for_update(no_key=True).filter(pk=queue).first() is None:
+            return None
+        # SKIP LOCKED passes over a job that somebody is cancelling right now.
+        runnable = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order()
+        best = runnable.select_for_update(of=("self",), no_key=True, skip_locked=True)
+        row = best.values_list("pk", "attempts_made").first()
+        if row is None:
+            return None
+        job_id, number = row[0], row[1] + 1
+        SyncJob.objects.filter(pk=job_id).update(
+            status=JobStatus.IN_PROGRESS,
+            attempts_made=number,
+            delay_reason="",
+            handback_requested_at=None,
+            started_at=Coalesce("started_at", Now()),
+        )
+        attempt = Attempt.objects.create(
+            job_id=job_id,
+            number=number,
+            worker=worker.name,
+            process_id=worker.process_id,
+            task_id=worker.task_id,
+            lease_expires_at=lease_end(),
+        )
+        note(job_id, EventKind.STARTED, worker.name, attempt=number)
+    return Attempt.objects.select_related("job__band", "job__parent").get(pk=attempt.pk)
