@@ -1,9 +1,9 @@
-"""Checks and parsers for text that people send."""
+"""Checks and parsers for text that people send, and the two spellings of names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 MAX_ID = 2**63 - 1
@@ -39,3 +39,21 @@ def parse_number(text: str, maximum: int = MAX_ID) -> int | None:
 def parse_numbers(texts: Iterable[str]) -> list[int]:
     """Parse each text as `parse_number` does, and skip what is not a number."""
     return [number for text in texts if (number := parse_number(text)) is not None]
+
+
+def camel_case(name: str) -> str:
+    """Spell a snake_case name in camelCase: job_type becomes jobType."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def snake_case(name: str) -> str:
+    """Spell a camelCase name in snake_case: jobType becomes job_type."""
+    return re.sub(r"(?<=[a-z0-9])[A-Z]", lambda letter: f"_{letter[0]}", name).lower()
+
+
+def respell_keys(value: Any, spell: Callable[[str], str]) -> Any:
+    """Return a JSON value in which `spell` has been applied to the keys of all objects, at any depth."""
+    if isinstance(value, dict):
+        return {spell(key): respell_keys(item, spell) for key, item in value.items()}
+    return [respell_keys(item, spell) for item in value] if isinstance(value, list) else value

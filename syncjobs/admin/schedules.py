@@ -162,7 +162,7 @@ def _local_time(at: dt.datetime, schedule: PeriodicTask) -> str:
 
 def _edit(request: HttpRequest, schedule: PeriodicTask | None, form: ScheduleForm, title: str) -> HttpResponse:
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        fields = {"name": values["name"], "jobType": values["job_type"], "enabled": values["enabled"]}
+        fields = {"name": values["name"], "job_type": values["job_type"], "enabled": values["enabled"]}
         try:
             saved = schedules.save(actor, schedule, {**fields, **recurrence.values(recurrence_of(values))})
         except InvalidInput as error:

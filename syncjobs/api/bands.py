@@ -17,6 +17,7 @@ from bands.models import Band, BandQuerySet, BandState, Video
 from ..exceptions import NotFound
 from ..listing.base_filters import MAX_LIMIT, Choice, Paged, Text, Whole
 from ..operations import bands
+from .core.fields import key_of
 from .core.pagination import Pages
 from .core.permissions import ModelPermissions, requires
 from .core.viewsets import ViewSet
@@ -107,8 +108,10 @@ class BandViewSet(ListModelMixin, ViewSet):
         problems = dict(body.errors)
         if isinstance(self.request.data, dict):
             rest = {
-                name: value for name, value in self.request.data.items() if name in body.fields and name not in problems
+                body.fields[key].source: value
+                for key, value in self.request.data.items()
+                if key in body.fields and key not in problems
             }
             for name, message in bands.find_problems(rest, self.kwargs.get("band_id")):
-                problems.setdefault(name, [message])
+                problems.setdefault(key_of(body, name), [message])
         raise ValidationError(problems)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+JOB_TYPE = "jobType"
+"""A type of target. Not in snake_case, because entries are never rewritten and all of them must be found by it."""
 ACTIONS = {
     "trigger_sync": _("Triggered a sync"),
     "trigger_video": _("Triggered a video sync"),
@@ -43,7 +45,7 @@ ACTIONS = {
 TARGETS = {
     "job": _("Job"),
     "jobs": _("Jobs"),
-    "jobType": _("Job type"),
+    JOB_TYPE: _("Job type"),
     "band": _("Band"),
     "bands": _("Bands"),
     "video": _("Video"),

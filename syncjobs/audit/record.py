@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from django.db import transaction
 
+from bands.text import camel_case, respell_keys
+
 from ..exceptions import DomainError
 from ..models import AuditEntry
 from .actors import Actor
@@ -39,6 +41,11 @@ class Span:
             message=self.message,
             data=self.data,
         )
+
+
+def details(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values for `Span.data`, with their names in camelCase, because all earlier entries have them so."""
+    return dict(respell_keys(dict(values), camel_case))
 
 
 @contextmanager

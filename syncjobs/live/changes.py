@@ -17,6 +17,8 @@ import orjson
 import psycopg
 from django.db import connection, transaction
 
+from bands.text import camel_case
+
 from ..exceptions import InvalidInput
 
 KEEP_SECONDS = 600
@@ -26,6 +28,13 @@ _PURGE_LOCK = 7_460_002
 _PURGE_BATCH = 5000
 _MAX_POSITION = 60_000
 _POSITION = re.compile(r"(\d{1,18}):(\d{1,18}):((?:\d{1,18}(?:,\d{1,18})*)?)\Z", re.ASCII)
+_JOB_KEYS = tuple(
+    camel_case(name)
+    for name in (
+        "id", "status", "job_type", "queue", "band_id", "parent_id", "progress", "videos_found", "videos_added",
+        "videos_updated", "deleted", "at",
+    )
+)  # fmt: skip
 
 _READ = """
     SELECT pg_current_snapshot()::text, horizon.xact, change.*
@@ -149,23 +158,21 @@ def _event_of(
         return _event("many", {})
     if kind == "queue":
         return _event("queue", {"name": queue, "paused": paused, "at": at})
-    return _event(
-        "job",
-        {
-            "id": str(job_id),
-            "status": status,
-            "jobType": job_type,
-            "queue": queue,
-            "bandId": None if band_id is None else str(band_id),
-            "parentId": None if parent_id is None else str(parent_id),
-            "progress": {"done": done, "total": total},
-            "videosFound": found,
-            "videosAdded": added,
-            "videosUpdated": updated,
-            "deleted": deleted,
-            "at": at,
-        },
+    values = (
+        str(job_id),
+        status,
+        job_type,
+        queue,
+        None if band_id is None else str(band_id),
+        None if parent_id is None else str(parent_id),
+        {"done": done, "total": total},
+        found,
+        added,
+        updated,
+        deleted,
+        at,
     )
+    return _event("job", dict(zip(_JOB_KEYS, values, strict=True)))
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:

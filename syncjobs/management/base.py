@@ -8,13 +8,14 @@ from __future__ import annotations
 import getpass
 import json
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from bands.models import Band
-from bands.text import parse_number
+from bands.text import camel_case, parse_number, respell_keys
 from syncjobs.audit.actors import Actor, for_command
 
 from ..exceptions import DomainError, NotFound
@@ -54,9 +55,9 @@ class Command(BaseCommand):
         """Print a line of text."""
         self.stdout.write(text)
 
-    def print_json(self, value: Any) -> None:
-        """Print a JSON value on one line."""
-        self.stdout.write(json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False))
+    def print_json(self, value: Any, spell: Callable[[str], str] = camel_case) -> None:
+        """Print a JSON value on one line, its keys in camelCase unless `spell` says otherwise."""
+        self.stdout.write(json.dumps(respell_keys(value, spell), cls=DjangoJSONEncoder, ensure_ascii=False))
 
     def band(self, slug: str) -> Band:
         """Return the band with this slug or id. Raises NotFound."""

@@ -23,9 +23,9 @@ def apply(band: Band, row: dict[Any, Any]) -> list[tuple[str, str]]:
     """Set the band's fields from a row without saving; return (field, message) of each problem, "" for the whole row."""
     problems: list[tuple[str, str]] = []
     for key, value in row.items():
-        set_field = _COLUMNS.get(key)
+        set_field = COLUMNS.get(key)
         if set_field is None:
-            unknown = _("is not a column. The columns are %(columns)s.") % {"columns": ", ".join(_COLUMNS)}
+            unknown = _("is not a column. The columns are %(columns)s.") % {"columns": ", ".join(COLUMNS)}
             problems.append((str(key), unknown) if key else ("", _("The row has more cells than columns.")))
             continue
         try:
@@ -35,8 +35,8 @@ def apply(band: Band, row: dict[Any, Any]) -> list[tuple[str, str]]:
     try:
         band.full_clean(validate_unique=False)
     except ValidationError as error:
-        columns, reported = {name: key for key, name in TEXT_FIELDS.items()}, {key for key, _message in problems}
-        invalid = [(columns.get(name, name), " ".join(messages)) for name, messages in error.message_dict.items()]
+        reported = {key for key, _message in problems}
+        invalid = [(name, " ".join(messages)) for name, messages in error.message_dict.items()]
         problems += [(key, message) for key, message in invalid if key not in reported]
     return problems
 
@@ -97,24 +97,16 @@ def _set_channel(band: Band, value: Any) -> None:
     set_channel(band, reference, channel_id=parsed.value if parsed and parsed.kind == "id" else "")
 
 
-TEXT_FIELDS = {
-    "name": "name",
-    "slug": "slug",
-    "schoolName": "school_name",
-    "nickname": "nickname",
-    "city": "city",
-    "state": "state",
-    "conference": "conference",
-    "bandType": "band_type",
-    "primaryColor": "primary_color",
-    "secondaryColor": "secondary_color",
-}
-_COLUMNS: dict[Any, Callable[[Band, Any], None]] = {
-    **{key: _text(name) for key, name in TEXT_FIELDS.items()},
+TEXT_FIELDS = (
+    "name", "slug", "school_name", "nickname", "city", "state", "conference", "band_type", "primary_color",
+    "secondary_color",
+)  # fmt: skip
+COLUMNS: dict[Any, Callable[[Band, Any], None]] = {
+    **{name: _text(name) for name in TEXT_FIELDS},
     "founded": _set_founded,
-    "searchKeywords": _set_keywords,
-    "isActive": _flag("is_active"),
-    "isFeatured": _flag("is_featured"),
-    "youtubeChannel": _set_channel,
+    "search_keywords": _set_keywords,
+    "is_active": _flag("is_active"),
+    "is_featured": _flag("is_featured"),
+    "youtube_channel": _set_channel,
     "playlists": _set_playlists,
 }

@@ -13,7 +13,7 @@ from bands import channels
 from bands.models import Band
 
 from ..audit.actors import Actor
-from ..audit.record import audited
+from ..audit.record import audited, details
 from ..exceptions import Conflict, InvalidFields, NotFound, Taken
 from ..models import SyncJob
 from ..youtube.types import Channel
@@ -24,7 +24,7 @@ from .channels import channel_index
 def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None) -> Band:
     """Create a band. `values` has columns of `band_fields`, with name and slug.
 
-    `channel` is the channel that `values["youtubeChannel"]` refers to, if it has been looked up.
+    `channel` is the channel that `values["youtube_channel"]` refers to, if it has been looked up.
 
     Raises InvalidFields with all problems, or Taken if the only problem is that another band has the slug or channel.
     """
@@ -34,7 +34,7 @@ def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None)
         _fill(band, values, channel)
         _save(band)
         span.target_id = str(band.pk)
-        span.message, span.data = band.name, {"values": values}
+        span.message, span.data = band.name, {"values": details(values)}
     return band
 
 
@@ -122,7 +122,7 @@ def _find_taken(band: Band, changed: set[str]) -> list[tuple[str, str]]:
     if "slug" in changed and Band.objects.filter(slug=band.slug).exclude(pk=band.pk).exists():
         problems.append(("slug", _slug_taken(band)))
     if {"channel_reference", "channel_id"} & changed and (conflict := channels.channel_conflict(band, channel_index())):
-        problems.append(("youtubeChannel", conflict))
+        problems.append(("youtube_channel", conflict))
     return problems
 
 

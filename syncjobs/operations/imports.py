@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from bands import channels
 from bands.models import Band
-from bands.text import is_storable
+from bands.text import camel_case, is_storable
 
 from ..audit.actors import Actor
 from ..audit.record import audited
@@ -25,6 +25,8 @@ from .channels import channel_index
 
 MAX_BYTES = 20_000_000
 OUTCOMES = ("created", "updated", "unchanged", "refused")
+_OLD_COLUMNS = {camel_case(column): column for column in band_fields.COLUMNS}
+"""The names that files had before; files with them can still be imported."""
 
 
 @dataclass(slots=True)
@@ -132,10 +134,15 @@ def _import_row(number: int, row: Any, seen: set[str], index: channels.ChannelIn
     is_new = band is None
     band = band or Band(slug=slug)
     before = {f.attname: getattr(band, f.attname) for f in Band._meta.concrete_fields}
-    problems = [f"{key}: {message}" if key else message for key, message in band_fields.apply(band, row)]
+    written = {_OLD_COLUMNS.get(key, key): key for key in row}
+    values = {column: row[key] for column, key in written.items()}
+    problems = [
+        f"{written.get(column, column)}: {message}" if column else message
+        for column, message in band_fields.apply(band, values)
+    ]
     changed = [name for name, value in before.items() if getattr(band, name) != value]
     if {"channel_reference", "channel_id"} & set(changed) and (conflict := channels.channel_conflict(band, index)):
-        problems.append(f"youtubeChannel: {conflict}")
+        problems.append(f"{written['youtube_channel']}: {conflict}")
     if problems:
         return RowResult(number, slug, "refused", problems)
     try:

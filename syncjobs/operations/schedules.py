@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from ..audit.actors import Actor, for_schedule
-from ..audit.record import audited
+from ..audit.record import audited, details
 from ..choices import BAND_SYNC_TYPES, JobType
 from ..engine.enqueue import Created
 from ..exceptions import Conflict, InvalidInput, NotFound
@@ -23,14 +23,7 @@ from . import triggers
 
 TASK = "syncjobs.trigger"
 TRIGGERABLE = [kind for kind in JobType if kind != JobType.SINGLE_VIDEO]
-_CRON = {
-    "minute": "minute",
-    "hour": "hour",
-    "dayOfWeek": "day_of_week",
-    "dayOfMonth": "day_of_month",
-    "monthOfYear": "month_of_year",
-    "timezone": "timezone",
-}
+_CRON = ("minute", "hour", "day_of_week", "day_of_month", "month_of_year", "timezone")
 _NEW_CRON = {"minute": "0", "timezone": "UTC"}
 """Defaults of a new schedule. An hour without a minute means once in that hour, not sixty times."""
 _RUN = "run_schedule"
@@ -137,7 +130,7 @@ def as_cron(schedule: PeriodicTask) -> dict[str, str] | None:
     """Return the schedule's cron fields, or None if it has an interval."""
     if schedule.crontab is None:
         return None
-    return {name: str(getattr(schedule.crontab, column)) for name, column in _CRON.items()}
+    return {name: str(getattr(schedule.crontab, name)) for name in _CRON}
 
 
 def preview(values: dict[str, Any]) -> PeriodicTask:
@@ -150,7 +143,7 @@ def preview(values: dict[str, Any]) -> PeriodicTask:
 def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) -> PeriodicTask:
     """Create a schedule, or change the given fields of one.
 
-    Fields of `values`: name, jobType, enabled, and cron (fields of a crontab) or interval (`every` and `period`).
+    Fields of `values`: name, job_type, enabled, and cron (fields of a crontab) or interval (`every` and `period`).
     Raises InvalidInput, Conflict if the name is taken, and NotFound if the schedule has been deleted.
     """
     action = "change_schedule" if schedule else "create_schedule"
@@ -163,8 +156,8 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
             task.name = values["name"]
             if PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).exists():
                 raise Conflict(_("Another schedule has this name."), field="name")
-        if "jobType" in values:
-            task.kwargs = json.dumps({"job_type": values["jobType"]})
+        if "job_type" in values:
+            task.kwargs = json.dumps({"job_type": values["job_type"]})
         if "enabled" in values:
             task.enabled = values["enabled"]
         _set_times(task, values.get("cron"), values.get("interval"))
@@ -172,7 +165,7 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
             raise InvalidInput(_("Give cron or interval."), field="cron")
         _save(task, [name for name, value in before.items() if getattr(task, name) != value])
         span.target_id = str(task.pk)
-        span.data = values
+        span.data = details(values)
     return get(task.pk)
 
 
@@ -193,7 +186,7 @@ def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[s
             message = _("Unknown field %(name)s. The fields are %(names)s.")
             raise InvalidInput(message % {"name": sorted(unknown)[0][:40], "names": ", ".join(_CRON)}, field="cron")
         crontab = _crontab({**(as_cron(task) or _NEW_CRON), **cron})
-        columns = {column: getattr(crontab, column) for column in _CRON.values()}
+        columns = {name: getattr(crontab, name) for name in _CRON}
         existing = CrontabSchedule.objects.filter(**columns).first()
         if existing is None:
             crontab.save()
@@ -213,19 +206,16 @@ def _crontab(cron: dict[str, str]) -> CrontabSchedule:
         zone = CrontabSchedule._meta.get_field("timezone").to_python(cron["timezone"])
     except ValidationError:
         raise InvalidInput(_("Must be a time zone such as America/New_York."), field="cron.timezone") from None
-    crontab = CrontabSchedule(
-        **{_CRON[name]: value for name, value in cron.items() if name != "timezone"}, timezone=zone
-    )
+    crontab = CrontabSchedule(**{**cron, "timezone": zone})
     try:
         crontab.full_clean()
     except ValidationError as error:
-        column, messages = next(iter(error.message_dict.items()))
-        name = next((name for name, other in _CRON.items() if other == column), column)
+        name, messages = next(iter(error.message_dict.items()))
         raise InvalidInput(" ".join(messages), field=f"cron.{name}") from None
     try:
         crontab.schedule.remaining_estimate(timezone.now())
     except ValueError:
-        raise InvalidInput(_("These months don't have such a day."), field="cron.dayOfMonth") from None
+        raise InvalidInput(_("These months don't have such a day."), field="cron.day_of_month") from None
     return crontab
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from bands.models import Band
 
 from ..audit.actors import Actor
+from ..audit.labels import JOB_TYPE
 from ..audit.record import audited
 from ..choices import BAND_SYNC_TYPES, EventKind, JobStatus, JobType, Priority
 from ..engine import timeline
@@ -121,9 +122,8 @@ def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = Non
     Raises InvalidInput for any other type, and NotFound if the band has been deleted.
     """
     if job_type in BAND_SYNC_TYPES or job_type == JobType.SINGLE_VIDEO:
-        raise InvalidInput(_("%(type)s is triggered for a band or a video.") % {"type": job_type}, field="jobType")
-    # Stored in audit rows: the code stays as it is.
-    with audited(actor, "trigger_upkeep", "jobType", job_type) as span:
+        raise InvalidInput(_("%(type)s is triggered for a band or a video.") % {"type": job_type}, field="job_type")
+    with audited(actor, "trigger_upkeep", JOB_TYPE, job_type) as span:
         _check_exists(band)
         key = band_key(job_type, band.pk) if band else str(job_type)
         created = create_job(actor, job_type, band=band, dedupe_key=key)

@@ -71,7 +71,7 @@ def test_the_list_shows_actor_action_target_and_result(admin: Client) -> None:
     created = triggers.trigger_sync(ANN, band, full=True)
     queues.pause_queue(BOB, "video-sync", "Too many errors")
     schedule = schedules.save(
-        ANN, None, {"name": "Often", "jobType": "PRUNE", "interval": {"every": 5, "period": "hours"}}
+        ANN, None, {"name": "Often", "job_type": "PRUNE", "interval": {"every": 5, "period": "hours"}}
     )
     jobs.cancel_job(ANN, created.job.pk)
     with pytest.raises(DomainError):

@@ -229,7 +229,7 @@ def test_a_refused_sync_shows_the_reason(admin: Client, fields: dict[str, Any], 
 
 
 def form(**fields: str) -> dict[str, str]:
-    return {"name": "Marching Herons", "isActive": "on"} | fields
+    return {"name": "Marching Herons", "is_active": "on"} | fields
 
 
 def test_a_band_can_be_added_and_edited(admin: Client) -> None:
@@ -255,16 +255,16 @@ def test_a_band_can_be_added_and_edited(admin: Client) -> None:
         ({"slug": "two words"}, ["slug"]),
         ({"slug": "taken"}, ["slug"]),
         ({"founded": "99"}, ["founded"]),
-        ({"primaryColor": "red"}, ["primaryColor"]),
-        ({"youtubeChannel": "https://example.org/@x"}, ["youtubeChannel"]),
+        ({"primary_color": "red"}, ["primary_color"]),
+        ({"youtube_channel": "https://example.org/@x"}, ["youtube_channel"]),
         ({"playlists": "what"}, ["playlists"]),
-        ({"youtubeChannel": "x y", "playlists": "what"}, ["youtubeChannel", "playlists"]),
+        ({"youtube_channel": "x y", "playlists": "what"}, ["youtube_channel", "playlists"]),
         (
-            {"name": "", "slug": "taken", "youtubeChannel": "@Taken", "founded": "99", "city": "x" * 121},
-            ["name", "slug", "youtubeChannel", "founded", "city"],
+            {"name": "", "slug": "taken", "youtube_channel": "@Taken", "founded": "99", "city": "x" * 121},
+            ["name", "slug", "youtube_channel", "founded", "city"],
         ),
         ({"name": "a\x00b", "slug": "two words", "playlists": "what"}, ["name", "slug", "playlists"]),
-        ({"slug": "taken", "youtubeChannel": "@taken"}, ["slug", "youtubeChannel"]),
+        ({"slug": "taken", "youtube_channel": "@taken"}, ["slug", "youtube_channel"]),
     ],
 )
 def test_invalid_values_are_field_errors(admin: Client, fields: dict[str, str], wrong: list[str]) -> None:
@@ -281,36 +281,36 @@ def test_a_channel_is_looked_up_and_saved_with_the_band(admin: Client, youtube: 
     channel = youtube.world.add_channel("@herons", "The Herons’ Channel")
     youtube.world.upload(channel.id, 3)
     pasted = "https://www.youtube.com/@herons/videos"
-    found = admin.post(f"{URL}add/", form(youtubeChannel=pasted, look_up="1"), headers=HTMX).content.decode()
+    found = admin.post(f"{URL}add/", form(youtube_channel=pasted, look_up="1"), headers=HTMX).content.decode()
     assert "The Herons’ Channel" in found
     assert "3 public videos" in found
     assert "<html" not in found
     assert Band.objects.count() == 0
     assert units_used() == 1
-    whole = admin.post(f"{URL}add/", form(youtubeChannel=pasted, look_up="1")).content.decode()
+    whole = admin.post(f"{URL}add/", form(youtube_channel=pasted, look_up="1")).content.decode()
     assert "The Herons’ Channel" in whole
     assert 'value="Marching Herons"' in whole
     spent = units_used()
-    admin.post(f"{URL}add/", form(youtubeChannel=pasted))
+    admin.post(f"{URL}add/", form(youtube_channel=pasted))
     band = Band.objects.get()
     assert (band.channel_id, band.channel_title, band.channel_handle) == (channel.id, channel.title, "@herons")
     assert units_used() == spent
-    again = admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX).content.decode()
+    again = admin.post(f"{URL}add/", form(youtube_channel="@herons", look_up="1"), headers=HTMX).content.decode()
     assert "Another band already uses this channel" in again
     assert f"{URL}{band.pk}/change/" in again
 
 
 def test_a_channel_lookup_belongs_to_one_person(admin: Client, youtube: Simulator) -> None:
     youtube.world.add_channel("@herons", "Herons")
-    admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX)
-    logged_in(Role.SUPER_ADMIN).post(f"{URL}add/", form(youtubeChannel="@herons"))
+    admin.post(f"{URL}add/", form(youtube_channel="@herons", look_up="1"), headers=HTMX)
+    logged_in(Role.SUPER_ADMIN).post(f"{URL}add/", form(youtube_channel="@herons"))
     assert Band.objects.get().channel_id == ""
 
 
 def test_saving_an_unchanged_channel_keeps_its_data(admin: Client, youtube: Simulator) -> None:
     band, channel = band_with_videos(youtube.world, 1)
     Band.objects.update(channel_title="Herons", channel_reference="", last_full_sync_at=timezone.now())
-    admin.post(f"{URL}{band.pk}/edit/", form(youtubeChannel=channel.id))
+    admin.post(f"{URL}{band.pk}/edit/", form(youtube_channel=channel.id))
     band.refresh_from_db()
     assert (band.channel_id, band.channel_title) == (channel.id, "Herons")
     assert band.last_full_sync_at is not None
@@ -333,7 +333,7 @@ def test_a_failed_channel_lookup_shows_the_reason(
     settings.YOUTUBE_TIMEOUT_SECONDS = 1
     if fault:
         youtube.faults.add(Fault(fault))
-    answer = admin.post(f"{URL}add/", form(youtubeChannel=pasted, look_up="1"), headers=HTMX)
+    answer = admin.post(f"{URL}add/", form(youtube_channel=pasted, look_up="1"), headers=HTMX)
     assert answer.status_code == 200
     assert expected in answer.content.decode()
     assert settings.YOUTUBE_API_KEY not in answer.content.decode()
@@ -343,7 +343,7 @@ def test_a_channel_lookup_shows_that_our_quota_is_used_up(
     admin: Client, youtube: Simulator, settings: LazySettings
 ) -> None:
     settings.YOUTUBE_QUOTA_MAIN = 0
-    answer = admin.post(f"{URL}add/", form(youtubeChannel="@herons", look_up="1"), headers=HTMX).content.decode()
+    answer = admin.post(f"{URL}add/", form(youtube_channel="@herons", look_up="1"), headers=HTMX).content.decode()
     assert "quota is used up" in answer
 
 

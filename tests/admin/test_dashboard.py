@@ -236,7 +236,7 @@ def test_upcoming_runs_and_workers_are_listed(moderator: Client) -> None:
     assert "No schedule is enabled" in moderator.get("/admin/?part=ahead", headers=HTMX).content.decode()
     for name, every in (("Later", 9), ("Soon", 2)):
         interval = {"every": every, "period": "hours"}
-        schedules.save(PERSON, None, {"name": name, "jobType": "FULL_SYNC", "enabled": True, "interval": interval})
+        schedules.save(PERSON, None, {"name": name, "job_type": "FULL_SYNC", "enabled": True, "interval": interval})
     html = moderator.get("/admin/?part=ahead", headers=HTMX).content.decode()
     assert html.count('data-time="countdown"') == 2
     assert html.index("Soon") < html.index("Later")

@@ -59,7 +59,7 @@ def test_no_address_causes_a_server_error(path: str) -> None:
 def test_a_channel_that_cannot_be_stored_as_text_is_refused() -> None:
     client = logged_in(Role.ADMIN)
     for channel in ("\x00abc", "@ab\x00", "\x00"):
-        shown = client.post("/admin/bands/band/add/", {"look_up": "1", "youtubeChannel": channel})
+        shown = client.post("/admin/bands/band/add/", {"look_up": "1", "youtube_channel": channel})
         assert shown.status_code == 200
         assert shown.context["look_up"].problem
 

@@ -32,7 +32,7 @@ FORM = {"name": "Nightly", "job_type": "FULL_SYNC", "kind": "daily", "time": "03
 
 def make(cron: str = "0 3 * * *", zone: str = NEW_YORK, name: str = "Nightly", **values: Any) -> PeriodicTask:
     when = {"cron": dict(zip(core_recurrence.CRON_FIELDS, cron.split(), strict=True)) | {"timezone": zone}}
-    return schedules.save(PERSON, None, {"name": name, "jobType": "FULL_SYNC", "enabled": True, **when, **values})
+    return schedules.save(PERSON, None, {"name": name, "job_type": "FULL_SYNC", "enabled": True, **when, **values})
 
 
 def words(schedule: PeriodicTask) -> str:
@@ -77,7 +77,7 @@ def test_cron_is_described_in_words_or_shown_unchanged(cron: str, expected: str)
 )
 def test_intervals_are_described_in_words(every: int, period: str, expected: str) -> None:
     saved = schedules.save(
-        PERSON, None, {"name": "Often", "jobType": "PRUNE", "interval": {"every": every, "period": period}}
+        PERSON, None, {"name": "Often", "job_type": "PRUNE", "interval": {"every": every, "period": period}}
     )
     assert words(saved) == expected
 
@@ -95,7 +95,7 @@ def test_intervals_are_described_in_words(every: int, period: str, expected: str
     ],
 )
 def test_a_recurrence_survives_saving_and_reading(recurrence: Recurrence) -> None:
-    saved = schedules.save(PERSON, None, {"name": "A", "jobType": "PRUNE", **core_recurrence.values(recurrence)})
+    saved = schedules.save(PERSON, None, {"name": "A", "job_type": "PRUNE", **core_recurrence.values(recurrence)})
     read = core_recurrence.of_schedule(saved)
     for name in ("kind", "zone", "times", "weekdays", "days", "every", "minute", "period"):
         assert getattr(read, name) == getattr(recurrence, name), name
@@ -275,7 +275,7 @@ def test_markup_in_a_name_is_escaped() -> None:
     "values",
     [
         {"name": "Renamed"},
-        {"jobType": "PRUNE"},
+        {"job_type": "PRUNE"},
         {"interval": {"every": 5, "period": "minutes"}},
         {"cron": {"hour": "4", "minute": "0"}},
         {"enabled": True},

@@ -28,7 +28,7 @@ def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
     errors.acknowledge_errors(PERSON, ErrorGroup.objects.earliest("pk").pk, "Fixed by the new handle.")
     triggers.trigger_sync(PERSON, None, full=False)
     FilterPreset.objects.create(name="shared", created_by="pat")
-    schedules.save(PERSON, None, {"name": "Often", "jobType": "ENRICH", "interval": {"every": 6, "period": "hours"}})
+    schedules.save(PERSON, None, {"name": "Often", "job_type": "ENRICH", "interval": {"every": 6, "period": "hours"}})
     BulkAction.objects.create(action="retry", total=3, done=1, succeeded=1, job_ids=[1, 2, 3])
     known: dict[str, QuerySet[Any]] = {
         "job_id": SyncJob.objects.all(),

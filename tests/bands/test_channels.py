@@ -57,13 +57,13 @@ def test_a_taken_channel_is_refused_by_every_way_of_writing_a_band(existing: dic
         assert (error["field"], error["message"]) == ("youtubeChannel", MESSAGE)
     admin = logged_in(Role.ADMIN)
     for path in ("add/", f"{other.pk}/edit/"):
-        page = admin.post(f"/admin/bands/band/{path}", {"name": "New", "slug": "new", "youtubeChannel": new})
+        page = admin.post(f"/admin/bands/band/{path}", {"name": "New", "slug": "new", "youtube_channel": new})
         assert page.status_code == 422
-        assert page.context["form"].errors == {"youtubeChannel": [MESSAGE]}
-    rows = [{"slug": "new", "name": "New", "youtubeChannel": new}, {"slug": "other", "youtubeChannel": new}]
+        assert page.context["form"].errors == {"youtube_channel": [MESSAGE]}
+    rows = [{"slug": "new", "name": "New", "youtube_channel": new}, {"slug": "other", "youtube_channel": new}]
     for dry_run in (True, False):
         results = import_bands(PERSON, rows, dry_run=dry_run)
-        assert [(r.outcome, r.problems) for r in results] == [("refused", [f"youtubeChannel: {MESSAGE}"])] * 2
+        assert [(r.outcome, r.problems) for r in results] == [("refused", [f"youtube_channel: {MESSAGE}"])] * 2
     assert list(Band.objects.order_by("pk").values_list("slug", "channel_reference")) == [
         ("herons", existing.get("reference", "")),
         ("other", "@other"),
@@ -72,35 +72,32 @@ def test_a_taken_channel_is_refused_by_every_way_of_writing_a_band(existing: dic
 
 def test_a_different_channel_is_accepted() -> None:
     make_band("herons", "@herons", channel_id=CHANNEL, channel_handle="@herons")
-    bands.create(PERSON, {"name": "A", "slug": "a", "youtubeChannel": "@heron"})
-    bands.create(PERSON, {"name": "B", "slug": "b", "youtubeChannel": OTHER})
+    bands.create(PERSON, {"name": "A", "slug": "a", "youtube_channel": "@heron"})
+    bands.create(PERSON, {"name": "B", "slug": "b", "youtube_channel": OTHER})
     bands.create(PERSON, {"name": "C", "slug": "c"})
-    bands.create(PERSON, {"name": "D", "slug": "d", "youtubeChannel": ""})
+    bands.create(PERSON, {"name": "D", "slug": "d", "youtube_channel": ""})
     assert Band.objects.count() == 5
 
 
 def test_a_band_keeps_its_own_channel_in_another_form() -> None:
     band = make_band("herons", "@herons", channel_id=CHANNEL, channel_handle="@herons")
-    bands.change(PERSON, band.pk, {"youtubeChannel": "youtube.com/@Herons"})
+    bands.change(PERSON, band.pk, {"youtube_channel": "youtube.com/@Herons"})
     assert Band.objects.get().channel_reference == "youtube.com/@Herons"
 
 
-def test_all_problems_of_a_row_are_reported() -> None:
+@pytest.mark.parametrize(
+    ("color", "channel"), [("primary_color", "youtube_channel"), ("primaryColor", "youtubeChannel")]
+)
+def test_all_problems_of_a_row_are_reported_under_the_names_in_the_file(color: str, channel: str) -> None:
     make_band("herons", "@herons")
-    row = {"slug": "new", "founded": "long ago", "primaryColor": "red", "youtubeChannel": "@herons"}
-    (result,) = import_bands(PERSON, [row])
-    assert [problem.partition(":")[0] for problem in result.problems] == [
-        "founded",
-        "name",
-        "primaryColor",
-        "youtubeChannel",
-    ]
+    (result,) = import_bands(PERSON, [{"slug": "new", "founded": "long ago", color: "red", channel: "@herons"}])
+    assert [problem.partition(":")[0] for problem in result.problems] == ["founded", "name", color, channel]
 
 
 def test_bands_that_already_share_a_channel_can_be_changed() -> None:
     make_band("herons", "@herons")
     band = make_band("twin", "@herons")
-    bands.change(PERSON, band.pk, {"city": "Ashby", "youtubeChannel": "@herons"})
+    bands.change(PERSON, band.pk, {"city": "Ashby", "youtube_channel": "@herons"})
     assert Band.objects.get(pk=band.pk).city == "Ashby"
     assert [r.outcome for r in import_bands(PERSON, [{"slug": "twin", "city": "Ribe"}])] == ["updated"]
 
@@ -108,9 +105,9 @@ def test_bands_that_already_share_a_channel_can_be_changed() -> None:
 def test_a_preview_takes_the_earlier_rows_into_account() -> None:
     make_band("herons", "@herons")
     rows = [
-        {"slug": "herons", "youtubeChannel": "@moved"},
-        {"slug": "new", "name": "New", "youtubeChannel": "@herons"},
-        {"slug": "third", "name": "Third", "youtubeChannel": "@Moved"},
+        {"slug": "herons", "youtube_channel": "@moved"},
+        {"slug": "new", "name": "New", "youtube_channel": "@herons"},
+        {"slug": "third", "name": "Third", "youtube_channel": "@Moved"},
     ]
     for dry_run in (True, False):
         results = import_bands(PERSON, rows, dry_run=dry_run)
@@ -125,7 +122,7 @@ def test_only_one_of_two_simultaneous_bands_gets_the_channel() -> None:
 
     def create() -> None:
         try:
-            outcomes.append(bands.create(PERSON, {"name": "B", "slug": "b", "youtubeChannel": "@herons"}))
+            outcomes.append(bands.create(PERSON, {"name": "B", "slug": "b", "youtube_channel": "@herons"}))
         except Conflict as error:
             outcomes.append(error)
         finally:
@@ -133,13 +130,13 @@ def test_only_one_of_two_simultaneous_bands_gets_the_channel() -> None:
 
     thread = threading.Thread(target=create)
     with transaction.atomic():
-        bands.create(PERSON, {"name": "Herons", "slug": "herons", "youtubeChannel": "@Herons"})
+        bands.create(PERSON, {"name": "Herons", "slug": "herons", "youtube_channel": "@Herons"})
         thread.start()
         wait_for(someone_waits_for_a_lock, what="the second to wait for the first")
     thread.join()
     (outcome,) = outcomes
     assert isinstance(outcome, Conflict)
-    assert (outcome.field, outcome.message) == ("youtubeChannel", MESSAGE)
+    assert (outcome.field, outcome.message) == ("youtube_channel", MESSAGE)
 
 
 @pytest.mark.parametrize("kind", ["FULL_SYNC", "INCREMENTAL_SYNC"])

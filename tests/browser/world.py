@@ -113,9 +113,9 @@ class _Site:
             handle = "@NoSuchBandAnywhere" if number == _RENAMED else f"@{fields['city'].replace(' ', '')}Band"
             channel = "UC" + made_up_id(handle, 22)
             band = Band.objects.create(
-                name=name, slug=fields["slug"], school_name=fields["schoolName"], nickname=fields["nickname"], city=fields["city"],
-                state=fields["state"], conference=fields["conference"], founded=fields["founded"], band_type=fields["bandType"],
-                primary_color=fields["primaryColor"], secondary_color=fields["secondaryColor"], channel_reference=handle,
+                name=name, slug=fields["slug"], school_name=fields["school_name"], nickname=fields["nickname"], city=fields["city"],
+                state=fields["state"], conference=fields["conference"], founded=fields["founded"], band_type=fields["band_type"],
+                primary_color=fields["primary_color"], secondary_color=fields["secondary_color"], channel_reference=handle,
                 channel_id="" if number == _RENAMED else channel, channel_handle=handle, channel_title=name[:80],
                 uploads_playlist_id="" if number == _RENAMED else "UU" + channel[2:], is_active=number != _INACTIVE,
             )  # fmt: skip
@@ -150,7 +150,7 @@ class _Site:
             (STATISTICS, JobType.STATS_REFRESH, {"hour": "12", "minute": "30"}),
         ):
             cron = cron | {"timezone": QUOTA_TIMEZONE.key}
-            schedules.save(ROBIN, None, {"name": name, "jobType": kind, "cron": cron})
+            schedules.save(ROBIN, None, {"name": name, "job_type": kind, "cron": cron})
         # No schedule is overdue.
         PeriodicTask.objects.filter(name__in=(NIGHTLY, CHECK, STATISTICS)).update(last_run_at=self.now)
 

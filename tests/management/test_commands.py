@@ -6,7 +6,7 @@ import io
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.core.management.base import CommandError
 from django.db import connections
 
 from bands.models import Band
+from bands.text import camel_case, respell_keys
 from syncjobs.choices import QueueName
 from syncjobs.engine import outcomes
 from syncjobs.engine.claim import claim_next
@@ -59,17 +60,13 @@ def test_every_command_has_help(name: str) -> None:
     assert command.help[:20] in " ".join(text.split())
 
 
-def test_import_bands_twice_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spell", [str, camel_case])
+def test_import_bands_twice_changes_nothing(tmp_path: Path, spell: Callable[[str], str]) -> None:
+    """Files may still name the columns in camelCase."""
+    values = {"founded": 1900, "search_keywords": ["x", "y"], "youtube_channel": "@aaaa"}
     rows = [
-        {
-            "name": "A",
-            "slug": "a",
-            "isActive": True,
-            "founded": 1900,
-            "searchKeywords": ["x", "y"],
-            "youtubeChannel": "@aaaa",
-        },
-        {"name": "B", "slug": "b", "primaryColor": "#660000", "playlists": ["PLabcdefghijkl"]},
+        respell_keys({"name": "A", "slug": "a", "is_active": True, **values}, spell),
+        respell_keys({"name": "B", "slug": "b", "primary_color": "#660000", "playlists": ["PLabcdefghijkl"]}, spell),
     ]
     path = tmp_path / "bands.json"
     path.write_text(json.dumps(rows))
@@ -78,7 +75,8 @@ def test_import_bands_twice_changes_nothing(tmp_path: Path) -> None:
     assert json.loads(run_command("import_bands", str(path), "--json"))["unchanged"] == 2
     assert list(Band.objects.values()) == before
     csv = tmp_path / "bands.csv"
-    csv.write_text("slug,city,searchKeywords,isFeatured,youtubeChannel\na,Ribe,x;y,yes,https://youtube.com/@aaaa\n")
+    names = map(spell, ("slug", "city", "search_keywords", "is_featured", "youtube_channel"))
+    csv.write_text(f"{','.join(names)}\na,Ribe,x;y,yes,https://youtube.com/@aaaa\n")
     assert "1 updated" in run_command("import_bands", str(csv))
     band = Band.objects.get(slug="a")
     assert (band.city, band.search_keywords, band.is_featured, band.name) == ("Ribe", ["x", "y"], True, "A")

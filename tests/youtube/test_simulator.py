@@ -127,7 +127,7 @@ def test_the_demo_world_has_every_kind_of_video_and_channel() -> None:
     videos = list(world.videos.values())
     counts = [len(entries) for entries in world.playlists.values()]
     handles = {channel.handle.lower() for channel in world.channels.values()}
-    references = [parse_channel(row["youtubeChannel"]) for row in rows]
+    references = [parse_channel(row["youtube_channel"]) for row in rows]
     unknown = [r for r in references if r.value.lower() not in handles and r.value not in world.channels]
     assert len(rows) == len({row["slug"] for row in rows}) == len(world.channels) == 24
     assert len(unknown) == 1

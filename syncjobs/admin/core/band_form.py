@@ -27,7 +27,7 @@ _CACHE_SECONDS = 3600
 class BandForm(forms.Form):
     """The fields of a band, with the names that `operations.band_fields` reads."""
 
-    youtubeChannel = forms.CharField(
+    youtube_channel = forms.CharField(
         required=False,
         max_length=300,
         label=gettext_lazy("YouTube channel"),
@@ -50,7 +50,7 @@ class BandForm(forms.Form):
         label=gettext_lazy("Slug"),
         help_text=gettext_lazy("Letters, digits, - and _. If empty, it is made from the name."),
     )
-    schoolName = forms.CharField(required=False, max_length=200, label=gettext_lazy("School"))
+    school_name = forms.CharField(required=False, max_length=200, label=gettext_lazy("School"))
     nickname = forms.CharField(required=False, max_length=200, label=gettext_lazy("Nickname"))
     city = forms.CharField(required=False, max_length=120, label=gettext_lazy("City"))
     state = forms.CharField(required=False, max_length=60, label=gettext_lazy("State"))
@@ -60,35 +60,35 @@ class BandForm(forms.Form):
         label=gettext_lazy("Conference"),
         widget=forms.TextInput(attrs={"list": "conferences", "autocomplete": "off"}),
     )
-    bandType = forms.CharField(required=False, max_length=60, label=gettext_lazy("Type"))
+    band_type = forms.CharField(required=False, max_length=60, label=gettext_lazy("Type"))
     founded = forms.CharField(
         required=False,
         max_length=4,
         label=gettext_lazy("Founded"),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "placeholder": "1890"}),
     )
-    searchKeywords = forms.CharField(
+    search_keywords = forms.CharField(
         required=False,
         max_length=5000,
         label=gettext_lazy("Search keywords"),
         help_text=gettext_lazy("Separated by semicolons (;)."),
     )
-    primaryColor = forms.CharField(
+    primary_color = forms.CharField(
         required=False,
         max_length=7,
         label=gettext_lazy("Primary color"),
         widget=forms.TextInput(attrs={"placeholder": "#660000"}),
     )
-    secondaryColor = forms.CharField(
+    secondary_color = forms.CharField(
         required=False,
         max_length=7,
         label=gettext_lazy("Secondary color"),
         widget=forms.TextInput(attrs={"placeholder": "#FFFFFF"}),
     )
-    isActive = forms.BooleanField(
+    is_active = forms.BooleanField(
         required=False, initial=True, label=gettext_lazy("Active: schedules keep its videos up to date")
     )
-    isFeatured = forms.BooleanField(required=False, label=gettext_lazy("Featured"))
+    is_featured = forms.BooleanField(required=False, label=gettext_lazy("Featured"))
 
     def __init__(self, *args: Any, request: HttpRequest, band: Band | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -117,24 +117,24 @@ class BandForm(forms.Form):
             values["founded"] = values["founded"] or None
         if "playlists" in values:
             values["playlists"] = [line.strip() for line in values["playlists"].splitlines() if line.strip()]
-        if self._band and values.get("youtubeChannel") == (self._band.channel_reference or self._band.channel_id):
-            del values["youtubeChannel"]
+        if self._band and values.get("youtube_channel") == (self._band.channel_reference or self._band.channel_id):
+            del values["youtube_channel"]
         return values
 
     def channel(self) -> Channel | None:
         """Return the channel YouTube knows by the reference in the field, if this user has looked it up."""
-        return _cached_channel(self._request, self.cleaned_data.get("youtubeChannel", ""))
+        return _cached_channel(self._request, self.cleaned_data.get("youtube_channel", ""))
 
 
 def initial_of(band: Band) -> dict[str, Any]:
     """Return the form's initial values for a band."""
-    return {column: getattr(band, name) for column, name in band_fields.TEXT_FIELDS.items()} | {
-        "youtubeChannel": band.channel_reference or band.channel_id,
+    return {name: getattr(band, name) for name in band_fields.TEXT_FIELDS} | {
+        "youtube_channel": band.channel_reference or band.channel_id,
         "playlists": "\n".join(band.extra_playlists),
         "founded": band.founded,
-        "searchKeywords": "; ".join(band.search_keywords),
-        "isActive": band.is_active,
-        "isFeatured": band.is_featured,
+        "search_keywords": "; ".join(band.search_keywords),
+        "is_active": band.is_active,
+        "is_featured": band.is_featured,
     }
 
 
@@ -150,7 +150,7 @@ class LookUp:
 
 def look_up(request: HttpRequest, band: Band | None) -> LookUp:
     """Resolve the channel in the form (1 unit at most) and cache the result until the form is saved."""
-    reference = request.POST.get("youtubeChannel", "").replace("\x00", "").strip()[:300]
+    reference = request.POST.get("youtube_channel", "").replace("\x00", "").strip()[:300]
     if not reference:
         return LookUp(problem=_("Paste a channel first."))
     try:

@@ -38,7 +38,7 @@ WEEKDAYS = {
     6: gettext_lazy("Saturdays"),
     0: gettext_lazy("Sundays"),
 }
-CRON_FIELDS = ("minute", "hour", "dayOfMonth", "monthOfYear", "dayOfWeek")
+CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 """In the order of a cron expression."""
 MAX_TIMES = 4
 """The most times of day that a sentence lists; more are no easier to read than cron."""

@@ -14,6 +14,8 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
+from bands.text import camel_case
+
 from ... import exceptions
 
 _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
@@ -65,11 +67,9 @@ class Handler(ExceptionHandler):
 
         Invalid input keeps its field in any case, because the problem may be that the field is missing.
         """
-        view = self.context["view"]
-        name, dot, rest = field.partition(".")
-        name = getattr(view, "field_names", {}).get(name, name)
-        is_of_request = isinstance(exc, exceptions.InvalidInput) or name in self._sent()
-        return (f"{name}{dot}{rest}" if is_of_request else "") or api_settings.NON_FIELD_ERRORS_KEY
+        key: str = cast(Any, self.context["view"]).key_of(field)
+        is_of_request = isinstance(exc, exceptions.InvalidInput) or key.partition(".")[0] in self._sent()
+        return (key if is_of_request else "") or api_settings.NON_FIELD_ERRORS_KEY
 
     def _sent(self) -> set[str]:
         """Return the names of the request's query parameters, body keys and path parameters; ids in paths are "id"."""
@@ -91,7 +91,7 @@ class Formatter(ExceptionFormatter):
         ]
         body: dict[str, Any] = {"type": _kind(self.exc.status_code), "errors": errors}
         if isinstance(self.exc, Refused) and self.exc.details:
-            body["details"] = {_camel(name): value for name, value in self.exc.details.items()}
+            body["details"] = {camel_case(name): value for name, value in self.exc.details.items()}
         return body
 
 
@@ -104,11 +104,6 @@ def _kind(code: int) -> str:
 def _without_non_field(path: str | None) -> str | None:
     """Return the path of the object that an error of several fields is about; None for the body itself."""
     return (path or "").removesuffix(api_settings.NON_FIELD_ERRORS_KEY).removesuffix(".") or None
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.title() for part in rest)
 
 
 @csrf_exempt

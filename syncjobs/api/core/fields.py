@@ -42,6 +42,15 @@ class Strict(serializers.Serializer[Any]):
         return values
 
 
+def key_of(body: Any, field: str) -> str:
+    """Return what a body calls the field of a domain error: the key whose `source` it is, such as cron.dayOfWeek."""
+    name, dot, rest = field.partition(".")
+    found = next((each for each in body.fields.values() if each.source == name), None)
+    if found is None:
+        return field
+    return f"{found.field_name}{dot}{key_of(found, rest) if isinstance(found, Strict) else rest}"
+
+
 class Text(serializers.CharField):
     """Text, including spaces around it, that matches all of `pattern`.
 

@@ -13,7 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 from ...audit.actors import Actor, for_user
 from ...choices import Origin
 from ...listing.base_filters import Parameters
-from .fields import Strict
+from .fields import Strict, key_of
 
 
 class NoBody(Strict):
@@ -43,6 +43,10 @@ class StrictView(APIView):
     def get_filterset_class(self) -> type[Parameters]:
         return self.filterset_class
 
+    def key_of(self, field: str) -> str:
+        """Return what the request calls the field of a domain error."""
+        return field
+
 
 class ViewSet(StrictView, GenericViewSet[Any]):
     """The base of all viewsets.
@@ -58,7 +62,7 @@ class ViewSet(StrictView, GenericViewSet[Any]):
     body_classes: Mapping[str, type[Strict]] = {}
     """Serializer classes of bodies by action, for actions without an `@action`."""
     field_names: Mapping[str, str] = {}
-    """What requests call the fields of domain errors, where that differs."""
+    """What requests call the fields of domain errors, where neither that name nor the `source` of a body's key says it."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -84,6 +88,13 @@ class ViewSet(StrictView, GenericViewSet[Any]):
         body = self.get_serializer(data=self.request.data)
         body.is_valid(raise_exception=True)
         return dict(body.validated_data)
+
+    def key_of(self, field: str) -> str:
+        name, dot, rest = field.partition(".")
+        field = f"{self.field_names.get(name, name)}{dot}{rest}"
+        # Until the parameters have been read, errors are about them, and name them as the request does.
+        has_body = self.request.method in ("POST", "PATCH") and hasattr(self, "parameters")
+        return key_of(self.get_serializer(), field) if has_body else field
 
     @property
     def actor(self) -> Actor:

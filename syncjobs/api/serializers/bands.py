@@ -33,19 +33,22 @@ class BandBody(Strict):
 
     slug = Text(required=False, max_length=120, pattern=r"[-a-zA-Z0-9_]+", like="human-jukebox")
     name = Text(required=False, max_length=200, pattern=VISIBLE + ANYTHING, like="Human Jukebox")
-    schoolName = Text(required=False, allow_blank=True, max_length=200)
+    schoolName = Text(source="school_name", required=False, allow_blank=True, max_length=200)
     nickname = Text(required=False, allow_blank=True, max_length=200)
     city = Text(required=False, allow_blank=True, max_length=120)
     state = Text(required=False, allow_blank=True, max_length=60)
     conference = Text(required=False, allow_blank=True, max_length=120)
     founded = Whole(required=False, allow_null=True, min_value=1700, max_value=2100, help_text="A year.")
-    bandType = Text(required=False, allow_blank=True, max_length=60)
-    searchKeywords = Many(child=Text(allow_blank=True, max_length=120), required=False, max_length=50)
-    isActive = Flag(required=False)
-    isFeatured = Flag(required=False)
-    primaryColor = Text(required=False, allow_blank=True, pattern=_COLOR, like="#660000")
-    secondaryColor = Text(required=False, allow_blank=True, pattern=_COLOR, like="#FFFFFF")
+    bandType = Text(source="band_type", required=False, allow_blank=True, max_length=60)
+    searchKeywords = Many(
+        source="search_keywords", child=Text(allow_blank=True, max_length=120), required=False, max_length=50
+    )
+    isActive = Flag(source="is_active", required=False)
+    isFeatured = Flag(source="is_featured", required=False)
+    primaryColor = Text(source="primary_color", required=False, allow_blank=True, pattern=_COLOR, like="#660000")
+    secondaryColor = Text(source="secondary_color", required=False, allow_blank=True, pattern=_COLOR, like="#FFFFFF")
     youtubeChannel = _Channel(
+        source="youtube_channel",
         required=False,
         allow_blank=True,
         max_length=300,

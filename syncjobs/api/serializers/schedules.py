@@ -108,9 +108,9 @@ class CronBody(Strict):
 
     minute = _CronField(0, 59, max_length=240, like="*/15")
     hour = _CronField(0, 23, max_length=96, like="3")
-    dayOfWeek = _CronField(0, 6, _DAYS, max_length=64, like="mon-fri")
-    dayOfMonth = _CronField(1, 31, max_length=124, like="*")
-    monthOfYear = _CronField(1, 12, max_length=64, like="*")
+    dayOfWeek = _CronField(0, 6, _DAYS, source="day_of_week", max_length=64, like="mon-fri")
+    dayOfMonth = _CronField(1, 31, source="day_of_month", max_length=124, like="*")
+    monthOfYear = _CronField(1, 12, source="month_of_year", max_length=64, like="*")
     timezone = Choice(
         required=False,
         choices=sorted(available_timezones() - {"Factory"}),
@@ -143,7 +143,7 @@ class ScheduleBody(Strict):
     }
 
     name = Text(required=False, **_NAME)
-    jobType = Choice(choices=schedules.TRIGGERABLE, required=False)
+    jobType = Choice(source="job_type", choices=schedules.TRIGGERABLE, required=False)
     cron = CronBody(required=False, allow_null=True)
     interval = IntervalBody(required=False, allow_null=True)
     enabled = Flag(required=False)
@@ -157,4 +157,4 @@ class NewScheduleBody(ScheduleBody):
     }
 
     name = Text(**_NAME)
-    jobType = Choice(choices=schedules.TRIGGERABLE)
+    jobType = Choice(source="job_type", choices=schedules.TRIGGERABLE)

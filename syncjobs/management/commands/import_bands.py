@@ -16,8 +16,8 @@ from syncjobs.youtube.simulator.demo import bands as demo_bands
 class Command(base.Command):
     help = (
         "Create or update bands from a JSON list of objects or a CSV file. The slug identifies a band. Other columns: name, "
-        "schoolName, nickname, city, state, conference, founded, searchKeywords, bandType, isActive, isFeatured, primaryColor, "
-        "secondaryColor, youtubeChannel (id, @handle or URL), playlists. Missing columns keep their values. In CSV, separate "
+        "school_name, nickname, city, state, conference, founded, search_keywords, band_type, is_active, is_featured, primary_color, "
+        "secondary_color, youtube_channel (id, @handle or URL), playlists. Missing columns keep their values. In CSV, separate "
         "the entries of a list with semicolons. Importing a file again changes nothing. The exit code is 1 if any row is "
         "refused; the other rows are still imported."
     )
@@ -39,7 +39,7 @@ class Command(base.Command):
         refused = [result for result in results if result.outcome == "refused"]
         if options["json"]:
             problems = [{"row": r.row, "slug": r.slug, "problems": r.problems} for r in refused]
-            self.print_json(counts | {"dryRun": options["dry_run"], "problems": problems})
+            self.print_json(counts | {"dry_run": options["dry_run"], "problems": problems})
         else:
             for result in refused:
                 self.print(

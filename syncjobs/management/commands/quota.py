@@ -62,6 +62,6 @@ def bucket_as_json(state: quota.BucketState) -> dict[str, Any]:
         "used": state.used,
         "limit": state.limit,
         "reserved": state.reserved,
-        "closedAt": state.closed_at,
-        "resetsAt": state.resets_at,
+        "closed_at": state.closed_at,
+        "resets_at": state.resets_at,
     }

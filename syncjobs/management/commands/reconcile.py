@@ -32,7 +32,8 @@ class Command(base.Command):
             return
         report = reconcile()
         if options["json"]:
-            self.print_json(asdict(report))
+            # Its keys have been in snake_case from the beginning.
+            self.print_json(asdict(report), spell=str)
         else:
             self.print(", ".join(f"{number} {name.replace('_', ' ')}" for name, number in asdict(report).items()))
 

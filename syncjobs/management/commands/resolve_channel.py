@@ -20,7 +20,7 @@ class Command(base.Command):
         channel = channels.resolve_channel(self.actor, options["channel"], band)
         if options["json"]:
             self.print_json(
-                {"id": channel.id, "handle": channel.handle, "title": channel.title, "videoCount": channel.video_count}
+                {"id": channel.id, "handle": channel.handle, "title": channel.title, "video_count": channel.video_count}
             )
             return
         count = "unknown" if channel.video_count is None else f"{channel.video_count}"

@@ -85,9 +85,9 @@ class Command(base.Command):
     def _report(self, options: dict[str, Any], jobs: list[SyncJob], created: list[Created], started: float) -> None:
         syncs = [job for job in jobs if job.job_type in BAND_SYNC_TYPES and not job.fans_out]
         summary = {
-            "videosFound": sum(job.videos_found for job in syncs),
-            "videosAdded": sum(job.videos_added for job in syncs),
-            "videosUpdated": sum(job.videos_updated for job in syncs),
+            "videos_found": sum(job.videos_found for job in syncs),
+            "videos_added": sum(job.videos_added for job in syncs),
+            "videos_updated": sum(job.videos_updated for job in syncs),
             "units": _units(jobs),
             "seconds": round(time.monotonic() - started, 3),
         }
@@ -103,8 +103,8 @@ class Command(base.Command):
         if options["wait"]:
             units = ", ".join(f"{number} {bucket}" for bucket, number in _units(jobs).items())
             self.print(
-                f"{summary['videosFound']} videos found, {summary['videosAdded']} added, "
-                f"{summary['videosUpdated']} updated; {units} units; {summary['seconds']} s"
+                f"{summary['videos_found']} videos found, {summary['videos_added']} added, "
+                f"{summary['videos_updated']} updated; {units} units; {summary['seconds']} s"
             )
 
 
@@ -119,12 +119,12 @@ def _job(job: SyncJob) -> dict[str, Any]:
     return {
         "id": str(job.pk),
         "status": job.status,
-        "jobType": job.job_type,
+        "job_type": job.job_type,
         "band": job.band.slug if job.band else None,
-        "parentId": str(job.parent_id) if job.parent_id else None,
-        "videosFound": job.videos_found,
-        "videosAdded": job.videos_added,
-        "videosUpdated": job.videos_updated,
-        "videosUnavailable": job.videos_unavailable,
+        "parent_id": str(job.parent_id) if job.parent_id else None,
+        "videos_found": job.videos_found,
+        "videos_added": job.videos_added,
+        "videos_updated": job.videos_updated,
+        "videos_unavailable": job.videos_unavailable,
         "errors": list(job.job_errors.filter(will_retry=False).values_list("message", flat=True)),
     }

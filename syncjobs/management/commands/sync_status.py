@@ -63,31 +63,31 @@ def _queue(queue: stats_queues.QueueState) -> dict[str, Any]:
         "failed": queue.failed,
         "cancelled": queue.cancelled,
         "paused": queue.is_paused,
-        "pausedAt": queue.paused_at,
-        "pausedBy": queue.paused_by or None,
-        "pauseReason": queue.pause_reason or None,
-        "oldestRunnableAge": queue.oldest_waiting_age,
+        "paused_at": queue.paused_at,
+        "paused_by": queue.paused_by or None,
+        "pause_reason": queue.pause_reason or None,
+        "oldest_runnable_age": queue.oldest_waiting_age,
         "workers": queue.workers,
-        "asOf": queue.as_of,
+        "as_of": queue.as_of,
     }
 
 
 def _job(job: SyncJob) -> dict[str, Any]:
     return {
         "id": str(job.pk),
-        "jobType": job.job_type,
+        "job_type": job.job_type,
         "band": job.band.slug if job.band else None,
         "progress": {"done": job.progress_done, "total": job.progress_total},
-        "startedAt": job.started_at,
+        "started_at": job.started_at,
     }
 
 
 def _waiting(job: SyncJob) -> dict[str, Any]:
     return {
         "id": str(job.pk),
-        "jobType": job.job_type,
+        "job_type": job.job_type,
         "band": job.band.slug if job.band else None,
         "queue": job.queue_id,
         "priority": job.priority,
-        "queuePosition": job.queue_position,  # type: ignore[attr-defined]
+        "queue_position": job.queue_position,  # type: ignore[attr-defined]
     }

@@ -19,6 +19,6 @@ class Command(base.Command):
         band = self.band(options["band"]) if options["band"] else None
         created = triggers.trigger_video(self.actor, options["video"], band)
         if options["json"]:
-            self.print_json({"jobId": str(created.job.pk), "new": created.is_new})
+            self.print_json({"job_id": str(created.job.pk), "new": created.is_new})
         else:
             self.print(f"{created.job} {'queued' if created.is_new else 'was already queued or running'}.")

@@ -40,19 +40,19 @@ def _band(number: int, town: str, state: str) -> dict[str, Any]:
     return {
         "name": f"{town} {nickname}",
         "slug": f"{town.lower().replace(' ', '-')}-band",
-        "schoolName": f"{town} University",
+        "school_name": f"{town} University",
         "nickname": nickname,
         "city": town,
         "state": state,
         "conference": ("Coastal", "Heartland", "Piedmont")[number % 3],
         "founded": 1890 + number * 3,
-        "searchKeywords": [town, nickname],
-        "bandType": ("HBCU", "Corps style", "Show band")[number % 3],
-        "isActive": True,
-        "isFeatured": number % 5 == 0,
-        "primaryColor": f"#{(number * 7919 + 4711) % 0xFFFFFF:06X}",
-        "secondaryColor": "#FFFFFF",
-        "youtubeChannel": "@NoSuchBandAnywhere" if number == _WRONG_HANDLE else forms[number % len(forms)],
+        "search_keywords": [town, nickname],
+        "band_type": ("HBCU", "Corps style", "Show band")[number % 3],
+        "is_active": True,
+        "is_featured": number % 5 == 0,
+        "primary_color": f"#{(number * 7919 + 4711) % 0xFFFFFF:06X}",
+        "secondary_color": "#FFFFFF",
+        "youtube_channel": "@NoSuchBandAnywhere" if number == _WRONG_HANDLE else forms[number % len(forms)],
     }
 
 
