@@ -101,7 +101,7 @@ def test_import_bands_refuses_single_rows_and_imports_the_rest(
     with pytest.raises(CommandError, match="6 of 7"):
         call_command("import_bands", str(path), stdout=out)
     text = out.getvalue()
-    for said in (
+    for expected in (
         "Row 2 refused: slug:",
         "founded: must be a year",
         "not a YouTube channel",
@@ -110,12 +110,12 @@ def test_import_bands_refuses_single_rows_and_imports_the_rest(
         "earlier row",
         "name:",
     ):
-        assert said in text
+        assert expected in text
     assert list(Band.objects.values_list("slug", flat=True)) == ["good"]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "expected"),
     [
         ("half.json", b'[{"slug": "a", "name": "A"}, {"slu', "line 1"),
         ("latin.csv", "slug,name\na,Café\n".encode("latin-1"), "line 2 has the byte 0xE9"),
@@ -124,10 +124,10 @@ def test_import_bands_refuses_single_rows_and_imports_the_rest(
         ("bands.xls", b"", "must end with .json or .csv"),
     ],
 )
-def test_import_bands_refuses_unreadable_files(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_import_bands_refuses_unreadable_files(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    assert said in command_error("import_bands", str(path))
+    assert expected in command_error("import_bands", str(path))
     assert "can't be read" in command_error("import_bands", str(tmp_path / "none.json"))
     assert Band.objects.count() == 0
 
@@ -136,11 +136,11 @@ def test_import_bands_refuses_unreadable_files(tmp_path: Path, name: str, conten
 def test_sync_bands_waits_and_prints_every_result(youtube: Simulator, background_worker: None) -> None:
     for number in range(3):
         band_with_videos(youtube.world, 70, f"band{number}")
-    told = json.loads(run_command("sync_bands", "--all", "--full", "--wait", "--timeout", "60", "--json"))
-    assert (told["videosFound"], told["videosAdded"], told["videosUpdated"]) == (210, 210, 0)
-    assert told["units"] == {"main": 12, "search": 0, "stats": 0} | {"main": youtube.units()}
-    assert {job["status"] for job in told["jobs"]} == {"COMPLETED"}
-    assert len(told["jobs"]) == 4
+    result = json.loads(run_command("sync_bands", "--all", "--full", "--wait", "--timeout", "60", "--json"))
+    assert (result["videosFound"], result["videosAdded"], result["videosUpdated"]) == (210, 210, 0)
+    assert result["units"] == {"main": 12, "search": 0, "stats": 0} | {"main": youtube.units()}
+    assert {job["status"] for job in result["jobs"]} == {"COMPLETED"}
+    assert len(result["jobs"]) == 4
     text = run_command("sync_bands", "--band", "band0", "--band", "band1", "--force", "--wait", "--timeout", "60")
     assert "0 added" in text
 
@@ -187,11 +187,11 @@ def test_resolve_channel_saves_the_channel_with_the_band(youtube: Simulator) -> 
 
 
 def test_sync_video_pause_resume_cancel(youtube: Simulator) -> None:
-    told = json.loads(run_command("sync_video", "dQw4w9WgXcQ", "--json"))
-    assert told["new"] is True
+    result = json.loads(run_command("sync_video", "dQw4w9WgXcQ", "--json"))
+    assert result["new"] is True
     assert "already" in run_command("sync_video", "https://youtu.be/dQw4w9WgXcQ")
-    assert "is cancelled" in run_command("cancel_job", told["jobId"])
-    assert "already ended" in command_error("cancel_job", told["jobId"])
+    assert "is cancelled" in run_command("cancel_job", result["jobId"])
+    assert "already ended" in command_error("cancel_job", result["jobId"])
     assert "Paused: video-sync." in run_command("pause_queue", "video-sync", "--reason", "test")
     assert "already paused" in run_command("pause_queue", "video-sync")
     assert Queue.objects.get(pk="video-sync").pause_reason == "test"

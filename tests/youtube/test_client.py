@@ -95,8 +95,8 @@ def test_every_fault_is_reserved_and_recorded_and_hides_the_key(
     server.faults.clear()
     assert len(server.calls()) == len(meter.reserved) == len(meter.settled)
     assert len(meter.reserved) == (3 if caught.value.kind is Kind.TRANSIENT and name != "invalidPageToken" else 1)
-    told = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value)) + caplog.text
-    assert KEY not in told
+    shown = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value)) + caplog.text
+    assert KEY not in shown
     assert all(KEY not in call["path"] for call in server.calls())
 
 
