@@ -23,7 +23,7 @@ from tests.factories import PERSON, claim, queue_job, wait_for
 from tests.live.watchers import Watch, Watcher, access_token
 from tests.processes import pooled_server
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _readers() -> int:
