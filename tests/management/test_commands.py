@@ -27,7 +27,7 @@ from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from tests.clients import command_error, run_command
-from tests.factories import PERSON, band_with_videos, break_videos, claim, queue_job, worker
+from tests.factories import PERSON, band_with_videos, break_videos, claim, make_band, queue_job, worker
 
 pytestmark = pytest.mark.django_db
 COMMANDS = sorted(p.stem for p in (Path(__file__).parents[2] / "syncjobs/management/commands").glob("[!_]*.py"))
@@ -170,6 +170,37 @@ def test_invalid_arguments_show_an_error_and_change_nothing() -> None:
     assert command_error("cancel_job", "42") == "job: There is no job #42."
     assert command_error("resolve_channel", "nonsense").startswith("channel:")
     assert SyncJob.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["retry_jobs", "1", "--queue", "all"], "Use --queue with --failed or --error, not with job numbers."),
+        (["reconcile", "--rebuild"], "Use --rebuild only with --counts."),
+        (["reconcile", "--counts", "--json"], "Use --json without --counts."),
+        (["sync_bands", "--all", "--timeout", "5"], "Use --timeout only with --wait."),
+    ],
+)
+def test_an_option_without_effect_is_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(CommandError) as error:
+        run_command(*arguments)
+    assert (str(error.value), error.value.returncode) == (message, 2)
+    assert SyncJob.objects.count() == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_sync_bands_reports_the_jobs_of_other_bands_if_one_is_refused(options: list[str]) -> None:
+    make_band("a", "@a")
+    make_band("b")
+    make_band("c", "@c")
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(CommandError, match=r"\ARefused: 1 of 3 bands\.\Z"):
+        call_command("sync_bands", "--band", "a", "--band", "b", "--band", "c", *options, stdout=out, stderr=err)
+    assert list(SyncJob.objects.order_by("pk").values_list("band__slug", flat=True)) == ["a", "c"]
+    for pk in SyncJob.objects.values_list("pk", flat=True):
+        assert str(pk) in out.getvalue()
+    assert err.getvalue().startswith("b: ")
+    assert "has no YouTube channel" in err.getvalue()
 
 
 def test_resolve_channel_saves_the_channel_with_the_band(youtube: Simulator) -> None:
