@@ -13,6 +13,7 @@ from pytest_django import DjangoDbBlocker
 
 from syncjobs.apps import ensure_rows
 from syncjobs.operations import people
+from syncjobs.youtube import client
 from syncjobs.youtube.simulator import Simulator
 from syncmonitor import embedded
 
@@ -112,8 +113,9 @@ def fresh_rates() -> None:
 
 
 @pytest.fixture
-def youtube(settings: LazySettings) -> Iterator[Simulator]:
-    """Start a simulated YouTube, and point the code under test to it."""
+def youtube(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """Start a simulated YouTube, and point the code under test to it. Calls are repeated almost at once."""
+    monkeypatch.setattr(client, "MAX_BACKOFF_SECONDS", 0.01)
     with Simulator(key=settings.YOUTUBE_API_KEY) as simulator:
         settings.YOUTUBE_API_ENDPOINT = simulator.url
         yield simulator

@@ -152,20 +152,13 @@ def web_server(environment: Mapping[str, str], log: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def pooled_server() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Serve the site with two pooled connections to the test's database."""
+def pooled_server(
+    application: str = "syncmonitor.asgi:application",
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve the application with two pooled connections to the test's database."""
     port = str(free_port())
     database = connection.settings_dict
-    uvicorn = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "syncmonitor.asgi:application",
-        "--port",
-        port,
-        "--log-level",
-        "critical",
-    ]
+    uvicorn = [sys.executable, "-m", "uvicorn", application, "--port", port, "--log-level", "critical"]
     server = subprocess.Popen(
         [*uvicorn, "--timeout-graceful-shutdown", "1"],
         cwd=ROOT,

@@ -87,10 +87,10 @@ def test_every_page_is_in_the_language_of_the_browser() -> None:
     world.fill()
     client = logged_in(Role.SUPER_ADMIN)
     english = {
-        said
+        text
         for entry in catalogue()
         if len(entry.msgid) >= LONG_ENOUGH and not entry.msgid_plural and entry.msgstr != entry.msgid
-        if not placeholders(said := entry.msgid)
+        if not placeholders(text := entry.msgid)
     }
     english -= set(schedules.list_schedules().values_list("name", flat=True))  # People choose these names.
     opened = 0

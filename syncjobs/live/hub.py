@@ -36,7 +36,7 @@ class Viewer:
 
     user_id: int
     position: Position | None
-    """None if unknown; the page is told to reload."""
+    """None if unknown; then the page must reload."""
     ends_at: float
     is_staff_only: bool
     password_mark: str = field(repr=False)
@@ -49,7 +49,7 @@ class Viewer:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def push(self, part: bytes) -> None:
-        """Queue bytes to send. A viewer who reads too slowly loses all of them and is told to reload."""
+        """Queue bytes to send. A viewer that reads too slowly loses all of them and has to reload."""
         if not part:
             return
         if self._size + len(part) > MAX_PENDING_BYTES:

@@ -9,7 +9,7 @@ import getpass
 import json
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
@@ -41,6 +41,10 @@ class Command(BaseCommand):
     def run(self, **options: Any) -> None:
         """Run the command."""
         raise NotImplementedError
+
+    def refuse_arguments(self, message: str) -> NoReturn:
+        """End the command as argparse does, for arguments that it can't refuse itself."""
+        raise CommandError(message, returncode=2)
 
     @property
     def actor(self) -> Actor:

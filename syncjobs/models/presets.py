@@ -25,7 +25,9 @@ class FilterPreset(models.Model):
         verbose_name_plural = _("filter presets")
         permissions = [("share_filterpreset", "Can share filter presets")]
         constraints = [
-            models.UniqueConstraint(fields=["owner", "name"], name="preset_name_once", nulls_distinct=False),
+            # NULLs are distinct here. `nulls_distinct=False` needs PostgreSQL 15; on 14, Django leaves the constraint out.
+            models.UniqueConstraint(fields=["owner", "name"], name="own_preset_name_once"),
+            models.UniqueConstraint(fields=["name"], condition=models.Q(owner=None), name="shared_preset_name_once"),
         ]
 
     def __str__(self) -> str:

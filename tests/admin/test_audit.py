@@ -91,8 +91,8 @@ def test_the_list_shows_actor_action_target_and_result(admin: Client) -> None:
         f'href="/admin/django_celery_beat/periodictask/#schedule-{schedule.pk}"',
     ):
         assert link in page, link
-    for said in ("Too many errors", "Refused: wrong state", "192.0.2.7", "bob", "API"):
-        assert said in page, said
+    for text in ("Too many errors", "Refused: wrong state", "192.0.2.7", "bob", "API"):
+        assert text in page, text
 
 
 def test_the_list_can_be_filtered_by_every_column(admin: Client) -> None:
@@ -134,8 +134,8 @@ def test_an_invalid_filter_shows_an_error(admin: Client) -> None:
 def test_an_entry_page_shows_every_field(admin: Client) -> None:
     one = entry("import_bands", message=HOSTILE, data={"created": 3, "text": HOSTILE}, address="192.0.2.9")
     page = admin.get(f"{URL}{one.pk}/change/").content.decode()
-    for said in ("Imported bands", "import_bands", "192.0.2.9", "&quot;created&quot;: 3"):
-        assert said in page, said
+    for text in ("Imported bands", "import_bands", "192.0.2.9", "&quot;created&quot;: 3"):
+        assert text in page, text
     assert HOSTILE not in page
     assert HOSTILE not in admin.get(URL).content.decode()
     assert admin.get(f"{URL}999999/change/").status_code == 404

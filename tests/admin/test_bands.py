@@ -68,8 +68,15 @@ def test_bands_can_be_filtered_by_their_problems(admin: Client) -> None:
     assert names(admin, q="state univ") == ["None"]
     assert names(admin, q="nothing like it") == []
     page = admin.get(URL).content.decode()
-    for said in ("3 consecutive failures", "Channel not found", "Never synced", "Inactive", "No channel", "Healthy"):
-        assert said in page, said
+    for expected in (
+        "3 consecutive failures",
+        "Channel not found",
+        "Never synced",
+        "Inactive",
+        "No channel",
+        "Healthy",
+    ):
+        assert expected in page, expected
 
 
 def test_an_invalid_filter_shows_an_error_and_is_ignored(admin: Client) -> None:
@@ -192,10 +199,10 @@ def test_one_click_syncs_a_band(admin: Client) -> None:
     band = make_band(reference="@herons")
     sync = f"{URL}{band.pk}/sync/"
     assert "2 units" in admin.get(sync).content.decode()
-    told = admin.post(sync, headers=HTMX)
+    answer = admin.post(sync, headers=HTMX)
     job = SyncJob.objects.get()
     assert (job.job_type, job.band_id, job.status) == (JobType.INCREMENTAL_SYNC, band.pk, JobStatus.QUEUED)
-    assert f"#{job.pk} is queued" in told["HX-Trigger"]
+    assert f"#{job.pk} is queued" in answer["HX-Trigger"]
     assert "already queued or running" in admin.post(sync, headers=HTMX)["HX-Trigger"]
     assert SyncJob.objects.count() == 1
     assert f"#{job.pk}" in admin.post(sync, follow=True).content.decode()
@@ -212,9 +219,9 @@ def test_one_click_syncs_a_band(admin: Client) -> None:
 def test_a_refused_sync_shows_the_reason(admin: Client, fields: dict[str, Any], why: str) -> None:
     band = make_band(**{"reference": "@herons"})
     Band.objects.update(**fields)
-    told = admin.post(f"{URL}{band.pk}/sync/", headers=HTMX)
-    assert why in told["HX-Trigger"]
-    assert '"error"' in told["HX-Trigger"]
+    answer = admin.post(f"{URL}{band.pk}/sync/", headers=HTMX)
+    assert why in answer["HX-Trigger"]
+    assert '"error"' in answer["HX-Trigger"]
     assert SyncJob.objects.count() == 0
 
 
@@ -310,7 +317,7 @@ def test_saving_an_unchanged_channel_keeps_its_data(admin: Client, youtube: Simu
 
 
 @pytest.mark.parametrize(
-    ("pasted", "fault", "said"),
+    ("pasted", "fault", "expected"),
     [
         ("", "", "Paste a channel first"),
         ("https://youtu.be/dQw4w9WgXcQ", "", "is a video"),
@@ -321,14 +328,14 @@ def test_saving_an_unchanged_channel_keeps_its_data(admin: Client, youtube: Simu
     ],
 )
 def test_a_failed_channel_lookup_shows_the_reason(
-    admin: Client, youtube: Simulator, settings: LazySettings, pasted: str, fault: str, said: str
+    admin: Client, youtube: Simulator, settings: LazySettings, pasted: str, fault: str, expected: str
 ) -> None:
     settings.YOUTUBE_TIMEOUT_SECONDS = 1
     if fault:
         youtube.faults.add(Fault(fault))
     answer = admin.post(f"{URL}add/", form(youtube_channel=pasted, look_up="1"), headers=HTMX)
     assert answer.status_code == 200
-    assert said in answer.content.decode()
+    assert expected in answer.content.decode()
     assert settings.YOUTUBE_API_KEY not in answer.content.decode()
 
 

@@ -193,9 +193,9 @@ def test_charts_have_a_title_and_show_the_period(moderator: Client, period: str)
     queue_job("PRUNE")  # type: ignore[arg-type]
     outcomes.complete(claim("maintenance"))
     html = moderator.get(f"/admin/?part=charts&period={period}", headers=HTMX).content.decode()
-    told = json.loads(unescape(re.search(r'<div id="jobs-chart" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
-    assert sum(sum(line["values"]) for line in told["series"]) == 1
-    assert len(told["labels"]) == {"24h": 25, "7d": 8, "30d": 31}[period]
+    chart = json.loads(unescape(re.search(r'<div id="jobs-chart" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
+    assert sum(sum(line["values"]) for line in chart["series"]) == 1
+    assert len(chart["labels"]) == {"24h": 25, "7d": 8, "30d": 31}[period]
     assert re.search(rf'\?period={period}#part-charts" aria-current="true"', html)
     assert "at most 200 evenly spread jobs" in html
 
@@ -217,10 +217,10 @@ def test_durations_cover_completed_jobs_by_creation_time() -> None:
             completed_at=created + dt.timedelta(seconds=seconds),
         )
     series = jobs.durations("24h")
-    told = {point["since"]: (point["jobs"], point["p50"], point["p95"]) for point in series}
-    assert told[hour] == (3, 20.0, 29.0)
-    assert told[hour - dt.timedelta(hours=3)] == (1, 99.0, 99.0)
-    assert told[hour - dt.timedelta(hours=1)] == (0, None, None)
+    points = {point["since"]: (point["jobs"], point["p50"], point["p95"]) for point in series}
+    assert points[hour] == (3, 20.0, 29.0)
+    assert points[hour - dt.timedelta(hours=3)] == (1, 99.0, 99.0)
+    assert points[hour - dt.timedelta(hours=1)] == (0, None, None)
 
 
 def test_upcoming_runs_and_workers_are_listed(moderator: Client) -> None:

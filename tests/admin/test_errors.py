@@ -195,8 +195,8 @@ def test_a_group_shows_advice_and_its_jobs(moderator: Client) -> None:
     assert "paste its address into the band" in html
     assert "There is no channel UCabcdefghijkl" in html
     assert "There is no channel &lt;id&gt;" in html
-    told = json.loads(unescape(re.search(r'<div id="error-hours" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
-    assert sum(told["series"][0]["values"]) == 1
+    chart = json.loads(unescape(re.search(r'<div id="error-hours" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
+    assert sum(chart["series"][0]["values"]) == 1
     assert f"#{SyncJob.objects.get().pk}</a>" in html
     query = re.search(r'href="/admin/syncjobs/syncjob/\?(error=\w+&amp;band_id=\d+)">Herons</a>', html)
     assert query

@@ -67,7 +67,7 @@ def test_json_is_accepted_and_an_unchanged_file_has_nothing_to_import(admin: Cli
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "said"),
+    ("content", "name", "message"),
     [
         (CSV, "bands.txt", "must end in .json or .csv"),
         ("[{", "bands.json", "not valid JSON"),
@@ -77,10 +77,10 @@ def test_json_is_accepted_and_an_unchanged_file_has_nothing_to_import(admin: Cli
         ("", "bands.csv", "empty"),
     ],
 )
-def test_an_unreadable_file_shows_the_reason(admin: Client, content: str | bytes, name: str, said: str) -> None:
+def test_an_unreadable_file_shows_the_reason(admin: Client, content: str | bytes, name: str, message: str) -> None:
     answer = upload(admin, content, name)
     assert answer.status_code == 422
-    assert said in answer.content.decode()
+    assert message in answer.content.decode()
     assert Band.objects.count() == 0
 
 
@@ -89,8 +89,8 @@ def test_a_missing_or_too_large_file_is_refused(admin: Client) -> None:
     for surplus in (1, 1_000_000):
         answer = upload(admin, b"x" * (MAX_BYTES + surplus))
         assert answer.status_code == 422
-        (said,) = answer.context["form"].errors["file"]
-        assert "larger than 20 MB" in said
+        (message,) = answer.context["form"].errors["file"]
+        assert "larger than 20 MB" in message
 
 
 def test_only_its_author_can_import_a_preview_and_only_once(admin: Client) -> None:

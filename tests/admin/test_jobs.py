@@ -230,8 +230,8 @@ def test_page_dialog_and_part_show_the_same_job(moderator: Client) -> None:
     assert "Open page" in dialog.split('id="job-facts"')[0]
     assert "Open page" not in page
     assert part.lstrip().startswith('<div id="job-facts"')
-    for told in (page, dialog, part):
-        assert "It broke." in told
+    for html in (page, dialog, part):
+        assert "It broke." in html
     assert moderator.get("/admin/syncjobs/syncjob/999999/change/").status_code == 404
 
 
@@ -276,8 +276,8 @@ def test_retry_needs_a_confirmation(moderator: Client) -> None:
     assert SyncJob.objects.count() == 1
     answer = moderator.post(url, headers=DIALOG)
     new = SyncJob.objects.get(retry_of=job)
-    told = json.loads(answer.headers["HX-Trigger"])
-    assert told["toast"] == {"level": "success", "text": f"Job #{job.pk} runs again as #{new.pk}."}
+    events = json.loads(answer.headers["HX-Trigger"])
+    assert events["toast"] == {"level": "success", "text": f"Job #{job.pk} runs again as #{new.pk}."}
     assert AuditEntry.objects.get(action="retry_job").actor_label == "MODERATOR@example"
     assert f"#{new.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
     assert f"#{job.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{new.pk}/change/").content.decode()
@@ -286,9 +286,10 @@ def test_retry_needs_a_confirmation(moderator: Client) -> None:
 def test_an_action_that_came_too_late_shows_a_message(moderator: Client) -> None:
     job = queue_job(JobType.ENRICH)
     jobs.cancel_job(PERSON, job.pk)
-    told = json.loads(moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", headers=DIALOG).headers["HX-Trigger"])
-    assert told["toast"]["level"] == "error"
-    assert "has already ended" in told["toast"]["text"]
+    answer = moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", headers=DIALOG)
+    events = json.loads(answer.headers["HX-Trigger"])
+    assert events["toast"]["level"] == "error"
+    assert "has already ended" in events["toast"]["text"]
     plain = moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", follow=True)
     assert "has already ended" in plain.content.decode()
 

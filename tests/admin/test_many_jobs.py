@@ -99,7 +99,7 @@ def test_changed_jobs_need_a_new_confirmation(moderator: Client, query: dict[str
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("action=retry", "No job is selected"),
         ("action=explode&job=1", "Action must be one of"),
@@ -110,11 +110,11 @@ def test_changed_jobs_need_a_new_confirmation(moderator: Client, query: dict[str
         ("action=retry&job=x", "No job is selected"),
     ],
 )
-def test_an_invalid_request_shows_a_message(moderator: Client, query: str, said: str) -> None:
+def test_an_invalid_request_shows_a_message(moderator: Client, query: str, message: str) -> None:
     failed_job()
-    assert said in toast(moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", headers=DIALOG))["text"]
+    assert message in toast(moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", headers=DIALOG))["text"]
     page = moderator.get(f"/admin/syncjobs/bulkaction/add/?{query}", follow=True).content.decode()
-    assert said in unescape(page)
+    assert message in unescape(page)
 
 
 def test_each_action_has_its_own_permission() -> None:
@@ -180,10 +180,10 @@ def test_filtered_jobs_can_be_exported(moderator: Client) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_refused_export_shows_the_reason(moderator: Client) -> None:
-    for query, said in (("format=xml", "format: "), ("status=DONE", "status: ")):
+    for query, message in (("format=xml", "format: "), ("status=DONE", "status: ")):
         answer, content = exported(moderator, query)
         assert answer.status_code == 400
-        assert content.decode().startswith(said)
+        assert content.decode().startswith(message)
     answer, _ = exported(logged_in(), "format=csv")
     assert answer.status_code == 403
 

@@ -123,8 +123,8 @@ def test_the_chart_shows_thirty_days_with_their_limits(moderator: Client) -> Non
     today = quota_day(timezone.now())
     QuotaDay.objects.create(bucket="main", day=today - dt.timedelta(days=2), limit=9000, used=321)
     html = part(moderator, "history")
-    told = json.loads(unescape(re.search(r'<div id="quota-main" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
-    used, limit = (line["values"] for line in told["series"])
+    chart = json.loads(unescape(re.search(r'<div id="quota-main" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
+    used, limit = (line["values"] for line in chart["series"])
     assert (len(used), used[-3], limit[-3], limit[-1]) == (30, 321, 9000, None)
-    assert told["labels"][-3] == f"{today - dt.timedelta(days=2)}T00:00:00Z"
+    assert chart["labels"][-3] == f"{today - dt.timedelta(days=2)}T00:00:00Z"
     assert html.count("No data") == 2

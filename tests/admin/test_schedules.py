@@ -40,7 +40,7 @@ def words(schedule: PeriodicTask) -> str:
 
 
 @pytest.mark.parametrize(
-    ("cron", "said"),
+    ("cron", "expected"),
     [
         ("0 3 * * *", "Every day at 03:00, America/New_York"),
         ("0 3,15 * * *", "Every day at 03:00 and 15:00, America/New_York"),
@@ -62,12 +62,12 @@ def words(schedule: PeriodicTask) -> str:
         ("0-30 9-17 * * *", "Cron 0-30 9-17 * * *, America/New_York"),
     ],
 )
-def test_cron_is_described_in_words_or_shown_unchanged(cron: str, said: str) -> None:
-    assert words(make(cron)) == said
+def test_cron_is_described_in_words_or_shown_unchanged(cron: str, expected: str) -> None:
+    assert words(make(cron)) == expected
 
 
 @pytest.mark.parametrize(
-    ("every", "period", "said"),
+    ("every", "period", "expected"),
     [
         (15, "minutes", "Every 15 minutes"),
         (1, "hours", "Every hour"),
@@ -75,11 +75,11 @@ def test_cron_is_described_in_words_or_shown_unchanged(cron: str, said: str) -> 
         (90, "seconds", "Every 90 seconds"),
     ],
 )
-def test_intervals_are_described_in_words(every: int, period: str, said: str) -> None:
+def test_intervals_are_described_in_words(every: int, period: str, expected: str) -> None:
     saved = schedules.save(
         PERSON, None, {"name": "Often", "job_type": "PRUNE", "interval": {"every": every, "period": period}}
     )
-    assert words(saved) == said
+    assert words(saved) == expected
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_the_page_takes_as_many_queries_for_many_schedules_as_for_few() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "expected"),
     [
         ({}, "Every day at 03:00, America/New_York"),
         (
@@ -175,21 +175,21 @@ def test_the_page_takes_as_many_queries_for_many_schedules_as_for_few() -> None:
         ({"kind": "cron", "cron": "0 4 * * *"}, "Every day at 04:00, America/New_York"),
     ],
 )
-def test_a_schedule_can_be_added_and_edited(fields: dict[str, Any], said: str) -> None:
+def test_a_schedule_can_be_added_and_edited(fields: dict[str, Any], expected: str) -> None:
     client = logged_in(Role.ADMIN)
     preview = client.post(f"{URL}preview/", FORM | fields).content.decode()
-    assert said in preview
+    assert expected in preview
     assert preview.count("<time") == 3
     assert client.post(f"{URL}add/", FORM | fields).status_code == 302
     schedule = PeriodicTask.objects.get(name="Nightly")
-    assert words(schedule) == said
+    assert words(schedule) == expected
     assert schedules.job_type_of(schedule) == JobType.FULL_SYNC
     assert AuditEntry.objects.get(action="create_schedule").result == "ok"
     # Saving the form without a change keeps the schedule.
     form = client.get(f"{URL}{schedule.pk}/change/").context["form"]
     shown = {name: value for name in form.fields if (value := form[name].value()) not in (None, "", False)}
     assert client.post(f"{URL}{schedule.pk}/change/", shown).status_code == 302
-    assert words(schedules.get(schedule.pk)) == said
+    assert words(schedules.get(schedule.pk)) == expected
     assert client.post(f"{URL}{schedule.pk}/change/", FORM | {"time": "22:15", "name": "Evening"}).status_code == 302
     assert words(schedules.get(schedule.pk)) == "Every day at 22:15, America/New_York"
 
@@ -236,8 +236,8 @@ def test_a_schedule_can_be_switched_off_run_and_deleted() -> None:
     client.post(f"{one}run/")
     job = SyncJob.objects.get()
     assert (job.job_type, job.status, job.requested_by_label) == (JobType.FULL_SYNC, JobStatus.QUEUED, "ADMIN@example")
-    told = client.post(f"{one}run/", headers={"HX-Request": "true"})
-    assert (told.status_code, f"#{job.pk}" in told["HX-Trigger"]) == (204, True)
+    answer = client.post(f"{one}run/", headers={"HX-Request": "true"})
+    assert (answer.status_code, f"#{job.pk}" in answer["HX-Trigger"]) == (204, True)
     assert SyncJob.objects.count() == 1
     assert "Delete “Nightly”?" in client.get(f"{one}delete/").content.decode()
     client.post(f"{one}delete/")

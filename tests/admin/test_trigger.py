@@ -111,7 +111,7 @@ def test_refused_bands_are_listed(moderator: Client) -> None:
 
 def test_errors_are_shown_in_the_form(moderator: Client) -> None:
     make_band("herons", "@herons")
-    for sent, said in (
+    for sent, expected in (
         ({"scope": "some"}, "Select a band, or all bands."),
         ({"scope": "some", "band": "999"}, "A selected band no longer exists."),
         ({"scope": "some", "named": "wrens"}, "No band is named “wrens”."),
@@ -119,7 +119,7 @@ def test_errors_are_shown_in_the_form(moderator: Client) -> None:
     ):
         answer = moderator.post(URL, sent, headers=DIALOG)
         assert answer.status_code == 422
-        assert said in answer.content.decode()
+        assert expected in answer.content.decode()
     assert not SyncJob.objects.exists()
 
 
@@ -150,10 +150,10 @@ def test_the_estimate_excludes_bands_that_would_be_refused() -> None:
         make_band("idle", "@idle", is_active=False),
     )
     just_synced(recent)
-    told = estimates.estimate([ready, recent, silent, idle], full=True)
-    assert told.bands == 1
-    assert (told.skipped_as_just_synced, told.skipped_as_unsyncable) == (1, 2)
-    assert told.units == {"main": quota.estimate_units(ready, full=True)}
+    estimate = estimates.estimate([ready, recent, silent, idle], full=True)
+    assert estimate.bands == 1
+    assert (estimate.skipped_as_just_synced, estimate.skipped_as_unsyncable) == (1, 2)
+    assert estimate.units == {"main": quota.estimate_units(ready, full=True)}
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
 
 

@@ -134,9 +134,9 @@ def test_one_click_syncs_a_video(youtube: Simulator) -> None:
     client = logged_in(Role.MODERATOR)
     sync = f"{URL}{video.pk}/sync/"
     assert "1 unit" in client.get(sync).content.decode()
-    told = client.post(sync, headers=HTMX)
+    answer = client.post(sync, headers=HTMX)
     job = SyncJob.objects.get(job_type=JobType.SINGLE_VIDEO)
-    assert f"#{job.pk} is queued" in told["HX-Trigger"]
+    assert f"#{job.pk} is queued" in answer["HX-Trigger"]
     assert "already queued or running" in client.post(sync, headers=HTMX)["HX-Trigger"]
     run_all()
     assert "New title" in client.get(URL).content.decode()

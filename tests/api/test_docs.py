@@ -90,10 +90,12 @@ def test_every_address_has_a_call_or_is_listed_as_an_exception() -> None:
 
 
 def test_only_one_thread_generates_the_document(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    held = []
-    monkeypatch.setattr(SchemaGenerator, "get_schema", lambda *_, **__: held.append(docs._one_at_a_time.locked()) or {})
+    locked = []
+    monkeypatch.setattr(
+        SchemaGenerator, "get_schema", lambda *_, **__: locked.append(docs._one_at_a_time.locked()) or {}
+    )
     assert client.get("/api/schema").status_code == 200
-    assert (held, docs._one_at_a_time.locked()) == ([True], False)
+    assert (locked, docs._one_at_a_time.locked()) == ([True], False)
 
 
 def test_every_token_error_code_is_documented(client: Client) -> None:

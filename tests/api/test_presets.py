@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
 
 from syncjobs.choices import Role
 from syncjobs.models import AuditEntry, FilterPreset
@@ -72,6 +73,16 @@ def test_names_are_unique_per_person_and_among_shared_presets() -> None:
         assert answer.status_code == status
         if status == 409:
             assert answer.json()["errors"][0]["field"] == "name"
+
+
+def test_the_database_refuses_a_name_twice() -> None:
+    owners = [*(get_user_model().objects.create_user(name) for name in ("pat", "sam")), None]
+    for owner in owners:
+        FilterPreset.objects.create(name="Failed", owner=owner)
+    for owner in owners:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            FilterPreset.objects.create(name="Failed", owner=owner)
+    assert FilterPreset.objects.count() == 3
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ MESSAGE = "Herons already has this channel."
 
 
 @pytest.mark.parametrize(
-    ("held", "given"),
+    ("existing", "new"),
     [
         ({"channel_id": CHANNEL}, CHANNEL),
         ({"channel_id": CHANNEL}, f"https://www.youtube.com/channel/{CHANNEL}/videos"),
@@ -44,28 +44,28 @@ MESSAGE = "Herons already has this channel."
         ({"channel_id": CHANNEL, "reference": "youtube.com/user/Herons90"}, "www.youtube.com/user/herons90"),
     ],
 )
-def test_a_taken_channel_is_refused_by_every_way_of_writing_a_band(held: dict[str, Any], given: str) -> None:
-    make_band("herons", **held)
+def test_a_taken_channel_is_refused_by_every_way_of_writing_a_band(existing: dict[str, Any], new: str) -> None:
+    make_band("herons", **existing)
     other = make_band("other", "@other")
     api = Api(Role.ADMIN)
     for answer in (
-        api.post("bands", {"name": "New", "slug": "new", "youtubeChannel": given}),
-        api.send("PATCH", f"bands/{other.pk}", {"youtubeChannel": given}),
+        api.post("bands", {"name": "New", "slug": "new", "youtubeChannel": new}),
+        api.send("PATCH", f"bands/{other.pk}", {"youtubeChannel": new}),
     ):
         assert answer.status_code == 409
         (error,) = answer.json()["errors"]
         assert (error["field"], error["message"]) == ("youtubeChannel", MESSAGE)
     admin = logged_in(Role.ADMIN)
     for path in ("add/", f"{other.pk}/edit/"):
-        page = admin.post(f"/admin/bands/band/{path}", {"name": "New", "slug": "new", "youtube_channel": given})
+        page = admin.post(f"/admin/bands/band/{path}", {"name": "New", "slug": "new", "youtube_channel": new})
         assert page.status_code == 422
         assert page.context["form"].errors == {"youtube_channel": [MESSAGE]}
-    rows = [{"slug": "new", "name": "New", "youtube_channel": given}, {"slug": "other", "youtube_channel": given}]
+    rows = [{"slug": "new", "name": "New", "youtube_channel": new}, {"slug": "other", "youtube_channel": new}]
     for dry_run in (True, False):
         results = import_bands(PERSON, rows, dry_run=dry_run)
         assert [(r.outcome, r.problems) for r in results] == [("refused", [f"youtube_channel: {MESSAGE}"])] * 2
     assert list(Band.objects.order_by("pk").values_list("slug", "channel_reference")) == [
-        ("herons", held.get("reference", "")),
+        ("herons", existing.get("reference", "")),
         ("other", "@other"),
     ]
 

@@ -1,8 +1,8 @@
 """The dashboard against an empty page of the admin, in one run: `python -m tests.bench.admin_dashboard 10000000`.
 
 Server time of whole requests, by turns, through all middleware. Nothing is cached between requests but what PostgreSQL
-itself keeps; the first request of each is told too. The bound is a ratio of 5 for the page. What it asks for once it is
-shown is told alone, and as a sum with the page.
+itself keeps; the first request of each is reported too. The bound is a ratio of 5 for the page. What it asks for once it is
+shown is reported alone, and as a sum with the page.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def main() -> None:
     first_empty, first = get(EMPTY), get(PAGE)
     times: dict[str, list[float]] = {address: [] for address in (EMPTY, PAGE, *later)}
     for _ in range(ROUNDS):
-        for address, told in times.items():
-            told.append(get(address))
-    medians = {address: statistics.median(told) for address, told in times.items()}
+        for address, measured in times.items():
+            measured.append(get(address))
+    medians = {address: statistics.median(measured) for address, measured in times.items()}
     with CaptureQueriesContext(connection) as queries:
         get(PAGE)
     empty = medians[EMPTY]

@@ -35,11 +35,11 @@ def _by_turns(acts: list[Callable[[], Any]]) -> list[float]:
     for act in acts:
         act()
     for _ in range(ROUNDS):
-        for act, told in zip(acts, times, strict=True):
+        for act, measured in zip(acts, times, strict=True):
             began = time.perf_counter()
             act()
-            told.append((time.perf_counter() - began) * 1000)
-    return [statistics.median(told) for told in times]
+            measured.append((time.perf_counter() - began) * 1000)
+    return [statistics.median(measured) for measured in times]
 
 
 def main() -> None:

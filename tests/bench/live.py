@@ -37,7 +37,7 @@ def main() -> None:
 
     job = SyncJob.objects.filter(status=JobStatus.IN_PROGRESS).latest("pk")
     SyncJob.objects.filter(pk=job.pk).update(progress_done=0, progress_total=CHANGES)
-    told: dict[int, float] = {}
+    changed_at: dict[int, float] = {}
     with running() as (port, _pid), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         visitor = Visitor(browser, f"http://localhost:{port}", Role.MODERATOR)
@@ -46,12 +46,12 @@ def main() -> None:
         page.evaluate(_WATCH)
         for number in range(1, CHANGES + 1):
             SyncJob.objects.filter(pk=job.pk).update(progress_done=number)
-            told[number] = time.time()
+            changed_at[number] = time.time()
             page.wait_for_timeout(PAUSE_SECONDS * 1000)
         page.wait_for_timeout(2000)
         shown = page.evaluate("window.shown")
         browser.close()
-    behind = sorted(shown[str(number)] / 1000 - at for number, at in told.items() if str(number) in shown)
+    behind = sorted(shown[str(number)] / 1000 - at for number, at in changed_at.items() if str(number) in shown)
     figures = [
         Figure("changes that the page showed", len(behind), "=", CHANGES),
         Figure("half of them within", behind[len(behind) // 2], unit="s"),

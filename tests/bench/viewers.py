@@ -23,8 +23,8 @@ _MARKER = re.compile(rb'"videosFound":(\d+)')
 _FIRST_MARKER = 1_000_000
 
 
-class Heard:
-    """When each viewer heard of each change, which its count of videos marks."""
+class Arrivals:
+    """When each viewer got each change. The count of videos identifies it."""
 
     def __init__(self) -> None:
         self.at: list[dict[int, float]] = []
@@ -44,8 +44,8 @@ class Heard:
             writer.close()
 
 
-def _change_jobs(started: threading.Event, told: list[float]) -> None:
-    """CHANGES updates of one job each, evenly in time; when each was committed goes to `told`."""
+def _change_jobs(started: threading.Event, committed: list[float]) -> None:
+    """CHANGES updates of one job each, evenly in time. `committed` gets the time of each commit."""
     from django.db import connection
 
     from syncjobs.models import SyncJob
@@ -56,7 +56,7 @@ def _change_jobs(started: threading.Event, told: list[float]) -> None:
     for number in range(CHANGES):
         time.sleep(max(0.0, began + number / A_SECOND - time.monotonic()))
         SyncJob.objects.filter(pk=ids[number % len(ids)]).update(videos_found=_FIRST_MARKER + number)
-        told.append(time.monotonic())
+        committed.append(time.monotonic())
     connection.close()
 
 
@@ -71,10 +71,10 @@ def _commits() -> int:
         return int(cursor.fetchone()[0])
 
 
-async def _idle_rate(heard: Heard, port: int, credentials: str, viewers: int) -> float:
+async def _idle_rate(arrivals: Arrivals, port: int, credentials: str, viewers: int) -> float:
     """Transactions a second while so many watch and nothing changes."""
-    watchers = [asyncio.create_task(heard.watch(port, credentials)) for _ in range(viewers)]
-    await asyncio.sleep(15)  # idle sessions tell the statistics of what they did within ten seconds
+    watchers = [asyncio.create_task(arrivals.watch(port, credentials)) for _ in range(viewers)]
+    await asyncio.sleep(15)  # Idle sessions report their statistics within ten seconds.
     before, began = await asyncio.to_thread(_commits), time.monotonic()
     await asyncio.sleep(QUIET_SECONDS)
     rate = (await asyncio.to_thread(_commits) - before) / (time.monotonic() - began)
@@ -92,22 +92,22 @@ async def _end(watchers: list[asyncio.Task[None]]) -> None:
 
 
 async def _measure(port: int, credentials: str) -> list[Figure]:
-    alone = await _idle_rate(Heard(), port, credentials, 1)
-    together = await _idle_rate(Heard(), port, credentials, VIEWERS)
-    heard, told, started = Heard(), list[float](), threading.Event()
-    watchers = [asyncio.create_task(heard.watch(port, credentials)) for _ in range(VIEWERS)]
+    alone = await _idle_rate(Arrivals(), port, credentials, 1)
+    together = await _idle_rate(Arrivals(), port, credentials, VIEWERS)
+    arrivals, committed, started = Arrivals(), list[float](), threading.Event()
+    watchers = [asyncio.create_task(arrivals.watch(port, credentials)) for _ in range(VIEWERS)]
     await asyncio.sleep(5)
-    writer = threading.Thread(target=_change_jobs, args=(started, told))
+    writer = threading.Thread(target=_change_jobs, args=(started, committed))
     writer.start()
     started.set()
     await asyncio.to_thread(writer.join)
     deadline = time.monotonic() + 30
-    while sum(map(len, heard.at)) < VIEWERS * CHANGES and time.monotonic() < deadline:
+    while sum(map(len, arrivals.at)) < VIEWERS * CHANGES and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
     await _end(watchers)
-    delays = [at - told[marker - _FIRST_MARKER] for times in heard.at for marker, at in times.items()]
+    delays = [at - committed[marker - _FIRST_MARKER] for times in arrivals.at for marker, at in times.items()]
     return [
-        Figure("changes heard by all viewers", len(delays), "=", VIEWERS * CHANGES),
+        Figure("changes that reached all viewers", len(delays), "=", VIEWERS * CHANGES),
         Figure("from commit to viewer, p50", statistics.median(delays), unit="s"),
         Figure("from commit to viewer, p99", sorted(delays)[int(len(delays) * 0.99)], "<=", 1, "s"),
         Figure("transactions a second with one viewer", alone, unit="/s"),

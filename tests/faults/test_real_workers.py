@@ -173,10 +173,10 @@ def test_a_process_frozen_in_a_transaction_blocks_others_only_briefly(workers: W
     holder = workers.python(
         "from django.db import transaction; from syncjobs.engine.claim import *\n"
         "with transaction.atomic():\n"
-        "    claim_next('video-sync', WorkerIdentity('frozen', 1)); print('held', flush=True); input()"
+        "    claim_next('video-sync', WorkerIdentity('frozen', 1)); print('claimed', flush=True); input()"
     )
     assert holder.stdout is not None
-    assert holder.stdout.readline() == b"held\n"
+    assert holder.stdout.readline() == b"claimed\n"
     workers.start("awake", concurrency=1)
-    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 40, "the queue's lock to be let go")
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 40, "the queue's lock to be released")
     assert SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 2

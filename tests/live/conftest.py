@@ -12,9 +12,9 @@ from tests.live.watchers import Watch, Watcher, access_token
 from tests.processes import pooled_server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    with django_db_blocker.unblock(), pooled_server() as (url, _):
+    with django_db_blocker.unblock(), pooled_server("tests.live.quick_site:application") as (url, _):
         yield url
 
 

@@ -23,7 +23,7 @@ from tests.factories import PERSON, claim, queue_job, wait_for
 from tests.live.watchers import Watch, Watcher, access_token
 from tests.processes import pooled_server
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _readers() -> int:
@@ -42,14 +42,14 @@ def test_each_change_of_a_job_is_an_event(watch: Watch) -> None:
     SyncJob.objects.filter(pk=job.pk).update(checkpoint={"page": 2})
     SyncJob.objects.filter(pk=job.pk).update(videos_found=50)
     job_operations.cancel_job(PERSON, job.pk)
-    wait_for(lambda: len(watcher.heard) >= 4, what="four changes")
+    wait_for(lambda: len(watcher.received) >= 4, what="four changes")
     job_id = job.pk
     attempt.job.delete()
-    wait_for(lambda: watcher.heard[-1][1]["deleted"], what="the deletion")
+    wait_for(lambda: watcher.received[-1][1]["deleted"], what="the deletion")
     assert watcher.jobs() == [
         (str(job_id), status) for status in ("QUEUED", "IN_PROGRESS", "IN_PROGRESS", "IN_PROGRESS", "IN_PROGRESS")
     ]
-    result = watcher.heard[2][1]
+    result = watcher.received[2][1]
     assert result.pop("at").endswith("Z")
     assert result == {
         "id": str(job_id),
@@ -81,7 +81,7 @@ def test_every_viewer_receives_every_change_once(watch: Watch) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(change, jobs))
     for watcher in watchers:
-        wait_for(lambda watcher=watcher: len(watcher.heard) >= 8 * 40, what="all changes")  # type: ignore[misc]
+        wait_for(lambda watcher=watcher: len(watcher.received) >= 8 * 40, what="all changes")  # type: ignore[misc]
         for job_id in jobs:
             assert [status for changed_id, status in watcher.jobs() if changed_id == str(job_id)] == statuses
 
@@ -96,7 +96,7 @@ def test_a_transaction_that_commits_late_is_sent_exactly_once(watch: Watch) -> N
         wait_for(lambda: watcher.jobs() == [(str(late), "FAILED")], what="the change that committed first")
         between = watcher.id
         other.commit()
-    wait_for(lambda: len(watcher.heard) == 2, what="the change that committed last")
+    wait_for(lambda: len(watcher.received) == 2, what="the change that committed last")
     assert watcher.jobs()[1] == (str(early), "FAILED")
     resumed = watch(between)
     SyncJob.objects.filter(pk=last).update(status="FAILED")
@@ -117,7 +117,7 @@ def test_a_reconnecting_viewer_receives_the_changes_it_missed(watch: Watch) -> N
     SyncJob.objects.filter(pk=job.pk).update(status="FAILED")
     SyncJob.objects.filter(pk=job.pk).update(status="CANCELLED")
     second = watch(first.id)
-    wait_for(lambda: len(second.heard) >= 2, what="what was missed")
+    wait_for(lambda: len(second.received) >= 2, what="what was missed")
     assert second.jobs() == [(str(job.pk), "FAILED"), (str(job.pk), "CANCELLED")]
 
 
@@ -132,7 +132,7 @@ def test_a_viewer_that_was_away_too_long_must_reload(watch: Watch) -> None:
     SyncJob.objects.filter(pk=job.pk).update(status="FAILED")
     for last, expected in ((old, ["reset"]), (recent, ["job"]), (f"1:{10**17}:", ["reset"])):
         watcher = watch(last)
-        wait_for(lambda watcher=watcher: watcher.heard, what="the answer")  # type: ignore[misc]
+        wait_for(lambda watcher=watcher: watcher.received, what="the answer")  # type: ignore[misc]
         assert watcher.events() == expected
     SyncJob.objects.filter(pk=job.pk).update(status="CANCELLED")
     wait_for(lambda: watcher.jobs() == [(str(job.pk), "CANCELLED")], what="a change after the reset")
@@ -160,7 +160,7 @@ def test_a_statement_on_many_jobs_is_one_event(watch: Watch) -> None:
     SyncJob.objects.bulk_create(rows)
     SyncJob.objects.all().update(status="FAILED")
     SyncJob.objects.filter(pk__in=SyncJob.objects.values("pk")[:1000]).update(status="CANCELLED")
-    wait_for(lambda: len(watcher.heard) >= 1002, what="all of it")
+    wait_for(lambda: len(watcher.received) >= 1002, what="all of it")
     assert watcher.events()[:2] == ["many", "many"]
     assert watcher.events().count("job") == 1000
 
@@ -170,7 +170,7 @@ def test_too_many_missed_changes_are_sent_as_one_event(watch: Watch) -> None:
     for _ in range(3):
         SyncJob.objects.bulk_create(SyncJob(job_type="PRUNE", queue_id="maintenance") for _ in range(700))
     watcher = watch(position)
-    wait_for(lambda: watcher.heard, what="an answer")
+    wait_for(lambda: watcher.received, what="an answer")
     assert watcher.events() == ["many"]
 
 
@@ -178,8 +178,8 @@ def test_pausing_and_resuming_a_queue_are_events(watch: Watch) -> None:
     watcher = watch()
     queues.pause_queue(PERSON, "video-sync", "why")
     queues.resume_queue(PERSON, "video-sync")
-    wait_for(lambda: len(watcher.heard) >= 2, what="pause and resume")
-    assert [(event, data["name"], data["paused"]) for event, data in watcher.heard] == [
+    wait_for(lambda: len(watcher.received) >= 2, what="pause and resume")
+    assert [(event, data["name"], data["paused"]) for event, data in watcher.received] == [
         ("queue", "video-sync", True),
         ("queue", "video-sync", False),
     ]

@@ -22,7 +22,7 @@ from syncjobs.live.stream import admin_events
 from tests.factories import wait_for
 from tests.live.watchers import PageWatcher, Watch, access_token
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_an_unauthorized_or_invalid_request_is_refused(site: str) -> None:

@@ -24,7 +24,7 @@ class Watcher:
     path = "/api/admin/events"
 
     def __init__(self, url: str, credential: Any, last: str | None = None) -> None:
-        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.received: list[tuple[str, dict[str, Any]]] = []
         self.id = ""
         self.has_ended = False
         headers = self.log_in(credential) | {"Accept": "text/event-stream"}
@@ -53,15 +53,15 @@ class Watcher:
                 elif name == "id":
                     self.id = value
                 elif not line and event:
-                    self.heard.append((event, json.loads(data)))
+                    self.received.append((event, json.loads(data)))
                     event = ""
         self.has_ended = True
 
     def jobs(self) -> list[tuple[str, str]]:
-        return [(data["id"], data["status"]) for event, data in self.heard if event == "job"]
+        return [(data["id"], data["status"]) for event, data in self.received if event == "job"]
 
     def events(self) -> list[str]:
-        return [event for event, _ in self.heard]
+        return [event for event, _ in self.received]
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

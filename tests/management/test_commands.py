@@ -27,7 +27,7 @@ from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from tests.clients import command_error, run_command
-from tests.factories import PERSON, band_with_videos, break_videos, claim, queue_job, worker
+from tests.factories import PERSON, band_with_videos, break_videos, claim, make_band, queue_job, worker
 
 pytestmark = pytest.mark.django_db
 COMMANDS = sorted(p.stem for p in (Path(__file__).parents[2] / "syncjobs/management/commands").glob("[!_]*.py"))
@@ -101,7 +101,7 @@ def test_import_bands_refuses_single_rows_and_imports_the_rest(
     with pytest.raises(CommandError, match="6 of 7"):
         call_command("import_bands", str(path), stdout=out)
     text = out.getvalue()
-    for said in (
+    for expected in (
         "Row 2 refused: slug:",
         "founded: must be a year",
         "not a YouTube channel",
@@ -110,12 +110,12 @@ def test_import_bands_refuses_single_rows_and_imports_the_rest(
         "earlier row",
         "name:",
     ):
-        assert said in text
+        assert expected in text
     assert list(Band.objects.values_list("slug", flat=True)) == ["good"]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "expected"),
     [
         ("half.json", b'[{"slug": "a", "name": "A"}, {"slu', "line 1"),
         ("latin.csv", "slug,name\na,Café\n".encode("latin-1"), "line 2 has the byte 0xE9"),
@@ -124,10 +124,10 @@ def test_import_bands_refuses_single_rows_and_imports_the_rest(
         ("bands.xls", b"", "must end with .json or .csv"),
     ],
 )
-def test_import_bands_refuses_unreadable_files(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_import_bands_refuses_unreadable_files(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    assert said in command_error("import_bands", str(path))
+    assert expected in command_error("import_bands", str(path))
     assert "can't be read" in command_error("import_bands", str(tmp_path / "none.json"))
     assert Band.objects.count() == 0
 
@@ -136,11 +136,11 @@ def test_import_bands_refuses_unreadable_files(tmp_path: Path, name: str, conten
 def test_sync_bands_waits_and_prints_every_result(youtube: Simulator, background_worker: None) -> None:
     for number in range(3):
         band_with_videos(youtube.world, 70, f"band{number}")
-    told = json.loads(run_command("sync_bands", "--all", "--full", "--wait", "--timeout", "60", "--json"))
-    assert (told["videosFound"], told["videosAdded"], told["videosUpdated"]) == (210, 210, 0)
-    assert told["units"] == {"main": 12, "search": 0, "stats": 0} | {"main": youtube.units()}
-    assert {job["status"] for job in told["jobs"]} == {"COMPLETED"}
-    assert len(told["jobs"]) == 4
+    result = json.loads(run_command("sync_bands", "--all", "--full", "--wait", "--timeout", "60", "--json"))
+    assert (result["videosFound"], result["videosAdded"], result["videosUpdated"]) == (210, 210, 0)
+    assert result["units"] == {"main": 12, "search": 0, "stats": 0} | {"main": youtube.units()}
+    assert {job["status"] for job in result["jobs"]} == {"COMPLETED"}
+    assert len(result["jobs"]) == 4
     text = run_command("sync_bands", "--band", "band0", "--band", "band1", "--force", "--wait", "--timeout", "60")
     assert "0 added" in text
 
@@ -172,6 +172,37 @@ def test_invalid_arguments_show_an_error_and_change_nothing() -> None:
     assert SyncJob.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["retry_jobs", "1", "--queue", "all"], "Use --queue with --failed or --error, not with job numbers."),
+        (["reconcile", "--rebuild"], "Use --rebuild only with --counts."),
+        (["reconcile", "--counts", "--json"], "Use --json without --counts."),
+        (["sync_bands", "--all", "--timeout", "5"], "Use --timeout only with --wait."),
+    ],
+)
+def test_an_option_without_effect_is_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(CommandError) as error:
+        run_command(*arguments)
+    assert (str(error.value), error.value.returncode) == (message, 2)
+    assert SyncJob.objects.count() == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_sync_bands_reports_the_jobs_of_other_bands_if_one_is_refused(options: list[str]) -> None:
+    make_band("a", "@a")
+    make_band("b")
+    make_band("c", "@c")
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(CommandError, match=r"\ARefused: 1 of 3 bands\.\Z"):
+        call_command("sync_bands", "--band", "a", "--band", "b", "--band", "c", *options, stdout=out, stderr=err)
+    assert list(SyncJob.objects.order_by("pk").values_list("band__slug", flat=True)) == ["a", "c"]
+    for pk in SyncJob.objects.values_list("pk", flat=True):
+        assert str(pk) in out.getvalue()
+    assert err.getvalue().startswith("b: ")
+    assert "has no YouTube channel" in err.getvalue()
+
+
 def test_resolve_channel_saves_the_channel_with_the_band(youtube: Simulator) -> None:
     channel = youtube.world.add_channel("@brassline", "Brass Line")
     Band.objects.create(name="A", slug="a")
@@ -187,11 +218,11 @@ def test_resolve_channel_saves_the_channel_with_the_band(youtube: Simulator) -> 
 
 
 def test_sync_video_pause_resume_cancel(youtube: Simulator) -> None:
-    told = json.loads(run_command("sync_video", "dQw4w9WgXcQ", "--json"))
-    assert told["new"] is True
+    result = json.loads(run_command("sync_video", "dQw4w9WgXcQ", "--json"))
+    assert result["new"] is True
     assert "already" in run_command("sync_video", "https://youtu.be/dQw4w9WgXcQ")
-    assert "is cancelled" in run_command("cancel_job", told["jobId"])
-    assert "already ended" in command_error("cancel_job", told["jobId"])
+    assert "is cancelled" in run_command("cancel_job", result["jobId"])
+    assert "already ended" in command_error("cancel_job", result["jobId"])
     assert "Paused: video-sync." in run_command("pause_queue", "video-sync", "--reason", "test")
     assert "already paused" in run_command("pause_queue", "video-sync")
     assert Queue.objects.get(pk="video-sync").pause_reason == "test"

@@ -52,14 +52,14 @@ def test_cancelling_a_parent_while_a_child_ends_does_not_deadlock(in_bulk: bool)
     parent = queue_job(fans_out=True)
     SyncJob.objects.filter(pk=parent.pk).update(status=JobStatus.IN_PROGRESS)
     children = [queue_job(parent=parent, dedupe_key=f"k{number}") for number in range(3)]
-    holds = threading.Event()
+    locked = threading.Event()
 
     def end_one() -> None:
         """Lock the child first and then its parent, as a worker does."""
         try:
             with transaction.atomic():
                 SyncJob.objects.filter(pk=children[-1].pk).update(progress_done=1)
-                holds.set()
+                locked.set()
                 wait_for(someone_waits_for_a_lock)
                 SyncJob.objects.filter(pk=parent.pk).update(progress_done=1)
         finally:
@@ -67,7 +67,7 @@ def test_cancelling_a_parent_while_a_child_ends_does_not_deadlock(in_bulk: bool)
 
     with ThreadPoolExecutor(1) as pool:
         ending = pool.submit(end_one)
-        assert holds.wait(5)
+        assert locked.wait(5)
         if in_bulk:
             ids = [child.pk for child in children]
             BulkAction.objects.create(

@@ -21,11 +21,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_an_incremental_pass_over_100_bands_costs_13_units(youtube: Simulator) -> None:
     channels = []
-    for number in range(100):
+    for number in range(10):
         _, channel = band_with_videos(youtube.world, 8, f"band{number}")
         channels.append(channel)
     triggers.trigger_sync(PERSON, None, full=True)
     run_all()
+    for number in range(10, 100):
+        band, _ = band_with_videos(youtube.world, 8, f"band{number}")
+        _copy_state_after_full_sync(band)
     youtube.clear_log()
     for number, channel in enumerate(channels[:10]):
         youtube.world.upload(channel.id, 2 if number < 5 else 1)
@@ -35,7 +38,7 @@ def test_an_incremental_pass_over_100_bands_costs_13_units(youtube: Simulator) -
     assert parent.status == JobStatus.COMPLETED
     assert youtube.units() <= 13
     assert parent.checkpoint["unchanged"] == 90
-    assert Video.objects.count() == 815
+    assert Video.objects.count() == 95
     assert Video.objects.filter(details_pending=True).count() == 0
     assert Video.objects.filter(duration_seconds=None).count() == 0
     added = parent.children.filter(job_type=JobType.INCREMENTAL_SYNC).aggregate(Sum("videos_added"))
@@ -44,6 +47,14 @@ def test_an_incremental_pass_over_100_bands_costs_13_units(youtube: Simulator) -
     triggers.trigger_sync(PERSON, None, full=False)
     run_all()
     assert youtube.units() == 2
+
+
+def _copy_state_after_full_sync(band: Band) -> None:
+    """Set what a full sync has set on the first band. Syncing 100 bands would take 10 seconds."""
+    synced = Band.objects.earliest("pk")
+    assert synced.last_full_sync_at
+    changed = ("last_full_sync_at", "last_incremental_sync_at", "last_page_read_at", "channel_video_count")
+    Band.objects.filter(pk=band.pk).update(**{name: getattr(synced, name) for name in changed})
 
 
 def test_rotation_reads_a_band_whose_count_did_not_change(youtube: Simulator) -> None:

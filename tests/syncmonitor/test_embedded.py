@@ -18,7 +18,7 @@ from tests.factories import wait_for
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-HOLD = "from syncmonitor import embedded; embedded.ensure(); print(embedded.sockets(), embedded.home(), flush=True); input()"
+RUN = "from syncmonitor import embedded; embedded.ensure(); print(embedded.sockets(), embedded.home(), flush=True); input()"
 PING = (
     "from syncmonitor import embedded as e; import psycopg; from redis import Redis;"
     "print(Redis.from_url(e.redis_url()).ping(), psycopg.connect(e.database_url().replace('postgres://', 'postgresql://')).info.dbname)"
@@ -34,7 +34,7 @@ class Checkout:
         package.mkdir(parents=True)
         shutil.copy(ROOT / "syncmonitor/embedded.py", package)
         (package / "__init__.py").touch()
-        self.holders: list[subprocess.Popen[str]] = []
+        self.processes: list[subprocess.Popen[str]] = []
         self.extra: dict[str, str] = {}
 
     def python(self, code: str) -> subprocess.Popen[str]:
@@ -51,14 +51,14 @@ class Checkout:
             start_new_session=True,
         )
 
-    def hold(self) -> subprocess.Popen[str]:
-        holder = self.python(HOLD)
-        self.holders.append(holder)
-        assert holder.stdout is not None
-        line = holder.stdout.readline().split()
-        assert line, holder.stderr.read() if holder.stderr else ""
+    def start(self) -> subprocess.Popen[str]:
+        process = self.python(RUN)
+        self.processes.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline().split()
+        assert line, process.stderr.read() if process.stderr else ""
         self.sockets, self.home = map(Path, line)
-        return holder
+        return process
 
     def answers(self) -> bool:
         ping = self.python(PING)
@@ -69,9 +69,9 @@ class Checkout:
         return not (self.sockets / ".s.PGSQL.5432").exists() and not (self.sockets / "redis.sock").exists()
 
 
-def let_go(holder: subprocess.Popen[str]) -> None:
-    holder.communicate("\n", timeout=60)
-    assert holder.returncode == 0
+def stop(process: subprocess.Popen[str]) -> None:
+    process.communicate("\n", timeout=60)
+    assert process.returncode == 0
 
 
 @pytest.fixture
@@ -80,63 +80,63 @@ def checkouts(tmp_path: Path) -> Iterator[list[Checkout]]:
     both = [Checkout(tmp_path / name) for name in ("first", "second")]
     yield both
     for checkout in both:
-        for holder in checkout.holders:
-            holder.kill()
-            holder.communicate()
-        let_go(checkout.hold())
+        for process in checkout.processes:
+            process.kill()
+            process.communicate()
+        stop(checkout.start())
         shutil.rmtree(checkout.sockets, ignore_errors=True)
         shutil.rmtree(checkout.home, ignore_errors=True)
 
 
 def test_only_the_last_process_stops_the_services(checkouts: list[Checkout]) -> None:
     first, second = checkouts
-    one, two = first.hold(), first.hold()
+    one, two = first.start(), first.start()
     assert first.answers()
-    let_go(one)
+    stop(one)
     assert first.answers()
-    other = second.hold()
+    other = second.start()
     assert second.sockets != first.sockets
-    let_go(two)
+    stop(two)
     assert first.is_stopped()
     assert second.answers()
-    let_go(other)
+    stop(other)
     assert second.is_stopped()
 
 
 def test_services_of_a_killed_run_are_reused(checkouts: list[Checkout]) -> None:
     checkout = checkouts[0]
-    holder = checkout.hold()
-    os.killpg(holder.pid, signal.SIGKILL)
-    holder.wait()
+    process = checkout.start()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     assert checkout.answers()
-    let_go(checkout.hold())
+    stop(checkout.start())
     assert checkout.is_stopped()
 
 
 def test_killed_servers_are_started_again(checkouts: list[Checkout]) -> None:
     checkout = checkouts[0]
-    holder = checkout.hold()
+    process = checkout.start()
     pattern = str(checkout.sockets)
     subprocess.run(["pkill", "-9", "-f", pattern], check=False)
     wait_for(lambda: not checkout.answers(), 20)
-    holder.kill()
-    holder.wait()
-    let_go(checkout.hold())
+    process.kill()
+    process.wait()
+    stop(checkout.start())
 
 
 def test_an_interrupted_first_start_is_repeated(checkouts: list[Checkout]) -> None:
     checkout = checkouts[0]
-    let_go(checkout.hold())
+    stop(checkout.start())
     whole = checkout.home / "postgres"
     shutil.rmtree(whole / "base")
     whole.rename(checkout.home / "postgres.unfinished")
-    holder = checkout.hold()
+    process = checkout.start()
     assert checkout.answers()
     drop = PING.split(";")[0] + "; import psycopg; c = psycopg.connect(e._server_url(), autocommit=True);"
     assert checkout.python(drop + "c.execute('DROP DATABASE syncmonitor')").wait(60) == 0
-    let_go(checkout.hold())
+    stop(checkout.start())
     assert checkout.answers()
-    let_go(holder)
+    stop(process)
 
 
 def test_services_start_from_a_private_folder(checkouts: list[Checkout], tmp_path: Path) -> None:
@@ -146,17 +146,17 @@ def test_services_start_from_a_private_folder(checkouts: list[Checkout], tmp_pat
     (tmp_path / "private").chmod(0o700)
     checkout = checkouts[0]
     checkout.extra = {"PYTHONPATH": str(tmp_path / "private")}
-    holder = checkout.hold()
+    process = checkout.start()
     assert checkout.answers()
-    let_go(holder)
+    stop(process)
     assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
 
 
 def test_settings_for_other_servers_are_ignored(checkouts: list[Checkout]) -> None:
     checkout = checkouts[0]
     checkout.extra = {"PGPORT": "6543", "PGDATA": "/nowhere", "PGHOST": "/nowhere", "TMPDIR": f"/tmp/{'long/' * 30}"}
-    holder = checkout.hold()
+    process = checkout.start()
     assert checkout.answers()
     checkout.extra = {}
     assert checkout.answers()
-    let_go(holder)
+    stop(process)

@@ -101,12 +101,12 @@ def test_a_key_in_a_video_is_redacted(server: Simulator, make: Make, ids: list[s
     video.title, video.description, video.tags = spelling, f"x {quote(KEY)} y", [spelling]
     server.world.channels[video.channel_id].title = spelling
     client = make()
-    told = repr(
+    shown = repr(
         [client.videos(ids), client.playlist_page(uploads(video.channel_id)), client.channels([video.channel_id])]
     )
-    assert KEY not in told
-    assert quote(KEY) not in told
-    assert REDACTED in told
+    assert KEY not in shown
+    assert quote(KEY) not in shown
+    assert REDACTED in shown
 
 
 @pytest.mark.parametrize("name", ["apiKeyInvalid", "backendError", "forbidden", "redirect", "garbage", "truncate"])
@@ -121,9 +121,9 @@ def test_an_error_that_echoes_the_key_does_not_leak_it(
     assert error is not None
     assert error.__cause__ is None
     assert error.__context__ is None
-    told = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error)) + caplog.text
-    assert KEY not in told
-    assert quote(KEY, safe="") not in told
+    shown = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error)) + caplog.text
+    assert KEY not in shown
+    assert quote(KEY, safe="") not in shown
 
 
 @pytest.mark.parametrize("fault", ["forbidden", "redirect"])

@@ -52,7 +52,7 @@ def test_channel_references_are_parsed(text: str, kind: str, value: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         ("", "Give a channel id"),
         ("HumanJukebox", "write “@HumanJukebox”"),
@@ -73,10 +73,10 @@ def test_channel_references_are_parsed(text: str, kind: str, value: str) -> None
         ("javascript:alert(1)", "not a YouTube channel"),
     ],
 )
-def test_an_invalid_channel_error_shows_valid_forms(text: str, says: str) -> None:
+def test_an_invalid_channel_error_shows_valid_forms(text: str, expected: str) -> None:
     with pytest.raises(MalformedReference) as error:
         parse_channel(text)
-    assert says in str(error.value)
+    assert expected in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,8 @@ def test_another_process_can_change_the_world(server: Simulator) -> None:
     change(action="privatise", video=first)
     change(action="delete", video=second)
     change(action="remove", video=third)
-    [told] = [c for c in _ask(server, "/__simulator__/world")[1] if c["id"] == channel]
-    assert sorted(told["videos"]) == sorted([first, second])
+    [described] = [c for c in _ask(server, "/__simulator__/world")[1] if c["id"] == channel]
+    assert sorted(described["videos"]) == sorted([first, second])
     assert [server.world.videos[i].privacy for i in (first, second)] == ["private", "deleted"]
 
 

@@ -32,7 +32,7 @@ class StrictView(APIView):
     """The values of the request's query parameters."""
 
     def check_permissions(self, request: Request) -> None:
-        """Answer 405, not 401 or 403, for a method that the view doesn't have, whoever asks."""
+        """Answer 405, not 401 or 403, for a method that the view doesn't have, also without a permission or a login."""
         method = (request.method or "").lower()
         if method not in self.http_method_names or not hasattr(self, method):
             self.http_method_not_allowed(request, *self.args, **self.kwargs)
@@ -54,7 +54,7 @@ class ViewSet(StrictView, GenericViewSet[Any]):
     """The base of all viewsets.
 
     `filterset_class` has the query parameters of `list`; an `@action` names its own. `serializer_class` of an action
-    with a body is that of the body. An action that must not have one says NoBody.
+    with a body is that of the body. An action that must not have one sets NoBody.
     """
 
     ordering: Sequence[Any] = ()

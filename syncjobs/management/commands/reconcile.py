@@ -24,9 +24,13 @@ class Command(base.Command):
             help="compare all counts of jobs with COUNT(*); exit code 1 if any differs",
         )
         parser.add_argument("--rebuild", action="store_true", help="with --counts: count again if any differs")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--json", action="store_true", help="without --counts: print one JSON object")
 
     def run(self, **options: Any) -> None:
+        if options["rebuild"] and not options["counts"]:
+            self.refuse_arguments("Use --rebuild only with --counts.")
+        if options["json"] and options["counts"]:
+            self.refuse_arguments("Use --json without --counts.")
         if options["counts"]:
             self._check_counts(rebuild=options["rebuild"])
             return

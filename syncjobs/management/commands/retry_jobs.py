@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 
 from syncjobs.management import base
 from syncjobs.models import BulkAction
-from syncjobs.operations import bulk, errors
+from syncjobs.operations import bulk, errors, queues
 
 
 class Command(base.Command):
@@ -25,13 +25,16 @@ class Command(base.Command):
             default="",
             help="failed jobs of this error group that have not been retried",
         )
-        parser.add_argument("--queue", default="all", help="with --failed or --error: only this queue")
+        parser.add_argument("--queue", help="with --failed or --error: only this queue")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
-        ids = options["job"] or list(
-            errors.unretried_jobs(queue=options["queue"], fingerprint=options["error"]).values_list("pk", flat=True)
-        )
+        ids, queue = options["job"], options["queue"]
+        if ids and queue is not None:
+            self.refuse_arguments("Use --queue with --failed or --error, not with job numbers.")
+        if not ids:
+            failed = errors.unretried_jobs(queue=queue or queues.ALL_QUEUES, fingerprint=options["error"])
+            ids = list(failed.values_list("pk", flat=True))
         result = bulk.apply(self.actor, BulkAction.Action.RETRY, ids)
         if options["json"]:
             retried = {str(job_id): str(new) for job_id, new in result.retried.items()}

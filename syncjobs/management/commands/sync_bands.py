@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from syncjobs.choices import BAND_SYNC_TYPES, JobStatus, JobType, Priority
 from syncjobs.engine.enqueue import Created
+from syncjobs.exceptions import DomainError
 from syncjobs.management import base
 from syncjobs.models import QuotaCall, SyncJob
 from syncjobs.operations import triggers
@@ -22,7 +23,8 @@ POLL_SECONDS = 0.25
 class Command(base.Command):
     help = (
         "Trigger syncs of some bands or of all active ones, incremental unless --full. The workers run them. With --wait, wait "
-        "until they have ended; the exit code is then 0 only if every job is COMPLETED without errors."
+        "until they have ended; the exit code is then 0 only if every job is COMPLETED without errors. If one of several bands is "
+        "refused, the others are synced, and the exit code is 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -39,25 +41,43 @@ class Command(base.Command):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
+        if options["timeout"] is not None and not options["wait"]:
+            self.refuse_arguments("Use --timeout only with --wait.")
         started = time.monotonic()
-        created = self._trigger(options)
-        if not options["wait"]:
+        created, refused = self._trigger(options)
+        if options["wait"]:
+            jobs = self._wait(created, options["timeout"])
+        else:
             jobs = list(SyncJob.objects.filter(pk__in=[c.job.pk for c in created]).order_by("pk"))
-            self._report(options, jobs, created, started)
-            return
-        jobs = self._wait(created, options["timeout"])
         self._report(options, jobs, created, started)
         failed = [job for job in jobs if job.status != JobStatus.COMPLETED or job.error_count]
-        if failed:
-            raise CommandError(f"{len(failed)} of {len(jobs)} jobs did not complete without errors.")
+        problems = [f"Refused: {refused} of {refused + len(created)} bands."] if refused else []
+        if options["wait"] and failed:
+            problems.append(f"{len(failed)} of {len(jobs)} jobs did not complete without errors.")
+        if problems:
+            raise CommandError(" ".join(problems))
 
-    def _trigger(self, options: dict[str, Any]) -> list[Created]:
+    def _trigger(self, options: dict[str, Any]) -> tuple[list[Created], int]:
+        """Trigger the syncs. Return those that are queued, and how many bands were refused.
+
+        Raises DomainError if it is the only band, or all bands.
+        """
         bands = [None] if options["all"] else [self.band(slug) for slug in dict.fromkeys(options["band"])]
         priority = Priority[options["priority"].upper()] if options["priority"] else None
-        return [
-            triggers.trigger_sync(self.actor, band, full=options["full"], force=options["force"], priority=priority)
-            for band in bands
-        ]
+        created = []
+        for band in bands:
+            try:
+                created.append(
+                    triggers.trigger_sync(
+                        self.actor, band, full=options["full"], force=options["force"], priority=priority
+                    )
+                )
+            except DomainError as error:
+                if band is None or len(bands) == 1:
+                    raise
+                # A job that was queued before must be reported, and people may wait for it.
+                self.stderr.write(f"{band.slug}: {error.message}")
+        return created, len(bands) - len(created)
 
     def _wait(self, created: list[Created], timeout: float | None) -> list[SyncJob]:
         ids = {c.job.pk for c in created}

@@ -255,6 +255,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body are two writes. Nagle's algorithm would hold back the body until the client's delayed ACK: 40 ms.
+    disable_nagle_algorithm = True
     simulator: Simulator
     extra_headers: dict[str, str] = {}
     """Sent with the next response only."""

@@ -37,5 +37,5 @@ def to_camel_case(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("syncjobs", "0004_upgrade")]
+    dependencies = [("syncjobs", "0005_preset_names")]
     operations = [migrations.RunPython(to_snake_case, to_camel_case)]
