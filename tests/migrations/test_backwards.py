@@ -2,65 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
-from django.conf import settings
-from psycopg import sql
+from pytest_django import DjangoDbBlocker
 
-pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).resolve().parents[2]
-_SCHEMA = """
-    SELECT table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default)
-      FROM information_schema.columns WHERE table_schema = 'public'
-    UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
-    UNION ALL SELECT conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid)
-      FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-    UNION ALL SELECT tgrelid::regclass || ' ' || tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
-    UNION ALL SELECT proname::text, pg_get_functiondef(oid)
-      FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'"""
+from tests.migrations.databases import SCHEMA, Database, created
 
 
 @pytest.fixture
-def database() -> Iterator[str]:
-    base = urlsplit(settings.DATABASE_URL)
-    name = f"test_backwards_{os.getpid()}"
-    with psycopg.connect(base._replace(path="/postgres").geturl(), autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield base._replace(path=f"/{name}").geturl()
-        finally:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+def database(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+    with created("backwards", django_db_blocker) as database:
+        yield database
 
 
-def _migrate(database: str, *target: str) -> None:
-    environment = os.environ | {
-        "DATABASE_URL": database,
-        "REDIS_URL": settings.REDIS_URL,
-        "DJANGO_SETTINGS_MODULE": "syncmonitor.settings",
-    }
-    command = [sys.executable, "manage.py", "migrate", "--no-input", *target]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _schema(database: str) -> set[tuple[str, str]]:
-    with psycopg.connect(database) as session:
-        return set(session.execute(_SCHEMA).fetchall())
-
-
-def test_migrations_run_backwards_and_forwards(database: str) -> None:
-    _migrate(database)
-    schema = _schema(database)
+def test_migrations_run_backwards_and_forwards(database: Database) -> None:
+    database.manage("migrate", "--no-input")
+    schema = set(database.ask(SCHEMA))
     for target in (("syncjobs", "0002"), ("syncjobs", "0001"), ("syncjobs", "zero"), ("bands", "zero")):
-        _migrate(database, *target)
-    assert not [name for name, _definition in _schema(database) if name.startswith(("syncjobs_", "bands_"))]
-    _migrate(database)
-    assert _schema(database) == schema
+        database.manage("migrate", "--no-input", *target)
+    names = {name for _kind, name, _definition in database.ask(SCHEMA)}
+    assert not [name for name in names if name.startswith(("syncjobs_", "bands_"))]
+    database.manage("migrate", "--no-input")
+    assert set(database.ask(SCHEMA)) == schema
