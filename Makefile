@@ -14,9 +14,9 @@ run: $(VENV)/run.stamp
 test: check tools
 	$(BIN)/python -m pytest $(PARALLEL)
 
-# The tests without the slow ones: no browser, no killed workers, no fuzzing, no databases or servers besides the usual ones.
+# The tests without the slow ones: no browser, no killed workers, no fuzzing.
 test-fast: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not faults and not fuzz and not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not faults and not fuzz"
 
 # Install the browser and gettext, which the tests need, if that is possible without asking.
 tools:

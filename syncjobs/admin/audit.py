@@ -10,7 +10,6 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -27,8 +26,8 @@ from ..models import AuditEntry
 from ..operations.queues import ALL_QUEUES
 from .core import links
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import is_part, show
-from .core.paging import FilterForm, paginate, search_box
+from .core.pages import show
+from .core.paging import FilterForm, paginate, search_box, show_list
 from .site import site
 
 _TARGET_HELP = gettext_lazy("Job number, band id, queue …")
@@ -80,17 +79,9 @@ class AuditAdmin(PageAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List the entries, newest first."""
         filters = AuditFilters(request.GET)
-        wanted = filters.values()
-        page = paginate(request, _entries(wanted), 50)
-        context = {
-            "page": page,
-            "rows": [_row(entry) for entry in page.object_list],
-            "is_filtered": any(wanted.values()),
-        }
-        if is_part(request):
-            return render(request, "syncjobs/audit/rows.html", context)
-        context["filters"] = filters
-        return show(request, "syncjobs/audit/list.html", context, title=_("Audit log"), is_live=True)
+        page = paginate(request, _entries(filters.values()), 50)
+        context = {"page": page, "rows": [_row(entry) for entry in page.object_list]}
+        return show_list(request, "audit", filters, context, title=_("Audit log"))
 
     @requires("view")
     def change_view(

@@ -28,7 +28,7 @@ from .core import links
 from .core.band_form import BandForm, initial_of, look_up
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
-from .core.paging import FilterForm, order, paginate, search_box, sort_field
+from .core.paging import FilterForm, order, paginate, search_box, show_list, sort_field
 from .site import site
 
 _COLUMNS = {
@@ -87,15 +87,8 @@ class BandAdmin(PageAdmin):
             bands = bands.in_state(BandState(wanted["state"]))
         if wanted["conference"]:
             bands = bands.filter(conference=wanted["conference"])
-        context = {
-            "page": paginate(request, order(bands, wanted["sort"], _COLUMNS)),
-            "sort": wanted["sort"],
-            "is_filtered": any(wanted[name] for name in ("q", "state", "conference")),
-        }
-        if is_part(request):
-            return render(request, "syncjobs/bands/rows.html", context)
-        context["filters"] = filters
-        return show(request, "syncjobs/bands/list.html", context, title=_("Bands"), is_live=True)
+        page = paginate(request, order(bands, wanted["sort"], _COLUMNS))
+        return show_list(request, "bands", filters, {"page": page}, title=_("Bands"))
 
     @requires("view")
     def change_view(

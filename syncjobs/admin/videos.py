@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,8 +18,8 @@ from ..exceptions import NotFound
 from ..operations import triggers
 from .core import links
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, is_part, show
-from .core.paging import FilterForm, order, paginate, search_box, sort_field
+from .core.pages import Question, ask, show
+from .core.paging import FilterForm, order, paginate, search_box, show_list, sort_field
 from .site import site
 
 _COLUMNS = {
@@ -74,15 +73,8 @@ class VideoAdmin(PageAdmin):
             videos = videos.filter(availability=wanted["availability"])
         if wanted["band"]:
             videos = videos.filter(band=wanted["band"])
-        context = {
-            "page": paginate(request, order(videos, wanted["sort"], _COLUMNS)),
-            "sort": wanted["sort"],
-            "is_filtered": any(wanted[name] for name in ("q", "availability", "band")),
-        }
-        if is_part(request):
-            return render(request, "syncjobs/videos/rows.html", context)
-        context["filters"] = filters
-        return show(request, "syncjobs/videos/list.html", context, title=_("Videos"), is_live=True)
+        page = paginate(request, order(videos, wanted["sort"], _COLUMNS))
+        return show_list(request, "videos", filters, {"page": page}, title=_("Videos"))
 
     @requires("view")
     def change_view(

@@ -115,11 +115,6 @@ class JobQuery:
         """Whether the counts know the total, and where each page begins."""
         return not self.narrowing
 
-    def page(self, page: int, limit: int) -> tuple[list[SyncJob], int]:
-        """Return the jobs of a page, with `queue_position` and `error_texts`, and the total."""
-        found, total = self.rows(page, limit)
-        return pages.in_order(for_display(found), self.order), total
-
     def rows(self, page: int, limit: int) -> tuple[SyncJobQuerySet, int]:
         """Return the jobs of a page, unsorted and without annotations, and the total."""
         offset = (page - 1) * limit

@@ -6,7 +6,7 @@ import datetime as dt
 import functools
 from typing import Any, NamedTuple
 
-from django.core.exceptions import EmptyResultSet
+from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
@@ -48,12 +48,20 @@ class JobRow(NamedTuple):
     error_count: int
 
 
+def read_page(query: filters.JobQuery, page: int, limit: int) -> tuple[list[JobRow], int]:
+    """Return the jobs of a page, and the total of the list."""
+    jobs, total = query.rows(page, limit)
+    return read(jobs, query.order), total
+
+
 def read(jobs: QuerySet[SyncJob], order: Order) -> list[JobRow]:
     """Return the jobs of a queryset that only filters, sorted."""
     try:
         where, where_values = jobs.query.get_compiler(connection=connection).compile(jobs.query.where)
     except EmptyResultSet:
         return []
+    except FullResultSet:
+        where, where_values = "TRUE", ()
     select, values = _select()
     by, direction = f'"{SyncJob._meta.db_table}".', "DESC" if order.descending else "ASC"
     with connection.cursor() as cursor:

@@ -200,7 +200,7 @@ def test_a_group_shows_advice_and_its_jobs(moderator: Client) -> None:
     assert f"#{SyncJob.objects.get().pk}</a>" in html
     query = re.search(r'href="/admin/syncjobs/syncjob/\?(error=\w+&amp;band_id=\d+)">Herons</a>', html)
     assert query
-    assert listing_filters.job_query(QueryDict(unescape(query[1]))).page(1, 20)[1] == 1
+    assert listing_filters.job_query(QueryDict(unescape(query[1]))).rows(1, 20)[1] == 1
 
 
 def test_a_group_opens_after_its_jobs_were_deleted(moderator: Client) -> None:

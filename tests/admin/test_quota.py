@@ -93,7 +93,7 @@ def test_jobs_that_wait_for_a_bucket_match_the_list(moderator: Client) -> None:
     for bucket, count in ((Bucket.MAIN, 2), (Bucket.SEARCH, 0), (Bucket.STATS, 1)):
         link = re.search(r'<a href="/admin/syncjobs/syncjob/\?([^"]+)">(\d+)</a>', card(html, bucket))
         assert link
-        assert int(link[2]) == filters.job_query(QueryDict(unescape(link[1]))).page(1, 20)[1] == count
+        assert int(link[2]) == filters.job_query(QueryDict(unescape(link[1]))).rows(1, 20)[1] == count
 
 
 def test_a_closed_bucket_shows_when_and_why_it_closed(moderator: Client) -> None:

@@ -24,7 +24,9 @@ def test_only_super_admins_can_view_and_nobody_can_edit(name: str) -> None:
     for role in ("", Role.MODERATOR, Role.ADMIN):
         assert logged_in(role).get(url).status_code == 403
     boss = logged_in(Role.SUPER_ADMIN)
-    assert boss.get(url).status_code == 200
+    page = boss.get(url)
+    assert page.status_code == 200
+    assert [entry["label"] for entry in page.context["monitor_nav"] if entry["current"]] == ["Raw data"]
     for path in ("add/", f"{row.pk}/change/", f"{row.pk}/delete/", f"{row.pk}/history/"):
         assert boss.get(url + path).status_code == boss.post(url + path).status_code == 404
 

@@ -16,7 +16,7 @@ from syncjobs.operations import jobs as job_operations
 from tests.clients import Api, exported
 from tests.factories import PERSON, failed_jobs, queue_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def _three_work_off() -> None:
@@ -79,6 +79,7 @@ def test_an_invalid_bulk_action_changes_nothing(moderator: Api, body: dict[str, 
     assert SyncJob.objects.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)  # An export reads through a connection of its own.
 def test_a_filter_selects_the_same_jobs_in_list_export_and_bulk(moderator: Api) -> None:
     broken, other = failed_jobs(3), failed_jobs(2, "Another thing.")
     parent = queue_job(fans_out=True)
@@ -122,6 +123,7 @@ def test_an_invalid_filter_in_a_body_is_explained(moderator: Api, filters: dict[
     assert answer.json()["errors"][0]["message"].startswith(message)
 
 
+@pytest.mark.django_db(transaction=True)  # Threads process the bulk action.
 def test_a_large_bulk_action_runs_in_the_background_once_per_job(
     moderator: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +194,7 @@ def test_a_job_that_fails_does_not_stop_the_bulk_action(monkeypatch: pytest.Monk
     assert later.ended_at is not None
 
 
+@pytest.mark.django_db(transaction=True)  # Threads process the bulk action.
 def test_many_failed_jobs_are_deleted_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 5)
     monkeypatch.setattr(bulk, "_CLEAR_BATCH", 4)

@@ -105,16 +105,22 @@ def _query(parameters: dict[str, str]) -> Any:
     return listing_filters.job_query(query)
 
 
+def _page(query: Any, page: int, limit: int) -> tuple[list[Any], int]:
+    from syncjobs.listing import rows
+
+    return rows.read_page(query, page, limit)
+
+
 def _pages_by_buffers() -> dict[str, Any]:
     """Every combination of filters and sorts on page 1, 40,000 and the last: how many buffers each takes."""
     worst: list[tuple[int, str]] = []
     for queues, job_type, band, dates in itertools.product(STATUSES, TYPES, BANDS, _date_ranges()):
         parameters = _given({"status": queues, "job_type": job_type, "band_id": band, **dates})
-        total = _query(parameters).page(1, 20)[1]
+        total = _page(_query(parameters), 1, 20)[1]
         last = max(1, -(-total // 20))
         for sort, order, page in itertools.product(SORTS, ("asc", "desc"), sorted({1, min(40_000, last), last})):
             query = _query(parameters | {"sort_by": sort, "sort_order": order})
-            buffers = _buffers(lambda query=query, page=page: query.page(page, 20))  # type: ignore[misc]
+            buffers = _buffers(lambda query=query, page=page: _page(query, page, 20))  # type: ignore[misc]
             worst.append((buffers, f"{parameters} {sort} {order} page {page} of {last}"))
     worst.sort(reverse=True)
     over = sum(buffers > MAX_BUFFERS for buffers, _ in worst)
@@ -171,11 +177,11 @@ def _acts() -> dict[str, Callable[[], Any]]:
     last = -(-counters.count(counters.Selection()) // 20)
     day = dt.timedelta(hours=24)
     return {
-        "page_1": lambda: everything.page(1, 20),
-        "near_last": lambda: everything.page(max(1, last - 5), 20),
-        "middle": lambda: everything.page(last // 2, 20),
-        "list": lambda: _query({}).page(1, 20),
-        "search": lambda: _query(searched).page(1, 20),
+        "page_1": lambda: _page(everything, 1, 20),
+        "near_last": lambda: _page(everything, max(1, last - 5), 20),
+        "middle": lambda: _page(everything, last // 2, 20),
+        "list": lambda: _page(_query({}), 1, 20),
+        "search": lambda: _page(_query(searched), 1, 20),
         "queue_status": queues.queues,
         "errors_24h": lambda: errors.groups(dt.datetime.now(dt.UTC) - day),
         "errors_all": lambda: errors.groups(None),
@@ -189,7 +195,7 @@ def _facts() -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_indexes_size('syncjobs_syncjob'), pg_table_size('syncjobs_syncjob')")
         index_bytes, table_bytes = cursor.fetchone()
-    total = _query({"search": seed.SHARED_TEXT}).page(1, 20)[1]
+    total = _page(_query({"search": seed.SHARED_TEXT}), 1, 20)[1]
     sizes = {"search_total": total, "index_gb": index_bytes / 1e9, "table_gb": table_bytes / 1e9}
     return sizes | _counts() | _by_reading_all() | {"by_buffers": _pages_by_buffers()}
 

@@ -93,7 +93,7 @@ def test_counts_equal_count_star_after_random_concurrent_operations() -> None:
 
     folder = threading.Thread(target=fold)
     folder.start()
-    threads = [threading.Thread(target=_change_jobs, args=(seed, 500, failures)) for seed in range(4)]
+    threads = [threading.Thread(target=_change_jobs, args=(seed, 150, failures)) for seed in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -150,13 +150,12 @@ def test_random_filters_count_and_page_as_the_database_does(
         jobs = pages.selected(selection)
         assert counters.count(selection) == jobs.count()
         assert counters.total(counters.cells(selection, by_time=True)) == jobs.count()
-        for column in ("created_at", "started_at", "completed_at"):
-            order = Order(column, descending=chance.random() < 0.5)
-            everything = list(jobs.order_by(*order.columns()).values_list("pk", flat=True))
-            for offset in {0, len(everything) // 2, max(0, len(everything) - 3), len(everything) + 5}:
-                total, found_jobs = pages.page(selection, order, offset, 5)
-                found = pages.in_order(found_jobs, order)
-                assert (total, [job.pk for job in found]) == (len(everything), everything[offset : offset + 5])
+        order = Order(chance.choice(["created_at", "started_at", "completed_at"]), descending=chance.random() < 0.5)
+        everything = list(jobs.order_by(*order.columns()).values_list("pk", flat=True))
+        for offset in {0, len(everything) // 2, max(0, len(everything) - 3), len(everything) + 5}:
+            total, found_jobs = pages.page(selection, order, offset, 5)
+            found = pages.in_order(found_jobs, order)
+            assert (total, [job.pk for job in found]) == (len(everything), everything[offset : offset + 5])
 
 
 def test_an_empty_table_has_no_counts_left() -> None:

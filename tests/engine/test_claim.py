@@ -12,6 +12,7 @@ from django.utils import timezone
 from syncjobs import tasks
 from syncjobs.choices import JobStatus, JobType, Priority, QueueName
 from syncjobs.engine.claim import claim_next
+from syncjobs.engine.enqueue import create_jobs, new_job
 from syncjobs.models import Attempt, Queue, SyncJob, Worker
 from syncjobs.operations import jobs, queues
 from tests.concurrency import someone_waits_for_a_lock
@@ -33,8 +34,7 @@ def _claim_until_empty(name: str) -> int:
 
 def test_four_workers_claim_200_jobs_in_their_queue_order() -> None:
     rng = random.Random(4)
-    for _ in range(200):
-        queue_job(priority=rng.choice(Priority.values))
+    create_jobs([new_job(PERSON, JobType.FULL_SYNC, priority=rng.choice(Priority.values)) for _ in range(200)])
     positions = dict(SyncJob.objects.with_queue_position().values_list("pk", "queue_position"))
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(_claim_until_empty, [f"w{number}" for number in range(4)]))
@@ -112,14 +112,13 @@ def test_a_claim_skips_a_job_that_is_being_cancelled() -> None:
 
 
 def test_a_pause_under_load_stops_claims_and_a_resume_drains_the_queue() -> None:
-    for _ in range(300):
-        queue_job()
+    create_jobs([new_job(PERSON, JobType.FULL_SYNC) for _ in range(120)])
     paused, stop = threading.Event(), threading.Event()
     claims_after_pause: list[int] = []
 
     def load(name: str) -> None:
         # On a busy machine, the pause may come late. Then jobs must be left for the resume.
-        for _ in range(50):
+        for _ in range(20):
             claim_next(QUEUE, worker(name))
         paused.wait(30)
         while not stop.is_set():
@@ -129,17 +128,17 @@ def test_a_pause_under_load_stops_claims_and_a_resume_drains_the_queue() -> None
     threads = [threading.Thread(target=load, args=(f"w{number}",)) for number in range(4)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: Attempt.objects.count() > 20)
+    wait_for(lambda: Attempt.objects.count() > 5)
     queues.pause_queue(PERSON, QUEUE)
     paused.set()
     at_pause = Attempt.objects.count()
-    for _ in range(200):
+    for _ in range(40):
         assert claim_next(QUEUE, worker("after")) is None
         claims_after_pause.append(Attempt.objects.count() - at_pause)
     assert set(claims_after_pause) == {0}
-    assert 20 < at_pause <= 200
+    assert 5 < at_pause <= 80
     queues.resume_queue(PERSON, QUEUE)
-    wait_for(lambda: Attempt.objects.count() == 300, what="all jobs claimed after the resume")
+    wait_for(lambda: Attempt.objects.count() == 120, what="all jobs claimed after the resume")
     stop.set()
     for thread in threads:
         thread.join(10)

@@ -19,6 +19,7 @@ from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from syncjobs.engine import errors as engine_errors
 from syncjobs.listing import filters as listing_filters
 from syncjobs.listing import pages
+from syncjobs.listing.rows import read_page
 from syncjobs.models import Attempt, ErrorGroup, JobError, SyncJob
 from tests.factories import worker
 
@@ -161,7 +162,7 @@ def test_every_list_equals_a_plain_reimplementation(
         if wanted.start and wanted.end and _moment(wanted.start, is_end=False) >= _moment(wanted.end, is_end=True):
             continue
         expected = _plain(everything, wanted)
-        found, total = listing_filters.job_query(wanted.parameters()).page(wanted.page, wanted.limit)
+        found, total = read_page(listing_filters.job_query(wanted.parameters()), wanted.page, wanted.limit)
         first = (wanted.page - 1) * wanted.limit
         assert ([job.pk for job in found], total) == (expected[first : first + wanted.limit], len(expected))
     assert counters.wrong_cells() == 0
@@ -200,7 +201,7 @@ def _assert_pages_show(jobs: list[SyncJob], asked: dict[str, str], status: str, 
     expected = [job.pk for job in matching]
     found = []
     for page in range(1, len(expected) // 3 + 2):
-        of_page, total = listing_filters.job_query(query).page(page, 3)
+        of_page, total = read_page(listing_filters.job_query(query), page, 3)
         found += [job.pk for job in of_page]
         assert (asked, total) == (asked, len(expected))
     assert (asked, found) == (asked, expected)
@@ -287,7 +288,7 @@ def test_random_pages_of_a_long_list_are_exact(seeks_early: None) -> None:
             20,
         )
         expected = _plain(everything, wanted)
-        found, total = listing_filters.job_query(wanted.parameters()).page(wanted.page, 20)
+        found, total = read_page(listing_filters.job_query(wanted.parameters()), wanted.page, 20)
         first = (wanted.page - 1) * 20
         assert ([job.pk for job in found], total) == (expected[first : first + 20], len(expected))
 

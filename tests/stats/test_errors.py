@@ -95,7 +95,7 @@ def _assert_exact(since: dt.datetime) -> None:
 
 def test_figures_are_exact_at_any_time_and_state_of_the_counts(job: SyncJob) -> None:
     chance = random.Random(24)
-    for number in range(150):
+    for number in range(60):
         _operate(number, job, 3)
         if chance.random() < 0.5:
             counters.fold()
@@ -132,7 +132,7 @@ def test_figures_are_exact_during_writes_and_folds(job: SyncJob) -> None:
 
     others = [in_thread(fold), in_thread(read)]
     jobs = [job, *(SyncJob.objects.create(job_type="PRUNE", queue_id="maintenance") for _ in range(2))]
-    for thread in [in_thread(_operate, seed, own, 150) for seed, own in enumerate(jobs)]:
+    for thread in [in_thread(_operate, seed, own, 80) for seed, own in enumerate(jobs)]:
         thread.join()
     done.set()
     for thread in others:

@@ -105,8 +105,7 @@ def find(filters: Filters) -> ListPage:
     except InvalidInput as error:
         return ListPage(problem=sentence_of(error))
     query, number, limit = listing_filters.query_of(values), values["page"], values["limit"]
-    page, total = query.rows(number, limit)
-    jobs = listing_rows.read(page, query.order)
+    jobs, total = listing_rows.read_page(query, number, limit)
     return ListPage(jobs, total, number, limit)
 
 

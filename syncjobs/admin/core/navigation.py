@@ -33,6 +33,8 @@ NAVIGATION: tuple[Entry, ...] = (
     ("auth_user_changelist", _("People"), "people", "auth.view_user", False),
     ("syncjobs_attempt_changelist", _("Raw data"), "list", "auth.change_user", False),
 )
+_SAME_ENTRY = {"syncjobs_attempt_changelist": ("syncjobs_jobevent_changelist", "syncjobs_quotacall_changelist")}
+"""Pages that have no entry of their own, by the URL name of the entry they belong to."""
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     for name, label, icon, permission, gap in NAVIGATION:
         if not request.user.has_perm(permission):
             continue
-        url = reverse(f"admin:{name}")
-        current = request.path == url if name == "index" else request.path.startswith(url)
+        url, *others = (reverse(f"admin:{page}") for page in (name, *_SAME_ENTRY.get(name, ())))
+        current = request.path == url if name == "index" else request.path.startswith((url, *others))
         entries.append({"url": url, "label": label, "icon": icon, "gap": gap, "current": current})
     return entries

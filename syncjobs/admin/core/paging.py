@@ -1,4 +1,4 @@
-"""Pages of a list whose filters, order and page number are in the query string."""
+"""Lists whose filters, order and page number are in the query string."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 from django import forms
 from django.core.paginator import Page, Paginator
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django_stubs_ext import StrPromise
 
 from ...templatetags.lists import PER_PAGE
+from .pages import is_part, show
 
 
 def paginate(request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], per_page: int = PER_PAGE[0]) -> Page[Any]:
@@ -58,3 +60,15 @@ class FilterForm(forms.Form):
         """Return the filters' values. An invalid filter has no effect, and the form shows its error."""
         self.is_valid()
         return {name: self.cleaned_data.get(name) or field.initial or "" for name, field in self.fields.items()}
+
+
+def show_list(
+    request: HttpRequest, folder: str, filters: FilterForm, context: dict[str, Any], *, title: str
+) -> HttpResponse:
+    """Show a list with its filters, or only its rows if htmx requests them. The templates are in `syncjobs/<folder>/`."""
+    values = filters.values()
+    sort = values.pop("sort", "")
+    context |= {"sort": sort, "is_filtered": any(values.values())}
+    if is_part(request):
+        return render(request, f"syncjobs/{folder}/rows.html", context)
+    return show(request, f"syncjobs/{folder}/list.html", context | {"filters": filters}, title=title, is_live=True)

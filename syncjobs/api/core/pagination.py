@@ -50,8 +50,8 @@ class JobPages(Pages):
     """Pages of the list of jobs, which the counts find however many jobs there are."""
 
     def read(self, queryset: JobQuery) -> list[Any]:
-        jobs, self.total = queryset.rows(self.page, self.limit)
-        return rows.read(jobs, queryset.order)
+        jobs, self.total = rows.read_page(queryset, self.page, self.limit)
+        return jobs
 
 
 class Unpaged(BasePagination):
