@@ -7,10 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from syncjobs.engine import error_reasons
+
 ROOT = Path(__file__).resolve().parents[1]
 MAX_ROOT_MODULES = 10
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
+CAMEL_CASE = re.compile(r"[a-z]+[0-9]*(?:[A-Z][a-z0-9]*)+")
+PARAMETER = re.compile(r"""(?:[?&]|\bname="|\bform\.|\bvalues\.)(\w+)(?![\w(])""")
 
 
 def _sources(*packages: str) -> list[Path]:
@@ -69,3 +73,39 @@ def test_every_command_has_a_test() -> None:
 def test_templates_have_no_inline_scripts_or_styles() -> None:
     inline = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE)
     assert [path for path in (ROOT / "templates").rglob("*.html") if inline.search(path.read_text())] == []
+
+
+def _names(path: Path) -> Iterator[str]:
+    """Yield the names that a module gives or passes, its strings, and the parameters of addresses in them."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Constant(value=str(text)):
+                yield from (text, *PARAMETER.findall(text))
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.arg(arg=name)
+                | ast.keyword(arg=str(name))
+            ):
+                yield name
+
+
+def test_camel_case_names_exist_only_in_the_api() -> None:
+    """YouTube's JSON has them too. Reasons of errors are YouTube's words, or ours beside them in the same list."""
+    found = {
+        (path.name, name)
+        for path in _sources("syncjobs", "bands", "syncmonitor")
+        if not {"api", "youtube"} & set(path.relative_to(ROOT).parts)
+        for name in _names(path)
+        if CAMEL_CASE.fullmatch(name) and name not in error_reasons._MEANINGS
+    }
+    for path in [*(ROOT / "templates").rglob("*.html"), *(ROOT / "syncjobs/static/syncjobs").glob("*.js")]:
+        found |= {(path.name, name) for name in PARAMETER.findall(path.read_text()) if CAMEL_CASE.fullmatch(name)}
+    assert found == {
+        ("labels.py", "jobType"),  # Stored in the audit, whose rows are never changed.
+        ("live.js", "lastEventId"),  # EventSource's.
+        ("stream.py", "lastEventId"),
+        ("monitor.py", "outerHTML"),  # htmx's.
+    }

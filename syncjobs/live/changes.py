@@ -28,13 +28,8 @@ _PURGE_LOCK = 7_460_002
 _PURGE_BATCH = 5000
 _MAX_POSITION = 60_000
 _POSITION = re.compile(r"(\d{1,18}):(\d{1,18}):((?:\d{1,18}(?:,\d{1,18})*)?)\Z", re.ASCII)
-_JOB_KEYS = tuple(
-    camel_case(name)
-    for name in (
-        "id", "status", "job_type", "queue", "band_id", "parent_id", "progress", "videos_found", "videos_added",
-        "videos_updated", "deleted", "at",
-    )
-)  # fmt: skip
+_JOB_TYPE, _BAND_ID, _PARENT_ID = map(camel_case, ("job_type", "band_id", "parent_id"))
+_FOUND, _ADDED, _UPDATED = map(camel_case, ("videos_found", "videos_added", "videos_updated"))
 
 _READ = """
     SELECT pg_current_snapshot()::text, horizon.xact, change.*
@@ -158,21 +153,23 @@ def _event_of(
         return _event("many", {})
     if kind == "queue":
         return _event("queue", {"name": queue, "paused": paused, "at": at})
-    values = (
-        str(job_id),
-        status,
-        job_type,
-        queue,
-        None if band_id is None else str(band_id),
-        None if parent_id is None else str(parent_id),
-        {"done": done, "total": total},
-        found,
-        added,
-        updated,
-        deleted,
-        at,
+    return _event(
+        "job",
+        {
+            "id": str(job_id),
+            "status": status,
+            _JOB_TYPE: job_type,
+            "queue": queue,
+            _BAND_ID: None if band_id is None else str(band_id),
+            _PARENT_ID: None if parent_id is None else str(parent_id),
+            "progress": {"done": done, "total": total},
+            _FOUND: found,
+            _ADDED: added,
+            _UPDATED: updated,
+            "deleted": deleted,
+            "at": at,
+        },
     )
-    return _event("job", dict(zip(_JOB_KEYS, values, strict=True)))
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:

@@ -232,3 +232,9 @@ def test_bands_are_filtered_by_state_and_videos_by_band(admin: Api) -> None:
     (video,) = admin.get("videos", bandId=fine.pk).json()["data"]
     assert video["bandId"] == str(fine.pk)
     assert admin.get("videos", bandId="x").json()["errors"][0]["field"] == "bandId"
+
+
+def test_a_parameter_is_reported_as_the_request_names_it() -> None:
+    answer = Api(Role.ADMIN).post("bands?school_name=x", {"name": "A", "slug": "a"})
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (400, "school_name")
