@@ -40,10 +40,10 @@ class AuditFilters(FilterForm):
     action = forms.ChoiceField(
         required=False, label=gettext_lazy("Action"), choices=[("", gettext_lazy("Any")), *ACTIONS.items()]
     )
-    targetType = forms.ChoiceField(
+    target_type = forms.ChoiceField(
         required=False, label=gettext_lazy("Target type"), choices=[("", gettext_lazy("Any")), *TARGETS.items()]
     )
-    targetId = forms.CharField(
+    target_id = forms.CharField(
         required=False,
         max_length=120,
         label=gettext_lazy("Target"),
@@ -52,19 +52,19 @@ class AuditFilters(FilterForm):
     result = forms.ChoiceField(
         required=False, label=gettext_lazy("Result"), choices=[("", gettext_lazy("Any")), *RESULTS.items()]
     )
-    startDate = forms.DateField(
+    start_date = forms.DateField(
         required=False, label=gettext_lazy("From (UTC)"), widget=forms.DateInput(attrs={"type": "date"})
     )
-    endDate = forms.DateField(
+    end_date = forms.DateField(
         required=False, label=gettext_lazy("To, inclusive (UTC)"), widget=forms.DateInput(attrs={"type": "date"})
     )
 
     def clean(self) -> dict[str, Any]:
         """Check that the first day is not after the last one."""
         data = super().clean() or self.cleaned_data
-        start, end = data.get("startDate"), data.get("endDate")
+        start, end = data.get("start_date"), data.get("end_date")
         if start and end and end < start:
-            self.add_error("endDate", _("Must not be before the start date."))
+            self.add_error("end_date", _("Must not be before the start date."))
         return data
 
 
@@ -110,14 +110,13 @@ def _entries(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:
     entries = AuditEntry.objects.order_by("-pk")
     if wanted["actor"]:
         entries = entries.filter(actor_label__icontains=wanted["actor"])
-    columns = {"action": "action", "targetType": "target_type", "targetId": "target_id", "result": "result"}
-    for name, column in columns.items():
+    for name in ("action", "target_type", "target_id", "result"):
         if wanted[name]:
-            entries = entries.filter(**{column: wanted[name].lstrip("#") if name == "targetId" else wanted[name]})
-    if wanted["startDate"]:
-        entries = entries.filter(at__gte=_midnight(wanted["startDate"]))
-    if wanted["endDate"] and wanted["endDate"] < dt.date.max:
-        entries = entries.filter(at__lt=_midnight(wanted["endDate"] + dt.timedelta(days=1)))
+            entries = entries.filter(**{name: wanted[name].lstrip("#") if name == "target_id" else wanted[name]})
+    if wanted["start_date"]:
+        entries = entries.filter(at__gte=_midnight(wanted["start_date"]))
+    if wanted["end_date"] and wanted["end_date"] < dt.date.max:
+        entries = entries.filter(at__lt=_midnight(wanted["end_date"] + dt.timedelta(days=1)))
     return entries
 
 

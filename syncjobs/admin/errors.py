@@ -251,7 +251,7 @@ def _group_context(fingerprint: str) -> dict[str, Any]:
         "hours_chart": charts.error_hours(group.per_hour, now),
         "days_chart": charts.error_days(stats_errors.per_day([fingerprint], first_day)[fingerprint], first_day, now),
         "bands": [
-            (band_id, name, count, links.jobs(error=fingerprint, bandId=band_id))
+            (band_id, name, count, links.jobs(error=fingerprint, band_id=band_id))
             for band_id, name, count in stats_errors.bands(fingerprint, _BANDS)
         ],
         "jobs": [{"job": job, "label": JobType(job.job_type).label} for job in jobs],

@@ -50,7 +50,7 @@ def _detail(figures: BucketFigures) -> dict[str, Any]:
     ]
     return {
         "figures": figures,
-        "waiting_url": links.jobs(status=JobStatus.QUEUED.value, due="later", delayReason=reason),
+        "waiting_url": links.jobs(status=JobStatus.QUEUED.value, due="later", delay_reason=reason),
         "exceeds": (figures.forecast.units or 0) > figures.state.limit,
         "tables": [
             (_("Operation"), _by_units(figures.operations)),

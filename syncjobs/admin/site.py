@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from ..live import stream
 from . import dashboard, imports, keys, quota
 from .core.navigation import TITLE, page_context
-from .core.pages import View, answering_domain_errors
+from .core.pages import View, answering_domain_errors, redirecting_old_names
 
 MAX_FAILED_LOGINS_PER_MINUTE = 20
 """Per address. Successful log-ins don't count, so only someone guessing passwords is slowed down."""
@@ -38,7 +38,7 @@ class MonitorSite(admin.AdminSite):
         ]
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
-        return super().admin_view(answering_domain_errors(view), cacheable)
+        return super().admin_view(redirecting_old_names(answering_domain_errors(view)), cacheable)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
         return dashboard.dashboard(request)

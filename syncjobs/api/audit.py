@@ -25,11 +25,11 @@ class AuditFilters(Parameters):
 
     action = Choice("action", choices=ACTIONS)
     actor = Text("actor_label", help_text="Who did it: a user's name, or “schedule: ” and the schedule's name.")
-    targetType = Choice("target_type", choices=TARGETS)
-    targetId = Text("target_id", help_text="The id of the job, band and so on, or the name of the queue.")
+    target_type = Choice("target_type", choices=TARGETS)
+    target_id = Text("target_id", help_text="The id of the job, band and so on, or the name of the queue.")
     result = Choice("result", choices=RESULTS, help_text="ok, or the code of the error.")
-    startDate = Instant("at", "gte", help_text="Done at this time or later.")
-    endDate = Instant(
+    start_date = Instant("at", "gte", help_text="Done at this time or later.")
+    end_date = Instant(
         "at",
         "lt",
         is_end=True,

@@ -21,7 +21,7 @@ from .core.viewsets import ViewSet
 class EventList(Parameters):
     """The query parameters of the stream of events."""
 
-    lastEventId = Text(help_text="Like the header, for clients that can't set it.")
+    last_event_id = Text(help_text="Like the header, for clients that can't set it.")
 
 
 class EventViewSet(ViewSet):

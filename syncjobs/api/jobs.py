@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from bands.models import Band
+from bands.text import camel_case
 
 from ..exceptions import NotFound, NotPermitted
 from ..listing import export
@@ -185,6 +186,6 @@ def _band(band_id: str | None) -> Band | None:
 def _matching(filters: dict[str, Any]) -> list[int]:
     """Return the ids of the jobs that a filter matches now."""
     data = QueryDict(mutable=True)
-    data.update(filters_of(filters, "filter"))
+    data.update(filters_of(filters, "filter", camel_case))
     ids = job_query(data).jobs.order_by("pk").values_list("pk", flat=True)
     return list(ids[: bulk.MAX_JOBS + 1])

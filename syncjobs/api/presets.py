@@ -11,6 +11,8 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from bands.text import camel_case
+
 from ..listing.filters import filters_of
 from ..models import FilterPreset
 from ..operations import presets
@@ -55,7 +57,7 @@ class FilterPresetViewSet(ListModelMixin, ViewSet):
     def _save(self, preset_id: int | None) -> Any:
         values = self.validated()
         if "filters" in values:
-            values["filters"] = filters_of(values["filters"], "filters")
+            values["filters"] = filters_of(values["filters"], "filters", camel_case)
         preset = presets.save(self.actor, self.request.user, preset_id, **values)
         preset.refresh_from_db()
         return PresetSerializer(preset).data

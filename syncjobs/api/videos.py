@@ -13,13 +13,11 @@ from rest_framework.response import Response
 
 from bands.models import Availability, Video
 
-from ..listing.base_filters import Choice, Choices, Id, Paged, SortOrder, Text
+from ..listing.base_filters import Choices, Id, Paged, SortBy, SortOrder, Text
 from .core.pagination import Pages
 from .core.permissions import ModelPermissions
 from .core.viewsets import ViewSet
 from .serializers.videos import VideoSerializer
-
-_SORTS = {"publishedAt": "published_at", "viewCount": "view_count"}
 
 
 class BandVideoList(Paged):
@@ -27,20 +25,22 @@ class BandVideoList(Paged):
 
     search = Text("title", "icontains", help_text="Part of the title.")
     availability = Choices("availability", choices=Availability.values)
-    sortBy = Choice(choices=_SORTS, initial="publishedAt", help_text="Ties by id; videos without it come last.")
-    sortOrder = SortOrder()
+    sort_by = SortBy(
+        ("published_at", "view_count"), initial="published_at", help_text="Ties by id; videos without it come last."
+    )
+    sort_order = SortOrder()
 
 
 class VideoList(BandVideoList):
     """The query parameters of the videos of all bands."""
 
-    bandId = Id("band")
+    band_id = Id("band")
 
 
 def video_ordering(values: Mapping[str, Any]) -> Sequence[Any]:
     """Return the order that the parameters ask for."""
-    column = F(_SORTS[values["sortBy"]])
-    if values["sortOrder"] == "desc":
+    column = F(values["sort_by"])
+    if values["sort_order"] == "desc":
         return column.desc(nulls_last=True), "-pk"
     return column.asc(nulls_last=True), "pk"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import django_filters
@@ -23,6 +23,8 @@ from ..exceptions import InvalidInput
 MAX_TEXT = 200
 MAX_LIMIT = 100
 MAX_PAGE = 10_000_000
+Spelling = Callable[[str], str]
+"""How requests write the names of parameters and of fields to sort by, which are in snake_case here."""
 _EARLIEST, _LATEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC), dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 
 
@@ -48,6 +50,10 @@ class Parameter(django_filters.Filter):
         """Return the value that the text stands for. Raises InvalidInput."""
         raise NotImplementedError
 
+    def spelled(self, spell: Spelling) -> Parameter:
+        """Return the parameter for requests that write names in this spelling."""
+        return self
+
 
 class Choice(Parameter):
     """One of `choices`."""
@@ -71,6 +77,21 @@ class Choices(Choice):
 
     def __init__(self, field_name: str | None = None, **options: Any) -> None:
         super().__init__(field_name, "in", **{"help_text": "Repeatable, or separated by commas."} | options)
+
+
+class SortBy(Choice):
+    """The field that a list is sorted by: one of `fields`, which requests write in the spelling of their parameters."""
+
+    def __init__(self, fields: Iterable[str], *, initial: str, help_text: str, spell: Spelling = str) -> None:
+        self.fields = {spell(name): name for name in fields}
+        super().__init__(choices=self.fields, initial=spell(initial), help_text=help_text)
+
+    def parse(self, value: str) -> str:
+        return self.fields[super().parse(value)]
+
+    def spelled(self, spell: Spelling) -> SortBy:
+        initial = self.fields[self.initial]
+        return SortBy(self.fields.values(), initial=initial, help_text=self.help_text, spell=spell)
 
 
 class Text(Parameter):
@@ -141,31 +162,36 @@ class Parameters(django_filters.FilterSet):
     """
 
     @classmethod
-    def clean(cls, data: QueryDict) -> dict[str, Any]:
+    def spelled(cls, spell: Spelling) -> dict[str, Parameter]:
+        """Return the parameters by what requests call them, in this spelling."""
+        return {spell(name): parameter.spelled(spell) for name, parameter in cls.base_filters.items()}
+
+    @classmethod
+    def clean(cls, data: QueryDict, spell: Spelling = str) -> dict[str, Any]:
         """Return the value of each parameter; a missing one has its default (`initial`) or None.
 
-        Raises InvalidInput naming the first wrong parameter.
+        Raises InvalidInput naming the first wrong parameter, as requests in this spelling do.
         """
         values = {name: parameter.initial for name, parameter in cls.base_filters.items()}
-        for name in data:
-            parameter = cls.base_filters.get(name)
-            if parameter is None:
-                names = ", ".join(sorted(cls.base_filters)) or _("none")
-                message = _("There is no such parameter. Parameters here: %(names)s.") % {"names": names}
-                raise InvalidInput(message, field=name[:60].replace("\x00", "%00"))
-            given = [value for value in data.getlist(name) if value]
+        names, parameters = {spell(name): name for name in values}, cls.spelled(spell)
+        for written in data:
+            if written not in names:
+                known = ", ".join(sorted(names)) or _("none")
+                message = _("There is no such parameter. Parameters here: %(names)s.") % {"names": known}
+                raise InvalidInput(message, field=written[:60].replace("\x00", "%00"))
+            parameter, given = parameters[written], [value for value in data.getlist(written) if value]
             if len(given) > 1 and not parameter.is_repeatable:
-                raise InvalidInput(_("Must be given only once."), field=name)
+                raise InvalidInput(_("Must be given only once."), field=written)
             try:
                 if parameter.is_repeatable:
-                    values[name] = [parameter.parse(part) for value in given for part in split(value)]
+                    values[names[written]] = [parameter.parse(part) for value in given for part in split(value)]
                 elif given:
-                    values[name] = parameter.parse(given[0])
+                    values[names[written]] = parameter.parse(given[0])
             except InvalidInput as error:
-                raise InvalidInput(error.message, field=name) from None
-        start, end = values.get("startDate"), values.get("endDate")
+                raise InvalidInput(error.message, field=written) from None
+        start, end = values.get("start_date"), values.get("end_date")
         if start and end and end <= start:
-            raise InvalidInput(_("Must be after startDate."), field="endDate")
+            raise InvalidInput(_("Must be after %(name)s.") % {"name": spell("start_date")}, field=spell("end_date"))
         return values
 
     @classmethod

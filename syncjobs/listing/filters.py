@@ -23,12 +23,11 @@ from ..models import JobError, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from . import pages
 from . import search as listing_search
-from .base_filters import Choice, Choices, Id, Instant, Paged, Parameters, Pattern, SortOrder, Text
+from .base_filters import Choice, Choices, Id, Instant, Paged, Parameters, Pattern, SortBy, SortOrder, Spelling, Text
 from .pages import Order
 from .search import Matches
 
-SORTS = {"createdAt": "created_at", "startedAt": "started_at", "completedAt": "completed_at"}
-_NARROWING = ("search", "error", "requestedBy", "parentId", "due", "delayReason")
+_NARROWING = ("search", "error", "requested_by", "parent_id", "due", "delay_reason")
 """The filters that the counts know nothing of; with the others alone, any page of any number of jobs is quick."""
 
 
@@ -36,11 +35,11 @@ class JobFilters(Parameters):
     """What a list of jobs can be filtered and sorted by."""
 
     status = Choices(choices=JobStatus.values)
-    jobType = Choices(choices=JobType.values)
-    bandId = Id()
+    job_type = Choices(choices=JobType.values)
+    band_id = Id()
     queue = Choice(choices=QueueName.values)
-    startDate = Instant(help_text="Created at this time or later.")
-    endDate = Instant(
+    start_date = Instant(help_text="Created at this time or later.")
+    end_date = Instant(
         is_end=True, help_text="Created before this time; a bare date includes its day. Must be after startDate."
     )
     search = Text(method="matching", strip=True, help_text="Job id, part of a band's name, or part of an error's text.")
@@ -51,22 +50,26 @@ class JobFilters(Parameters):
         message=gettext_lazy("Must be the fingerprint of an error group, such as a3f09c1e5b7d2468."),
         help_text="Fingerprint of an error group.",
     )
-    requestedBy = Text(
+    requested_by = Text(
         "requested_by_label",
         strip=True,
         help_text="Who asked for the job: a user's name, or “schedule: ” and the schedule's name.",
     )
-    parentId = Id("parent_id", help_text="Children of an all-bands job.")
+    parent_id = Id("parent_id", help_text="Children of an all-bands job.")
     due = Choice(
         method="queued_and_due",
         choices=("now", "later"),
         help_text="Queued jobs that a worker may claim now, or only later.",
     )
-    delayReason = Choice(
+    delay_reason = Choice(
         method="delayed_for", choices=list(filter(None, DelayReason.values)), help_text="Why the job is not due yet."
     )
-    sortBy = Choice(choices=SORTS, initial="createdAt", help_text="Ties by id; jobs without the time come last.")
-    sortOrder = SortOrder()
+    sort_by = SortBy(
+        ("created_at", "started_at", "completed_at"),
+        initial="created_at",
+        help_text="Ties by id; jobs without the time come last.",
+    )
+    sort_order = SortOrder()
 
     def with_error(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         return listing_search.with_error(value).narrow(jobs)
@@ -142,20 +145,20 @@ def job_query(data: QueryDict) -> JobQuery:
 
 def query_of(values: Mapping[str, Any]) -> JobQuery:
     """Return the jobs that cleaned values of JobFilters select."""
-    types = values["jobType"] or []
+    types = values["job_type"] or []
     if queue := values["queue"]:
         of_queue = [kind for kind in JobType.values if QUEUE_OF_TYPE[kind] == queue]
         types = [kind for kind in types or of_queue if kind in of_queue] or ["none"]
-    band = values["bandId"]
+    band = values["band_id"]
     selection = Selection(
         tuple(values["status"] or ()),
         tuple(types),
         int(band) if band else None,
-        values["startDate"],
-        values["endDate"],
+        values["start_date"],
+        values["end_date"],
     )
     narrowing = {name: values[name] for name in _NARROWING if values[name]}
-    order = Order(SORTS[values["sortBy"]], descending=values["sortOrder"] == "desc")
+    order = Order(values["sort_by"], descending=values["sort_order"] == "desc")
     matches = _matches(**narrowing) if selection == Selection() and len(narrowing) == 1 else None
     return JobQuery(selection, order, narrowing, matches)
 
@@ -166,33 +169,37 @@ def _matches(search: str = "", error: str = "", **_other: object) -> Matches | N
     return listing_search.with_error(error) if error else None
 
 
-def filters_of(body: Mapping[str, Any], field: str) -> dict[str, str]:
+def filters_of(body: Mapping[str, Any], field: str, spell: Spelling = str) -> dict[str, str]:
     """Check filters that a body holds under `field` as the list's query parameters are checked; return them as text.
 
-    Lists become text with commas. Raises InvalidInput naming the filter as `field.name`.
+    Lists become text with commas, and names have our own spelling, whatever that of the body is. Raises InvalidInput
+    naming the filter as `field.name`.
     """
     texts: dict[str, str] = {}
-    for name, value in body.items():
-        if problem := _problem_of(name, value):
-            raise InvalidInput(problem, field=f"{field}.{name}"[:80])
-        texts[name] = ",".join(value) if isinstance(value, list) else value
+    for written, value in body.items():
+        if problem := _problem_of(written, value, spell):
+            raise InvalidInput(problem, field=f"{field}.{written}"[:80])
+        texts[written] = ",".join(value) if isinstance(value, list) else value
     data = QueryDict(mutable=True)
     data.update(texts)
     try:
-        JobFilters.clean(data)
+        values = JobFilters.clean(data, spell)
     except InvalidInput as error:
         raise InvalidInput(error.message, field=f"{field}.{error.field}") from None
-    return texts
+    names = {spell(name): name for name in values}
+    filters = {names[written]: text for written, text in texts.items()}
+    return filters | {"sort_by": values["sort_by"]} if "sort_by" in filters else filters
 
 
-def _problem_of(name: str, value: Any) -> str:
+def _problem_of(written: str, value: Any, spell: Spelling) -> str:
     """What is wrong with the type of a filter in a body, or with its emptiness; empty if nothing is."""
-    parameter = JobFilters.base_filters.get(name)
+    parameters = JobFilters.spelled(spell)
+    parameter = parameters.get(written)
     if parameter is None:
-        return _("There is no such filter. Filters: %(names)s.") % {"names": ", ".join(JobFilters.base_filters)}
+        return _("There is no such filter. Filters: %(names)s.") % {"names": ", ".join(parameters)}
     values = value if parameter.is_repeatable and isinstance(value, list) else [value]
     if not all(isinstance(each, str) for each in values):
-        return _("Must be text, or a list of texts for status and jobType.")
+        return _("Must be text, or a list of texts for status and %(name)s.") % {"name": spell("job_type")}
     if not is_storable(values):
         return _("Contains a character that can't be stored.")
     # In an address an empty filter counts as missing. In the body of an action that would mean all jobs.

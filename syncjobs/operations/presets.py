@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
+
+from bands.text import camel_case, snake_case
 
 from ..audit.actors import Actor
 from ..audit.record import audited
@@ -64,8 +66,13 @@ def save(
         _save(preset)
         span.target_id = str(preset.pk)
         span.message = preset.name
-        span.data = {"filters": preset.filters, "shared": preset.is_shared}
+        span.data = {"filters": respell(preset.filters, camel_case), "shared": preset.is_shared}
     return preset
+
+
+def respell(filters: Mapping[str, str], spell: Callable[[str], str]) -> dict[str, str]:
+    """Spell the names of filters, and the name of the field that they sort by."""
+    return {spell(name): spell(value) if snake_case(name) == "sort_by" else value for name, value in filters.items()}
 
 
 def delete(actor: Actor, user: User | AnonymousUser, preset_id: int) -> None:

@@ -104,13 +104,13 @@ def test_the_list_can_be_filtered_by_every_column(admin: Client) -> None:
     for query, found in (
         ({"actor": "BO"}, ["Cancelled a job"]),
         ({"action": "pause_queue"}, ["Paused a queue"]),
-        ({"targetType": "job"}, ["Cancelled a job"]),
-        ({"targetId": "#7"}, ["Cancelled a job"]),
-        ({"targetId": "video-sync"}, ["Paused a queue"]),
+        ({"target_type": "job"}, ["Cancelled a job"]),
+        ({"target_id": "#7"}, ["Cancelled a job"]),
+        ({"target_id": "video-sync"}, ["Paused a queue"]),
         ({"result": "ok"}, ["Paused a queue"]),
-        ({"startDate": today, "endDate": tomorrow}, ["Cancelled a job", "Paused a queue"]),
-        ({"startDate": tomorrow + dt.timedelta(days=1)}, []),
-        ({"endDate": today - dt.timedelta(days=2)}, []),
+        ({"start_date": today, "end_date": tomorrow}, ["Cancelled a job", "Paused a queue"]),
+        ({"start_date": tomorrow + dt.timedelta(days=1)}, []),
+        ({"end_date": today - dt.timedelta(days=2)}, []),
         ({"actor": "bob", "result": "ok"}, []),
     ):
         assert shown(admin, **query) == found, query
@@ -120,12 +120,12 @@ def test_an_invalid_filter_shows_an_error(admin: Client) -> None:
     entry()
     for query in (
         {"action": "dance"},
-        {"targetType": "cat"},
+        {"target_type": "cat"},
         {"result": "meh"},
-        {"startDate": "yesterday"},
-        {"startDate": "2026-02-02", "endDate": "2026-02-01"},
+        {"start_date": "yesterday"},
+        {"start_date": "2026-02-02", "end_date": "2026-02-01"},
         {"actor": "\x00"},
-        {"targetId": "x" * 121},
+        {"target_id": "x" * 121},
     ):
         assert 'class="error"' in admin.get(URL, query).content.decode(), query
         assert admin.get(f"{URL}export/", query).status_code == 400, query

@@ -146,7 +146,7 @@ def test_a_bands_page_shows_its_health_jobs_and_videos(admin: Client) -> None:
     page = admin.get(f"{URL}{band.pk}/change/").content.decode()
     assert "Find the band&#x27;s new channel" in page or "Find the band's new channel" in page
     assert f'href="/admin/syncjobs/syncjob/{job.pk}/change/"' in page
-    assert f'href="/admin/syncjobs/syncjob/?bandId={band.pk}"' in page
+    assert f'href="/admin/syncjobs/syncjob/?band_id={band.pk}"' in page
     assert 'fill="#660000"' in page
     row = re.search(r'<tr id="video-\d+">(?:(?!</tr>).)*Halftime.*?</tr>', page, re.DOTALL)
     assert row is not None

@@ -198,7 +198,7 @@ def test_a_group_shows_advice_and_its_jobs(moderator: Client) -> None:
     chart = json.loads(unescape(re.search(r'<div id="error-hours" hidden>(.*?)</div>', html)[1]))  # type: ignore[index]
     assert sum(chart["series"][0]["values"]) == 1
     assert f"#{SyncJob.objects.get().pk}</a>" in html
-    query = re.search(r'href="/admin/syncjobs/syncjob/\?(error=\w+&amp;bandId=\d+)">Herons</a>', html)
+    query = re.search(r'href="/admin/syncjobs/syncjob/\?(error=\w+&amp;band_id=\d+)">Herons</a>', html)
     assert query
     assert listing_filters.job_query(QueryDict(unescape(query[1]))).rows(1, 20)[1] == 1
 

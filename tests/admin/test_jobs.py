@@ -59,22 +59,22 @@ def test_the_address_determines_what_is_listed(moderator: Client) -> None:
     broken, other = failed_job(), queue_job(JobType.ENRICH)
     for query, expected in (
         ("", [other.pk, broken.pk, here.pk]),
-        ("?sortOrder=asc", [here.pk, broken.pk, other.pk]),
+        ("?sort_order=asc", [here.pk, broken.pk, other.pk]),
         ("?status=FAILED", [broken.pk]),
-        ("?status=FAILED,QUEUED&jobType=PRUNE,ENRICH", [other.pk, broken.pk]),
-        (f"?bandId={band.pk}", [here.pk]),
+        ("?status=FAILED,QUEUED&job_type=PRUNE,ENRICH", [other.pk, broken.pk]),
+        (f"?band_id={band.pk}", [here.pk]),
         ("?queue=video-processing", [other.pk]),
         ("?search=broke", [broken.pk]),
         (f"?search=%23{here.pk}", [here.pk]),
         (f"?error={broken.job_errors.get().group_id}", [broken.pk]),
-        ("?requestedBy=nobody", []),
+        ("?requested_by=nobody", []),
         ("?limit=1&page=2", [broken.pk]),
     ):
         assert listed_jobs(moderator.get(f"/admin/syncjobs/syncjob/{query}")) == expected, query
 
 
 def test_blank_and_repeated_form_fields_are_removed_from_the_address(moderator: Client) -> None:
-    answer = moderator.get("/admin/syncjobs/syncjob/?search=&status=FAILED&status=QUEUED&bandId=&limit=50")
+    answer = moderator.get("/admin/syncjobs/syncjob/?search=&status=FAILED&status=QUEUED&band_id=&limit=50")
     assert answer.status_code == 302
     assert answer.headers["Location"] == "/admin/syncjobs/syncjob/?status=FAILED,QUEUED&limit=50"
 
@@ -82,7 +82,7 @@ def test_blank_and_repeated_form_fields_are_removed_from_the_address(moderator: 
 def test_a_typed_band_becomes_its_id_or_an_error_message(moderator: Client) -> None:
     band = make_band("herons")
     answer = moderator.get("/admin/syncjobs/syncjob/?band=heron")
-    assert answer.headers["Location"] == f"/admin/syncjobs/syncjob/?bandId={band.pk}"
+    assert answer.headers["Location"] == f"/admin/syncjobs/syncjob/?band_id={band.pk}"
     make_band("heron-kings")
     assert "Herons" in moderator.get("/admin/syncjobs/syncjob/?band=heron").content.decode()
     assert "No band is named “wrens”." in moderator.get("/admin/syncjobs/syncjob/?band=wrens").content.decode()
@@ -90,7 +90,7 @@ def test_a_typed_band_becomes_its_id_or_an_error_message(moderator: Client) -> N
 
 @pytest.mark.parametrize(
     "query",
-    ["status=DONE", "page=0", "limit=101", "startDate=soon", "sortBy=name", "bandId=x", "colour=red", "search=%00"],
+    ["status=DONE", "page=0", "limit=101", "start_date=soon", "sort_by=name", "band_id=x", "colour=red", "search=%00"],
 )
 def test_an_invalid_parameter_shows_a_message(moderator: Client, query: str) -> None:
     page = moderator.get(f"/admin/syncjobs/syncjob/?{query}")
@@ -115,7 +115,7 @@ def test_markup_from_outside_is_escaped(moderator: Client) -> None:
     job = failed_job(HOSTILE, band=band)
     for url in (
         "/admin/syncjobs/syncjob/",
-        f"/admin/syncjobs/syncjob/?bandId={band.pk}",
+        f"/admin/syncjobs/syncjob/?band_id={band.pk}",
         f"/admin/syncjobs/syncjob/{job.pk}/change/",
         "/admin/syncjobs/syncjob/?search=<b>",
     ):
@@ -210,7 +210,7 @@ def test_bands_with_the_same_name_show_their_id(moderator: Client) -> None:
     assert values == [f"#{band.pk}" for band in bands]
     for value, band in zip(values, bands, strict=True):
         answer = moderator.get("/admin/syncjobs/syncjob/", {"band": value})
-        assert answer["Location"] == f"/admin/syncjobs/syncjob/?bandId={band.pk}"
+        assert answer["Location"] == f"/admin/syncjobs/syncjob/?band_id={band.pk}"
         # Submitting the form again, for example with a search, must not lose the band.
         assert f'value="{value}"' in moderator.get(answer["Location"]).content.decode()
 
@@ -253,7 +253,7 @@ def test_an_all_bands_job_shows_its_children(moderator: Client) -> None:
     child = queue_job(JobType.FULL_SYNC, band=make_band(), parent=parent)
     SyncJob.objects.filter(pk=child.pk).update(videos_found=4321, quota_used=87)
     page = moderator.get(f"/admin/syncjobs/syncjob/{parent.pk}/change/").content.decode()
-    assert f"?parentId={parent.pk}&amp;status=QUEUED" in page
+    assert f"?parent_id={parent.pk}&amp;status=QUEUED" in page
     assert number(4321) in page
     assert "<dd>87</dd>" in page
     assert f"#{parent.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{child.pk}/change/").content.decode()

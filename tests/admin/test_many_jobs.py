@@ -74,7 +74,7 @@ def test_only_selected_jobs_are_retried(moderator: Client) -> None:
 
 def test_select_all_covers_every_job_that_matches_the_filter(moderator: Client) -> None:
     kept, cancelled = queue_job(JobType.ENRICH), [queue_job(JobType.PRUNE) for _ in range(25)]
-    url, mark = ask_for(moderator, action="cancel", all=1, jobType="PRUNE")
+    url, mark = ask_for(moderator, action="cancel", all=1, job_type="PRUNE")
     assert toast(moderator.post(url, {"mark": mark}, headers=DIALOG))["text"] == "25 jobs are cancelled or stopping."
     assert SyncJob.objects.filter(status=JobStatus.CANCELLED).count() == len(cancelled)
     assert SyncJob.objects.get(pk=kept.pk).status == JobStatus.QUEUED
@@ -199,11 +199,11 @@ def preset(name: str = "Failed", *, shared: bool = False, owner: str = "MODERATO
 
 
 def test_filters_can_be_saved_and_applied_by_name(moderator: Client) -> None:
-    url = "/admin/syncjobs/filterpreset/add/?status=FAILED&search=quota&sortOrder=asc&page=3&limit=50"
+    url = "/admin/syncjobs/filterpreset/add/?status=FAILED&search=quota&sort_order=asc&page=3&limit=50"
     assert 'name="shared"' not in moderator.get(url, headers=DIALOG).content.decode()
     answer = moderator.post(url, {"name": HOSTILE, "shared": "on"}, headers=DIALOG)
     saved = FilterPreset.objects.get()
-    assert saved.filters == {"status": "FAILED", "search": "quota", "sortOrder": "asc"}
+    assert saved.filters == {"status": "FAILED", "search": "quota", "sort_order": "asc"}
     assert not saved.is_shared
     page = moderator.get(answer.headers["HX-Redirect"]).content.decode()
     assert "&lt;script&gt;" in page

@@ -87,7 +87,7 @@ def test_triggering_several_bands_redirects_to_a_list_of_their_jobs(moderator: C
     queue_job(JobType.PRUNE)
     jobs = SyncJob.objects.filter(band__in=mine)
     assert sorted(listed_jobs(moderator.get(answer.headers["Location"]))) == sorted(jobs.values_list("pk", flat=True))
-    assert set(parse_qs(urlsplit(answer.headers["Location"]).query)) == {"requestedBy", "startDate", "endDate"}
+    assert set(parse_qs(urlsplit(answer.headers["Location"]).query)) == {"requested_by", "start_date", "end_date"}
 
 
 def test_a_recently_synced_band_shows_an_error_and_can_be_forced(moderator: Client) -> None:

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.django_db
         ({"status": "DONE"}, "status"),
         ({"jobType": "FULL_SYNC,HALF_SYNC"}, "jobType"),
         ({"bandId": "x"}, "bandId"),
+        ({"band_id": "7"}, "band_id"),
+        ({"sortBy": "created_at"}, "sortBy"),
         ({"queue": "nonsense"}, "queue"),
         ({"startDate": "yesterday"}, "startDate"),
         ({"startDate": "2026-11-24T10:00:00"}, "startDate"),

@@ -28,6 +28,8 @@ def test_people_see_their_own_presets_and_the_shared_ones() -> None:
     assert mine.status_code == 201
     assert mine.json()["filters"] == {"status": "FAILED,CANCELLED", "bandId": "7", "sortBy": "completedAt"}
     assert moderator.get("admin/sync-jobs", **mine.json()["filters"]).status_code == 200
+    saved = FilterPreset.objects.get().filters
+    assert saved == {"status": "FAILED,CANCELLED", "band_id": "7", "sort_by": "completed_at"}
     shared = admin.post("admin/filter-presets", FAILED | {"name": "Ours", "shared": True}).json()
     assert (shared["shared"], shared["createdBy"]) == (True, "ADMIN")
     assert (_names(moderator), _names(admin)) == (["Ours", "Failed"], ["Ours"])
@@ -39,6 +41,7 @@ def test_people_see_their_own_presets_and_the_shared_ones() -> None:
     assert _names(moderator) == ["Ours"]
     done = AuditEntry.objects.filter(target_type="preset", actor_label="MODERATOR").order_by("pk")
     assert [entry.action for entry in done] == ["create_preset", "change_preset", "delete_preset"]
+    assert done[0].data["filters"] == mine.json()["filters"]
 
 
 def test_only_admins_write_shared_presets() -> None:
@@ -92,6 +95,8 @@ def test_the_database_refuses_a_name_twice() -> None:
         ({"filters": {"colour": "red"}}, "filters.colour"),
         ({"filters": {"page": "2"}}, "filters.page"),
         ({"filters": {"bandId": 7}}, "filters.bandId"),
+        ({"filters": {"band_id": "7"}}, "filters.band_id"),
+        ({"filters": {"sortBy": "completed_at"}}, "filters.sortBy"),
         ({"filters": {"status": []}}, "filters.status"),
         ({"filters": {"status": {"a": 1}}}, "filters.status"),
         ({"filters": {"startDate": "2026-11-24", "endDate": "2026-11-23"}}, "filters.endDate"),

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from . import seed
 from .report import Figure, show
@@ -19,11 +20,11 @@ LIMIT = 3.0
 FILTERS = (
     "",
     "status=FAILED",
-    "status=COMPLETED&jobType=FULL_SYNC",
-    "bandId=1",
-    "queue=video-sync&sortBy=completedAt",
-    "startDate=2026-11-01&sortOrder=asc",
-    "requestedBy=pat",
+    "status=COMPLETED&job_type=FULL_SYNC",
+    "band_id=1",
+    "queue=video-sync&sort_by=completed_at",
+    "start_date=2026-11-01&sort_order=asc",
+    "requested_by=pat",
     "search=Band+49",
 )
 
@@ -48,8 +49,9 @@ def main() -> None:
     from django.test import Client
     from rest_framework_simplejwt.tokens import AccessToken
 
+    from bands.text import camel_case
     from syncjobs import counters
-    from syncjobs.operations import people
+    from syncjobs.operations import people, presets
 
     if counters.count(counters.Selection()) < count:
         seed.seed(count)
@@ -65,7 +67,8 @@ def main() -> None:
             asked = f"{query}&limit={limit}".lstrip("&")
 
             def of_api(asked: str = asked) -> Any:
-                return api.get(f"/api/admin/sync-jobs?{asked}")
+                filters = presets.respell(dict(parse_qsl(asked)), camel_case)
+                return api.get(f"/api/admin/sync-jobs?{urlencode(filters)}")
 
             def of_admin(asked: str = asked) -> Any:
                 return admin.get(f"/admin/syncjobs/syncjob/?{asked}")

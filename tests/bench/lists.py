@@ -25,7 +25,7 @@ from . import seed
 SMALL, LARGE = 10_000, 10_000_000
 ROUNDS = 30
 MAX_BUFFERS = 300
-SORTS = ("createdAt", "startedAt", "completedAt")
+SORTS = ("created_at", "started_at", "completed_at")
 STATUSES = ("", "FAILED", "COMPLETED", "QUEUED,CANCELLED")
 TYPES = ("", "INCREMENTAL_SYNC", "PRUNE", "ENRICH,SINGLE_VIDEO")
 BANDS = ("", "1", "20", "499")
@@ -65,11 +65,11 @@ def _date_ranges() -> list[dict[str, str]]:
     early, late = now - dt.timedelta(days=41, hours=7, minutes=29), now - dt.timedelta(days=12, hours=5, minutes=31)
     return [
         {},
-        {"startDate": early.date().isoformat(), "endDate": late.date().isoformat()},
-        {"startDate": early.isoformat(), "endDate": late.isoformat()},
-        {"startDate": late.isoformat()},
-        {"endDate": late.isoformat()},
-        {"startDate": late.isoformat(), "endDate": (late + dt.timedelta(minutes=50)).isoformat()},
+        {"start_date": early.date().isoformat(), "end_date": late.date().isoformat()},
+        {"start_date": early.isoformat(), "end_date": late.isoformat()},
+        {"start_date": late.isoformat()},
+        {"end_date": late.isoformat()},
+        {"start_date": late.isoformat(), "end_date": (late + dt.timedelta(minutes=50)).isoformat()},
     ]
 
 
@@ -82,10 +82,10 @@ def _random_filters(count: int) -> list[dict[str, str]]:
         aligned = chance.random() < 0.5
         parameters = {
             "status": chance.choice(STATUSES),
-            "jobType": chance.choice(TYPES),
-            "bandId": chance.choice(BANDS),
-            "startDate": chance.choice(["", start.date().isoformat() if aligned else start.isoformat()]),
-            "endDate": chance.choice(["", end.date().isoformat() if aligned else end.isoformat()]),
+            "job_type": chance.choice(TYPES),
+            "band_id": chance.choice(BANDS),
+            "start_date": chance.choice(["", start.date().isoformat() if aligned else start.isoformat()]),
+            "end_date": chance.choice(["", end.date().isoformat() if aligned else end.isoformat()]),
         }
         found.append(_given(parameters))
     return found
@@ -115,11 +115,11 @@ def _pages_by_buffers() -> dict[str, Any]:
     """Every combination of filters and sorts on page 1, 40,000 and the last: how many buffers each takes."""
     worst: list[tuple[int, str]] = []
     for queues, job_type, band, dates in itertools.product(STATUSES, TYPES, BANDS, _date_ranges()):
-        parameters = _given({"status": queues, "jobType": job_type, "bandId": band, **dates})
+        parameters = _given({"status": queues, "job_type": job_type, "band_id": band, **dates})
         total = _page(_query(parameters), 1, 20)[1]
         last = max(1, -(-total // 20))
         for sort, order, page in itertools.product(SORTS, ("asc", "desc"), sorted({1, min(40_000, last), last})):
-            query = _query(parameters | {"sortBy": sort, "sortOrder": order})
+            query = _query(parameters | {"sort_by": sort, "sort_order": order})
             buffers = _buffers(lambda query=query, page=page: _page(query, page, 20))  # type: ignore[misc]
             worst.append((buffers, f"{parameters} {sort} {order} page {page} of {last}"))
     worst.sort(reverse=True)

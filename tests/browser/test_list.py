@@ -45,7 +45,7 @@ def test_filters_are_in_the_address_and_back_restores_them(log_in: LogIn) -> Non
     page.go_back()
     expect(rows).to_have_count(3)
     copied = visitor.context.new_page()
-    copied.goto(f"{visitor.base}/admin/syncjobs/syncjob/?status=QUEUED&sortBy=startedAt&sortOrder=asc")
+    copied.goto(f"{visitor.base}/admin/syncjobs/syncjob/?status=QUEUED&sort_by=started_at&sort_order=asc")
     expect(copied.locator("#job-rows tbody tr")).to_have_count(1)
     expect(copied.locator("th[aria-sort=ascending]")).to_have_text("Started")
 
@@ -192,7 +192,7 @@ def test_bands_are_suggested_and_added_to_a_trigger(log_in: LogIn) -> None:
         expect(box).to_have_value("")
     expect(page.locator("#estimate dd").first).to_have_text("2")
     page.get_by_role("button", name="Trigger", exact=True).click()
-    page.wait_for_url(re.compile("requestedBy"))
+    page.wait_for_url(re.compile("requested_by"))
     assert sorted(SyncJob.objects.values_list("band_name", flat=True)) == ["Great-Herons", "Herons"]
 
 
@@ -202,5 +202,5 @@ def test_a_typed_band_filters_the_list(log_in: LogIn) -> None:
     page.locator(".more-filters summary").click()
     page.get_by_label("Band", exact=True).fill("hero")
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(f"bandId={band.pk}"))
+    page.wait_for_url(re.compile(f"band_id={band.pk}"))
     expect(page.get_by_label("Band", exact=True)).to_have_value("Herons")

@@ -54,6 +54,8 @@ jobs = st.builds(
 a_day = st.integers(0, 4).map(lambda n: (BEGIN + dt.timedelta(days=n)).date().isoformat())
 a_time = instants.map(lambda at: at.isoformat())
 
+SORTS = listing_filters.JobFilters.base_filters["sort_by"].choices
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -73,16 +75,16 @@ class Asked:
         query = QueryDict(mutable=True)
         query.setlist("status", self.statuses)
         if self.types:
-            query["jobType"] = ",".join(self.types)
+            query["job_type"] = ",".join(self.types)
         given = {
-            "bandId": self.band_id,
+            "band_id": self.band_id,
             "queue": self.queue,
-            "requestedBy": self.requester,
-            "startDate": self.start,
-            "endDate": self.end,
+            "requested_by": self.requester,
+            "start_date": self.start,
+            "end_date": self.end,
         }
         query.update({name: str(value) for name, value in given.items() if value})
-        query.update({"sortBy": self.sort, "sortOrder": self.order})
+        query.update({"sort_by": self.sort, "sort_order": self.order})
         return query
 
 
@@ -95,7 +97,7 @@ asked = st.builds(
     requester=st.sampled_from([None, None, None, *REQUESTERS]),
     start=st.none() | a_day | a_time,
     end=st.none() | a_day | a_time,
-    sort=st.sampled_from(list(listing_filters.SORTS)),
+    sort=st.sampled_from(SORTS),
     order=st.sampled_from(["asc", "desc"]),
     page=st.integers(1, 12),
     limit=st.sampled_from([1, 3, 7, 20, 100]),
@@ -123,7 +125,7 @@ def _plain(rows: list[SyncJob], wanted: Asked) -> list[int]:
         and (not start or row.created_at >= start)
         and (not end or row.created_at < end)
     ]
-    column, down = listing_filters.SORTS[wanted.sort], wanted.order == "desc"
+    column, down = wanted.sort, wanted.order == "desc"
     timed = sorted(
         (row for row in chosen if getattr(row, column)), key=lambda row: (getattr(row, column), row.pk), reverse=down
     )
@@ -193,9 +195,9 @@ def _finds(job: SyncJob, errors: list[JobError], text: str) -> bool:
 def _assert_pages_show(jobs: list[SyncJob], asked: dict[str, str], status: str, sort: str) -> None:
     """Assert that pages of three show these jobs with that status (any if empty), newest first."""
     query = QueryDict(mutable=True)
-    query.update(asked | {"sortBy": sort} | ({"status": status} if status else {}))
+    query.update(asked | {"sort_by": sort} | ({"status": status} if status else {}))
     matching = [job for job in jobs if not status or job.status == status]
-    matching.sort(key=lambda job: (getattr(job, listing_filters.SORTS[sort]) or NEVER, job.pk), reverse=True)
+    matching.sort(key=lambda job: (getattr(job, sort) or NEVER, job.pk), reverse=True)
     expected = [job.pk for job in matching]
     found = []
     for page in range(1, len(expected) // 3 + 2):
@@ -209,7 +211,7 @@ def _assert_pages_show(jobs: list[SyncJob], asked: dict[str, str], status: str, 
 @given(
     reports=st.lists(st.tuples(st.sampled_from([None, *BANDS]), st.lists(texts, max_size=3)), max_size=12),
     deleted=st.sets(st.integers(0, 11), max_size=3),
-    questions=st.lists(st.tuples(sought, st.sampled_from(["", "FAILED"]), st.sampled_from(list(listing_filters.SORTS))), min_size=1, max_size=8),
+    questions=st.lists(st.tuples(sought, st.sampled_from(["", "FAILED"]), st.sampled_from(SORTS)), min_size=1, max_size=8),
     folds=st.booleans(),
 )  # fmt: skip
 @settings(max_examples=40, **QUICK)
@@ -280,7 +282,7 @@ def test_random_pages_of_a_long_list_are_exact(seeks_early: None) -> None:
             None,
             chance.choice([None, start.isoformat()]),
             chance.choice([None, (start + dt.timedelta(seconds=chance.randrange(1, SPAN))).isoformat()]),
-            chance.choice(list(listing_filters.SORTS)),
+            chance.choice(SORTS),
             chance.choice(["asc", "desc"]),
             chance.randrange(1, 30),
             20,

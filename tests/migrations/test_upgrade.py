@@ -28,7 +28,7 @@ KEPT = (
     "auth_group", "auth_user", "auth_user_groups", "bands_band", "bands_video", "django_celery_beat_crontabschedule",
     "django_celery_beat_intervalschedule", "django_celery_beat_periodictask", "django_celery_results_taskresult",
     "django_session", "syncjobs_attempt", "syncjobs_auditentry", "syncjobs_bulkaction", "syncjobs_errorgroup",
-    "syncjobs_filterpreset", "syncjobs_joberror", "syncjobs_jobevent", "syncjobs_queue", "syncjobs_quotacall",
+    "syncjobs_joberror", "syncjobs_jobevent", "syncjobs_queue", "syncjobs_quotacall",
     "syncjobs_quotaday", "syncjobs_seenvideo", "syncjobs_syncjob", "syncjobs_worker", "token_blacklist_blacklistedtoken",
     "token_blacklist_outstandingtoken",
 )  # fmt: skip
@@ -90,6 +90,13 @@ def test_an_upgrade_keeps_the_rows(upgraded: Upgraded, table: str) -> None:
     assert upgraded.before[table]
     assert len(upgraded.after[table]) == len(upgraded.before[table])
     assert upgraded.after[table] == upgraded.before[table]
+
+
+def test_an_upgrade_names_the_filters_of_presets_in_snake_case(upgraded: Upgraded) -> None:
+    assert upgraded.database.ask("SELECT name, owner_id, filters FROM syncjobs_filterpreset ORDER BY id") == [
+        ("Mine", 1, {"band_id": "1"}),
+        ("Failed", None, {"status": "FAILED", "job_type": "FULL_SYNC,ENRICH"}),
+    ]
 
 
 def test_an_upgrade_keeps_the_permissions(upgraded: Upgraded) -> None:

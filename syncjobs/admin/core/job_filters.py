@@ -24,8 +24,8 @@ from ...models import ErrorGroup
 from ...templatetags.monitor import when
 from . import links
 
-_MANY = ("status", "jobType")
-_PLACE = ("page", "limit", "sortBy", "sortOrder")
+_MANY = ("status", "job_type")
+_PLACE = ("page", "limit", "sort_by", "sort_order")
 _SUGGESTED = 10
 
 
@@ -90,8 +90,8 @@ class Filters:
 
     def hidden(self) -> list[tuple[str, str]]:
         """Return the parameters without a field in the form, so that submitting it keeps them."""
-        shown = {"search", "bandId", "queue", "requestedBy", "page"}
-        shown |= {name for name in ("startDate", "endDate") if self.date(name)}
+        shown = {"search", "band_id", "queue", "requested_by", "page"}
+        shown |= {name for name in ("start_date", "end_date") if self.date(name)}
         return [(name, value) for name, value in self.values.items() if name not in shown]
 
     def date(self, name: str) -> str:
@@ -115,8 +115,8 @@ def quick_ranges(filters: Filters) -> list[Chip]:
     chips = []
     for label, start, end in ranges:
         begin, until = start.isoformat(), end.isoformat() if end else None
-        is_on = filters.values.get("startDate") == begin and filters.values.get("endDate") == until
-        target = {"startDate": None, "endDate": None} if is_on else {"startDate": begin, "endDate": until}
+        is_on = filters.values.get("start_date") == begin and filters.values.get("end_date") == until
+        target = {"start_date": None, "end_date": None} if is_on else {"start_date": begin, "end_date": until}
         chips.append(Chip(label, filters.url(**target), is_on))
     return chips
 
@@ -133,29 +133,29 @@ def set_filters(filters: Filters, band: Band | None) -> list[Chip]:
 
 
 def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | str]:
-    if name == "bandId":
+    if name == "band_id":
         return _("Band: %s") % (band.name if band else f"#{value}"), ""
     if name == "error":
         group = None if "\x00" in value else ErrorGroup.objects.filter(pk=value).only("message").first()
         return _("Error: %s") % (group.message[:80] if group else value), ""
-    if name in ("startDate", "endDate"):
+    if name in ("start_date", "end_date"):
         return _from_or_to(name, value)
     if name == "due":
         return _("Due now") if value == "now" else _("Not due yet"), ""
-    if name == "delayReason" and value in DelayReason.values:
+    if name == "delay_reason" and value in DelayReason.values:
         return str(DelayReason(value).label), ""
     if name == "queue" and value in QueueName.values:
         return _("Queue: %s") % QueueName(value).label, ""
     labels = {
-        "parentId": _("Parent job #%s"),
-        "requestedBy": _("Requested by %s"),
+        "parent_id": _("Parent job #%s"),
+        "requested_by": _("Requested by %s"),
         "search": _("Search: %s"),
     }
     return labels[name] % value if name in labels else f"{name}: {value}", ""
 
 
 def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
-    label = _("From") if name == "startDate" else _("To")
+    label = _("From") if name == "start_date" else _("To")
     try:
         instant = None if parse_date(value) else parse_instant(value)
     except (ValueError, InvalidInput):
@@ -170,7 +170,7 @@ def status_chips(filters: Filters) -> list[Chip]:
 
 def type_chips(filters: Filters) -> list[Chip]:
     """Return a chip for each job type."""
-    return filters.toggles("jobType", [(kind.value, str(kind.label)) for kind in JobType])
+    return filters.toggles("job_type", [(kind.value, str(kind.label)) for kind in JobType])
 
 
 def band_named(text: str) -> tuple[Band | None, str]:

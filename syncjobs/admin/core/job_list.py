@@ -37,9 +37,9 @@ from .job_rows import Rights, rows_of
 
 _SIZES = (20, 50, 100)
 _COLUMNS = (
-    ("createdAt", gettext_lazy("Created")),
-    ("startedAt", gettext_lazy("Started")),
-    ("completedAt", gettext_lazy("Ended")),
+    ("created_at", gettext_lazy("Created")),
+    ("started_at", gettext_lazy("Started")),
+    ("completed_at", gettext_lazy("Ended")),
 )
 
 
@@ -72,8 +72,8 @@ def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> d
         "chips": set_filters(filters, band),
         "queues": QueueName.choices,
         "band_text": name_of(band) if band else request.GET.get("band", ""),
-        "start_date": filters.date("startDate"),
-        "end_date": filters.date("endDate"),
+        "start_date": filters.date("start_date"),
+        "end_date": filters.date("end_date"),
         "is_narrowed": bool(filters.narrowing()),
         "more_open": bool(filters.narrowing().keys() - {"status", "search"}),
         "presets": _presets(request, filters),
@@ -110,17 +110,17 @@ def find(filters: Filters) -> ListPage:
 
 
 def with_band_id(filters: Filters) -> tuple[Filters, str]:
-    """Replace the typed `band` by `bandId`; the second value says why that failed."""
+    """Replace the typed `band` by `band_id`; the second value says why that failed."""
     values = dict(filters.values)
     text = values.pop("band")
     band, problem = band_named(text)
     if band is not None:
-        values["bandId"] = str(band.pk)
+        values["band_id"] = str(band.pk)
     return Filters(values), problem
 
 
 def _selected_band(filters: Filters) -> Band | None:
-    number = parse_number(filters.values.get("bandId", ""))
+    number = parse_number(filters.values.get("band_id", ""))
     return None if number is None else Band.objects.filter(pk=number).only("name").first()
 
 
@@ -147,15 +147,15 @@ def region_context(
 
 
 def _columns(filters: Filters) -> list[dict[str, str]]:
-    by = filters.values.get("sortBy", "createdAt")
-    order = filters.values.get("sortOrder", "desc")
+    by = filters.values.get("sort_by", "created_at")
+    order = filters.values.get("sort_order", "desc")
     columns = []
     for name, label in _COLUMNS:
         is_descending = name == by and order == "desc"
         columns.append(
             {
                 "label": str(label),
-                "url": filters.url(sortBy=name, sortOrder="asc" if is_descending else "desc"),
+                "url": filters.url(sort_by=name, sort_order="asc" if is_descending else "desc"),
                 "sort": "" if name != by else "descending" if order == "desc" else "ascending",
             }
         )

@@ -64,12 +64,12 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         "retry_url": links.object_page("syncjobs_syncjob_retry", job.pk),
         "cancel_url": links.object_page("syncjobs_syncjob_cancel", job.pk),
         "parameters": _parameters(job.params),
-        "requester_url": links.jobs(requestedBy=job.requested_by_label),
+        "requester_url": links.jobs(requested_by=job.requested_by_label),
         "sees_tracebacks": sees_internals,
         "audit": list(AuditEntry.objects.filter(target_type="job", target_id=str(job.pk))[:_MAX])
         if sees_internals
         else [],
-        "audit_url": f"{links.page('syncjobs_auditentry_changelist')}?targetType=job&targetId={job.pk}",
+        "audit_url": f"{links.page('syncjobs_auditentry_changelist')}?target_type=job&target_id={job.pk}",
         **_history(job),
         **(_children(job, rights) if job.fans_out else {}),
     }
@@ -107,12 +107,12 @@ def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
     shown = job.children.filter(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)).order_by("-status", "pk")
     return {
         "child_counts": [
-            (status.label, number(counts[status]), links.jobs(parentId=job.pk, status=status.value))
+            (status.label, number(counts[status]), links.jobs(parent_id=job.pk, status=status.value))
             for status in JobStatus
             if status in counts
         ],
         "children_total": sum(counts.values()),
-        "children_url": links.jobs(parentId=job.pk),
+        "children_url": links.jobs(parent_id=job.pk),
         "children": rows_of(filters.for_display(shown)[:_CHILDREN], rights),
     }
 

@@ -34,7 +34,7 @@ def _object_page(name: str, _prefix: str) -> tuple[str, str]:
 
 
 def jobs(**filters: object) -> str:
-    """Return the URL of the list of jobs with these filters, named as in the API."""
+    """Return the URL of the list of jobs with these filters, parameters of `listing.filters.JobList`."""
     return page("syncjobs_syncjob_changelist") + (f"?{urlencode(filters)}" if filters else "")
 
 

@@ -14,6 +14,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from bands.text import camel_case, snake_case
+
 from ...audit.actors import Actor, for_user
 from ...choices import Origin
 from ...exceptions import Busy, DomainError, NotFound
@@ -44,6 +46,23 @@ def answering_domain_errors(view: View) -> View:
             response = render(request, "503.html", {"message": error.message}, status=503)
             response["Retry-After"] = str(error.retry_after)
             return response
+
+    return cast("View", wrapped)
+
+
+def redirecting_old_names(view: View) -> View:
+    """Wrap a view of the site: addresses whose parameters are in camelCase, as all once were, redirect."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        old_names = [name for name in request.GET if name == camel_case(snake_case(name)) != snake_case(name)]
+        if request.method != "GET" or not old_names:
+            return view(request, *args, **kwargs)
+        query = request.GET.copy()
+        for name in old_names:
+            values, name = query.pop(name), snake_case(name)
+            query.setlist(name, [snake_case(value) for value in values] if name == "sort_by" else values)
+        return HttpResponseRedirect(f"{request.path}?{query.urlencode(safe=',:')}")
 
     return cast("View", wrapped)
 

@@ -156,7 +156,9 @@ def _new_jobs(jobs: list[SyncJob]) -> str:
     """Return the URL of the list of exactly these jobs: by requester and creation time."""
     times = [job.created_at for job in jobs]
     end = max(times) + dt.timedelta(microseconds=1)
-    return links.jobs(requestedBy=jobs[0].requested_by_label, startDate=min(times).isoformat(), endDate=end.isoformat())
+    return links.jobs(
+        requested_by=jobs[0].requested_by_label, start_date=min(times).isoformat(), end_date=end.isoformat()
+    )
 
 
 def _estimate(wanted: TriggerRequest) -> dict[str, Any]:

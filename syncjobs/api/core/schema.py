@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from bands.text import VISIBLE
+from bands.text import VISIBLE, camel_case
 
 from ...listing import base_filters
 from ...listing.base_filters import Parameters
@@ -112,7 +112,7 @@ class Schema(AutoSchema):
     path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
 
     def get_override_parameters(self) -> list[Any]:
-        filters = self.view.get_filterset_class().base_filters
+        filters = self.view.get_filterset_class().spelled(camel_case)
         declared = [
             OpenApiParameter(name, parameter_schema(parameter), description=parameter.help_text)
             for name, parameter in filters.items()
@@ -266,7 +266,7 @@ def parameter_schema(parameter: base_filters.Parameter) -> dict[str, Any]:
 def filter_schema(filters: type[Parameters]) -> dict[str, Any]:
     """Return the JSON Schema of an object in a body that holds filters as query parameters would."""
     properties: dict[str, Any] = {}
-    for name, parameter in filters.base_filters.items():
+    for name, parameter in filters.spelled(camel_case).items():
         schema = parameter_schema(parameter)
         schema.pop("default", None)
         if schema.get("type") == "array":

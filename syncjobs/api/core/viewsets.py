@@ -10,6 +10,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from bands.text import camel_case
+
 from ...audit.actors import Actor, for_user
 from ...choices import Origin
 from ...listing.base_filters import Parameters
@@ -38,7 +40,7 @@ class StrictView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self.parameters = self.get_filterset_class().clean(request.query_params)
+        self.parameters = self.get_filterset_class().clean(request.query_params, camel_case)
 
     def get_filterset_class(self) -> type[Parameters]:
         return self.filterset_class

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
-from bands.text import VISIBLE
+from bands.text import VISIBLE, camel_case
 
 from ...models import FilterPreset
 from ...operations import presets
@@ -27,9 +29,18 @@ class NewPresetBody(PresetBody):
     filters = Filter()
 
 
+class _Filters(serializers.DictField):
+    """Saved filters, with the names of the API's query parameters."""
+
+    def to_representation(self, value: dict[str, str]) -> dict[str, Any]:
+        filters = super().to_representation(presets.respell(value, camel_case))
+        # The shortest names first, as PostgreSQL ordered them when it stored these names.
+        return dict(sorted(filters.items(), key=lambda pair: (len(pair[0]), pair[0])))
+
+
 class PresetSerializer(serializers.ModelSerializer[FilterPreset]):
     id = serializers.CharField()
-    filters = serializers.DictField(child=serializers.CharField(), help_text="As the list's query parameters.")
+    filters = _Filters(child=serializers.CharField(), help_text="As the list's query parameters.")
     shared = serializers.BooleanField(source="is_shared")
     createdBy = serializers.CharField(source="created_by")
     createdAt = serializers.DateTimeField(source="created_at")
