@@ -32,17 +32,17 @@ def _claim_until_empty(name: str) -> int:
     return claimed
 
 
-def test_four_workers_claim_100_jobs_in_their_queue_order() -> None:
+def test_four_workers_claim_200_jobs_in_their_queue_order() -> None:
     rng = random.Random(4)
-    create_jobs([new_job(PERSON, JobType.FULL_SYNC, priority=rng.choice(Priority.values)) for _ in range(100)])
+    create_jobs([new_job(PERSON, JobType.FULL_SYNC, priority=rng.choice(Priority.values)) for _ in range(200)])
     positions = dict(SyncJob.objects.with_queue_position().values_list("pk", "queue_position"))
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(_claim_until_empty, [f"w{number}" for number in range(4)]))
-    assert sum(counts) == 100
+    assert sum(counts) == 200
     seen = list(Attempt.objects.order_by("started_at", "pk").values_list("job_id", flat=True))
     by_rule = list(SyncJob.objects.order_by("-priority", "pk").values_list("pk", flat=True))
     assert seen == by_rule
-    assert [positions[job_id] for job_id in seen] == list(range(1, 101))
+    assert [positions[job_id] for job_id in seen] == list(range(1, 201))
 
 
 def test_no_claim_commits_after_a_pause() -> None:
