@@ -96,7 +96,7 @@ def test_many_simultaneous_visitors_share_few_connections() -> None:
     try:
         wait_for(visit, what="the server to answer")
         with ThreadPoolExecutor(16) as visitors:
-            assert set(visitors.map(visit, range(160))) == {200}
+            assert set(visitors.map(visit, range(64))) == {200}
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pool-test'")
             assert 1 <= cursor.fetchone()[0] <= 3
