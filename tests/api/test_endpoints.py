@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.urls import get_resolver
 
 from bands.models import Band
+from bands.text import camel_case
 from syncjobs.api import urls
 from syncjobs.api.core import exception_handler
 from syncjobs.choices import JobStatus, Role
@@ -105,7 +106,7 @@ def _filtered() -> dict[str, list[str]]:
     for pattern in urls.router.urls:
         view = pattern.callback.cls(**pattern.callback.initkwargs)
         view.action = pattern.callback.actions.get("get")
-        taken[str(pattern.pattern)] = list(view.get_filterset_class().base_filters)
+        taken[str(pattern.pattern)] = list(view.get_filterset_class().spelled(camel_case))
     return {path: names for path, names in taken.items() if names and path != "admin/events"}
 
 
