@@ -338,7 +338,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created')),
                 ('owner', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
-            options={'verbose_name': 'filter preset', 'verbose_name_plural': 'filter presets', 'ordering': ['name', 'id'], 'permissions': [('share_filterpreset', 'Can share filter presets')], 'constraints': [models.UniqueConstraint(fields=('owner', 'name'), name='preset_name_once', nulls_distinct=False)]},
+            options={'verbose_name': 'filter preset', 'verbose_name_plural': 'filter presets', 'ordering': ['name', 'id'], 'permissions': [('share_filterpreset', 'Can share filter presets')], 'constraints': [models.UniqueConstraint(fields=('owner', 'name'), name='own_preset_name_once'), models.UniqueConstraint(condition=models.Q(('owner', None)), fields=('name',), name='shared_preset_name_once')]},
         ),
         migrations.AddIndex(model_name='syncjob', index=models.Index(condition=models.Q(('status', 'QUEUED')), fields=['queue', '-priority', 'id'], include=('run_at',), name='job_position')),
         migrations.AddIndex(model_name='syncjob', index=models.Index(condition=models.Q(('status', 'QUEUED')), fields=['queue', 'run_at'], name='job_due')),

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from syncjobs.models import FilterPreset
 from tests.migrations.databases import SCHEMA, Database, created
 
 
@@ -15,19 +14,6 @@ from tests.migrations.databases import SCHEMA, Database, created
 def database(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
     with created("backwards", django_db_blocker) as database:
         yield database
-
-
-def test_presets_keep_their_filters_backwards_and_forwards(database: Database) -> None:
-    database.manage("migrate", "--no-input")
-    filters = {"job_type": "PRUNE", "sort_by": "completed_at", "status": "FAILED"}
-    with database.used():
-        FilterPreset.objects.create(name="One", filters=filters)
-        FilterPreset.objects.create(name="Two")
-    presets = "SELECT filters FROM syncjobs_filterpreset ORDER BY id"
-    database.manage("migrate", "--no-input", "syncjobs", "0005")
-    assert database.ask(presets) == [({"jobType": "PRUNE", "sortBy": "completedAt", "status": "FAILED"},), ({},)]
-    database.manage("migrate", "--no-input", "syncjobs")
-    assert database.ask(presets) == [(filters,), ({},)]
 
 
 def test_migrations_run_backwards_and_forwards(database: Database) -> None:

@@ -33,6 +33,7 @@ KEPT = (
     "token_blacklist_outstandingtoken",
 )  # fmt: skip
 """Tables whose rows and values must stay; columns may be added."""
+LONG_NAME = "x" * 80
 _PERMISSIONS = """
     SELECT g.name, c.app_label || '.' || p.codename FROM auth_group g
       JOIN auth_group_permissions gp ON gp.group_id = g.id JOIN auth_permission p ON p.id = gp.permission_id
@@ -64,6 +65,19 @@ def upgraded(django_db_blocker: DjangoDbBlocker) -> Iterator[Upgraded]:
 def _upgrade(database: Database) -> Upgraded:
     with psycopg.connect(database.url, autocommit=True) as session:
         session.execute(gzip.decompress(DUMP.read_bytes()))
+        # On PostgreSQL 14, Django left this constraint out.
+        session.execute("ALTER TABLE public.syncjobs_filterpreset DROP CONSTRAINT preset_name_once")
+        filters = '{"sortBy": "completedAt", "sortOrder": "asc"}'
+        for values in (
+            (3, "Mine", 1, filters),
+            (4, "Mine", None, "{}"),
+            (5, LONG_NAME, None, "{}"),
+            (6, LONG_NAME, None, "{}"),
+        ):
+            session.execute(
+                "INSERT INTO public.syncjobs_filterpreset (id, name, owner_id, filters, created_by) VALUES (%s, %s, %s, %s, '')",
+                values,
+            )
     with psycopg.connect(database.url) as session:
         found = session.execute(
             "SELECT table_name::text, array_agg(column_name::text ORDER BY ordinal_position)"
@@ -92,10 +106,14 @@ def test_an_upgrade_keeps_the_rows(upgraded: Upgraded, table: str) -> None:
     assert upgraded.after[table] == upgraded.before[table]
 
 
-def test_an_upgrade_names_the_filters_of_presets_in_snake_case(upgraded: Upgraded) -> None:
+def test_an_upgrade_makes_the_names_of_presets_unique_and_their_filters_snake_case(upgraded: Upgraded) -> None:
     assert upgraded.database.ask("SELECT name, owner_id, filters FROM syncjobs_filterpreset ORDER BY id") == [
         ("Mine", 1, {"band_id": "1"}),
         ("Failed", None, {"status": "FAILED", "job_type": "FULL_SYNC,ENRICH"}),
+        ("Mine (3)", 1, {"sort_by": "completed_at", "sort_order": "asc"}),
+        ("Mine", None, {}),
+        (LONG_NAME, None, {}),
+        (f"{LONG_NAME[:76]} (6)", None, {}),
     ]
 
 

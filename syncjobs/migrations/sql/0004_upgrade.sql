@@ -33,3 +33,29 @@ BEGIN
         ALTER TABLE syncjobs_jobchangehorizon ADD PRIMARY KEY (xact);
     END IF;
 END $$;
+
+-- Two constraints on the names of filter presets replace one that PostgreSQL 14 doesn't have. There, names may occur
+-- twice: the oldest preset keeps its name.
+UPDATE syncjobs_filterpreset AS preset
+   SET name = left(name, 80 - length(suffix)) || suffix
+  FROM (SELECT id, ' (' || id || ')' AS suffix FROM syncjobs_filterpreset) AS own
+ WHERE own.id = preset.id
+   AND EXISTS (
+           SELECT FROM syncjobs_filterpreset AS older
+            WHERE older.id < preset.id AND older.name = preset.name
+              AND older.owner_id IS NOT DISTINCT FROM preset.owner_id);
+ALTER TABLE syncjobs_filterpreset
+    DROP CONSTRAINT IF EXISTS preset_name_once,
+    DROP CONSTRAINT IF EXISTS own_preset_name_once,
+    ADD CONSTRAINT own_preset_name_once UNIQUE (owner_id, name);
+CREATE UNIQUE INDEX IF NOT EXISTS shared_preset_name_once ON syncjobs_filterpreset (name) WHERE owner_id IS NULL;
+
+-- The filters of presets have the names of the list's query parameters, which are in snake_case now.
+UPDATE syncjobs_filterpreset
+   SET filters = (
+           SELECT coalesce(jsonb_object_agg(
+                      lower(regexp_replace(key, '([A-Z])', '_\1', 'g')),
+                      CASE WHEN key = 'sortBy' THEN to_jsonb(lower(regexp_replace(value #>> '{}', '([A-Z])', '_\1', 'g')))
+                           ELSE value END), '{}')
+             FROM jsonb_each(filters))
+ WHERE filters::text ~ '[a-z][A-Z]';
