@@ -155,9 +155,7 @@ class Band(models.Model):
         ordering = ["name", "id"]
         verbose_name = _("band")
         verbose_name_plural = _("bands")
-        indexes = [
-            models.Index(fields=["name", "id"], name="band_name_order"),
-        ]
+        indexes = [models.Index(fields=["name", "id"], name="band_name_order")]
 
     def __str__(self) -> str:
         return self.name

@@ -62,11 +62,7 @@ class PresetAdmin(PageAdmin):
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             saved = presets.save(
-                actor,
-                request.user,
-                name=values["name"],
-                filters=_checked(filters),
-                shared=values.get("shared") or None,
+                actor, request.user, name=values["name"], filters=_checked(filters), shared=values.get("shared") or None
             )
             return _("The filters are saved as “%s”.") % saved.name
 

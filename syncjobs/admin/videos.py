@@ -22,11 +22,7 @@ from .core.pages import Question, ask, show
 from .core.paging import FilterForm, order, paginate, search_box, show_list, sort_field
 from .site import site
 
-_COLUMNS = {
-    "published": "published_at",
-    "views": "view_count",
-    "length": "duration_seconds",
-}
+_COLUMNS = {"published": "published_at", "views": "view_count", "length": "duration_seconds"}
 _GONE = "gone"
 
 
@@ -37,11 +33,7 @@ class VideoFilters(FilterForm):
     availability = forms.ChoiceField(
         required=False,
         label=gettext_lazy("State"),
-        choices=[
-            ("", gettext_lazy("Any")),
-            *Availability.choices,
-            (_GONE, gettext_lazy("Missing or unavailable")),
-        ],
+        choices=[("", gettext_lazy("Any")), *Availability.choices, (_GONE, gettext_lazy("Missing or unavailable"))],
     )
     band = forms.ModelChoiceField(
         Band.objects.only("name").order_by("name"),

@@ -36,7 +36,7 @@ class EventViewSet(ViewSet):
     @extend_schema(
         operation_id="watch",
         parameters=[
-            OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="Continue after this event."),
+            OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="Continue after this event.")
         ],
         responses={(200, "text/event-stream"): OpenApiTypes.STR},
     )

@@ -151,10 +151,7 @@ class SyncJobViewSet(ViewSet):
 
     @extend_schema(operation_id="cancelSyncJob", responses={202: Cancelling})
     @action(
-        detail=True,
-        methods=["post"],
-        serializer_class=NoBody,
-        permission_classes=[requires("syncjobs.cancel_job")],
+        detail=True, methods=["post"], serializer_class=NoBody, permission_classes=[requires("syncjobs.cancel_job")]
     )
     def cancel(self, request: Request, job_id: int) -> Response:
         """Cancel a queued job at once, or ask a running one to stop."""

@@ -130,9 +130,7 @@ _MEANINGS: dict[str, Meaning] = {
         _("Add a band with that channel first, or choose the band of the video."),
     ),
     "bandDeleted": Meaning(
-        _("Band deleted"),
-        _("The band was deleted before its job ran."),
-        _("Nothing: there is nothing left to sync."),
+        _("Band deleted"), _("The band was deleted before its job ran."), _("Nothing: there is nothing left to sync.")
     ),
     "unreadableItem": Meaning(
         _("Unreadable item"),

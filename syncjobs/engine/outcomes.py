@@ -244,13 +244,7 @@ def _is_waiting_for_children(job: SyncJob) -> bool:
 
 
 def _end_job(
-    attempt: Attempt,
-    status: JobStatus,
-    outcome: AttemptOutcome,
-    error: str = "",
-    *,
-    reason: str = "",
-    trace: str = "",
+    attempt: Attempt, status: JobStatus, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = ""
 ) -> None:
     write_fenced(attempt, handback_requested_at=None)
     _end_attempt(attempt, outcome, error, reason=reason, trace=trace)

@@ -132,13 +132,7 @@ def search(text: str) -> Matches:
             whole.append((fingerprint, jobs))
         elif contains is None:
             doubtful.append(fingerprint)
-    return Matches(
-        parse_number(text.strip().removeprefix("#")),
-        tuple(names),
-        tuple(whole),
-        tuple(doubtful),
-        sought,
-    )
+    return Matches(parse_number(text.strip().removeprefix("#")), tuple(names), tuple(whole), tuple(doubtful), sought)
 
 
 def with_error(fingerprint: str) -> Matches:

@@ -37,10 +37,7 @@ class Queue(models.Model):
         ordering = ["name"]
         verbose_name = _("queue")
         verbose_name_plural = _("queues")
-        permissions = [
-            ("pause_queue", "Can pause and resume queues"),
-            ("clear_failed", "Can clear failed jobs"),
-        ]
+        permissions = [("pause_queue", "Can pause and resume queues"), ("clear_failed", "Can clear failed jobs")]
 
     def __str__(self) -> str:
         return self.name
@@ -117,7 +114,7 @@ class SyncJob(models.Model):
                 fields=["dedupe_key"],
                 name="one_active_job_per_dedupe_key",
                 condition=models.Q(status__in=ACTIVE_STATUSES),
-            ),
+            )
         ]
         indexes = [
             models.Index(
@@ -184,10 +181,7 @@ class Attempt(models.Model):
     worker = models.CharField(_("worker"), max_length=200, blank=True)
     process_id = models.PositiveIntegerField(null=True, blank=True)
     task_id = models.CharField(
-        max_length=64,
-        blank=True,
-        db_index=True,
-        help_text=_("The id of the Celery task, as in django-celery-results."),
+        max_length=64, blank=True, db_index=True, help_text=_("The id of the Celery task, as in django-celery-results.")
     )
     lease_expires_at = models.DateTimeField()
     started_at = models.DateTimeField(_("started"), db_default=Now())
@@ -204,7 +198,7 @@ class Attempt(models.Model):
         verbose_name_plural = _("attempts")
         constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempt_number_once")]
         indexes = [
-            models.Index(fields=["id"], name="attempt_running", condition=models.Q(outcome=AttemptOutcome.RUNNING)),
+            models.Index(fields=["id"], name="attempt_running", condition=models.Q(outcome=AttemptOutcome.RUNNING))
         ]
 
     def __str__(self) -> str:

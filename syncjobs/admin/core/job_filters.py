@@ -146,11 +146,7 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
         return str(DelayReason(value).label), ""
     if name == "queue" and value in QueueName.values:
         return _("Queue: %s") % QueueName(value).label, ""
-    labels = {
-        "parent_id": _("Parent job #%s"),
-        "requested_by": _("Requested by %s"),
-        "search": _("Search: %s"),
-    }
+    labels = {"parent_id": _("Parent job #%s"), "requested_by": _("Requested by %s"), "search": _("Search: %s")}
     return labels[name] % value if name in labels else f"{name}: {value}", ""
 
 

@@ -23,16 +23,7 @@ from ...listing.rows import JobRow
 from ...models import SyncJob
 from ...operations import presets
 from . import job_table, links
-from .job_filters import (
-    Filters,
-    band_named,
-    name_of,
-    quick_ranges,
-    sentence_of,
-    set_filters,
-    status_chips,
-    type_chips,
-)
+from .job_filters import Filters, band_named, name_of, quick_ranges, sentence_of, set_filters, status_chips, type_chips
 from .job_rows import Rights, rows_of
 
 _SIZES = (20, 50, 100)

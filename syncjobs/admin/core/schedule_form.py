@@ -30,9 +30,7 @@ class ScheduleForm(forms.Form):
         label=gettext_lazy("When"), choices=Kind.choices, widget=forms.RadioSelect, initial=Kind.DAILY
     )
     time = forms.TimeField(
-        required=False,
-        label=gettext_lazy("At"),
-        widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        required=False, label=gettext_lazy("At"), widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
     )
     weekdays = forms.TypedMultipleChoiceField(
         required=False,

@@ -19,9 +19,7 @@ class Command(base.Command):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--counts",
-            action="store_true",
-            help="compare all counts of jobs with COUNT(*); exit code 1 if any differs",
+            "--counts", action="store_true", help="compare all counts of jobs with COUNT(*); exit code 1 if any differs"
         )
         parser.add_argument("--rebuild", action="store_true", help="with --counts: count again if any differs")
         parser.add_argument("--json", action="store_true", help="without --counts: print one JSON object")
