@@ -134,11 +134,12 @@ def run_all(queues: Iterable[str] = QueueName.values) -> int:
             return done
 
 
-def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str = "") -> T:
-    """Return the first true value of the condition; fail after the timeout."""
+def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str | Callable[[], str] = "") -> T:
+    """Return the first true value of the condition; fail after the timeout, with `what` as it is then."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {(what() if callable(what) else what) or condition}")
         time.sleep(0.02)
     return value
 

@@ -58,7 +58,9 @@ class Workers:
         )
         if wait:
             wait_for(
-                lambda: Worker.objects.filter(name=f"{name}@test").exists(), 60, f"worker {name}: {self.log(name)}"
+                lambda: Worker.objects.filter(name=f"{name}@test").exists(),
+                60,
+                lambda: f"worker {name}: {self.log(name)}",
             )
 
     def python(self, code: str) -> subprocess.Popen[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -139,36 +140,28 @@ class PersonAdmin(PageAdmin):
 
     @requires("change", post=True)
     def deactivate_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
-        user = operations.get_person(user_id)
-        question = _question(
-            _("Deactivate %(name)s?") % {"name": user.get_username()},
-            _("They are logged out at once and can't log in again. Their actions stay in the audit log."),
-            _("Deactivate"),
-            icon="stop",
-            is_danger=True,
-        )
-
-        def do(actor: Actor, _values: dict[str, Any]) -> str:
-            operations.set_active(actor, user_id, active=False)
-            return _("%(name)s is deactivated.") % {"name": user.get_username()}
-
-        return ask(request, question, do)
+        title, message = _("Deactivate %(name)s?"), _("%(name)s is deactivated.")
+        text = _("They are logged out at once and can't log in again. Their actions stay in the audit log.")
+        question = _question(title, text, _("Deactivate"), icon="stop", is_danger=True)
+        return _set_active(request, user_id, question, message, active=False)
 
     @requires("change", post=True)
     def reactivate_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
-        user = operations.get_person(user_id)
-        question = _question(
-            _("Reactivate %(name)s?") % {"name": user.get_username()},
-            _("They can log in again, with the same role and password as before."),
-            _("Reactivate"),
-            icon="check",
-        )
+        title, message = _("Reactivate %(name)s?"), _("%(name)s can log in again.")
+        text = _("They can log in again, with the same role and password as before.")
+        question = _question(title, text, _("Reactivate"), icon="check")
+        return _set_active(request, user_id, question, message, active=True)
 
-        def do(actor: Actor, _values: dict[str, Any]) -> str:
-            operations.set_active(actor, user_id, active=True)
-            return _("%(name)s can log in again.") % {"name": user.get_username()}
 
-        return ask(request, question, do)
+def _set_active(request: HttpRequest, user_id: int, question: Question, message: str, *, active: bool) -> HttpResponse:
+    """Confirm, then reactivate or deactivate the person, whose name completes the title and the message."""
+    name = {"name": operations.get_person(user_id).get_username()}
+
+    def do(actor: Actor, _values: dict[str, Any]) -> str:
+        operations.set_active(actor, user_id, active=active)
+        return message % name
+
+    return ask(request, replace(question, title=question.title % name), do)
 
 
 def _question(title: str, text: str, button: str, **fields: Any) -> Question:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrPromise
 
 from bands.text import parse_number
 
@@ -24,6 +26,11 @@ from .site import site
 
 MAX_ROWS = 10_000
 """How many rows a list pages through: counting a table of millions would take seconds."""
+
+
+def _time(column: str, label: StrPromise) -> Callable[[Any, Any], SafeString | str]:
+    """Return a column of a list that shows an instant."""
+    return admin.display(lambda self, row: when(getattr(row, column)), description=label)
 
 
 class RawList(ChangeList):
@@ -89,17 +96,9 @@ class RawAdmin(PageAdmin):
         number = parse_number(search_term.strip().removeprefix("#"))
         return (queryset.none() if number is None else queryset.filter(job=number)), False
 
-    @admin.display(description=_("started"))
-    def started(self, row: Any) -> SafeString | str:
-        return when(row.started_at)
-
-    @admin.display(description=_("ended"))
-    def ended(self, row: Any) -> SafeString | str:
-        return when(row.ended_at)
-
-    @admin.display(description=_("time"))
-    def time(self, row: Any) -> SafeString | str:
-        return when(row.at)
+    started = _time("started_at", _("started"))
+    ended = _time("ended_at", _("ended"))
+    time = _time("at", _("time"))
 
     @admin.display(description=_("job"))
     def job_link(self, row: Any) -> SafeString | str:

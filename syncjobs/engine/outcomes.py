@@ -154,13 +154,8 @@ def request_release(worker: str) -> int:
 def mark_lost(attempt_id: int) -> bool:
     """Mark an attempt lost and queue its job again, or end the job. Return False if the lease is live after all."""
     with transaction.atomic():
-        attempt = (
-            Attempt.objects.expired()
-            .select_for_update(of=("self",))
-            .filter(pk=attempt_id)
-            .select_related("job")
-            .first()
-        )
+        expired = Attempt.objects.expired().filter(pk=attempt_id).select_related("job")
+        attempt = expired.select_for_update(of=("self",)).first()
         if attempt is None:
             return False
         job = SyncJob.objects.select_for_update().get(pk=attempt.job_id)
@@ -204,11 +199,8 @@ def kill(job_id: int) -> str | None:
     """
     overdue = timezone.now() - dt.timedelta(seconds=settings.SYNC_CANCEL_GRACE_SECONDS)
     with transaction.atomic():
-        job = (
-            SyncJob.objects.select_for_update()
-            .filter(pk=job_id, status=JobStatus.IN_PROGRESS, cancel_requested_at__lte=overdue)
-            .first()
-        )
+        ignored = SyncJob.objects.in_progress().filter(pk=job_id, cancel_requested_at__lte=overdue)
+        job = ignored.select_for_update().first()
         if job is None:
             return None
         attempt = Attempt.objects.running().filter(job=job, number=job.attempts_made).first()
@@ -266,18 +258,9 @@ def _close(jobs: Sequence[SyncJob], status: JobStatus, message: str = "", **chan
 def _end_attempt(
     attempt: Attempt, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = ""
 ) -> None:
-    ended = (
-        Attempt.objects.running()
-        .filter(pk=attempt.pk)
-        .update(
-            outcome=outcome,
-            ended_at=Now(),
-            error=error[:MAX_ERROR_TEXT],
-            error_reason=reason[:80],
-            traceback=trace[-MAX_TRACEBACK:],
-        )
-    )
-    if not ended:
+    running = Attempt.objects.running().filter(pk=attempt.pk)
+    texts = {"error": error[:MAX_ERROR_TEXT], "error_reason": reason[:80], "traceback": trace[-MAX_TRACEBACK:]}
+    if not running.update(outcome=outcome, ended_at=Now(), **texts):
         raise Fenced
 
 

@@ -90,12 +90,8 @@ def today() -> list[BucketFigures]:
     now = timezone.now()
     states = quota.today()
     needs, runs = _active_needs(states[0].resets_at), _scheduled_needs(now, states[0].resets_at)
-    waiting = dict(
-        SyncJob.objects.filter(status=JobStatus.QUEUED, run_at__gt=now, delay_reason__in=quota.DELAY_REASONS.values())
-        .order_by()
-        .values_list("delay_reason")
-        .annotate(Count("pk"))
-    )
+    delayed = SyncJob.objects.delayed().filter(delay_reason__in=quota.DELAY_REASONS.values()).order_by()
+    waiting = dict(delayed.values_list("delay_reason").annotate(Count("pk")))
     figures = {
         state.bucket: BucketFigures(
             state, Forecast(state.used), waiting.get(quota.DELAY_REASONS[state.bucket], 0), as_of=now
@@ -114,22 +110,13 @@ def history(days: int) -> list[dict[str, Any]]:
     last = quota_day(timezone.now())
     first = last - dt.timedelta(days=days - 1)
     rows = {(row.day, row.bucket): row for row in QuotaDay.objects.filter(day__gte=first)}
-    series = []
-    for number in range(days):
-        day = first + dt.timedelta(days=number)
-        for bucket in Bucket:
-            row = rows.get((day, bucket.value))
-            series.append(
-                {
-                    "day": day,
-                    "bucket": bucket,
-                    "used": row.used if row else 0,
-                    "limit": row.limit if row else None,
-                    "reserved": row.reserved if row else None,
-                    "closed_at": row.closed_at if row else None,
-                }
-            )
-    return series
+    unused = {"used": 0, "limit": None, "reserved": None, "closed_at": None}
+    return [
+        {"day": day, "bucket": bucket}
+        | {name: getattr(rows.get((day, bucket.value)), name, value) for name, value in unused.items()}
+        for day in (first + dt.timedelta(days=number) for number in range(days))
+        for bucket in Bucket
+    ]
 
 
 def _add_spent(figures: dict[Bucket, BucketFigures], now: dt.datetime) -> dict[Bucket, int]:
@@ -202,13 +189,8 @@ def _bucket_of(job_type: str) -> Bucket | None:
 
 def _active_needs(until: dt.datetime) -> list[_Need]:
     """Return what active jobs that are due before then still need. A parent's estimate includes its children."""
-    of_children = (
-        SyncJob.objects.filter(parent=OuterRef("pk"))
-        .order_by()
-        .values("parent")
-        .annotate(n=Sum("quota_used"))
-        .values("n")
-    )
+    children = SyncJob.objects.filter(parent=OuterRef("pk")).order_by()
+    of_children = children.values("parent").annotate(n=Sum("quota_used")).values("n")
     spent = F("quota_used") + Coalesce(Subquery(of_children, output_field=IntegerField()), 0)
     rows = (
         SyncJob.objects.active()

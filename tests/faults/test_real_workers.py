@@ -43,6 +43,16 @@ def _everything_written() -> str:
         return "".join(text for (text,) in cursor.fetchall())
 
 
+def _state(workers: Workers) -> str:
+    """Return the active jobs, their attempts and the end of each log."""
+    active = SyncJob.objects.active().values(
+        "pk", "status", "run_at", "attempts_made", "failures_in_a_row", "checkpoint"
+    )
+    attempts = Attempt.objects.filter(job__in=SyncJob.objects.active()).order_by("pk").values()
+    logs = [workers.log(name)[-3000:] for name in workers.running]
+    return "\n".join(map(str, [*active, *attempts, *logs]))
+
+
 def test_20_full_syncs_survive_killed_workers_a_flushed_redis_and_every_temporary_fault(
     workers: Workers, youtube: Simulator, broker: redis.Redis, settings: LazySettings
 ) -> None:
@@ -68,7 +78,7 @@ def test_20_full_syncs_survive_killed_workers_a_flushed_redis_and_every_temporar
     wait_for(lambda: progress() > 1800, 60, "more videos")
     workers.kill("two")
     workers.start("two", wait=False)
-    wait_for(lambda: SyncJob.objects.active().count() == 0, 200, f"all jobs to end: {workers.logs()[-3000:]}")
+    wait_for(lambda: SyncJob.objects.active().count() == 0, 200, lambda: f"all jobs to end: {_state(workers)}")
 
     children = SyncJob.objects.filter(parent=parent)
     assert set(children.values_list("status", "error_count")) == {(JobStatus.COMPLETED, 0)}

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from tqdm import tqdm
 
 from syncjobs.choices import BAND_SYNC_TYPES, JobStatus, JobType, Priority
@@ -64,14 +64,11 @@ class Command(base.Command):
         """
         bands = [None] if options["all"] else [self.band(slug) for slug in dict.fromkeys(options["band"])]
         priority = Priority[options["priority"].upper()] if options["priority"] else None
+        chosen = {"full": options["full"], "force": options["force"], "priority": priority}
         created = []
         for band in bands:
             try:
-                created.append(
-                    triggers.trigger_sync(
-                        self.actor, band, full=options["full"], force=options["force"], priority=priority
-                    )
-                )
+                created.append(triggers.trigger_sync(self.actor, band, **chosen))
             except DomainError as error:
                 if band is None or len(bands) == 1:
                     raise
@@ -84,9 +81,7 @@ class Command(base.Command):
         deadline = None if timeout is None else time.monotonic() + timeout
         with tqdm(desc="Jobs", disable=not sys.stderr.isatty()) as bar:
             while True:
-                jobs = list(
-                    (SyncJob.objects.filter(pk__in=ids) | SyncJob.objects.filter(parent_id__in=ids)).order_by("pk")
-                )
+                jobs = list(SyncJob.objects.filter(Q(pk__in=ids) | Q(parent_id__in=ids)).order_by("pk"))
                 ended = sum(job.is_terminal for job in jobs)
                 bar.total, bar.n = len(jobs), ended
                 bar.refresh()
