@@ -321,7 +321,9 @@ CELERY_BROKER_URL = (
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 3, "socket_timeout": 30, "visibility_timeout": 3600}
-CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_BACKEND = "syncjobs.engine.results:ResultBackend"
+CELERY_RESULT_BACKEND_ALWAYS_RETRY = True
+CELERY_RESULT_BACKEND_MAX_SLEEP_BETWEEN_RETRIES_MS = 1000
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = 7 * 24 * 3600
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
@@ -332,8 +334,10 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-CELERY_DB_REUSE_MAX = 100
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_WORKER_REDIRECT_STDOUTS = False  # It makes a log entry of each line of a traceback.
+CELERY_DB_REUSE_MAX = 100  # Tasks check the connection before they use it: see syncjobs/engine/database.py.
+CELERY_BEAT_SCHEDULER = "syncjobs.engine.scheduler:Scheduler"
+CELERY_BEAT_SYNC_EVERY = 1  # Store each run at once: an old time of the last run would look overdue.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 
