@@ -83,17 +83,14 @@ def reserve(operation: Operation, spender: Spender) -> int:
 def _spend(bucket: Bucket, day: dt.date, units: int, is_personal: bool) -> bool:
     limit, reserved = limit_of(bucket), reserved_of(bucket)
     usable = limit if is_personal else limit - reserved
-    open_day = QuotaDay.objects.filter(bucket=bucket, day=day)
+    affordable = QuotaDay.objects.filter(bucket=bucket, day=day, closed_at__isnull=True, used__lte=usable - units)
 
     def spend() -> int:
-        return open_day.filter(closed_at__isnull=True, used__lte=usable - units).update(
-            used=F("used") + units, limit=limit, reserved=reserved
-        )
+        return affordable.update(used=F("used") + units, limit=limit, reserved=reserved)
 
     if spend():
         return True
-    if open_day.exists():
-        return False
+    # Perhaps the day has just begun. Looking whether its row exists would be too late: another worker may have created it.
     _create_day(bucket, day)
     return bool(spend())
 

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.utils import timezone
 
 from syncjobs.choices import DelayReason, JobStatus
@@ -49,6 +50,30 @@ def test_16_workers_spend_37_units_and_not_one_more(youtube: Simulator, settings
     job.refresh_from_db()
     assert (job.status, job.videos_found) == (JobStatus.COMPLETED, 60)
     assert len(youtube.calls()) == 37 + 4
+
+
+def test_two_workers_begin_a_day_at_once() -> None:
+    spender = quota.Spender(is_personal=True)
+
+    def let_another_begin(execute: Any, sql: str, *arguments: Any) -> Any:
+        result = execute(sql, *arguments)
+        if sql.startswith('UPDATE "syncjobs_quotaday"') and not another:
+            with ThreadPoolExecutor(1) as pool:
+                another.append(pool.submit(_reserve, spender).result())
+        return result
+
+    another: list[int] = []
+    with connection.execute_wrapper(let_another_begin):
+        mine = quota.reserve(Operation.VIDEOS_LIST, spender)
+    assert set(QuotaCall.objects.values_list("pk", flat=True)) == {mine, *another}
+    assert QuotaDay.objects.get(bucket="main").used == 2
+
+
+def _reserve(spender: quota.Spender) -> int:
+    try:
+        return quota.reserve(Operation.VIDEOS_LIST, spender)
+    finally:
+        connections.close_all()
 
 
 def test_a_day_starts_at_zero_and_refuses_units_past_the_limit(settings: object) -> None:

@@ -1,0 +1,59 @@
+"""The database's clock, which decides everything that two hosts must agree on: the hosts' own clocks may differ.
+
+Queries compare times with `Now()` where they can, which costs no statement of its own.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+
+from django.db import connection
+
+logger = logging.getLogger(__name__)
+
+TOLERATED_SECONDS = 2.0
+"""A host's clock that differs more from the database's is reported."""
+
+
+def now() -> dt.datetime:
+    """Return the database's time, even in a transaction that began long ago. Costs one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        moment: dt.datetime = cursor.fetchone()[0]
+    return moment
+
+
+def skew() -> float:
+    """Return by how many seconds this host's clock is ahead of the database's; negative if it is behind.
+
+    It is measured against the middle of the statement, so a slow connection does not look like a wrong clock.
+    """
+    before = time.monotonic()
+    moment = now()
+    round_trip = time.monotonic() - before
+    return skew_of(moment, round_trip)
+
+
+def skew_of(moment: dt.datetime, round_trip: float) -> float:
+    """Return this host's skew, given the database's time in the answer that has just arrived and its round trip in seconds."""
+    return round(time.time() - round_trip / 2 - moment.timestamp(), 3)
+
+
+def report(process: str, seconds: float) -> None:
+    """Log the skew of a process that starts: a warning if it is too large."""
+    if is_wrong(seconds):
+        logger.warning(
+            "The clock of %s is %.1f s %s the database's. Synchronize the hosts' clocks (NTP).",
+            process,
+            abs(seconds),
+            "ahead of" if seconds > 0 else "behind",
+        )
+    else:
+        logger.info("The clock of %s differs from the database's by %.3f s", process, seconds)
+
+
+def is_wrong(seconds: float | None) -> bool:
+    """Whether a skew is too large to be ignored."""
+    return seconds is not None and abs(seconds) > TOLERATED_SECONDS
