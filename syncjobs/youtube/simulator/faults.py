@@ -28,7 +28,15 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
     "unauthorized": (401, "authError", "Request had invalid authentication credentials.", "CREDENTIALS_MISSING"),
     "keyMissing": (403, "forbidden", "Method doesn't allow unregistered callers. Please use API Key.", "API_KEY_INVALID"),
 }  # fmt: skip
-CONNECTION_FAULTS = {"hang": 0, "drop": 0, "truncate": 200, "garbage": 200, "empty": 200, "redirect": 302}
+CONNECTION_FAULTS = {
+    "hang": 0,
+    "drop": 0,
+    "truncate": 200,
+    "garbage": 200,
+    "empty": 200,
+    "redirect": 302,
+    "foreign": 200,
+}
 """Faults that are not errors in Google's format, with the HTTP status in the log; 0 means no response."""
 
 
@@ -62,6 +70,10 @@ class Fault:
     echo_key: bool = False
     """Whether the response repeats the request's API key in its body and a header."""
     headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+    """HTTP status of "foreign", the response of a proxy, firewall or login page; `content_type` and `body` are its rest."""
+    content_type: str = "text/html; charset=utf-8"
+    body: str = "<html><h1>Welcome to Forest Wi-Fi</h1><a href=/login>Log in</a></html>"
 
     def __post_init__(self) -> None:
         if self.name not in ERRORS and self.name not in CONNECTION_FAULTS:

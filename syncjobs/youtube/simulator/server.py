@@ -333,6 +333,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, error = (
             (CONNECTION_FAULTS[fault.name], {}) if fault.name in CONNECTION_FAULTS else error_body(fault.name, echo)
         )
+        status = fault.status if fault.name == "foreign" else status
         self.simulator.write_log(operation, parameters, status, charged=True, path=self.path)
         if fault.name in ("hang", "drop"):
             if fault.name == "hang":
@@ -343,6 +344,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             cut = body[: len(body) // 2] if fault.name == "truncate" else b"<html>Sorry" + echo.encode()
             self._send(status, cut, "application/json", length=len(body) if fault.name == "truncate" else None)
+        elif fault.name == "foreign":
+            self.extra_headers = fault.headers
+            self._send(status, (fault.body + echo).encode(), fault.content_type)
         elif fault.name == "redirect":
             self._send(status, echo.encode(), "text/html", location=f"{self.simulator.url}/elsewhere?key={key}")
         else:
