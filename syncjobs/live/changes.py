@@ -40,13 +40,13 @@ _READ = f"""
           SELECT xact, kind, job_id, status, job_type, queue, band_id, parent_id, progress_done, progress_total,
                  videos_found, videos_added, videos_updated, deleted, paused, at
             FROM syncjobs_jobchange WHERE xact >= %(beyond)s OR xact = ANY(%(running)s)
-           ORDER BY id LIMIT %(most)s) AS change ON true"""
+           ORDER BY id LIMIT %(most)s) AS change ON true"""  # noqa: S608 - a constant
 _START_ANEW = f"""
     WITH known AS (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS before,
                           pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS until),
          anew AS (UPDATE syncjobs_jobchangehorizon SET xact = before - 1, origin = {_ORIGIN}
                     FROM known WHERE origin <> {_ORIGIN} RETURNING before, until)
-    DELETE FROM syncjobs_jobchange USING anew WHERE xact < before OR xact >= until"""
+    DELETE FROM syncjobs_jobchange USING anew WHERE xact < before OR xact >= until"""  # noqa: S608 - a constant
 _PURGE = """
     WITH old AS (DELETE FROM syncjobs_jobchange WHERE (xact, id) IN (
                      SELECT xact, id FROM syncjobs_jobchange
