@@ -256,7 +256,7 @@ def test_an_invalid_endpoint_is_refused(make: Make, endpoint: str) -> None:
         make(endpoint=endpoint)
 
 
-@pytest.mark.parametrize("broken", ["no snippet", "bad duration", "bad count"])
+@pytest.mark.parametrize("broken", ["bad duration", "bad count"])
 def test_an_unreadable_video_is_not_missing_and_affects_no_other(
     server: Simulator, make: Make, ids: list[str], broken: str
 ) -> None:

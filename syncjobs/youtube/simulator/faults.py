@@ -39,6 +39,9 @@ CONNECTION_FAULTS = {
 }
 """Faults that are not errors in Google's format, with the HTTP status in the log; 0 means no response."""
 
+ANSWER_FAULTS = {"missingPart"}
+"""Faults in a response that is right otherwise."""
+
 
 def error_body(name: str, echo: str = "") -> tuple[int, dict[str, Any]]:
     """Return status and body of an error in Google's format. `echo` is appended to its message."""
@@ -58,7 +61,7 @@ def google_error(status: int, reason: str, message: str) -> dict[str, Any]:
 
 @dataclass
 class Fault:
-    """A fault. `name` is a key of ERRORS or one of CONNECTION_FAULTS."""
+    """A fault. `name` is a key of ERRORS or one of CONNECTION_FAULTS or ANSWER_FAULTS."""
 
     name: str
     operation: str = ""
@@ -73,11 +76,14 @@ class Fault:
     status: int = 200
     """HTTP status of "foreign", the response of a proxy, firewall or login page; `content_type` and `body` are its rest."""
     content_type: str = "text/html; charset=utf-8"
+    part: str = "snippet"
+    """The part that "missingPart" leaves out of every item."""
     body: str = "<html><h1>Welcome to Forest Wi-Fi</h1><a href=/login>Log in</a></html>"
 
     def __post_init__(self) -> None:
-        if self.name not in ERRORS and self.name not in CONNECTION_FAULTS:
-            raise ValueError(f"Unknown fault {self.name!r}. Faults: {', '.join([*ERRORS, *CONNECTION_FAULTS])}.")
+        known = [*ERRORS, *CONNECTION_FAULTS, *sorted(ANSWER_FAULTS)]
+        if self.name not in known:
+            raise ValueError(f"Unknown fault {self.name!r}. Faults: {', '.join(known)}.")
 
 
 @dataclass
