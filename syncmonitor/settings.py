@@ -229,7 +229,7 @@ AUTH_PASSWORD_VALIDATORS = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 DATABASES = {"default": services.database(DATABASE_URL, DATABASE_POOL_SIZE)}
-# Rate limits, previews of imports and looked-up channels work while Redis is away. Migration syncjobs.0005 creates the table.
+# Rate limits, previews of imports and looked-up channels work while Redis is away. Migration syncjobs.0006 creates the table.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from django.conf import settings
 from django.utils import timezone
 
-from bands.models import Video
+from bands.models import DETAILS_DUE, Video
 
 from .. import counters
 from ..choices import JobType, QueueName
@@ -69,7 +69,7 @@ def _kill_overdue() -> int:
 
 def _queue_enrich() -> int:
     """Queue an ENRICH job for pending details, unless one is active or a parent in progress will queue its own."""
-    if not Video.objects.filter(details_pending=True).exists():
+    if not Video.objects.filter(DETAILS_DUE).exists():
         return 0
     enriching = SyncJob.objects.active().filter(job_type=JobType.ENRICH)
     syncing = SyncJob.objects.in_progress().filter(job_type=JobType.INCREMENTAL_SYNC)

@@ -130,9 +130,11 @@ def test_errors_are_classified(server: Simulator, name: str, kind: Kind, bucket:
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b'{"error": 3}', b'{"error": {"errors": [7], "message": 5}}', b"\xff"]
 )
-def test_unreadable_error_bodies_are_classified_by_status(body: bytes) -> None:
-    assert from_response(503, body, Bucket.MAIN).kind is Kind.TRANSIENT
-    assert from_response(404, body, Bucket.MAIN).kind is Kind.PERMANENT
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 407, 410, 413, 421, 451, 503])
+def test_error_bodies_that_are_not_youtubes_are_transient(status: int, body: bytes) -> None:
+    error = from_response(status, body, Bucket.MAIN)
+    assert (error.kind, error.reason) == (Kind.TRANSIENT, f"http{status}")
+    assert "did not come from YouTube" in error.message
 
 
 def test_a_wrong_or_missing_key_is_refused_without_being_charged(server: Simulator) -> None:

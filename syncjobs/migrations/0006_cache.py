@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
     """Create the table of Django's DatabaseCache, with the columns that its backend expects."""
 
-    dependencies = [("syncjobs", "0004_upgrade")]
+    dependencies = [("syncjobs", "0005_feed_origin")]
     operations = [
         migrations.RunSQL(
             """
