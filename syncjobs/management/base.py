@@ -13,12 +13,13 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DatabaseError, InterfaceError
 
 from bands.models import Band
 from bands.text import camel_case, parse_number, respell_keys
 from syncjobs.audit.actors import Actor, for_command
 
-from ..exceptions import DomainError, NotFound
+from ..exceptions import DomainError, NotFound, one_line, unavailable
 from ..youtube.errors import YouTubeError
 
 
@@ -37,6 +38,10 @@ class Command(BaseCommand):
             raise CommandError("The command asked a question, but standard input has ended.") from None
         except YouTubeError as error:
             raise CommandError(f"YouTube: {error.message}") from None
+        except (DatabaseError, InterfaceError) as error:
+            if outage := unavailable(error):
+                raise CommandError(f"{outage.message} {one_line(error)}") from None
+            raise
 
     def run(self, **options: Any) -> None:
         """Run the command."""
