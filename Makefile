@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Each process starts a PostgreSQL and a Redis of its own.
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: run test test-fast check lint tools messages screenshots clean requirements seed-jobs bench
+.PHONY: run test test-fast check lint tools messages screenshots clean requirements seed-jobs bench chaos
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m syncmonitor.run
@@ -64,6 +64,10 @@ seed-jobs: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.bench $(N)
+
+# Run the site under load, kill and cut off its processes, and check its invariants. A seed repeats a plan.
+chaos: $(VENV)/dev.stamp
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 # Collect the texts of the code and the templates into locale/, and compile the translations.
 messages: $(VENV)/dev.stamp tools

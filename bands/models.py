@@ -234,11 +234,23 @@ class Video(models.Model):
     details_pending = models.BooleanField(
         default=False, help_text=_("Only the fields of the playlist page are known; an ENRICH job fetches the rest.")
     )
+    details_tries = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("How many responses in a row lacked a part of the details that was asked for."),
+    )
+    details_due_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("When pending details are asked for again; empty: now.")
+    )
     details_attempt = models.BigIntegerField(
         null=True, blank=True, editable=False, help_text=_("The attempt that is fetching the pending details.")
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    unknown: frozenset[str] = frozenset()
+    """Columns of an unsaved video that YouTube's response left out, although it was asked for them. Not a column."""
 
     class Meta:
         ordering = ["-published_at", "-id"]
@@ -258,3 +270,7 @@ class Video(models.Model):
 
     def __str__(self) -> str:
         return self.title or self.youtube_id
+
+
+DETAILS_DUE = Q(details_pending=True) & (Q(details_due_at=None) | Q(details_due_at__lte=Now()))
+"""Videos whose details an ENRICH job should ask for now."""

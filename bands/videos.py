@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from django.db import connection, transaction
@@ -17,6 +19,14 @@ _COUNTS = ("view_count", "like_count", "comment_count")
 _DETAILS = ("channel_id", "channel_title", "title", "description", "published_at", "duration_seconds", "live_state",
             "scheduled_start_at", "thumbnails", "tags", "category_id", "default_language", "definition", "privacy_status",
             "embeddable", "made_for_kids", *_COUNTS)  # fmt: skip
+PAUSES = (
+    dt.timedelta(),
+    dt.timedelta(minutes=1),
+    dt.timedelta(minutes=10),
+    dt.timedelta(hours=1),
+    dt.timedelta(hours=6),
+)
+"""How long an incomplete video waits before it is asked for again, by the number of incomplete responses before."""
 _BASICS = ("channel_id", "channel_title", "title", "description", "published_at", "thumbnails")
 
 
@@ -27,6 +37,9 @@ class UpsertCounts:
     added: int = 0
     updated: int = 0
 
+    def __add__(self, other: UpsertCounts) -> UpsertCounts:
+        return UpsertCounts(self.added + other.added, self.updated + other.updated)
+
 
 NO_CHANGES = UpsertCounts()
 
@@ -35,12 +48,26 @@ def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
     """Insert or update videos with details from videos.list, and mark them as available.
 
     A video stays with its band, except that the band of its own channel takes it over from a band that only lists it
-    in a playlist. Rows are written in order of their ids, so that concurrent writers don't deadlock.
+    in a playlist. Columns in a video's `unknown` keep what is stored; such a video stays pending and is asked for again.
+    Rows are written in order of their ids, so that concurrent writers don't deadlock.
     """
-    rows = _unique(videos)
-    if not rows:
-        return NO_CHANGES
+    counts = NO_CHANGES
+    for unknown, group in groupby(_unique(videos), key=lambda video: video.unknown):
+        rows = list(group)
+        counts += _upsert(rows, [name for name in _DETAILS if name not in unknown], is_complete=not unknown)
+        if unknown:
+            _ask_again([row.youtube_id for row in rows])
+    return counts
+
+
+def _upsert(rows: list[Video], known: list[str], *, is_complete: bool) -> UpsertCounts:
+    """Insert rows, or update the known columns of those that exist. Rows with all columns are no longer pending."""
     columns = ("youtube_id", "band_id", *_DETAILS)
+    # A start that was known stays: the part that has it is absent once a stream is over.
+    value = {name: SQL("EXCLUDED.{}").format(Identifier(name)) for name in known} | {
+        "scheduled_start_at": SQL("COALESCE(EXCLUDED.scheduled_start_at, bands_video.scheduled_start_at)")
+    }
+    pending = SQL("false, 0") if is_complete else SQL("bands_video.details_pending, bands_video.details_tries")
     owner = """CASE WHEN bands_video.band_id = EXCLUDED.band_id OR EXCLUDED.channel_id = ''
                       OR NOT EXISTS (SELECT 1 FROM bands_band new_band
                                       WHERE new_band.id = EXCLUDED.band_id AND new_band.channel_id = EXCLUDED.channel_id)
@@ -51,21 +78,37 @@ def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
         INSERT INTO bands_video ({columns}, availability, details_pending)
         VALUES {rows}
         ON CONFLICT (youtube_id) DO UPDATE
-           SET {assignments}, band_id = {owner}, availability = 'AVAILABLE', details_pending = false,
+           SET {assignments}, band_id = {owner}, availability = 'AVAILABLE',
+               (details_pending, details_tries) = ROW ({pending}), details_due_at = NULL,
                details_attempt = NULL, updated_at = statement_timestamp(),
                availability_since = CASE WHEN bands_video.availability = 'AVAILABLE'
                                          THEN bands_video.availability_since ELSE statement_timestamp() END
-         WHERE ({old}, bands_video.availability, bands_video.details_pending, bands_video.band_id)
-               IS DISTINCT FROM ({new}, 'AVAILABLE', false, {owner})
+         WHERE ({old}, bands_video.availability, bands_video.details_pending, bands_video.details_tries,
+                bands_video.band_id) IS DISTINCT FROM ({new}, 'AVAILABLE', {pending}, {owner})
         RETURNING (xmax = 0)""").format(
         columns=_names("{}", columns),
-        rows=_placeholders(columns, len(rows), "'AVAILABLE', false"),
-        assignments=_names("{0} = EXCLUDED.{0}", _DETAILS),
+        rows=_placeholders(columns, len(rows), "'AVAILABLE', false" if is_complete else "'AVAILABLE', true"),
+        assignments=SQL(", ").join(SQL("{} = {}").format(Identifier(name), value[name]) for name in known),
         owner=SQL(owner),
-        old=_names("bands_video.{}", _DETAILS),
-        new=_names("EXCLUDED.{}", _DETAILS),
+        pending=pending,
+        old=_names("bands_video.{}", known),
+        new=SQL(", ").join(value[name] for name in known),
     )
     return _write(statement, _values(rows, columns))
+
+
+def _ask_again(youtube_ids: list[str]) -> None:
+    """Keep videos pending, with growing pauses, until so many responses in a row were incomplete that it is no accident."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE bands_video
+               SET details_pending = details_tries < %(most)s,
+                   details_tries = LEAST(details_tries + 1, %(most)s + 1),
+                   details_due_at = statement_timestamp() + (%(pauses)s::interval[])[details_tries + 1]
+             WHERE youtube_id = ANY(%(ids)s)""",
+            {"ids": youtube_ids, "most": len(PAUSES), "pauses": list(PAUSES)},
+        )
 
 
 def insert_basics(videos: Iterable[Video]) -> UpsertCounts:

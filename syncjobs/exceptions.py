@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, ClassVar
 
+from django.db import Error, InterfaceError, InternalError, OperationalError
 from django.utils.translation import gettext as _
 
 
@@ -111,6 +112,38 @@ class Busy(DomainError):
     def __init__(self, message: str, *, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Unavailable(Busy):
+    """The database is away, read-only or out of connections. Try again after `retry_after` seconds."""
+
+    code = "unavailable"
+
+
+_READ_ONLY = "25006"
+_IDLE_TIMEOUTS = ("25P03", "25P04")
+
+
+def unavailable(error: BaseException | None) -> Unavailable | None:
+    """Return what to tell people if a database error passes by itself; None for a bug or any other exception.
+
+    The codes are PostgreSQL's: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    if not isinstance(error, Error):
+        return None
+    code = getattr(error.__cause__, "sqlstate", None)
+    if isinstance(error, InternalError) and code == _READ_ONLY:
+        message = _("The database is read-only at the moment, so nothing can be changed. Try again in a minute.")
+        return Unavailable(message, retry_after=30)
+    if isinstance(error, OperationalError | InterfaceError) or code in _IDLE_TIMEOUTS:
+        message = _("The database is away or too busy at the moment. Try again in a few seconds.")
+        return Unavailable(message, retry_after=5)
+    return None
+
+
+def one_line(error: BaseException) -> str:
+    """Return PostgreSQL's own words for a person at a terminal: in brackets, without the hints on further lines."""
+    return f"({' '.join(str(error).split())[:300]})"
 
 
 class Interrupted(Exception):

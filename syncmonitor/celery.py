@@ -1,9 +1,11 @@
 """The Celery application. Workers and beat start the embedded services if the environment names no others."""
 
 import os
+import sys
 
 from celery import Celery
 from celery.signals import beat_init, celeryd_init
+from django.conf import settings
 
 from . import embedded
 
@@ -18,3 +20,10 @@ app.autodiscover_tasks()
 @beat_init.connect
 def start_services(**_: object) -> None:
     embedded.ensure()
+
+
+@celeryd_init.connect
+def check_key(**_: object) -> None:
+    """Refuse to start a worker that can't sync anything."""
+    if not settings.YOUTUBE_API_KEY:
+        sys.exit("YOUTUBE_API_KEY: set it to a key of the YouTube Data API v3; without it a worker can't sync.")

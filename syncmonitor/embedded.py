@@ -9,11 +9,14 @@ checkout: two checkouts share nothing, and all processes of one checkout share t
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -27,6 +30,10 @@ BASE = Path(__file__).resolve().parent.parent
 START_TIMEOUT_SECONDS = 60
 # $TMPDIR may differ between processes of one checkout, and the path of a unix socket has at most 107 bytes.
 TEMPORARY = Path("/tmp")  # noqa: S108 - the folder made in it is private, and its owner is checked
+
+
+INSTANCE = "[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
+"""A regular expression for SYNCMONITOR_INSTANCE, which is the name of a folder."""
 
 
 class CannotStart(SystemExit):
@@ -100,6 +107,8 @@ def ensure() -> None:
 
 def make_home() -> Path:
     """Create the folder of the data if it is missing, and return it. Raises CannotStart."""
+    if (instance := os.environ.get("SYNCMONITOR_INSTANCE", "")) and not re.fullmatch(INSTANCE, instance):
+        raise CannotStart(f"SYNCMONITOR_INSTANCE: {instance!r} must be 1 to 40 letters, digits, - or _.")
     home().mkdir(parents=True, exist_ok=True)
     if home().is_relative_to("/var/tmp") and home().lstat().st_uid != os.geteuid():  # noqa: S108 - anyone may write there
         raise CannotStart(f"{home()} belongs to another user. Remove it, or set DATABASE_URL and REDIS_URL.")
@@ -142,7 +151,7 @@ class _starting:
 def _make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     owner = folder.stat().st_uid
-    allowed = {os.geteuid(), _postgres_uid()}
+    allowed = {os.geteuid(), _postgres_uid(), *(_system_users() if os.geteuid() == 0 else ())}
     if folder.is_symlink() or owner not in allowed:
         raise CannotStart(f"{folder} belongs to another user. Remove it, or set DATABASE_URL and REDIS_URL.")
     folder.chmod(0o700)
@@ -151,18 +160,28 @@ def _make_private(folder: Path) -> None:
 
 
 def _postgres_uid() -> int:
-    """Return the user that PostgreSQL runs as: ours, or a system user if we are root, which PostgreSQL refuses."""
+    """Return the user that PostgreSQL runs as: ours, or another one if we are root, which PostgreSQL refuses.
+
+    That is the owner of the data if there is some, otherwise a system user, which is made if the machine has none.
+    """
     if os.geteuid() != 0:
         return os.geteuid()
-    import pwd
-
-    for name in ("pgserver", "postgres"):
-        try:
-            return pwd.getpwnam(name).pw_uid
-        except KeyError:
-            continue
+    data = home() / "postgres"
+    if data.exists() and (owner := data.stat().st_uid):
+        return owner
+    if known := _system_users():
+        return known[0]
     subprocess.run(["useradd", "--system", "--no-create-home", "pgserver"], check=True, capture_output=True)
-    return pwd.getpwnam("pgserver").pw_uid
+    return _system_users()[0]
+
+
+def _system_users() -> list[int]:
+    """Return the ids of the users that usually run PostgreSQL, as far as this machine has them."""
+    found = []
+    for name in ("pgserver", "postgres"):
+        with contextlib.suppress(KeyError):
+            found.append(pwd.getpwnam(name).pw_uid)
+    return found
 
 
 def _run_as_postgres(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:

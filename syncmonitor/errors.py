@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
+from syncjobs import exceptions
 from syncjobs.api.core import exception_handler
+
+logger = logging.getLogger(__name__)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -31,16 +38,37 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return 500, as JSON for the API and as a page otherwise."""
+    """Return 500, as JSON for the API and as a page otherwise; 503 if the database was away for a middleware."""
+    if outage := exceptions.unavailable(sys.exception()):
+        return unavailable(request, outage)
     return exception_handler.server_error(request) if _is_api(request) else defaults.server_error(request)
+
+
+def unavailable(request: HttpRequest, error: exceptions.Busy) -> HttpResponse:
+    """Return 503 with Retry-After: JSON for the API, the sentence alone for scripts of a page, and a page otherwise."""
+    if _is_api(request):
+        return exception_handler.unavailable(error)
+    if request.headers.get("HX-Request"):
+        response = HttpResponse(error.message, status=503, content_type="text/plain; charset=utf-8")
+    else:
+        context = {"message": error.message, "is_outage": isinstance(error, exceptions.Unavailable)}
+        response = render(request, "503.html", context, status=503)
+    response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _is_api(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
 
 
-class NotFoundMiddleware(MiddlewareMixin):
-    """Shows our 404 page with DEBUG too, instead of Django's page with a list of URLs."""
+class ErrorMiddleware(MiddlewareMixin):
+    """Answers what views raise, with DEBUG too: our 404 page instead of Django's, and 503 while the database is away."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        return not_found(request, exception) if isinstance(exception, Http404) else None
+        if isinstance(exception, Http404):
+            return not_found(request, exception)
+        error = exception if isinstance(exception, exceptions.Busy) else exceptions.unavailable(exception)
+        if error is None:
+            return None
+        logger.warning("Answered 503 %s: %s (%s)", request.path, error, type(exception).__name__)
+        return unavailable(request, error)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
+
 import redis
-from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, ProgrammingError, connection, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 
+from syncjobs import exceptions
 from syncjobs.api import metrics
 from syncjobs.api.core import exception_handler
+from syncjobs.engine import broker
 
 
 class HealthMiddleware(MiddlewareMixin):
@@ -17,7 +20,7 @@ class HealthMiddleware(MiddlewareMixin):
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
         if request.path_info == "/metrics":
-            return metrics.metrics(request)
+            return _metrics(request)
         if request.path_info not in ("/healthz", "/readyz"):
             return None
         if request.method not in ("GET", "HEAD"):
@@ -25,25 +28,53 @@ class HealthMiddleware(MiddlewareMixin):
         return readyz() if request.path_info == "/readyz" else JsonResponse({"status": "ok"})
 
 
+def _metrics(request: HttpRequest) -> HttpResponse:
+    try:
+        return metrics.metrics(request)
+    except (DatabaseError, InterfaceError) as error:
+        if outage := exceptions.unavailable(error):
+            return exception_handler.unavailable(outage)
+        raise
+
+
 def readyz() -> JsonResponse:
-    """Check PostgreSQL and Redis. Return 503 if one of them doesn't answer, naming both."""
-    checks = {"database": _database_answers(), "redis": _redis_answers()}
-    ready = all(checks.values())
-    return JsonResponse({"status": "ok" if ready else "unavailable", **checks}, status=200 if ready else 503)
+    """Check that PostgreSQL and Redis take writes, and name what doesn't.
+
+    The status is 503 "unavailable" without PostgreSQL. Without Redis it is 200 "degraded": people can do everything, but
+    workers hear of new jobs late, so a load balancer must not take the site offline.
+    """
+    problems = {"database": _database_problem(), "redis": _redis_problem()}
+    status = "unavailable" if problems["database"] else "degraded" if problems["redis"] else "ok"
+    body = {"status": status, **{name: not problem for name, problem in problems.items()}}
+    if status != "ok":
+        body["problems"] = [problem for problem in problems.values() if problem]
+    return JsonResponse(body, status=503 if status == "unavailable" else 200)
 
 
-def _database_answers() -> bool:
+def _database_problem() -> str:
+    """Write a row and take it back. Return what is wrong, or an empty string."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except (DatabaseError, InterfaceError):
-        return False
-    return True
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO syncmonitor_cache (cache_key, value, expires) VALUES (%s, '', now())",
+                [f"readyz:{secrets.token_hex(8)}"],
+            )
+            transaction.set_rollback(True)
+    except ProgrammingError:
+        return ""  # It answers, but `migrate` hasn't run yet.
+    except (DatabaseError, InterfaceError) as error:
+        outage = exceptions.unavailable(error)
+        return outage.message if outage else f"The database refuses writes ({type(error).__name__})."
+    return ""
 
 
-def _redis_answers() -> bool:
+def _redis_problem() -> str:
+    """Write a key that expires. Return what is wrong, or an empty string."""
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as client:
-            return bool(client.ping())
-    except (redis.RedisError, OSError):
-        return False
+        with broker.redis_client() as client:
+            client.set("syncmonitor:readyz", 1, ex=60)
+    except redis.ResponseError as error:
+        return f"Redis refuses writes: {error}"
+    except (redis.RedisError, OSError) as error:
+        return f"Redis does not answer ({type(error).__name__})."
+    return ""

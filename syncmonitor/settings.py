@@ -9,12 +9,13 @@ import contextlib
 import datetime as dt
 import ipaddress
 import os
+import re
 import secrets
 import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import django_stubs_ext
 from corsheaders.defaults import default_headers
@@ -23,7 +24,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 from environs import Env, EnvValidationError, validate
 
-from . import embedded
+from . import embedded, services
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
 
@@ -56,10 +57,11 @@ METRICS_ALLOWED_ADDRESSES: list[str] = env.list("METRICS_ALLOWED_ADDRESSES", [])
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url()
 DATABASE_POOL_SIZE = integer("DATABASE_POOL_SIZE", 0, 0, 100)
-REDIS_URL = env.str("REDIS_URL", "") or embedded.redis_url()
+SYNCMONITOR_INSTANCE = env.str("SYNCMONITOR_INSTANCE", "", validate=validate.Regexp(f"({embedded.INSTANCE})?$"))
+REDIS_URL = services.redis_url(env.str("REDIS_URL", "")) or embedded.redis_url()
 
 # ---- YouTube
-YOUTUBE_API_KEY = env.str("YOUTUBE_API_KEY", "")
+YOUTUBE_API_KEY = env.str("YOUTUBE_API_KEY", "").strip()
 YOUTUBE_API_ENDPOINT = env.str(
     "YOUTUBE_API_ENDPOINT", "https://youtube.googleapis.com", validate=validate.URL(require_tld=False)
 )
@@ -87,6 +89,36 @@ SYNC_JOBS_PER_WAKE_UP = integer("SYNC_JOBS_PER_WAKE_UP", 10, 1, 1000)
 SYNC_KEEP_JOBS_DAYS = integer("SYNC_KEEP_JOBS_DAYS", 90, 1, 3650)
 
 
+def address_problems() -> list[str]:
+    """Return what is wrong with networks, origins and URLs."""
+    problems: list[str] = []
+    for address in METRICS_ALLOWED_ADDRESSES:
+        try:
+            ipaddress.ip_network(address)
+        except ValueError:
+            problems.append(
+                f"METRICS_ALLOWED_ADDRESSES: {address} is not an address or network, such as 192.0.2.7 or 10.0.0.0/8."
+            )
+    for name, origins in (
+        ("CSRF_TRUSTED_ORIGINS", CSRF_TRUSTED_ORIGINS),
+        ("CORS_ALLOWED_ORIGINS", CORS_ALLOWED_ORIGINS),
+    ):
+        problems += [
+            f"{name}: {origin} is not an origin, such as https://sync.example.org."
+            for origin in origins
+            if not re.fullmatch(r"https?://[^/?#\s]+", origin)
+        ]
+    problems += [
+        f"{name}: {problem}"
+        for name, problem in (
+            ("DATABASE_URL", services.database_problem(DATABASE_URL)),
+            ("REDIS_URL", services.redis_problem(REDIS_URL)),
+        )
+        if problem
+    ]
+    return problems
+
+
 def check_values() -> None:
     """Raise ImproperlyConfigured with every invalid variable and what would be right."""
     problems: list[str] = []
@@ -107,19 +139,7 @@ def check_values() -> None:
         problems.append(f"SYNC_RETRY_BASE_SECONDS: must be at most SYNC_RETRY_MAX_SECONDS ({SYNC_RETRY_MAX_SECONDS}).")
     if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
-    for address in METRICS_ALLOWED_ADDRESSES:
-        try:
-            ipaddress.ip_network(address)
-        except ValueError:
-            problems.append(
-                f"METRICS_ALLOWED_ADDRESSES: {address} is not an address or network, such as 192.0.2.7 or 10.0.0.0/8."
-            )
-    for name, url, schemes in (
-        ("DATABASE_URL", DATABASE_URL, ("postgres://", "postgresql://")),
-        ("REDIS_URL", REDIS_URL, ("redis://", "rediss://", "unix://")),
-    ):
-        if not url.startswith(schemes):
-            problems.append(f"{name}: must begin with one of {', '.join(schemes)}.")
+    problems += address_problems()
     if problems:
         raise ImproperlyConfigured("Invalid environment variables:\n  " + "\n  ".join(problems))
 
@@ -178,7 +198,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "syncmonitor.errors.NotFoundMiddleware",
+    "syncmonitor.errors.ErrorMiddleware",
 ]
 ROOT_URLCONF = "syncmonitor.urls"
 ASGI_APPLICATION = "syncmonitor.asgi.application"
@@ -208,29 +228,15 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-
-def database(url: str) -> dict[str, Any]:
-    """Return Django's settings for a postgres:// URL.
-
-    Workers and commands keep their connections. The web process takes them from a pool: otherwise each of its many
-    threads would keep one.
-    """
-    import dj_database_url
-
-    keep = 0 if DATABASE_POOL_SIZE else 600
-    config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=keep, conn_health_checks=True))
-    config["ENGINE"] = "django.db.backends.postgresql"
-    options = config.setdefault("OPTIONS", {})
-    # A process that freezes within a transaction keeps its locks, perhaps the queue's or the quota's. Our transactions
-    # take milliseconds, so PostgreSQL disconnects a client that is idle in one for this long.
-    options["options"] = "-c idle_in_transaction_session_timeout=5000"
-    if DATABASE_POOL_SIZE:
-        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}
-    return config
-
-
-DATABASES = {"default": database(DATABASE_URL)}
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+DATABASES = {"default": services.database(DATABASE_URL, DATABASE_POOL_SIZE)}
+# Rate limits, previews of imports and looked-up channels work while Redis is away. Migration syncjobs.0006 creates the table.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "syncmonitor_cache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("es", _("Spanish"))]
@@ -316,11 +322,9 @@ SPECTACULAR_SETTINGS = {
 }
 
 # ---- Celery: carries wake-ups, never jobs (see syncjobs/engine/broker.py)
-CELERY_BROKER_URL = (
-    f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix://") else REDIS_URL
-)
+CELERY_BROKER_URL = services.broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 3, "socket_timeout": 30, "visibility_timeout": 3600}
+CELERY_BROKER_TRANSPORT_OPTIONS = services.broker_options()
 CELERY_RESULT_BACKEND = "syncjobs.engine.results:ResultBackend"
 CELERY_RESULT_BACKEND_ALWAYS_RETRY = True
 CELERY_RESULT_BACKEND_MAX_SLEEP_BETWEEN_RETRIES_MS = 1000

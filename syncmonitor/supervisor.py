@@ -15,6 +15,10 @@ from types import FrameType
 
 STOP_SECONDS = 20.0
 RESTART_SECONDS = 1.0
+"""The pause before a restart. It doubles with each failed start in a row."""
+STARTED_SECONDS = 10.0
+"""A process that ends sooner has failed to start."""
+MOST_FAILED_STARTS = 6
 _PR_SET_PDEATHSIG = 1
 
 
@@ -26,10 +30,13 @@ class Process:
     command: list[str]
     running: subprocess.Popen[str] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
+    failed_starts: int = field(default=0, init=False)
+    restart_at: float | None = field(default=None, init=False)
+    """When to start it again (of time.monotonic()), if it has ended."""
 
 
 class Supervisor:
-    """Runs processes until it receives SIGINT, SIGTERM or SIGHUP."""
+    """Runs processes until it receives SIGINT, SIGTERM or SIGHUP, or one of them can't be started."""
 
     def __init__(self, processes: list[Process], environment: dict[str, str]) -> None:
         self._processes = processes
@@ -38,7 +45,7 @@ class Supervisor:
         self._width = max(len(process.name) for process in processes)
 
     def run(self) -> None:
-        """Start all processes and return when they have stopped."""
+        """Start all processes and return when they have stopped. Raises SystemExit if one can't be started."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         try:
@@ -54,6 +61,7 @@ class Supervisor:
 
     def _start(self, process: Process) -> None:
         process.started_at = time.monotonic()
+        process.restart_at = None
         # In a session of its own, it doesn't get the terminal's Ctrl-C, and its whole group can be killed.
         process.running = subprocess.Popen(
             process.command,
@@ -79,11 +87,24 @@ class Supervisor:
             running = process.running
             if running is None or running.poll() is None:
                 continue
-            _kill_group(running.pid, signal.SIGKILL)
-            if time.monotonic() - process.started_at < RESTART_SECONDS:
-                continue
-            sys.stdout.write(f"{process.name:<{self._width}} | ended with exit code {running.returncode}; restarting\n")
-            self._start(process)
+            now = time.monotonic()
+            if process.restart_at is None:
+                _kill_group(running.pid, signal.SIGKILL)
+                process.restart_at = now + self._pause(process, now)
+            if now >= process.restart_at:
+                self._start(process)
+
+    def _pause(self, process: Process, now: float) -> float:
+        """Return the seconds until the restart of a process that has ended. Raises SystemExit after too many."""
+        assert process.running is not None
+        is_failed_start = now - process.started_at < STARTED_SECONDS
+        process.failed_starts = process.failed_starts + 1 if is_failed_start else 0
+        ended = f"{process.name:<{self._width}} | ended with exit code {process.running.returncode}"
+        if process.failed_starts >= MOST_FAILED_STARTS:
+            sys.exit(f"{ended}, {MOST_FAILED_STARTS} times soon after its start. See its messages above. Giving up.")
+        pause: float = RESTART_SECONDS * 2 ** max(0, process.failed_starts - 1)
+        sys.stdout.write(f"{ended}; restarting in {pause:g} s\n")
+        return pause
 
     def _stop_all(self) -> None:
         running = [process.running for process in self._processes if process.running is not None]

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import Group
-from django.core.cache import cache
 from django.db import connection
 from django.test import TransactionTestCase
 from django.utils import translation
@@ -104,12 +103,6 @@ def english() -> Iterator[None]:
     """Restore the language after each test, because a request leaves its language active in the thread."""
     with translation.override("en"):
         yield
-
-
-@pytest.fixture(autouse=True)
-def fresh_rates() -> None:
-    """Clear the cache, so that the rate limits on logging in and triggering are counted per test."""
-    cache.clear()
 
 
 @pytest.fixture

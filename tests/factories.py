@@ -147,7 +147,7 @@ def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str | Call
 def break_videos(world: World, rate: float) -> list[str]:
     """Make a share of the videos malformed, cycling through the kinds of damage; return their ids."""
     rng = random.Random(1)
-    ways = ["no snippet", "bad duration", "bad count"]
+    ways = ["bad duration", "bad count"]
     with world.lock:
         selected = [video for video in world.videos.values() if rng.random() < rate]
         for number, video in enumerate(selected):

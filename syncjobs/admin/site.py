@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.contrib import admin
 from django.core.cache import cache
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, reverse
@@ -57,15 +59,29 @@ class MonitorSite(admin.AdminSite):
         if request.method != "POST":
             return super().login(request, extra_context)
         failures = f"admin-log-in-failures:{request.META.get('REMOTE_ADDR', '')}"
-        if cache.get(failures, 0) >= MAX_FAILED_LOGINS_PER_MINUTE:
+        if _recent_failures(failures)[1] >= MAX_FAILED_LOGINS_PER_MINUTE:
             refusal = render(request, "429.html", status=429)
             refusal["Retry-After"] = str(_MINUTE)
             return refusal
         response = super().login(request, extra_context)
         if not request.user.is_authenticated:
-            cache.add(failures, 0, _MINUTE)
-            cache.incr(failures)
+            _count_failure(failures)
         return response
+
+
+def _recent_failures(key: str) -> tuple[float, int]:
+    """Return when the current minute of failures began, and their number."""
+    began_at, count = cache.get(key) or (time.time(), 0)
+    return began_at, count
+
+
+def _count_failure(key: str) -> None:
+    """Count one more failed log-in. Requests that count at the same time wait for each other."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+        began_at, count = _recent_failures(key)
+        cache.set(key, (began_at, count + 1), max(1, began_at + _MINUTE - time.time()))
 
 
 site = MonitorSite(name="admin")

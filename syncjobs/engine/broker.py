@@ -13,6 +13,8 @@ from celery.exceptions import CeleryError
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import KombuError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +53,17 @@ def _send(task: str, queue: str, *arguments: str) -> bool:
     return True
 
 
+def redis_client() -> redis.Redis:
+    """Return a client that gives up within seconds. It raises redis.RedisError and OSError."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+    )
+
+
 def pending_wake_ups(queue: str) -> int | None:
     """Return the number of the queue's messages in the broker, or None if the broker doesn't answer."""
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2) as client:
+        with redis_client() as client:
             return int(client.llen(queue))
     except (redis.RedisError, OSError) as error:
         logger.warning("Could not count the wake-ups of queue %s: %s", queue, type(error).__name__)

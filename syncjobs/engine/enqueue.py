@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
-from bands.models import Band, Video
+from bands.models import DETAILS_DUE, Band, Video
 
 from ..audit.actors import SYSTEM, Actor
 from ..choices import QUEUE_OF_TYPE, EventKind, JobStatus, JobType, Origin, Priority
@@ -137,7 +137,7 @@ def create_enrich_child(parent: SyncJob) -> bool:
 
     A parent gets at most one. The reconciler queues another job for details that are pending after it.
     """
-    if not Video.objects.filter(details_pending=True).exists():
+    if not Video.objects.filter(DETAILS_DUE).exists():
         return False
     with transaction.atomic():
         # The parent's row is the lock: of two children that end together, only one may queue the job.

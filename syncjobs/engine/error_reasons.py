@@ -35,6 +35,11 @@ _GARBLED = Meaning(
     _("The response was incomplete or is not what we asked for. The jobs retry automatically."),
     _("If it continues, something alters the responses: a proxy, or a wrong YOUTUBE_API_ENDPOINT."),
 )
+_NOT_YOUTUBE = Meaning(
+    _("Not YouTube's response"),
+    _("Something between this server and YouTube responded instead of YouTube. The jobs retry automatically."),
+    _("Check the server's network: a proxy, a firewall, or a network that wants somebody to log in. Then retry."),
+)
 _QUOTA_GONE = Meaning(
     _("Daily quota used up"),
     _("YouTube's daily quota is used up. The jobs wait until it resets; they have not failed."),
@@ -75,20 +80,22 @@ _SHARED = (
     (
         _BUSY,
         "rateLimitExceeded userRateLimitExceeded concurrentLimitExceeded backendError processingFailure"
-        " SERVICE_UNAVAILABLE RATE_LIMIT_EXCEEDED",
+        " SERVICE_UNAVAILABLE RATE_LIMIT_EXCEEDED RESOURCE_EXHAUSTED UNAVAILABLE INTERNAL DEADLINE_EXCEEDED",
     ),
     (_UNREACHABLE, "timeout connection"),
     (_GARBLED, "badAnswer"),
     (
         _KEY,
         "keyMissing keyInvalid keyExpired ipRefererBlocked authError required API_KEY_INVALID API_KEY_SERVICE_BLOCKED"
-        " API_KEY_HTTP_REFERRER_BLOCKED API_KEY_IP_ADDRESS_BLOCKED API_KEY_ANDROID_APP_BLOCKED API_KEY_IOS_APP_BLOCKED",
+        " API_KEY_HTTP_REFERRER_BLOCKED API_KEY_IP_ADDRESS_BLOCKED API_KEY_ANDROID_APP_BLOCKED API_KEY_IOS_APP_BLOCKED"
+        " UNAUTHENTICATED",
     ),
     (
         _PROJECT,
         "accessNotConfigured iamPermissionDenied SERVICE_DISABLED CONSUMER_INVALID CONSUMER_SUSPENDED BILLING_DISABLED",
     ),
-    (_FORBIDDEN, "forbidden"),
+    (_FORBIDDEN, "forbidden PERMISSION_DENIED"),
+    (_REFUSED, "badRequest INVALID_ARGUMENT FAILED_PRECONDITION NOT_FOUND"),
 )
 _MEANINGS: dict[str, Meaning] = {
     **{reason: meaning for meaning, reasons in _SHARED for reason in reasons.split()},
@@ -163,5 +170,5 @@ def explain(reason: str) -> Meaning:
     if reason.startswith("API_KEY_"):
         return _KEY
     if status := _HTTP.match(reason):
-        return _BUSY if int(status[1]) in (408, 429) or int(status[1]) >= 500 else _REFUSED
+        return _BUSY if int(status[1]) in (408, 429) or int(status[1]) >= 500 else _NOT_YOUTUBE
     return _UNKNOWN

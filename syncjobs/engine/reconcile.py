@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef
 
-from bands.models import Video
+from bands.models import DETAILS_DUE, Video
 
 from .. import counters
 from ..choices import JobType
@@ -55,7 +55,7 @@ def reconcile() -> Report:
         report.killed = _kill_overdue()
     if needs["has_parents"]:
         report.parents_completed = outcomes.complete_parents()
-    if needs["has_details_pending"]:
+    if needs["has_details_due"]:
         report.enrich_queued = _queue_enrich()
     if needs["has_deltas"]:
         report.counts_folded = counters.fold()
@@ -76,7 +76,7 @@ def _look() -> Sequence[Mapping[str, Any]]:
             has_lost=Exists(Attempt.objects.expired()),
             has_overdue=Exists(SyncJob.objects.past_cancel_grace()),
             has_parents=Exists(SyncJob.objects.childless_parents()),
-            has_details_pending=Exists(Video.objects.filter(details_pending=True)),
+            has_details_due=Exists(Video.objects.filter(DETAILS_DUE)),
             has_deltas=Exists(JobDelta.objects.all()) | Exists(ErrorDelta.objects.all()),
             has_old_changes=changes.has_old(),
         ).values()

@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 from django.db import connections
-from django_celery_beat.schedulers import DatabaseScheduler
 
 from . import database
+from .crontab import CronScheduler
 from .heartbeat import Reporter
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 5.0
 
 
-class Scheduler(DatabaseScheduler):  # type: ignore[misc]
+class Scheduler(CronScheduler):
     """Reports from the loop that sends what is due, so a loop that hangs is not shown as alive."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

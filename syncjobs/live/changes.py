@@ -35,13 +35,22 @@ _POSITION = re.compile(r"(\d{1,18}):(\d{1,18}):((?:\d{1,18}(?:,\d{1,18})*)?)\Z",
 _JOB_TYPE, _BAND_ID, _PARENT_ID = map(camel_case, ("job_type", "band_id", "parent_id"))
 _FOUND, _ADDED, _UPDATED = map(camel_case, ("videos_found", "videos_added", "videos_updated"))
 
-_READ = """
-    SELECT pg_current_snapshot()::text, horizon.xact, change.*
+# Transaction ids mean nothing in another cluster, on another timeline of it or in a table that was restored.
+_ORIGIN = """(SELECT concat_ws(':', system_identifier, timeline_id, 'syncjobs_jobchange'::regclass::oid)
+                FROM pg_control_system(), pg_control_checkpoint())"""
+_READ = f"""
+    SELECT pg_current_snapshot()::text, horizon.xact, horizon.origin = {_ORIGIN}, change.*
       FROM syncjobs_jobchangehorizon AS horizon LEFT JOIN LATERAL (
           SELECT xact, kind, job_id, status, job_type, queue, band_id, parent_id, progress_done, progress_total,
                  videos_found, videos_added, videos_updated, deleted, paused, at
             FROM syncjobs_jobchange WHERE xact >= %(beyond)s OR xact = ANY(%(running)s)
-           ORDER BY id LIMIT %(most)s) AS change ON true"""
+           ORDER BY id LIMIT %(most)s) AS change ON true"""  # noqa: S608 - a constant
+_START_ANEW = f"""
+    WITH known AS (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS before,
+                          pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS until),
+         anew AS (UPDATE syncjobs_jobchangehorizon SET xact = before - 1, origin = {_ORIGIN}
+                    FROM known WHERE origin <> {_ORIGIN} RETURNING before, until)
+    DELETE FROM syncjobs_jobchange USING anew WHERE xact < before OR xact >= until"""  # noqa: S608 - a constant
 _PURGE = """
     WITH old AS (DELETE FROM syncjobs_jobchange WHERE (xact, id) IN (
                      SELECT xact, id FROM syncjobs_jobchange
@@ -125,14 +134,20 @@ def position() -> str:
 
 
 async def read(database: psycopg.AsyncConnection[Any], positions: Iterable[Position]) -> Reading:
-    """Read the changes that any of these positions lacks, in one statement. Raises psycopg.Error."""
+    """Read the changes that any of these positions lacks, in one statement. Raises psycopg.Error.
+
+    If the database was restored from a backup, its changes are forgotten first, and every reader starts over once.
+    """
     beyond = min((each.beyond for each in positions), default=2**63 - 1)
     running = {xact for each in positions for xact in each.running if xact < beyond}
-    cursor = await database.execute(_READ, {"beyond": beyond, "running": list(running), "most": MOST_AT_ONCE + 1})
-    rows = await cursor.fetchall()
+    wanted = {"beyond": beyond, "running": list(running), "most": MOST_AT_ONCE + 1}
+    rows = await (await database.execute(_READ, wanted)).fetchall()
+    if not rows[0][2]:
+        await database.execute(_START_ANEW)
+        rows = await (await database.execute(_READ, wanted)).fetchall()
     now, purged = Position.parse(rows[0][0]), int(rows[0][1])
     too_many = len(rows) > MOST_AT_ONCE
-    events = () if too_many else tuple(Change(int(row[2]), _event_of(*row[3:])) for row in rows if row[2] is not None)
+    events = () if too_many else tuple(Change(int(row[3]), _event_of(*row[4:])) for row in rows if row[3] is not None)
     return Reading(now, purged, events, too_many)
 
 

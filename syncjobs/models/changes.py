@@ -47,9 +47,13 @@ class JobChange(models.Model):
 
 
 class JobChangeHorizon(models.Model):
-    """One row: the newest transaction whose changes were purged. A reader that has not seen all before it starts over."""
+    """One row: the newest transaction whose changes were purged. A reader that has not seen all before it starts over.
+
+    `origin` names the cluster and the table that all transaction ids of the feed belong to; it differs after a restore.
+    """
 
     xact = models.BigIntegerField(primary_key=True)
+    origin = models.CharField(max_length=80, db_default="")
 
     class Meta:
         default_permissions = ()

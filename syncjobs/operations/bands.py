@@ -18,7 +18,7 @@ from ..exceptions import Conflict, InvalidFields, NotFound, Taken
 from ..models import SyncJob
 from ..youtube.types import Channel
 from . import band_fields
-from .channels import channel_index
+from .channels import channel_index, set_names
 
 
 def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None) -> Band:
@@ -107,7 +107,7 @@ def _fill(band: Band, values: dict[str, Any], channel: Channel | None) -> list[s
     invalid = band_fields.apply(band, values)
     if channel is not None:
         channels.set_channel(band, band.channel_reference, channel_id=channel.id)
-        band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
+        set_names(band, channel)
     changed = [name for name, value in before.items() if getattr(band, name) != value]
     taken = _find_taken(band, set(changed))
     if invalid:

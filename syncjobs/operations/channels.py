@@ -36,12 +36,20 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
     if band is not None:
         with transaction.atomic():
             lock_channels()
+            # A worker may have written other columns of the row since it was read.
+            band.refresh_from_db(from_queryset=Band.objects.select_for_update())
             set_channel(band, reference, channel_id=channel.id)
-            band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
+            set_names(band, channel)
             if conflict := channel_conflict(band, channel_index()):
                 raise Conflict(conflict, field="channel")
             band.save()
     return channel
+
+
+def set_names(band: Band, channel: Channel) -> None:
+    """Set the channel's handle and title without saving, unless YouTube's response left them out."""
+    if "snippet" not in channel.missing_parts:
+        band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
 
 
 def channel_index() -> ChannelIndex:

@@ -39,7 +39,8 @@ def _resolve(context: JobContext, band: Band) -> int | None:
             flag_channel(context, ChannelProblem.NOT_FOUND)
             raise SyncFailed("channelNotFound", f"Channel not found: {band.channel_reference}")
         channel_id, video_count = channel.id, channel.video_count
-        band.channel_handle, band.channel_title = channel.handle or "", channel.title[:200]
+        if "snippet" not in channel.missing_parts:
+            band.channel_handle, band.channel_title = channel.handle or "", channel.title[:200]
     band.channel_id, band.uploads_playlist_id = channel_id, uploads_playlist_id(channel_id)
     _save_channel(context, band)
     return video_count

@@ -102,4 +102,6 @@ def _needs_sync(band: Band, channel: Channel | None) -> bool:
         return True
     if channel is None:
         return not band.channel_problem
+    if "statistics" in channel.missing_parts:
+        return False
     return channel.video_count is None or channel.video_count != band.channel_video_count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models.functions import Now
 
-from bands.models import Band, Video
+from bands.models import DETAILS_DUE, Band, Video
 from bands.videos import insert_basics
 
 from ..engine.enqueue import actor_of, create_enrich
@@ -83,5 +83,5 @@ def _finish(context: JobContext, video_count: int | None) -> None:
         Band.objects.filter(pk=context.band.pk).update(
             last_incremental_sync_at=Now(), last_page_read_at=Now(), **changes
         )
-        if context.job.parent_id is None and Video.objects.filter(details_pending=True).exists():
+        if context.job.parent_id is None and Video.objects.filter(DETAILS_DUE).exists():
             create_enrich(actor_of(context.job))

@@ -17,6 +17,7 @@ from bands.videos import mark_missing, update_counts, upsert_details
 from ..choices import TERMINAL_STATUSES
 from ..models import QuotaCall, SyncJob
 from ..youtube.client import PAGE_SIZE
+from ..youtube.errors import TransientError
 from ..youtube.types import Batch, VideoDetails
 from .context import JobContext, SyncFailed
 from .videos import video_from_details
@@ -44,6 +45,8 @@ def _band_of(context: JobContext, batch: Batch[VideoDetails]) -> int:
     owner = Band.objects.filter(channel_id=video.channel_id).order_by("pk").values_list("pk", flat=True).first()
     stored = Video.objects.filter(youtube_id=video.video_id).values_list("band_id", flat=True).first()
     band_id = owner or stored
+    if band_id is None and "channel_id" in video.unknown:
+        raise TransientError("badAnswer", "YouTube's response lacks the video's snippet, which names its channel.")
     if band_id is None:
         message = f"No band has the video's channel {video.channel_id}. Choose the band that the video belongs to."
         raise SyncFailed("bandUnknown", message)
@@ -73,6 +76,7 @@ def _claim_pending(context: JobContext) -> dict[str, int]:
             UPDATE bands_video SET details_attempt = %s
              WHERE id IN (SELECT v.id FROM bands_video v
                            WHERE v.details_pending
+                             AND (v.details_due_at IS NULL OR v.details_due_at <= statement_timestamp())
                              AND (v.details_attempt IS NULL OR NOT EXISTS (
                                   SELECT 1 FROM syncjobs_attempt a WHERE a.id = v.details_attempt AND a.outcome = 'RUNNING'))
                            ORDER BY v.id LIMIT %s FOR UPDATE SKIP LOCKED)
@@ -92,7 +96,8 @@ def refresh_statistics(context: JobContext) -> None:
     for ids in _in_batches(context, videos):
         response = fetch(ids)
         with transaction.atomic():
-            updated = update_counts([(s.video_id, s.view_count, s.like_count, s.comment_count) for s in response.items])
+            known = [stats for stats in response.items if stats.is_known]
+            updated = update_counts([(s.video_id, s.view_count, s.like_count, s.comment_count) for s in known])
             context.save(
                 unreadable=response.unreadable,
                 videos_found=len(response.items),

@@ -154,7 +154,8 @@ def _save_page(
         position.observe(page, repeated=len(page.items) - mark_seen(context, page, position.number))
         context.checkpoint[_CHECKPOINT] = asdict(position)
         band_id = context.band.pk
-        written = upsert_details(video_from_details(video, band_id) for video in batch.items)
+        items = {item.video_id: item for item in page.items}
+        written = upsert_details(video_from_details(v, band_id, items.get(v.video_id)) for v in batch.items)
         mark_missing(batch.missing)
         context.progress_total = max(position.total or 0, context.progress_total or 0)
         context.save(

@@ -16,7 +16,15 @@ def video_from_item(item: PlaylistItem, band: Band) -> Video:
     return Video(band_id=band.pk, youtube_id=fields.pop("video_id"), **fields)
 
 
-def video_from_details(details: VideoDetails, band_id: int) -> Video:
-    """Build an unsaved video from an entry of videos.list."""
+def video_from_details(details: VideoDetails, band_id: int, item: PlaylistItem | None = None) -> Video:
+    """Build an unsaved video from an entry of videos.list.
+
+    If that lacks the snippet, a new video gets its title from the entry of the playlist.
+    """
     fields = asdict(details)
-    return Video(band_id=band_id, youtube_id=fields.pop("video_id"), **fields)
+    unknown = fields.pop("unknown")
+    if item is not None and "title" in unknown:
+        fields |= asdict(item)
+    video = Video(band_id=band_id, youtube_id=fields.pop("video_id"), **fields)
+    video.unknown = unknown
+    return video

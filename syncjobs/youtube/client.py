@@ -20,7 +20,7 @@ from googleapiclient.errors import HttpError
 
 from . import parsing
 from .costs import Operation, bucket_of
-from .errors import ConfigurationError, TransientError, YouTubeError, from_response
+from .errors import ConfigurationError, TransientError, YouTubeError, from_response, not_from_youtube
 from .references import ChannelReference
 from .transport import OneShotHttp, Redactor
 from .types import Batch, Channel, PlaylistPage, Unreadable, VideoDetails, VideoStats
@@ -162,19 +162,29 @@ class YouTubeClient:
         self, operation: Operation, request: Callable[[Any], Any]
     ) -> tuple[dict[str, Any], YouTubeError | None]:
         """Make one HTTP attempt. Return errors instead of chaining them: the Google client's may contain request headers."""
+        answers: list[httplib2.Response] = []
         try:
-            body = self._redactor.tree(request(_service(*self._key)).execute(num_retries=0))
+            prepared = request(_service(*self._key))
+            prepared.add_response_callback(answers.append)
+            body = self._redactor.tree(prepared.execute(num_retries=0))
         except HttpError as error:
-            bucket, wait = bucket_of(operation), error.resp.get("retry-after", "")
-            return {}, from_response(int(error.resp.status), error.content, bucket, wait, self._redactor.text)
+            headers = error.resp
+            return {}, from_response(
+                int(headers.status),
+                error.content,
+                bucket_of(operation),
+                headers.get("retry-after", ""),
+                self._redactor.text,
+                headers.get("content-type", ""),
+            )
         except TimeoutError:
             return {}, TransientError("timeout", f"YouTube did not respond within {self._key[2]:g} seconds.")
         except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, GoogleClientError) as error:
             return {}, TransientError("connection", f"The connection to YouTube broke ({type(error).__name__}).")
         except (ValueError, RecursionError):
-            return {}, TransientError("badAnswer", "YouTube's response was cut off or is not JSON.")
-        if not _is_list_response(body):
-            return {}, TransientError("badAnswer", "YouTube's response is not the requested list.")
+            body = None
+        if answers[0].status != 200 or not _is_list_response(body):
+            return {}, _bad_answer(answers[0], body, self._redactor)
         return body, None
 
 
@@ -226,9 +236,21 @@ def _checked(ids: Sequence[str]) -> Sequence[str]:
 
 def _is_list_response(body: Any) -> bool:
     """Whether this is a list response. Without items, Google omits `items`, but not everything else (observed)."""
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or not str(body.get("kind")).startswith("youtube#"):
         return False
-    return isinstance(body["items"], list) if "items" in body else bool({"kind", "pageInfo"} & body.keys())
+    return isinstance(body.get("items", []), list)
+
+
+def _bad_answer(answer: httplib2.Response, body: Any, redactor: Redactor) -> TransientError:
+    """Return the error for a 2xx response that is not a list. `body` is None if it is not JSON."""
+    kind = redactor.text(answer.get("content-type", ""))
+    if answer.status != 200 or (body is None and "json" not in kind):
+        message = not_from_youtube(answer.status, kind)
+    elif body is None:
+        message = "YouTube's response was cut off or is not JSON."
+    else:
+        message = "The response is JSON, but not the requested list of YouTube's. A proxy may have sent it."
+    return TransientError("badAnswer", message, status=answer.status)
 
 
 def _channels(body: dict[str, Any]) -> list[Channel]:

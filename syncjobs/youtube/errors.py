@@ -86,24 +86,48 @@ _CONFIGURATION = {"keyInvalid", "keyExpired", "accessNotConfigured", "ipRefererB
                   "CONSUMER_INVALID", "CONSUMER_SUSPENDED", "BILLING_DISABLED", "authError", "required"}  # fmt: skip
 _ABOUT_THE_KEY = ("api key not valid", "api key not found", "api key expired", "unregistered callers")
 _DAILY = ("per day", "perday")
+_CONTENT_TYPE = re.compile(r"[a-z0-9.+-]{1,30}/[a-z0-9.+-]{1,40}")
+_REDIRECTS = {301, 302, 303, 307, 308}
+# The status of an error is a name of google.rpc.Code, such as PERMISSION_DENIED (cloud.google.com/apis/design/errors).
+_RPC_CODE = re.compile("[A-Z_]{2,40}")
 _SHORT_TERM = ("per minute", "perminute", "per second", "per 100 seconds")
 
 
 def from_response(
-    status: int, body: bytes, bucket: Bucket, retry_after: str = "", redact: Callable[[str], str] = clean
+    status: int,
+    body: bytes,
+    bucket: Bucket,
+    retry_after: str = "",
+    redact: Callable[[str], str] = clean,
+    content_type: str = "",
 ) -> YouTubeError:
     """Return the error for an HTTP response.
 
-    The reasons in the body decide; the status decides alone only if there are none. `retry_after` is the header's
-    value. `redact` is applied to every text in the error.
+    The reasons in the body decide; if they are unknown, the status does. A response without YouTube's error
+    body says nothing about what we asked for: it is transient, whatever its status. `retry_after` and `content_type` are
+    the headers' values. `redact` is applied to every text in the error.
     """
     error = _error_of(body)
-    message = redact(_sentence(error.get("message")) or f"YouTube responded with HTTP status {status}.")
-    reasons = [redact(reason) for reason in _reasons(error)]
-    classified = _classify(status, reasons, message, bucket)
+    reasons = [redact(reason) for reason in _reasons(error)] or _rpc_code(error, status)
+    if reasons:
+        message = redact(_sentence(error.get("message")) or f"YouTube responded with HTTP status {status}.")
+        classified = _classify(status, reasons, message, bucket)
+    else:
+        classified = TransientError(f"http{status}", redact(not_from_youtube(status, content_type)), status=status)
     if isinstance(classified, TransientError):
         classified.retry_after = _seconds(retry_after)
     return classified
+
+
+def not_from_youtube(status: int, content_type: str = "") -> str:
+    """Return the message for a response that is not in YouTube's format. `content_type` is the header's value."""
+    kind = content_type.partition(";")[0].strip().lower()
+    what = f", {kind}" if _CONTENT_TYPE.fullmatch(kind) else ""
+    redirect = ", a redirect" if status in _REDIRECTS else ""
+    return (
+        f"The response (HTTP status {status}{redirect}{what}) did not come from YouTube's API. "
+        "A proxy, a firewall or a login page on the way may have sent it."
+    )
 
 
 def _classify(status: int, reasons: list[str], message: str, bucket: Bucket) -> YouTubeError:
@@ -117,19 +141,18 @@ def _classify(status: int, reasons: list[str], message: str, bucket: Bucket) -> 
     if reason := first(_CONFIGURATION) or next((r for r in reasons if r.startswith("API_KEY_")), ""):
         return ConfigurationError(reason, message, status=status)
     if _has_any(text, _ABOUT_THE_KEY) or status == 401:
-        return ConfigurationError(reasons[0] if reasons else "keyInvalid", message, status=status)
+        return ConfigurationError(reasons[0], message, status=status)
     if (status == 429 or first(_RATE)) and _has_any(text, _DAILY):
         return QuotaExceeded("quotaExceeded", message, status=status, bucket=bucket)
     if status == 429 or status >= 500 or first(_RATE):
-        return TransientError(first(_RATE) or (reasons[0] if reasons else f"http{status}"), message, status=status)
+        return TransientError(first(_RATE) or reasons[0], message, status=status)
     for reason, kind in (("invalidPageToken", InvalidPageToken), ("playlistNotFound", PlaylistNotFound)):
         if reason in reasons:
             return kind(reason, message, status=status)
-    if not reasons and (status < 400 or status in (403, 408)):
-        # Without a reason the response is from a proxy and not from YouTube: it says nothing about the channel.
-        return TransientError(f"http{status}", message, status=status)
+    if status < 400 or status == 408:
+        return TransientError(reasons[0], message, status=status)
     permanent = Forbidden if status == 403 else YouTubeError
-    return permanent(reasons[0] if reasons else f"http{status}", message, status=status)
+    return permanent(reasons[0], message, status=status)
 
 
 def _has_any(text: str, phrases: tuple[str, ...]) -> bool:
@@ -154,6 +177,13 @@ def _error_of(body: bytes) -> dict[str, Any]:
         return {}
     error = document.get("error") if isinstance(document, dict) else None
     return error if isinstance(error, dict) else {}
+
+
+def _rpc_code(error: dict[str, Any], status: int) -> list[str]:
+    """Return the name of google.rpc.Code in an error without reasons, if it has the members that Google's errors have."""
+    name = error.get("status")
+    is_ours = error.get("code") == status and isinstance(name, str) and _RPC_CODE.fullmatch(name)
+    return [str(name)] if is_ours else []
 
 
 def _reasons(error: dict[str, Any]) -> Iterator[str]:

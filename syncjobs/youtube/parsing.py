@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from .types import Channel, PlaylistItem, Unreadable, VideoDetails, VideoStats
 
@@ -24,6 +25,19 @@ _VIDEO_ID = re.compile("[A-Za-z0-9_-]{1,32}")
 MAX_CHANNEL_ID = 24
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MAX_DURATION = 2**31 - 1
+
+
+_PARTS = {
+    "snippet": (
+        "title", "description", "channel_id", "channel_title", "published_at", "live_state", "thumbnails", "tags",
+        "category_id", "default_language",
+    ),
+    "contentDetails": ("duration_seconds", "definition"),
+    "status": ("privacy_status", "embeddable", "made_for_kids"),
+    "statistics": ("view_count", "like_count", "comment_count"),
+    "liveStreamingDetails": ("scheduled_start_at",),
+}  # fmt: skip
+"""Our fields of a video, by the part of the resource that has them."""
 
 
 class _Malformed(Exception):
@@ -70,10 +84,12 @@ def channel(item: dict[str, Any]) -> Channel:
         raise _Malformed(f"its id is {channel_id[:40]!r}")
     return Channel(
         id=channel_id,
-        handle=_text(snippet, "customUrl")[:120],
+        # A handle has no percent sign, but one in another script than Latin may be written as in a URL.
+        handle=clean(unquote(_text(snippet, "customUrl")))[:120],
         title=_text(snippet, "title")[:200],
         uploads_playlist_id=_text(playlists, "uploads")[:64],
         video_count=_count(_part(item, "statistics"), "videoCount"),
+        missing_parts=frozenset(_missing(item, ("snippet", "contentDetails", "statistics"))),
     )
 
 
@@ -97,10 +113,8 @@ def playlist_item(item: dict[str, Any]) -> PlaylistItem:
 
 
 def video(item: dict[str, Any]) -> VideoDetails:
-    """Parse a video resource (videos#resource)."""
+    """Parse a video resource (videos#resource). A part that is absent makes its fields unknown."""
     video_id = _text(item, "id", required=True)
-    if not isinstance(item.get("snippet"), dict):
-        raise _Malformed("it has no snippet")
     snippet, details, status = _part(item, "snippet"), _part(item, "contentDetails"), _part(item, "status")
     statistics = _part(item, "statistics")
     live = _text(snippet, "liveBroadcastContent") or "none"
@@ -108,6 +122,8 @@ def video(item: dict[str, Any]) -> VideoDetails:
         live = "none"
     if live not in {"none", "live", "upcoming"}:
         raise _Malformed(f"its liveBroadcastContent is {live[:40]!r}")
+    # Only live and upcoming videos are sure to have liveStreamingDetails.
+    expected = [part for part in _PARTS if part != "liveStreamingDetails" or live != "none"]
     return VideoDetails(
         video_id=video_id,
         title=_text(snippet, "title"),
@@ -129,6 +145,7 @@ def video(item: dict[str, Any]) -> VideoDetails:
         view_count=_count(statistics, "viewCount"),
         like_count=_count(statistics, "likeCount"),
         comment_count=_count(statistics, "commentCount"),
+        unknown=frozenset(field for part in _missing(item, expected) for field in _PARTS[part]),
     )
 
 
@@ -140,6 +157,7 @@ def stats(item: dict[str, Any]) -> VideoStats:
         view_count=_count(statistics, "viewCount"),
         like_count=_count(statistics, "likeCount"),
         comment_count=_count(statistics, "commentCount"),
+        is_known=not _missing(item, ["statistics"]),
     )
 
 
@@ -162,6 +180,11 @@ def duration(value: object) -> int | None:
 def _part(item: dict[str, Any], name: str) -> dict[str, Any]:
     value = item.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def _missing(item: dict[str, Any], parts: Iterable[str]) -> list[str]:
+    """Return those of the parts that the item lacks. Empty statistics are hidden; other parts are never empty."""
+    return [part for part in parts if not _part(item, part) and not (part == "statistics" and item.get(part) == {})]
 
 
 def _text(part: dict[str, Any], name: str, *, required: bool = False) -> str:

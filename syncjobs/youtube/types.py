@@ -11,13 +11,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel. `video_count` counts public videos and lags behind (channels#statistics.videoCount)."""
+    """A channel. `video_count` counts public videos and lags behind (channels#statistics.videoCount).
+
+    `missing_parts` names parts of the resource that we asked for and the response left out.
+    """
 
     id: str
     handle: str
     title: str
     uploads_playlist_id: str
     video_count: int | None
+    missing_parts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,10 @@ class PlaylistPage:
 
 @dataclass(frozen=True, slots=True)
 class VideoDetails:
-    """The details of a video from videos.list. Hidden counts are None."""
+    """The details of a video from videos.list. Hidden counts are None.
+
+    `unknown` names the fields of parts that we asked for and the response left out; their values mean nothing.
+    """
 
     video_id: str
     title: str
@@ -80,16 +87,18 @@ class VideoDetails:
     view_count: int | None
     like_count: int | None
     comment_count: int | None
+    unknown: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class VideoStats:
-    """A video's counts. None means hidden."""
+    """A video's counts. None means hidden. If `is_known` is False, the response left out the part that has them."""
 
     video_id: str
     view_count: int | None
     like_count: int | None
     comment_count: int | None
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

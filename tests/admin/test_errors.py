@@ -56,7 +56,7 @@ def test_every_reason_in_the_code_has_an_explanation() -> None:
     found |= youtube_errors._QUOTA | youtube_errors._RATE | youtube_errors._CONFIGURATION
     assert {"workerLost", "internalError", "channelNotFound", "timeout", "keyMissing", "quotaExceeded"} <= found
     assert not [reason for reason in sorted(found) if error_reasons.explain(reason) is error_reasons._UNKNOWN]
-    for reason, title in (("http503", "YouTube is busy"), ("http404", "YouTube rejected the request")):
+    for reason, title in (("http503", "YouTube is busy"), ("http404", "Not YouTube's response")):
         assert str(error_reasons.explain(reason).title) == title
     assert error_reasons.explain("somethingNew") is error_reasons._UNKNOWN
 

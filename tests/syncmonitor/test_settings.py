@@ -3,13 +3,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import kombu
 import pytest
+import redis
 from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +60,19 @@ def check(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a new process."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        env=_environment(variables),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_production_passes_djangos_deployment_check() -> None:
     done = check("--deploy", "--fail-level=WARNING", **PRODUCTION)
     assert done.returncode == 0, done.stderr
@@ -84,6 +100,10 @@ def test_production_has_no_default_for_a_secret() -> None:
         ("DATABASE_URL", "mysql://localhost/x"),
         ("REDIS_URL", "localhost:6379"),
         ("PORT", "99999"),
+        ("SYNCMONITOR_INSTANCE", "../x"),
+        ("SYNCMONITOR_INSTANCE", "a/b"),
+        ("CSRF_TRUSTED_ORIGINS", "sync.example.org"),
+        ("CORS_ALLOWED_ORIGINS", "https://a.example,https://b.example/path"),
         ("METRICS_TOKEN", "short"),
         ("METRICS_ALLOWED_ADDRESSES", "10.0.0.0/8,10.0.0.1/8"),
     ],
@@ -93,11 +113,116 @@ def test_an_invalid_value_is_refused_with_its_name(name: str, value: str) -> Non
         settings_for(**PRODUCTION | {name: value})
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgres://u@h:99999/x", "Port out of range"),
+        ("postgres://u@h:abc/x", "abc"),
+        ("postgres://u@h:0/x", "port"),
+        ("postgres://u@h/", "database"),
+        ("postgres://u@h/x?sslmod=require", '"sslmod"'),
+        ("postgres://u@h/x?sslmode=allways", '"allways"'),
+        ("postgres://u@h/x?sslmode=verify-full&sslrootcert=/nowhere.pem", "/nowhere.pem"),
+        ("postgres://u@h/x?connect_timeout=soon", "connect_timeout"),
+        ("postgres://u@h/x?target_session_attrs=primry", "primry"),
+    ],
+)
+def test_a_database_url_is_checked_without_connecting(url: str, problem: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"\n  DATABASE_URL: .*{re.escape(problem)}"):
+        settings_for(**PRODUCTION, DATABASE_URL=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("redis://h:99999/0", "Port out of range"),
+        ("redis://h:abc/0", "abc"),
+        ("redis://", "host"),
+        ("redis://h/first", "number"),
+        ("redis://h/0?sokcet_timeout=3", "sokcet_timeout"),
+        ("redis://h/0?ssl_cert_reqs=none", "ssl_cert_reqs"),
+        ("rediss://h/0?ssl_cert_reqs=perhaps", "ssl_cert_reqs"),
+        ("rediss://h/0?ssl_ca_certs=/nowhere.pem", "/nowhere.pem"),
+    ],
+)
+def test_a_redis_url_is_checked_without_connecting(url: str, problem: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"\n  REDIS_URL: .*{re.escape(problem)}"):
+        settings_for(**PRODUCTION, REDIS_URL=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "verify"),
+    [
+        ("rediss://h/0", ssl.CERT_REQUIRED),
+        ("rediss://h/0?ssl_check_hostname=true", ssl.CERT_REQUIRED),
+        ("rediss://h/0?ssl_cert_reqs=none", ssl.CERT_NONE),
+    ],
+)
+def test_celery_and_redis_verify_certificates_by_default(url: str, verify: ssl.VerifyMode) -> None:
+    settings = settings_for(**PRODUCTION, REDIS_URL=url)
+    # What Celery connects with, and what our own client does.
+    options = settings["CELERY_BROKER_TRANSPORT_OPTIONS"]
+    channel = kombu.Connection(settings["CELERY_BROKER_URL"], transport_options=options)
+    parameters = vars(channel)["ssl"]
+    assert parameters["ssl_cert_reqs"] == verify
+    ours = redis.ConnectionPool.from_url(settings["REDIS_URL"]).make_connection()
+    assert (ours.cert_reqs, ours.check_hostname) == (verify, verify == ssl.CERT_REQUIRED)
+
+
+def test_connections_notice_a_vanished_host() -> None:
+    variables = PRODUCTION | {"DATABASE_URL": "postgres://u@h/x?connect_timeout=2&options=-c%20work_mem%3D9MB"}
+    settings = settings_for(**variables, REDIS_URL="redis://h/0")
+    options = settings["DATABASES"]["default"]["OPTIONS"]
+    assert int(options["connect_timeout"]) == 2
+    assert options["keepalives_idle"] + options["keepalives_interval"] * options["keepalives_count"] <= 30
+    assert options["tcp_user_timeout"] <= 30_000
+    assert options["options"] == "-c idle_in_transaction_session_timeout=5000 -c work_mem=9MB"
+    broker = settings["CELERY_BROKER_TRANSPORT_OPTIONS"]
+    assert broker["socket_connect_timeout"] <= 5
+    assert broker["socket_keepalive"]
+
+
+@pytest.mark.parametrize("key", ["", "  "])
+def test_a_worker_does_not_start_without_a_key(key: str) -> None:
+    code = "from syncmonitor.celery import app; app.worker_main(['worker', '--pool', 'solo'])"
+    unreachable = {"DATABASE_URL": "postgres://u@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=_environment(PRODUCTION | unreachable | {"YOUTUBE_API_KEY": key}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("YOUTUBE_API_KEY: set it")
+
+
 def test_all_invalid_values_are_named_at_once() -> None:
     with pytest.raises(ImproperlyConfigured) as caught:
         settings_for(**PRODUCTION, SYNC_MAX_ATTEMPTS="x", YOUTUBE_QUOTA_STATS="y")
     assert "SYNC_MAX_ATTEMPTS:" in str(caught.value)
     assert "YOUTUBE_QUOTA_STATS:" in str(caught.value)
+
+
+def test_a_command_names_all_invalid_values_without_a_traceback() -> None:
+    wrong = {"SYNCMONITOR_INSTANCE": "../x", "DATABASE_URL": "postgres://u@h/x?sslmod=1", "REDIS_URL": "redis://h:0/0"}
+    done = manage("sync_status", **PRODUCTION, **wrong)
+    assert done.returncode == 1
+    lines = done.stderr.strip().splitlines()
+    assert lines[0] == "Invalid environment variables:"
+    assert [line.split(":")[0].strip() for line in lines[1:]] == ["SYNCMONITOR_INSTANCE", "DATABASE_URL", "REDIS_URL"]
+
+
+@pytest.mark.parametrize("command", ["sync_status", "migrate", "quota", "setup_roles"])
+def test_a_command_ends_with_one_sentence_if_the_database_is_away(command: str) -> None:
+    away = {"DATABASE_URL": "postgres://u@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = manage(command, **PRODUCTION, **away)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "The database is away" in line
+    assert "127.0.0.1" in line
 
 
 def test_the_documentation_lists_every_variable_and_no_other() -> None:

@@ -60,3 +60,25 @@ def test_children_end_when_their_supervisor_is_killed(supervised: tuple[subproce
     supervisor.kill()
     supervisor.wait()
     wait_for(lambda: str(child) not in members(child).split(), what="the child to end")
+
+
+def test_a_process_that_can_not_start_is_given_up() -> None:
+    code = (
+        "import os, sys; from syncmonitor import supervisor as s; s.RESTART_SECONDS = 0.01\n"
+        "s.Supervisor([s.Process('web', ['sleep', '300']), s.Process('worker', ['false'])], dict(os.environ)).run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": "postgres:///x", "REDIS_URL": "redis://x"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "worker | ended with exit code 1, 6 times soon after its start. See its messages above. Giving up.\n"
+    )
+    pauses = [float(line.split(" in ")[1].split()[0]) for line in done.stdout.splitlines()]
+    assert pauses == [0.01, 0.02, 0.04, 0.08, 0.16]

@@ -130,9 +130,11 @@ def test_errors_are_classified(server: Simulator, name: str, kind: Kind, bucket:
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b'{"error": 3}', b'{"error": {"errors": [7], "message": 5}}', b"\xff"]
 )
-def test_unreadable_error_bodies_are_classified_by_status(body: bytes) -> None:
-    assert from_response(503, body, Bucket.MAIN).kind is Kind.TRANSIENT
-    assert from_response(404, body, Bucket.MAIN).kind is Kind.PERMANENT
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 407, 410, 413, 421, 451, 503])
+def test_error_bodies_that_are_not_youtubes_are_transient(status: int, body: bytes) -> None:
+    error = from_response(status, body, Bucket.MAIN)
+    assert (error.kind, error.reason) == (Kind.TRANSIENT, f"http{status}")
+    assert "did not come from YouTube" in error.message
 
 
 def test_a_wrong_or_missing_key_is_refused_without_being_charged(server: Simulator) -> None:
@@ -160,6 +162,18 @@ def test_a_connection_closed_by_the_server_costs_no_call(server: Simulator) -> N
         server.faults.add(Fault("garbage", times=1))
         client.playlist_page(uploads(channel_of(server)))
     assert [reason for _, reason in meter.settled] == ["badAnswer", ""] * 3
+
+
+@pytest.mark.parametrize("text", ["@李", "%40%E6%9D%8E", "youtube.com/c/李", "https://youtube.com/@%E6%9D%8E/videos"])
+def test_a_handle_in_another_script_is_asked_for(server: Simulator, text: str) -> None:
+    server.world.add_channel("@李")
+    server.world.add_channel("@%e3%81%82", "Written as in a URL")
+    channel = client_of(server).find_channel(parse_channel(text))
+    assert channel is not None
+    assert channel.handle == "@李"
+    assert server.calls()[0]["parameters"]["forHandle"] == "@李"
+    encoded = next(c.id for c in server.world.channels.values() if c.title == "Written as in a URL")
+    assert client_of(server).channels([encoded])[0].handle == "@あ"
 
 
 def test_51_ids_are_never_sent(server: Simulator) -> None:

@@ -256,7 +256,7 @@ def test_an_invalid_endpoint_is_refused(make: Make, endpoint: str) -> None:
         make(endpoint=endpoint)
 
 
-@pytest.mark.parametrize("broken", ["no snippet", "bad duration", "bad count"])
+@pytest.mark.parametrize("broken", ["bad duration", "bad count"])
 def test_an_unreadable_video_is_not_missing_and_affects_no_other(
     server: Simulator, make: Make, ids: list[str], broken: str
 ) -> None:
@@ -282,6 +282,33 @@ def test_an_empty_response_marks_no_video_missing(server: Simulator, make: Make,
     for call in (make().videos, make().statistics, make().statistics_by_list, make().channels):
         with pytest.raises(TransientError, match="not the requested list"):
             call(ids)
+
+
+FOREIGN = {
+    "page": Fault("foreign", status=200),
+    "list": Fault("foreign", status=200, content_type="application/json", body='{"items": []}'),
+    "other status": Fault("foreign", status=203, content_type="application/json", body='{"kind": "youtube#x", "items": []}'),
+    "no content": Fault("foreign", status=204, body=""),
+    "partial": Fault("foreign", status=206),
+    "redirect": Fault("redirect"),
+    **{str(status): Fault("foreign", status=status) for status in (307, 400, 401, 404, 407, 410, 413, 421, 451, 511)},
+    "JSON": Fault("foreign", status=401, content_type="application/json", body='{"error": "unauthorized"}'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FOREIGN.values(), ids=FOREIGN.keys())
+def test_what_did_not_come_from_youtube_is_transient_and_says_so(
+    server: Simulator, make: Make, ids: list[str], fault: Fault
+) -> None:
+    server.faults.add(fault)
+    ledger = Ledger()
+    client = make(meter=ledger, tries=1)
+    for call in (lambda: client.videos(ids), lambda: client.playlist_page("UUx"), lambda: client.statistics(ids)):
+        with pytest.raises(TransientError, match="proxy") as caught:
+            call()  # type: ignore[no-untyped-call]
+        assert "Forest" not in caught.value.message
+    assert {status for status, _reason in ledger.settled} == {caught.value.status}
+    assert caught.value.status == (302 if fault.name == "redirect" else fault.status)
 
 
 def test_videos_that_were_not_requested_are_ignored(server: Simulator, make: Make, ids: list[str]) -> None:
@@ -310,6 +337,10 @@ def _error(reason: str = "", message: str = "", detail: str = "") -> bytes:
     return json.dumps({"error": error | ({"details": [{"reason": detail}]} if detail else {})}).encode()
 
 
+def _rpc_error(code: int, name: str, message: str = "") -> bytes:
+    return json.dumps({"error": {"code": code, "message": message, "status": name}}).encode()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind", "reason"),
     [
@@ -335,7 +366,15 @@ def _error(reason: str = "", message: str = "", detail: str = "") -> bytes:
         (403, _error("accessNotConfigured", "", "SERVICE_DISABLED"), Kind.CONFIGURATION, "accessNotConfigured"),
         (401, _error("authError"), Kind.CONFIGURATION, "authError"),
         (403, _error("channelSuspended", "The channel has been suspended."), Kind.PERMANENT, "channelSuspended"),
-        (400, b'{"error": {"errors": 5, "details": "x", "message": ["y"]}}', Kind.PERMANENT, "http400"),
+        (400, b'{"error": {"errors": 5, "details": "x", "message": ["y"]}}', Kind.TRANSIENT, "http400"),
+        (401, b"<html>Log in</html>", Kind.TRANSIENT, "http401"),
+        (401, b'{"error": "unauthorized"}', Kind.TRANSIENT, "http401"),
+        (403, b'{"error": {"code": 403, "message": "Blocked by policy"}}', Kind.TRANSIENT, "http403"),
+        (404, b'{"status": 404, "message": "No route"}', Kind.TRANSIENT, "http404"),
+        (403, _rpc_error(403, "PERMISSION_DENIED"), Kind.PERMANENT, "PERMISSION_DENIED"),
+        (401, _rpc_error(401, "UNAUTHENTICATED"), Kind.CONFIGURATION, "UNAUTHENTICATED"),
+        (429, _rpc_error(429, "RESOURCE_EXHAUSTED", "Queries per day"), Kind.QUOTA, "quotaExceeded"),
+        (404, _rpc_error(400, "NOT_FOUND"), Kind.TRANSIENT, "http404"),
         (400, b'{"error": {"errors": [{"reason": "a\\u0000b\\ud800"}]}}', Kind.PERMANENT, "ab"),
     ],
 )  # fmt: skip

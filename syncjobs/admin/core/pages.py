@@ -18,7 +18,7 @@ from bands.text import camel_case, snake_case
 
 from ...audit.actors import Actor, for_user
 from ...choices import Origin
-from ...exceptions import Busy, DomainError, NotFound
+from ...exceptions import DomainError, NotFound
 from ...live import changes
 from ...youtube.errors import YouTubeError
 from .navigation import page_context
@@ -29,7 +29,7 @@ _UNSTYLED_WIDGETS = ("checkbox", "checkboxselectmultiple", "radioselect")
 
 
 def answering_domain_errors(view: View) -> View:
-    """Wrap a view of the site: a NotFound becomes a 404, a Busy a 503 with Retry-After.
+    """Wrap a view of the site: a NotFound becomes a 404.
 
     The position in the stream of changes is noted before the view reads anything, so the page misses no change.
     """
@@ -42,10 +42,6 @@ def answering_domain_errors(view: View) -> View:
             return view(request, *args, **kwargs)
         except NotFound as error:
             raise Http404(error.message) from None
-        except Busy as error:
-            response = render(request, "503.html", {"message": error.message}, status=503)
-            response["Retry-After"] = str(error.retry_after)
-            return response
 
     return cast("View", wrapped)
 

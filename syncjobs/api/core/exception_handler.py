@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, cast
 
 from django.http import HttpRequest, JsonResponse
@@ -12,11 +13,14 @@ from drf_standardized_errors.types import ErrorResponse
 from rest_framework import status
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from bands.text import camel_case
 
 from ... import exceptions
+
+logger = logging.getLogger(__name__)
 
 _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.InvalidInput, status.HTTP_400_BAD_REQUEST),
@@ -52,6 +56,8 @@ class Handler(ExceptionHandler):
     """Translate domain errors to HTTP, and hide the details of faults."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
+        if outage := exceptions.unavailable(exc):
+            return Refused(outage, {api_settings.NON_FIELD_ERRORS_KEY: [outage.message]})
         if not isinstance(exc, exceptions.DomainError):
             return super().convert_known_exceptions(exc)
         problems: dict[str, list[str]] = {}
@@ -61,6 +67,14 @@ class Handler(ExceptionHandler):
 
     def convert_unhandled_exceptions(self, exc: Exception) -> APIException:
         return exc if isinstance(exc, APIException) else APIException(SERVER_ERROR)
+
+    def report_exception(self, exc: APIException, response: Response) -> None:
+        """Log an error of the server with its traceback, but a refusal such as "busy" in one line."""
+        if not isinstance(exc, Refused):
+            super().report_exception(exc, response)
+        elif exc.status_code >= status.HTTP_500_INTERNAL_SERVER_ERROR:
+            path = cast(Request, self.context["request"]).path
+            logger.warning("Answered %s %s: %s (%s)", exc.status_code, path, exc, type(self.exc).__name__)
 
     def _field(self, exc: exceptions.DomainError, field: str) -> str:
         """Return the field's name in the request; NON_FIELD_ERRORS_KEY if the request doesn't have it.
@@ -125,6 +139,13 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> JsonR
 def server_error(request: HttpRequest) -> JsonResponse:
     """Answer 500 without any detail."""
     return plain(500, "error", SERVER_ERROR)
+
+
+def unavailable(error: exceptions.Busy) -> JsonResponse:
+    """Answer 503 outside of the API's views."""
+    answer = plain(503, error.code, error.message)
+    answer["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def read_only(request: HttpRequest) -> JsonResponse:

@@ -21,13 +21,16 @@
     }
     document.addEventListener("toast", ({ detail }) => toast(detail.level, detail.text));
     document.addEventListener("htmx:sendError", ({ detail }) => {
+        if (dialog()?.querySelector(".skeleton") && dialog().contains(detail.target)) closeDialog();
         if (!detail.elt.matches?.("[data-live]")) toast("error", text("noAnswer"));
     });
     document.addEventListener("htmx:responseError", ({ detail }) => {
         if (detail.xhr.status === 401) location.reload();
         else if (detail.xhr.status === 403) toast("error", text("forbidden"));
         else if (detail.xhr.status === 404) toast("error", text("gone"));
-        else if (!detail.elt.matches?.("[data-live]")) toast("error", text("failed"));
+        else if (!detail.elt.matches?.("[data-live]")) toast("error", (detail.xhr.status === 503 && detail.xhr.responseText) || text("failed"));
+        // A dialog whose content was refused would go on loading.
+        if (dialog()?.querySelector(".skeleton") && dialog().contains(detail.target)) closeDialog();
     });
 
     // ---- Dialogs. A link with data-dialog opens its page in the dialog; data-dialog-hash gives the dialog its own address,

@@ -28,8 +28,19 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
     "unauthorized": (401, "authError", "Request had invalid authentication credentials.", "CREDENTIALS_MISSING"),
     "keyMissing": (403, "forbidden", "Method doesn't allow unregistered callers. Please use API Key.", "API_KEY_INVALID"),
 }  # fmt: skip
-CONNECTION_FAULTS = {"hang": 0, "drop": 0, "truncate": 200, "garbage": 200, "empty": 200, "redirect": 302}
+CONNECTION_FAULTS = {
+    "hang": 0,
+    "drop": 0,
+    "truncate": 200,
+    "garbage": 200,
+    "empty": 200,
+    "redirect": 302,
+    "foreign": 200,
+}
 """Faults that are not errors in Google's format, with the HTTP status in the log; 0 means no response."""
+
+ANSWER_FAULTS = {"missingPart"}
+"""Faults in a response that is right otherwise."""
 
 
 def error_body(name: str, echo: str = "") -> tuple[int, dict[str, Any]]:
@@ -50,7 +61,7 @@ def google_error(status: int, reason: str, message: str) -> dict[str, Any]:
 
 @dataclass
 class Fault:
-    """A fault. `name` is a key of ERRORS or one of CONNECTION_FAULTS."""
+    """A fault. `name` is a key of ERRORS or one of CONNECTION_FAULTS or ANSWER_FAULTS."""
 
     name: str
     operation: str = ""
@@ -62,10 +73,17 @@ class Fault:
     echo_key: bool = False
     """Whether the response repeats the request's API key in its body and a header."""
     headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+    """HTTP status of "foreign", the response of a proxy, firewall or login page; `content_type` and `body` are its rest."""
+    content_type: str = "text/html; charset=utf-8"
+    part: str = "snippet"
+    """The part that "missingPart" leaves out of every item."""
+    body: str = "<html><h1>Welcome to Forest Wi-Fi</h1><a href=/login>Log in</a></html>"
 
     def __post_init__(self) -> None:
-        if self.name not in ERRORS and self.name not in CONNECTION_FAULTS:
-            raise ValueError(f"Unknown fault {self.name!r}. Faults: {', '.join([*ERRORS, *CONNECTION_FAULTS])}.")
+        known = [*ERRORS, *CONNECTION_FAULTS, *sorted(ANSWER_FAULTS)]
+        if self.name not in known:
+            raise ValueError(f"Unknown fault {self.name!r}. Faults: {', '.join(known)}.")
 
 
 @dataclass

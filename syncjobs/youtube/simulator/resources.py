@@ -78,6 +78,8 @@ def playlist_entry(world: World, playlist_id: str, position: int, parts: Sequenc
 
 def statistics_of(video: Video) -> dict[str, str]:
     """Return the counts that are not hidden, as strings."""
+    if video.hides_statistics:
+        return {}
     counts = {"viewCount": video.views, "likeCount": video.likes, "commentCount": video.comments}
     return {name: str(count) for name, count in counts.items() if count is not None}
 
@@ -111,10 +113,8 @@ def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str
     }
     if video.live != "none":
         content["liveStreamingDetails"] = {"scheduledStartTime": _timestamp(video.published_at + dt.timedelta(days=1))}
-    if video.hides_statistics:
-        content.pop("statistics")
-    if video.broken == "no snippet":
-        content.pop("snippet")
+    if video.broken.startswith("no "):
+        content.pop(video.broken.removeprefix("no "), None)
     name = {} if video.broken == "no id" else {"id": video.id}
     body: dict[str, Any] = {"kind": "youtube#video", **name} | {
         part: content[part] for part in parts if part in content
@@ -127,7 +127,9 @@ def stat_resource(video: Video, parts: Sequence[str]) -> dict[str, Any]:
     content: dict[str, Any] = {
         "snippet": {"publishTime": _timestamp(video.published_at)},
         "contentDetails": {"duration": "213s"},
-        "statistics": {} if video.hides_statistics else statistics_of(video),
+        "statistics": statistics_of(video),
     }
+    if video.broken == "no statistics":
+        content.pop("statistics")
     requested: dict[str, Any] = {part: content[part] for part in parts if part in content}
     return {"kind": "youtube#videoStats", "id": video.id} | requested

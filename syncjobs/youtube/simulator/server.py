@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from ..costs import Bucket, Operation, bucket_of, quota_day, units_of
 from . import resources
-from .faults import CONNECTION_FAULTS, Fault, Faults, error_body
+from .faults import ANSWER_FAULTS, CONNECTION_FAULTS, Fault, Faults, error_body
 from .parameters import Refusal, check_names, ids_of, max_results, offset_of, page_info, parts_of, token_for
 from .resources import etag
 from .world import MAX_PLAYLIST, Video, World, uploads
@@ -312,7 +312,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(status, body)
             return
         fault = simulator.faults.match(operation)
-        if fault is not None:
+        if fault is not None and fault.name not in ANSWER_FAULTS:
             self._send_fault(fault, operation, parameters, key)
             return
         if simulator.before_answer:
@@ -321,6 +321,8 @@ class _Handler(BaseHTTPRequestHandler):
             if method != "GET":
                 raise Refusal(405, "httpMethodNotAllowed", "Use GET.")
             status, body = 200, simulator.answer(operation, query)
+            if fault is not None:
+                body["items"] = [{k: v for k, v in item.items() if k != fault.part} for item in body.get("items", [])]
         except Refusal as refusal:
             status, body = refusal.status, refusal.body
         if status == 200 and self.headers.get("If-None-Match") == body["etag"]:
@@ -333,6 +335,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, error = (
             (CONNECTION_FAULTS[fault.name], {}) if fault.name in CONNECTION_FAULTS else error_body(fault.name, echo)
         )
+        status = fault.status if fault.name == "foreign" else status
         self.simulator.write_log(operation, parameters, status, charged=True, path=self.path)
         if fault.name in ("hang", "drop"):
             if fault.name == "hang":
@@ -343,6 +346,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             cut = body[: len(body) // 2] if fault.name == "truncate" else b"<html>Sorry" + echo.encode()
             self._send(status, cut, "application/json", length=len(body) if fault.name == "truncate" else None)
+        elif fault.name == "foreign":
+            self.extra_headers = fault.headers
+            self._send(status, (fault.body + echo).encode(), fault.content_type)
         elif fault.name == "redirect":
             self._send(status, echo.encode(), "text/html", location=f"{self.simulator.url}/elsewhere?key={key}")
         else:

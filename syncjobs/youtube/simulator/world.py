@@ -43,8 +43,8 @@ class Video:
     live: str = "none"
     tags: list[str] = field(default_factory=list)
     broken: str = ""
-    """How its resource is malformed. In videos.list: "no snippet", "bad duration", "bad count" or "no id". In
-    playlistItems.list: "entry" or "no contentDetails"."""
+    """How its resource is malformed. In videos.list: "no snippet" (or another part), "bad duration", "bad count" or
+    "no id". In playlistItems.list: "entry" or "no contentDetails"."""
 
     @property
     def is_readable(self) -> bool:

@@ -1,0 +1,76 @@
+"""The plan of a run: what happens and when. The same seed and length give the same plan."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+FAULTS = {
+    "worker": ("kill", "freeze", "stop", "kill_child"),
+    "web": ("kill", "freeze", "stop"),
+    "beat": ("kill", "freeze"),
+    "redis": ("stop", "flush", "fill", "make_readonly", "freeze", "kill"),
+    "postgres": ("restart", "crash", "disconnect", "make_readonly", "stop"),
+    "youtube": ("cut", "answer_nonsense", "answer_errors", "slow_down", "refuse_key", "pass_midnight"),
+}
+"""The faults of each part. A part has at most one fault at a time; faults of several parts overlap."""
+
+PAUSES = {
+    "worker": (5, 15), "web": (20, 50), "beat": (10, 30), "redis": (8, 25), "postgres": (12, 35), "youtube": (6, 18)
+}  # fmt: skip
+"""Seconds between two faults of a part. Web takes seconds to start, and PostgreSQL takes everything with it."""
+
+ACTIONS = {
+    "trigger_band": 8, "trigger_all": 2, "retry": 5, "cancel": 4, "edit_band": 4, "run_schedule": 2, "add_band": 1,
+    "delete_band": 1, "pause": 1, "resume": 2, "look": 8, "log_in": 1, "clear_failed": 1, "import_bands": 1,
+    "upload": 4, "remove_video": 1, "hide_video": 1,
+}  # fmt: skip
+"""What people and channels do, with weights."""
+
+ACTIONS_PER_SECOND = 2.5
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Step:
+    """A fault or an action. `pick` selects its target among those there are by then."""
+
+    at: float
+    part: str
+    name: str
+    lasts: float
+    pick: int
+
+    @property
+    def is_fault(self) -> bool:
+        return self.part in FAULTS
+
+
+def make_plan(seed: int, seconds: float) -> list[Step]:
+    """Return the steps of a run of this length, in order of time."""
+    rng = random.Random(seed)
+    steps = list(_actions(random.Random(rng.random()), seconds))
+    for part in FAULTS:
+        steps += _faults(random.Random(rng.random()), part, seconds)
+    return sorted(steps)
+
+
+def _actions(rng: random.Random, seconds: float) -> Iterator[Step]:
+    at = 0.0
+    while (at := at + rng.expovariate(ACTIONS_PER_SECOND)) < seconds:
+        name = rng.choices(list(ACTIONS), list(ACTIONS.values()))[0]
+        yield Step(at, "people", name, 0.0, rng.randrange(1_000_000))
+
+
+def _faults(rng: random.Random, part: str, seconds: float) -> Iterator[Step]:
+    """Yield faults with pauses between them, so that the site sometimes gets somewhere; each name before any comes again."""
+    # In a long run, faults and pauses are longer too: the site must survive both a hiccup and an outage.
+    stretch = 1.0 if seconds < 240 else 2.0
+    at, names = rng.uniform(1, 8), list[str]()
+    while True:
+        names = names or rng.sample(FAULTS[part], len(FAULTS[part]))
+        lasts = rng.uniform(0.5, 4) * stretch
+        if at + lasts > seconds:
+            return
+        yield Step(at, part, names.pop(), lasts, rng.randrange(1_000_000))
+        at += lasts + rng.uniform(*PAUSES[part]) * stretch
