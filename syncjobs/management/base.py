@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import socket
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, InterfaceError
 
@@ -23,10 +25,55 @@ from ..exceptions import DomainError, NotFound, one_line, unavailable
 from ..youtube.errors import YouTubeError
 
 
+class _Parser(CommandParser):
+    """A parser that takes an id or slug for one although it begins with a dash, as argparse does after `--` only."""
+
+    dash_argument: re.Pattern[str] | None = None
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Namespace:  # type: ignore[override]
+        parsed: Namespace = super().parse_args(None if args is None else self._protect(list(args)), namespace)
+        return parsed
+
+    def _protect(self, args: list[str]) -> list[str]:
+        """Return the arguments with values as `--option=value`, and ids that begin with a dash after `--`."""
+        options = {option: action.nargs for action in self._actions for option in action.option_strings}
+        with_value = {option for option, count in options.items() if count is None and option.startswith("--")}
+        first: list[str] = []
+        ids: list[str] = []
+        rest = iter(args)
+        for argument in rest:
+            if argument == "--":
+                break
+            has_dash = argument.startswith("-") and argument.partition("=")[0] not in options
+            if has_dash and first and first[-1] in with_value:
+                first[-1] += f"={argument}"
+            elif has_dash and self._is_id(argument, options):
+                ids.append(argument)
+            else:
+                first.append(argument)
+        return [*first, "--", *ids, *rest] if ids or "--" in args else first
+
+    def _is_id(self, argument: str, options: Iterable[str]) -> bool:
+        """Whether the argument looks like an id, and not like the beginning of an option."""
+        if self.dash_argument is None or any(option.startswith(argument) for option in options):
+            return False
+        return self.dash_argument.fullmatch(argument) is not None
+
+
 class Command(BaseCommand):
     """A command that calls `operations`. Subclasses define `run`."""
 
     requires_migrations_checks = False
+    dash_argument: re.Pattern[str] | None = None
+    """What a positional argument that begins with a dash looks like, if there can be one."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return the parser of the command's arguments."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        # Django has no other way to choose the class of the parser.
+        parser.__class__ = _Parser
+        parser.dash_argument = self.dash_argument  # type: ignore[attr-defined]
+        return parser
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -16,6 +17,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from ..audit.actors import Actor, for_schedule
 from ..audit.record import audited, details
 from ..choices import BAND_SYNC_TYPES, JobType
+from ..engine.crontab import Crontab
 from ..engine.enqueue import Created
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..models import AuditEntry, SyncJob
@@ -64,16 +66,14 @@ def next_run(schedule: PeriodicTask) -> dt.datetime | None:
     if not schedule.enabled:
         return None
     now = timezone.now()
-    return max(_due_after(schedule, _last_run(schedule) or now), now).astimezone(dt.UTC)
+    return max(next(_due_times(schedule, _last_run(schedule) or now)), now).astimezone(dt.UTC)
 
 
 def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, most: int) -> int:
     """Count how often the schedule is due from `start` until `end`, up to `most`."""
-    due, runs = start + max(schedule.schedule.remaining_estimate(_last_run(schedule) or start), dt.timedelta()), 0
-    while due < end and runs < most:
-        runs += 1
-        due = _due_after(schedule, due)
-    return runs
+    first = max(next(_due_times(schedule, min(_last_run(schedule) or start, start))), start)
+    due = itertools.chain([first], _due_times(schedule, first))
+    return sum(1 for _time in itertools.islice(itertools.takewhile(lambda time: time < end, due), most))
 
 
 def _last_run(schedule: PeriodicTask) -> dt.datetime | None:
@@ -82,22 +82,16 @@ def _last_run(schedule: PeriodicTask) -> dt.datetime | None:
     return last
 
 
-def _due_after(schedule: PeriodicTask, last: dt.datetime) -> dt.datetime:
-    """Return when the schedule is due after a run at `last`."""
-    start, remaining = last, schedule.schedule.run_every if schedule.interval else None
-    if remaining is None:
-        start, remaining, _now = schedule.schedule.remaining_delta(last)
-    due: dt.datetime = start + remaining
-    return due
+def _due_times(schedule: PeriodicTask, last: dt.datetime) -> Iterator[dt.datetime]:
+    """Yield when the schedule is due after a run at `last`, as beat computes it."""
+    if schedule.crontab:
+        return Crontab.of(schedule.crontab.schedule).due_times(last)
+    return (last + number * schedule.schedule.run_every for number in itertools.count(1))
 
 
-def next_runs(schedule: PeriodicTask, count: int) -> list[dt.datetime]:
+def next_runs(schedule: PeriodicTask, number: int) -> list[dt.datetime]:
     """Return the next times at which a schedule, even a disabled or unsaved one, would be due."""
-    due, times = timezone.now(), []
-    for _number in range(count):
-        due = _due_after(schedule, due)
-        times.append(due)
-    return times
+    return list(itertools.islice(_due_times(schedule, timezone.now()), number))
 
 
 def last_runs(schedules: Sequence[PeriodicTask], count: int) -> dict[int, list[SyncJob]]:
@@ -175,6 +169,10 @@ def _save(task: PeriodicTask, changed: list[str]) -> None:
     elif changed:
         # Only the changed columns: beat may have written its own columns of the row since it was read.
         reset = ["last_run_at"] if "enabled" in changed and not task.enabled else []
+        last, is_moved = task.last_run_at, {"crontab_id", "interval_id"} & set(changed)
+        if is_moved and last is not None and next(_due_times(task, last)) <= timezone.now():
+            # A new time that has passed since the last run would be run at once. Beat counts from now.
+            task.last_run_at, reset = None, ["last_run_at"]
         task.save(update_fields=[*changed, "date_changed", *reset])
 
 
@@ -213,7 +211,7 @@ def _crontab(cron: dict[str, str]) -> CrontabSchedule:
         name, messages = next(iter(error.message_dict.items()))
         raise InvalidInput(" ".join(messages), field=f"cron.{name}") from None
     try:
-        crontab.schedule.remaining_estimate(timezone.now())
+        next(Crontab.of(crontab.schedule).due_times(timezone.now()))
     except ValueError:
         raise InvalidInput(_("These months don't have such a day."), field="cron.day_of_month") from None
     return crontab

@@ -304,3 +304,41 @@ def test_run_simulator_refuses_a_bad_file_and_a_taken_port(tmp_path: Path, youtu
 def test_the_actor_of_a_command_is_the_user_who_runs_it() -> None:
     assert "@" in load_command_class("syncjobs", "sync_status").actor.label
     assert PERSON.is_personal
+
+
+DASH_IDS = ["-wvzLrvMZzo", "--zLrvMZzo_", "-vzzLrvMZzo", "-hzzLrvMZzo", "-----------"]
+
+
+@pytest.mark.parametrize("video", DASH_IDS)
+def test_ids_and_slugs_that_begin_with_a_dash_are_taken(video: str) -> None:
+    slug = "-band"
+    Band.objects.create(name="A", slug=slug, channel_reference="@a")
+    for arguments in (
+        (video, "--band", slug),
+        ("--band", slug, video),
+        (f"--band={slug}", "--", video),
+        ("--json", "--band", slug, "--", video),
+        ("-v", "1", video, "--band", slug),
+    ):
+        SyncJob.objects.all().delete()
+        assert run_command("sync_video", *arguments)
+        job = SyncJob.objects.get()
+        assert (job.params["video_id"], job.band) == (video, Band.objects.get())
+    assert run_command("sync_bands", "--band", slug, "--band", slug, "--full")
+    assert "There is no band “-none”" in command_error("sync_bands", "--band", "-none")
+    run_command("pause_queue", "all", "--reason", "-v is slow")
+    assert set(Queue.objects.values_list("pause_reason", flat=True)) == {"-v is slow"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sync_video", "--jsom", "x"),
+        ("sync_video", "-wvzLrvMZzo", "--band"),
+        ("sync_video", "--band", "--json", "-wvzLrvMZzo"),
+        ("sync_video", "--traceback"),
+        ("sync_bands", "-wvzLrvMZzo"),
+    ],
+)
+def test_misspelled_options_are_refused(arguments: tuple[str, ...]) -> None:
+    assert command_error(*arguments).startswith("Error: ")

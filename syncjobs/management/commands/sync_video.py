@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser
 from typing import Any
 
@@ -9,6 +10,7 @@ from syncjobs.operations import triggers
 
 class Command(base.Command):
     help = "Trigger the sync of one video. Costs 1 unit of the main quota."
+    dash_argument = re.compile("[A-Za-z0-9_-]{11}")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("video", help="the video's id (11 characters) or any YouTube URL of it")
