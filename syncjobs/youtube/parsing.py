@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from .types import Channel, PlaylistItem, Unreadable, VideoDetails, VideoStats
 
@@ -83,7 +84,8 @@ def channel(item: dict[str, Any]) -> Channel:
         raise _Malformed(f"its id is {channel_id[:40]!r}")
     return Channel(
         id=channel_id,
-        handle=_text(snippet, "customUrl")[:120],
+        # A handle has no percent sign, but one in another script than Latin may be written as in a URL.
+        handle=clean(unquote(_text(snippet, "customUrl")))[:120],
         title=_text(snippet, "title")[:200],
         uploads_playlist_id=_text(playlists, "uploads")[:64],
         video_count=_count(_part(item, "statistics"), "videoCount"),

@@ -11,9 +11,12 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 _CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}\Z")
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}\Z")
 _PLAYLIST_ID = re.compile(r"(?:PL|UU|FL|LL|OL|RD|EC|UL|PU)[A-Za-z0-9_-]{10,62}\Z")
-# support.google.com/youtube/answer/11585688: 3 to 30 letters, digits, _ - . and ·; fewer than 3 in some scripts.
+# support.google.com/youtube/answer/11585688: 3 to 30 letters, digits, _ - . and ·. In other scripts than Latin a handle may
+# be shorter and have other characters, which the page does not list: YouTube decides, for one unit.
 _HANDLE_LENGTH = range(3, 31)
-_NON_ASCII_HANDLE_LENGTH = range(1, 31)
+_OTHER_LENGTH = range(1, 101)
+_JOINERS = "\u200c\u200d"
+"""Invisible characters that words of some scripts need: the zero-width non-joiner and joiner."""
 _NAME = re.compile(r"[\w.·-]{1,100}\Z")
 _HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "gaming.youtube.com",
           "youtube-nocookie.com", "www.youtube-nocookie.com", "youtu.be", "www.youtu.be"}  # fmt: skip
@@ -66,6 +69,7 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
     playlist = (query.get("list") or query.get("playlist_id") or [""])[0]
     candidate = (query.get("channel_id") or [""])[0] or _channel_of_uploads(playlist)
     head, rest = (parts[0], parts[1:]) if parts else ("", [])
+    head = head.lower() if head.lower() in _NOT_NAMES else head
     if head == "channel" and rest:
         candidate = rest[0]
     if candidate:
@@ -77,9 +81,9 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
     if head == "user" and rest and _NAME.match(rest[0]):
         return ChannelReference("username", rest[0])
     if head == "c" and rest:
-        return _handle("@" + rest[0])
+        return _handle("@" + rest[0], _OTHER_LENGTH)
     if head and head not in _NOT_NAMES and url.hostname not in {"youtu.be", "www.youtu.be"}:
-        return _handle("@" + head)
+        return _handle("@" + head, _OTHER_LENGTH)
     kind = "a video" if _video_of(url) else "a playlist" if playlist else "not a channel"
     raise MalformedReference(f"“{_short(text)}” is {kind}. Give the URL of the channel's own page.")
 
@@ -88,21 +92,29 @@ def _channel_of_uploads(playlist_id: str) -> str:
     return "UC" + playlist_id[2:] if playlist_id.startswith("UU") and len(playlist_id) == 24 else ""
 
 
-def _handle(text: str) -> ChannelReference:
+def _handle(text: str, lengths: range = _HANDLE_LENGTH) -> ChannelReference:
+    """Parse a handle. `lengths` are those of a name in ASCII."""
     handle = unicodedata.normalize("NFC", unquote(text))
-    if not _is_handle(handle):
+    if not _is_handle(handle, lengths):
         raise MalformedReference(
             f"“{_short(handle)}” is not a handle, which is @ and 3 to 30 letters, digits, or _ - ."
         )
     return ChannelReference("handle", handle)
 
 
-def _is_handle(text: str) -> bool:
-    """Whether the text is @ and letters, digits, combining marks of many alphabets, and _ - . or ·."""
+def _is_handle(text: str, lengths: range = _HANDLE_LENGTH) -> bool:
+    """Whether the text is @ and a name, in Latin letters or in another script with its marks and punctuation."""
     name = text.removeprefix("@")
-    fits = all(c in "_-.·" or unicodedata.category(c)[0] in "LNM" for c in name)
-    lengths = _HANDLE_LENGTH if name.isascii() else _NON_ASCII_HANDLE_LENGTH
+    if not name.isascii():
+        lengths = _OTHER_LENGTH
+    fits = all(c in "_-." or c in _JOINERS or _is_letter(c) for c in name)
     return text.startswith("@") and len(name) in lengths and fits
+
+
+def _is_letter(character: str) -> bool:
+    """Whether this is a letter, digit or combining mark, or punctuation that is not in ASCII, such as · and ・."""
+    kinds = "LNM" if character.isascii() else "LNMP"
+    return unicodedata.category(character)[0] in kinds
 
 
 def parse_video(text: str) -> str:

@@ -342,3 +342,16 @@ def test_ids_and_slugs_that_begin_with_a_dash_are_taken(video: str) -> None:
 )
 def test_misspelled_options_are_refused(arguments: tuple[str, ...]) -> None:
     assert command_error(*arguments).startswith("Error: ")
+
+
+@pytest.mark.parametrize("reference", ["@李", "https://www.youtube.com/c/%E6%9D%8E"])
+def test_a_handle_in_another_script_can_be_imported_and_resolved(
+    youtube: Simulator, tmp_path: Path, reference: str
+) -> None:
+    channel = youtube.world.add_channel("@李")
+    path = tmp_path / "bands.json"
+    path.write_text(json.dumps([{"slug": "li", "name": "Li", "youtube_channel": reference}]))
+    assert json.loads(run_command("import_bands", str(path), "--json"))["created"] == 1
+    found = json.loads(run_command("resolve_channel", reference, "--band", "li", "--json"))
+    assert (found["id"], found["handle"]) == (channel.id, "@李")
+    assert Band.objects.get().channel_handle == "@李"

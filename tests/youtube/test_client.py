@@ -164,6 +164,18 @@ def test_a_connection_closed_by_the_server_costs_no_call(server: Simulator) -> N
     assert [reason for _, reason in meter.settled] == ["badAnswer", ""] * 3
 
 
+@pytest.mark.parametrize("text", ["@李", "%40%E6%9D%8E", "youtube.com/c/李", "https://youtube.com/@%E6%9D%8E/videos"])
+def test_a_handle_in_another_script_is_asked_for(server: Simulator, text: str) -> None:
+    server.world.add_channel("@李")
+    server.world.add_channel("@%e3%81%82", "Written as in a URL")
+    channel = client_of(server).find_channel(parse_channel(text))
+    assert channel is not None
+    assert channel.handle == "@李"
+    assert server.calls()[0]["parameters"]["forHandle"] == "@李"
+    encoded = next(c.id for c in server.world.channels.values() if c.title == "Written as in a URL")
+    assert client_of(server).channels([encoded])[0].handle == "@あ"
+
+
 def test_51_ids_are_never_sent(server: Simulator) -> None:
     with pytest.raises(ValueError, match="51"):
         client_of(server).videos(["x" * 11] * 51)
