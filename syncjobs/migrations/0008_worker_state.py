@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("syncjobs", "0006_cache")]
+    dependencies = [("syncjobs", "0007_entry_keys")]
     operations = [
         migrations.AddField("worker", "is_scheduler", models.BooleanField(default=False, db_default=False)),
         migrations.AddField("worker", "clock_skew", models.FloatField(null=True, blank=True)),
