@@ -41,6 +41,7 @@ _HEADERS = (
 _SECRET_OR_RUNNING = {
     "access": "<token>", "refresh": "<token>", "oldestRunnableAge": "<seconds>", "runningSeconds": "<seconds>",
     "factor": "<number>", "resetsAt": "<reset>", "nextRunAt": "<next run>",
+    "overdue": "<whether overdue>",
 }  # fmt: skip
 """Values that differ at every request, by key; null stays."""
 _KEYED_BY_DATA = ("children", "perHour", "retried", "refused")
