@@ -8,18 +8,15 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from bands.models import ChannelProblem
-
 from ..choices import JobType
-from ..engine import errors, outcomes, quota
+from ..engine import database, errors, outcomes, quota
 from ..engine.errors import ErrorReport
 from ..exceptions import CancelRequested, Fenced, QuotaExhausted, ReleaseRequested
 from ..models import Attempt
 from ..operations.queues import pause_for_configuration
 from ..youtube.costs import Bucket
-from ..youtube.errors import Forbidden, Kind, YouTubeError
+from ..youtube.errors import Kind, YouTubeError
 from . import fan_out, full, incremental, maintenance
-from .channels import flag_channel
 from .context import JobContext, LeaseRenewal, SyncFailed
 
 logger = logging.getLogger(__name__)
@@ -43,6 +40,23 @@ def run_attempt(attempt: Attempt) -> bool:
         except Fenced:
             logger.warning("Job #%s attempt %s was superseded; it writes nothing more", attempt.job_id, attempt.number)
             return False
+        except database.ERRORS as error:
+            if not database.is_away(error):
+                raise
+            return _release_after_outage(attempt, error)
+
+
+def _release_after_outage(attempt: Attempt, error: Exception) -> bool:
+    """Wait for the database and release the job, which goes on from its checkpoint."""
+    logger.warning(
+        "Job #%s attempt %s lost the database: %s", attempt.job_id, attempt.number, database.first_line(error)
+    )
+    try:
+        database.when_back(outcomes.release_after_outage, attempt)
+    except Fenced:
+        # The attempt had ended already: its outcome was committed, or its lease expired meanwhile.
+        logger.info("Job #%s attempt %s had ended when the database was back", attempt.job_id, attempt.number)
+    return True
 
 
 def _run_and_record_outcome(attempt: Attempt) -> bool:
@@ -62,6 +76,8 @@ def _run_and_record_outcome(attempt: Attempt) -> bool:
     except Fenced:
         raise
     except Exception as error:
+        if database.is_away(error):
+            raise
         logger.exception("Job #%s attempt %s failed unexpectedly", attempt.job_id, attempt.number)
         message = errors.without_secrets(f"{type(error).__name__}: {error}")
         trace = errors.without_secrets(traceback.format_exc())
@@ -99,7 +115,5 @@ def _record_youtube_error(attempt: Attempt, error: YouTubeError) -> bool:
     elif error.kind is Kind.TRANSIENT:
         outcomes.retry_later(attempt, message, reason=error.reason)
     else:
-        if isinstance(error, Forbidden) and attempt.job.band_id:
-            flag_channel(JobContext(attempt), ChannelProblem.FORBIDDEN)
         outcomes.fail(attempt, message, reason=error.reason)
     return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
+from typing import Any
 
 from bands.models import Band, Video
 
@@ -11,7 +13,7 @@ from ..youtube.types import PlaylistItem, VideoDetails
 
 def video_from_item(item: PlaylistItem, band: Band) -> Video:
     """Build an unsaved video from an entry of a playlist page."""
-    fields = asdict(item)
+    fields = _columns(item)
     fields["channel_id"] = item.channel_id or band.channel_id
     return Video(band_id=band.pk, youtube_id=fields.pop("video_id"), **fields)
 
@@ -24,7 +26,18 @@ def video_from_details(details: VideoDetails, band_id: int, item: PlaylistItem |
     fields = asdict(details)
     unknown = fields.pop("unknown")
     if item is not None and "title" in unknown:
-        fields |= asdict(item)
+        fields |= _columns(item)
     video = Video(band_id=band_id, youtube_id=fields.pop("video_id"), **fields)
     video.unknown = unknown
     return video
+
+
+def _columns(item: PlaylistItem) -> dict[str, Any]:
+    columns = asdict(item)
+    del columns["entry_id"], columns["privacy_status"]
+    return columns
+
+
+def entry_key(item: PlaylistItem) -> int:
+    """Return a number of 64 bits for the id of a playlist entry, as SeenVideo stores it."""
+    return int.from_bytes(hashlib.blake2b(item.entry_id.encode(), digest_size=8).digest(), signed=True)

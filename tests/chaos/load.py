@@ -30,7 +30,7 @@ class Actions:
     def __init__(self) -> None:
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.unknown: Counter[str] = Counter()
-        self.statuses: Counter[int | None] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self.server_errors: list[str] = []
         self._lock = threading.Lock()
 
@@ -42,10 +42,11 @@ class Actions:
             elif status < 300:
                 self.accepted[action, target] += 1
 
-    def add_status(self, request: str, status: int | None) -> None:
+    def add_outcome(self, request: str, outcome: str) -> None:
+        """Record a status or the name of a failure of the connection."""
         with self._lock:
-            self.statuses[status] += 1
-            if status == 500:
+            self.outcomes[outcome] += 1
+            if outcome == "500":
                 self.server_errors.append(request)
 
 
@@ -74,7 +75,8 @@ class People:
 
     def send(self, pick: int, method: str, path: str, body: Any = None) -> tuple[int | None, Any]:
         """Send a request as one of the people; return status and body. The status is None without a whole response."""
-        status, answer = None, None
+        status: int | None = None
+        answer, outcome = None, ""
         try:
             response = httpx.request(
                 method,
@@ -85,9 +87,9 @@ class People:
             )
             status = response.status_code
             answer = response.json() if "json" in response.headers.get("content-type", "") else None
-        except (httpx.HTTPError, ValueError):
-            status = None
-        self.actions.add_status(f"{method} {path}", status)
+        except (httpx.HTTPError, ValueError) as error:
+            status, outcome = None, type(error).__name__
+        self.actions.add_outcome(f"{method} {path}", outcome or str(status))
         return status, answer
 
     def _get(self, path: str, parameters: dict[str, str] | None = None) -> Any:

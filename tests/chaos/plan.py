@@ -16,6 +16,11 @@ FAULTS = {
 }
 """The faults of each part. A part has at most one fault at a time; faults of several parts overlap."""
 
+PAUSES = {
+    "worker": (5, 15), "web": (20, 50), "beat": (10, 30), "redis": (8, 25), "postgres": (12, 35), "youtube": (6, 18)
+}  # fmt: skip
+"""Seconds between two faults of a part. Web takes seconds to start, and PostgreSQL takes everything with it."""
+
 ACTIONS = {
     "trigger_band": 8, "trigger_all": 2, "retry": 5, "cancel": 4, "edit_band": 4, "run_schedule": 2, "add_band": 1,
     "delete_band": 1, "pause": 1, "resume": 2, "look": 8, "log_in": 1, "clear_failed": 1, "import_bands": 1,
@@ -60,7 +65,7 @@ def _actions(rng: random.Random, seconds: float) -> Iterator[Step]:
 def _faults(rng: random.Random, part: str, seconds: float) -> Iterator[Step]:
     """Yield faults with pauses between them, so that the site sometimes gets somewhere; each name before any comes again."""
     # In a long run, faults and pauses are longer too: the site must survive both a hiccup and an outage.
-    stretch = 1.0 if seconds < 120 else 2.5
+    stretch = 1.0 if seconds < 240 else 2.0
     at, names = rng.uniform(1, 8), list[str]()
     while True:
         names = names or rng.sample(FAULTS[part], len(FAULTS[part]))
@@ -68,4 +73,4 @@ def _faults(rng: random.Random, part: str, seconds: float) -> Iterator[Step]:
         if at + lasts > seconds:
             return
         yield Step(at, part, names.pop(), lasts, rng.randrange(1_000_000))
-        at += lasts + rng.uniform(4, 12) * stretch
+        at += lasts + rng.uniform(*PAUSES[part]) * stretch

@@ -187,15 +187,13 @@ class Run:
     def _report(self, results: dict[str, list[str]], calls: int) -> None:
         actions = self._people.actions
         done = ", ".join(f"{name} {number}" for name, number in sorted(self._done.items()))
-        statuses = ", ".join(
-            f"{number} × {status or 'no response'}" for status, number in sorted(actions.statuses.items(), key=str)
-        )
+        outcomes = ", ".join(f"{number} × {outcome}" for outcome, number in sorted(actions.outcomes.items()))
         by_status = SyncJob.objects.order_by().values_list("status").annotate(n=Count("pk"))
         errors = JobError.objects.order_by().values_list("reason").annotate(n=Count("pk")).order_by("-n")
         lines = [
             f"\nReport of seed {self._seed}, {self._seconds:g} s",
             f"done        {done}",
-            f"responses   {statuses}",
+            f"responses   {outcomes}",
             f"jobs        {', '.join(f'{number} {status}' for status, number in by_status)}",
             f"errors      {', '.join(f'{number} × {reason}' for reason, number in errors)}",
             f"calls       {calls} in the server's log, {QuotaCall.objects.count()} in the ledger, of which {QuotaCall.objects.filter(http_status=None).count()} without a response",

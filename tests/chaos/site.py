@@ -27,7 +27,7 @@ from syncmonitor.supervisor import _die_with_parent
 from ..processes import ROOT, free_port, kill_group
 
 CHANNELS = 12
-LATENCY = 0.03
+LATENCY = 0.08
 WORKERS = ("one", "two")
 _QUEUES = "video-sync,video-processing,maintenance"
 _MANY_UNITS = 50_000
@@ -159,7 +159,10 @@ class Site:
                 if process.poll() is not None and name not in self._expected:
                     kill_group(process)
                     self.unexpected_ends.append(f"{name} (exit code {process.returncode})")
-                    self.log(f"{name} ended by itself with exit code {process.returncode}; started again")
+                    last = (self.folder / f"{name}.log").read_text(errors="replace").strip().rpartition("\n")[2]
+                    self.log(
+                        f"{name} ended by itself with exit code {process.returncode} ({last[:200]}); started again"
+                    )
                     self.start(name)
 
     def stop_all(self) -> None:
@@ -286,7 +289,7 @@ def write_world(path: Path, seed: int) -> list[dict[str, Any]]:
                     "title": f"Show {video} of band {number}",
                     "publishedAt": f"20{10 + video // 365}-{1 + video % 12:02}-{1 + video % 28:02}T12:00:00Z",
                 }
-                for video in range(rng.randrange(20, 300))
+                for video in range(rng.randrange(20, 500))
             ],
         }
         for number in range(CHANNELS)
