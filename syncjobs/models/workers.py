@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+WORKER_SILENCE_SECONDS = 30
+"""A worker with an older heartbeat counts as dead."""
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    """Selects workers by their heartbeat, with the database's clock."""
+
+    def silent(self, seconds: float = WORKER_SILENCE_SECONDS) -> Self:
+        """Return workers that have not reported for longer than this."""
+        return self.filter(heartbeat_at__lte=Now() - dt.timedelta(seconds=seconds))
 
 
 class Worker(models.Model):
@@ -18,6 +32,8 @@ class Worker(models.Model):
     started_at = models.DateTimeField(_("started"), db_default=Now())
     heartbeat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
     stopping_at = models.DateTimeField(null=True, blank=True)
+
+    objects = WorkerQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
