@@ -80,12 +80,15 @@ def _upsert(rows: list[Video], known: list[str], *, is_complete: bool) -> Upsert
         ON CONFLICT (youtube_id) DO UPDATE
            SET {assignments}, band_id = {owner}, availability = 'AVAILABLE',
                (details_pending, details_tries) = ROW ({pending}), details_due_at = NULL,
-               details_attempt = NULL, updated_at = statement_timestamp(),
+               details_attempt = NULL,
+               updated_at = CASE WHEN ({old}, bands_video.availability, bands_video.band_id)
+                                      IS DISTINCT FROM ({new}, 'AVAILABLE', {owner})
+                                 THEN statement_timestamp() ELSE bands_video.updated_at END,
                availability_since = CASE WHEN bands_video.availability = 'AVAILABLE'
                                          THEN bands_video.availability_since ELSE statement_timestamp() END
          WHERE ({old}, bands_video.availability, bands_video.details_pending, bands_video.details_tries,
                 bands_video.band_id) IS DISTINCT FROM ({new}, 'AVAILABLE', {pending}, {owner})
-        RETURNING (xmax = 0)""").format(
+        RETURNING xmax = 0, updated_at = statement_timestamp()""").format(
         columns=_names("{}", columns),
         rows=_from_json(columns, "'AVAILABLE', false" if is_complete else "'AVAILABLE', true"),
         assignments=SQL(", ").join(SQL("{} = {}").format(Identifier(name), value[name]) for name in known),
@@ -123,8 +126,19 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
                                  category_id, default_language, definition, privacy_status)
         SELECT {rows}
         ON CONFLICT (youtube_id) DO NOTHING
-        RETURNING (xmax = 0)""").format(columns=_names("{}", columns), rows=_from_json(columns, fixed))
+        RETURNING true, false""").format(columns=_names("{}", columns), rows=_from_json(columns, fixed))
     return _write(statement, _as_json(rows, columns))
+
+
+def request_details(videos: Q, *, limit: int | None = None) -> int:
+    """Have the details of videos fetched again, 50 per unit, by the next ENRICH job. Return the number of changed rows.
+
+    With a limit, the newest videos come first.
+    """
+    rows = Video.objects.filter(videos, details_pending=False).order_by(F("published_at").desc(nulls_last=True), "-id")
+    with transaction.atomic():
+        ids = _lock(Q(pk__in=list(rows.values_list("pk", flat=True)[:limit])))
+        return Video.objects.filter(pk__in=ids).update(details_pending=True, details_due_at=None, details_attempt=None)
 
 
 def update_counts(counts: Sequence[tuple[str, int | None, int | None, int | None]]) -> int:
@@ -209,5 +223,7 @@ def _as_json(rows: Iterable[Video], columns: Sequence[str]) -> str:
 def _write(statement: Composable, rows: str) -> UpsertCounts:
     with connection.cursor() as cursor:
         cursor.execute(statement.as_string(), [rows])
-        inserted = [bool(row[0]) for row in cursor.fetchall()]
-    return UpsertCounts(added=sum(inserted), updated=len(inserted) - sum(inserted))
+        written = cursor.fetchall()
+    added = sum(is_new for is_new, _ in written)
+    # A refresh that finds nothing new only ends the wait for details.
+    return UpsertCounts(added=added, updated=sum(is_changed and not is_new for is_new, is_changed in written))

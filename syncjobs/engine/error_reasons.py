@@ -139,6 +139,18 @@ _MEANINGS: dict[str, Meaning] = {
     "bandDeleted": Meaning(
         _("Band deleted"), _("The band was deleted before its job ran."), _("Nothing: there is nothing left to sync.")
     ),
+    "playlistUnreadable": Meaning(
+        _("Playlist can't be read"),
+        _("YouTube does not return one of the band's extra playlists. Everything else was synced."),
+        _("Open the playlist on YouTube. If it is private or deleted, remove it from the band."),
+    ),
+    "playlistEndless": Meaning(
+        _("Playlist not read to its end"),
+        _(
+            "YouTube's pages of a playlist led back to earlier ones, brought nothing new, or broke off. The sync stopped there."
+        ),
+        _("Nothing, unless it happens again: a later sync reads the playlist from the start."),
+    ),
     "unreadableItem": Meaning(
         _("Unreadable item"),
         _("YouTube returned a video or playlist in a form we can't read. It was skipped; everything else was synced."),

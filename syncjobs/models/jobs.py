@@ -228,13 +228,15 @@ class JobEvent(models.Model):
 class SeenVideo(models.Model):
     """A video id that a running sync has read, so that it counts each video once across pages, playlists and crashes.
 
-    `walk` numbers the job's passes over playlists; an id read twice in one pass has moved in between.
+    `walk` numbers the job's passes over playlists. An entry that is read twice in one pass has moved in between;
+    `entry_key` is the hash of its id, which tells it from a second entry of the same video.
     The rows are deleted when the job ends.
     """
 
     job = models.ForeignKey(SyncJob, on_delete=models.CASCADE, related_name="+", db_index=False)
     walk = models.PositiveSmallIntegerField()
     youtube_id = models.CharField(max_length=32)
+    entry_key = models.BigIntegerField(db_default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["job", "youtube_id", "walk"], name="seen_once_a_walk")]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from django.db import transaction
 from django.utils import timezone
 
 from bands.channels import lock_channels, other_band_with_channel, uploads_playlist_id
 from bands.models import Band, ChannelProblem
 
+from ..youtube.errors import Forbidden
 from ..youtube.references import MalformedReference, parse_channel
+from ..youtube.types import Channel
 from .context import JobContext, SyncFailed
+
+T = TypeVar("T")
 
 
 def ensure_channel(context: JobContext) -> int | None:
@@ -34,7 +41,7 @@ def _resolve(context: JobContext, band: Band) -> int | None:
         raise SyncFailed("malformedChannel", str(error)) from None
     channel_id, video_count = reference.value, None
     if reference.kind != "id":
-        channel = context.client.find_channel(reference)
+        channel = _ask(context, lambda: context.client.find_channel(reference))
         if channel is None:
             flag_channel(context, ChannelProblem.NOT_FOUND)
             raise SyncFailed("channelNotFound", f"Channel not found: {band.channel_reference}")
@@ -58,6 +65,25 @@ def _save_channel(context: JobContext, band: Band) -> None:
     if other is not None:
         flag_channel(context, ChannelProblem.TAKEN)
         raise SyncFailed("channelTaken", f"{other.name} already has the channel {band.channel_id}.")
+
+
+def existing_channel(context: JobContext) -> Channel:
+    """Ask YouTube for the band's channel, for 1 unit. Raises SyncFailed, and flags the band, if there is no such channel."""
+    channel_id = context.band.channel_id
+    channels = _ask(context, lambda: context.client.channels([channel_id]))
+    if not channels:
+        flag_channel(context, ChannelProblem.NOT_FOUND)
+        raise SyncFailed("channelNotFound", f"Channel not found: {channel_id}")
+    return channels[0]
+
+
+def _ask(context: JobContext, call: Callable[[], T]) -> T:
+    """Make a call that is about the channel itself. If it is forbidden, flag the band."""
+    try:
+        return call()
+    except Forbidden:
+        flag_channel(context, ChannelProblem.FORBIDDEN)
+        raise
 
 
 def flag_channel(context: JobContext, problem: ChannelProblem) -> None:

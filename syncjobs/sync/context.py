@@ -140,8 +140,17 @@ class JobContext:
             future.exception()
         self._fetches.clear()
 
-    def save(self, written: UpsertCounts = NO_CHANGES, unreadable: Iterable[Unreadable] = (), **counts: int) -> None:
-        """Save the checkpoint, add to the job's counts and record unreadable items, in the caller's transaction.
+    def save(
+        self,
+        written: UpsertCounts = NO_CHANGES,
+        unreadable: Iterable[Unreadable] = (),
+        *,
+        reports: Iterable[ErrorReport] = (),
+        **counts: int,
+    ) -> None:
+        """Save the checkpoint, add to the job's counts and record unreadable items and other errors.
+
+        The caller has begun a transaction.
 
         Raises Fenced.
         """
@@ -152,10 +161,10 @@ class JobContext:
             progress_total=self.progress_total,
             **{name: F(name) + number for name, number in totals.items() if number},
         )
-        reports = (
+        items = (
             ErrorReport("unreadableItem", i.message, is_permanent=False, item_id=i.item_id or "") for i in unreadable
         )
-        errors.record(self.attempt, reports)
+        errors.record(self.attempt, [*items, *reports])
 
     def check_interrupts(self) -> None:
         """Raise CancelRequested or ReleaseRequested if the job should stop. For work without HTTP calls."""

@@ -19,6 +19,7 @@ from ..models import SyncJob
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import Channel
 from .context import JobContext
+from .refresh import request_due
 
 Plan = list[tuple[Band, dict[str, Any]]]
 """The bands to sync, each with the parameters of its job."""
@@ -43,6 +44,8 @@ def queue_children(context: JobContext) -> None:
         summary = {"queued": queued, "unchanged": len(skipped), "already_active": len(plan) - queued}
         context.checkpoint = {"fanned_out": True, "enrich": not is_full, **summary}
         context.progress_total = queued
+        if not is_full:
+            request_due(context)
         context.save()
         if not is_full:
             Band.objects.filter(pk__in=skipped).update(last_incremental_sync_at=Now())

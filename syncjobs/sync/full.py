@@ -12,7 +12,7 @@ from bands.videos import mark_absent_from_playlists
 from ..models import SeenVideo
 from .channels import ensure_channel
 from .context import JobContext
-from .playlists import PlaylistPass, read_playlists
+from .playlists import read_playlists, read_with_details
 
 PLAYLIST_CUTOFF = 19_500
 """YouTube lists about 20,000 entries at most. In a longer playlist, a video that isn't listed may still exist."""
@@ -22,21 +22,21 @@ def sync_band(context: JobContext) -> None:
     """Sync N videos for ⌈N/50⌉ units for the playlist, ⌈N/50⌉ for details, and 1 if the channel isn't resolved yet."""
     video_count = ensure_channel(context)
     band = context.band
-    last_pass = read_playlists(context, [band.uploads_playlist_id, *band.extra_playlists])
+    last_pass = read_playlists(context, [band.uploads_playlist_id, *band.extra_playlists], read_with_details)
+    is_whole = not last_pass.incomplete and (last_pass.uploads_total or 0) < PLAYLIST_CUTOFF
+    changes: dict[str, int] = {}
+    if is_whole:
+        # Incremental passes compare this with videoCount, which counts public videos only.
+        changes["channel_video_count"] = last_pass.uploads_public if video_count is None else video_count
     with transaction.atomic():
         context.save()
-        _mark_unlisted(context, last_pass)
-        Band.objects.filter(pk=band.pk).update(
-            last_full_sync_at=Now(),
-            last_page_read_at=Now(),
-            channel_video_count=last_pass.uploads_total or 0 if video_count is None else video_count,
-        )
+        if is_whole:
+            _mark_unlisted(context)
+        Band.objects.filter(pk=band.pk).update(last_full_sync_at=Now(), last_page_read_at=Now(), **changes)
 
 
-def _mark_unlisted(context: JobContext, last_pass: PlaylistPass) -> None:
+def _mark_unlisted(context: JobContext) -> None:
     """Queue videos of the channel that its uploads playlist no longer lists for an availability check."""
-    if (last_pass.uploads_total or 0) >= PLAYLIST_CUTOFF:
-        return
     band, job = context.band, context.job
     listed = SeenVideo.objects.filter(job_id=job.pk).values("youtube_id")
     older = Q(band_id=band.pk, channel_id=band.channel_id, created_at__lt=job.started_at)

@@ -1,85 +1,127 @@
-"""INCREMENTAL_SYNC of one band: read the newest pages until one has no new video. An ENRICH job fetches the details."""
+"""INCREMENTAL_SYNC of one band: read the newest pages until one has no new video. An ENRICH job fetches the details.
+
+A video that becomes public later keeps its old place in the list. If videoCount promises more new videos than the newest
+pages have, the pass searches the older pages too. The count may also be ahead of the list, or never agree with it. So a
+band is searched in vain at most VAIN_SEARCHES times in 24 hours, for SEARCH_PAGES units each; after that we accept the
+count, and a video that is hidden deeper is left to the next full sync.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+from functools import partial
+
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
-from bands.models import DETAILS_DUE, Band, Video
-from bands.videos import insert_basics
+from bands.models import DETAILS_DUE, Availability, Band, Video
+from bands.videos import insert_basics, request_details
 
+from ..choices import JobType
 from ..engine.enqueue import actor_of, create_enrich
-from ..youtube.errors import InvalidPageToken, PlaylistNotFound
+from ..models import SyncJob
 from ..youtube.types import PlaylistItem, PlaylistPage
 from .channels import ensure_channel
 from .context import JobContext
-from .playlists import handle_missing, mark_seen
+from .playlist_pass import PlaylistPass
+from .playlists import fetch_page, mark_seen, read_playlists, unseen_items
+from .refresh import request_live
 from .videos import video_from_item
+
+SEARCH_PAGES = 20
+"""How many pages a search reads: the 1,000 newest videos."""
+VAIN_SEARCHES = 2
+_IN_VAIN = "searched_in_vain"
 
 
 def sync_band(context: JobContext) -> None:
-    """Sync new videos for about one unit per playlist. The growth of videoCount limits the pages that are read."""
+    """Sync new videos for about one unit per playlist, and at most SEARCH_PAGES more if the uploads lack some."""
     resolved_count = ensure_channel(context)
     band = context.band
     video_count: int | None = context.job.params.get("video_count", resolved_count)
-    playlists = [band.uploads_playlist_id, *band.extra_playlists]
-    for index in range(context.checkpoint.get("playlist", 0), len(playlists)):
-        expected = None
-        if index == 0 and video_count is not None and band.channel_video_count is not None:
-            expected = video_count - band.channel_video_count
-        try:
-            _read_new(context, playlists[index], expected)
-        except PlaylistNotFound as error:
-            handle_missing(context, playlists[index], is_uploads=index == 0, error=error)
-        context.checkpoint = {"playlist": index + 1}
-    _finish(context, video_count)
+    growth = None
+    if video_count is not None and band.channel_video_count is not None:
+        growth = video_count - band.channel_video_count
+    vain = _vain_searches(band) if growth is not None and growth > 0 else 0
+    read = partial(_read_new, growth=growth, may_search=vain < VAIN_SEARCHES)
+    position = read_playlists(context, [band.uploads_playlist_id, *band.extra_playlists], read, max_rereads=0)
+    lacking = max(0, (growth or 0) - position.uploads_new)
+    if lacking:
+        context.checkpoint[_IN_VAIN] = vain < VAIN_SEARCHES
+    accepted = vain + 1 >= VAIN_SEARCHES
+    _finish(context, video_count if video_count is None or accepted else video_count - lacking)
 
 
-def _read_new(context: JobContext, playlist_id: str, expected: int | None) -> None:
-    state = context.checkpoint
-    while True:
-        try:
-            page = context.client.playlist_page(playlist_id, state.get("page_token"))
-        except InvalidPageToken:
-            if state.get("restarted") or not state.get("page_token"):
-                raise
-            state.update(page_token=None, restarted=True)
-            continue
+def _vain_searches(band: Band) -> int:
+    yesterday = dt.timedelta(days=1)
+    jobs = SyncJob.objects.filter(band=band, job_type=JobType.INCREMENTAL_SYNC, created_at__gt=Now() - yesterday)
+    return jobs.filter(**{f"checkpoint__{_IN_VAIN}": True}).count()
+
+
+def _read_new(context: JobContext, position: PlaylistPass, *, growth: int | None, may_search: bool) -> None:
+    while not position.is_done:
+        page = fetch_page(context, position.playlist_id, position.page_token)
         new = _new_items(page)
-        state["new"] = state.get("new", 0) + len(new)
-        is_last = page.next_page_token is None or _may_stop(page, new, expected, state["new"])
-        state["page_token"] = page.next_page_token
-        _save_page(context, page, new)
-        if is_last:
-            return
+        _save_page(context, position, page, new, growth if position.is_uploads else None, may_search=may_search)
 
 
 def _new_items(page: PlaylistPage) -> list[PlaylistItem]:
-    """Return the entries that we have no video for. Private and deleted ones don't count: they can't be read."""
+    """Return the readable entries that we have no available video for, whose details must be fetched.
+
+    Private and deleted ones don't count: they can't be read.
+    """
     readable = {item.video_id: item for item in page.items if item.is_readable}
-    known = set(Video.objects.filter(youtube_id__in=readable).values_list("youtube_id", flat=True))
+    available = Video.objects.filter(youtube_id__in=readable, availability=Availability.AVAILABLE)
+    known = set(available.values_list("youtube_id", flat=True))
     return [item for video_id, item in readable.items() if video_id not in known]
 
 
-def _may_stop(page: PlaylistPage, new: list[PlaylistItem], expected: int | None, new_so_far: int) -> bool:
-    """Return True if the page has nothing new, or if all expected videos were seen and older ones follow them."""
+def _may_stop(
+    position: PlaylistPass, page: PlaylistPage, new: list[PlaylistItem], growth: int | None, *, may_search: bool
+) -> bool:
+    """Return True if the pass may end with this page.
+
+    That is a page without new videos, or one on which older videos follow the expected ones; but while fewer new videos
+    were found than videoCount promises, only a page without new videos after SEARCH_PAGES.
+    """
+    if growth is not None and growth > position.uploads_new and may_search:
+        return not new and position.pages_read >= SEARCH_PAGES
     if not new:
         return True
     ends_with_new = page.items[-1].video_id in {item.video_id for item in new}
-    return not ends_with_new and expected is not None and 0 < expected <= new_so_far
+    return not ends_with_new and growth is not None and 0 < growth <= position.uploads_new
 
 
-def _save_page(context: JobContext, page: PlaylistPage, new: list[PlaylistItem]) -> None:
+def _save_page(
+    context: JobContext,
+    position: PlaylistPass,
+    page: PlaylistPage,
+    new: list[PlaylistItem],
+    growth: int | None,
+    *,
+    may_search: bool,
+) -> None:
     with transaction.atomic():
-        seen = mark_seen(context, page)
+        unseen = unseen_items(context, page)
+        position.observe(page, mark_seen(context, page, position.number))
+        if position.is_uploads:
+            position.uploads_new += len(new)
+        if _may_stop(position, page, new, growth, may_search=may_search):
+            position.is_done, position.dead_end = True, ""
+        position.store(context.checkpoint)
         written = insert_basics(video_from_item(item, context.band) for item in new)
-        context.save(written, page.unreadable, videos_found=seen, progress_done=seen)
+        # Of those that we have, but as missing or unavailable, YouTube is asked again.
+        request_details(Q(youtube_id__in=[item.video_id for item in new]))
+        context.save(written, page.unreadable, videos_found=len(unseen), progress_done=len(unseen))
 
 
 def _finish(context: JobContext, video_count: int | None) -> None:
     changes = {} if video_count is None else {"channel_video_count": video_count}
     with transaction.atomic():
         context.save()
+        # Videos are locked before bands, as at the end of a full sync.
+        request_live(context.band)
         Band.objects.filter(pk=context.band.pk).update(
             last_incremental_sync_at=Now(), last_page_read_at=Now(), **changes
         )

@@ -1,158 +1,202 @@
-"""Read a playlist from end to end while it changes: no video is lost, and none is counted twice.
+"""Read playlists to their ends while they change: no video is lost, and none is counted twice.
 
-YouTube's page tokens are positions. If a video is added, deleted or moved during the sync, the entries in between shift,
-and we see one of them twice or never. We notice that when an id appears twice in one pass, or when the total shrinks.
-Then another pass reads the pages up to that position again. Details are fetched only for ids that no pass has seen.
+If entries moved during a pass (see `playlist_pass`), another pass reads the pages up to that position again. Details are
+fetched only for ids that no pass has seen. A playlist that YouTube refuses, or whose pages do not come to an end, becomes
+an error of the job, and the other playlists are read. Only the uploads of the channel can fail the job.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from bands.models import ChannelProblem
 from bands.videos import mark_missing, upsert_details
 
-from ..models import SeenVideo
-from ..youtube.client import PAGE_SIZE
-from ..youtube.errors import InvalidPageToken, PlaylistNotFound
-from ..youtube.types import Batch, PlaylistPage, Unreadable, VideoDetails
-from .channels import flag_channel
+from ..engine.errors import ErrorReport
+from ..models import SeenVideo, SyncJob
+from ..youtube.errors import Forbidden, InvalidPageToken, Kind, PlaylistNotFound, YouTubeError
+from ..youtube.types import Batch, PlaylistItem, PlaylistPage, VideoDetails
+from .channels import existing_channel, flag_channel
 from .context import JobContext, SyncFailed
-from .videos import video_from_details
+from .playlist_pass import PlaylistPass, SeenOnPage
+from .videos import entry_key, video_from_details
 
 MAX_REREADS = 2
 """How often the pages of one playlist are read again because entries moved. The sync of any playlist must end."""
-_CHECKPOINT = "walk"
-"""The key of a PlaylistPass in a job's checkpoint. Stored jobs use it."""
 
 
-@dataclass(slots=True)
-class PlaylistPass:
-    """The position of a pass over one playlist. It is the job's checkpoint, so stored jobs use these names."""
+class PlaylistRefused(Exception):
+    """YouTube does not return a page of a playlist. `error` is its response."""
 
-    playlist: int = 0
-    number: int = 0
-    pages_read: int = 0
-    page_token: str | None = None
-    total: int | None = None
-    moved_up_to: int = 0
-    stop_after: int | None = None
-    rereads: int = 0
-    restarted: bool = False
-    uploads_total: int | None = None
-    playlists: list[str] = field(default_factory=list)
-
-    @classmethod
-    def load(cls, checkpoint: dict[str, Any]) -> PlaylistPass:
-        """Return the position where the last attempt stopped, or the beginning."""
-        return cls(**checkpoint.get(_CHECKPOINT, {}))
-
-    def start_again(self, *, stop_after: int | None = None) -> None:
-        """Begin another pass over the same playlist, over all of it or its first `stop_after` pages."""
-        self.number += 1
-        self.pages_read, self.page_token, self.total, self.moved_up_to = 0, None, None, 0
-        self.stop_after = stop_after
-
-    def next_playlist(self) -> None:
-        """Begin the first pass over the next playlist."""
-        self.start_again()
-        self.playlist += 1
-        self.rereads, self.restarted = 0, False
-
-    def observe(self, page: PlaylistPage, repeated: int) -> None:
-        """Update the position after a page, and check whether entries moved.
-
-        `repeated` is the number of ids on the page that this pass has seen before.
-        """
-        if self.pages_read and repeated:
-            grown = max(0, (page.total_results or 0) - (self.total or 0))
-            # If the playlist grew by as many entries as are repeated, the new ones are on top: on its first page or two.
-            top = -(-grown // PAGE_SIZE)
-            self.moved_up_to = max(self.moved_up_to, top if grown >= repeated else self.pages_read)
-        elif self.total is not None and page.total_results is not None and page.total_results < self.total:
-            self.moved_up_to = max(self.moved_up_to, self.pages_read)
-        self.total = page.total_results if page.total_results is not None else self.total
-        self.pages_read += 1
+    def __init__(self, error: YouTubeError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
-def read_playlists(context: JobContext, playlists: list[str]) -> PlaylistPass:
-    """Read all playlists and store every video with its details. The first playlist is the uploads.
+def fetch_page(context: JobContext, playlist_id: str, token: str | None) -> PlaylistPage:
+    """Return a page of a playlist. Raises PlaylistRefused if the error concerns the playlist, or may do so."""
+    try:
+        return context.client.playlist_page(playlist_id, token)
+    except InvalidPageToken:
+        raise
+    except YouTubeError as error:
+        if error.kind in (Kind.PERMANENT, Kind.TRANSIENT):
+            raise PlaylistRefused(error) from None
+        raise
 
-    Return the final position, which has the total of the uploads.
+
+def read_playlists(
+    context: JobContext,
+    playlists: list[str],
+    read: Callable[[JobContext, PlaylistPass], None],
+    *,
+    max_rereads: int = MAX_REREADS,
+) -> PlaylistPass:
+    """Call `read` for each playlist. The first one is the uploads. Return the final position.
+
+    Raises SyncFailed, or the error of a call, if the uploads can't be read.
     """
     position = PlaylistPass.load(context.checkpoint)
     position.playlists = position.playlists or playlists
     while position.playlist < len(position.playlists):
         try:
-            _read_one(context, position)
-        except InvalidPageToken:
-            if position.restarted:
+            if not position.is_done:
+                read(context, position)
+            reports = [_not_read_to_its_end(position)] if position.dead_end else []
+        except InvalidPageToken as error:
+            if not position.restarted:
+                _restart(context, position)
+                continue
+            if position.is_uploads:
                 raise
-            position.start_again()
-            position.restarted = True
-            _save_position(context, position, "YouTube rejected the page token. The playlist is read again.")
+            reports = [_unreadable(position, error)]
+        except PlaylistRefused as refusal:
+            if position.is_uploads and _check_uploads(context, position, refusal.error):
+                continue
+            reports = [] if position.is_uploads else [_refused(context, position, refusal.error)]
+        if reports:
+            position.incomplete = True
+        elif position.moved_up_to and position.rereads < max_rereads:
+            _read_again(context, position)
             continue
-        except PlaylistNotFound as error:
-            is_uploads = position.playlist == 0
-            handle_missing(context, position.playlists[position.playlist], is_uploads=is_uploads, error=error)
-        if position.moved_up_to and position.rereads < MAX_REREADS:
-            pages = position.moved_up_to
-            position.rereads += 1
-            position.start_again(stop_after=pages)
-            message = f"Videos moved during the sync. The first {pages} pages of the playlist are read again."
-            _save_position(context, position, message)
-            continue
-        if position.playlist == 0 and position.number == 0:
-            position.uploads_total = position.total
         position.next_playlist()
-        _save_position(context, position)
+        _save_position(context, position, reports=reports)
     return position
 
 
-def _save_position(context: JobContext, position: PlaylistPass, message: str = "") -> None:
-    context.checkpoint[_CHECKPOINT] = asdict(position)
+def _restart(context: JobContext, position: PlaylistPass) -> None:
+    position.start_again()
+    position.restarted = True
+    position.rereads += 1
+    _save_position(context, position, "YouTube rejected the page token. The playlist is read again.")
+
+
+def _read_again(context: JobContext, position: PlaylistPass) -> None:
+    pages = position.moved_up_to
+    position.rereads += 1
+    position.start_again(stop_after=pages)
+    message = f"Videos moved during the sync. The first {pages} pages of the playlist are read again."
+    _save_position(context, position, message)
+
+
+def _save_position(
+    context: JobContext, position: PlaylistPass, message: str = "", reports: Iterable[ErrorReport] = ()
+) -> None:
+    position.store(context.checkpoint)
     with transaction.atomic():
-        context.save()
+        context.save(reports=reports)
         if message:
             context.note(message)
 
 
-def _read_one(context: JobContext, position: PlaylistPass) -> None:
-    """Read one playlist. While the next page is being fetched, fetch and store the details of this one."""
-    playlist_id = position.playlists[position.playlist]
-    page = context.client.playlist_page(playlist_id, position.page_token)
+def _unreadable(position: PlaylistPass, error: YouTubeError) -> ErrorReport:
+    message = f"The playlist {position.playlist_id} can't be read: {error.message}"
+    is_permanent = error.kind is Kind.PERMANENT
+    return ErrorReport("playlistUnreadable", message, is_permanent=is_permanent, item_id=position.playlist_id)
+
+
+def _not_read_to_its_end(position: PlaylistPass) -> ErrorReport:
+    message = f"The playlist {position.playlist_id} was not read to its end: {position.dead_end}."
+    return ErrorReport("playlistEndless", message, is_permanent=False, item_id=position.playlist_id)
+
+
+def _refused(context: JobContext, position: PlaylistPass, error: YouTubeError) -> ErrorReport:
+    """Return the error of the job for an extra playlist. Raises a temporary error, except in the last attempt.
+
+    One playlist that is never answered must not fail the job.
+    """
+    failures = SyncJob.objects.values_list("failures_in_a_row", flat=True).get(pk=context.job.pk)
+    if error.kind is Kind.TRANSIENT and failures + 1 < settings.SYNC_MAX_ATTEMPTS:
+        raise error
+    return _unreadable(position, error)
+
+
+def _check_uploads(context: JobContext, position: PlaylistPass, error: YouTubeError) -> bool:
+    """Ask whether the channel exists if YouTube refuses its uploads. Return True if they should be asked for again.
+
+    For a channel without videos it is normal that YouTube has no uploads playlist. Raises SyncFailed if the channel is
+    missing or may have videos, and the error itself if it says nothing about the channel, or a second time that we may not
+    read the uploads. Only then the band is flagged, so that a single wrong response does not do it.
+    """
+    if isinstance(error, Forbidden) and position.asked_again:
+        flag_channel(context, ChannelProblem.FORBIDDEN)
+        raise error
+    if not isinstance(error, PlaylistNotFound | Forbidden):
+        raise error
+    channel = existing_channel(context)
+    if isinstance(error, PlaylistNotFound):
+        if channel.video_count != 0:
+            message = f"The channel {channel.id} exists, but YouTube does not return its uploads playlist."
+            raise SyncFailed(error.reason, message)
+        return False
+    position.asked_again = True
+    return True
+
+
+def read_with_details(context: JobContext, position: PlaylistPass) -> None:
+    """Read one playlist, and store every video with its details.
+
+    While the next page is being fetched, fetch and store the details of this one.
+    """
+    playlist_id = position.playlist_id
+    page = fetch_page(context, playlist_id, position.page_token)
     while True:
-        token = page.next_page_token
-        is_last = token is None or (position.stop_after is not None and position.pages_read + 1 >= position.stop_after)
-        next_page = None if is_last else context.fetch_ahead(context.client.playlist_page, playlist_id, token)
-        unseen = _unseen(context, page)
-        batch = context.client.videos(unseen) if unseen else Batch([], [], [])
-        position.page_token = None if is_last else token
+        token = position.next_token(page)
+        next_page = None if token is None else context.fetch_ahead(fetch_page, context, playlist_id, token)
+        unseen = unseen_items(context, page)
+        batch = context.client.videos(list(unseen)) if unseen else Batch([], [], [])
         _save_page(context, position, page, batch, unseen)
-        if next_page is None:
+        if next_page is None or position.is_done:
             return
         page = next_page.result()
 
 
-def _unseen(context: JobContext, page: PlaylistPage) -> list[str]:
-    ids = list(dict.fromkeys(item.video_id for item in page.items))
-    known = SeenVideo.objects.filter(job_id=context.job.pk, youtube_id__in=ids).values_list("youtube_id", flat=True)
+def unseen_items(context: JobContext, page: PlaylistPage) -> dict[str, PlaylistItem]:
+    """Return the entries of videos that no pass of this job has seen, by video id."""
+    items = {item.video_id: item for item in page.items}
+    known = SeenVideo.objects.filter(job_id=context.job.pk, youtube_id__in=items).values_list("youtube_id", flat=True)
     seen = set(known)
-    return [video_id for video_id in ids if video_id not in seen]
+    return {video_id: item for video_id, item in items.items() if video_id not in seen}
 
 
 def _save_page(
-    context: JobContext, position: PlaylistPass, page: PlaylistPage, batch: Batch[VideoDetails], unseen: list[str]
+    context: JobContext,
+    position: PlaylistPass,
+    page: PlaylistPage,
+    batch: Batch[VideoDetails],
+    unseen: dict[str, PlaylistItem],
 ) -> None:
     """Save videos, counts and checkpoint in one transaction, so that a crash keeps all of a page or nothing of it."""
     # Unreadable entries were recorded when the page was read first.
-    entries = [] if position.rereads or position.restarted else page.unreadable
+    entries = [] if position.rereads else page.unreadable
     with transaction.atomic():
-        position.observe(page, repeated=len(page.items) - mark_seen(context, page, position.number))
-        context.checkpoint[_CHECKPOINT] = asdict(position)
+        position.observe(page, mark_seen(context, page, position.number))
+        if position.is_uploads:
+            position.uploads_public += sum(item.is_public for item in unseen.values())
+        position.store(context.checkpoint)
         band_id = context.band.pk
         items = {item.video_id: item for item in page.items}
         written = upsert_details(video_from_details(v, band_id, items.get(v.video_id)) for v in batch.items)
@@ -167,32 +211,20 @@ def _save_page(
         )
 
 
-def mark_seen(context: JobContext, page: PlaylistPage, number: int = 0) -> int:
-    """Remember the ids of the page, in the caller's transaction. Return how many are new to this pass of the job."""
+def mark_seen(context: JobContext, page: PlaylistPage, number: int) -> SeenOnPage:
+    """Remember the ids of the page for a pass of the job, in the caller's transaction."""
+    keys = {item.video_id: entry_key(item) for item in reversed(page.items)}
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO syncjobs_seenvideo (job_id, walk, youtube_id)
-               SELECT DISTINCT %s::bigint, %s::smallint, unnest(%s::text[]) ON CONFLICT DO NOTHING""",
-            [context.job.pk, number, [item.video_id for item in page.items]],
+            """INSERT INTO syncjobs_seenvideo (job_id, walk, youtube_id, entry_key)
+               SELECT %s::bigint, %s::smallint, * FROM unnest(%s::text[], %s::bigint[])
+               ON CONFLICT DO NOTHING RETURNING youtube_id""",
+            [context.job.pk, number, list(keys), list(keys.values())],
         )
-        return int(cursor.rowcount)
-
-
-def handle_missing(context: JobContext, playlist_id: str, *, is_uploads: bool, error: PlaylistNotFound) -> None:
-    """Handle a playlist that YouTube doesn't have. For the uploads of a channel without videos, that is normal.
-
-    Another missing playlist becomes an error of the job. Raises SyncFailed if the channel is missing, or if it has
-    videos.
-    """
-    if not is_uploads:
-        with transaction.atomic():
-            context.save(unreadable=[Unreadable(item_id=playlist_id, message=f"Playlist not found: {playlist_id}")])
-        return
-    channel_id = context.band.channel_id
-    channels = context.client.channels([channel_id])
-    if not channels:
-        flag_channel(context, ChannelProblem.NOT_FOUND)
-        raise SyncFailed("channelNotFound", f"Channel not found: {channel_id}")
-    if channels[0].video_count:
-        message = f"The channel {channel_id} exists, but YouTube does not return its uploads playlist."
-        raise SyncFailed(error.reason, message)
+        new = {video_id for (video_id,) in cursor.fetchall()}
+    repeated = {video_id: key for video_id, key in keys.items() if video_id not in new}
+    if not repeated:
+        return SeenOnPage(new=len(new), moved=0)
+    rows = SeenVideo.objects.filter(job_id=context.job.pk, walk=number, youtube_id__in=repeated)
+    first = dict(rows.values_list("youtube_id", "entry_key"))
+    return SeenOnPage(new=len(new), moved=sum(first[video_id] == key for video_id, key in repeated.items()))

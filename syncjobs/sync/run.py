@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from bands.models import ChannelProblem
-
 from ..choices import JobType
 from ..engine import errors, outcomes, quota
 from ..engine.errors import ErrorReport
@@ -17,9 +15,8 @@ from ..exceptions import CancelRequested, Fenced, QuotaExhausted, ReleaseRequest
 from ..models import Attempt
 from ..operations.queues import pause_for_configuration
 from ..youtube.costs import Bucket
-from ..youtube.errors import Forbidden, Kind, YouTubeError
+from ..youtube.errors import Kind, YouTubeError
 from . import fan_out, full, incremental, maintenance
-from .channels import flag_channel
 from .context import JobContext, LeaseRenewal, SyncFailed
 
 logger = logging.getLogger(__name__)
@@ -99,7 +96,5 @@ def _record_youtube_error(attempt: Attempt, error: YouTubeError) -> bool:
     elif error.kind is Kind.TRANSIENT:
         outcomes.retry_later(attempt, message, reason=error.reason)
     else:
-        if isinstance(error, Forbidden) and attempt.job.band_id:
-            flag_channel(JobContext(attempt), ChannelProblem.FORBIDDEN)
         outcomes.fail(attempt, message, reason=error.reason)
     return True

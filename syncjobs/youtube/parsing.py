@@ -102,6 +102,7 @@ def playlist_item(item: dict[str, Any]) -> PlaylistItem:
     # The entry of a private video has contentDetails without a time. One without contentDetails is not private.
     published_at = _time(details, "videoPublishedAt") if details else _time(snippet, "publishedAt")
     return PlaylistItem(
+        entry_id=_string(item, "id"),
         video_id=video_id,
         title=_text(snippet, "title"),
         description=_text(snippet, "description"),
@@ -109,6 +110,7 @@ def playlist_item(item: dict[str, Any]) -> PlaylistItem:
         channel_title=_text(snippet, "videoOwnerChannelTitle"),
         published_at=published_at,
         thumbnails=_thumbnails(snippet),
+        privacy_status=_string(_part(item, "status"), "privacyStatus"),
     )
 
 
@@ -162,8 +164,11 @@ def stats(item: dict[str, Any]) -> VideoStats:
 
 
 def duration(value: object) -> int | None:
-    """Return the seconds of an ISO 8601 duration, or of "213s" as in videos.batchGetStats; None for a missing one."""
-    if value is None:
+    """Return the seconds of an ISO 8601 duration, or of "213s" as in videos.batchGetStats.
+
+    A missing one is None, and so is P0D, which premieres and live streams have until they have aired (observed).
+    """
+    if value is None or value == "P0D":
         return None
     text = value if isinstance(value, str) else ""
     total = MAX_DURATION + 1
@@ -194,6 +199,12 @@ def _text(part: dict[str, Any], name: str, *, required: bool = False) -> str:
     if not isinstance(value, str) or (required and not value):
         raise _Malformed(f"its {name} is {str(value)[:40]!r}")
     return clean(value)
+
+
+def _string(part: dict[str, Any], name: str) -> str:
+    """Return a member that no row needs, or an empty string if it is malformed."""
+    value = part.get(name)
+    return clean(value) if isinstance(value, str) else ""
 
 
 def _count(part: dict[str, Any], name: str) -> int | None:

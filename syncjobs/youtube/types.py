@@ -26,8 +26,12 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class PlaylistItem:
-    """A playlist entry. Private and deleted videos keep entries, without `published_at` (observed)."""
+    """A playlist entry. Private and deleted videos keep entries, without `published_at` (observed).
 
+    A video that is listed twice has two entries with different ids; an entry that is moved keeps its id.
+    """
+
+    entry_id: str
     video_id: str
     title: str
     description: str
@@ -35,6 +39,12 @@ class PlaylistItem:
     channel_title: str
     published_at: dt.datetime | None
     thumbnails: dict[str, Any]
+    privacy_status: str
+
+    @property
+    def is_public(self) -> bool:
+        """Whether a channel's videoCount counts the video. Without the part `status`, every readable one passes for public."""
+        return self.is_readable and self.privacy_status in ("public", "")
 
     @property
     def is_readable(self) -> bool:

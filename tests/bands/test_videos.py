@@ -61,7 +61,7 @@ def test_unusual_values_are_stored_unchanged(youtube: Simulator) -> None:
     assert (rows["2"].title, len(rows["2"].description)) == (odd[1].title, 5000)
     assert (rows["3"].view_count, rows["3"].like_count, rows["3"].comment_count) == (5_234_567_890, None, None)
     assert (rows["4"].title, rows["4"].view_count, rows["4"].duration_seconds) == ("nulinside", None, 93_784)
-    assert (rows["5"].view_count, rows["5"].like_count, rows["5"].duration_seconds) == (0, 0, 0)
+    assert (rows["5"].view_count, rows["5"].like_count, rows["5"].duration_seconds) == (0, 0, None)
     assert (rows["5"].live_state, rows["5"].scheduled_start_at is not None) == ("upcoming", True)
 
 

@@ -236,7 +236,7 @@ def upserts() -> list[Figure]:
     from django.db import connection, transaction
 
     from bands.models import Band, Video
-    from bands.videos import _DETAILS, _values, upsert_details
+    from bands.videos import _DETAILS, upsert_details
 
     from ..factories import make_band
 
@@ -257,12 +257,15 @@ def upserts() -> list[Figure]:
 
     def by_copy(rows: list[Any]) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("CREATE TEMPORARY TABLE arriving (LIKE bands_video) ON COMMIT DROP")
-            for name in set(_all_columns(Video)) - set(columns):
-                cursor.execute(f"ALTER TABLE arriving DROP COLUMN {name}")
+            cursor.execute("CREATE TEMPORARY TABLE arriving ON COMMIT DROP AS SELECT * FROM bands_video LIMIT 0")
+            cursor.execute(
+                "SELECT column_name, udt_name FROM information_schema.columns WHERE table_name = 'bands_video'"
+            )
+            types = {name: kind.lstrip("_") + "[]" * kind.startswith("_") for name, kind in cursor.fetchall()}
             with cursor.copy(f"COPY arriving ({names}) FROM STDIN") as copy:
+                copy.set_types([types[name] for name in columns])
                 for row in rows:
-                    copy.write_row(_plain(_values([row], columns)))
+                    copy.write_row([_value(row, name) for name in columns])
             cursor.execute(merge)
 
     figures = []
@@ -283,12 +286,11 @@ def upserts() -> list[Figure]:
     ]
 
 
-def _all_columns(model: Any) -> list[str]:
-    return [field.column for field in model._meta.concrete_fields]
+def _value(row: Any, name: str) -> Any:
+    from psycopg.types.json import Jsonb
 
-
-def _plain(values: list[Any]) -> list[Any]:
-    return values
+    value = getattr(row, name)
+    return Jsonb(value) if name == "thumbnails" else value
 
 
 def memory() -> list[Figure]:

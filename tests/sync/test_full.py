@@ -11,6 +11,7 @@ from bands.models import Band, ChannelProblem, Video
 from syncjobs.choices import JobStatus
 from syncjobs.models import JobError, SeenVideo
 from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.faults import Fault
 from syncjobs.youtube.simulator.world import uploads
 from tests.factories import (
     band_with_videos,
@@ -161,3 +162,43 @@ def test_deleting_a_band_keeps_its_jobs(youtube: Simulator) -> None:
     assert run_next().pk == waiting.pk
     waiting.refresh_from_db()
     assert (waiting.status, waiting.job_errors.get().reason) == (JobStatus.FAILED, "bandDeleted")
+
+
+@pytest.mark.parametrize("again", [10, 49, 51, 90])
+def test_a_video_that_is_listed_twice_costs_nothing(youtube: Simulator, again: int) -> None:
+    band, channel = band_with_videos(youtube.world, 110)
+    entries = youtube.world.playlists[uploads(channel.id)]
+    entries.insert(again, entries[5])
+    job = full_sync(band)
+    assert (job.status, *video_counts(job), job.error_count) == (JobStatus.COMPLETED, 110, 110, 0, 0)
+    assert youtube.units() == 6
+
+
+def test_a_deletion_is_noticed_in_a_playlist_with_repeated_entries(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 300)
+    entries = youtube.world.playlists[uploads(channel.id)]
+    entries.insert(130, entries[5])
+    _change_when(youtube, 4, lambda: youtube.world.remove(entries[3]))
+    full_sync(band)
+    assert set(Video.objects.values_list("youtube_id", flat=True)) >= set(youtube.world.videos)
+
+
+@pytest.mark.parametrize("by_handle", [False, True])
+def test_a_full_sync_stores_the_count_of_public_videos(youtube: Simulator, by_handle: bool) -> None:
+    band, channel = band_with_videos(youtube.world, 110)
+    if by_handle:
+        Band.objects.update(channel_id="", uploads_playlist_id="", channel_reference="@herons")
+    for number, privacy in ((3, "private"), (60, "private"), (70, "unlisted"), (80, "deleted")):
+        youtube.world.videos[youtube.world.playlists[uploads(channel.id)][number]].privacy = privacy
+    full_sync(Band.objects.get())
+    band.refresh_from_db()
+    assert band.channel_video_count == youtube.world.video_count(channel) == 106
+
+
+def test_the_count_is_right_after_a_restart_and_a_reread(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 300)
+    youtube.faults.add(Fault("invalidPageToken", operation="playlistItems.list", after=2, times=1))
+    _change_when(youtube, 5, lambda: youtube.world.upload(channel.id, 1, prefix="late"))
+    full_sync(band)
+    band.refresh_from_db()
+    assert band.channel_video_count == 301

@@ -8,9 +8,11 @@ import pytest
 from django.db.models import Sum
 from django.utils import timezone
 
-from bands.models import Band, Video
+from bands.models import Availability, Band, Video
 from syncjobs.choices import JobStatus, JobType
+from syncjobs.models import SyncJob
 from syncjobs.operations import triggers
+from syncjobs.sync import incremental
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.world import uploads
 from tests.factories import PERSON, band_with_videos, full_sync, run_all, run_next
@@ -96,3 +98,85 @@ def test_a_band_deleted_during_the_pass_does_not_stop_the_others(youtube: Simula
     youtube.before_answer = None
     assert (parent.status, parent.attempts_made) == (JobStatus.IN_PROGRESS, 1)
     assert [job.band_name for job in parent.children.all()] == ["There"]
+
+
+def _hourly_pass(youtube: Simulator) -> int:
+    """Run an incremental pass over all bands; return its units."""
+    youtube.clear_log()
+    triggers.trigger_sync(PERSON, None, full=False)
+    run_all()
+    return youtube.units()
+
+
+@pytest.mark.parametrize(("videos", "position"), [(120, 80), (120, 119), (900, 700)])
+def test_a_video_that_becomes_public_deep_in_the_list_is_found(youtube: Simulator, videos: int, position: int) -> None:
+    band, channel = band_with_videos(youtube.world, videos)
+    hidden = youtube.world.videos[youtube.world.playlists[uploads(channel.id)][position]]
+    hidden.privacy = "private"
+    full_sync(band)
+    assert not Video.objects.filter(youtube_id=hidden.id).exists()
+    hidden.privacy = "public"
+    assert _hourly_pass(youtube) == 1 + (position // 50 + 1) + 1
+    assert not Video.objects.get(youtube_id=hidden.id).details_pending
+    band.refresh_from_db()
+    assert band.channel_video_count == videos
+    assert _hourly_pass(youtube) == 1
+
+
+def test_a_video_that_becomes_public_again_is_available_again(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 120)
+    full_sync(band)
+    video = youtube.world.videos[youtube.world.playlists[uploads(channel.id)][80]]
+    video.privacy = "private"
+    full_sync(band)
+    full_sync(band)
+    assert Video.objects.get(youtube_id=video.id).availability == Availability.UNAVAILABLE
+    video.privacy = "public"
+    _hourly_pass(youtube)
+    assert Video.objects.get(youtube_id=video.id).availability == Availability.AVAILABLE
+
+
+@pytest.mark.parametrize("position", [0, 80])
+def test_a_count_ahead_of_the_list_is_looked_for_again(youtube: Simulator, position: int) -> None:
+    band, channel = band_with_videos(youtube.world, 120)
+    hidden = youtube.world.videos[youtube.world.playlists[uploads(channel.id)][position]]
+    hidden.privacy = "private"
+    full_sync(band)
+    channel.count_ahead = 1
+    _hourly_pass(youtube)
+    hidden.privacy, channel.count_ahead = "public", 0
+    _hourly_pass(youtube)
+    assert Video.objects.filter(youtube_id=hidden.id).exists()
+    assert _hourly_pass(youtube) == 1
+
+
+def test_those_that_were_found_are_not_looked_for_again(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 120)
+    full_sync(band)
+    youtube.world.upload(channel.id, 2)
+    channel.count_ahead = 1
+    _hourly_pass(youtube)
+    band.refresh_from_db()
+    assert band.channel_video_count == 122
+
+
+def test_a_count_that_never_agrees_with_the_list_costs_two_searches_a_day(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 120)
+    full_sync(band)
+    channel.count_ahead = 5
+    costs = [_hourly_pass(youtube) for _ in range(4)]
+    assert costs == [1 + 3, 1 + 3, 1, 1]
+    for ahead in (4, 6):  # It goes up and down.
+        channel.count_ahead = ahead
+        assert _hourly_pass(youtube) == 1 + 1
+    SyncJob.objects.update(created_at=timezone.now() - dt.timedelta(days=2))
+    channel.count_ahead = 7
+    assert _hourly_pass(youtube) == 1 + 3
+
+
+def test_a_search_ends_after_its_pages(youtube: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incremental, "SEARCH_PAGES", 2)
+    band, channel = band_with_videos(youtube.world, 300)
+    full_sync(band)
+    channel.count_ahead = 1
+    assert _hourly_pass(youtube) == 1 + 2

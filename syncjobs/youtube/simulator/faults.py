@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..costs import Operation
+
 _HELP = ' See <a href="https://developers.google.com/youtube/v3">the documentation</a>.'
 
 # name → (HTTP status, errors[].reason, message, details[].reason)
@@ -20,6 +22,8 @@ ERRORS: dict[str, tuple[int, str, str, str]] = {
     "backendError": (500, "backendError", "Internal error encountered.", ""),
     "unavailable": (503, "backendError", "The service is currently unavailable.", ""),
     "forbidden": (403, "forbidden", "The request is not properly authorized to access this resource.", ""),
+    "playlistItemsNotAccessible": (403, "playlistItemsNotAccessible", "The request is not properly authorized to retrieve the specified playlist.", ""),
+    "badRequest": (400, "badRequest", "Request contains an invalid argument.", ""),
     "playlistNotFound": (404, "playlistNotFound", "The playlist identified with the request's <code>playlistId</code> parameter cannot be found.", ""),
     "invalidPageToken": (400, "invalidPageToken", "The request specifies an invalid page token.", ""),
     "keyInvalid": (400, "keyInvalid", "Bad Request", ""),
@@ -39,7 +43,10 @@ CONNECTION_FAULTS = {
 }
 """Faults that are not errors in Google's format, with the HTTP status in the log; 0 means no response."""
 
-ANSWER_FAULTS = {"missingPart"}
+PAGE_FAULTS = {"sameToken", "firstToken", "endless", "emptyPage", "noToken"}
+"""Faults of a page of playlistItems.list: its token leads to itself or to the first page, there is always a next page,
+there is one and no item on this page, or there is no token."""
+ANSWER_FAULTS = {"missingPart", *PAGE_FAULTS}
 """Faults in a response that is right otherwise."""
 
 
@@ -65,6 +72,8 @@ class Fault:
 
     name: str
     operation: str = ""
+    playlist: str = ""
+    """The only playlist whose requests it hits."""
     probability: float = 1.0
     times: int | None = None
     """How many more requests it hits; None means all."""
@@ -84,6 +93,8 @@ class Fault:
         known = [*ERRORS, *CONNECTION_FAULTS, *sorted(ANSWER_FAULTS)]
         if self.name not in known:
             raise ValueError(f"Unknown fault {self.name!r}. Faults: {', '.join(known)}.")
+        if self.name in PAGE_FAULTS:
+            self.operation = Operation.PLAYLIST_ITEMS_LIST
 
 
 @dataclass
@@ -109,11 +120,11 @@ class Faults:
         self.released.set()
         self.released = threading.Event()
 
-    def match(self, operation: str) -> Fault | None:
+    def match(self, operation: str, playlist: str = "") -> Fault | None:
         """Return the fault that hits this request, if any, and count it."""
         with self._lock:
             for fault in self.active:
-                if fault.operation not in ("", operation) or fault.times == 0:
+                if fault.operation not in ("", operation) or fault.playlist not in ("", playlist) or fault.times == 0:
                     continue
                 if fault.after > 0:
                     fault.after -= 1

@@ -8,6 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from .faults import PAGE_FAULTS, Fault
+from .parameters import max_results, offset_of, token_for
 from .world import Channel, Video, World, made_up_id, uploads
 
 
@@ -38,22 +40,23 @@ def channel_resource(world: World, channel: Channel, parts: Sequence[str]) -> di
     return {"etag": etag(body)} | body
 
 
-def playlist_entry(world: World, playlist_id: str, position: int, parts: Sequence[str]) -> dict[str, Any]:
+def playlist_entry(
+    world: World, playlist_id: str, position: int, parts: Sequence[str], occurrence: int = 0
+) -> dict[str, Any]:
     """Return a playlist item (developers.google.com/youtube/v3/docs/playlistItems#resource).
 
-    The entry of a private or deleted video has no title, owner or publication time (observed).
+    The entry of a private or deleted video has no title, owner or publication time (observed). The entry has
+    an id of its own even if there are earlier ones of the same video, whose number is `occurrence`.
     """
     video = world.videos[world.playlists[playlist_id][position]]
     owner = world.channels[video.channel_id]
     public = video.is_readable
-    placeholder = ("Deleted video", "This video is unavailable.")
-    if video.privacy == "private":
-        placeholder = ("Private video", "This video is private.")
+    is_private = video.privacy == "private"
     snippet: dict[str, Any] = {
         "publishedAt": _timestamp(video.published_at),
         "channelId": owner.id,
-        "title": video.title if public else placeholder[0],
-        "description": video.description if public else placeholder[1],
+        "title": video.title if public else f"{'Private' if is_private else 'Deleted'} video",
+        "description": video.description if public else f"This video is {'private' if is_private else 'unavailable'}.",
         "thumbnails": _thumbnails(video.id) if public else {},
         "channelTitle": owner.title,
         "playlistId": playlist_id,
@@ -71,7 +74,10 @@ def playlist_entry(world: World, playlist_id: str, position: int, parts: Sequenc
     content = {"snippet": snippet, "contentDetails": details, "status": {"privacyStatus": privacy}}
     if video.broken == "no contentDetails":
         content.pop("contentDetails")
-    body: dict[str, Any] = {"kind": "youtube#playlistItem", "id": made_up_id(playlist_id + video.id, 48)}
+    body: dict[str, Any] = {
+        "kind": "youtube#playlistItem",
+        "id": made_up_id(playlist_id + video.id + "+" * occurrence, 48),
+    }
     body |= {part: content[part] for part in parts if part in content}
     return {"etag": etag(body)} | body
 
@@ -82,6 +88,11 @@ def statistics_of(video: Video) -> dict[str, str]:
         return {}
     counts = {"viewCount": video.views, "likeCount": video.likes, "commentCount": video.comments}
     return {name: str(count) for name, count in counts.items() if count is not None}
+
+
+def _duration(video: Video) -> str:
+    """Return P0D for a premiere or live stream that has not aired yet (observed)."""
+    return video.duration if video.live == "none" else "P0D"
 
 
 def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str, Any]:
@@ -99,7 +110,7 @@ def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str
     content: dict[str, Any] = {
         "snippet": snippet,
         "contentDetails": {
-            "duration": "three minutes" if video.broken == "bad duration" else video.duration,
+            "duration": "three minutes" if video.broken == "bad duration" else _duration(video),
             "definition": "hd",
             "caption": "false",
         },
@@ -111,8 +122,9 @@ def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str
         },
         "statistics": statistics_of(video) | ({"viewCount": "many"} if video.broken == "bad count" else {}),
     }
-    if video.live != "none":
-        content["liveStreamingDetails"] = {"scheduledStartTime": _timestamp(video.published_at + dt.timedelta(days=1))}
+    if video.scheduled_start_at or video.live != "none":
+        starts_at = video.scheduled_start_at or video.published_at + dt.timedelta(days=1)
+        content["liveStreamingDetails"] = {"scheduledStartTime": _timestamp(starts_at)}
     if video.broken.startswith("no "):
         content.pop(video.broken.removeprefix("no "), None)
     name = {} if video.broken == "no id" else {"id": video.id}
@@ -133,3 +145,18 @@ def stat_resource(video: Video, parts: Sequence[str]) -> dict[str, Any]:
         content.pop("statistics")
     requested: dict[str, Any] = {part: content[part] for part in parts if part in content}
     return {"kind": "youtube#videoStats", "id": video.id} | requested
+
+
+def damage(fault: Fault, body: dict[str, Any], parameters: dict[str, str]) -> None:
+    """Apply one of ANSWER_FAULTS to a response."""
+    if fault.name not in PAGE_FAULTS:
+        body["items"] = [{k: v for k, v in item.items() if k != fault.part} for item in body.get("items", [])]
+        return
+    playlist_id, token = parameters["playlistId"], parameters.get("pageToken", "")
+    body.pop("nextPageToken", None)
+    if fault.name == "emptyPage":
+        body["items"] = []
+    if fault.name in ("endless", "emptyPage"):
+        body["nextPageToken"] = token_for(playlist_id, offset_of(playlist_id, token) + max_results(parameters))
+    elif fault.name != "noToken":
+        body["nextPageToken"] = token if token and fault.name == "sameToken" else token_for(playlist_id, 0)

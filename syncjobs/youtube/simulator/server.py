@@ -143,9 +143,11 @@ class Simulator:
             )
         offset = offset_of(playlist_id, single.get("pageToken", ""))
         page = range(offset, min(offset + limit, len(entries)))
+        repeats = len(set(entries)) < len(entries)
+        earlier = {position: entries[:position].count(entries[position]) if repeats else 0 for position in page}
         body: dict[str, Any] = {
             "kind": "youtube#playlistItemListResponse",
-            "items": [resources.playlist_entry(self.world, playlist_id, position, parts) for position in page],
+            "items": [resources.playlist_entry(self.world, playlist_id, p, parts, n) for p, n in earlier.items()],
             "pageInfo": page_info(len(entries), limit),
         }
         if offset + limit < len(entries):
@@ -311,7 +313,7 @@ class _Handler(BaseHTTPRequestHandler):
             simulator.write_log(operation, parameters, status, charged=False, path=self.path)
             self._send_json(status, body)
             return
-        fault = simulator.faults.match(operation)
+        fault = simulator.faults.match(operation, parameters.get("playlistId", ""))
         if fault is not None and fault.name not in ANSWER_FAULTS:
             self._send_fault(fault, operation, parameters, key)
             return
@@ -322,7 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Refusal(405, "httpMethodNotAllowed", "Use GET.")
             status, body = 200, simulator.answer(operation, query)
             if fault is not None:
-                body["items"] = [{k: v for k, v in item.items() if k != fault.part} for item in body.get("items", [])]
+                resources.damage(fault, body, parameters)
         except Refusal as refusal:
             status, body = refusal.status, refusal.body
         if status == 200 and self.headers.get("If-None-Match") == body["etag"]:

@@ -41,6 +41,7 @@ class Video:
     privacy: str = "public"
     """public, unlisted, private or "deleted". Playlists keep the entries of private and deleted videos."""
     live: str = "none"
+    scheduled_start_at: dt.datetime | None = None
     tags: list[str] = field(default_factory=list)
     broken: str = ""
     """How its resource is malformed. In videos.list: "no snippet" (or another part), "bad duration", "bad count" or
@@ -60,6 +61,8 @@ class Channel:
     handle: str
     title: str
     username: str = ""
+    count_ahead: int = 0
+    """How many more videos videoCount counts than the uploads playlist lists. Either may lag by minutes (observed)."""
 
 
 class World:
@@ -123,7 +126,7 @@ class World:
     def video_count(self, channel: Channel) -> int:
         """Return statistics.videoCount, which counts public videos only."""
         entries = self.playlists[uploads(channel.id)]
-        return sum(self.videos[i].privacy == "public" for i in entries)
+        return sum(self.videos[i].privacy == "public" for i in set(entries)) + channel.count_ahead
 
     @classmethod
     def from_video_file(cls, path: Path) -> World:

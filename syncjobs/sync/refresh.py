@@ -1,0 +1,61 @@
+"""Videos whose details change without a new entry in a playlist: live ones, and those that are only a few days old.
+
+They are marked as pending, and the ENRICH job that follows an incremental sync fetches their details.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from bands.models import Availability, Band, LiveState
+from bands.videos import request_details
+
+from ..choices import JobType
+from ..models import SyncJob
+from ..youtube.client import PAGE_SIZE
+from .context import JobContext
+
+LIVE_UNITS = 4
+"""Units for live videos in each incremental pass: 200 videos."""
+RECENT_UNITS = 50
+"""Units for recent videos in 24 hours: 2,500 videos."""
+RECENT_DAYS = 14
+_REFRESHED = "recent_refreshed"
+# A broadcast that was scheduled, but never took place, stays upcoming for ever.
+_LATE_START = dt.timedelta(days=2)
+# Less than 24 hours, so that an hourly pass does so at about the same time each day.
+_DAY = dt.timedelta(hours=23, minutes=30)
+
+
+def request_live(band: Band | None = None) -> int:
+    """Request the details of videos that are live, should have begun, or were published without a known duration.
+
+    This costs at most LIVE_UNITS, later. Return the number of videos.
+    """
+    since = Now() - _LATE_START
+    has_begun = Q(live_state=LiveState.UPCOMING, scheduled_start_at__lte=Now(), scheduled_start_at__gt=since)
+    is_processing = Q(live_state=LiveState.NONE, duration_seconds=None, published_at__gt=since)
+    due = Q(live_state=LiveState.LIVE) | has_begun | is_processing
+    return request_details(_known(band) & due, limit=LIVE_UNITS * PAGE_SIZE)
+
+
+def request_due(context: JobContext) -> None:
+    """Request the details of live videos, and once a day of recent ones, in the transaction of an all-bands job."""
+    request_live()
+    earlier = SyncJob.objects.filter(
+        job_type=JobType.INCREMENTAL_SYNC, fans_out=True, created_at__gt=Now() - _DAY
+    ).filter(**{f"checkpoint__{_REFRESHED}": True})
+    if earlier.exists():
+        return
+    context.checkpoint[_REFRESHED] = True
+    is_recent = Q(published_at__gt=Now() - dt.timedelta(days=RECENT_DAYS)) | Q(live_state=LiveState.UPCOMING)
+    # The details of a video that was added today are new.
+    request_details(_known() & is_recent & Q(created_at__lt=Now() - _DAY), limit=RECENT_UNITS * PAGE_SIZE)
+
+
+def _known(band: Band | None = None) -> Q:
+    known = ~Q(availability=Availability.UNAVAILABLE)
+    return known & Q(band=band) if band else known

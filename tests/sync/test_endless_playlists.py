@@ -1,0 +1,122 @@
+"""Playlists whose pages do not come to an end: a pass costs what its entries are worth, whatever a server answers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from django.utils import timezone
+
+from bands.models import Availability, Band, Video
+from syncjobs.choices import JobStatus, JobType
+from syncjobs.models import JobError, SyncJob
+from syncjobs.sync import playlist_pass
+from syncjobs.sync.playlist_pass import PlaylistPass, SeenOnPage
+from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.faults import Fault
+from syncjobs.youtube.simulator.world import uploads
+from syncjobs.youtube.types import PlaylistPage
+from tests.factories import band_with_videos, full_sync, queue_job, run_next, video_counts
+
+# The lease is renewed on another connection, which must see the attempt.
+pytestmark = pytest.mark.django_db(transaction=True)
+BOUND = 4
+ENDLESS = ["sameToken", "firstToken", "endless", "emptyPage"]
+
+
+@pytest.mark.parametrize("fault", ENDLESS)
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_full_sync_ends_with_an_error_and_costs_no_more(youtube: Simulator, fault: str, after: int) -> None:
+    band, _ = band_with_videos(youtube.world, 120)
+    youtube.faults.add(Fault(fault, after=after))
+    job = full_sync(band)
+    band.refresh_from_db()
+    assert job.status == JobStatus.COMPLETED
+    assert job.job_errors.get().reason == "playlistEndless"
+    assert youtube.units() <= 2 * math.ceil(120 / 50) + BOUND
+    assert band.last_full_sync_at is not None
+
+
+@pytest.mark.parametrize("fault", ENDLESS)
+def test_an_endless_extra_playlist_keeps_none_of_the_others(youtube: Simulator, fault: str) -> None:
+    band_with_videos(youtube.world, 60)
+    others = youtube.world.upload(youtube.world.add_channel("@guest").id, 60)
+    youtube.world.playlists |= {"PLendless": [video.id for video in others[:55]], "PLgood": [others[-1].id]}
+    Band.objects.update(extra_playlists=["PLendless", "PLgood"])
+    youtube.faults.add(Fault(fault, playlist="PLendless", after=1))
+    job = full_sync(Band.objects.get())
+    assert (job.status, *video_counts(job)) == (
+        JobStatus.COMPLETED,
+        *[60 + (51 if fault == "emptyPage" else 56)] * 2,
+        0,
+    )
+    assert "PLendless" in job.job_errors.get().message
+    assert youtube.units() <= 4 + 4 + 2 + BOUND
+
+
+def test_a_resumed_pass_costs_no_more(youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 120)
+    youtube.faults.add(Fault("endless"))
+    for number in range(4):
+        youtube.faults.add(Fault("unavailable", operation="videos.list", after=number, times=3))
+    job = queue_job(band=band)
+    while job.status == JobStatus.QUEUED:
+        SyncJob.objects.update(run_at=timezone.now())
+        job = run_next()
+    right = [call for call in youtube.calls() if call["status"] == 200]
+    assert (job.status, job.job_errors.filter(will_retry=False).get().reason) == ("COMPLETED", "playlistEndless")
+    assert Video.objects.count() == 120
+    assert len(right) <= 2 * 3 + BOUND + job.attempts_made
+
+
+@pytest.mark.parametrize("fault", ENDLESS)
+@pytest.mark.parametrize("known", [False, True])
+def test_an_incremental_sync_ends_too(youtube: Simulator, fault: str, known: bool) -> None:
+    band, _ = band_with_videos(youtube.world, 120)
+    if known:
+        full_sync(band)
+        youtube.clear_log()
+    youtube.faults.add(Fault(fault, after=0 if fault == "emptyPage" else 1))
+    queue_job(JobType.INCREMENTAL_SYNC, band=band, params={"video_count": 125})
+    job = run_next()
+    assert job.status == JobStatus.COMPLETED
+    assert youtube.units() <= 3 + BOUND
+    if known:
+        assert job.job_errors.get().reason == "playlistEndless"
+
+
+def test_a_list_that_breaks_off_marks_no_video_missing(youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 120)
+    full_sync(band)
+    youtube.faults.add(Fault("noToken"))
+    job = full_sync(band)
+    assert job.job_errors.get().reason == "playlistEndless"
+    assert not Video.objects.exclude(availability=Availability.AVAILABLE).exists()
+    band.refresh_from_db()
+    assert band.channel_video_count == 120
+
+
+def test_the_pages_of_a_deleted_entry_are_not_taken_for_the_end(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 120)
+    for number in range(100):
+        youtube.world.videos[youtube.world.playlists[uploads(channel.id)][number]].broken = "entry"
+    job = full_sync(band)
+    assert (job.status, job.videos_found, JobError.objects.exclude(reason="unreadableItem").count()) == (
+        JobStatus.COMPLETED,
+        20,
+        0,
+    )
+
+
+@pytest.mark.parametrize("total", [None, 0, 60, 10**6])
+def test_the_bound_holds_for_any_page(total: int | None) -> None:
+    """Every page has the same number of new entries and a new token, and after 300 pages none of them is new."""
+    for entries in (0, 1, 2, 10, 25, 50):
+        position = PlaylistPass(playlists=["UU"])
+        for number in range(playlist_pass.MAX_PAGES):
+            if position.is_done:
+                break
+            new = entries if number < 300 else 0
+            position.observe(PlaylistPage([], [], f"token {number}", total), SeenOnPage(new=new, moved=0))
+        assert position.dead_end
+        assert position.pages_read <= math.ceil(1.25 * position.entries / 50) + playlist_pass.EXTRA_PAGES

@@ -1,0 +1,114 @@
+"""Live videos and recent ones are refreshed with the incremental passes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from bands.models import Band, LiveState, Video
+from syncjobs.models import SyncJob
+from syncjobs.operations import triggers
+from syncjobs.sync import refresh
+from syncjobs.youtube.simulator import Simulator
+from tests.factories import PERSON, band_with_videos, full_sync, queue_job, run_all
+
+# The lease is renewed on another connection, which must see the attempt.
+pytestmark = pytest.mark.django_db(transaction=True)
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+
+
+def _synced(youtube: Simulator, count: int = 3, *, age: dt.timedelta = HOUR, **fields: Any) -> Band:
+    """Return a band whose videos have this age and these fields, after a full sync."""
+    band, _ = band_with_videos(youtube.world, count)
+    for video in youtube.world.videos.values():
+        video.published_at = timezone.now() - age
+        for name, value in fields.items():
+            setattr(video, name, value)
+    full_sync(band)
+    youtube.clear_log()
+    return band
+
+
+def _sync(band: Band | None = None) -> None:
+    triggers.trigger_sync(PERSON, band, full=False, force=True)
+    run_all()
+
+
+@pytest.mark.parametrize("one_band", [False, True])
+@pytest.mark.parametrize("live", ["live", "upcoming"])
+def test_a_stream_that_has_aired_is_refreshed(youtube: Simulator, live: str, one_band: bool) -> None:
+    band = _synced(youtube, 1, live=live, scheduled_start_at=timezone.now() - HOUR)
+    video = Video.objects.get()
+    assert (video.live_state, video.duration_seconds) == (live, None)
+    (aired,) = youtube.world.videos.values()
+    aired.live, aired.title, aired.duration = "none", "Finals (premiere)", "PT9M"
+    _sync(band if one_band else None)
+    video.refresh_from_db()
+    assert (video.live_state, video.title, video.duration_seconds) == (LiveState.NONE, "Finals (premiere)", 540)
+    assert len(youtube.calls("videos.list")) == 1
+
+
+def test_a_stream_that_has_not_begun_or_never_will_costs_nothing(youtube: Simulator) -> None:
+    band = _synced(youtube, 2, live="upcoming")
+    for start in (timezone.now() + HOUR, timezone.now() - 30 * DAY):
+        Video.objects.update(scheduled_start_at=start)
+        _sync(band)
+        assert youtube.calls("videos.list") == []
+
+
+def test_a_video_is_refreshed_until_its_duration_is_known(youtube: Simulator) -> None:
+    band = _synced(youtube, 1, duration="P0D")
+    assert Video.objects.get().duration_seconds is None
+    for video in youtube.world.videos.values():
+        video.duration = "PT0S"
+    _sync(band)
+    _sync(band)
+    assert Video.objects.get().duration_seconds == 0
+    assert len(youtube.calls("videos.list")) == 1
+
+
+def test_recent_videos_are_refreshed_once_a_day(youtube: Simulator) -> None:
+    _synced(youtube, 60, age=5 * DAY)
+    for video in youtube.world.videos.values():
+        video.title = "Better title"
+    _sync()
+    assert youtube.calls("videos.list") == []  # They are new.
+    Video.objects.update(created_at=timezone.now() - 5 * DAY)
+    SyncJob.objects.update(created_at=timezone.now() - 2 * DAY)
+    for _ in range(3):
+        _sync()
+    assert set(Video.objects.values_list("title", flat=True)) == {"Better title"}
+    assert len(youtube.calls("videos.list")) == 2
+    Video.objects.update(published_at=timezone.now() - 20 * DAY)
+    SyncJob.objects.update(created_at=timezone.now() - 2 * DAY)
+    _sync()
+    assert len(youtube.calls("videos.list")) == 2
+
+
+def test_the_refresh_keeps_to_its_units(youtube: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "RECENT_UNITS", 1)
+    monkeypatch.setattr(refresh, "LIVE_UNITS", 1)
+    _synced(youtube, 120, age=5 * DAY, live="live")
+    Video.objects.filter(pk__in=list(Video.objects.values_list("pk", flat=True)[:60])).update(live_state="none")
+    Video.objects.update(created_at=timezone.now() - 5 * DAY)
+    _sync()
+    assert len(youtube.calls("videos.list")) == 2
+
+
+def test_a_refresh_that_changes_nothing_counts_nothing(youtube: Simulator) -> None:
+    band = _synced(youtube, 1, live="live")
+    before = Video.objects.get().updated_at
+    _sync(band)
+    assert len(youtube.calls("videos.list")) == 1
+    assert Video.objects.get().updated_at == before
+    assert set(SyncJob.objects.filter(job_type="ENRICH").values_list("videos_updated", flat=True)) == {0}
+
+
+def test_a_video_is_refreshed_while_its_band_is_synced(youtube: Simulator) -> None:
+    band = _synced(youtube, 1, live="live")
+    queue_job(band=band)
+    _sync(band)
+    assert not Video.objects.filter(details_pending=True).exists()
