@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from celery import Task, shared_task
+from celery import Task, shared_task, states
 from celery.exceptions import Ignore
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import task_postrun, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
 
 from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType, QueueName
-from .engine import broker, heartbeat
+from .engine import broker, database, heartbeat, pool
 from .engine import reconcile as engine_reconcile
-from .engine.claim import WorkerIdentity, claim_next
+from .engine.claim import WorkerIdentity, claim_when_back
 from .operations import bulk, cleanup, triggers
 from .sync.run import run_attempt
 
@@ -27,8 +27,8 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
     """
     identity = WorkerIdentity(self.request.hostname or "", os.getpid(), self.request.id or "")
     jobs: list[int] = []
-    while len(jobs) < settings.SYNC_JOBS_PER_WAKE_UP and not heartbeat.is_stopping(identity.name):
-        attempt = claim_next(queue, identity)
+    while len(jobs) < settings.SYNC_JOBS_PER_WAKE_UP:
+        attempt = claim_when_back(queue, identity)
         if attempt is None:
             break
         jobs.append(attempt.job_id)
@@ -44,14 +44,14 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
 @shared_task(name=broker.BULK_TASK, ignore_result=True)
 def run_bulk_actions() -> None:
     """Retry or cancel the jobs of waiting bulk actions."""
-    bulk.run_pending()
+    database.when_back(bulk.run_pending)
 
 
 @shared_task(name="syncjobs.reconcile", ignore_result=True)
 def reconcile() -> None:
     """Reconcile even if no heartbeat does, and continue bulk actions whose wake-up was lost."""
-    engine_reconcile.reconcile()
-    bulk.run_pending()
+    database.when_back(engine_reconcile.reconcile)
+    database.when_back(bulk.run_pending)
 
 
 @shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)
@@ -60,19 +60,34 @@ def trigger(self: Task[Any, Any], job_type: str) -> None:
     actor = actors.for_schedule(_schedule_name(self.request))
     kind = JobType(job_type)
     if kind in BAND_SYNC_TYPES:
-        triggers.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+        database.when_back(triggers.trigger_sync, actor, None, full=kind == JobType.FULL_SYNC)
     else:
-        triggers.trigger_maintenance(actor, kind)
+        database.when_back(triggers.trigger_maintenance, actor, kind)
 
 
 @shared_task(bind=True, name=cleanup.TASK, ignore_result=True)
 def delete_expired(self: Task[Any, Any]) -> None:
     """Delete expired rows for the daily schedule."""
-    cleanup.delete_expired(actors.for_schedule(_schedule_name(self.request)))
+    database.when_back(cleanup.delete_expired, actors.for_schedule(_schedule_name(self.request)))
 
 
 def _schedule_name(request: Any) -> str:
     return str(getattr(request, "periodic_task_name", "") or "")
+
+
+@task_postrun.connect
+def count_failures(state: str, **_: object) -> None:
+    """Note whether this process's tasks fail, for the heartbeat of its worker."""
+    if state == states.FAILURE:
+        pool.failed()
+    else:
+        pool.succeeded()
+
+
+@worker_process_init.connect
+def forget_failures(**_: object) -> None:
+    """Forget the failures of the process that this one replaces."""
+    pool.succeeded()
 
 
 @worker_ready.connect

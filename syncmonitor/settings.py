@@ -119,8 +119,16 @@ def address_problems() -> list[str]:
     return problems
 
 
+class InvalidEnvironment(ImproperlyConfigured, SystemExit):
+    """Environment variables are invalid. If uncaught, it ends the process with its message alone."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("Invalid environment variables:\n  " + "\n  ".join(problems))
+        self.code = str(self)
+
+
 def check_values() -> None:
-    """Raise ImproperlyConfigured with every invalid variable and what would be right."""
+    """Raise InvalidEnvironment with every invalid variable and what would be right."""
     problems: list[str] = []
     try:
         env.seal()
@@ -141,7 +149,7 @@ def check_values() -> None:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
     problems += address_problems()
     if problems:
-        raise ImproperlyConfigured("Invalid environment variables:\n  " + "\n  ".join(problems))
+        raise InvalidEnvironment(problems)
 
 
 def development_key() -> str:
@@ -324,8 +332,11 @@ SPECTACULAR_SETTINGS = {
 # ---- Celery: carries wake-ups, never jobs (see syncjobs/engine/broker.py)
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Redis may be away for hours.
 CELERY_BROKER_TRANSPORT_OPTIONS = services.broker_options()
-CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_BACKEND = "syncjobs.engine.results:ResultBackend"
+CELERY_RESULT_BACKEND_ALWAYS_RETRY = True
+CELERY_RESULT_BACKEND_MAX_SLEEP_BETWEEN_RETRIES_MS = 1000
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = 7 * 24 * 3600
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
@@ -336,8 +347,10 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-CELERY_DB_REUSE_MAX = 100
-CELERY_BEAT_SCHEDULER = "syncjobs.engine.crontab:CronScheduler"
+CELERY_WORKER_REDIRECT_STDOUTS = False  # It makes a log entry of each line of a traceback.
+CELERY_DB_REUSE_MAX = 100  # Tasks check the connection before they use it: see syncjobs/engine/database.py.
+CELERY_BEAT_SCHEDULER = "syncjobs.engine.scheduler:Scheduler"
+CELERY_BEAT_SYNC_EVERY = 1  # Store each run at once: an old time of the last run would look overdue.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 

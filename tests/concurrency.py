@@ -38,3 +38,16 @@ def start_and_wait_for_lock(act: Callable[[], T]) -> Future[T]:
     wait_for(someone_waits_for_a_lock)
     pool.shutdown(wait=False)
     return future
+
+
+def in_thread(act: Callable[[], T]) -> T:
+    """Call `act` in another thread, which has a database connection of its own, and return its result."""
+
+    def run() -> T:
+        try:
+            return act()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(run).result()

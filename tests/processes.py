@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection
 
 from syncjobs.models import Worker
+from syncmonitor import embedded
 from tests.factories import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,6 +63,19 @@ class Workers:
                 60,
                 lambda: f"worker {name}: {self.log(name)}",
             )
+
+    def start_beat(self) -> None:
+        """Start the scheduler and wait for its heartbeat."""
+        self.running["beat"] = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "syncmonitor", "beat", "-l", "INFO", "--pidfile", ""],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=(self._folder / "beat.log").open("ab"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        alive = Worker.objects.filter(is_scheduler=True)
+        wait_for(alive.exists, 60, lambda: f"beat: {self.log('beat')}")
 
     def python(self, code: str) -> subprocess.Popen[bytes]:
         """Start a process of the project that is not a worker; it ends with the test."""
@@ -107,6 +121,13 @@ class Workers:
 
     def logs(self) -> str:
         return "".join(path.read_text(errors="replace") for path in self._folder.glob("*.log"))
+
+
+def restart_postgres() -> None:
+    """Restart the test's PostgreSQL, which ends the sessions of all processes."""
+    connection.close()
+    embedded._stop_postgres()
+    embedded._launch_postgres(embedded.home() / "postgres")
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -5,23 +5,50 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..audit.actors import Actor
 from ..choices import QueueName
 from ..models import Worker
-from ..stats.queues import WORKER_SILENCE_SECONDS
+from ..models.workers import WORKER_SILENCE_SECONDS
+from ..operations import workers as operations
 from ..stats.queues import workers as worker_states
 from .core.model_admin import PageAdmin, requires
-from .core.pages import is_part, show
+from .core.pages import Question, ask, is_part, show
 from .site import site
 
 
 @admin.register(Worker, site=site)
 class WorkerAdmin(PageAdmin):
     """The list of workers, each with its state and the jobs it is executing."""
+
+    @requires("delete", post=True)
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Remove a dead worker from the list."""
+        worker = operations.get_worker(unquote(object_id))
+        question = Question(
+            title=_("Remove %(worker)s?") % {"worker": worker.name},
+            text=_(
+                "It has stopped reporting. This removes it from the list; its jobs have moved to other workers."
+                " If it still runs, it comes back."
+            ),
+            button=_("Remove the worker"),
+            back=reverse("admin:syncjobs_worker_changelist"),
+            parent=_("Workers"),
+            icon="trash",
+            is_danger=True,
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            operations.remove_worker(actor, worker.name)
+            return _("%(worker)s is removed.") % {"worker": worker.name}
+
+        return ask(request, question, do)
 
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

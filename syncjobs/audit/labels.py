@@ -17,6 +17,7 @@ ACTIONS = {
     "pause_queue": _("Paused a queue"),
     "resume_queue": _("Resumed a queue"),
     "clear_failed": _("Cleared failed jobs"),
+    "remove_worker": _("Removed a worker"),
     "retry_group": _("Retried the jobs of an error group"),
     "acknowledge_errors": _("Acknowledged errors"),
     "reopen_errors": _("Reopened errors"),
@@ -50,6 +51,7 @@ TARGETS = {
     "bands": _("Bands"),
     "video": _("Video"),
     "queue": _("Queue"),
+    "worker": _("Worker"),
     "error": _("Error group"),
     "schedule": _("Schedule"),
     "preset": _("Preset"),
@@ -67,4 +69,5 @@ RESULTS = {
     "band_inactive": _("Refused: band inactive"),
     "quota_exhausted": _("Refused: quota used up"),
     "busy": _("Refused: too busy"),
+    "unavailable": _("Refused: database unavailable"),
 }

@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
 from ..choices import EventKind, JobStatus
-from ..models import Attempt, Queue, SyncJob
+from ..models import Attempt, Queue, SyncJob, Worker
+from . import database
 from .lease import lease_end
 from .timeline import note
 
@@ -20,6 +21,33 @@ class WorkerIdentity:
     name: str
     process_id: int
     task_id: str = ""
+
+
+def claim_when_back(queue: str, worker: WorkerIdentity) -> Attempt | None:
+    """Claim like `claim_next` once the database answers. Return None also if the worker has been asked to stop.
+
+    The connection may break while a claim is committed, so a repeated call first looks for the attempt of that claim.
+    """
+    is_repeated = False
+
+    def claim() -> Attempt | None:
+        nonlocal is_repeated
+        attempt = _claimed_by(worker) if is_repeated else None
+        is_repeated = True
+        if attempt is None and not _is_stopping(worker):
+            attempt = claim_next(queue, worker)
+        return attempt
+
+    return database.when_back(claim)
+
+
+def _claimed_by(worker: WorkerIdentity) -> Attempt | None:
+    mine = Attempt.objects.running().filter(worker=worker.name, process_id=worker.process_id, task_id=worker.task_id)
+    return mine.filter(lease_expires_at__gt=Now()).select_related("job__band", "job__parent").order_by("pk").last()
+
+
+def _is_stopping(worker: WorkerIdentity) -> bool:
+    return Worker.objects.filter(name=worker.name, stopping_at__isnull=False).exists()
 
 
 def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:

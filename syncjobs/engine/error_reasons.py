@@ -161,6 +161,11 @@ _MEANINGS: dict[str, Meaning] = {
         _("The worker process of the job crashed or froze several times in a row."),
         _("Check Workers and the server's memory. Then retry the jobs."),
     ),
+    "databaseAway": Meaning(
+        _("Database away"),
+        _("The database was away several times in a row while the job ran."),
+        _("Check PostgreSQL and its log. Then retry the jobs."),
+    ),
     "internalError": Meaning(
         _("Unexpected error"),
         _("Something unexpected went wrong, in this application or at YouTube."),

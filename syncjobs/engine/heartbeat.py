@@ -1,6 +1,10 @@
-"""The thread in each worker's main process that reports the worker alive and repairs what crashes leave behind.
+"""The heartbeats of workers and schedulers. A worker's thread also repairs what crashes leave behind, if it is elected.
 
-It is not a Celery task: a task would wait for a free process of the pool, and all of them may be busy or hung.
+The thread is not a Celery task: a task would wait for a free process of the pool, and all of them may be busy or hung.
+
+One worker reconciles for the site. The heartbeat's statement elects it: the live worker that started first. The others
+take over when its heartbeat is a few seconds old by the database's clock, so it makes no difference whether it was
+killed, frozen or cut off. Two at once do no harm, because each repair is conditional on still being needed.
 """
 
 from __future__ import annotations
@@ -8,18 +12,55 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
+from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import connection, connections
 from django.db.models.functions import Now
 
 from ..models import Worker
-from . import outcomes
+from ..sql import query
+from . import clock, database, outcomes, pool
 from .reconcile import reconcile
 
 logger = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 1.0
-ROUNDS_PER_HEARTBEAT = 5
+"""The time between two rounds of the elected worker."""
+ROUNDS_PER_HEARTBEAT = 4
+"""The other workers report alive, and find out whether they are elected, once in this many rounds."""
+ELECTED_SILENCE_SECONDS = 3.0
+"""An elected worker whose heartbeat is older than this is replaced."""
+
+
+class Reporter:
+    """Reports one process alive."""
+
+    def __init__(self, name: str, queues: list[str], concurrency: int, *, is_scheduler: bool = False) -> None:
+        self._row: dict[str, Any] = {
+            "name": name,
+            "queues": queues,
+            "concurrency": concurrency,
+            "is_scheduler": is_scheduler,
+        }
+        self._skew: float | None = None
+
+    def report(self, *, broker_failed: bool = False) -> bool:
+        """Write the heartbeat, in one statement. Return whether this worker reconciles the site.
+
+        The skew of the host's clock is logged when it is first measured; later measurements are stored.
+        """
+        if self._skew is None:
+            self._skew = clock.skew()
+            clock.report(str(self._row["name"]), self._skew)
+        state = {"clock_skew": self._skew, "is_failing": pool.is_failing(), "broker_failed": broker_failed}
+        values = self._row | state | {"process_id": os.getpid(), "silence": ELECTED_SILENCE_SECONDS}
+        before = time.monotonic()
+        with connection.cursor() as cursor:
+            cursor.execute(query("heartbeat"), values)
+            moment, is_elected = cursor.fetchone()
+        self._skew = clock.skew_of(moment, time.monotonic() - before)
+        return bool(is_elected)
 
 
 class Heartbeat(threading.Thread):
@@ -27,17 +68,16 @@ class Heartbeat(threading.Thread):
 
     def __init__(self, worker: str, queues: list[str], concurrency: int) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self._worker = worker
-        self._queues = queues
-        self._concurrency = concurrency
+        self._reporter = Reporter(worker, queues, concurrency)
         self._stopped = threading.Event()
+        self._rounds = 0
+        self._is_elected = False
+        self._broker_failed = False
 
     def run(self) -> None:
-        rounds = 0
         try:
-            while not self._stopped.wait(RECONCILE_SECONDS if rounds else 0):
-                self._run_round(with_heartbeat=rounds % ROUNDS_PER_HEARTBEAT == 0)
-                rounds += 1
+            while not self._stopped.wait(RECONCILE_SECONDS if self._rounds else 0):
+                self._run_round()
         finally:
             connections.close_all()
 
@@ -46,20 +86,26 @@ class Heartbeat(threading.Thread):
         self._stopped.set()
         self.join(timeout=10)
 
-    def _run_round(self, *, with_heartbeat: bool) -> None:
-        close_old_connections()
+    def _run_round(self) -> None:
+        # The connection is not checked first, which would cost a statement: if it is broken, the next round has a new one.
         try:
-            if with_heartbeat:
-                self._report_alive()
-            if report := reconcile():
-                logger.info("Reconciled: %s", report)
-        except DatabaseError as error:
-            logger.warning("The heartbeat could not reach the database: %s", type(error).__name__)
+            if self._is_elected or self._rounds % ROUNDS_PER_HEARTBEAT == 0:
+                self._is_elected = self._reporter.report(broker_failed=self._broker_failed)
+            if self._is_elected:
+                report = reconcile()
+                self._broker_failed = not report.broker_answered
+                if report:
+                    logger.info("Reconciled: %s", report)
+            self._rounds += 1
+        except database.ERRORS as error:
+            logger.warning("The heartbeat could not reach the database: %s", database.first_line(error))
             connections.close_all()
-
-    def _report_alive(self) -> None:
-        new = {"process_id": os.getpid(), "queues": self._queues, "concurrency": self._concurrency}
-        Worker.objects.update_or_create(name=self._worker, defaults={"heartbeat_at": Now()}, create_defaults=new)
+            # Report in the next round, whoever was elected before. Wait for it, as before any round but the first.
+            self._rounds, self._is_elected = ROUNDS_PER_HEARTBEAT, False
+        except Exception:
+            # A worker without a heartbeat counts as dead.
+            logger.exception("A round of the heartbeat failed; it goes on")
+            self._rounds += 1
 
 
 _heartbeat: Heartbeat | None = None
@@ -68,7 +114,10 @@ _heartbeat: Heartbeat | None = None
 def start(worker: str, queues: list[str], concurrency: int) -> None:
     """Start this process's heartbeat. A row left by an earlier worker of the same name is deleted first."""
     global _heartbeat
-    Worker.objects.filter(name=worker).delete()
+    try:
+        Worker.objects.filter(name=worker).delete()
+    except database.ERRORS as error:
+        logger.warning("Could not delete the earlier row of worker %s: %s", worker, database.first_line(error))
     connections.close_all()
     _heartbeat = Heartbeat(worker, queues, concurrency)
     _heartbeat.start()
@@ -77,15 +126,10 @@ def start(worker: str, queues: list[str], concurrency: int) -> None:
 def release_jobs(worker: str) -> None:
     """Mark the worker as stopping. Its running jobs stop within one HTTP call and continue on other workers."""
     try:
-        Worker.objects.filter(name=worker).update(stopping_at=Now())
+        database.on_live_connection(Worker.objects.filter(name=worker).update, stopping_at=Now())
         outcomes.request_release(worker)
-    except DatabaseError as error:
-        logger.warning("Could not release the jobs of %s: %s", worker, type(error).__name__)
-
-
-def is_stopping(worker: str) -> bool:
-    """Return True if the worker has been asked to stop."""
-    return Worker.objects.filter(name=worker, stopping_at__isnull=False).exists()
+    except database.ERRORS as error:
+        logger.warning("Could not release the jobs of %s: %s", worker, database.first_line(error))
 
 
 def stop(worker: str) -> None:
@@ -94,6 +138,6 @@ def stop(worker: str) -> None:
         return
     _heartbeat.stop()
     try:
-        Worker.objects.filter(name=worker).delete()
-    except DatabaseError as error:
-        logger.warning("Could not delete the row of worker %s: %s", worker, type(error).__name__)
+        database.on_live_connection(Worker.objects.filter(name=worker).delete)
+    except database.ERRORS as error:
+        logger.warning("Could not delete the row of worker %s: %s", worker, database.first_line(error))

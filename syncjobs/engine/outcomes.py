@@ -17,7 +17,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from bands.models import Band
 
@@ -115,15 +114,30 @@ def delay(attempt: Attempt, until: dt.datetime, reason: DelayReason, message: st
         note(attempt.job_id, EventKind.DELAYED, message, attempt=attempt.number, until=until.isoformat())
 
 
-def release(attempt: Attempt, message: str) -> None:
+def release(attempt: Attempt, message: str, **changes: Any) -> None:
     """Return the job to its place in the queue because this worker can't go on. This is not a failure."""
     with transaction.atomic():
         if _cancel_if_requested(attempt):
             return
-        write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), handback_requested_at=None)
+        write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), handback_requested_at=None, **changes)
         _end_attempt(attempt, AttemptOutcome.HANDED_BACK, message)
         note(attempt.job_id, EventKind.HANDED_BACK, message, attempt=attempt.number)
         broker.notify_on_commit(attempt.job.queue_id)
+
+
+def release_after_outage(attempt: Attempt) -> None:
+    """Return the job to its place in the queue because the database was away while it ran.
+
+    The outage is hardly the job's fault. A job that makes no progress between several outages is treated as failed all
+    the same, because it may be what crashes the database.
+    """
+    message = "The database was away while the job ran."
+    with transaction.atomic():
+        failures = SyncJob.objects.values_list("failures_in_a_row", flat=True).get(pk=attempt.job_id) + 1
+        if failures < settings.SYNC_MAX_ATTEMPTS:
+            release(attempt, message, failures_in_a_row=failures)
+        else:
+            retry_later(attempt, message, reason="databaseAway")
 
 
 def _cancel_if_requested(attempt: Attempt) -> bool:
@@ -197,10 +211,8 @@ def kill(job_id: int) -> str | None:
     Return the id of the Celery task to kill, "" if no attempt is running, or None if the job isn't overdue. Once this is
     committed, nothing that the worker writes takes effect, so it doesn't matter when the kill arrives.
     """
-    overdue = timezone.now() - dt.timedelta(seconds=settings.SYNC_CANCEL_GRACE_SECONDS)
     with transaction.atomic():
-        ignored = SyncJob.objects.in_progress().filter(pk=job_id, cancel_requested_at__lte=overdue)
-        job = ignored.select_for_update().first()
+        job = SyncJob.objects.past_cancel_grace().filter(pk=job_id).select_for_update().first()
         if job is None:
             return None
         attempt = Attempt.objects.running().filter(job=job, number=job.attempts_made).first()

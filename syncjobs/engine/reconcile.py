@@ -1,22 +1,22 @@
-"""Repairs what crashes leave behind. The heartbeat of each worker runs this every second, and beat every 30 seconds.
+"""Repairs what crashes leave behind. One worker's heartbeat runs this every second, and beat every 30 seconds.
 
 It may run at any time and in several places at once, because each change is conditional on still being needed.
 """
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from django.conf import settings
-from django.utils import timezone
+from django.db.models import Exists, OuterRef
 
 from bands.models import DETAILS_DUE, Video
 
 from .. import counters
-from ..choices import JobType, QueueName
+from ..choices import JobType
 from ..live import changes
-from ..models import Attempt, SyncJob
+from ..models import Attempt, ErrorDelta, JobDelta, Queue, SyncJob
 from . import broker, outcomes
 from .enqueue import create_enrich
 
@@ -32,21 +32,54 @@ class Report:
     enrich_queued: int = 0
     counts_folded: int = 0
     changes_purged: int = 0
+    broker_answered: bool = True
 
     def __bool__(self) -> bool:
-        return any(value for name, value in asdict(self).items() if name not in ("counts_folded", "changes_purged"))
+        routine = ("counts_folded", "changes_purged", "broker_answered")
+        return any(value for name, value in asdict(self).items() if name not in routine)
 
 
 def reconcile() -> Report:
-    """Repair everything. No lock keeps others from doing the same: a process frozen with it would block them all."""
-    return Report(
-        lost=_mark_lost(),
-        killed=_kill_overdue(),
-        parents_completed=outcomes.complete_parents(),
-        enrich_queued=_queue_enrich(),
-        wake_ups_sent=_send_missing_wake_ups(),
-        counts_folded=counters.fold(),
-        changes_purged=changes.purge(),
+    """Repair everything. No lock keeps others from doing the same: a process frozen with it would block them all.
+
+    One statement says what there is to do, so an idle site costs only that.
+    """
+    queues = _look()
+    report = Report()
+    if not queues:
+        return report
+    needs = queues[0]
+    if needs["has_lost"]:
+        report.lost = _mark_lost()
+    if needs["has_overdue"]:
+        report.killed = _kill_overdue()
+    if needs["has_parents"]:
+        report.parents_completed = outcomes.complete_parents()
+    if needs["has_details_due"]:
+        report.enrich_queued = _queue_enrich()
+    if needs["has_deltas"]:
+        report.counts_folded = counters.fold()
+    if needs["has_old_changes"]:
+        report.changes_purged = changes.purge()
+    for queue in queues:
+        # The repairs above notify the queues of the jobs that they release.
+        if queue["has_runnable"]:
+            _send_missing_wake_ups(queue["name"], report)
+    return report
+
+
+def _look() -> Sequence[Mapping[str, Any]]:
+    """Return each queue with whether it has runnable jobs, and what needs to be repaired in any of them."""
+    return list(
+        Queue.objects.annotate(
+            has_runnable=Exists(SyncJob.objects.runnable().filter(queue_id=OuterRef("pk"))),
+            has_lost=Exists(Attempt.objects.expired()),
+            has_overdue=Exists(SyncJob.objects.past_cancel_grace()),
+            has_parents=Exists(SyncJob.objects.childless_parents()),
+            has_details_due=Exists(Video.objects.filter(DETAILS_DUE)),
+            has_deltas=Exists(JobDelta.objects.all()) | Exists(ErrorDelta.objects.all()),
+            has_old_changes=changes.has_old(),
+        ).values()
     )
 
 
@@ -55,9 +88,8 @@ def _mark_lost() -> int:
 
 
 def _kill_overdue() -> int:
-    overdue = timezone.now() - dt.timedelta(seconds=settings.SYNC_CANCEL_GRACE_SECONDS)
     killed = 0
-    for job_id in SyncJob.objects.in_progress().filter(cancel_requested_at__lte=overdue).values_list("pk", flat=True):
+    for job_id in SyncJob.objects.past_cancel_grace().values_list("pk", flat=True):
         task_id = outcomes.kill(job_id)
         if task_id is None:
             continue
@@ -69,8 +101,6 @@ def _kill_overdue() -> int:
 
 def _queue_enrich() -> int:
     """Queue an ENRICH job for pending details, unless one is active or a parent in progress will queue its own."""
-    if not Video.objects.filter(DETAILS_DUE).exists():
-        return 0
     enriching = SyncJob.objects.active().filter(job_type=JobType.ENRICH)
     syncing = SyncJob.objects.in_progress().filter(job_type=JobType.INCREMENTAL_SYNC)
     if enriching.exists() or syncing.exists():
@@ -78,15 +108,12 @@ def _queue_enrich() -> int:
     return int(create_enrich().is_new)
 
 
-def _send_missing_wake_ups() -> int:
-    """Notify queues that have runnable jobs but no wake-up in the broker. More wake-ups would only pile up."""
-    sent = 0
-    for queue in QueueName.values:
-        runnable = SyncJob.objects.runnable().filter(queue_id=queue)
-        # The database comes first, so that an idle system doesn't ask the broker every second.
-        if not runnable.exists() or broker.pending_wake_ups(queue) != 0:
-            continue
-        wake_ups = runnable[: broker.MAX_WAKE_UPS].count()
+def _send_missing_wake_ups(queue: str, report: Report) -> None:
+    """Notify a queue that has runnable jobs but no wake-up in the broker. More wake-ups would only pile up."""
+    pending = broker.pending_wake_ups(queue)
+    if pending is None:
+        report.broker_answered = False
+    elif pending == 0:
+        wake_ups = SyncJob.objects.runnable().filter(queue_id=queue)[: broker.MAX_WAKE_UPS].count()
         broker.notify(queue, wake_ups)
-        sent += wake_ups
-    return sent
+        report.wake_ups_sent += wake_ups

@@ -16,10 +16,14 @@ from typing import Any, Self
 import orjson
 import psycopg
 from django.db import connection, transaction
+from django.db.models import Subquery
+from django.db.models.functions import Now
+from django.db.models.lookups import LessThan
 
 from bands.text import camel_case
 
 from ..exceptions import InvalidInput
+from ..models import JobChange
 
 KEEP_SECONDS = 600
 MOST_AT_ONCE = 2000
@@ -191,13 +195,18 @@ def _event(name: str, data: dict[str, Any]) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data, option=orjson.OPT_UTC_Z))
 
 
+def has_old() -> LessThan:
+    """Return a condition for queries: whether `purge()` would delete changes. It reads the oldest change only."""
+    oldest = JobChange.objects.order_by("xact", "id").values("at")[:1]
+    return LessThan(Subquery(oldest), Now() - dt.timedelta(seconds=1.1 * KEEP_SECONDS))
+
+
 def purge() -> int:
     """Delete a batch of the changes older than KEEP_SECONDS; return how many, 0 if another process is purging.
 
     Changes of transactions that a reader's position may still list as running are kept, so that the reader gets them.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        # Look at the oldest change first: this runs every second, and there is rarely anything to do.
         cursor.execute(
             "SELECT now() - make_interval(secs => %s) FROM (SELECT at FROM syncjobs_jobchange ORDER BY xact, id LIMIT 1)"
             " AS oldest WHERE at < now() - make_interval(secs => %s) AND pg_try_advisory_xact_lock(%s)",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Now
@@ -40,6 +42,11 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
     def in_progress(self) -> Self:
         """Return running jobs, and all-bands jobs whose children run."""
         return self.filter(status=JobStatus.IN_PROGRESS)
+
+    def past_cancel_grace(self) -> Self:
+        """Return jobs in progress that were asked to stop longer ago than the grace period."""
+        grace = dt.timedelta(seconds=settings.SYNC_CANCEL_GRACE_SECONDS)
+        return self.in_progress().filter(cancel_requested_at__lte=Now() - grace)
 
     def failed(self) -> Self:
         """Return failed jobs, retried or not."""

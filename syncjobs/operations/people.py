@@ -17,7 +17,16 @@ from ..exceptions import Conflict, InvalidFields, NotFound
 
 _VIEWED_APPS = ("bands", "syncjobs")
 _MODERATOR = {"trigger_sync", "retry_job", "cancel_job", "acknowledge_errors"}
-_ADMIN = {"pause_queue", "clear_failed", "share_filterpreset", "add_band", "change_band", "delete_band", "change_video"}
+_ADMIN = {
+    "pause_queue",
+    "clear_failed",
+    "delete_worker",
+    "share_filterpreset",
+    "add_band",
+    "change_band",
+    "delete_band",
+    "change_video",
+}
 _SCHEDULES = ("periodictask", "crontabschedule", "intervalschedule")
 
 

@@ -11,10 +11,8 @@ from django.utils import timezone
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from ..models import Attempt, Worker
+from ..models.workers import WORKER_SILENCE_SECONDS
 from ..operations.queues import ALL_QUEUES
-
-WORKER_SILENCE_SECONDS = 30
-"""A worker with an older heartbeat counts as dead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -9,14 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections, connections, transaction
+from django.db import connections, transaction
 from django.db.models import F
 
 from bands.models import Band
 from bands.videos import NO_CHANGES, UpsertCounts
 
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
-from ..engine import errors, lease, quota, timeline
+from ..engine import database, errors, lease, quota, timeline
 from ..engine.errors import ErrorReport
 from ..models import Attempt, SyncJob
 from ..youtube.client import YouTubeClient
@@ -25,6 +26,8 @@ from ..youtube.types import Unreadable
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 MAX_FETCH_THREADS = 32
 
@@ -80,19 +83,23 @@ class LeaseRenewal:
         self._thread.join()
 
     def _renew(self) -> None:
+        """Renew the lease until the attempt ends or the database says that the lease has expired."""
+        usual = pause = settings.SYNC_LEASE_SECONDS / 4
         try:
-            while not self._stop.wait(settings.SYNC_LEASE_SECONDS / 4):
-                if not _with_live_connection(lease.renew_lease, self._attempt):
-                    return
+            while not self._stop.wait(pause):
+                try:
+                    if not database.on_live_connection(lease.renew_lease, self._attempt):
+                        return
+                    pause = usual
+                except database.ERRORS as error:
+                    logger.warning(
+                        "Could not renew the lease of job #%s: %s", self._attempt.job_id, database.first_line(error)
+                    )
+                    connections.close_all()
+                    pause = min(usual, database.RETRY_SECONDS)
         finally:
             # Django closes only the connections of threads that serve requests.
             connections.close_all()
-
-
-def _with_live_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call the function after replacing a database connection that broke since this thread last used it."""
-    close_old_connections()
-    return function(*args, **kwargs)
 
 
 _fetch_threads: dict[int, ThreadPoolExecutor] = {}
@@ -130,7 +137,7 @@ class JobContext:
 
     def fetch_ahead(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start a call in another thread."""
-        future = _executor().submit(lambda: _with_live_connection(function, *args, **kwargs))
+        future = _executor().submit(lambda: database.on_live_connection(function, *args, **kwargs))
         self._fetches.append(future)
         return future
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.db import transaction
 
 from ..choices import JobType
-from ..engine import errors, outcomes, quota
+from ..engine import database, errors, outcomes, quota
 from ..engine.errors import ErrorReport
 from ..exceptions import CancelRequested, Fenced, QuotaExhausted, ReleaseRequested
 from ..models import Attempt
@@ -40,6 +40,23 @@ def run_attempt(attempt: Attempt) -> bool:
         except Fenced:
             logger.warning("Job #%s attempt %s was superseded; it writes nothing more", attempt.job_id, attempt.number)
             return False
+        except database.ERRORS as error:
+            if not database.is_away(error):
+                raise
+            return _release_after_outage(attempt, error)
+
+
+def _release_after_outage(attempt: Attempt, error: Exception) -> bool:
+    """Wait for the database and release the job, which goes on from its checkpoint."""
+    logger.warning(
+        "Job #%s attempt %s lost the database: %s", attempt.job_id, attempt.number, database.first_line(error)
+    )
+    try:
+        database.when_back(outcomes.release_after_outage, attempt)
+    except Fenced:
+        # The attempt had ended already: its outcome was committed, or its lease expired meanwhile.
+        logger.info("Job #%s attempt %s had ended when the database was back", attempt.job_id, attempt.number)
+    return True
 
 
 def _run_and_record_outcome(attempt: Attempt) -> bool:
@@ -59,6 +76,8 @@ def _run_and_record_outcome(attempt: Attempt) -> bool:
     except Fenced:
         raise
     except Exception as error:
+        if database.is_away(error):
+            raise
         logger.exception("Job #%s attempt %s failed unexpectedly", attempt.job_id, attempt.number)
         message = errors.without_secrets(f"{type(error).__name__}: {error}")
         trace = errors.without_secrets(traceback.format_exc())

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import re
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from syncjobs.choices import QueueName, Role
-from syncjobs.models import Worker
+from syncjobs.exceptions import Conflict, NotFound
+from syncjobs.models import AuditEntry, Worker
+from syncjobs.operations.workers import remove_worker
 from syncjobs.stats.queues import WORKER_SILENCE_SECONDS
-from tests.clients import logged_in
-from tests.factories import claim, make_band, queue_job
+from tests.clients import DIALOG, Api, logged_in
+from tests.factories import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/syncjobs/worker/"
@@ -85,3 +90,52 @@ def test_permissions() -> None:
     assert logged_in().get(URL).status_code == 403
     assert logged_in(Role.MODERATOR).get(URL).status_code == 200
     assert logged_in(Role.ADMIN).post(URL).status_code == 405
+
+
+def test_a_dead_worker_can_be_removed_and_a_live_one_can_not() -> None:
+    make("celery@dead.example", WORKER_SILENCE_SECONDS + 60)
+    make("celery@live.example")
+    remove_worker(PERSON, "celery@dead.example")
+    with pytest.raises(Conflict, match="is alive"):
+        remove_worker(PERSON, "celery@live.example")
+    with pytest.raises(NotFound):
+        remove_worker(PERSON, "celery@dead.example")
+    assert [worker.pk for worker in Worker.objects.all()] == ["celery@live.example"]
+    audited = AuditEntry.objects.filter(action="remove_worker").order_by("pk")
+    assert list(audited.values_list("target_id", "result")) == [
+        ("celery@dead.example", "ok"),
+        ("celery@live.example", "conflict"),
+        ("celery@dead.example", "not_found"),
+    ]
+
+
+def test_admins_remove_a_dead_worker_by_a_button() -> None:
+    make("dead@b/c.example", WORKER_SILENCE_SECONDS + 60)
+    make("live@a")
+    client = logged_in(Role.ADMIN)
+    assert "/delete/" not in logged_in(Role.MODERATOR).get(URL).content.decode()
+    links = re.findall(r'href="([^"]+/delete/)"', client.get(URL).content.decode())
+    assert len(links) == 1
+    assert logged_in().post(links[0]).status_code == 403
+    assert Client().post(links[0]).status_code == 302
+    assert "Remove dead@b/c.example?" in client.get(links[0], headers=DIALOG).content.decode()
+    done = client.post(links[0], headers=DIALOG)
+    assert (done.status_code, json.loads(done["HX-Trigger"])["toast"]["level"]) == (204, "success")
+    assert [worker.pk for worker in Worker.objects.all()] == ["live@a"]
+    assert client.post(links[0]).status_code == 404
+    refused = client.post(f"{URL}live_40a/delete/", headers=DIALOG)
+    assert json.loads(refused["HX-Trigger"])["toast"] == {
+        "level": "error",
+        "text": "Worker live@a is alive. Stop its process; then it leaves the list by itself.",
+    }
+
+
+def test_the_api_removes_a_dead_worker() -> None:
+    make("celery@dead.example", WORKER_SILENCE_SECONDS + 60)
+    make("celery@live.example")
+    api = Api(Role.ADMIN)
+    assert api.send("DELETE", "admin/workers/celery@dead.example").status_code == 204
+    assert api.send("DELETE", "admin/workers/celery@dead.example").status_code == 404
+    refused = api.send("DELETE", "admin/workers/celery%40live.example")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (409, "name")
+    assert Worker.objects.get().pk == "celery@live.example"

@@ -51,6 +51,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("GET", "admin/jobs/trends", None, MODERATOR_UP, 200),
     ("GET", "admin/jobs/stuck", None, MODERATOR_UP, 200),
     ("GET", "admin/workers", None, MODERATOR_UP, 200),
+    ("DELETE", "admin/workers/<str:name>", None, ADMIN_UP, 404),
     ("GET", "admin/audit", None, ADMIN_UP, 200),
     ("GET", "admin/audit/export", None, ADMIN_UP, 200),
     ("GET", "admin/schedules", None, MODERATOR_UP, 200),

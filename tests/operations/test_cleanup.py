@@ -10,13 +10,15 @@ import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from syncjobs import tasks
-from syncjobs.models import AuditEntry, BulkAction
+from syncjobs.models import AuditEntry, BulkAction, Worker
 from syncjobs.operations.cleanup import delete_expired
 from tests.clients import run_command
 from tests.factories import PERSON
@@ -49,19 +51,30 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
     bulks = {_bulk(None), _bulk(now - 29 * DAY)}
     tokens = {_token(now + DAY, is_blacklisted=True), _token(now + DAY, is_blacklisted=False)}
     Session.objects.create(session_key="new", session_data="", expire_date=now + DAY)
-    assert delete_expired(PERSON) == {"bulk_actions": 5, "tokens": 5, "sessions": 5}
+    for name, silence in (("killed", 25 * DAY / 24), ("away", 23 * DAY / 24)):
+        Worker.objects.create(name=name, process_id=1, queues=[], concurrency=1, heartbeat_at=now - silence)
+    cache.set("old", 1, 60)
+    cache.set("new", 2, 60)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE syncmonitor_cache SET expires = now() - interval '1 s' WHERE cache_key LIKE '%old'")
+    assert delete_expired(PERSON) == {"workers": 1, "cached": 1, "bulk_actions": 5, "tokens": 5, "sessions": 5}
     assert set(BulkAction.objects.values_list("pk", flat=True)) == bulks
     assert set(OutstandingToken.objects.values_list("jti", flat=True)) == tokens
     assert BlacklistedToken.objects.count() == 1
     assert Session.objects.get().session_key == "new"
-    assert delete_expired(PERSON) == {"bulk_actions": 0, "tokens": 0, "sessions": 0}
+    assert Worker.objects.get().pk == "away"
+    assert cache.get("new") == 2
+    assert delete_expired(PERSON) == {"workers": 0, "cached": 0, "bulk_actions": 0, "tokens": 0, "sessions": 0}
     first = AuditEntry.objects.filter(action="housekeep").earliest("pk")
-    assert (first.actor_label, first.data) == ("pat", {"bulk_actions": 5, "tokens": 5, "sessions": 5})
+    assert (first.actor_label, first.data) == (
+        "pat",
+        {"workers": 1, "cached": 1, "bulk_actions": 5, "tokens": 5, "sessions": 5},
+    )
 
 
 def test_the_command_reports_the_deleted_rows() -> None:
     _bulk(timezone.now() - 31 * DAY)
-    assert run_command("cleanup") == "Deleted: bulk actions 1, tokens 0, sessions 0.\n"
+    assert run_command("cleanup") == "Deleted: workers 0, cached 0, bulk actions 1, tokens 0, sessions 0.\n"
 
 
 def test_beat_runs_the_cleanup_every_day() -> None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from ...models import Worker
-from ...stats.queues import WORKER_SILENCE_SECONDS
+from ...models.workers import WORKER_SILENCE_SECONDS
 
 
 class WorkerSerializer(serializers.ModelSerializer[Worker]):

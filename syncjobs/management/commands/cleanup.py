@@ -8,7 +8,8 @@ from syncjobs.operations.cleanup import delete_expired
 
 class Command(base.Command):
     help = (
-        "Delete bulk actions that ended more than 30 days ago, and expired tokens and sessions. "
+        "Delete bulk actions that ended more than 30 days ago, workers that have been dead for a day, and expired tokens, "
+        "sessions and cached values. "
         "A schedule does this every night."
     )
 

@@ -33,6 +33,6 @@ _MODULES = (
 RESOURCES: dict[str, list[Any]] = {module.__name__.rpartition(".")[2]: module.REQUESTS for module in _MODULES}
 ADDRESSES = {
     "bulk_id": "81", "job_id": "1003", "schedule_id": "51", "preset_id": "62", "band_id": "11", "fingerprint": BROKEN,
-    "id": "1003",
+    "id": "1003", "name": "celery@nowhere",
 }  # fmt: skip
 """Values of path parameters for trying each method of each path as each role."""

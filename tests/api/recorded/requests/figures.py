@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.recorded.requests.ask import NOBODY, PLAIN, get, head
+from tests.api.recorded.requests.ask import ADMIN, MODERATOR, NOBODY, PLAIN, delete, get, head
 
 REQUESTS: list[Any] = [
     get("admin/jobs/metrics"),
@@ -30,6 +30,11 @@ REQUESTS: list[Any] = [
     get("admin/workers?x=1"),
     get("admin/workers", NOBODY),
     get("admin/workers", PLAIN),
+    [delete("admin/workers/celery@north-2"), delete("admin/workers/celery@north-2"), get("admin/workers")],
+    delete("admin/workers/celery@north-1"),
+    delete("admin/workers/celery@north-2", MODERATOR),
+    delete("admin/workers/celery@north-2", ADMIN, {"x": 1}),
+    delete("admin/workers/celery@north-2?x=1"),
     get("admin/quota"),
     head("admin/quota"),
     get("admin/quota?x=1"),

@@ -1,0 +1,114 @@
+"""Real workers while PostgreSQL restarts, and while the worker that reconciles is frozen or killed."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections import Counter
+
+import pytest
+import redis
+from django.db import connection
+
+from syncjobs.choices import AttemptOutcome, JobStatus
+from syncjobs.models import Attempt, SyncJob
+from syncjobs.youtube.simulator import Simulator
+from syncmonitor import embedded
+from tests.factories import band_with_videos, make_band, queue_job, wait_for
+from tests.processes import Workers, restart_postgres
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.timeout(280)]
+
+
+def _completed() -> int:
+    return SyncJob.objects.filter(status=JobStatus.COMPLETED).count()
+
+
+def _job_without_wake_up(band: object) -> SyncJob:
+    return SyncJob.objects.bulk_create([SyncJob(job_type="FULL_SYNC", queue_id="video-sync", band=band)])[0]  # type: ignore[misc]
+
+
+def _no_task_failed(workers: Workers) -> None:
+    for pattern in (r" ERROR ", r"Traceback", r"raised unexpected"):
+        assert not re.search(pattern, workers.logs()), workers.logs()
+
+
+def test_jobs_go_on_after_each_restart_of_postgresql_and_no_task_fails(workers: Workers, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 900)
+    quick, _ = band_with_videos(youtube.world, 10, "quick")
+    youtube.faults.latency = 0.1
+    workers.start("one", concurrency=2)
+    job = queue_job(band=band)
+    for restart in range(1, 4):
+        found = 250 * restart
+        wait_for(lambda found=found: SyncJob.objects.get(pk=job.pk).videos_found >= found, 60, workers.logs)  # type: ignore[misc]
+        restart_postgres()
+        other = queue_job(band=quick)
+        wait_for(lambda other=other: SyncJob.objects.get(pk=other.pk).is_terminal, 60, workers.logs)  # type: ignore[misc]
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 60, workers.logs)
+    job.refresh_from_db()
+    assert (job.status, job.videos_added, job.error_count) == (JobStatus.COMPLETED, 900, 0)
+    outcomes = Counter(Attempt.objects.filter(job=job).values_list("outcome", flat=True))
+    assert set(outcomes) <= {AttemptOutcome.SUCCEEDED, AttemptOutcome.HANDED_BACK}
+    assert outcomes[AttemptOutcome.HANDED_BACK] <= 3
+    assert _completed() == 4
+    _no_task_failed(workers)
+
+
+def test_an_idle_worker_notices_that_postgresql_was_restarted(
+    workers: Workers, youtube: Simulator, broker: redis.Redis
+) -> None:
+    band, _ = band_with_videos(youtube.world, 10)
+    workers.start("one", concurrency=2)
+    # Several jobs at once, so that each process of the pool has a connection that will break.
+    for _number in range(4):
+        _job_without_wake_up(band)
+    wait_for(lambda: _completed() == 4, what=workers.logs)
+    restart_postgres()
+    job = _job_without_wake_up(band)
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 30, workers.logs)
+    job.refresh_from_db()
+    assert (job.status, job.attempts_made) == (JobStatus.COMPLETED, 1)
+    _no_task_failed(workers)
+
+
+def test_another_worker_reconciles_when_the_first_is_frozen_or_killed(workers: Workers, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 10)
+    workers.start("first", concurrency=1)
+    workers.start("second", concurrency=1)
+    workers.signal("first", signal.SIGSTOP)
+    job = _job_without_wake_up(band)
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 30, workers.logs)
+    workers.signal("first", signal.SIGCONT)
+    workers.kill("first")
+    job = _job_without_wake_up(band)
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 30, workers.logs)
+    assert _completed() == 2
+
+
+def test_an_idle_site_hardly_asks_the_database(workers: Workers) -> None:
+    make_band()
+    for name in ("one", "two", "three"):
+        workers.start(name, concurrency=2)
+    workers.start_beat()
+    seconds = 6
+    statements = _logged_statements(seconds)
+    assert statements
+    assert len(statements) <= 5.3 * seconds, "\n".join(statements)
+
+
+def _logged_statements(seconds: float) -> list[str]:
+    """Return the statements that others send to the server meanwhile, from its log."""
+    log = embedded.home() / "postgres" / "server.log"
+    with connection.cursor() as cursor:
+        # Other sessions notice the setting a moment later, and the start of the workers ends meanwhile.
+        cursor.execute("ALTER SYSTEM SET log_statement = 'all'")
+        cursor.execute("SELECT pg_reload_conf()")
+        time.sleep(3)
+        start = log.stat().st_size
+        time.sleep(seconds)
+        text = log.read_text(errors="replace")[start:]
+        cursor.execute("ALTER SYSTEM RESET log_statement")
+        cursor.execute("SELECT pg_reload_conf()")
+    return re.findall(r" LOG:  (?:statement|execute [^:]*): (.*)", text)
