@@ -1,5 +1,6 @@
 """The ASGI application: `uvicorn syncmonitor.asgi:application`."""
 
+import importlib
 import os
 
 import django
@@ -8,6 +9,8 @@ from . import embedded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "syncmonitor.settings")
 os.environ.setdefault("DATABASE_POOL_SIZE", "20")
+# Settings that are refused start no services.
+importlib.import_module("syncmonitor.settings")
 embedded.ensure()
 
 django.setup(set_prefix=False)

@@ -11,7 +11,7 @@ from . import embedded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "syncmonitor.settings")
 
-app = Celery("syncmonitor")
+app = Celery("syncmonitor", amqp="syncmonitor.amqp:AMQP")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

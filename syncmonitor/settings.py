@@ -119,8 +119,16 @@ def address_problems() -> list[str]:
     return problems
 
 
+class InvalidEnvironment(ImproperlyConfigured, SystemExit):
+    """Environment variables are invalid. If uncaught, it ends the process with its message alone."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("Invalid environment variables:\n  " + "\n  ".join(problems))
+        self.code = str(self)
+
+
 def check_values() -> None:
-    """Raise ImproperlyConfigured with every invalid variable and what would be right."""
+    """Raise InvalidEnvironment with every invalid variable and what would be right."""
     problems: list[str] = []
     try:
         env.seal()
@@ -141,7 +149,7 @@ def check_values() -> None:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
     problems += address_problems()
     if problems:
-        raise ImproperlyConfigured("Invalid environment variables:\n  " + "\n  ".join(problems))
+        raise InvalidEnvironment(problems)
 
 
 def development_key() -> str:
@@ -325,6 +333,7 @@ SPECTACULAR_SETTINGS = {
 # ---- Celery: carries wake-ups, never jobs (see syncjobs/engine/broker.py)
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Redis may be away for hours.
 CELERY_BROKER_TRANSPORT_OPTIONS = services.broker_options()
 CELERY_RESULT_BACKEND = "syncjobs.engine.results:ResultBackend"
 CELERY_RESULT_BACKEND_ALWAYS_RETRY = True

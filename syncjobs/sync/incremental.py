@@ -46,11 +46,17 @@ def sync_band(context: JobContext) -> None:
     vain = _vain_searches(band) if growth is not None and growth > 0 else 0
     read = partial(_read_new, growth=growth, may_search=vain < VAIN_SEARCHES)
     position = read_playlists(context, [band.uploads_playlist_id, *band.extra_playlists], read, max_rereads=0)
-    lacking = max(0, (growth or 0) - position.uploads_new)
-    if lacking:
+    is_lacking = growth is not None and growth > position.uploads_new
+    if is_lacking:
         context.checkpoint[_IN_VAIN] = vain < VAIN_SEARCHES
-    accepted = vain + 1 >= VAIN_SEARCHES
-    _finish(context, video_count if video_count is None or accepted else video_count - lacking)
+    if growth is not None and (growth < 0 or (is_lacking and vain + 1 >= VAIN_SEARCHES)):
+        known_count = video_count
+    elif band.channel_video_count is not None:
+        # Neither those that are still to be found nor those that YouTube has not counted yet may be missed or sought later.
+        known_count = band.channel_video_count + position.uploads_new
+    else:
+        known_count = video_count
+    _finish(context, known_count)
 
 
 def _vain_searches(band: Band) -> int:
@@ -106,7 +112,7 @@ def _save_page(
         unseen = unseen_items(context, page)
         position.observe(page, mark_seen(context, page, position.number))
         if position.is_uploads:
-            position.uploads_new += len(new)
+            position.uploads_new += sum(item.is_public for item in new)
         if _may_stop(position, page, new, growth, may_search=may_search):
             position.is_done, position.dead_end = True, ""
         position.store(context.checkpoint)

@@ -61,7 +61,9 @@ class PlaylistPass:
     @classmethod
     def load(cls, checkpoint: dict[str, Any]) -> Self:
         """Return the position where the last attempt stopped, or the beginning."""
-        return cls(**checkpoint.get(_CHECKPOINT, {}))
+        stored = checkpoint.get(_CHECKPOINT, {})
+        # Version 1.0 did not count the entries. A pass that it began is no endless one.
+        return cls(**{"entries": stored.get("pages_read", 0) * PAGE_SIZE} | stored)
 
     def store(self, checkpoint: dict[str, Any]) -> None:
         """Write the position into a checkpoint."""

@@ -14,6 +14,7 @@ from syncjobs.sync import playlist_pass
 from syncjobs.sync.playlist_pass import PlaylistPass, SeenOnPage
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
+from syncjobs.youtube.simulator.parameters import token_for
 from syncjobs.youtube.simulator.world import uploads
 from syncjobs.youtube.types import PlaylistPage
 from tests.factories import band_with_videos, full_sync, queue_job, run_next, video_counts
@@ -120,3 +121,14 @@ def test_the_bound_holds_for_any_page(total: int | None) -> None:
             position.observe(PlaylistPage([], [], f"token {number}", total), SeenOnPage(new=new, moved=0))
         assert position.dead_end
         assert position.pages_read <= math.ceil(1.25 * position.entries / 50) + playlist_pass.EXTRA_PAGES
+
+
+def test_a_pass_that_the_last_version_began_is_continued(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 600)
+    playlist = uploads(channel.id)
+    walk = {"playlist": 0, "number": 0, "pages_read": 9, "page_token": token_for(playlist, 450), "total": 600}
+    walk |= {"moved_up_to": 0, "stop_after": None, "rereads": 0, "restarted": False, "uploads_total": None}
+    job = queue_job(band=band)
+    SyncJob.objects.update(checkpoint={"walk": walk | {"playlists": [playlist]}})
+    job = run_next()
+    assert (job.status, job.error_count, job.videos_found) == (JobStatus.COMPLETED, 0, 150)

@@ -180,3 +180,19 @@ def test_a_search_ends_after_its_pages(youtube: Simulator, monkeypatch: pytest.M
     full_sync(band)
     channel.count_ahead = 1
     assert _hourly_pass(youtube) == 1 + 2
+
+
+def test_videos_that_are_listed_before_they_are_counted_are_not_sought(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 120)
+    full_sync(band)
+    youtube.world.upload(channel.id, 1)
+    triggers.trigger_sync(PERSON, band, full=False, force=True)
+    run_all()
+    assert Video.objects.count() == 121
+    assert _hourly_pass(youtube) == 1
+    youtube.world.upload(channel.id, 1)
+    channel.count_ahead = -1
+    Band.objects.update(last_page_read_at=None)
+    assert _hourly_pass(youtube) == 1 + 2 + 1
+    channel.count_ahead = 0
+    assert _hourly_pass(youtube) == 1

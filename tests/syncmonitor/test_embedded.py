@@ -218,3 +218,33 @@ def test_settings_for_other_servers_are_ignored(checkout: Checkout) -> None:
     assert checkout.python("-c", PING).communicate(timeout=60)[0] == "True syncmonitor\n"
     assert checkout.answers()
     stop(process)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start PostgreSQL as another user")
+def test_root_runs_postgres_as_the_owner_of_the_data(second: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user that could run PostgreSQL may be created later, and the owner may lose their name."""
+    owner = 45_678
+    for path in (second.home / "postgres", *(second.home / "postgres").rglob("*")):
+        os.chown(path, owner, -1)
+    assert second.module._postgres_uid() == owner
+    stop(second.start())
+    # The sockets of an earlier run belong to one of the system's users.
+    monkeypatch.setattr(second.module, "_system_users", lambda: [45_679])
+    os.chown(second.sockets, 45_679, -1)
+    second.module._make_private(second.sockets)
+    assert second.sockets.stat().st_uid == owner
+    os.chown(second.sockets, 45_680, -1)
+    with pytest.raises(SystemExit, match="belongs to another user"):
+        second.module._make_private(second.sockets)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "a" * 41, "a b"])
+def test_the_name_of_an_instance_is_the_name_of_a_folder(
+    name: str, stopped: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCMONITOR_INSTANCE", name)
+    if not name:
+        assert stopped.module.make_home() == stopped.home
+        return
+    with pytest.raises(SystemExit, match="SYNCMONITOR_INSTANCE: "):
+        stopped.module.ensure()

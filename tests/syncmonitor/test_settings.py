@@ -15,6 +15,8 @@ import pytest
 import redis
 from django.core.exceptions import ImproperlyConfigured
 
+from syncmonitor.celery import app as celery_app
+
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = {"SECRET_KEY": "k" * 30 + "A7" * 15 + "_-!x9", "ALLOWED_HOSTS": "example.org"}
 OURS = (
@@ -213,6 +215,48 @@ def test_a_command_names_all_invalid_values_without_a_traceback() -> None:
     lines = done.stderr.strip().splitlines()
     assert lines[0] == "Invalid environment variables:"
     assert [line.split(":")[0].strip() for line in lines[1:]] == ["SYNCMONITOR_INSTANCE", "DATABASE_URL", "REDIS_URL"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["uvicorn", "syncmonitor.asgi:application", "--port", "1"],
+        ["celery", "-A", "syncmonitor", "worker"],
+        ["celery", "-A", "syncmonitor", "beat"],
+    ],
+)
+def test_a_server_names_all_invalid_values_without_a_traceback(command: list[str]) -> None:
+    wrong = {"DATABASE_URL": "postgres://u@h/x?sslmod=1", "REDIS_URL": "redis://h:0/0", "SYNC_MAX_ATTEMPTS": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        env=_environment(PRODUCTION | wrong),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert lines[-4] == "Invalid environment variables:"
+    assert [line.split(":")[0].strip() for line in lines[-3:]] == ["SYNC_MAX_ATTEMPTS", "DATABASE_URL", "REDIS_URL"]
+
+
+def test_celery_connects_again_at_a_steady_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise jobs would wait for 30 s after Redis has come back."""
+    monkeypatch.setattr("kombu.utils.functional.sleep", lambda seconds: None)
+    pauses: list[float] = []
+
+    def note(error: Exception, pause: float) -> None:
+        pauses.append(pause)
+
+    connection = celery_app.connection_for_read("redis://127.0.0.1:1/0")
+    with connection, pytest.raises(kombu.exceptions.OperationalError):
+        connection.ensure_connection(note, 10)
+    assert len(pauses) == 10
+    assert max(pauses) <= 2
+    assert celery_app.conf.broker_connection_max_retries is None
 
 
 @pytest.mark.parametrize("command", ["sync_status", "migrate", "quota", "setup_roles"])
