@@ -115,6 +115,8 @@ class ScheduleAdmin(PageAdmin):
             created = schedules.run_now(actor, schedule_id)
             if created.is_new:
                 return _("Job #%(job)s is queued.") % {"job": created.job.pk}
+            if created.has_ended_delay:
+                return _("Job #%s does the same. Its delay is ended.") % created.job.pk
             return _("Job #%(job)s, which does the same, is already queued or running.") % {"job": created.job.pk}
 
         return ask(request, question, do)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,20 @@ MAX_BYTES = 20_000_000
 OUTCOMES = ("created", "updated", "unchanged", "refused")
 _OLD_COLUMNS = {camel_case(column): column for column in band_fields.COLUMNS}
 """The names that files had before; files with them can still be imported."""
+
+
+BLANK_ROW: dict[str | None, Any] = {}
+"""A row of a CSV file whose cells are all empty. It is skipped."""
+# Excel writes this line, and reads it, to say what is between the columns.
+_SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^\r\n"])"?[\r\n]+', re.IGNORECASE)
+
+
+class _Row(dict[str, Any]):
+    """A JSON object that remembers which of its keys were given more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.repeated = _repeated(name for name, _value in pairs)
 
 
 @dataclass(slots=True)
@@ -70,7 +87,7 @@ def read_rows(raw: bytes, *, is_csv: bool) -> list[Any]:
 
 def _json_rows(text: str) -> list[Any]:
     try:
-        rows = json.loads(text)
+        rows = json.loads(text, object_pairs_hook=_Row)
     except RecursionError:
         raise InvalidInput(_("The file is nested too deeply."), field="file") from None
     except json.JSONDecodeError as error:
@@ -84,20 +101,57 @@ def _json_rows(text: str) -> list[Any]:
 
 
 def _csv_rows(text: str) -> list[Any]:
+    text = text.lstrip("\r\n")
+    if named := _SEPARATOR_LINE.match(text):
+        text, separators = text[named.end() :], named["separator"]
+    else:
+        separators = ",;\t"
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        rows = list(reader)
+        header, *lines = next(filter(None, (_table(text, separator) for separator in separators)), ([],))
     except csv.Error as error:
         raise InvalidInput(_("The file is not valid CSV: %(error)s.") % {"error": error}, field="file") from None
-    if not reader.fieldnames or "slug" not in reader.fieldnames:
-        raise InvalidInput(_("The first line must have the column names, including “slug”."), field="file")
-    return [{key: value for key, value in row.items() if value not in ("", None) or key is None} for row in rows]
+    if not header:
+        message = _(
+            "The first line must have the column names, including “slug”, with commas, semicolons or tabs between them."
+        )
+        raise InvalidInput(message, field="file")
+    if repeated := _repeated(name for name in header if name):
+        message = _("The column %(name)s is given twice.")
+        raise InvalidInput(message % {"name": repeated[0]}, field="file")
+    return [_csv_row(header, cells) for cells in lines]
+
+
+def _table(text: str, separator: str) -> list[list[str]]:
+    """Return the lines of a CSV file, or [] if its first line with this separator has no column “slug”. Raises csv.Error."""
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    try:
+        header = [name.strip() for name in next(lines, [])]
+    except csv.Error:
+        # Another character is between the names: quotes are wrong with this one.
+        return []
+    return [header, *lines] if "slug" in header else []
+
+
+def _csv_row(header: list[str], cells: list[str]) -> dict[str | None, Any]:
+    """Return the cells that aren't empty by column; those without a column have the key None."""
+    if not any(cell.strip() for cell in cells):
+        return BLANK_ROW
+    row: dict[str | None, Any] = {name: cell for name, cell in zip(header, cells, strict=False) if name and cell}
+    named = zip_longest(header, cells[: len(header)], fillvalue="")
+    extra = [cell for name, cell in named if not name] + cells[len(header) :]
+    return row | ({None: extra} if any(cell.strip() for cell in extra) else {})
+
+
+def _repeated(names: Iterable[Any]) -> list[str]:
+    """Return the columns that are named more than once, also by an old name."""
+    counts = Counter(_OLD_COLUMNS.get(name, name) for name in names)
+    return [str(name) for name, count in counts.items() if count > 1]
 
 
 def import_bands(
     actor: Actor, rows: Iterable[Any], *, dry_run: bool = False, progress: Callable[[], object] = lambda: None
 ) -> list[RowResult]:
-    """Create or update bands by slug. A row with problems is refused. Call `progress` after each row."""
+    """Create or update bands by slug. A row with problems is refused, a blank one skipped. Call `progress` after each."""
     results: list[RowResult] = []
     seen: set[str] = set()
     with audited(actor, "import_bands", "band") as span:
@@ -105,7 +159,8 @@ def import_bands(
             channels.lock_channels()
             index = channel_index()
             for number, row in enumerate(rows, start=1):
-                results.append(_import_row(number, row, seen, index))
+                if row is not BLANK_ROW:
+                    results.append(_import_row(number, row, seen, index))
                 progress()
             # A row may depend on earlier rows, so a dry run must import them all.
             transaction.set_rollback(dry_run)
@@ -127,6 +182,8 @@ def _import_row(number: int, row: Any, seen: set[str], index: channels.ChannelIn
     slug = slug.strip() if isinstance(slug, str) else ""
     if not slug:
         return RowResult(number, "", "refused", [_("slug: is required; it identifies the band.")])
+    if isinstance(row, _Row) and row.repeated:
+        return RowResult(number, slug, "refused", [_("%(name)s: is given twice.") % {"name": n} for n in row.repeated])
     if slug in seen:
         return RowResult(number, slug, "refused", [_("slug: is already used by an earlier row.")])
     seen.add(slug)

@@ -226,13 +226,13 @@ def delete(actor: Actor, schedule_id: int) -> None:
 
 
 def run_now(actor: Actor, schedule_id: int) -> Created:
-    """Trigger the schedule's job now, for a person. Raises NotFound and the errors of `triggers`."""
+    """Trigger the schedule's job now, for a person, or end the delay of an equal job. Raises NotFound and the errors of `triggers`."""
     schedule = get(schedule_id)
     with audited(actor, _RUN, "schedule", schedule_id) as span:
         span.message = schedule.name
         kind = JobType(job_type_of(schedule))
         if kind in BAND_SYNC_TYPES:
-            created = triggers.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC)
+            created = triggers.end_delay(actor, triggers.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC))
         else:
             created = triggers.trigger_maintenance(actor, kind)
         span.data = {"job": created.job.pk}

@@ -47,6 +47,7 @@ def test_an_unknown_address_is_404_for_every_method(method: str, path: str) -> N
         (b'{"syncType": ', "application/json", 400, "parse_error"),
         (b'{"syncType": NaN}', "application/json", 400, "parse_error"),
         (b"\xff\xfe", "application/json", 400, "parse_error"),
+        (b'{"syncType": "FULL", "syncType": "INCREMENTAL"}', "application/json", 400, "parse_error"),
         (b"[" * 200_000, "application/json", 400, "parse_error"),
         (b'{"syncType": "' + b"x" * 1_000_001 + b'"}', "application/json", 413, "too_large"),
         (b"syncType=FULL", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),

@@ -30,7 +30,9 @@ class Parser(JSONParser):
         if len(raw) > MAX_BYTES:
             raise TooLarge
         try:
-            return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+            return json.loads(
+                raw.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_object_without_repeats
+            )
         except UnicodeDecodeError:
             raise ParseError("The body is not UTF-8.") from None
         except RecursionError:
@@ -44,3 +46,13 @@ class Parser(JSONParser):
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. If a key is given twice, nobody knows which value is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _value in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ParseError(f"The body has the key “{repeated[:80]}” twice.")
+    return found

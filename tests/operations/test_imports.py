@@ -1,0 +1,97 @@
+"""Reading files of bands as spreadsheets and people write them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bands.models import Band
+from syncjobs.exceptions import InvalidInput
+from syncjobs.operations.imports import RowResult, import_bands, read_rows
+from tests.factories import PERSON
+
+pytestmark = pytest.mark.django_db
+
+
+def imported(content: str | bytes, *, is_csv: bool = True) -> list[RowResult]:
+    raw = content.encode() if isinstance(content, str) else content
+    return import_bands(PERSON, read_rows(raw, is_csv=is_csv))
+
+
+def outcomes(results: list[RowResult]) -> list[tuple[int, str, str]]:
+    return [(result.row, result.slug, result.outcome) for result in results]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "form", ["plain", "quoted", "byte order mark", "sep line", "trailing separators", "blank line first"]
+)
+def test_a_csv_file_is_read_as_spreadsheets_write_it(separator: str, end: str, form: str) -> None:
+    lines = [["slug", "name", "search_keywords"], ["a", "A, or; Ä", "x;y"], ["b", "B", ""]]
+    quoted = form == "quoted"
+    rows = [
+        separator.join(f'"{cell}"' if quoted or separator in cell or ";" in cell else cell for cell in line)
+        + (2 * separator if form == "trailing separators" else "")
+        for line in lines
+    ]
+    before = {"byte order mark": "\ufeff", "sep line": f"sep={separator}{end}", "blank line first": end}.get(form, "")
+    assert outcomes(imported(before + end.join(rows) + end)) == [(1, "a", "created"), (2, "b", "created")]
+    band = Band.objects.get(slug="a")
+    assert (band.name, band.search_keywords) == ("A, or; Ä", ["x", "y"])
+
+
+def test_empty_rows_are_skipped_and_keep_their_numbers() -> None:
+    results = imported("slug,name\n,,\na,A\n , \n\nb,\n,,,,\n")
+    assert outcomes(results) == [(2, "a", "created"), (5, "b", "refused")]
+
+
+@pytest.mark.parametrize(
+    "header", ["slug,name,name", "slug;name; name", "name,slug,slug", "slug,schoolName,school_name"]
+)
+def test_a_column_given_twice_is_refused_by_name(header: str) -> None:
+    name = "slug" if "slug,slug" in header else "school_name" if "school" in header else "name"
+    with pytest.raises(InvalidInput, match=f"column {name} is given twice"):
+        imported(f"{header}\na,b,c\n")
+    assert not Band.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "names"),
+    [
+        ('{"slug": "a", "name": "A", "name": "B"}', ["name"]),
+        ('{"slug": "a", "name": "A", "slug": "a"}', ["slug"]),
+        (
+            '{"slug": "a", "name": "A", "schoolName": "x", "school_name": "y", "city": 1, "city": 2}',
+            ["school_name", "city"],
+        ),
+    ],
+)
+def test_a_key_given_twice_is_refused_by_name_and_the_rest_imported(row: str, names: list[str]) -> None:
+    bad, good = imported(f'[{row}, {{"slug": "b", "name": "B"}}]', is_csv=False)
+    assert (bad.outcome, bad.problems) == ("refused", [f"{name}: is given twice." for name in names])
+    assert (good.outcome, Band.objects.get().slug) == ("created", "b")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name|slug\nA|a\n", "commas, semicolons or tabs"),
+        ("", "commas, semicolons or tabs"),
+        ('slug;name\n"a;A\n', "not valid CSV"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_the_reason(content: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        imported(content)
+
+
+def test_cells_without_a_column_refuse_the_row() -> None:
+    results = imported("slug,name,\na,A,,\nb,B,x\nc,C,,x\n")
+    assert outcomes(results) == [(1, "a", "created"), (2, "b", "refused"), (3, "c", "refused")]
+    assert {problem for result in results for problem in result.problems} == {"The row has more cells than columns."}
+
+
+def test_an_empty_object_is_still_refused() -> None:
+    assert outcomes(imported(json.dumps([{}]), is_csv=False)) == [(1, "", "refused")]
