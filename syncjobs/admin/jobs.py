@@ -36,6 +36,7 @@ class JobAdmin(PageAdmin):
             self.page("bands/", self.bands_view, "bands"),
             self.page("export/", self.export_view, "export"),
             self.page("<id:job_id>/retry/", self.retry_view, "retry"),
+            self.page("<id:job_id>/run/", self.run_view, "run"),
             self.page("<id:job_id>/cancel/", self.cancel_view, "cancel"),
             *super().get_urls(),
         ]
@@ -120,6 +121,24 @@ class JobAdmin(PageAdmin):
             if created.is_new:
                 return _("Job #%(old)s runs again as #%(new)s.") % {"old": job_id, "new": created.job.pk}
             return _("Job #%(new)s, which does the same, is already queued or running.") % {"new": created.job.pk}
+
+        return ask(request, question, do)
+
+    @requires("syncjobs.trigger_sync", post=True)
+    def run_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """End the delay of a job."""
+        question = Question(
+            title=_("Run job #%s now?") % job_id,
+            text=_(
+                "It starts as soon as a worker is free, whatever it waits for; so do its child jobs that are delayed."
+            ),
+            button=_("Run now"),
+            back=links.job(operations.get_job(job_id).pk),
+            icon="play",
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            return _("The delay of job #%s is ended.") % operations.run_now(actor, job_id).pk
 
         return ask(request, question, do)
 

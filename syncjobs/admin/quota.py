@@ -10,15 +10,19 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
+from ..audit.actors import Actor
 from ..choices import JobStatus, JobType
 from ..engine import quota as buckets
+from ..exceptions import NotFound
+from ..operations.quota import reopen_bucket
 from ..stats import quota as stats_quota
 from ..stats.quota import BucketFigures, Spent
+from ..templatetags.monitor import bucket_label
 from ..youtube.costs import Bucket
 from .core import charts, links
-from .core.pages import is_part, show
+from .core.pages import Question, ask, is_part, show
 
 _HISTORY_DAYS = 30
 
@@ -50,6 +54,7 @@ def _detail(figures: BucketFigures) -> dict[str, Any]:
     ]
     return {
         "figures": figures,
+        "reopen_url": reverse("admin:quota_reopen", args=[figures.state.bucket]),
         "waiting_url": links.jobs(status=JobStatus.QUEUED.value, due="later", delay_reason=reason),
         "exceeds": (figures.forecast.units or 0) > figures.state.limit,
         "tables": [
@@ -78,3 +83,25 @@ def quota(request: HttpRequest) -> HttpResponse:
     shown = {name: made() for name, made in _PARTS.items() if name != _LATER or part == _LATER}
     context = {"shown": shown, "later_url": f"{reverse('admin:quota')}?part={_LATER}"}
     return show(request, "syncjobs/quota/page.html", context, title=_("Quota"), is_live=True)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("syncjobs.pause_queue", raise_exception=True)
+def reopen(request: HttpRequest, bucket: str) -> HttpResponse:
+    """Confirm, then reopen a bucket."""
+    if bucket not in list(Bucket):
+        raise NotFound(_("There is no bucket “%(name)s”.") % {"name": bucket}, field="bucket")
+    question = Question(
+        title=_("Reopen “%(bucket)s”?") % {"bucket": bucket_label(bucket)},
+        text=_(
+            "The jobs that wait for it start. One call asks YouTube first; if it refuses, the bucket is closed again."
+        ),
+        button=_("Reopen"),
+        icon="play",
+        back=reverse("admin:quota"),
+    )
+
+    def do(actor: Actor, _values: dict[str, Any]) -> str:
+        return _("The bucket is reopened.") if reopen_bucket(actor, bucket) else _("It was not closed.")
+
+    return ask(request, question, do)

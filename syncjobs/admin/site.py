@@ -33,6 +33,7 @@ class MonitorSite(admin.AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("quota/", self.admin_view(quota.quota), name="quota"),
+            path("quota/<str:bucket>/reopen/", self.admin_view(quota.reopen), name="quota_reopen"),
             path("import/", self.admin_view(imports.upload), name="import"),
             path("keys/", self.admin_view(keys.keys), name="keys"),
             path("events", stream.admin_events, name="events"),

@@ -34,6 +34,7 @@ from .serializers.jobs import (
     EstimateAnswer,
     JobDetailSerializer,
     JobSerializer,
+    Running,
     TriggerBody,
     job_as_json,
 )
@@ -148,6 +149,14 @@ class SyncJobViewSet(ViewSet):
     def retry(self, request: Request, job_id: int) -> Response:
         """Run a failed or cancelled job again, as a new job."""
         return Response(Accepted(jobs.retry_job(self.actor, job_id)).data, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(operation_id="runSyncJob", responses={202: Running})
+    @action(
+        detail=True, methods=["post"], serializer_class=NoBody, permission_classes=[requires("syncjobs.trigger_sync")]
+    )
+    def run(self, request: Request, job_id: int) -> Response:
+        """End the delay of a queued job, whatever it waits for; of an all-bands job, also those of its children."""
+        return Response(Running(jobs.run_now(self.actor, job_id)).data, status.HTTP_202_ACCEPTED)
 
     @extend_schema(operation_id="cancelSyncJob", responses={202: Cancelling})
     @action(

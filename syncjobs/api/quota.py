@@ -8,12 +8,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..listing.base_filters import Parameters, Whole
+from ..operations.quota import reopen_bucket
 from ..stats import quota
 from .core.etags import with_etag
 from .core.pagination import Unpaged
 from .core.permissions import requires
 from .core.viewsets import ViewSet
-from .serializers.quota import BucketSerializer, QuotaDaySerializer
+from .serializers import Message
+from .serializers.quota import BucketBody, BucketSerializer, QuotaDaySerializer
 
 
 class QuotaHistory(Parameters):
@@ -39,3 +41,16 @@ class QuotaViewSet(ViewSet):
         """List the units used per bucket and day (America/Los_Angeles), today's last."""
         days = self.paginate_queryset(quota.history(self.parameters["days"]))
         return self.get_paginated_response(QuotaDaySerializer(days, many=True).data)
+
+    @extend_schema(operation_id="reopenQuota", responses=Message)
+    @action(
+        detail=False,
+        methods=["post"],
+        serializer_class=BucketBody,
+        permission_classes=[requires("syncjobs.pause_queue")],
+    )
+    def reopen(self, request: Request) -> Response:
+        """Ask YouTube again about a bucket that it has closed, and wake the jobs that wait for it."""
+        bucket = self.validated()["bucket"]
+        reopened = reopen_bucket(self.actor, bucket)
+        return Response({"message": f"Reopened: {bucket}." if reopened else "It was not closed."})

@@ -11,7 +11,7 @@ router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 # Beside each resource are the paths of its actions; its list and an object of it have the paths that routers give them.
 router.register("auth", auth.AuthViewSet, "auth")  # /token /token/refresh /logout /me
 router.register("admin/sync-jobs", jobs.SyncJobViewSet, "job")  # /trigger /estimate /export /<job_id>/retry
-#                                                                 /<job_id>/cancel /bulk /bulk/<bulk_id>
+#                                                                 /<job_id>/cancel /<job_id>/run /bulk /bulk/<bulk_id>
 router.register("admin/queue", queues.QueueViewSet, "queue")  # /status /pause /resume /clear-failed
 router.register("admin/sync/errors", errors.ErrorGroupViewSet, "error")  # /export /<fingerprint>/acknowledge
 #                                                                          /<fingerprint>/retry
@@ -20,7 +20,7 @@ router.register("admin/workers", workers.WorkerViewSet, "worker")
 router.register("admin/audit", audit.AuditViewSet, "audit")  # /export
 router.register("admin/schedules", schedules.ScheduleViewSet, "schedule")  # /<schedule_id>/run
 router.register("admin/filter-presets", presets.FilterPresetViewSet, "preset")
-router.register("admin/quota", quota.QuotaViewSet, "quota")  # /history
+router.register("admin/quota", quota.QuotaViewSet, "quota")  # /history /reopen
 router.register("admin/events", events.EventViewSet, "event")
 router.register("bands", bands.BandViewSet, "band")  # /<band_id>/videos
 router.register("videos", videos.VideoViewSet, "video")

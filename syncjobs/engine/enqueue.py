@@ -9,25 +9,28 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
 from bands.models import DETAILS_DUE, Band, Video
 
 from ..audit.actors import SYSTEM, Actor
 from ..choices import QUEUE_OF_TYPE, EventKind, JobStatus, JobType, Origin, Priority
 from ..models import JobEvent, SyncJob
-from . import broker
+from . import broker, timeline
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
     """A job, and whether it is new; False means that an equal one was active already.
 
-    `is_raised` means that the equal one was still waiting and was raised to the priority or options asked for.
+    `is_raised` means that the equal one was still waiting and was raised to the priority or options asked for;
+    `has_ended_delay` that it, or a child of it, was delayed and is due now.
     """
 
     job: SyncJob
     is_new: bool
     is_raised: bool = False
+    has_ended_delay: bool = False
 
 
 def band_key(job_type: str, band_id: int) -> str:
@@ -106,6 +109,15 @@ def _insert(jobs: Sequence[SyncJob], *, notify: bool) -> None:
     if notify:
         for queue, wake_ups in Counter(job.queue_id for job in jobs).items():
             broker.notify_on_commit(queue, wake_ups)
+
+
+def end_delay(jobs: Sequence[SyncJob], message: str) -> int:
+    """Make delayed jobs due now, with a note on their timelines; return their number. The caller has locked their rows."""
+    SyncJob.objects.filter(pk__in=[job.pk for job in jobs]).update(run_at=Now(), delay_reason="")
+    timeline.note_each(jobs, EventKind.NOTE, message)
+    for queue, wake_ups in Counter(job.queue_id for job in jobs).items():
+        broker.notify_on_commit(queue, wake_ups)
+    return len(jobs)
 
 
 def lock_bands(band_ids: Iterable[int | None]) -> set[int]:

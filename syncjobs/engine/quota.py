@@ -5,21 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import math
+import random
 from dataclasses import dataclass
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from bands.models import Band
 
-from ..choices import DelayReason
+from ..choices import PERSONAL_ORIGINS, DelayReason
 from ..exceptions import QuotaExhausted
-from ..models import QuotaCall, QuotaDay
+from ..models import QuotaCall, QuotaDay, SyncJob
+from ..models.querysets import SyncJobQuerySet
 from ..youtube.client import PAGE_SIZE
 from ..youtube.costs import QUOTA_TIMEZONE, Bucket, Operation, bucket_of, next_reset, quota_day, units_of
+from . import clock
+from .enqueue import end_delay
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +32,15 @@ DELAY_REASONS = {
     Bucket.SEARCH: DelayReason.QUOTA_SEARCH,
     Bucket.STATS: DelayReason.QUOTA_STATS,
 }
+
+
+RESTART_DELAY = dt.timedelta(minutes=1)
+"""Nothing is asked sooner after the reset if the day before was used up."""
+RESTART_SPREAD = dt.timedelta(minutes=5)
+"""The jobs that waited for the reset start within this time, not all at once."""
+PROBING = dt.timedelta(minutes=90)
+"""How long after the reset a refusal may be about the day before. The pauses allow ten probes in that time."""
+FIRST_PAUSE, LONGEST_PAUSE = dt.timedelta(minutes=1), dt.timedelta(minutes=15)
 
 
 def limit_of(bucket: Bucket) -> int:
@@ -55,13 +68,23 @@ class Spender:
     band_id: int | None = None
 
 
-def reserve(operation: Operation, spender: Spender) -> int:
-    """Reserve the units of one HTTP attempt; return the id of its row in the ledger.
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A reserved HTTP attempt: its row in the ledger. If it `is_probe`, its success opens the bucket."""
+
+    call_id: int
+    bucket: Bucket
+    day: dt.date
+    is_probe: bool
+
+
+def reserve(operation: Operation, spender: Spender) -> Receipt:
+    """Reserve the units of one HTTP attempt.
 
     Raises QuotaExhausted and changes nothing if the bucket is closed or has no unit left for this spender. One
     transaction, the caller's if there is one, keeps the ledger equal to the day's sum.
     """
-    bucket, units, now = bucket_of(operation), units_of(operation), timezone.now()
+    bucket, units, now = bucket_of(operation), units_of(operation), clock.now()
     day = quota_day(now)
     with transaction.atomic():
         call = QuotaCall.objects.create(
@@ -75,46 +98,172 @@ def reserve(operation: Operation, spender: Spender) -> int:
             is_personal=spender.is_personal,
         )
         # Last, because all workers share this row: it stays locked only until the commit.
-        if not _spend(bucket, day, units, spender.is_personal):
-            raise QuotaExhausted(bucket, next_reset(now))
-    return call.pk
+        is_probe = _spend(bucket, now, units, spender.is_personal)
+    return Receipt(call.pk, bucket, day, is_probe)
 
 
-def _spend(bucket: Bucket, day: dt.date, units: int, is_personal: bool) -> bool:
-    limit, reserved = limit_of(bucket), reserved_of(bucket)
+def _spend(bucket: Bucket, now: dt.datetime, units: int, is_personal: bool) -> bool:
+    """Add the units to the day's sum. Return True if the call is a probe. Raises QuotaExhausted."""
+    day, limit, reserved = quota_day(now), limit_of(bucket), reserved_of(bucket)
     usable = limit if is_personal else limit - reserved
     affordable = QuotaDay.objects.filter(bucket=bucket, day=day, closed_at__isnull=True, used__lte=usable - units)
+    spent: dict[str, Any] = {"used": F("used") + units, "limit": limit, "reserved": reserved}
 
     def spend() -> int:
-        return affordable.update(used=F("used") + units, limit=limit, reserved=reserved)
+        return affordable.filter(probe_at__isnull=True).update(**spent)
 
     if spend():
-        return True
+        return False
     # Perhaps the day has just begun. Looking whether its row exists would be too late: another worker may have created it.
     _create_day(bucket, day)
-    return bool(spend())
+    if spend():
+        return False
+    # The lock makes others wait, and then see that the probe is made.
+    row = affordable.filter(probe_at__lte=now).select_for_update(no_key=True).first()
+    if row is not None:
+        affordable.filter(pk=row.pk).update(**spent, **_next_probe(row, now))
+        return True
+    if spend():  # Another worker's probe has just succeeded.
+        return False
+    row = affordable.first()
+    if row is None:
+        raise QuotaExhausted(bucket, next_reset(now), retry_at=_after_reset(now))
+    probe_at = row.probe_at or now
+    raise QuotaExhausted(bucket, probe_at, retry_at=_after_probe(day, probe_at), is_probing=True)
 
 
 def _create_day(bucket: Bucket, day: dt.date) -> None:
-    row = QuotaDay(bucket=bucket, day=day, limit=limit_of(bucket), reserved=reserved_of(bucket))
+    """Create the day's row. If the day before was used up, its first call is a probe: YouTube's reset may be late."""
+    before = QuotaDay.objects.filter(bucket=bucket, day=day - dt.timedelta(days=1)).first()
+    probe_at = _start_of(day) + RESTART_DELAY if before is not None and before.was_used_up else None
+    row = QuotaDay(bucket=bucket, day=day, limit=limit_of(bucket), reserved=reserved_of(bucket), probe_at=probe_at)
     QuotaDay.objects.bulk_create([row], ignore_conflicts=True)
 
 
-def record_result(call_id: int, *, status: int | None, reason: str, seconds: float) -> None:
-    """Record the result of a call in the ledger. Its units stay used: YouTube charges for failed calls too."""
-    QuotaCall.objects.filter(pk=call_id).update(http_status=status, reason=reason[:80], seconds=seconds)
+def _start_of(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), QUOTA_TIMEZONE).astimezone(dt.UTC)
 
 
-def close(bucket: Bucket, reason: str) -> dt.datetime:
-    """Close a bucket that YouTube reports as used up, whatever we counted. Return the time of the reset that reopens it."""
-    now = timezone.now()
-    _create_day(bucket, quota_day(now))
-    closed = QuotaDay.objects.filter(bucket=bucket, day=quota_day(now), closed_at__isnull=True).update(
-        closed_at=Now(), closed_reason=reason[:80]
+def _next_probe(row: QuotaDay, now: dt.datetime) -> dict[str, Any]:
+    """Return the changes that allow the next probe after a pause, which doubles from FIRST_PAUSE to LONGEST_PAUSE."""
+    pause = min(FIRST_PAUSE * 2 ** min(row.probes, 10), LONGEST_PAUSE)
+    return {"probe_at": now + pause, "probes": row.probes + 1}
+
+
+def _after_reset(now: dt.datetime) -> dt.datetime:
+    """Return when a job that has to wait for the next reset starts."""
+    return next_reset(now) + RESTART_DELAY + RESTART_SPREAD * random.random()  # noqa: S311 - jitter, not a secret
+
+
+def _after_probe(day: dt.date, probe_at: dt.datetime) -> dt.datetime:
+    """Return when a job looks whether the bucket is open, if no successful probe wakes it before.
+
+    Each job can make the next probe, so it does not matter if one of them is cancelled. They are spread over the time
+    in which the bucket may be probed, so that each looks once or twice.
+    """
+    spread = max(FIRST_PAUSE, _start_of(day) + PROBING - probe_at)
+    return probe_at + spread * random.random()  # noqa: S311 - jitter, not a secret
+
+
+def record_result(receipt: Receipt, *, status: int | None, reason: str, seconds: float) -> None:
+    """Record the result of a call in the ledger. Its units stay used: YouTube charges for failed calls too.
+
+    A successful probe opens the bucket and wakes the jobs that wait for it.
+    """
+    QuotaCall.objects.filter(pk=receipt.call_id).update(http_status=status, reason=reason[:80], seconds=seconds)
+    if receipt.is_probe and not reason:
+        probed = QuotaDay.objects.filter(bucket=receipt.bucket, day=receipt.day, closed_at__isnull=True)
+        if probed.filter(probe_at__isnull=False).update(probe_at=None):
+            logger.info("YouTube accepts calls of the %s bucket again", receipt.bucket)
+            wake_jobs(receipt.bucket)
+
+
+def refuse(bucket: Bucket, reason: str) -> dt.datetime:
+    """Record that YouTube reports the bucket as used up, whatever we counted. Return when the job should try again.
+
+    Until PROBING after midnight, the refusal may be about the day before, because YouTube's reset is late or its clock
+    differs from ours. The bucket is then probed, one call at a time and with growing pauses. Later it is closed.
+    """
+    now = clock.now()
+    day = quota_day(now)
+    if now >= _start_of(day) + PROBING:
+        close(bucket, reason)
+        return _after_reset(now)
+    with transaction.atomic():
+        _create_day(bucket, day)
+        row = QuotaDay.objects.select_for_update(no_key=True).get(bucket=bucket, day=day)
+        if row.closed_at is not None:
+            return _after_reset(now)
+        if row.probe_at is not None:
+            return max(row.probe_at, now)
+        probe = _next_probe(row, now)
+        QuotaDay.objects.filter(pk=row.pk).update(**probe)
+    logger.warning("YouTube refuses calls of the %s bucket soon after its reset: %s", bucket, reason)
+    return cast(dt.datetime, probe["probe_at"])
+
+
+def close(bucket: Bucket, reason: str) -> None:
+    """Close a bucket that YouTube reports as used up until the next reset, whatever we counted."""
+    day = quota_day(clock.now())
+    _create_day(bucket, day)
+    closed = QuotaDay.objects.filter(bucket=bucket, day=day, closed_at__isnull=True).update(
+        closed_at=Now(), closed_reason=reason[:80], probe_at=None
     )
     if closed:
         logger.warning("YouTube closed the %s bucket for today: %s", bucket, reason)
-    return next_reset(now)
+
+
+def reopen(bucket: Bucket) -> bool:
+    """Probe a bucket that is closed or waits for its next probe now, and wake its jobs. Return False if it is open."""
+    now = clock.now()
+    stopped = QuotaDay.objects.filter(bucket=bucket, day=quota_day(now)).exclude(closed_at=None, probe_at=None)
+    with transaction.atomic():
+        if not stopped.update(closed_at=None, closed_reason="", probe_at=now, probes=0):
+            return False
+        wake_jobs(bucket)
+    return True
+
+
+def wake_jobs(bucket: Bucket) -> int:
+    """Make the jobs due that wait for the bucket and can now have its units; return their number.
+
+    A job whose row somebody else is changing is left out: `wake_delayed` finds it later.
+    """
+    state = next(state for state in today() if state.bucket == bucket)
+    waiting = SyncJob.objects.delayed().filter(delay_reason=DELAY_REASONS[bucket])
+    if not state.left(personal=False):
+        waiting = waiting.filter(origin__in=PERSONAL_ORIGINS)
+    if not state.left(personal=True):
+        return 0
+    with transaction.atomic():
+        jobs = list(waiting.order_by("pk").select_for_update(no_key=True, skip_locked=True, of=("self",)))
+        return end_delay(jobs, "The quota is available again.")
+
+
+def waiting_jobs() -> SyncJobQuerySet:
+    """Return the jobs that are delayed until they can have units."""
+    return SyncJob.objects.delayed().filter(delay_reason__in=DELAY_REASONS.values())
+
+
+def wake_delayed() -> int:
+    """Make jobs due that wait for units which are available: the limit was raised, or they were delayed too late.
+
+    A bucket that YouTube closed below a limit that has been raised since is probed. Return the number of jobs.
+    """
+    reasons = set(waiting_jobs().order_by().values_list("delay_reason", flat=True).distinct())
+    if not reasons:
+        return 0
+    woken = 0
+    for row in QuotaDay.objects.filter(day=quota_day(clock.now())):
+        bucket = Bucket(row.bucket)
+        if DELAY_REASONS[bucket] not in reasons:
+            continue
+        if row.closed_at is not None and row.limit < limit_of(bucket):
+            raised = QuotaDay.objects.filter(pk=row.pk, limit=row.limit).update(limit=limit_of(bucket))
+            woken += int(bool(raised) and reopen(bucket))
+        elif row.closed_at is None and row.probe_at is None:
+            woken += wake_jobs(bucket)
+    return woken
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +277,8 @@ class BucketState:
     reserved: int
     closed_at: dt.datetime | None
     closed_reason: str
+    probe_at: dt.datetime | None
+    """When YouTube may be asked again after it refused; None if the bucket is open or closed."""
     resets_at: dt.datetime
 
     @property
@@ -144,7 +295,7 @@ class BucketState:
 
 def today() -> list[BucketState]:
     """Return the state of every bucket, including unused ones."""
-    return on(quota_day(timezone.now()))
+    return on(quota_day(clock.now()))
 
 
 def on(day: dt.date) -> list[BucketState]:
@@ -163,6 +314,7 @@ def on(day: dt.date) -> list[BucketState]:
                 reserved=reserved_of(bucket),
                 closed_at=row.closed_at,
                 closed_reason=row.closed_reason,
+                probe_at=row.probe_at,
                 resets_at=next_reset(noon),
             )
         )
@@ -175,13 +327,13 @@ class Meter:
     def __init__(self, spender: Spender) -> None:
         self._spender = spender
 
-    def reserve(self, operation: Operation) -> int:
+    def reserve(self, operation: Operation) -> Receipt:
         """Reserve the units of one HTTP attempt. Raises QuotaExhausted."""
         return reserve(operation, self._spender)
 
     def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
         """Record the result of the attempt with this receipt."""
-        assert isinstance(receipt, int)
+        assert isinstance(receipt, Receipt)
         record_result(receipt, status=status, reason=reason, seconds=seconds)
 
 

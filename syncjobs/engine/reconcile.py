@@ -17,7 +17,7 @@ from .. import counters
 from ..choices import JobType
 from ..live import changes
 from ..models import Attempt, ErrorDelta, JobDelta, Queue, SyncJob
-from . import broker, outcomes
+from . import broker, outcomes, quota
 from .enqueue import create_enrich
 
 
@@ -30,6 +30,7 @@ class Report:
     parents_completed: int = 0
     wake_ups_sent: int = 0
     enrich_queued: int = 0
+    quota_woken: int = 0
     counts_folded: int = 0
     changes_purged: int = 0
     broker_answered: bool = True
@@ -57,6 +58,8 @@ def reconcile() -> Report:
         report.parents_completed = outcomes.complete_parents()
     if needs["has_details_due"]:
         report.enrich_queued = _queue_enrich()
+    if needs["has_waiting_for_quota"]:
+        report.quota_woken = quota.wake_delayed()
     if needs["has_deltas"]:
         report.counts_folded = counters.fold()
     if needs["has_old_changes"]:
@@ -77,6 +80,7 @@ def _look() -> Sequence[Mapping[str, Any]]:
             has_overdue=Exists(SyncJob.objects.past_cancel_grace()),
             has_parents=Exists(SyncJob.objects.childless_parents()),
             has_details_due=Exists(Video.objects.filter(DETAILS_DUE)),
+            has_waiting_for_quota=Exists(quota.waiting_jobs()),
             has_deltas=Exists(JobDelta.objects.all()) | Exists(ErrorDelta.objects.all()),
             has_old_changes=changes.has_old(),
         ).values()

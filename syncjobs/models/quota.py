@@ -24,6 +24,10 @@ class QuotaDay(models.Model):
         null=True, blank=True, help_text=_("When YouTube reported that the quota was used up, whatever we had counted.")
     )
     closed_reason = models.CharField(max_length=80, blank=True)
+    probe_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When one call may try whether YouTube accepts calls again.")
+    )
+    probes = models.PositiveSmallIntegerField(db_default=0, help_text=_("Such calls so far."))
 
     class Meta:
         ordering = ["-day", "bucket"]
@@ -33,6 +37,11 @@ class QuotaDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bucket} {self.day}"
+
+    @property
+    def was_used_up(self) -> bool:
+        """Whether YouTube may have had no units left at the end of the day. Its own count may differ from ours."""
+        return bool(self.closed_at or self.probe_at) or self.used * 10 >= self.limit * 9
 
 
 class QuotaCall(models.Model):

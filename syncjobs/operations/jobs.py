@@ -18,6 +18,7 @@ from ..engine import timeline
 from ..engine.enqueue import Created, create_jobs, lock_bands, new_job
 from ..exceptions import Conflict, DomainError, NotFound, WrongState
 from ..models import SyncJob
+from . import triggers
 from .triggers import cancelling_error, syncable_error
 
 
@@ -108,6 +109,22 @@ def _new_retry(actor: Actor, job: SyncJob) -> SyncJob:
         retry_of=job,
         quota_estimated=job.quota_estimated,
     )
+
+
+def run_now(actor: Actor, job_id: int) -> SyncJob:
+    """End the delay of a job, whatever it waits for; of an all-bands job, also those of its children.
+
+    Raises NotFound, and WrongState if nothing of it is delayed.
+    """
+    with audited(actor, "run_job", "job", job_id):
+        # Wait for whoever is changing the job: it may be about to be delayed.
+        job = SyncJob.objects.filter(pk=job_id).select_for_update(no_key=True).first()
+        if job is None:
+            raise _not_found(job_id)
+        if not triggers.end_delay(actor, Created(job, is_new=False)).has_ended_delay:
+            message = _("Job #%(id)s is %(status)s; only a delayed job can be run now.")
+            raise WrongState(message % _status_of(job), status=job.status)
+    return get_job(job_id)
 
 
 def cancel_job(actor: Actor, job_id: int) -> SyncJob:

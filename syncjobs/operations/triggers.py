@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from bands.models import Band
@@ -15,6 +18,7 @@ from ..audit.record import audited
 from ..choices import BAND_SYNC_TYPES, EventKind, JobStatus, JobType, Priority
 from ..engine import timeline
 from ..engine.enqueue import Created, band_key, create_job, default_priority, lock_bands
+from ..engine.enqueue import end_delay as engine_end_delay
 from ..engine.quota import estimate_units
 from ..exceptions import BandInactive, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced
 from ..models import SyncJob
@@ -29,7 +33,7 @@ def trigger_sync(
     """Sync one band, or all active bands if `band` is None.
 
     If an equal job is active, return that job instead of a new one. If it is still queued, it takes over a higher
-    priority and `force`. Without `force`, raise RecentlySynced for a band that was synced less than
+    priority and `force`; with `force`, a delay of it or its children ends. Without `force`, raise RecentlySynced for a band that was synced less than
     SYNC_MIN_INTERVAL_SECONDS ago; an all-bands job leaves such bands out.
 
     Raises NoChannel, BandInactive, NotFound if the band has been deleted, InvalidInput for an unknown priority, and
@@ -46,6 +50,8 @@ def trigger_sync(
             if error := cancelling_error(active):
                 raise error
             created = _raise_queued(actor, active, force=force, priority=priority)
+            if force:
+                created = end_delay(actor, created)
         else:
             if band is not None:
                 _check_due(band, full=full, force=force)
@@ -82,6 +88,22 @@ def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | No
     return Created(job, is_new=False, is_raised=bool(changes))
 
 
+def end_delay(actor: Actor, created: Created) -> Created:
+    """Make an equal job due now that was delayed, whatever it waits for, and those of its children that are delayed.
+
+    Jobs whose rows somebody else is changing right now are left out.
+    """
+    if created.is_new:
+        return created
+    delayed = SyncJob.objects.delayed().filter(Q(pk=created.job.pk) | Q(parent=created.job.pk)).order_by("pk")
+    with transaction.atomic():
+        jobs = list(delayed.select_for_update(no_key=True, skip_locked=True, of=("self",)))
+        if not engine_end_delay(jobs, f"{actor.label}: run now"):
+            return created
+    created.job.refresh_from_db()
+    return replace(created, has_ended_delay=True)
+
+
 def trigger_bands(
     actor: Actor, bands: Sequence[Band], *, full: bool, force: bool = False, priority: int | None = None
 ) -> dict[int, Created | Conflict | NotFound]:
@@ -99,7 +121,7 @@ def trigger_bands(
 
 
 def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Created:
-    """Sync one video. `reference` is its id or any YouTube URL of it.
+    """Sync one video. `reference` is its id or any YouTube URL of it. A person ends the delay of an equal job.
 
     Raises InvalidInput, and NotFound if the band has been deleted.
     """
@@ -112,12 +134,16 @@ def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Cre
         key = f"{JobType.SINGLE_VIDEO}:{video_id}"
         params = {"video_id": video_id}
         created = create_job(actor, JobType.SINGLE_VIDEO, band=band, dedupe_key=key, params=params, quota_estimated=1)
+        if actor.is_personal:
+            created = end_delay(actor, created)
         span.data = {"job": created.job.pk, "new": created.is_new}
     return created
 
 
 def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = None) -> Created:
     """Queue an ENRICH, STATS_REFRESH, AVAILABILITY_CHECK or PRUNE job, for one band or for all.
+
+    A person ends the delay of an equal job.
 
     Raises InvalidInput for any other type, and NotFound if the band has been deleted.
     """
@@ -127,6 +153,8 @@ def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = Non
         _check_exists(band)
         key = band_key(job_type, band.pk) if band else str(job_type)
         created = create_job(actor, job_type, band=band, dedupe_key=key)
+        if actor.is_personal:
+            created = end_delay(actor, created)
         span.data = {"job": created.job.pk, "new": created.is_new}
     return created
 

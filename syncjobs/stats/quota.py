@@ -10,14 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Avg, Count, F, IntegerField, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Greatest
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from bands.models import Band
 
 from ..choices import TERMINAL_STATUSES, JobStatus, JobType
-from ..engine import quota
+from ..engine import clock, quota
 from ..engine.quota import BucketState
 from ..models import QuotaCall, QuotaDay, SyncJob
 from ..operations import schedules
@@ -77,7 +76,7 @@ class BucketFigures:
     job_types: dict[str, Spent] = field(default_factory=dict)
     bands: dict[int, Spent] = field(default_factory=dict)
     band_names: dict[int, str] = field(default_factory=dict)
-    as_of: dt.datetime = field(default_factory=timezone.now)
+    as_of: dt.datetime = field(default_factory=clock.now)
 
     def top_bands(self) -> list[tuple[int, str | None, Spent]]:
         """Return the TOP_BANDS with the most units: id, name (None if deleted since) and use."""
@@ -87,7 +86,7 @@ class BucketFigures:
 
 def today() -> list[BucketFigures]:
     """Return all buckets as of now, including unused ones."""
-    now = timezone.now()
+    now = clock.now()
     states = quota.today()
     needs, runs = _active_needs(states[0].resets_at), _scheduled_needs(now, states[0].resets_at)
     delayed = SyncJob.objects.delayed().filter(delay_reason__in=quota.DELAY_REASONS.values()).order_by()
@@ -107,7 +106,7 @@ def today() -> list[BucketFigures]:
 
 def history(days: int) -> list[dict[str, Any]]:
     """Return every bucket on each of the last `days` days, today last. The limit of an unused day is unknown."""
-    last = quota_day(timezone.now())
+    last = quota_day(clock.now())
     first = last - dt.timedelta(days=days - 1)
     rows = {(row.day, row.bucket): row for row in QuotaDay.objects.filter(day__gte=first)}
     unused = {"used": 0, "limit": None, "reserved": None, "closed_at": None}

@@ -56,7 +56,7 @@ class JobMeter(quota.Meter):
         )
         self._attempt = attempt
 
-    def reserve(self, operation: Operation) -> int:
+    def reserve(self, operation: Operation) -> quota.Receipt:
         """Reserve the units of one HTTP attempt, for the job and in the ledger.
 
         Raises Fenced, CancelRequested, ReleaseRequested or QuotaExhausted. Then nothing is reserved or sent.

@@ -68,7 +68,7 @@ def _run_and_record_outcome(attempt: Attempt) -> bool:
         outcomes.release(attempt, "The worker is shutting down.")
         return False
     except QuotaExhausted as error:
-        outcomes.delay(attempt, error.resets_at, quota.DELAY_REASONS[Bucket(error.bucket)], error.message)
+        outcomes.delay(attempt, error.retry_at, quota.DELAY_REASONS[Bucket(error.bucket)], error.message)
     except SyncFailed as error:
         outcomes.fail(attempt, error.message, reason=error.reason)
     except YouTubeError as error:
@@ -103,8 +103,8 @@ def _record_youtube_error(attempt: Attempt, error: YouTubeError) -> bool:
     message = errors.without_secrets(error.message or error.reason)
     if error.kind is Kind.QUOTA:
         bucket = error.bucket or Bucket.MAIN
-        resets_at = quota.close(bucket, error.reason)
-        outcomes.delay(attempt, resets_at, quota.DELAY_REASONS[bucket], message)
+        retry_at = quota.refuse(bucket, error.reason)
+        outcomes.delay(attempt, retry_at, quota.DELAY_REASONS[bucket], message)
     elif error.kind is Kind.CONFIGURATION:
         with transaction.atomic():
             # The order in which others lock these rows: the queue, the job, the error group.

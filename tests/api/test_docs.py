@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import shlex
 import string
@@ -13,13 +14,14 @@ import pytest
 from django.conf import LazySettings
 from django.core.cache import cache
 from django.test import Client
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 
 from syncjobs.api import docs, urls
 from syncjobs.api.core import tokens
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes
-from syncjobs.models import ErrorGroup
+from syncjobs.models import ErrorGroup, SyncJob
 from syncjobs.operations import people
 from tests.factories import PERSON, claim, make_band, queue_job
 from tests.processes import environment, web_server
@@ -62,6 +64,9 @@ def test_every_documented_call_succeeds(tmp_path: Path, settings: LazySettings) 
     known = {"METRICS_TOKEN": "a-token-for-prometheus", "ETAG": 'W/"old"', "BAND": str(band.pk)}
     known |= {"JOB": str(failed.pk), "QUEUED_JOB": str(queue_job().pk), "FINGERPRINT": ErrorGroup.objects.get().pk}
     served = environment(settings.YOUTUBE_API_ENDPOINT) | {"METRICS_TOKEN": known["METRICS_TOKEN"]}
+    delayed = queue_job("ENRICH")  # type: ignore[arg-type]
+    SyncJob.objects.filter(pk=delayed.pk).update(run_at=timezone.now() + dt.timedelta(hours=1))
+    known["DELAYED_JOB"] = str(delayed.pk)
     with web_server(served, tmp_path / "web.log") as site, httpx.Client() as client:
         known |= {"SITE": site, "API": f"{site}/api"}
         for call in CALLS:

@@ -12,7 +12,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from syncjobs.choices import DelayReason, JobStatus, JobType, Role
 from syncjobs.engine import quota
 from syncjobs.engine.quota import Spender
-from syncjobs.models import QuotaCall, QuotaDay, SyncJob
+from syncjobs.models import QuotaDay, SyncJob
 from syncjobs.operations import schedules
 from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
 from tests.clients import Api
@@ -41,8 +41,8 @@ def test_units_are_grouped_by_operation_type_and_band() -> None:
     for number, band in enumerate(bands, start=1):
         _spend(number, job_type="FULL_SYNC", band_id=band.pk)
     _spend(2, personal=True)
-    quota.reserve(Operation.CHANNELS_LIST, Spender(is_personal=False, job_type="ENRICH"))
-    quota.record_result(QuotaCall.objects.latest("pk").pk, status=500, reason="backendError", seconds=1)
+    call = quota.reserve(Operation.CHANNELS_LIST, Spender(is_personal=False, job_type="ENRICH"))
+    quota.record_result(call, status=500, reason="backendError", seconds=1)
     bands[11].delete()
     result = _figures()
     assert (result["used"], result["left"]) == (81, result["limit"] - 81)

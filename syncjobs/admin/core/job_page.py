@@ -16,7 +16,7 @@ from ...listing import filters
 from ...models import AuditEntry, SyncJob
 from ...templatetags.monitor import number
 from . import links
-from .job_rows import Rights, can_cancel, can_retry, note_of, progress_of, rows_of, took_of
+from .job_rows import Rights, can_cancel, can_retry, can_run, note_of, progress_of, rows_of, took_of
 
 _MAX_EVENTS = 500
 _SUMMED = ("videos_found", "videos_added", "videos_updated", "videos_unavailable", "error_count", "quota_used")
@@ -60,7 +60,9 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         "is_active": job.status in ACTIVE_STATUSES,
         "can_retry": rights.retry and can_retry(job),
         "can_cancel": rights.cancel and can_cancel(job),
+        "can_run": rights.run and can_run(job),
         "url": links.job(job.pk),
+        "run_url": links.object_page("syncjobs_syncjob_run", job.pk),
         "retry_url": links.object_page("syncjobs_syncjob_retry", job.pk),
         "cancel_url": links.object_page("syncjobs_syncjob_cancel", job.pk),
         "parameters": _parameters(job.params),

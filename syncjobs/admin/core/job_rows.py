@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -28,11 +29,13 @@ class Rights:
 
     retry: bool
     cancel: bool
+    run: bool
 
     @classmethod
     def of(cls, user: AbstractBaseUser | AnonymousUser) -> Rights:
         """Read the user's permissions."""
-        return cls(user.has_perm("syncjobs.retry_job"), user.has_perm("syncjobs.cancel_job"))  # type: ignore[union-attr]
+        names = ("retry_job", "cancel_job", "trigger_sync")
+        return cls(*(user.has_perm(f"syncjobs.{name}") for name in names))  # type: ignore[union-attr]
 
     @property
     def any(self) -> bool:
@@ -142,6 +145,11 @@ def can_retry(job: Job) -> bool:
 def can_cancel(job: Job) -> bool:
     """Return whether the job is active and nobody has requested its cancellation."""
     return job.status in ACTIVE_STATUSES and job.cancel_requested_at is None
+
+
+def can_run(job: SyncJob) -> bool:
+    """Return whether the job, or one of its children, is delayed."""
+    return SyncJob.objects.delayed().filter(Q(pk=job.pk) | Q(parent=job.pk)).exists()
 
 
 def note_of(job: Any, now: dt.datetime) -> tuple[str, dt.datetime | None]:

@@ -131,6 +131,8 @@ def _redirect(request: HttpRequest, created: list[Created], refused: list[Domain
         job = created[0].job
         if new:
             text = _("Job #%s is queued.")
+        elif created[0].has_ended_delay:
+            text = _("Job #%s does the same. Its delay is ended.")
         elif created[0].is_raised:
             text = _("Job #%s was already queued; it now has the priority or force you asked for.")
         else:

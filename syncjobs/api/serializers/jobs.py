@@ -157,11 +157,21 @@ class Accepted(serializers.Serializer[Created]):
         job = created.job
         if created.is_new:
             return f"Job {job} is queued."
+        if created.has_ended_delay:
+            return f"Job {job} does the same. Its delay is ended: it starts as soon as a worker is free."
         if created.is_raised:
             return f"Job {job} was queued already, and has taken on the priority or force that you asked for."
         if job.status == JobStatus.QUEUED:
             return f"Job {job} was queued already."
         return f"Job {job} is running already, as it was asked for before."
+
+
+class Running(serializers.Serializer[SyncJob]):
+    message = serializers.SerializerMethodField()
+    jobId = serializers.CharField(source="pk")
+
+    def get_message(self, job: SyncJob) -> str:
+        return f"The delay of job {job} is ended: it starts as soon as a worker is free."
 
 
 class Cancelling(serializers.Serializer[SyncJob]):

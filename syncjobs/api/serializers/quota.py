@@ -9,9 +9,15 @@ from rest_framework import serializers
 
 from ...stats.quota import BucketFigures
 from ...youtube.costs import Bucket
-from ..core.fields import NullableText
+from ..core.fields import Choice, NullableText, Strict
 
 _BUCKETS = [bucket.value for bucket in Bucket]
+
+
+class BucketBody(Strict):
+    """Which bucket."""
+
+    bucket = Choice(choices=_BUCKETS)
 
 
 class _Spent(serializers.Serializer[Any]):
@@ -69,6 +75,11 @@ class BucketSerializer(serializers.Serializer[Any]):
         source="state.closed_at", allow_null=True, help_text="When YouTube said it was used up."
     )
     closedReason = NullableText(source="state.closed_reason")
+    probeAt = serializers.DateTimeField(
+        source="state.probe_at",
+        allow_null=True,
+        help_text="YouTube refused a call soon after the reset, and is asked again then; null: it is not.",
+    )
     resetsAt = serializers.DateTimeField(source="state.resets_at")
     waitingJobs = serializers.IntegerField(source="waiting_jobs", help_text="Delayed until the reset.")
     operations = serializers.SerializerMethodField()

@@ -5,23 +5,31 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.db.models import Count, Q, Sum
-from django.utils import timezone
 
-from syncjobs.engine import quota
+from syncjobs.engine import clock, quota
 from syncjobs.management import base
 from syncjobs.models import QuotaCall
-from syncjobs.youtube.costs import quota_day
+from syncjobs.operations.quota import reopen_bucket
+from syncjobs.youtube.costs import Bucket, quota_day
 
 
 class Command(base.Command):
-    help = "Show the usage of YouTube's daily quota by bucket and operation. A day begins at midnight Pacific time."
+    help = (
+        "Show the usage of YouTube's daily quota by bucket and operation. A day begins at midnight Pacific time. With --reopen, "
+        "ask YouTube again about a bucket that it has closed, and wake the jobs that wait for it."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--day", metavar="YYYY-MM-DD", type=_date, help="default: today")
+        parser.add_argument("--reopen", metavar="BUCKET", choices=list(Bucket), help=", ".join(Bucket))
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
-        day = options["day"] or quota_day(timezone.now())
+        if options["reopen"]:
+            reopened = reopen_bucket(self.actor, options["reopen"])
+            self.print(f"Reopened: {options['reopen']}." if reopened else "Nothing to do: it is not closed.")
+            return
+        day = options["day"] or quota_day(clock.now())
         states = quota.on(day)
         calls = (
             QuotaCall.objects.filter(day=day)
@@ -52,6 +60,8 @@ def describe_bucket(state: quota.BucketState) -> str:
     """Return a line with the usage of a bucket."""
     usage = f"{state.bucket}: {state.used} of {state.limit} used, {state.reserved} reserved for manual syncs"
     closed = f"  closed by YouTube at {state.closed_at:%H:%M} UTC: {state.closed_reason}" if state.closed_at else ""
+    if state.probe_at:
+        closed = f"  refused by YouTube; next try at {state.probe_at:%H:%M} UTC"
     return f"{usage}, resets {state.resets_at:%Y-%m-%d %H:%M} UTC{closed}"
 
 
@@ -63,5 +73,6 @@ def bucket_as_json(state: quota.BucketState) -> dict[str, Any]:
         "limit": state.limit,
         "reserved": state.reserved,
         "closed_at": state.closed_at,
+        "probe_at": state.probe_at,
         "resets_at": state.resets_at,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.recorded.requests.ask import ADMIN, MODERATOR, NOBODY, PLAIN, delete, get, head
+from tests.api.recorded.requests.ask import ADMIN, MODERATOR, NOBODY, PLAIN, delete, get, head, post
 
 REQUESTS: list[Any] = [
     get("admin/jobs/metrics"),
@@ -48,4 +48,9 @@ REQUESTS: list[Any] = [
     get("admin/quota/history?limit=1"),
     get("admin/quota/history", NOBODY),
     get("admin/quota/history", PLAIN),
+    *[post("admin/quota/reopen", {"bucket": bucket}, ADMIN) for bucket in ("main", "search", "nonsense")],
+    post("admin/quota/reopen", {}, ADMIN),
+    post("admin/quota/reopen", {"bucket": "main"}),
+    post("admin/quota/reopen", {"bucket": "main"}, NOBODY),
+    post("admin/quota/reopen", {"bucket": "main"}, PLAIN),
 ]

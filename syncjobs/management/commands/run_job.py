@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from syncjobs.management import base
+from syncjobs.operations import jobs
+
+
+class Command(base.Command):
+    help = "End the delay of a queued job, whatever it waits for; of an all-bands job, also those of its children."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("job", type=int, help="the job's number")
+
+    def run(self, **options: Any) -> None:
+        job = jobs.run_now(self.actor, options["job"])
+        self.print(f"The delay of {job} is ended. It starts as soon as a worker is free.")
