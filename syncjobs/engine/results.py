@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from django.db import connection
+from typing import Any
+
 from django_celery_results.backends.database import DatabaseBackend
 
 from . import database
 
 
 class ResultBackend(DatabaseBackend):  # type: ignore[misc]
-    """Stores results in the database (see CELERY_RESULT_BACKEND_ALWAYS_RETRY)."""
+    """Stores results in the database. A result's row has the task's id, so that it is stored once."""
 
-    def exception_safe_to_retry(self, exc: Exception) -> bool:
-        """Whether to store the result again after this exception. Its row has the task's id, so it is stored once."""
-        if not database.is_away(exc):
-            return False
-        connection.close()
-        return True
+    def _store_result(self, *args: Any, **kwargs: Any) -> Any:
+        return database.when_back(super()._store_result, *args, **kwargs)

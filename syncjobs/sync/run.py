@@ -55,7 +55,9 @@ def _release_after_outage(attempt: Attempt, error: Exception) -> bool:
         database.when_back(outcomes.release_after_outage, attempt)
     except Fenced:
         # The attempt had ended already: its outcome was committed, or its lease expired meanwhile.
-        logger.info("Job #%s attempt %s had ended when the database was back", attempt.job_id, attempt.number)
+        logger.warning(
+            "Job #%s attempt %s had ended or was superseded; it writes nothing", attempt.job_id, attempt.number
+        )
     return True
 
 
