@@ -115,7 +115,11 @@ def _ask_again(youtube_ids: list[str]) -> None:
 
 
 def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
-    """Insert videos with the fields of a playlist page, details pending. Existing videos stay as they are."""
+    """Insert videos with the fields of a playlist page, details pending.
+
+    Existing videos stay as they are, but the details of those that were missing or unavailable are asked for again. One
+    statement does both, so that all rows are locked in the order of their ids.
+    """
     rows = _unique(videos)
     if not rows:
         return NO_CHANGES
@@ -125,8 +129,10 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
         INSERT INTO bands_video ({columns}, availability, details_pending, live_state, tags,
                                  category_id, default_language, definition, privacy_status)
         SELECT {rows}
-        ON CONFLICT (youtube_id) DO NOTHING
-        RETURNING true, false""").format(columns=_names("{}", columns), rows=_from_json(columns, fixed))
+        ON CONFLICT (youtube_id) DO UPDATE
+           SET details_pending = true, details_due_at = NULL, details_attempt = NULL
+         WHERE bands_video.availability <> 'AVAILABLE' AND NOT bands_video.details_pending
+        RETURNING xmax = 0, false""").format(columns=_names("{}", columns), rows=_from_json(columns, fixed))
     return _write(statement, _as_json(rows, columns))
 
 

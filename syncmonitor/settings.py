@@ -24,6 +24,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 from environs import Env, EnvValidationError, validate
 
+from syncjobs.youtube.proxies import UnusableProxy, proxy_for
+
 from . import embedded, services
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
@@ -146,6 +148,12 @@ def check_values() -> None:
         problems.append(f"YOUTUBE_QUOTA_RESERVED: must be at most YOUTUBE_QUOTA_MAIN ({YOUTUBE_QUOTA_MAIN}).")
     if SYNC_RETRY_BASE_SECONDS > SYNC_RETRY_MAX_SECONDS:
         problems.append(f"SYNC_RETRY_BASE_SECONDS: must be at most SYNC_RETRY_MAX_SECONDS ({SYNC_RETRY_MAX_SECONDS}).")
+    try:
+        # Without a key, nothing but the simulator is called, which is never behind a proxy.
+        if YOUTUBE_API_KEY:
+            proxy_for(YOUTUBE_API_ENDPOINT)
+    except UnusableProxy as error:
+        problems.append(str(error))
     if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
     problems += address_problems()

@@ -12,11 +12,10 @@ import datetime as dt
 from functools import partial
 
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from bands.models import DETAILS_DUE, Availability, Band, Video
-from bands.videos import insert_basics, request_details
+from bands.videos import insert_basics
 
 from ..choices import JobType
 from ..engine.enqueue import actor_of, create_enrich
@@ -117,8 +116,6 @@ def _save_page(
             position.is_done, position.dead_end = True, ""
         position.store(context.checkpoint)
         written = insert_basics(video_from_item(item, context.band) for item in new)
-        # Of those that we have, but as missing or unavailable, YouTube is asked again.
-        request_details(Q(youtube_id__in=[item.video_id for item in new]))
         context.save(written, page.unreadable, videos_found=len(unseen), progress_done=len(unseen))
 
 

@@ -21,8 +21,9 @@ from googleapiclient.errors import HttpError
 from . import parsing
 from .costs import Operation, bucket_of
 from .errors import ConfigurationError, TransientError, YouTubeError, from_response, not_from_youtube
+from .proxies import UnusableProxy, proxy_for
 from .references import ChannelReference
-from .transport import OneShotHttp, Redactor
+from .transport import OneShotHttp, ProxyFailed, Redactor
 from .types import Batch, Channel, PlaylistPage, Unreadable, VideoDetails, VideoStats
 
 PAGE_SIZE = 50
@@ -132,6 +133,10 @@ class YouTubeClient:
 
     def _call(self, operation: Operation, request: Callable[[Any], Any]) -> dict[str, Any]:
         _check_key(self._key[0])
+        try:
+            proxy_for(self._key[1])
+        except UnusableProxy as unusable:
+            raise TransientError("connection", str(unusable)) from None
         for attempt in range(self._tries):
             body, error = self._metered(operation, request)
             if error is None:
@@ -177,6 +182,8 @@ class YouTubeClient:
                 self._redactor.text,
                 headers.get("content-type", ""),
             )
+        except ProxyFailed as error:
+            return {}, TransientError("connection", str(error))
         except TimeoutError:
             return {}, TransientError("timeout", f"YouTube did not respond within {self._key[2]:g} seconds.")
         except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, GoogleClientError) as error:
@@ -202,7 +209,7 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
         # As credentials, the key is sent in a header and is in no URL that might be logged.
         http = AuthorizedHttp(
             Credentials(api_key),  # type: ignore[no-untyped-call]
-            http=OneShotHttp(timeout=timeout, redactor=Redactor(api_key)),
+            http=OneShotHttp(timeout=timeout, redactor=Redactor(api_key), proxy=proxy_for(endpoint)),
             refresh_status_codes=(),
             max_refresh_attempts=0,
         )

@@ -74,7 +74,9 @@ class Run:
         self._site.start_all()
         if not self._site.wait_until(self._site.answers, 60):
             raise SystemExit(f"The web server did not start. See {self._folder}.")
-        if not self._site.wait_until(lambda: len(self._site.query("SELECT name FROM syncjobs_worker")) == 2, 60):
+        if not self._site.wait_until(
+            lambda: len(self._site.query("SELECT name FROM syncjobs_worker WHERE NOT is_scheduler")) == 2, 60
+        ):
             raise SystemExit(f"The workers did not start. See {self._folder}.")
         self._people.prepare()
         self._viewers = [
