@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import random
+import ssl
 import string
 import threading
 import time
@@ -186,6 +187,11 @@ class YouTubeClient:
             return {}, TransientError("connection", str(error))
         except TimeoutError:
             return {}, TransientError("timeout", f"YouTube did not respond within {self._key[2]:g} seconds.")
+        except ssl.SSLCertVerificationError:
+            message = (
+                "The server's certificate is not YouTube's. A proxy, a firewall or a login page may have responded."
+            )
+            return {}, TransientError("connection", message)
         except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, GoogleClientError) as error:
             return {}, TransientError("connection", f"The connection to YouTube broke ({type(error).__name__}).")
         except (ValueError, RecursionError):
@@ -249,11 +255,12 @@ def _is_list_response(body: Any) -> bool:
 
 
 def _bad_answer(answer: httplib2.Response, body: Any, redactor: Redactor) -> TransientError:
-    """Return the error for a 2xx response that is not a list. `body` is None if it is not JSON."""
+    """Return the error for a 2xx response that is not a list. `body` is text or None if it is not JSON."""
     kind = redactor.text(answer.get("content-type", ""))
-    if answer.status != 200 or (body is None and "json" not in kind):
+    is_json = isinstance(body, dict | list)
+    if answer.status != 200 or not (is_json or "json" in kind):
         message = not_from_youtube(answer.status, kind)
-    elif body is None:
+    elif not is_json:
         message = "YouTube's response was cut off or is not JSON."
     else:
         message = "The response is JSON, but not the requested list of YouTube's. A proxy may have sent it."

@@ -233,12 +233,26 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_https_goes_through_a_tunnel(
-    server: Simulator, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, certificate: Path
-) -> None:
+def serve_tls(server: Simulator, certificate: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server._server.socket = context.wrap_socket(server._server.socket, server_side=True)
+
+
+def test_a_server_with_another_certificate_did_not_come_from_youtube(
+    server: Simulator, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, certificate: Path
+) -> None:
+    serve_tls(server, certificate)
+    monkeypatch.setenv("https_proxy", proxy.address)
+    with pytest.raises(TransientError, match="certificate is not YouTube's"):
+        ask("https://another.test")
+    assert server.calls() == []
+
+
+def test_https_goes_through_a_tunnel(
+    server: Simulator, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, certificate: Path
+) -> None:
+    serve_tls(server, certificate)
     proxy.login = LOGIN
     monkeypatch.setenv("https_proxy", f"http://me:p%40ss%2Fword@{proxy.address}")
     for _ in range(2):
