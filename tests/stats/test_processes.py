@@ -18,7 +18,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from syncjobs.choices import JobStatus, QueueName, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob, Worker
-from syncjobs.operations import people, schedules
+from syncjobs.operations import bulk, people, schedules
 from syncjobs.stats import queues as stats
 from tests.clients import logged_in
 from tests.factories import PERSON, claim, queue_job
@@ -172,3 +172,13 @@ def test_a_scheduler_that_is_missing_or_dead_is_red_everywhere(
         assert metrics()["syncmonitor_scheduler_alive"] == 1
         assert _api("/api/admin/workers") == []
         assert _workers_of_queue() == 0
+
+
+def test_clearing_failed_jobs_with_a_slow_clock_deletes_those_that_failed_just_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue_job()
+    outcomes.fail(claim(), "It broke.", reason="broken")
+    real = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: real() - dt.timedelta(minutes=5))
+    assert bulk.clear_failed(PERSON) == 1
