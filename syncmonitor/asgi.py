@@ -15,6 +15,9 @@ embedded.ensure()
 
 django.setup(set_prefix=False)
 
-from .threads import OneThreadHandler  # noqa: E402 - needs the settings
+from syncjobs.engine import clock  # noqa: E402 - needs the settings
+
+from .threads import OneThreadHandler  # noqa: E402
 
 application = OneThreadHandler()
+clock.report_in_background("web")

@@ -149,10 +149,7 @@ def broker_options() -> dict[str, Any]:
         "socket_keepalive_options": keepalive,
         "visibility_timeout": 3600,
         # A person who triggers a job doesn't wait for a Redis that is away: the reconciler wakes the workers up later.
-        "max_retries": 1,
-        "interval_start": 0.1,
-        "interval_step": 0.1,
-        "interval_max": 0.1,
+        "max_retries": 0,
     }
 
 

@@ -24,6 +24,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 from environs import Env, EnvValidationError, validate
 
+from syncjobs.youtube.proxies import UnusableProxy, proxy_for
+
 from . import embedded, services
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
@@ -87,6 +89,7 @@ SYNC_RETRY_MAX_SECONDS = integer("SYNC_RETRY_MAX_SECONDS", 3600, 1, 86_400)
 SYNC_ROTATION_HOURS = integer("SYNC_ROTATION_HOURS", 24, 1, 720)
 SYNC_JOBS_PER_WAKE_UP = integer("SYNC_JOBS_PER_WAKE_UP", 10, 1, 1000)
 SYNC_KEEP_JOBS_DAYS = integer("SYNC_KEEP_JOBS_DAYS", 90, 1, 3650)
+AUDIT_KEEP_DAYS = integer("AUDIT_KEEP_DAYS", 0, 0, 36_500)
 
 
 def address_problems() -> list[str]:
@@ -145,6 +148,12 @@ def check_values() -> None:
         problems.append(f"YOUTUBE_QUOTA_RESERVED: must be at most YOUTUBE_QUOTA_MAIN ({YOUTUBE_QUOTA_MAIN}).")
     if SYNC_RETRY_BASE_SECONDS > SYNC_RETRY_MAX_SECONDS:
         problems.append(f"SYNC_RETRY_BASE_SECONDS: must be at most SYNC_RETRY_MAX_SECONDS ({SYNC_RETRY_MAX_SECONDS}).")
+    try:
+        # Without a key, nothing but the simulator is called, which is never behind a proxy.
+        if YOUTUBE_API_KEY:
+            proxy_for(YOUTUBE_API_ENDPOINT)
+    except UnusableProxy as error:
+        problems.append(str(error))
     if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
     problems += address_problems()
@@ -310,6 +319,7 @@ DRF_STANDARDIZED_ERRORS = {
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": dt.timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": dt.timedelta(days=7),
+    "LEEWAY": dt.timedelta(minutes=10),  # The clocks of two web servers may differ by so much.
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
     "CHECK_REVOKE_TOKEN": True,  # A new password revokes all older tokens.

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from ..choices import JobStatus, JobType, QueueName
-from ..engine import quota
+from ..engine import clock, quota
 from ..models import SyncJob
 from ..operations import schedules
 from ..stats import errors
@@ -89,11 +89,15 @@ def _errors(request: HttpRequest) -> dict[str, Any]:
 
 
 def _ahead(request: HttpRequest) -> dict[str, Any]:
-    upcoming = []
+    upcoming, now = [], clock.now()
     if request.user.has_perm("django_celery_beat.view_periodictask"):
-        upcoming = [{"at": at, "name": schedule.name} for at, schedule in schedules.upcoming(_SCHEDULES)]
+        upcoming = [
+            {"at": at, "name": schedule.name, "is_overdue": schedules.is_overdue(schedule, now)}
+            for at, schedule in schedules.upcoming(_SCHEDULES)
+        ]
     workers = stats_queues.workers()[0] if request.user.has_perm("syncjobs.view_worker") else []
-    return {"upcoming": upcoming, "workers": workers, "as_of": timezone.now()}
+    no_scheduler = bool(upcoming) and not stats_queues.scheduler_is_alive()
+    return {"upcoming": upcoming, "no_scheduler": no_scheduler, "workers": workers, "as_of": now}
 
 
 _Part = tuple[str, Callable[[HttpRequest], dict[str, Any]]]

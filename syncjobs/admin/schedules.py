@@ -10,14 +10,15 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_celery_beat.models import PeriodicTask
 
 from ..audit.actors import Actor
 from ..choices import JobType
+from ..engine import clock
 from ..exceptions import DomainError, InvalidInput
 from ..operations import schedules
+from ..stats.queues import scheduler_is_alive
 from .core import recurrence
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
@@ -44,18 +45,23 @@ class ScheduleAdmin(PageAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List schedules with their next run and recent jobs."""
         tasks = list(schedules.list_schedules())
-        runs = schedules.last_runs(tasks, _LAST_RUNS)
+        runs, now = schedules.last_runs(tasks, _LAST_RUNS), clock.now()
         rows = [
             {
                 "schedule": each,
                 "words": recurrence.sentence(recurrence.of_schedule(each)),
                 "job_type": _label(schedules.job_type_of(each)),
                 "next": _next_run(each),
+                "is_overdue": schedules.is_overdue(each, now),
                 "runs": runs[each.pk],
             }
             for each in tasks
         ]
-        context = {"rows": rows, "now": timezone.now()}
+        context = {
+            "rows": rows,
+            "now": now,
+            "no_scheduler": any(row["next"] for row in rows) and not scheduler_is_alive(),
+        }
         if is_part(request):
             return render(request, "syncjobs/schedules/rows.html", context)
         return show(request, "syncjobs/schedules/list.html", context, title=_("Schedules"), is_live=True)

@@ -14,9 +14,11 @@ from django.utils.translation import gettext as _
 
 from ..audit.actors import Actor
 from ..choices import QueueName
+from ..engine import clock
 from ..models import Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..operations import workers as operations
+from ..stats.queues import schedulers
 from ..stats.queues import workers as worker_states
 from .core.model_admin import PageAdmin, requires
 from .core.pages import Question, ask, is_part, show
@@ -53,9 +55,12 @@ class WorkerAdmin(PageAdmin):
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         states, orphans = worker_states()
-        consumed = {queue for each in states if each.state != "silent" for queue in each.worker.queues}
+        consumed = {queue for each in states if each.state not in ("silent", "failing") for queue in each.worker.queues}
+        skew = clock.skew()
         context = {
             "states": states,
+            "schedulers": schedulers(),
+            "web_skew": skew if clock.is_wrong(skew) else None,
             "orphans": orphans,
             "unserved": [QueueName(name).label for name in QueueName.values if name not in consumed],
             "silence": WORKER_SILENCE_SECONDS,

@@ -47,5 +47,5 @@ class EventViewSet(ViewSet):
         and `Last-Event-ID` to miss nothing.
         """
         token: Any = request.auth
-        seconds = token["exp"] - time.time() if token else stream.MAX_STREAM_SECONDS
+        seconds = max(0.0, token["exp"] - time.time()) if token else stream.MAX_STREAM_SECONDS
         return stream.events(request._request, request.user, seconds=seconds, is_staff_only=False)

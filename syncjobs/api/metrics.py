@@ -13,8 +13,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .. import counters
-from ..engine import quota
-from ..models import ErrorGroup
+from ..engine import clock, quota
+from ..models import ErrorGroup, Worker
+from ..operations import schedules
 from ..stats import queues as queue_status
 from .core import exception_handler
 
@@ -67,6 +68,7 @@ class _Figures(Collector):
         yield from _queues()
         yield from _types()
         yield from _buckets()
+        yield from _processes()
         groups = ErrorGroup.objects.filter(acknowledged_at=None).count()
         yield GaugeMetricFamily("syncmonitor_error_groups_open", "Error groups that nobody has acknowledged.", groups)
 
@@ -85,6 +87,21 @@ def _queues() -> Iterator[Metric]:
         paused.add_metric([queue.name], queue.is_paused)
         workers.add_metric([queue.name], queue.workers)
     yield from (jobs, age, paused, workers)
+
+
+def _processes() -> Iterator[Metric]:
+    skew = GaugeMetricFamily(
+        "syncmonitor_clock_skew_seconds", "How far the host's clock is ahead of the database's.", labels=["process"]
+    )
+    skew.add_metric(["web"], clock.skew())
+    for worker in Worker.objects.exclude(clock_skew=None):
+        skew.add_metric([worker.name], worker.clock_skew or 0)
+    alive = queue_status.scheduler_is_alive()
+    now = clock.now()
+    overdue = sum(schedules.is_overdue(schedule, now) for schedule in schedules.list_schedules())
+    yield skew
+    yield GaugeMetricFamily("syncmonitor_scheduler_alive", "1 while a scheduler (beat) reports.", alive)
+    yield GaugeMetricFamily("syncmonitor_schedules_overdue", "Schedules that were due but did not run.", overdue)
 
 
 def _types() -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..engine import clock
 from ..operations import schedules
 from .core.pagination import Unpaged
 from .core.permissions import ModelPermissions, requires
@@ -70,4 +71,4 @@ class ScheduleViewSet(ViewSet):
 
 def _serialized(rows: Any, *, many: bool = False) -> Any:
     last_runs = schedules.last_runs(rows if many else [rows], _LAST_RUNS)
-    return ScheduleSerializer(rows, many=many, context={"last_runs": last_runs}).data
+    return ScheduleSerializer(rows, many=many, context={"last_runs": last_runs, "now": clock.now()}).data

@@ -17,7 +17,7 @@ from .serializers.workers import WorkerSerializer
 
 
 class WorkerViewSet(ListModelMixin, ViewSet):
-    queryset = Worker.objects.all()
+    queryset = Worker.objects.workers().with_silence()
     serializer_class = WorkerSerializer
     permission_classes = (ModelPermissions,)
     pagination_class = Unpaged

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import threading
 import time
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,20 @@ def report(process: str, seconds: float) -> None:
         )
     else:
         logger.info("The clock of %s differs from the database's by %.3f s", process, seconds)
+
+
+def report_in_background(process: str) -> None:
+    """Measure and report the skew of a process that starts, which waits neither for this nor for the database."""
+
+    def measure() -> None:
+        try:
+            report(process, skew())
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("Could not compare the clock of %s with the database's: %s", process, type(error).__name__)
+        finally:
+            connection.close()
+
+    threading.Thread(target=measure, name="clock", daemon=True).start()
 
 
 def is_wrong(seconds: float | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.db.models.lookups import LessThanOrEqual
 from django.utils.translation import gettext_lazy as _
 
 WORKER_SILENCE_SECONDS = 30
@@ -20,6 +21,19 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
     def silent(self, seconds: float = WORKER_SILENCE_SECONDS) -> Self:
         """Return workers that have not reported for longer than this."""
         return self.filter(heartbeat_at__lte=Now() - dt.timedelta(seconds=seconds))
+
+    def with_silence(self) -> Self:
+        """Annotate `is_silent`: whether it counts as dead."""
+        oldest = Now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
+        return self.annotate(is_silent=LessThanOrEqual(models.F("heartbeat_at"), oldest))
+
+    def workers(self) -> Self:
+        """Return the workers."""
+        return self.filter(is_scheduler=False)
+
+    def schedulers(self) -> Self:
+        """Return the schedulers; one should run."""
+        return self.filter(is_scheduler=True)
 
 
 class Worker(models.Model):

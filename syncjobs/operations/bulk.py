@@ -11,13 +11,12 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..audit.actors import Actor
 from ..audit.record import audited
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, Origin
-from ..engine import broker
+from ..engine import broker, clock
 from ..engine.enqueue import Created
 from ..exceptions import DomainError, InvalidInput, NotFound
 from ..models import BulkAction, SyncJob
@@ -114,7 +113,7 @@ def clear_failed(actor: Actor, queue: str = queues.ALL_QUEUES, until: dt.datetim
     Each batch is a transaction of its own: locks are short, and a failure keeps what was deleted before it.
     Raises InvalidInput.
     """
-    until = until or timezone.now()
+    until = until or clock.now()
     with audited(actor, "clear_failed", "queue", queue) as span:
         names = queues.queue_names(queue)
         count = failed_jobs(names, until).count()

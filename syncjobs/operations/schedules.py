@@ -30,6 +30,8 @@ _NEW_CRON = {"minute": "0", "timezone": "UTC"}
 """Defaults of a new schedule. An hour without a minute means once in that hour, not sixty times."""
 _RUN = "run_schedule"
 SHORTEST = dt.timedelta(minutes=1)
+OVERDUE = dt.timedelta(minutes=1)
+"""The scheduler looks every few seconds. A schedule that was due longer ago is overdue."""
 PERIODS = ("days", "hours", "minutes", "seconds")
 
 
@@ -62,11 +64,16 @@ def requester_label(schedule: PeriodicTask) -> str:
 
 
 def next_run(schedule: PeriodicTask) -> dt.datetime | None:
-    """Return when the schedule is due next, in UTC; None if it is disabled."""
+    """Return when the schedule is due next, in UTC; None if it is disabled. An overdue one was due in the past."""
     if not schedule.enabled:
         return None
-    now = timezone.now()
-    return max(next(_due_times(schedule, _last_run(schedule) or now)), now).astimezone(dt.UTC)
+    return next(_due_times(schedule, _last_run(schedule) or timezone.now())).astimezone(dt.UTC)
+
+
+def is_overdue(schedule: PeriodicTask, now: dt.datetime) -> bool:
+    """Whether the scheduler has not run the schedule although it was due a while before `now`, the database's time."""
+    due = next_run(schedule)
+    return due is not None and due < now - OVERDUE
 
 
 def runs_between(schedule: PeriodicTask, start: dt.datetime, end: dt.datetime, most: int) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
@@ -61,7 +61,10 @@ _QUEUES = """
              WHERE queue = q.name AND status = 'QUEUED' AND run_at > statement_timestamp()),
            (SELECT min(run_at) FROM syncjobs_syncjob
              WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()),
-           (SELECT count(*) FROM syncjobs_worker WHERE heartbeat_at > %(alive_since)s AND q.name = ANY(queues))
+           (SELECT count(*) FROM syncjobs_worker
+             WHERE heartbeat_at > statement_timestamp() - make_interval(secs => %(silence)s)
+               AND failing_since IS NULL AND q.name = ANY(queues)),
+           statement_timestamp()
       FROM syncjobs_queue q ORDER BY q.name"""
 
 
@@ -69,14 +72,13 @@ def queues() -> list[QueueState]:
     """Return all queues. Ended jobs are not read, only their counts."""
     with transaction.atomic():
         _read_one_snapshot()
-        now = timezone.now()
         counted: dict[str, dict[str, int]] = {name: {} for name in QueueName.values}
         for cell in counters.cells(counters.Selection()):
             if cell.status in _COUNTS:
                 states, state = counted[QUEUE_OF_TYPE[JobType(cell.job_type)]], _COUNTS[JobStatus(cell.status)]
                 states[state] = states.get(state, 0) + cell.n
         with connection.cursor() as cursor:
-            cursor.execute(_QUEUES, {"alive_since": now - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)})
+            cursor.execute(_QUEUES, {"silence": WORKER_SILENCE_SECONDS})
             rows = cursor.fetchall()
     return [
         QueueState(
@@ -91,7 +93,7 @@ def queues() -> list[QueueState]:
             pause_reason=pause_reason,
             as_of=now,
         )
-        for name, paused_at, paused_by, pause_reason, waiting, delayed, oldest, workers in rows
+        for name, paused_at, paused_by, pause_reason, waiting, delayed, oldest, workers, now in rows
     ]
 
 
@@ -101,22 +103,38 @@ class WorkerState:
 
     worker: Worker
     state: str
-    """"alive", "stopping" or "silent"."""
+    """"alive", "stopping", "failing" or "silent"."""
     running: list[Attempt]
 
 
 def workers() -> tuple[list[WorkerState], list[Attempt]]:
     """Return all workers by name, and the running attempts whose worker is unknown because it vanished."""
-    silent_since = timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
     running: dict[str, list[Attempt]] = {}
     for attempt in Attempt.objects.running().select_related("job").order_by("started_at", "pk"):
         running.setdefault(attempt.worker, []).append(attempt)
     states = []
-    for worker in Worker.objects.order_by("name"):
-        silent = worker.heartbeat_at <= silent_since
-        state = "silent" if silent else "stopping" if worker.stopping_at else "alive"
-        states.append(WorkerState(worker, state, running.pop(worker.name, [])))
+    for worker in Worker.objects.workers().with_silence().order_by("name"):
+        states.append(WorkerState(worker, _state(worker), running.pop(worker.name, [])))
     return states, [attempt for attempts in running.values() for attempt in attempts]
+
+
+def schedulers() -> list[WorkerState]:
+    """Return the schedulers (beat) by name. Schedules trigger nothing unless one of them is alive."""
+    rows = Worker.objects.schedulers().with_silence().order_by("name")
+    return [WorkerState(row, _state(row), []) for row in rows]
+
+
+def scheduler_is_alive() -> bool:
+    """Whether a scheduler (beat) reports, so that schedules run."""
+    return any(each.state == "alive" for each in schedulers())
+
+
+def _state(worker: Any) -> str:
+    if worker.is_silent:
+        return "silent"
+    if worker.failing_since:
+        return "failing"
+    return "stopping" if worker.stopping_at else "alive"
 
 
 def failed(name: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from bands.channels import lock_channels, other_band_with_channel, uploads_playlist_id
 from bands.models import Band, ChannelProblem
@@ -91,5 +91,5 @@ def flag_channel(context: JobContext, problem: ChannelProblem) -> None:
     with transaction.atomic():
         context.save()
         Band.objects.filter(pk=context.band.pk).exclude(channel_problem=problem).update(
-            channel_problem=problem, channel_problem_since=timezone.now()
+            channel_problem=problem, channel_problem_since=Now()
         )

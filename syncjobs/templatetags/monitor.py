@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..choices import AttemptOutcome, JobStatus, Role
+from ..engine.clock import is_wrong
 from ..engine.quota import BucketState
 from ..youtube.costs import Bucket
 
@@ -159,12 +160,24 @@ def result_badge(result: str, text: str = "") -> SafeString:
 
 @register.simple_tag
 def worker_badge(state: str) -> SafeString:
-    """Draw a worker's state: "silent", "stopping", or anything else for online."""
+    """Draw a worker's state: "silent", "failing", "stopping", or anything else for online."""
     if state == "silent":
         return badge(_("Not responding"), "bad", "alert")
+    if state == "failing":
+        return badge(_("Its tasks fail"), "bad", "alert")
     if state == "stopping":
         return badge(_("Stopping"), "warn", "stop")
     return badge(_("Online"), "good", "check")
+
+
+@register.simple_tag
+def clock_skew(seconds: float | None) -> str:
+    """Say how a host's clock differs from the database's, if it is too much to be ignored."""
+    if not is_wrong(seconds):
+        return ""
+    assert seconds is not None
+    text = _("Its clock is %(seconds)s s fast.") if seconds > 0 else _("Its clock is %(seconds)s s slow.")
+    return text % {"seconds": number_format(abs(seconds), 1)}
 
 
 @register.simple_tag

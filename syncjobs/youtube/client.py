@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import random
+import ssl
 import string
 import threading
 import time
@@ -21,8 +22,9 @@ from googleapiclient.errors import HttpError
 from . import parsing
 from .costs import Operation, bucket_of
 from .errors import ConfigurationError, TransientError, YouTubeError, from_response, not_from_youtube
+from .proxies import UnusableProxy, proxy_for
 from .references import ChannelReference
-from .transport import OneShotHttp, Redactor
+from .transport import OneShotHttp, ProxyFailed, Redactor
 from .types import Batch, Channel, PlaylistPage, Unreadable, VideoDetails, VideoStats
 
 PAGE_SIZE = 50
@@ -132,6 +134,10 @@ class YouTubeClient:
 
     def _call(self, operation: Operation, request: Callable[[Any], Any]) -> dict[str, Any]:
         _check_key(self._key[0])
+        try:
+            proxy_for(self._key[1])
+        except UnusableProxy as unusable:
+            raise TransientError("connection", str(unusable)) from None
         for attempt in range(self._tries):
             body, error = self._metered(operation, request)
             if error is None:
@@ -177,8 +183,15 @@ class YouTubeClient:
                 self._redactor.text,
                 headers.get("content-type", ""),
             )
+        except ProxyFailed as error:
+            return {}, TransientError("connection", str(error))
         except TimeoutError:
             return {}, TransientError("timeout", f"YouTube did not respond within {self._key[2]:g} seconds.")
+        except ssl.SSLCertVerificationError:
+            message = (
+                "The server's certificate is not YouTube's. A proxy, a firewall or a login page may have responded."
+            )
+            return {}, TransientError("connection", message)
         except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, GoogleClientError) as error:
             return {}, TransientError("connection", f"The connection to YouTube broke ({type(error).__name__}).")
         except (ValueError, RecursionError):
@@ -202,7 +215,7 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
         # As credentials, the key is sent in a header and is in no URL that might be logged.
         http = AuthorizedHttp(
             Credentials(api_key),  # type: ignore[no-untyped-call]
-            http=OneShotHttp(timeout=timeout, redactor=Redactor(api_key)),
+            http=OneShotHttp(timeout=timeout, redactor=Redactor(api_key), proxy=proxy_for(endpoint)),
             refresh_status_codes=(),
             max_refresh_attempts=0,
         )
@@ -242,11 +255,12 @@ def _is_list_response(body: Any) -> bool:
 
 
 def _bad_answer(answer: httplib2.Response, body: Any, redactor: Redactor) -> TransientError:
-    """Return the error for a 2xx response that is not a list. `body` is None if it is not JSON."""
+    """Return the error for a 2xx response that is not a list. `body` is text or None if it is not JSON."""
     kind = redactor.text(answer.get("content-type", ""))
-    if answer.status != 200 or (body is None and "json" not in kind):
+    is_json = isinstance(body, dict | list)
+    if answer.status != 200 or not (is_json or "json" in kind):
         message = not_from_youtube(answer.status, kind)
-    elif body is None:
+    elif not is_json:
         message = "YouTube's response was cut off or is not JSON."
     else:
         message = "The response is JSON, but not the requested list of YouTube's. A proxy may have sent it."

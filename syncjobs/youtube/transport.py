@@ -5,14 +5,17 @@ httplib2 itself repeats a request when a connection breaks, which would spend qu
 
 from __future__ import annotations
 
+import http.client
 import re
 import select
 import socket
+import ssl
 from typing import Any
 
 import httplib2
 
 from .parsing import clean
+from .proxies import Proxy
 
 REDACTED = "[API key]"
 _ESCAPES = set("%\\&")
@@ -58,13 +61,30 @@ def _forms(character: str) -> str:
     return rf"(?:\\*{re.escape(character)}|(?i:{escapes}))"
 
 
-class OneShotHttp(httplib2.Http):
-    """Sends each request exactly once, follows no redirects, and removes the API key from every response."""
+class ProxyFailed(Exception):
+    """The proxy could not be reached, or refused the connection. The message has no password."""
 
-    def __init__(self, *, timeout: float, redactor: Redactor) -> None:
-        super().__init__(timeout=timeout)
+
+def _cause(error: OSError) -> str:
+    """Return why a proxy failed; of its own words only the status, because it may repeat what we sent."""
+    refused = re.match(r"Tunnel connection failed: (\d{3})", str(error))
+    if refused is None:
+        return error.strerror or type(error).__name__
+    wants_login = ", so its user name or password is missing or wrong" if refused[1] == "407" else ""
+    return f"it responded with HTTP status {refused[1]}{wants_login}"
+
+
+class OneShotHttp(httplib2.Http):
+    """Sends each request exactly once, follows no redirects, and removes the API key from every response.
+
+    A request to an https:// URL goes through a tunnel of the proxy, which sees only the host name.
+    """
+
+    def __init__(self, *, timeout: float, redactor: Redactor, proxy: Proxy | None = None) -> None:
+        super().__init__(timeout=timeout, proxy_info=None)
         self.follow_redirects = False
         self._redactor = redactor
+        self._proxy = proxy
 
     def _conn_request(
         self, conn: Any, request_uri: str, method: str, body: Any, headers: dict[str, str]
@@ -73,7 +93,9 @@ class OneShotHttp(httplib2.Http):
             # The only input on an idle connection is its end: a request sent over it would be lost.
             conn.close()
         try:
-            if conn.sock is None:
+            if self._proxy is not None:
+                request_uri, headers = self._route(conn, self._proxy, request_uri, headers)
+            elif conn.sock is None:
                 conn.connect()
             conn.request(method, request_uri, body, headers)
             raw = conn.getresponse()
@@ -85,6 +107,27 @@ class OneShotHttp(httplib2.Http):
         response = httplib2.Response(raw)
         content = httplib2._decompressContent(response, content, self.limit_kwargs)  # type: ignore[attr-defined]
         return self._redacted(response, content)
+
+    def _route(self, conn: Any, proxy: Proxy, uri: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+        """Connect to the proxy; return the URI and headers that it needs."""
+        is_secure = isinstance(conn, http.client.HTTPSConnection)
+        if conn.sock is None:
+            if not hasattr(conn, "target"):
+                conn.target = f"[{conn.host}]" if ":" in conn.host else conn.host
+                conn.target += f":{conn.port}"
+                if is_secure:
+                    conn.set_tunnel(conn.host, conn.port, proxy.headers)
+                conn.host, conn.port = proxy.host, proxy.port
+            try:
+                # Not httplib2's own method, which knows no tunnel.
+                (http.client.HTTPSConnection if is_secure else http.client.HTTPConnection).connect(conn)
+            except (TimeoutError, ssl.SSLError):
+                raise
+            except OSError as error:
+                raise ProxyFailed(f"The proxy {proxy} can't be used: {_cause(error)}.") from None
+        if is_secure:
+            return uri, headers
+        return f"http://{conn.target}{uri}", {**headers, **proxy.headers}
 
     def _redacted(self, response: httplib2.Response, content: bytes) -> tuple[httplib2.Response, bytes]:
         for name in list(response):

@@ -50,6 +50,24 @@ def test_a_temporary_fault_is_retried_within_the_attempt(youtube: Simulator, fau
     assert job.attempts_made == 1
 
 
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 407, 451])
+@pytest.mark.parametrize("operation", ["playlistItems.list", "videos.list"])
+def test_a_login_page_of_the_network_fails_no_job_and_pauses_no_queue(
+    youtube: Simulator, status: int, operation: str
+) -> None:
+    band, _ = band_with_videos(youtube.world, 60)
+    youtube.faults.add(Fault("foreign", operation=operation, status=status))
+    job = full_sync(band)
+    assert (job.status, job.failures_in_a_row) == (JobStatus.QUEUED, 1)
+    assert "did not come from YouTube" in job.job_errors.get().message
+    assert not Queue.objects.exclude(paused_at=None).exists()
+    band.refresh_from_db()
+    assert band.channel_problem == ""
+    youtube.faults.clear()
+    SyncJob.objects.update(run_at=timezone.now())
+    assert video_counts(run_next()) == (60, 60, 0)
+
+
 def test_a_lasting_fault_delays_the_job_which_then_resumes_at_its_checkpoint(youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 300)
     youtube.faults.add(Fault("unavailable", after=6))

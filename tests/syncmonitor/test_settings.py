@@ -115,6 +115,16 @@ def test_an_invalid_value_is_refused_with_its_name(name: str, value: str) -> Non
         settings_for(**PRODUCTION | {name: value})
 
 
+@pytest.mark.parametrize("value", ["socks5://me:secret@proxy.test:1080", "http://me:secret@proxy.test:port"])
+def test_an_unusable_proxy_is_refused_without_its_password(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="\n  https_proxy: ") as refused:
+        settings_for(**PRODUCTION | {"YOUTUBE_API_KEY": "x" * 39, "https_proxy": value})
+    assert "secret" not in str(refused.value)
+    settings_for(**PRODUCTION | {"YOUTUBE_API_KEY": "x" * 39, "https_proxy": value, "no_proxy": ".googleapis.com"})
+    simulated = {"YOUTUBE_API_KEY": "x" * 39, "YOUTUBE_API_ENDPOINT": "http://127.0.0.1:8900", "http_proxy": value}
+    settings_for(**PRODUCTION | simulated)
+
+
 @pytest.mark.parametrize(
     ("url", "problem"),
     [

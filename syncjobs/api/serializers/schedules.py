@@ -48,6 +48,7 @@ class ScheduleSerializer(serializers.Serializer[PeriodicTask]):
     interval = Interval(allow_null=True)
     enabled = serializers.BooleanField()
     nextRunAt = serializers.SerializerMethodField()
+    overdue = serializers.SerializerMethodField()
     lastRunAt = serializers.DateTimeField(source="last_run_at", allow_null=True)
     lastRuns = serializers.SerializerMethodField()
 
@@ -58,6 +59,10 @@ class ScheduleSerializer(serializers.Serializer[PeriodicTask]):
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_nextRunAt(self, schedule: PeriodicTask) -> Any:
         return schedules.next_run(schedule)
+
+    def get_overdue(self, schedule: PeriodicTask) -> bool:
+        """Whether the scheduler has not run it although it was due more than a minute ago."""
+        return schedules.is_overdue(schedule, self.context["now"])
 
     @extend_schema_field(LastRun(many=True))
     def get_lastRuns(self, schedule: PeriodicTask) -> Any:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
-from django.utils import timezone
 from rest_framework import serializers
 
 from ...models import Worker
-from ...models.workers import WORKER_SILENCE_SECONDS
 
 
 class WorkerSerializer(serializers.ModelSerializer[Worker]):
@@ -18,10 +14,23 @@ class WorkerSerializer(serializers.ModelSerializer[Worker]):
     heartbeatAt = serializers.DateTimeField(source="heartbeat_at")
     stoppingAt = serializers.DateTimeField(source="stopping_at", allow_null=True)
     alive = serializers.SerializerMethodField()
+    failingSince = serializers.DateTimeField(source="failing_since", allow_null=True)
+    clockSkewSeconds = serializers.FloatField(source="clock_skew", allow_null=True)
 
     class Meta:
         model = Worker
-        fields = ("name", "queues", "concurrency", "startedAt", "heartbeatAt", "stoppingAt", "alive")
+        fields = (
+            "name",
+            "queues",
+            "concurrency",
+            "startedAt",
+            "heartbeatAt",
+            "stoppingAt",
+            "alive",
+            "failingSince",
+            "clockSkewSeconds",
+        )
 
     def get_alive(self, worker: Worker) -> bool:
-        return worker.heartbeat_at > timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
+        """Whether it reports and its tasks don't fail."""
+        return not worker.is_silent and worker.failing_since is None  # type: ignore[attr-defined]

@@ -4,8 +4,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.utils import timezone
 
+from syncjobs.engine import clock
 from syncjobs.management import base
 from syncjobs.models import BulkAction
 from syncjobs.models.querysets import SyncJobQuerySet
@@ -25,7 +25,7 @@ class Command(base.Command):
         parser.add_argument("--yes", action="store_true", help="don't ask")
 
     def run(self, **options: Any) -> None:
-        queue, until = options["queue"], timezone.now()
+        queue, until = options["queue"], clock.now()
         if not options["yes"]:
             self._confirm(queue, bulk.failed_jobs(queues.queue_names(queue), until))
         result = bulk.clear_failed(self.actor, queue, until)
