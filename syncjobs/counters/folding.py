@@ -25,6 +25,7 @@ def fold() -> int:
             cursor.execute(query("fold_jobs"))
             changed += int(cursor.rowcount)
             cursor.execute("DELETE FROM syncjobs_jobcount WHERE n = 0")
+            cursor.execute("DELETE FROM syncjobs_bandnamecount WHERE n = 0")
         if is_locked and has_errors:
             changed += errors.fold(cursor)
     if changed:

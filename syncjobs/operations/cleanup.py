@@ -1,29 +1,37 @@
-"""Delete what nobody will ask for again: old bulk actions, dead workers, and expired tokens, sessions and cached values."""
+"""Delete what nobody will ask for again: old bulk actions, error groups and quota days, dead workers, what has expired, and,
+if the settings say so, old audit entries.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from ..audit.actors import Actor
 from ..audit.record import audited
-from ..models import BulkAction, Worker
+from ..models import BulkAction, QuotaDay, Worker
 
 TASK = "syncjobs.housekeep"
 """The Celery task. Stored in the schedules of existing databases, so it keeps its name."""
 KEEP_BULK_ACTIONS = dt.timedelta(days=30)
 """How long the result of a bulk action is kept after its end."""
+KEEP_QUOTA_DAYS = dt.timedelta(days=400)
+"""How long a day's use of the quota is kept: longer than anybody can look back."""
+_AUDIT_BATCH = 5000
 KEEP_WORKERS = dt.timedelta(days=1)
 """How long a worker that was killed stays in the list."""
 
 
 def delete_expired(actor: Actor) -> dict[str, int]:
-    """Delete old bulk actions, dead workers, and expired tokens, sessions and cached values. May run in several places at once.
+    """Delete old bulk actions, error groups, quota days and audit entries, dead workers, and what has expired.
+
+    May run in several places at once.
 
     Return the number of rows of each kind. Tokens and sessions are counted just before they are deleted, because Django's
     commands don't report a number. A token and its entry on the blacklist count as one.
@@ -35,6 +43,9 @@ def delete_expired(actor: Actor) -> dict[str, int]:
         "bulk_actions": BulkAction.objects.filter(ended_at__lt=now - KEEP_BULK_ACTIONS).delete()[0],
         "tokens": OutstandingToken.objects.filter(expires_at__lte=now).count(),
         "sessions": Session.objects.filter(expire_date__lt=now).count(),
+        "error_groups": _delete_error_groups(),
+        "quota_days": QuotaDay.objects.filter(day__lt=(now - KEEP_QUOTA_DAYS).date()).delete()[0],
+        "audit_entries": _delete_audit_entries(),
     }
     call_command("flushexpiredtokens")
     call_command("clearsessions")
@@ -49,3 +60,35 @@ def _delete_cached() -> int:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM syncmonitor_cache WHERE expires < now()")
         return int(cursor.rowcount)
+
+
+def _delete_error_groups() -> int:
+    """Delete groups whose errors were deleted with their jobs, once they are as old as such a job.
+
+    One statement: a group whose next error is recorded at the same time has a new time, and stays.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM syncjobs_errorgroup AS g WHERE last_seen_at < now() - make_interval(days => %s)"
+            " AND NOT EXISTS (SELECT FROM syncjobs_joberror AS e WHERE e.group_id = g.fingerprint)",
+            [settings.SYNC_KEEP_JOBS_DAYS],
+        )
+        return int(cursor.rowcount)
+
+
+def _delete_audit_entries() -> int:
+    """Delete audit entries older than AUDIT_KEEP_DAYS, unless that is 0, in batches."""
+    days, deleted = settings.AUDIT_KEEP_DAYS, 0
+    while days:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # The trigger in sql/audit.sql lets nobody delete an entry who does not say this.
+            cursor.execute("SELECT set_config('syncmonitor.audit_keep_days', %s, true)", [str(days)])
+            cursor.execute(
+                "DELETE FROM syncjobs_auditentry WHERE id IN (SELECT id FROM syncjobs_auditentry"
+                " WHERE at < now() - make_interval(days => %s) ORDER BY id LIMIT %s)",
+                [days, _AUDIT_BATCH],
+            )
+            deleted += cursor.rowcount
+            if cursor.rowcount < _AUDIT_BATCH:
+                break
+    return deleted

@@ -39,6 +39,7 @@ class PlaylistPass:
     number: int = 0
     pages_read: int = 0
     entries: int = 0
+    empty_pages: int = 0
     page_token: str | None = None
     tokens: list[str] = field(default_factory=list)
     """Hashes of the page tokens that this pass has followed."""
@@ -82,7 +83,7 @@ class PlaylistPass:
     def start_again(self, *, stop_after: int | None = None) -> None:
         """Begin another pass over the same playlist, over all of it or its first `stop_after` pages."""
         self.number += 1
-        self.pages_read = self.entries = self.moved_up_to = 0
+        self.pages_read = self.entries = self.empty_pages = self.moved_up_to = 0
         self.page_token, self.total, self.tokens = None, None, []
         self.stop_after = stop_after
         self.is_done, self.dead_end = False, ""
@@ -106,6 +107,8 @@ class PlaylistPass:
         token = self.next_token(page)
         self._notice_motion(page, seen.moved)
         self.total = page.total_results if page.total_results is not None else self.total
+        is_expected = self.total is not None and self.total > self.pages_read * PAGE_SIZE
+        self.empty_pages += is_expected and not page.items and not page.unreadable
         self.pages_read += 1
         self.entries += seen.new
         is_whole = self.stop_after is None or self.pages_read < self.stop_after
@@ -134,8 +137,9 @@ class PlaylistPass:
         """
         read = self.pages_read * PAGE_SIZE
         if token is None:
-            is_short = self.total is not None and read + PAGE_SIZE <= self.total
-            return f"YouTube announced {self.total} entries, but listed {self.entries}" if is_short else ""
+            is_short = self.total is not None and read < self.total
+            is_partial = is_short or self.empty_pages
+            return f"YouTube announced {self.total} entries, but listed {self.entries}" if is_partial else ""
         if is_repeated:
             return "YouTube's next page is one that was read before"
         if not new and self.total is not None and read > self.total:

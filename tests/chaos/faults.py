@@ -108,7 +108,6 @@ def _youtube(site: Site, step: Step) -> None:
         _pass_midnight(site, step)
     _last(site, step)
     site.clear_faults()
-    site.reopen_quota()
 
 
 def _pass_midnight(site: Site, step: Step) -> None:

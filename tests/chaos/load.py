@@ -165,6 +165,13 @@ class People:
         queue = ("video-sync", "video-processing", "maintenance")[pick % 3]
         return self.do(f"{verb}_queue", queue, pick, "POST", f"admin/queue/{verb}", {"queue": queue, **body})
 
+    def _reopen_quota(self, pick: int) -> object:
+        return self.reopen_quota(("main", "stats")[pick % 2], pick)
+
+    def reopen_quota(self, bucket: str, pick: int) -> int | None:
+        """Ask YouTube again for a bucket that it may have closed."""
+        return self.do("reopen_bucket", bucket, pick, "POST", "admin/quota/reopen", {"bucket": bucket})
+
     def _clear_failed(self, pick: int) -> object:
         return self.do("clear_failed", "all", pick, "POST", "admin/queue/clear-failed", {"queue": "all"})
 

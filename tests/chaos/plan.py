@@ -24,7 +24,7 @@ PAUSES = {
 ACTIONS = {
     "trigger_band": 8, "trigger_all": 2, "retry": 5, "cancel": 4, "edit_band": 4, "run_schedule": 2, "add_band": 1,
     "delete_band": 1, "pause": 1, "resume": 2, "look": 8, "log_in": 1, "clear_failed": 1, "import_bands": 1,
-    "upload": 4, "remove_video": 1, "hide_video": 1,
+    "reopen_quota": 2, "upload": 4, "remove_video": 1, "hide_video": 1,
 }  # fmt: skip
 """What people and channels do, with weights."""
 

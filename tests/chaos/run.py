@@ -141,6 +141,8 @@ class Run:
         close_old_connections()
         for queue in self._site.query("SELECT name FROM syncjobs_queue WHERE paused_at IS NOT NULL"):
             self._people.do("resume_queue", queue[0], 0, "POST", "admin/queue/resume", {"queue": queue[0]})
+        for bucket in ("main", "stats"):
+            self._people.reopen_quota(bucket, 0)
         for pk in Band.objects.filter(is_active=False).values_list("pk", flat=True):
             self._people.do("change_band", str(pk), 0, "PATCH", f"bands/{pk}", {"isActive": True})
 

@@ -222,11 +222,6 @@ class Site:
         self.control("POST", "faults", {"latency": LATENCY})
         self.control("POST", "quota", {"limits": dict.fromkeys(("main", "stats"), _MANY_UNITS)})
 
-    def reopen_quota(self) -> None:
-        """Open the buckets that YouTube closed, as a person does who knows better, and wake the jobs that wait for them."""
-        self.query("UPDATE syncjobs_quotaday SET closed_at = NULL, closed_reason = '' WHERE closed_at IS NOT NULL")
-        self.query("UPDATE syncjobs_syncjob SET run_at = now() WHERE status = 'QUEUED' AND delay_reason LIKE 'QUOTA%'")
-
     # ---- The whole
 
     def wait_until(self, condition: Callable[[], object], seconds: float) -> bool:
@@ -253,7 +248,6 @@ class Site:
         self.heal_redis()
         self.start_all()
         self.wait_until(lambda: self.clear_faults() is None, 20)
-        self.reopen_quota()
 
     def dump(self) -> None:
         """Print what everything is doing, for a run in which jobs stopped moving."""

@@ -17,7 +17,8 @@ from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType
 from syncjobs.counters import Selection
 from syncjobs.listing import pages
 from syncjobs.listing.pages import Order
-from syncjobs.models import SyncJob
+from syncjobs.models import BandNameCount, SyncJob
+from tests.factories import make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
@@ -164,3 +165,12 @@ def test_an_empty_table_has_no_counts_left() -> None:
         cursor.execute("TRUNCATE syncjobs_syncjob CASCADE")
     assert counters.count(Selection()) == 0
     assert timezone.now()
+
+
+def test_the_name_of_a_band_without_jobs_is_forgotten() -> None:
+    job = queue_job(band=make_band("herons"))
+    counters.fold()
+    assert BandNameCount.objects.get().n == 1
+    SyncJob.objects.filter(pk=job.pk).delete()
+    counters.fold()
+    assert not BandNameCount.objects.exists()

@@ -38,6 +38,14 @@ def test_a_full_sync_ends_with_an_error_and_costs_no_more(youtube: Simulator, fa
     assert band.last_full_sync_at is not None
 
 
+@pytest.mark.parametrize(("fault", "pages"), [("sameToken", 3), ("firstToken", 4)])
+def test_a_token_that_was_used_is_not_followed(youtube: Simulator, fault: str, pages: int) -> None:
+    band, _ = band_with_videos(youtube.world, 600)
+    youtube.faults.add(Fault(fault, after=2, times=1))
+    full_sync(band)
+    assert len(youtube.calls("playlistItems.list")) == pages
+
+
 @pytest.mark.parametrize("fault", ENDLESS)
 def test_an_endless_extra_playlist_keeps_none_of_the_others(youtube: Simulator, fault: str) -> None:
     band_with_videos(youtube.world, 60)
@@ -86,10 +94,13 @@ def test_an_incremental_sync_ends_too(youtube: Simulator, fault: str, known: boo
         assert job.job_errors.get().reason == "playlistEndless"
 
 
-def test_a_list_that_breaks_off_marks_no_video_missing(youtube: Simulator) -> None:
+@pytest.mark.parametrize(
+    ("fault", "after"), [("noToken", 0), ("noToken", 1), ("emptyPage", 0), ("emptyPage", 1), ("emptyPage", 2)]
+)
+def test_a_list_with_gaps_marks_no_video_missing(youtube: Simulator, fault: str, after: int) -> None:
     band, _ = band_with_videos(youtube.world, 120)
     full_sync(band)
-    youtube.faults.add(Fault("noToken"))
+    youtube.faults.add(Fault(fault, after=after, times=1))
     job = full_sync(band)
     assert job.job_errors.get().reason == "playlistEndless"
     assert not Video.objects.exclude(availability=Availability.AVAILABLE).exists()
