@@ -58,7 +58,7 @@ def wait_for_children(attempt: Attempt) -> None:
 
 
 def fail(attempt: Attempt, error: str, *, reason: str, trace: str = "", permanent: bool = True) -> None:
-    """Fail the job: another attempt would not help."""
+    """End the attempt and mark the job as failed."""
     with transaction.atomic():
         _end_job(attempt, JobStatus.FAILED, AttemptOutcome.FAILED, error, reason=reason, trace=trace)
         errors.record(attempt, [ErrorReport(reason, error, permanent)])
@@ -100,7 +100,7 @@ def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -
 
 
 def backoff(failures: int) -> dt.timedelta:
-    """Double the wait from SYNC_RETRY_BASE_SECONDS up to SYNC_RETRY_MAX_SECONDS; half of it is random (jitter)."""
+    """Return the wait before the next attempt: doubled after each failure up to SYNC_RETRY_MAX_SECONDS, half of it random."""
     longest = min(settings.SYNC_RETRY_BASE_SECONDS * 2 ** (failures - 1), settings.SYNC_RETRY_MAX_SECONDS)
     return dt.timedelta(seconds=longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
@@ -216,7 +216,7 @@ def complete_parents(job_id: int | None = None) -> int:
 
     Each child calls this after its commit, so the last of several that end together sees that all have ended.
     """
-    ready = SyncJob.objects.childless_parents()
+    ready = SyncJob.objects.completable_parents()
     if job_id is not None:
         ready = ready.filter(pk=job_id)
     completed = 0
@@ -224,7 +224,7 @@ def complete_parents(job_id: int | None = None) -> int:
         if parent.checkpoint.get("enrich") and create_enrich_child(parent):
             continue
         with transaction.atomic():
-            still_ready = SyncJob.objects.childless_parents().filter(pk=parent.pk)
+            still_ready = SyncJob.objects.completable_parents().filter(pk=parent.pk)
             if still_ready.update(status=JobStatus.COMPLETED, completed_at=Now(), handback_requested_at=None):
                 note(parent.pk, EventKind.COMPLETED)
                 completed += 1

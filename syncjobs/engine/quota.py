@@ -119,7 +119,7 @@ def close(bucket: Bucket, reason: str) -> dt.datetime:
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """A bucket on one day. `used` exceeds `limit` only if the limit was lowered during that day."""
+    """A bucket's usage on one day, with `limit` and `reserved` of the current settings."""
 
     bucket: Bucket
     day: dt.date
@@ -148,7 +148,7 @@ def today() -> list[BucketState]:
 
 
 def on(day: dt.date) -> list[BucketState]:
-    """Return the state of every bucket at the end of that day, or now if it is today."""
+    """Return every bucket's usage on that day, with the limits of the current settings."""
     rows = {row.bucket: row for row in QuotaDay.objects.filter(day=day)}
     noon = dt.datetime.combine(day, dt.time(12), QUOTA_TIMEZONE)
     states = []

@@ -102,7 +102,7 @@ class Hub:
             try:
                 await self._watch()
             except Exception as error:  # whatever it is, the viewers must not wait forever
-                _log.warning("The change feed lost its database connection (%s); trying again.", type(error).__name__)
+                _log.warning("The change feed failed (%s); retrying", type(error).__name__)
                 for viewer in self._viewers:
                     viewer.position = None
                 self._beat()

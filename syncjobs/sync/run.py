@@ -41,7 +41,8 @@ def run_attempt(attempt: Attempt) -> bool:
         try:
             return _run_and_record_outcome(attempt)
         except Fenced:
-            logger.warning("Job #%s attempt %s was superseded; it writes nothing more", attempt.job_id, attempt.number)
+            message = "Job #%s attempt %s lost its lease or was superseded; stopping"
+            logger.warning(message, attempt.job_id, attempt.number)
             return False
 
 

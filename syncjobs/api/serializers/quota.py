@@ -38,7 +38,7 @@ class BandUnits(_Spent):
 
 
 class ForecastSerializer(serializers.Serializer[BucketFigures]):
-    """Units used when the bucket resets: `used`, and those of the other three. null where something is unknown."""
+    """Expected usage at the reset: `used` plus `people`, `queued` and `scheduled`. `units` is null if any is unknown."""
 
     units = serializers.IntegerField(source="forecast.units", allow_null=True)
     exceedsLimit = serializers.SerializerMethodField()
