@@ -43,7 +43,7 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
         units = quota.estimate_units(None, full=False) if due else 0
     else:
         units = sum(quota.estimate_units(band, full=full) for band in due)
-    left = next(state.left(personal=True) for state in quota.today() if state.bucket == Bucket.MAIN)
+    left = next(state.left_for_manual_syncs for state in quota.today() if state.bucket == Bucket.MAIN)
     p50, p95 = _seconds(selected, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC) if due else (None, None)
     return Estimate(
         units={Bucket.MAIN.value: units},
