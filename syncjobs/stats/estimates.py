@@ -37,7 +37,7 @@ class Estimate:
 def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
     """Estimate `trigger_sync` (or `trigger_bands`) with the same arguments. None means all bands."""
     bands = list(Band.objects.syncable()) if selected is None else selected
-    able = [band for band in bands if band.is_active and band.has_channel]
+    able = [band for band in bands if band.sync_obstacle is None]
     due = able if force else [band for band in able if not band.is_recently_synced(full=full)]
     if selected is None and not full:
         units = quota.estimate_units(None, full=False) if due else 0
