@@ -161,7 +161,7 @@ _slots = _Slots()
 
 
 def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
-    """Stream the audit as "csv", or as "json" with one object per line. Raises Busy."""
+    """Stream the audit log as "csv", or as "json" with one object per line. Raises Busy."""
     return _stream(rows, _AUDIT_COLUMNS, kind)
 
 

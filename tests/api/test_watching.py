@@ -1,4 +1,4 @@
-"""Schedules, figures over time, workers and the audit."""
+"""Schedules, figures over time, workers and the audit log."""
 
 from __future__ import annotations
 

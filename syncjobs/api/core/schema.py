@@ -29,7 +29,7 @@ _TAGS = {
     "admin/schedules": "Schedules",
     "admin/filter-presets": "Filter presets",
     "admin/workers": "Workers",
-    "admin/audit": "Audit",
+    "admin/audit": "Audit log",
     "admin/events": "Events",
     "bands": "Bands and videos",
     "videos": "Bands and videos",

@@ -29,12 +29,12 @@ class OperationUnits(_Spent):
 
 
 class JobTypeUnits(_Spent):
-    jobType = NullableText(source="job_type", help_text="null: outside any job.")
+    jobType = NullableText(source="job_type", help_text="null: not part of a job.")
 
 
 class BandUnits(_Spent):
     bandId = serializers.CharField(source="band_id")
-    bandName = serializers.CharField(source="band_name", allow_null=True, help_text="null: deleted since.")
+    bandName = serializers.CharField(source="band_name", allow_null=True, help_text="null: the band was deleted.")
 
 
 class ForecastSerializer(serializers.Serializer[BucketFigures]):
