@@ -67,7 +67,7 @@ class JobFilters(Parameters):
     sort_by = SortBy(
         ("created_at", "started_at", "completed_at"),
         initial="created_at",
-        help_text="Ties by id; jobs without the time come last.",
+        help_text="Then by id. Jobs without this time come last.",
     )
     sort_order = SortOrder()
 
@@ -196,10 +196,10 @@ def _problem_of(written: str, value: Any, spell: Spelling) -> str:
     parameters = JobFilters.spelled(spell)
     parameter = parameters.get(written)
     if parameter is None:
-        return _("There is no such filter. Filters: %(names)s.") % {"names": ", ".join(parameters)}
+        return _("Unknown filter. Valid filters: %(names)s.") % {"names": ", ".join(parameters)}
     values = value if parameter.is_repeatable and isinstance(value, list) else [value]
     if not all(isinstance(each, str) for each in values):
-        return _("Must be text, or a list of texts for status and %(name)s.") % {"name": spell("job_type")}
+        return _("Must be text, or a list of strings for status and %(name)s.") % {"name": spell("job_type")}
     if not is_storable(values):
         return _("Contains a character that can't be stored.")
     # In an address an empty filter counts as missing. In the body of an action that would mean all jobs.

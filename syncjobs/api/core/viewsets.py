@@ -60,7 +60,7 @@ class ViewSet(StrictView, GenericViewSet[Any]):
     ordering: Sequence[Any] = ()
     """The order of the rows of `list`."""
     is_file = False
-    """Whether the answer is a file; a process streams only a few at a time."""
+    """Whether the response is a file; a process streams only a few at a time."""
     body_classes: Mapping[str, type[Strict]] = {}
     """Serializer classes of bodies by action, for actions without an `@action`."""
     field_names: Mapping[str, str] = {}

@@ -41,9 +41,11 @@ class BulkOutcome(serializers.Serializer[bulk.BulkResult]):
     """The result of each job."""
 
     message = serializers.SerializerMethodField()
-    retried = serializers.DictField(child=serializers.CharField(), help_text="The new job of each retried one.")
+    retried = serializers.DictField(
+        child=serializers.CharField(), help_text="Id of the new job, by id of the retried job."
+    )
     cancelled = serializers.ListField(child=serializers.CharField())
-    refused = serializers.DictField(child=serializers.CharField(), help_text="Why not, by job.")
+    refused = serializers.DictField(child=serializers.CharField(), help_text="Reason for each refusal, by job id.")
 
     def get_message(self, result: bulk.BulkResult) -> str:
         return f"{result.succeeded} of {result.succeeded + len(result.refused)} done."
@@ -55,7 +57,7 @@ class BulkProgress(serializers.ModelSerializer[BulkAction]):
     done = serializers.IntegerField()
     succeeded = serializers.IntegerField()
     refused = serializers.DictField(
-        child=serializers.CharField(), help_text="Why not, by job; of the first 1,000 that were refused."
+        child=serializers.CharField(), help_text="Reason for each of the first 1,000 refusals, by job id."
     )
     endedAt = serializers.DateTimeField(source="ended_at", allow_null=True)
 

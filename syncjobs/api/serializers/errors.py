@@ -52,5 +52,7 @@ class NoteBody(Strict):
 class RetriedGroup(serializers.Serializer[Any]):
     message = serializers.CharField()
     bulkId = serializers.CharField(required=False, help_text="Of the bulk action that retries them, if there are many.")
-    retried = serializers.DictField(child=serializers.CharField(), help_text="The new job of each retried one.")
-    refused = serializers.DictField(child=serializers.CharField(), help_text="Why not, by job.")
+    retried = serializers.DictField(
+        child=serializers.CharField(), help_text="Id of the new job, by id of the retried job."
+    )
+    refused = serializers.DictField(child=serializers.CharField(), help_text="Reason for each refusal, by job id.")
