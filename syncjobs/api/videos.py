@@ -26,9 +26,7 @@ class BandVideoList(Paged):
     search = Text("title", "icontains", help_text="Part of the title.")
     availability = Choices("availability", choices=Availability.values)
     sort_by = SortBy(
-        ("published_at", "view_count"),
-        initial="published_at",
-        help_text="Then by id. Videos without this value come last.",
+        ("published_at", "view_count"), initial="published_at", help_text="Then by id. Videos without it come last."
     )
     sort_order = SortOrder()
 

@@ -150,7 +150,7 @@ _HTTP = re.compile(r"http(\d{3})\Z")
 
 
 def explain(reason: str) -> Meaning:
-    """Return the meaning of a reason; of an unknown one, what its HTTP status says, if it has one."""
+    """Return the meaning of a reason. For an unknown reason, use its HTTP status."""
     if reason in _MEANINGS:
         return _MEANINGS[reason]
     if reason.startswith("API_KEY_"):

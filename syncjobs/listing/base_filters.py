@@ -110,7 +110,7 @@ class Text(Parameter):
 
 
 class Pattern(Parameter):
-    """Text that matches all of `pattern`; `message` tells people what would."""
+    """Text that matches all of `pattern`; `message` says what is valid."""
 
     def __init__(self, *args: Any, pattern: str, example: str, message: str | Promise, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -25,7 +25,7 @@ _NOT_NAMES = {"watch", "shorts", "live", "embed", "v", "playlist", "feed", "feed
 
 
 class MalformedReference(ValueError):
-    """The text is not a valid reference; the message says what would be."""
+    """The text is not a valid reference; the message says what is valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,7 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
     if candidate:
         if _CHANNEL_ID.match(candidate):
             return ChannelReference("id", candidate)
-        raise MalformedReference(
-            f"“{_short(candidate)}” is not a channel ID. Channel IDs are UC and 22 more characters."
-        )
+        raise MalformedReference(f"“{_short(candidate)}” is not a channel ID (UC and 22 more characters).")
     if head.startswith("@"):
         return _handle(head)
     if head == "user" and rest and _NAME.match(rest[0]):

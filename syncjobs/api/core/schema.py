@@ -49,7 +49,7 @@ ERROR = {
                         "type": ["string", "null"],
                         "description": "The invalid field, or null if the error isn't about one field.",
                     },
-                    "message": {"type": "string", "description": "For people: what is wrong, or what would be right."},
+                    "message": {"type": "string", "description": "For people: what is wrong, or what is valid."},
                 },
                 "required": ["code", "field", "message"],
             },

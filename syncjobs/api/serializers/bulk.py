@@ -41,9 +41,7 @@ class BulkOutcome(serializers.Serializer[bulk.BulkResult]):
     """The result of each job."""
 
     message = serializers.SerializerMethodField()
-    retried = serializers.DictField(
-        child=serializers.CharField(), help_text="Id of the new job, by id of the retried job."
-    )
+    retried = serializers.DictField(child=serializers.CharField(), help_text="New job's id, by the retried job's id.")
     cancelled = serializers.ListField(child=serializers.CharField())
     refused = serializers.DictField(child=serializers.CharField(), help_text="Reason for each refusal, by job id.")
 
