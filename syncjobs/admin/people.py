@@ -95,9 +95,7 @@ class PersonAdmin(PageAdmin):
 
     @requires("add", post=True)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        question = _question(
-            _("Add user"), _("They log in with this username and password, and can change the password."), _("Add")
-        )
+        question = _question(_("Add user"), _("They log in with this username, and can change the password."), _("Add"))
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             operations.add_person(actor, values["name"], values["password"], Role(values["role"]), values["email"])

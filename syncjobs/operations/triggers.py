@@ -145,8 +145,7 @@ def cancelling_error(job: SyncJob) -> Conflict | None:
     """Return an error if this active job is being cancelled: it blocks an equal one, and must not pass for it."""
     if job.cancel_requested_at is None:
         return None
-    message = _("The same job, #%(id)s, is being cancelled. Try again when it has ended.")
-    return Conflict(message % {"id": job.pk})
+    return Conflict(_("The same job, #%(id)s, is being cancelled. Try again when it has ended.") % {"id": job.pk})
 
 
 def _check_priority(priority: int | None) -> None:

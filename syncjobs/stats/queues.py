@@ -11,7 +11,6 @@ from django.utils import timezone
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from ..models import Attempt, Worker
-from ..operations.queues import ALL_QUEUES
 
 WORKER_SILENCE_SECONDS = 30
 """A worker with an older heartbeat counts as dead."""
@@ -119,12 +118,6 @@ def workers() -> tuple[list[WorkerState], list[Attempt]]:
         state = "silent" if silent else "stopping" if worker.stopping_at else "alive"
         states.append(WorkerState(worker, state, running.pop(worker.name, [])))
     return states, [attempt for attempts in running.values() for attempt in attempts]
-
-
-def failed(name: str) -> int:
-    """Return how many jobs clearing the failed jobs of a queue (or "all") would delete."""
-    types = tuple(kind for kind, queue in QUEUE_OF_TYPE.items() if name in (queue, ALL_QUEUES))
-    return counters.count(counters.Selection(statuses=(JobStatus.FAILED,), types=types))
 
 
 def _read_one_snapshot() -> None:

@@ -91,9 +91,7 @@ def _channel_of_uploads(playlist_id: str) -> str:
 def _handle(text: str) -> ChannelReference:
     handle = unicodedata.normalize("NFC", unquote(text))
     if not _is_handle(handle):
-        raise MalformedReference(
-            f"“{_short(handle)}” is not a handle, which is @ and 3 to 30 letters, digits, or _ - ."
-        )
+        raise MalformedReference(f"“{_short(handle)}” is not a handle (@ and 3 to 30 letters, digits, or _ - .).")
     return ChannelReference("handle", handle)
 
 
@@ -113,9 +111,7 @@ def parse_video(text: str) -> str:
     url = _youtube_url(text)
     candidate = _video_of(url) if url else ""
     if not candidate:
-        raise MalformedReference(
-            f"“{_short(text)}” is not a video. Give its ID (11 characters) or the URL of its page."
-        )
+        raise MalformedReference(f"“{_short(text)}” is not a video. Give its ID (11 characters) or its page's URL.")
     return candidate
 
 
@@ -136,7 +132,7 @@ def parse_playlist(text: str) -> str:
     url = _youtube_url(text)
     candidate = text if url is None else (parse_qs(url.query).get("list") or [""])[0]
     if not _PLAYLIST_ID.match(candidate):
-        raise MalformedReference(f"“{_short(text)}” is not a playlist. Give its ID (PL…) or the URL of its page.")
+        raise MalformedReference(f"“{_short(text)}” is not a playlist. Give its ID (PL…) or its page's URL.")
     return candidate
 
 

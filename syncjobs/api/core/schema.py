@@ -139,9 +139,8 @@ class Schema(AutoSchema):
         responses = super()._get_response_bodies(direction)
         if getattr(getattr(self.view, self.view.action), "has_etag", False):
             responses["304"] = {"description": "Unchanged since the response with the ETag in If-None-Match."}
-            responses["200"]["headers"] = {
-                "ETag": {"description": "ETag of the response, ignoring asOf.", "schema": {"type": "string"}}
-            }
+            etag = {"description": "ETag of the response, ignoring asOf.", "schema": {"type": "string"}}
+            responses["200"]["headers"] = {"ETag": etag}
         for status in self._refusals():
             responses.setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
         return dict(sorted(responses.items()))

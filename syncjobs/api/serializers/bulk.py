@@ -54,9 +54,7 @@ class BulkProgress(serializers.ModelSerializer[BulkAction]):
     total = serializers.IntegerField()
     done = serializers.IntegerField()
     succeeded = serializers.IntegerField()
-    refused = serializers.DictField(
-        child=serializers.CharField(), help_text="Reason for each of the first 1,000 refusals, by job id."
-    )
+    refused = serializers.DictField(child=serializers.CharField(), help_text="Reasons of the first 1,000, by job id.")
     endedAt = serializers.DateTimeField(source="ended_at", allow_null=True)
 
     class Meta:
