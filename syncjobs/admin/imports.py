@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -14,17 +13,17 @@ from django.contrib.auth.decorators import permission_required
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from ..exceptions import InvalidInput
-from ..operations.imports import MAX_BYTES, RowResult, import_bands, read_rows
+from ..operations.imports import MAX_BYTES, MAX_MEGABYTES, RowResult, count_outcomes, import_bands, read_rows, too_large
 from .core.pages import actor_of, report, show, style
 
 _PREVIEW_SECONDS = 1800
 _SHOWN = 200
-_OUTCOMES = ("created", "updated", "unchanged", "refused")
 
 
 class ImportForm(forms.Form):
@@ -32,7 +31,10 @@ class ImportForm(forms.Form):
 
     file = forms.FileField(
         label=gettext_lazy("File"),
-        help_text=gettext_lazy("JSON or CSV in UTF-8, 20 MB at most. You see a preview before anything changes."),
+        help_text=format_lazy(
+            gettext_lazy("JSON or CSV in UTF-8, {megabytes} MB at most. You see a preview before anything changes."),
+            megabytes=MAX_MEGABYTES,
+        ),
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
     )
 
@@ -69,7 +71,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         return _import(request)
     form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
     if form.is_bound and not request.FILES and int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
-        form.add_error("file", _("The file is larger than 20 MB. Split it and import the parts one by one."))
+        form.add_error("file", too_large().message)
         # Replaces the error that the file is missing.
         form.errors["file"] = form.error_class(form.errors["file"][-1:])
     if form.is_bound and form.is_valid():
@@ -93,11 +95,11 @@ def _show_preview(request: HttpRequest, file: Any) -> HttpResponse:
 
 def _summary(results: list[RowResult]) -> dict[str, Any]:
     """Count the rows by outcome and list those worth reading: refused ones first, unchanged ones not at all."""
-    counts = Counter(result.outcome for result in results)
+    counts = count_outcomes(results)
     listed = [result for result in results if result.outcome != "unchanged"]
     listed.sort(key=lambda result: result.outcome != "refused")
     return {
-        "counts": {outcome: counts[outcome] for outcome in _OUTCOMES},
+        "counts": counts,
         "changes": counts["created"] + counts["updated"],
         "results": listed[:_SHOWN],
         "left_out": max(0, len(listed) - _SHOWN),

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from ..choices import QueueName
 from ..models import Worker
-from ..stats.queues import WORKER_SILENCE_SECONDS
+from ..models.workers import WORKER_SILENCE_SECONDS
 from ..stats.queues import workers as worker_states
 from .core.model_admin import PageAdmin, requires
 from .core.pages import is_part, show

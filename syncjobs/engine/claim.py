@@ -43,7 +43,7 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
             status=JobStatus.IN_PROGRESS,
             attempts_made=number,
             delay_reason="",
-            handback_requested_at=None,
+            release_requested_at=None,
             started_at=Coalesce("started_at", Now()),
         )
         attempt = Attempt.objects.create(

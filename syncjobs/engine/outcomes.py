@@ -120,9 +120,9 @@ def release(attempt: Attempt, message: str) -> None:
     with transaction.atomic():
         if _cancel_if_requested(attempt):
             return
-        write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), handback_requested_at=None)
-        _end_attempt(attempt, AttemptOutcome.HANDED_BACK, message)
-        note(attempt.job_id, EventKind.HANDED_BACK, message, attempt=attempt.number)
+        write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), release_requested_at=None)
+        _end_attempt(attempt, AttemptOutcome.RELEASED, message)
+        note(attempt.job_id, EventKind.RELEASED, message, attempt=attempt.number)
         broker.notify_on_commit(attempt.job.queue_id)
 
 
@@ -148,7 +148,7 @@ def acknowledge_cancel(attempt: Attempt) -> None:
 def request_release(worker: str) -> int:
     """Ask the worker to release all its running jobs; return their number."""
     running = Attempt.objects.running().filter(worker=worker, job_id=OuterRef("pk"))
-    return SyncJob.objects.filter(Exists(running), status=JobStatus.IN_PROGRESS).update(handback_requested_at=Now())
+    return SyncJob.objects.filter(Exists(running), status=JobStatus.IN_PROGRESS).update(release_requested_at=Now())
 
 
 def mark_lost(attempt_id: int) -> bool:
@@ -225,7 +225,7 @@ def complete_parents(job_id: int | None = None) -> int:
             continue
         with transaction.atomic():
             still_ready = SyncJob.objects.completable_parents().filter(pk=parent.pk)
-            if still_ready.update(status=JobStatus.COMPLETED, completed_at=Now(), handback_requested_at=None):
+            if still_ready.update(status=JobStatus.COMPLETED, completed_at=Now(), release_requested_at=None):
                 note(parent.pk, EventKind.COMPLETED)
                 completed += 1
     return completed
@@ -238,7 +238,7 @@ def _is_waiting_for_children(job: SyncJob) -> bool:
 def _end_job(
     attempt: Attempt, status: JobStatus, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = ""
 ) -> None:
-    write_fenced(attempt, handback_requested_at=None)
+    write_fenced(attempt, release_requested_at=None)
     _end_attempt(attempt, outcome, error, reason=reason, trace=trace)
     _close([attempt.job], status, error)
 

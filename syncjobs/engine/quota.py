@@ -133,13 +133,12 @@ class BucketState:
     @property
     def left_for_manual_syncs(self) -> int:
         """The units left for manual syncs."""
-        return self.left(personal=True)
+        return 0 if self.closed_at else max(0, self.limit - self.used)
 
-    def left(self, *, personal: bool) -> int:
-        """Return the units left for manual (personal) or automatic syncs."""
-        if self.closed_at:
-            return 0
-        return max(0, self.limit - (0 if personal else self.reserved) - self.used)
+    @property
+    def left_for_automatic_syncs(self) -> int:
+        """The units left for automatic syncs."""
+        return max(0, self.left_for_manual_syncs - self.reserved)
 
 
 def today() -> list[BucketState]:

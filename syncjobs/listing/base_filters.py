@@ -16,7 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from bands.text import is_storable, parse_number
+from bands.text import ID_PATTERN, is_storable, parse_number
 
 from ..exceptions import InvalidInput
 
@@ -127,7 +127,7 @@ class Id(Pattern):
 
     def __init__(self, field_name: str | None = None, **options: Any) -> None:
         message = gettext_lazy("Must be a whole number of at most 18 digits, such as 48213.")
-        super().__init__(field_name, pattern="[1-9][0-9]{0,17}", example="48213", message=message, **options)
+        super().__init__(field_name, pattern=ID_PATTERN, example="48213", message=message, **options)
 
 
 class Whole(Parameter):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+WORKER_SILENCE_SECONDS = 30
+"""A worker with an older heartbeat counts as dead."""
 
 
 class Worker(models.Model):
@@ -26,3 +32,8 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its last heartbeat is recent."""
+        return self.heartbeat_at > timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)

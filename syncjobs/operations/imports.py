@@ -23,7 +23,8 @@ from ..exceptions import Conflict, InvalidInput
 from . import band_fields
 from .channels import channel_index
 
-MAX_BYTES = 20_000_000
+MAX_MEGABYTES = 20
+MAX_BYTES = MAX_MEGABYTES * 1_000_000
 OUTCOMES = ("created", "updated", "unchanged", "refused")
 _OLD_COLUMNS = {camel_case(column): column for column in band_fields.COLUMNS}
 """The names that files had before; files with them can still be imported."""
@@ -50,12 +51,16 @@ def read_file(path: Path) -> list[Any]:
     return read_rows(raw, is_csv=path.suffix.lower() == ".csv")
 
 
+def too_large() -> InvalidInput:
+    """Return the error for a file of more than MAX_BYTES."""
+    message = _("The file is larger than %(megabytes)s MB. Split it and import the parts one by one.")
+    return InvalidInput(message % {"megabytes": MAX_MEGABYTES}, field="file")
+
+
 def read_rows(raw: bytes, *, is_csv: bool) -> list[Any]:
     """Return the rows in a file's content. Raises InvalidInput."""
     if len(raw) > MAX_BYTES:
-        raise InvalidInput(
-            _("The file is larger than %(megabytes)s MB.") % {"megabytes": MAX_BYTES // 1_000_000}, field="file"
-        )
+        raise too_large()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

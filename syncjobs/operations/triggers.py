@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from bands.models import Band
+from bands.models import Band, BandState
 
 from ..audit.actors import Actor
 from ..audit.labels import JOB_TYPE
@@ -134,9 +134,9 @@ def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = Non
 def syncable_error(band: Band) -> Conflict | None:
     """Return the error that keeps a band from being synced, if there is one."""
     names = {"band": band.name}
-    if not band.has_channel:
+    if band.sync_obstacle == BandState.NO_CHANNEL:
         return NoChannel(_("%(band)s has no YouTube channel. Add one, then sync.") % names, field="band")
-    if not band.is_active:
+    if band.sync_obstacle == BandState.INACTIVE:
         return BandInactive(_("%(band)s is inactive. Activate it, then sync.") % names, field="band")
     return None
 

@@ -6,11 +6,13 @@ import datetime as dt
 from typing import Any
 
 from django.db import connection
+from django.db.models import Count, Sum
 from django.utils import timezone
 
 from .. import counters
 from ..choices import TERMINAL_STATUSES, JobStatus, JobType
 from ..counters import Selection
+from ..models import SyncJob
 
 PERIODS = {"24h": dt.timedelta(hours=24), "7d": dt.timedelta(days=7), "30d": dt.timedelta(days=30)}
 SHORTEST_STUCK_SECONDS = 60
@@ -161,3 +163,11 @@ def stuck() -> list[dict[str, Any]]:
         }
         for job_id, number, worker, started, job_type, band, usual, running in rows
     ]
+
+
+def children(job: SyncJob) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the number of a job's children by status, and the sums of their results by column."""
+    names = ("videos_found", "videos_added", "videos_updated", "videos_unavailable", "quota_used", "error_count")
+    sums = job.children.order_by().values("status").annotate(n=Count("pk"), **{name: Sum(name) for name in names})
+    rows: list[Any] = list(sums)
+    return {row["status"]: row["n"] for row in rows}, {name: sum(row[name] for row in rows) for name in names}

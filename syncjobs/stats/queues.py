@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -11,9 +12,6 @@ from django.utils import timezone
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from ..models import Attempt, Worker
-
-WORKER_SILENCE_SECONDS = 30
-"""A worker with an older heartbeat counts as dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,7 @@ _QUEUES = """
            (SELECT count(*) FROM syncjobs_syncjob
              WHERE queue = q.name AND status = 'QUEUED' AND run_at > statement_timestamp()),
            (SELECT min(run_at) FROM syncjobs_syncjob
-             WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()),
-           (SELECT count(*) FROM syncjobs_worker WHERE heartbeat_at > %(alive_since)s AND q.name = ANY(queues))
+             WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp())
       FROM syncjobs_queue q ORDER BY q.name"""
 
 
@@ -77,8 +74,9 @@ def queues() -> list[QueueState]:
                 states, state = counted[QUEUE_OF_TYPE[JobType(cell.job_type)]], _COUNTS[JobStatus(cell.status)]
                 states[state] = states.get(state, 0) + cell.n
         with connection.cursor() as cursor:
-            cursor.execute(_QUEUES, {"alive_since": now - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)})
+            cursor.execute(_QUEUES)
             rows = cursor.fetchall()
+        workers = Counter(queue for worker in Worker.objects.all() if worker.is_alive for queue in set(worker.queues))
     return [
         QueueState(
             name=name,
@@ -86,13 +84,13 @@ def queues() -> list[QueueState]:
             delayed=delayed,
             **{state: counted[name].get(state, 0) for state in _COUNTS.values()},
             oldest_waiting_since=oldest,
-            workers=workers,
+            workers=workers[name],
             paused_at=paused_at,
             paused_by=paused_by,
             pause_reason=pause_reason,
             as_of=now,
         )
-        for name, paused_at, paused_by, pause_reason, waiting, delayed, oldest, workers in rows
+        for name, paused_at, paused_by, pause_reason, waiting, delayed, oldest in rows
     ]
 
 
@@ -108,14 +106,12 @@ class WorkerState:
 
 def workers() -> tuple[list[WorkerState], list[Attempt]]:
     """Return all workers by name, and the running attempts whose worker is unknown because it vanished."""
-    silent_since = timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
     running: dict[str, list[Attempt]] = {}
     for attempt in Attempt.objects.running().select_related("job").order_by("started_at", "pk"):
         running.setdefault(attempt.worker, []).append(attempt)
     states = []
     for worker in Worker.objects.order_by("name"):
-        silent = worker.heartbeat_at <= silent_since
-        state = "silent" if silent else "stopping" if worker.stopping_at else "alive"
+        state = "silent" if not worker.is_alive else "stopping" if worker.stopping_at else "alive"
         states.append(WorkerState(worker, state, running.pop(worker.name, [])))
     return states, [attempt for attempts in running.values() for attempt in attempts]
 

@@ -170,7 +170,7 @@ def mark_seen(context: JobContext, page: PlaylistPage, number: int = 0) -> int:
     """Remember the ids of the page, in the caller's transaction. Return how many are new to this pass of the job."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO syncjobs_seenvideo (job_id, walk, youtube_id)
+            """INSERT INTO syncjobs_seenvideo (job_id, pass_number, youtube_id)
                SELECT DISTINCT %s::bigint, %s::smallint, unnest(%s::text[]) ON CONFLICT DO NOTHING""",
             [context.job.pk, number, [item.video_id for item in page.items]],
         )

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from syncjobs.choices import QueueName, Role
 from syncjobs.models import Worker
-from syncjobs.stats.queues import WORKER_SILENCE_SECONDS
+from syncjobs.models.workers import WORKER_SILENCE_SECONDS
 from tests.clients import logged_in
 from tests.factories import claim, make_band, queue_job
 

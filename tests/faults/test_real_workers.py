@@ -160,7 +160,7 @@ def test_a_stopping_worker_releases_its_job(workers: Workers, youtube: Simulator
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).videos_found >= 100)
     workers.terminate("leaving")
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).status == JobStatus.QUEUED, 15, "the job to come back")
-    assert job.attempts.get().outcome == AttemptOutcome.HANDED_BACK
+    assert job.attempts.get().outcome == AttemptOutcome.RELEASED
     workers.running["leaving"].wait(20)
     workers.start("next", concurrency=1)
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 60)

@@ -15,12 +15,12 @@ from ...choices import ACTIVE_STATUSES, JobStatus
 from ...exceptions import NotFound
 from ...listing import filters
 from ...models import AuditEntry, SyncJob
+from ...stats import jobs as stats_jobs
 from ...templatetags.monitor import number
 from . import links
 from .job_rows import Rights, can_cancel, can_retry, note_of, progress_of, rows_of, took_of
 
 _MAX_EVENTS = 500
-_SUMMED = ("videos_found", "videos_added", "videos_updated", "videos_unavailable", "error_count", "quota_used")
 _MAX = 50
 _CHILDREN = 20
 _SEES_INTERNALS = "syncjobs.view_auditentry"
@@ -104,11 +104,9 @@ def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
 
     Their sums are added to the parent's own figures: a parent reports its children's results as its own.
     """
-    summed: Any = job.children.order_by().values_list("status").annotate(Count("pk"), *(Sum(name) for name in _SUMMED))
-    rows = list(summed)
-    counts = {status: jobs for status, jobs, *_sums in rows}
-    for place, name in enumerate(_SUMMED, start=2):
-        setattr(job, name, getattr(job, name) + sum(row[place] for row in rows))
+    counts, sums = stats_jobs.children(job)
+    for name, total in sums.items():
+        setattr(job, name, getattr(job, name) + total)
     shown = job.children.filter(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)).order_by("-status", "pk")
     return {
         "child_counts": [

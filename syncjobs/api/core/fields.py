@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
-from bands.text import is_storable
+from bands.text import ID_PATTERN, is_storable
 
 ANYTHING = r"[^\x00]*"
 
@@ -77,7 +77,7 @@ class Id(Text):
     """The id of an object, as text."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(pattern=r"[1-9][0-9]{0,17}", like="48213", **options)
+        super().__init__(pattern=ID_PATTERN, like="48213", **options)
 
 
 class Many(serializers.ListField):

@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from bands.text import VISIBLE, camel_case
+from bands.text import ID_PATTERN, VISIBLE, camel_case
 
 from ...listing import base_filters
 from ...listing.base_filters import Parameters
@@ -109,7 +109,7 @@ class Schema(AutoSchema):
 
     view: Any
 
-    path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
+    path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": f"^{ID_PATTERN}$"}
 
     def get_override_parameters(self) -> list[Any]:
         filters = self.view.get_filterset_class().spelled(camel_case)

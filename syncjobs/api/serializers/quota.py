@@ -63,8 +63,8 @@ class BucketSerializer(serializers.Serializer[Any]):
     used = serializers.IntegerField(source="state.used")
     limit = serializers.IntegerField(source="state.limit")
     reserved = serializers.IntegerField(source="state.reserved", help_text="Units reserved for manual syncs.")
-    left = serializers.SerializerMethodField()
-    leftForAutomatic = serializers.SerializerMethodField()
+    left = serializers.IntegerField(source="state.left_for_manual_syncs", help_text="For manual syncs.", read_only=True)
+    leftForAutomatic = serializers.IntegerField(source="state.left_for_automatic_syncs", read_only=True)
     closedAt = serializers.DateTimeField(
         source="state.closed_at", allow_null=True, help_text="When YouTube said it was used up."
     )
@@ -76,13 +76,6 @@ class BucketSerializer(serializers.Serializer[Any]):
     bands = serializers.SerializerMethodField()
     forecast = ForecastSerializer(source="*")
     asOf = serializers.DateTimeField(source="as_of")
-
-    @extend_schema_field(serializers.IntegerField(help_text="For manual syncs."))
-    def get_left(self, figures: BucketFigures) -> int:
-        return figures.state.left(personal=True)
-
-    def get_leftForAutomatic(self, figures: BucketFigures) -> int:
-        return figures.state.left(personal=False)
 
     @extend_schema_field(OperationUnits(many=True))
     def get_operations(self, figures: BucketFigures) -> Any:

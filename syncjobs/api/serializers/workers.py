@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
-from django.utils import timezone
 from rest_framework import serializers
 
 from ...models import Worker
-from ...stats.queues import WORKER_SILENCE_SECONDS
 
 
 class WorkerSerializer(serializers.ModelSerializer[Worker]):
@@ -17,11 +13,8 @@ class WorkerSerializer(serializers.ModelSerializer[Worker]):
     startedAt = serializers.DateTimeField(source="started_at")
     heartbeatAt = serializers.DateTimeField(source="heartbeat_at")
     stoppingAt = serializers.DateTimeField(source="stopping_at", allow_null=True)
-    alive = serializers.SerializerMethodField()
+    alive = serializers.BooleanField(source="is_alive", read_only=True)
 
     class Meta:
         model = Worker
         fields = ("name", "queues", "concurrency", "startedAt", "heartbeatAt", "stoppingAt", "alive")
-
-    def get_alive(self, worker: Worker) -> bool:
-        return worker.heartbeat_at > timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
