@@ -168,7 +168,7 @@ def _news(now: list[int], shown: Sequence[int], filters: Filters) -> str:
 
 
 def _pagination(filters: Filters, listing: ListPage) -> dict[str, Any]:
-    """Return the URLs of the first, previous, neighbouring, next and last pages."""
+    """Return the URLs of the first, previous, neighboring, next and last pages."""
     last, here = listing.pages, listing.number
     near = [number for number in range(here - 2, here + 3) if 1 <= number <= last]
 

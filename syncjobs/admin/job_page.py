@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..audit.labels import ACTIONS, RESULTS
 from ..choices import ACTIVE_STATUSES, JobStatus
 from ..exceptions import NotFound
 from ..listing import filters
@@ -66,9 +67,7 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         "parameters": _parameters(job.params),
         "requester_url": links.jobs(requested_by=job.requested_by_label),
         "sees_tracebacks": sees_internals,
-        "audit": list(AuditEntry.objects.filter(target_type="job", target_id=str(job.pk))[:_MAX])
-        if sees_internals
-        else [],
+        "audit": _audit(job) if sees_internals else [],
         "audit_url": f"{links.page('syncjobs_auditentry_changelist')}?target_type=job&target_id={job.pk}",
         **_history(job),
         **(_children(job, rights) if job.fans_out else {}),
@@ -92,6 +91,12 @@ def _history(job: SyncJob) -> dict[str, Any]:
             .order_by("-sum", "operation")
         ),
     }
+
+
+def _audit(job: SyncJob) -> list[tuple[AuditEntry, object, object]]:
+    """Return the job's newest audit entries with the labels of their action and result."""
+    entries = AuditEntry.objects.filter(target_type="job", target_id=str(job.pk))[:_MAX]
+    return [(each, ACTIONS.get(each.action, each.action), RESULTS.get(each.result, each.result)) for each in entries]
 
 
 def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:

@@ -63,9 +63,9 @@ class PersonForm(RoleForm):
     """A new person."""
 
     name = forms.CharField(
-        label=gettext_lazy("Log-in name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label=gettext_lazy("Username"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
-    email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)
+    email = forms.EmailField(label=gettext_lazy("Email"), required=False)
     password = _password_field()
     field_order = ("name", "email", "password", "role")
 
@@ -85,7 +85,7 @@ class PersonAdmin(PageAdmin):
 
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """List everyone with their role and last log-in."""
+        """List everyone with their role and last login."""
         page = paginate(request, operations.list_people(), 50)
         rows = [{"user": user, "role": operations.role_of(user)} for user in page.object_list]
         context = {"page": page, "rows": rows, "me": request.user.pk}
@@ -95,9 +95,7 @@ class PersonAdmin(PageAdmin):
 
     @requires("add", post=True)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        question = _question(
-            _("Add user"), _("They log in with this name and password, and can change the password."), _("Add")
-        )
+        question = _question(_("Add user"), _("They log in with this username, and can change the password."), _("Add"))
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             operations.add_person(actor, values["name"], values["password"], Role(values["role"]), values["email"])

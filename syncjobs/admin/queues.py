@@ -59,7 +59,7 @@ class QueueAdmin(PageAdmin):
         """Ask for a reason, then pause."""
         question = Question(
             title=_("Pause %(queue)s?") % {"queue": _label(name)},
-            text=_("No more of its jobs start until someone resumes it. Running jobs are completed."),
+            text=_("No new jobs start until someone resumes it. Running jobs finish."),
             button=_("Pause"),
             icon="pause",
             back=reverse("admin:index"),

@@ -23,8 +23,8 @@ class Kind(models.TextChoices):
     DAILY = "daily", pgettext_lazy("kind of schedule", "Every day")
     WEEKLY = "weekly", gettext_lazy("On selected weekdays")
     MONTHLY = "monthly", gettext_lazy("On a day of the month")
-    HOURLY = "hourly", gettext_lazy("Every hour, at a minute")
-    INTERVAL = "interval", gettext_lazy("At an interval of minutes, hours or days")
+    HOURLY = "hourly", gettext_lazy("Hourly")
+    INTERVAL = "interval", gettext_lazy("At a fixed interval")
     CRON = "cron", gettext_lazy("Cron expression")
 
 

@@ -115,7 +115,7 @@ class ScheduleAdmin(PageAdmin):
             created = schedules.run_now(actor, schedule_id)
             if created.is_new:
                 return _("Job #%(job)s is queued.") % {"job": created.job.pk}
-            return _("Job #%(job)s, which does the same, is already queued or running.") % {"job": created.job.pk}
+            return _("The same job is already queued or running as #%s.") % created.job.pk
 
         return ask(request, question, do)
 

@@ -15,7 +15,7 @@ from .core.navigation import TITLE, page_context
 from .core.pages import View, answering_domain_errors, redirecting_old_names
 
 MAX_FAILED_LOGINS_PER_MINUTE = 20
-"""Per address. Successful log-ins don't count, so only someone guessing passwords is slowed down."""
+"""Per address. Successful logins don't count, so only someone guessing passwords is slowed down."""
 _MINUTE = 60
 
 

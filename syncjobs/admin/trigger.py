@@ -132,9 +132,9 @@ def _redirect(request: HttpRequest, created: list[Created], refused: list[Domain
         if new:
             text = _("Job #%s is queued.")
         elif created[0].is_raised:
-            text = _("Job #%s was already queued; it now has the priority or force you asked for.")
+            text = _("Job #%s was already queued; its priority or options were updated.")
         else:
-            text = _("Job #%s, which does the same, is already queued or running.")
+            text = _("The same job is already queued or running as #%s.")
         text, target = text % job.pk, links.job(job.pk)
     else:
         text = ngettext("%s job is queued.", "%s jobs are queued.", len(new)) % number(len(new))

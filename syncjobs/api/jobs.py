@@ -31,7 +31,7 @@ from .serializers.bulk import BulkBody, BulkOutcome, BulkProgress
 from .serializers.jobs import (
     Accepted,
     Cancelling,
-    EstimateAnswer,
+    EstimateResult,
     JobDetailSerializer,
     JobSerializer,
     TriggerBody,
@@ -39,7 +39,7 @@ from .serializers.jobs import (
 )
 
 MAX_TIMELINE = 500
-"""Events of a timeline in an answer: the newest ones."""
+"""Events of a timeline in a response: the newest ones."""
 
 
 class JobExport(JobFilters):
@@ -94,7 +94,7 @@ class SyncJobViewSet(ViewSet):
         )
         return Response(Accepted(created).data, status.HTTP_202_ACCEPTED)
 
-    @extend_schema(operation_id="estimateSync", responses=EstimateAnswer)
+    @extend_schema(operation_id="estimateSync", responses=EstimateResult)
     @action(
         detail=False,
         methods=["post"],
@@ -108,7 +108,7 @@ class SyncJobViewSet(ViewSet):
         estimate = estimates.estimate(
             None if band is None else [band], full=body["syncType"] == "FULL", force=body["forceSync"]
         )
-        return Response(EstimateAnswer(estimate).data)
+        return Response(EstimateResult(estimate).data)
 
     @extend_schema(operation_id="bulkSyncJobs", responses={200: BulkOutcome, 202: BulkProgress})
     @action(detail=False, methods=["post"], serializer_class=BulkBody, throttle_classes=[TriggerRate])

@@ -23,5 +23,5 @@ class WorkerViewSet(ListModelMixin, ViewSet):
 
     @extend_schema(operation_id="listWorkers")
     def list(self, request: Request) -> Response:
-        """List workers with their last heartbeat, the newest first."""
+        """List workers by their last heartbeat, newest first."""
         return super().list(request)

@@ -38,7 +38,7 @@ class Report:
 
 
 def reconcile() -> Report:
-    """Repair everything. No lock keeps others from doing the same: a process frozen with it would block them all."""
+    """Repair everything. Takes no lock, because a frozen holder would block everyone."""
     return Report(
         lost=_mark_lost(),
         killed=_kill_overdue(),

@@ -64,7 +64,7 @@ class Choice(Parameter):
 
     def parse(self, value: str) -> str:
         if value not in self.choices:
-            message = _("“%(value)s” is none of %(choices)s.")
+            message = _("Must be one of %(choices)s, not “%(value)s”.")
             shown = value[:40].replace("\x00", "")
             raise InvalidInput(message % {"value": shown, "choices": ", ".join(self.choices)})
         return value
@@ -110,7 +110,7 @@ class Text(Parameter):
 
 
 class Pattern(Parameter):
-    """Text that matches all of `pattern`; `message` tells people what would."""
+    """Text that matches all of `pattern`; `message` says what is valid."""
 
     def __init__(self, *args: Any, pattern: str, example: str, message: str | Promise, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -177,7 +177,7 @@ class Parameters(django_filters.FilterSet):
         for written in data:
             if written not in names:
                 known = ", ".join(sorted(names)) or _("none")
-                message = _("There is no such parameter. Parameters here: %(names)s.") % {"names": known}
+                message = _("Unknown parameter. Valid parameters: %(names)s.") % {"names": known}
                 raise InvalidInput(message, field=written[:60].replace("\x00", "%00"))
             parameter, given = parameters[written], [value for value in data.getlist(written) if value]
             if len(given) > 1 and not parameter.is_repeatable:

@@ -137,7 +137,7 @@ def syncable_error(band: Band) -> Conflict | None:
     if band.sync_obstacle == BandState.NO_CHANNEL:
         return NoChannel(_("%(band)s has no YouTube channel. Add one, then sync.") % names, field="band")
     if band.sync_obstacle == BandState.INACTIVE:
-        return BandInactive(_("%(band)s is inactive. Make it active, then sync.") % names, field="band")
+        return BandInactive(_("%(band)s is inactive. Activate it, then sync.") % names, field="band")
     return None
 
 
@@ -145,8 +145,7 @@ def cancelling_error(job: SyncJob) -> Conflict | None:
     """Return an error if this active job is being cancelled: it blocks an equal one, and must not pass for it."""
     if job.cancel_requested_at is None:
         return None
-    message = _("Job #%(id)s does the same and is being cancelled. Try again when it has ended.")
-    return Conflict(message % {"id": job.pk})
+    return Conflict(_("The same job, #%(id)s, is being cancelled. Try again when it has ended.") % {"id": job.pk})
 
 
 def _check_priority(priority: int | None) -> None:

@@ -64,10 +64,10 @@ _STUCK = """
 
 
 def metrics() -> dict[str, Any]:
-    """Return counts of jobs by status, and rates and times (ms), None if no job is there to compute them from.
+    """Return counts of jobs by status, and rates and times (ms); a rate or time is None without data.
 
-    The success rate is exact, of the jobs created in the last 24 hours that have completed or failed; `per_minute`, of
-    those that ended in the last hour. Times are of a sample of the jobs created in the last 24 hours.
+    The success rate is that of the jobs created in the last 24 hours that have completed or failed. `per_minute` counts
+    the jobs that ended in the last hour. Times are of a sample of the jobs created in the last 24 hours.
     """
     now = timezone.now()
     day = now - PERIODS["24h"]

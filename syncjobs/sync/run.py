@@ -41,8 +41,7 @@ def run_attempt(attempt: Attempt) -> bool:
         try:
             return _run_and_record_outcome(attempt)
         except Fenced:
-            message = "Job #%s attempt %s lost its lease or was superseded; stopping"
-            logger.warning(message, attempt.job_id, attempt.number)
+            logger.warning("Job #%s attempt %s lost its lease or was superseded", attempt.job_id, attempt.number)
             return False
 
 

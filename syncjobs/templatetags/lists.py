@@ -46,7 +46,7 @@ def pager(context: RequestContext, page: Page[Any], label: str) -> dict[str, Any
 
 @register.simple_tag
 def band_badge(band: Band) -> SafeString:
-    """Draw the health of a band's syncs; of several problems, the most important."""
+    """Draw the health of a band's syncs. Show the most important problem."""
     if not band.is_active:
         return badge(_("Inactive"), "off", "pause")
     if band.channel_problem:

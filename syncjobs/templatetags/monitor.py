@@ -152,9 +152,9 @@ def outcome_badge(attempt: Any) -> SafeString:
 
 
 @register.simple_tag
-def result_badge(result: str, text: str = "") -> SafeString:
+def result_badge(result: str, text: str) -> SafeString:
     """Draw the result of an audited action."""
-    return badge(text or result, "good", "check") if result == "ok" else badge(text or result, "bad", "cross")
+    return badge(text, "good", "check") if result == "ok" else badge(text, "bad", "cross")
 
 
 @register.simple_tag

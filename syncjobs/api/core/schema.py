@@ -1,4 +1,4 @@
-"""Generate the OpenAPI document from the views: parameters, bodies, answers and every possible error."""
+"""Generate the OpenAPI document from the views: parameters, bodies, responses and every possible error."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _TAGS = {
     "admin/sync-jobs": "Jobs",
     "admin/queue": "Queues",
     "admin/sync/errors": "Errors",
-    "admin/jobs": "Figures",
+    "admin/jobs": "Statistics",
     "admin/quota": "Quota",
     "admin/schedules": "Schedules",
     "admin/filter-presets": "Filter presets",
     "admin/workers": "Workers",
-    "admin/audit": "Audit",
+    "admin/audit": "Audit log",
     "admin/events": "Events",
     "bands": "Bands and videos",
     "videos": "Bands and videos",
@@ -47,9 +47,9 @@ ERROR = {
                     "code": {"type": "string", "description": "For programs."},
                     "field": {
                         "type": ["string", "null"],
-                        "description": "The field of the request that is wrong, if it is one.",
+                        "description": "The invalid field, or null if the error isn't about one field.",
                     },
-                    "message": {"type": "string", "description": "For people: what is wrong, or what would be right."},
+                    "message": {"type": "string", "description": "For people: what is wrong, or what is valid."},
                 },
                 "required": ["code", "field", "message"],
             },
@@ -136,15 +136,14 @@ class Schema(AutoSchema):
         return [{"jwt": []}] if self.view.get_authenticators() else []
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
-        answers = super()._get_response_bodies(direction)
+        responses = super()._get_response_bodies(direction)
         if getattr(getattr(self.view, self.view.action), "has_etag", False):
-            answers["304"] = {"description": "Unchanged since the answer with the ETag in If-None-Match."}
-            answers["200"]["headers"] = {
-                "ETag": {"description": "Of the answer, without asOf.", "schema": {"type": "string"}}
-            }
+            responses["304"] = {"description": "Unchanged since the response with the ETag in If-None-Match."}
+            etag = {"description": "ETag of the response, ignoring asOf.", "schema": {"type": "string"}}
+            responses["200"]["headers"] = {"ETag": etag}
         for status in self._refusals():
-            answers.setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
-        return dict(sorted(answers.items()))
+            responses.setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
+        return dict(sorted(responses.items()))
 
     def _refusals(self) -> list[int]:
         has_body = self.method in ("POST", "PATCH")
@@ -201,7 +200,7 @@ class Schema(AutoSchema):
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the shape of errors, their answers, examples and the security scheme: a hook of drf-spectacular."""
+    """Add the shape of errors, their responses, examples and the security scheme: a hook of drf-spectacular."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Error"] = ERROR
     for name, example in EXAMPLES.items():

@@ -29,12 +29,12 @@ class OperationUnits(_Spent):
 
 
 class JobTypeUnits(_Spent):
-    jobType = NullableText(source="job_type", help_text="null: outside any job.")
+    jobType = NullableText(source="job_type", help_text="null: not part of a job.")
 
 
 class BandUnits(_Spent):
     bandId = serializers.CharField(source="band_id")
-    bandName = serializers.CharField(source="band_name", allow_null=True, help_text="null: deleted since.")
+    bandName = serializers.CharField(source="band_name", allow_null=True, help_text="null: the band was deleted.")
 
 
 class ForecastSerializer(serializers.Serializer[BucketFigures]):
@@ -46,7 +46,7 @@ class ForecastSerializer(serializers.Serializer[BucketFigures]):
     people = serializers.IntegerField(source="forecast.people", help_text="At the rate of the last 3 hours.")
     queued = serializers.IntegerField(source="forecast.queued", help_text="What active jobs still need.")
     scheduled = serializers.IntegerField(
-        source="forecast.scheduled", help_text="What schedules will use, by their runs of the last 7 days."
+        source="forecast.scheduled", help_text="What schedules will use, based on their runs of the last 7 days."
     )
     unknown = serializers.ListField(
         source="forecast.unknown", child=serializers.CharField(), help_text="What can't be forecast yet."
