@@ -110,7 +110,7 @@ def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
     shown = job.children.filter(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)).order_by("-status", "pk")
     return {
         "child_counts": [
-            (status.label, number(counts[status]), links.jobs(parent_id=job.pk, status=status.value))
+            (f"{status.label} {number(counts[status])}", links.jobs(parent_id=job.pk, status=status.value))
             for status in JobStatus
             if status in counts
         ],

@@ -1,4 +1,8 @@
-"""Query parameters. A strict FilterSet defines those of a list; the API, its OpenAPI document and the admin read it."""
+"""Query parameters. A strict FilterSet defines those of a list; the API, its OpenAPI document and the admin read it.
+
+django-filter declares the parameters and turns their values into conditions. Its forms don't serve: they ignore unknown
+and repeated parameters, the API shows no forms, and each request would build one, which takes longer than `clean()`.
+"""
 
 from __future__ import annotations
 
