@@ -24,8 +24,8 @@ from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
 from ..operations import triggers
+from .band_form import BandForm, initial_of, look_up
 from .core import links
-from .core.band_form import BandForm, initial_of, look_up
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
 from .core.paging import FilterForm, order, paginate, search_box, show_list, sort_field

@@ -19,7 +19,8 @@ from ..listing import export
 from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
-from .core import job_list, job_page, links, trigger
+from . import job_list, job_page, trigger
+from .core import links
 from .core.job_filters import Filters, sentence_of, suggestions
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show

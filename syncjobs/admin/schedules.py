@@ -18,10 +18,10 @@ from ..audit.actors import Actor
 from ..choices import JobType
 from ..exceptions import DomainError, InvalidInput
 from ..operations import schedules
-from .core import recurrence
+from . import recurrence
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
-from .core.schedule_form import DEFAULT_ZONE, ScheduleForm, initial_of, recurrence_of
+from .schedule_form import DEFAULT_ZONE, ScheduleForm, initial_of, recurrence_of
 from .site import site
 
 _LAST_RUNS = 5

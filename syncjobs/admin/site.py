@@ -10,8 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, reverse
 
-from ..live import stream
-from . import dashboard, imports, keys, quota
+from . import dashboard, events, imports, keys, quota
 from .core.navigation import TITLE, page_context
 from .core.pages import View, answering_domain_errors, redirecting_old_names
 
@@ -33,7 +32,7 @@ class MonitorSite(admin.AdminSite):
             path("quota/", self.admin_view(quota.quota), name="quota"),
             path("import/", self.admin_view(imports.upload), name="import"),
             path("keys/", self.admin_view(keys.keys), name="keys"),
-            path("events", stream.admin_events, name="events"),
+            path("events", events.events, name="events"),
             *super().get_urls(),
         ]
 

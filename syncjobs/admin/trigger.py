@@ -15,17 +15,17 @@ from django.utils.translation import ngettext
 from bands.models import Band
 from bands.text import parse_numbers
 
-from ...choices import JobType, Priority
-from ...engine.enqueue import Created
-from ...exceptions import DomainError, RecentlySynced
-from ...models import SyncJob
-from ...operations import triggers
-from ...stats import estimates
-from ...templatetags.monitor import number
-from ...youtube.costs import Bucket
-from . import links
-from .job_filters import band_named, sync_obstacle
-from .pages import actor_of, is_part, report, show
+from ..choices import JobType, Priority
+from ..engine.enqueue import Created
+from ..exceptions import DomainError, RecentlySynced
+from ..models import SyncJob
+from ..operations import triggers
+from ..stats import estimates
+from ..templatetags.monitor import number
+from ..youtube.costs import Bucket
+from .core import links
+from .core.job_filters import band_named, sync_obstacle
+from .core.pages import actor_of, is_part, report, show
 
 _TYPES = ((JobType.INCREMENTAL_SYNC, False), (JobType.FULL_SYNC, True))
 

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy
 
 from bands.models import Band
 
-from ...exceptions import DomainError
-from ...operations import band_fields, bands, channels
-from ...youtube.errors import Kind, YouTubeError
-from ...youtube.types import Channel
-from .pages import actor_of
+from ..exceptions import DomainError
+from ..operations import band_fields, bands, channels
+from ..youtube.errors import Kind, YouTubeError
+from ..youtube.types import Channel
+from .core.pages import actor_of
 
 _CACHE_SECONDS = 3600
 

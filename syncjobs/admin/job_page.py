@@ -10,14 +10,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ...audit.labels import ACTIONS, RESULTS
-from ...choices import ACTIVE_STATUSES, JobStatus
-from ...exceptions import NotFound
-from ...listing import filters
-from ...models import AuditEntry, SyncJob
-from ...stats import jobs as stats_jobs
-from ...templatetags.monitor import number
-from . import links
+from ..audit.labels import ACTIONS, RESULTS
+from ..choices import ACTIVE_STATUSES, JobStatus
+from ..exceptions import NotFound
+from ..listing import filters
+from ..models import AuditEntry, SyncJob
+from ..stats import jobs as stats_jobs
+from ..templatetags.monitor import number
+from .core import links
 from .job_rows import Rights, can_cancel, can_retry, note_of, progress_of, rows_of, took_of
 
 _MAX_EVENTS = 500
