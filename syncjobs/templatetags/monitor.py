@@ -65,9 +65,10 @@ def badge(text: str, look: str = "off", picture: str = "") -> SafeString:
 @register.simple_tag
 def chip(text: str, url: str, is_on: bool = False, picture: str = "", title: str = "") -> SafeString:
     """Draw a link that toggles a filter or selects a view; `is_on` marks the current one."""
-    more = mark_safe(' aria-current="true"') if is_on else ""
-    more += format_html(' title="{}"', title) if title else ""
-    return format_html('<a class="chip" href="{}"{}>{}{}</a>', url, more, icon(picture) if picture else "", text)
+    current = mark_safe(' aria-current="true"') if is_on else ""
+    hint = format_html(' title="{}"', title) if title else ""
+    drawing = icon(picture) if picture else ""
+    return format_html('<a class="chip" href="{}"{}{}>{}{}</a>', url, current, hint, drawing, text)
 
 
 @register.simple_tag
