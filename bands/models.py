@@ -191,11 +191,6 @@ class Band(models.Model):
                 return state
         return None
 
-    @property
-    def has_channel(self) -> bool:
-        """Whether a sync can read something: a known channel, or a reference to resolve."""
-        return self.sync_obstacle != BandState.NO_CHANNEL
-
 
 class LiveState(models.TextChoices):
     """YouTube's snippet.liveBroadcastContent."""

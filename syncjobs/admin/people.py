@@ -35,8 +35,16 @@ def _roles() -> list[tuple[str, str]]:
     return [(role.value, f"{role.label}: {rights}") for role, rights in words.items()]
 
 
-def _password_field() -> forms.CharField:
-    return forms.CharField(
+class RoleForm(forms.Form):
+    """A person's role."""
+
+    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=_roles, widget=forms.RadioSelect)
+
+
+class PasswordForm(forms.Form):
+    """A new password for someone else."""
+
+    password = forms.CharField(
         label=gettext_lazy("Password"),
         max_length=1000,
         strip=False,
@@ -47,26 +55,13 @@ def _password_field() -> forms.CharField:
     )
 
 
-class RoleForm(forms.Form):
-    """A person's role."""
-
-    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=_roles, widget=forms.RadioSelect)
-
-
-class PasswordForm(forms.Form):
-    """A new password for someone else."""
-
-    password = _password_field()
-
-
-class PersonForm(RoleForm):
+class PersonForm(RoleForm, PasswordForm):
     """A new person."""
 
     name = forms.CharField(
         label=gettext_lazy("Username"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     email = forms.EmailField(label=gettext_lazy("Email"), required=False)
-    password = _password_field()
     field_order = ("name", "email", "password", "role")
 
 
@@ -112,10 +107,8 @@ class PersonAdmin(PageAdmin):
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             operations.change_role(actor, user_id, Role(values["role"]))
-            return _("%(name)s now has the role %(role)s.") % {
-                "name": user.get_username(),
-                "role": Role(values["role"]).label,
-            }
+            role = Role(values["role"]).label
+            return _("%(name)s now has the role %(role)s.") % {"name": user.get_username(), "role": role}
 
         form = RoleForm(request.POST or None, initial={"role": operations.role_of(user)})
         return ask(request, question, do, form=form)

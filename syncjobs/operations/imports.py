@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -42,13 +42,19 @@ class RowResult:
 
 def read_file(path: Path) -> list[Any]:
     """Return the rows of a .json or .csv file. Raises InvalidInput."""
-    if path.suffix.lower() not in {".json", ".csv"}:
-        raise InvalidInput(f"The name of the file must end with .json or .csv: {path.name}", field="file")
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror}.", field="file") from None
-    return read_rows(raw, is_csv=path.suffix.lower() == ".csv")
+    return read_rows(raw, is_csv=is_csv(path.name))
+
+
+def is_csv(name: str) -> bool:
+    """Return whether a file of this name has CSV; otherwise it has JSON. Raises InvalidInput for another extension."""
+    extension = PurePath(name).suffix.lower()
+    if extension not in {".json", ".csv"}:
+        raise InvalidInput(_("The file name must end in .json or .csv."), field="file")
+    return extension == ".csv"
 
 
 def too_large() -> InvalidInput:

@@ -51,7 +51,7 @@ def band_badge(band: Band) -> SafeString:
         return badge(_("Inactive"), "off", "pause")
     if band.channel_problem:
         return badge(str(band.get_channel_problem_display()), "bad", "alert")
-    if not band.has_channel:
+    if band.sync_obstacle:
         return badge(_("No channel"), "warn", "alert")
     if band.consecutive_failures:
         text = ngettext("%(n)s consecutive failure", "%(n)s consecutive failures", band.consecutive_failures)

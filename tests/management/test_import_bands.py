@@ -79,7 +79,7 @@ def test_import_bands_refuses_single_rows_and_imports_the_rest(
         ("latin.csv", "slug,name\na,Café\n".encode("latin-1"), "line 2 has the byte 0xE9"),
         ("object.json", b"{}", "JSON list"),
         ("noslug.csv", b"name\nA\n", "slug"),
-        ("bands.xls", b"", "must end with .json or .csv"),
+        ("bands.xls", b"", "must end in .json or .csv"),
     ],
 )
 def test_import_bands_refuses_unreadable_files(tmp_path: Path, name: str, content: bytes, expected: str) -> None:

@@ -72,29 +72,14 @@ _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     403: ("Your role doesn't allow this", "permission_denied", None, "You don't have permission to do this."),
     404: ("There is no such object", "not_found", "id", "There is no job #48213."),
     405: ("The method is not allowed; see Allow", "method_not_allowed", None, 'Method "PUT" not allowed.'),
-    406: (
-        "The Accept header can't be satisfied",
-        "not_acceptable",
-        None,
-        "Could not satisfy the request Accept header.",
-    ),
-    409: (
-        "Valid, but not possible in the present state",
-        "wrong_state",
-        None,
-        "Job #48213 has ended already: completed.",
-    ),
+    406: ("The Accept header can't be satisfied", "not_acceptable", None, "Could not satisfy the request Accept header."),
+    409: ("Valid, but not possible in the present state", "wrong_state", None, "Job #48213 has ended already: completed."),
     413: ("The body is too large", "too_large", None, "A body must have at most 1 MB."),
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
-    429: (
-        "Too many requests; see Retry-After",
-        "throttled",
-        None,
-        "Request was throttled. Expected available in 12 seconds.",
-    ),
+    429: ("Too many requests; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
     500: ("An internal error", "error", None, SERVER_ERROR),
     503: ("Too many at once; see Retry-After", "busy", None, "4 exports are running already."),
-}
+}  # fmt: skip
 
 
 def error_example(status: int) -> dict[str, Any]:
