@@ -37,14 +37,17 @@ class BandState(models.TextChoices):
     NO_CHANNEL = "no-channel", _("No channel")
 
 
-_NO_CHANNEL = Q(channel_id="", channel_reference="")
+_OBSTACLES: dict[BandState, dict[str, Any]] = {
+    BandState.NO_CHANNEL: {"channel_id": "", "channel_reference": ""},
+    BandState.INACTIVE: {"is_active": False},
+}
+"""The states in which a band can't be synced, by the values of its columns; the first one is reported."""
 _STATES = {
+    **{state: Q(**values) for state, values in _OBSTACLES.items()},
     BandState.ACTIVE: Q(is_active=True),
-    BandState.INACTIVE: Q(is_active=False),
     BandState.PROBLEM: ~Q(channel_problem=ChannelProblem.NONE),
     BandState.FAILING: Q(consecutive_failures__gt=0),
     BandState.NEVER: Q(last_full_sync_at=None, last_incremental_sync_at=None),
-    BandState.NO_CHANNEL: _NO_CHANNEL,
 }
 
 
@@ -52,8 +55,11 @@ class BandQuerySet(models.QuerySet["Band"]):
     """Bands by state, and with their counts of videos."""
 
     def syncable(self) -> Self:
-        """Return active bands that have a channel."""
-        return self.filter(is_active=True).exclude(_NO_CHANNEL)
+        """Return the bands without a `sync_obstacle`: active bands that have a channel."""
+        bands = self
+        for values in _OBSTACLES.values():
+            bands = bands.exclude(**values)
+        return bands
 
     def in_state(self, state: BandState) -> Self:
         """Return the bands in this state."""
@@ -178,9 +184,12 @@ class Band(models.Model):
         return self.next_sync_at(full=full) is not None
 
     @property
-    def has_channel(self) -> bool:
-        """Whether a sync can read something: a known channel, or a reference to resolve."""
-        return bool(self.channel_id or self.channel_reference)
+    def sync_obstacle(self) -> BandState | None:
+        """What keeps the band from being synced: NO_CHANNEL, INACTIVE or None."""
+        for state, values in _OBSTACLES.items():
+            if all(getattr(self, column) == value for column, value in values.items()):
+                return state
+        return None
 
 
 class LiveState(models.TextChoices):

@@ -8,6 +8,8 @@ from typing import Any
 
 MAX_ID = 2**63 - 1
 """Highest primary key (bigint)."""
+ID_PATTERN = "[1-9][0-9]{0,17}"
+"""An id as requests write it."""
 VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]"
 """A pattern for one character that isn't a space of any kind."""
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")

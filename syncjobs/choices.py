@@ -96,7 +96,7 @@ class AttemptOutcome(models.TextChoices):
     CANCELLED = "CANCELLED", _("Cancelled")
     KILLED = "KILLED", _("Killed")
     DELAYED = "DELAYED", _("Delayed by quota")
-    HANDED_BACK = "HANDED_BACK", _("Released")
+    RELEASED = "HANDED_BACK", _("Released")
 
 
 class EventKind(models.TextChoices):
@@ -109,7 +109,7 @@ class EventKind(models.TextChoices):
     DELAYED = "DELAYED", _("Delayed")
     RETRYING = "RETRYING", _("Retry scheduled")
     LOST = "LOST", _("Worker lost")
-    HANDED_BACK = "HANDED_BACK", _("Released")
+    RELEASED = "HANDED_BACK", _("Released")
     CANCEL_REQUESTED = "CANCEL_REQUESTED", _("Cancel requested")
     CANCELLED = "CANCELLED", _("Cancelled")
     COMPLETED = "COMPLETED", _("Completed")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.urls import register_converter
 from django.urls.converters import IntConverter
 
+from bands.text import ID_PATTERN
+
 
 class IdConverter(IntConverter):
     """An id: a number of at most 18 digits, without leading zeros."""
 
-    regex = "0|[1-9][0-9]{0,17}"
+    regex = f"0|{ID_PATTERN}"
 
 
 def register() -> None:

@@ -43,7 +43,7 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
 
 @shared_task(name=broker.BULK_TASK, ignore_result=True)
 def run_bulk_actions() -> None:
-    """Retry or cancel the jobs of waiting bulk actions."""
+    """Run the pending bulk actions."""
     database.when_back(bulk.run_pending)
 
 

@@ -104,7 +104,7 @@ def test_camel_case_names_exist_only_in_the_api() -> None:
     for path in [*(ROOT / "templates").rglob("*.html"), *(ROOT / "syncjobs/static/syncjobs").glob("*.js")]:
         found |= {(path.name, name) for name in PARAMETER.findall(path.read_text()) if CAMEL_CASE.fullmatch(name)}
     assert found == {
-        ("labels.py", "jobType"),  # Stored in the audit, whose rows are never changed.
+        ("labels.py", "jobType"),  # Stored in the audit log, whose entries are never changed.
         ("live.js", "lastEventId"),  # EventSource's.
         ("stream.py", "lastEventId"),
         ("monitor.py", "outerHTML"),  # htmx's.

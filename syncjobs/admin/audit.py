@@ -30,13 +30,13 @@ from .core.pages import show
 from .core.paging import FilterForm, paginate, search_box, show_list
 from .site import site
 
-_TARGET_HELP = gettext_lazy("Job number, band id, queue …")
+_TARGET_HELP = gettext_lazy("Job number, band ID, queue …")
 
 
 class AuditFilters(FilterForm):
     """The filters of the audit log."""
 
-    actor = search_box(gettext_lazy("Who"), gettext_lazy("Name"))
+    actor = search_box(gettext_lazy("Actor"), gettext_lazy("Name"))
     action = forms.ChoiceField(
         required=False, label=gettext_lazy("Action"), choices=[("", gettext_lazy("Any")), *ACTIONS.items()]
     )

@@ -24,8 +24,8 @@ from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
 from ..operations import triggers
+from .band_form import BandForm, initial_of, look_up
 from .core import links
-from .core.band_form import BandForm, initial_of, look_up
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
 from .core.paging import FilterForm, order, paginate, search_box, show_list, sort_field
@@ -142,15 +142,15 @@ class BandAdmin(PageAdmin):
 
     @requires("change", post=True)
     def switch_view(self, request: HttpRequest) -> HttpResponse:
-        """Make the bands in the query string active or inactive."""
+        """Activate or deactivate the bands in the query string."""
         active = request.GET.get("active") == "1"
         selected = list(Band.objects.filter(pk__in=parse_numbers(request.GET.getlist("band"))).order_by("name"))
         question = Question(
-            title=_("Make these bands active?") if active else _("Make these bands inactive?"),
+            title=_("Activate these bands?") if active else _("Deactivate these bands?"),
             text=_("Schedules keep their videos up to date from now on.")
             if active
             else _("They can't be synced, by a schedule or manually, until they are active again. Their videos stay."),
-            button=_("Make active") if active else _("Make inactive"),
+            button=_("Activate") if active else _("Deactivate"),
             back=_list_url(),
             parent=_("Bands"),
             icon="play" if active else "pause",
@@ -160,8 +160,8 @@ class BandAdmin(PageAdmin):
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             changed = len(operations.set_active(actor, [band.pk for band in selected], active=active))
             if active:
-                return ngettext("%(n)s band is now active.", "%(n)s bands are now active.", changed) % {"n": changed}
-            return ngettext("%(n)s band is now inactive.", "%(n)s bands are now inactive.", changed) % {"n": changed}
+                return ngettext("%(n)s band activated.", "%(n)s bands activated.", changed) % {"n": changed}
+            return ngettext("%(n)s band deactivated.", "%(n)s bands deactivated.", changed) % {"n": changed}
 
         return ask(request, question, do)
 

@@ -122,7 +122,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         name: build for name, (permission, build) in (_AT_ONCE | _LATER).items() if request.user.has_perm(permission)
     }
     part, period = request.GET.get("part", ""), _period(request)
-    periods = [(value, label, value == period) for value, label in _PERIOD_LABELS.items()]
+    periods = [(label, f"?period={value}#part-charts", value == period) for value, label in _PERIOD_LABELS.items()]
     frame: dict[str, Any] = {"period": period, "periods": periods, "may_see": set(allowed)}
     frame["later_urls"] = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in _LATER}
     if part in allowed and is_part(request):

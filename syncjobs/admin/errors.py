@@ -241,7 +241,7 @@ def _first_day(window: str, now: dt.datetime) -> dt.datetime:
 
 
 def _group_context(fingerprint: str) -> dict[str, Any]:
-    """Raises NotFound."""
+    """Return the context of a group's page. Raises NotFound."""
     group, now = stats_errors.group(fingerprint), timezone.now()
     first_day = _first_day("all", now)
     jobs = SyncJob.objects.filter(pk__in=group.recent_jobs).order_by("-pk")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections import Counter
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from django import forms
@@ -14,17 +12,17 @@ from django.contrib.auth.decorators import permission_required
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from ..exceptions import InvalidInput
-from ..operations.imports import MAX_BYTES, RowResult, import_bands, read_rows
+from ..operations import imports
 from .core.pages import actor_of, report, show, style
 
 _PREVIEW_SECONDS = 1800
 _SHOWN = 200
-_OUTCOMES = ("created", "updated", "unchanged", "refused")
 
 
 class ImportForm(forms.Form):
@@ -32,16 +30,12 @@ class ImportForm(forms.Form):
 
     file = forms.FileField(
         label=gettext_lazy("File"),
-        help_text=gettext_lazy("JSON or CSV in UTF-8, 20 MB at most. You see a preview before anything changes."),
+        help_text=format_lazy(
+            gettext_lazy("JSON or CSV in UTF-8, {megabytes} MB at most. You see a preview before anything changes."),
+            megabytes=imports.MAX_MEGABYTES,
+        ),
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
     )
-
-    def clean_file(self) -> Any:
-        """Check the extension, which decides how the file is read."""
-        file = self.cleaned_data["file"]
-        if PurePath(file.name).suffix.lower() not in {".json", ".csv"}:
-            raise forms.ValidationError(_("The file name must end in .json or .csv."))
-        return file
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +48,7 @@ class _Preview:
     name: str
 
     def rows(self) -> list[Any]:
-        return read_rows(zlib.decompress(self.packed), is_csv=self.is_csv)
+        return imports.read_rows(zlib.decompress(self.packed), is_csv=self.is_csv)
 
 
 def _key(request: HttpRequest) -> str:
@@ -68,8 +62,8 @@ def upload(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and "token" in request.POST:
         return _import(request)
     form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
-    if form.is_bound and not request.FILES and int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
-        form.add_error("file", _("The file is larger than 20 MB. Split it and import the parts one by one."))
+    if form.is_bound and not request.FILES and int(request.META.get("CONTENT_LENGTH") or 0) > imports.MAX_BYTES:
+        form.add_error("file", imports.too_large().message)
         # Replaces the error that the file is missing.
         form.errors["file"] = form.error_class(form.errors["file"][-1:])
     if form.is_bound and form.is_valid():
@@ -81,23 +75,22 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 
 def _show_preview(request: HttpRequest, file: Any) -> HttpResponse:
-    raw = file.read()
-    is_csv = PurePath(file.name).suffix.lower() == ".csv"
-    rows = read_rows(raw, is_csv=is_csv)
-    results = import_bands(actor_of(request), rows, dry_run=True)
+    is_csv, raw = imports.is_csv(file.name), file.read()
+    rows = imports.read_rows(raw, is_csv=is_csv)
+    results = imports.import_bands(actor_of(request), rows, dry_run=True)
     preview = _Preview(secrets.token_urlsafe(16), zlib.compress(raw, 1), is_csv, file.name[:200])
     cache.set(_key(request), preview, _PREVIEW_SECONDS)
     context = {"name": preview.name, "token": preview.token, **_summary(results)}
     return _show(request, context, _("Import %(file)s?") % {"file": preview.name})
 
 
-def _summary(results: list[RowResult]) -> dict[str, Any]:
+def _summary(results: list[imports.RowResult]) -> dict[str, Any]:
     """Count the rows by outcome and list those worth reading: refused ones first, unchanged ones not at all."""
-    counts = Counter(result.outcome for result in results)
+    counts = imports.count_outcomes(results)
     listed = [result for result in results if result.outcome != "unchanged"]
     listed.sort(key=lambda result: result.outcome != "refused")
     return {
-        "counts": {outcome: counts[outcome] for outcome in _OUTCOMES},
+        "counts": counts,
         "changes": counts["created"] + counts["updated"],
         "results": listed[:_SHOWN],
         "left_out": max(0, len(listed) - _SHOWN),
@@ -116,7 +109,7 @@ def _import(request: HttpRequest) -> HttpResponse:
             " Upload the file again."
         )
         return report(request, message, reverse("admin:import"), level="error")
-    counts = _summary(import_bands(actor_of(request), preview.rows()))["counts"]
+    counts = _summary(imports.import_bands(actor_of(request), preview.rows()))["counts"]
     message = _("Imported %(file)s: %(created)s created, %(updated)s updated, %(unchanged)s unchanged.") % {
         "file": preview.name,
         **counts,

@@ -19,7 +19,8 @@ from ..listing import export
 from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
-from .core import job_list, job_page, links, trigger
+from . import job_list, job_page, trigger
+from .core import links
 from .core.job_filters import Filters, sentence_of, suggestions
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show
@@ -120,7 +121,7 @@ class JobAdmin(PageAdmin):
             created = operations.retry_job(actor, job_id)
             if created.is_new:
                 return _("Job #%(old)s runs again as #%(new)s.") % {"old": job_id, "new": created.job.pk}
-            return _("Job #%(new)s, which does the same, is already queued or running.") % {"new": created.job.pk}
+            return _("The same job is already queued or running as #%s.") % created.job.pk
 
         return ask(request, question, do)
 

@@ -14,4 +14,4 @@ from .core.pages import show
 @permission_required("syncjobs.view_syncjob", raise_exception=True)
 def keys(request: HttpRequest) -> HttpResponse:
     """List the keyboard shortcuts; "?" opens them in a dialog."""
-    return show(request, "syncjobs/keys.html", {}, title=_("Keys"))
+    return show(request, "syncjobs/keys.html", {}, title=_("Keyboard shortcuts"))

@@ -35,8 +35,16 @@ def _roles() -> list[tuple[str, str]]:
     return [(role.value, f"{role.label}: {rights}") for role, rights in words.items()]
 
 
-def _password_field() -> forms.CharField:
-    return forms.CharField(
+class RoleForm(forms.Form):
+    """A person's role."""
+
+    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=_roles, widget=forms.RadioSelect)
+
+
+class PasswordForm(forms.Form):
+    """A new password for someone else."""
+
+    password = forms.CharField(
         label=gettext_lazy("Password"),
         max_length=1000,
         strip=False,
@@ -47,26 +55,13 @@ def _password_field() -> forms.CharField:
     )
 
 
-class RoleForm(forms.Form):
-    """A person's role."""
-
-    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=_roles, widget=forms.RadioSelect)
-
-
-class PasswordForm(forms.Form):
-    """A new password for someone else."""
-
-    password = _password_field()
-
-
-class PersonForm(RoleForm):
+class PersonForm(RoleForm, PasswordForm):
     """A new person."""
 
     name = forms.CharField(
-        label=gettext_lazy("Log-in name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label=gettext_lazy("Username"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
-    email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)
-    password = _password_field()
+    email = forms.EmailField(label=gettext_lazy("Email"), required=False)
     field_order = ("name", "email", "password", "role")
 
 
@@ -85,7 +80,7 @@ class PersonAdmin(PageAdmin):
 
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """List everyone with their role and last log-in."""
+        """List everyone with their role and last login."""
         page = paginate(request, operations.list_people(), 50)
         rows = [{"user": user, "role": operations.role_of(user)} for user in page.object_list]
         context = {"page": page, "rows": rows, "me": request.user.pk}
@@ -95,9 +90,7 @@ class PersonAdmin(PageAdmin):
 
     @requires("add", post=True)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        question = _question(
-            _("Add user"), _("They log in with this name and password, and can change the password."), _("Add")
-        )
+        question = _question(_("Add user"), _("They log in with this username, and can change the password."), _("Add"))
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             operations.add_person(actor, values["name"], values["password"], Role(values["role"]), values["email"])
@@ -114,10 +107,8 @@ class PersonAdmin(PageAdmin):
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             operations.change_role(actor, user_id, Role(values["role"]))
-            return _("%(name)s now has the role %(role)s.") % {
-                "name": user.get_username(),
-                "role": Role(values["role"]).label,
-            }
+            role = Role(values["role"]).label
+            return _("%(name)s now has the role %(role)s.") % {"name": user.get_username(), "role": role}
 
         form = RoleForm(request.POST or None, initial={"role": operations.role_of(user)})
         return ask(request, question, do, form=form)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -16,7 +18,6 @@ from ..choices import QueueName
 from ..exceptions import NotFound
 from ..models import BulkAction, Queue
 from ..operations import bulk, queues
-from ..stats import queues as stats_queues
 from ..templatetags.monitor import number
 from .core import links
 from .core.model_admin import PageAdmin, requires
@@ -33,6 +34,12 @@ class PauseForm(forms.Form):
         label=gettext_lazy("Reason"),
         help_text=gettext_lazy("Shown next to the queue and kept in the audit log."),
     )
+
+
+class ClearForm(forms.Form):
+    """When the question was asked: jobs that fail later stay."""
+
+    until = forms.DateTimeField(widget=forms.HiddenInput)
 
 
 @admin.register(Queue, site=site)
@@ -52,7 +59,7 @@ class QueueAdmin(PageAdmin):
         """Ask for a reason, then pause."""
         question = Question(
             title=_("Pause %(queue)s?") % {"queue": _label(name)},
-            text=_("No more of its jobs start until someone resumes it. Running jobs are completed."),
+            text=_("No new jobs start until someone resumes it. Running jobs finish."),
             button=_("Pause"),
             icon="pause",
             back=reverse("admin:index"),
@@ -83,31 +90,49 @@ class QueueAdmin(PageAdmin):
 
     @requires("syncjobs.clear_failed", post=True)
     def clear_failed_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Say how many failed jobs there are, then delete them."""
+        """Say which failed jobs there are now, then delete those; later ones stay."""
+        form, until = ClearForm(request.POST), timezone.now()
+        if form.is_valid():
+            until = form.cleaned_data["until"]
+        else:
+            form = ClearForm(initial={"until": until.isoformat()})
         in_background: list[str] = []
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
-            cleared = bulk.clear_failed(actor, name)
+            cleared = bulk.clear_failed(actor, name, until)
             if isinstance(cleared, BulkAction):
                 in_background.append(links.object_page("syncjobs_bulkaction_change", cleared.pk))
                 return _("%s failed jobs are being deleted.") % number(cleared.total)
             message = ngettext("%(count)s failed job deleted.", "%(count)s failed jobs deleted.", cleared)
             return message % {"count": number(cleared)}
 
-        return ask(request, _clear_question(name), do, then=lambda: next(iter(in_background), None))
+        question = _clear_question(name, until)
+        return ask(request, question, do, form=form, then=lambda: next(iter(in_background), None))
 
 
-def _clear_question(name: str) -> Question:
-    count = stats_queues.failed(name)
+def _clear_question(name: str, until: dt.datetime) -> Question:
+    label = _label(name)
+    jobs = bulk.failed_jobs(queues.queue_names(name), until)
+    count = jobs.count()
+    retried = count - jobs.not_retried().count()
+    also = ngettext(
+        "%(count)s of them has already been retried and is deleted too.",
+        "%(count)s of them have already been retried and are deleted too.",
+        retried,
+    )
     text = ngettext(
         "%(count)s failed job is permanently deleted, with its errors and its timeline.",
         "%(count)s failed jobs are permanently deleted, with their errors and their timelines.",
         count,
     )
     return Question(
-        title=_("Delete the failed jobs of %(queue)s?") % {"queue": _label(name)},
+        title=_("Delete the failed jobs of %(queue)s?") % {"queue": label},
         text=text % {"count": number(count)},
-        details=(_("Deleted jobs can't be retried. Retry the ones you still need first."),),
+        details=(
+            *([also % {"count": number(retried)}] if retried else []),
+            _("Jobs that fail from now on stay."),
+            _("Deleted jobs can't be retried. Retry the ones you still need first."),
+        ),
         button=_("Delete permanently"),
         icon="trash",
         back=reverse("admin:index"),

@@ -49,7 +49,7 @@ def _details() -> dict[str, Any]:
 def _detail(figures: BucketFigures) -> dict[str, Any]:
     reason = buckets.DELAY_REASONS[figures.state.bucket].value
     types = [
-        (str(JobType(name).label) if name else _("Outside any job"), spent)
+        (str(JobType(name).label) if name else _("Not part of a job"), spent)
         for name, spent in _by_units(figures.job_types)
     ]
     return {
@@ -59,8 +59,8 @@ def _detail(figures: BucketFigures) -> dict[str, Any]:
         "exceeds": (figures.forecast.units or 0) > figures.state.limit,
         "tables": [
             (_("Operation"), _by_units(figures.operations)),
-            (_("Type of job"), types),
-            (_("Band"), [(name or _("A band deleted since"), spent) for _id, name, spent in figures.top_bands()]),
+            (_("Job type"), types),
+            (_("Band"), [(name or _("Deleted band"), spent) for _id, name, spent in figures.top_bands()]),
         ],
     }
 

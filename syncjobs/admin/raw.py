@@ -81,6 +81,7 @@ class RawAdmin(PageAdmin):
             (
                 capfirst(model._meta.verbose_name_plural),
                 links.page(f"{model._meta.label_lower.replace('.', '_')}_changelist"),
+                model is self.model,
             )
             for model in (Attempt, JobEvent, QuotaCall)
         ]

@@ -19,10 +19,10 @@ from ..engine import clock
 from ..exceptions import DomainError, InvalidInput
 from ..operations import schedules
 from ..stats.queues import scheduler_is_alive
-from .core import recurrence
+from . import recurrence
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
-from .core.schedule_form import DEFAULT_ZONE, ScheduleForm, initial_of, recurrence_of
+from .schedule_form import DEFAULT_ZONE, ScheduleForm, initial_of, recurrence_of
 from .site import site
 
 _LAST_RUNS = 5
@@ -122,8 +122,8 @@ class ScheduleAdmin(PageAdmin):
             if created.is_new:
                 return _("Job #%(job)s is queued.") % {"job": created.job.pk}
             if created.has_ended_delay:
-                return _("Job #%s does the same. Its delay is ended.") % created.job.pk
-            return _("Job #%(job)s, which does the same, is already queued or running.") % {"job": created.job.pk}
+                return _("The same job, #%s, is no longer delayed.") % created.job.pk
+            return _("The same job is already queued or running as #%s.") % created.job.pk
 
         return ask(request, question, do)
 

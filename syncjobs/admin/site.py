@@ -12,13 +12,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, reverse
 
-from ..live import stream
-from . import dashboard, imports, keys, quota
+from . import dashboard, events, imports, keys, quota
 from .core.navigation import TITLE, page_context
 from .core.pages import View, answering_domain_errors, redirecting_old_names
 
 MAX_FAILED_LOGINS_PER_MINUTE = 20
-"""Per address. Successful log-ins don't count, so only someone guessing passwords is slowed down."""
+"""Per address. Successful logins don't count, so only someone guessing passwords is slowed down."""
 _MINUTE = 60
 
 
@@ -36,7 +35,7 @@ class MonitorSite(admin.AdminSite):
             path("quota/<str:bucket>/reopen/", self.admin_view(quota.reopen), name="quota_reopen"),
             path("import/", self.admin_view(imports.upload), name="import"),
             path("keys/", self.admin_view(keys.keys), name="keys"),
-            path("events", stream.admin_events, name="events"),
+            path("events", events.events, name="events"),
             *super().get_urls(),
         ]
 

@@ -29,7 +29,7 @@ _GONE = "gone"
 class VideoFilters(FilterForm):
     """The filters of the list of videos."""
 
-    q = search_box(gettext_lazy("Search"), gettext_lazy("Title or YouTube id"))
+    q = search_box(gettext_lazy("Search"), gettext_lazy("Title or YouTube ID"))
     availability = forms.ChoiceField(
         required=False,
         label=gettext_lazy("State"),

@@ -1,4 +1,4 @@
-"""The audit: who did what."""
+"""The audit log: who did what."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .serializers.audit import AuditSerializer
 
 
 class AuditFilters(Parameters):
-    """What the audit can be filtered by."""
+    """The filters of the audit log."""
 
     action = Choice("action", choices=ACTIONS)
     actor = Text("actor_label", help_text="Who did it: a user's name, or “schedule: ” and the schedule's name.")
@@ -38,11 +38,11 @@ class AuditFilters(Parameters):
 
 
 class AuditList(AuditFilters, Paged):
-    """The query parameters of the audit."""
+    """The query parameters of the audit log."""
 
 
 class AuditExport(AuditFilters):
-    """The query parameters of the audit as a file."""
+    """The query parameters of the audit log as a file."""
 
     format = FORMAT
 
@@ -57,12 +57,12 @@ class AuditViewSet(ListModelMixin, ViewSet):
 
     @extend_schema(operation_id="listAudit")
     def list(self, request: Request) -> Response:
-        """List who did what, the newest first."""
+        """List audit entries, newest first."""
         return super().list(request)
 
     @extend_schema(operation_id="exportAudit", responses=FILE)
     @action(detail=False, filterset_class=AuditExport, content_negotiation_class=IgnoreAccept, is_file=True)
     def export(self, request: Request) -> StreamingHttpResponse:
-        """Download who did what, the newest first."""
+        """Download audit entries, newest first."""
         kind = self.parameters["format"]
         return export.file_of(export.audit(self.filter_queryset(self.get_queryset()), kind), kind, "audit")

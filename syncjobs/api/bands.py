@@ -95,7 +95,7 @@ class BandViewSet(ListModelMixin, ViewSet):
         filterset_class=BandVideoList,
     )
     def videos(self, request: Request, band_id: int) -> Response:
-        """List a band's videos, the newest first."""
+        """List a band's videos, newest first."""
         videos = BandVideoList.narrow(Video.objects.filter(band=self.get_band(band_id)), self.parameters)
         page = self.paginate_queryset(videos.order_by(*video_ordering(self.parameters)))
         return self.get_paginated_response(VideoSerializer(page, many=True).data)

@@ -38,8 +38,8 @@ class Document(_Open, SpectacularAPIView):
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with _one_at_a_time:
-            answer: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
-        return answer
+            response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return response
 
 
 class PageParameters(Parameters):

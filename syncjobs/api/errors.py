@@ -28,12 +28,12 @@ from .serializers.errors import ErrorGroups, NoteBody, RetriedGroup
 
 
 class ErrorFilters(Parameters):
-    """What the error groups, and the log of errors, can be filtered by."""
+    """The filters of the error groups and of the log of errors."""
 
     window = Pattern(
         pattern="all|[1-9][0-9]{0,3}[hd]",
         example="7d",
-        message=gettext_lazy("Must be hours such as 24h or days such as 7d, from 1 to 9999 of them, or all."),
+        message=gettext_lazy("Must be a number of hours (24h) or days (7d) up to 9999, or all."),
         help_text="Hours or days back from now, or all.",
         initial="24h",
     )
@@ -62,15 +62,15 @@ class ErrorGroupViewSet(ViewSet):
     @extend_schema(operation_id="listErrors")
     @with_etag
     def list(self, request: Request) -> Response:
-        """List error groups with an occurrence in the window, the most frequent first."""
+        """List error groups with an occurrence in the window, most frequent first."""
         groups, total = stats.groups(**self._filters(), limit=self.parameters["limit"])
-        answer = {"errors": groups, "totalErrors": total, "asOf": timezone.now()}
-        return Response(ErrorGroups(answer).data)
+        figures = {"errors": groups, "totalErrors": total, "asOf": timezone.now()}
+        return Response(ErrorGroups(figures).data)
 
     @extend_schema(operation_id="exportErrors", responses=FILE)
     @action(detail=False, filterset_class=ErrorExport, content_negotiation_class=IgnoreAccept, is_file=True)
     def export(self, request: Request) -> StreamingHttpResponse:
-        """Download the log of errors in the window, the newest first."""
+        """Download the log of errors in the window, newest first."""
         kind = self.parameters["format"]
         return export.file_of(export.errors(stats.log(**self._filters()), kind), kind, "errors")
 
@@ -105,13 +105,13 @@ class ErrorGroupViewSet(ViewSet):
         """Retry the failed jobs of an error group that nobody has retried yet."""
         outcome = bulk.retry_group(self.actor, fingerprint)
         if isinstance(outcome, BulkAction):
-            message = f"{outcome.total} jobs are retried in the background."
-            answer = {"message": message, "bulkId": outcome.pk, "retried": {}, "refused": {}}
+            message = f"{outcome.total} jobs are being retried in the background."
+            result = {"message": message, "bulkId": outcome.pk, "retried": {}, "refused": {}}
         else:
             count = len(outcome.retried)
             message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", count) % {"count": count}
-            answer = {"message": message, "retried": outcome.retried, "refused": outcome.refused}
-        return Response(RetriedGroup(answer).data, 202)
+            result = {"message": message, "retried": outcome.retried, "refused": outcome.refused}
+        return Response(RetriedGroup(result).data, 202)
 
     def _filters(self) -> dict[str, Any]:
         """Return the beginning of the window (None for all time) and `acknowledged` (None for both)."""

@@ -41,10 +41,10 @@ class EventViewSet(ViewSet):
         responses={(200, "text/event-stream"): OpenApiTypes.STR},
     )
     def list(self, request: Request) -> StreamingHttpResponse:
-        """Server-Sent Events: `job`, `queue`, `many` (too many changes to send each) and `reset` (some may be missing).
+        """Stream changes as Server-Sent Events: `job`, `queue`, `many` and `reset`.
 
-        After `many` and `reset`, reload what you show. The stream ends when the token does; connect again with a new one
-        and `Last-Event-ID` to miss nothing.
+        `many` stands for more changes than are sent one by one, and after `reset` some may be missing: reload what you
+        show. The stream ends when the token does; connect again with a new one and `Last-Event-ID` to miss nothing.
         """
         token: Any = request.auth
         seconds = max(0.0, token["exp"] - time.time()) if token else stream.MAX_STREAM_SECONDS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Sum
 from django.http import QueryDict, StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -21,6 +20,7 @@ from ..listing.filters import JobFilters, JobList, filters_of, for_display, job_
 from ..models import BulkAction, SyncJob
 from ..operations import bulk, jobs, triggers
 from ..stats import estimates
+from ..stats import jobs as job_stats
 from .core.etags import with_etag
 from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.pagination import JobPages
@@ -31,7 +31,7 @@ from .serializers.bulk import BulkBody, BulkOutcome, BulkProgress
 from .serializers.jobs import (
     Accepted,
     Cancelling,
-    EstimateAnswer,
+    EstimateResult,
     JobDetailSerializer,
     JobSerializer,
     Running,
@@ -40,8 +40,7 @@ from .serializers.jobs import (
 )
 
 MAX_TIMELINE = 500
-"""Events of a timeline in an answer: the newest ones."""
-_SUMMED = ("videos_found", "videos_added", "videos_updated", "quota_used", "error_count")
+"""Events of a timeline in a response: the newest ones."""
 
 
 class JobExport(JobFilters):
@@ -96,7 +95,7 @@ class SyncJobViewSet(ViewSet):
         )
         return Response(Accepted(created).data, status.HTTP_202_ACCEPTED)
 
-    @extend_schema(operation_id="estimateSync", responses=EstimateAnswer)
+    @extend_schema(operation_id="estimateSync", responses=EstimateResult)
     @action(
         detail=False,
         methods=["post"],
@@ -110,7 +109,7 @@ class SyncJobViewSet(ViewSet):
         estimate = estimates.estimate(
             None if band is None else [band], full=body["syncType"] == "FULL", force=body["forceSync"]
         )
-        return Response(EstimateAnswer(estimate).data)
+        return Response(EstimateResult(estimate).data)
 
     @extend_schema(operation_id="bulkSyncJobs", responses={200: BulkOutcome, 202: BulkProgress})
     @action(detail=False, methods=["post"], serializer_class=BulkBody, throttle_classes=[TriggerRate])
@@ -170,12 +169,7 @@ class SyncJobViewSet(ViewSet):
 def _with_details(job: Any) -> Any:
     """Set on the job what JobDetailSerializer adds to it."""
     job.timeline = list(job.events.order_by("-pk")[:MAX_TIMELINE])[::-1]
-    job.children_by_status, job.children_totals = {}, dict.fromkeys(_SUMMED, 0)
-    if job.fans_out:
-        sums = job.children.order_by().values("status").annotate(n=Count("pk"), **{name: Sum(name) for name in _SUMMED})
-        for row in sums:
-            job.children_by_status[row["status"]] = row["n"]
-            job.children_totals = {name: total + row[name] for name, total in job.children_totals.items()}
+    job.children_by_status, job.children_totals = job_stats.children(job)
     return job
 
 

@@ -23,7 +23,7 @@ _STATES = ("waiting", "active", "delayed", "completed", "failed", "cancelled")
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer 404 if neither METRICS_TOKEN nor METRICS_ALLOWED_ADDRESSES is set, to not reveal the address."""
+    """Serve the Prometheus metrics. Return 404 if they aren't configured, to hide the URL."""
     if not (settings.METRICS_TOKEN or settings.METRICS_ALLOWED_ADDRESSES):
         return exception_handler.not_found(request)
     if not _is_allowed(request):

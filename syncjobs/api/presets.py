@@ -50,7 +50,7 @@ class FilterPresetViewSet(ListModelMixin, ViewSet):
 
     @extend_schema(operation_id="deleteFilterPreset", responses={204: None})
     def destroy(self, request: Request, preset_id: int) -> Response:
-        """Delete one of your own presets, or as ADMIN and up a shared one."""
+        """Delete one of your own presets or, for ADMIN and above, a shared one."""
         presets.delete(self.actor, request.user, preset_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 

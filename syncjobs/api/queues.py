@@ -31,7 +31,7 @@ class QueueViewSet(ViewSet):
     @extend_schema(operation_id="pauseQueue", responses=Message)
     @action(detail=False, methods=["post"], serializer_class=PauseBody)
     def pause(self, request: Request) -> Response:
-        """Pause a queue: after the answer, none of its jobs starts."""
+        """Pause a queue: none of its jobs starts after the response."""
         body = self.validated()
         paused = queues.pause_queue(self.actor, body.get("queue", QueueName.VIDEO_SYNC), body["reason"])
         return Response({"message": f"Paused: {', '.join(paused)}." if paused else "It was paused already."})

@@ -65,7 +65,7 @@ class ScheduleViewSet(ViewSet):
         throttle_classes=[TriggerRate],
     )
     def run(self, request: Request, schedule_id: int) -> Response:
-        """Trigger at once what the schedule triggers when it is due."""
+        """Run a schedule's job now."""
         return Response(Accepted(schedules.run_now(self.actor, schedule_id)).data, status.HTTP_202_ACCEPTED)
 
 

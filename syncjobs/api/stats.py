@@ -39,8 +39,8 @@ class JobStatsViewSet(ViewSet):
     def trends(self, request: Request) -> Response:
         """Get the number of jobs by hour or day of creation, and by status."""
         period = self.parameters["period"]
-        answer = {"period": period, "series": jobs.trends(period), "asOf": timezone.now()}
-        return Response(TrendsSerializer(answer).data)
+        trends = {"period": period, "series": jobs.trends(period), "asOf": timezone.now()}
+        return Response(TrendsSerializer(trends).data)
 
     @extend_schema(operation_id="stuckJobs", responses=StuckJobSerializer(many=True))
     @action(detail=False, serializer_class=StuckJobSerializer, pagination_class=Unpaged)

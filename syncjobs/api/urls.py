@@ -8,7 +8,7 @@ from rest_framework.routers import SimpleRouter
 from . import audit, auth, bands, docs, errors, events, jobs, presets, queues, quota, schedules, stats, videos, workers
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-# Beside each resource are the paths of its actions; its list and an object of it have the paths that routers give them.
+# The comment after each resource lists its extra actions.
 router.register("auth", auth.AuthViewSet, "auth")  # /token /token/refresh /logout /me
 router.register("admin/sync-jobs", jobs.SyncJobViewSet, "job")  # /trigger /estimate /export /<job_id>/retry
 #                                                                 /<job_id>/cancel /<job_id>/run /bulk /bulk/<bulk_id>

@@ -26,7 +26,7 @@ class BandVideoList(Paged):
     search = Text("title", "icontains", help_text="Part of the title.")
     availability = Choices("availability", choices=Availability.values)
     sort_by = SortBy(
-        ("published_at", "view_count"), initial="published_at", help_text="Ties by id; videos without it come last."
+        ("published_at", "view_count"), initial="published_at", help_text="Then by id. Videos without it come last."
     )
     sort_order = SortOrder()
 
@@ -57,5 +57,5 @@ class VideoViewSet(ListModelMixin, ViewSet):
 
     @extend_schema(operation_id="listVideos")
     def list(self, request: Request) -> Response:
-        """List videos, the newest first."""
+        """List videos, newest first."""
         return super().list(request)

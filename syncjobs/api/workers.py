@@ -28,7 +28,7 @@ class WorkerViewSet(ListModelMixin, ViewSet):
 
     @extend_schema(operation_id="listWorkers")
     def list(self, request: Request) -> Response:
-        """List workers with their last heartbeat, the newest first."""
+        """List workers by their last heartbeat, newest first."""
         return super().list(request)
 
     @extend_schema(operation_id="removeWorker", responses={204: None})

@@ -1,1 +1,1 @@
-"""The audit: an append-only record of who did what."""
+"""The audit log: an append-only record of who did what."""

@@ -50,7 +50,7 @@ def details(values: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def audited(actor: Actor, action: str, target_type: str = "", target_id: object = None) -> Iterator[Span]:
-    """Run an action in one transaction with its audit entry. A DomainError is rolled back, recorded and raised again."""
+    """Run an action in one transaction with its audit entry. On a DomainError, roll back, record the refusal, and re-raise."""
     span = Span(action, target_type, target_id)
     try:
         with transaction.atomic():

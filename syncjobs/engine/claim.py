@@ -55,7 +55,7 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
 
     A statement of its own locks the queue's row first, so that the next one sees everything committed before. Claims of
     one queue are therefore serial and exactly in order. With SKIP LOCKED alone, a claim could overtake an earlier one.
-    A pause updates the same row, so it commits after the last claim before it.
+    A pause updates the same row, so no claim commits after a pause has.
     """
     with transaction.atomic():
         if Queue.objects.select_for_update(no_key=True).filter(pk=queue).first() is None:
@@ -71,7 +71,7 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
             status=JobStatus.IN_PROGRESS,
             attempts_made=number,
             delay_reason="",
-            handback_requested_at=None,
+            release_requested_at=None,
             started_at=Coalesce("started_at", Now()),
         )
         attempt = Attempt.objects.create(

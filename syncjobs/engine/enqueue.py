@@ -38,12 +38,12 @@ def band_key(job_type: str, band_id: int) -> str:
     return f"{job_type}:band:{band_id}"
 
 
-def create_job(actor: Actor, job_type: JobType, *, notify: bool = True, **fields: Any) -> Created:
+def create_job(actor: Actor, job_type: JobType, **fields: Any) -> Created:
     """Queue a job with the fields of `new_job` and notify its queue, or return the equal active one.
 
-    Jobs with the same `dedupe_key` are equal. Callers that queue many pass `notify=False` and notify once.
+    Jobs with the same `dedupe_key` are equal.
     """
-    return create_jobs([new_job(actor, job_type, **fields)], notify=notify)[0]
+    return create_jobs([new_job(actor, job_type, **fields)])[0]
 
 
 def new_job(
@@ -81,7 +81,7 @@ def new_job(
 def create_jobs(jobs: Sequence[SyncJob], *, notify: bool = True) -> list[Created]:
     """Queue new jobs and notify their queues; for each, return the job itself or the equal active one.
 
-    To avoid deadlocks, sort several jobs by band and `dedupe_key`.
+    With `notify=False` the caller notifies. To avoid deadlocks, sort several jobs by band and `dedupe_key`.
     """
     keys = [job.dedupe_key for job in jobs if job.dedupe_key]
     equal = {job.dedupe_key: job for job in SyncJob.objects.active().filter(dedupe_key__in=keys)}

@@ -60,9 +60,7 @@ _PROJECT = Meaning(
 _FORBIDDEN = Meaning(
     _("Access denied by YouTube"),
     _("The channel or playlist is private or not available to us. A retry does not help."),
-    _(
-        "Open the channel on YouTube. If it is permanently private, change the band's channel or make the band inactive."
-    ),
+    _("Open the channel on YouTube. If it is permanently private, change the band's channel or deactivate the band."),
 )
 _REFUSED = Meaning(
     _("YouTube rejected the request"),
@@ -113,7 +111,7 @@ _MEANINGS: dict[str, Meaning] = {
     ),
     "channelNotFound": Meaning(
         _("Channel not found"),
-        _("YouTube has no channel with this id, handle or address. It was renamed, deleted or mistyped."),
+        _("YouTube has no channel with this ID, handle or address. It was renamed, deleted or mistyped."),
         _("Find the band's channel on YouTube, paste its address into the band, and sync again."),
     ),
     "channelTaken": Meaning(
@@ -123,12 +121,12 @@ _MEANINGS: dict[str, Meaning] = {
     ),
     "malformedChannel": Meaning(
         _("Invalid channel"),
-        _("The band's channel is not an id, a handle or a YouTube address."),
+        _("The band's channel is not an ID, a handle or a YouTube address."),
         _("Paste the channel's address or @handle into the band, and sync again."),
     ),
     "videoNotFound": Meaning(
         _("Video not found"),
-        _("YouTube has no public video with this id. It is private, deleted or mistyped."),
+        _("YouTube has no public video with this ID. It is private, deleted or mistyped."),
         _("Open the video on YouTube. If it is private or deleted, there is nothing to sync."),
     ),
     "bandUnknown": Meaning(
@@ -176,7 +174,7 @@ _HTTP = re.compile(r"http(\d{3})\Z")
 
 
 def explain(reason: str) -> Meaning:
-    """Return the meaning of a reason; of an unknown one, what its HTTP status says, if it has one."""
+    """Return the meaning of a reason. For an unknown reason, use its HTTP status."""
     if reason in _MEANINGS:
         return _MEANINGS[reason]
     if reason.startswith("API_KEY_"):

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from ..models import Attempt, ErrorGroup, JobError, SyncJob
 from ..youtube.parsing import clean
-from .fingerprints import fingerprint, normalise
+from .fingerprints import fingerprint, normalize
 
 MAX_MESSAGE = 4000
 
@@ -65,7 +65,7 @@ def _update_group(key: str, report: ErrorReport, message: str) -> None:
     new = ErrorGroup(
         fingerprint=key,
         reason=report.reason[:80],
-        message=normalise(message),
+        message=normalize(message),
         sample=message,
         is_permanent=report.is_permanent,
     )

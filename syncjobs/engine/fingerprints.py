@@ -20,7 +20,7 @@ _VARIABLE = (
 MAX_MESSAGE = 500
 
 
-def normalise(message: str) -> str:
+def normalize(message: str) -> str:
     """Replace URLs, ids and numbers in the message with placeholders; return at most 500 characters."""
     for pattern, placeholder in _VARIABLE:
         message = pattern.sub(placeholder, message)
@@ -29,4 +29,4 @@ def normalise(message: str) -> str:
 
 def fingerprint(reason: str, message: str) -> str:
     """Return the 16 hexadecimal digits that identify an error group."""
-    return hashlib.sha256(f"{reason}\n{normalise(message)}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{reason}\n{normalize(message)}".encode()).hexdigest()[:16]

@@ -47,7 +47,7 @@ def save_progress(attempt: Attempt, *, checkpoint: dict[str, Any], **changes: An
 
 def check_interrupts(job_id: int) -> None:
     """Raise CancelRequested or ReleaseRequested if the job should stop, Fenced if it was deleted."""
-    requests = SyncJob.objects.filter(pk=job_id).values_list("cancel_requested_at", "handback_requested_at").first()
+    requests = SyncJob.objects.filter(pk=job_id).values_list("cancel_requested_at", "release_requested_at").first()
     if requests is None:
         raise Fenced
     cancel_requested_at, release_requested_at = requests

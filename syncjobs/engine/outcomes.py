@@ -57,7 +57,7 @@ def wait_for_children(attempt: Attempt) -> None:
 
 
 def fail(attempt: Attempt, error: str, *, reason: str, trace: str = "", permanent: bool = True) -> None:
-    """Fail the job: another attempt would not help."""
+    """End the attempt and mark the job as failed."""
     with transaction.atomic():
         _end_job(attempt, JobStatus.FAILED, AttemptOutcome.FAILED, error, reason=reason, trace=trace)
         errors.record(attempt, [ErrorReport(reason, error, permanent)])
@@ -99,7 +99,7 @@ def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -
 
 
 def backoff(failures: int) -> dt.timedelta:
-    """Double the wait from SYNC_RETRY_BASE_SECONDS up to SYNC_RETRY_MAX_SECONDS; half of it is random (jitter)."""
+    """Return the wait before the next attempt: doubled after each failure up to SYNC_RETRY_MAX_SECONDS, half of it random."""
     longest = min(settings.SYNC_RETRY_BASE_SECONDS * 2 ** (failures - 1), settings.SYNC_RETRY_MAX_SECONDS)
     return dt.timedelta(seconds=longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
@@ -119,9 +119,9 @@ def release(attempt: Attempt, message: str, **changes: Any) -> None:
     with transaction.atomic():
         if _cancel_if_requested(attempt):
             return
-        write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), handback_requested_at=None, **changes)
-        _end_attempt(attempt, AttemptOutcome.HANDED_BACK, message)
-        note(attempt.job_id, EventKind.HANDED_BACK, message, attempt=attempt.number)
+        write_fenced(attempt, status=JobStatus.QUEUED, run_at=Now(), release_requested_at=None, **changes)
+        _end_attempt(attempt, AttemptOutcome.RELEASED, message)
+        note(attempt.job_id, EventKind.RELEASED, message, attempt=attempt.number)
         broker.notify_on_commit(attempt.job.queue_id)
 
 
@@ -162,7 +162,7 @@ def acknowledge_cancel(attempt: Attempt) -> None:
 def request_release(worker: str) -> int:
     """Ask the worker to release all its running jobs; return their number."""
     running = Attempt.objects.running().filter(worker=worker, job_id=OuterRef("pk"))
-    return SyncJob.objects.filter(Exists(running), status=JobStatus.IN_PROGRESS).update(handback_requested_at=Now())
+    return SyncJob.objects.filter(Exists(running), status=JobStatus.IN_PROGRESS).update(release_requested_at=Now())
 
 
 def mark_lost(attempt_id: int) -> bool:
@@ -228,7 +228,7 @@ def complete_parents(job_id: int | None = None) -> int:
 
     Each child calls this after its commit, so the last of several that end together sees that all have ended.
     """
-    ready = SyncJob.objects.childless_parents()
+    ready = SyncJob.objects.completable_parents()
     if job_id is not None:
         ready = ready.filter(pk=job_id)
     completed = 0
@@ -236,8 +236,8 @@ def complete_parents(job_id: int | None = None) -> int:
         if parent.checkpoint.get("enrich") and create_enrich_child(parent):
             continue
         with transaction.atomic():
-            still_ready = SyncJob.objects.childless_parents().filter(pk=parent.pk)
-            if still_ready.update(status=JobStatus.COMPLETED, completed_at=Now(), handback_requested_at=None):
+            still_ready = SyncJob.objects.completable_parents().filter(pk=parent.pk)
+            if still_ready.update(status=JobStatus.COMPLETED, completed_at=Now(), release_requested_at=None):
                 note(parent.pk, EventKind.COMPLETED)
                 completed += 1
     return completed
@@ -250,7 +250,7 @@ def _is_waiting_for_children(job: SyncJob) -> bool:
 def _end_job(
     attempt: Attempt, status: JobStatus, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = ""
 ) -> None:
-    write_fenced(attempt, handback_requested_at=None)
+    write_fenced(attempt, release_requested_at=None)
     _end_attempt(attempt, outcome, error, reason=reason, trace=trace)
     _close([attempt.job], status, error)
 

@@ -231,9 +231,9 @@ def wake_jobs(bucket: Bucket) -> int:
     """
     state = next(state for state in today() if state.bucket == bucket)
     waiting = SyncJob.objects.delayed().filter(delay_reason=DELAY_REASONS[bucket])
-    if not state.left(personal=False):
+    if not state.left_for_automatic_syncs:
         waiting = waiting.filter(origin__in=PERSONAL_ORIGINS)
-    if not state.left(personal=True):
+    if not state.left_for_manual_syncs:
         return 0
     with transaction.atomic():
         jobs = list(waiting.order_by("pk").select_for_update(no_key=True, skip_locked=True, of=("self",)))
@@ -268,7 +268,7 @@ def wake_delayed() -> int:
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """A bucket on one day. `used` exceeds `limit` only if the limit was lowered during that day."""
+    """A bucket's usage on one day, with `limit` and `reserved` of the current settings."""
 
     bucket: Bucket
     day: dt.date
@@ -284,13 +284,12 @@ class BucketState:
     @property
     def left_for_manual_syncs(self) -> int:
         """The units left for manual syncs."""
-        return self.left(personal=True)
+        return 0 if self.closed_at else max(0, self.limit - self.used)
 
-    def left(self, *, personal: bool) -> int:
-        """Return the units left for manual (personal) or automatic syncs."""
-        if self.closed_at:
-            return 0
-        return max(0, self.limit - (0 if personal else self.reserved) - self.used)
+    @property
+    def left_for_automatic_syncs(self) -> int:
+        """The units left for automatic syncs."""
+        return max(0, self.left_for_manual_syncs - self.reserved)
 
 
 def today() -> list[BucketState]:
@@ -299,7 +298,7 @@ def today() -> list[BucketState]:
 
 
 def on(day: dt.date) -> list[BucketState]:
-    """Return the state of every bucket at the end of that day, or now if it is today."""
+    """Return every bucket's usage on that day, with the limits of the current settings."""
     rows = {row.bucket: row for row in QuotaDay.objects.filter(day=day)}
     noon = dt.datetime.combine(day, dt.time(12), QUOTA_TIMEZONE)
     states = []

@@ -78,7 +78,7 @@ def _look() -> Sequence[Mapping[str, Any]]:
             has_runnable=Exists(SyncJob.objects.runnable().filter(queue_id=OuterRef("pk"))),
             has_lost=Exists(Attempt.objects.expired()),
             has_overdue=Exists(SyncJob.objects.past_cancel_grace()),
-            has_parents=Exists(SyncJob.objects.childless_parents()),
+            has_parents=Exists(SyncJob.objects.completable_parents()),
             has_details_due=Exists(Video.objects.filter(DETAILS_DUE)),
             has_waiting_for_quota=Exists(quota.waiting_jobs()),
             has_deltas=Exists(JobDelta.objects.all()) | Exists(ErrorDelta.objects.all()),

@@ -1,4 +1,8 @@
-"""Query parameters. A strict FilterSet defines those of a list; the API, its OpenAPI document and the admin read it."""
+"""Query parameters. A strict FilterSet defines those of a list; the API, its OpenAPI document and the admin read it.
+
+django-filter declares the parameters and turns their values into conditions. Its forms don't serve: they ignore unknown
+and repeated parameters, the API shows no forms, and each request would build one, which takes longer than `clean()`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from bands.text import is_storable, parse_number
+from bands.text import ID_PATTERN, is_storable, parse_number
 
 from ..exceptions import InvalidInput
 
@@ -64,7 +68,7 @@ class Choice(Parameter):
 
     def parse(self, value: str) -> str:
         if value not in self.choices:
-            message = _("“%(value)s” is none of %(choices)s.")
+            message = _("Must be one of %(choices)s, not “%(value)s”.")
             shown = value[:40].replace("\x00", "")
             raise InvalidInput(message % {"value": shown, "choices": ", ".join(self.choices)})
         return value
@@ -110,7 +114,7 @@ class Text(Parameter):
 
 
 class Pattern(Parameter):
-    """Text that matches all of `pattern`; `message` tells people what would."""
+    """Text that matches all of `pattern`; `message` says what is valid."""
 
     def __init__(self, *args: Any, pattern: str, example: str, message: str | Promise, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -127,7 +131,7 @@ class Id(Pattern):
 
     def __init__(self, field_name: str | None = None, **options: Any) -> None:
         message = gettext_lazy("Must be a whole number of at most 18 digits, such as 48213.")
-        super().__init__(field_name, pattern="[1-9][0-9]{0,17}", example="48213", message=message, **options)
+        super().__init__(field_name, pattern=ID_PATTERN, example="48213", message=message, **options)
 
 
 class Whole(Parameter):
@@ -177,7 +181,7 @@ class Parameters(django_filters.FilterSet):
         for written in data:
             if written not in names:
                 known = ", ".join(sorted(names)) or _("none")
-                message = _("There is no such parameter. Parameters here: %(names)s.") % {"names": known}
+                message = _("Unknown parameter. Valid parameters: %(names)s.") % {"names": known}
                 raise InvalidInput(message, field=written[:60].replace("\x00", "%00"))
             parameter, given = parameters[written], [value for value in data.getlist(written) if value]
             if len(given) > 1 and not parameter.is_repeatable:

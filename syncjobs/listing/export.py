@@ -133,7 +133,7 @@ class _Slots:
         self._lock = threading.Lock()
 
     def refuse_if_full(self) -> None:
-        """Raises Busy."""
+        """Refuse another stream if the most allowed are running. Raises Busy."""
         if self._taken >= MOST_AT_ONCE:
             message = _("%(most)s exports are running, which is the maximum. Try again in a moment.")
             raise Busy(message % {"most": MOST_AT_ONCE}, retry_after=RETRY_AFTER_SECONDS)
@@ -161,7 +161,7 @@ _slots = _Slots()
 
 
 def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
-    """Stream the audit as "csv", or as "json" with one object per line. Raises Busy."""
+    """Stream the audit log as "csv", or as "json" with one object per line. Raises Busy."""
     return _stream(rows, _AUDIT_COLUMNS, kind)
 
 

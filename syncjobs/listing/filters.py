@@ -28,11 +28,11 @@ from .pages import Order
 from .search import Matches
 
 _NARROWING = ("search", "error", "requested_by", "parent_id", "due", "delay_reason")
-"""The filters that the counts know nothing of; with the others alone, any page of any number of jobs is quick."""
+"""Filters that the counts don't cover; with the others alone, any page of any number of jobs is quick."""
 
 
 class JobFilters(Parameters):
-    """What a list of jobs can be filtered and sorted by."""
+    """The filters and the sorting of a list of jobs."""
 
     status = Choices(choices=JobStatus.values)
     job_type = Choices(choices=JobType.values)
@@ -67,7 +67,7 @@ class JobFilters(Parameters):
     sort_by = SortBy(
         ("created_at", "started_at", "completed_at"),
         initial="created_at",
-        help_text="Ties by id; jobs without the time come last.",
+        help_text="Then by id. Jobs without this time come last.",
     )
     sort_order = SortOrder()
 
@@ -96,7 +96,7 @@ class JobQuery:
     selection: Selection
     order: Order
     narrowing: Mapping[str, Any] = field(default_factory=dict)
-    """Values of the filters that the counts know nothing of."""
+    """Values of the filters that the counts don't cover."""
     matches: Matches | None = None
     """What a search or an error group finds, if nothing else filters the list."""
 
@@ -192,14 +192,14 @@ def filters_of(body: Mapping[str, Any], field: str, spell: Spelling = str) -> di
 
 
 def _problem_of(written: str, value: Any, spell: Spelling) -> str:
-    """What is wrong with the type of a filter in a body, or with its emptiness; empty if nothing is."""
+    """Return why a filter in a body is invalid, or an empty text."""
     parameters = JobFilters.spelled(spell)
     parameter = parameters.get(written)
     if parameter is None:
-        return _("There is no such filter. Filters: %(names)s.") % {"names": ", ".join(parameters)}
+        return _("Unknown filter. Valid filters: %(names)s.") % {"names": ", ".join(parameters)}
     values = value if parameter.is_repeatable and isinstance(value, list) else [value]
     if not all(isinstance(each, str) for each in values):
-        return _("Must be text, or a list of texts for status and %(name)s.") % {"name": spell("job_type")}
+        return _("Must be text, or a list of strings for status and %(name)s.") % {"name": spell("job_type")}
     if not is_storable(values):
         return _("Contains a character that can't be stored.")
     # In an address an empty filter counts as missing. In the body of an action that would mean all jobs.

@@ -55,7 +55,7 @@ def read_page(query: filters.JobQuery, page: int, limit: int) -> tuple[list[JobR
 
 
 def read(jobs: QuerySet[SyncJob], order: Order) -> list[JobRow]:
-    """Return the jobs of a queryset that only filters, sorted."""
+    """Read a queryset's jobs in order. It may only filter."""
     try:
         where, where_values = jobs.query.get_compiler(connection=connection).compile(jobs.query.where)
     except EmptyResultSet:

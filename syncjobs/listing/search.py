@@ -111,7 +111,7 @@ class Matches:
             runs += [of_jobs("band_name <> '' AND band_name = %s", name) for name, _ in self.names]
         runs += [of_errors("group_id = %s", group) for group, _ in self.groups]
         if self.doubtful:
-            # One word rules out most errors, at a tenth of the cost of normalising their white space.
+            # One word rules out most errors, at a tenth of the cost of normalizing their white space.
             word = max(self.text.split(), key=len)
             holds = (
                 "group_id = ANY(%s) AND strpos(lower(message), %s) > 0"

@@ -1,7 +1,7 @@
 """The change feed: changes of jobs and queues in the order of commits. Readers miss none and get none twice.
 
 Triggers write each change in its own transaction (sql/job_changes.sql). A reader's position is a snapshot: the set of
-transactions that had ended when it last read. Its news are the changes that the next snapshot includes and the last one
+transactions that had ended when it last read. It is sent the changes that the next snapshot includes and the last one
 did not, however late a transaction commits that began early.
 """
 
@@ -100,7 +100,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The changes up to `now` that any of some positions lacked; none of them if they are `too_many`."""
+    """The changes up to `now` that at least one position has not seen; empty if `too_many`."""
 
     now: Position
     purged: int

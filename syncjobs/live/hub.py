@@ -101,8 +101,8 @@ class Hub:
         while self._viewers:
             try:
                 await self._watch()
-            except Exception as error:  # whatever it is, the viewers must not wait forever
-                _log.warning("The change feed lost its database connection (%s); trying again.", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the viewers must not wait forever
+                _log.warning("The change feed failed (%s); retrying", type(error).__name__)
                 for viewer in self._viewers:
                     viewer.position = None
                 self._beat()

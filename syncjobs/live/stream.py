@@ -1,4 +1,4 @@
-"""The change feed as Server-Sent Events: the response that API and admin share, and the admin's view."""
+"""The change feed as Server-Sent Events: the response that API and admin share."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import time
 from typing import cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.views.decorators.http import require_GET
+from django.http import HttpRequest, StreamingHttpResponse
 
-from ..exceptions import InvalidInput
 from . import changes, connections, hub
 
 MAX_STREAM_SECONDS = 3600
@@ -45,16 +43,3 @@ def events(
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
-
-
-@require_GET
-def admin_events(request: HttpRequest) -> HttpResponseBase:
-    """Stream changes to the admin's pages. After 403 (no permission) and 400, browsers don't reconnect."""
-    user = request.user
-    if not (user.is_active and user.is_staff and user.has_perm(hub.PERMISSION)):
-        return HttpResponse(status=403)
-    try:
-        key = request.session.session_key
-        return events(request, user, seconds=MAX_STREAM_SECONDS, is_staff_only=True, session_key=key)
-    except InvalidInput as error:
-        return HttpResponse(error.message, status=400, content_type="text/plain; charset=utf-8")

@@ -26,10 +26,10 @@ def install(apps, schema_editor):
 
     for name, job_type, times in TRIGGERS:
         install_cron(name, times, task="syncjobs.trigger", kwargs=json.dumps({"job_type": job_type}))
-    install_cron("Housekeeping", {"minute": "45", "hour": "2"}, task="syncjobs.housekeep")
+    install_cron("Cleanup", {"minute": "45", "hour": "2"}, task="syncjobs.housekeep")
     interval, _ = intervals.objects.get_or_create(every=30, period="seconds")
     tasks.objects.get_or_create(
-        name="Put right what crashes left behind",
+        name="Reconcile",
         defaults={"task": "syncjobs.reconcile", "interval": interval, "expire_seconds": 30},
     )
 

@@ -1,4 +1,4 @@
-"""The audit: who did what, when, from where, and with which result. The database refuses to change or delete entries."""
+"""The audit log: who did what, when, from where, and with which result. The database refuses to change or delete entries."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class SyncJob(models.Model):
         default=0, help_text=_("Attempts that failed or were lost since the job last made progress.")
     )
     checkpoint = models.JSONField(default=dict, blank=True)
-    handback_requested_at = models.DateTimeField(null=True, blank=True)
+    release_requested_at = models.DateTimeField(null=True, blank=True)
 
     videos_found = models.PositiveIntegerField(_("found"), default=0)
     videos_added = models.PositiveIntegerField(_("added"), default=0)
@@ -228,18 +228,18 @@ class JobEvent(models.Model):
 class SeenVideo(models.Model):
     """A video id that a running sync has read, so that it counts each video once across pages, playlists and crashes.
 
-    `walk` numbers the job's passes over playlists. An entry that is read twice in one pass has moved in between;
+    `pass_number` numbers the job's passes over playlists. An entry that is read twice in one pass has moved in between;
     `entry_key` is the hash of its id, which tells it from a second entry of the same video.
     The rows are deleted when the job ends.
     """
 
     job = models.ForeignKey(SyncJob, on_delete=models.CASCADE, related_name="+", db_index=False)
-    walk = models.PositiveSmallIntegerField()
+    pass_number = models.PositiveSmallIntegerField()
     youtube_id = models.CharField(max_length=32)
     entry_key = models.BigIntegerField(db_default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["job", "youtube_id", "walk"], name="seen_once_a_walk")]
+        constraints = [models.UniqueConstraint(fields=["job", "youtube_id", "pass_number"], name="seen_once_per_pass")]
 
     def __str__(self) -> str:
         return self.youtube_id

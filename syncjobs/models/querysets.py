@@ -56,7 +56,7 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
         """Leave out jobs that a person has retried, whatever the retry's status."""
         return self.exclude(Exists(self.model._default_manager.filter(retry_of=OuterRef("pk"))))
 
-    def childless_parents(self) -> Self:
+    def completable_parents(self) -> Self:
         """Return all-bands jobs in progress that can be completed: their own attempt and all children have ended."""
         children = self.model._default_manager.filter(parent_id=OuterRef("pk"), status__in=ACTIVE_STATUSES)
         waiting = self.in_progress().filter(fans_out=True, checkpoint__fanned_out=True)

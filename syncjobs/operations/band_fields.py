@@ -75,7 +75,7 @@ def _parse_list(value: Any) -> list[str]:
     """Parse a list of strings, or a string with ; between the entries."""
     entries = value.split(";") if isinstance(value, str) else value if value is not None else []
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise _InvalidValue(_("must be a list of texts (in CSV, separated by semicolons)."))
+        raise _InvalidValue(_("must be a list of strings (in CSV, separated by semicolons)."))
     return [entry.strip() for entry in entries if entry.strip()]
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -26,7 +26,8 @@ from ..exceptions import Conflict, InvalidInput
 from . import band_fields
 from .channels import channel_index
 
-MAX_BYTES = 20_000_000
+MAX_MEGABYTES = 20
+MAX_BYTES = MAX_MEGABYTES * 1_000_000
 OUTCOMES = ("created", "updated", "unchanged", "refused")
 _OLD_COLUMNS = {camel_case(column): column for column in band_fields.COLUMNS}
 """The names that files had before; files with them can still be imported."""
@@ -58,21 +59,31 @@ class RowResult:
 
 def read_file(path: Path) -> list[Any]:
     """Return the rows of a .json or .csv file. Raises InvalidInput."""
-    if path.suffix.lower() not in {".json", ".csv"}:
-        raise InvalidInput(f"The name of the file must end with .json or .csv: {path.name}", field="file")
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror}.", field="file") from None
-    return read_rows(raw, is_csv=path.suffix.lower() == ".csv")
+    return read_rows(raw, is_csv=is_csv(path.name))
+
+
+def is_csv(name: str) -> bool:
+    """Return whether a file of this name has CSV; otherwise it has JSON. Raises InvalidInput for another extension."""
+    extension = PurePath(name).suffix.lower()
+    if extension not in {".json", ".csv"}:
+        raise InvalidInput(_("The file name must end in .json or .csv."), field="file")
+    return extension == ".csv"
+
+
+def too_large() -> InvalidInput:
+    """Return the error for a file of more than MAX_BYTES."""
+    message = _("The file is larger than %(megabytes)s MB. Split it and import the parts one by one.")
+    return InvalidInput(message % {"megabytes": MAX_MEGABYTES}, field="file")
 
 
 def read_rows(raw: bytes, *, is_csv: bool) -> list[Any]:
     """Return the rows in a file's content. Raises InvalidInput."""
     if len(raw) > MAX_BYTES:
-        raise InvalidInput(
-            _("The file is larger than %(megabytes)s MB.") % {"megabytes": MAX_BYTES // 1_000_000}, field="file"
-        )
+        raise too_large()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

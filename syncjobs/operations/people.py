@@ -38,7 +38,7 @@ def setup_roles() -> dict[str, int]:
     super_admin = admin | Q(content_type__app_label="auth", content_type__model__in=("user", "group"))
     sizes = {}
     for role, condition in ((Role.MODERATOR, moderator), (Role.ADMIN, admin), (Role.SUPER_ADMIN, super_admin)):
-        # Only admins may read the audit.
+        # Only admins may read the audit log.
         hidden = Q(codename="view_auditentry") if role == Role.MODERATOR else Q(pk__in=[])
         group, _ = Group.objects.get_or_create(name=role)
         permissions = Permission.objects.filter(condition).exclude(hidden)
@@ -65,7 +65,7 @@ def get_person(user_id: int) -> User:
     """Return the person with this id. Raises NotFound."""
     user = list_people().filter(pk=user_id).first()
     if user is None:
-        raise NotFound(_("There is no person %(id)s.") % {"id": user_id}, field="id")
+        raise NotFound(_("There is no user %(id)s.") % {"id": user_id}, field="id")
     return user
 
 
@@ -74,7 +74,7 @@ def add_person(actor: Actor, name: str, password: str, role: Role, email: str = 
     with audited(actor, "add_person", "user") as span:
         user: User = get_user_model()(username=name, email=email, is_staff=True)
         span.message = name[:150]
-        taken = Conflict(_("Another person is already called “%(name)s”.") % {"name": name}, field="name")
+        taken = Conflict(_("The username “%(name)s” is already taken.") % {"name": name}, field="name")
         if list_people().filter(username=name).exists():
             raise taken
         _set_password(user, password)
@@ -168,7 +168,7 @@ def _check_not_last(user: User) -> None:
     """Raise Conflict if the person is the last active super admin."""
     others = list_people().filter(Q(groups__name=Role.SUPER_ADMIN) | Q(is_superuser=True), is_active=True)
     if user.is_active and role_of(user) == Role.SUPER_ADMIN and not others.exclude(pk=user.pk).exists():
-        message = _("%(name)s is the last active super admin. Make another person a super admin first.")
+        message = _("%(name)s is the last active super admin. Make another user a super admin first.")
         raise Conflict(message % {"name": user.get_username()}, field="role")
 
 

@@ -66,5 +66,5 @@ def resume_queue(actor: Actor, name: str) -> list[str]:
 
 
 def pause_for_configuration(message: str) -> None:
-    """Pause all queues because YouTube refuses the API key: no job can succeed until a person has fixed it."""
-    pause_queue(SYSTEM, ALL_QUEUES, f"YouTube refuses the API key: {message}"[:MAX_REASON])
+    """Pause all queues because YouTube rejects the API key: no job can succeed until a person has fixed it."""
+    pause_queue(SYSTEM, ALL_QUEUES, f"YouTube rejects the API key: {message}"[:MAX_REASON])

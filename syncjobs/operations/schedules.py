@@ -233,7 +233,10 @@ def delete(actor: Actor, schedule_id: int) -> None:
 
 
 def run_now(actor: Actor, schedule_id: int) -> Created:
-    """Trigger the schedule's job now, for a person, or end the delay of an equal job. Raises NotFound and the errors of `triggers`."""
+    """Trigger the schedule's job now, for a person, or end the delay of an equal job.
+
+    Raises NotFound and the errors of `triggers`.
+    """
     schedule = get(schedule_id)
     with audited(actor, _RUN, "schedule", schedule_id) as span:
         span.message = schedule.name

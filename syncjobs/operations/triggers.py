@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from bands.models import Band
+from bands.models import Band, BandState
 
 from ..audit.actors import Actor
 from ..audit.labels import JOB_TYPE
@@ -33,8 +33,8 @@ def trigger_sync(
     """Sync one band, or all active bands if `band` is None.
 
     If an equal job is active, return that job instead of a new one. If it is still queued, it takes over a higher
-    priority and `force`; with `force`, a delay of it or its children ends. Without `force`, raise RecentlySynced for a band that was synced less than
-    SYNC_MIN_INTERVAL_SECONDS ago; an all-bands job leaves such bands out.
+    priority and `force`; with `force`, a delay of it or its children ends. Without `force`, raise RecentlySynced for a
+    band that was synced less than SYNC_MIN_INTERVAL_SECONDS ago; an all-bands job leaves such bands out.
 
     Raises NoChannel, BandInactive, NotFound if the band has been deleted, InvalidInput for an unknown priority, and
     Conflict while an equal job is being cancelled.
@@ -162,10 +162,10 @@ def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = Non
 def syncable_error(band: Band) -> Conflict | None:
     """Return the error that keeps a band from being synced, if there is one."""
     names = {"band": band.name}
-    if not band.has_channel:
+    if band.sync_obstacle == BandState.NO_CHANNEL:
         return NoChannel(_("%(band)s has no YouTube channel. Add one, then sync.") % names, field="band")
-    if not band.is_active:
-        return BandInactive(_("%(band)s is inactive. Make it active, then sync.") % names, field="band")
+    if band.sync_obstacle == BandState.INACTIVE:
+        return BandInactive(_("%(band)s is inactive. Activate it, then sync.") % names, field="band")
     return None
 
 
@@ -173,8 +173,7 @@ def cancelling_error(job: SyncJob) -> Conflict | None:
     """Return an error if this active job is being cancelled: it blocks an equal one, and must not pass for it."""
     if job.cancel_requested_at is None:
         return None
-    message = _("Job #%(id)s does the same and is being cancelled. Try again when it has ended.")
-    return Conflict(message % {"id": job.pk})
+    return Conflict(_("The same job, #%(id)s, is being cancelled. Try again when it has ended.") % {"id": job.pk})
 
 
 def _check_priority(priority: int | None) -> None:

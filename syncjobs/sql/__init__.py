@@ -1,6 +1,7 @@
 """SQL that the ORM can't express, in files that can be read whole.
 
-The files of this folder define the current functions and triggers; migrations read frozen copies (`migrations/sql/`).
+The files of this folder define the current functions, triggers and storage settings; migrations read frozen copies
+(`migrations/sql/`).
 To change a function, add it here under its next version and write a migration that replaces the old one.
 `queries/` holds statements with named parameters.
 """

@@ -37,13 +37,13 @@ class Estimate:
 def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
     """Estimate `trigger_sync` (or `trigger_bands`) with the same arguments. None means all bands."""
     bands = list(Band.objects.syncable()) if selected is None else selected
-    able = [band for band in bands if band.is_active and band.has_channel]
+    able = [band for band in bands if band.sync_obstacle is None]
     due = able if force else [band for band in able if not band.is_recently_synced(full=full)]
     if selected is None and not full:
         units = quota.estimate_units(None, full=False) if due else 0
     else:
         units = sum(quota.estimate_units(band, full=full) for band in due)
-    left = next(state.left(personal=True) for state in quota.today() if state.bucket == Bucket.MAIN)
+    left = next(state.left_for_manual_syncs for state in quota.today() if state.bucket == Bucket.MAIN)
     p50, p95 = _seconds(selected, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC) if due else (None, None)
     return Estimate(
         units={Bucket.MAIN.value: units},

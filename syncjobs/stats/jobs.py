@@ -6,11 +6,13 @@ import datetime as dt
 from typing import Any
 
 from django.db import connection
+from django.db.models import Count, Sum
 from django.utils import timezone
 
 from .. import counters
 from ..choices import TERMINAL_STATUSES, JobStatus, JobType
 from ..counters import Selection
+from ..models import SyncJob
 
 PERIODS = {"24h": dt.timedelta(hours=24), "7d": dt.timedelta(days=7), "30d": dt.timedelta(days=30)}
 SHORTEST_STUCK_SECONDS = 60
@@ -62,10 +64,10 @@ _STUCK = """
 
 
 def metrics() -> dict[str, Any]:
-    """Return counts of jobs by status, and rates and times (ms), None if no job is there to compute them from.
+    """Return counts of jobs by status, and rates and times (ms); a rate or time is None without data.
 
-    The success rate is exact, of the jobs created in the last 24 hours that have completed or failed; `per_minute`, of
-    those that ended in the last hour. Times are of a sample of the jobs created in the last 24 hours.
+    The success rate is that of the jobs created in the last 24 hours that have completed or failed. `per_minute` counts
+    the jobs that ended in the last hour. Times are of a sample of the jobs created in the last 24 hours.
     """
     now = timezone.now()
     day = now - PERIODS["24h"]
@@ -161,3 +163,11 @@ def stuck() -> list[dict[str, Any]]:
         }
         for job_id, number, worker, started, job_type, band, usual, running in rows
     ]
+
+
+def children(job: SyncJob) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the number of a job's children by status, and the sums of their results by column."""
+    names = ("videos_found", "videos_added", "videos_updated", "videos_unavailable", "quota_used", "error_count")
+    sums = job.children.order_by().values("status").annotate(n=Count("pk"), **{name: Sum(name) for name in names})
+    rows: list[Any] = list(sums)
+    return {row["status"]: row["n"] for row in rows}, {name: sum(row[name] for row in rows) for name in names}

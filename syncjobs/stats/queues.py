@@ -12,7 +12,6 @@ from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from ..models import Attempt, Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
-from ..operations.queues import ALL_QUEUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +134,6 @@ def _state(worker: Any) -> str:
     if worker.failing_since:
         return "failing"
     return "stopping" if worker.stopping_at else "alive"
-
-
-def failed(name: str) -> int:
-    """Return how many jobs clearing the failed jobs of a queue (or "all") would delete."""
-    types = tuple(kind for kind, queue in QUEUE_OF_TYPE.items() if name in (queue, ALL_QUEUES))
-    return counters.count(counters.Selection(statuses=(JobStatus.FAILED,), types=types))
 
 
 def _read_one_snapshot() -> None:

@@ -204,11 +204,11 @@ def _active_needs(until: dt.datetime) -> list[_Need]:
     )
     needs: list[_Need] = []
     for job_type, without, units in rows:
-        needs.append((_("%(type)s jobs") % {"type": job_type}, job_type, units))
+        needs.append((job_type, job_type, units))
         if without:
             average = _average_units(job_type)
-            what = ngettext("%(count)s %(type)s jobs", "%(count)s %(type)s jobs", without)
-            what %= {"count": without, "type": job_type}
+            what = ngettext("%(count)s %(type)s job", "%(count)s %(type)s jobs", without)
+            what %= {"count": without, "type": JobType(job_type).label}
             needs.append((what, job_type, None if average is None else average * without))
     return needs
 

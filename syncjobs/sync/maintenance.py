@@ -1,4 +1,4 @@
-"""SINGLE_VIDEO, ENRICH, STATS_REFRESH, AVAILABILITY_CHECK and PRUNE: jobs about videos rather than bands, or old rows."""
+"""SINGLE_VIDEO, ENRICH, STATS_REFRESH, AVAILABILITY_CHECK and PRUNE: the job types other than band syncs."""
 
 from __future__ import annotations
 

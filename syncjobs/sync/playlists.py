@@ -216,7 +216,7 @@ def mark_seen(context: JobContext, page: PlaylistPage, number: int) -> SeenOnPag
     keys = {item.video_id: entry_key(item) for item in reversed(page.items)}
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO syncjobs_seenvideo (job_id, walk, youtube_id, entry_key)
+            """INSERT INTO syncjobs_seenvideo (job_id, pass_number, youtube_id, entry_key)
                SELECT %s::bigint, %s::smallint, * FROM unnest(%s::text[], %s::bigint[])
                ON CONFLICT DO NOTHING RETURNING youtube_id""",
             [context.job.pk, number, list(keys), list(keys.values())],
@@ -225,6 +225,6 @@ def mark_seen(context: JobContext, page: PlaylistPage, number: int) -> SeenOnPag
     repeated = {video_id: key for video_id, key in keys.items() if video_id not in new}
     if not repeated:
         return SeenOnPage(new=len(new), moved=0)
-    rows = SeenVideo.objects.filter(job_id=context.job.pk, walk=number, youtube_id__in=repeated)
+    rows = SeenVideo.objects.filter(job_id=context.job.pk, pass_number=number, youtube_id__in=repeated)
     first = dict(rows.values_list("youtube_id", "entry_key"))
     return SeenOnPage(new=len(new), moved=sum(first[video_id] == key for video_id, key in repeated.items()))

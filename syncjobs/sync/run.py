@@ -38,7 +38,7 @@ def run_attempt(attempt: Attempt) -> bool:
         try:
             return _run_and_record_outcome(attempt)
         except Fenced:
-            logger.warning("Job #%s attempt %s was superseded; it writes nothing more", attempt.job_id, attempt.number)
+            logger.warning("Job #%s attempt %s lost its lease or was superseded", attempt.job_id, attempt.number)
             return False
         except database.ERRORS as error:
             if not database.is_away(error):

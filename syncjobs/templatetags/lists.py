@@ -46,12 +46,12 @@ def pager(context: RequestContext, page: Page[Any], label: str) -> dict[str, Any
 
 @register.simple_tag
 def band_badge(band: Band) -> SafeString:
-    """Draw the health of a band's syncs; of several problems, the most important."""
+    """Draw the health of a band's syncs. Show the most important problem."""
     if not band.is_active:
         return badge(_("Inactive"), "off", "pause")
     if band.channel_problem:
         return badge(str(band.get_channel_problem_display()), "bad", "alert")
-    if not band.has_channel:
+    if band.sync_obstacle:
         return badge(_("No channel"), "warn", "alert")
     if band.consecutive_failures:
         text = ngettext("%(n)s consecutive failure", "%(n)s consecutive failures", band.consecutive_failures)

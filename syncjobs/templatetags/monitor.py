@@ -64,10 +64,12 @@ def badge(text: str, look: str = "off", picture: str = "") -> SafeString:
 
 
 @register.simple_tag
-def chip(text: str, url: str, is_on: bool = False, picture: str = "") -> SafeString:
+def chip(text: str, url: str, is_on: bool = False, picture: str = "", title: str = "") -> SafeString:
     """Draw a link that toggles a filter or selects a view; `is_on` marks the current one."""
     current = mark_safe(' aria-current="true"') if is_on else ""
-    return format_html('<a class="chip" href="{}"{}>{}{}</a>', url, current, icon(picture) if picture else "", text)
+    hint = format_html(' title="{}"', title) if title else ""
+    drawing = icon(picture) if picture else ""
+    return format_html('<a class="chip" href="{}"{}{}>{}{}</a>', url, current, hint, drawing, text)
 
 
 @register.simple_tag
@@ -153,9 +155,9 @@ def outcome_badge(attempt: Any) -> SafeString:
 
 
 @register.simple_tag
-def result_badge(result: str, text: str = "") -> SafeString:
+def result_badge(result: str, text: str) -> SafeString:
     """Draw the result of an audited action."""
-    return badge(text or result, "good", "check") if result == "ok" else badge(text or result, "bad", "cross")
+    return badge(text, "good", "check") if result == "ok" else badge(text, "bad", "cross")
 
 
 @register.simple_tag

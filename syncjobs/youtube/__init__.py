@@ -1,1 +1,1 @@
-"""YouTube Data API v3: typed values, typed errors, and a simulator. A leaf: knows no models and no settings."""
+"""YouTube Data API v3: typed values, typed errors, and a simulator. A leaf: it imports no models or settings."""

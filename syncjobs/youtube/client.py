@@ -87,7 +87,7 @@ class YouTubeClient:
         return channels[0] if channels else None
 
     def playlist_page(self, playlist_id: str, page_token: str | None = None) -> PlaylistPage:
-        """Return a page of up to 50 entries; an uploads playlist lists the newest first. 1 unit.
+        """Return a page of up to 50 entries; an uploads playlist lists newest first. 1 unit.
 
         Raises PlaylistNotFound, also for the uploads of a channel without videos, and InvalidPageToken.
         """

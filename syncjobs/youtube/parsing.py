@@ -51,7 +51,7 @@ def parse_items(items: Iterable[Any], parse: Callable[[dict[str, Any]], T]) -> t
     for item in items:
         try:
             if not isinstance(item, dict):
-                raise _Malformed("it is not an object")
+                raise _Malformed("not an object")
             good.append(parse(item))
         except _Malformed as error:
             bad.append(Unreadable(_id_of(item), f"An item of YouTube's response can't be read: {error}."))
@@ -81,7 +81,7 @@ def channel(item: dict[str, Any]) -> Channel:
     snippet, playlists = _part(item, "snippet"), _part(_part(item, "contentDetails"), "relatedPlaylists")
     channel_id = _text(item, "id", required=True)
     if len(channel_id) > MAX_CHANNEL_ID:
-        raise _Malformed(f"its id is {channel_id[:40]!r}")
+        raise _Malformed(f"invalid id {channel_id[:40]!r}")
     return Channel(
         id=channel_id,
         # A handle has no percent sign, but one in another script than Latin may be written as in a URL.
@@ -98,7 +98,7 @@ def playlist_item(item: dict[str, Any]) -> PlaylistItem:
     snippet, details = _part(item, "snippet"), _part(item, "contentDetails")
     video_id = _text(details, "videoId") or _text(_part(snippet, "resourceId"), "videoId")
     if not _VIDEO_ID.fullmatch(video_id):
-        raise _Malformed(f"its videoId is {video_id[:40]!r}" if video_id else "it has no videoId")
+        raise _Malformed(f"invalid videoId {video_id[:40]!r}" if video_id else "no videoId")
     # The entry of a private video has contentDetails without a time. One without contentDetails is not private.
     published_at = _time(details, "videoPublishedAt") if details else _time(snippet, "publishedAt")
     return PlaylistItem(
@@ -123,7 +123,7 @@ def video(item: dict[str, Any]) -> VideoDetails:
     if live == "completed":
         live = "none"
     if live not in {"none", "live", "upcoming"}:
-        raise _Malformed(f"its liveBroadcastContent is {live[:40]!r}")
+        raise _Malformed(f"invalid liveBroadcastContent {live[:40]!r}")
     # Only live and upcoming videos are sure to have liveStreamingDetails.
     expected = [part for part in _PARTS if part != "liveStreamingDetails" or live != "none"]
     return VideoDetails(
@@ -178,7 +178,7 @@ def duration(value: object) -> int | None:
     elif match := _GOOGLE_DURATION.fullmatch(text):
         total = int(match[1])
     if total > MAX_DURATION:
-        raise _Malformed(f"its duration is {str(value)[:40]!r}")
+        raise _Malformed(f"invalid duration {str(value)[:40]!r}")
     return total
 
 
@@ -197,7 +197,7 @@ def _text(part: dict[str, Any], name: str, *, required: bool = False) -> str:
     if value is None and not required:
         return ""
     if not isinstance(value, str) or (required and not value):
-        raise _Malformed(f"its {name} is {str(value)[:40]!r}")
+        raise _Malformed(f"invalid {name} {str(value)[:40]!r}")
     return clean(value)
 
 
@@ -216,7 +216,7 @@ def _count(part: dict[str, Any], name: str) -> int | None:
     else:
         number = int(value) if isinstance(value, str) and _COUNT.fullmatch(value) else -1
     if not 0 <= number <= MAX_COUNT:
-        raise _Malformed(f"its {name} is {str(value)[:40]!r}")
+        raise _Malformed(f"invalid {name} {str(value)[:40]!r}")
     return number
 
 
@@ -228,7 +228,7 @@ def _time(part: dict[str, Any], name: str) -> dt.datetime | None:
         time = dt.datetime.fromisoformat(value)
         return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
     except (TypeError, ValueError, OverflowError):
-        raise _Malformed(f"its {name} is {str(value)[:40]!r}") from None
+        raise _Malformed(f"invalid {name} {str(value)[:40]!r}") from None
 
 
 def _flag(part: dict[str, Any], name: str) -> bool | None:

@@ -28,7 +28,7 @@ _NOT_NAMES = {"watch", "shorts", "live", "embed", "v", "playlist", "feed", "feed
 
 
 class MalformedReference(ValueError):
-    """The text is not a valid reference; the message says what would be."""
+    """The text is not a valid reference; the message says what is valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def parse_channel(text: str) -> ChannelReference:
 
 
 def _bare_word(text: str) -> str:
-    expected = "Give a channel id (UC and 22 more characters), an @handle, or the URL of the channel's page."
+    expected = "Give a channel ID (UC and 22 more characters), an @handle, or the URL of the channel's page."
     if _is_handle("@" + text) and not text.startswith("UC"):
         return f"“{_short(text)}” is not a channel. If it is a handle, write “@{_short(text)}”."
     return f"“{_short(text)}” is not a YouTube channel. {expected}" if text else expected
@@ -75,7 +75,7 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
     if candidate:
         if _CHANNEL_ID.match(candidate):
             return ChannelReference("id", candidate)
-        raise MalformedReference(f"“{_short(candidate)}” is not a channel id, which is UC and 22 more characters.")
+        raise MalformedReference(f"“{_short(candidate)}” is not a channel ID (UC and 22 more characters).")
     if head.startswith("@"):
         return _handle(head)
     if head == "user" and rest and _NAME.match(rest[0]):
@@ -96,9 +96,7 @@ def _handle(text: str, lengths: range = _HANDLE_LENGTH) -> ChannelReference:
     """Parse a handle. `lengths` are those of a name in ASCII."""
     handle = unicodedata.normalize("NFC", unquote(text))
     if not _is_handle(handle, lengths):
-        raise MalformedReference(
-            f"“{_short(handle)}” is not a handle, which is @ and 3 to 30 letters, digits, or _ - ."
-        )
+        raise MalformedReference(f"“{_short(handle)}” is not a handle (@ and 3 to 30 letters, digits, or _ - .).")
     return ChannelReference("handle", handle)
 
 
@@ -125,9 +123,7 @@ def parse_video(text: str) -> str:
     url = _youtube_url(text)
     candidate = _video_of(url) if url else ""
     if not candidate:
-        raise MalformedReference(
-            f"“{_short(text)}” is not a video. Give its id (11 characters) or the URL of its page."
-        )
+        raise MalformedReference(f"“{_short(text)}” is not a video. Give its ID (11 characters) or its page's URL.")
     return candidate
 
 
@@ -148,7 +144,7 @@ def parse_playlist(text: str) -> str:
     url = _youtube_url(text)
     candidate = text if url is None else (parse_qs(url.query).get("list") or [""])[0]
     if not _PLAYLIST_ID.match(candidate):
-        raise MalformedReference(f"“{_short(text)}” is not a playlist. Give its id (PL…) or the URL of its page.")
+        raise MalformedReference(f"“{_short(text)}” is not a playlist. Give its ID (PL…) or its page's URL.")
     return candidate
 
 

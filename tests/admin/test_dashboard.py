@@ -23,7 +23,6 @@ from syncjobs.listing.rows import read_page
 from syncjobs.models import Attempt, AuditEntry, BulkAction, Queue, QuotaDay, SyncJob, Worker
 from syncjobs.operations import bulk, queues, schedules
 from syncjobs.stats import jobs
-from syncjobs.stats import queues as stats_queues
 from syncjobs.youtube.costs import Bucket
 from tests.clients import logged_in
 from tests.factories import PERSON, claim, make_band, queue_job
@@ -283,18 +282,42 @@ def test_a_reason_that_is_too_long_is_a_field_error(admin: Client) -> None:
     assert not Queue.objects.filter(paused_at__isnull=False).exists()
 
 
+CLEAR = "/admin/syncjobs/queue/maintenance/clear-failed/"
+
+
+def ask_to_clear(client: Client, queue: str = "maintenance") -> tuple[str, str]:
+    """Return the page that asks whether to clear the failed jobs, and its time."""
+    page = client.get(f"/admin/syncjobs/queue/{queue}/clear-failed/").content.decode()
+    found = re.search(r'name="until" value="([^"]+)"', page)
+    assert found
+    return unescape(page), found[1]
+
+
+def test_clearing_leaves_jobs_that_failed_after_the_question(admin: Client) -> None:
+    running, failed, retried = (queue_job(JobType.PRUNE) for _ in range(3))
+    before = {"status": JobStatus.FAILED, "completed_at": timezone.now()}
+    SyncJob.objects.filter(pk__in=(failed.pk, retried.pk)).update(**before)
+    retry = SyncJob.objects.create(job_type="PRUNE", queue_id="maintenance", retry_of=retried)
+    question, until = ask_to_clear(admin)
+    assert "2 failed jobs are permanently deleted" in question
+    assert "1 of them has already been retried and is deleted too." in question
+    SyncJob.objects.filter(pk=running.pk).update(status=JobStatus.FAILED, completed_at=timezone.now())
+    without_time = admin.post(CLEAR, headers=HTMX)
+    assert (without_time.status_code, SyncJob.objects.count()) == (422, 4)
+    assert "3 failed jobs are permanently deleted" in without_time.content.decode()
+    done = admin.post(CLEAR, {"until": until}, headers=HTMX)
+    assert "2 failed jobs deleted." in done["HX-Trigger"]
+    assert set(SyncJob.objects.values_list("pk", flat=True)) == {running.pk, retry.pk}
+
+
 def test_clearing_shows_the_number_of_jobs_and_deletes_them(admin: Client) -> None:
     some_of_each()
-    assert (
-        stats_queues.failed("maintenance") == SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
-    )
-    asked = admin.get("/admin/syncjobs/queue/maintenance/clear-failed/").content.decode()
-    assert "6 failed jobs are permanently deleted" in asked
-    assert (
-        f"{stats_queues.failed('all')} failed jobs"
-        in admin.get("/admin/syncjobs/queue/all/clear-failed/").content.decode()
-    )
-    done = admin.post("/admin/syncjobs/queue/maintenance/clear-failed/", headers=HTMX)
+    assert SyncJob.objects.filter(queue="maintenance", status="FAILED").count() == 6
+    assert "15 failed jobs are permanently deleted" in ask_to_clear(admin, "all")[0]
+    question, until = ask_to_clear(admin)
+    assert "6 failed jobs are permanently deleted" in question
+    assert "already been retried" not in question
+    done = admin.post(CLEAR, {"until": until}, headers=HTMX)
     assert "6 failed jobs deleted." in done["HX-Trigger"]
     assert SyncJob.objects.filter(status="FAILED").count() == 4 + 5
     assert 'href="/admin/syncjobs/queue/maintenance/clear-failed/"' not in admin.get("/admin/").content.decode()
@@ -303,7 +326,7 @@ def test_clearing_shows_the_number_of_jobs_and_deletes_them(admin: Client) -> No
 def test_clearing_many_jobs_continues_in_the_background(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 1)
     SyncJob.objects.bulk_create(SyncJob(job_type="PRUNE", queue_id="maintenance", status="FAILED") for _ in range(3))
-    done = admin.post("/admin/syncjobs/queue/maintenance/clear-failed/", headers=HTMX)
+    done = admin.post(CLEAR, {"until": ask_to_clear(admin)[1]}, headers=HTMX)
     progress = f"/admin/syncjobs/bulkaction/{BulkAction.objects.get().pk}/change/"
     assert done["HX-Redirect"] == progress
     assert "Deleting failed jobs" in admin.get(progress).content.decode()
@@ -317,6 +340,5 @@ def test_clearing_a_failed_parent_leaves_the_children_that_have_not_failed(admin
     common = {"parent": parent, "job_type": "FULL_SYNC", "queue_id": "video-sync"}
     running = SyncJob.objects.create(**common, status="IN_PROGRESS")
     SyncJob.objects.create(**common, status="FAILED")
-    assert stats_queues.failed("video-sync") == 2
     assert bulk.clear_failed(PERSON, "video-sync") == 2
     assert list(SyncJob.objects.values_list("pk", "parent")) == [(running.pk, None)]

@@ -77,7 +77,7 @@ def test_the_page_shows_what_used_the_units(moderator: Client) -> None:
         "channels.list": "1",
         "Full sync": "2",
         "Video details": "1",
-        "Outside any job": "1",
+        "Not part of a job": "1",
         "&lt;B&gt;Herons&lt;/B&gt;": "2",
     }
     assert html.count("bad-text") == 2

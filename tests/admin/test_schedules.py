@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_celery_beat.models import PeriodicTask
 
-from syncjobs.admin.core import recurrence as core_recurrence
-from syncjobs.admin.core.recurrence import Kind, Recurrence
+from syncjobs.admin import recurrence as recurrences
+from syncjobs.admin.recurrence import Kind, Recurrence
 from syncjobs.audit.actors import for_schedule
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.engine import outcomes
@@ -31,12 +31,12 @@ FORM = {"name": "Nightly", "job_type": "FULL_SYNC", "kind": "daily", "time": "03
 
 
 def make(cron: str = "0 3 * * *", zone: str = NEW_YORK, name: str = "Nightly", **values: Any) -> PeriodicTask:
-    when = {"cron": dict(zip(core_recurrence.CRON_FIELDS, cron.split(), strict=True)) | {"timezone": zone}}
+    when = {"cron": dict(zip(recurrences.CRON_FIELDS, cron.split(), strict=True)) | {"timezone": zone}}
     return schedules.save(PERSON, None, {"name": name, "job_type": "FULL_SYNC", "enabled": True, **when, **values})
 
 
 def words(schedule: PeriodicTask) -> str:
-    return core_recurrence.sentence(core_recurrence.of_schedule(schedule))
+    return recurrences.sentence(recurrences.of_schedule(schedule))
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_intervals_are_described_in_words(every: int, period: str, expected: str
     ],
 )
 def test_a_recurrence_survives_saving_and_reading(recurrence: Recurrence) -> None:
-    saved = schedules.save(PERSON, None, {"name": "A", "job_type": "PRUNE", **core_recurrence.values(recurrence)})
-    read = core_recurrence.of_schedule(saved)
+    saved = schedules.save(PERSON, None, {"name": "A", "job_type": "PRUNE", **recurrences.values(recurrence)})
+    read = recurrences.of_schedule(saved)
     for name in ("kind", "zone", "times", "weekdays", "days", "every", "minute", "period"):
         assert getattr(read, name) == getattr(recurrence, name), name
 

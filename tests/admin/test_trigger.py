@@ -155,6 +155,8 @@ def test_the_estimate_excludes_bands_that_would_be_refused() -> None:
     assert (estimate.skipped_as_just_synced, estimate.skipped_as_unsyncable) == (1, 2)
     assert estimate.units == {"main": quota.estimate_units(ready, full=True)}
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
+    assert set(Band.objects.syncable()) == {ready, recent}
+    assert [band.sync_obstacle for band in (ready, recent, silent, idle)] == [None, None, "no-channel", "inactive"]
 
 
 def test_the_estimate_shows_whether_the_quota_suffices(settings: object) -> None:

@@ -15,8 +15,8 @@ from django.utils import timezone
 from syncjobs.choices import QueueName, Role
 from syncjobs.exceptions import Conflict, NotFound
 from syncjobs.models import AuditEntry, Worker
+from syncjobs.models.workers import WORKER_SILENCE_SECONDS
 from syncjobs.operations.workers import remove_worker
-from syncjobs.stats.queues import WORKER_SILENCE_SECONDS
 from tests.clients import DIALOG, Api, logged_in
 from tests.factories import PERSON, claim, make_band, queue_job
 

@@ -14,7 +14,7 @@ from bands.models import Band
 from syncjobs.choices import Role
 from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
 from syncjobs.operations import errors, schedules, triggers
-from tests.api import sense  # noqa: F401 - registers its hook
+from tests.api import schema_hooks  # noqa: F401 - registers its hook
 from tests.browser import world
 from tests.clients import Api
 from tests.factories import PERSON

@@ -114,8 +114,8 @@ def test_a_filter_selects_the_same_jobs_in_list_export_and_bulk(moderator: Api) 
     ("filters", "message"),
     [
         ({"search": ""}, "Must not be empty. Leave the key out to not filter by it."),
-        ({"limit": 1}, "There is no such filter. Filters: status, jobType,"),
-        ({"foo": 1}, "There is no such filter. Filters: status, jobType,"),
+        ({"limit": 1}, "Unknown filter. Valid filters: status, jobType,"),
+        ({"foo": 1}, "Unknown filter. Valid filters: status, jobType,"),
     ],
 )
 def test_an_invalid_filter_in_a_body_is_explained(moderator: Api, filters: dict[str, Any], message: str) -> None:

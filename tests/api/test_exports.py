@@ -1,4 +1,4 @@
-"""Exports of jobs, errors and the audit."""
+"""Exports of jobs, errors and the audit log."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, GenerationMode
 
 from syncjobs.choices import Role
-from tests.api import sense  # noqa: F401 - registers its hook
+from tests.api import schema_hooks  # noqa: F401 - registers its hook
 from tests.clients import NOBODY, PLAIN, WHO, Api
 from tests.processes import ROOT, environment, web_server
 

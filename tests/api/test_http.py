@@ -63,8 +63,8 @@ def test_an_unreadable_body_is_refused(body: bytes, content_type: str, status: i
 @pytest.mark.parametrize(
     ("path", "body", "field", "message"),
     [
-        ("sync-jobs/estimate", [], None, "Must be an object. Its keys are: bandId, syncType, forceSync, priority."),
-        ("sync-jobs/estimate", None, None, "Must be an object. Its keys are: bandId, syncType, forceSync, priority."),
+        ("sync-jobs/estimate", [], None, "Must be an object. Valid keys: bandId, syncType, forceSync, priority."),
+        ("sync-jobs/estimate", None, None, "Must be an object. Valid keys: bandId, syncType, forceSync, priority."),
         ("sync-jobs/bulk", {"action": "retry", "ids": "1"}, "ids", "Must be a list."),
         ("sync-jobs/bulk", {"action": "retry", "ids": []}, "ids", "Must have at least one entry."),
         (
@@ -73,12 +73,12 @@ def test_an_unreadable_body_is_refused(body: bytes, content_type: str, status: i
             "filter",
             'Must be an object such as {"status": "FAILED"}.',
         ),
-        ("schedules", {"name": "N", "jobType": "PRUNE", "cron": {}}, "cron", "Give at least one of its fields."),
+        ("schedules", {"name": "N", "jobType": "PRUNE", "cron": {}}, "cron", "At least one field is required."),
         (
             "schedules",
             {"name": "N", "jobType": "PRUNE", "interval": 5},
             "interval",
-            "Must be an object. Its keys are: every, period.",
+            "Must be an object. Valid keys: every, period.",
         ),
     ],
 )

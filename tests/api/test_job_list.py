@@ -53,7 +53,7 @@ def test_an_invalid_parameter_is_named(moderator: Api, parameters: dict[str, str
         (
             "admin/sync/errors",
             "window=15m",
-            "Must be hours such as 24h or days such as 7d, from 1 to 9999 of them, or all.",
+            "Must be a number of hours (24h) or days (7d) up to 9999, or all.",
         ),
     ],
 )

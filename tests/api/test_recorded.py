@@ -72,7 +72,7 @@ class Api:
             entry["body"] = request.body if len(str(request.body)) < 1000 else f"{len(str(request.body))} characters"
         entry["status"] = answer.status_code
         entry["headers"] = {name: _header(name, answer[name]) for name in _HEADERS if name in answer}
-        entry["answer"] = normalised(content, self._clock)
+        entry["answer"] = normalized(content, self._clock)
         if request.ids_only and isinstance(content, dict) and "data" in content:
             entry["answer"]["data"] = " ".join(row["id"] for row in content["data"])
         known = content if isinstance(content, dict) else {}
@@ -118,7 +118,7 @@ def _text_of(answer: Any) -> str:
     return asyncio.run(read()).decode()
 
 
-def normalised(content: Any, clock: Clock, key: str = "") -> Any:
+def normalized(content: Any, clock: Clock, key: str = "") -> Any:
     """Return the content without the values that differ at every request.
 
     Times of the world get their names and others of the last minutes become <now>; tokens, ages and the parts of the
@@ -131,9 +131,9 @@ def normalised(content: Any, clock: Clock, key: str = "") -> Any:
         if "series" in content and content.get("period") in ("7d", "30d"):
             content = content | {"series": _by_day(content["series"], clock)}
         items = sorted(content.items()) if key in _KEYED_BY_DATA else content.items()
-        return {_with_names(name, clock): normalised(value, clock, name) for name, value in items}
+        return {_with_names(name, clock): normalized(value, clock, name) for name, value in items}
     if isinstance(content, list):
-        return [normalised(each, clock, key) for each in content]
+        return [normalized(each, clock, key) for each in content]
     if key in _HOURLY:
         return _HOURLY[key]
     if key in _SECRET_OR_RUNNING and content is not None:

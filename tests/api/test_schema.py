@@ -20,7 +20,7 @@ from syncjobs.api.serializers.bands import BandSerializer
 from syncjobs.api.serializers.jobs import AttemptSerializer, EventSerializer
 from syncjobs.api.serializers.videos import VideoSerializer
 from syncjobs.choices import Role
-from tests.api import sense  # noqa: F401 - registers its hook
+from tests.api import schema_hooks  # noqa: F401 - registers its hook
 from tests.clients import Api
 
 pytestmark = pytest.mark.django_db

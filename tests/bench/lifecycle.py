@@ -36,14 +36,14 @@ def _lives(count: int) -> None:
     from syncjobs.choices import QUEUE_OF_TYPE, JobType
     from syncjobs.engine import outcomes
     from syncjobs.engine.claim import WorkerIdentity, claim_next
-    from syncjobs.engine.enqueue import create_job
+    from syncjobs.engine.enqueue import create_jobs, new_job
 
     chance = random.Random(os.getpid())
     bands = list(Band.objects.order_by("pk")[:50])
     me = WorkerIdentity("bench", os.getpid())
     for _ in range(count):
         kind = JobType(chance.choice(KINDS))
-        create_job(SYSTEM, kind, band=chance.choice(bands), priority=30, notify=False)
+        create_jobs([new_job(SYSTEM, kind, band=chance.choice(bands), priority=30)], notify=False)
         attempt = claim_next(QUEUE_OF_TYPE[kind], me)
         if attempt is not None:
             outcomes.complete(attempt)

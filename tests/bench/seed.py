@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from syncjobs.engine.fingerprints import fingerprint, normalise
+from syncjobs.engine.fingerprints import fingerprint, normalize
 
 BANDS, GROUPS, DAYS = 500, 300, 60
 
@@ -73,7 +73,7 @@ def _kinds() -> dict[str, list[str]]:
     texts = [f"The {what} {why}: item 12345, after 3 tries." for why in _WHY for what in _WHAT][:GROUPS]
     return {
         "texts": texts,
-        "messages": [normalise(text) for text in texts],
+        "messages": [normalize(text) for text in texts],
         "fingerprints": [fingerprint(f"reason{kind}", text) for kind, text in enumerate(texts, 1)],
     }
 

@@ -110,7 +110,7 @@ def _photograph(browser: object, base: str, scheme: str, wanted: list[str]) -> N
 
 
 def _save(picture: bytes, path: Path) -> None:
-    """Save with a palette: a page has few colours, and the repository keeps every version."""
+    """Save with a palette: a page has few colors, and the repository keeps every version."""
     from PIL import Image
 
     Image.open(io.BytesIO(picture)).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -101,7 +101,7 @@ def test_a_job_that_loses_the_database_goes_back_to_its_queue_and_completes(
     job.refresh_from_db()
     assert (job.status, job.error_count) == (JobStatus.COMPLETED, 0)
     ends = list(job.attempts.order_by("number").values_list("outcome", flat=True))
-    assert ends == [AttemptOutcome.HANDED_BACK, AttemptOutcome.SUCCEEDED]
+    assert ends == [AttemptOutcome.RELEASED, AttemptOutcome.SUCCEEDED]
 
 
 def test_an_outcome_whose_commit_was_not_confirmed_stands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,4 +128,4 @@ def test_buckets_show_the_units_left_for_each_kind_of_job(settings: object) -> N
     for _ in range(6):
         quota.reserve(Operation.VIDEOS_LIST, quota.Spender(is_personal=False))
     main = next(state for state in quota.today() if state.bucket == Bucket.MAIN)
-    assert (main.left(personal=False), main.left(personal=True)) == (0, 4)
+    assert (main.left_for_automatic_syncs, main.left_for_manual_syncs) == (0, 4)

@@ -50,8 +50,8 @@ def test_jobs_go_on_after_each_restart_of_postgresql_and_no_task_fails(workers: 
     job.refresh_from_db()
     assert (job.status, job.videos_added, job.error_count) == (JobStatus.COMPLETED, 900, 0)
     outcomes = Counter(Attempt.objects.filter(job=job).values_list("outcome", flat=True))
-    assert set(outcomes) <= {AttemptOutcome.SUCCEEDED, AttemptOutcome.HANDED_BACK}
-    assert outcomes[AttemptOutcome.HANDED_BACK] <= 3
+    assert set(outcomes) <= {AttemptOutcome.SUCCEEDED, AttemptOutcome.RELEASED}
+    assert outcomes[AttemptOutcome.RELEASED] <= 3
     assert _completed() == 4
     _no_task_failed(workers)
 

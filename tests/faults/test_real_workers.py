@@ -106,7 +106,7 @@ def test_a_frozen_worker_that_wakes_up_late_changes_nothing(workers: Workers, yo
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).attempts_made == 2, 30, "the job to be taken over")
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).videos_found >= 300, 30, "the new attempt's progress")
     workers.signal("frozen", signal.SIGCONT)
-    wait_for(lambda: "was superseded" in workers.log("frozen"), 30, "the old attempt to notice")
+    wait_for(lambda: "lost its lease or was superseded" in workers.log("frozen"), 30, "the old attempt to notice")
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 30)
     job.refresh_from_db()
     assert (job.status, job.videos_found, job.videos_added) == (JobStatus.COMPLETED, 500, 500)
@@ -160,7 +160,7 @@ def test_a_stopping_worker_releases_its_job(workers: Workers, youtube: Simulator
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).videos_found >= 100)
     workers.terminate("leaving")
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).status == JobStatus.QUEUED, 15, "the job to come back")
-    assert job.attempts.get().outcome == AttemptOutcome.HANDED_BACK
+    assert job.attempts.get().outcome == AttemptOutcome.RELEASED
     workers.running["leaving"].wait(20)
     workers.start("next", concurrency=1)
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 60)

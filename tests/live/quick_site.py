@@ -1,4 +1,4 @@
-"""The site, but it checks so often whether viewers may still watch that tests need not wait for it."""
+"""The site, whose streams check permissions so often that tests need not wait for it."""
 
 from syncmonitor.asgi import application
 

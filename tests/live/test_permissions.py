@@ -16,9 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
+from syncjobs.admin.events import events
 from syncjobs.choices import Role
 from syncjobs.live import hub
-from syncjobs.live.stream import admin_events
 from tests.factories import wait_for
 from tests.live.watchers import PageWatcher, Watch, access_token
 
@@ -109,7 +109,7 @@ def test_admin_pages_watch_with_their_session() -> None:
     client = Client()
 
     def status() -> int:
-        return admin_events(client.get("/admin/login/").wsgi_request).status_code
+        return events(client.get("/admin/login/").wsgi_request).status_code
 
     assert status() == 403
     access_token()

@@ -33,6 +33,8 @@ KEPT = (
     "token_blacklist_outstandingtoken",
 )  # fmt: skip
 """Tables whose rows and values must stay; columns may be added."""
+RENAMED = {"handback_requested_at": "release_requested_at", "walk": "pass_number"}
+"""Columns that have another name now."""
 LONG_NAME = "x" * 80
 _PERMISSIONS = """
     SELECT g.name, c.app_label || '.' || p.codename FROM auth_group g
@@ -89,7 +91,7 @@ def _upgrade(database: Database) -> Upgraded:
         permissions = set(session.execute(_PERMISSIONS).fetchall())
     database.manage("migrate", "--no-input")
     with psycopg.connect(database.url) as session:
-        after = {table: _rows(session, table, columns[table]) for table in KEPT}
+        after = {table: _rows(session, table, [RENAMED.get(name, name) for name in columns[table]]) for table in KEPT}
     return Upgraded(database, before, after, permissions)
 
 

@@ -87,7 +87,7 @@ def test_beat_runs_the_cleanup_every_day() -> None:
     PeriodicTask.objects.all().delete()
     migration = import_module("syncjobs.migrations.0003_default_schedules")
     migration.install(apps, None)
-    task = PeriodicTask.objects.get(name="Housekeeping")
+    task = PeriodicTask.objects.get(name="Cleanup")
     assert (task.task, task.enabled) == (tasks.delete_expired.name, True)
     assert (str(task.crontab.minute), str(task.crontab.hour), str(task.crontab.day_of_week)) == ("45", "2", "*")
     _bulk(timezone.now() - 31 * DAY)
@@ -95,7 +95,7 @@ def test_beat_runs_the_cleanup_every_day() -> None:
     assert BulkAction.objects.count() == 0
     PeriodicTask.objects.update(enabled=False)
     migration.install(apps, None)
-    assert not PeriodicTask.objects.get(name="Housekeeping").enabled
+    assert not PeriodicTask.objects.get(name="Cleanup").enabled
 
 
 def _audit_entries(*ages: int) -> None:

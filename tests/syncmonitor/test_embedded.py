@@ -192,7 +192,7 @@ def test_an_interrupted_first_start_is_repeated(checkout: Checkout) -> None:
 
 
 def _link(source: str, target: str) -> str:
-    """Copy a file, without copying its 70 MB of neighbours too if links are possible."""
+    """Copy a file, without copying its 70 MB of neighbors too if links are possible."""
     try:
         os.link(source, target)
     except OSError:

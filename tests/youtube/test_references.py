@@ -74,7 +74,7 @@ def test_channel_references_are_parsed(text: str, kind: str, value: str) -> None
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "Give a channel id"),
+        ("", "Give a channel ID"),
         ("HumanJukebox", "write “@HumanJukebox”"),
         ("@ab", "3 to 30"),
         ("UCtooshort", "UC and 22 more"),

@@ -99,7 +99,7 @@ def test_another_process_can_change_the_world(server: Simulator) -> None:
     channel = change(action="addChannel", handle="@Other", title="Other")["id"]
     first, second, third = change(action="upload", channel=channel, count=3)
     change(action="move", playlist=uploads(channel), video=first, position=2)
-    change(action="privatise", video=first)
+    change(action="privatize", video=first)
     change(action="delete", video=second)
     change(action="remove", video=third)
     [described] = [c for c in _ask(server, "/__simulator__/world")[1] if c["id"] == channel]

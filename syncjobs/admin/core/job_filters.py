@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_date
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from bands.models import Band
+from bands.models import Band, BandState
 from bands.text import parse_number
 
 from ...choices import DelayReason, JobStatus, JobType, QueueName
@@ -213,9 +213,8 @@ def suggestions(text: str) -> list[dict[str, str]]:
 
 def sync_obstacle(band: Band) -> str:
     """Return why the band can't be synced; empty if it can."""
-    if not band.has_channel:
-        return _("no channel")
-    return "" if band.is_active else _("inactive")
+    obstacles = {None: "", BandState.NO_CHANNEL: _("no channel"), BandState.INACTIVE: _("inactive")}
+    return obstacles[band.sync_obstacle]
 
 
 def sentence_of(error: InvalidInput) -> str:

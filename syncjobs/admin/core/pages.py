@@ -114,11 +114,6 @@ class Question:
     details: Sequence[str] = field(default_factory=tuple)
     parent: str = ""
 
-    @property
-    def dismiss(self) -> str:
-        """The label of the button that does nothing."""
-        return _("Keep it") if self.is_danger else _("Back")
-
 
 def ask(
     request: HttpRequest,

@@ -24,7 +24,7 @@ class TokenAuthentication(JWTAuthentication):
         return rest[0]
 
     def get_validated_token(self, raw_token: bytes) -> AccessToken:
-        """Raises Rejected."""
+        """Parse and verify the access token. Raises Rejected."""
         return tokens.read(AccessToken, raw_token)
 
     def get_user(self, validated_token: Any) -> Any:

@@ -1,4 +1,4 @@
-"""ETags for answers that clients poll: a client that has the current one gets 304."""
+"""ETags for responses that clients poll: a client that has the current one gets 304."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rest_framework.response import Response
 from .renderers import OrjsonRenderer
 
 _CLOCKS = {"asOf", "oldestRunnableAge"}
-"""Keys that change with the clock: an answer that differs in nothing else has not changed."""
+"""Keys that change with the clock: a response that differs in nothing else has not changed."""
 
 
 def with_etag(action: Callable[..., Response]) -> Callable[..., Response]:
-    """Give the answer of an action a weak ETag, and honour `If-None-Match`."""
+    """Give the response of an action a weak ETag, and honor `If-None-Match`."""
 
     @functools.wraps(action)
     def wrapped(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -1,4 +1,4 @@
-"""Examples of the most used bodies and answers, by name of their schema."""
+"""Examples of the most used bodies and responses, by name of their schema."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EXAMPLES: dict[str, Any] = {
     "PatchedBandBodyRequest": {"city": "Ashby Springs", "primaryColor": "#660000"},
     "Accepted": {"message": "Job #48213 is queued.", "jobId": "48213", "isNew": True},
     "Cleared": {"message": "12 failed jobs deleted.", "count": 12},
-    "Clearing": {"message": "31200 failed jobs are deleted in the background.", "count": 31200, "bulkId": "7"},
+    "Clearing": {"message": "31200 failed jobs are being deleted in the background.", "count": 31200, "bulkId": "7"},
     "Job": _JOB,
     "JobPage": {"data": [_JOB], "total": 1, "page": 1, "limit": 20, "totalPages": 1},
     "Queue": {

@@ -1,4 +1,4 @@
-"""Errors as answers, all in one shape: {"type", "errors": [{"code", "field", "message"}]}."""
+"""Errors as responses, all in one shape: {"type", "errors": [{"code", "field", "message"}]}."""
 
 from __future__ import annotations
 
@@ -150,9 +150,9 @@ def unavailable(error: exceptions.Busy) -> JsonResponse:
 
 def read_only(request: HttpRequest) -> JsonResponse:
     """Answer 405 at a read-only address."""
-    answer = plain(405, "method_not_allowed", f"Method “{request.method}” not allowed.")
-    answer["Allow"] = "GET, HEAD"
-    return answer
+    response = plain(405, "method_not_allowed", f"Method “{request.method}” not allowed.")
+    response["Allow"] = "GET, HEAD"
+    return response
 
 
 def plain(code: int, name: str, message: str) -> JsonResponse:

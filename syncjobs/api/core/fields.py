@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
-from bands.text import is_storable
+from bands.text import ID_PATTERN, is_storable
 
 ANYTHING = r"[^\x00]*"
 
@@ -23,13 +23,13 @@ class Strict(serializers.Serializer[Any]):
     def run_validation(self, data: Any = empty) -> Any:
         if not (data is empty or isinstance(data, dict) or (data is None and self.allow_null)):
             keys = ", ".join(self.fields)
-            message = f"Must be an object. Its keys are: {keys}." if keys else "Must be an empty object, or nothing."
+            message = f"Must be an object. Valid keys: {keys}." if keys else "Must be an empty object, or nothing."
             raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]}, "invalid")
         return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(map(str, set(data) - set(self.fields))) if isinstance(data, dict) else []
-        message = f"There is no such key. Keys here: {', '.join(self.fields) or 'none'}."
+        message = f"Unknown key. Valid keys: {', '.join(self.fields) or 'none'}."
         problems: dict[str, Any] = {name[:60]: [message] for name in unknown}
         try:
             values = super().to_internal_value(data)
@@ -77,7 +77,7 @@ class Id(Text):
     """The id of an object, as text."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(pattern=r"[1-9][0-9]{0,17}", like="48213", **options)
+        super().__init__(pattern=ID_PATTERN, like="48213", **options)
 
 
 class Many(serializers.ListField):
@@ -123,7 +123,7 @@ class Choice(serializers.ChoiceField):
 
 
 class NullableText(serializers.CharField):
-    """Text in an answer that is null if it is empty."""
+    """Text in a response that is null if it is empty."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_null=True, **options)

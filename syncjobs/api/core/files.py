@@ -1,4 +1,4 @@
-"""Answers that are files or streams."""
+"""Responses that are files or streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generate the OpenAPI document from the views: parameters, bodies, answers and every possible error."""
+"""Generate the OpenAPI document from the views: parameters, bodies, responses and every possible error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from bands.text import VISIBLE, camel_case
+from bands.text import ID_PATTERN, VISIBLE, camel_case
 
 from ...listing import base_filters
 from ...listing.base_filters import Parameters
@@ -24,12 +24,12 @@ _TAGS = {
     "admin/sync-jobs": "Jobs",
     "admin/queue": "Queues",
     "admin/sync/errors": "Errors",
-    "admin/jobs": "Figures",
+    "admin/jobs": "Statistics",
     "admin/quota": "Quota",
     "admin/schedules": "Schedules",
     "admin/filter-presets": "Filter presets",
     "admin/workers": "Workers",
-    "admin/audit": "Audit",
+    "admin/audit": "Audit log",
     "admin/events": "Events",
     "bands": "Bands and videos",
     "videos": "Bands and videos",
@@ -47,9 +47,9 @@ ERROR = {
                     "code": {"type": "string", "description": "For programs."},
                     "field": {
                         "type": ["string", "null"],
-                        "description": "The field of the request that is wrong, if it is one.",
+                        "description": "The invalid field, or null if the error isn't about one field.",
                     },
-                    "message": {"type": "string", "description": "For people: what is wrong, or what would be right."},
+                    "message": {"type": "string", "description": "For people: what is wrong, or what is valid."},
                 },
                 "required": ["code", "field", "message"],
             },
@@ -72,29 +72,14 @@ _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     403: ("Your role doesn't allow this", "permission_denied", None, "You don't have permission to do this."),
     404: ("There is no such object", "not_found", "id", "There is no job #48213."),
     405: ("The method is not allowed; see Allow", "method_not_allowed", None, 'Method "PUT" not allowed.'),
-    406: (
-        "The Accept header can't be satisfied",
-        "not_acceptable",
-        None,
-        "Could not satisfy the request Accept header.",
-    ),
-    409: (
-        "Valid, but not possible in the present state",
-        "wrong_state",
-        None,
-        "Job #48213 has ended already: completed.",
-    ),
+    406: ("The Accept header can't be satisfied", "not_acceptable", None, "Could not satisfy the request Accept header."),
+    409: ("Valid, but not possible in the present state", "wrong_state", None, "Job #48213 has ended already: completed."),
     413: ("The body is too large", "too_large", None, "A body must have at most 1 MB."),
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
-    429: (
-        "Too many requests; see Retry-After",
-        "throttled",
-        None,
-        "Request was throttled. Expected available in 12 seconds.",
-    ),
+    429: ("Too many requests; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
     500: ("An internal error", "error", None, SERVER_ERROR),
     503: ("Too many at once; see Retry-After", "busy", None, "4 exports are running already."),
-}
+}  # fmt: skip
 
 
 def error_example(status: int) -> dict[str, Any]:
@@ -109,7 +94,7 @@ class Schema(AutoSchema):
 
     view: Any
 
-    path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
+    path_ids: ClassVar[dict[str, Any]] = {"type": "string", "pattern": f"^{ID_PATTERN}$"}
 
     def get_override_parameters(self) -> list[Any]:
         filters = self.view.get_filterset_class().spelled(camel_case)
@@ -136,15 +121,14 @@ class Schema(AutoSchema):
         return [{"jwt": []}] if self.view.get_authenticators() else []
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
-        answers = super()._get_response_bodies(direction)
+        responses = super()._get_response_bodies(direction)
         if getattr(getattr(self.view, self.view.action), "has_etag", False):
-            answers["304"] = {"description": "Unchanged since the answer with the ETag in If-None-Match."}
-            answers["200"]["headers"] = {
-                "ETag": {"description": "Of the answer, without asOf.", "schema": {"type": "string"}}
-            }
+            responses["304"] = {"description": "Unchanged since the response with the ETag in If-None-Match."}
+            etag = {"description": "ETag of the response, ignoring asOf.", "schema": {"type": "string"}}
+            responses["200"]["headers"] = {"ETag": etag}
         for status in self._refusals():
-            answers.setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
-        return dict(sorted(answers.items()))
+            responses.setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
+        return dict(sorted(responses.items()))
 
     def _refusals(self) -> list[int]:
         has_body = self.method in ("POST", "PATCH")
@@ -201,7 +185,7 @@ class Schema(AutoSchema):
 
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the shape of errors, their answers, examples and the security scheme: a hook of drf-spectacular."""
+    """Add the shape of errors, their responses, examples and the security scheme: a hook of drf-spectacular."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Error"] = ERROR
     for name, example in EXAMPLES.items():

@@ -60,11 +60,11 @@ class ViewSet(StrictView, GenericViewSet[Any]):
     ordering: Sequence[Any] = ()
     """The order of the rows of `list`."""
     is_file = False
-    """Whether the answer is a file; a process streams only a few at a time."""
+    """Whether the response is a file; a process streams only a few at a time."""
     body_classes: Mapping[str, type[Strict]] = {}
     """Serializer classes of bodies by action, for actions without an `@action`."""
     field_names: Mapping[str, str] = {}
-    """What requests call the fields of domain errors, where neither that name nor the `source` of a body's key says it."""
+    """Request names of domain-error fields that no serializer's `source` gives."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

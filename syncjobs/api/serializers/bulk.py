@@ -41,9 +41,9 @@ class BulkOutcome(serializers.Serializer[bulk.BulkResult]):
     """The result of each job."""
 
     message = serializers.SerializerMethodField()
-    retried = serializers.DictField(child=serializers.CharField(), help_text="The new job of each retried one.")
+    retried = serializers.DictField(child=serializers.CharField(), help_text="New job's id, by the retried job's id.")
     cancelled = serializers.ListField(child=serializers.CharField())
-    refused = serializers.DictField(child=serializers.CharField(), help_text="Why not, by job.")
+    refused = serializers.DictField(child=serializers.CharField(), help_text="Reason for each refusal, by job id.")
 
     def get_message(self, result: bulk.BulkResult) -> str:
         return f"{result.succeeded} of {result.succeeded + len(result.refused)} done."
@@ -54,9 +54,7 @@ class BulkProgress(serializers.ModelSerializer[BulkAction]):
     total = serializers.IntegerField()
     done = serializers.IntegerField()
     succeeded = serializers.IntegerField()
-    refused = serializers.DictField(
-        child=serializers.CharField(), help_text="Why not, by job; of the first 1,000 that were refused."
-    )
+    refused = serializers.DictField(child=serializers.CharField(), help_text="Reasons of the first 1,000, by job id.")
     endedAt = serializers.DateTimeField(source="ended_at", allow_null=True)
 
     class Meta:

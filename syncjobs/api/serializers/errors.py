@@ -52,5 +52,5 @@ class NoteBody(Strict):
 class RetriedGroup(serializers.Serializer[Any]):
     message = serializers.CharField()
     bulkId = serializers.CharField(required=False, help_text="Of the bulk action that retries them, if there are many.")
-    retried = serializers.DictField(child=serializers.CharField(), help_text="The new job of each retried one.")
-    refused = serializers.DictField(child=serializers.CharField(), help_text="Why not, by job.")
+    retried = serializers.DictField(child=serializers.CharField(), help_text="New job's id, by the retried job's id.")
+    refused = serializers.DictField(child=serializers.CharField(), help_text="Reason for each refusal, by job id.")

@@ -182,7 +182,7 @@ class Cancelling(serializers.Serializer[SyncJob]):
         return f"Job {job} is cancelled." if job.is_terminal else f"Job {job} was asked to stop."
 
 
-class EstimateAnswer(serializers.Serializer[Any]):
+class EstimateResult(serializers.Serializer[Any]):
     units = serializers.DictField(child=serializers.IntegerField(), help_text="Per bucket.")
     secondsP50 = serializers.FloatField(source="seconds_p50", allow_null=True)
     secondsP95 = serializers.FloatField(source="seconds_p95", allow_null=True)

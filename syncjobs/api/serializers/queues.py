@@ -31,19 +31,19 @@ class QueueSerializer(serializers.Serializer[Any]):
 
 
 class QueueBody(Strict):
-    """Which queue."""
+    """The queue to act on."""
 
     queue = Choice(choices=[*QueueName.values, ALL_QUEUES], required=False, help_text="Default: video-sync.")
 
 
 class PauseBody(QueueBody):
-    """Which queue, and why."""
+    """The queue to pause, and the reason."""
 
     reason = Text(required=False, allow_blank=True, max_length=500, default="")
 
 
 class ClearBody(Strict):
-    """Whose failed jobs."""
+    """The queue whose failed jobs are deleted."""
 
     queue = Choice(choices=[*QueueName.values, ALL_QUEUES], required=False, help_text="Default: all.")
 
@@ -62,4 +62,4 @@ class Clearing(serializers.Serializer[BulkAction]):
     bulkId = serializers.CharField(source="pk", help_text="Of the bulk action that deletes them.")
 
     def get_message(self, action: BulkAction) -> str:
-        return f"{action.total} failed jobs are deleted in the background."
+        return f"{action.total} failed jobs are being deleted in the background."

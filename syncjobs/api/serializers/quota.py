@@ -35,16 +35,16 @@ class OperationUnits(_Spent):
 
 
 class JobTypeUnits(_Spent):
-    jobType = NullableText(source="job_type", help_text="null: outside any job.")
+    jobType = NullableText(source="job_type", help_text="null: not part of a job.")
 
 
 class BandUnits(_Spent):
     bandId = serializers.CharField(source="band_id")
-    bandName = serializers.CharField(source="band_name", allow_null=True, help_text="null: deleted since.")
+    bandName = serializers.CharField(source="band_name", allow_null=True, help_text="null: the band was deleted.")
 
 
 class ForecastSerializer(serializers.Serializer[BucketFigures]):
-    """Units used when the bucket resets: `used`, and those of the other three. null where something is unknown."""
+    """Expected usage at the reset: `used` plus `people`, `queued` and `scheduled`. `units` is null if any is unknown."""
 
     units = serializers.IntegerField(source="forecast.units", allow_null=True)
     exceedsLimit = serializers.SerializerMethodField()
@@ -52,7 +52,7 @@ class ForecastSerializer(serializers.Serializer[BucketFigures]):
     people = serializers.IntegerField(source="forecast.people", help_text="At the rate of the last 3 hours.")
     queued = serializers.IntegerField(source="forecast.queued", help_text="What active jobs still need.")
     scheduled = serializers.IntegerField(
-        source="forecast.scheduled", help_text="What schedules will use, by their runs of the last 7 days."
+        source="forecast.scheduled", help_text="What schedules will use, based on their runs of the last 7 days."
     )
     unknown = serializers.ListField(
         source="forecast.unknown", child=serializers.CharField(), help_text="What can't be forecast yet."
@@ -69,8 +69,8 @@ class BucketSerializer(serializers.Serializer[Any]):
     used = serializers.IntegerField(source="state.used")
     limit = serializers.IntegerField(source="state.limit")
     reserved = serializers.IntegerField(source="state.reserved", help_text="Units reserved for manual syncs.")
-    left = serializers.SerializerMethodField()
-    leftForAutomatic = serializers.SerializerMethodField()
+    left = serializers.IntegerField(source="state.left_for_manual_syncs", help_text="For manual syncs.", read_only=True)
+    leftForAutomatic = serializers.IntegerField(source="state.left_for_automatic_syncs", read_only=True)
     closedAt = serializers.DateTimeField(
         source="state.closed_at", allow_null=True, help_text="When YouTube said it was used up."
     )
@@ -87,13 +87,6 @@ class BucketSerializer(serializers.Serializer[Any]):
     bands = serializers.SerializerMethodField()
     forecast = ForecastSerializer(source="*")
     asOf = serializers.DateTimeField(source="as_of")
-
-    @extend_schema_field(serializers.IntegerField(help_text="For manual syncs."))
-    def get_left(self, figures: BucketFigures) -> int:
-        return figures.state.left(personal=True)
-
-    def get_leftForAutomatic(self, figures: BucketFigures) -> int:
-        return figures.state.left(personal=False)
 
     @extend_schema_field(OperationUnits(many=True))
     def get_operations(self, figures: BucketFigures) -> Any:

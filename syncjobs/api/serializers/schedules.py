@@ -100,9 +100,7 @@ class _CronField(Text):
 
     def __init__(self, low: int, high: int, names: Sequence[str] = (), **options: Any) -> None:
         span = f"{low} to {high}" + (f" or {names[0]} to {names[-1]}" if names else "")
-        message = (
-            f"Takes *, {span}, ranges such as {high - 4}-{high}, steps such as */2; separate several by commas only."
-        )
+        message = f"Must be *, {span}, a range such as {high - 4}-{high} or a step such as */2, or several separated by commas."
         super().__init__(required=False, pattern=_cron_pattern(low, high, names), message=message, **options)
 
 
@@ -125,7 +123,7 @@ class CronBody(Strict):
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if not data:
-            raise serializers.ValidationError("Give at least one of its fields.")
+            raise serializers.ValidationError("At least one field is required.")
         return data
 
 

@@ -52,4 +52,4 @@ class StuckJobSerializer(serializers.Serializer[Any]):
     bandName = serializers.CharField(source="band_name", allow_null=True)
     usualSeconds = serializers.FloatField(source="usual_seconds", allow_null=True)
     runningSeconds = serializers.FloatField(source="running_seconds")
-    factor = serializers.FloatField(allow_null=True, help_text="How many times the usual; null: nothing is usual yet.")
+    factor = serializers.FloatField(allow_null=True, help_text="Running time / usual duration; null if unknown.")

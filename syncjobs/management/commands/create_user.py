@@ -11,12 +11,12 @@ from syncjobs.operations import people
 
 
 class Command(base.Command):
-    help = "Create a person who can log in, or set the role and password of an existing one. Asks for the password."
+    help = "Create a user, or set the role and password of an existing one. Asks for the password."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", metavar="NAME", help="the user name")
+        parser.add_argument("name", metavar="NAME", help="the username")
         parser.add_argument("--role", required=True, choices=Role.values, help="what the person may do")
-        parser.add_argument("--email", default="", help="the person's e-mail address")
+        parser.add_argument("--email", default="", help="the person's email address")
         parser.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
     def run(self, **options: Any) -> None:

@@ -15,10 +15,11 @@ from syncjobs.youtube.simulator.demo import bands as demo_bands
 
 class Command(base.Command):
     help = (
-        "Create or update bands from a JSON list of objects or a CSV file. The slug identifies a band. Other columns: name, "
-        "school_name, nickname, city, state, conference, founded, search_keywords, band_type, is_active, is_featured, primary_color, "
-        "secondary_color, youtube_channel (id, @handle or URL), playlists. Missing columns keep their values. In CSV, the "
-        "columns are separated by commas, semicolons or tabs, and the entries of a list by semicolons; empty rows are skipped. Importing a file again changes nothing. The exit code is 1 if any row is "
+        "Create or update bands from a JSON list of objects or a CSV file. The slug identifies a band. Other columns: "
+        "name, school_name, nickname, city, state, conference, founded, search_keywords, band_type, is_active, "
+        "is_featured, primary_color, secondary_color, youtube_channel (id, @handle or URL), playlists. Missing columns "
+        "keep their values. In CSV, the columns are separated by commas, semicolons or tabs, and the entries of a list by "
+        "semicolons; empty rows are skipped. Importing a file again changes nothing. The exit code is 1 if any row is "
         "refused; the other rows are still imported."
     )
 

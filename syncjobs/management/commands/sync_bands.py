@@ -23,8 +23,8 @@ POLL_SECONDS = 0.25
 class Command(base.Command):
     help = (
         "Trigger syncs of some bands or of all active ones, incremental unless --full. The workers run them. With --wait, wait "
-        "until they have ended; the exit code is then 0 only if every job is COMPLETED without errors. If one of several bands is "
-        "refused, the others are synced, and the exit code is 1."
+        "until they have ended; the exit code is then 0 only if every job is COMPLETED without errors. If one of several bands "
+        "is refused, the others are synced, and the exit code is 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -59,3 +59,19 @@ UPDATE syncjobs_filterpreset
                            ELSE value END), '{}')
              FROM jsonb_each(filters))
  WHERE filters::text ~ '[a-z][A-Z]';
+
+-- Columns that were named in other words, and the constraints named after one of them.
+DO $$
+DECLARE
+    old name;
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'syncjobs_seenvideo'::regclass AND attname = 'walk') THEN
+        ALTER TABLE syncjobs_syncjob RENAME COLUMN handback_requested_at TO release_requested_at;
+        ALTER TABLE syncjobs_seenvideo RENAME COLUMN walk TO pass_number;
+        ALTER TABLE syncjobs_seenvideo RENAME CONSTRAINT seen_once_a_walk TO seen_once_per_pass;
+        FOR old IN SELECT conname FROM pg_constraint
+                    WHERE conrelid = 'syncjobs_seenvideo'::regclass AND conname LIKE 'syncjobs_seenvideo_walk_%' LOOP
+            EXECUTE format('ALTER TABLE syncjobs_seenvideo RENAME CONSTRAINT %I TO %I', old, replace(old, 'walk', 'pass_number'));
+        END LOOP;
+    END IF;
+END $$;

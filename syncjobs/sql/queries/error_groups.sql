@@ -1,4 +1,4 @@
--- A page of error groups, the most frequent first, with the number of errors in all selected groups.
+-- A page of error groups, most frequent first, with the number of errors in all selected groups.
 -- Parameters: since (NULL: all time), day (24 hours ago), fingerprint, reason and acknowledged (NULL: any), newest,
 -- limit, offset. If no group is on the page, one row is returned whose fingerprint is NULL.
 WITH delta AS MATERIALIZED (

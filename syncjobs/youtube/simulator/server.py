@@ -239,13 +239,13 @@ class Simulator:
             self.world.videos[body["video"]].privacy = "deleted"
         elif action == "addChannel":
             return {"id": self.world.add_channel(body["handle"], body.get("title", "")).id}
-        elif action == "privatise":
+        elif action == "privatize":
             self.world.videos[body["video"]].privacy = "private"
         elif action == "move":
             self.world.move(body["playlist"], body["video"], int(body["position"]))
         else:
             raise Refusal(
-                400, "badRequest", "Action must be one of addChannel, upload, remove, delete, privatise, move."
+                400, "badRequest", "Action must be one of addChannel, upload, remove, delete, privatize, move."
             )
         return {}
 

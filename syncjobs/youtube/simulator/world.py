@@ -83,7 +83,7 @@ class World:
         return channel
 
     def add_videos(self, channel_id: str, videos: Iterable[Video]) -> list[Video]:
-        """Upload videos. The uploads playlist lists the newest first."""
+        """Upload videos. The uploads playlist lists newest first."""
         added = list(videos)
         with self.lock:
             self.videos.update((video.id, video) for video in added)

@@ -7,7 +7,7 @@ A recurrence that no sentence covers stays a cron expression. Not cron-descripto
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,8 @@ class Kind(models.TextChoices):
     DAILY = "daily", pgettext_lazy("kind of schedule", "Every day")
     WEEKLY = "weekly", gettext_lazy("On selected weekdays")
     MONTHLY = "monthly", gettext_lazy("On a day of the month")
-    HOURLY = "hourly", gettext_lazy("Every hour, at a minute")
-    INTERVAL = "interval", gettext_lazy("At an interval of minutes, hours or days")
+    HOURLY = "hourly", gettext_lazy("Hourly")
+    INTERVAL = "interval", gettext_lazy("At a fixed interval")
     CRON = "cron", gettext_lazy("Cron expression")
 
 
@@ -87,7 +87,8 @@ def _of_cron(due: Any, cron: tuple[str, ...], zone: str) -> Recurrence:
         if len(minutes) * len(hours) <= MAX_TIMES:
             times = tuple(dt.time(hour, minute) for hour in hours for minute in minutes)
             if not is_any_weekday:
-                return Recurrence(Kind.WEEKLY, zone, times, weekdays=_monday_first(due.day_of_week), cron=cron)
+                weekdays = tuple(day for day in WEEKDAYS if day in due.day_of_week)
+                return Recurrence(Kind.WEEKLY, zone, times, weekdays=weekdays, cron=cron)
             if not is_any_day:
                 return Recurrence(Kind.MONTHLY, zone, times, days=tuple(sorted(due.day_of_month)), cron=cron)
             return Recurrence(Kind.DAILY, zone, times, cron=cron)
@@ -100,10 +101,6 @@ def _step(numbers: Sequence[int], size: int) -> int:
         return 0
     step = numbers[1]
     return step if size % step == 0 and list(numbers) == list(range(0, size, step)) else 0
-
-
-def _monday_first(weekdays: Collection[int]) -> tuple[int, ...]:
-    return tuple(number for number in WEEKDAYS if number in weekdays)
 
 
 def values(recurrence: Recurrence) -> dict[str, Any]:

@@ -1,11 +1,15 @@
+"""How attempts end, and what becomes of their jobs."""
+
 from __future__ import annotations
 
 import datetime as dt
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus
@@ -13,10 +17,10 @@ from syncjobs.engine import lease, outcomes
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.exceptions import Fenced
 from syncjobs.models import Attempt, JobError, SyncJob
-from syncjobs.operations import jobs, queues
+from syncjobs.operations import jobs
 from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
-from tests.factories import PERSON, band_with_videos, claim, queue_job, run_all
+from tests.factories import PERSON, band_with_videos, claim, fanned_out, queue_job, run_all
 
 pytestmark = pytest.mark.django_db
 
@@ -61,15 +65,6 @@ def test_a_lost_job_is_queued_again_and_late_writes_have_no_effect() -> None:
     outcomes.complete(fresh)
     job.refresh_from_db()
     assert job.status == JobStatus.COMPLETED
-
-
-def test_an_expired_lease_stops_writes_before_reconcile_notices() -> None:
-    queue_job()
-    attempt = claim()
-    _expire(attempt)
-    assert not lease.renew_lease(attempt)
-    with pytest.raises(Fenced), transaction.atomic():
-        lease.save_progress(attempt, checkpoint={})
 
 
 def test_a_job_lost_too_often_fails(settings: object) -> None:
@@ -121,26 +116,6 @@ def test_a_queued_job_is_cancelled_at_once_and_a_running_one_acknowledges(youtub
     assert len(youtube.calls()) == 3
 
 
-def test_an_unacknowledged_cancel_is_enforced_after_the_grace_period(
-    settings: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.SYNC_CANCEL_GRACE_SECONDS = 1  # type: ignore[attr-defined]
-    killed: list[str] = []
-    monkeypatch.setattr("syncjobs.engine.broker.terminate", killed.append)
-    job = queue_job()
-    attempt = claim()
-    Attempt.objects.filter(pk=attempt.pk).update(task_id="task-7")
-    jobs.cancel_job(PERSON, job.pk)
-    assert reconcile().killed == 0
-    SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now() - dt.timedelta(seconds=2))
-    assert reconcile().killed == 1
-    job.refresh_from_db()
-    attempt.refresh_from_db()
-    assert (job.status, attempt.outcome, killed) == (JobStatus.CANCELLED, AttemptOutcome.KILLED, ["task-7"])
-    with pytest.raises(Fenced):
-        outcomes.complete(attempt)
-
-
 @pytest.mark.django_db(transaction=True)  # The lease is renewed on another connection.
 def test_a_worker_that_shuts_down_releases_its_job_with_the_checkpoint(youtube: Simulator) -> None:
     band, _ = band_with_videos(youtube.world, 300)
@@ -156,24 +131,6 @@ def test_a_worker_that_shuts_down_releases_its_job_with_the_checkpoint(youtube: 
     assert (job.status, job.videos_found, job.videos_added) == (JobStatus.COMPLETED, 300, 300)
     # Only the page that was fetched ahead is fetched again.
     assert len(youtube.calls()) == 12 + 1
-
-
-def test_reconcile_sends_only_missing_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[tuple[str, int]] = []
-    monkeypatch.setattr("syncjobs.engine.broker.notify", lambda queue, wake_ups=1: sent.append((queue, wake_ups)))
-    for _ in range(3):
-        queue_job()
-    sent.clear()
-    monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: 1)
-    reconcile()
-    assert sent == []
-    monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: 0)
-    reconcile()
-    assert sent == [("video-sync", 3)]
-    sent.clear()
-    queues.pause_queue(PERSON, "video-sync")
-    reconcile()
-    assert sent == []
 
 
 @pytest.mark.parametrize("end", ["delay", "retry_later", "release"])
@@ -193,13 +150,17 @@ def test_a_cancel_requested_while_the_attempt_ends_is_not_lost(end: str) -> None
     assert job.completed_at is not None
 
 
-def test_a_cancelled_all_bands_job_of_a_lost_worker_ends() -> None:
-    parent = queue_job(fans_out=True)
-    attempt = claim()
-    with transaction.atomic():
-        lease.save_progress(attempt, checkpoint={"fanned_out": True})
-    jobs.cancel_job(PERSON, parent.pk)
-    Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
-    reconcile()
+@pytest.mark.django_db(transaction=True)  # Eight connections end children at once.
+def test_a_parent_completes_when_its_last_children_end_together() -> None:
+    parent, _children = fanned_out(8)
+    attempts = [claim() for _ in range(8)]
+
+    def end(child: Any) -> None:
+        outcomes.complete(child)
+        connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(end, attempts))
     parent.refresh_from_db()
-    assert parent.status == JobStatus.CANCELLED
+    assert (parent.status, parent.progress_done) == (JobStatus.COMPLETED, 8)
+    assert parent.events.filter(kind="COMPLETED").count() == 1

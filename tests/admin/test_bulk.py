@@ -1,10 +1,7 @@
-"""Bulk actions, exports and saved filters in the list of jobs."""
+"""Retrying and cancelling many jobs at once."""
 
 from __future__ import annotations
 
-import asyncio
-import csv
-import io
 import json
 import re
 from html import unescape
@@ -14,14 +11,14 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.test import AsyncClient, Client
+from django.test import Client
 
 from syncjobs.choices import JobStatus, JobType, Role
-from syncjobs.models import AuditEntry, BulkAction, FilterPreset, SyncJob
-from syncjobs.operations import bulk, presets
+from syncjobs.models import AuditEntry, BulkAction, SyncJob
+from syncjobs.operations import bulk
 from syncjobs.operations import jobs as job_operations
 from tests.clients import DIALOG, PART, logged_in
-from tests.factories import HOSTILE, PERSON, failed_job, queue_job
+from tests.factories import PERSON, failed_job, queue_job
 
 pytestmark = pytest.mark.django_db
 
@@ -43,9 +40,6 @@ def ask_for(client: Client, **query: Any) -> tuple[str, str]:
 
 def toast(answer: Any) -> dict[str, str]:
     return json.loads(answer.headers["HX-Trigger"])["toast"]  # type: ignore[no-any-return]
-
-
-# ---- Bulk actions
 
 
 def test_the_confirmation_counts_affected_and_skipped_jobs(moderator: Client) -> None:
@@ -147,108 +141,3 @@ def test_a_large_action_continues_in_the_background_and_shows_progress(
     assert 'data-active="false"' in page
     assert f"Job #{jobs[0].pk} has already ended" in page
     assert moderator.get("/admin/syncjobs/bulkaction/999/change/").status_code == 404
-
-
-# ---- Exports
-
-
-def exported(client: Client, query: str) -> tuple[Any, bytes]:
-    """Request the export over ASGI, as in production."""
-
-    async def fetch() -> tuple[Any, bytes]:
-        browser = AsyncClient()
-        browser.cookies = client.cookies
-        answer = await browser.get(f"/admin/syncjobs/syncjob/export/?{query}")
-        if not answer.streaming:
-            return answer, answer.content
-        return answer, b"".join([part async for part in answer.streaming_content])
-
-    return asyncio.run(fetch())
-
-
-@pytest.mark.django_db(transaction=True)
-def test_filtered_jobs_can_be_exported(moderator: Client) -> None:
-    broken = failed_job(HOSTILE)
-    queue_job(JobType.ENRICH)
-    answer, content = exported(moderator, "format=csv&status=FAILED&page=1&limit=20")
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="sync-jobs.csv"'
-    (row,) = csv.DictReader(io.StringIO(content.decode()))
-    assert (row["id"], row["errors"]) == (str(broken.pk), HOSTILE)
-    _, content = exported(moderator, "format=json")
-    assert [json.loads(line)["status"] for line in content.splitlines()] == ["QUEUED", "FAILED"]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_refused_export_shows_the_reason(moderator: Client) -> None:
-    for query, message in (("format=xml", "format: "), ("status=DONE", "status: ")):
-        answer, content = exported(moderator, query)
-        assert answer.status_code == 400
-        assert content.decode().startswith(message)
-    answer, _ = exported(logged_in(), "format=csv")
-    assert answer.status_code == 403
-
-
-# ---- Saved filters
-
-
-def preset(name: str = "Failed", *, shared: bool = False, owner: str = "MODERATOR@example") -> FilterPreset:
-    user = get_user_model().objects.get(username=owner)
-    return FilterPreset.objects.create(
-        name=name, filters={"status": "FAILED"}, owner=None if shared else user, created_by=owner
-    )
-
-
-def test_filters_can_be_saved_and_applied_by_name(moderator: Client) -> None:
-    url = "/admin/syncjobs/filterpreset/add/?status=FAILED&search=quota&sort_order=asc&page=3&limit=50"
-    assert 'name="shared"' not in moderator.get(url, headers=DIALOG).content.decode()
-    answer = moderator.post(url, {"name": HOSTILE, "shared": "on"}, headers=DIALOG)
-    saved = FilterPreset.objects.get()
-    assert saved.filters == {"status": "FAILED", "search": "quota", "sort_order": "asc"}
-    assert not saved.is_shared
-    page = moderator.get(answer.headers["HX-Redirect"]).content.decode()
-    assert "&lt;script&gt;" in page
-    assert "<script>alert" not in page
-    again = moderator.post(url, {"name": HOSTILE}, headers=DIALOG)
-    assert again.status_code == 422
-    assert "already" in again.content.decode()
-
-
-def test_sharing_a_preset_needs_permission() -> None:
-    admin = logged_in(Role.ADMIN)
-    url = "/admin/syncjobs/filterpreset/add/?status=FAILED"
-    assert 'name="shared"' in admin.get(url, headers=DIALOG).content.decode()
-    admin.post(url, {"name": "Failed", "shared": "on"}, headers=DIALOG)
-    assert FilterPreset.objects.get().is_shared
-
-
-def test_empty_and_invalid_presets_are_refused(moderator: Client) -> None:
-    answer = moderator.post("/admin/syncjobs/filterpreset/add/", {"name": "All"}, headers=DIALOG)
-    assert "No filter is set" in toast(answer)["text"]
-    answer = moderator.post("/admin/syncjobs/filterpreset/add/?status=DONE", {"name": "Done"}, headers=DIALOG)
-    assert "status" in toast(answer)["text"]
-    assert not FilterPreset.objects.exists()
-
-
-def test_owners_delete_their_presets_and_admins_delete_shared_ones(moderator: Client) -> None:
-    own, shared = preset(), preset("Everybody's", shared=True)
-    page = moderator.get("/admin/syncjobs/syncjob/").content.decode()
-    assert f"/filterpreset/{own.pk}/delete/" in page
-    assert f"/presets/{shared.pk}/delete/" not in page
-    assert "/admin/syncjobs/syncjob/?status=FAILED" in page
-    assert moderator.get(f"/admin/syncjobs/filterpreset/{own.pk}/delete/", headers=DIALOG).status_code == 200
-    moderator.post(f"/admin/syncjobs/filterpreset/{own.pk}/delete/", headers=DIALOG)
-    assert (
-        "admins" in toast(moderator.post(f"/admin/syncjobs/filterpreset/{shared.pk}/delete/", headers=DIALOG))["text"]
-    )
-    assert list(FilterPreset.objects.all()) == [shared]
-    logged_in(Role.ADMIN).post(f"/admin/syncjobs/filterpreset/{shared.pk}/delete/", headers=DIALOG)
-    assert not FilterPreset.objects.exists()
-
-
-def test_private_presets_are_hidden_from_others() -> None:
-    logged_in(Role.MODERATOR)
-    theirs = preset("Mine alone")
-    admin = logged_in(Role.ADMIN)
-    assert "Mine alone" not in admin.get("/admin/syncjobs/syncjob/").content.decode()
-    assert admin.get(f"/admin/syncjobs/filterpreset/{theirs.pk}/delete/").status_code == 404
-    assert presets.list_presets(get_user_model().objects.get(username="ADMIN@example")).count() == 0

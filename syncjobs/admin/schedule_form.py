@@ -11,9 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_celery_beat.models import PeriodicTask
 
-from ...operations import schedules
-from . import recurrence as core_recurrence
-from .recurrence import CRON_FIELDS, WEEKDAYS, Kind, Recurrence
+from ..operations import schedules
+from .recurrence import CRON_FIELDS, WEEKDAYS, Kind, Recurrence, of_schedule
 
 DEFAULT_ZONE = "America/Los_Angeles"
 _TIMED = (Kind.DAILY, Kind.WEEKLY, Kind.MONTHLY)
@@ -118,7 +117,7 @@ def recurrence_of(values: dict[str, Any]) -> Recurrence:
 
 def initial_of(schedule: PeriodicTask) -> dict[str, Any]:
     """Return the form's initial values; a schedule its fields can't express is shown as cron."""
-    recurrence = core_recurrence.of_schedule(schedule)
+    recurrence = of_schedule(schedule)
     kind = recurrence.kind
     if kind == Kind.INTERVAL:
         is_simple = not recurrence.cron

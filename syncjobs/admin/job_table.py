@@ -8,7 +8,7 @@ from html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from ...templatetags.monitor import icon
+from ..templatetags.monitor import icon
 from .job_rows import Rights, Row
 
 

@@ -13,11 +13,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from ...choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
-from ...listing.rows import JobRow
-from ...models import SyncJob
-from ...templatetags.monitor import duration, meter, number, status_badge, when
-from . import links
+from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
+from ..listing.rows import JobRow
+from ..models import SyncJob
+from ..templatetags.monitor import duration, meter, number, status_badge, when
+from .core import links
 
 _MAX_ERROR_LENGTH = 140
 Job = SyncJob | JobRow

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy
 
 from bands.models import Band
 
-from ...exceptions import DomainError
-from ...operations import band_fields, bands, channels
-from ...youtube.errors import Kind, YouTubeError
-from ...youtube.types import Channel
-from .pages import actor_of
+from ..exceptions import DomainError
+from ..operations import band_fields, bands, channels
+from ..youtube.errors import Kind, YouTubeError
+from ..youtube.types import Channel
+from .core.pages import actor_of
 
 _CACHE_SECONDS = 3600
 
@@ -31,7 +31,7 @@ class BandForm(forms.Form):
         required=False,
         max_length=300,
         label=gettext_lazy("YouTube channel"),
-        help_text=gettext_lazy("Paste the channel's URL, @handle or id (UC…)."),
+        help_text=gettext_lazy("Paste the channel's URL, @handle or ID (UC…)."),
         widget=forms.TextInput(attrs={"placeholder": "https://www.youtube.com/@…", "spellcheck": "false"}),
     )
     playlists = forms.CharField(
@@ -39,7 +39,7 @@ class BandForm(forms.Form):
         max_length=5000,
         label=gettext_lazy("More playlists"),
         help_text=gettext_lazy(
-            "URLs or ids (PL…), one per line. Their videos are synced in addition to the channel's uploads."
+            "URLs or IDs (PL…), one per line. Their videos are synced in addition to the channel's uploads."
         ),
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
     )

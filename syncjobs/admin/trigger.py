@@ -15,17 +15,17 @@ from django.utils.translation import ngettext
 from bands.models import Band
 from bands.text import parse_numbers
 
-from ...choices import JobType, Priority
-from ...engine.enqueue import Created
-from ...exceptions import DomainError, RecentlySynced
-from ...models import SyncJob
-from ...operations import triggers
-from ...stats import estimates
-from ...templatetags.monitor import number
-from ...youtube.costs import Bucket
-from . import links
-from .job_filters import band_named, sync_obstacle
-from .pages import actor_of, is_part, report, show
+from ..choices import JobType, Priority
+from ..engine.enqueue import Created
+from ..exceptions import DomainError, RecentlySynced
+from ..models import SyncJob
+from ..operations import triggers
+from ..stats import estimates
+from ..templatetags.monitor import number
+from ..youtube.costs import Bucket
+from .core import links
+from .core.job_filters import band_named, sync_obstacle
+from .core.pages import actor_of, is_part, report, show
 
 _TYPES = ((JobType.INCREMENTAL_SYNC, False), (JobType.FULL_SYNC, True))
 
@@ -134,9 +134,9 @@ def _redirect(request: HttpRequest, created: list[Created], refused: list[Domain
         elif created[0].has_ended_delay:
             text = _("Job #%s does the same. Its delay is ended.")
         elif created[0].is_raised:
-            text = _("Job #%s was already queued; it now has the priority or force you asked for.")
+            text = _("Job #%s was already queued; its priority or options were updated.")
         else:
-            text = _("Job #%s, which does the same, is already queued or running.")
+            text = _("The same job is already queued or running as #%s.")
         text, target = text % job.pk, links.job(job.pk)
     else:
         text = ngettext("%s job is queued.", "%s jobs are queued.", len(new)) % number(len(new))

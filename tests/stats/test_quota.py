@@ -99,7 +99,7 @@ def test_the_forecast_adds_people_jobs_and_schedules() -> None:
 
 def test_jobs_without_an_estimate_use_earlier_jobs_or_are_unknown() -> None:
     queue_job(JobType.STATS_REFRESH)
-    assert _figures("stats")["forecast"]["unknown"] == ["1 STATS_REFRESH jobs"]
+    assert _figures("stats")["forecast"]["unknown"] == ["1 Statistics refresh job"]
     assert _figures()["forecast"]["units"] == 0
     for units in (3, 5):
         done = queue_job(JobType.STATS_REFRESH)

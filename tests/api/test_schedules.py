@@ -1,4 +1,4 @@
-"""Schedules, figures over time, workers and the audit."""
+"""Schedules: created, changed, run and deleted, and when they run next."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from syncjobs.choices import JobStatus, Role
-from syncjobs.engine import outcomes
-from syncjobs.models import Attempt, AuditEntry, SyncJob
+from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.operations import schedules
 from tests.clients import Api
-from tests.factories import claim, queue_job
 
 pytestmark = pytest.mark.django_db
 NIGHTLY = {
@@ -134,67 +132,3 @@ def test_manual_runs_are_among_the_last_runs(admin: Api) -> None:
     SyncJob.objects.create(**kind, requested_by_label="schedule: Another")
     (result,) = [each for each in admin.get("admin/schedules").json()["data"] if each["id"] == made["id"]]
     assert [job["jobId"] for job in result["lastRuns"]] == [run["jobId"], str(earlier.pk)]
-
-
-def test_metrics_and_trends_count_the_jobs(admin: Api) -> None:
-    empty = admin.get("admin/jobs/metrics").json()
-    assert (empty["successRate"], empty["durationP50"], empty["counts"]["FAILED"]) == (None, None, 0)
-    for number in range(4):
-        queue_job("PRUNE")  # type: ignore[arg-type]
-        if number == 0:
-            outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
-        else:
-            outcomes.complete(claim("maintenance"))
-    result = admin.get("admin/jobs/metrics").json()
-    assert (result["successRate"], result["counts"]["COMPLETED"], result["perMinute"]) == (0.75, 3, 0.07)
-    assert result["durationP95"] >= result["durationP50"] >= 0
-    SyncJob.objects.filter(status=JobStatus.FAILED).update(created_at=timezone.now() - dt.timedelta(days=3))
-    for period, created, points in (("24h", 3, 25), ("7d", 4, 8), ("30d", 4, 31)):
-        series = admin.get("admin/jobs/trends", period=period).json()["series"]
-        assert (sum(point["created"] for point in series), len(series)) == (created, points)
-    assert admin.get("admin/jobs/trends", period="1y").json()["errors"][0]["field"] == "period"
-
-
-def test_a_job_that_runs_longer_than_usual_is_stuck(admin: Api) -> None:
-    job = queue_job("PRUNE")  # type: ignore[arg-type]
-    claim("maintenance")
-    assert admin.get("admin/jobs/stuck").json()["data"] == []
-    Attempt.objects.filter(job=job).update(started_at=timezone.now() - dt.timedelta(minutes=10))
-    (row,) = admin.get("admin/jobs/stuck").json()["data"]
-    assert (row["jobId"], row["factor"], round(row["runningSeconds"], -1)) == (str(job.pk), None, 600)
-
-
-@pytest.mark.parametrize(
-    ("name", "wrong", "right"),
-    [("action", "nope", "cancel_job"), ("result", "refused", "wrong_state"), ("targetType", "syncjob", "job")],
-)
-def test_unknown_values_of_audit_filters_are_refused(admin: Api, name: str, wrong: str, right: str) -> None:
-    for path in ("admin/audit", "admin/audit/export"):
-        answer = admin.get(path, **{name: wrong})
-        (error,) = answer.json()["errors"]
-        assert (answer.status_code, error["field"]) == (400, name)
-        assert f"“{wrong}” is none of " in error["message"]
-        assert admin.get(path, **{name: right}).status_code == 200
-    parameters = admin.get("schema").json()["paths"]["/api/admin/audit"]["get"]["parameters"]
-    (described,) = [each["schema"] for each in parameters if each["name"] == name]
-    assert right in described["enum"]
-
-
-def test_the_job_filter_of_the_audit_does_not_match_job_counts(admin: Api) -> None:
-    ids = [str(number) for number in range(1, 5)]
-    admin.post("admin/sync-jobs/bulk", {"action": "retry", "ids": ids})
-    found = admin.get("admin/audit", targetId="4").json()["data"]
-    assert [(entry["action"], entry["targetType"]) for entry in found] == [("retry_job", "job")]
-    (entry,) = admin.get("admin/audit", action="bulk_retry").json()["data"]
-    assert (entry["targetType"], entry["targetId"], entry["data"]) == ("jobs", "", {"count": 4})
-    assert found[0]["data"] == {}
-
-
-def test_the_audit_is_filtered(admin: Api) -> None:
-    admin.post("admin/queue/pause", {"reason": "tidying"})
-    admin.post("admin/queue/resume")
-    (entry,) = admin.get("admin/audit", action="pause_queue").json()["data"]
-    assert (entry["actor"], entry["message"], entry["result"]) == ("ADMIN", "tidying", "ok")
-    assert admin.get("admin/audit", action="pause_queue", endDate="2020-01-01").json()["total"] == 0
-    assert admin.get("admin/audit", startDate="x").json()["errors"][0]["field"] == "startDate"
-    assert admin.get("admin/workers").json()["data"] == []

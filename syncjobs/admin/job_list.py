@@ -13,17 +13,18 @@ from django.utils.translation import gettext_lazy, ngettext
 from bands.models import Band
 from bands.text import parse_number
 
-from ...choices import ACTIVE_STATUSES, QueueName
-from ...exceptions import InvalidInput
-from ...listing import filters as listing_filters
-from ...listing import rows as listing_rows
-from ...listing.base_filters import MAX_LIMIT
-from ...listing.pages import Order
-from ...listing.rows import JobRow
-from ...models import SyncJob
-from ...operations import presets
-from . import job_table, links
-from .job_filters import Filters, band_named, name_of, quick_ranges, sentence_of, set_filters, status_chips, type_chips
+from ..choices import ACTIVE_STATUSES, QueueName
+from ..exceptions import InvalidInput
+from ..listing import filters as listing_filters
+from ..listing import rows as listing_rows
+from ..listing.base_filters import MAX_LIMIT
+from ..listing.pages import Order
+from ..listing.rows import JobRow
+from ..models import SyncJob
+from ..operations import presets
+from . import job_table
+from .core import job_filters, links
+from .core.job_filters import Filters
 from .job_rows import Rights, rows_of
 
 _SIZES = (20, 50, 100)
@@ -57,12 +58,12 @@ def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> d
         **region_context(request, filters, listing, listing.jobs, ""),
         "filters": filters,
         "values": filters.values,
-        "statuses": status_chips(filters),
-        "types": type_chips(filters),
-        "ranges": quick_ranges(filters),
-        "chips": set_filters(filters, band),
+        "statuses": job_filters.status_chips(filters),
+        "types": job_filters.type_chips(filters),
+        "ranges": job_filters.quick_ranges(filters),
+        "chips": job_filters.set_filters(filters, band),
         "queues": QueueName.choices,
-        "band_text": name_of(band) if band else request.GET.get("band", ""),
+        "band_text": job_filters.name_of(band) if band else request.GET.get("band", ""),
         "start_date": filters.date("start_date"),
         "end_date": filters.date("end_date"),
         "is_narrowed": bool(filters.narrowing()),
@@ -94,7 +95,7 @@ def find(filters: Filters) -> ListPage:
     try:
         values = listing_filters.JobList.clean(filters.query())
     except InvalidInput as error:
-        return ListPage(problem=sentence_of(error))
+        return ListPage(problem=job_filters.sentence_of(error))
     query, number, limit = listing_filters.query_of(values), values["page"], values["limit"]
     jobs, total = listing_rows.read_page(query, number, limit)
     return ListPage(jobs, total, number, limit)
@@ -104,7 +105,7 @@ def with_band_id(filters: Filters) -> tuple[Filters, str]:
     """Replace the typed `band` by `band_id`; the second value says why that failed."""
     values = dict(filters.values)
     text = values.pop("band")
-    band, problem = band_named(text)
+    band, problem = job_filters.band_named(text)
     if band is not None:
         values["band_id"] = str(band.pk)
     return Filters(values), problem
@@ -167,7 +168,7 @@ def _news(now: list[int], shown: Sequence[int], filters: Filters) -> str:
 
 
 def _pagination(filters: Filters, listing: ListPage) -> dict[str, Any]:
-    """Return the URLs of the first, previous, neighbouring, next and last pages."""
+    """Return the URLs of the first, previous, neighboring, next and last pages."""
     last, here = listing.pages, listing.number
     near = [number for number in range(here - 2, here + 3) if 1 <= number <= last]
 

@@ -10,16 +10,17 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ...choices import ACTIVE_STATUSES, JobStatus
-from ...exceptions import NotFound
-from ...listing import filters
-from ...models import AuditEntry, SyncJob
-from ...templatetags.monitor import number
-from . import links
+from ..audit.labels import ACTIONS, RESULTS
+from ..choices import ACTIVE_STATUSES, JobStatus
+from ..exceptions import NotFound
+from ..listing import filters
+from ..models import AuditEntry, SyncJob
+from ..stats import jobs as stats_jobs
+from ..templatetags.monitor import number
+from .core import links
 from .job_rows import Rights, can_cancel, can_retry, can_run, note_of, progress_of, rows_of, took_of
 
 _MAX_EVENTS = 500
-_SUMMED = ("videos_found", "videos_added", "videos_updated", "videos_unavailable", "error_count", "quota_used")
 _MAX = 50
 _CHILDREN = 20
 _SEES_INTERNALS = "syncjobs.view_auditentry"
@@ -68,9 +69,7 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         "parameters": _parameters(job.params),
         "requester_url": links.jobs(requested_by=job.requested_by_label),
         "sees_tracebacks": sees_internals,
-        "audit": list(AuditEntry.objects.filter(target_type="job", target_id=str(job.pk))[:_MAX])
-        if sees_internals
-        else [],
+        "audit": _audit(job) if sees_internals else [],
         "audit_url": f"{links.page('syncjobs_auditentry_changelist')}?target_type=job&target_id={job.pk}",
         **_history(job),
         **(_children(job, rights) if job.fans_out else {}),
@@ -96,20 +95,24 @@ def _history(job: SyncJob) -> dict[str, Any]:
     }
 
 
+def _audit(job: SyncJob) -> list[tuple[AuditEntry, object, object]]:
+    """Return the job's newest audit entries with the labels of their action and result."""
+    entries = AuditEntry.objects.filter(target_type="job", target_id=str(job.pk))[:_MAX]
+    return [(each, ACTIONS.get(each.action, each.action), RESULTS.get(each.result, each.result)) for each in entries]
+
+
 def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
     """Count the children by status and list those that are running or failed.
 
     Their sums are added to the parent's own figures: a parent reports its children's results as its own.
     """
-    summed: Any = job.children.order_by().values_list("status").annotate(Count("pk"), *(Sum(name) for name in _SUMMED))
-    rows = list(summed)
-    counts = {status: jobs for status, jobs, *_sums in rows}
-    for place, name in enumerate(_SUMMED, start=2):
-        setattr(job, name, getattr(job, name) + sum(row[place] for row in rows))
+    counts, sums = stats_jobs.children(job)
+    for name, total in sums.items():
+        setattr(job, name, getattr(job, name) + total)
     shown = job.children.filter(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)).order_by("-status", "pk")
     return {
         "child_counts": [
-            (status.label, number(counts[status]), links.jobs(parent_id=job.pk, status=status.value))
+            (f"{status.label} {number(counts[status])}", links.jobs(parent_id=job.pk, status=status.value))
             for status in JobStatus
             if status in counts
         ],

@@ -1,0 +1,69 @@
+"""What the reconciler repairs."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from syncjobs.choices import AttemptOutcome, JobStatus
+from syncjobs.engine import lease, outcomes
+from syncjobs.engine.reconcile import reconcile
+from syncjobs.exceptions import Fenced
+from syncjobs.models import Attempt, SyncJob
+from syncjobs.operations import jobs, queues
+from tests.factories import PERSON, claim, queue_job
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_unacknowledged_cancel_is_enforced_after_the_grace_period(
+    settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SYNC_CANCEL_GRACE_SECONDS = 1  # type: ignore[attr-defined]
+    killed: list[str] = []
+    monkeypatch.setattr("syncjobs.engine.broker.terminate", killed.append)
+    job = queue_job()
+    attempt = claim()
+    Attempt.objects.filter(pk=attempt.pk).update(task_id="task-7")
+    jobs.cancel_job(PERSON, job.pk)
+    assert reconcile().killed == 0
+    SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now() - dt.timedelta(seconds=2))
+    assert reconcile().killed == 1
+    job.refresh_from_db()
+    attempt.refresh_from_db()
+    assert (job.status, attempt.outcome, killed) == (JobStatus.CANCELLED, AttemptOutcome.KILLED, ["task-7"])
+    with pytest.raises(Fenced):
+        outcomes.complete(attempt)
+
+
+def test_reconcile_sends_only_missing_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, int]] = []
+    monkeypatch.setattr("syncjobs.engine.broker.notify", lambda queue, wake_ups=1: sent.append((queue, wake_ups)))
+    for _ in range(3):
+        queue_job()
+    sent.clear()
+    monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: 1)
+    reconcile()
+    assert sent == []
+    monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: 0)
+    reconcile()
+    assert sent == [("video-sync", 3)]
+    sent.clear()
+    queues.pause_queue(PERSON, "video-sync")
+    reconcile()
+    assert sent == []
+
+
+def test_a_cancelled_all_bands_job_of_a_lost_worker_ends() -> None:
+    parent = queue_job(fans_out=True)
+    attempt = claim()
+    with transaction.atomic():
+        lease.save_progress(attempt, checkpoint={"fanned_out": True})
+    jobs.cancel_job(PERSON, parent.pk)
+    Attempt.objects.update(lease_expires_at=timezone.now() - dt.timedelta(seconds=1))
+    reconcile()
+    parent.refresh_from_db()
+    assert parent.status == JobStatus.CANCELLED

@@ -1,0 +1,57 @@
+"""sync_video, cancel_job, pause_queue, resume_queue, retry_jobs and clear_failed"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+from django.utils import timezone
+
+from syncjobs.engine import outcomes
+from syncjobs.models import Queue, SyncJob
+from syncjobs.operations import bulk
+from syncjobs.youtube.simulator import Simulator
+from tests.clients import command_error, run_command
+from tests.factories import claim, queue_job
+
+pytestmark = pytest.mark.django_db
+
+
+def test_sync_video_pause_resume_cancel(youtube: Simulator) -> None:
+    result = json.loads(run_command("sync_video", "dQw4w9WgXcQ", "--json"))
+    assert result["new"] is True
+    assert "already" in run_command("sync_video", "https://youtu.be/dQw4w9WgXcQ")
+    assert "is cancelled" in run_command("cancel_job", result["jobId"])
+    assert "already ended" in command_error("cancel_job", result["jobId"])
+    assert "Paused: video-sync." in run_command("pause_queue", "video-sync", "--reason", "test")
+    assert "already paused" in run_command("pause_queue", "video-sync")
+    assert Queue.objects.get(pk="video-sync").pause_reason == "test"
+    assert "Resumed: video-sync." in run_command("resume_queue", "all")
+
+
+def test_retry_jobs_and_clear_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        queue_job("STATS_REFRESH", dedupe_key=f"k{number}")  # type: ignore[arg-type]
+        outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
+    waiting = queue_job("PRUNE")  # type: ignore[arg-type]
+    assert "1 job could not be retried" in command_error("retry_jobs", str(waiting.pk))
+    assert len(json.loads(run_command("retry_jobs", "--failed", "--json"))["retried"]) == 2
+    assert "0 retried" in run_command("retry_jobs", "--failed", "--queue", "maintenance")
+    questions: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or "n")
+    assert command_error("clear_failed", "maintenance") == "Nothing was deleted."
+    assert questions == ["Delete 2 failed jobs of maintenance, 2 of which have been retried? [y/N] "]
+    assert "2 failed jobs deleted" in run_command("clear_failed", "maintenance", "--yes")
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 0)
+    outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
+    assert "1 failed job in the background" in run_command("clear_failed", "maintenance", "--yes")
+    assert bulk.run_pending() == 1
+    assert "0 failed jobs deleted" in run_command("clear_failed", "maintenance")
+
+
+def test_run_job_ends_a_delay() -> None:
+    job = queue_job()
+    SyncJob.objects.filter(pk=job.pk).update(run_at=timezone.now() + dt.timedelta(hours=5))
+    assert "The delay of" in run_command("run_job", str(job.pk))
+    assert SyncJob.objects.waiting().get() == job
