@@ -21,7 +21,7 @@ from syncjobs.api import docs, urls
 from syncjobs.api.core import tokens
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes
-from syncjobs.models import ErrorGroup, SyncJob
+from syncjobs.models import ErrorGroup, SyncJob, Worker
 from syncjobs.operations import people
 from tests.factories import PERSON, claim, make_band, queue_job
 from tests.processes import environment, web_server
@@ -67,6 +67,10 @@ def test_every_documented_call_succeeds(tmp_path: Path, settings: LazySettings) 
     delayed = queue_job("ENRICH")  # type: ignore[arg-type]
     SyncJob.objects.filter(pk=delayed.pk).update(run_at=timezone.now() + dt.timedelta(hours=1))
     known["DELAYED_JOB"] = str(delayed.pk)
+    Worker.objects.create(
+        name="w9", process_id=9, queues=[], concurrency=1, heartbeat_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    )
+    known["DEAD_WORKER"] = "w9"
     with web_server(served, tmp_path / "web.log") as site, httpx.Client() as client:
         known |= {"SITE": site, "API": f"{site}/api"}
         for call in CALLS:

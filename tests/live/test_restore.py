@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -23,6 +24,16 @@ from tests.processes import ROOT, environment, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AHEAD = 10**9
+
+
+@pytest.fixture(autouse=True)
+def _keep_the_horizon(transactional_db: None) -> Iterator[None]:
+    """Restore the row that all tests share."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT xact, origin FROM syncjobs_jobchangehorizon")
+        before = cursor.fetchone()
+        yield
+        cursor.execute("UPDATE syncjobs_jobchangehorizon SET xact = %s, origin = %s", before)
 
 
 def _pretend_a_cluster_with_larger_ids() -> None:
