@@ -122,6 +122,12 @@ class Busy(DomainError):
         self.retry_after = retry_after
 
 
+class TooMany(Busy):
+    """The person does this too often. They may try again after `retry_after` seconds."""
+
+    code = "throttled"
+
+
 class Unavailable(Busy):
     """The database is away, read-only or out of connections. Try again after `retry_after` seconds."""
 

@@ -187,7 +187,7 @@ class ErrorGroupAdmin(PageAdmin):
             return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
         fingerprint = request.GET.get("error", "").replace("\x00", "")[:16] or None
         log = stats_errors.log(**form.narrowing(), fingerprint=fingerprint)
-        return file_of(listing_export.errors(log, "csv"), "csv", "errors")
+        return file_of(listing_export.errors(log, "csv", person=request.user.pk), "csv", "errors")
 
 
 class NoteForm(forms.Form):

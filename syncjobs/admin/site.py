@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import admin
@@ -12,9 +13,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, reverse
 
+from ..choices import Origin
+from ..operations import people
 from . import dashboard, events, imports, keys, quota
 from .core.navigation import TITLE, page_context
-from .core.pages import View, answering_domain_errors, redirecting_old_names
+from .core.pages import View, actor_of, answering_domain_errors, redirecting_old_names
 
 MAX_FAILED_LOGINS_PER_MINUTE = 20
 """Per address. Successful logins don't count, so only someone guessing passwords is slowed down."""
@@ -64,8 +67,27 @@ class MonitorSite(admin.AdminSite):
             refusal["Retry-After"] = str(_MINUTE)
             return refusal
         response = super().login(request, extra_context)
-        if not request.user.is_authenticated:
-            _count_failure(failures)
+        if response.status_code == HTTPStatus.FOUND:
+            with people.log_in(actor_of(request)):
+                return response
+        _count_failure(failures)
+        people.record_failed_log_in(request.POST.get("username", ""), Origin.ADMIN, request.META.get("REMOTE_ADDR", ""))
+        return response
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
+        """Log out, and record it."""
+        is_logging_out, actor = request.method == "POST" and request.user.is_authenticated, actor_of(request)
+        response = super().logout(request, extra_context)
+        if is_logging_out:
+            people.record_log_out(actor)
+        return response
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
+        """Let a person change their own password, and record that they have, or that they didn't know the old one."""
+        response = super().password_change(request, extra_context)
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        if request.method == "POST" and (form is None or "old_password" in form.errors):
+            people.record_password_change(actor_of(request), was_refused=form is not None)
         return response
 
 

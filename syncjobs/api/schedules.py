@@ -15,7 +15,6 @@ from ..engine import clock
 from ..operations import schedules
 from .core.pagination import Unpaged
 from .core.permissions import ModelPermissions, requires
-from .core.throttling import TriggerRate
 from .core.viewsets import NoBody, ViewSet
 from .serializers.jobs import Accepted
 from .serializers.schedules import NewScheduleBody, ScheduleBody, ScheduleSerializer
@@ -62,7 +61,7 @@ class ScheduleViewSet(ViewSet):
         methods=["post"],
         serializer_class=NoBody,
         permission_classes=[requires("django_celery_beat.change_periodictask")],
-        throttle_classes=[TriggerRate],
+        is_limited=True,
     )
     def run(self, request: Request, schedule_id: int) -> Response:
         """Run a schedule's job now."""

@@ -4,6 +4,7 @@ from .changes import JobChange, JobChangeHorizon
 from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
 from .errors import ErrorGroup, JobError
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
+from .log_ins import EndedLogIn
 from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
 from .workers import Worker
@@ -13,6 +14,7 @@ __all__ = [
     "AuditEntry",
     "BandNameCount",
     "BulkAction",
+    "EndedLogIn",
     "ErrorBandCount",
     "ErrorDelta",
     "ErrorGroup",

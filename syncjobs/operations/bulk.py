@@ -23,6 +23,7 @@ from ..models import BulkAction, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from . import errors, queues
 from . import jobs as job_operations
+from .rates import limited
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ def _check_count(ids: Sequence[int]) -> None:
         raise InvalidInput(message % {"most": MAX_JOBS}, field="filter")
 
 
+@limited
 def start(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult | BulkAction:
     """Retry or cancel jobs: at once, or in the background if there are more than MAX_FOREGROUND. Raises InvalidInput."""
     ids = list(dict.fromkeys(job_ids))
@@ -91,6 +93,7 @@ def start(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult | Bul
     return apply(actor, action, ids)
 
 
+@limited
 def retry_group(actor: Actor, fingerprint: str) -> BulkResult | BulkAction:
     """Retry the jobs of an error group that nobody has retried yet. Raises NotFound, InvalidInput."""
     with audited(actor, "retry_group", "error", fingerprint[:16]) as span:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.auth.password_validation import validate_password
@@ -10,9 +12,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from bands.text import is_storable
+
 from ..audit.actors import Actor
-from ..audit.record import audited
-from ..choices import Role
+from ..audit.record import audited, record
+from ..choices import Origin, Role
 from ..exceptions import Conflict, InvalidFields, NotFound
 
 _VIEWED_APPS = ("bands", "syncjobs")
@@ -150,6 +154,36 @@ def set_password(actor: Actor, user_id: int, password: str) -> None:
         _set_password(user, password)
         user.save(update_fields=["password"])
         span.message = user.get_username()
+
+
+def log_in(actor: Actor) -> AbstractContextManager[object]:
+    """Record the log-in that happens in the context."""
+    return audited(actor, "log_in", "user", actor.user_id)
+
+
+def record_failed_log_in(name: str, origin: Origin, address: str) -> None:
+    """Record a wrong name or password. A name that nobody has is left out: people type passwords into the wrong field."""
+    user = list_people().filter(username=name).first() if is_storable(name) else None
+    message = user.get_username() if user else _("No user has this name.")
+    record(
+        Actor("anonymous", origin, address=address),
+        "log_in",
+        "user",
+        user.pk if user else None,
+        result="wrong_credentials",
+        message=message,
+    )
+
+
+def record_log_out(actor: Actor) -> None:
+    """Record that a person has ended their session."""
+    record(actor, "log_out", "user", actor.user_id)
+
+
+def record_password_change(actor: Actor, *, was_refused: bool) -> None:
+    """Record that a person has changed their own password, or entered a wrong one where the old one is asked for."""
+    result = "wrong_credentials" if was_refused else "ok"
+    record(actor, "change_password", "user", actor.user_id, result=result)
 
 
 def _lock_person(user_id: int) -> User:

@@ -22,6 +22,7 @@ from ..engine.enqueue import Created
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..models import AuditEntry, SyncJob
 from . import triggers
+from .rates import limited
 from .texts import check_text
 
 TASK = "syncjobs.trigger"
@@ -234,6 +235,7 @@ def delete(actor: Actor, schedule_id: int) -> None:
         schedule.delete()
 
 
+@limited
 def run_now(actor: Actor, schedule_id: int) -> Created:
     """Trigger the schedule's job now, for a person, or end the delay of an equal job.
 

@@ -28,6 +28,7 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.NotPermitted, status.HTTP_403_FORBIDDEN),
     (exceptions.Conflict, status.HTTP_409_CONFLICT),
     (exceptions.QuotaExhausted, status.HTTP_409_CONFLICT),
+    (exceptions.TooMany, status.HTTP_429_TOO_MANY_REQUESTS),
     (exceptions.Busy, status.HTTP_503_SERVICE_UNAVAILABLE),
 )
 

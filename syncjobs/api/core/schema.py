@@ -143,7 +143,7 @@ class Schema(AutoSchema):
             found.append(404)
         if self.method in ("POST", "PATCH", "DELETE") and self.view.get_authenticators():
             found.append(409)
-        if self.view.get_throttles():
+        if self.view.get_throttles() or self.view.is_limited:
             found.append(429)
         if self.view.is_file:
             found.append(503)
