@@ -31,6 +31,8 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.Busy, status.HTTP_503_SERVICE_UNAVAILABLE),
 )
 
+MOST_ERRORS = 20
+"""A response reports the first errors only: a body may have thousands."""
 SERVER_ERROR = "Something went wrong here. It has been logged."
 
 
@@ -101,7 +103,8 @@ class Formatter(ExceptionFormatter):
 
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
         errors = [
-            {"code": e.code, "field": _without_non_field(e.attr), "message": e.detail} for e in error_response.errors
+            {"code": e.code, "field": _without_non_field(e.attr), "message": e.detail}
+            for e in error_response.errors[:MOST_ERRORS]
         ]
         body: dict[str, Any] = {"type": _kind(self.exc.status_code), "errors": errors}
         if isinstance(self.exc, Refused) and self.exc.details:
