@@ -38,6 +38,7 @@ ERROR = {
     "type": "object",
     "properties": {
         "type": {"type": "string", "enum": ["client_error", "validation_error", "server_error"]},
+        "message": {"type": "string", "description": "For people: the first error's message."},
         "errors": {
             "type": "array",
             "minItems": 1,
@@ -56,7 +57,7 @@ ERROR = {
         },
         "details": {"type": "object", "description": "Details of some errors, such as allowedAt of recently_synced."},
     },
-    "required": ["type", "errors"],
+    "required": ["type", "message", "errors"],
 }
 _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     # status: description, code, field, message
@@ -86,7 +87,7 @@ def error_example(status: int) -> dict[str, Any]:
     """Return an example of an error with the status."""
     _, code, field, message = _REFUSALS[status]
     kind = "validation_error" if status == 400 else "server_error" if status >= 500 else "client_error"
-    return {"type": kind, "errors": [{"code": code, "field": field, "message": message}]}
+    return {"type": kind, "message": message, "errors": [{"code": code, "field": field, "message": message}]}
 
 
 class Schema(AutoSchema):
