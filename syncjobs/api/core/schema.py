@@ -171,7 +171,7 @@ class Schema(AutoSchema):
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         if isinstance(field, Text) and not has_override(field, "field"):
-            schema["pattern"] = f"^(?:{field.pattern})$" if field.pattern else r"^[^\x00]*$"
+            schema["pattern"] = f"^(?:{field.pattern})$"
             if field.like:
                 schema["examples"] = [field.like]
         if isinstance(field, serializers.ListField) and not field.allow_empty:
