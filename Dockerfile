@@ -1,14 +1,15 @@
 # syntax=docker/dockerfile:1
-FROM python:3.12-slim AS build
+# The Python that the requirements were pinned with.
+FROM python:3.11.15-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
 COPY requirements.txt .
-RUN /venv/bin/pip install -r requirements.txt
+RUN /venv/bin/pip install --require-hashes -r requirements.txt
 COPY . /app
 WORKDIR /app
-RUN DEBUG=false SECRET_KEY=only-for-collectstatic ALLOWED_HOSTS=build /venv/bin/python manage.py collectstatic --noinput
+RUN DEBUG=false SECRET_KEY=$(/venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(60))') ALLOWED_HOSTS=build /venv/bin/python manage.py collectstatic --noinput
 
-FROM python:3.12-slim
+FROM python:3.11.15-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /app app
 COPY --from=build /venv /venv
 COPY --from=build /app /app

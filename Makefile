@@ -45,18 +45,18 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/run.stamp: $(VENV)/bin/python requirements.txt requirements-embedded.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-embedded.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-embedded.txt
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-# Pin the newest versions of what the .in files ask for.
+# Pin the newest versions of what the .in files ask for, with the hashes of their files. The image has the Python that this runs.
 requirements: $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet pip-tools
 	for name in requirements requirements-embedded requirements-dev; do \
-		$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in; done
+		$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in; done
 
 # Fill a separate PostgreSQL with a history of N jobs (about a minute for two million).
 seed-jobs: $(VENV)/dev.stamp

@@ -12,7 +12,14 @@ ID_PATTERN = "[1-9][0-9]{0,17}"
 """An id as requests write it."""
 VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]"
 """A pattern for one character that isn't a space of any kind."""
+_CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""Control characters, rare line breaks, and what turns the direction of text around (Unicode's Bidi_Control)."""
+LINES = f"[^{_CONTROL}]*"
+"""A pattern for text that a page or a terminal shows as what it is."""
+ONE_LINE = f"[^\\t\\n\\r{_CONTROL}]*"
+"""The same for text on one line."""
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_CONTROLS = re.compile(f"[\\t\\n\\r{_CONTROL}]")
 
 
 def is_storable(value: Any) -> bool:
@@ -28,6 +35,11 @@ def is_storable(value: Any) -> bool:
         elif isinstance(item, list):
             remaining += item
     return True
+
+
+def escape_controls(text: str) -> str:
+    """Write line breaks, control characters and direction marks as JSON does, so that no terminal obeys them."""
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def parse_number(text: str, maximum: int = MAX_ID) -> int | None:

@@ -298,13 +298,22 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HTTPS
 
 # ---- REST API
 CORS_URLS_REGEX = r"^/api/"
-# Headers that clients of the event stream and of ETags send, and that they must be able to read.
-CORS_ALLOW_HEADERS = [*default_headers, "cache-control", "if-none-match", "last-event-id"]
-CORS_EXPOSE_HEADERS = ["Allow", "Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate"]
+# Headers that HTTP clients add by themselves, that conditional requests and event streams need, and that trace requests.
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    *("cache-control", "expires", "pragma", "if-match", "if-modified-since", "if-none-match", "if-unmodified-since"),
+    *("idempotency-key", "last-event-id", "prefer", "range", "x-xsrf-token"),
+    *("baggage", "sentry-trace", "traceparent", "tracestate", "x-correlation-id", "x-request-id"),
+]
+CORS_EXPOSE_HEADERS = [
+    *("Allow", "Content-Disposition", "Content-Length", "Date", "ETag", "Idempotency-Replayed", "Location"),
+    *("Retry-After", "WWW-Authenticate"),
+]
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.core.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.core.renderers.OrjsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "syncjobs.api.core.negotiation.Negotiation",
     "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
     "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
     "NUM_PROXIES": 0,  # uvicorn sets the client's address; anybody can send X-Forwarded-For.

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+from bands.text import escape_controls
+
 from ..choices import PERSONAL_ORIGINS, Origin
 
 
@@ -34,7 +36,7 @@ def for_user(user: AbstractBaseUser | AnonymousUser, origin: Origin, address: st
 
 def for_command(operator: str, host: str) -> Actor:
     """Return the actor for a person who runs manage.py, by their user name and host in the operating system."""
-    return Actor(label=f"{operator}@{host}", origin=Origin.COMMAND, address=host)
+    return Actor(label=escape_controls(f"{operator}@{host}"), origin=Origin.COMMAND, address=escape_controls(host))
 
 
 def for_schedule(name: str) -> Actor:

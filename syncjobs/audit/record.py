@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import transaction
 
-from bands.text import camel_case, respell_keys
+from bands.text import camel_case, escape_controls, respell_keys
 
 from ..exceptions import DomainError
 from ..models import AuditEntry
@@ -36,9 +36,9 @@ class Span:
             origin=actor.origin,
             address=actor.address,
             target_type=self.target_type,
-            target_id=self.target_id,
+            target_id=escape_controls(self.target_id)[:120],
             result=result,
-            message=self.message,
+            message="\n".join(map(escape_controls, self.message.splitlines())),
             data=self.data,
         )
 

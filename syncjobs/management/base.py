@@ -18,7 +18,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, InterfaceError
 
 from bands.models import Band
-from bands.text import camel_case, parse_number, respell_keys
+from bands.text import camel_case, escape_controls, parse_number, respell_keys
 from syncjobs.audit.actors import Actor, for_command
 
 from ..exceptions import DomainError, NotFound, one_line, unavailable
@@ -78,13 +78,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self.run(**options)
+        except CommandError as error:
+            error.args = (escape_controls(str(error)),)
+            raise
         except DomainError as error:
             prefix = f"{error.field}: " if error.field else ""
-            raise CommandError(prefix + error.message) from None
+            raise CommandError(escape_controls(prefix + error.message)) from None
         except EOFError:
             raise CommandError("The command asked a question, but standard input has ended.") from None
         except YouTubeError as error:
-            raise CommandError(f"YouTube: {error.message}") from None
+            raise CommandError(escape_controls(f"YouTube: {error.message}")) from None
         except (DatabaseError, InterfaceError) as error:
             if outage := unavailable(error):
                 raise CommandError(f"{outage.message} {one_line(error)}") from None
@@ -108,12 +111,17 @@ class Command(BaseCommand):
         return for_command(operator, socket.gethostname())
 
     def print(self, text: str) -> None:
-        """Print a line of text."""
-        self.stdout.write(text)
+        """Print a line of text. Names and errors come from other people, so a terminal must obey nothing in it."""
+        self.stdout.write(escape_controls(text))
+
+    def warn(self, text: str) -> None:
+        """Print a line of text on standard error."""
+        self.stderr.write(escape_controls(text))
 
     def print_json(self, value: Any, spell: Callable[[str], str] = camel_case) -> None:
         """Print a JSON value on one line, its keys in camelCase unless `spell` says otherwise."""
-        self.stdout.write(json.dumps(respell_keys(value, spell), cls=DjangoJSONEncoder, ensure_ascii=False))
+        text = json.dumps(respell_keys(value, spell), cls=DjangoJSONEncoder, ensure_ascii=False)
+        self.stdout.write(escape_controls(text))
 
     def band(self, slug: str) -> Band:
         """Return the band with this slug or id. Raises NotFound."""

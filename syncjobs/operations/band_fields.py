@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 
 from bands.channels import set_channel
 from bands.models import Band
+from bands.text import ONE_LINE
 
-from ..youtube.references import MalformedReference, parse_channel, parse_playlist
+from ..youtube.references import MalformedReference, parse_channel, parse_playlist, unwrap
 
 
 class _InvalidValue(Exception):
@@ -45,11 +46,16 @@ def _text(name: str) -> Callable[[Band, Any], None]:
     def set_field(band: Band, value: Any) -> None:
         if value is not None and not isinstance(value, str):
             raise _InvalidValue(_("must be text."))
-        if value and "\x00" in value:
-            raise _InvalidValue(_("must not contain a NUL character."))
-        setattr(band, name, (value or "").strip())
+        setattr(band, name, _one_line((value or "").strip()))
 
     return set_field
+
+
+def _one_line(text: str) -> str:
+    """Return the text. Raises _InvalidValue."""
+    if not re.fullmatch(ONE_LINE, text):
+        raise _InvalidValue(_("must not contain line breaks, control characters or direction marks."))
+    return text
 
 
 def _flag(name: str) -> Callable[[Band, Any], None]:
@@ -76,7 +82,7 @@ def _parse_list(value: Any) -> list[str]:
     entries = value.split(";") if isinstance(value, str) else value if value is not None else []
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise _InvalidValue(_("must be a list of strings (in CSV, separated by semicolons)."))
-    return [entry.strip() for entry in entries if entry.strip()]
+    return [_one_line(entry.strip()) for entry in entries if entry.strip()]
 
 
 def _set_keywords(band: Band, value: Any) -> None:
@@ -84,13 +90,13 @@ def _set_keywords(band: Band, value: Any) -> None:
 
 
 def _set_playlists(band: Band, value: Any) -> None:
-    band.extra_playlists = list(dict.fromkeys(parse_playlist(entry) for entry in _parse_list(value)))
+    band.extra_playlists = list(dict.fromkeys(map(parse_playlist, _parse_list(value))))
 
 
 def _set_channel(band: Band, value: Any) -> None:
     if value is not None and not isinstance(value, str):
         raise _InvalidValue(_("must be text."))
-    reference = (value or "").strip()
+    reference = _one_line(unwrap(value or ""))
     if reference == band.channel_reference:
         return
     parsed = parse_channel(reference) if reference else None

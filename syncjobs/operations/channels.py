@@ -14,8 +14,9 @@ from ..audit.record import audited
 from ..engine import quota
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..youtube.client import YouTubeClient
-from ..youtube.references import MalformedReference, parse_channel
+from ..youtube.references import MalformedReference, parse_channel, unwrap
 from ..youtube.types import Channel
+from .texts import check_text
 
 
 def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> Channel:
@@ -24,8 +25,10 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
     `reference` is a channel id, an @handle or a URL. Raises InvalidInput, NotFound, QuotaExhausted, Conflict if another
     band has the channel, and YouTubeError.
     """
+    reference = unwrap(reference)
     with audited(actor, "resolve_channel", "band", band.slug if band else None) as span:
         span.message = reference[:300]
+        check_text(reference, "channel")
         try:
             parsed = parse_channel(reference)
         except MalformedReference as error:

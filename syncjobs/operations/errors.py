@@ -12,6 +12,7 @@ from ..exceptions import NotFound
 from ..models import ErrorGroup, JobError, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from .queues import ALL_QUEUES, queue_names
+from .texts import check_text
 
 
 def unretried_jobs(*, queue: str = ALL_QUEUES, fingerprint: str = "") -> SyncJobQuerySet:
@@ -29,10 +30,11 @@ def unretried_jobs(*, queue: str = ALL_QUEUES, fingerprint: str = "") -> SyncJob
 
 
 def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
-    """Mark an error group as acknowledged by the actor; None keeps the note. Raises NotFound."""
+    """Mark an error group as acknowledged by the actor; None keeps the note. Raises NotFound, InvalidInput."""
     with audited(actor, "acknowledge_errors", "error", fingerprint[:16]) as span:
         get_error_group(fingerprint)
-        changes = {} if note is None else {"note": note.replace("\x00", "")}
+        check_text(note or "", "note", is_one_line=False)
+        changes = {} if note is None else {"note": note}
         ErrorGroup.objects.filter(pk=fingerprint).update(acknowledged_at=Now(), acknowledged_by=actor.label, **changes)
         span.message = note or ""
 

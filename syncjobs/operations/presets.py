@@ -15,6 +15,7 @@ from ..audit.actors import Actor
 from ..audit.record import audited
 from ..exceptions import Conflict, InvalidInput, NotFound, NotPermitted
 from ..models import FilterPreset
+from .texts import check_text
 
 MAX_NAME = 80
 MAX_PRESETS = 200
@@ -86,7 +87,10 @@ def delete(actor: Actor, user: User | AnonymousUser, preset_id: int) -> None:
 
 
 def _check(preset: FilterPreset) -> None:
-    if not preset.name or len(preset.name) > MAX_NAME or "\x00" in preset.name:
+    check_text(preset.name, "name")
+    for value in preset.filters.values():
+        check_text(value, "filters")
+    if not preset.name or len(preset.name) > MAX_NAME:
         raise InvalidInput(_("Must have 1 to %(most)s characters, not only spaces.") % {"most": MAX_NAME}, field="name")
     if preset.pk is None and FilterPreset.objects.filter(owner=preset.owner_id).count() >= MAX_PRESETS:
         message = _("There are already %(count)s presets. Delete one first.")

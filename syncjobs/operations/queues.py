@@ -11,6 +11,7 @@ from ..choices import QueueName
 from ..engine import broker
 from ..exceptions import InvalidInput
 from ..models import Queue, SyncJob
+from .texts import check_text
 
 ALL_QUEUES = "all"
 MAX_REASON = 500
@@ -36,6 +37,7 @@ def pause_queue(actor: Actor, name: str, reason: str = "") -> list[str]:
     reason = reason.strip()
     if len(reason) > MAX_REASON:
         raise InvalidInput(_("A reason has at most %(most)s characters.") % {"most": MAX_REASON}, field="reason")
+    check_text(reason, "reason")
     with audited(actor, "pause_queue", "queue", name) as span:
         queues = Queue.objects.filter(name__in=queue_names(name)).order_by("name")
         states = dict(queues.select_for_update(no_key=True).values_list("name", "paused_at"))

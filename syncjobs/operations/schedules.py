@@ -22,6 +22,7 @@ from ..engine.enqueue import Created
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..models import AuditEntry, SyncJob
 from . import triggers
+from .texts import check_text
 
 TASK = "syncjobs.trigger"
 TRIGGERABLE = [kind for kind in JobType if kind != JobType.SINGLE_VIDEO]
@@ -154,6 +155,7 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
         )
         before = {field.attname: getattr(task, field.attname) for field in PeriodicTask._meta.concrete_fields}
         if "name" in values:
+            check_text(values["name"], "name")
             task.name = values["name"]
             if PeriodicTask.objects.filter(name=task.name).exclude(pk=task.pk).exists():
                 raise Conflict(_("Another schedule has this name."), field="name")

@@ -23,7 +23,13 @@ _COUNT = re.compile("[0-9]{1,19}")
 # Ids have 11 characters today, but the format is not documented.
 _VIDEO_ID = re.compile("[A-Za-z0-9_-]{1,32}")
 MAX_CHANNEL_ID = 24
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# What PostgreSQL can't store: NUL and lone surrogates.
+_UNSTORABLE = "\x00\ud800-\udfff"
+# What would change a terminal or the direction of the text around it: see bands.text, which this package may not import.
+_CONTROL = "\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_REMOVED = re.compile(f"[{_UNSTORABLE}{_CONTROL}]")
+_BREAKS = re.compile("[\t-\r\x85\u2028\u2029]+")
+_ODD_BREAKS = re.compile("\r\n|[\v\f\r\x85\u2028\u2029]")
 MAX_DURATION = 2**31 - 1
 
 
@@ -72,8 +78,13 @@ def _id_of(item: Any) -> str:
 
 
 def clean(text: str) -> str:
-    """Remove the characters that PostgreSQL can't store: NUL and lone surrogates."""
-    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("", text)
+    """Put text on one line, without control characters, direction marks and what PostgreSQL can't store."""
+    return text if text.isascii() and text.isprintable() else _REMOVED.sub("", _BREAKS.sub(" ", text))
+
+
+def clean_lines(text: str) -> str:
+    """Clean text of several lines, which end in a line feed, as `clean` does one line."""
+    return _REMOVED.sub("", _ODD_BREAKS.sub("\n", text))
 
 
 def channel(item: dict[str, Any]) -> Channel:
@@ -105,7 +116,7 @@ def playlist_item(item: dict[str, Any]) -> PlaylistItem:
         entry_id=_string(item, "id"),
         video_id=video_id,
         title=_text(snippet, "title"),
-        description=_text(snippet, "description"),
+        description=_text(snippet, "description", clean_lines),
         channel_id=_text(snippet, "videoOwnerChannelId")[:64],
         channel_title=_text(snippet, "videoOwnerChannelTitle"),
         published_at=published_at,
@@ -129,7 +140,7 @@ def video(item: dict[str, Any]) -> VideoDetails:
     return VideoDetails(
         video_id=video_id,
         title=_text(snippet, "title"),
-        description=_text(snippet, "description"),
+        description=_text(snippet, "description", clean_lines),
         channel_id=_text(snippet, "channelId")[:64],
         channel_title=_text(snippet, "channelTitle"),
         published_at=_time(snippet, "publishedAt"),
@@ -192,13 +203,13 @@ def _missing(item: dict[str, Any], parts: Iterable[str]) -> list[str]:
     return [part for part in parts if not _part(item, part) and not (part == "statistics" and item.get(part) == {})]
 
 
-def _text(part: dict[str, Any], name: str, *, required: bool = False) -> str:
+def _text(part: dict[str, Any], name: str, tidy: Callable[[str], str] = clean, *, required: bool = False) -> str:
     value = part.get(name)
     if value is None and not required:
         return ""
     if not isinstance(value, str) or (required and not value):
         raise _Malformed(f"invalid {name} {str(value)[:40]!r}")
-    return clean(value)
+    return tidy(value)
 
 
 def _string(part: dict[str, Any], name: str) -> str:

@@ -39,13 +39,18 @@ class ChannelReference:
     value: str
 
 
+def unwrap(text: str) -> str:
+    """Remove what pages and messengers add around a copied link."""
+    return text.strip(_WRAPPING)
+
+
 def parse_channel(text: str) -> ChannelReference:
     """Parse a channel's id, @handle or URL of any form. Raises MalformedReference.
 
     A custom URL (/c/Name or /Name) is taken for the handle @Name, because YouTube made handles of custom URLs. All forms
     of URLs: support.google.com/youtube/answer/6180214.
     """
-    text = text.strip(_WRAPPING)
+    text = unwrap(text)
     if _CHANNEL_ID.match(text):
         return ChannelReference("id", text)
     if text.startswith(("@", "%40")):
@@ -117,7 +122,7 @@ def _is_letter(character: str) -> bool:
 
 def parse_video(text: str) -> str:
     """Parse a video's id, from the id itself or any URL that plays it. Raises MalformedReference."""
-    text = text.strip(_WRAPPING)
+    text = unwrap(text)
     if _VIDEO_ID.match(text):
         return text
     url = _youtube_url(text)
@@ -140,7 +145,7 @@ def _video_of(url: SplitResult) -> str:
 
 def parse_playlist(text: str) -> str:
     """Parse a playlist's id, from the id itself or a URL with list=. Raises MalformedReference."""
-    text = text.strip(_WRAPPING)
+    text = unwrap(text)
     url = _youtube_url(text)
     candidate = text if url is None else (parse_qs(url.query).get("list") or [""])[0]
     if not _PLAYLIST_ID.match(candidate):

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncjobs.youtube import parsing
@@ -94,6 +94,7 @@ _item = st.fixed_dictionaries(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # A busy machine generates slowly.
 @given(st.lists(_item | _json, max_size=4))
 def test_every_item_is_parsed_or_reported(items: list[Any]) -> None:
     for parse in (parsing.video, parsing.playlist_item, parsing.stats, parsing.channel):

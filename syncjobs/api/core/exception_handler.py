@@ -1,4 +1,4 @@
-"""Errors as responses, all in one shape: {"type", "errors": [{"code", "field", "message"}]}."""
+"""Errors as responses, all in one shape: {"type", "message", "errors": [{"code", "field", "message"}]}."""
 
 from __future__ import annotations
 
@@ -106,10 +106,15 @@ class Formatter(ExceptionFormatter):
             {"code": e.code, "field": _without_non_field(e.attr), "message": e.detail}
             for e in error_response.errors[:MOST_ERRORS]
         ]
-        body: dict[str, Any] = {"type": _kind(self.exc.status_code), "errors": errors}
+        body = _body(self.exc.status_code, errors)
         if isinstance(self.exc, Refused) and self.exc.details:
             body["details"] = {camel_case(name): value for name, value in self.exc.details.items()}
         return body
+
+
+def _body(code: int, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the shape of all errors. `message` is the first error's, for clients that show one sentence."""
+    return {"type": _kind(code), "message": errors[0]["message"], "errors": errors}
 
 
 def _kind(code: int) -> str:
@@ -160,6 +165,4 @@ def read_only(request: HttpRequest) -> JsonResponse:
 
 def plain(code: int, name: str, message: str) -> JsonResponse:
     """Return an error from outside the API's views, in the shape of all errors."""
-    return JsonResponse(
-        {"type": _kind(code), "errors": [{"code": name, "field": None, "message": message}]}, status=code
-    )
+    return JsonResponse(_body(code, [{"code": name, "field": None, "message": message}]), status=code)

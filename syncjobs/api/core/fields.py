@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
-from bands.text import ID_PATTERN, is_storable
+from bands.text import ID_PATTERN, LINES, ONE_LINE, is_storable
 
 _MOST_UNKNOWN = 20
 """So many unknown keys are reported."""
@@ -56,10 +56,11 @@ def key_of(body: Any, field: str) -> str:
 class Text(serializers.CharField):
     """Text, including spaces around it, that matches all of `pattern`.
 
-    `like` is an example; `message` is for text that doesn't match.
+    Without a pattern it is one line; `ANYTHING` allows all that can be stored. `like` is an example; `message` is for text
+    that doesn't match.
     """
 
-    def __init__(self, *, pattern: str | None = None, like: str = "", message: str = "", **options: Any) -> None:
+    def __init__(self, *, pattern: str = ONE_LINE, like: str = "", message: str = "", **options: Any) -> None:
         self.pattern, self.like, self.message = pattern, like, message
         super().__init__(trim_whitespace=False, **options)
 
@@ -70,9 +71,16 @@ class Text(serializers.CharField):
             )
         if not is_storable(data):
             raise serializers.ValidationError("Contains a character that can't be stored.", "invalid")
-        if self.pattern and not re.fullmatch(self.pattern, data):
-            raise serializers.ValidationError(self.message or f"Must be like “{self.like}”.", "invalid")
+        if not re.fullmatch(self.pattern, data):
+            raise serializers.ValidationError(self._problem(data), "invalid")
         return super().to_internal_value(data)
+
+    def _problem(self, data: str) -> str:
+        if self.pattern == LINES:
+            return "Must not contain control characters or direction marks."
+        if ONE_LINE in self.pattern and not re.fullmatch(ONE_LINE, data):
+            return "Must not contain line breaks, control characters or direction marks."
+        return self.message or f"Must be like “{self.like}”."
 
 
 class Id(Text):

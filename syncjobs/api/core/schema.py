@@ -38,6 +38,7 @@ ERROR = {
     "type": "object",
     "properties": {
         "type": {"type": "string", "enum": ["client_error", "validation_error", "server_error"]},
+        "message": {"type": "string", "description": "For people: the first error's message."},
         "errors": {
             "type": "array",
             "minItems": 1,
@@ -56,7 +57,7 @@ ERROR = {
         },
         "details": {"type": "object", "description": "Details of some errors, such as allowedAt of recently_synced."},
     },
-    "required": ["type", "errors"],
+    "required": ["type", "message", "errors"],
 }
 _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     # status: description, code, field, message
@@ -86,7 +87,7 @@ def error_example(status: int) -> dict[str, Any]:
     """Return an example of an error with the status."""
     _, code, field, message = _REFUSALS[status]
     kind = "validation_error" if status == 400 else "server_error" if status >= 500 else "client_error"
-    return {"type": kind, "errors": [{"code": code, "field": field, "message": message}]}
+    return {"type": kind, "message": message, "errors": [{"code": code, "field": field, "message": message}]}
 
 
 class Schema(AutoSchema):
@@ -170,7 +171,7 @@ class Schema(AutoSchema):
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         if isinstance(field, Text) and not has_override(field, "field"):
-            schema["pattern"] = f"^(?:{field.pattern})$" if field.pattern else r"^[^\x00]*$"
+            schema["pattern"] = f"^(?:{field.pattern})$"
             if field.like:
                 schema["examples"] = [field.like]
         if isinstance(field, serializers.ListField) and not field.allow_empty:

@@ -10,20 +10,20 @@ from rest_framework import serializers
 
 from ...choices import Role
 from ...operations import people
-from ..core.fields import Strict, Text
+from ..core.fields import ANYTHING, Strict, Text
 
 
 class LogInBody(Strict):
     """A name and its password."""
 
-    username = Text(max_length=150)
-    password = Text(max_length=1000)
+    username = Text(pattern=ANYTHING, max_length=150)
+    password = Text(pattern=ANYTHING, max_length=1000)
 
 
 class RefreshBody(Strict):
     """A refresh token."""
 
-    refresh = Text(max_length=5000)
+    refresh = Text(pattern=ANYTHING, max_length=5000)
 
 
 class Tokens(serializers.Serializer[Any]):

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bands.models import Band, ChannelProblem
-from bands.text import VISIBLE
+from bands.text import ONE_LINE, VISIBLE
 
 from ..core.fields import ANYTHING, Flag, Many, Strict, Text, Whole
 
@@ -32,7 +32,7 @@ class BandBody(Strict):
     """The fields of a band to change; the others stay as they are."""
 
     slug = Text(required=False, max_length=120, pattern=r"[-a-zA-Z0-9_]+", like="human-jukebox")
-    name = Text(required=False, max_length=200, pattern=VISIBLE + ANYTHING, like="Human Jukebox")
+    name = Text(required=False, max_length=200, pattern=VISIBLE + ONE_LINE, like="Human Jukebox")
     schoolName = Text(source="school_name", required=False, allow_blank=True, max_length=200)
     nickname = Text(required=False, allow_blank=True, max_length=200)
     city = Text(required=False, allow_blank=True, max_length=120)
@@ -48,6 +48,7 @@ class BandBody(Strict):
     primaryColor = Text(source="primary_color", required=False, allow_blank=True, pattern=_COLOR, like="#660000")
     secondaryColor = Text(source="secondary_color", required=False, allow_blank=True, pattern=_COLOR, like="#FFFFFF")
     youtubeChannel = _Channel(
+        pattern=ANYTHING,
         source="youtube_channel",
         required=False,
         allow_blank=True,
@@ -55,7 +56,7 @@ class BandBody(Strict):
         help_text="The channel's id, @handle or URL in any form; empty: no channel.",
     )
     playlists = Many(
-        child=_Playlist(max_length=300),
+        child=_Playlist(pattern=ANYTHING, max_length=300),
         required=False,
         max_length=50,
         help_text="Additional playlists to sync: ids or URLs.",
@@ -66,7 +67,7 @@ class NewBandBody(BandBody):
     """A new band; name and slug are required."""
 
     slug = Text(max_length=120, pattern=r"[-a-zA-Z0-9_]+", like="human-jukebox")
-    name = Text(max_length=200, pattern=VISIBLE + ANYTHING, like="Human Jukebox")
+    name = Text(max_length=200, pattern=VISIBLE + ONE_LINE, like="Human Jukebox")
 
 
 class BandSerializer(serializers.ModelSerializer[Band]):

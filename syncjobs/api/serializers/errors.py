@@ -7,6 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from bands.text import LINES
+
 from ..core.fields import Strict, Text
 
 
@@ -46,7 +48,9 @@ class ErrorGroups(serializers.Serializer[Any]):
 class NoteBody(Strict):
     """A note for others."""
 
-    note = Text(required=False, allow_blank=True, max_length=2000, help_text="Left out: the note stays as it is.")
+    note = Text(
+        pattern=LINES, required=False, allow_blank=True, max_length=2000, help_text="Left out: the note stays as it is."
+    )
 
 
 class RetriedGroup(serializers.Serializer[Any]):

@@ -6,18 +6,18 @@ from typing import Any
 
 from rest_framework import serializers
 
-from bands.text import VISIBLE, camel_case
+from bands.text import ONE_LINE, VISIBLE, camel_case
 
 from ...models import FilterPreset
 from ...operations import presets
-from ..core.fields import ANYTHING, Flag, Strict, Text
+from ..core.fields import Flag, Strict, Text
 from .bulk import Filter
 
 
 class PresetBody(Strict):
     """The fields of a preset to change; the others stay as they are."""
 
-    name = Text(required=False, max_length=presets.MAX_NAME, pattern=VISIBLE + ANYTHING, like="Failed today")
+    name = Text(required=False, max_length=presets.MAX_NAME, pattern=VISIBLE + ONE_LINE, like="Failed today")
     filters = Filter(required=False)
     shared = Flag(required=False, help_text="Visible to everybody; only ADMIN and up can change it.")
 
@@ -25,7 +25,7 @@ class PresetBody(Strict):
 class NewPresetBody(PresetBody):
     """A new preset."""
 
-    name = Text(max_length=presets.MAX_NAME, pattern=VISIBLE + ANYTHING, like="Failed today")
+    name = Text(max_length=presets.MAX_NAME, pattern=VISIBLE + ONE_LINE, like="Failed today")
     filters = Filter()
 
 

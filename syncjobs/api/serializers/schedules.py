@@ -10,11 +10,11 @@ from django_celery_beat.models import PeriodicTask
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from bands.text import VISIBLE
+from bands.text import ONE_LINE, VISIBLE
 
 from ...choices import JobStatus
 from ...operations import schedules
-from ..core.fields import ANYTHING, Choice, Flag, Strict, Text, Whole
+from ..core.fields import Choice, Flag, Strict, Text, Whole
 
 
 class LastRun(serializers.Serializer[Any]):
@@ -135,7 +135,7 @@ class IntervalBody(Strict):
 
 
 _OBJECT = {"type": "object"}
-_NAME: dict[str, Any] = {"max_length": 180, "pattern": VISIBLE + ANYTHING, "like": "Nightly"}
+_NAME: dict[str, Any] = {"max_length": 180, "pattern": VISIBLE + ONE_LINE, "like": "Nightly"}
 
 
 class ScheduleBody(Strict):

@@ -73,7 +73,7 @@ class Command(base.Command):
                 if band is None or len(bands) == 1:
                     raise
                 # A job that was queued before must be reported, and people may wait for it.
-                self.stderr.write(f"{band.slug}: {error.message}")
+                self.warn(f"{band.slug}: {error.message}")
         return created, len(bands) - len(created)
 
     def _wait(self, created: list[Created], timeout: float | None) -> list[SyncJob]:
