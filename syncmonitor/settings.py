@@ -235,6 +235,7 @@ TEMPLATES = [
     }
 ]
 AUTHENTICATION_BACKENDS = ["syncjobs.authentication.SessionBackend"]
+PASSWORD_HASHERS = ["syncmonitor.passwords.Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -317,7 +318,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
     "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
     "NUM_PROXIES": 0,  # uvicorn sets the client's address; anybody can send X-Forwarded-For.
-    "DEFAULT_THROTTLE_RATES": {"login": "20/min", "trigger": "60/min"},
+    "DEFAULT_THROTTLE_RATES": {"login": "120/min", "trigger": "60/min"},
     "URL_FORMAT_OVERRIDE": None,  # The exports have a parameter `format`.
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
 }

@@ -29,6 +29,7 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.Conflict, status.HTTP_409_CONFLICT),
     (exceptions.QuotaExhausted, status.HTTP_409_CONFLICT),
     (exceptions.Busy, status.HTTP_503_SERVICE_UNAVAILABLE),
+    (exceptions.TooManyAttempts, status.HTTP_429_TOO_MANY_REQUESTS),
 )
 
 MOST_ERRORS = 20
@@ -47,7 +48,7 @@ class Refused(APIException):
         )
         self.details = error.details
         # Django REST framework makes the Retry-After header of it, in seconds.
-        self.wait = error.retry_after if isinstance(error, exceptions.Busy) else None
+        self.wait = getattr(error, "retry_after", None)
 
     def __str__(self) -> str:
         """Return what the log says."""
