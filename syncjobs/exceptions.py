@@ -123,9 +123,13 @@ class Busy(DomainError):
 
 
 class TooMany(Busy):
-    """The person does this too often. They may try again after `retry_after` seconds."""
+    """Somebody does this too often. They may try again after `retry_after` seconds."""
 
     code = "throttled"
+
+
+class TooManyAttempts(TooMany):
+    """Too many wrong passwords."""
 
 
 class Unavailable(Busy):

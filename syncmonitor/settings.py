@@ -220,6 +220,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "syncmonitor.bodies.BodyMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -244,6 +245,7 @@ TEMPLATES = [
 ]
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AUTHENTICATION_BACKENDS = ["syncjobs.authentication.SessionBackend"]
+PASSWORD_HASHERS = ["syncmonitor.passwords.Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -283,7 +285,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
-# Uploads stay in memory. The limit is operations.imports.MAX_BYTES plus the overhead of the request.
+# Uploads stay in memory. syncmonitor/bodies.py limits them, and the bodies of all other requests.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 20_100_000
 
@@ -307,18 +309,27 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HTTPS
 
 # ---- REST API
 CORS_URLS_REGEX = r"^/api/"
-# Headers that clients of the event stream and of ETags send, and that they must be able to read.
-CORS_ALLOW_HEADERS = [*default_headers, "cache-control", "if-none-match", "last-event-id"]
-CORS_EXPOSE_HEADERS = ["Allow", "Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate"]
+# Headers that HTTP clients add by themselves, that conditional requests and event streams need, and that trace requests.
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    *("cache-control", "expires", "pragma", "if-match", "if-modified-since", "if-none-match", "if-unmodified-since"),
+    *("idempotency-key", "last-event-id", "prefer", "range", "x-xsrf-token"),
+    *("baggage", "sentry-trace", "traceparent", "tracestate", "x-correlation-id", "x-request-id"),
+]
+CORS_EXPOSE_HEADERS = [
+    *("Allow", "Content-Disposition", "Content-Length", "Date", "ETag", "Idempotency-Replayed", "Location"),
+    *("Retry-After", "WWW-Authenticate"),
+]
 TRIGGERS_PER_MINUTE = 60  # By one person, in the API and the admin: see syncjobs/operations/rates.py.
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.core.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.core.renderers.OrjsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "syncjobs.api.core.negotiation.Negotiation",
     "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
     "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
     "NUM_PROXIES": 0,  # uvicorn sets the client's address; anybody can send X-Forwarded-For.
-    "DEFAULT_THROTTLE_RATES": {"login": "20/min"},
+    "DEFAULT_THROTTLE_RATES": {"login": "120/min"},
     "URL_FORMAT_OVERRIDE": None,  # The exports have a parameter `format`.
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
 }

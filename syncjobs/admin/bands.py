@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -43,23 +44,24 @@ _RECENT_JOBS = 10
 _NEWEST_VIDEOS = 10
 
 
-def _conferences() -> list[str]:
-    known = Band.objects.exclude(conference="").order_by("conference")
-    return list(known.values_list("conference", flat=True).distinct())
+def _values_of(column: str) -> list[str]:
+    known = Band.objects.exclude(**{column: ""}).order_by(column)
+    return list(known.values_list(column, flat=True).distinct())
 
 
-def _conference_choices() -> list[tuple[str, str]]:
-    return [("", _("Any")), *((name, name) for name in _conferences())]
+def _choices_of(column: str) -> Callable[[], list[tuple[str, str]]]:
+    return lambda: [("", _("Any")), *((name, name) for name in _values_of(column))]
 
 
 class BandFilters(FilterForm):
     """The filters of the list of bands."""
 
     q = search_box(gettext_lazy("Search"), gettext_lazy("Name, school, city, channel"))
-    state = forms.ChoiceField(
-        required=False, label=gettext_lazy("State"), choices=[("", gettext_lazy("Any")), *BandState.choices]
+    health = forms.ChoiceField(
+        required=False, label=gettext_lazy("Health"), choices=[("", gettext_lazy("Any")), *BandState.choices]
     )
-    conference = forms.ChoiceField(required=False, label=gettext_lazy("Conference"), choices=_conference_choices)
+    state = forms.ChoiceField(required=False, label=gettext_lazy("State"), choices=_choices_of("state"))
+    conference = forms.ChoiceField(required=False, label=gettext_lazy("Conference"), choices=_choices_of("conference"))
     sort = sort_field(_COLUMNS, "name")
 
 
@@ -83,10 +85,11 @@ class BandAdmin(PageAdmin):
         bands = Band.objects.with_video_counts()
         if wanted["q"]:
             bands = bands.matching(wanted["q"])
-        if wanted["state"]:
-            bands = bands.in_state(BandState(wanted["state"]))
-        if wanted["conference"]:
-            bands = bands.filter(conference=wanted["conference"])
+        if wanted["health"]:
+            bands = bands.in_state(BandState(wanted["health"]))
+        for column in ("state", "conference"):
+            if wanted[column]:
+                bands = bands.filter(**{column: wanted[column]})
         page = paginate(request, order(bands, wanted["sort"], _COLUMNS))
         return show_list(request, "bands", filters, {"page": page}, title=_("Bands"))
 
@@ -231,7 +234,7 @@ def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
         form=style(form),
         then=lambda: links.band(saved[0]),
         template="syncjobs/bands/form.html",
-        extra={"conferences": _conferences(), "band": band},
+        extra={"conferences": _values_of("conference"), "band": band},
     )
 
 
@@ -245,7 +248,7 @@ def _show_channel(request: HttpRequest, question: Question, form: BandForm, band
         "question": question,
         "form": style(BandForm(request=request, band=band, initial=shown)),
         "look_up": result,
-        "conferences": _conferences(),
+        "conferences": _values_of("conference"),
         "band": band,
     }
     crumbs = ((question.back, question.parent),)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,9 +156,8 @@ def _first(messages: Iterable[str], limit: int = 3) -> list[str]:
 def _new_jobs(jobs: list[SyncJob]) -> str:
     """Return the URL of the list of exactly these jobs: by requester and creation time."""
     times = [job.created_at for job in jobs]
-    end = max(times) + dt.timedelta(microseconds=1)
     return links.jobs(
-        requested_by=jobs[0].requested_by_label, start_date=min(times).isoformat(), end_date=end.isoformat()
+        requested_by=jobs[0].requested_by_label, start_date=min(times).isoformat(), end_date=max(times).isoformat()
     )
 
 

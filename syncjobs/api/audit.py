@@ -30,10 +30,7 @@ class AuditFilters(Parameters):
     result = Choice("result", choices=RESULTS, help_text="ok, or the code of the error.")
     start_date = Instant("at", "gte", help_text="Done at this time or later.")
     end_date = Instant(
-        "at",
-        "lt",
-        is_end=True,
-        help_text="Done before this time; a bare date includes its day. Must be after startDate.",
+        "at", "lt", is_end=True, help_text="Done at this time or earlier; a date includes its whole day."
     )
 
 

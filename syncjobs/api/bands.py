@@ -20,7 +20,7 @@ from ..operations import bands
 from .core.fields import key_of
 from .core.pagination import Pages
 from .core.permissions import ModelPermissions, requires
-from .core.viewsets import ViewSet
+from .core.viewsets import ViewSet, location
 from .serializers.bands import BandBody, BandSerializer, NewBandBody
 from .serializers.videos import VideoSerializer
 from .videos import BandVideoList, video_ordering
@@ -30,14 +30,18 @@ class BandList(Paged):
     """The query parameters of the list of bands."""
 
     search = Text("name", "icontains", help_text="Part of the name.")
-    state = Choice(
-        method="in_state",
+    state = Text(
+        "state", "iexact", strip=True, help_text="The state of the USA, as the band has it; case doesn't matter."
+    )
+    conference = Text("conference", "iexact", strip=True, help_text="As the band has it; case doesn't matter.")
+    health = Choice(
+        method="in_health",
         choices=BandState.values,
-        help_text="A band may be in several states, such as active and failing.",
+        help_text="How its syncs are. A band may match several, such as active and failing.",
     )
     limit = Whole(max_value=MAX_LIMIT, initial=100)
 
-    def in_state(self, bands: BandQuerySet, name: str, value: str) -> BandQuerySet:
+    def in_health(self, bands: BandQuerySet, name: str, value: str) -> BandQuerySet:
         return bands.in_state(BandState(value))
 
 
@@ -73,7 +77,8 @@ class BandViewSet(ListModelMixin, ViewSet):
     def create(self, request: Request) -> Response:
         """Add a band. This syncs nothing."""
         band = bands.create(self.actor, self.validated())
-        return Response(BandSerializer(self.get_band(band.pk)).data, status.HTTP_201_CREATED)
+        created = BandSerializer(self.get_band(band.pk)).data
+        return Response(created, status.HTTP_201_CREATED, headers=location("band-detail", band_id=band.pk))
 
     @extend_schema(operation_id="changeBand", responses=BandSerializer)
     def partial_update(self, request: Request, band_id: int) -> Response:

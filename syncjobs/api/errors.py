@@ -21,7 +21,7 @@ from ..stats import errors as stats
 from .core.etags import with_etag
 from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.permissions import requires
-from .core.viewsets import NoBody, ViewSet
+from .core.viewsets import NoBody, ViewSet, location
 from .serializers import Message
 from .serializers.errors import ErrorGroups, NoteBody, RetriedGroup
 
@@ -103,14 +103,16 @@ class ErrorGroupViewSet(ViewSet):
     def retry(self, request: Request, fingerprint: str) -> Response:
         """Retry the failed jobs of an error group that nobody has retried yet."""
         outcome = bulk.retry_group(self.actor, fingerprint)
+        headers: dict[str, str] = {}
         if isinstance(outcome, BulkAction):
             message = f"{outcome.total} jobs are being retried in the background."
             result = {"message": message, "bulkId": outcome.pk, "retried": {}, "refused": {}}
+            headers = location("job-bulk-progress", bulk_id=outcome.pk)
         else:
             count = len(outcome.retried)
             message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", count) % {"count": count}
             result = {"message": message, "retried": outcome.retried, "refused": outcome.refused}
-        return Response(RetriedGroup(result).data, 202)
+        return Response(RetriedGroup(result).data, 202, headers=headers)
 
     def _filters(self) -> dict[str, Any]:
         """Return the beginning of the window (None for all time) and `acknowledged` (None for both)."""

@@ -10,6 +10,7 @@ from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from bands.models import Band
 from bands.text import camel_case
@@ -25,7 +26,7 @@ from .core.etags import with_etag
 from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.pagination import JobPages
 from .core.permissions import requires
-from .core.viewsets import NoBody, ViewSet
+from .core.viewsets import NoBody, ViewSet, location
 from .serializers.bulk import BulkBody, BulkOutcome, BulkProgress
 from .serializers.jobs import (
     Accepted,
@@ -92,7 +93,7 @@ class SyncJobViewSet(ViewSet):
             force=body["forceSync"],
             priority=body.get("priority"),
         )
-        return Response(Accepted(created).data, status.HTTP_202_ACCEPTED)
+        return _accepted(Accepted(created), created.job)
 
     @extend_schema(operation_id="estimateSync", responses=EstimateResult)
     @action(
@@ -120,7 +121,8 @@ class SyncJobViewSet(ViewSet):
         ids = body["ids"] if "ids" in body else _matching(body["filter"])
         outcome = bulk.start(self.actor, body["action"], [int(job_id) for job_id in ids])
         if isinstance(outcome, BulkAction):
-            return Response(BulkProgress(outcome).data, status.HTTP_202_ACCEPTED)
+            headers = location("job-bulk-progress", bulk_id=outcome.pk)
+            return Response(BulkProgress(outcome).data, status.HTTP_202_ACCEPTED, headers=headers)
         return Response(BulkOutcome(outcome).data)
 
     @extend_schema(operation_id="getBulk")
@@ -148,7 +150,8 @@ class SyncJobViewSet(ViewSet):
     )
     def retry(self, request: Request, job_id: int) -> Response:
         """Run a failed or cancelled job again, as a new job."""
-        return Response(Accepted(jobs.retry_job(self.actor, job_id)).data, status.HTTP_202_ACCEPTED)
+        created = jobs.retry_job(self.actor, job_id)
+        return _accepted(Accepted(created), created.job)
 
     @extend_schema(operation_id="runSyncJob", responses={202: Running})
     @action(
@@ -156,7 +159,8 @@ class SyncJobViewSet(ViewSet):
     )
     def run(self, request: Request, job_id: int) -> Response:
         """End the delay of a queued job, whatever it waits for; of an all-bands job, also those of its children."""
-        return Response(Running(jobs.run_now(self.actor, job_id)).data, status.HTTP_202_ACCEPTED)
+        job = jobs.run_now(self.actor, job_id)
+        return _accepted(Running(job), job)
 
     @extend_schema(operation_id="cancelSyncJob", responses={202: Cancelling})
     @action(
@@ -164,7 +168,13 @@ class SyncJobViewSet(ViewSet):
     )
     def cancel(self, request: Request, job_id: int) -> Response:
         """Cancel a queued job at once, or ask a running one to stop."""
-        return Response(Cancelling(jobs.cancel_job(self.actor, job_id)).data, status.HTTP_202_ACCEPTED)
+        job = jobs.cancel_job(self.actor, job_id)
+        return _accepted(Cancelling(job), job)
+
+
+def _accepted(answer: Serializer[Any], job: SyncJob) -> Response:
+    """Answer 202 with the address of the job."""
+    return Response(answer.data, status.HTTP_202_ACCEPTED, headers=location("job-detail", job_id=job.pk))
 
 
 def _with_details(job: Any) -> Any:

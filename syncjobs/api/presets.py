@@ -18,7 +18,7 @@ from ..models import FilterPreset
 from ..operations import presets
 from .core.pagination import Unpaged
 from .core.permissions import requires
-from .core.viewsets import ViewSet
+from .core.viewsets import ViewSet, location
 from .serializers.presets import NewPresetBody, PresetBody, PresetSerializer
 
 
@@ -38,10 +38,17 @@ class FilterPresetViewSet(ListModelMixin, ViewSet):
         """List your own filter presets and the shared ones."""
         return super().list(request)
 
+    @extend_schema(operation_id="getFilterPreset")
+    def retrieve(self, request: Request, preset_id: int) -> Response:
+        """Get one of your own filter presets or a shared one."""
+        return Response(PresetSerializer(presets.get(request.user, preset_id)).data)
+
     @extend_schema(operation_id="createFilterPreset", responses={201: PresetSerializer})
     def create(self, request: Request) -> Response:
         """Save filters under a name."""
-        return Response(self._save(None), status.HTTP_201_CREATED)
+        preset = self._save(None)
+        headers = location("preset-detail", preset_id=preset["id"])
+        return Response(preset, status.HTTP_201_CREATED, headers=headers)
 
     @extend_schema(operation_id="changeFilterPreset", responses=PresetSerializer)
     def partial_update(self, request: Request, preset_id: int) -> Response:

@@ -13,7 +13,7 @@ from ..operations import bulk, queues
 from ..stats import queues as stats
 from .core.etags import with_etag
 from .core.permissions import requires
-from .core.viewsets import ViewSet
+from .core.viewsets import ViewSet, location
 from .serializers import Message
 from .serializers.queues import ClearBody, Cleared, Clearing, PauseBody, QueueBody, QueueSerializer
 
@@ -55,5 +55,5 @@ class QueueViewSet(ViewSet):
         """Delete failed jobs permanently; more than 5,000 in the background."""
         cleared = bulk.clear_failed(self.actor, self.validated().get("queue", queues.ALL_QUEUES))
         if isinstance(cleared, BulkAction):
-            return Response(Clearing(cleared).data, 202)
+            return Response(Clearing(cleared).data, 202, headers=location("job-bulk-progress", bulk_id=cleared.pk))
         return Response(Cleared(cleared).data)

@@ -15,7 +15,7 @@ from ..engine import clock
 from ..operations import schedules
 from .core.pagination import Unpaged
 from .core.permissions import ModelPermissions, requires
-from .core.viewsets import NoBody, ViewSet
+from .core.viewsets import NoBody, ViewSet, location
 from .serializers.jobs import Accepted
 from .serializers.schedules import NewScheduleBody, ScheduleBody, ScheduleSerializer
 
@@ -37,11 +37,17 @@ class ScheduleViewSet(ViewSet):
         rows = self.paginate_queryset(schedules.list_schedules())
         return self.get_paginated_response(_serialized(rows, many=True))
 
+    @extend_schema(operation_id="getSchedule")
+    def retrieve(self, request: Request, schedule_id: int) -> Response:
+        """Get a schedule with its next run and recent jobs."""
+        return Response(_serialized(schedules.get(schedule_id)))
+
     @extend_schema(operation_id="createSchedule", responses={201: ScheduleSerializer})
     def create(self, request: Request) -> Response:
         """Add a schedule, which triggers jobs of a type regularly."""
         schedule = schedules.save(self.actor, None, self.validated())
-        return Response(_serialized(schedule), status.HTTP_201_CREATED)
+        headers = location("schedule-detail", schedule_id=schedule.pk)
+        return Response(_serialized(schedule), status.HTTP_201_CREATED, headers=headers)
 
     @extend_schema(operation_id="changeSchedule", responses=ScheduleSerializer)
     def partial_update(self, request: Request, schedule_id: int) -> Response:
@@ -65,7 +71,9 @@ class ScheduleViewSet(ViewSet):
     )
     def run(self, request: Request, schedule_id: int) -> Response:
         """Run a schedule's job now."""
-        return Response(Accepted(schedules.run_now(self.actor, schedule_id)).data, status.HTTP_202_ACCEPTED)
+        created = schedules.run_now(self.actor, schedule_id)
+        headers = location("job-detail", job_id=created.job.pk)
+        return Response(Accepted(created).data, status.HTTP_202_ACCEPTED, headers=headers)
 
 
 def _serialized(rows: Any, *, many: bool = False) -> Any:

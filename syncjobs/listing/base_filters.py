@@ -149,7 +149,7 @@ class Whole(Parameter):
 
 
 class Instant(Parameter):
-    """A date, or a time with its zone; with `is_end`, a bare date includes its day."""
+    """A date or a time, in UTC unless it names its zone; with `is_end`, the first moment after it."""
 
     def __init__(self, *args: Any, is_end: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -195,7 +195,8 @@ class Parameters(django_filters.FilterSet):
                 raise InvalidInput(error.message, field=written) from None
         start, end = values.get("start_date"), values.get("end_date")
         if start and end and end <= start:
-            raise InvalidInput(_("Must be after %(name)s.") % {"name": spell("start_date")}, field=spell("end_date"))
+            message = _("Must not be before %(name)s.")
+            raise InvalidInput(message % {"name": spell("start_date")}, field=spell("end_date"))
         return values
 
     @classmethod
@@ -227,9 +228,10 @@ def split(value: str) -> list[str]:
 
 
 def parse_instant(value: str, *, is_end: bool = False) -> dt.datetime:
-    """Parse a date, or a time with its zone, as UTC; with `is_end`, a bare date includes its day.
+    """Parse a date or a time, which is in UTC unless it names its zone.
 
-    Raises InvalidInput.
+    With `is_end`, return the first moment after it, because an end is included: the next midnight after a date, and one
+    microsecond, which is PostgreSQL's resolution, after a time. Raises InvalidInput.
     """
     # A "+" that was not percent-encoded arrives as a space.
     value = re.sub(r"(?<=\d) (?=\d\d:?\d\d$)", "+", value) if "T" in value.upper() else value
@@ -241,9 +243,10 @@ def parse_instant(value: str, *, is_end: bool = False) -> dt.datetime:
     if day is not None:
         moment = dt.datetime.combine(day, dt.time(), dt.UTC)
         return min(moment, _LATEST) + dt.timedelta(days=1 if is_end else 0)
-    if moment is None or moment.tzinfo is None:
-        raise InvalidInput(_("Must be a date (2026-11-24) or a time with its zone (2026-11-24T09:30:00Z)."))
+    if moment is None:
+        raise InvalidInput(_("Must be a date (2026-11-24) or a time (2026-11-24T09:30:00Z)."))
     # Times at the very ends of the calendar can't be converted to UTC.
-    if moment.replace(tzinfo=dt.UTC) <= _EARLIEST:
-        return _EARLIEST
-    return _LATEST if moment.replace(tzinfo=dt.UTC) >= _LATEST else moment.astimezone(dt.UTC)
+    as_written = moment.replace(tzinfo=dt.UTC)
+    is_extreme = moment.tzinfo is None or not _EARLIEST < as_written < _LATEST
+    moment = min(max(as_written, _EARLIEST), _LATEST) if is_extreme else moment.astimezone(dt.UTC)
+    return moment + dt.timedelta(microseconds=1 if is_end else 0)

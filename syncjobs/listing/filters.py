@@ -39,9 +39,7 @@ class JobFilters(Parameters):
     band_id = Id()
     queue = Choice(choices=QueueName.values)
     start_date = Instant(help_text="Created at this time or later.")
-    end_date = Instant(
-        is_end=True, help_text="Created before this time; a bare date includes its day. Must be after startDate."
-    )
+    end_date = Instant(is_end=True, help_text="Created at this time or earlier; a date includes its whole day.")
     search = Text(method="matching", strip=True, help_text="Job id, part of a band's name, or part of an error's text.")
     error = Pattern(
         method="with_error",

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Concatenate, ParamSpec, TypeVar
 
 from django.conf import settings
-from django.core.cache import cache
-from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from .. import limits
 from ..audit.actors import Actor
 from ..choices import Origin
 from ..exceptions import TooMany
@@ -35,8 +33,8 @@ def limited(operation: Callable[Concatenate[Actor, P], T]) -> Callable[Concatena
     def counted(actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> T:
         if _is_counted.get() or actor.user_id is None or actor.origin not in _LIMITED:
             return operation(actor, *args, **kwargs)
-        wait = _count(actor.user_id)
-        if wait:
+        number, wait = limits.count(f"triggers:{actor.user_id}", MINUTE)
+        if number > settings.TRIGGERS_PER_MINUTE:
             message = _(
                 "You may trigger, retry or cancel in bulk %(most)s times a minute. Try again in %(wait)s seconds."
             )
@@ -48,17 +46,3 @@ def limited(operation: Callable[Concatenate[Actor, P], T]) -> Callable[Concatena
             _is_counted.reset(token)
 
     return counted
-
-
-@transaction.atomic
-def _count(user_id: int) -> int:
-    """Count one more operation, or return in how many seconds there may be one. Requests of one person take turns."""
-    key = f"triggers:{user_id}"
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
-    now = time.time()
-    times = [at for at in cache.get(key, ()) if now - MINUTE < at <= now]
-    if len(times) >= settings.TRIGGERS_PER_MINUTE:
-        return max(1, int(times[0] + MINUTE - now) + 1)
-    cache.set(key, [*times, now], MINUTE)
-    return 0

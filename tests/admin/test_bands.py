@@ -48,14 +48,14 @@ def units_used() -> int:
 
 def test_bands_can_be_filtered_by_their_problems(admin: Client) -> None:
     now = timezone.now()
-    make_band("fine", "@fine", last_full_sync_at=now, conference="SWAC")
+    make_band("fine", "@fine", last_full_sync_at=now, conference="SWAC", state="GA")
     make_band("failing", "@failing", last_full_sync_at=now, consecutive_failures=3)
     make_band("gone", "@gone", last_full_sync_at=now, channel_problem=ChannelProblem.NOT_FOUND)
     make_band("new", "@new")
     make_band("off", "@off", last_full_sync_at=now, is_active=False)
     make_band("none", last_full_sync_at=now, school_name="State University")
     assert names(admin) == ["Failing", "Fine", "Gone", "New", "None", "Off"]
-    for state, found in (
+    for health, found in (
         ("active", ["Failing", "Fine", "Gone", "New", "None"]),
         ("inactive", ["Off"]),
         ("problem", ["Gone"]),
@@ -63,8 +63,9 @@ def test_bands_can_be_filtered_by_their_problems(admin: Client) -> None:
         ("never", ["New"]),
         ("no-channel", ["None"]),
     ):
-        assert names(admin, state=state) == found, state
+        assert names(admin, health=health) == found, health
     assert names(admin, conference="SWAC") == ["Fine"]
+    assert names(admin, state="GA") == ["Fine"]
     assert names(admin, q="state univ") == ["None"]
     assert names(admin, q="nothing like it") == []
     page = admin.get(URL).content.decode()

@@ -221,14 +221,28 @@ def test_videos_are_filtered_by_availability_and_title_and_sorted(admin: Api) ->
         assert admin.get("videos", **{name: value}).json()["errors"][0]["field"] == name
 
 
-def test_bands_are_filtered_by_state_and_videos_by_band(admin: Api) -> None:
+def test_bands_are_filtered_by_their_state_and_conference(admin: Api) -> None:
+    for slug, state, conference in (("a", "GA", "SWAC"), ("b", "ga", "MEAC"), ("c", "AL", "SWAC")):
+        Band.objects.filter(pk=make_band(slug, "").pk).update(state=state, conference=conference)
+
+    def found(**filters: str) -> list[str]:
+        return [band["slug"] for band in admin.get("bands", **filters).json()["data"]]
+
+    assert found(state="GA") == ["a", "b"]
+    assert found(conference="swac") == ["a", "c"]
+    assert found(state=" Ga ", conference="SWAC", health="active") == ["a"]
+    assert found(state="active") == []
+    assert found(state="", conference="") == ["a", "b", "c"]
+
+
+def test_bands_are_filtered_by_health_and_videos_by_band(admin: Api) -> None:
     fine, failing = make_band("a", CHANNEL), make_band("b", "UC" + "b" * 22)
     Band.objects.filter(pk=failing.pk).update(consecutive_failures=2)
     for band in (fine, failing):
         Video.objects.create(band=band, youtube_id=f"video-{band.slug:>05}", title="March")
-    assert [band["id"] for band in admin.get("bands", state="failing").json()["data"]] == [str(failing.pk)]
-    assert admin.get("bands", state="active").json()["total"] == 2
-    assert admin.get("bands", state="bored").json()["errors"][0]["field"] == "state"
+    assert [band["id"] for band in admin.get("bands", health="failing").json()["data"]] == [str(failing.pk)]
+    assert admin.get("bands", health="active").json()["total"] == 2
+    assert admin.get("bands", health="bored").json()["errors"][0]["field"] == "health"
     (video,) = admin.get("videos", bandId=fine.pk).json()["data"]
     assert video["bandId"] == str(fine.pk)
     assert admin.get("videos", bandId="x").json()["errors"][0]["field"] == "bandId"

@@ -34,6 +34,17 @@ def _as_instants(job: dict[str, Any], without: str = "") -> dict[str, Any]:
     }
 
 
+def test_the_end_of_an_export_is_included(moderator: Api) -> None:
+    first, second = queue_job(), queue_job("PRUNE")  # type: ignore[arg-type]
+    second.refresh_from_db()
+    exact = second.created_at.isoformat()
+    for dates, expected in (({"endDate": exact}, 2), ({"startDate": exact, "endDate": exact}, 1)):
+        assert exported(moderator.get("admin/sync-jobs/export", format="json", **dates)).count("\n") == expected
+    assert first.pk < second.pk
+    entries = exported(Api(Role.ADMIN).get("admin/audit/export", format="json", endDate="2020-01-01T00:00:00"))
+    assert entries == ""
+
+
 def test_exports_hold_the_listed_jobs_and_no_formulas(moderator: Api) -> None:
     Band.objects.create(name='=HYPERLINK("http://evil")', slug="evil")
     job = queue_job(band=Band.objects.get())

@@ -13,23 +13,27 @@ from prometheus_client.parser import text_string_to_metric_families
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes, quota
 from syncjobs.engine.quota import Spender
-from syncjobs.operations import queues
+from syncjobs.models import ErrorGroup, SyncJob
+from syncjobs.operations import bulk, queues, schedules
 from syncjobs.youtube.costs import Operation
 from tests.clients import NOBODY, Api
-from tests.factories import PERSON, claim, queue_job
+from tests.factories import PERSON, claim, failed_jobs, queue_job
 
 pytestmark = pytest.mark.django_db
+SCHEDULE = {"name": "Nightly", "jobType": "PRUNE", "cron": {"hour": "3"}}
+SAVED: dict[str, Any] = {"job_type": "ENRICH", "interval": {"every": 6, "period": "hours"}}
 
 
 def _assert_one_shape(answer: Any, status: int, code: str) -> None:
     assert answer.status_code == status
     assert answer["Content-Type"].startswith("application/json")
     body = answer.json()
-    assert set(body) == {"type", "errors"}
+    assert set(body) == {"type", "message", "errors"}
     assert (body["type"] == "validation_error") is (status == 400)
     (error,) = body["errors"]
     assert set(error) == {"code", "field", "message"}
     assert error["code"] == code
+    assert body["message"] == error["message"] != ""
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -48,8 +52,8 @@ def test_an_unknown_address_is_404_for_every_method(method: str, path: str) -> N
         (b'{"syncType": NaN}', "application/json", 400, "parse_error"),
         (b"\xff\xfe", "application/json", 400, "parse_error"),
         (b'{"syncType": "FULL", "syncType": "INCREMENTAL"}', "application/json", 400, "parse_error"),
-        (b"[" * 200_000, "application/json", 400, "parse_error"),
-        (b'{"syncType": "' + b"x" * 1_000_001 + b'"}', "application/json", 413, "too_large"),
+        (b"[" * 60_000, "application/json", 400, "parse_error"),
+        (b'{"syncType": "' + b"x" * 65_536 + b'"}', "application/json", 413, "too_large"),
         (b"syncType=FULL", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
         (b"<a/>", "text/xml", 415, "unsupported_media_type"),
     ],
@@ -58,6 +62,16 @@ def test_an_unreadable_body_is_refused(body: bytes, content_type: str, status: i
     api = Api(Role.MODERATOR)
     answer = Client().generic("POST", "/api/admin/sync-jobs/trigger", body, content_type, headers=api.headers)
     _assert_one_shape(answer, status, code)
+
+
+@pytest.mark.parametrize("path", ["auth/token", "auth/token/refresh", "auth/logout"])
+def test_only_the_first_errors_are_reported(path: str) -> None:
+    body = {f"k{number}": 1 for number in range(5000)}
+    answer = Client().post(f"/api/{path}", json.dumps(body), "application/json")
+    assert (answer.status_code, len(answer.json()["errors"])) == (400, 20)
+    ids = {"action": "retry", "ids": [str(-number) for number in range(9000)]}
+    answer = Api(Role.ADMIN).post("admin/sync-jobs/bulk", ids)
+    assert (answer.status_code, len(answer.json()["errors"])) == (400, 20)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +107,7 @@ def test_type_errors_use_the_names_of_json_types(path: str, body: Any, field: st
     ("method", "path", "body"),
     [
         ("POST", "admin/sync-jobs/trigger", b"{"),
-        ("POST", "admin/sync-jobs/trigger", b"{}"),
+        ("POST", "admin/sync-jobs/trigger", b'{"syncType": "HALF"}'),
         ("GET", "admin/sync-jobs?page=0", b""),
         ("GET", "admin/events?lastEventId=x", b""),
         (
@@ -115,6 +129,69 @@ def test_an_unacceptable_accept_header_is_406_except_for_files() -> None:
     assert Client().get("/api/admin/sync-jobs/export", headers=accept).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("application/json;q=0", 406),
+        ("application/json; q=0.000, */*", 406),
+        ("*/*;q=0", 406),
+        ("application/*;q=0, text/html", 406),
+        ("application/json, */*;q=0", 200),
+        ("application/*;q=0.1, */*;q=0", 200),
+        ("application/json;q=0.01", 200),
+        ("text/html, */*;q=0.1", 200),
+        ("*/*", 200),
+    ],
+)
+def test_what_the_client_refuses_is_not_sent(accept: str, status: int) -> None:
+    api = Api(Role.MODERATOR)
+    answer = Client().get("/api/admin/queue/status", headers=api.headers | {"Accept": accept})
+    assert answer.status_code == status
+    if status == 406:
+        _assert_one_shape(answer, 406, "not_acceptable")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "address"),
+    [
+        ("POST", "admin/sync-jobs/trigger", {}, "/api/admin/sync-jobs/{jobId}"),
+        ("POST", "admin/sync-jobs/{failed}/retry", None, "/api/admin/sync-jobs/{jobId}"),
+        ("POST", "admin/sync-jobs/{queued}/cancel", None, "/api/admin/sync-jobs/{jobId}"),
+        ("POST", "admin/sync-jobs/{delayed}/run", None, "/api/admin/sync-jobs/{jobId}"),
+        ("POST", "admin/schedules/{schedule}/run", None, "/api/admin/sync-jobs/{jobId}"),
+        ("POST", "admin/schedules", SCHEDULE, "/api/admin/schedules/{id}"),
+        ("POST", "admin/filter-presets", {"name": "F", "filters": {"status": "FAILED"}}, "/api/admin/filter-presets/{id}"),
+        ("POST", "bands", {"name": "Herons", "slug": "herons"}, "/api/bands/{id}"),
+        ("POST", "admin/sync-jobs/bulk", {"action": "retry", "filter": {"status": "FAILED"}}, "/api/admin/sync-jobs/bulk/{id}"),
+        ("POST", "admin/queue/clear-failed", {}, "/api/admin/sync-jobs/bulk/{bulkId}"),
+        ("POST", "admin/sync/errors/{group}/retry", None, "/api/admin/sync-jobs/bulk/{bulkId}"),
+    ],
+)  # fmt: skip
+def test_what_was_created_or_accepted_has_an_address(
+    method: str, path: str, body: Any, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND", 0)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND_CLEAR", 0)
+    api = Api(Role.ADMIN)
+    (failed,) = failed_jobs(1)
+    queued, delayed = queue_job("PRUNE"), queue_job("ENRICH")  # type: ignore[arg-type]
+    SyncJob.objects.filter(pk=delayed.pk).update(run_at="2100-01-01T00:00:00Z")
+    ids = {
+        "failed": failed.pk,
+        "queued": queued.pk,
+        "delayed": delayed.pk,
+        "schedule": schedules.save(PERSON, None, SAVED | {"name": "Often"}).pk,
+        "group": ErrorGroup.objects.get().pk,
+    }
+    answer = api.send(method, path.format(**ids), body)
+    assert answer.status_code in (201, 202), answer.content
+    assert answer["Location"] == address.format(**answer.json())
+    found = Client().get(answer["Location"], headers=api.headers)
+    assert found.status_code == 200
+    if answer.status_code == 201:
+        assert found.json() == answer.json()
+
+
 def test_errors_raised_by_django_have_the_same_shape(settings: LazySettings) -> None:
     settings.ALLOWED_HOSTS = ["example.org"]
     client = Client(raise_request_exception=False)
@@ -128,6 +205,16 @@ def test_a_repeated_parameter_is_refused_unless_it_is_repeatable() -> None:
 
 
 # ---- ETags
+
+
+def test_conditions_are_compared_weakly() -> None:
+    api = Api(Role.MODERATOR)
+    tag = Client().get("/api/admin/queue/status", headers=api.headers)["ETag"]
+    strong = tag.removeprefix("W/")
+    for condition, status in (("*", 304), (strong, 304), (f'"x", {strong}', 304), (tag, 304), ('"x"', 200), ("", 200)):
+        headers = api.headers | {"If-None-Match": condition}
+        assert Client().get("/api/admin/queue/status", headers=headers).status_code == status, condition
+    assert Client().get("/api/admin/sync-jobs/999", headers=api.headers | {"If-None-Match": "*"}).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -179,7 +266,10 @@ def test_a_throttled_response_has_retry_after(path: str, body: Any, settings: La
 # ---- CORS
 
 
-SENT = "authorization,cache-control,content-type,if-none-match,last-event-id"
+SENT = (
+    "authorization,cache-control,content-type,idempotency-key,if-none-match,last-event-id,pragma,x-request-id,"
+    "x-requested-with,x-xsrf-token"
+)
 
 
 def _preflight(origin: str) -> Any:
@@ -197,7 +287,7 @@ def test_other_origins_are_refused_unless_configured(settings: LazySettings) -> 
     assert set(SENT.split(",")) <= set(allowed["Access-Control-Allow-Headers"].split(", "))
     answer = Client().get("/api/bands", headers={"Origin": origin})
     assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (401, origin)
-    result = {"ETag", "Retry-After", "Content-Disposition"}
+    result = {"ETag", "Retry-After", "Content-Disposition", "Location"}
     assert result <= set(answer["Access-Control-Expose-Headers"].split(", "))
     assert "Access-Control-Allow-Origin" not in _preflight("https://evil.example").headers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db
         ({"sortBy": "created_at"}, "sortBy"),
         ({"queue": "nonsense"}, "queue"),
         ({"startDate": "yesterday"}, "startDate"),
-        ({"startDate": "2026-11-24T10:00:00"}, "startDate"),
+        ({"startDate": "2026-11-24T25:00:00"}, "startDate"),
         ({"startDate": "2026-02-30"}, "startDate"),
         ({"startDate": "2026-11-24", "endDate": "2026-11-23"}, "endDate"),
         ({"sortBy": "size"}, "sortBy"),
@@ -69,11 +70,35 @@ def test_dates_and_lists_may_be_written_in_several_ways(moderator: Api) -> None:
         ("status=&status=FAILED,", {"status": "FAILED"}),
         ("startDate=2026-11-01T20:00:00+02:00", {"startDate": "2026-11-01T18:00:00Z"}),
         ("endDate=2026-11-02T00:00:00+0000", {"endDate": "2026-11-02T00:00:00Z"}),
+        ("startDate=2026-11-01T18:00", {"startDate": "2026-11-01T18:00:00Z"}),
+        ("startDate=2026-11-01 18:00:00", {"startDate": "2026-11-01T18:00:00Z"}),
+        ("endDate=2026-11-01", {"endDate": "2026-11-01T23:59:59.999999"}),
     ):
         found = moderator.get(f"admin/sync-jobs?{written}&limit=100").json()
         assert found["data"] == moderator.get("admin/sync-jobs", limit=100, **as_meant).json()["data"]
         assert 0 < found["total"] < 60
-    assert moderator.get("admin/sync-jobs?startDate=2026-11-01 20:00").status_code == 400
+
+
+def test_an_end_is_included(moderator: Api) -> None:
+    jobs = various_jobs()
+    moment = dt.datetime(2026, 11, 2, 9, 30, 15, 123456, tzinfo=dt.UTC)
+    for place in (-1, 0, 1):
+        SyncJob.objects.filter(pk=jobs[20 + place].pk).update(created_at=moment + dt.timedelta(microseconds=place))
+
+    def found(**dates: object) -> set[str]:
+        return {row["id"] for row in moderator.get("admin/sync-jobs", limit=100, **dates).json()["data"]}
+
+    exact = moment.isoformat()
+    assert found(startDate=exact, endDate=exact) == {str(jobs[20].pk)}
+    assert str(jobs[20].pk) in found(endDate=exact)
+    assert str(jobs[21].pk) not in found(endDate=exact)
+    of_day = SyncJob.objects.filter(created_at__date=moment.date())
+    assert found(startDate=moment.date(), endDate=moment.date()) == {str(job.pk) for job in of_day}
+    preset = moderator.post("admin/filter-presets", {"name": "Then", "filters": {"startDate": exact, "endDate": exact}})
+    assert preset.status_code == 201
+    before = (moment - dt.timedelta(microseconds=1)).isoformat()
+    refused = moderator.get("admin/sync-jobs", startDate=exact, endDate=before)
+    assert refused.json()["message"] == "Must not be before startDate."
 
 
 def test_a_page_past_the_end_has_only_the_totals(moderator: Api) -> None:

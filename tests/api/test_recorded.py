@@ -176,8 +176,8 @@ def without_wording(entry: Any) -> str:
     entry = json.loads(json.dumps(entry))
     answer = entry.get("answer") if isinstance(entry, dict) else None
     if isinstance(answer, dict) and isinstance(answer.get("errors"), list) and "type" in answer:
-        for error in answer["errors"]:
-            error["message"] = "…"
+        for each in (answer, *answer["errors"]):
+            each["message"] = "…"
     if isinstance(answer, dict) and isinstance(answer.get("refused"), dict):
         answer["refused"] = dict.fromkeys(answer["refused"], "…")
     return json.dumps(entry, indent=1, ensure_ascii=False)

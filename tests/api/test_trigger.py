@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from syncjobs.models import SyncJob
 from syncjobs.youtube.simulator import Simulator
@@ -53,7 +54,6 @@ def test_trigger_watch_and_retry(moderator: Api, youtube: Simulator) -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "syncType"),
         ({"syncType": "HALF"}, "syncType"),
         ({"syncType": "FULL", "bandId": "x"}, "bandId"),
         ({"syncType": "FULL", "priority": 7}, "priority"),
@@ -67,6 +67,21 @@ def test_an_invalid_body_is_refused_by_key(moderator: Api, body: Any, field: str
     if field:
         assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert SyncJob.objects.count() == 0
+
+
+@pytest.mark.parametrize("path", ["trigger", "estimate"])
+@pytest.mark.parametrize("body", [{}, {"forceSync": False}, {"bandId": None}])
+def test_without_a_type_a_sync_is_incremental(moderator: Api, path: str, body: Any) -> None:
+    answer = moderator.post(f"admin/sync-jobs/{path}", body)
+    assert answer.status_code < 300
+    if path == "trigger":
+        assert [job.job_type for job in SyncJob.objects.all()] == ["INCREMENTAL_SYNC"]
+        assert moderator.post("admin/sync-jobs/trigger", {"syncType": "INCREMENTAL"}).json()["isNew"] is False
+
+
+def test_an_empty_request_triggers_an_incremental_sync(moderator: Api) -> None:
+    answer = Client().generic("POST", "/api/admin/sync-jobs/trigger", headers=moderator.headers)
+    assert (answer.status_code, SyncJob.objects.get().job_type) == (202, "INCREMENTAL_SYNC")
 
 
 def test_an_unknown_band_is_named(moderator: Api) -> None:

@@ -26,7 +26,7 @@ def with_etag(action: Callable[..., Response]) -> Callable[..., Response]:
     def wrapped(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         response = action(view, request, *args, **kwargs)
         tag = f'W/"{_digest(response.data)}"'
-        if tag in parse_etags(request.headers.get("If-None-Match", "")):
+        if _matches(tag, request.headers.get("If-None-Match", "")):
             response = Response(status=status.HTTP_304_NOT_MODIFIED)
         response["ETag"] = tag
         response["Cache-Control"] = "private, no-cache"
@@ -35,6 +35,12 @@ def with_etag(action: Callable[..., Response]) -> Callable[..., Response]:
 
     wrapped.has_etag = True  # type: ignore[attr-defined]
     return wrapped
+
+
+def _matches(tag: str, condition: str) -> bool:
+    """Compare weakly, as RFC 9110 (13.1.2) asks for If-None-Match: `*` matches everything, and `W/` doesn't count."""
+    wanted = parse_etags(condition)
+    return wanted == ["*"] or tag.removeprefix("W/") in {each.removeprefix("W/") for each in wanted}
 
 
 def _digest(data: Any) -> str:

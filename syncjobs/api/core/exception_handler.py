@@ -1,4 +1,4 @@
-"""Errors as responses, all in one shape: {"type", "errors": [{"code", "field", "message"}]}."""
+"""Errors as responses, all in one shape: {"type", "message", "errors": [{"code", "field", "message"}]}."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.Busy, status.HTTP_503_SERVICE_UNAVAILABLE),
 )
 
+MOST_ERRORS = 20
+"""A response reports the first errors only: a body may have thousands."""
 SERVER_ERROR = "Something went wrong here. It has been logged."
 
 
@@ -46,7 +48,7 @@ class Refused(APIException):
         )
         self.details = error.details
         # Django REST framework makes the Retry-After header of it, in seconds.
-        self.wait = error.retry_after if isinstance(error, exceptions.Busy) else None
+        self.wait = getattr(error, "retry_after", None)
 
     def __str__(self) -> str:
         """Return what the log says."""
@@ -102,12 +104,18 @@ class Formatter(ExceptionFormatter):
 
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
         errors = [
-            {"code": e.code, "field": _without_non_field(e.attr), "message": e.detail} for e in error_response.errors
+            {"code": e.code, "field": _without_non_field(e.attr), "message": e.detail}
+            for e in error_response.errors[:MOST_ERRORS]
         ]
-        body: dict[str, Any] = {"type": _kind(self.exc.status_code), "errors": errors}
+        body = _body(self.exc.status_code, errors)
         if isinstance(self.exc, Refused) and self.exc.details:
             body["details"] = {camel_case(name): value for name, value in self.exc.details.items()}
         return body
+
+
+def _body(code: int, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the shape of all errors. `message` is the first error's, for clients that show one sentence."""
+    return {"type": _kind(code), "message": errors[0]["message"], "errors": errors}
 
 
 def _kind(code: int) -> str:
@@ -158,6 +166,4 @@ def read_only(request: HttpRequest) -> JsonResponse:
 
 def plain(code: int, name: str, message: str) -> JsonResponse:
     """Return an error from outside the API's views, in the shape of all errors."""
-    return JsonResponse(
-        {"type": _kind(code), "errors": [{"code": name, "field": None, "message": message}]}, status=code
-    )
+    return JsonResponse(_body(code, [{"code": name, "field": None, "message": message}]), status=code)

@@ -38,6 +38,7 @@ ERROR = {
     "type": "object",
     "properties": {
         "type": {"type": "string", "enum": ["client_error", "validation_error", "server_error"]},
+        "message": {"type": "string", "description": "For people: the first error's message."},
         "errors": {
             "type": "array",
             "minItems": 1,
@@ -56,7 +57,7 @@ ERROR = {
         },
         "details": {"type": "object", "description": "Details of some errors, such as allowedAt of recently_synced."},
     },
-    "required": ["type", "errors"],
+    "required": ["type", "message", "errors"],
 }
 _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     # status: description, code, field, message
@@ -74,7 +75,7 @@ _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     405: ("The method is not allowed; see Allow", "method_not_allowed", None, 'Method "PUT" not allowed.'),
     406: ("The Accept header can't be satisfied", "not_acceptable", None, "Could not satisfy the request Accept header."),
     409: ("Valid, but not possible in the present state", "wrong_state", None, "Job #48213 has ended already: completed."),
-    413: ("The body is too large", "too_large", None, "A body must have at most 1 MB."),
+    413: ("The body is too large", "too_large", None, "The request's body is larger than 64 kB."),
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
     429: ("Too many requests; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
     500: ("An internal error", "error", None, SERVER_ERROR),
@@ -86,7 +87,7 @@ def error_example(status: int) -> dict[str, Any]:
     """Return an example of an error with the status."""
     _, code, field, message = _REFUSALS[status]
     kind = "validation_error" if status == 400 else "server_error" if status >= 500 else "client_error"
-    return {"type": kind, "errors": [{"code": code, "field": field, "message": message}]}
+    return {"type": kind, "message": message, "errors": [{"code": code, "field": field, "message": message}]}
 
 
 class Schema(AutoSchema):

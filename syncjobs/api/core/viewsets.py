@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
@@ -16,6 +17,11 @@ from ...audit.actors import Actor, for_user
 from ...choices import Origin
 from ...listing.base_filters import Parameters
 from .fields import Strict, key_of
+
+
+def location(name: str, **ids: object) -> dict[str, str]:
+    """Return the Location header for the address with this name, such as "job-detail"."""
+    return {"Location": reverse(name, kwargs=ids)}
 
 
 class NoBody(Strict):

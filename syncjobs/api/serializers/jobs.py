@@ -136,7 +136,7 @@ class TriggerBody(Strict):
     """What to sync, and how."""
 
     bandId = Id(required=False, allow_null=True, help_text="Left out: all active bands.")
-    syncType = Choice(choices=["FULL", "INCREMENTAL"])
+    syncType = Choice(choices=["FULL", "INCREMENTAL"], required=False, default="INCREMENTAL")
     forceSync = Flag(required=False, default=False, help_text="Include recently synced bands.")
     priority = Choice(
         choices=Priority.choices,

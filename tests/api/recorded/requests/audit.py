@@ -35,7 +35,7 @@ REQUESTS: list[Any] = [
         targetType=nonsense
         result=nonsense
         startDate=x
-        startDate=2026-11-24&endDate=2026-11-24T00:00:00Z
+        startDate=2026-11-24&endDate=2026-11-23T23:59:59Z
         page=0
         limit=101
         sortBy=at

@@ -17,13 +17,16 @@ REQUESTS: list[Any] = [
         """
         search=brass
         search=nothing
+        health=active
+        health=inactive
+        health=problem
+        health=failing
+        health=never
+        health=no-channel
+        health=active&search=c&limit=2
+        state=ga
+        conference=Coastal
         state=active
-        state=inactive
-        state=problem
-        state=failing
-        state=never
-        state=no-channel
-        state=active&search=c&limit=2
         page=2&limit=3
         page=9
         """,
@@ -32,7 +35,7 @@ REQUESTS: list[Any] = [
         get,
         "bands",
         """
-        state=x
+        health=x
         page=0
         limit=101
         nonsense=1

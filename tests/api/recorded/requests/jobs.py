@@ -61,7 +61,7 @@ _JOB_REFUSALS = """
     delayReason=NEVER
     startDate=yesterday
     startDate=2026-02-31
-    startDate=2026-11-24T09:30:00
+    startDate=2026-11-24T25:00:00
     startDate=2026-11-24&endDate=2026-11-20
     sortBy=band
     sortOrder=up
