@@ -64,6 +64,16 @@ class Taken(Conflict):
         self.problems = problems
 
 
+class Outdated(Conflict):
+    """Somebody else has changed it meanwhile; `problems` lists the fields in question, if they are known."""
+
+    code = "precondition_failed"
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__(" ".join(message for _field, message in problems), field=problems[0][0] or None)
+        self.problems = problems
+
+
 class WrongState(Conflict):
     """The job's status, in `details["status"]`, does not allow this."""
 

@@ -77,5 +77,7 @@ RESULTS = {
     "quota_exhausted": _("Refused: quota used up"),
     "busy": _("Refused: too busy"),
     "unavailable": _("Refused: database unavailable"),
+    "throttled": _("Refused: too often"),
+    "precondition_failed": _("Refused: changed meanwhile"),
     "wrong_credentials": _("Refused: wrong name or password"),
 }

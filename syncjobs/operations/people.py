@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from django.contrib.auth import get_user_model
@@ -118,10 +119,14 @@ def save_user(actor: Actor, name: str, password: str, role: Role, email: str = "
     return created
 
 
-def change_role(actor: Actor, user_id: int, role: Role) -> None:
-    """Change a person's role. Raises NotFound, and Conflict for the actor's own role or the last active super admin."""
+def change_role(actor: Actor, user_id: int, role: Role, *, check: Callable[[User], None] = lambda user: None) -> None:
+    """Change a person's role if they pass `check`.
+
+    Raises NotFound, and Conflict for the actor's own role or the last active super admin.
+    """
     with audited(actor, "change_role", "user", user_id) as span:
         user = _lock_person(user_id)
+        check(user)
         if actor.user_id == user_id:
             raise Conflict(_("You can't change your own role. Ask another super admin."), field="role")
         if role != Role.SUPER_ADMIN:

@@ -73,6 +73,8 @@ class ViewSet(StrictView, GenericViewSet[Any]):
     """The order of the rows of `list`."""
     is_file = False
     """Whether the response is a file; a process streams only a few at a time."""
+    is_versioned = False
+    """Whether objects have ETags and changes may be conditional: see `etags.Versioned`."""
     is_limited = False
     """Whether the action makes jobs, which the operation limits: see `operations.rates`."""
     body_classes: Mapping[str, type[Strict]] = {}
