@@ -70,8 +70,9 @@ class Versioned(ViewSet):
 
         The comparison is strong (RFC 9110, 13.1.1): a weak tag matches nothing.
         """
-        wanted = parse_etags(self.request.headers.get("If-Match", ""))
-        if not wanted or wanted == ["*"]:
+        condition = self.request.headers.get("If-Match")
+        wanted = parse_etags(condition or "")
+        if condition is None or wanted == ["*"]:
             return
         if self._version_of(row) not in {tag.strip('"').partition("-")[0] for tag in wanted if tag.startswith('"')}:
             message = _("It was changed since you read it. Read it again, then send your change with the new ETag.")
