@@ -3,6 +3,7 @@ from .bulk import BulkAction
 from .changes import JobChange, JobChangeHorizon
 from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
 from .errors import ErrorGroup, JobError
+from .idempotency import IdempotencyKey
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
@@ -17,6 +18,7 @@ __all__ = [
     "ErrorDelta",
     "ErrorGroup",
     "FilterPreset",
+    "IdempotencyKey",
     "JobChange",
     "JobChangeHorizon",
     "JobCount",

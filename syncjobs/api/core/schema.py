@@ -16,6 +16,7 @@ from ...listing.base_filters import Parameters
 from .examples import EXAMPLES
 from .exception_handler import SERVER_ERROR
 from .fields import Id, Strict, Text
+from .idempotency import HEADER, KEY_REUSED, PATTERN
 from .tokens import PROBLEMS
 from .viewsets import NoBody
 
@@ -77,6 +78,7 @@ _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     409: ("Valid, but not possible in the present state", "wrong_state", None, "Job #48213 has ended already: completed."),
     413: ("The body is too large", "too_large", None, "A body must have at most 1 MB."),
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
+    422: ("The Idempotency-Key belongs to another request", "idempotency_key_reused", HEADER, KEY_REUSED),
     429: ("Too many requests; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
     500: ("An internal error", "error", None, SERVER_ERROR),
     503: ("Too many at once; see Retry-After", "busy", None, "4 exports are running already."),
@@ -106,7 +108,17 @@ class Schema(AutoSchema):
         for name in self._path_names():
             schema = {"type": "string", "pattern": "^[-a-zA-Z0-9_]{1,64}$"} if name == "fingerprint" else self.path_ids
             declared.append(OpenApiParameter(name, schema, location=OpenApiParameter.PATH, required=True))
+        if self._has("is_idempotent"):
+            schema = {"type": "string", "pattern": f"^{PATTERN}$", "examples": ["5f0c6f0e-3c1d-4d3b-9a53-0e7a3f5f7a11"]}
+            text = (
+                "A new value for each request. A repetition with the same value and body gets the same answer for 24 h."
+            )
+            declared.append(OpenApiParameter(HEADER, schema, location=OpenApiParameter.HEADER, description=text))
         return declared
+
+    def _has(self, mark: str) -> bool:
+        """Whether a decorator has marked the action."""
+        return hasattr(getattr(self.view, self.view.action), mark)
 
     def _path_names(self) -> list[str]:
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
@@ -123,10 +135,16 @@ class Schema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         responses = super()._get_response_bodies(direction)
-        if getattr(getattr(self.view, self.view.action), "has_etag", False):
+        if self._has("has_etag"):
             responses["304"] = {"description": "Unchanged since the response with the ETag in If-None-Match."}
             etag = {"description": "ETag of the response, ignoring asOf.", "schema": {"type": "string"}}
             responses["200"]["headers"] = {"ETag": etag}
+        location = {
+            "description": "The address of what was created, or of the job or bulk action.",
+            "schema": {"type": "string"},
+        }
+        for made in {"201", "202"} & set(responses):
+            responses[made]["headers"] = {"Location": location}
         for status in self._refusals():
             responses.setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
         return dict(sorted(responses.items()))
@@ -144,6 +162,8 @@ class Schema(AutoSchema):
             found.append(404)
         if self.method in ("POST", "PATCH", "DELETE") and self.view.get_authenticators():
             found.append(409)
+        if self._has("is_idempotent"):
+            found.append(422)
         if self.view.get_throttles():
             found.append(429)
         if self.view.is_file:
