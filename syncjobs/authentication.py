@@ -1,8 +1,12 @@
-"""Look up a user and their permissions with every request, so that a revoked permission ends at once."""
+"""Check passwords within limits, and look up a user and their permissions with every request.
+
+A revoked permission ends at once.
+"""
 
 from __future__ import annotations
 
 import functools
+import time
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -13,9 +17,32 @@ from django.db import connection
 from django.db.models import F, OuterRef, Value
 from django.db.models.functions import Concat
 
+from .exceptions import Busy
+from .limits import Attempt
+
 
 class SessionBackend(ModelBackend):
-    """Django's ModelBackend, but with one query for a session's user and permissions."""
+    """Django's ModelBackend with limits on wrong passwords, and one query for a session's user and permissions."""
+
+    def authenticate(self, request: Any, username: str | None = None, password: str | None = None, **rest: Any) -> Any:
+        """Return the user with this name and password, or None. Raises TooManyAttempts."""
+        if username is None or password is None:
+            return None
+        began = time.monotonic()
+        attempt = Attempt(request.META.get("REMOTE_ADDR", "") if request else "", username)
+        attempt.begin()
+        user = None
+        if not attempt.is_over or get_user_model()._default_manager.filter(username=username, is_active=True).exists():
+            try:
+                user = super().authenticate(request, username, password, **rest)
+            except Busy:
+                attempt.take_back()
+                raise
+        if user is None:
+            attempt.was_wrong(began)
+        else:
+            attempt.take_back()
+        return user
 
     def get_user(self, user_id: Any) -> Any:
         """Return the user, or None if they don't exist or are inactive."""

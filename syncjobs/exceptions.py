@@ -122,6 +122,16 @@ class Busy(DomainError):
         self.retry_after = retry_after
 
 
+class TooManyAttempts(DomainError):
+    """Too many wrong passwords. Try again after `retry_after` seconds."""
+
+    code = "throttled"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Unavailable(Busy):
     """The database is away, read-only or out of connections. Try again after `retry_after` seconds."""
 

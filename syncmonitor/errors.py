@@ -19,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return 400, as JSON for the API and as a page otherwise."""
-    return exception_handler.bad_request(request) if _is_api(request) else defaults.bad_request(request, exception)
+    return exception_handler.bad_request(request) if is_api(request) else defaults.bad_request(request, exception)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return 403, as JSON for the API and as a page otherwise."""
-    return exception_handler.forbidden(request) if _is_api(request) else defaults.permission_denied(request, exception)
+    return exception_handler.forbidden(request) if is_api(request) else defaults.permission_denied(request, exception)
 
 
 @csrf_exempt
@@ -32,7 +32,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     """Return 404, as JSON for the API and as a page otherwise. This is also the view for unknown URLs."""
     return (
         exception_handler.not_found(request)
-        if _is_api(request)
+        if is_api(request)
         else defaults.page_not_found(request, exception or Http404())
     )
 
@@ -41,12 +41,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Return 500, as JSON for the API and as a page otherwise; 503 if the database was away for a middleware."""
     if outage := exceptions.unavailable(sys.exception()):
         return unavailable(request, outage)
-    return exception_handler.server_error(request) if _is_api(request) else defaults.server_error(request)
+    return exception_handler.server_error(request) if is_api(request) else defaults.server_error(request)
 
 
 def unavailable(request: HttpRequest, error: exceptions.Busy) -> HttpResponse:
     """Return 503 with Retry-After: JSON for the API, the sentence alone for scripts of a page, and a page otherwise."""
-    if _is_api(request):
+    if is_api(request):
         return exception_handler.unavailable(error)
     if request.headers.get("HX-Request"):
         response = HttpResponse(error.message, status=503, content_type="text/plain; charset=utf-8")
@@ -57,7 +57,17 @@ def unavailable(request: HttpRequest, error: exceptions.Busy) -> HttpResponse:
     return response
 
 
-def _is_api(request: HttpRequest) -> bool:
+def refuse(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
+    """Refuse a request before a view: JSON for the API, the sentence alone for scripts of a page, and a page otherwise."""
+    if is_api(request):
+        return exception_handler.plain(status, code, message)
+    if request.headers.get("HX-Request"):
+        return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")
+    return render(request, "refused.html", {"status": status, "message": message}, status=status)
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Return whether the request is one of the API, whose errors are JSON."""
     return request.path.startswith("/api/")
 
 

@@ -211,6 +211,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "syncmonitor.bodies.BodyMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -234,6 +235,7 @@ TEMPLATES = [
     }
 ]
 AUTHENTICATION_BACKENDS = ["syncjobs.authentication.SessionBackend"]
+PASSWORD_HASHERS = ["syncmonitor.passwords.Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -273,7 +275,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
-# Uploads stay in memory. The limit is operations.imports.MAX_BYTES plus the overhead of the request.
+# Uploads stay in memory. syncmonitor/bodies.py limits them, and the bodies of all other requests.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 20_100_000
 
@@ -316,7 +318,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
     "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
     "NUM_PROXIES": 0,  # uvicorn sets the client's address; anybody can send X-Forwarded-For.
-    "DEFAULT_THROTTLE_RATES": {"login": "20/min", "trigger": "60/min"},
+    "DEFAULT_THROTTLE_RATES": {"login": "120/min", "trigger": "60/min"},
     "URL_FORMAT_OVERRIDE": None,  # The exports have a parameter `format`.
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
 }

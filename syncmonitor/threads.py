@@ -1,10 +1,20 @@
-"""Threads for requests under ASGI."""
+"""Requests under ASGI: their bodies and their threads."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
 from asgiref.sync import sync_to_async
+from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponseBase
+
+from . import bodies
+
+_TURN_SECONDS = 30.0
+"""How long a request with a huge body waits for the one before it."""
 
 
 class OneThreadHandler(ASGIHandler):
@@ -13,8 +23,32 @@ class OneThreadHandler(ASGIHandler):
     Django's handler switches several times, which takes as long as a quick view. The event loop still sends streams.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._huge_bodies = asyncio.Semaphore(1)
+
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
+
+    async def handle(self, scope: Any, receive: bodies.Receive, send: bodies.Send) -> None:
+        """Read the body within limits, which Django's handler doesn't have, before it takes a thread."""
+        body = bodies.Body(scope, receive)
+        async with AsyncExitStack() as stack:
+            try:
+                await body.read()
+            except RequestAborted:
+                return
+            if body.is_huge:
+                try:
+                    async with asyncio.timeout(_TURN_SECONDS):
+                        await stack.enter_async_context(self._huge_bodies)
+                except TimeoutError:
+                    body.problem = bodies.BUSY
+            await super().handle(body.scope(), body, body.discarding(send))
+
+    async def read_body(self, receive: Any) -> Any:
+        """Return the body that `handle` has read."""
+        return receive.file
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         return await sync_to_async(self.get_response, thread_sensitive=True)(request)

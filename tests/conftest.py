@@ -10,6 +10,7 @@ from django.test import TransactionTestCase
 from django.utils import translation
 from pytest_django import DjangoDbBlocker
 
+from syncjobs import limits
 from syncjobs.apps import ensure_rows
 from syncjobs.operations import people
 from syncjobs.youtube import client
@@ -103,6 +104,12 @@ def english() -> Iterator[None]:
     """Restore the language after each test, because a request leaves its language active in the thread."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def quick_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Don't slow down whoever guesses passwords in the tests' own process."""
+    monkeypatch.setattr(limits, "_sleep", lambda seconds: None)
 
 
 @pytest.fixture

@@ -62,10 +62,6 @@ def upload(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and "token" in request.POST:
         return _import(request)
     form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
-    if form.is_bound and not request.FILES and int(request.META.get("CONTENT_LENGTH") or 0) > imports.MAX_BYTES:
-        form.add_error("file", imports.too_large().message)
-        # Replaces the error that the file is missing.
-        form.errors["file"] = form.error_class(form.errors["file"][-1:])
     if form.is_bound and form.is_valid():
         try:
             return _show_preview(request, form.cleaned_data["file"])

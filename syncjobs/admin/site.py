@@ -6,19 +6,15 @@ import time
 from typing import Any
 
 from django.contrib import admin
-from django.core.cache import cache
-from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, reverse
 
+from ..exceptions import TooManyAttempts
+from ..limits import Attempt
 from . import dashboard, events, imports, keys, quota
 from .core.navigation import TITLE, page_context
 from .core.pages import View, answering_domain_errors, redirecting_old_names
-
-MAX_FAILED_LOGINS_PER_MINUTE = 20
-"""Per address. Successful logins don't count, so only someone guessing passwords is slowed down."""
-_MINUTE = 60
 
 
 class MonitorSite(admin.AdminSite):
@@ -58,30 +54,34 @@ class MonitorSite(admin.AdminSite):
             return HttpResponse(status=401)
         if request.method != "POST":
             return super().login(request, extra_context)
-        failures = f"admin-log-in-failures:{request.META.get('REMOTE_ADDR', '')}"
-        if _recent_failures(failures)[1] >= MAX_FAILED_LOGINS_PER_MINUTE:
-            refusal = render(request, "429.html", status=429)
-            refusal["Retry-After"] = str(_MINUTE)
-            return refusal
-        response = super().login(request, extra_context)
-        if not request.user.is_authenticated:
-            _count_failure(failures)
+        try:
+            return super().login(request, extra_context)
+        except TooManyAttempts as error:
+            return _too_many(request, error)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
+        """Limit wrong guesses of the old password like those at login."""
+        if request.method != "POST":
+            return super().password_change(request, extra_context)
+        attempt = Attempt(request.META.get("REMOTE_ADDR", ""), request.user.get_username())
+        began = time.monotonic()
+        try:
+            attempt.begin()
+            response = super().password_change(request, extra_context)
+            form = (getattr(response, "context_data", None) or {}).get("form")
+            if form is None or "old_password" not in form.errors:
+                attempt.take_back()
+            else:
+                attempt.was_wrong(began)
+        except TooManyAttempts as error:
+            return _too_many(request, error)
         return response
 
 
-def _recent_failures(key: str) -> tuple[float, int]:
-    """Return when the current minute of failures began, and their number."""
-    began_at, count = cache.get(key) or (time.time(), 0)
-    return began_at, count
-
-
-def _count_failure(key: str) -> None:
-    """Count one more failed log-in. Requests that count at the same time wait for each other."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
-        began_at, count = _recent_failures(key)
-        cache.set(key, (began_at, count + 1), max(1, began_at + _MINUTE - time.time()))
+def _too_many(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:
+    refusal = render(request, "429.html", {"message": error.message}, status=429)
+    refusal["Retry-After"] = str(error.retry_after)
+    return refusal
 
 
 site = MonitorSite(name="admin")

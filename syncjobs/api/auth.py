@@ -9,10 +9,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 
 from .core import tokens
 from .core.authentication import TokenAuthentication
+from .core.throttling import LoginRate
 from .core.viewsets import ViewSet
 from .serializers import Message
 from .serializers.auth import LogInBody, Person, RefreshBody, Tokens
@@ -23,19 +23,13 @@ class AuthViewSet(ViewSet):
 
     permission_classes = ()
     authentication_classes = ()
-    throttle_scope: str | None = None
+    throttle_classes = (LoginRate,)
 
     def get_authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'
 
     @extend_schema(operation_id="logIn", responses=Tokens)
-    @action(
-        detail=False,
-        methods=["post"],
-        serializer_class=LogInBody,
-        throttle_classes=[ScopedRateThrottle],
-        throttle_scope="login",
-    )
+    @action(detail=False, methods=["post"], serializer_class=LogInBody)
     def token(self, request: Request) -> Response:
         """Get a pair of tokens for a name and password."""
         user = authenticate(request, **self.validated())
@@ -62,6 +56,7 @@ class AuthViewSet(ViewSet):
         serializer_class=Person,
         authentication_classes=[TokenAuthentication],
         permission_classes=[IsAuthenticated],
+        throttle_classes=[],
     )
     def me(self, request: Request) -> Response:
         """Get the person who is logged in, with their role and permissions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -71,13 +72,14 @@ def get_person(user_id: int) -> User:
 
 def add_person(actor: Actor, name: str, password: str, role: Role, email: str = "") -> User:
     """Create a person. Raises InvalidFields, and Conflict if the name is taken."""
+    hashed = make_password(password)  # It takes long, so it must not happen within the transaction.
     with audited(actor, "add_person", "user") as span:
         user: User = get_user_model()(username=name, email=email, is_staff=True)
         span.message = name[:150]
         taken = Conflict(_("The username “%(name)s” is already taken.") % {"name": name}, field="name")
         if list_people().filter(username=name).exists():
             raise taken
-        _set_password(user, password)
+        _set_password(user, password, hashed)
         try:
             with transaction.atomic():
                 user.save()
@@ -93,7 +95,7 @@ def save_user(actor: Actor, name: str, password: str, role: Role, email: str = "
 
     Raises InvalidFields, and Conflict for the last active super admin's role.
     """
-    users = get_user_model()
+    users, hashed = get_user_model(), make_password(password)
     with audited(actor, "save_user", "user", name[:120]) as span:
         _lock_super_admins()
         user = users.objects.filter(username=name).first()
@@ -105,7 +107,7 @@ def save_user(actor: Actor, name: str, password: str, role: Role, email: str = "
             _check_not_last(user)
         user.email, user.is_staff, user.is_active = email or user.email, True, True
         user.is_superuser = False
-        _set_password(user, password)
+        _set_password(user, password, hashed)
         user.save()
         _set_role(user, role)
         span.data = {"role": role, "created": created}
@@ -145,9 +147,10 @@ def set_active(actor: Actor, user_id: int, *, active: bool) -> None:
 
 def set_password(actor: Actor, user_id: int, password: str) -> None:
     """Set a person's password, which ends their sessions. Raises NotFound, InvalidFields."""
+    hashed = make_password(password)
     with audited(actor, "set_password", "user", user_id) as span:
         user = _lock_person(user_id)
-        _set_password(user, password)
+        _set_password(user, password, hashed)
         user.save(update_fields=["password"])
         span.message = user.get_username()
 
@@ -172,10 +175,10 @@ def _check_not_last(user: User) -> None:
         raise Conflict(message % {"name": user.get_username()}, field="role")
 
 
-def _set_password(user: User, password: str) -> None:
+def _set_password(user: User, password: str, hashed: str) -> None:
     """Set the password without saving. Raises InvalidFields if any of the person's fields is invalid."""
     try:
-        user.set_password(password)
+        user.password = hashed
         user.full_clean(validate_unique=False)
         validate_password(password, user)
     except ValidationError as error:

@@ -251,6 +251,7 @@ def test_password_guessing_is_rate_limited_with_a_message() -> None:
     cache.clear()
     answers = [client.post("/admin/login/", wrong) for _ in range(21)]
     assert {answer.status_code for answer in answers[:20]} == {200}
-    assert (answers[20].status_code, answers[20]["Retry-After"]) == (429, "60")
+    assert answers[20].status_code == 429
+    assert 1 <= int(answers[20]["Retry-After"]) <= 60
     assert "Wait a minute" in answers[20].content.decode()
     cache.clear()

@@ -52,8 +52,8 @@ def test_an_unknown_address_is_404_for_every_method(method: str, path: str) -> N
         (b'{"syncType": NaN}', "application/json", 400, "parse_error"),
         (b"\xff\xfe", "application/json", 400, "parse_error"),
         (b'{"syncType": "FULL", "syncType": "INCREMENTAL"}', "application/json", 400, "parse_error"),
-        (b"[" * 200_000, "application/json", 400, "parse_error"),
-        (b'{"syncType": "' + b"x" * 1_000_001 + b'"}', "application/json", 413, "too_large"),
+        (b"[" * 60_000, "application/json", 400, "parse_error"),
+        (b'{"syncType": "' + b"x" * 65_536 + b'"}', "application/json", 413, "too_large"),
         (b"syncType=FULL", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
         (b"<a/>", "text/xml", 415, "unsupported_media_type"),
     ],
@@ -62,6 +62,16 @@ def test_an_unreadable_body_is_refused(body: bytes, content_type: str, status: i
     api = Api(Role.MODERATOR)
     answer = Client().generic("POST", "/api/admin/sync-jobs/trigger", body, content_type, headers=api.headers)
     _assert_one_shape(answer, status, code)
+
+
+@pytest.mark.parametrize("path", ["auth/token", "auth/token/refresh", "auth/logout"])
+def test_only_the_first_errors_are_reported(path: str) -> None:
+    body = {f"k{number}": 1 for number in range(5000)}
+    answer = Client().post(f"/api/{path}", json.dumps(body), "application/json")
+    assert (answer.status_code, len(answer.json()["errors"])) == (400, 20)
+    ids = {"action": "retry", "ids": [str(-number) for number in range(9000)]}
+    answer = Api(Role.ADMIN).post("admin/sync-jobs/bulk", ids)
+    assert (answer.status_code, len(answer.json()["errors"])) == (400, 20)
 
 
 @pytest.mark.parametrize(

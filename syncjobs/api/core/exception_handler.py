@@ -29,8 +29,11 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.Conflict, status.HTTP_409_CONFLICT),
     (exceptions.QuotaExhausted, status.HTTP_409_CONFLICT),
     (exceptions.Busy, status.HTTP_503_SERVICE_UNAVAILABLE),
+    (exceptions.TooManyAttempts, status.HTTP_429_TOO_MANY_REQUESTS),
 )
 
+MOST_ERRORS = 20
+"""A response reports the first errors only: a body may have thousands."""
 SERVER_ERROR = "Something went wrong here. It has been logged."
 
 
@@ -45,7 +48,7 @@ class Refused(APIException):
         )
         self.details = error.details
         # Django REST framework makes the Retry-After header of it, in seconds.
-        self.wait = error.retry_after if isinstance(error, exceptions.Busy) else None
+        self.wait = getattr(error, "retry_after", None)
 
     def __str__(self) -> str:
         """Return what the log says."""
@@ -101,7 +104,8 @@ class Formatter(ExceptionFormatter):
 
     def format_error_response(self, error_response: ErrorResponse) -> dict[str, Any]:
         errors = [
-            {"code": e.code, "field": _without_non_field(e.attr), "message": e.detail} for e in error_response.errors
+            {"code": e.code, "field": _without_non_field(e.attr), "message": e.detail}
+            for e in error_response.errors[:MOST_ERRORS]
         ]
         body = _body(self.exc.status_code, errors)
         if isinstance(self.exc, Refused) and self.exc.details:

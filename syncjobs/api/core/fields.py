@@ -11,6 +11,8 @@ from rest_framework.settings import api_settings
 
 from bands.text import ID_PATTERN, LINES, ONE_LINE, is_storable
 
+_MOST_UNKNOWN = 20
+"""So many unknown keys are reported."""
 ANYTHING = r"[^\x00]*"
 
 
@@ -30,7 +32,7 @@ class Strict(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(map(str, set(data) - set(self.fields))) if isinstance(data, dict) else []
         message = f"Unknown key. Valid keys: {', '.join(self.fields) or 'none'}."
-        problems: dict[str, Any] = {name[:60]: [message] for name in unknown}
+        problems: dict[str, Any] = {name[:60]: [message] for name in unknown[:_MOST_UNKNOWN]}
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:

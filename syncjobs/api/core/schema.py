@@ -76,7 +76,7 @@ _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     405: ("The method is not allowed; see Allow", "method_not_allowed", None, 'Method "PUT" not allowed.'),
     406: ("The Accept header can't be satisfied", "not_acceptable", None, "Could not satisfy the request Accept header."),
     409: ("Valid, but not possible in the present state", "wrong_state", None, "Job #48213 has ended already: completed."),
-    413: ("The body is too large", "too_large", None, "A body must have at most 1 MB."),
+    413: ("The body is too large", "too_large", None, "The request's body is larger than 64 kB."),
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
     422: ("The Idempotency-Key belongs to another request", "idempotency_key_reused", HEADER, KEY_REUSED),
     429: ("Too many requests; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
