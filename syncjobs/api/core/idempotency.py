@@ -67,7 +67,9 @@ def _once(request: Request, key: str, act: Callable[[], Response]) -> Response:
             claimed.delete()
             refusal = error
         else:
-            claimed.update(status=response.status_code, answer=json.dumps(response.data), location=response.get("Location", ""))
+            claimed.update(
+                status=response.status_code, answer=json.dumps(response.data), location=response.get("Location", "")
+            )
     if refusal:
         raise refusal
     return response
