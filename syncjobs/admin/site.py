@@ -30,6 +30,7 @@ class MonitorSite(admin.AdminSite):
             path("quota/", self.admin_view(quota.quota), name="quota"),
             path("quota/<str:bucket>/reopen/", self.admin_view(quota.reopen), name="quota_reopen"),
             path("import/", self.admin_view(imports.upload), name="import"),
+            path("import/<id:import_id>/", self.admin_view(imports.progress), name="import_progress"),
             path("keys/", self.admin_view(keys.keys), name="keys"),
             path("events", events.events, name="events"),
             *super().get_urls(),

@@ -4,6 +4,7 @@ from .changes import JobChange, JobChangeHorizon
 from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
 from .errors import ErrorGroup, JobError
 from .idempotency import IdempotencyKey
+from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
@@ -12,6 +13,7 @@ from .workers import Worker
 __all__ = [
     "Attempt",
     "AuditEntry",
+    "BandImport",
     "BandNameCount",
     "BulkAction",
     "ErrorBandCount",

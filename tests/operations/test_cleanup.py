@@ -67,6 +67,7 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE syncmonitor_cache SET expires = now() - interval '1 s' WHERE cache_key LIKE '%old'")
     expected = {"workers": 1, "cached": 1, "bulk_actions": 5, "idempotency_keys": 1, "tokens": 5, "sessions": 5}
+    expected["imports"] = 0
     expected |= {"error_groups": 0, "quota_days": 0, "audit_entries": 0}
     assert delete_expired(PERSON) == expected
     assert set(BulkAction.objects.values_list("pk", flat=True)) == bulks
@@ -84,7 +85,7 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
 def test_the_command_reports_the_deleted_rows() -> None:
     _bulk(timezone.now() - 31 * DAY)
     assert run_command("cleanup") == (
-        "Deleted: workers 0, cached 0, bulk actions 1, idempotency keys 0, tokens 0, sessions 0, "
+        "Deleted: workers 0, cached 0, bulk actions 1, idempotency keys 0, imports 0, tokens 0, sessions 0, "
         "error groups 0, quota days 0, audit entries 0.\n"
     )
 

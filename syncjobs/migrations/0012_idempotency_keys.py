@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('syncjobs', '0010_audit_retention'),
+        ('syncjobs', '0011_band_imports'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
