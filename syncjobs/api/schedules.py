@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from ..engine import clock
 from ..operations import schedules
 from .core.etags import Versioned
+from .core.idempotency import idempotent
 from .core.pagination import Unpaged
 from .core.permissions import ModelPermissions, requires
 from .core.viewsets import NoBody, location
@@ -72,6 +73,7 @@ class ScheduleViewSet(Versioned):
         permission_classes=[requires("django_celery_beat.change_periodictask")],
         is_limited=True,
     )
+    @idempotent
     def run(self, request: Request, schedule_id: int) -> Response:
         """Run a schedule's job now."""
         created = schedules.run_now(self.actor, schedule_id)
