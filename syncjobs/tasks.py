@@ -15,7 +15,7 @@ from .choices import BAND_SYNC_TYPES, JobType, QueueName
 from .engine import broker, database, heartbeat, pool
 from .engine import reconcile as engine_reconcile
 from .engine.claim import WorkerIdentity, claim_when_back
-from .operations import bulk, cleanup, triggers
+from .operations import bulk, cleanup, imports, triggers
 from .sync.run import run_attempt
 
 
@@ -43,15 +43,17 @@ def drain(self: Task[Any, Any], queue: str) -> dict[str, list[int]]:
 
 @shared_task(name=broker.BULK_TASK, ignore_result=True)
 def run_bulk_actions() -> None:
-    """Run the pending bulk actions."""
+    """Run the pending bulk actions and imports."""
     database.when_back(bulk.run_pending)
+    database.when_back(imports.run_pending)
 
 
 @shared_task(name="syncjobs.reconcile", ignore_result=True)
 def reconcile() -> None:
-    """Reconcile even if no heartbeat does, and continue bulk actions whose wake-up was lost."""
+    """Reconcile even if no heartbeat does, and continue bulk actions and imports whose wake-up was lost."""
     database.when_back(engine_reconcile.reconcile)
     database.when_back(bulk.run_pending)
+    database.when_back(imports.run_pending)
 
 
 @shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)

@@ -29,7 +29,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from syncjobs.api.core.authentication import may_use_token
-from syncjobs.operations import imports
+from syncjobs.operations import band_files
 
 from . import errors
 
@@ -87,7 +87,7 @@ def too_large(most: int) -> Problem:
 def _allowances() -> dict[str, Allowance]:
     return {
         # A file of MAX_BYTES, and what a form adds to it.
-        reverse("admin:import"): Allowance(imports.MAX_BYTES + 100_000, _may_import),
+        reverse("admin:import"): Allowance(band_files.MAX_BYTES + 100_000, _may_import),
         # 100,000 ids as `id_sets` packs them.
         reverse("admin:syncjobs_bulkaction_add"): Allowance(512 * 1024, _may_see_jobs),
         # 10,000 ids of 18 digits.

@@ -33,6 +33,10 @@ _RECONNECT_SECONDS = 0.5
 """How long the pool tries to connect. The next request starts again, without the growing pauses of a longer try."""
 
 
+_LOCK_MILLISECONDS = 4000
+"""How long a request waits for somebody else's lock before it is answered with 503."""
+
+
 def database(url: str, pool_size: int) -> dict[str, Any]:
     """Return Django's settings for a postgres:// URL.
 
@@ -48,6 +52,7 @@ def database(url: str, pool_size: int) -> dict[str, Any]:
     # take milliseconds, so PostgreSQL disconnects a client that is idle in one for this long.
     options["options"] = f"-c idle_in_transaction_session_timeout=5000 {options.get('options', '')}".strip()
     if pool_size:
+        options["options"] = f"-c lock_timeout={_LOCK_MILLISECONDS} {options['options']}"
         options["pool"] = {
             "min_size": 1,
             "max_size": pool_size,

@@ -193,7 +193,7 @@ def pooled_server(
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: _answers(url), what="the server to answer")
+        wait_for(lambda: _answers(url), 60, "the server to answer")
         yield url, server
     finally:
         server.kill()

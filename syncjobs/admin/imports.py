@@ -11,6 +11,7 @@ from django import forms
 from django.contrib.auth.decorators import permission_required
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
@@ -18,8 +19,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from ..exceptions import InvalidInput
-from ..operations import imports
-from .core.pages import actor_of, report, show, style
+from ..operations import band_files, imports
+from .core.pages import actor_of, is_part, report, show, style
 
 _PREVIEW_SECONDS = 1800
 _SHOWN = 200
@@ -31,8 +32,11 @@ class ImportForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("File"),
         help_text=format_lazy(
-            gettext_lazy("JSON or CSV in UTF-8, {megabytes} MB at most. You see a preview before anything changes."),
-            megabytes=imports.MAX_MEGABYTES,
+            gettext_lazy(
+                "JSON or CSV in UTF-8, {megabytes} MB and {rows} rows at most. You see a preview before anything changes."
+            ),
+            megabytes=band_files.MAX_MEGABYTES,
+            rows=f"{band_files.MAX_ROWS:,}",
         ),
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
     )
@@ -48,7 +52,7 @@ class _Preview:
     name: str
 
     def rows(self) -> list[Any]:
-        return imports.read_rows(zlib.decompress(self.packed), is_csv=self.is_csv)
+        return band_files.read_rows(zlib.decompress(self.packed), is_csv=self.is_csv)
 
 
 def _key(request: HttpRequest) -> str:
@@ -71,8 +75,8 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 
 def _show_preview(request: HttpRequest, file: Any) -> HttpResponse:
-    is_csv, raw = imports.is_csv(file.name), file.read()
-    rows = imports.read_rows(raw, is_csv=is_csv)
+    is_csv, raw = band_files.is_csv(file.name), file.read()
+    rows = band_files.read_rows(raw, is_csv=is_csv)
     results = imports.import_bands(actor_of(request), rows, dry_run=True)
     preview = _Preview(secrets.token_urlsafe(16), zlib.compress(raw, 1), is_csv, file.name[:200])
     cache.set(_key(request), preview, _PREVIEW_SECONDS)
@@ -105,7 +109,12 @@ def _import(request: HttpRequest) -> HttpResponse:
             " Upload the file again."
         )
         return report(request, message, reverse("admin:import"), level="error")
-    counts = _summary(imports.import_bands(actor_of(request), preview.rows()))["counts"]
+    rows = preview.rows()
+    if len(rows) > imports.MAX_FOREGROUND:
+        started = imports.enqueue(actor_of(request), preview.name, preview.packed, rows, is_csv=preview.is_csv)
+        message = _("%(file)s is being imported.") % {"file": preview.name}
+        return report(request, message, reverse("admin:import_progress", args=[started.pk]), redirect=True)
+    counts = imports.count_outcomes(imports.import_bands(actor_of(request), rows))
     message = _("Imported %(file)s: %(created)s created, %(updated)s updated, %(unchanged)s unchanged.") % {
         "file": preview.name,
         **counts,
@@ -114,6 +123,19 @@ def _import(request: HttpRequest) -> HttpResponse:
         refused = ngettext("%(n)s row was refused.", "%(n)s rows were refused.", counts["refused"])
         message = f"{message} {refused % {'n': counts['refused']}}"
     return report(request, message, reverse("admin:bands_band_changelist"), redirect=True)
+
+
+@require_http_methods(["GET", "HEAD"])
+@permission_required("bands.add_band", raise_exception=True)
+def progress(request: HttpRequest, import_id: int) -> HttpResponse:
+    """Show the progress of an import in the background."""
+    band_import = imports.get_import(import_id)
+    context = {"import": band_import, "problems": band_import.problems[:_SHOWN]}
+    if is_part(request):
+        return render(request, "syncjobs/imports/state.html", context)
+    crumbs = ((reverse("admin:bands_band_changelist"), _("Bands")), (reverse("admin:import"), _("Import bands")))
+    title = _("Importing %(file)s") % {"file": band_import.name}
+    return show(request, "syncjobs/imports/progress.html", context, title=title, crumbs=crumbs, is_live=True)
 
 
 def _show(request: HttpRequest, context: dict[str, Any], title: str, status: int = 200) -> HttpResponse:

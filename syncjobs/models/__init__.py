@@ -3,6 +3,7 @@ from .bulk import BulkAction
 from .changes import JobChange, JobChangeHorizon
 from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
 from .errors import ErrorGroup, JobError
+from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
@@ -11,6 +12,7 @@ from .workers import Worker
 __all__ = [
     "Attempt",
     "AuditEntry",
+    "BandImport",
     "BandNameCount",
     "BulkAction",
     "ErrorBandCount",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -60,6 +62,7 @@ def channel_index() -> ChannelIndex:
     return ChannelIndex(_channel_name)
 
 
+@lru_cache(maxsize=20_000)
 def _channel_name(reference: str) -> ChannelName | None:
     try:
         parsed = parse_channel(reference)

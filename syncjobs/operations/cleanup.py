@@ -15,12 +15,12 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from ..audit.actors import Actor
 from ..audit.record import audited
-from ..models import BulkAction, QuotaDay, Worker
+from ..models import BandImport, BulkAction, QuotaDay, Worker
 
 TASK = "syncjobs.housekeep"
 """The Celery task. Stored in the schedules of existing databases, so it keeps its name."""
 KEEP_BULK_ACTIONS = dt.timedelta(days=30)
-"""How long the result of a bulk action is kept after its end."""
+"""How long the result of a bulk action or import is kept after its end."""
 KEEP_QUOTA_DAYS = dt.timedelta(days=400)
 """How long a day's use of the quota is kept: longer than anybody can look back."""
 _AUDIT_BATCH = 5000
@@ -41,6 +41,7 @@ def delete_expired(actor: Actor) -> dict[str, int]:
         "workers": Worker.objects.silent(KEEP_WORKERS.total_seconds()).delete()[0],
         "cached": _delete_cached(),
         "bulk_actions": BulkAction.objects.filter(ended_at__lt=now - KEEP_BULK_ACTIONS).delete()[0],
+        "imports": BandImport.objects.filter(ended_at__lt=now - KEEP_BULK_ACTIONS).delete()[0],
         "tokens": OutstandingToken.objects.filter(expires_at__lte=now).count(),
         "sessions": Session.objects.filter(expire_date__lt=now).count(),
         "error_groups": _delete_error_groups(),

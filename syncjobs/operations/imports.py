@@ -1,50 +1,43 @@
-"""Import bands from JSON or CSV. Each row succeeds or fails by itself; importing a file again changes nothing."""
+"""Import bands from JSON or CSV. Each row succeeds or fails by itself; importing a file again changes nothing.
+
+A preview writes nothing and locks nothing. An import locks the channels for a chunk of rows at a time.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import re
-from collections import Counter
+import logging
+import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass, field
-from itertools import zip_longest
-from pathlib import Path, PurePath
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from bands import channels
 from bands.models import Band
-from bands.text import camel_case, is_storable
+from bands.text import is_storable
 
 from ..audit.actors import Actor
 from ..audit.record import audited
-from ..exceptions import Conflict, InvalidInput
+from ..choices import Origin
+from ..engine import broker
+from ..exceptions import Conflict, InvalidInput, NotFound
+from ..models import BandImport
 from . import band_fields
+from .band_files import BLANK_ROW, OLD_COLUMNS, Row, read_rows
 from .channels import channel_index
 
-MAX_MEGABYTES = 20
-MAX_BYTES = MAX_MEGABYTES * 1_000_000
+logger = logging.getLogger(__name__)
 OUTCOMES = ("created", "updated", "unchanged", "refused")
-_OLD_COLUMNS = {camel_case(column): column for column in band_fields.COLUMNS}
-"""The names that files had before; files with them can still be imported."""
-
-
-BLANK_ROW: dict[str | None, Any] = {}
-"""A row of a CSV file whose cells are all empty. It is skipped."""
-# Excel writes this line, and reads it, to say what is between the columns.
-_SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^\r\n"])"?[\r\n]+', re.IGNORECASE)
-
-
-class _Row(dict[str, Any]):
-    """A JSON object that remembers which of its keys were given more than once."""
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
-        self.repeated = _repeated(name for name, _value in pairs)
+MAX_FOREGROUND = 500
+"""More rows than this are imported in the background."""
+_CHUNK = 50
+"""So many rows are imported in one transaction, which holds the lock on the channels."""
+_MOST_PROBLEMS = 1000
 
 
 @dataclass(slots=True)
@@ -57,177 +50,199 @@ class RowResult:
     problems: list[str] = field(default_factory=list)
 
 
-def read_file(path: Path) -> list[Any]:
-    """Return the rows of a .json or .csv file. Raises InvalidInput."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{path} can't be read: {error.strerror}.", field="file") from None
-    return read_rows(raw, is_csv=is_csv(path.name))
+class _Import:
+    """The state between the rows of a file: the slugs of the rows before, and the bands and channels as they are now."""
+
+    def __init__(self, seen: set[str] | None = None) -> None:
+        self._seen = set() if seen is None else seen
+        self._bands: dict[str, Band] = {}
+        self._index: channels.ChannelIndex | None = None
+        self._unsaved = 0
+
+    def load(self, rows: Sequence[Any]) -> None:
+        """Read the bands of the rows, and forget what is known about channels. Call it under the lock that the rows need."""
+        self._bands = {band.slug: band for band in Band.objects.filter(slug__in=[_slug_of(row) for row in rows])}
+        self._index = None
+
+    def row(self, number: int, row: Any, *, dry_run: bool) -> RowResult | None:
+        """Import a row; return None for a blank one. A dry run remembers the result without saving it."""
+        if row is BLANK_ROW:
+            return None
+        slug = _slug_of(row)
+        if problem := self._problem(row, slug):
+            return RowResult(number, slug if isinstance(row, dict) and is_storable(row) else "", "refused", problem)
+        self._seen.add(slug)
+        found = self._bands.get(slug)
+        band = copy(found) if found else Band(slug=slug)
+        written = {OLD_COLUMNS.get(key, key): key for key in row}
+        problems = [
+            f"{written.get(column, column)}: {message}" if column else message
+            for column, message in band_fields.apply(band, {column: row[key] for column, key in written.items()})
+        ]
+        before = found or _BLANK
+        changed = [name for name in _FIELDS if getattr(band, name) != getattr(before, name)]
+        if {"channel_reference", "channel_id"} & set(changed):
+            self._index = self._index or channel_index()
+            if conflict := channels.channel_conflict(band, self._index):
+                problems.append(f"{written['youtube_channel']}: {conflict}")
+        if problems:
+            return RowResult(number, slug, "refused", problems)
+        if changed or not found:
+            try:
+                self._save(band, changed, is_new=not found, dry_run=dry_run)
+            except Conflict as error:
+                return RowResult(number, slug, "refused", [f"{error.field}: {error.message}"])
+        return RowResult(number, slug, "created" if not found else "updated" if changed else "unchanged")
+
+    def _problem(self, row: Any, slug: str) -> list[str]:
+        """Return why the row can't be looked at, or []."""
+        if not isinstance(row, dict):
+            return [_("The row is not an object with keys and values.")]
+        if not is_storable(row):
+            return [_("The row contains a character that can't be stored.")]
+        if not slug:
+            return [_("slug: is required; it identifies the band.")]
+        if isinstance(row, Row) and row.repeated:
+            return [_("%(name)s: is given twice.") % {"name": name} for name in row.repeated]
+        return [_("slug: is already used by an earlier row.")] if slug in self._seen else []
+
+    def _save(self, band: Band, changed: list[str], *, is_new: bool, dry_run: bool) -> None:
+        """Save the band and add it to the index. Raises Conflict if another person has just used its slug."""
+        if dry_run:
+            if is_new:  # The index knows bands by their key.
+                self._unsaved -= 1
+                band.pk = self._unsaved
+        else:
+            try:
+                with transaction.atomic():
+                    # Of an existing band only the changed columns: a worker may be writing other columns of the row.
+                    band.save(update_fields=None if is_new else [*changed, "updated_at"])
+            except IntegrityError:
+                raise Conflict(_("another band has just been added with it."), field="slug") from None
+        if self._index:
+            self._index.note(band)
 
 
-def is_csv(name: str) -> bool:
-    """Return whether a file of this name has CSV; otherwise it has JSON. Raises InvalidInput for another extension."""
-    extension = PurePath(name).suffix.lower()
-    if extension not in {".json", ".csv"}:
-        raise InvalidInput(_("The file name must end in .json or .csv."), field="file")
-    return extension == ".csv"
+_BLANK = Band()
+_FIELDS = [field.attname for field in Band._meta.concrete_fields if not field.has_db_default()]
 
 
-def too_large() -> InvalidInput:
-    """Return the error for a file of more than MAX_BYTES."""
-    message = _("The file is larger than %(megabytes)s MB. Split it and import the parts one by one.")
-    return InvalidInput(message % {"megabytes": MAX_MEGABYTES}, field="file")
-
-
-def read_rows(raw: bytes, *, is_csv: bool) -> list[Any]:
-    """Return the rows in a file's content. Raises InvalidInput."""
-    if len(raw) > MAX_BYTES:
-        raise too_large()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise InvalidInput(
-            _("The file is not UTF-8: line %(line)s has the byte %(byte)s. Save it as UTF-8.")
-            % {"line": line, "byte": f"0x{raw[error.start]:02X}"},
-            field="file",
-        ) from None
-    return _csv_rows(text) if is_csv else _json_rows(text)
-
-
-def _json_rows(text: str) -> list[Any]:
-    try:
-        rows = json.loads(text, object_pairs_hook=_Row)
-    except RecursionError:
-        raise InvalidInput(_("The file is nested too deeply."), field="file") from None
-    except json.JSONDecodeError as error:
-        message = _("The file is not valid JSON: line %(line)s, column %(column)s.")
-        raise InvalidInput(message % {"line": error.lineno, "column": error.colno}, field="file") from None
-    except ValueError:
-        raise InvalidInput(_("The file is not valid JSON."), field="file") from None
-    if not isinstance(rows, list):
-        raise InvalidInput(_("The file must contain a JSON list of bands."), field="file")
-    return rows
-
-
-def _csv_rows(text: str) -> list[Any]:
-    text = text.lstrip("\r\n")
-    if named := _SEPARATOR_LINE.match(text):
-        text, separators = text[named.end() :], named["separator"]
-    else:
-        separators = ",;\t"
-    try:
-        header, *lines = next(filter(None, (_table(text, separator) for separator in separators)), ([],))
-    except csv.Error as error:
-        raise InvalidInput(_("The file is not valid CSV: %(error)s.") % {"error": error}, field="file") from None
-    if not header:
-        message = _(
-            "The first line must have the column names, including “slug”, with commas, semicolons or tabs between them."
-        )
-        raise InvalidInput(message, field="file")
-    if repeated := _repeated(name for name in header if name):
-        message = _("The column %(name)s is given twice.")
-        raise InvalidInput(message % {"name": repeated[0]}, field="file")
-    return [_csv_row(header, cells) for cells in lines]
-
-
-def _table(text: str, separator: str) -> list[list[str]]:
-    """Return the lines of a CSV file, or [] if its first line with this separator has no column “slug”. Raises csv.Error."""
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
-    try:
-        header = [name.strip() for name in next(lines, [])]
-    except csv.Error:
-        # Another character is between the names: quotes are wrong with this one.
-        return []
-    return [header, *lines] if "slug" in header else []
-
-
-def _csv_row(header: list[str], cells: list[str]) -> dict[str | None, Any]:
-    """Return the cells that aren't empty by column; those without a column have the key None."""
-    if not any(cell.strip() for cell in cells):
-        return BLANK_ROW
-    row: dict[str | None, Any] = {name: cell for name, cell in zip(header, cells, strict=False) if name and cell}
-    named = zip_longest(header, cells[: len(header)], fillvalue="")
-    extra = [cell for name, cell in named if not name] + cells[len(header) :]
-    return row | ({None: extra} if any(cell.strip() for cell in extra) else {})
-
-
-def _repeated(names: Iterable[Any]) -> list[str]:
-    """Return the columns that are named more than once, also by an old name."""
-    counts = Counter(_OLD_COLUMNS.get(name, name) for name in names)
-    return [str(name) for name, count in counts.items() if count > 1]
+def _slug_of(row: Any) -> str:
+    slug = row.get("slug") if isinstance(row, dict) else None
+    return slug.strip() if isinstance(slug, str) and is_storable(slug) else ""
 
 
 def import_bands(
     actor: Actor, rows: Iterable[Any], *, dry_run: bool = False, progress: Callable[[], object] = lambda: None
 ) -> list[RowResult]:
-    """Create or update bands by slug. A row with problems is refused, a blank one skipped. Call `progress` after each."""
+    """Create or update bands by slug. A row with problems is refused, a blank one skipped. Call `progress` after each.
+
+    A failure keeps the chunks of rows before it: importing the file again goes on from there.
+    """
+    rows = list(rows)
     results: list[RowResult] = []
-    seen: set[str] = set()
+    step, state = (len(rows) or 1) if dry_run else _CHUNK, _Import()
+    for first in range(0, len(rows), step):
+        results += _import_chunk(state, rows, first, first + step, dry_run=dry_run, progress=progress)
     with audited(actor, "import_bands", "band") as span:
-        with transaction.atomic():
-            channels.lock_channels()
-            index = channel_index()
-            for number, row in enumerate(rows, start=1):
-                if row is not BLANK_ROW:
-                    results.append(_import_row(number, row, seen, index))
-                progress()
-            # A row may depend on earlier rows, so a dry run must import them all.
-            transaction.set_rollback(dry_run)
         span.data = {**count_outcomes(results), "dry_run": dry_run}
     return results
+
+
+def _import_chunk(
+    state: _Import, rows: Sequence[Any], first: int, end: int, *, dry_run: bool, progress: Callable[[], object]
+) -> list[RowResult]:
+    """Import the rows from `first` to `end`, which a transaction makes permanent together."""
+    results = []
+    with nullcontext() if dry_run else transaction.atomic():
+        if not dry_run:
+            channels.lock_channels()
+        state.load(rows[first:end])
+        for number, row in enumerate(rows[first:end], start=first + 1):
+            if result := _import_row(state, number, row, dry_run=dry_run):
+                results.append(result)
+            progress()
+    return results
+
+
+def _import_row(state: _Import, number: int, row: Any, *, dry_run: bool) -> RowResult | None:
+    """Import a row. One that breaks must not block the others, nor all imports after it."""
+    try:
+        return state.row(number, row, dry_run=dry_run)
+    except (OperationalError, InterfaceError):
+        raise  # The database is away or too busy.
+    except Exception:
+        logger.exception("Row %s of an import failed", number)
+    return RowResult(number, _slug_of(row), "refused", [_("Something went wrong on the server. It has been logged.")])
+
+
+def enqueue(actor: Actor, name: str, packed: bytes, rows: Sequence[Any], *, is_csv: bool) -> BandImport:
+    """Save a file whose `rows` a worker imports. `packed` is its content, compressed by zlib."""
+    with audited(actor, "import_bands", "band") as span:
+        band_import = BandImport.objects.create(
+            name=name,
+            packed=packed,
+            is_csv=is_csv,
+            total=len(rows),
+            actor_id=actor.user_id,
+            actor_label=actor.label,
+            origin=actor.origin,
+            address=actor.address,
+        )
+        span.data = {"rows": len(rows), "import": band_import.pk}
+        broker.notify_bulk_on_commit()
+    return band_import
+
+
+def get_import(import_id: int) -> BandImport:
+    """Return an import in the background, without its file. Raises NotFound."""
+    band_import = BandImport.objects.filter(pk=import_id).defer("packed").first()
+    if band_import is None:
+        raise NotFound(_("There is no import %(id)s.") % {"id": import_id}, field="id")
+    return band_import
+
+
+def run_pending() -> int:
+    """Run the imports that no other worker is running; return the number of rows."""
+    total = 0
+    for pending in BandImport.objects.filter(ended_at=None).order_by("pk"):
+        try:
+            rows = read_rows(zlib.decompress(pending.packed or b""), is_csv=pending.is_csv)
+        except InvalidInput as error:  # A newer version of the project reads files differently.
+            rows, pending.problems = [], [[0, "", error.message]]
+            BandImport.objects.filter(pk=pending.pk).update(problems=pending.problems)
+        while (done := _run_chunk(pending.pk, rows)) is not None:
+            total += done
+    return total
+
+
+@transaction.atomic
+def _run_chunk(import_id: int, rows: Sequence[Any]) -> int | None:
+    """Import the next rows; None if there are none, or another worker is at it. Its row is locked before the channels."""
+    unfinished = BandImport.objects.select_for_update(skip_locked=True).filter(pk=import_id, ended_at=None)
+    band_import = unfinished.defer("packed").first()
+    if band_import is None:
+        return None
+    first = band_import.done
+    state = _Import({_slug_of(row) for row in rows[:first]} - {""})
+    results = _import_chunk(state, rows, first, first + _CHUNK, dry_run=False, progress=lambda: None)
+    for outcome, number in count_outcomes(results).items():
+        setattr(band_import, outcome, getattr(band_import, outcome) + number)
+    refused = [[result.row, result.slug, " ".join(result.problems)] for result in results if result.problems]
+    band_import.problems += refused[: _MOST_PROBLEMS - len(band_import.problems)]
+    band_import.done = min(first + _CHUNK, len(rows))
+    fields = [*OUTCOMES, "problems", "done"]
+    if band_import.done >= len(rows):
+        band_import.ended_at, band_import.packed = Now(), None
+        fields += ["ended_at", "packed"]
+        actor = Actor(band_import.actor_label, Origin(band_import.origin), band_import.actor_id, band_import.address)
+        with audited(actor, "import_bands", "band") as span:
+            counts = {outcome: getattr(band_import, outcome) for outcome in OUTCOMES}
+            span.data = {**counts, "dry_run": False, "import": import_id}
+    band_import.save(update_fields=fields)
+    return len(results)
 
 
 def count_outcomes(results: Sequence[RowResult]) -> dict[str, int]:
     """Return the number of rows by outcome."""
     return {outcome: sum(result.outcome == outcome for result in results) for outcome in OUTCOMES}
-
-
-def _import_row(number: int, row: Any, seen: set[str], index: channels.ChannelIndex) -> RowResult:
-    if not isinstance(row, dict):
-        return RowResult(number, "", "refused", [_("The row is not an object with keys and values.")])
-    if not is_storable(row):
-        return RowResult(number, "", "refused", [_("The row contains a character that can't be stored.")])
-    slug = row.get("slug")
-    slug = slug.strip() if isinstance(slug, str) else ""
-    if not slug:
-        return RowResult(number, "", "refused", [_("slug: is required; it identifies the band.")])
-    if isinstance(row, _Row) and row.repeated:
-        return RowResult(number, slug, "refused", [_("%(name)s: is given twice.") % {"name": n} for n in row.repeated])
-    if slug in seen:
-        return RowResult(number, slug, "refused", [_("slug: is already used by an earlier row.")])
-    seen.add(slug)
-    band = Band.objects.filter(slug=slug).first()
-    is_new = band is None
-    band = band or Band(slug=slug)
-    before = {f.attname: getattr(band, f.attname) for f in Band._meta.concrete_fields}
-    written = {_OLD_COLUMNS.get(key, key): key for key in row}
-    values = {column: row[key] for column, key in written.items()}
-    problems = [
-        f"{written.get(column, column)}: {message}" if column else message
-        for column, message in band_fields.apply(band, values)
-    ]
-    changed = [name for name, value in before.items() if getattr(band, name) != value]
-    if {"channel_reference", "channel_id"} & set(changed) and (conflict := channels.channel_conflict(band, index)):
-        problems.append(f"{written['youtube_channel']}: {conflict}")
-    if problems:
-        return RowResult(number, slug, "refused", problems)
-    try:
-        _save(band, changed, index, is_new=is_new)
-    except Conflict as error:
-        return RowResult(number, slug, "refused", [f"{error.field}: {error.message}"])
-    return RowResult(number, slug, "created" if is_new else "updated" if changed else "unchanged")
-
-
-def _save(band: Band, changed: list[str], index: channels.ChannelIndex, *, is_new: bool) -> None:
-    """Save the band and add it to the index. Raises Conflict if another person has just used its slug."""
-    if not changed and not is_new:
-        return
-    try:
-        with transaction.atomic():
-            # Of an existing band only the changed columns: a worker may be writing other columns of the row.
-            band.save(update_fields=None if is_new else [*changed, "updated_at"])
-    except IntegrityError:
-        raise Conflict(_("another band has just been added with it."), field="slug") from None
-    index.note(band)

@@ -14,7 +14,7 @@ from bands.models import Band
 from syncjobs.choices import Role
 from syncjobs.models import AuditEntry
 from syncjobs.operations import band_fields
-from syncjobs.operations.imports import MAX_BYTES
+from syncjobs.operations.band_files import MAX_BYTES
 from tests.clients import logged_in
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,8 @@ import pytest
 
 from bands.models import Band
 from syncjobs.exceptions import InvalidInput
-from syncjobs.operations.imports import RowResult, import_bands, read_rows
+from syncjobs.operations.band_files import read_rows
+from syncjobs.operations.imports import RowResult, import_bands
 from tests.factories import PERSON
 
 pytestmark = pytest.mark.django_db

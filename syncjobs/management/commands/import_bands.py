@@ -9,7 +9,8 @@ from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from syncjobs.management import base
-from syncjobs.operations.imports import count_outcomes, import_bands, read_file
+from syncjobs.operations.band_files import read_file
+from syncjobs.operations.imports import count_outcomes, import_bands
 from syncjobs.youtube.simulator.demo import bands as demo_bands
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("syncjobs", "0010_audit_retention")]
+    dependencies = [("syncjobs", "0011_band_imports")]
     operations = [
         migrations.AddField(
             "syncjob",
