@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("syncjobs", "0011_band_imports")]
+    dependencies = [("syncjobs", "0012_idempotency_keys")]
     operations = [
         migrations.AddField(
             "syncjob",
