@@ -341,7 +341,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "DESCRIPTION": "Sync jobs, queues, errors and quota of the bands' YouTube channels.",
     "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["syncjobs.api.core.schema.complete"],
+    "POSTPROCESSING_HOOKS": ["syncjobs.api.core.document.complete"],
     "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser", "syncjobs.api.core.parsers.Parser"],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, OuterRef, Sum
+from django.db.models import Count, OuterRef, Q, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -39,6 +39,7 @@ def get(job_id: int) -> Any:
     job = jobs.annotate(retried_as=ArraySubquery(again)).first()
     if job is None:
         raise NotFound(f"There is no job #{job_id}.", field="id")
+    job.add_child_sums()
     return job
 
 
@@ -102,14 +103,10 @@ def _audit(job: SyncJob) -> list[tuple[AuditEntry, object, object]]:
 
 
 def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
-    """Count the children by status and list those that are running or failed.
-
-    Their sums are added to the parent's own figures: a parent reports its children's results as its own.
-    """
-    counts, sums = stats_jobs.children(job)
-    for name, total in sums.items():
-        setattr(job, name, getattr(job, name) + total)
-    shown = job.children.filter(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)).order_by("-status", "pk")
+    """Count the children by status, and list those that are running, failed or have errors."""
+    counts, _sums = stats_jobs.children(job)
+    notable = Q(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)) | Q(error_count__gt=0)
+    shown = job.children.filter(notable).order_by("-status", "pk")
     return {
         "child_counts": [
             (f"{status.label} {number(counts[status])}", links.jobs(parent_id=job.pk, status=status.value))

@@ -122,7 +122,7 @@ def _row(job: Any, rights: Rights, words: Words) -> Row:
         added=number(job.videos_added),
         updated=number(job.videos_updated),
         error=shortened(errors[0]) if errors else "",
-        more_errors=max(0, len(errors) - 1),
+        more_errors=max(0, len(errors) - 1, job.error_count - 1),
         created=when(job.created_at),
         by=job.requested_by_label,
         started=when(job.started_at, "at", ""),

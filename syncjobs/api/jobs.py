@@ -24,6 +24,7 @@ from ..stats import estimates
 from ..stats import jobs as job_stats
 from .core.etags import with_etag
 from .core.files import FILE, FORMAT, IgnoreAccept
+from .core.idempotency import idempotent
 from .core.pagination import JobPages
 from .core.permissions import requires
 from .core.throttling import TriggerRate
@@ -84,6 +85,7 @@ class SyncJobViewSet(ViewSet):
         permission_classes=[requires("syncjobs.trigger_sync")],
         throttle_classes=[TriggerRate],
     )
+    @idempotent
     def trigger(self, request: Request) -> Response:
         """Sync a band, or all active bands."""
         body = self.validated()
@@ -147,6 +149,7 @@ class SyncJobViewSet(ViewSet):
         permission_classes=[requires("syncjobs.retry_job")],
         throttle_classes=[TriggerRate],
     )
+    @idempotent
     def retry(self, request: Request, job_id: int) -> Response:
         """Run a failed or cancelled job again, as a new job."""
         created = jobs.retry_job(self.actor, job_id)
@@ -178,6 +181,7 @@ def _accepted(answer: Serializer[Any], job: SyncJob) -> Response:
 
 def _with_details(job: Any) -> Any:
     """Set on the job what JobDetailSerializer adds to it."""
+    job.add_child_sums()
     job.timeline = list(job.events.order_by("-pk")[:MAX_TIMELINE])[::-1]
     job.children_by_status, job.children_totals = job_stats.children(job)
     return job

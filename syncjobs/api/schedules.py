@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from ..engine import clock
 from ..operations import schedules
+from .core.idempotency import idempotent
 from .core.pagination import Unpaged
 from .core.permissions import ModelPermissions, requires
 from .core.throttling import TriggerRate
@@ -70,6 +71,7 @@ class ScheduleViewSet(ViewSet):
         permission_classes=[requires("django_celery_beat.change_periodictask")],
         throttle_classes=[TriggerRate],
     )
+    @idempotent
     def run(self, request: Request, schedule_id: int) -> Response:
         """Run a schedule's job now."""
         created = schedules.run_now(self.actor, schedule_id)

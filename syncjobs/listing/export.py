@@ -19,6 +19,7 @@ from bands.text import camel_case
 from ..exceptions import Busy
 from ..live import connections
 from ..models import AuditEntry, JobError, SyncJob
+from .filters import MAX_CHILD_ERRORS
 
 _CHUNK_BYTES = 64 * 1024
 MOST_AT_ONCE = 4
@@ -57,16 +58,33 @@ def _instant(column: str) -> tuple[str, str]:
     return text, _word(text)
 
 
+def _sum(column: str) -> tuple[str, str]:
+    """Return the column for CSV and for JSON; of an all-bands job with the sum of its children."""
+    of_children = f"(SELECT sum(c.{column}) FROM syncjobs_syncjob c WHERE c.parent_id = j.id)"  # noqa: S608
+    text = f"CASE WHEN j.fans_out THEN j.{column} + COALESCE({of_children}, 0) ELSE j.{column} END"
+    return text, text
+
+
 _Columns = tuple[tuple[str, str | None, str | None], ...]
 """Each column's name, which files have in camelCase, and its SQL expression in CSV and in JSON.
 
 The expression is None if the format leaves the column out.
 """
 _MILLISECONDS = "round(date_part('epoch', j.completed_at - j.started_at) * 1000)::bigint"
-_ERRORS = "CASE WHEN j.error_count > 0 THEN {aggregate} END"
-_OF_JOB = "FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
-_LIST = "SELECT json_agg(e.message ORDER BY e.id)"
-_TEXT = f"SELECT {_safe('text')} FROM (SELECT string_agg(e.message, ' | ' ORDER BY e.id) AS text {_OF_JOB}) AS s"  # noqa: S608
+_OF_JOB = "SELECT e.id, e.message FROM syncjobs_joberror e WHERE e.job_id = j.id AND NOT e.will_retry"
+_OF_FAMILY = f"""SELECT e.id, CASE c.band_name WHEN '' THEN e.message ELSE c.band_name || ': ' || e.message END AS message
+                   FROM syncjobs_syncjob c JOIN syncjobs_joberror e ON e.job_id = c.id
+                  WHERE (c.id = j.id OR c.parent_id = j.id) AND NOT e.will_retry ORDER BY e.id LIMIT {MAX_CHILD_ERRORS}"""  # noqa: S608
+_LIST = "(SELECT json_agg(e.message ORDER BY e.id) FROM ({errors}) AS e)"
+_TEXT = f"(SELECT {_safe('text')} FROM (SELECT string_agg(e.message, ' | ' ORDER BY e.id) AS text FROM ({{errors}}) AS e) AS s)"  # noqa: S608
+
+
+def _errors(aggregate: str) -> str:
+    """Return the job's errors; of an all-bands job also those of its children, as the list shows them."""
+    of_family, of_job = aggregate.format(errors=_OF_FAMILY), aggregate.format(errors=_OF_JOB)
+    return f"CASE WHEN j.fans_out THEN {of_family} WHEN j.error_count > 0 THEN {of_job} END"
+
+
 _JOB_COLUMNS: _Columns = (
     ("id", "j.id", _word("j.id")),
     ("band_id", "j.band_id", _word("j.band_id")),
@@ -75,24 +93,20 @@ _JOB_COLUMNS: _Columns = (
     ("status", "j.status", _word("j.status")),
     ("queue", "j.queue", _word("j.queue")),
     ("priority", "j.priority", "j.priority"),
-    ("videos_found", "j.videos_found", "j.videos_found"),
-    ("videos_added", "j.videos_added", "j.videos_added"),
-    ("videos_updated", "j.videos_updated", "j.videos_updated"),
+    ("videos_found", *_sum("videos_found")),
+    ("videos_added", *_sum("videos_added")),
+    ("videos_updated", *_sum("videos_updated")),
     ("created_at", *_instant("j.created_at")),
     ("started_at", *_instant("j.started_at")),
     ("completed_at", *_instant("j.completed_at")),
-    ("quota_used", "j.quota_used", "j.quota_used"),
+    ("quota_used", *_sum("quota_used")),
     ("attempts", "j.attempts_made", "j.attempts_made"),
     ("retry_of", "j.retry_of_id", _word("j.retry_of_id")),
     ("parent_id", "j.parent_id", _word("j.parent_id")),
     ("requested_by", _safe("j.requested_by_label"), _text("j.requested_by_label")),
-    (
-        "errors",
-        _ERRORS.format(aggregate=f"({_TEXT})"),
-        f"COALESCE({_ERRORS.format(aggregate=f'({_LIST} {_OF_JOB})')}, '[]'::json)",
-    ),
+    ("errors", _errors(_TEXT), f"COALESCE({_errors(_LIST)}, '[]'::json)"),
     ("duration", _MILLISECONDS, _number(_MILLISECONDS)),
-    ("videos_unavailable", "j.videos_unavailable", "j.videos_unavailable"),
+    ("videos_unavailable", *_sum("videos_unavailable")),
     ("progress_done", "j.progress_done", None),
     ("progress_total", "j.progress_total", None),
     ("progress", None, f"""concat('{{"done":', j.progress_done, ',"total":', {_number("j.progress_total")}, '}}')"""),

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Case, OuterRef, QuerySet, TextField, Value, When
+from django.db.models import Case, OuterRef, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Concat
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -29,6 +30,8 @@ from .search import Matches
 
 _NARROWING = ("search", "error", "requested_by", "parent_id", "due", "delay_reason")
 """Filters that the counts don't cover; with the others alone, any page of any number of jobs is quick."""
+MAX_CHILD_ERRORS = 100
+"""An all-bands job shows this many of its children's errors, the oldest first."""
 
 
 class JobFilters(Parameters):
@@ -130,10 +133,22 @@ class JobQuery:
 
 
 def for_display(jobs: SyncJobQuerySet) -> QuerySet[SyncJob]:
-    """Annotate `queue_position` and `error_texts`; errors of attempts that were retried automatically are left out."""
-    messages = JobError.objects.filter(job=OuterRef("pk"), will_retry=False).order_by("pk").values("message")
-    texts = Case(When(error_count__gt=0, then=ArraySubquery(messages)), default=Value([], ArrayField(TextField())))
-    return jobs.with_queue_position().annotate(error_texts=texts)
+    """Annotate `queue_position`, `child_sums` and `error_texts`.
+
+    Errors of attempts that were retried automatically are left out. An all-bands job has its children's errors too, at
+    most MAX_CHILD_ERRORS, each with the name of its band.
+    """
+    errors = JobError.objects.filter(will_retry=False).order_by("pk")
+    own = errors.filter(job=OuterRef("pk")).values("message")
+    of_family = errors.filter(Q(job=OuterRef("pk")) | Q(job__parent=OuterRef("pk")))
+    with_band = Concat("job__band_name", Value(": "), "message", output_field=TextField())
+    named = of_family.values(text=Case(When(job__band_name="", then="message"), default=with_band))
+    texts = Case(
+        When(fans_out=True, then=ArraySubquery(named[:MAX_CHILD_ERRORS])),
+        When(error_count__gt=0, then=ArraySubquery(own)),
+        default=Value([], ArrayField(TextField())),
+    )
+    return jobs.with_queue_position().with_child_sums().annotate(error_texts=texts)
 
 
 def job_query(data: QueryDict) -> JobQuery:

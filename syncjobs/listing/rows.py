@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from ..models import SyncJob
+from ..models.querysets import SUMMED
 from . import filters
 from .pages import Order
 
@@ -46,6 +47,7 @@ class JobRow(NamedTuple):
     parent_id: int | None
     fans_out: bool
     error_count: int
+    child_sums: list[int] | None
 
 
 def read_page(query: filters.JobQuery, page: int, limit: int) -> tuple[list[JobRow], int]:
@@ -69,7 +71,13 @@ def read(jobs: QuerySet[SyncJob], order: Order) -> list[JobRow]:
             f'{select} WHERE {where} ORDER BY {by}"{order.column}" {direction} NULLS LAST, {by}"id" {direction}',
             [*values, *where_values],
         )
-        return list(map(JobRow._make, cursor.fetchall()))
+        rows = map(JobRow._make, cursor.fetchall())
+        return [row if row.child_sums is None else _with_child_sums(row, row.child_sums) for row in rows]
+
+
+def _with_child_sums(row: JobRow, sums: list[int]) -> JobRow:
+    """Add the sums to the figures of an all-bands job."""
+    return row._replace(**{name: getattr(row, name) + total for name, total in zip(SUMMED, sums, strict=True)})
 
 
 @functools.cache

@@ -42,8 +42,16 @@ _READ = f"""
     SELECT pg_current_snapshot()::text, horizon.xact, horizon.origin = {_ORIGIN}, change.*
       FROM syncjobs_jobchangehorizon AS horizon LEFT JOIN LATERAL (
           SELECT xact, kind, job_id, status, job_type, queue, band_id, parent_id, progress_done, progress_total,
-                 videos_found, videos_added, videos_updated, deleted, paused, at
-            FROM syncjobs_jobchange WHERE xact >= %(beyond)s OR xact = ANY(%(running)s)
+                 videos_found + COALESCE(child.found, 0) AS found, videos_added + COALESCE(child.added, 0) AS added,
+                 videos_updated + COALESCE(child.updated, 0) AS updated, deleted, paused, at
+            FROM syncjobs_jobchange AS changed
+            -- An all-bands job reports the sums of its children.
+            LEFT JOIN LATERAL (
+                SELECT sum(c.videos_found) AS found, sum(c.videos_added) AS added, sum(c.videos_updated) AS updated
+                  FROM syncjobs_syncjob AS c
+                 WHERE changed.band_id IS NULL AND changed.progress_done > 0 AND c.parent_id = changed.job_id
+            ) AS child ON true
+           WHERE xact >= %(beyond)s OR xact = ANY(%(running)s)
            ORDER BY id LIMIT %(most)s) AS change ON true"""  # noqa: S608 - a constant
 _START_ANEW = f"""
     WITH known AS (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS before,

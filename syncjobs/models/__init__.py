@@ -3,6 +3,7 @@ from .bulk import BulkAction
 from .changes import JobChange, JobChangeHorizon
 from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
 from .errors import ErrorGroup, JobError
+from .idempotency import IdempotencyKey
 from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 from .presets import FilterPreset
@@ -19,6 +20,7 @@ __all__ = [
     "ErrorDelta",
     "ErrorGroup",
     "FilterPreset",
+    "IdempotencyKey",
     "JobChange",
     "JobChangeHorizon",
     "JobCount",

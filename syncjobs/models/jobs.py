@@ -22,7 +22,7 @@ from ..choices import (
     Priority,
     QueueName,
 )
-from .querysets import AttemptQuerySet, SyncJobQuerySet
+from .querysets import SUMMED, AttemptQuerySet, SyncJobQuerySet
 
 
 class Queue(models.Model):
@@ -168,6 +168,11 @@ class SyncJob(models.Model):
     def is_terminal(self) -> bool:
         """Whether the job has ended."""
         return self.status not in ACTIVE_STATUSES
+
+    def add_child_sums(self) -> None:
+        """Add the sums that `with_child_sums()` read to the job's own figures, to show them. Don't save the job after it."""
+        for name, total in zip(SUMMED, getattr(self, "child_sums", None) or (), strict=False):
+            setattr(self, name, getattr(self, name) + total)
 
 
 class Attempt(models.Model):

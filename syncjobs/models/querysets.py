@@ -6,14 +6,19 @@ import datetime as dt
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, Func, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Now
 
 from ..choices import ACTIVE_STATUSES, AttemptOutcome, JobStatus
 
 if TYPE_CHECKING:
     from .jobs import Attempt, SyncJob  # noqa: F401 - the type arguments below name them
+
+
+SUMMED = ("videos_found", "videos_added", "videos_updated", "videos_unavailable", "quota_used", "error_count")
+"""Columns of which an all-bands job reports its own value plus the sum of its children's."""
 
 
 class SyncJobQuerySet(models.QuerySet["SyncJob"]):
@@ -81,6 +86,21 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
                 models.When(status=JobStatus.QUEUED, run_at__lte=Now(), then=Subquery(ahead)),
                 default=None,
                 output_field=models.IntegerField(null=True),
+            )
+        )
+
+    def with_child_sums(self) -> Self:
+        """Annotate `child_sums`: the children's sums of SUMMED for an all-bands job that has any, otherwise NULL."""
+        of_parent = self.model._default_manager.filter(parent=OuterRef("pk")).order_by().values("parent")
+        sums = Func(
+            *map(Sum, SUMMED),
+            function="ARRAY",
+            template="%(function)s[%(expressions)s]",
+            output_field=ArrayField(models.BigIntegerField()),
+        )
+        return self.annotate(
+            child_sums=models.Case(
+                models.When(fans_out=True, then=Subquery(of_parent.annotate(sums=sums).values("sums"))), default=None
             )
         )
 

@@ -1,5 +1,5 @@
-"""Delete what nobody will ask for again: old bulk actions, error groups and quota days, dead workers, what has expired, and,
-if the settings say so, old audit entries.
+"""Delete what nobody will ask for again: old bulk actions, idempotency keys, error groups and quota days, dead workers, what
+has expired, and, if the settings say so, old audit entries.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from ..audit.actors import Actor
 from ..audit.record import audited
-from ..models import BandImport, BulkAction, QuotaDay, Worker
+from ..models import BandImport, BulkAction, IdempotencyKey, QuotaDay, Worker
+from ..models.idempotency import KEEP_HOURS
 
 TASK = "syncjobs.housekeep"
 """The Celery task. Stored in the schedules of existing databases, so it keeps its name."""
@@ -23,6 +24,7 @@ KEEP_BULK_ACTIONS = dt.timedelta(days=30)
 """How long the result of a bulk action or import is kept after its end."""
 KEEP_QUOTA_DAYS = dt.timedelta(days=400)
 """How long a day's use of the quota is kept: longer than anybody can look back."""
+KEEP_KEYS = dt.timedelta(hours=KEEP_HOURS)
 _AUDIT_BATCH = 5000
 KEEP_WORKERS = dt.timedelta(days=1)
 """How long a worker that was killed stays in the list."""
@@ -41,6 +43,7 @@ def delete_expired(actor: Actor) -> dict[str, int]:
         "workers": Worker.objects.silent(KEEP_WORKERS.total_seconds()).delete()[0],
         "cached": _delete_cached(),
         "bulk_actions": BulkAction.objects.filter(ended_at__lt=now - KEEP_BULK_ACTIONS).delete()[0],
+        "idempotency_keys": IdempotencyKey.objects.filter(created_at__lte=now - KEEP_KEYS).delete()[0],
         "imports": BandImport.objects.filter(ended_at__lt=now - KEEP_BULK_ACTIONS).delete()[0],
         "tokens": OutstandingToken.objects.filter(expires_at__lte=now).count(),
         "sessions": Session.objects.filter(expire_date__lt=now).count(),

@@ -111,6 +111,7 @@ def last_runs(schedules: Sequence[PeriodicTask], count: int) -> dict[int, list[S
         return {}
     labels = {requester_label(schedule): schedule.pk for schedule in schedules}
     jobs = SyncJob.objects.filter(parent=None).order_by("-created_at", "-pk")
+    shown = jobs.with_child_sums()
     by_people = AuditEntry.objects.filter(action=_RUN, target_type="schedule", result="ok").order_by("-pk")
     entries = _union(
         [by_people.filter(target_id=str(schedule.pk)).values("target_id", "data")[:count] for schedule in schedules]
@@ -118,7 +119,8 @@ def last_runs(schedules: Sequence[PeriodicTask], count: int) -> dict[int, list[S
     schedule_of_job = {int(e["data"]["job"]): int(e["target_id"]) for e in entries if "job" in e["data"]}
     by_beat = _union([jobs.filter(requested_by_label=label).values("pk")[:count] for label in labels])
     runs: dict[int, list[SyncJob]] = {schedule.pk: [] for schedule in schedules}
-    for job in jobs.filter(Q(pk__in=by_beat) | Q(pk__in=list(schedule_of_job))):
+    for job in shown.filter(Q(pk__in=by_beat) | Q(pk__in=list(schedule_of_job))):
+        job.add_child_sums()
         runs[schedule_of_job.get(job.pk) or labels[job.requested_by_label]].append(job)
     return {schedule_id: newest[:count] for schedule_id, newest in runs.items()}
 

@@ -20,6 +20,9 @@ from ..models import ErrorGroup, JobError
 from ..sql import query
 
 _RECENT_JOBS = 5
+MAX_BAND_NAMES = 100
+"""A group names this many of its bands."""
+_SAMPLED = 2000
 _DAY = dt.timedelta(hours=24)
 
 
@@ -39,6 +42,8 @@ class GroupFigures:
     count: int
     last_at: dt.datetime
     bands: int
+    band_names: list[str]
+    """The bands with the newest errors first, at most MAX_BAND_NAMES."""
     recent_jobs: list[int]
     per_hour: dict[str, int]
     has_come_back: bool
@@ -117,7 +122,7 @@ def log(
 
 def _read(**parameters: Any) -> tuple[list[GroupFigures], int]:
     values = dict.fromkeys(("since", "fingerprint", "reason", "acknowledged")) | {"limit": 1, "offset": 0}
-    values |= {"newest": _RECENT_JOBS, **parameters}
+    values |= {"newest": _RECENT_JOBS, "names": MAX_BAND_NAMES, "sampled": _SAMPLED, **parameters}
     values["day"] = _start_of_hours(values["since"])
     with connection.cursor() as cursor:
         cursor.execute(query("error_groups"), values)

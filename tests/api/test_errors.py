@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
+from django.utils import timezone
 
 from bands.models import Band
+from syncjobs import counters
 from syncjobs.engine import outcomes
+from syncjobs.models import JobError
 from syncjobs.operations import errors as error_operations
+from syncjobs.stats import errors as stats
 from tests.clients import Api
 from tests.factories import claim, failed_jobs, queue_job
 
@@ -19,7 +25,9 @@ def test_errors_are_grouped_acknowledged_and_retried(moderator: Api) -> None:
         outcomes.fail(claim("maintenance"), f"No answer within {number} seconds.", reason="timeout")
     listed = moderator.get("admin/sync/errors", window="7d").json()
     (group,) = listed["errors"]
-    assert (listed["totalErrors"], group["count"], group["errorMessage"]) == (3, 3, "No answer within <n> seconds.")
+    assert (listed["totalErrors"], group["count"]) == (3, 3)
+    assert group["errorPattern"] == "No answer within <n> seconds."
+    assert group["errorMessage"] == group["sample"] == "No answer within 2 seconds."
     assert moderator.post(f"admin/sync/errors/{group['fingerprint']}/acknowledge", {"note": "seen"}).status_code == 200
     assert moderator.get("admin/sync/errors", acknowledged="false").json()["errors"] == []
     assert moderator.get("admin/sync/errors", acknowledged="true").json()["totalErrors"] == 3
@@ -66,7 +74,33 @@ def test_an_error_group_has_its_bands_jobs_and_hours(moderator: Api) -> None:
         result = moderator.get("admin/sync/errors", window=window).json()
         assert result["totalErrors"] == 8
         first, second = result["errors"]
-        assert (first["count"], first["affectedBands"], first["recentJobIds"][0]) == (7, 0, str(newest.pk))
+        assert (first["count"], first["affectedBands"], first["recentJobIds"][0]) == (7, [], str(newest.pk))
         assert len(first["recentJobIds"]) == 5
         assert sum(first["perHour"].values()) == 7
-        assert (second["count"], second["affectedBands"], second["errorMessage"]) == (1, 1, "Odd <n>.")
+        assert (second["count"], second["affectedBands"], second["errorMessage"]) == (1, ["A"], "Odd 1.")
+        assert (first["affectedBandCount"], second["affectedBandCount"], second["errorPattern"]) == (0, 1, "Odd <n>.")
+
+
+@pytest.mark.parametrize("is_folded", [True, False])
+@pytest.mark.parametrize("sampled", [2000, 2])
+def test_the_affected_bands_are_named_newest_first(
+    moderator: Api, monkeypatch: pytest.MonkeyPatch, is_folded: bool, sampled: int
+) -> None:
+    monkeypatch.setattr(stats, "_SAMPLED", sampled)
+    monkeypatch.setattr(stats, "MAX_BAND_NAMES", 3)
+    for number, slug in enumerate(("a", "b", "c", "d", "b")):
+        band, _is_new = Band.objects.get_or_create(slug=slug, defaults={"name": slug.upper()})
+        queue_job(band=band)
+        outcomes.fail(claim(), f"Odd {number}.", reason="odd")
+    for ago, error in enumerate(JobError.objects.order_by("-pk")):
+        JobError.objects.filter(pk=error.pk).update(created_at=timezone.now() - dt.timedelta(hours=10 * ago))
+    if is_folded:
+        counters.fold()
+    names = {}
+    for window in ("24h", "all"):
+        (group,) = moderator.get("admin/sync/errors", window=window).json()["errors"]
+        names[window] = (group["affectedBands"], group["affectedBandCount"])
+    assert names["24h"] == (["B", "D", "C"], 3)
+    # Of all time, bands without one of the newest errors follow by name, once their counts are folded.
+    by_name = ["B", "D", "A"] if is_folded else ["B", "D"]
+    assert names["all"] == (["B", "D", "C"] if sampled > 2 else by_name, 4)

@@ -20,6 +20,7 @@ def test_a_parent_sums_up_its_children(moderator: Api) -> None:
         SyncJob.objects.filter(pk=child.pk).update(status=status, videos_found=5, quota_used=2, error_count=1)
     result = moderator.get(f"admin/sync-jobs/{parent.pk}").json()
     assert result["children"] == {"COMPLETED": 2, "FAILED": 1}
+    assert (result["videosFound"], result["quotaUsed"]) == (15, 6)
     assert result["childrenTotals"] == {
         "videosFound": 15,
         "videosAdded": 0,

@@ -93,6 +93,31 @@ def test_descriptions_do_not_mention_the_code() -> None:
     assert not [text for text in descriptions if re.search(r"\w+_\w+|serializ|annotat", text)]
 
 
+def test_generators_understand_the_document() -> None:
+    """openapi-typescript, orval and openapi-generator failed on each of these, or made types that did not compile."""
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    assert document["servers"]
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert {tag for each in operations for tag in each["tags"]} == {tag["name"] for tag in document["tags"]}
+    assert all("security" in each for each in operations)
+    is_open = {each["operationId"] for each in operations if each["security"] == []}
+    assert is_open == {"logIn", "refreshToken", "logOut"}
+    parameters = [parameter for each in operations for parameter in each.get("parameters", ())]
+    assert [each["name"] for each in parameters if "anyOf" in each["schema"]] == []
+    # The type of the answer of "listAudit" and that of its inline parameter "result" would have the same name.
+    assert all("$ref" in each["schema"] for each in parameters if each["name"] == "result")
+    schemas = document["components"]["schemas"]
+    assert [name for name, schema in schemas.items() if {"oneOf", "properties"} <= schema.keys()] == []
+    for name, schema in schemas.items():
+        for key, described in schema.get("properties", {}).items():
+            assert len(described.get("enum", ())) < 50, (name, key)
+            assert "default" not in described, (name, key)
+    assert "required" not in schemas["TriggerBodyRequest"]
+    assert schemas["TriggerBodyRequest"]["properties"]["syncType"]["description"] == "Default: INCREMENTAL."
+    bulk = [each["$ref"].rpartition("/")[2] for each in schemas["BulkBodyRequest"]["oneOf"]]
+    assert [schemas[name]["required"] for name in bulk] == [["action", "ids"], ["action", "filter"]]
+
+
 def test_every_object_has_a_schema() -> None:
     """Only the data of audit entries and events, and thumbnails, have no fixed form."""
     document = SchemaGenerator().get_schema(request=None, public=True)

@@ -66,6 +66,16 @@ def test_each_change_of_a_job_is_an_event(watch: Watch) -> None:
     }
 
 
+def test_an_all_bands_job_reports_its_children(watch: Watch) -> None:
+    parent = queue_job(fans_out=True)
+    for found in (20, 30):
+        SyncJob.objects.filter(pk=queue_job(parent=parent, dedupe_key=str(found)).pk).update(videos_found=found)
+    watcher = watch()
+    SyncJob.objects.filter(pk=parent.pk).update(progress_done=2, progress_total=2)
+    wait_for(lambda: watcher.received, what="a change")
+    assert [data["videosFound"] for _event, data in watcher.received] == [50]
+
+
 def test_every_viewer_receives_every_change_once(watch: Watch) -> None:
     jobs = [queue_job("PRUNE").pk for _ in range(8)]  # type: ignore[arg-type]
     watchers = [watch() for _ in range(5)]

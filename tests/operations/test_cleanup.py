@@ -21,7 +21,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from syncjobs import tasks
-from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, QuotaDay, SyncJob, Worker
+from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, IdempotencyKey, QuotaDay, SyncJob, Worker
 from syncjobs.operations import cleanup
 from syncjobs.operations.cleanup import delete_expired
 from syncjobs.youtube.costs import quota_day
@@ -58,11 +58,16 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
     Session.objects.create(session_key="new", session_data="", expire_date=now + DAY)
     for name, silence in (("killed", 25 * DAY / 24), ("away", 23 * DAY / 24)):
         Worker.objects.create(name=name, process_id=1, queues=[], concurrency=1, heartbeat_at=now - silence)
+    owner = get_user_model().objects.create_user("owner")
+    for hours in (23, 25):
+        created = now - dt.timedelta(hours=hours)
+        IdempotencyKey.objects.create(user=owner, key=f"{hours}", request_hash="", created_at=created)
     cache.set("old", 1, 60)
     cache.set("new", 2, 60)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE syncmonitor_cache SET expires = now() - interval '1 s' WHERE cache_key LIKE '%old'")
-    expected = {"workers": 1, "cached": 1, "bulk_actions": 5, "tokens": 5, "sessions": 5}
+    expected = {"workers": 1, "cached": 1, "bulk_actions": 5, "idempotency_keys": 1, "tokens": 5, "sessions": 5}
+    expected["imports"] = 0
     expected |= {"error_groups": 0, "quota_days": 0, "audit_entries": 0}
     assert delete_expired(PERSON) == expected
     assert set(BulkAction.objects.values_list("pk", flat=True)) == bulks
@@ -70,6 +75,7 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
     assert BlacklistedToken.objects.count() == 1
     assert Session.objects.get().session_key == "new"
     assert Worker.objects.get().pk == "away"
+    assert IdempotencyKey.objects.get().key == "23"
     assert cache.get("new") == 2
     assert set(delete_expired(PERSON).values()) == {0}
     first = AuditEntry.objects.filter(action="housekeep").earliest("pk")
@@ -79,7 +85,8 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
 def test_the_command_reports_the_deleted_rows() -> None:
     _bulk(timezone.now() - 31 * DAY)
     assert run_command("cleanup") == (
-        "Deleted: workers 0, cached 0, bulk actions 1, tokens 0, sessions 0, error groups 0, quota days 0, audit entries 0.\n"
+        "Deleted: workers 0, cached 0, bulk actions 1, idempotency keys 0, imports 0, tokens 0, sessions 0, "
+        "error groups 0, quota days 0, audit entries 0.\n"
     )
 
 

@@ -13,13 +13,13 @@ from bands.text import ID_PATTERN, VISIBLE, camel_case
 
 from ...listing import base_filters
 from ...listing.base_filters import Parameters
-from .examples import EXAMPLES
 from .exception_handler import SERVER_ERROR
 from .fields import Id, Strict, Text
+from .idempotency import HEADER, KEY_REUSED, PATTERN
 from .tokens import PROBLEMS
 from .viewsets import NoBody
 
-_TAGS = {
+TAGS = {
     "auth": "Logging in",
     "admin/sync-jobs": "Jobs",
     "admin/queue": "Queues",
@@ -34,6 +34,11 @@ _TAGS = {
     "bands": "Bands and videos",
     "videos": "Bands and videos",
 }
+_INSTANT = (
+    "^(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0)-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])?)?$"
+)
+"""A date, or a time with or without its zone."""
 ERROR = {
     "type": "object",
     "properties": {
@@ -59,7 +64,7 @@ ERROR = {
     },
     "required": ["type", "message", "errors"],
 }
-_REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
+REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     # status: description, code, field, message
     400: ("A parameter or the body is invalid", "invalid", "limit", "Must be a whole number from 1 to 100."),
     401: (
@@ -77,6 +82,7 @@ _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     409: ("Valid, but not possible in the present state", "wrong_state", None, "Job #48213 has ended already: completed."),
     413: ("The body is too large", "too_large", None, "The request's body is larger than 64 kB."),
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
+    422: ("The Idempotency-Key belongs to another request", "idempotency_key_reused", HEADER, KEY_REUSED),
     429: ("Too many requests; see Retry-After", "throttled", None, "Request was throttled. Expected available in 12 seconds."),
     500: ("An internal error", "error", None, SERVER_ERROR),
     503: ("Too many at once; see Retry-After", "busy", None, "4 exports are running already."),
@@ -85,7 +91,7 @@ _REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
 
 def error_example(status: int) -> dict[str, Any]:
     """Return an example of an error with the status."""
-    _, code, field, message = _REFUSALS[status]
+    _, code, field, message = REFUSALS[status]
     kind = "validation_error" if status == 400 else "server_error" if status >= 500 else "client_error"
     return {"type": kind, "message": message, "errors": [{"code": code, "field": field, "message": message}]}
 
@@ -106,7 +112,17 @@ class Schema(AutoSchema):
         for name in self._path_names():
             schema = {"type": "string", "pattern": "^[-a-zA-Z0-9_]{1,64}$"} if name == "fingerprint" else self.path_ids
             declared.append(OpenApiParameter(name, schema, location=OpenApiParameter.PATH, required=True))
+        if self._has("is_idempotent"):
+            schema = {"type": "string", "pattern": f"^{PATTERN}$", "examples": ["5f0c6f0e-3c1d-4d3b-9a53-0e7a3f5f7a11"]}
+            text = (
+                "A new value for each request. A repetition with the same value and body gets the same answer for 24 h."
+            )
+            declared.append(OpenApiParameter(HEADER, schema, location=OpenApiParameter.HEADER, description=text))
         return declared
+
+    def _has(self, mark: str) -> bool:
+        """Whether a decorator has marked the action."""
+        return hasattr(getattr(self.view, self.view.action), mark)
 
     def _path_names(self) -> list[str]:
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
@@ -116,17 +132,23 @@ class Schema(AutoSchema):
 
     def get_tags(self) -> list[str]:
         path = self.path.removeprefix("/api/")
-        return [next((tag for prefix, tag in _TAGS.items() if path.startswith(prefix)), "Other")]
+        return [next((tag for prefix, tag in TAGS.items() if path.startswith(prefix)), "Other")]
 
     def get_auth(self) -> list[dict[str, Any]]:
         return [{"jwt": []}] if self.view.get_authenticators() else []
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         responses = super()._get_response_bodies(direction)
-        if getattr(getattr(self.view, self.view.action), "has_etag", False):
+        if self._has("has_etag"):
             responses["304"] = {"description": "Unchanged since the response with the ETag in If-None-Match."}
             etag = {"description": "ETag of the response, ignoring asOf.", "schema": {"type": "string"}}
             responses["200"]["headers"] = {"ETag": etag}
+        location = {
+            "description": "The address of what was created, or of the job or bulk action.",
+            "schema": {"type": "string"},
+        }
+        for made in {"201", "202"} & set(responses):
+            responses[made]["headers"] = {"Location": location}
         for status in self._refusals():
             responses.setdefault(str(status), {"$ref": f"#/components/responses/Error{status}"})
         return dict(sorted(responses.items()))
@@ -144,6 +166,8 @@ class Schema(AutoSchema):
             found.append(404)
         if self.method in ("POST", "PATCH", "DELETE") and self.view.get_authenticators():
             found.append(409)
+        if self._has("is_idempotent"):
+            found.append(422)
         if self.view.get_throttles():
             found.append(429)
         if self.view.is_file:
@@ -185,47 +209,6 @@ class Schema(AutoSchema):
             schema |= schema.pop("oneOf", [{}])[0]
 
 
-def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the shape of errors, their responses, examples and the security scheme: a hook of drf-spectacular."""
-    components = result.setdefault("components", {})
-    components.setdefault("schemas", {})["Error"] = ERROR
-    for name, example in EXAMPLES.items():
-        components["schemas"][name]["examples"] = [example]
-    components["responses"] = {
-        f"Error{status}": {
-            "description": refusal[0],
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/Error"}, "example": error_example(status)}
-            },
-            **(
-                {"headers": {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}}
-                if status in (429, 503)
-                else {}
-            ),
-        }
-        for status, refusal in _REFUSALS.items()
-    }
-    _strip(result)
-    _allow_empty_parameters(result)
-    components["securitySchemes"] = {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    return result
-
-
-def _allow_empty_parameters(document: dict[str, Any]) -> None:
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
-    for parameter in [each for operation in operations for each in operation.get("parameters", ())]:
-        if parameter["in"] == "query":
-            parameter["allowEmptyValue"] = True
-
-
-def _strip(node: Any) -> None:
-    """Remove drf-spectacular's internal keys."""
-    if isinstance(node, dict):
-        node.pop("x-spec-enum-id", None)
-    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        _strip(each)
-
-
 def parameter_schema(parameter: base_filters.Parameter) -> dict[str, Any]:
     """Return the JSON Schema of a query parameter."""
     schema: dict[str, Any] = {"type": "string"}
@@ -240,11 +223,9 @@ def parameter_schema(parameter: base_filters.Parameter) -> dict[str, Any]:
     elif isinstance(parameter, base_filters.Whole):
         schema = {"type": "integer", "minimum": 1, "maximum": parameter.max_value}
     elif isinstance(parameter, base_filters.Instant):
+        # Of two alternatives with formats, generated clients make a type that no text or date can be passed for.
         day = 30 if parameter.is_end else 24
-        schema = {
-            "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
-            "examples": [f"2026-11-{day}", f"2026-11-{day}T09:30:00Z"],
-        }
+        schema |= {"pattern": _INSTANT, "examples": [f"2026-11-{day}", f"2026-11-{day}T09:30:00Z"]}
     return schema if parameter.initial is None else schema | {"default": parameter.initial}
 
 

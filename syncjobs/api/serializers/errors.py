@@ -17,11 +17,19 @@ class ErrorGroupSerializer(serializers.Serializer[Any]):
 
     fingerprint = serializers.CharField()
     reason = serializers.CharField()
-    errorMessage = serializers.CharField(source="message", help_text="With the variable parts replaced.")
-    sample = serializers.CharField(help_text="The newest message in full.")
+    errorMessage = serializers.CharField(source="sample", help_text="The newest occurrence's message.")
+    errorPattern = serializers.CharField(
+        source="message", help_text="What the messages have in common: their variable parts are <placeholders>."
+    )
+    sample = serializers.CharField(help_text="The same as errorMessage, under its former name.")
     isPermanent = serializers.BooleanField(source="is_permanent")
     count = serializers.IntegerField()
-    affectedBands = serializers.IntegerField(source="bands")
+    affectedBands = serializers.ListField(
+        child=serializers.CharField(),
+        source="band_names",
+        help_text="Names of the bands with an occurrence in the window: the newest occurrence first, at most 100.",
+    )
+    affectedBandCount = serializers.IntegerField(source="bands", help_text="How many bands they are.")
     firstOccurred = serializers.DateTimeField(source="first_seen_at")
     lastOccurred = serializers.DateTimeField(source="last_at")
     acknowledgedAt = serializers.DateTimeField(source="acknowledged_at", allow_null=True)

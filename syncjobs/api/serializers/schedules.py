@@ -104,6 +104,19 @@ class _CronField(Text):
         super().__init__(required=False, pattern=_cron_pattern(low, high, names), message=message, **options)
 
 
+@extend_schema_field(
+    {
+        "type": "string",
+        "maxLength": 64,
+        "pattern": "^[A-Z][A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
+        "description": "The name of a time zone in the IANA database. Default: UTC.",
+        "examples": ["America/New_York"],
+    }
+)
+class _TimeZone(Choice):
+    """One of 600 names. As an enum of the document they break generators, because some differ only in their signs."""
+
+
 class CronBody(Strict):
     """Fields left out stay as they are; in a new schedule the minute is 0 and all others are *."""
 
@@ -114,10 +127,9 @@ class CronBody(Strict):
     dayOfWeek = _CronField(0, 6, _DAYS, source="day_of_week", max_length=64, like="mon-fri")
     dayOfMonth = _CronField(1, 31, source="day_of_month", max_length=124, like="*")
     monthOfYear = _CronField(1, 12, source="month_of_year", max_length=64, like="*")
-    timezone = Choice(
+    timezone = _TimeZone(
         required=False,
         choices=sorted(available_timezones() - {"Factory"}),
-        help_text="Default: UTC.",
         message="Must be a time zone such as America/New_York.",
     )
 

@@ -1,6 +1,6 @@
 -- A page of error groups, most frequent first, with the number of errors in all selected groups.
 -- Parameters: since (NULL: all time), day (24 hours ago), fingerprint, reason and acknowledged (NULL: any), newest,
--- limit, offset. If no group is on the page, one row is returned whose fingerprint is NULL.
+-- names (how many bands are named), sampled, limit, offset. If no group is on the page, one row is returned whose fingerprint is NULL.
 WITH delta AS MATERIALIZED (
     SELECT group_id, sum(errors) AS errors FROM syncjobs_errordelta GROUP BY group_id
 ), counted AS MATERIALIZED (
@@ -34,6 +34,24 @@ SELECT page.fingerprint, reason, message, sample, is_permanent, acknowledged_at,
            (SELECT count(DISTINCT band_id) FROM syncjobs_joberror AS e
              WHERE e.group_id = page.fingerprint AND e.created_at >= %(since)s::timestamptz)
        END AS bands,
+       -- The bands with the newest errors first. Of all time, only the newest errors are read; bands that have none among
+       -- them follow by name, so that a group with millions of errors is as quick as a small one.
+       CASE WHEN %(since)s::timestamptz IS NULL THEN
+           ARRAY(SELECT name
+                   FROM (SELECT band_id, max(created_at) AS last_at
+                           FROM (SELECT band_id, created_at FROM syncjobs_joberror AS e
+                                  WHERE e.group_id = page.fingerprint ORDER BY created_at DESC LIMIT %(sampled)s) AS newest
+                          GROUP BY band_id
+                          UNION ALL
+                         SELECT band_id, NULL FROM syncjobs_errorbandcount AS folded
+                          WHERE folded.group_id = page.fingerprint AND folded.n > 0) AS seen
+                   JOIN bands_band ON bands_band.id = band_id
+                  GROUP BY bands_band.id, name ORDER BY max(last_at) DESC NULLS LAST, name, bands_band.id LIMIT %(names)s)
+       ELSE
+           ARRAY(SELECT name FROM syncjobs_joberror AS e JOIN bands_band ON bands_band.id = e.band_id
+                  WHERE e.group_id = page.fingerprint AND e.created_at >= %(since)s::timestamptz
+                  GROUP BY bands_band.id, name ORDER BY max(e.created_at) DESC, name, bands_band.id LIMIT %(names)s)
+       END AS band_names,
        ARRAY(SELECT job_id FROM syncjobs_joberror AS e
               WHERE e.group_id = page.fingerprint ORDER BY created_at DESC LIMIT %(newest)s) AS recent_jobs,
        ARRAY(SELECT ARRAY[floor(date_part('epoch', created_at) / 3600)::bigint, count(*)] FROM syncjobs_joberror AS e
