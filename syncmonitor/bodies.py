@@ -162,8 +162,11 @@ class Body:
                     chunk = message.get("body", b"")
                     if not await self._fits(self.size + len(chunk)):
                         return
-                    self.file.write(chunk)
                     self.size += len(chunk)
+                    if self.size > MOST_BYTES:  # The file is on disk, which may be slow.
+                        await asyncio.to_thread(self.file.write, chunk)
+                    else:
+                        self.file.write(chunk)
                     if not message.get("more_body", False):
                         return
                     deadline.reschedule(began + _GRACE_SECONDS + self.size / _LEAST_BYTES_PER_SECOND)
