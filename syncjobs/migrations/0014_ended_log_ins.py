@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("syncjobs", "0012_idempotency_keys")]
+    dependencies = [("syncjobs", "0013_covered_jobs")]
 
     operations = [
         migrations.CreateModel(
