@@ -88,14 +88,24 @@ def _allowances() -> dict[str, Allowance]:
     return {
         # A file of MAX_BYTES, and what a form adds to it.
         reverse("admin:import"): Allowance(band_files.MAX_BYTES + 100_000, _may_import),
+        # 100,000 ids as `id_sets` packs them.
+        reverse("admin:syncjobs_bulkaction_add"): Allowance(512 * 1024, _may_see_jobs),
         # 10,000 ids of 18 digits.
         reverse("job-bulk"): Allowance(256 * 1024, may_use_token),
     }
 
 
 def _may_import(request: HttpRequest) -> bool:
+    return _session_has_perm(request, "bands.add_band")
+
+
+def _may_see_jobs(request: HttpRequest) -> bool:
+    return _session_has_perm(request, "syncjobs.view_syncjob")
+
+
+def _session_has_perm(request: HttpRequest, permission: str) -> bool:
     SessionMiddleware(lambda _request: HttpResponse()).process_request(request)
-    return get_user(request).has_perm("bands.add_band")
+    return get_user(request).has_perm(permission)
 
 
 class Body:

@@ -19,14 +19,14 @@ from bands.text import parse_numbers
 
 from ..audit.actors import Actor
 from ..counters import Selection
-from ..exceptions import NotFound
+from ..exceptions import DomainError, NotFound, RecentlySynced
 from ..listing import pages
 from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
 from ..operations import triggers
 from .band_form import BandForm, initial_of, look_up
-from .core import links
+from .core import advice, links
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
 from .core.paging import FilterForm, order, paginate, search_box, show_list, sort_field
@@ -105,6 +105,7 @@ class BandAdmin(PageAdmin):
             "jobs": pages.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
             "job_total": total,
             "now": timezone.now(),
+            "editors": [] if request.user.has_perm("bands.change_band") else advice.people_with("bands.change_band"),
         }
         if is_part(request):
             return render(request, "syncjobs/bands/state.html", context)
@@ -123,25 +124,29 @@ class BandAdmin(PageAdmin):
 
     @requires("syncjobs.trigger_sync", post=True)
     def sync_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
-        """Queue an incremental sync of a band."""
-        band = _get(band_id)
+        """Queue an incremental sync of a band; with `force`, even if it was synced recently."""
+        band, force = _get(band_id), request.GET.get("force") == "1"
         question = Question(
             title=_("Sync %(band)s") % {"band": band.name},
             text=_("This looks for new videos on the band's channel. It costs about 2 units."),
-            button=_("Sync now"),
+            details=[_("It was synced recently, and is synced again anyway.")] if force else (),
+            button=_("Sync anyway") if force else _("Sync now"),
             back=links.band(band_id),
             parent=band.name,
             icon="retry",
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
-            created = triggers.trigger_sync(actor, band, full=False)
+            created = triggers.trigger_sync(actor, band, full=False, force=force)
             values = {"band": band.name, "job": created.job.pk}
             if created.is_new:
                 return _("%(band)s: sync #%(job)s is queued.") % values
             return _("%(band)s: sync #%(job)s is already queued or running.") % values
 
-        return ask(request, question, do)
+        def offer(error: DomainError) -> tuple[str, str] | None:
+            return (f"{request.path}?force=1", _("Sync anyway")) if isinstance(error, RecentlySynced) else None
+
+        return ask(request, question, do, offer=offer)
 
     @requires("change", post=True)
     def switch_view(self, request: HttpRequest) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,8 @@ from ..listing import filters as listing_filters
 from ..models import BulkAction, SyncJob
 from ..operations import bulk
 from ..templatetags.monitor import number
-from .core import links
+from .core import id_sets, links
+from .core.advice import permanent_warning
 from .core.job_filters import Filters, sentence_of
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, actor_of, is_part, report, show
@@ -43,16 +43,11 @@ class Selected:
     total: int
     ids: Sequence[int]
 
-    @property
-    def mark(self) -> str:
-        """A hash of the ids."""
-        return hashlib.sha256(",".join(map(str, self.ids)).encode()).hexdigest()[:32]
 
+class AskedForm(forms.Form):
+    """The jobs that the question was about."""
 
-class MarkForm(forms.Form):
-    """The hash of the jobs that the question was about."""
-
-    mark = forms.CharField(widget=forms.HiddenInput)
+    asked = forms.CharField(widget=forms.HiddenInput)
 
 
 @admin.register(BulkAction, site=site)
@@ -76,16 +71,18 @@ class BulkAdmin(PageAdmin):
             selected = _selected(request, action, filters)
             if request.method != "POST":
                 return _ask(request, action, back, selected)
-            if request.POST.get("mark") != selected.mark:
-                return _ask(request, action, back, selected, has_changed=True)
-            outcome = bulk.start(actor_of(request), action, selected.ids)
+            asked = id_sets.unpack(request.POST.get("asked", ""))
+            # Jobs that have ended or changed meanwhile don't need another question: each gets its own result.
+            if not asked or (more := len(set(selected.ids).difference(asked))):
+                return _ask(request, action, back, selected, more=more if asked else len(selected.ids))
+            outcome = bulk.start(actor_of(request), action, asked)
         except DomainError as error:
             return report(request, error.message, back, level="error")
         if isinstance(outcome, BulkAction):
-            text = _("%s jobs are being processed.") % number(len(selected.ids))
+            text = _("%s jobs are being processed.") % number(outcome.total)
             progress = links.object_page("syncjobs_bulkaction_change", outcome.pk)
             return report(request, text, progress, redirect=True)
-        return report(request, _summary(action, outcome), back, level="success" if outcome.succeeded else "error")
+        return report(request, bulk.summary(action, outcome), back, level="success" if outcome.succeeded else "error")
 
     @requires("view")
     def change_view(
@@ -96,6 +93,8 @@ class BulkAdmin(PageAdmin):
         context = {
             "bulk": bulk_action,
             "refused_count": bulk_action.done - bulk_action.succeeded,
+            "queued_count": bulk_action.succeeded - bulk_action.covered,
+            "is_retry": bulk_action.action == BulkAction.Action.RETRY,
             "refused": list(bulk_action.refused.items())[:_REFUSED_SHOWN],
             "jobs_url": links.jobs(),
         }
@@ -108,10 +107,11 @@ class BulkAdmin(PageAdmin):
 
 def _filters(request: HttpRequest) -> Filters:
     """Return the list's own parameters, without those of the bulk action."""
-    values = dict(Filters.read(request.GET).values)
+    filters = Filters.read(request)
+    values = dict(filters.values)
     for name in ("action", "all", "job", "page"):
         values.pop(name, None)
-    return Filters(values)
+    return filters.replaced(values)
 
 
 def _selected(request: HttpRequest, action: str, filters: Filters) -> Selected:
@@ -131,9 +131,8 @@ def _selected(request: HttpRequest, action: str, filters: Filters) -> Selected:
     return Selected(len(ids), bulk.eligible_ids(SyncJob.objects.filter(pk__in=ids), action))
 
 
-def _ask(
-    request: HttpRequest, action: str, back: str, selected: Selected, *, has_changed: bool = False
-) -> HttpResponse:
+def _ask(request: HttpRequest, action: str, back: str, selected: Selected, *, more: int = 0) -> HttpResponse:
+    """Show the question; `more` jobs have joined since it was asked before."""
     able, total = len(selected.ids), selected.total
     is_retry = action == BulkAction.Action.RETRY
     if not able:
@@ -141,16 +140,17 @@ def _ask(
     title = _title(is_retry, able)
     question = Question(
         title=title,
-        text=_text(is_retry, able, total, has_changed),
+        text=_text(is_retry, able, total, more),
         button=title.rstrip("?"),
         back=back,
         icon="retry" if is_retry else "stop",
         is_danger=not is_retry,
         details=_details(is_retry, able, total),
+        warning=permanent_warning(request, selected.ids) if is_retry else "",
     )
-    context = {"question": question, "form": MarkForm(initial={"mark": selected.mark})}
+    context = {"question": question, "form": AskedForm(initial={"asked": id_sets.pack(selected.ids)})}
     crumbs = ((back, _("Sync jobs")),)
-    status = 422 if has_changed else 200
+    status = 422 if more else 200
     return show(request, "syncjobs/ask.html", context, title=title, crumbs=crumbs, status=status)
 
 
@@ -160,13 +160,16 @@ def _title(is_retry: bool, count: int) -> str:
     return ngettext("Cancel %s job?", "Cancel %s jobs?", count) % number(count)
 
 
-def _text(is_retry: bool, able: int, total: int, has_changed: bool) -> str:
-    values = {"able": number(able), "total": number(total)}
-    if has_changed:
-        return (
-            _("Nothing was done: the jobs have changed since you were asked. %(able)s of %(total)s are affected now.")
-            % values
+def _text(is_retry: bool, able: int, total: int, more: int) -> str:
+    values = {"able": number(able), "total": number(total), "more": number(more)}
+    if more:
+        pattern = ngettext(
+            "Nothing was done: %(more)s more job is selected since you were asked. %(able)s of %(total)s are affected now.",
+            "Nothing was done: %(more)s more jobs are selected since you were asked."
+            " %(able)s of %(total)s are affected now.",
+            more,
         )
+        return pattern % values
     if able < total:
         pattern = ngettext(
             "%(able)s of the %(total)s selected jobs is affected.",
@@ -206,15 +209,3 @@ def _none_of(is_retry: bool, total: int) -> str:
             total,
         )
     return pattern % {"n": number(total)}
-
-
-def _summary(action: str, outcome: bulk.BulkResult) -> str:
-    if action == BulkAction.Action.RETRY:
-        done = ngettext("%s job runs again.", "%s jobs run again.", outcome.succeeded)
-    else:
-        done = ngettext("%s job is cancelled or stopping.", "%s jobs are cancelled or stopping.", outcome.succeeded)
-    done %= number(outcome.succeeded)
-    if not outcome.refused:
-        return done
-    reason = next(iter(outcome.refused.values()))
-    return f"{done} {_('%(count)s refused: %(why)s') % {'count': number(len(outcome.refused)), 'why': reason}}"

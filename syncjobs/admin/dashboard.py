@@ -19,8 +19,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
+from bands.models import Band
+
 from ..choices import JobStatus, JobType, QueueName
-from ..engine import clock, quota
+from ..engine import clock
 from ..models import SyncJob
 from ..operations import schedules
 from ..stats import errors
@@ -28,6 +30,7 @@ from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
 from .core import charts, links
 from .core.pages import is_part, show
+from .quota import gauges
 
 _RUNNING, _ERRORS, _SCHEDULES = 8, 5, 6
 _PERIOD_LABELS = {"24h": gettext_lazy("24 hours"), "7d": gettext_lazy("7 days"), "30d": gettext_lazy("30 days")}
@@ -48,9 +51,16 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
 def _running(request: HttpRequest) -> dict[str, Any]:
     stuck = {row["job_id"]: row for row in stats_jobs.stuck()}
     stuck_first = Case(When(pk__in=stuck, then=Value(0)), default=Value(1))
-    running = SyncJob.objects.in_progress().order_by(stuck_first, "started_at", "pk")[: _RUNNING + 1]
+    running = list(SyncJob.objects.in_progress().order_by(stuck_first, "started_at", "pk")[: _RUNNING + 1])
+    silent = stats_queues.unresponsive([job.pk for job in running])
     jobs = [
-        {"job": job, "stuck": stuck.get(job.pk), "label": JobType(job.job_type).label, "url": links.job(job.pk)}
+        {
+            "job": job,
+            "stuck": stuck.get(job.pk),
+            "is_silent": job.pk in silent,
+            "label": JobType(job.job_type).label,
+            "url": links.job(job.pk),
+        }
         for job in running
     ]
     return {
@@ -63,7 +73,7 @@ def _running(request: HttpRequest) -> dict[str, Any]:
 
 
 def _quota(request: HttpRequest) -> dict[str, Any]:
-    return {"buckets": quota.today(), "as_of": timezone.now()}
+    return gauges()
 
 
 def _charts(request: HttpRequest) -> dict[str, Any]:
@@ -127,6 +137,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     frame["later_urls"] = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in _LATER}
     if part in allowed and is_part(request):
         return render(request, f"syncjobs/dashboard/{part}.html", {**frame, "part": allowed[part](request)})
+    frame["has_bands"] = Band.objects.exists()
     shown = {name: build(request) for name, build in allowed.items() if name in _AT_ONCE or name == part}
     return show(request, "syncjobs/dashboard/page.html", {**frame, "shown": shown}, title=_("Dashboard"), is_live=True)
 

@@ -26,7 +26,7 @@ from ..operations import errors as operations
 from ..stats import errors as stats_errors
 from ..stats.errors import GroupFigures
 from ..templatetags.monitor import number
-from .core import charts, links
+from .core import advice, charts, links
 from .core.model_admin import PageAdmin, requires
 from .core.pages import Question, ask, is_part, show, style
 from .core.paging import FilterForm
@@ -115,7 +115,7 @@ class ErrorGroupAdmin(PageAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Show a group: its message and meaning, charts, the bands it affects, and its newest jobs."""
-        context = _group_context(object_id.replace("\x00", ""))
+        context = _group_context(request, object_id.replace("\x00", ""))
         if is_part(request):
             return render(request, "syncjobs/errors/facts.html", context)
         crumbs = ((reverse("admin:syncjobs_errorgroup_changelist"), _("Errors")),)
@@ -176,6 +176,7 @@ class ErrorGroupAdmin(PageAdmin):
             else _("There is nothing to retry: every failed job with this error was retried or deleted."),
             button=_("Retry"),
             icon="retry",
+            warning=advice.group_warning(request, group.reason) if group.is_permanent else "",
         )
         return ask(request, question, lambda actor, _values: _summary(bulk.retry_group(actor, fingerprint)))
 
@@ -240,14 +241,16 @@ def _first_day(window: str, now: dt.datetime) -> dt.datetime:
     return (now - span).astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _group_context(fingerprint: str) -> dict[str, Any]:
+def _group_context(request: HttpRequest, fingerprint: str) -> dict[str, Any]:
     """Return the context of a group's page. Raises NotFound."""
     group, now = stats_errors.group(fingerprint), timezone.now()
+    meaning = error_reasons.explain(group.reason)
     first_day = _first_day("all", now)
     jobs = SyncJob.objects.filter(pk__in=group.recent_jobs).order_by("-pk")
     return {
         "group": group,
-        "meaning": error_reasons.explain(group.reason),
+        "meaning": meaning,
+        "advice": advice.for_user(request.user, str(meaning.advice), meaning.needs),
         "hours_chart": charts.error_hours(group.per_hour, now),
         "days_chart": charts.error_days(stats_errors.per_day([fingerprint], first_day)[fingerprint], first_day, now),
         "bands": [
@@ -269,14 +272,4 @@ def _summary(outcome: bulk.BulkResult | BulkAction) -> str:
     """Return a sentence that says how many jobs were retried, and why others were not."""
     if isinstance(outcome, BulkAction):
         return _("%(count)s jobs are being retried in the background.") % {"count": number(outcome.total)}
-    done = len(outcome.retried)
-    message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", done) % {"count": number(done)}
-    if outcome.refused:
-        refused = len(outcome.refused)
-        more = ngettext(
-            "%(count)s could not be retried: %(why)s",
-            "%(count)s could not be retried; the first because: %(why)s",
-            refused,
-        )
-        message += " " + more % {"count": number(refused), "why": next(iter(outcome.refused.values()))}
-    return message
+    return bulk.summary(BulkAction.Action.RETRY, outcome)

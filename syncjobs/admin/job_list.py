@@ -108,7 +108,7 @@ def with_band_id(filters: Filters) -> tuple[Filters, str]:
     band, problem = job_filters.band_named(text)
     if band is not None:
         values["band_id"] = str(band.pk)
-    return Filters(values), problem
+    return filters.replaced(values), problem
 
 
 def _selected_band(filters: Filters) -> Band | None:
@@ -135,6 +135,7 @@ def region_context(
         "columns": _columns(filters),
         "region_url": filters.url("syncjobs_syncjob_rows", page=at, shown=ids),
         "is_active": any(job.status in ACTIVE_STATUSES for job in shown),
+        "has_bands": bool(shown) or Band.objects.exists(),
     }
 
 
@@ -192,7 +193,7 @@ def _presets(request: HttpRequest, filters: Filters) -> list[dict[str, Any]]:
     return [
         {
             "name": preset.name,
-            "url": Filters(preset.filters).url(),
+            "url": filters.replaced(preset.filters).url(),
             "is_on": preset.filters == current,
             "is_shared": preset.is_shared,
             "delete_url": links.object_page("syncjobs_filterpreset_delete", preset.pk)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, OuterRef, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..audit.labels import ACTIONS, RESULTS
-from ..choices import ACTIVE_STATUSES, JobStatus
+from ..choices import ACTIVE_STATUSES, DelayReason, JobStatus
 from ..exceptions import NotFound
 from ..listing import filters
 from ..models import AuditEntry, SyncJob
 from ..stats import jobs as stats_jobs
+from ..stats import queues as stats_queues
 from ..templatetags.monitor import number
 from .core import links
 from .job_rows import Rights, can_cancel, can_retry, can_run, note_of, progress_of, rows_of, took_of
@@ -36,7 +37,8 @@ def get(job_id: int) -> Any:
     """Return the job, annotated with what its page needs. Raises NotFound."""
     again = SyncJob.objects.filter(retry_of=OuterRef("pk")).order_by("pk").values("pk")[:_MAX]
     jobs = filters.for_display(SyncJob.objects.filter(pk=job_id)).select_related("queue")
-    job = jobs.annotate(retried_as=ArraySubquery(again)).first()
+    covering = SyncJob.objects.filter(pk=OuterRef("covered_by_id"))
+    job = jobs.annotate(retried_as=ArraySubquery(again), covering_exists=Exists(covering)).first()
     if job is None:
         raise NotFound(f"There is no job #{job_id}.", field="id")
     job.add_child_sums()
@@ -47,7 +49,8 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
     """Return the context of a job's page."""
     now, rights = timezone.now(), Rights.of(request.user)
     sees_internals = request.user.has_perm(_SEES_INTERNALS)
-    note, until = note_of(job, now)
+    queue = stats_queues.readiness().get(job.queue_id) if job.status == JobStatus.QUEUED else None
+    note, until = note_of(job, now, queue)
     bar, progress = progress_of(job)
     return {
         "job": job,
@@ -56,10 +59,13 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         "what": scope_of(job),
         "note": note,
         "note_until": until,
+        "lacks_worker": queue is not None and not queue.has_worker,
+        "last_error": stats_jobs.last_errors([job.pk] if job.delay_reason == DelayReason.RETRY else []).get(job.pk, ""),
         "meter": bar,
         "progress": progress,
         "took": took_of(job, now),
         "is_active": job.status in ACTIVE_STATUSES,
+        "is_silent": job.status == JobStatus.IN_PROGRESS and bool(stats_queues.unresponsive([job.pk])),
         "can_retry": rights.retry and can_retry(job),
         "can_cancel": rights.cancel and can_cancel(job),
         "can_run": rights.run and can_run(job),

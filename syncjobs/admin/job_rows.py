@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -16,6 +16,9 @@ from django.utils.translation import gettext as _
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
 from ..listing.rows import JobRow
 from ..models import SyncJob
+from ..stats import jobs as stats_jobs
+from ..stats import queues as stats_queues
+from ..stats.queues import Readiness
 from ..templatetags.monitor import duration, meter, number, status_badge, when
 from .core import links
 
@@ -73,7 +76,8 @@ class Row:
 
 def rows_of(jobs: Iterable[Any], rights: Rights) -> list[Row]:
     """Format jobs annotated with `queue_position` and `error_texts`, in the same order."""
-    words = Words.here()
+    jobs = list(jobs)
+    words = Words.here(jobs)
     return [_row(job, rights, words) for job in jobs]
 
 
@@ -84,27 +88,43 @@ class Words:
     now: dt.datetime
     types: Mapping[str, str]
     all_bands: str
-    badges: dict[object, SafeString]
+    unresponsive: Collection[int]
+    """The jobs whose worker doesn't report any more."""
+    last_errors: Mapping[int, str]
+    """Of the jobs that wait to be retried."""
+    queues: Mapping[str, Readiness]
+    badges: dict[object, SafeString] = field(default_factory=dict)
 
     @classmethod
-    def here(cls) -> Words:
-        """Translate into the language of the request."""
+    def here(cls, jobs: Sequence[Any]) -> Words:
+        """Translate into the language of the request, and read what is known of all these jobs at once."""
         types = {kind.value: str(kind.label) for kind in JobType}
-        return cls(timezone.now(), types, _("All bands"), {})
+        statuses = {job.status for job in jobs}
+        return cls(
+            timezone.now(),
+            types,
+            _("All bands"),
+            stats_queues.unresponsive([job.pk for job in jobs if job.status == JobStatus.IN_PROGRESS]),
+            stats_jobs.last_errors([job.pk for job in jobs if job.delay_reason == DelayReason.RETRY]),
+            stats_queues.readiness() if JobStatus.QUEUED in statuses else {},
+        )
 
     def badge(self, job: Any) -> SafeString:
         """Return the job's badge; jobs in the same state share one."""
-        key = (job.status, job.run_at > self.now, bool(job.error_count), bool(job.cancel_requested_at))
+        is_silent = job.pk in self.unresponsive
+        key = (job.status, job.run_at > self.now, bool(job.error_count), bool(job.cancel_requested_at), is_silent)
         if key not in self.badges:
-            self.badges[key] = status_badge(job, self.now)
+            self.badges[key] = status_badge(job, self.now, is_silent)
         return self.badges[key]
 
 
 def _row(job: Any, rights: Rights, words: Words) -> Row:
     now = words.now
-    note, until = note_of(job, now)
+    note, until = note_of(job, now, words.queues.get(job.queue_id))
     bar, progress = progress_of(job)
     errors = job.error_texts
+    if job.pk in words.last_errors:
+        errors = [words.last_errors[job.pk], *errors]
     return Row(
         id=job.pk,
         url=links.job(job.pk),
@@ -152,12 +172,16 @@ def can_run(job: SyncJob) -> bool:
     return SyncJob.objects.delayed().filter(Q(pk=job.pk) | Q(parent=job.pk)).exists()
 
 
-def note_of(job: Any, now: dt.datetime) -> tuple[str, dt.datetime | None]:
-    """Return what a queued job is waiting for, and until when if that is known."""
+def note_of(job: Any, now: dt.datetime, queue: Readiness | None = None) -> tuple[str, dt.datetime | None]:
+    """Return what a queued job is waiting for, and until when if that is known. `queue` is its queue's readiness."""
     if job.status != JobStatus.QUEUED:
         return "", None
     if job.run_at > now:
         return str(DelayReason(job.delay_reason).label if job.delay_reason else DelayReason.SCHEDULED.label), job.run_at
+    if queue and queue.paused_at:
+        return _("Queue paused by %s") % queue.paused_by, None
+    if queue and not queue.has_worker:
+        return _("No worker is running"), None
     if job.queue_position:
         return (_("Next in queue") if job.queue_position == 1 else _("Position %s in queue") % job.queue_position), None
     return "", None

@@ -18,6 +18,7 @@ def _labels() -> dict[str, str]:
         "band": _("Band"), "progress": _("Progress"), "found": _("Found"), "added": _("Added"), "updated": _("Updated"),
         "errors": _("Errors"), "created": _("Created"), "started": _("Started"), "ended": _("Ended"),
         "retry": _("Retry"), "cancel": _("Cancel"), "select": _("Select"), "more": _("more"),
+        "elapsed": _("Elapsed"),
     }  # fmt: skip
     return {name: escape(word) for name, word in words.items()}
 
@@ -65,12 +66,12 @@ def _error(row: Row, labels: dict[str, str]) -> str:
 def _times(row: Row, labels: dict[str, str]) -> str:
     by = escape(row.by)
     who = f'<div class="sub by truncate" title="{by}">{by}</div>' if by else ""
-    took = f'<div class="sub nowrap">{row.took}</div>' if row.took else ""
-    elapsed, duration = ("", took) if row.ended else (took, "")
+    took = f'<div class="sub nowrap">{row.took}</div>' if row.took and row.ended else ""
+    elapsed = f'<div class="sub nowrap">{labels["elapsed"]} {row.took}</div>' if row.took and not row.ended else ""
     return (
         f'<td data-label="{labels["created"]}">{row.created}{who}</td>'
         f'<td data-label="{labels["started"]}">{row.started}{elapsed}</td>'
-        f'<td data-label="{labels["ended"]}">{row.ended}{duration}</td>'
+        f'<td data-label="{labels["ended"]}">{row.ended}{took}</td>'
     )
 
 

@@ -21,6 +21,7 @@ from ..models import SyncJob
 from ..operations import jobs as operations
 from . import job_list, job_page, trigger
 from .core import links
+from .core.advice import permanent_warning
 from .core.job_filters import Filters, sentence_of, suggestions
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show
@@ -48,7 +49,7 @@ class JobAdmin(PageAdmin):
     @requires("view")
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """List jobs, filtered, sorted and paged by the query string."""
-        filters = Filters.read(request.GET)
+        filters = Filters.read(request)
         problem = ""
         if "band" in filters.values:
             filters, problem = job_list.with_band_id(filters)
@@ -64,7 +65,7 @@ class JobAdmin(PageAdmin):
         parameters = request.GET.copy()
         shown = "".join(parameters.pop("shown", [])).split(",")
         visible = parse_numbers(shown)
-        context = job_list.refreshed_context(request, Filters.read(parameters), visible)
+        context = job_list.refreshed_context(request, Filters.read(request, parameters), visible)
         return render(request, "syncjobs/jobs/rows.html", context)
 
     @requires("bands.view_band")
@@ -76,14 +77,15 @@ class JobAdmin(PageAdmin):
     @requires("view")
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
         """Stream all jobs that match, as CSV or JSON (one object per line)."""
-        values = dict(Filters.read(request.GET).values)
+        filters = Filters.read(request)
+        values = dict(filters.values)
         kind = values.pop("format", "csv")
         if kind not in export.FORMATS:
             return _refused(_("format: Must be one of %s.") % ", ".join(export.FORMATS))
         for name in ("page", "limit"):
             values.pop(name, None)
         try:
-            jobs = listing_filters.job_query(Filters(values).query()).jobs
+            jobs = listing_filters.job_query(filters.replaced(values).query()).jobs
         except InvalidInput as error:
             return _refused(sentence_of(error))
         return export.file_of(export.jobs(jobs, kind), kind, "sync-jobs")
@@ -115,6 +117,7 @@ class JobAdmin(PageAdmin):
             button=_("Retry"),
             back=links.job(job_id),
             icon="retry",
+            warning=permanent_warning(request, [job_id]),
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

@@ -47,7 +47,7 @@ class PresetAdmin(PageAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """Ask for a name, then save the filters in the query string."""
         filters = Filters(
-            {name: value for name, value in Filters.read(request.GET).values.items() if name not in ("page", "limit")}
+            {name: value for name, value in Filters.read(request).values.items() if name not in ("page", "limit")}
         )
         form = PresetForm(request.POST if request.method == "POST" else None)
         if not request.user.has_perm("syncjobs.share_filterpreset"):

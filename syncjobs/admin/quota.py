@@ -27,8 +27,25 @@ from .core.pages import Question, ask, is_part, show
 _HISTORY_DAYS = 30
 
 
-def _gauges() -> dict[str, Any]:
-    return {"buckets": buckets.today(), "as_of": timezone.now()}
+def gauges() -> dict[str, Any]:
+    """Return the context of the buckets now, with the jobs that wait for each."""
+    waiting = stats_quota.waiting()
+    rows = [
+        {
+            "bucket": state,
+            "waiting": waiting[state.bucket][0],
+            "until": waiting[state.bucket][1],
+            "url": _waiting_url(state),
+        }
+        for state in buckets.today()
+    ]
+    return {"rows": rows, "as_of": timezone.now()}
+
+
+def _waiting_url(state: buckets.BucketState) -> str:
+    """Return the URL of the list of the jobs that wait for the bucket."""
+    reason = buckets.DELAY_REASONS[state.bucket].value
+    return links.jobs(status=JobStatus.QUEUED.value, due="later", delay_reason=reason)
 
 
 def _history() -> dict[str, Any]:
@@ -47,7 +64,6 @@ def _details() -> dict[str, Any]:
 
 
 def _detail(figures: BucketFigures) -> dict[str, Any]:
-    reason = buckets.DELAY_REASONS[figures.state.bucket].value
     types = [
         (str(JobType(name).label) if name else _("Not part of a job"), spent)
         for name, spent in _by_units(figures.job_types)
@@ -55,8 +71,7 @@ def _detail(figures: BucketFigures) -> dict[str, Any]:
     return {
         "figures": figures,
         "reopen_url": reverse("admin:quota_reopen", args=[figures.state.bucket]),
-        "waiting_url": links.jobs(status=JobStatus.QUEUED.value, due="later", delay_reason=reason),
-        "exceeds": (figures.forecast.units or 0) > figures.state.limit,
+        "waiting_url": _waiting_url(figures.state),
         "tables": [
             (_("Operation"), _by_units(figures.operations)),
             (_("Job type"), types),
@@ -69,7 +84,7 @@ def _by_units(accounts: dict[str, Spent]) -> list[tuple[str, Spent]]:
     return sorted(accounts.items(), key=lambda account: (-account[1].units, account[0]))
 
 
-_PARTS = {"gauges": _gauges, "history": _history, "details": _details}
+_PARTS = {"gauges": gauges, "history": _history, "details": _details}
 _LATER = "details"
 
 

@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 
 from ..exceptions import TooManyAttempts
 from ..limits import Attempt
-from . import dashboard, events, imports, keys, quota
+from . import dashboard, events, health, imports, keys, quota
 from .core.navigation import TITLE, page_context
 from .core.pages import View, answering_domain_errors, redirecting_old_names
 
@@ -29,6 +29,7 @@ class MonitorSite(admin.AdminSite):
         return [
             path("quota/", self.admin_view(quota.quota), name="quota"),
             path("quota/<str:bucket>/reopen/", self.admin_view(quota.reopen), name="quota_reopen"),
+            path("health/", self.admin_view(health.notes), name="health"),
             path("import/", self.admin_view(imports.upload), name="import"),
             path("import/<id:import_id>/", self.admin_view(imports.progress), name="import_progress"),
             path("keys/", self.admin_view(keys.keys), name="keys"),

@@ -108,6 +108,7 @@ def _context(wanted: TriggerRequest, refusals: list[DomainError]) -> dict[str, A
         "priorities": [(value, label, value == wanted.priority) for value, label in Priority.choices],
         "refusals": [error.message for error in refusals],
         "may_force": any(isinstance(error, RecentlySynced) for error in refusals),
+        "has_bands": Band.objects.exists(),
         "back": links.jobs(),
     }
 
@@ -139,8 +140,9 @@ def _redirect(request: HttpRequest, created: list[Created], refused: list[Domain
         text, target = text % job.pk, links.job(job.pk)
     else:
         text = ngettext("%s job is queued.", "%s jobs are queued.", len(new)) % number(len(new))
-        if len(new) < len(created):
-            text += " " + _("The others were already queued or running.")
+        if others := len(created) - len(new):
+            more = ngettext("%s was already queued or running.", "%s were already queued or running.", others)
+            text += " " + more % number(others)
         target = _new_jobs(new) if new else links.jobs(status="QUEUED,IN_PROGRESS")
     if refused:
         text = " ".join([text, *_first(error.message for error in refused)])
@@ -163,7 +165,7 @@ def _new_jobs(jobs: list[SyncJob]) -> str:
 
 def _estimate(wanted: TriggerRequest) -> dict[str, Any]:
     if wanted.is_empty:
-        return {"estimate": None}
+        return {"estimate": None, "problems": wanted.problems}
     estimate = estimates.estimate(wanted.bands, full=wanted.full, force=wanted.force)
     return {
         "estimate": estimate,

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 from django.utils import timezone
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -107,12 +107,23 @@ class ErrorGroupViewSet(ViewSet):
         headers: dict[str, str] = {}
         if isinstance(outcome, BulkAction):
             message = f"{outcome.total} jobs are being retried in the background."
-            result = {"message": message, "bulkId": outcome.pk, "retried": {}, "refused": {}}
+            result = {
+                "message": message,
+                "bulkId": outcome.pk,
+                "retried": {},
+                "queued": 0,
+                "covered_by": {},
+                "refused": {},
+            }
             headers = location("job-bulk-progress", bulk_id=outcome.pk)
         else:
-            count = len(outcome.retried)
-            message = ngettext("%(count)s job retried.", "%(count)s jobs retried.", count) % {"count": count}
-            result = {"message": message, "retried": outcome.retried, "refused": outcome.refused}
+            result = {
+                "message": bulk.summary(BulkAction.Action.RETRY, outcome),
+                "retried": outcome.retried,
+                "queued": outcome.queued,
+                "covered_by": outcome.covered_by,
+                "refused": outcome.refused,
+            }
         return Response(RetriedGroup(result).data, 202, headers=headers)
 
     def _filters(self) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class SyncJobViewSet(ViewSet):
         if isinstance(outcome, BulkAction):
             headers = location("job-bulk-progress", bulk_id=outcome.pk)
             return Response(BulkProgress(outcome).data, status.HTTP_202_ACCEPTED, headers=headers)
-        return Response(BulkOutcome(outcome).data)
+        return Response(BulkOutcome(outcome, context={"action": body["action"]}).data)
 
     @extend_schema(operation_id="getBulk")
     @action(detail=False, url_path="bulk/<id:bulk_id>", serializer_class=BulkProgress)

@@ -9,21 +9,24 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 Text = str | Promise
+_PAUSE, _CHANGE_BAND = "syncjobs.pause_queue", "bands.change_band"
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A title, an explanation, and what to do."""
+    """A title, an explanation, and what to do. `needs` is the permission that one must have to do it, if any."""
 
     title: Text
     text: Text
     advice: Text
+    needs: str = ""
 
 
 _BUSY = Meaning(
     _("YouTube is busy"),
     _("YouTube asked us to slow down or had an internal error. This is temporary; the jobs retry automatically."),
     _("Nothing, unless it lasts for hours. Then pause the queue, check YouTube's status, and resume later."),
+    _PAUSE,
 )
 _UNREACHABLE = Meaning(
     _("YouTube could not be reached"),
@@ -48,19 +51,20 @@ _QUOTA_GONE = Meaning(
 _KEY = Meaning(
     _("YouTube rejects the API key"),
     _("The key is wrong, has expired, or is restricted. All queues have been paused."),
-    _(
-        "Ask an administrator to correct YOUTUBE_API_KEY, or its restrictions in the Google console. Then resume the queues."
-    ),
+    _("Correct YOUTUBE_API_KEY on the server, or its restrictions in the Google console. Then resume the queues."),
+    _PAUSE,
 )
 _PROJECT = Meaning(
     _("The Google project can't use YouTube"),
     _("The YouTube Data API is disabled for the project, or the project is suspended. All queues have been paused."),
-    _("Ask an administrator to check the project in the Google console. Then resume the queues."),
+    _("Check the project in the Google console. Then resume the queues."),
+    _PAUSE,
 )
 _FORBIDDEN = Meaning(
     _("Access denied by YouTube"),
     _("The channel or playlist is private or not available to us. A retry does not help."),
     _("Open the channel on YouTube. If it is permanently private, change the band's channel or deactivate the band."),
+    _CHANGE_BAND,
 )
 _REFUSED = Meaning(
     _("YouTube rejected the request"),
@@ -113,16 +117,19 @@ _MEANINGS: dict[str, Meaning] = {
         _("Channel not found"),
         _("YouTube has no channel with this ID, handle or address. It was renamed, deleted or mistyped."),
         _("Find the band's channel on YouTube, paste its address into the band, and sync again."),
+        _CHANGE_BAND,
     ),
     "channelTaken": Meaning(
         _("Another band has this channel"),
         _("The band's channel already belongs to another band, and so do its videos."),
         _("Change the channel of one of the two bands, or delete the duplicate band, and sync again."),
+        _CHANGE_BAND,
     ),
     "malformedChannel": Meaning(
         _("Invalid channel"),
         _("The band's channel is not an ID, a handle or a YouTube address."),
         _("Paste the channel's address or @handle into the band, and sync again."),
+        _CHANGE_BAND,
     ),
     "videoNotFound": Meaning(
         _("Video not found"),
@@ -133,6 +140,7 @@ _MEANINGS: dict[str, Meaning] = {
         _("No band has this video's channel"),
         _("The video is from a channel that belongs to none of our bands."),
         _("Add a band with that channel first, or choose the band of the video."),
+        "bands.add_band",
     ),
     "bandDeleted": Meaning(
         _("Band deleted"), _("The band was deleted before its job ran."), _("Nothing: there is nothing left to sync.")
@@ -141,6 +149,7 @@ _MEANINGS: dict[str, Meaning] = {
         _("Playlist can't be read"),
         _("YouTube does not return one of the band's extra playlists. Everything else was synced."),
         _("Open the playlist on YouTube. If it is private or deleted, remove it from the band."),
+        _CHANGE_BAND,
     ),
     "playlistEndless": Meaning(
         _("Playlist not read to its end"),
@@ -171,6 +180,11 @@ _MEANINGS: dict[str, Meaning] = {
     ),
 }
 _HTTP = re.compile(r"http(\d{3})\Z")
+
+
+def reasons() -> list[str]:
+    """Return the reasons that are explained by name."""
+    return list(_MEANINGS)
 
 
 def explain(reason: str) -> Meaning:

@@ -287,6 +287,11 @@ class BucketState:
         return 0 if self.closed_at else max(0, self.limit - self.used)
 
     @property
+    def left_of_reserved(self) -> int:
+        """Those of the units left that only manual syncs may use."""
+        return min(self.reserved, self.left_for_manual_syncs)
+
+    @property
     def left_for_automatic_syncs(self) -> int:
         """The units left for automatic syncs."""
         return max(0, self.left_for_manual_syncs - self.reserved)

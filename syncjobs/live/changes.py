@@ -24,10 +24,12 @@ from bands.text import camel_case
 
 from ..exceptions import InvalidInput
 from ..models import JobChange
+from .health import Health
 
 KEEP_SECONDS = 600
 MOST_AT_ONCE = 2000
 """More changes than this between two reads are sent as a single `many`."""
+HEARTBEAT = b"event: heartbeat\ndata: {}\n"
 _PURGE_LOCK = 7_460_002
 _PURGE_BATCH = 5000
 _MAX_POSITION = 60_000
@@ -197,6 +199,15 @@ def _event_of(
             "at": at,
         },
     )
+
+
+def health_event(health: Health) -> bytes:
+    """Return the event that tells the health of the site. It does not change the viewer's position."""
+    problems = [
+        {"code": each.code, "name": each.name, "since": each.since, "urgent": each.urgent} for each in health.problems
+    ]
+    workers = [{"name": name, "state": state} for name, state in health.states]
+    return _event("health", {"problems": problems, "workers": workers, "version": health.version})
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:

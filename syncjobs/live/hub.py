@@ -9,20 +9,24 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
+import psycopg
 from django.contrib.auth import get_user_model
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.models.functions import Now
 
-from . import changes, connections
+from . import changes, connections, health
 from .changes import Position
 
 APPLICATION_NAME = "syncmonitor feed"
 PERMISSION = "syncjobs.view_syncjob"
 POLL_SECONDS = 0.2
-HEARTBEAT_SECONDS = 15
+HEARTBEAT_SECONDS = 10
+"""The time between two `heartbeat` events. Pages believe a stream dead that is silent for more than twice as long."""
+HEALTH_SECONDS = 2
 RIGHTS_SECONDS = 5
 MAX_PENDING_BYTES = 1024 * 1024
 _ANSWER_SECONDS = 10
@@ -43,6 +47,8 @@ class Viewer:
     """A hash of the user's password when the stream began, as sessions keep it: changing the password ends the stream."""
     session_key: str | None = field(default=None, repr=False)
     """The session the stream belongs to, if any."""
+    health_version: str = ""
+    """The version of the health that the viewer was told last."""
     _pending: list[bytes] = field(default_factory=list)
     _size: int = 0
     _is_closed: bool = False
@@ -54,7 +60,7 @@ class Viewer:
             return
         if self._size + len(part) > MAX_PENDING_BYTES:
             self._pending.clear()
-            self._size, self.position = 0, None
+            self._size, self.position, self.health_version = 0, None, ""
             return
         self._pending.append(part)
         self._size += len(part)
@@ -83,8 +89,9 @@ class Hub:
     def __init__(self) -> None:
         self._viewers: set[Viewer] = set()
         self._task: asyncio.Task[None] | None = None
-        self._beat_at = self._checked_at = 0.0
-        self._mark = b":\n\n"
+        self._beat_at = self._checked_at = self._examined_at = 0.0
+        self._mark = b"\n"
+        self._health: health.Health | None = None
 
     def join(self, viewer: Viewer) -> None:
         """Send the viewer what changes after its position."""
@@ -105,7 +112,8 @@ class Hub:
                 _log.warning("The change feed failed (%s); retrying", type(error).__name__)
                 for viewer in self._viewers:
                     viewer.position = None
-                self._beat()
+                # Without heartbeats, because the viewers are told nothing while the database is away.
+                self._close_overdue()
                 await asyncio.sleep(5 * POLL_SECONDS)
 
     async def _watch(self) -> None:
@@ -116,15 +124,17 @@ class Hub:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     reading = await changes.read(database, self._positions())
                     self._send(reading)
+                    await self._examine(database)
                     await self._check_rights()
                 self._beat()
+                self._close_overdue()
                 await asyncio.sleep(POLL_SECONDS)
 
     def _positions(self) -> set[Position]:
         return {viewer.position for viewer in self._viewers if viewer.position is not None}
 
     def _send(self, reading: changes.Reading) -> None:
-        self._mark = b":\n" + reading.mark
+        self._mark = reading.mark
         parts: dict[Position | None, bytes] = {}
         for viewer in self._viewers:
             position = viewer.position
@@ -133,15 +143,30 @@ class Hub:
             viewer.position = reading.now
             viewer.push(parts[position])
 
-    def _beat(self) -> None:
-        """Send heartbeats, so that either side notices when the other is gone, and close streams whose time is up."""
-        now = time.monotonic()
-        is_due = now >= self._beat_at + HEARTBEAT_SECONDS
-        if is_due:
-            self._beat_at = now
+    async def _examine(self, database: psycopg.AsyncConnection[Any]) -> None:
+        """Tell each viewer the health of the site when it joins and when something stops or starts answering."""
+        if self._health is None or time.monotonic() >= self._examined_at + HEALTH_SECONDS:
+            self._health = await health.read(database)
+            self._examined_at = time.monotonic()
+        version = self._health.version
         for viewer in self._viewers:
-            if is_due:
-                viewer.push(self._mark)
+            if viewer.health_version != version:
+                viewer.health_version = version
+                viewer.push(changes.health_event(self._health))
+
+    def _beat(self) -> None:
+        """Send heartbeats, so that either side notices when the other is gone."""
+        now = time.monotonic()
+        if now < self._beat_at + HEARTBEAT_SECONDS:
+            return
+        self._beat_at = now
+        for viewer in self._viewers:
+            viewer.push(changes.HEARTBEAT + self._mark)
+
+    def _close_overdue(self) -> None:
+        """Close the streams whose time is up."""
+        now = time.monotonic()
+        for viewer in self._viewers:
             if now >= viewer.ends_at:
                 viewer.close()
 

@@ -16,7 +16,8 @@ class BulkAction(models.Model):
     """Retry, cancel or clear a set of jobs in the background, chunk by chunk.
 
     The set is fixed when the action is requested: `job_ids`, or `failed_jobs` (`queues`, and `until` when jobs failed)
-    for clearing. A chunk's jobs and `done` change in one transaction, so a crash repeats and skips nothing.
+    for clearing. A chunk's jobs and `done` change in one transaction, so a crash repeats and skips nothing. `covered`
+    are the succeeded retries that got no job of their own.
     """
 
     class Action(models.TextChoices):
@@ -30,6 +31,7 @@ class BulkAction(models.Model):
     total = models.PositiveIntegerField(db_default=0)
     done = models.PositiveIntegerField(default=0)
     succeeded = models.PositiveIntegerField(default=0)
+    covered = models.PositiveIntegerField(default=0, db_default=0)
     refused = models.JSONField(default=dict, blank=True)
     actor_id = models.BigIntegerField(null=True, blank=True)
     actor_label = models.CharField(max_length=200)

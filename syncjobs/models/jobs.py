@@ -90,6 +90,17 @@ class SyncJob(models.Model):
     requested_by_label = models.CharField(_("requested by"), max_length=200, blank=True)
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.SYSTEM)
     retry_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="retries")
+    covered_by = models.ForeignKey(
+        "self",
+        # Neither constraint nor index: adding them would scan a big table, and old links may dangle.
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("The active job that did the same when a person retried this one; it may be gone by now."),
+    )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=200, blank=True)
     cancel_acknowledged_at = models.DateTimeField(null=True, blank=True)

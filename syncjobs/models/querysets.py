@@ -58,8 +58,8 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
         return self.filter(status=JobStatus.FAILED)
 
     def not_retried(self) -> Self:
-        """Leave out jobs that a person has retried, whatever the retry's status."""
-        return self.exclude(Exists(self.model._default_manager.filter(retry_of=OuterRef("pk"))))
+        """Leave out jobs that a person has retried, whatever the status of the retry or of the job that covers it."""
+        return self.filter(covered_by=None).exclude(Exists(self.model._default_manager.filter(retry_of=OuterRef("pk"))))
 
     def completable_parents(self) -> Self:
         """Return all-bands jobs in progress that can be completed: their own attempt and all children have ended."""

@@ -11,8 +11,8 @@ from django.db.models.functions import Now
 from django.db.models.lookups import LessThanOrEqual
 from django.utils.translation import gettext_lazy as _
 
-WORKER_SILENCE_SECONDS = 30
-"""A worker with an older heartbeat counts as dead."""
+WORKER_SILENCE_SECONDS = 20
+"""A worker with an older heartbeat counts as dead. Pages must show it within 30 seconds."""
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):

@@ -11,11 +11,13 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..audit.actors import Actor
 from ..audit.record import audited
-from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, Origin
+from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, TERMINAL_STATUSES, JobStatus, Origin
 from ..engine import broker, clock
 from ..engine.enqueue import Created
 from ..exceptions import DomainError, InvalidInput, NotFound
@@ -23,6 +25,7 @@ from ..models import BulkAction, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from . import errors, queues
 from . import jobs as job_operations
+from .jobs import Cancelled
 
 logger = logging.getLogger(__name__)
 
@@ -40,20 +43,97 @@ ELIGIBLE_STATUSES: dict[str, tuple[JobStatus, ...]] = {
 """Statuses in which a job can be acted on. Jobs in any other status are refused one by one."""
 _CHUNK = 50
 _CLEAR_BATCH = 500
-_Operation = Callable[[Actor, Sequence[int]], Mapping[int, Created | DomainError | None]]
+_Operation = Callable[[Actor, Sequence[int]], Mapping[int, Created | Cancelled | DomainError]]
 
 
 @dataclass(slots=True)
 class BulkResult:
-    """Results by job id: `retried` has the new job's id, `refused` the error message."""
+    """Results by job id: `retried` has the job that runs in its place, `refused` the error message.
+
+    The retried jobs in `covered_by` got no job of their own: the job there does the same for them. Of the cancelled jobs,
+    those in `stopping` still run. `children` are further jobs that were cancelled with their parents, and `ended` those
+    of the refused ones that had ended.
+    """
 
     retried: dict[int, int] = field(default_factory=dict)
+    covered_by: dict[int, int] = field(default_factory=dict)
     cancelled: list[int] = field(default_factory=list)
+    stopping: set[int] = field(default_factory=set)
+    children: set[int] = field(default_factory=set)
     refused: dict[int, str] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)
 
     @property
     def succeeded(self) -> int:
         return len(self.retried) + len(self.cancelled)
+
+    @property
+    def queued(self) -> int:
+        """The number of new jobs."""
+        return len(self.retried) - len(self.covered_by)
+
+    def add(self, job_id: int, outcome: Created | Cancelled | DomainError) -> None:
+        """Add the result of one job."""
+        if isinstance(outcome, Created):
+            self.retried[job_id] = outcome.job.pk
+            # A second retry of a job is answered with the first one.
+            if not outcome.is_new:
+                self.covered_by[job_id] = outcome.job.pk
+        elif isinstance(outcome, Cancelled):
+            self.cancelled.append(job_id)
+            self.children |= outcome.children
+            if outcome.is_stopping:
+                self.stopping.add(job_id)
+        elif job_id in self.children:
+            self.cancelled.append(job_id)
+        else:
+            self.refused[job_id] = outcome.message
+            if outcome.details.get("status") in TERMINAL_STATUSES:
+                self.ended.add(job_id)
+
+
+def summary(action: str, result: BulkResult) -> str:
+    """Return a sentence with the number of jobs in each state after the action, and the first reason of a refusal."""
+    is_retry = action == BulkAction.Action.RETRY
+    parts = _retry_parts(result) if is_retry else _cancel_parts(result)
+    refused = [why for job_id, why in result.refused.items() if is_retry or job_id not in result.ended]
+    if not refused:
+        return "; ".join(parts) + "."
+    refusals = ngettext("%(n)s refused: %(why)s", "%(n)s refused, the first because: %(why)s", len(refused))
+    return "; ".join([*parts, refusals % {"n": _number(len(refused)), "why": refused[0]}])
+
+
+def _retry_parts(result: BulkResult) -> list[str]:
+    new = {job_id for old, job_id in result.retried.items() if old not in result.covered_by}
+    by_new = sum(covering in new for covering in result.covered_by.values())
+    by_others = len(result.covered_by) - by_new
+    parts = [_("%(n)s queued") % {"n": _number(result.queued)}]
+    if by_new:
+        text = ngettext("%(n)s is covered by them", "%(n)s are covered by them", by_new)
+        parts.append(text % {"n": _number(by_new)})
+    if by_others:
+        text = ngettext(
+            "%(n)s is covered by a job that was already queued or running",
+            "%(n)s are covered by jobs that were already queued or running",
+            by_others,
+        )
+        parts.append(text % {"n": _number(by_others)})
+    return parts
+
+
+def _cancel_parts(result: BulkResult) -> list[str]:
+    """Name each state that has jobs, cancelled ones in any case."""
+    states = (
+        (len(result.cancelled) - len(result.stopping), _("%(n)s cancelled")),
+        (len(result.stopping), _("%(n)s stopping")),
+        (len(result.children), _("%(n)s child jobs cancelled or stopping with them")),
+        (len(result.ended), _("%(n)s had ended")),
+    )
+    return [text % {"n": _number(n)} for place, (n, text) in enumerate(states) if n or not place]
+
+
+def _number(value: int) -> str:
+    return number_format(value, force_grouping=True)
 
 
 def eligible_ids(jobs: QuerySet[SyncJob], action: str) -> list[int]:
@@ -162,6 +242,7 @@ def apply(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult:
     operation = job_operations.retry_jobs if action == BulkAction.Action.RETRY else job_operations.cancel_jobs
     for first in range(0, len(job_ids), _CHUNK):
         _apply_chunk(actor, operation, job_ids[first : first + _CHUNK], result)
+    result.children.difference_update(result.cancelled)
     return result
 
 
@@ -179,12 +260,7 @@ def _apply_chunk(actor: Actor, operation: _Operation, job_ids: Sequence[int], re
         result.refused[job_ids[0]] = _("Something went wrong on the server. It has been logged.")
         return
     for job_id, outcome in outcomes.items():
-        if isinstance(outcome, DomainError):
-            result.refused[job_id] = outcome.message
-        elif outcome is None:
-            result.cancelled.append(job_id)
-        else:
-            result.retried[job_id] = outcome.job.pk
+        result.add(job_id, outcome)
 
 
 def get_bulk_action(bulk_id: int) -> BulkAction:
@@ -219,7 +295,7 @@ def _run_chunk() -> int | None:
     # Deleting ends when no failed job is left: other people may have deleted some meanwhile.
     if not acted_on or (not is_clear and bulk.done >= bulk.total):
         bulk.ended_at = Now()
-    bulk.save(update_fields=["done", "succeeded", "refused", "ended_at"])
+    bulk.save(update_fields=["done", "succeeded", "covered", "refused", "ended_at"])
     return acted_on
 
 
@@ -229,6 +305,7 @@ def _act_on_chunk(bulk: BulkAction) -> int:
     actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
     result = apply(actor, bulk.action, ids)
     bulk.succeeded += result.succeeded
+    bulk.covered += len(result.covered_by)
     # Each chunk rewrites all reasons, so their number is limited. `done` and `succeeded` give the number of refusals.
     for job_id, reason in list(result.refused.items())[: MAX_REFUSALS_KEPT - len(bulk.refused)]:
         bulk.refused[str(job_id)] = reason

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -77,7 +78,20 @@ def _retry(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainEr
     remaining.sort(key=lambda job: (job.band_id or 0, job.dedupe_key or "", job.pk))
     created = create_jobs([_new_retry(actor, job) for job in remaining])
     retries |= {job.pk: each for job, each in zip(remaining, created, strict=True)}
-    return results | {job_id: cancelling_error(each.job) or each for job_id, each in retries.items()}
+    accepted = {job_id: cancelling_error(each.job) or each for job_id, each in retries.items()}
+    _link_covered(accepted)
+    return results | accepted
+
+
+def _link_covered(retries: Mapping[int, Created | DomainError]) -> None:
+    """Link each retried job to the job that covers it, unless that one is its own retry."""
+    covered = [
+        SyncJob(pk=job_id, covered_by_id=each.job.pk)
+        for job_id, each in retries.items()
+        if isinstance(each, Created) and each.job.retry_of_id != job_id
+    ]
+    if covered:
+        SyncJob.objects.bulk_update(covered, ["covered_by"])
 
 
 def _retry_error(job_id: int, job: SyncJob | None, existing_bands: Collection[int]) -> DomainError | None:
@@ -127,6 +141,14 @@ def run_now(actor: Actor, job_id: int) -> SyncJob:
     return get_job(job_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A cancelled job. One that `is_stopping` still runs. `children` are the child jobs that it takes along."""
+
+    is_stopping: bool
+    children: frozenset[int]
+
+
 def cancel_job(actor: Actor, job_id: int) -> SyncJob:
     """Cancel a job and, if it is an all-bands job, its children.
 
@@ -134,27 +156,27 @@ def cancel_job(actor: Actor, job_id: int) -> SyncJob:
     is killed. Raises NotFound, and WrongState if the job has ended.
     """
     with audited(actor, "cancel_job", "job", job_id):
-        error = _cancel(actor, [job_id])[job_id]
-        if error:
-            raise error
+        result = _cancel(actor, [job_id])[job_id]
+        if isinstance(result, DomainError):
+            raise result
     return get_job(job_id)
 
 
-def cancel_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, DomainError | None]:
-    """Cancel several jobs as `cancel_job` does, in one transaction; return each one's error or None, by id."""
+def cancel_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Cancelled | DomainError]:
+    """Cancel several jobs as `cancel_job` does, in one transaction; return each one's result or error, by id."""
     with transaction.atomic():
         results = _cancel(actor, job_ids)
         record_each(actor, "cancel_job", "job", results, lambda _cancelled: {})
     return results
 
 
-def _cancel(actor: Actor, job_ids: Sequence[int]) -> dict[int, DomainError | None]:
+def _cancel(actor: Actor, job_ids: Sequence[int]) -> dict[int, Cancelled | DomainError]:
     active = Q(status__in=ACTIVE_STATUSES)
     active_children = Q(parent_id__in=job_ids) & active
     locked = {job.pk: job for job in _lock(Q(pk__in=job_ids) & active | active_children)}
     jobs = {job.pk: job for job in SyncJob.objects.filter(pk__in=job_ids).exclude(pk__in=locked)} | locked
-    results = {job_id: _cancel_error(job_id, jobs.get(job_id)) for job_id in job_ids}
-    accepted = {job_id for job_id, error in results.items() if error is None}
+    refused = {job_id: error for job_id in job_ids if (error := _cancel_error(job_id, jobs.get(job_id)))}
+    accepted = set(job_ids) - refused.keys()
     if any(locked[job_id].fans_out for job_id in accepted):
         # Children queued before their parent was locked. From now on no more can be added.
         locked |= {job.pk: job for job in _lock(active_children & ~Q(pk__in=locked))}
@@ -165,7 +187,15 @@ def _cancel(actor: Actor, job_ids: Sequence[int]) -> dict[int, DomainError | Non
     )
     timeline.note_each(newly_requested, EventKind.CANCEL_REQUESTED, actor.label)
     engine_outcomes.cancel_unclaimed(affected)
-    return results
+    running = set(SyncJob.objects.active().filter(pk__in=accepted).values_list("pk", flat=True))
+    children: dict[int, set[int]] = {}
+    for job in newly_requested:
+        if job.parent_id in accepted:
+            children.setdefault(job.parent_id, set()).add(job.pk)
+    return {
+        job_id: refused.get(job_id) or Cancelled(job_id in running, frozenset(children.get(job_id, ())))
+        for job_id in job_ids
+    }
 
 
 def _lock(condition: Q) -> list[SyncJob]:

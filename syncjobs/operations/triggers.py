@@ -194,5 +194,6 @@ def _check_due(band: Band, *, full: bool, force: bool) -> None:
     last, allowed_at = band.synced_at(full=full), band.next_sync_at(full=full)
     if last and allowed_at and not force:
         message = _("%(band)s was synced at %(time)s UTC. Sync again after %(allowed)s UTC, or force it.")
-        values = {"band": band.name, "time": f"{last:%Y-%m-%d %H:%M:%S}", "allowed": f"{allowed_at:%H:%M:%S}"}
+        day_and_time = "%Y-%m-%d %H:%M:%S"
+        values = {"band": band.name, "time": f"{last:{day_and_time}}", "allowed": f"{allowed_at:{day_and_time}}"}
         raise RecentlySynced(message % values, synced_at=last, allowed_at=allowed_at)

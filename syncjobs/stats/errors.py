@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +15,7 @@ from django.db.models.functions import TruncDay
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..choices import JobStatus
 from ..exceptions import NotFound
 from ..models import ErrorGroup, JobError
 from ..sql import query
@@ -73,6 +74,18 @@ def group(fingerprint: str) -> GroupFigures:
             _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}, field="fingerprint"
         )
     return groups[0]
+
+
+def with_permanent_error(job_ids: Collection[int]) -> set[int]:
+    """Return those of the jobs that ended with an error that a retry alone does not solve."""
+    ends = JobError.objects.filter(job_id__in=job_ids, will_retry=False, group__is_permanent=True)
+    return set(ends.filter(job__status=JobStatus.FAILED).values_list("job_id", flat=True))
+
+
+def last_reason(job_id: int) -> str:
+    """Return the reason of the error that ended the job; "" if it has none."""
+    ends = JobError.objects.filter(job_id=job_id, will_retry=False).order_by("-pk")
+    return ends.values_list("reason", flat=True).first() or ""
 
 
 def reasons() -> list[str]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from bands.models import Band
 
-from ..choices import JobStatus, JobType
+from ..choices import QUEUE_OF_TYPE, JobStatus, JobType
 from ..engine import quota
 from ..models import SyncJob
 from ..youtube.costs import Bucket
+from . import queues
+from .queues import Readiness
 
 _SAMPLE = 200
 
@@ -21,7 +23,8 @@ class Estimate:
 
     `units` are per bucket. `seconds_p50` and `seconds_p95` are the durations of past jobs of the same kind; None if there
     were none or nothing would be synced. `bands` would be synced; the other selected bands were synced recently, or are
-    inactive or without a channel.
+    inactive or without a channel. `units_left` are for manual syncs; `from_reserve` of the units are reserved for these.
+    `queue` says whether the jobs would start.
     """
 
     units: dict[str, int]
@@ -31,7 +34,9 @@ class Estimate:
     skipped_as_just_synced: int
     skipped_as_unsyncable: int
     units_left: int
+    from_reserve: int
     fits_quota: bool
+    queue: Readiness
 
 
 def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
@@ -43,8 +48,9 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
         units = quota.estimate_units(None, full=False) if due else 0
     else:
         units = sum(quota.estimate_units(band, full=full) for band in due)
-    left = next(state.left_for_manual_syncs for state in quota.today() if state.bucket == Bucket.MAIN)
-    p50, p95 = _seconds(selected, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC) if due else (None, None)
+    state = next(state for state in quota.today() if state.bucket == Bucket.MAIN)
+    left, job_type = state.left_for_manual_syncs, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
+    p50, p95 = _seconds(selected, job_type) if due else (None, None)
     return Estimate(
         units={Bucket.MAIN.value: units},
         seconds_p50=p50,
@@ -53,7 +59,9 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
         skipped_as_just_synced=len(able) - len(due),
         skipped_as_unsyncable=len(bands) - len(able),
         units_left=left,
+        from_reserve=max(0, min(units, left) - state.left_for_automatic_syncs),
         fits_quota=units <= left,
+        queue=queues.readiness()[QUEUE_OF_TYPE[job_type]],
     )
 
 

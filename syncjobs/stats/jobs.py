@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
 from django.db import connection
@@ -12,7 +13,7 @@ from django.utils import timezone
 from .. import counters
 from ..choices import TERMINAL_STATUSES, JobStatus, JobType
 from ..counters import Selection
-from ..models import SyncJob
+from ..models import JobError, SyncJob
 
 PERIODS = {"24h": dt.timedelta(hours=24), "7d": dt.timedelta(days=7), "30d": dt.timedelta(days=30)}
 SHORTEST_STUCK_SECONDS = 60
@@ -61,6 +62,14 @@ _STUCK = """
     SELECT job_id, number, worker, started_at, job_type, band_name, seconds, running
       FROM running JOIN usual USING (job_type)
      WHERE running > COALESCE(seconds, 0) ORDER BY running DESC"""
+
+
+def last_errors(job_ids: Collection[int]) -> dict[int, str]:
+    """Return the message of each job's newest error, including those of attempts that are retried automatically."""
+    if not job_ids:
+        return {}
+    newest = JobError.objects.filter(job_id__in=job_ids).order_by("job_id", "-pk").distinct("job_id")
+    return dict(newest.values_list("job_id", "message"))
 
 
 def metrics() -> dict[str, Any]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
@@ -67,6 +70,14 @@ _QUEUES = """
       FROM syncjobs_queue q ORDER BY q.name"""
 
 
+_READINESS = """
+    SELECT q.name, q.paused_at, q.paused_by, q.pause_reason,
+           EXISTS (SELECT FROM syncjobs_worker
+                    WHERE heartbeat_at > statement_timestamp() - make_interval(secs => %(silence)s)
+                      AND failing_since IS NULL AND q.name = ANY(queues))
+      FROM syncjobs_queue q"""
+
+
 def queues() -> list[QueueState]:
     """Return all queues. Ended jobs are not read, only their counts."""
     with transaction.atomic():
@@ -97,6 +108,23 @@ def queues() -> list[QueueState]:
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the waiting jobs of a queue start: it is not paused, and a worker serves it."""
+
+    paused_at: dt.datetime | None
+    paused_by: str
+    pause_reason: str
+    has_worker: bool
+
+
+def readiness() -> dict[str, Readiness]:
+    """Return the readiness of each queue by its name."""
+    with connection.cursor() as cursor:
+        cursor.execute(_READINESS, {"silence": WORKER_SILENCE_SECONDS})
+        return {name: Readiness(*values) for name, *values in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerState:
     """A worker process and the attempts it is executing."""
 
@@ -115,6 +143,15 @@ def workers() -> tuple[list[WorkerState], list[Attempt]]:
     for worker in Worker.objects.workers().with_silence().order_by("name"):
         states.append(WorkerState(worker, _state(worker), running.pop(worker.name, [])))
     return states, [attempt for attempts in running.values() for attempt in attempts]
+
+
+def unresponsive(job_ids: Collection[int]) -> set[int]:
+    """Return those of the jobs whose worker has stopped reporting, or has not renewed its lease."""
+    if not job_ids:
+        return set()
+    silent = Worker.objects.silent().filter(pk=OuterRef("worker"))
+    running = Attempt.objects.running().filter(Exists(silent) | Q(lease_expires_at__lte=Now()), job_id__in=job_ids)
+    return set(running.values_list("job_id", flat=True))
 
 
 def schedulers() -> list[WorkerState]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Avg, Count, F, IntegerField, OuterRef, Q, Subquery, Sum, Value
+from django.db.models import Avg, Count, F, IntegerField, Min, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -61,8 +61,13 @@ class Forecast:
     unknown: list[str] = field(default_factory=list)
 
     @property
+    def at_least(self) -> int:
+        """The units that will be used without those that can't be projected."""
+        return self.used + self.people + self.queued + self.scheduled
+
+    @property
     def units(self) -> int | None:
-        return None if self.unknown else self.used + self.people + self.queued + self.scheduled
+        return None if self.unknown else self.at_least
 
 
 @dataclass(slots=True)
@@ -72,11 +77,19 @@ class BucketFigures:
     state: BucketState
     forecast: Forecast
     waiting_jobs: int
+    waiting_until: dt.datetime | None
     operations: dict[str, Spent] = field(default_factory=dict)
     job_types: dict[str, Spent] = field(default_factory=dict)
     bands: dict[int, Spent] = field(default_factory=dict)
     band_names: dict[int, str] = field(default_factory=dict)
     as_of: dt.datetime = field(default_factory=clock.now)
+
+    @property
+    def exceeds_limit(self) -> bool | None:
+        """Whether the forecast is over the limit, which its known part may be already; None if that is unknown."""
+        if self.forecast.at_least > self.state.limit:
+            return True
+        return None if self.forecast.unknown else False
 
     def top_bands(self) -> list[tuple[int, str | None, Spent]]:
         """Return the TOP_BANDS with the most units: id, name (None if deleted since) and use."""
@@ -89,19 +102,22 @@ def today() -> list[BucketFigures]:
     now = clock.now()
     states = quota.today()
     needs, runs = _active_needs(states[0].resets_at), _scheduled_needs(now, states[0].resets_at)
-    delayed = SyncJob.objects.delayed().filter(delay_reason__in=quota.DELAY_REASONS.values()).order_by()
-    waiting = dict(delayed.values_list("delay_reason").annotate(Count("pk")))
+    waits = waiting()
     figures = {
-        state.bucket: BucketFigures(
-            state, Forecast(state.used), waiting.get(quota.DELAY_REASONS[state.bucket], 0), as_of=now
-        )
-        for state in states
+        state.bucket: BucketFigures(state, Forecast(state.used), *waits[state.bucket], as_of=now) for state in states
     }
     lately = _add_spent(figures, now)
     for bucket, each in figures.items():
         if each.state.closed_at is None:
             _project(each.forecast, bucket, lately[bucket], each.state.resets_at - now, needs, runs)
     return list(figures.values())
+
+
+def waiting() -> dict[Bucket, tuple[int, dt.datetime | None]]:
+    """Return how many jobs wait for each bucket, and until when the first of them does."""
+    rows = quota.waiting_jobs().order_by().values_list("delay_reason").annotate(Count("pk"), Min("run_at"))
+    found = {reason: (count, until) for reason, count, until in rows}
+    return {bucket: found.get(reason, (0, None)) for bucket, reason in quota.DELAY_REASONS.items()}
 
 
 def history(days: int) -> list[dict[str, Any]]:

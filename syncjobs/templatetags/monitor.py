@@ -108,8 +108,10 @@ def live(
 
 
 @register.simple_tag
-def status_badge(job: Any, now: dt.datetime | None = None) -> SafeString:
-    """Draw a job's status; a queued job with `run_at` after `now` is delayed."""
+def status_badge(job: Any, now: dt.datetime | None = None, is_silent: bool = False) -> SafeString:
+    """Draw a job's status; a queued job with `run_at` after `now` is delayed, one whose worker is silent may not run."""
+    if is_silent and job.status == JobStatus.IN_PROGRESS:
+        return badge(_("Worker not responding"), "bad", "alert")
     return badge(*_status(job, now))
 
 

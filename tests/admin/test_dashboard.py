@@ -90,7 +90,7 @@ def test_every_figure_counts_the_rows_of_the_list_it_links_to(moderator: Client)
     assert counted == SyncJob.objects.count() == 81
 
 
-def test_the_page_takes_twelve_queries_for_any_number_of_rows(moderator: Client) -> None:
+def test_the_page_takes_few_queries_for_any_number_of_rows(moderator: Client) -> None:
     some_of_each()
     Worker.objects.create(name="w1", process_id=1, queues=["maintenance"], concurrency=2)
     with CaptureQueriesContext(connection) as few:
@@ -100,11 +100,11 @@ def test_the_page_takes_twelve_queries_for_any_number_of_rows(moderator: Client)
         claim("maintenance")
     with CaptureQueriesContext(connection) as many:
         moderator.get("/admin/")
-    assert len(few) == len(many) <= 12
+    assert len(few) == len(many) <= 15
     for part in parts():
         with CaptureQueriesContext(connection) as queries:
             assert moderator.get(f"/admin/?part={part}", headers=HTMX).status_code == 200
-        assert len(queries) <= 12, part
+        assert len(queries) <= 15, part
 
 
 @pytest.mark.parametrize("part", parts())

@@ -138,9 +138,9 @@ def test_an_acknowledged_group_can_be_reopened(moderator: Client) -> None:
 def test_a_recurring_error_is_not_shown_as_acknowledged(moderator: Client) -> None:
     errors.acknowledge_errors(PERSON, fail("It broke", "broken").pk, "known")
     dashboard = "/admin/?part=errors"
-    assert "Acknowledged</span>" in moderator.get(dashboard, headers=HTMX).content.decode()
+    assert "Acknowledged by" in moderator.get(dashboard, headers=HTMX).content.decode()
     fail("It broke", "broken")
-    assert "Acknowledged</span>" not in (html := moderator.get(dashboard, headers=HTMX).content.decode())
+    assert "Acknowledged by" not in (html := moderator.get(dashboard, headers=HTMX).content.decode())
     assert "Recurred</span>" in html
 
 
@@ -221,8 +221,18 @@ def test_an_acknowledgement_shows_its_author_and_note_until_the_error_recurs(mod
     assert "&lt;b&gt;Their host&lt;/b&gt; was down." in html
     assert "&lt;b&gt;Their host" in moderator.get(url).content.decode()
     assert AuditEntry.objects.get(action="acknowledge_errors").actor_label == "MODERATOR@example"
+    pages = ("/admin/?part=errors", "/admin/syncjobs/errorgroup/", f"/admin/syncjobs/errorgroup/{group.pk}/change/")
+    for page in pages:
+        assert "Acknowledged by MODERATOR@example" in moderator.get(page).content.decode()
     fail("It broke.", slug="egrets")
-    assert "Recurred" in moderator.get("/admin/syncjobs/errorgroup/").content.decode()
+    for page in pages:
+        html = moderator.get(page).content.decode()
+        assert "Recurred" in html
+        assert '<span class="badge badge-off">' not in html.split("It broke.")[-1]
+    html = moderator.get(pages[-1]).content.decode()
+    assert "It has occurred again since then" in html
+    assert "note-good" not in html
+    assert "Edit note" not in html
     assert moderator.post(url, {"note": "x" * 2001}).status_code == 422
 
 
@@ -232,10 +242,10 @@ def test_retrying_shows_the_number_of_jobs_before_and_after(moderator: Client) -
     url = f"/admin/syncjobs/errorgroup/{group.pk}/retry/"
     assert "2 failed jobs can be retried" in moderator.get(url).content.decode()
     done = moderator.post(url, headers=HTMX)
-    assert "2 jobs retried." in done["HX-Trigger"]
+    assert "2 queued." in done["HX-Trigger"]
     assert SyncJob.objects.filter(status="QUEUED", retry_of__isnull=False).count() == 2
     assert "There is nothing to retry" in moderator.get(url).content.decode()
-    assert "0 jobs retried." in moderator.post(url, headers=HTMX)["HX-Trigger"]
+    assert "0 queued." in moderator.post(url, headers=HTMX)["HX-Trigger"]
     assert SyncJob.objects.count() == 4
 
 
@@ -243,7 +253,7 @@ def test_a_refused_retry_shows_the_reason(moderator: Client) -> None:
     group = fail("It broke.", slug="herons")
     Band.objects.all().delete()
     done = moderator.post(f"/admin/syncjobs/errorgroup/{group.pk}/retry/", headers=HTMX)
-    assert "0 jobs retried. 1 could not be retried: The band of job" in done["HX-Trigger"]
+    assert "0 queued; 1 refused: The band of job" in done["HX-Trigger"]
 
 
 def test_retrying_many_jobs_continues_in_the_background(moderator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,3 +294,37 @@ def test_the_export_contains_the_errors_that_the_list_counts(moderator: Client) 
     one = ErrorGroup.objects.get(sample="Something else")
     only = exported(moderator.get(f"/admin/syncjobs/errorgroup/export/?window=all&error={one.pk}"))
     assert [row["message"] for row in csv.DictReader(io.StringIO(only))] == ["Something else"]
+
+
+def test_a_retry_of_a_permanent_error_warns(moderator: Client) -> None:
+    group = fail("There is no channel UCabcdefghijkl", "channelNotFound", slug="herons")
+    ErrorGroup.objects.filter(pk=group.pk).update(is_permanent=True)
+    job = SyncJob.objects.get()
+    other = fail("It broke.", slug="egrets")
+    ErrorGroup.objects.filter(pk=other.pk).update(is_permanent=False)
+    for url in (f"/admin/syncjobs/errorgroup/{group.pk}/retry/", f"/admin/syncjobs/syncjob/{job.pk}/retry/"):
+        assert "This error is permanent, so a retry will probably fail again." in moderator.get(url).content.decode()
+    ids = "&job=".join(str(pk) for pk in SyncJob.objects.values_list("pk", flat=True))
+    question = moderator.get(f"/admin/syncjobs/bulkaction/add/?action=retry&job={ids}").content.decode()
+    assert "1 of them failed with a permanent error" in question
+    assert "permanent" not in moderator.get(f"/admin/syncjobs/errorgroup/{other.pk}/retry/").content.decode()
+
+
+def test_advice_that_needs_a_right_names_the_people_who_have_it(moderator: Client) -> None:
+    group = fail("There is no channel UCabcdefghijkl", "channelNotFound", slug="herons")
+    url = f"/admin/syncjobs/errorgroup/{group.pk}/change/"
+    assert "Ask an admin to do this: Find the band" in unescape(moderator.get(url).content.decode())
+    admin = logged_in(Role.ADMIN)
+    assert "Ask an admin (ADMIN@example) to do this: Find the band" in unescape(moderator.get(url).content.decode())
+    assert "Ask an admin" not in admin.get(url).content.decode()
+
+
+@pytest.mark.parametrize("reason", error_reasons.reasons())
+def test_every_advice_about_bands_and_queues_names_its_right(reason: str) -> None:
+    meaning = error_reasons.explain(reason)
+    does = str(meaning.advice).lower()
+    needs_right = (
+        any(words in does for words in ("the band", "a band", "resume", "pause the queue")) and "check" not in does
+    )
+    if needs_right and "check that it is the band" not in does:
+        assert meaning.needs, meaning.advice

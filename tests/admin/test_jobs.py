@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 
@@ -11,9 +12,11 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from bands.models import Band
-from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.choices import DelayReason, JobStatus, JobType, Role
+from syncjobs.engine import outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
 from syncjobs.operations import jobs
 from syncjobs.templatetags.monitor import number
@@ -304,3 +307,57 @@ def test_cancel_shows_when_it_was_requested_and_when_the_job_ended(moderator: Cl
     assert "not yet" in page
     assert f"/admin/syncjobs/syncjob/{job.pk}/cancel/" not in page
     assert SyncJob.objects.get(pk=job.pk).status == JobStatus.IN_PROGRESS
+
+
+# ---- What the rows tell
+
+
+def test_a_delayed_job_shows_its_last_error_in_its_row_and_on_its_page(moderator: Client) -> None:
+    job = queue_job(JobType.FULL_SYNC)
+    outcomes.retry_later(claim(), "YouTube said: backend <error>", reason="backendError")
+    job.refresh_from_db()
+    assert (job.status, job.delay_reason) == (JobStatus.QUEUED, DelayReason.RETRY)
+    row = moderator.get("/admin/syncjobs/syncjob/").content.decode().split(f'id="row-{job.pk}"')[1].split("</tr>")[0]
+    assert "Waiting to retry" in row
+    assert "YouTube said: backend &lt;error&gt;" in row
+    page = moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
+    assert "Last error: YouTube said: backend &lt;error&gt;" in page
+
+
+def test_the_time_a_job_has_run_so_far_is_called_elapsed(moderator: Client) -> None:
+    job = queue_job(JobType.FULL_SYNC)
+    claim()
+    row = moderator.get("/admin/syncjobs/syncjob/").content.decode().split(f'id="row-{job.pk}"')[1].split("</tr>")[0]
+    started, ended = (row.split(f'data-label="{label}"')[1].split("</td>")[0] for label in ("Started", "Ended"))
+    assert "Elapsed" in started
+    assert ended == ">"
+
+
+@pytest.mark.parametrize(
+    ("zone", "instant", "day"),
+    [
+        ("Pacific/Auckland", "2026-11-28T11:30:00Z", "2026-11-29"),
+        ("America/Los_Angeles", "2026-11-29T07:30:00Z", "2026-11-28"),
+        ("", "2026-11-29T00:00:00Z", "2026-11-29"),
+        ("Nowhere/At-All", "2026-11-29T23:59:59.999999Z", "2026-11-29"),
+        ("../../etc/passwd", "2026-11-29T12:00:00Z", "2026-11-29"),
+    ],
+)
+def test_days_of_the_filters_are_those_of_the_reader(
+    moderator: Client, zone: str, instant: str, day: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = dt.datetime.fromisoformat(instant)
+    job = queue_job(JobType.PRUNE)
+    SyncJob.objects.filter(pk=job.pk).update(created_at=at)
+    moderator.cookies["timezone"] = zone
+    before, after = (f"{dt.date.fromisoformat(day) + dt.timedelta(days)}" for days in (-1, 1))
+    for start, end, is_found in (
+        (day, day, True),
+        (before, before, False),
+        (after, after, False),
+        (before, after, True),
+    ):
+        page = moderator.get("/admin/syncjobs/syncjob/", {"start_date": start, "end_date": end})
+        assert listed_jobs(page) == ([job.pk] if is_found else []), (start, end)
+    monkeypatch.setattr(timezone, "now", lambda: at)
+    assert f'start_date={day}">Today</a>' in moderator.get("/admin/syncjobs/syncjob/").content.decode()

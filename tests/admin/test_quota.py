@@ -8,6 +8,7 @@ import re
 from html import unescape
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection
 from django.http import QueryDict
 from django.test import Client
@@ -18,8 +19,9 @@ from syncjobs.choices import DelayReason, Role
 from syncjobs.engine import quota
 from syncjobs.listing import filters
 from syncjobs.models import QuotaDay, SyncJob
+from syncjobs.stats import quota as stats_quota
 from syncjobs.youtube.costs import Bucket, Operation, quota_day
-from tests.clients import logged_in
+from tests.clients import logged_in, run_command
 from tests.factories import make_band
 
 pytestmark = pytest.mark.django_db
@@ -109,7 +111,7 @@ def test_without_data_there_is_no_forecast_yet(moderator: Client) -> None:
     SyncJob.objects.create(job_type="ENRICH", queue_id="video-processing", run_at=timezone.now())
     html = card(part(moderator, "details"), Bucket.MAIN)
     assert "No forecast yet: no data for" in html
-    assert re.search(r"Forecast until reset</strong></dt><dd><strong>—", html)
+    assert "at least 0" in html
 
 
 def test_a_forecast_past_the_limit_warns(moderator: Client) -> None:
@@ -128,3 +130,52 @@ def test_the_chart_shows_thirty_days_with_their_limits(moderator: Client) -> Non
     assert (len(used), used[-3], limit[-3], limit[-1]) == (30, 321, 9000, None)
     assert chart["labels"][-3] == f"{today - dt.timedelta(days=2)}T00:00:00Z"
     assert html.count("No data") == 2
+
+
+def test_a_forecast_is_over_budget_as_soon_as_its_known_part_is(moderator: Client) -> None:
+    SyncJob.objects.create(job_type="ENRICH", queue_id="video-processing", run_at=timezone.now())
+    SyncJob.objects.create(job_type="FULL_SYNC", queue_id="video-sync", run_at=timezone.now(), quota_estimated=12_345)
+    html = card(part(moderator, "details"), Bucket.MAIN)
+    assert "Over budget" in html
+    assert "At least 12,345 units are needed" in html
+    figures = next(each for each in stats_quota.today() if each.state.bucket == Bucket.MAIN)
+    assert (figures.exceeds_limit, figures.forecast.units, figures.forecast.at_least) == (True, None, 12_345)
+
+
+@pytest.mark.parametrize(
+    ("used", "shown"),
+    [
+        (0, "10,000 left, 500 of them reserved for manual syncs"),
+        (9_480, "520 left, 500 of them reserved for manual syncs"),
+        (9_500, "500 left, for manual syncs only"),
+        (9_900, "100 left, for manual syncs only"),
+        (10_000, "Used up"),
+    ],
+)
+def test_what_is_left_is_what_is_left(moderator: Client, used: int, shown: str, settings: LazySettings) -> None:
+    settings.YOUTUBE_QUOTA_MAIN, settings.YOUTUBE_QUOTA_RESERVED = 10_000, 500
+    QuotaDay.objects.create(bucket="main", day=quota_day(timezone.now()), limit=10_000, used=used)
+    for html in (part(moderator, "gauges"), moderator.get("/admin/?part=quota", headers=HTMX).content.decode()):
+        text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+        main = text.split("Main quota")[1].split("Searches")[0]
+        assert shown in main
+        assert ("reserved" in main) == ("reserved" in shown)
+    assert f"{10_000 - used} left, {min(500, 10_000 - used)} of them reserved" in run_command("quota")
+
+
+def test_the_dashboard_says_how_many_jobs_wait_for_quota_and_until_when(moderator: Client) -> None:
+    until = timezone.now() + dt.timedelta(hours=5)
+    for number in range(26):
+        SyncJob.objects.create(
+            job_type="FULL_SYNC",
+            queue_id="video-sync",
+            run_at=until + dt.timedelta(minutes=number),
+            delay_reason=DelayReason.QUOTA_MAIN,
+        )
+    html = moderator.get("/admin/").content.decode()
+    quota_part = html.split('id="part-quota"')[1].split("</section>")[0]
+    assert "26 jobs wait for this quota" in quota_part
+    assert f'datetime="{until:%Y-%m-%dT%H:%M:%S}' in quota_part
+    link = re.search(r'href="/admin/syncjobs/syncjob/\?([^"]+)">\s*26 jobs', quota_part)
+    assert link is not None
+    assert filters.job_query(QueryDict(unescape(link[1]))).rows(1, 100)[1] == 26

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,10 +18,12 @@ from bands.models import Band
 from syncjobs.choices import JobType, Priority, Role
 from syncjobs.engine import quota
 from syncjobs.exceptions import InvalidInput
-from syncjobs.models import SyncJob
-from syncjobs.operations import triggers
+from syncjobs.models import QuotaDay, SyncJob, Worker
+from syncjobs.models.workers import WORKER_SILENCE_SECONDS
+from syncjobs.operations import queues, triggers
 from syncjobs.stats import estimates
-from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
+from syncjobs.youtube.costs import quota_day
+from tests.clients import DIALOG, MOST_QUERIES, PART, Api, listed_jobs, logged_in
 from tests.factories import PERSON, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
@@ -188,3 +192,107 @@ def test_each_band_has_its_own_result() -> None:
     outcomes = triggers.trigger_bands(PERSON, [good, silent], full=False)
     assert outcomes[good.pk].job.band == good  # type: ignore[union-attr]
     assert json.dumps(str(outcomes[silent.pk])) == '"Silent has no YouTube channel. Add one, then sync."'
+
+
+# ---- What the estimate must not hide
+
+
+def _estimate(client: Client, **query: object) -> str:
+    return client.get(URL, query, headers=PART).content.decode()
+
+
+def test_the_estimate_says_what_it_takes_from_the_reserve(moderator: Client, settings: LazySettings) -> None:
+    settings.YOUTUBE_QUOTA_MAIN, settings.YOUTUBE_QUOTA_RESERVED = 10_000, 500
+    band = make_band("herons", "@herons", channel_video_count=2500)
+    assert "Fits today" in _estimate(moderator, band=band.pk, type="FULL_SYNC")
+    day = QuotaDay.objects.create(bucket="main", day=quota_day(timezone.now()), limit=10_000, used=9_480)
+    estimate = estimates.estimate([band], full=True)
+    assert (estimate.units["main"], estimate.from_reserve, estimate.fits_quota) == (101, 81, True)
+    html = _estimate(moderator, band=band.pk, type="FULL_SYNC")
+    assert "takes 81 of the units reserved for manual syncs" in html
+    assert "badge-good" not in html
+    day.used = 9_990
+    day.save()
+    assert (estimates.estimate([band], full=True).from_reserve, estimates.estimate([band], full=True).fits_quota) == (
+        10,
+        False,
+    )
+
+
+def test_estimate_list_and_job_say_that_the_queue_is_paused_and_by_whom(moderator: Client) -> None:
+    Worker.objects.create(name="w@a", process_id=1, queues=["video-sync"], concurrency=1)
+    band = make_band("herons", "@herons")
+    job = queue_job(JobType.FULL_SYNC)
+    pages = [
+        lambda: _estimate(moderator, band=band.pk),
+        lambda: moderator.get("/admin/syncjobs/syncjob/").content.decode(),
+        lambda: moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode(),
+    ]
+    for page in pages:
+        assert "aused by" not in page()
+        assert "No worker is running" not in page()
+    queues.pause_queue(PERSON, "video-sync", "channel clean-up")
+    for page in pages:
+        assert f"aused by {PERSON.label}" in page()
+    queues.resume_queue(PERSON, "video-sync")
+    Worker.objects.update(heartbeat_at=timezone.now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS + 5))
+    for page in pages:
+        assert "No worker is running" in page()
+
+
+def test_the_api_says_the_same_of_an_estimate() -> None:
+    band = make_band("herons", "@herons")
+    queues.pause_queue(PERSON, "video-sync")
+    body = {"bandId": str(band.pk), "syncType": "FULL"}
+    result = Api(Role.MODERATOR).post("admin/sync-jobs/estimate", body).json()
+    assert (result["fromReserve"], result["queuePausedBy"], result["hasWorker"]) == (0, PERSON.label, False)
+
+
+def test_trigger_is_disabled_with_the_reason_while_there_is_nothing_to_sync(moderator: Client) -> None:
+    band = make_band("herons", "@herons")
+    just_synced(band)
+    button = re.compile(r"data-needs-estimate\s+disabled")
+    form = moderator.get(URL, {"band": band.pk, "type": "FULL_SYNC"}, headers=DIALOG).content.decode()
+    assert button.search(form)
+    assert "Nothing to sync" in form
+    assert "To sync anyway, check" in form
+    assert not button.search(
+        moderator.get(URL, {"band": band.pk, "type": "FULL_SYNC", "force": 1}, headers=DIALOG).content.decode()
+    )
+    assert "Select a band" in _estimate(moderator, scope="some")
+    assert "No band is named “x”." in _estimate(moderator, scope="some", named="x")
+
+
+@pytest.mark.parametrize("role", [Role.MODERATOR, Role.ADMIN])
+def test_without_bands_the_first_steps_are_shown(role: Role) -> None:
+    client = logged_in(role)
+    for url in (URL, "/admin/"):
+        html = client.get(url).content.decode()
+        assert "There are no bands yet" in html
+        assert ("Import bands" in html) == (role == Role.ADMIN)
+        assert ("An admin has to add bands first" in html) == (role == Role.MODERATOR)
+    assert "data-needs-estimate" not in client.get(URL).content.decode()
+    assert "there is nothing to sync" in client.get("/admin/syncjobs/syncjob/").content.decode()
+    make_band("herons", "@herons")
+    assert "There are no bands yet" not in client.get("/admin/").content.decode()
+
+
+def test_a_refusal_of_a_recent_sync_offers_to_sync_anyway(moderator: Client) -> None:
+    band = make_band("herons", "@herons")
+    band.last_incremental_sync_at = timezone.now()
+    band.save()
+    url = f"/admin/bands/band/{band.pk}/sync/"
+    toast = json.loads(moderator.post(url, headers=PART).headers["HX-Trigger"])["toast"]
+    assert toast["action"] == {"url": f"{url}?force=1", "label": "Sync anyway"}
+    # The page writes these instants in the reader's time zone.
+    assert len(re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", toast["text"])) == 2
+    assert "Sync anyway" in moderator.get(toast["action"]["url"], headers=DIALOG).content.decode()
+    assert "queued" in moderator.post(toast["action"]["url"], headers=PART).headers["HX-Trigger"]
+    assert SyncJob.objects.get().params["force"] is True
+    SyncJob.objects.all().delete()
+    assert moderator.post(url).headers["Location"] == f"{url}?force=1"
+    form = {"scope": "some", "band": [band.pk], "type": "INCREMENTAL_SYNC"}
+    page = moderator.post(URL, form)
+    assert page.status_code == 422
+    assert 'name="force" value="1" class="btn' in page.content.decode()
+    assert moderator.post(URL, form | {"force": "1"}).status_code == 302

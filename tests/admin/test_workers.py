@@ -50,7 +50,7 @@ def test_each_worker_shows_its_state_and_current_job() -> None:
     page = answer.content.decode()
     assert f'href="/admin/syncjobs/syncjob/{job.pk}/change/"' in page
     assert "1 of 4 processes" in page
-    assert "No heartbeat for more than 30 s" in page
+    assert "No heartbeat for more than 20 s" in page
     assert "Idle, waiting for jobs." not in page
     assert "&lt;B&gt;Herons&lt;/B&gt;" in page
     orphans = page.split("Jobs of lost workers")[1]

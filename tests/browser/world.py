@@ -367,6 +367,10 @@ class _Site:
             started_at=self.now - dt.timedelta(hours=31),
         )  # fmt: skip
         Worker.objects.create(
+            name="beat@north-1", process_id=380, queues=[], concurrency=0, is_scheduler=True,
+            started_at=self.now - dt.timedelta(hours=31),
+        )  # fmt: skip
+        Worker.objects.create(
             name="celery@north-2", process_id=902, queues=["video-sync"], concurrency=2,
             started_at=self.now - dt.timedelta(hours=26), heartbeat_at=self.now - 9 * _MINUTE,
         )  # fmt: skip

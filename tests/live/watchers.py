@@ -25,6 +25,8 @@ class Watcher:
 
     def __init__(self, url: str, credential: Any, last: str | None = None) -> None:
         self.received: list[tuple[str, dict[str, Any]]] = []
+        self.health: list[dict[str, Any]] = []
+        self.heartbeats = 0
         self.id = ""
         self.has_ended = False
         headers = self.log_in(credential) | {"Accept": "text/event-stream"}
@@ -53,9 +55,21 @@ class Watcher:
                 elif name == "id":
                     self.id = value
                 elif not line and event:
-                    self.received.append((event, json.loads(data)))
+                    self._keep(event, json.loads(data))
                     event = ""
         self.has_ended = True
+
+    def _keep(self, event: str, data: dict[str, Any]) -> None:
+        if event == "heartbeat":
+            self.heartbeats += 1
+        elif event == "health":
+            self.health.append(data)
+        else:
+            self.received.append((event, data))
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Return the code and name of each problem that the stream told last."""
+        return [(each["code"], each["name"]) for each in self.health[-1]["problems"]] if self.health else []
 
     def jobs(self) -> list[tuple[str, str]]:
         return [(data["id"], data["status"]) for event, data in self.received if event == "job"]

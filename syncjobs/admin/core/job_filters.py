@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.db.models import Q
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.safestring import SafeString
@@ -23,6 +23,7 @@ from ...listing.base_filters import parse_instant, split
 from ...models import ErrorGroup
 from ...templatetags.monitor import when
 from . import links
+from .local_time import start_of, zone_of
 
 _MANY = ("status", "job_type")
 _PLACE = ("page", "limit", "sort_by", "sort_order")
@@ -42,13 +43,15 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The list's query parameters; none is empty."""
+    """The list's query parameters; none is empty. Dates without a time are days in `zone`."""
 
     values: Mapping[str, str]
+    zone: dt.tzinfo = dt.UTC
 
     @classmethod
-    def read(cls, parameters: QueryDict) -> Filters:
-        """Read the parameters: repeated ones are joined by commas, blank ones left out."""
+    def read(cls, request: HttpRequest, parameters: QueryDict | None = None) -> Filters:
+        """Read the request's parameters: repeated ones are joined by commas, blank ones left out."""
+        parameters = request.GET if parameters is None else parameters
         values = {}
         for name in parameters:
             texts = [value.strip() for value in parameters.getlist(name) if value.strip()]
@@ -56,12 +59,22 @@ class Filters:
                 texts = [",".join(part for value in texts for part in split(value))]
             if texts and texts[-1]:
                 values[name] = texts[-1]
-        return cls(values)
+        return cls(values, zone_of(request))
+
+    def replaced(self, values: Mapping[str, str]) -> Filters:
+        """Return other parameters of the same person."""
+        return Filters(values, self.zone)
 
     def query(self) -> QueryDict:
-        """Return the filters as `listing.filters` takes them."""
+        """Return the filters as `listing.filters` takes them, whose days are in UTC."""
         query = QueryDict(mutable=True)
         query.update(dict(self.values))
+        for name, days, rest in (("start_date", 0, dt.timedelta()), ("end_date", 1, dt.timedelta(microseconds=1))):
+            if self.zone is not dt.UTC and (text := self.date(name)):
+                day = dt.date.fromisoformat(text)
+                # An end is included, so it is the last moment of its day.
+                if day < dt.date.max:
+                    query[name] = (start_of(day + dt.timedelta(days), self.zone) - rest).astimezone(dt.UTC).isoformat()
         return query
 
     def narrowing(self) -> dict[str, str]:
@@ -104,8 +117,8 @@ class Filters:
 
 
 def quick_ranges(filters: Filters) -> list[Chip]:
-    """Return chips for ranges of whole UTC days, whose totals come from the counters."""
-    today = timezone.now().astimezone(dt.UTC).date()
+    """Return chips for ranges of whole days of the person."""
+    today = timezone.now().astimezone(filters.zone).date()
     ranges = (
         (_("Today"), today, None),
         (_("Yesterday"), today - dt.timedelta(days=1), today - dt.timedelta(days=1)),

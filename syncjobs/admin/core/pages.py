@@ -20,24 +20,30 @@ from ...audit.actors import Actor, for_user
 from ...choices import Origin
 from ...exceptions import DomainError, NotFound
 from ...live import changes
+from ...live import health as live_health
 from ...youtube.errors import YouTubeError
+from . import health
 from .navigation import page_context
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 _POSITION = "syncjobs.feed_position"
+_HEALTH = "syncjobs.health"
 _UNSTYLED_WIDGETS = ("checkbox", "checkboxselectmultiple", "radioselect")
 
 
 def answering_domain_errors(view: View) -> View:
     """Wrap a view of the site: a NotFound becomes a 404.
 
-    The position in the stream of changes is noted before the view reads anything, so the page misses no change.
+    The health of the site and the position in the stream of changes are noted before the view reads anything, so the
+    page misses no change.
     """
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "GET" and not request.headers.get("HX-Request"):
             request.META[_POSITION] = changes.position()
+            if request.user.has_perm(health.PERMISSION):
+                request.META[_HEALTH] = live_health.current()
         try:
             return view(request, *args, **kwargs)
         except NotFound as error:
@@ -97,6 +103,8 @@ def show(
         "is_dialog": is_dialog(request),
         "layout": f"syncjobs/layouts/{'dialog' if is_dialog(request) else 'page'}.html",
     }
+    if is_live and _HEALTH in request.META:
+        frame["health"] = health.context_of(request, request.META[_HEALTH])
     common = {} if is_dialog(request) else page_context(request)
     return render(request, template, {**common, **frame, **context}, status=status)
 
@@ -113,6 +121,7 @@ class Question:
     is_danger: bool = False
     details: Sequence[str] = field(default_factory=tuple)
     parent: str = ""
+    warning: str = ""
 
 
 def ask(
@@ -124,12 +133,13 @@ def ask(
     then: str | Callable[[], str | None] | None = None,
     template: str = "syncjobs/ask.html",
     extra: dict[str, Any] | None = None,
+    offer: Callable[[DomainError], tuple[str, str] | None] = lambda _error: None,
 ) -> HttpResponse:
     """Ask on GET, act on POST. `do` gets the form's cleaned data and returns a sentence that reports the result.
 
     A DomainError appears at the form fields it names, otherwise in a toast; so does a YouTubeError. `then` is the URL to
     go to after success (default: stay on the question's `back`), or a function called after `do`. `template` shows the
-    question, with the context in `extra`.
+    question, with the context in `extra`. `offer` returns the (URL, label) that a refusal offers instead.
     """
 
     def show_question(status: int = 200) -> HttpResponse:
@@ -147,7 +157,7 @@ def ask(
     except DomainError as error:
         if form is not None and _add_errors(form, error):
             return show_question(422)
-        return report(request, error.message, question.back, level="error")
+        return report(request, error.message, question.back, level="error", offer=offer(error))
     except YouTubeError as error:
         return report(request, f"YouTube: {error.message}", question.back, level="error")
     after = then() if callable(then) else then
@@ -164,20 +174,30 @@ def _add_errors(form: forms.Form, error: DomainError) -> bool:
 
 
 def report(
-    request: HttpRequest, message: str, back: str, *, level: str = "success", redirect: bool = False
+    request: HttpRequest,
+    message: str,
+    back: str,
+    *,
+    level: str = "success",
+    redirect: bool = False,
+    offer: tuple[str, str] | None = None,
 ) -> HttpResponse:
     """Show the result of an action: as a toast if htmx asked, otherwise as a message on the page `back`.
 
-    With `redirect`, htmx goes to `back` too.
+    With `redirect`, htmx goes to `back` too. `offer` is the (URL, label) of a page that the toast links to; without htmx,
+    that page takes the place of `back`.
     """
     if request.headers.get("HX-Request") and not redirect:
         # "done" closes the dialog even after a refusal, so that the page behind it shows the current state.
-        events = {"toast": {"level": level, "text": message}, "changed": True, "done": True}
+        toast: dict[str, Any] = {"level": level, "text": message}
+        if offer:
+            toast["action"] = {"url": offer[0], "label": offer[1]}
+        events = {"toast": toast, "changed": True, "done": True}
         return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(events)})
     messages.add_message(request, messages.SUCCESS if level == "success" else messages.ERROR, message)
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Redirect": back})
-    return HttpResponseRedirect(back)
+    return HttpResponseRedirect(offer[0] if offer else back)
 
 
 def style(form: forms.Form) -> forms.Form:

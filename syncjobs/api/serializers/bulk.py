@@ -41,12 +41,20 @@ class BulkOutcome(serializers.Serializer[bulk.BulkResult]):
     """The result of each job."""
 
     message = serializers.SerializerMethodField()
-    retried = serializers.DictField(child=serializers.CharField(), help_text="New job's id, by the retried job's id.")
-    cancelled = serializers.ListField(child=serializers.CharField())
+    retried = serializers.DictField(
+        child=serializers.CharField(), help_text="Id of the job that runs in its place, by the retried job's id."
+    )
+    queued = serializers.IntegerField(help_text="Number of new jobs.")
+    coveredBy = serializers.DictField(
+        source="covered_by",
+        child=serializers.CharField(),
+        help_text="Of the retried jobs that got no job of their own: the job that does the same for them.",
+    )
+    cancelled = serializers.ListField(child=serializers.CharField(), help_text="Running ones stop soon.")
     refused = serializers.DictField(child=serializers.CharField(), help_text="Reason for each refusal, by job id.")
 
     def get_message(self, result: bulk.BulkResult) -> str:
-        return f"{result.succeeded} of {result.succeeded + len(result.refused)} done."
+        return bulk.summary(self.context["action"], result)
 
 
 class BulkProgress(serializers.ModelSerializer[BulkAction]):
@@ -54,9 +62,10 @@ class BulkProgress(serializers.ModelSerializer[BulkAction]):
     total = serializers.IntegerField()
     done = serializers.IntegerField()
     succeeded = serializers.IntegerField()
+    covered = serializers.IntegerField(help_text="Of the succeeded retries: those that another job covers.")
     refused = serializers.DictField(child=serializers.CharField(), help_text="Reasons of the first 1,000, by job id.")
     endedAt = serializers.DateTimeField(source="ended_at", allow_null=True)
 
     class Meta:
         model = BulkAction
-        fields = ("id", "action", "total", "done", "succeeded", "refused", "endedAt")
+        fields = ("id", "action", "total", "done", "succeeded", "covered", "refused", "endedAt")

@@ -64,5 +64,13 @@ class NoteBody(Strict):
 class RetriedGroup(serializers.Serializer[Any]):
     message = serializers.CharField()
     bulkId = serializers.CharField(required=False, help_text="Of the bulk action that retries them, if there are many.")
-    retried = serializers.DictField(child=serializers.CharField(), help_text="New job's id, by the retried job's id.")
+    retried = serializers.DictField(
+        child=serializers.CharField(), help_text="Id of the job that runs in its place, by the retried job's id."
+    )
+    queued = serializers.IntegerField(help_text="Number of new jobs; 0 if they are retried in the background.")
+    coveredBy = serializers.DictField(
+        source="covered_by",
+        child=serializers.CharField(),
+        help_text="Of the retried jobs that got no job of their own: the job that does the same for them.",
+    )
     refused = serializers.DictField(child=serializers.CharField(), help_text="Reason for each refusal, by job id.")

@@ -124,6 +124,11 @@ class ChildrenTotals(serializers.Serializer[Any]):
 class JobDetailSerializer(JobSerializer):
     """A job with its attempts, its timeline and a summary of its children."""
 
+    coveredBy = serializers.CharField(
+        source="covered_by_id",
+        allow_null=True,
+        help_text="The equal job that was active when this one was retried; it may have been deleted since.",
+    )
     attemptHistory = AttemptSerializer(source="attempts", many=True)
     timeline = EventSerializer(many=True)
     children = serializers.DictField(
@@ -192,4 +197,11 @@ class EstimateResult(serializers.Serializer[Any]):
         source="skipped_as_unsyncable", help_text="Without a channel, or not active."
     )
     unitsLeft = serializers.IntegerField(source="units_left")
+    fromReserve = serializers.IntegerField(
+        source="from_reserve", help_text="Of the units: those taken from the reserve for manual syncs."
+    )
     fitsQuota = serializers.BooleanField(source="fits_quota")
+    queuePausedBy = serializers.CharField(
+        source="queue.paused_by", allow_blank=True, help_text="Who paused the queue; the jobs wait. Empty: nobody did."
+    )
+    hasWorker = serializers.BooleanField(source="queue.has_worker", help_text="Whether a worker serves the queue.")

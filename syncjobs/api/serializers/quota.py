@@ -47,7 +47,10 @@ class ForecastSerializer(serializers.Serializer[BucketFigures]):
     """Expected usage at the reset: `used` plus `people`, `queued` and `scheduled`. `units` is null if any is unknown."""
 
     units = serializers.IntegerField(source="forecast.units", allow_null=True)
-    exceedsLimit = serializers.SerializerMethodField()
+    atLeast = serializers.IntegerField(source="forecast.at_least", help_text="The same without what is unknown.")
+    exceedsLimit = serializers.BooleanField(
+        source="exceeds_limit", allow_null=True, help_text="null: unknown. True as soon as `atLeast` exceeds it."
+    )
     used = serializers.IntegerField(source="forecast.used")
     people = serializers.IntegerField(source="forecast.people", help_text="At the rate of the last 3 hours.")
     queued = serializers.IntegerField(source="forecast.queued", help_text="What active jobs still need.")
@@ -57,10 +60,6 @@ class ForecastSerializer(serializers.Serializer[BucketFigures]):
     unknown = serializers.ListField(
         source="forecast.unknown", child=serializers.CharField(), help_text="What can't be forecast yet."
     )
-
-    def get_exceedsLimit(self, figures: BucketFigures) -> bool | None:
-        units = figures.forecast.units
-        return None if units is None else units > figures.state.limit
 
 
 class BucketSerializer(serializers.Serializer[Any]):
@@ -82,6 +81,9 @@ class BucketSerializer(serializers.Serializer[Any]):
     )
     resetsAt = serializers.DateTimeField(source="state.resets_at")
     waitingJobs = serializers.IntegerField(source="waiting_jobs", help_text="Delayed until the reset.")
+    waitingUntil = serializers.DateTimeField(
+        source="waiting_until", allow_null=True, help_text="When the first of them starts."
+    )
     operations = serializers.SerializerMethodField()
     jobTypes = serializers.SerializerMethodField()
     bands = serializers.SerializerMethodField()

@@ -58,7 +58,9 @@ def _date(text: str) -> dt.date:
 
 def describe_bucket(state: quota.BucketState) -> str:
     """Return a line with the usage of a bucket."""
-    usage = f"{state.bucket}: {state.used} of {state.limit} used, {state.reserved} reserved for manual syncs"
+    usage = f"{state.bucket}: {state.used} of {state.limit} used, {state.left_for_manual_syncs} left"
+    if state.reserved:
+        usage += f", {state.left_of_reserved} of them reserved for manual syncs"
     closed = f"  closed by YouTube at {state.closed_at:%H:%M} UTC: {state.closed_reason}" if state.closed_at else ""
     if state.probe_at:
         closed = f"  refused by YouTube; next try at {state.probe_at:%H:%M} UTC"
@@ -72,6 +74,8 @@ def bucket_as_json(state: quota.BucketState) -> dict[str, Any]:
         "used": state.used,
         "limit": state.limit,
         "reserved": state.reserved,
+        "left": state.left_for_manual_syncs,
+        "left_for_automatic": state.left_for_automatic_syncs,
         "closed_at": state.closed_at,
         "probe_at": state.probe_at,
         "resets_at": state.resets_at,

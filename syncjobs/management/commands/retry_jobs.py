@@ -37,15 +37,19 @@ class Command(base.Command):
             ids = list(failed.values_list("pk", flat=True))
         result = bulk.apply(self.actor, BulkAction.Action.RETRY, ids)
         if options["json"]:
-            retried = {str(job_id): str(new) for job_id, new in result.retried.items()}
             self.print_json(
-                {"retried": retried, "refused": {str(job_id): reason for job_id, reason in result.refused.items()}}
+                {
+                    "retried": {str(job_id): str(new) for job_id, new in result.retried.items()},
+                    "queued": result.queued,
+                    "covered_by": {str(job_id): str(other) for job_id, other in result.covered_by.items()},
+                    "refused": {str(job_id): reason for job_id, reason in result.refused.items()},
+                }
             )
         else:
             for job_id, new in result.retried.items():
-                self.print(f"#{job_id} → #{new}")
+                self.print(f"#{job_id} {'is covered by' if job_id in result.covered_by else '→'} #{new}")
             for job_id, reason in result.refused.items():
                 self.print(f"#{job_id}: {reason}")
-            self.print(f"{len(result.retried)} retried, {len(result.refused)} refused.")
+            self.print(bulk.summary(BulkAction.Action.RETRY, result))
         if refused := len(result.refused):
             raise CommandError(f"{refused} {'job' if refused == 1 else 'jobs'} could not be retried.")

@@ -6,11 +6,16 @@
      data-live-job="48213"     only events of this job and its children count
      data-poll="30"            seconds between requests while there is no event stream
      data-active="false"       nothing in it changes by itself, so it is not polled
-   A hidden tab requests nothing; it catches up when it becomes visible again. */
+   A hidden tab requests nothing; it catches up when it becomes visible again.
+
+   Silence is not health. The server sends a heartbeat every 10 seconds and says when something stops answering; a stream
+   that is silent for longer, or a request that gets no answer, makes the page say Disconnected and mark its figures. */
 (() => {
     const REFRESH_EVERY = 400; // milliseconds
     const RETRY_SECONDS = 5; // after a failed request
     const RECONNECT = 15000; // milliseconds, after the server refused the stream
+    const MAX_SILENCE = 22000; // milliseconds without any event, two heartbeats and a bit
+    const MAX_WAIT = 10000; // milliseconds for the answer to a request that only reads
     const EVENTS = ["job", "queue", "many", "reset"];
 
     const regions = () => document.querySelectorAll("[data-live]");
@@ -20,6 +25,8 @@
     let wasConnected = false;
     let failedAt = null;
     let updatedAt = Date.now();
+    let heardAt = Date.now();
+    let healthVersion = "";
 
     function refreshOf(region) {
         if (!refreshes.has(region)) refreshes.set(region, { isDue: false, last: Date.now(), timer: null });
@@ -55,7 +62,25 @@
         return !job || !change || String(change.id) === job || String(change.parentId) === job;
     }
 
+    // Only an event proves that the server is there: a frozen one still accepts connections.
+    function heard() {
+        heardAt = Date.now();
+        if (isConnected) return;
+        if (wasConnected) regions().forEach((region) => refresh(region));
+        isConnected = wasConnected = true;
+        failedAt = null;
+        updatedAt = Date.now();
+        show();
+    }
+
+    function onHealth({ data }) {
+        heard();
+        const region = document.getElementById("health");
+        if (region && region.dataset.version !== JSON.parse(data).version) refresh(region, true);
+    }
+
     function onEvent({ type, data }) {
+        heard();
         let change = null;
         try { change = JSON.parse(data); } catch { /* an event without data concerns every region */ }
         for (const region of regions()) if (concerns(region, type, change)) refresh(region);
@@ -66,9 +91,11 @@
         if (!events || stream || document.hidden) return;
         // The position is that of the page as it was loaded; a later connection refreshes everything instead.
         stream = new EventSource(wasConnected ? events : `${events}?lastEventId=${encodeURIComponent(position)}`);
-        stream.onopen = onOpen;
         stream.onerror = onError;
         for (const name of EVENTS) stream.addEventListener(name, onEvent);
+        stream.addEventListener("heartbeat", heard);
+        stream.addEventListener("health", onHealth);
+        heardAt = Date.now();
     }
 
     function disconnect() {
@@ -77,12 +104,12 @@
         isConnected = false;
     }
 
-    function onOpen() {
-        if (wasConnected) regions().forEach((region) => refresh(region));
-        isConnected = wasConnected = true;
-        failedAt = null;
-        updatedAt = Date.now();
+    function checkSilence() {
+        if (!stream || document.hidden || Date.now() - heardAt < MAX_SILENCE) return;
+        failedAt ??= Date.now();
+        disconnect();
         show();
+        connect();
     }
 
     function onError() {
@@ -113,12 +140,30 @@
         if (!label) return;
         const at = new Date(updatedAt).toLocaleTimeString();
         const state = failedAt !== null ? "lost" : isConnected ? "live" : "polling";
-        const texts = { lost: label.dataset.textLost, live: label.dataset.textLive, polling: label.dataset.textPolling };
+        const isTrouble = document.getElementById("health")?.hasAttribute("data-urgent") ?? false;
+        const { textLost, textLive, textTrouble, textPolling } = label.dataset;
+        const texts = { lost: textLost, live: isTrouble ? textTrouble : textLive, polling: textPolling };
         label.dataset.state = state;
+        label.toggleAttribute("data-trouble", isTrouble);
         label.querySelector("span").textContent = texts[state];
         label.title = `${label.dataset.textUpdated} ${at}`;
         label.querySelector("time").textContent = at;
+        document.documentElement.classList.toggle("is-stale", state === "lost");
+        const note = document.getElementById("stale");
+        if (!note) return;
+        note.hidden = state !== "lost";
+        note.querySelector("time").textContent = at;
     }
+
+    document.addEventListener("htmx:configRequest", ({ detail }) => { if (detail.verb === "get") detail.timeout ||= MAX_WAIT; });
+    // When something stops or starts answering, what the page shows of it is refreshed after the problems themselves.
+    document.addEventListener("htmx:afterSettle", () => {
+        const region = document.getElementById("health");
+        if (!region || region.dataset.version === healthVersion) return;
+        healthVersion = region.dataset.version;
+        show();
+        for (const each of regions()) if (each !== region) refresh(each, true);
+    });
 
     document.addEventListener("htmx:afterRequest", ({ detail }) => {
         if (!detail.elt.matches?.("[data-live]")) return;
@@ -133,13 +178,15 @@
     document.addEventListener("visibilitychange", () => {
         if (document.hidden) return disconnect();
         connect();
+        show();
         for (const region of regions()) if (refreshOf(region).isDue || !isConnected) refresh(region);
     });
     // The result of a person's own action shows at once, with or without a stream.
     document.addEventListener("changed", () => regions().forEach((region) => refresh(region, true)));
     document.addEventListener("DOMContentLoaded", () => {
+        healthVersion = document.getElementById("health")?.dataset.version ?? "";
         show();
         connect();
     });
-    setInterval(poll, 1000);
+    setInterval(() => { checkSilence(); poll(); }, 1000);
 })();

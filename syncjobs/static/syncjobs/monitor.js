@@ -7,22 +7,31 @@
 
     // ---- Toasts
 
-    function toast(level, message) {
+    // `action` is {url, label}: a link that opens its page in the dialog.
+    function toast(level, message, action) {
         const list = $("#toasts");
         // Everything outside an open dialog is inert.
         ($("dialog[open]") ?? document.body).append(list);
         const item = $("#toast-template").content.firstElementChild.cloneNode(true);
         item.classList.add(`toast-${level}`);
         item.setAttribute("role", level === "error" ? "alert" : "status");
-        $("span", item).textContent = message;
+        $("span", item).textContent = inLocalTime(message);
+        if (action) {
+            const link = Object.assign(document.createElement("a"), { href: action.url, textContent: action.label, className: "btn btn-small" });
+            link.dataset.dialog = "";
+            link.addEventListener("click", () => item.remove());
+            $("span", item).after(link);
+        }
         $("button", item).addEventListener("click", () => item.remove());
         list.append(item);
         setTimeout(() => item.remove(), level === "error" ? 15000 : 6000);
     }
-    document.addEventListener("toast", ({ detail }) => toast(detail.level, detail.text));
-    document.addEventListener("htmx:sendError", ({ detail }) => {
-        if (dialog()?.querySelector(".skeleton") && dialog().contains(detail.target)) closeDialog();
-        if (!detail.elt.matches?.("[data-live]")) toast("error", text("noAnswer"));
+    document.addEventListener("toast", ({ detail }) => toast(detail.level, detail.text, detail.action));
+    for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, ({ detail }) => {
+        const isLoading = dialog()?.querySelector(".skeleton") && dialog().contains(detail.target);
+        if (isLoading) closeDialog();
+        if (detail.elt.matches?.("[data-live], #estimate")) return;
+        toast("error", text("noAnswer"), isLoading ? { url: dialogUrl, label: text("again") } : undefined);
     });
     document.addEventListener("htmx:responseError", ({ detail }) => {
         if (detail.xhr.status === 401) location.reload();
@@ -40,9 +49,11 @@
     let opener = null;
     let hasAddress = false;
     let openedAt = 0;
+    let dialogUrl = "";
 
     function openDialog(url, hash) {
         const box = dialog();
+        dialogUrl = url;
         if (!box.open) opener = document.activeElement;
         hasAddress = Boolean(hash) || (box.open && hasAddress);
         $(".dialog-content", box).replaceChildren($("#dialog-loading").content.cloneNode(true));
@@ -159,6 +170,47 @@
     document.addEventListener("DOMContentLoaded", () => writeTimes());
     for (const name of ["htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(name, () => writeTimes());
     setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at])"), 1000);
+
+    // Sentences of the server name instants in UTC.
+    function inLocalTime(sentence) {
+        return sentence.replace(/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?) UTC/g, (written, day, time) => {
+            const at = new Date(`${day}T${time}Z`);
+            return isNaN(at) ? written : (at.toDateString() === new Date().toDateString() ? sameDay : otherDay).format(at);
+        });
+    }
+    function writeSentences() {
+        document.querySelectorAll("[data-utc], .messagelist li").forEach((each) => {
+            const local = inLocalTime(each.textContent);
+            if (local !== each.textContent) each.textContent = local;
+        });
+    }
+    document.addEventListener("DOMContentLoaded", writeSentences);
+    document.addEventListener("htmx:afterSettle", writeSentences);
+
+    // Days in filters are the reader's, so the server needs the time zone.
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (zone && !document.cookie.includes(`timezone=${zone};`) && !document.cookie.endsWith(`timezone=${zone}`))
+        document.cookie = `timezone=${zone}; path=/; max-age=31536000; SameSite=Lax`;
+
+    // ---- The estimate in the trigger form: Trigger is enabled while there is something to sync, as far as we know
+
+    function onEstimate(hasFailed) {
+        const note = $("[data-estimate-failed]"), button = $("[data-needs-estimate]");
+        if (!note || !button) return;
+        note.hidden = !hasFailed;
+        $("#estimate").classList.toggle("is-outdated", hasFailed);
+        button.disabled = !hasFailed && Boolean($("#estimate [data-nothing]"));
+    }
+    document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+        if (detail.elt.id === "estimate") detail.elt.classList.add("is-outdated");
+    });
+    document.addEventListener("htmx:afterRequest", ({ detail }) => {
+        if (detail.elt.id === "estimate" && !detail.successful && detail.xhr?.status !== 401) onEstimate(true);
+    });
+    document.addEventListener("htmx:afterSettle", ({ target }) => { if (target.id === "estimate") onEstimate(false); });
+    document.addEventListener("click", (event) => {
+        if (event.target.closest("[data-estimate-again]")) $("#trigger-form").dispatchEvent(new Event("change", { bubbles: true }));
+    });
 
     // ---- Images that don't load show a placeholder
 

@@ -1,0 +1,76 @@
+"""What has stopped answering: workers, the scheduler, YouTube. Deadlines pass by the database's clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+from ..models.workers import WORKER_SILENCE_SECONDS
+from ..sql import query
+
+YOUTUBE_SILENCE = dt.timedelta(seconds=12)
+"""Calls to YouTube that bring no answer for longer than this are a problem; a shorter pause is an ordinary retry."""
+_PARAMETERS: dict[str, int | str] = {"silence": WORKER_SILENCE_SECONDS, "task": "syncjobs.trigger"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that does not answer or does not run.
+
+    `code` is one of worker_silent, worker_failing (`name` is the worker), no_worker (`name` is a queue that has work),
+    no_scheduler and youtube_silent. It is not `urgent` if other workers do the work of this one.
+    """
+
+    code: str
+    name: str = ""
+    since: dt.datetime | None = None
+    urgent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The problems, and the state of each worker and scheduler ("alive", "stopping", "failing" or "silent") by name."""
+
+    problems: tuple[Problem, ...]
+    states: tuple[tuple[str, str], ...]
+
+    @property
+    def version(self) -> str:
+        """A text that changes with any problem and with the state of any worker."""
+        known = [(problem.code, problem.name, problem.urgent) for problem in self.problems]
+        return f"{zlib.crc32(repr((known, self.states)).encode()):08x}"
+
+
+def current() -> Health:
+    """Return the health of the site now."""
+    with connection.cursor() as cursor:
+        cursor.execute(query("health"), dict(_PARAMETERS))
+        return _health_of(cursor.fetchall())
+
+
+async def read(database: psycopg.AsyncConnection[Any]) -> Health:
+    """Return the health of the site now, for code on the event loop. Raises psycopg.Error."""
+    return _health_of(await (await database.execute(query("health").encode(), _PARAMETERS)).fetchall())
+
+
+def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
+    now, unserved, lacks_scheduler, youtube_since = rows[0][:4]
+    workers = [row[4:] for row in rows if row[4] is not None]
+    served = {queue for _name, _is_scheduler, queues, state, _at in workers if state == "alive" for queue in queues}
+    problems = [Problem("no_worker", queue) for queue in unserved]
+    for name, is_scheduler, queues, state, heartbeat_at in workers:
+        if is_scheduler or state not in ("silent", "failing"):
+            continue
+        since = heartbeat_at if state == "silent" else None
+        problems.append(Problem(f"worker_{state}", name, since, urgent=not served.issuperset(queues)))
+    if lacks_scheduler:
+        problems.append(Problem("no_scheduler"))
+    if youtube_since is not None and now - youtube_since >= YOUTUBE_SILENCE:
+        problems.append(Problem("youtube_silent", since=youtube_since))
+    return Health(tuple(problems), tuple((name, state) for name, _is_scheduler, _queues, state, _at in workers))

@@ -1,0 +1,78 @@
+"""The trigger form and refusals in a browser: what is outdated is marked, what is refused can be forced, times are local."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from syncjobs.choices import Role
+from syncjobs.models import SyncJob
+from tests.factories import make_band
+
+from .conftest import LogIn
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+TOKYO = zoneinfo.ZoneInfo("Asia/Tokyo")
+
+
+def test_an_estimate_that_fails_is_marked_and_can_be_tried_again(log_in: LogIn) -> None:
+    make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/add/")
+    failed, trigger = page.locator("[data-estimate-failed]"), page.get_by_role("button", name="Trigger", exact=True)
+    expect(failed).to_be_hidden()
+    page.route("**/syncjob/add/?*", lambda route: route.abort())
+    page.get_by_label("Full sync").check()
+    expect(failed).to_be_visible()
+    expect(page.locator("#estimate")).to_have_class(re.compile("is-outdated"))
+    expect(trigger).to_be_enabled()
+    page.unroute("**/syncjob/add/?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(failed).to_be_hidden()
+    expect(page.locator("#estimate")).not_to_have_class(re.compile("is-outdated"))
+    page.get_by_label("Selected bands").check()
+    expect(page.locator("#estimate")).to_contain_text("Select a band")
+    expect(trigger).to_be_disabled()
+    page.get_by_label("All active bands").check()
+    expect(trigger).to_be_enabled()
+
+
+def test_a_dialog_whose_server_does_not_answer_offers_to_try_again(log_in: LogIn) -> None:
+    make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
+    link, dialog = page.get_by_role("link", name="Trigger sync"), page.locator("dialog[open]")
+    page.route("**/syncjob/add/", lambda route: None)
+    link.click()
+    expect(dialog).to_contain_text("Loading…")
+    expect(dialog).to_have_count(0, timeout=20_000)
+    toast = page.locator(".toast-error")
+    expect(toast).to_contain_text("reach the server")
+    page.unroute("**/syncjob/add/")
+    toast.get_by_role("link", name="Try again").click()
+    expect(dialog.get_by_role("button", name="Trigger", exact=True)).to_be_enabled()
+
+
+def test_a_refusal_names_local_times_and_can_be_forced(log_in: LogIn) -> None:
+    synced_at = timezone.now().replace(microsecond=0)
+    band = make_band("herons", "@herons", last_incremental_sync_at=synced_at)
+    page = log_in(Role.MODERATOR, timezone_id="Asia/Tokyo").go(f"/admin/bands/band/{band.pk}/change/")
+    page.get_by_role("button", name="Sync now").click()
+    toast = page.locator(".toast-error")
+    expect(toast).to_contain_text(f"{synced_at.astimezone(TOKYO):%I:%M:%S}".lstrip("0"))
+    expect(toast).not_to_contain_text("UTC")
+    toast.get_by_role("link", name="Sync anyway").click()
+    page.get_by_role("dialog").get_by_role("button", name="Sync anyway").click()
+    expect(page.locator(".toast-success")).to_contain_text("is queued")
+    assert SyncJob.objects.get().params["force"] is True
+
+
+def test_today_is_the_day_of_the_reader(log_in: LogIn) -> None:
+    page = log_in(Role.MODERATOR, timezone_id="Pacific/Kiritimati").go("/admin/syncjobs/syncjob/")
+    today = timezone.now().astimezone(zoneinfo.ZoneInfo("Pacific/Kiritimati")).date()
+    days = {f"{today + dt.timedelta(days)}" for days in (0, 1)}  # Midnight may pass meanwhile.
+    link = page.locator("a.chip", has_text="Today").get_attribute("href") or ""
+    assert any(f"start_date={day}" in link for day in days), link
