@@ -97,10 +97,12 @@ def test_a_process_streams_a_few_at_a_time(site: str) -> None:
 
 def test_one_person_leaves_places_to_others(site: str) -> None:
     mine, theirs = Api(Role.ADMIN).headers, Api(Role.MODERATOR).headers
+    reading: list[Iterator[bytes]] = []  # Dropping an iterator would disconnect.
     with httpx.Client(timeout=60) as client, ExitStack() as at_the_end:
         for _ in range(export.MOST_OF_ONE_PERSON):
             answer = at_the_end.enter_context(client.stream("GET", site + PATH, headers=mine))
-            assert next(answer.iter_raw(1))
+            reading.append(answer.iter_raw(1))
+            assert next(reading[-1])
         refused = client.get(site + PATH, headers=mine)
         assert (refused.status_code, int(refused.headers["Retry-After"])) == (503, export.RETRY_AFTER_SECONDS)
         assert "You have 2 exports running" in refused.json()["errors"][0]["message"]

@@ -66,7 +66,15 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
     cache.set("new", 2, 60)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE syncmonitor_cache SET expires = now() - interval '1 s' WHERE cache_key LIKE '%old'")
-    expected = {"workers": 1, "cached": 1, "bulk_actions": 5, "idempotency_keys": 1, "tokens": 5, "sessions": 5}
+    expected = {
+        "workers": 1,
+        "cached": 1,
+        "bulk_actions": 5,
+        "idempotency_keys": 1,
+        "tokens": 5,
+        "sessions": 5,
+        "log_ins": 0,
+    }
     expected["imports"] = 0
     expected |= {"error_groups": 0, "quota_days": 0, "audit_entries": 0}
     assert delete_expired(PERSON) == expected
@@ -85,7 +93,7 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
 def test_the_command_reports_the_deleted_rows() -> None:
     _bulk(timezone.now() - 31 * DAY)
     assert run_command("cleanup") == (
-        "Deleted: workers 0, cached 0, bulk actions 1, idempotency keys 0, imports 0, tokens 0, sessions 0, "
+        "Deleted: workers 0, cached 0, bulk actions 1, idempotency keys 0, imports 0, tokens 0, sessions 0, log ins 0, "
         "error groups 0, quota days 0, audit entries 0.\n"
     )
 
