@@ -64,6 +64,16 @@ class Taken(Conflict):
         self.problems = problems
 
 
+class Outdated(Conflict):
+    """Somebody else has changed it meanwhile; `problems` lists the fields in question, if they are known."""
+
+    code = "precondition_failed"
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__(" ".join(message for _field, message in problems), field=problems[0][0] or None)
+        self.problems = problems
+
+
 class WrongState(Conflict):
     """The job's status, in `details["status"]`, does not allow this."""
 
@@ -122,14 +132,14 @@ class Busy(DomainError):
         self.retry_after = retry_after
 
 
-class TooManyAttempts(DomainError):
-    """Too many wrong passwords. Try again after `retry_after` seconds."""
+class TooMany(Busy):
+    """Somebody does this too often. They may try again after `retry_after` seconds."""
 
     code = "throttled"
 
-    def __init__(self, message: str, *, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+
+class TooManyAttempts(TooMany):
+    """Too many wrong passwords."""
 
 
 class Unavailable(Busy):

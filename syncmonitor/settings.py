@@ -142,6 +142,11 @@ def check_values() -> None:
         ]
     if not DEBUG and not SECRET_KEY:
         problems.append("SECRET_KEY: set it to a long random string; only DEBUG has a default.")
+    elif not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 8 or SECRET_KEY.startswith("django-insecure")):
+        problems.append(
+            "SECRET_KEY: must be at least 50 random characters, because whoever guesses it can log in as anybody. "
+            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+        )
     if not DEBUG and not ALLOWED_HOSTS:
         problems.append("ALLOWED_HOSTS: list the site's host names, separated by commas.")
     if YOUTUBE_QUOTA_RESERVED > YOUTUBE_QUOTA_MAIN:
@@ -175,6 +180,10 @@ def development_key() -> str:
 
 
 check_values()
+if not DEBUG and "*" in ALLOWED_HOSTS:
+    warnings.warn(
+        "ALLOWED_HOSTS=* accepts requests for any host name. List the site's own names.", RuntimeWarning, stacklevel=1
+    )
 if DEBUG:
     SECRET_KEY = SECRET_KEY or development_key()
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
@@ -234,6 +243,7 @@ TEMPLATES = [
         },
     }
 ]
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AUTHENTICATION_BACKENDS = ["syncjobs.authentication.SessionBackend"]
 PASSWORD_HASHERS = ["syncmonitor.passwords.Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -310,6 +320,7 @@ CORS_EXPOSE_HEADERS = [
     *("Allow", "Content-Disposition", "Content-Length", "Date", "ETag", "Idempotency-Replayed", "Location"),
     *("Retry-After", "WWW-Authenticate"),
 ]
+TRIGGERS_PER_MINUTE = 60  # By one person, in the API and the admin: see syncjobs/operations/rates.py.
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.core.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
@@ -318,7 +329,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
     "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
     "NUM_PROXIES": 0,  # uvicorn sets the client's address; anybody can send X-Forwarded-For.
-    "DEFAULT_THROTTLE_RATES": {"login": "120/min", "trigger": "60/min"},
+    "DEFAULT_THROTTLE_RATES": {"login": "120/min"},
     "URL_FORMAT_OVERRIDE": None,  # The exports have a parameter `format`.
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+import ctypes
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -15,6 +16,12 @@ from . import bodies
 
 _TURN_SECONDS = 30.0
 """How long a request with a huge body waits for the one before it."""
+
+
+def _give_memory_back() -> None:
+    """Return freed memory to the system. The C library would keep it for the thread that has ended."""
+    with suppress(AttributeError, OSError):  # Another C library than glibc.
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class OneThreadHandler(ASGIHandler):
@@ -45,6 +52,8 @@ class OneThreadHandler(ASGIHandler):
                 except TimeoutError:
                     body.problem = bodies.BUSY
             await super().handle(body.scope(), body, body.discarding(send))
+            if body.is_huge:
+                await asyncio.to_thread(_give_memory_back)
 
     async def read_body(self, receive: Any) -> Any:
         """Return the body that `handle` has read."""

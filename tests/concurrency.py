@@ -51,3 +51,16 @@ def in_thread(act: Callable[[], T]) -> T:
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(run).result()
+
+
+def in_parallel(count: int, act: Callable[[int], T]) -> list[T]:
+    """Call `act` with 0 to `count` - 1 at once, each in a thread with a connection of its own; return the results."""
+
+    def run(number: int) -> T:
+        try:
+            return act(number)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))

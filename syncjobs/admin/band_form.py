@@ -19,12 +19,13 @@ from ..exceptions import DomainError
 from ..operations import band_fields, bands, channels
 from ..youtube.errors import Kind, YouTubeError
 from ..youtube.types import Channel
+from .core.edits import EditForm
 from .core.pages import actor_of
 
 _CACHE_SECONDS = 3600
 
 
-class BandForm(forms.Form):
+class BandForm(EditForm):
     """The fields of a band, with the names that `operations.band_fields` reads."""
 
     youtube_channel = forms.CharField(
@@ -103,16 +104,17 @@ class BandForm(forms.Form):
                     self.add_error(name, message)
 
     def values(self) -> dict[str, Any]:
-        """Return the valid fields as `operations.bands` takes them.
+        """Return the valid fields that the person changed, as `operations.bands` takes them.
 
         An unchanged channel is left out: for a channel that only the sync resolved, the form shows the id, which would
         count as a new reference.
         """
-        values = dict(self.cleaned_data)
+        changed = self.changed()
+        values = {name: value for name, value in self.cleaned_data.items() if name in changed}
         if values.get("slug") == "":
             del values["slug"]
-            if "name" in values:
-                values["slug"] = slugify(values["name"])[:120]
+            if "name" in self.cleaned_data:
+                values["slug"] = slugify(self.cleaned_data["name"])[:120]
         if "founded" in values:
             values["founded"] = values["founded"] or None
         if "playlists" in values:

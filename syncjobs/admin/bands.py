@@ -229,8 +229,9 @@ def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
         if band is None:
             saved.append(operations.create(actor, values, channel).pk)
             return _("%(band)s is added.") % {"band": values["name"]}
-        saved.append(operations.change(actor, band.pk, values, channel).pk)
-        return _("%(band)s is saved.") % {"band": values["name"]}
+        changed = operations.change(actor, band.pk, values, channel, check=lambda row: form.check(initial_of(row)))
+        saved.append(changed.pk)
+        return _("%(band)s is saved.") % {"band": changed.name}
 
     return ask(
         request,

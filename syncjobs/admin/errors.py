@@ -27,6 +27,7 @@ from ..stats import errors as stats_errors
 from ..stats.errors import GroupFigures
 from ..templatetags.monitor import number
 from .core import advice, charts, links
+from .core.edits import EditForm
 from .core.model_admin import PageAdmin, requires
 from .core.pages import Question, ask, is_part, show, style
 from .core.paging import FilterForm
@@ -135,11 +136,12 @@ class ErrorGroupAdmin(PageAdmin):
         )
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
-            operations.acknowledge_errors(actor, fingerprint, values["note"])
+            note = values["note"] if "note" in form.changed() else None
+            operations.acknowledge_errors(actor, fingerprint, note, check=lambda row: form.check({"note": row.note}))
             return _("Acknowledged.")
 
-        data = request.POST if request.method == "POST" else None
-        return ask(request, question, do, form=style(NoteForm(data, initial={"note": group.note})))
+        form = NoteForm(request.POST if request.method == "POST" else None, initial={"note": group.note})
+        return ask(request, question, do, form=style(form))
 
     @requires("syncjobs.acknowledge_errors", post=True)
     def reopen_view(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
@@ -188,10 +190,10 @@ class ErrorGroupAdmin(PageAdmin):
             return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
         fingerprint = request.GET.get("error", "").replace("\x00", "")[:16] or None
         log = stats_errors.log(**form.narrowing(), fingerprint=fingerprint)
-        return file_of(listing_export.errors(log, "csv"), "csv", "errors")
+        return file_of(listing_export.errors(log, "csv", person=request.user.pk), "csv", "errors")
 
 
-class NoteForm(forms.Form):
+class NoteForm(EditForm):
     """A note on a group, for the next person who sees it."""
 
     note = forms.CharField(

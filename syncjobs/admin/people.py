@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from ..audit.actors import Actor
 from ..choices import Role
 from ..operations import people as operations
+from .core.edits import EditForm
 from .core.model_admin import PageAdmin, requires
 from .core.pages import Question, ask, is_part, show, style
 from .core.paging import paginate
@@ -35,7 +36,7 @@ def _roles() -> list[tuple[str, str]]:
     return [(role.value, f"{role.label}: {rights}") for role, rights in words.items()]
 
 
-class RoleForm(forms.Form):
+class RoleForm(EditForm):
     """A person's role."""
 
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=_roles, widget=forms.RadioSelect)
@@ -106,8 +107,12 @@ class PersonAdmin(PageAdmin):
         question = _question(_("Role of %(name)s") % {"name": user.get_username()}, "", _("Save"))
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
-            operations.change_role(actor, user_id, Role(values["role"]))
-            role = Role(values["role"]).label
+            def check(row: User) -> None:
+                form.check({"role": operations.role_of(row)})
+
+            if "role" in form.changed():
+                operations.change_role(actor, user_id, Role(values["role"]), check=check)
+            role = getattr(operations.role_of(operations.get_person(user_id)), "label", "")
             return _("%(name)s now has the role %(role)s.") % {"name": user.get_username(), "role": role}
 
         form = RoleForm(request.POST or None, initial={"role": operations.role_of(user)})

@@ -12,14 +12,17 @@ from django.utils.translation import gettext_lazy
 from django_celery_beat.models import PeriodicTask
 
 from ..operations import schedules
+from .core.edits import EditForm
 from .recurrence import CRON_FIELDS, WEEKDAYS, Kind, Recurrence, of_schedule
 
 DEFAULT_ZONE = "America/Los_Angeles"
 _TIMED = (Kind.DAILY, Kind.WEEKLY, Kind.MONTHLY)
 
 
-class ScheduleForm(forms.Form):
+class ScheduleForm(EditForm):
     """The fields of a schedule: its job type and when it runs."""
+
+    units = (frozenset({"kind", "time", "weekdays", "day", "minute", "every", "period", "cron", "zone"}),)
 
     name = forms.CharField(max_length=200, label=gettext_lazy("Name"))
     job_type = forms.ChoiceField(

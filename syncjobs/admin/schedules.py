@@ -169,10 +169,16 @@ def _local_time(at: dt.datetime, schedule: PeriodicTask) -> str:
 
 
 def _edit(request: HttpRequest, schedule: PeriodicTask | None, form: ScheduleForm, title: str) -> HttpResponse:
+    def check(task: PeriodicTask) -> None:
+        if schedule is not None:
+            form.check(initial_of(task))
+
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        fields = {"name": values["name"], "job_type": values["job_type"], "enabled": values["enabled"]}
+        changed = form.changed()
+        fields = {name: values[name] for name in ("name", "job_type", "enabled") if name in changed}
+        times = recurrence.values(recurrence_of(values)) if "kind" in changed else {}
         try:
-            saved = schedules.save(actor, schedule, {**fields, **recurrence.values(recurrence_of(values))})
+            saved = schedules.save(actor, schedule, fields | times, check=check)
         except InvalidInput as error:
             # The operation names cron's fields; the form has one field for all of them.
             field = "cron" if (error.field or "").startswith("cron") else error.field

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import admin
@@ -10,11 +11,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, reverse
 
+from ..choices import Origin
 from ..exceptions import TooManyAttempts
 from ..limits import Attempt
+from ..operations import people
 from . import dashboard, events, health, imports, keys, quota
 from .core.navigation import TITLE, page_context
-from .core.pages import View, answering_domain_errors, redirecting_old_names
+from .core.pages import View, actor_of, answering_domain_errors, redirecting_old_names
 
 
 class MonitorSite(admin.AdminSite):
@@ -57,12 +60,25 @@ class MonitorSite(admin.AdminSite):
         if request.method != "POST":
             return super().login(request, extra_context)
         try:
-            return super().login(request, extra_context)
+            response = super().login(request, extra_context)
         except TooManyAttempts as error:
             return _too_many(request, error)
+        if response.status_code == HTTPStatus.FOUND:
+            with people.log_in(actor_of(request)):
+                return response
+        people.record_failed_log_in(request.POST.get("username", ""), Origin.ADMIN, request.META.get("REMOTE_ADDR", ""))
+        return response
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
+        """Log out, and record it."""
+        is_logging_out, actor = request.method == "POST" and request.user.is_authenticated, actor_of(request)
+        response = super().logout(request, extra_context)
+        if is_logging_out:
+            people.record_log_out(actor)
+        return response
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
-        """Limit wrong guesses of the old password like those at login."""
+        """Let a person change their own password. Wrong guesses of the old one are limited like those at login."""
         if request.method != "POST":
             return super().password_change(request, extra_context)
         attempt = Attempt(request.META.get("REMOTE_ADDR", ""), request.user.get_username())
@@ -77,6 +93,8 @@ class MonitorSite(admin.AdminSite):
                 attempt.was_wrong(began)
         except TooManyAttempts as error:
             return _too_many(request, error)
+        if form is None or "old_password" in form.errors:
+            people.record_password_change(actor_of(request), was_refused=form is not None)
         return response
 
 

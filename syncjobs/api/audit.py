@@ -62,4 +62,6 @@ class AuditViewSet(ListModelMixin, ViewSet):
     def export(self, request: Request) -> StreamingHttpResponse:
         """Download audit entries, newest first."""
         kind = self.parameters["format"]
-        return export.file_of(export.audit(self.filter_queryset(self.get_queryset()), kind), kind, "audit")
+        return export.file_of(
+            export.audit(self.filter_queryset(self.get_queryset()), kind, person=request.user.pk), kind, "audit"
+        )

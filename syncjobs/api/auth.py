@@ -10,6 +10,9 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..audit.actors import for_user
+from ..choices import Origin
+from ..operations import people
 from .core import tokens
 from .core.authentication import TokenAuthentication
 from .core.throttling import LoginRate
@@ -32,22 +35,25 @@ class AuthViewSet(ViewSet):
     @action(detail=False, methods=["post"], serializer_class=LogInBody)
     def token(self, request: Request) -> Response:
         """Get a pair of tokens for a name and password."""
-        user = authenticate(request, **self.validated())
+        body = self.validated()
+        user = authenticate(request, **body)
         if user is None:
+            people.record_failed_log_in(body["username"], Origin.API, self.address)
             raise AuthenticationFailed("The name or the password is wrong.", "wrong_credentials")
-        return Response(tokens.pair_for(user))
+        with people.log_in(for_user(user, Origin.API, self.address)):
+            return Response(tokens.pair_for(user))
 
     @extend_schema(operation_id="refreshToken", responses=Tokens)
     @action(detail=False, methods=["post"], url_path="token/refresh", serializer_class=RefreshBody)
     def refresh(self, request: Request) -> Response:
         """Exchange a refresh token for a new pair."""
-        return Response(tokens.rotate(self.validated()["refresh"]))
+        return Response(tokens.rotate(self.validated()["refresh"], self.address))
 
     @extend_schema(operation_id="logOut", responses=Message)
     @action(detail=False, methods=["post"], serializer_class=RefreshBody)
     def logout(self, request: Request) -> Response:
-        """Revoke a refresh token."""
-        tokens.log_out(self.validated()["refresh"])
+        """End a log-in: its refresh token, its access token and the streams opened with it."""
+        tokens.log_out(self.validated()["refresh"], self.address)
         return Response({"message": "Logged out."})
 
     @extend_schema(operation_id="me", responses=Person)

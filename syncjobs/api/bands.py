@@ -17,10 +17,11 @@ from bands.models import Band, BandQuerySet, BandState, Video
 from ..exceptions import NotFound
 from ..listing.base_filters import MAX_LIMIT, Choice, Paged, Text, Whole
 from ..operations import bands
+from .core.etags import Versioned
 from .core.fields import key_of
 from .core.pagination import Pages
 from .core.permissions import ModelPermissions, requires
-from .core.viewsets import ViewSet, location
+from .core.viewsets import location
 from .serializers.bands import BandBody, BandSerializer, NewBandBody
 from .serializers.videos import VideoSerializer
 from .videos import BandVideoList, video_ordering
@@ -45,7 +46,7 @@ class BandList(Paged):
         return bands.in_state(BandState(value))
 
 
-class BandViewSet(ListModelMixin, ViewSet):
+class BandViewSet(ListModelMixin, Versioned):
     queryset = Band.objects.with_video_counts()
     serializer_class = BandSerializer
     permission_classes = (ModelPermissions,)
@@ -71,7 +72,7 @@ class BandViewSet(ListModelMixin, ViewSet):
     @extend_schema(operation_id="getBand")
     def retrieve(self, request: Request, band_id: int) -> Response:
         """Get a band with the state of its syncs."""
-        return Response(BandSerializer(self.get_band(band_id)).data)
+        return self._answer(band_id)
 
     @extend_schema(operation_id="createBand", responses={201: BandSerializer})
     def create(self, request: Request) -> Response:
@@ -83,13 +84,13 @@ class BandViewSet(ListModelMixin, ViewSet):
     @extend_schema(operation_id="changeBand", responses=BandSerializer)
     def partial_update(self, request: Request, band_id: int) -> Response:
         """Change the fields given; the others stay."""
-        bands.change(self.actor, band_id, self.validated())
-        return Response(BandSerializer(self.get_band(band_id)).data)
+        bands.change(self.actor, band_id, self.validated(), check=self.check)
+        return self._answer(band_id)
 
     @extend_schema(operation_id="deleteBand", responses={204: None})
     def destroy(self, request: Request, band_id: int) -> Response:
         """Delete a band and its videos; its ended jobs stay. 409 while a job of it is queued or running."""
-        bands.delete(self.actor, band_id)
+        bands.delete(self.actor, band_id, check=self.check)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="listBandVideos", responses=VideoSerializer(many=True))
@@ -104,6 +105,10 @@ class BandViewSet(ListModelMixin, ViewSet):
         videos = BandVideoList.narrow(Video.objects.filter(band=self.get_band(band_id)), self.parameters)
         page = self.paginate_queryset(videos.order_by(*video_ordering(self.parameters)))
         return self.get_paginated_response(VideoSerializer(page, many=True).data)
+
+    def _answer(self, band_id: int) -> Response:
+        band = self.get_band(band_id)
+        return self.versioned(band, BandSerializer(band).data)
 
     def validated(self) -> dict[str, Any]:
         """Return the body. If it is wrong, report what the operation would refuse of its other fields as well."""

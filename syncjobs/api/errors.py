@@ -21,7 +21,6 @@ from ..stats import errors as stats
 from .core.etags import with_etag
 from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.permissions import requires
-from .core.throttling import TriggerRate
 from .core.viewsets import NoBody, ViewSet, location
 from .serializers import Message
 from .serializers.errors import ErrorGroups, NoteBody, RetriedGroup
@@ -72,7 +71,7 @@ class ErrorGroupViewSet(ViewSet):
     def export(self, request: Request) -> StreamingHttpResponse:
         """Download the log of errors in the window, newest first."""
         kind = self.parameters["format"]
-        return export.file_of(export.errors(stats.log(**self._filters()), kind), kind, "errors")
+        return export.file_of(export.errors(stats.log(**self._filters()), kind, person=request.user.pk), kind, "errors")
 
     @extend_schema(operation_id="acknowledgeError", responses=Message)
     @action(
@@ -99,7 +98,7 @@ class ErrorGroupViewSet(ViewSet):
         methods=["post"],
         serializer_class=NoBody,
         permission_classes=[requires("syncjobs.retry_job")],
-        throttle_classes=[TriggerRate],
+        is_limited=True,
     )
     def retry(self, request: Request, fingerprint: str) -> Response:
         """Retry the failed jobs of an error group that nobody has retried yet."""

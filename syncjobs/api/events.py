@@ -15,6 +15,7 @@ from ..listing.base_filters import Parameters, Text
 from ..live import hub, stream
 from .core.files import IgnoreAccept
 from .core.permissions import requires
+from .core.tokens import FAMILY
 from .core.viewsets import ViewSet
 
 
@@ -48,8 +49,9 @@ class EventViewSet(ViewSet):
         after two missing ones, show what you have as stale and connect again.
 
         `many` stands for more changes than are sent one by one, and after `reset` some may be missing: reload what you
-        show. The stream ends when the token does; connect again with a new one and `Last-Event-ID` to miss nothing.
+        show. The stream ends when the token or its log-in does; connect again with a new one and `Last-Event-ID` to miss nothing.
         """
         token: Any = request.auth
         seconds = max(0.0, token["exp"] - time.time()) if token else stream.MAX_STREAM_SECONDS
-        return stream.events(request._request, request.user, seconds=seconds, is_staff_only=False)
+        family = token.get(FAMILY, "") if token else ""
+        return stream.events(request._request, request.user, seconds=seconds, is_staff_only=False, family=family)

@@ -27,7 +27,6 @@ from .core.files import FILE, FORMAT, IgnoreAccept
 from .core.idempotency import idempotent
 from .core.pagination import JobPages
 from .core.permissions import requires
-from .core.throttling import TriggerRate
 from .core.viewsets import NoBody, ViewSet, location
 from .serializers.bulk import BulkBody, BulkOutcome, BulkProgress
 from .serializers.jobs import (
@@ -83,7 +82,7 @@ class SyncJobViewSet(ViewSet):
         methods=["post"],
         serializer_class=TriggerBody,
         permission_classes=[requires("syncjobs.trigger_sync")],
-        throttle_classes=[TriggerRate],
+        is_limited=True,
     )
     @idempotent
     def trigger(self, request: Request) -> Response:
@@ -115,7 +114,7 @@ class SyncJobViewSet(ViewSet):
         return Response(EstimateResult(estimate).data)
 
     @extend_schema(operation_id="bulkSyncJobs", responses={200: BulkOutcome, 202: BulkProgress})
-    @action(detail=False, methods=["post"], serializer_class=BulkBody, throttle_classes=[TriggerRate])
+    @action(detail=False, methods=["post"], serializer_class=BulkBody, is_limited=True)
     def bulk(self, request: Request) -> Response:
         """Retry or cancel the jobs named, or all that a filter matches now; more than 1,000 in the background."""
         body = self.validated()
@@ -139,7 +138,9 @@ class SyncJobViewSet(ViewSet):
     def export(self, request: Request) -> StreamingHttpResponse:
         """Download all jobs that the list's filters match."""
         kind = self.parameters["format"]
-        return export.file_of(export.jobs(query_of(self.parameters).jobs, kind), kind, "sync-jobs")
+        return export.file_of(
+            export.jobs(query_of(self.parameters).jobs, kind, person=request.user.pk), kind, "sync-jobs"
+        )
 
     @extend_schema(operation_id="retrySyncJob", responses={202: Accepted})
     @action(
@@ -147,7 +148,7 @@ class SyncJobViewSet(ViewSet):
         methods=["post"],
         serializer_class=NoBody,
         permission_classes=[requires("syncjobs.retry_job")],
-        throttle_classes=[TriggerRate],
+        is_limited=True,
     )
     @idempotent
     def retry(self, request: Request, job_id: int) -> Response:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -16,13 +14,14 @@ from bands.text import camel_case
 from ..listing.filters import filters_of
 from ..models import FilterPreset
 from ..operations import presets
+from .core.etags import Versioned
 from .core.pagination import Unpaged
 from .core.permissions import requires
-from .core.viewsets import ViewSet, location
+from .core.viewsets import location
 from .serializers.presets import NewPresetBody, PresetBody, PresetSerializer
 
 
-class FilterPresetViewSet(ListModelMixin, ViewSet):
+class FilterPresetViewSet(ListModelMixin, Versioned):
     serializer_class = PresetSerializer
     permission_classes = (requires("syncjobs.view_filterpreset"),)
     pagination_class = Unpaged
@@ -41,30 +40,33 @@ class FilterPresetViewSet(ListModelMixin, ViewSet):
     @extend_schema(operation_id="getFilterPreset")
     def retrieve(self, request: Request, preset_id: int) -> Response:
         """Get one of your own filter presets or a shared one."""
-        return Response(PresetSerializer(presets.get(request.user, preset_id)).data)
+        preset = presets.get(request.user, preset_id)
+        return self.versioned(preset, PresetSerializer(preset).data)
 
     @extend_schema(operation_id="createFilterPreset", responses={201: PresetSerializer})
     def create(self, request: Request) -> Response:
         """Save filters under a name."""
         preset = self._save(None)
-        headers = location("preset-detail", preset_id=preset["id"])
-        return Response(preset, status.HTTP_201_CREATED, headers=headers)
+        headers = location("preset-detail", preset_id=preset.pk)
+        return Response(PresetSerializer(preset).data, status.HTTP_201_CREATED, headers=headers)
 
     @extend_schema(operation_id="changeFilterPreset", responses=PresetSerializer)
     def partial_update(self, request: Request, preset_id: int) -> Response:
         """Change the fields given; the others stay."""
-        return Response(self._save(preset_id))
+        preset = self._save(preset_id)
+        return self.versioned(preset, PresetSerializer(preset).data)
 
     @extend_schema(operation_id="deleteFilterPreset", responses={204: None})
     def destroy(self, request: Request, preset_id: int) -> Response:
         """Delete one of your own presets or, for ADMIN and above, a shared one."""
-        presets.delete(self.actor, request.user, preset_id)
+        presets.delete(self.actor, request.user, preset_id, check=self.check)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _save(self, preset_id: int | None) -> Any:
+    def _save(self, preset_id: int | None) -> FilterPreset:
         values = self.validated()
         if "filters" in values:
             values["filters"] = filters_of(values["filters"], "filters", camel_case)
-        preset = presets.save(self.actor, self.request.user, preset_id, **values)
+        check = (lambda preset: None) if preset_id is None else self.check
+        preset = presets.save(self.actor, self.request.user, preset_id, **values, check=check)
         preset.refresh_from_db()
-        return PresetSerializer(preset).data
+        return preset

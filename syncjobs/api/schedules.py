@@ -13,18 +13,18 @@ from rest_framework.response import Response
 
 from ..engine import clock
 from ..operations import schedules
+from .core.etags import Versioned
 from .core.idempotency import idempotent
 from .core.pagination import Unpaged
 from .core.permissions import ModelPermissions, requires
-from .core.throttling import TriggerRate
-from .core.viewsets import NoBody, ViewSet, location
+from .core.viewsets import NoBody, location
 from .serializers.jobs import Accepted
 from .serializers.schedules import NewScheduleBody, ScheduleBody, ScheduleSerializer
 
 _LAST_RUNS = 5
 
 
-class ScheduleViewSet(ViewSet):
+class ScheduleViewSet(Versioned):
     queryset = PeriodicTask.objects.all()
     serializer_class = ScheduleSerializer
     permission_classes = (ModelPermissions,)
@@ -42,7 +42,8 @@ class ScheduleViewSet(ViewSet):
     @extend_schema(operation_id="getSchedule")
     def retrieve(self, request: Request, schedule_id: int) -> Response:
         """Get a schedule with its next run and recent jobs."""
-        return Response(_serialized(schedules.get(schedule_id)))
+        schedule = schedules.get(schedule_id)
+        return self.versioned(schedule, _serialized(schedule))
 
     @extend_schema(operation_id="createSchedule", responses={201: ScheduleSerializer})
     def create(self, request: Request) -> Response:
@@ -55,12 +56,13 @@ class ScheduleViewSet(ViewSet):
     def partial_update(self, request: Request, schedule_id: int) -> Response:
         """Change the fields given; the others stay."""
         body = self.validated()
-        return Response(_serialized(schedules.save(self.actor, schedules.get(schedule_id), body)))
+        schedule = schedules.save(self.actor, schedules.get(schedule_id), body, check=self.check)
+        return self.versioned(schedule, _serialized(schedule))
 
     @extend_schema(operation_id="deleteSchedule", responses={204: None})
     def destroy(self, request: Request, schedule_id: int) -> Response:
         """Delete a schedule; its jobs stay."""
-        schedules.delete(self.actor, schedule_id)
+        schedules.delete(self.actor, schedule_id, check=self.check)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="runSchedule", responses={202: Accepted})
@@ -69,7 +71,7 @@ class ScheduleViewSet(ViewSet):
         methods=["post"],
         serializer_class=NoBody,
         permission_classes=[requires("django_celery_beat.change_periodictask")],
-        throttle_classes=[TriggerRate],
+        is_limited=True,
     )
     @idempotent
     def run(self, request: Request, schedule_id: int) -> Response:

@@ -44,6 +44,10 @@ ACTIONS = {
     "set_password": _("Set a user's password"),
     "deactivate_person": _("Deactivated a user"),
     "activate_person": _("Reactivated a user"),
+    "log_in": _("Logged in"),
+    "log_out": _("Logged out"),
+    "change_password": _("Changed their password"),
+    "reuse_token": _("Used a refresh token twice"),
 }
 TARGETS = {
     "job": _("Job"),
@@ -73,4 +77,7 @@ RESULTS = {
     "quota_exhausted": _("Refused: quota used up"),
     "busy": _("Refused: too busy"),
     "unavailable": _("Refused: database unavailable"),
+    "throttled": _("Refused: too often"),
+    "precondition_failed": _("Refused: changed meanwhile"),
+    "wrong_credentials": _("Refused: wrong name or password"),
 }

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from bands.text import camel_case, escape_controls, respell_keys
 
-from ..exceptions import DomainError
+from ..exceptions import DomainError, NotFound
 from ..models import AuditEntry
 from .actors import Actor
 
@@ -48,6 +48,15 @@ def details(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(respell_keys(dict(values), camel_case))
 
 
+def record(
+    actor: Actor, action: str, target_type: str, target_id: object, *, result: str = "ok", message: str = ""
+) -> None:
+    """Record an action that is no operation, such as a log-in."""
+    span = Span(action, target_type, target_id)
+    span.message = message
+    span.entry(actor, result).save(force_insert=True)
+
+
 @contextmanager
 def audited(actor: Actor, action: str, target_type: str = "", target_id: object = None) -> Iterator[Span]:
     """Run an action in one transaction with its audit entry. On a DomainError, roll back, record the refusal, and re-raise."""
@@ -69,13 +78,15 @@ def record_each(
     outcomes: Mapping[int, T | DomainError],
     data_of: Callable[[T], dict[str, Any]],
 ) -> None:
-    """Record one action on several targets, in the caller's transaction: an entry for each target id.
+    """Record one action on several targets, in the caller's transaction: an entry for each target that exists.
 
     `outcomes` maps each target id to the result, whose data `data_of` returns, or to the error that refused it.
     """
     entries = []
     for target_id, outcome in outcomes.items():
         span = Span(action, target_type, target_id)
+        if isinstance(outcome, NotFound):
+            continue
         if isinstance(outcome, DomainError):
             span.message = outcome.message
             entries.append(span.entry(actor, outcome.code))

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from ..models import Attempt, ErrorGroup, JobError, SyncJob
-from ..youtube.parsing import clean
+from ..youtube.parsing import clean_lines
 from .fingerprints import fingerprint, normalize
 
 MAX_MESSAGE = 4000
@@ -31,7 +31,7 @@ def without_secrets(text: str) -> str:
     """Remove the API key and characters that PostgreSQL can't store."""
     if settings.YOUTUBE_API_KEY:
         text = text.replace(settings.YOUTUBE_API_KEY, "[API key]")
-    return clean(text)
+    return clean_lines(text)
 
 
 def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:

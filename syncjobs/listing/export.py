@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,15 +24,21 @@ from ..live import connections
 from ..models import AuditEntry, JobError, SyncJob
 from .filters import MAX_CHILD_ERRORS
 
+_log = logging.getLogger(__name__)
 _CHUNK_BYTES = 64 * 1024
 MOST_AT_ONCE = 4
 """Files that a process streams at a time. Each occupies a database connection for as long as its reader takes."""
+MOST_OF_ONE_PERSON = 2
+"""Files that a process streams to one person at a time, so that nobody takes all places."""
+STALL_SECONDS = 20
+"""An export ends if its reader takes nothing for so long."""
 RETRY_AFTER_SECONDS = 10
 _POLL_SECONDS = 0.1
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/x-ndjson"}
 
 
-_FORMULA = ", ".join(str(ord(sign)) for sign in "=+-@\t\r")
+# Spreadsheets read full-width signs as well. ascii() of PostgreSQL returns the code point of the first character.
+_FORMULA = ", ".join(str(ord(sign)) for sign in "=+-@\t\r\n＝＋－＠")
 
 
 def _safe(expression: str) -> str:
@@ -143,56 +152,59 @@ class _Slots:
     """Limits the streams of one process, whose requests arrive on several threads."""
 
     def __init__(self) -> None:
-        self._taken = 0
+        self._taken: Counter[int | None] = Counter()
         self._lock = threading.Lock()
 
-    def refuse_if_full(self) -> None:
-        """Refuse another stream if the most allowed are running. Raises Busy."""
-        if self._taken >= MOST_AT_ONCE:
+    def refuse_if_full(self, person: int | None) -> None:
+        """Refuse another stream if the most allowed are running, for all people or for this one. Raises Busy."""
+        if self._taken[person] >= MOST_OF_ONE_PERSON:
+            message = _("You have %(most)s exports running, which is the maximum. Try again when one has ended.")
+            raise Busy(message % {"most": MOST_OF_ONE_PERSON}, retry_after=RETRY_AFTER_SECONDS)
+        if self._taken.total() >= MOST_AT_ONCE:
             message = _("%(most)s exports are running, which is the maximum. Try again in a moment.")
             raise Busy(message % {"most": MOST_AT_ONCE}, retry_after=RETRY_AFTER_SECONDS)
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
+    async def one(self, person: int | None) -> AsyncIterator[None]:
         """Occupy a slot. If several were admitted at the same moment, wait until one is free."""
-        while not self._take():
+        while not self._take(person):
             await asyncio.sleep(_POLL_SECONDS)
         try:
             yield
         finally:
             with self._lock:
-                self._taken -= 1
+                self._taken[person] -= 1
 
-    def _take(self) -> bool:
+    def _take(self, person: int | None) -> bool:
         with self._lock:
-            if self._taken >= MOST_AT_ONCE:
+            if self._taken[person] >= MOST_OF_ONE_PERSON or self._taken.total() >= MOST_AT_ONCE:
                 return False
-            self._taken += 1
+            self._taken[person] += 1
             return True
 
 
 _slots = _Slots()
 
 
-def audit(rows: QuerySet[AuditEntry], kind: str) -> AsyncIterator[bytes]:
-    """Stream the audit log as "csv", or as "json" with one object per line. Raises Busy."""
-    return _stream(rows, _AUDIT_COLUMNS, kind)
+def audit(rows: QuerySet[AuditEntry], kind: str, *, person: int | None) -> AsyncIterator[bytes]:
+    """Stream the audit log to a user as "csv", or as "json" with one object per line. Raises Busy."""
+    return _stream(rows, _AUDIT_COLUMNS, kind, person)
 
 
-def jobs(rows: QuerySet[SyncJob], kind: str) -> AsyncIterator[bytes]:
-    """Stream the jobs as "csv", or as "json" with one object per line. Raises Busy."""
-    return _stream(rows, _JOB_COLUMNS, kind)
+def jobs(rows: QuerySet[SyncJob], kind: str, *, person: int | None) -> AsyncIterator[bytes]:
+    """Stream the jobs to a user as "csv", or as "json" with one object per line. Raises Busy."""
+    return _stream(rows, _JOB_COLUMNS, kind, person)
 
 
-def errors(rows: QuerySet[JobError], kind: str) -> AsyncIterator[bytes]:
-    """Stream the error log as "csv", or as "json" with one object per line. Raises Busy."""
-    return _stream(rows, _ERROR_COLUMNS, kind)
+def errors(rows: QuerySet[JobError], kind: str, *, person: int | None) -> AsyncIterator[bytes]:
+    """Stream the error log to a user as "csv", or as "json" with one object per line. Raises Busy."""
+    return _stream(rows, _ERROR_COLUMNS, kind, person)
 
 
-def _stream(rows: QuerySet[Any], columns: _Columns, kind: str) -> AsyncIterator[bytes]:
+def _stream(rows: QuerySet[Any], columns: _Columns, kind: str, person: int | None) -> AsyncIterator[bytes]:
     # Check while the request can still be refused, and occupy the slot when the first byte is read: a stream that nobody
     # reads, as after HEAD, occupies none.
-    _slots.refuse_if_full()
+    _slots.refuse_if_full(person)
     try:
         inner, values = rows.query.sql_with_params()
     except EmptyResultSet:  # The filters contradict each other. A file without rows still has its header.
@@ -212,23 +224,57 @@ def _stream(rows: QuerySet[Any], columns: _Columns, kind: str) -> AsyncIterator[
             "COPY (SELECT {} FROM ({}) AS j)"
             " TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02', ESCAPE E'\\x01')"
         )
-    return _copied(copy.format(SQL(cells), SQL(inner)), values)
+    return _parts(copy.format(SQL(cells), SQL(inner)), values, person)
 
 
-async def _copied(statement: Composed, values: tuple[Any, ...]) -> AsyncIterator[bytes]:
-    """Copy on a new connection. It closes, and cancels the query, when the client disconnects."""
-    async with _slots.one(), await connections.connect() as connection, connection.cursor() as cursor:
-        parts: list[bytes] = []
+async def _parts(statement: Composed, values: tuple[Any, ...], person: int | None) -> AsyncIterator[bytes]:
+    """Yield the copy's parts at the reader's pace. A task of its own copies, because a stalled reader can't stop it."""
+    parts: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
+
+    def end(_copying: asyncio.Task[None]) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            parts.put_nowait(None)
+
+    copying = asyncio.create_task(_copy(statement, values, person, parts))
+    copying.add_done_callback(end)
+    try:
+        while not (copying.done() and parts.empty()) and (part := await parts.get()) is not None:
+            yield part
+        await copying
+    except TimeoutError:
+        # Django takes this for a client that went away: it ends the response, which the client sees to be incomplete.
+        raise asyncio.CancelledError from None
+    finally:
+        copying.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await copying
+
+
+async def _copy(
+    statement: Composed, values: tuple[Any, ...], person: int | None, parts: asyncio.Queue[bytes | None]
+) -> None:
+    """Copy on a new connection, which closes, and cancels the query, at the end. Raises TimeoutError if the reader stalls."""
+
+    async def put(blocks: list[bytes]) -> None:
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                await parts.put(b"".join(blocks))
+        except TimeoutError:
+            _log.warning("An export ended early: its reader took nothing for %s seconds", STALL_SECONDS)
+            raise
+
+    async with _slots.one(person), await connections.connect() as connection, connection.cursor() as cursor:
+        blocks: list[bytes] = []
         size = 0
         async with cursor.copy(statement, values) as copy:
             async for block in copy:
-                parts.append(bytes(block))
+                blocks.append(bytes(block))
                 size += len(block)
                 if size >= _CHUNK_BYTES:
-                    yield b"".join(parts)
-                    parts, size = [], 0
-        if parts:
-            yield b"".join(parts)
+                    await put(blocks)
+                    blocks, size = [], 0
+        if blocks:
+            await put(blocks)
 
 
 def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:

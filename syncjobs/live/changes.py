@@ -55,6 +55,11 @@ _READ = f"""
             ) AS child ON true
            WHERE xact >= %(beyond)s OR xact = ANY(%(running)s)
            ORDER BY id LIMIT %(most)s) AS change ON true"""  # noqa: S608 - a constant
+_COUNT = """
+    SELECT place, (SELECT count(*) FROM (
+               SELECT FROM syncjobs_jobchange
+                WHERE xact >= beyond OR xact = ANY(string_to_array(running, ',')::bigint[]) LIMIT %(most)s) AS unseen)
+      FROM unnest(%(beyond)s::bigint[], %(running)s::text[]) WITH ORDINALITY AS position (beyond, running, place)"""
 _START_ANEW = f"""
     WITH known AS (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS before,
                           pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS until),
@@ -110,12 +115,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The changes up to `now` that at least one position has not seen; empty if `too_many`."""
+    """The changes up to `now` that at least one position has not seen. Those with more than are sent are `behind`."""
 
     now: Position
     purged: int
     changes: tuple[Change, ...]
-    too_many: bool
+    behind: frozenset[Position] = frozenset()
 
     def since(self, position: Position | None) -> bytes:
         """Return the events that bring a reader from its position to `now`; empty if nothing changed.
@@ -124,7 +129,7 @@ class Reading:
         """
         if position is None or position.floor <= self.purged or position.beyond > self.now.beyond:
             events = _event("reset", {})
-        elif self.too_many:
+        elif position in self.behind:
             events = _event("many", {})
         else:
             events = b"".join(change.event for change in self.changes if not position.knows(change.xact))
@@ -144,21 +149,43 @@ def position() -> str:
 
 
 async def read(database: psycopg.AsyncConnection[Any], positions: Iterable[Position]) -> Reading:
-    """Read the changes that any of these positions lacks, in one statement. Raises psycopg.Error.
+    """Read the changes that any of these positions lacks. Raises psycopg.Error.
+
+    That is one statement, unless there are too many changes for one position at least. Then each position is counted for
+    itself, so that an old one costs the others nothing.
 
     If the database was restored from a backup, its changes are forgotten first, and every reader starts over once.
     """
-    beyond = min((each.beyond for each in positions), default=2**63 - 1)
-    running = {xact for each in positions for xact in each.running if xact < beyond}
-    wanted = {"beyond": beyond, "running": list(running), "most": MOST_AT_ONCE + 1}
-    rows = await (await database.execute(_READ, wanted)).fetchall()
+    known = list(positions)
+    behind: frozenset[Position] = frozenset()
+    rows = await _rows(database, known, MOST_AT_ONCE + 1)
     if not rows[0][2]:
         await database.execute(_START_ANEW)
-        rows = await (await database.execute(_READ, wanted)).fetchall()
+        rows = await _rows(database, known, MOST_AT_ONCE + 1)
+    if len(rows) > MOST_AT_ONCE:
+        behind = await _behind(database, known)
+        # No limit, so that none of the other positions' changes is missing; what they lack was just counted.
+        rows = await _rows(database, [position for position in known if position not in behind], None)
     now, purged = Position.parse(rows[0][0]), int(rows[0][1])
-    too_many = len(rows) > MOST_AT_ONCE
-    events = () if too_many else tuple(Change(int(row[3]), _event_of(*row[4:])) for row in rows if row[3] is not None)
-    return Reading(now, purged, events, too_many)
+    events = tuple(Change(int(row[3]), _event_of(*row[4:])) for row in rows if row[3] is not None)
+    return Reading(now, purged, events, behind)
+
+
+async def _rows(database: psycopg.AsyncConnection[Any], positions: list[Position], most: int | None) -> list[Any]:
+    beyond = min((each.beyond for each in positions), default=2**63 - 1)
+    running = {xact for each in positions for xact in each.running if xact < beyond}
+    return await (await database.execute(_READ, {"beyond": beyond, "running": list(running), "most": most})).fetchall()
+
+
+async def _behind(database: psycopg.AsyncConnection[Any], positions: list[Position]) -> frozenset[Position]:
+    """Return the positions that lack more than MOST_AT_ONCE changes."""
+    values = {
+        "beyond": [each.beyond for each in positions],
+        "running": [",".join(map(str, each.running)) for each in positions],
+        "most": MOST_AT_ONCE + 1,
+    }
+    counts = await (await database.execute(_COUNT, values)).fetchall()
+    return frozenset(positions[place - 1] for place, count in counts if count > MOST_AT_ONCE)
 
 
 def _event_of(

@@ -18,6 +18,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.models.functions import Now
 
+from ..models import EndedLogIn
 from . import changes, connections, health
 from .changes import Position
 
@@ -47,6 +48,8 @@ class Viewer:
     """A hash of the user's password when the stream began, as sessions keep it: changing the password ends the stream."""
     session_key: str | None = field(default=None, repr=False)
     """The session the stream belongs to, if any."""
+    family: str = field(default="", repr=False)
+    """The log-in with tokens that the stream belongs to, if any."""
     health_version: str = ""
     """The version of the health that the viewer was told last."""
     _pending: list[bytes] = field(default_factory=list)
@@ -176,7 +179,8 @@ class Hub:
             return
         viewers = list(self._viewers)
         sessions = {viewer.session_key for viewer in viewers if viewer.session_key}
-        rights = await asyncio.to_thread(_rights, {viewer.user_id for viewer in viewers}, sessions)
+        families = {viewer.family for viewer in viewers if viewer.family}
+        rights = await asyncio.to_thread(_rights, {viewer.user_id for viewer in viewers}, sessions, families)
         self._checked_at = time.monotonic()
         for viewer in viewers:
             if not rights.allow(viewer):
@@ -206,6 +210,8 @@ class _Rights:
     """By user id: whether they are staff, and the hash of their password."""
     sessions: set[str]
     """Keys of sessions that have not expired."""
+    ended: set[str]
+    """Log-ins with tokens that have ended."""
 
     def allow(self, viewer: Viewer) -> bool:
         is_staff, mark = self.people.get(viewer.user_id, (False, ""))
@@ -213,18 +219,21 @@ class _Rights:
             mark == viewer.password_mark
             and (is_staff or not viewer.is_staff_only)
             and (viewer.session_key is None or viewer.session_key in self.sessions)
+            and viewer.family not in self.ended
         )
 
 
-def _rights(user_ids: Iterable[int], session_keys: Iterable[str]) -> _Rights:
+def _rights(user_ids: Iterable[int], session_keys: Iterable[str], families: Iterable[str]) -> _Rights:
     try:
         model = get_user_model()
         alive = Session.objects.filter(session_key__in=session_keys, expire_date__gt=Now()).values("session_key")
         holders = model._default_manager.with_perm(PERMISSION).filter(pk__in=user_ids)
-        rows = list(holders.values_list("pk", "is_staff", "password", ArraySubquery(alive)))
+        ended = EndedLogIn.objects.filter(family__in=families).values("family")
+        rows = list(holders.values_list("pk", "is_staff", "password", ArraySubquery(alive), ArraySubquery(ended)))
         people = {
-            pk: (is_staff, model(password=password).get_session_auth_hash()) for pk, is_staff, password, _ in rows
+            pk: (is_staff, model(password=password).get_session_auth_hash()) for pk, is_staff, password, *_ in rows
         }
-        return _Rights(people, set(rows[0][3] or ()) if rows else set())
+        sessions, ended_families = rows[0][3:] if rows else ((), ())
+        return _Rights(people, set(sessions or ()), set(ended_families or ()))
     finally:
         connection.close()

@@ -20,10 +20,12 @@ def events(
     seconds: float,
     is_staff_only: bool,
     session_key: str | None = None,
+    family: str = "",
 ) -> StreamingHttpResponse:
     """Stream changes to a user for at most so many seconds; then the client reconnects by itself.
 
-    The stream ends within seconds after the user loses the permission, or after the session ends if there is one.
+    The stream ends within seconds after the user loses the permission, or after the session or the log-in
+    with tokens ends that it belongs to.
 
     It starts after the position in the `Last-Event-ID` header, which browsers send when they reconnect, or in the
     parameter `lastEventId`, which pages set to their `changes.position()`, or else now. Raises InvalidInput.
@@ -36,6 +38,7 @@ def events(
         is_staff_only=is_staff_only,
         password_mark=cast(AbstractBaseUser, user).get_session_auth_hash(),
         session_key=session_key,
+        family=family,
     )
     connections.release()
     return StreamingHttpResponse(

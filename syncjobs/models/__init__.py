@@ -6,6 +6,7 @@ from .errors import ErrorGroup, JobError
 from .idempotency import IdempotencyKey
 from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
+from .log_ins import EndedLogIn
 from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
 from .workers import Worker
@@ -16,6 +17,7 @@ __all__ = [
     "BandImport",
     "BandNameCount",
     "BulkAction",
+    "EndedLogIn",
     "ErrorBandCount",
     "ErrorDelta",
     "ErrorGroup",

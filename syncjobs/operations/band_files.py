@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
 from pathlib import Path, PurePath
 from typing import Any
@@ -29,6 +28,7 @@ OLD_COLUMNS = {camel_case(column): column for column in band_fields.COLUMNS}
 
 BLANK_ROW: dict[str | None, Any] = {}
 """A row of a CSV file whose cells are all empty. It is skipped."""
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 # Excel writes this line, and reads it, to say what is between the columns.
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^\r\n"])"?[\r\n]+', re.IGNORECASE)
 
@@ -142,7 +142,7 @@ def _csv_rows(text: str) -> list[Any]:
 
 def _table(text: str, separator: str) -> list[list[str]]:
     """Return the lines of a CSV file, or [] if its first line with this separator has no column “slug”. Raises csv.Error."""
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    lines = csv.reader(_lines(text), strict=True, delimiter=separator)
     try:
         header = [name.strip() for name in next(lines, [])]
     except csv.Error:
@@ -154,6 +154,11 @@ def _table(text: str, separator: str) -> list[list[str]]:
     if len(rows) > MAX_ROWS:
         raise _too_many_rows()
     return [header, *rows]
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines with their ends. `io.StringIO` would need four times the memory of the text."""
+    return (found[0] for found in _LINE.finditer(text))
 
 
 def _csv_row(header: list[str], cells: list[str]) -> dict[str | None, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -38,8 +38,17 @@ def create(actor: Actor, values: dict[str, Any], channel: Channel | None = None)
     return band
 
 
-def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel | None = None) -> Band:
+def change(
+    actor: Actor,
+    band_id: int,
+    values: dict[str, Any],
+    channel: Channel | None = None,
+    *,
+    check: Callable[[Band], None] = lambda band: None,
+) -> Band:
     """Change the given fields of a band. A new channel resets what is known about the old one.
+
+    `check` gets the band as it is, with its row locked, and raises Outdated if it is not the one that the person saw.
 
     Raises NotFound, InvalidFields with all problems, or Taken if the only problem is that another band has the slug or
     channel.
@@ -47,6 +56,7 @@ def change(actor: Actor, band_id: int, values: dict[str, Any], channel: Channel 
     with audited(actor, "change_band", "band", band_id) as span:
         channels.lock_channels()
         band = _lock_band(band_id)
+        check(band)
         changed = _fill(band, values, channel)
         if changed:
             # Only the changed columns: a worker may be writing other columns of the row.
@@ -78,13 +88,14 @@ def set_active(actor: Actor, band_ids: Sequence[int], *, active: bool) -> list[s
     return list(names.values())
 
 
-def delete(actor: Actor, band_id: int) -> None:
-    """Delete a band and its videos. Its ended jobs stay, and keep its name.
+def delete(actor: Actor, band_id: int, *, check: Callable[[Band], None] = lambda band: None) -> None:
+    """Delete a band and its videos, if it passes `check`. Its ended jobs stay, and keep its name.
 
     Raises NotFound, and Conflict while a job of the band is queued or running.
     """
     with audited(actor, "delete_band", "band", band_id) as span:
         band = _lock_band(band_id)
+        check(band)
         job = SyncJob.objects.active().filter(band=band).order_by("pk").first()
         if job is not None:
             message = _("Job %(job)s of %(band)s is queued or running. Cancel it, then delete the band.")

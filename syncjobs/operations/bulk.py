@@ -26,6 +26,7 @@ from ..models.querysets import SyncJobQuerySet
 from . import errors, queues
 from . import jobs as job_operations
 from .jobs import Cancelled
+from .rates import limited
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +158,7 @@ def _check_count(ids: Sequence[int]) -> None:
         raise InvalidInput(message % {"most": MAX_JOBS}, field="filter")
 
 
+@limited
 def start(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult | BulkAction:
     """Retry or cancel jobs: at once, or in the background if there are more than MAX_FOREGROUND. Raises InvalidInput."""
     ids = list(dict.fromkeys(job_ids))
@@ -171,6 +173,7 @@ def start(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult | Bul
     return apply(actor, action, ids)
 
 
+@limited
 def retry_group(actor: Actor, fingerprint: str) -> BulkResult | BulkAction:
     """Retry the jobs of an error group that nobody has retried yet. Raises NotFound, InvalidInput."""
     with audited(actor, "retry_group", "error", fingerprint[:16]) as span:

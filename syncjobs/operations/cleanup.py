@@ -15,7 +15,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from ..audit.actors import Actor
 from ..audit.record import audited
-from ..models import BandImport, BulkAction, IdempotencyKey, QuotaDay, Worker
+from ..models import BandImport, BulkAction, EndedLogIn, IdempotencyKey, QuotaDay, Worker
 from ..models.idempotency import KEEP_HOURS
 
 TASK = "syncjobs.housekeep"
@@ -47,6 +47,7 @@ def delete_expired(actor: Actor) -> dict[str, int]:
         "imports": BandImport.objects.filter(ended_at__lt=now - KEEP_BULK_ACTIONS).delete()[0],
         "tokens": OutstandingToken.objects.filter(expires_at__lte=now).count(),
         "sessions": Session.objects.filter(expire_date__lt=now).count(),
+        "log_ins": EndedLogIn.objects.filter(expires_at__lte=now).delete()[0],
         "error_groups": _delete_error_groups(),
         "quota_days": QuotaDay.objects.filter(day__lt=(now - KEEP_QUOTA_DAYS).date()).delete()[0],
         "audit_entries": _delete_audit_entries(),

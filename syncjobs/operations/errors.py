@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef
+from collections.abc import Callable
+
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -29,10 +31,19 @@ def unretried_jobs(*, queue: str = ALL_QUEUES, fingerprint: str = "") -> SyncJob
     return jobs.order_by("pk")
 
 
-def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
-    """Mark an error group as acknowledged by the actor; None keeps the note. Raises NotFound, InvalidInput."""
+def acknowledge_errors(
+    actor: Actor,
+    fingerprint: str,
+    note: str | None = None,
+    *,
+    check: Callable[[ErrorGroup], None] = lambda group: None,
+) -> None:
+    """Mark an error group that passes `check` as acknowledged by the actor; None keeps the note.
+
+    Raises NotFound, InvalidInput.
+    """
     with audited(actor, "acknowledge_errors", "error", fingerprint[:16]) as span:
-        get_error_group(fingerprint)
+        check(get_error_group(fingerprint, ErrorGroup.objects.select_for_update()))
         check_text(note or "", "note", is_one_line=False)
         changes = {} if note is None else {"note": note}
         ErrorGroup.objects.filter(pk=fingerprint).update(acknowledged_at=Now(), acknowledged_by=actor.label, **changes)
@@ -46,9 +57,9 @@ def reopen_errors(actor: Actor, fingerprint: str) -> None:
         ErrorGroup.objects.filter(pk=fingerprint).update(acknowledged_at=None, acknowledged_by="")
 
 
-def get_error_group(fingerprint: str) -> ErrorGroup:
+def get_error_group(fingerprint: str, groups: QuerySet[ErrorGroup] | None = None) -> ErrorGroup:
     """Return the group with this fingerprint. Raises NotFound."""
-    group = ErrorGroup.objects.filter(pk=fingerprint).first()
+    group = (ErrorGroup.objects if groups is None else groups).filter(pk=fingerprint).first()
     if group is None:
         message = _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}
         raise NotFound(message, field="fingerprint")

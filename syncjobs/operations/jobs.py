@@ -20,6 +20,7 @@ from ..engine.enqueue import Created, create_jobs, lock_bands, new_job
 from ..exceptions import Conflict, DomainError, NotFound, WrongState
 from ..models import SyncJob
 from . import triggers
+from .rates import limited
 from .triggers import cancelling_error, syncable_error
 
 
@@ -35,6 +36,7 @@ def _not_found(job_id: int) -> NotFound:
     return NotFound(_("There is no job #%(id)s.") % {"id": job_id}, field="job")
 
 
+@limited
 def retry_job(actor: Actor, job_id: int) -> Created:
     """Run a failed or cancelled job again, as a new job that refers to the old one.
 

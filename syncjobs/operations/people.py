@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission, User
@@ -11,9 +14,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from bands.text import is_storable
+
 from ..audit.actors import Actor
-from ..audit.record import audited
-from ..choices import Role
+from ..audit.record import audited, record
+from ..choices import Origin, Role
 from ..exceptions import Conflict, InvalidFields, NotFound
 
 _VIEWED_APPS = ("bands", "syncjobs")
@@ -114,10 +119,14 @@ def save_user(actor: Actor, name: str, password: str, role: Role, email: str = "
     return created
 
 
-def change_role(actor: Actor, user_id: int, role: Role) -> None:
-    """Change a person's role. Raises NotFound, and Conflict for the actor's own role or the last active super admin."""
+def change_role(actor: Actor, user_id: int, role: Role, *, check: Callable[[User], None] = lambda user: None) -> None:
+    """Change a person's role if they pass `check`.
+
+    Raises NotFound, and Conflict for the actor's own role or the last active super admin.
+    """
     with audited(actor, "change_role", "user", user_id) as span:
         user = _lock_person(user_id)
+        check(user)
         if actor.user_id == user_id:
             raise Conflict(_("You can't change your own role. Ask another super admin."), field="role")
         if role != Role.SUPER_ADMIN:
@@ -153,6 +162,36 @@ def set_password(actor: Actor, user_id: int, password: str) -> None:
         _set_password(user, password, hashed)
         user.save(update_fields=["password"])
         span.message = user.get_username()
+
+
+def log_in(actor: Actor) -> AbstractContextManager[object]:
+    """Record the log-in that happens in the context."""
+    return audited(actor, "log_in", "user", actor.user_id)
+
+
+def record_failed_log_in(name: str, origin: Origin, address: str) -> None:
+    """Record a wrong name or password. A name that nobody has is left out: people type passwords into the wrong field."""
+    user = list_people().filter(username=name).first() if is_storable(name) else None
+    message = user.get_username() if user else _("No user has this name.")
+    record(
+        Actor("anonymous", origin, address=address),
+        "log_in",
+        "user",
+        user.pk if user else None,
+        result="wrong_credentials",
+        message=message,
+    )
+
+
+def record_log_out(actor: Actor) -> None:
+    """Record that a person has ended their session."""
+    record(actor, "log_out", "user", actor.user_id)
+
+
+def record_password_change(actor: Actor, *, was_refused: bool) -> None:
+    """Record that a person has changed their own password, or entered a wrong one where the old one is asked for."""
+    result = "wrong_credentials" if was_refused else "ok"
+    record(actor, "change_password", "user", actor.user_id, result=result)
 
 
 def _lock_person(user_id: int) -> User:

@@ -38,6 +38,12 @@ def get(user: User | AnonymousUser, preset_id: int) -> FilterPreset:
     return preset
 
 
+def _lock(user: User | AnonymousUser, preset_id: int) -> FilterPreset:
+    """Return the preset with its row locked, because it is saved whole. Raises NotFound."""
+    FilterPreset.objects.select_for_update().filter(pk=preset_id).first()
+    return get(user, preset_id)
+
+
 def save(
     actor: Actor,
     user: User | AnonymousUser,
@@ -46,15 +52,18 @@ def save(
     name: str | None = None,
     filters: Mapping[str, str] | None = None,
     shared: bool | None = None,
+    check: Callable[[FilterPreset], None] = lambda preset: None,
 ) -> FilterPreset:
     """Create a preset, or change the given fields of the one with `preset_id`.
 
+    `check` gets the one that is changed, with its row locked, and raises Outdated if it isn't the one that the person saw.
     `filters` are validated query parameters of the job list. Raises NotFound, InvalidInput, Conflict if the name is
     taken, and NotPermitted if the preset is or becomes shared and the user may not share.
     """
     action = "create_preset" if preset_id is None else "change_preset"
     with audited(actor, action, "preset", preset_id) as span:
-        preset = FilterPreset(owner_id=user.pk, created_by=actor.label) if preset_id is None else get(user, preset_id)
+        preset = FilterPreset(owner_id=user.pk, created_by=actor.label) if preset_id is None else _lock(user, preset_id)
+        check(preset)
         if preset.is_shared or shared:
             _check_may_share(user)
         if name is not None:
@@ -76,10 +85,17 @@ def respell(filters: Mapping[str, str], spell: Callable[[str], str]) -> dict[str
     return {spell(name): spell(value) if snake_case(name) == "sort_by" else value for name, value in filters.items()}
 
 
-def delete(actor: Actor, user: User | AnonymousUser, preset_id: int) -> None:
-    """Delete a preset. Raises NotFound, and NotPermitted if it is shared and the user may not share."""
+def delete(
+    actor: Actor,
+    user: User | AnonymousUser,
+    preset_id: int,
+    *,
+    check: Callable[[FilterPreset], None] = lambda preset: None,
+) -> None:
+    """Delete a preset that passes `check`. Raises NotFound, and NotPermitted if it is shared and the user may not share."""
     with audited(actor, "delete_preset", "preset", preset_id) as span:
-        preset = get(user, preset_id)
+        preset = _lock(user, preset_id)
+        check(preset)
         if preset.is_shared:
             _check_may_share(user)
         span.message = preset.name

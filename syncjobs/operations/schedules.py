@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -22,6 +22,7 @@ from ..engine.enqueue import Created
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..models import AuditEntry, SyncJob
 from . import triggers
+from .rates import limited
 from .texts import check_text
 
 TASK = "syncjobs.trigger"
@@ -144,7 +145,13 @@ def preview(values: dict[str, Any]) -> PeriodicTask:
     return PeriodicTask(task=TASK, crontab=_crontab({**_NEW_CRON, **values["cron"]}))
 
 
-def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) -> PeriodicTask:
+def save(
+    actor: Actor,
+    schedule: PeriodicTask | None,
+    values: dict[str, Any],
+    *,
+    check: Callable[[PeriodicTask], None] = lambda schedule: None,
+) -> PeriodicTask:
     """Create a schedule, or change the given fields of one.
 
     Fields of `values`: name, job_type, enabled, and cron (fields of a crontab) or interval (`every` and `period`).
@@ -155,6 +162,7 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
         task = (
             _get(list_schedules().select_for_update(of=("self",)), schedule.pk) if schedule else PeriodicTask(task=TASK)
         )
+        check(task)
         before = {field.attname: getattr(task, field.attname) for field in PeriodicTask._meta.concrete_fields}
         if "name" in values:
             check_text(values["name"], "name")
@@ -228,14 +236,16 @@ def _crontab(cron: dict[str, str]) -> CrontabSchedule:
     return crontab
 
 
-def delete(actor: Actor, schedule_id: int) -> None:
-    """Delete a schedule. Raises NotFound."""
+def delete(actor: Actor, schedule_id: int, *, check: Callable[[PeriodicTask], None] = lambda schedule: None) -> None:
+    """Delete a schedule if it passes `check`. Raises NotFound."""
     with audited(actor, "delete_schedule", "schedule", schedule_id) as span:
-        schedule = get(schedule_id)
+        schedule = _get(list_schedules().select_for_update(of=("self",)), schedule_id)
+        check(schedule)
         span.message = schedule.name
         schedule.delete()
 
 
+@limited
 def run_now(actor: Actor, schedule_id: int) -> Created:
     """Trigger the schedule's job now, for a person, or end the delay of an equal job.
 

@@ -23,10 +23,12 @@ from ..engine.quota import estimate_units
 from ..exceptions import BandInactive, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced
 from ..models import SyncJob
 from ..youtube.references import MalformedReference, parse_video
+from .rates import limited
 
 MAX_BANDS = 200
 
 
+@limited
 def trigger_sync(
     actor: Actor, band: Band | None, *, full: bool, force: bool = False, priority: int | None = None
 ) -> Created:
@@ -104,6 +106,7 @@ def end_delay(actor: Actor, created: Created) -> Created:
     return replace(created, has_ended_delay=True)
 
 
+@limited
 def trigger_bands(
     actor: Actor, bands: Sequence[Band], *, full: bool, force: bool = False, priority: int | None = None
 ) -> dict[int, Created | Conflict | NotFound]:
@@ -120,6 +123,7 @@ def trigger_bands(
     return results
 
 
+@limited
 def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Created:
     """Sync one video. `reference` is its id or any YouTube URL of it. A person ends the delay of an equal job.
 
@@ -140,6 +144,7 @@ def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Cre
     return created
 
 
+@limited
 def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = None) -> Created:
     """Queue an ENRICH, STATS_REFRESH, AVAILABILITY_CHECK or PRUNE job, for one band or for all.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncjobs.choices import Role
+from syncjobs.models import SyncJob
 from tests.clients import Api
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +34,7 @@ def test_unknown_values_of_audit_filters_are_refused(admin: Api, name: str, wron
 
 def test_the_job_filter_of_the_audit_does_not_match_job_counts(admin: Api) -> None:
     ids = [str(number) for number in range(1, 5)]
+    SyncJob.objects.bulk_create(SyncJob(pk=int(number), job_type="PRUNE", queue_id="maintenance") for number in ids)
     admin.post("admin/sync-jobs/bulk", {"action": "retry", "ids": ids})
     found = admin.get("admin/audit", targetId="4").json()["data"]
     assert [(entry["action"], entry["targetType"]) for entry in found] == [("retry_job", "job")]

@@ -17,9 +17,9 @@ from bands.models import Band
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes
 from syncjobs.listing import export
-from syncjobs.models import ErrorGroup, JobError, SyncJob
+from syncjobs.models import AuditEntry, ErrorGroup, JobError, SyncJob
 from tests.clients import Api, exported
-from tests.factories import claim, failed_jobs, queue_job
+from tests.factories import claim, failed_job, failed_jobs, make_band, queue_job
 
 # Exports read committed rows through separate connections.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,7 +48,7 @@ def test_the_end_of_an_export_is_included(moderator: Api) -> None:
 def test_exports_hold_the_listed_jobs_and_no_formulas(moderator: Api) -> None:
     Band.objects.create(name='=HYPERLINK("http://evil")', slug="evil")
     job = queue_job(band=Band.objects.get())
-    outcomes.fail(claim(), '@SUM(1)\n"quoted", \\ and \x7f', reason="broken")
+    outcomes.fail(claim(), '@SUM(1)\n"quoted", \\ and', reason="broken")
     failed_jobs(2, "- minus")
     queue_job("PRUNE")  # type: ignore[arg-type]
     rows = list(
@@ -59,7 +59,7 @@ def test_exports_hold_the_listed_jobs_and_no_formulas(moderator: Api) -> None:
     ]
     evil = next(row for row in rows if row["id"] == str(job.pk))
     assert evil["bandName"] == '\'=HYPERLINK("http://evil")'
-    assert evil["errors"] == '\'@SUM(1)\n"quoted", \\ and \x7f'
+    assert evil["errors"] == '\'@SUM(1)\n"quoted", \\ and'
     assert re.fullmatch(r"[0-9-]{10}T[0-9:.]{8,15}Z", evil["createdAt"])
     assert {row["errors"] for row in rows if row is not evil} == {"'- minus"}
     lines = [json.loads(line) for line in exported(moderator.get("admin/sync-jobs/export", format="json")).splitlines()]
@@ -92,9 +92,27 @@ def test_the_error_export_is_filtered_by_acknowledgement(moderator: Api) -> None
     assert moderator.get("admin/sync/errors/export", acknowledged="maybe").status_code == 400
 
 
+@pytest.mark.parametrize("sign", "=+-@\t＝＋－＠")
+def test_no_cell_is_a_formula_in_any_export(sign: str) -> None:
+    text = f"{sign}1+1"
+    make_band("evil")
+    Band.objects.update(name=text)
+    job = failed_job(text, band=Band.objects.get())
+    SyncJob.objects.filter(pk=job.pk).update(requested_by_label=text)
+    admin = Api(Role.ADMIN)
+    AuditEntry.objects.create(
+        action="pause_queue", actor_label=text, origin="API", address=text, target_id=text, result="ok", message=text
+    )
+    for path in ("admin/sync-jobs/export", "admin/sync/errors/export", "admin/audit/export"):
+        rows = list(csv.reader(io.StringIO(exported(admin.get(path)))))
+        cells = [cell for row in rows for cell in row if "1+1" in cell]
+        assert cells, path
+        assert {cell[0] for cell in cells} == {"'"}, path
+
+
 def test_an_empty_export_has_its_header() -> None:
     async def whole() -> bytes:
-        return b"".join([part async for part in export.jobs(SyncJob.objects.none(), "csv")])
+        return b"".join([part async for part in export.jobs(SyncJob.objects.none(), "csv", person=1)])
 
     head, *rows = asyncio.run(whole()).decode().splitlines()
     assert head.startswith("id,bandId")
@@ -126,7 +144,7 @@ def test_a_disconnecting_client_stops_the_query() -> None:
         )
 
     async def leave_early() -> None:
-        stream = export.errors(JobError.objects.all(), "csv")
+        stream = export.errors(JobError.objects.all(), "csv", person=1)
         assert await anext(stream)  # type: ignore[arg-type]
         await stream.aclose()  # type: ignore[attr-defined]
 

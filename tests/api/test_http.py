@@ -247,17 +247,15 @@ def test_an_etag_does_not_bypass_authentication() -> None:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("admin/sync-jobs/trigger", {"syncType": "FULL", "bandId": "1"}),
+        ("admin/sync-jobs/trigger", {"syncType": "FULL"}),
         ("admin/sync-jobs/1/retry", None),
         ("admin/sync-jobs/bulk", {"action": "cancel", "ids": ["1"]}),
         ("admin/sync/errors/abc/retry", None),
         ("admin/schedules/1/run", None),
     ],
 )
-def test_a_throttled_response_has_retry_after(path: str, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rest_framework.throttling import SimpleRateThrottle
-
-    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"login": "20/min", "trigger": "2/min"})
+def test_a_throttled_response_has_retry_after(path: str, body: Any, settings: LazySettings) -> None:
+    settings.TRIGGERS_PER_MINUTE = 2
     api = Api(Role.ADMIN)
     answers = [api.post(path, body) for _ in range(3)]
     assert 429 not in [answer.status_code for answer in answers[:2]]

@@ -16,6 +16,7 @@ from django.db import connection, connections
 
 from syncjobs.choices import JobStatus
 from syncjobs.live import changes, hub
+from syncjobs.live import connections as live_connections
 from syncjobs.models import SyncJob
 from syncjobs.operations import jobs as job_operations
 from syncjobs.operations import queues
@@ -182,6 +183,44 @@ def test_too_many_missed_changes_are_sent_as_one_event(watch: Watch) -> None:
     watcher = watch(position)
     wait_for(lambda: watcher.received, what="an answer")
     assert watcher.events() == ["many"]
+
+
+def test_one_old_position_makes_nobody_else_reload(watch: Watch) -> None:
+    """Whoever sends an old `Last-Event-ID`, or one that lists many transactions, is alone with the consequences."""
+    old = changes.position()
+    for _ in range(3):
+        SyncJob.objects.bulk_create(SyncJob(job_type="PRUNE", queue_id="maintenance") for _ in range(700))
+    recent = changes.position()
+    watchers = [watch(), watch()]
+    job = queue_job()
+    low, high = old.split(":")[:2]
+    odd = f"{low}:{int(high) + 10_000}:{','.join(str(int(low) + n) for n in range(2000))}"
+    latecomers = [watch(recent), watch(old), watch(odd)]
+    cancelled = job_operations.cancel_job(PERSON, job.pk)
+    wait_for(lambda: all(watcher.received for watcher in latecomers), what="the latecomers' events")
+    wait_for(lambda: all(len(watcher.received) > 1 for watcher in [*watchers, latecomers[0]]), what="both changes")
+    assert cancelled.pk == job.pk
+    assert [set(watcher.events()) for watcher in [*watchers, latecomers[0]]] == [{"job"}] * 3
+    assert latecomers[1].events()[0] == "many"
+
+
+async def _since(*positions: changes.Position) -> list[bytes]:
+    async with await live_connections.connect() as database:
+        reading = await changes.read(database, positions)
+        return [reading.since(position) for position in positions]
+
+
+def test_each_position_is_decided_by_its_own_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MOST_AT_ONCE", 20)
+    positions = [changes.Position.parse(changes.position())]
+    for count in (15, 8, 3):
+        for _ in range(count):
+            queue_job("PRUNE", dedupe_key=None)  # type: ignore[arg-type]
+        positions.append(changes.Position.parse(changes.position()))
+    old, middle, recent, now = asyncio.run(_since(*positions))
+    assert (old.count(b"event: many"), old.count(b"event: job")) == (1, 0)
+    assert [events.count(b"event: job") for events in (middle, recent, now)] == [11, 3, 0]
+    assert b"many" not in middle + recent + now
 
 
 def test_pausing_and_resuming_a_queue_are_events(watch: Watch) -> None:

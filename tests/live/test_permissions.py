@@ -19,8 +19,10 @@ from rest_framework_simplejwt.tokens import AccessToken
 from syncjobs.admin.events import events
 from syncjobs.choices import Role
 from syncjobs.live import hub
-from tests.factories import wait_for
-from tests.live.watchers import PageWatcher, Watch, access_token
+from syncjobs.operations import people
+from tests.clients import PASSWORD
+from tests.factories import PERSON, wait_for
+from tests.live.watchers import PageWatcher, Watch, Watcher, access_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,13 +98,24 @@ def test_the_stream_ends_when_the_password_changes(watch: Watch) -> None:
     assert not other.has_ended
 
 
+def test_the_stream_ends_when_its_log_in_does(site: str) -> None:
+    people.save_user(PERSON, "mo", PASSWORD, Role.MODERATOR)
+    pairs = [
+        httpx.post(f"{site}/api/auth/token", json={"username": "mo", "password": PASSWORD}).json() for _ in range(2)
+    ]
+    with Watcher(site, pairs[0]["access"]) as watcher, Watcher(site, pairs[1]["access"]) as other:
+        assert httpx.post(f"{site}/api/auth/logout", json={"refresh": pairs[0]["refresh"]}).status_code == 200
+        wait_for(lambda: watcher.has_ended, what="the end")
+        assert not other.has_ended
+
+
 def test_the_permissions_of_all_viewers_are_checked_in_one_query() -> None:
     for role in Role:
         access_token(role)
-    people = list(get_user_model().objects.values_list("pk", flat=True))
+    everybody = list(get_user_model().objects.values_list("pk", flat=True))
     with CaptureQueriesContext(connection) as queries:
-        rights = hub._rights(people, {"some", "keys"})
-    assert (len(queries), set(rights.people), rights.sessions) == (1, set(people), set())
+        rights = hub._rights(everybody, {"some", "keys"}, {"some", "families"})
+    assert (len(queries), set(rights.people), rights.sessions, rights.ended) == (1, set(everybody), set(), set())
 
 
 def test_admin_pages_watch_with_their_session() -> None:

@@ -6,6 +6,7 @@ import re
 import ssl
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -91,6 +92,10 @@ def test_production_has_no_default_for_a_secret() -> None:
     ("name", "value"),
     [
         ("DEBUG", "perhaps"),
+        ("SECRET_KEY", "a"),
+        ("SECRET_KEY", "k7" * 24 + "A"),
+        ("SECRET_KEY", "a" * 60),
+        ("SECRET_KEY", "django-insecure-0123456789abcdefghijklmnopqrstuvwxyz-0123456789"),
         ("YOUTUBE_API_ENDPOINT", "not a url"),
         ("YOUTUBE_QUOTA_MAIN", "many"),
         ("YOUTUBE_QUOTA_RESERVED", "20000"),
@@ -113,6 +118,15 @@ def test_production_has_no_default_for_a_secret() -> None:
 def test_an_invalid_value_is_refused_with_its_name(name: str, value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"\n  {name}: "):
         settings_for(**PRODUCTION | {name: value})
+
+
+def test_a_wildcard_for_hosts_is_warned_of_in_production_only() -> None:
+    with pytest.warns(RuntimeWarning, match="ALLOWED_HOSTS"):
+        settings_for(**PRODUCTION | {"ALLOWED_HOSTS": "example.org,*"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        settings_for(DEBUG="true", ALLOWED_HOSTS="*")
+        settings_for(**PRODUCTION)
 
 
 @pytest.mark.parametrize("value", ["socks5://me:secret@proxy.test:1080", "http://me:secret@proxy.test:port"])

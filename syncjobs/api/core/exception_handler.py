@@ -26,10 +26,11 @@ _STATUSES: tuple[tuple[type[exceptions.DomainError], int], ...] = (
     (exceptions.InvalidInput, status.HTTP_400_BAD_REQUEST),
     (exceptions.NotFound, status.HTTP_404_NOT_FOUND),
     (exceptions.NotPermitted, status.HTTP_403_FORBIDDEN),
+    (exceptions.Outdated, status.HTTP_412_PRECONDITION_FAILED),
     (exceptions.Conflict, status.HTTP_409_CONFLICT),
     (exceptions.QuotaExhausted, status.HTTP_409_CONFLICT),
+    (exceptions.TooMany, status.HTTP_429_TOO_MANY_REQUESTS),
     (exceptions.Busy, status.HTTP_503_SERVICE_UNAVAILABLE),
-    (exceptions.TooManyAttempts, status.HTTP_429_TOO_MANY_REQUESTS),
 )
 
 MOST_ERRORS = 20

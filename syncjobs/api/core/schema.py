@@ -80,6 +80,7 @@ REFUSALS: dict[int, tuple[str, str, str | None, str]] = {
     405: ("The method is not allowed; see Allow", "method_not_allowed", None, 'Method "PUT" not allowed.'),
     406: ("The Accept header can't be satisfied", "not_acceptable", None, "Could not satisfy the request Accept header."),
     409: ("Valid, but not possible in the present state", "wrong_state", None, "Job #48213 has ended already: completed."),
+    412: ("It is not the version in If-Match", "precondition_failed", None, "It was changed since you read it."),
     413: ("The body is too large", "too_large", None, "The request's body is larger than 64 kB."),
     415: ("The body isn't JSON", "unsupported_media_type", None, "Send application/json."),
     422: ("The Idempotency-Key belongs to another request", "idempotency_key_reused", HEADER, KEY_REUSED),
@@ -112,6 +113,9 @@ class Schema(AutoSchema):
         for name in self._path_names():
             schema = {"type": "string", "pattern": "^[-a-zA-Z0-9_]{1,64}$"} if name == "fingerprint" else self.path_ids
             declared.append(OpenApiParameter(name, schema, location=OpenApiParameter.PATH, required=True))
+        if self.view.is_versioned and self.method in ("PATCH", "DELETE"):
+            about = "The ETag of the version to change: 412 if somebody has changed it since."
+            declared.append(OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description=about))
         if self._has("is_idempotent"):
             schema = {"type": "string", "pattern": f"^{PATTERN}$", "examples": ["5f0c6f0e-3c1d-4d3b-9a53-0e7a3f5f7a11"]}
             text = (
@@ -143,6 +147,11 @@ class Schema(AutoSchema):
             responses["304"] = {"description": "Unchanged since the response with the ETag in If-None-Match."}
             etag = {"description": "ETag of the response, ignoring asOf.", "schema": {"type": "string"}}
             responses["200"]["headers"] = {"ETag": etag}
+        if self.view.is_versioned and "200" in responses and self.view.detail:
+            etag = {"description": "Version, for If-Match and If-None-Match.", "schema": {"type": "string"}}
+            responses["200"]["headers"] = {"ETag": etag}
+            if self.method == "GET":
+                responses["304"] = {"description": "Unchanged since the response with the ETag in If-None-Match."}
         location = {
             "description": "The address of what was created, or of the job or bulk action.",
             "schema": {"type": "string"},
@@ -168,8 +177,10 @@ class Schema(AutoSchema):
             found.append(409)
         if self._has("is_idempotent"):
             found.append(422)
-        if self.view.get_throttles():
+        if self.view.get_throttles() or self.view.is_limited:
             found.append(429)
+        if self.view.is_versioned and self.method in ("PATCH", "DELETE"):
+            found.append(412)
         if self.view.is_file:
             found.append(503)
         return found

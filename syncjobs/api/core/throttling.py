@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from rest_framework.request import Request
-from rest_framework.throttling import SimpleRateThrottle, UserRateThrottle
+from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from ... import limits
-
-
-class TriggerRate(UserRateThrottle):
-    """One rate per person for everything that makes jobs, so that nobody floods the queues."""
-
-    scope = "trigger"
 
 
 class LoginRate(SimpleRateThrottle):

@@ -48,6 +48,12 @@ class StrictView(APIView):
         super().initial(request, *args, **kwargs)
         self.parameters = self.get_filterset_class().clean(request.query_params, camel_case)
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keep answers, which have personal data, out of caches, unless the view says otherwise."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
     def get_filterset_class(self) -> type[Parameters]:
         return self.filterset_class
 
@@ -67,6 +73,10 @@ class ViewSet(StrictView, GenericViewSet[Any]):
     """The order of the rows of `list`."""
     is_file = False
     """Whether the response is a file; a process streams only a few at a time."""
+    is_versioned = False
+    """Whether objects have ETags and changes may be conditional: see `etags.Versioned`."""
+    is_limited = False
+    """Whether the action makes jobs, which the operation limits: see `operations.rates`."""
     body_classes: Mapping[str, type[Strict]] = {}
     """Serializer classes of bodies by action, for actions without an `@action`."""
     field_names: Mapping[str, str] = {}
@@ -107,4 +117,9 @@ class ViewSet(StrictView, GenericViewSet[Any]):
     @property
     def actor(self) -> Actor:
         """The person behind the request."""
-        return for_user(self.request.user, Origin.API, self.request.META.get("REMOTE_ADDR", ""))
+        return for_user(self.request.user, Origin.API, self.address)
+
+    @property
+    def address(self) -> str:
+        """The IP address that the request came from."""
+        return str(self.request.META.get("REMOTE_ADDR", ""))
