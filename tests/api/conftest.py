@@ -13,7 +13,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from bands.models import Band
 from syncjobs.choices import Role
-from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
+from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob, Worker
 from syncjobs.operations import errors, schedules, triggers
 from tests.api import schema_hooks  # noqa: F401 - registers its hook
 from tests.browser import world
@@ -39,6 +39,7 @@ def ids(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Callable[[st
         "schedule_id": PeriodicTask.objects.all(),
         "bulk_id": BulkAction.objects.all(),
         "fingerprint": ErrorGroup.objects.all(),
+        "name": Worker.objects.all(),
     }
     return lambda name: [str(pk) for pk in known[name].values_list("pk", flat=True)]
 

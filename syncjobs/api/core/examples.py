@@ -89,6 +89,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "Forecast": {
         "units": 6200,
+        "atLeast": 6200,
         "exceedsLimit": False,
         "used": 4100,
         "people": 100,

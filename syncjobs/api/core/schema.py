@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from bands.text import ID_PATTERN, VISIBLE, camel_case
+from bands.text import ID_PATTERN, ONE_LINE, VISIBLE, camel_case
 
 from ...listing import base_filters
 from ...listing.base_filters import Parameters
@@ -250,7 +250,7 @@ def filter_schema(filters: type[Parameters]) -> dict[str, Any]:
             either = "|".join(schema["items"]["enum"])
             schema = {"anyOf": [schema, {"type": "string", "pattern": f"^ *(?:{either}) *(?:, *(?:{either}) *)*$"}]}
         elif "maxLength" in schema:
-            schema["pattern"] = rf"^[^\x00]*{VISIBLE}[^\x00]*$"
+            schema["pattern"] = rf"^{ONE_LINE}{VISIBLE}{ONE_LINE}$"
         properties[name] = schema
     return {
         "type": "object",
