@@ -106,7 +106,8 @@
 
     function checkSilence() {
         if (!stream || document.hidden || Date.now() - heardAt < MAX_SILENCE) return;
-        failedAt ??= Date.now();
+        // A stream that never opened has not fallen silent: the page polls meanwhile.
+        if (isConnected) failedAt ??= Date.now();
         disconnect();
         show();
         connect();
