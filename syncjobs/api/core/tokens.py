@@ -63,14 +63,14 @@ def _problem(kind: type[Token], text: str | bytes) -> str:
 
 def user_of(token: Token) -> Any:
     """Return the token's user with their permissions, in one query. Raises Rejected if it is no longer valid."""
-    user = user_with_permissions(int(token[api_settings.USER_ID_CLAIM]))
+    user = user_with_permissions(int(token[api_settings.USER_ID_CLAIM]), token.get(FAMILY, ""))
     if user is None:
         raise Rejected("user_not_found")
     if not user.is_active:
         raise Rejected("user_inactive")
     if token.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
         raise Rejected("password_changed")
-    if EndedLogIn.objects.filter(family=token.get(FAMILY, "")).exists():
+    if user.has_ended:
         raise Rejected("logged_out")
     return user
 
