@@ -347,6 +347,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = services.broker_options()
 CELERY_RESULT_BACKEND = "syncjobs.engine.results:ResultBackend"
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = 7 * 24 * 3600
+CELERY_TASK_PUBLISH_RETRY = False  # The reconciler and the scheduler send again what Redis did not accept.
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

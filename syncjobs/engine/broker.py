@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 DRAIN_TASK = "syncjobs.drain"
 BULK_TASK = "syncjobs.bulk"
+TRIGGER_TASK = "syncjobs.trigger"
+"""Stored in the schedules. The scheduler runs it itself."""
 BULK_QUEUE = "maintenance"
 MAX_WAKE_UPS = 8
 """Wake-ups sent to one queue at once. Each one makes a worker run several jobs, so more would find nothing to do."""

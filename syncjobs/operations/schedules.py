@@ -17,13 +17,13 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from ..audit.actors import Actor, for_schedule
 from ..audit.record import audited, details
 from ..choices import BAND_SYNC_TYPES, JobType
+from ..engine.broker import TRIGGER_TASK as TASK
 from ..engine.crontab import Crontab
 from ..engine.enqueue import Created
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..models import AuditEntry, SyncJob
 from . import triggers
 
-TASK = "syncjobs.trigger"
 TRIGGERABLE = [kind for kind in JobType if kind != JobType.SINGLE_VIDEO]
 _CRON = ("minute", "hour", "day_of_week", "day_of_month", "month_of_year", "timezone")
 _NEW_CRON = {"minute": "0", "timezone": "UTC"}
