@@ -11,7 +11,7 @@ FAULTS = {
     "web": ("kill", "freeze", "stop"),
     "beat": ("kill", "freeze", "stop"),
     "redis": ("stop", "flush", "fill", "make_readonly", "freeze", "kill"),
-    "postgres": ("restart", "crash", "disconnect", "make_readonly", "stop"),
+    "postgres": ("restart", "crash", "disconnect", "make_readonly", "stop", "freeze"),
     "youtube": ("cut", "answer_nonsense", "answer_errors", "slow_down", "refuse_key", "pass_midnight"),
 }
 """The faults of each part. A part has at most one fault at a time; faults of several parts overlap."""
