@@ -44,7 +44,10 @@ class Connection(kombu.Connection):
         return Transport
 
     def _ensure_connection(self, *arguments: Any, **options: Any) -> Any:
-        return super()._ensure_connection(*arguments, **_INTERVALS | options)
+        # Arguments by position are a callback, the number of tries, and the intervals of a caller who gives them.
+        if len(arguments) <= 2:
+            options = _INTERVALS | options
+        return super()._ensure_connection(*arguments, **options)
 
 
 class AMQP(amqp.AMQP):

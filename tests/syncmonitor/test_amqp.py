@@ -46,3 +46,12 @@ def test_a_redis_that_refuses_commands_counts_as_away(refusal: str) -> None:
             end(client)
         assert connection.ensure_connection(max_retries=3).connected
         assert connection.default_channel.client.ping()
+
+
+def test_a_message_over_a_connection_that_broke_is_sent_over_a_new_one() -> None:
+    """Kombu then passes the intervals between its tries by position."""
+    with app.connection_for_write() as connection:
+        producer = connection.Producer()
+        producer.publish({}, routing_key="maintenance", retry=True)
+        connection.default_channel.client.execute_command("CLIENT", "KILL", "SKIPME", "no", "TYPE", "normal")
+        producer.publish({}, routing_key="maintenance", retry=True, retry_policy={"max_retries": 3})
