@@ -347,9 +347,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = services.broker_options()
 CELERY_RESULT_BACKEND = "syncjobs.engine.results:ResultBackend"
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = 7 * 24 * 3600
+CELERY_TASK_PUBLISH_RETRY = False  # The reconciler and the scheduler send again what Redis did not accept.
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_CONSUMER = "syncmonitor.amqp:Consumer"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
@@ -358,7 +360,6 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_REDIRECT_STDOUTS = False  # It makes a log entry of each line of a traceback.
 CELERY_DB_REUSE_MAX = 100  # Tasks check the connection before they use it: see syncjobs/engine/database.py.
 CELERY_BEAT_SCHEDULER = "syncjobs.engine.scheduler:Scheduler"
-CELERY_BEAT_SYNC_EVERY = 1  # Store each run at once: an old time of the last run would look overdue.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 
@@ -366,7 +367,15 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "filters": {"outages": {"()": "syncmonitor.logs.OutagesInOneLine"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["outages"],
+            "stream": sys.stderr,
+        }
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "googleapiclient": {"level": "ERROR"},

@@ -59,6 +59,7 @@ class Reporter:
         with connection.cursor() as cursor:
             cursor.execute(query("heartbeat"), values)
             moment, is_elected = cursor.fetchone()
+        clock.observe(moment)
         self._skew = clock.skew_of(moment, time.monotonic() - before)
         return bool(is_elected)
 

@@ -30,7 +30,7 @@ def _worker(site: Site, step: Step) -> None:
 
 
 def _web(site: Site, step: Step) -> None:
-    _process(site, step, "web")
+    _process(site, step, site.webs[step.pick % len(site.webs)])
 
 
 def _beat(site: Site, step: Step) -> None:

@@ -19,13 +19,13 @@ from django.db.models import Count
 
 from bands.models import Band, Video
 from syncjobs.audit.actors import Actor
-from syncjobs.choices import Origin
+from syncjobs.choices import Origin, Role
 from syncjobs.models import AuditEntry, JobError, QuotaCall, SyncJob
 from syncjobs.operations import imports, people, triggers
 
-from . import faults, invariants
-from .load import PEOPLE, People
-from .plan import Step, make_plan
+from . import clock, faults, invariants
+from .load import EDITED_PEOPLE, PEOPLE, People
+from .plan import LONG_SECONDS, Step, make_plan
 from .site import CHANNELS, Log, Site, write_world
 from .viewer import Viewer
 
@@ -45,7 +45,7 @@ class Run:
         self._seed = seed
         self._seconds = seconds
         self._folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-        self._site = Site(self._folder, self._log)
+        self._site = Site(self._folder, self._log, webs=1 if seconds < LONG_SECONDS else 2)
         self._done: Counter[str] = Counter()
         self._violations: list[str] = []
 
@@ -67,6 +67,8 @@ class Run:
         bands = write_world(self._folder / "world.json", self._seed)
         call_command("migrate", verbosity=0)
         people.setup_roles()
+        for name in EDITED_PEOPLE:
+            people.add_person(CHAOS, name, f"Chaos-{self._seed}-password", Role.MODERATOR)
         imports.import_bands(CHAOS, bands)
         self._people = People(self._site)
         self._first_audit = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
@@ -80,18 +82,19 @@ class Run:
             raise SystemExit(f"The workers did not start. See {self._folder}.")
         self._people.prepare()
         self._viewers = [
-            Viewer(f"viewer {number + 1}", self._site.url, self._people.tokens[number]) for number in range(VIEWERS)
+            Viewer(f"viewer {number + 1}", self._site.urls[number % len(self._site.urls)], self._people.tokens[number])
+            for number in range(VIEWERS)
         ]
         for viewer in self._viewers:
             viewer.start()
-        self._log(f"{CHANNELS} bands, {len(PEOPLE)} people, {VIEWERS} viewers; the load begins")
+        self._log(f"{CHANNELS} bands, {len(PEOPLE)} people, {VIEWERS} viewers; {clock.described()}; the load begins")
 
     # ---- The plan
 
     def _carry_out(self, plan: list[Step]) -> None:
         """Begin each step at its time. Faults have threads of their own, so that a slow one delays no other."""
         began, running = time.monotonic(), list[threading.Thread]()
-        with ThreadPoolExecutor(4) as crowd:
+        with ThreadPoolExecutor(8) as crowd:
             for step in plan:
                 while (wait := began + step.at - time.monotonic()) > 0:
                     self._site.restart_ended()
@@ -178,6 +181,9 @@ class Run:
             "the key is in nothing that was written": invariants.secrets(key, self._folder),
             "each accepted action has one audit entry": invariants.audit(self._people.actions, self._first_audit),
             "open pages are true": self._pages(),
+            "no answer was a 500 or without a sentence": invariants.answers(self._people.actions),
+            "no log has a traceback": invariants.tracebacks(self._folder),
+            "no process ended by itself": iter(self._site.unexpected_ends),
         }
         for viewer in self._viewers:
             viewer.stop()
@@ -201,15 +207,9 @@ class Run:
             f"jobs        {', '.join(f'{number} {status}' for status, number in by_status)}",
             f"errors      {', '.join(f'{number} × {reason}' for reason, number in errors)}",
             f"calls       {calls} in the server's log, {QuotaCall.objects.count()} in the ledger, of which {QuotaCall.objects.filter(http_status=None).count()} without a response",
+            f"slowest     {actions.slowest[0]:.2f} s: {actions.slowest[1]}",
             f"viewers     {', '.join(f'{v.connections} connections, {v.reloads} loads, {v.events} events' for v in self._viewers)}",
         ]
-        if actions.server_errors:
-            kinds = Counter(request.partition("?")[0] for request in actions.server_errors)
-            lines.append(
-                f"500         {', '.join(f'{number} × {request}' for request, number in kinds.most_common(8))}"
-            )
-        if self._site.unexpected_ends:
-            lines.append(f"ended       {', '.join(self._site.unexpected_ends)}")
         for name, found in results.items():
             lines.append(f"{'FAILS' if found else 'holds'}       {name}")
             lines += [f"            {violation}" for violation in found]

@@ -1,4 +1,7 @@
-"""The site of a run: PostgreSQL, Redis, the simulated YouTube, web, two workers and beat, each a real process."""
+"""The site of a run: PostgreSQL, Redis, the simulated YouTube, one or two web servers, two workers and beat.
+
+Each is a real process. In a long run there are two web servers, and some clocks are wrong.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,13 @@ from syncmonitor import embedded
 from syncmonitor.supervisor import _die_with_parent
 
 from ..processes import ROOT, free_port, kill_group
+from . import clock
 
 CHANNELS = 12
 LATENCY = 0.08
 WORKERS = ("one", "two")
+SKEWS = {"two": -300, "web2": 300, "beat": 30}
+"""By how many seconds the clocks of processes are wrong, if clocks can be moved."""
 _QUEUES = "video-sync,video-processing,maintenance"
 _MANY_UNITS = 50_000
 
@@ -49,11 +55,12 @@ class Log:
 class Site:
     """All processes. Services are started and stopped through `embedded`, on this run's instance."""
 
-    def __init__(self, folder: Path, log: Log) -> None:
+    def __init__(self, folder: Path, log: Log, webs: int) -> None:
         self.folder = folder
         self.log = log
-        self.port, youtube_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        ports, youtube_port = {f"web{number or ''}": free_port() for number in (0, 2)[:webs]}, free_port()
+        self.webs = list(ports)
+        self.urls = [f"http://127.0.0.1:{port}" for port in ports.values()]
         self.youtube = f"http://127.0.0.1:{youtube_port}"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.is_ending = threading.Event()
@@ -83,7 +90,10 @@ class Site:
         ]
         self._commands = {
             "youtube": [*simulator, "--videos", str(folder / "world.json"), "--latency", str(LATENCY)],
-            "web": [*uvicorn, "--port", str(self.port), "--timeout-graceful-shutdown", "2"],
+            **{
+                name: [*uvicorn, "--port", str(port), "--timeout-graceful-shutdown", "2"]
+                for name, port in ports.items()
+            },
             **{
                 name: [*celery, "worker", "-n", f"{name}@chaos", "-Q", _QUEUES, "--concurrency", "2", "-l", "INFO"]
                 for name in WORKERS
@@ -105,7 +115,7 @@ class Site:
             return subprocess.Popen(
                 self._commands[name],
                 cwd=ROOT,
-                env=self.environment,
+                env=self.environment | clock.shifted(SKEWS.get(name, 0)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -236,8 +246,7 @@ class Site:
         return False
 
     def answers(self) -> bool:
-        with urllib.request.urlopen(f"{self.url}/readyz", timeout=3) as answer:
-            return bool(answer.status == 200)
+        return all(_is_ready(url) for url in self.urls)
 
     def heal(self) -> None:
         """End every fault. All of this may be repeated."""
@@ -269,6 +278,11 @@ class Site:
             for pid in (self.running[name].pid, *self.children(name)):
                 stack = subprocess.run([spy, "dump", "-p", str(pid)], capture_output=True, text=True, check=False)
                 self.log(f"  {name}, process {pid}:\n{stack.stdout}{stack.stderr}")
+
+
+def _is_ready(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/readyz", timeout=3) as answer:
+        return bool(answer.status == 200)
 
 
 def write_world(path: Path, seed: int) -> list[dict[str, Any]]:

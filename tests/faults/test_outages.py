@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import signal
 import time
@@ -10,13 +11,16 @@ from collections import Counter
 import pytest
 import redis
 from django.db import connection
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from syncjobs.choices import AttemptOutcome, JobStatus
-from syncjobs.models import Attempt, SyncJob
+from syncjobs.engine import clock
+from syncjobs.models import Attempt, SyncJob, Worker
+from syncjobs.operations import schedules
 from syncjobs.youtube.simulator import Simulator
 from syncmonitor import embedded
-from tests.factories import band_with_videos, make_band, queue_job, wait_for
-from tests.processes import Workers, restart_postgres
+from tests.factories import PERSON, band_with_videos, make_band, queue_job, wait_for
+from tests.processes import Workers, restart_postgres, stop_redis
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.timeout(280)]
 
@@ -112,3 +116,26 @@ def _logged_statements(seconds: float) -> list[str]:
         cursor.execute("ALTER SYSTEM RESET log_statement")
         cursor.execute("SELECT pg_reload_conf()")
     return re.findall(r" LOG:  (?:statement|execute [^:]*): (.*)", text)
+
+
+def test_a_schedule_that_is_due_while_redis_is_away_queues_its_job_at_its_time(
+    workers: Workers, broker: redis.Redis
+) -> None:
+    PeriodicTask.objects.all().delete()
+    values = {"name": "Prune", "job_type": "PRUNE", "enabled": True, "interval": {"every": 1, "period": "hours"}}
+    task = schedules.save(PERSON, None, values)
+    workers.start("one", concurrency=1)
+    workers.start_beat()
+    stop_redis(broker)
+    try:
+        PeriodicTask.objects.filter(pk=task.pk).update(last_run_at=clock.now() - dt.timedelta(hours=2))
+        PeriodicTasks.update_changed()
+        job = wait_for(lambda: SyncJob.objects.filter(job_type="PRUNE").first(), 30, lambda: workers.log("beat"))
+        assert Worker.objects.filter(
+            is_scheduler=True, heartbeat_at__gt=clock.now() - dt.timedelta(seconds=15)
+        ).exists()
+    finally:
+        embedded._start_redis()
+    wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 30, workers.logs)
+    assert SyncJob.objects.filter(job_type="PRUNE").count() == 1
+    assert "Traceback" not in workers.log("beat")
