@@ -9,7 +9,6 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -18,6 +17,7 @@ from bands.text import parse_numbers
 
 from ..audit.actors import Actor
 from ..counters import Selection
+from ..engine import clock
 from ..exceptions import NotFound
 from ..listing import pages
 from ..listing.pages import Order
@@ -101,7 +101,7 @@ class BandAdmin(PageAdmin):
             "band": band,
             "jobs": pages.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
             "job_total": total,
-            "now": timezone.now(),
+            "now": clock.approximate(),
         }
         if is_part(request):
             return render(request, "syncjobs/bands/state.html", context)

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
+from ..engine import clock
 from ..listing.rows import JobRow
 from ..models import SyncJob
 from ..templatetags.monitor import duration, meter, number, status_badge, when
@@ -90,7 +90,7 @@ class Words:
     def here(cls) -> Words:
         """Translate into the language of the request."""
         types = {kind.value: str(kind.label) for kind in JobType}
-        return cls(timezone.now(), types, _("All bands"), {})
+        return cls(clock.approximate(), types, _("All bands"), {})
 
     def badge(self, job: Any) -> SafeString:
         """Return the job's badge; jobs in the same state share one."""

@@ -8,12 +8,12 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from ..audit.actors import Actor
 from ..choices import JobStatus, JobType
+from ..engine import clock
 from ..engine import quota as buckets
 from ..exceptions import NotFound
 from ..operations.quota import reopen_bucket
@@ -28,7 +28,7 @@ _HISTORY_DAYS = 30
 
 
 def _gauges() -> dict[str, Any]:
-    return {"buckets": buckets.today(), "as_of": timezone.now()}
+    return {"buckets": buckets.today(), "as_of": clock.approximate()}
 
 
 def _history() -> dict[str, Any]:
@@ -37,7 +37,7 @@ def _history() -> dict[str, Any]:
         "charts": [
             (bucket, charts.quota_days([point for point in series if point["bucket"] == bucket])) for bucket in Bucket
         ],
-        "as_of": timezone.now(),
+        "as_of": clock.approximate(),
     }
 
 

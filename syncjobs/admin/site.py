@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from django.contrib import admin
@@ -12,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, reverse
 
+from ..engine import clock
 from . import dashboard, events, imports, keys, quota
 from .core.navigation import TITLE, page_context
 from .core.pages import View, answering_domain_errors, redirecting_old_names
@@ -71,7 +71,7 @@ class MonitorSite(admin.AdminSite):
 
 def _recent_failures(key: str) -> tuple[float, int]:
     """Return when the current minute of failures began, and their number."""
-    began_at, count = cache.get(key) or (time.time(), 0)
+    began_at, count = cache.get(key) or (clock.now().timestamp(), 0)
     return began_at, count
 
 
@@ -81,7 +81,7 @@ def _count_failure(key: str) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
         began_at, count = _recent_failures(key)
-        cache.set(key, (began_at, count + 1), max(1, began_at + _MINUTE - time.time()))
+        cache.set(key, (began_at, count + 1), max(1, began_at + _MINUTE - clock.now().timestamp()))
 
 
 site = MonitorSite(name="admin")

@@ -9,7 +9,6 @@ from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..audit.actors import Actor
@@ -64,7 +63,7 @@ class WorkerAdmin(PageAdmin):
             "orphans": orphans,
             "unserved": [QueueName(name).label for name in QueueName.values if name not in consumed],
             "silence": WORKER_SILENCE_SECONDS,
-            "now": timezone.now(),
+            "now": clock.approximate(),
         }
         if is_part(request):
             return render(request, "syncjobs/workers/rows.html", context)

@@ -9,10 +9,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 
 from .core import tokens
 from .core.authentication import TokenAuthentication
+from .core.throttling import LogInRate
 from .core.viewsets import ViewSet
 from .serializers import Message
 from .serializers.auth import LogInBody, Person, RefreshBody, Tokens
@@ -33,7 +33,7 @@ class AuthViewSet(ViewSet):
         detail=False,
         methods=["post"],
         serializer_class=LogInBody,
-        throttle_classes=[ScopedRateThrottle],
+        throttle_classes=[LogInRate],
         throttle_scope="login",
     )
     def token(self, request: Request) -> Response:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bands.models import Band
 
 from ..choices import JobStatus, JobType
-from ..engine import quota
+from ..engine import clock, quota
 from ..models import SyncJob
 from ..youtube.costs import Bucket
 
@@ -38,7 +38,8 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
     """Estimate `trigger_sync` (or `trigger_bands`) with the same arguments. None means all bands."""
     bands = list(Band.objects.syncable()) if selected is None else selected
     able = [band for band in bands if band.sync_obstacle is None]
-    due = able if force else [band for band in able if not band.is_recently_synced(full=full)]
+    now = clock.now()
+    due = able if force else [band for band in able if not band.is_recently_synced(now, full=full)]
     if selected is None and not full:
         units = quota.estimate_units(None, full=False) if due else 0
     else:
