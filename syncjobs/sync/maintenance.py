@@ -73,15 +73,17 @@ def _claim_pending(context: JobContext) -> dict[str, int]:
         context.save()
         cursor.execute(
             """
-            UPDATE bands_video SET details_attempt = %s
-             WHERE id IN (SELECT v.id FROM bands_video v
-                           WHERE v.details_pending
-                             AND (v.details_due_at IS NULL OR v.details_due_at <= statement_timestamp())
-                             AND (v.details_attempt IS NULL OR NOT EXISTS (
-                                  SELECT 1 FROM syncjobs_attempt a WHERE a.id = v.details_attempt AND a.outcome = 'RUNNING'))
-                           ORDER BY v.id LIMIT %s FOR UPDATE SKIP LOCKED)
+            -- As a subquery, it might be executed more than once, each time for other rows.
+            WITH claimed AS MATERIALIZED (
+                SELECT v.id FROM bands_video v
+                 WHERE v.details_pending
+                   AND (v.details_due_at IS NULL OR v.details_due_at <= statement_timestamp())
+                   AND (v.details_attempt IS NULL OR NOT EXISTS (
+                        SELECT 1 FROM syncjobs_attempt a WHERE a.id = v.details_attempt AND a.outcome = 'RUNNING'))
+                 ORDER BY v.id LIMIT %s FOR UPDATE SKIP LOCKED)
+            UPDATE bands_video SET details_attempt = %s FROM claimed WHERE bands_video.id = claimed.id
             RETURNING youtube_id, band_id""",
-            [context.attempt.pk, PAGE_SIZE],
+            [PAGE_SIZE, context.attempt.pk],
         )
         return dict(cursor.fetchall())
 

@@ -144,10 +144,11 @@ def _check_uploads(context: JobContext, position: PlaylistPass, error: YouTubeEr
     if isinstance(error, Forbidden) and position.asked_again:
         flag_channel(context, ChannelProblem.FORBIDDEN)
         raise error
-    if not isinstance(error, PlaylistNotFound | Forbidden):
+    is_absent = isinstance(error, PlaylistNotFound) or (error.kind is Kind.PERMANENT and error.status in (404, 410))
+    if not (is_absent or isinstance(error, Forbidden)):
         raise error
     channel = existing_channel(context)
-    if isinstance(error, PlaylistNotFound):
+    if is_absent:
         if channel.video_count != 0:
             message = f"The channel {channel.id} exists, but YouTube does not return its uploads playlist."
             raise SyncFailed(error.reason, message)

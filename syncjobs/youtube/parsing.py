@@ -25,6 +25,11 @@ _VIDEO_ID = re.compile("[A-Za-z0-9_-]{1,32}")
 MAX_CHANNEL_ID = 24
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 MAX_DURATION = 2**31 - 1
+MAX_ENTRIES = 2**31 - 1
+"""More than any channel or playlist has; a greater number is no count of videos, and has no room in a column."""
+MAX_PIXELS = 100_000
+_YEARS = range(2005, 2200)
+"""The years of YouTube's videos. Some systems write the year 1 or 1970 for an unknown time."""
 
 
 _PARTS = {
@@ -77,20 +82,36 @@ def clean(text: str) -> str:
 
 
 def channel(item: dict[str, Any]) -> Channel:
-    """Parse a channel resource (channels#resource)."""
+    """Parse a channel resource (channels#resource). A part that is malformed is missing: nothing of it is needed."""
     snippet, playlists = _part(item, "snippet"), _part(_part(item, "contentDetails"), "relatedPlaylists")
     channel_id = _text(item, "id", required=True)
     if len(channel_id) > MAX_CHANNEL_ID:
         raise _Malformed(f"invalid id {channel_id[:40]!r}")
+    missing = _missing(item, ("snippet", "contentDetails", "statistics"))
+    try:
+        video_count = _count(_part(item, "statistics"), "videoCount", MAX_ENTRIES)
+    except _Malformed:
+        video_count = None
+        missing.append("statistics")
+    if not isinstance(snippet.get("title", ""), str):
+        missing.append("snippet")
     return Channel(
         id=channel_id,
         # A handle has no percent sign, but one in another script than Latin may be written as in a URL.
-        handle=clean(unquote(_text(snippet, "customUrl")))[:120],
-        title=_text(snippet, "title")[:200],
-        uploads_playlist_id=_text(playlists, "uploads")[:64],
-        video_count=_count(_part(item, "statistics"), "videoCount"),
-        missing_parts=frozenset(_missing(item, ("snippet", "contentDetails", "statistics"))),
+        handle=clean(unquote(_string(snippet, "customUrl")))[:120],
+        title=_string(snippet, "title")[:200],
+        uploads_playlist_id=_string(playlists, "uploads")[:64],
+        video_count=video_count,
+        missing_parts=frozenset(missing),
     )
+
+
+def total_results(body: dict[str, Any]) -> int | None:
+    """Return pageInfo.totalResults of a list response, or None if it is absent or malformed."""
+    try:
+        return _count(_part(body, "pageInfo"), "totalResults", MAX_ENTRIES)
+    except _Malformed:
+        return None
 
 
 def playlist_item(item: dict[str, Any]) -> PlaylistItem:
@@ -135,7 +156,7 @@ def video(item: dict[str, Any]) -> VideoDetails:
         published_at=_time(snippet, "publishedAt"),
         duration_seconds=duration(details.get("duration")),
         live_state=live,
-        scheduled_start_at=_time(_part(item, "liveStreamingDetails"), "scheduledStartTime"),
+        scheduled_start_at=_start(_part(item, "liveStreamingDetails")),
         thumbnails=_thumbnails(snippet),
         tags=_tags(snippet),
         category_id=_text(snippet, "categoryId")[:10],
@@ -207,7 +228,7 @@ def _string(part: dict[str, Any], name: str) -> str:
     return clean(value) if isinstance(value, str) else ""
 
 
-def _count(part: dict[str, Any], name: str) -> int | None:
+def _count(part: dict[str, Any], name: str, most: int = MAX_COUNT) -> int | None:
     value = part.get(name)
     if value is None:
         return None
@@ -215,7 +236,7 @@ def _count(part: dict[str, Any], name: str) -> int | None:
         number = value
     else:
         number = int(value) if isinstance(value, str) and _COUNT.fullmatch(value) else -1
-    if not 0 <= number <= MAX_COUNT:
+    if not 0 <= number <= most:
         raise _Malformed(f"invalid {name} {str(value)[:40]!r}")
     return number
 
@@ -226,9 +247,20 @@ def _time(part: dict[str, Any], name: str) -> dt.datetime | None:
         return None
     try:
         time = dt.datetime.fromisoformat(value)
-        return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        time = (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        if time.year in _YEARS:
+            return time
     except (TypeError, ValueError, OverflowError):
-        raise _Malformed(f"invalid {name} {str(value)[:40]!r}") from None
+        pass
+    raise _Malformed(f"invalid {name} {str(value)[:40]!r}")
+
+
+def _start(part: dict[str, Any]) -> dt.datetime | None:
+    """Return the scheduled start, or None if it is malformed: the video's other fields don't depend on it."""
+    try:
+        return _time(part, "scheduledStartTime")
+    except _Malformed:
+        return None
 
 
 def _flag(part: dict[str, Any], name: str) -> bool | None:
@@ -240,9 +272,13 @@ def _thumbnails(snippet: dict[str, Any]) -> dict[str, Any]:
     kept = {}
     for size, image in _part(snippet, "thumbnails").items():
         if isinstance(image, dict) and isinstance(image.get("url"), str):
-            sides = {side: image[side] for side in ("width", "height") if isinstance(image.get(side), int)}
+            sides = {side: image[side] for side in ("width", "height") if _is_length(image.get(side))}
             kept[clean(size)] = {"url": clean(image["url"]), **sides}
     return kept
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < MAX_PIXELS
 
 
 def _tags(snippet: dict[str, Any]) -> list[str]:

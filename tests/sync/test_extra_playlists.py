@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -100,6 +101,23 @@ def test_the_forbidden_uploads_of_a_deleted_channel_say_so(youtube: Simulator) -
     full_sync(band)
     band.refresh_from_db()
     assert band.channel_problem == ChannelProblem.NOT_FOUND
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+@pytest.mark.parametrize("status", [404, 410])
+def test_uploads_that_are_gone_by_any_name_are_asked_about(youtube: Simulator, status: int, is_closed: bool) -> None:
+    """Google's servers have a general error too: "Requested entity was not found." """
+    band, channel = band_with_videos(youtube.world, 5)
+    error = {"error": {"code": status, "message": "Requested entity was not found.", "status": "NOT_FOUND"}}
+    foreign = Fault("foreign", playlist=uploads(channel.id), status=status, body=json.dumps(error))
+    foreign.content_type = "application/json"
+    youtube.faults.add(foreign)
+    if is_closed:
+        del youtube.world.channels[channel.id]
+    job = full_sync(band)
+    band.refresh_from_db()
+    assert job.job_errors.get().reason == ("channelNotFound" if is_closed else "NOT_FOUND")
+    assert band.channel_problem == (ChannelProblem.NOT_FOUND if is_closed else ChannelProblem.NONE)
 
 
 def test_a_forbidden_channel_flags_the_band(youtube: Simulator) -> None:

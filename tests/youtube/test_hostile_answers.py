@@ -176,14 +176,14 @@ def test_an_interrupted_attempt_raises_and_is_recorded(
     class TimeLimit(BaseException):
         pass
 
-    def interrupted(response: HTTPResponse) -> bytes:
+    def interrupted(response: HTTPResponse, _size: int) -> bytes:
         response.fp.peek(1)  # type: ignore[attr-defined]
         raise TimeLimit
 
     ledger = Ledger()
     client = make(meter=ledger)
     with monkeypatch.context() as patch:
-        patch.setattr("http.client.HTTPResponse.read", interrupted)
+        patch.setattr("http.client.HTTPResponse.read1", interrupted)
         with pytest.raises(TimeLimit):
             client.videos(ids)
     assert ledger.settled == [(None, "aborted")]
