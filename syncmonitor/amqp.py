@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import kombu
@@ -42,6 +43,14 @@ class Connection(kombu.Connection):
     def get_transport_cls(self) -> type[Transport]:
         """Return our transport. The broker is always Redis."""
         return Transport
+
+    def maybe_close_channel(self, channel: Any) -> None:
+        """Close a channel, or leave it if Redis is away: its unacknowledged messages are wake-ups, which are sent again.
+
+        Kombu lets AttributeError through, if the connection was closed while the channel could not be. It ends a worker.
+        """
+        with contextlib.suppress(*self.connection_errors, *self.channel_errors, AttributeError):
+            channel.close()
 
     def _ensure_connection(self, *arguments: Any, **options: Any) -> Any:
         # Arguments by position are a callback, the number of tries, and the intervals of a caller who gives them.

@@ -12,7 +12,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from bands.models import Band
 from syncjobs.choices import Role
-from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob
+from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob, Worker
 from syncjobs.operations import errors, schedules, triggers
 from tests.api import schema_hooks  # noqa: F401 - registers its hook
 from tests.browser import world
@@ -37,6 +37,7 @@ def ids(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
         "schedule_id": PeriodicTask.objects.all(),
         "bulk_id": BulkAction.objects.all(),
         "fingerprint": ErrorGroup.objects.all(),
+        "name": Worker.objects.all(),
     }
     return lambda name: [str(pk) for pk in known[name].values_list("pk", flat=True)]
 

@@ -39,7 +39,7 @@ def main() -> int:
         "SYNC_CANCEL_GRACE_SECONDS": "3",
         "SYNC_RETRY_BASE_SECONDS": "1",
         "SYNC_RETRY_MAX_SECONDS": "5",
-        "SYNC_MAX_ATTEMPTS": "20",
+        "SYNC_MAX_ATTEMPTS": "4",
         "SYNC_MIN_INTERVAL_SECONDS": "5",
     }
     for name in ("DATABASE_URL", "REDIS_URL"):

@@ -107,7 +107,7 @@ class People:
                 method, f"{self._site.urls[pick % len(self._site.urls)]}/api/{path}", json=body, headers=headers
             )
             status = response.status_code
-            answer = response.json() if response.headers.get("content-type", "").endswith("json") else None
+            answer = response.json() if response.headers.get("content-type") == "application/json" else None
         except (httpx.HTTPError, ValueError) as error:
             status, outcome = None, type(error).__name__
         self.actions.add_outcome(f"{method} {path}", outcome or str(status), time.monotonic() - began, answer)

@@ -31,9 +31,10 @@ from .viewer import Viewer
 
 CHAOS = Actor(label="chaos", origin=Origin.SYSTEM)
 VIEWERS = 2
-_QUIET_SECONDS = 120.0
-_PAGES_SECONDS = 40.0
-_STOPPED_SECONDS = 45.0
+_START_SECONDS = 120.0
+_QUIET_SECONDS = 180.0
+_PAGES_SECONDS = 60.0
+_STOPPED_SECONDS = 75.0
 """If nothing at all has changed for this long after everything was healed, jobs have stopped moving."""
 
 
@@ -74,10 +75,11 @@ class Run:
         self._first_audit = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
         connections.close_all()
         self._site.start_all()
-        if not self._site.wait_until(self._site.answers, 60):
+        if not self._site.wait_until(self._site.answers, _START_SECONDS):
             raise SystemExit(f"The web server did not start. See {self._folder}.")
         if not self._site.wait_until(
-            lambda: len(self._site.query("SELECT name FROM syncjobs_worker WHERE NOT is_scheduler")) == 2, 60
+            lambda: len(self._site.query("SELECT name FROM syncjobs_worker WHERE NOT is_scheduler")) == 2,
+            _START_SECONDS,
         ):
             raise SystemExit(f"The workers did not start. See {self._folder}.")
         self._people.prepare()
@@ -131,8 +133,8 @@ class Run:
         self._site.is_ending.set()
         self._log("heal everything")
         self._site.heal()
-        if not self._site.wait_until(self._site.answers, 60):
-            self._violations.append("the web server does not answer 60 s after everything was healed")
+        if not self._site.wait_until(self._site.answers, _START_SECONDS):
+            self._violations.append(f"the web server does not answer {_START_SECONDS:g} s after everything was healed")
         self._repair_as_people_do()
         self._become_quiet("the load")
         # Reads all videos once more: now the healed site must bring everything up to date.

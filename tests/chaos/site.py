@@ -157,10 +157,7 @@ class Site:
 
     def children(self, name: str) -> list[int]:
         """Return the process ids of a worker's pool."""
-        pid = self.running[name].pid
-        with contextlib.suppress(OSError):
-            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return []
+        return _children(self.running[name].pid)
 
     def restart_ended(self) -> None:
         """Start what ended by itself again, as a supervisor does, and remember that it ended."""
@@ -195,6 +192,13 @@ class Site:
     def start_postgres(self) -> None:
         if not embedded._postgres_answers():
             embedded._launch_postgres(embedded.home() / "postgres")
+
+    def signal_postgres(self, number: signal.Signals) -> None:
+        """Signal the server and all its processes."""
+        server = int((embedded.home() / "postgres" / "postmaster.pid").read_text().split()[0])
+        for pid in (server, *_children(server)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def set_read_only(self, on: bool) -> None:
         self.query(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if on else 'off'}")
@@ -252,6 +256,8 @@ class Site:
         """End every fault. All of this may be repeated."""
         for name in self.running:
             self.signal(name, signal.SIGCONT)
+        with contextlib.suppress(OSError):
+            self.signal_postgres(signal.SIGCONT)
         self.start_postgres()
         self.set_read_only(False)
         self.heal_redis()
@@ -278,6 +284,12 @@ class Site:
             for pid in (self.running[name].pid, *self.children(name)):
                 stack = subprocess.run([spy, "dump", "-p", str(pid)], capture_output=True, text=True, check=False)
                 self.log(f"  {name}, process {pid}:\n{stack.stdout}{stack.stderr}")
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def _is_ready(url: str) -> bool:

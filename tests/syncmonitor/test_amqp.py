@@ -55,3 +55,23 @@ def test_a_message_over_a_connection_that_broke_is_sent_over_a_new_one() -> None
         producer.publish({}, routing_key="maintenance", retry=True)
         connection.default_channel.client.execute_command("CLIENT", "KILL", "SKIPME", "no", "TYPE", "normal")
         producer.publish({}, routing_key="maintenance", retry=True, retry_policy={"max_retries": 3})
+
+
+def test_a_connection_with_an_unacknowledged_message_is_closed_while_redis_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise redis.ConnectionError("Connection closed by server.")
+
+    with app.connection_for_read() as connection:
+        connection.Producer().publish(
+            {}, routing_key="maintenance", declare=[connection.SimpleQueue("maintenance").queue]
+        )
+        channel = connection.default_channel
+        assert channel.basic_get("maintenance") is not None
+        # It can't be closed while it waits for a message.
+        monkeypatch.setattr(channel, "_in_poll", True)
+        monkeypatch.setattr(channel, "_brpop_read", fail)
+        connection.collect()
+        monkeypatch.setattr(channel, "_in_poll", None)
+        connection.release()
