@@ -165,7 +165,9 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
         _set_times(task, values.get("cron"), values.get("interval"))
         if task.crontab is None and task.interval is None:
             raise InvalidInput(_("Give cron or interval."), field="cron")
-        _save(task, [name for name, value in before.items() if getattr(task, name) != value])
+        changed = [name for name, value in before.items() if getattr(task, name) != value]
+        if changed:
+            _save(task, changed)
         span.target_id = str(task.pk)
         span.data = details(values)
     return get(task.pk)
@@ -174,7 +176,7 @@ def save(actor: Actor, schedule: PeriodicTask | None, values: dict[str, Any]) ->
 def _save(task: PeriodicTask, changed: list[str]) -> None:
     if task.pk is None:
         task.save()
-    elif changed:
+    else:
         # Only the changed columns: beat may have written its own columns of the row since it was read.
         reset = ["last_run_at"] if "enabled" in changed and not task.enabled else []
         last, is_moved = task.last_run_at, {"crontab_id", "interval_id"} & set(changed)
@@ -182,7 +184,7 @@ def _save(task: PeriodicTask, changed: list[str]) -> None:
             # A new time that has passed since the last run would be run at once. Beat counts from now.
             task.last_run_at, reset = None, ["last_run_at"]
         task.save(update_fields=[*changed, "date_changed", *reset])
-    # Beat counts from it, if the schedule has never run.
+    # Beat counts from it if the schedule has never run, by the database's clock.
     PeriodicTask.objects.filter(pk=task.pk).update(date_changed=Now())
 
 

@@ -81,6 +81,7 @@ class People:
         # A connection of its own for each request: one that is kept may be of a server that was killed since.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, limits=limits)
+        self._one_command = threading.Lock()
         self._bands: list[str] = []
         self._schedules: list[tuple[str, str]] = []
         self._channels: list[dict[str, Any]] = []
@@ -289,7 +290,18 @@ class People:
         )
 
     def _command(self, action: str, target: str, *arguments: str, stdin: str = "") -> str:
-        """Run a command as an operator does. It must end with a sentence, whatever is away."""
+        """Run a command as an operator does. It must end with a sentence, whatever is away.
+
+        One runs at a time: a dozen Python processes that start would slow down everything else.
+        """
+        if not self._one_command.acquire(blocking=False):
+            return "another command is running"
+        try:
+            return self._run_command(action, target, *arguments, stdin=stdin)
+        finally:
+            self._one_command.release()
+
+    def _run_command(self, action: str, target: str, *arguments: str, stdin: str) -> str:
         try:
             done = subprocess.run(
                 [sys.executable, "manage.py", *arguments],

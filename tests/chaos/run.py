@@ -10,7 +10,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_all
 from pathlib import Path
 
 from django.core.management import call_command
@@ -32,6 +33,7 @@ from .viewer import Viewer
 CHAOS = Actor(label="chaos", origin=Origin.SYSTEM)
 VIEWERS = 2
 _START_SECONDS = 120.0
+_LATE_SECONDS = 30.0
 _QUIET_SECONDS = 180.0
 _PAGES_SECONDS = 60.0
 _STOPPED_SECONDS = 75.0
@@ -58,6 +60,7 @@ class Run:
             self._carry_out(make_plan(self._seed, self._seconds))
             self._end()
         finally:
+            self._site.is_ending.set()
             self._site.stop_all()
             connections.close_all()
         if not self._violations:
@@ -95,7 +98,7 @@ class Run:
 
     def _carry_out(self, plan: list[Step]) -> None:
         """Begin each step at its time. Faults have threads of their own, so that a slow one delays no other."""
-        began, running = time.monotonic(), list[threading.Thread]()
+        began, running, actions = time.monotonic(), list[threading.Thread](), list[Future[None]]()
         with ThreadPoolExecutor(8) as crowd:
             for step in plan:
                 while (wait := began + step.at - time.monotonic()) > 0:
@@ -106,7 +109,10 @@ class Run:
                     thread.start()
                     running.append(thread)
                 else:
-                    crowd.submit(self._action, step)
+                    actions.append(crowd.submit(self._action, step))
+            # People don't go on for long after the last fault, however slow the site was.
+            wait_for_all(actions, timeout=_LATE_SECONDS)
+            crowd.shutdown(wait=False, cancel_futures=True)
         for thread in running:
             thread.join()
 
@@ -120,6 +126,8 @@ class Run:
             self._log(f"{step.part}: {step.name} ended early: {type(error).__name__}: {str(error).splitlines()[:1]}")
 
     def _action(self, step: Step) -> None:
+        if self._site.is_ending.is_set():
+            return
         try:
             result = self._people.act(step)
         except Exception as error:
@@ -136,6 +144,8 @@ class Run:
         if not self._site.wait_until(self._site.answers, _START_SECONDS):
             self._violations.append(f"the web server does not answer {_START_SECONDS:g} s after everything was healed")
         self._repair_as_people_do()
+        # A schedule that is due would call YouTube while the calls are counted.
+        self._site.terminate("beat")
         self._become_quiet("the load")
         # Reads all videos once more: now the healed site must bring everything up to date.
         triggers.trigger_sync(CHAOS, None, full=True, force=True)
