@@ -380,6 +380,7 @@ LOGGING = {
     "loggers": {
         "googleapiclient": {"level": "ERROR"},
         "google": {"level": "ERROR"},
+        "uvicorn.error": {"filters": ["outages"]},
         # Errors of clients are in their responses.
         "django.request": {"level": "ERROR"},
     },

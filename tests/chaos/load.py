@@ -222,7 +222,7 @@ class People:
 
     def _group(self, pick: int) -> str | None:
         status, page = self.send(pick, "GET", "admin/sync/errors?window=24h&limit=20")
-        return page["data"][pick % len(page["data"])]["fingerprint"] if status == 200 and page["data"] else None
+        return page["errors"][pick % len(page["errors"])]["fingerprint"] if status == 200 and page["errors"] else None
 
     def _retry_group(self, pick: int) -> object:
         if (group := self._group(pick)) is None:

@@ -132,6 +132,7 @@ class Run:
             result = self._people.act(step)
         except Exception as error:
             result = f"{type(error).__name__}: {error}"
+            self._people.actions.wrong_answers[f"{step.name} ended with {result}"] += 1
         self._done[step.name] += 1
         self._log(f"    {step.name}: {result}")
 

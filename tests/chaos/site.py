@@ -150,7 +150,10 @@ class Site:
             os.killpg(self.running[name].pid, number)
 
     def kill_child(self, name: str, pick: int) -> None:
-        """Kill one process of the worker's pool."""
+        """Kill one process of the pool of a worker that has started. One whose pool can't start gives up, rightly."""
+        has_started = "SELECT 1 FROM syncjobs_worker WHERE process_id = %s"
+        if not self.query(has_started, [self.running[name].pid]):
+            return
         if children := self.children(name):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(children[pick % len(children)], signal.SIGKILL)

@@ -28,6 +28,8 @@ from . import clock, faults, invariants
 from .load import Actions, People
 from .plan import ACTIONS, FAULTS, make_plan
 
+SHORT_SEED, SHORT_SECONDS = 371, 12
+
 
 def test_a_seed_repeats_its_plan_and_another_seed_has_another() -> None:
     assert make_plan(7, 60) == make_plan(7, 60)
@@ -203,13 +205,19 @@ def test_a_clock_can_be_moved(tmp_path: Path, seconds: int) -> None:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(420)
 def test_a_short_run_finds_nothing() -> None:
+    """12 seconds of load with a fault of each part, from start to end less than a minute."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--seed", "3", "--minutes", "0.25"],
+        [sys.executable, "-m", "tests.chaos", "--seed", str(SHORT_SEED), "--minutes", str(SHORT_SECONDS / 60)],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_short_run_has_a_fault_of_each_part() -> None:
+    assert {step.part for step in make_plan(SHORT_SEED, SHORT_SECONDS) if step.is_fault} == set(FAULTS)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 
+import psycopg
 import pytest
 import redis
 from billiard.einfo import ExceptionWithTraceback
@@ -24,11 +25,18 @@ def _error(error: Exception) -> Exception:
         ("celery.worker.request", redis.OutOfMemoryError("full"), False),
         ("celery.worker.request", ExceptionWithTraceback(WorkerLostError("signal 9"), ""), False),
         ("celery.app.trace", KeyError("a bug"), True),
+        ("uvicorn.error", psycopg.OperationalError("the system is shutting down"), False),
+        ("uvicorn.error", KeyError("a bug"), True),
         ("syncjobs.tasks", redis.ReadOnlyError("ours"), True),
     ],
 )
-def test_celery_logs_an_outage_without_a_traceback(logger: str, error: Exception, has_traceback: bool) -> None:
+def test_an_outage_is_logged_without_a_traceback(logger: str, error: Exception, has_traceback: bool) -> None:
     error = _error(error)
     record = logging.LogRecord(logger, logging.ERROR, "", 1, "It failed: %r", (error,), (type(error), error, None))
     assert OutagesInOneLine().filter(record)
     assert bool(record.exc_info) == has_traceback
+    assert not record.name.startswith("uvicorn") or has_traceback or str(error) in record.getMessage()
+
+
+def test_uvicorn_uses_the_filter() -> None:
+    assert any(isinstance(each, OutagesInOneLine) for each in logging.getLogger("uvicorn.error").filters)
