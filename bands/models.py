@@ -240,7 +240,11 @@ class Video(models.Model):
     )
     availability_since = models.DateTimeField(_("since"), db_default=Now())
     details_pending = models.BooleanField(
-        default=False, help_text=_("Only the fields of the playlist page are known; an ENRICH job fetches the rest.")
+        default=False,
+        help_text=_(
+            "Whether the next ENRICH job asks YouTube for the details: the video is new or live, a part was missing, "
+            "or it is time for a refresh."
+        ),
     )
     details_tries = models.PositiveSmallIntegerField(
         default=0,
@@ -273,6 +277,12 @@ class Video(models.Model):
             ),
             models.Index(models.F("published_at").desc(nulls_last=True), models.F("id").desc(), name="video_published"),
             models.Index(fields=["id"], name="video_details_pending", condition=models.Q(details_pending=True)),
+            models.Index(
+                models.F("published_at").desc(nulls_last=True),
+                models.F("id").desc(),
+                name="video_live",
+                condition=~models.Q(live_state="none") | models.Q(duration_seconds=None),
+            ),
             models.Index(fields=["band"], name="video_unavailable", condition=~models.Q(availability="AVAILABLE")),
         ]
 

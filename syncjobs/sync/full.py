@@ -30,7 +30,7 @@ def sync_band(context: JobContext) -> None:
         changes["channel_video_count"] = last_pass.uploads_public if video_count is None else video_count
     with transaction.atomic():
         context.save()
-        if is_whole:
+        if is_whole and not last_pass.unidentified:
             _mark_unlisted(context)
         Band.objects.filter(pk=band.pk).update(last_full_sync_at=Now(), last_page_read_at=Now(), **changes)
 

@@ -54,6 +54,8 @@ class PlaylistPass:
     asked_again: bool = False
     incomplete: bool = False
     """Whether a playlist was not read to its end, so that an absent video proves nothing."""
+    unidentified: bool = False
+    """Whether an entry could not be read that does not even name its video."""
     uploads_total: int | None = None
     uploads_public: int = 0
     uploads_new: int = 0

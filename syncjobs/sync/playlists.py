@@ -18,6 +18,7 @@ from bands.videos import mark_missing, upsert_details
 from ..engine.errors import ErrorReport
 from ..models import SeenVideo, SyncJob
 from ..youtube.errors import Forbidden, InvalidPageToken, Kind, PlaylistNotFound, YouTubeError
+from ..youtube.parsing import is_video_id
 from ..youtube.types import Batch, PlaylistItem, PlaylistPage, VideoDetails
 from .channels import existing_channel, flag_channel
 from .context import JobContext, SyncFailed
@@ -26,6 +27,8 @@ from .videos import entry_key, video_from_details
 
 MAX_REREADS = 2
 """How often the pages of one playlist are read again because entries moved. The sync of any playlist must end."""
+_UNREADABLE = 32_767
+"""Stands for the number of a pass in SeenVideo, for videos of which only an unreadable entry was seen."""
 
 
 class PlaylistRefused(Exception):
@@ -178,8 +181,8 @@ def read_with_details(context: JobContext, position: PlaylistPass) -> None:
 def unseen_items(context: JobContext, page: PlaylistPage) -> dict[str, PlaylistItem]:
     """Return the entries of videos that no pass of this job has seen, by video id."""
     items = {item.video_id: item for item in page.items}
-    known = SeenVideo.objects.filter(job_id=context.job.pk, youtube_id__in=items).values_list("youtube_id", flat=True)
-    seen = set(known)
+    known = SeenVideo.objects.filter(job_id=context.job.pk, youtube_id__in=items).exclude(pass_number=_UNREADABLE)
+    seen = set(known.values_list("youtube_id", flat=True))
     return {video_id: item for video_id, item in items.items() if video_id not in seen}
 
 
@@ -195,6 +198,7 @@ def _save_page(
     entries = [] if position.rereads else page.unreadable
     with transaction.atomic():
         position.observe(page, mark_seen(context, page, position.number))
+        position.unidentified |= not _mark_unreadable(context, page)
         if position.is_uploads:
             position.uploads_public += sum(item.is_public for item in unseen.values())
         position.store(context.checkpoint)
@@ -229,3 +233,11 @@ def mark_seen(context: JobContext, page: PlaylistPage, number: int) -> SeenOnPag
     rows = SeenVideo.objects.filter(job_id=context.job.pk, pass_number=number, youtube_id__in=repeated)
     first = dict(rows.values_list("youtube_id", "entry_key"))
     return SeenOnPage(new=len(new), moved=sum(first[video_id] == key for video_id, key in repeated.items()))
+
+
+def _mark_unreadable(context: JobContext, page: PlaylistPage) -> bool:
+    """Remember the videos of unreadable entries, because they are listed. Return False if an entry names no video."""
+    ids = [item.item_id for item in page.unreadable if is_video_id(item.item_id)]
+    rows = [SeenVideo(job_id=context.job.pk, pass_number=_UNREADABLE, youtube_id=video_id) for video_id in ids]
+    SeenVideo.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(ids) == len(page.unreadable)

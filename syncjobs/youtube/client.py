@@ -138,7 +138,13 @@ class YouTubeClient:
 
     def _list_channels(self, **arguments: Any) -> dict[str, Any]:
         parts = "id,snippet,contentDetails,statistics"
-        return self._call(Operation.CHANNELS_LIST, lambda api: api.channels().list(part=parts, **arguments))
+        try:
+            return self._call(Operation.CHANNELS_LIST, lambda api: api.channels().list(part=parts, **arguments))
+        except YouTubeError as error:
+            if error.reason == "channelNotFound":
+                # The reference of channels.list has this error too; usually the list is empty (observed).
+                return {}
+            raise
 
     def _list_videos(self, parts: str, ids: Sequence[str]) -> dict[str, Any]:
         joined = ",".join(_checked(ids))

@@ -76,6 +76,11 @@ def _id_of(item: Any) -> str:
     return clean(value)[:64] if isinstance(value, str) else ""
 
 
+def is_video_id(text: str) -> bool:
+    """Whether the text may be a video's id; the ids of entries are longer."""
+    return _VIDEO_ID.fullmatch(text) is not None
+
+
 def clean(text: str) -> str:
     """Remove the characters that PostgreSQL can't store: NUL and lone surrogates."""
     return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("", text)
@@ -118,7 +123,7 @@ def playlist_item(item: dict[str, Any]) -> PlaylistItem:
     """Parse a playlist item (playlistItems#resource), with the video's own channel and publication time."""
     snippet, details = _part(item, "snippet"), _part(item, "contentDetails")
     video_id = _text(details, "videoId") or _text(_part(snippet, "resourceId"), "videoId")
-    if not _VIDEO_ID.fullmatch(video_id):
+    if not is_video_id(video_id):
         raise _Malformed(f"invalid videoId {video_id[:40]!r}" if video_id else "no videoId")
     # The entry of a private video has contentDetails without a time. One without contentDetails is not private.
     published_at = _time(details, "videoPublishedAt") if details else _time(snippet, "publishedAt")

@@ -134,6 +134,18 @@ def test_the_bound_holds_for_any_page(total: int | None) -> None:
         assert position.pages_read <= math.ceil(1.25 * position.entries / 50) + playlist_pass.EXTRA_PAGES
 
 
+@pytest.mark.parametrize("period", [1, 2, 3, 7])
+@pytest.mark.parametrize("total", [None, 0, -1, 350, 10**6])
+def test_tokens_that_go_round_end_the_pass(period: int, total: int | None) -> None:
+    """Each page has entries that are new, so that only the tokens show where it leads."""
+    position = PlaylistPass(playlists=["UU"])
+    while not position.is_done:
+        token = f"token {position.pages_read % period}"
+        position.observe(PlaylistPage([], [], token, total), SeenOnPage(new=50, moved=0))
+    assert position.pages_read == period + 1
+    assert "read before" in position.dead_end
+
+
 def test_a_pass_that_the_last_version_began_is_continued(youtube: Simulator) -> None:
     band, channel = band_with_videos(youtube.world, 600)
     playlist = uploads(channel.id)

@@ -6,12 +6,15 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band, LiveState, Video
 from syncjobs.models import SyncJob
 from syncjobs.operations import triggers
 from syncjobs.sync import refresh
+from syncjobs.sync.refresh import request_live
 from syncjobs.youtube.simulator import Simulator
 from tests.factories import PERSON, band_with_videos, full_sync, queue_job, run_all
 
@@ -112,3 +115,16 @@ def test_a_video_is_refreshed_while_its_band_is_synced(youtube: Simulator) -> No
     queue_job(band=band)
     _sync(band)
     assert not Video.objects.filter(details_pending=True).exists()
+
+
+def test_the_videos_to_refresh_are_found_without_reading_all(youtube: Simulator) -> None:
+    """Without the index, each pass reads the whole table: 0.2 s for 500,000 videos."""
+    band, _ = band_with_videos(youtube.world, 3)
+    full_sync(band)
+    with CaptureQueriesContext(connection) as queries:
+        request_live()
+    [search] = [query["sql"] for query in queries.captured_queries if "LIMIT" in query["sql"]]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {search}")
+        assert "video_live" in str(cursor.fetchall())

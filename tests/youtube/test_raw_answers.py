@@ -239,6 +239,12 @@ def test_an_unreadable_channel_is_not_taken_for_deleted(server: RawServer) -> No
     assert client(server).find_channel(ChannelReference("id", CHANNEL)) is None
 
 
+def test_a_channel_may_also_be_missing_by_an_error(server: RawServer) -> None:
+    server.reply = google_error(404, errors=[{"reason": "channelNotFound"}])
+    assert client(server).channels([CHANNEL]) == []
+    assert client(server).find_channel(ChannelReference("handle", "@herons")) is None
+
+
 def test_a_private_entry_without_details_stays_private(server: RawServer) -> None:
     entry = {"id": "e", "snippet": {"title": "Private video", "publishedAt": "2020-01-01T00:00:00Z",
              "resourceId": {"videoId": VIDEO}}, "status": {"privacyStatus": "private"}}  # fmt: skip
