@@ -106,7 +106,7 @@ class YouTubeClient:
         """
         body = self._call(
             Operation.PLAYLIST_ITEMS_LIST,
-            lambda api: api.playlistItems().list(
+            lambda api: api.playlist_items.list(
                 part="snippet,contentDetails,status", playlistId=playlist_id, maxResults=PAGE_SIZE, pageToken=page_token
             ),
         )
@@ -128,7 +128,7 @@ class YouTubeClient:
         """Return the counts of up to 50 videos, from videos.batchGetStats. 1 unit of the stats bucket."""
         body = self._call(
             Operation.VIDEOS_BATCH_GET_STATS,
-            lambda api: api.videos().batchGetStats(part="statistics", id=",".join(_checked(ids))),
+            lambda api: api.videos.batchGetStats(part="statistics", id=",".join(_checked(ids))),
         )
         return _split(ids, body, parsing.stats)
 
@@ -139,7 +139,7 @@ class YouTubeClient:
     def _list_channels(self, **arguments: Any) -> dict[str, Any]:
         parts = "id,snippet,contentDetails,statistics"
         try:
-            return self._call(Operation.CHANNELS_LIST, lambda api: api.channels().list(part=parts, **arguments))
+            return self._call(Operation.CHANNELS_LIST, lambda api: api.channels.list(part=parts, **arguments))
         except YouTubeError as error:
             if error.reason == "channelNotFound":
                 # The reference of channels.list has this error too; usually the list is empty (observed).
@@ -148,9 +148,9 @@ class YouTubeClient:
 
     def _list_videos(self, parts: str, ids: Sequence[str]) -> dict[str, Any]:
         joined = ",".join(_checked(ids))
-        return self._call(Operation.VIDEOS_LIST, lambda api: api.videos().list(part=parts, id=joined))
+        return self._call(Operation.VIDEOS_LIST, lambda api: api.videos.list(part=parts, id=joined))
 
-    def _call(self, operation: Operation, request: Callable[[Any], Any]) -> dict[str, Any]:
+    def _call(self, operation: Operation, request: Callable[[_Api], Any]) -> dict[str, Any]:
         _check_key(self._key[0])
         try:
             proxy_for(self._key[1])
@@ -169,7 +169,7 @@ class YouTubeClient:
         raise AssertionError("the loop returns or raises")
 
     def _metered(
-        self, operation: Operation, request: Callable[[Any], Any]
+        self, operation: Operation, request: Callable[[_Api], Any]
     ) -> tuple[dict[str, Any], YouTubeError | None]:
         """Make one HTTP attempt. Reserve quota before it, and record the result after it in any case."""
         receipt = self._meter.reserve(operation)
@@ -183,7 +183,7 @@ class YouTubeClient:
         return body, error
 
     def _attempt(
-        self, operation: Operation, request: Callable[[Any], Any]
+        self, operation: Operation, request: Callable[[_Api], Any]
     ) -> tuple[dict[str, Any], YouTubeError | None]:
         """Make one HTTP attempt. Return errors instead of chaining them: the Google client's may contain request headers."""
         try:
@@ -224,15 +224,24 @@ class YouTubeClient:
         return body, None
 
 
+class _Api:
+    """The collections of a Google client. They are kept, because the client builds a new class for each use of one."""
+
+    def __init__(self, service: Any) -> None:
+        self.channels = service.channels()
+        self.playlist_items = service.playlistItems()
+        self.videos = service.videos()
+
+
 _local = threading.local()
 
 
-def _service(api_key: str, endpoint: str, timeout: float) -> Any:
+def _service(api_key: str, endpoint: str, timeout: float) -> _Api:
     """Return this thread's Google client: httplib2 is not thread-safe, and a connection must not survive a fork."""
     cached = getattr(_local, "services", None)
     if cached is None or cached[0] != os.getpid():
         cached = _local.services = (os.getpid(), {})
-    services: dict[tuple[str, str, float], Any] = cached[1]
+    services: dict[tuple[str, str, float], _Api] = cached[1]
     key = (api_key, endpoint, timeout)
     if key not in services:
         # As credentials, the key is sent in a header and is in no URL that might be logged.
@@ -242,7 +251,7 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
             refresh_status_codes=(),
             max_refresh_attempts=0,
         )
-        services[key] = build(
+        service = build(
             "youtube",
             "v3",
             http=http,
@@ -251,6 +260,7 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
             # Without a universe, an environment variable meant for other Google clients would set it.
             client_options={"api_endpoint": endpoint + "/", "universe_domain": "googleapis.com"},
         )
+        services[key] = _Api(service)
     return services[key]
 
 
