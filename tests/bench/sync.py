@@ -56,7 +56,7 @@ def _channel(title: str, count: int) -> dict[str, Any]:
         {
             "id": f"{title[:4]}{number:07}",
             "title": f"Halftime show {number} of the marching band of {title}",
-            "publishedAt": f"{2000 + number // 1000}-{1 + number % 12:02}-{1 + number % 28:02}T12:00:00Z",
+            "publishedAt": f"{2006 + number // 1000}-{1 + number % 12:02}-{1 + number % 28:02}T12:00:00Z",
         }
         for number in range(count)
     ]
