@@ -94,7 +94,10 @@ def read_playlists(
             _read_again(context, position)
             continue
         position.next_playlist()
-        _save_position(context, position, reports=reports)
+        position.store(context.checkpoint)
+        # The caller saves the end of the last playlist with its own changes.
+        if reports or position.playlist < len(position.playlists):
+            _save_position(context, position, reports=reports)
     return position
 
 
