@@ -44,9 +44,13 @@ class Reporter:
             "is_scheduler": is_scheduler,
         }
         self._skew: float | None = None
+        self._is_new = True
 
     def report(self, *, broker_failed: bool = False) -> bool:
         """Write the heartbeat, in one statement. Return whether this worker reconciles the site.
+
+        The first report replaces a row that an earlier process of this name left behind: that process may have been
+        stopping, and a worker that is stopping claims nothing.
 
         The skew of the host's clock is logged when it is first measured; later measurements are stored.
         """
@@ -55,6 +59,10 @@ class Reporter:
             clock.report(str(self._row["name"]), self._skew)
         state = {"clock_skew": self._skew, "is_failing": pool.is_failing(), "broker_failed": broker_failed}
         values = self._row | state | {"process_id": os.getpid(), "silence": ELECTED_SILENCE_SECONDS}
+        if self._is_new:
+            Worker.objects.filter(name=self._row["name"]).delete()
+            # Before the heartbeat: if its answer is lost, the next report keeps the row.
+            self._is_new = False
         before = time.monotonic()
         with connection.cursor() as cursor:
             cursor.execute(query("heartbeat"), values)
@@ -113,12 +121,8 @@ _heartbeat: Heartbeat | None = None
 
 
 def start(worker: str, queues: list[str], concurrency: int) -> None:
-    """Start this process's heartbeat. A row left by an earlier worker of the same name is deleted first."""
+    """Start this process's heartbeat."""
     global _heartbeat
-    try:
-        Worker.objects.filter(name=worker).delete()
-    except database.ERRORS as error:
-        logger.warning("Could not delete the earlier row of worker %s: %s", worker, database.first_line(error))
     connections.close_all()
     _heartbeat = Heartbeat(worker, queues, concurrency)
     _heartbeat.start()
