@@ -94,3 +94,38 @@ def test_a_change_that_a_tick_missed_is_read_by_the_next(sent: list[str]) -> Non
         assert scheduler.tick() == 1.0
     tick(scheduler)
     assert sent == ["new"]
+
+
+def test_a_scheduler_that_ends_is_not_shown_as_dead(sent: list[str]) -> None:
+    scheduler = make_scheduler()
+    scheduler.tick()
+    assert Worker.objects.filter(is_scheduler=True).exists()
+    scheduler.close()
+    scheduler.close()
+    assert not Worker.objects.filter(is_scheduler=True).exists()
+
+
+def test_a_scheduler_ends_without_a_database(sent: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = make_scheduler()
+    scheduler.tick()
+    with database_away():
+        scheduler.close()
+    (record,) = (each for each in caplog.records if each.levelno >= logging.WARNING)
+    assert record.getMessage().startswith("Could not delete the row of beat@")
+
+
+def test_a_scheduler_stopped_within_a_statement_of_a_tick_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler of SIGTERM closes the scheduler. A statement there would wait for ever for the one that it interrupts."""
+    schedule("hourly", hours_ago=2)
+    scheduler = make_scheduler()
+
+    def interrupt(self: Scheduler, entry: Any, producer: object = None) -> None:
+        scheduler.close()
+        raise SystemExit
+
+    monkeypatch.setattr(Scheduler, "apply_entry", interrupt)
+    with pytest.raises(SystemExit):
+        tick(scheduler)
+    assert Worker.objects.filter(is_scheduler=True).exists()
+    scheduler.close()
+    assert not Worker.objects.filter(is_scheduler=True).exists()
