@@ -109,6 +109,8 @@ class Heartbeat(threading.Thread):
         try:
             if self._is_elected or self._rounds % ROUNDS_PER_HEARTBEAT == 0:
                 self._is_elected = self._reporter.report(broker_failed=self._broker_failed)
+                # The row remembers it. Only a worker that reconciles can say it again.
+                self._broker_failed = False
             if self._is_elected:
                 report = reconcile()
                 self._broker_failed = not report.broker_answered
