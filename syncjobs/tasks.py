@@ -112,6 +112,6 @@ def release_jobs(sender: str, **_: object) -> None:
 
 
 @worker_shutdown.connect
-def stop_heartbeat(sender: Any, **_: object) -> None:
-    """Stop the heartbeat of a worker that has ended; `sender` is Celery's consumer."""
-    heartbeat.stop(sender.hostname)
+def stop_heartbeat(**_: object) -> None:
+    """Stop the heartbeat of a worker that has ended."""
+    heartbeat.stop()

@@ -88,14 +88,13 @@ def _errors(request: HttpRequest) -> dict[str, Any]:
 
 
 def _ahead(request: HttpRequest) -> dict[str, Any]:
-    upcoming, now = [], clock.now()
-    if request.user.has_perm("django_celery_beat.view_periodictask"):
-        upcoming = [
-            {"at": at, "name": schedule.name, "is_overdue": schedules.is_overdue(schedule, now)}
-            for at, schedule in schedules.upcoming(_SCHEDULES)
-        ]
+    may_see, now = request.user.has_perm("django_celery_beat.view_periodictask"), clock.now()
+    coming = schedules.upcoming(_SCHEDULES) if may_see else []
+    upcoming = [
+        {"at": at, "name": schedule.name, "is_overdue": schedules.is_overdue(schedule, now)} for at, schedule in coming
+    ]
     workers = stats_queues.workers()[0] if request.user.has_perm("syncjobs.view_worker") else []
-    no_scheduler = bool(upcoming) and not stats_queues.scheduler_is_alive()
+    no_scheduler = stats_queues.lacks_scheduler(schedule for _at, schedule in coming)
     return {"upcoming": upcoming, "no_scheduler": no_scheduler, "workers": workers, "as_of": now}
 
 

@@ -30,15 +30,17 @@ class WorkerAdmin(PageAdmin):
 
     @requires("delete", post=True)
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Remove a dead worker from the list."""
+        """Remove a dead worker or scheduler from the list."""
         worker = operations.get_worker(unquote(object_id))
         question = Question(
             title=_("Remove %(worker)s?") % {"worker": worker.name},
-            text=_(
-                "It has stopped reporting. This removes it from the list; its jobs have moved to other workers."
+            text=_("It has stopped reporting. This removes it from the list. If it still runs, it comes back.")
+            if worker.is_scheduler
+            else _(
+                "It has stopped reporting. This removes it from the list; its jobs go back to their queues."
                 " If it still runs, it comes back."
             ),
-            button=_("Remove the worker"),
+            button=_("Remove the scheduler") if worker.is_scheduler else _("Remove the worker"),
             back=reverse("admin:syncjobs_worker_changelist"),
             parent=_("Workers"),
             icon="trash",

@@ -71,6 +71,14 @@ class Reporter:
         self._skew = clock.skew_of(moment, time.monotonic() - before)
         return bool(is_elected)
 
+    def end(self) -> None:
+        """Delete the row, so that a process that has ended is not shown as dead. Log it if the database is away."""
+        name = str(self._row["name"])
+        try:
+            database.on_live_connection(Worker.objects.filter(name=name).delete)
+        except database.ERRORS as error:
+            logger.warning("Could not delete the row of %s: %s", name, database.first_line(error))
+
 
 class Heartbeat(threading.Thread):
     """Runs until `stop()`. Survives a database that is down for a while."""
@@ -91,15 +99,18 @@ class Heartbeat(threading.Thread):
             connections.close_all()
 
     def stop(self) -> None:
-        """End the thread and wait for it."""
+        """End the thread, wait for it, and delete the worker's row."""
         self._stopped.set()
         self.join(timeout=10)
+        self._reporter.end()
 
     def _run_round(self) -> None:
         # The connection is not checked first, which would cost a statement: if it is broken, the next round has a new one.
         try:
             if self._is_elected or self._rounds % ROUNDS_PER_HEARTBEAT == 0:
                 self._is_elected = self._reporter.report(broker_failed=self._broker_failed)
+                # The row remembers it. Only a worker that reconciles can say it again.
+                self._broker_failed = False
             if self._is_elected:
                 report = reconcile()
                 self._broker_failed = not report.broker_answered
@@ -137,12 +148,7 @@ def release_jobs(worker: str) -> None:
         logger.warning("Could not release the jobs of %s: %s", worker, database.first_line(error))
 
 
-def stop(worker: str) -> None:
+def stop() -> None:
     """Stop this process's heartbeat and delete the worker's row."""
-    if _heartbeat is None:
-        return
-    _heartbeat.stop()
-    try:
-        database.on_live_connection(Worker.objects.filter(name=worker).delete)
-    except database.ERRORS as error:
-        logger.warning("Could not delete the row of worker %s: %s", worker, database.first_line(error))
+    if _heartbeat is not None:
+        _heartbeat.stop()

@@ -37,13 +37,26 @@ class Scheduler(CronScheduler):
         self._reported_at: float | None = None
         self._read_again_at: float | None = None
         self._is_set_up = False
+        self._is_ticking = False
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
         """Do nothing: the first tick that reaches the database installs Celery's own schedules."""
 
+    def update_from_dict(self, mapping: dict[str, dict[str, Any]]) -> None:
+        """Install schedules. The library's method logs any error and goes on; here, the next tick tries again."""
+        entries = [self.Entry.from_entry(name, app=self.app, **fields) for name, fields in mapping.items()]
+        self.schedule.update({entry.name: entry for entry in entries if entry.model.enabled})
+
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Run what is due. Return the seconds until the next tick."""
+        self._is_ticking = True
+        try:
+            return self._tick(*args, **kwargs)
+        finally:
+            self._is_ticking = False
+
+    def _tick(self, *args: Any, **kwargs: Any) -> float:
         try:
             if self._reported_at is None or time.monotonic() - self._reported_at >= HEARTBEAT_SECONDS - 0.5:
                 self._reporter.report()
@@ -60,6 +73,16 @@ class Scheduler(CronScheduler):
             self._forget()
             return 1.0
         return min(pause, HEARTBEAT_SECONDS)
+
+    def close(self) -> None:
+        """Delete the scheduler's row.
+
+        Celery's signal handler calls this, perhaps within a tick, whose statement occupies the connection. It then ends the
+        tick and calls this again.
+        """
+        super().close()
+        if not self._is_ticking:
+            self._reporter.end()
 
     def _forget(self) -> None:
         """Read all schedules again in the next tick."""

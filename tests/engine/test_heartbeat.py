@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from syncjobs import tasks
 from syncjobs.engine import broker, pool
 from syncjobs.engine.claim import WorkerIdentity, claim_when_back
-from syncjobs.engine.heartbeat import ELECTED_SILENCE_SECONDS, Reporter
+from syncjobs.engine.heartbeat import ELECTED_SILENCE_SECONDS, ROUNDS_PER_HEARTBEAT, Heartbeat, Reporter
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.models import Worker
 from syncjobs.models.workers import WorkerQuerySet
@@ -75,6 +75,23 @@ def test_a_worker_that_stops_or_lost_the_broker_comes_last_but_reconciles_alone(
     assert (first.report(), second.report()) == (True, False)
     Worker.objects.filter(name="z first").delete()
     assert second.report()
+
+
+def test_a_worker_that_no_longer_reconciles_does_not_report_the_broker_again(
+    first: Reporter, second: Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_job()
+    monkeypatch.setattr(broker, "pending_wake_ups", lambda queue: None)
+    heartbeat = Heartbeat("z first", ["video-sync"], 4)
+    heartbeat._reporter = first
+    for _ in range(2):
+        heartbeat._run_round()
+    assert not heartbeat._is_elected
+    failed_at = Worker.objects.get(name="z first").broker_failed_at
+    assert failed_at is not None
+    for _ in range(2 * ROUNDS_PER_HEARTBEAT):
+        heartbeat._run_round()
+    assert Worker.objects.get(name="z first").broker_failed_at == failed_at
 
 
 def test_a_scheduler_is_never_elected_and_elects_nobody() -> None:

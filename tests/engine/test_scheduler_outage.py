@@ -76,6 +76,18 @@ def test_a_scheduler_that_starts_without_a_database_waits_for_it(
     assert PeriodicTask.objects.filter(name="celery.backend_cleanup").exists()
 
 
+def test_an_outage_while_schedules_are_installed_is_made_up_for(
+    sent: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = make_scheduler()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scheduler.Entry, "from_entry", lambda *_, **__: (_ for _ in ()).throw(OperationalError("gone")))
+        assert scheduler.tick() == 1.0
+    assert [record.exc_info for record in caplog.records if record.levelno >= logging.WARNING] == [None]
+    tick(scheduler)
+    assert PeriodicTask.objects.filter(name="celery.backend_cleanup").exists()
+
+
 def test_an_outage_is_one_sentence_a_tick(sent: list[str], caplog: pytest.LogCaptureFixture) -> None:
     scheduler = make_scheduler()
     tick(scheduler)
@@ -94,3 +106,38 @@ def test_a_change_that_a_tick_missed_is_read_by_the_next(sent: list[str]) -> Non
         assert scheduler.tick() == 1.0
     tick(scheduler)
     assert sent == ["new"]
+
+
+def test_a_scheduler_that_ends_is_not_shown_as_dead(sent: list[str]) -> None:
+    scheduler = make_scheduler()
+    scheduler.tick()
+    assert Worker.objects.filter(is_scheduler=True).exists()
+    scheduler.close()
+    scheduler.close()
+    assert not Worker.objects.filter(is_scheduler=True).exists()
+
+
+def test_a_scheduler_ends_without_a_database(sent: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = make_scheduler()
+    scheduler.tick()
+    with database_away():
+        scheduler.close()
+    (record,) = (each for each in caplog.records if each.levelno >= logging.WARNING)
+    assert record.getMessage().startswith("Could not delete the row of beat@")
+
+
+def test_a_scheduler_stopped_within_a_statement_of_a_tick_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler of SIGTERM closes the scheduler. A statement there would wait for ever for the one that it interrupts."""
+    schedule("hourly", hours_ago=2)
+    scheduler = make_scheduler()
+
+    def interrupt(self: Scheduler, entry: Any, producer: object = None) -> None:
+        scheduler.close()
+        raise SystemExit
+
+    monkeypatch.setattr(Scheduler, "apply_entry", interrupt)
+    with pytest.raises(SystemExit):
+        tick(scheduler)
+    assert Worker.objects.filter(is_scheduler=True).exists()
+    scheduler.close()
+    assert not Worker.objects.filter(is_scheduler=True).exists()
