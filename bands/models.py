@@ -11,7 +11,6 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 HEX_COLOR = RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", _("Enter a color as # and six hexadecimal digits, like #660000."))
@@ -171,17 +170,17 @@ class Band(models.Model):
         times = (self.last_full_sync_at, None if full else self.last_incremental_sync_at)
         return max((time for time in times if time is not None), default=None)
 
-    def next_sync_at(self, *, full: bool) -> dt.datetime | None:
-        """Return when the minimum interval since the last sync ends, or None if it has ended."""
+    def next_sync_at(self, now: dt.datetime, *, full: bool) -> dt.datetime | None:
+        """Return when the minimum interval since the last sync ends, or None if it has ended by `now`."""
         last = self.synced_at(full=full)
         if last is None:
             return None
         allowed_at = last + dt.timedelta(seconds=settings.SYNC_MIN_INTERVAL_SECONDS)
-        return allowed_at if allowed_at > timezone.now() else None
+        return allowed_at if allowed_at > now else None
 
-    def is_recently_synced(self, *, full: bool) -> bool:
-        """Whether the minimum interval since the last sync has not ended yet."""
-        return self.next_sync_at(full=full) is not None
+    def is_recently_synced(self, now: dt.datetime, *, full: bool) -> bool:
+        """Whether the minimum interval since the last sync has not ended by `now`, the database's time."""
+        return self.next_sync_at(now, full=full) is not None
 
     @property
     def sync_obstacle(self) -> BandState | None:
@@ -241,7 +240,11 @@ class Video(models.Model):
     )
     availability_since = models.DateTimeField(_("since"), db_default=Now())
     details_pending = models.BooleanField(
-        default=False, help_text=_("Only the fields of the playlist page are known; an ENRICH job fetches the rest.")
+        default=False,
+        help_text=_(
+            "Whether the next ENRICH job asks YouTube for the details: the video is new or live, a part was missing, "
+            "or it is time for a refresh."
+        ),
     )
     details_tries = models.PositiveSmallIntegerField(
         default=0,
@@ -274,6 +277,12 @@ class Video(models.Model):
             ),
             models.Index(models.F("published_at").desc(nulls_last=True), models.F("id").desc(), name="video_published"),
             models.Index(fields=["id"], name="video_details_pending", condition=models.Q(details_pending=True)),
+            models.Index(
+                models.F("published_at").desc(nulls_last=True),
+                models.F("id").desc(),
+                name="video_live",
+                condition=~models.Q(live_state="none") | models.Q(duration_seconds=None),
+            ),
             models.Index(fields=["band"], name="video_unavailable", condition=~models.Q(availability="AVAILABLE")),
         ]
 

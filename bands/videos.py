@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 
 import orjson
@@ -54,27 +55,33 @@ def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
     counts = NO_CHANGES
     for unknown, group in groupby(_unique(videos), key=lambda video: video.unknown):
         rows = list(group)
-        counts += _upsert(rows, [name for name in _DETAILS if name not in unknown], is_complete=not unknown)
+        counts += _write(_upsert_statement(unknown), _as_json(rows, ("youtube_id", "band_id", *_DETAILS)))
         if unknown:
             _ask_again([row.youtube_id for row in rows])
     return counts
 
 
-def _upsert(rows: list[Video], known: list[str], *, is_complete: bool) -> UpsertCounts:
-    """Insert rows, or update the known columns of those that exist. Rows with all columns are no longer pending."""
+_OWNER = """CASE WHEN bands_video.band_id = EXCLUDED.band_id OR EXCLUDED.channel_id = ''
+                  OR NOT EXISTS (SELECT 1 FROM bands_band new_band
+                                  WHERE new_band.id = EXCLUDED.band_id AND new_band.channel_id = EXCLUDED.channel_id)
+                  OR EXISTS (SELECT 1 FROM bands_band old_band
+                              WHERE old_band.id = bands_video.band_id AND old_band.channel_id = EXCLUDED.channel_id)
+                THEN bands_video.band_id ELSE EXCLUDED.band_id END"""
+"""The band of an existing video: see `upsert_details`."""
+
+
+@cache
+def _upsert_statement(unknown: frozenset[str]) -> str:
+    """Return the statement that inserts rows, or updates their known columns. Complete rows are no longer pending."""
+    known = [name for name in _DETAILS if name not in unknown]
     columns = ("youtube_id", "band_id", *_DETAILS)
     # A start that was known stays: the part that has it is absent once a stream is over.
     value = {name: SQL("EXCLUDED.{}").format(Identifier(name)) for name in known} | {
         "scheduled_start_at": SQL("COALESCE(EXCLUDED.scheduled_start_at, bands_video.scheduled_start_at)")
     }
-    pending = SQL("false, 0") if is_complete else SQL("bands_video.details_pending, bands_video.details_tries")
-    owner = """CASE WHEN bands_video.band_id = EXCLUDED.band_id OR EXCLUDED.channel_id = ''
-                      OR NOT EXISTS (SELECT 1 FROM bands_band new_band
-                                      WHERE new_band.id = EXCLUDED.band_id AND new_band.channel_id = EXCLUDED.channel_id)
-                      OR EXISTS (SELECT 1 FROM bands_band old_band
-                                  WHERE old_band.id = bands_video.band_id AND old_band.channel_id = EXCLUDED.channel_id)
-                    THEN bands_video.band_id ELSE EXCLUDED.band_id END"""
-    statement = SQL("""
+    pending = SQL("bands_video.details_pending, bands_video.details_tries") if unknown else SQL("false, 0")
+    return (
+        SQL("""
         INSERT INTO bands_video ({columns}, availability, details_pending)
         SELECT {rows}
         ON CONFLICT (youtube_id) DO UPDATE
@@ -88,16 +95,18 @@ def _upsert(rows: list[Video], known: list[str], *, is_complete: bool) -> Upsert
                                          THEN bands_video.availability_since ELSE statement_timestamp() END
          WHERE ({old}, bands_video.availability, bands_video.details_pending, bands_video.details_tries,
                 bands_video.band_id) IS DISTINCT FROM ({new}, 'AVAILABLE', {pending}, {owner})
-        RETURNING xmax = 0, updated_at = statement_timestamp()""").format(
-        columns=_names("{}", columns),
-        rows=_from_json(columns, "'AVAILABLE', false" if is_complete else "'AVAILABLE', true"),
-        assignments=SQL(", ").join(SQL("{} = {}").format(Identifier(name), value[name]) for name in known),
-        owner=SQL(owner),
-        pending=pending,
-        old=_names("bands_video.{}", known),
-        new=SQL(", ").join(value[name] for name in known),
+        RETURNING xmax = 0, updated_at = statement_timestamp()""")
+        .format(
+            columns=_names("{}", columns),
+            rows=_from_json(columns, "'AVAILABLE', true" if unknown else "'AVAILABLE', false"),
+            assignments=SQL(", ").join(SQL("{} = {}").format(Identifier(name), value[name]) for name in known),
+            owner=SQL(_OWNER),
+            pending=pending,
+            old=_names("bands_video.{}", known),
+            new=SQL(", ").join(value[name] for name in known),
+        )
+        .as_string()
     )
-    return _write(statement, _as_json(rows, columns))
 
 
 def _ask_again(youtube_ids: list[str]) -> None:
@@ -133,7 +142,7 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
            SET details_pending = true, details_due_at = NULL, details_attempt = NULL
          WHERE bands_video.availability <> 'AVAILABLE' AND NOT bands_video.details_pending
         RETURNING xmax = 0, false""").format(columns=_names("{}", columns), rows=_from_json(columns, fixed))
-    return _write(statement, _as_json(rows, columns))
+    return _write(statement.as_string(), _as_json(rows, columns))
 
 
 def request_details(videos: Q, *, limit: int | None = None) -> int:
@@ -170,6 +179,8 @@ def mark_missing(youtube_ids: Sequence[str]) -> int:
 
     Return the number of changed rows.
     """
+    if not youtube_ids:
+        return 0
     with transaction.atomic():
         ids = _lock(Q(youtube_id__in=youtube_ids))
         return (
@@ -226,9 +237,9 @@ def _as_json(rows: Iterable[Video], columns: Sequence[str]) -> str:
     return orjson.dumps([{name: getattr(row, name) for name in columns} for row in rows]).decode()
 
 
-def _write(statement: Composable, rows: str) -> UpsertCounts:
+def _write(statement: str, rows: str) -> UpsertCounts:
     with connection.cursor() as cursor:
-        cursor.execute(statement.as_string(), [rows])
+        cursor.execute(statement, [rows])
         written = cursor.fetchall()
     added = sum(is_new for is_new, _ in written)
     # A refresh that finds nothing new only ends the wait for details.

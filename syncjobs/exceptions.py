@@ -149,6 +149,7 @@ class Unavailable(Busy):
 
 
 _READ_ONLY = "25006"
+_DISK_FULL = "53100"
 _IDLE_TIMEOUTS = ("25P03", "25P04")
 
 
@@ -162,6 +163,9 @@ def unavailable(error: BaseException | None) -> Unavailable | None:
     code = getattr(error.__cause__, "sqlstate", None)
     if isinstance(error, InternalError) and code == _READ_ONLY:
         message = _("The database is read-only at the moment, so nothing can be changed. Try again in a minute.")
+        return Unavailable(message, retry_after=30)
+    if code == _DISK_FULL:
+        message = _("The database's disk is full, so nothing can be saved. Tell the people who run the server.")
         return Unavailable(message, retry_after=30)
     if isinstance(error, OperationalError | InterfaceError) or code in _IDLE_TIMEOUTS:
         message = _("The database is away or too busy at the moment. Try again in a few seconds.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -15,8 +16,11 @@ from .choices import BAND_SYNC_TYPES, JobType, QueueName
 from .engine import broker, database, heartbeat, pool
 from .engine import reconcile as engine_reconcile
 from .engine.claim import WorkerIdentity, claim_when_back
+from .exceptions import DomainError
 from .operations import bulk, cleanup, imports, triggers
 from .sync.run import run_attempt
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(bind=True, name=broker.DRAIN_TASK)
@@ -56,15 +60,18 @@ def reconcile() -> None:
     database.when_back(imports.run_pending)
 
 
-@shared_task(bind=True, name="syncjobs.trigger", ignore_result=True)
+@shared_task(bind=True, name=broker.TRIGGER_TASK, ignore_result=True)
 def trigger(self: Task[Any, Any], job_type: str) -> None:
-    """Trigger a job for a schedule."""
+    """Trigger a job for a schedule. The scheduler runs this itself, so that a job doesn't depend on a message."""
     actor = actors.for_schedule(_schedule_name(self.request))
     kind = JobType(job_type)
-    if kind in BAND_SYNC_TYPES:
-        database.when_back(triggers.trigger_sync, actor, None, full=kind == JobType.FULL_SYNC)
-    else:
-        database.when_back(triggers.trigger_maintenance, actor, kind)
+    try:
+        if kind in BAND_SYNC_TYPES:
+            database.when_back(triggers.trigger_sync, actor, None, full=kind == JobType.FULL_SYNC)
+        else:
+            database.when_back(triggers.trigger_maintenance, actor, kind)
+    except DomainError as error:  # The audit log has it.
+        logger.warning("%s triggered no job: %s", actor.label, error)
 
 
 @shared_task(bind=True, name=cleanup.TASK, ignore_result=True)
@@ -74,7 +81,8 @@ def delete_expired(self: Task[Any, Any]) -> None:
 
 
 def _schedule_name(request: Any) -> str:
-    return str(getattr(request, "periodic_task_name", "") or "")
+    headers = getattr(request, "headers", None) or {}
+    return str(getattr(request, "periodic_task_name", "") or headers.get("periodic_task_name", ""))
 
 
 @task_postrun.connect
@@ -106,6 +114,6 @@ def release_jobs(sender: str, **_: object) -> None:
 
 
 @worker_shutdown.connect
-def stop_heartbeat(sender: Any, **_: object) -> None:
-    """Stop the heartbeat of a worker that has ended; `sender` is Celery's consumer."""
-    heartbeat.stop(sender.hostname)
+def stop_heartbeat(**_: object) -> None:
+    """Stop the heartbeat of a worker that has ended."""
+    heartbeat.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 import redis
-from django.db import DatabaseError, InterfaceError, ProgrammingError, connection, transaction
+from django.db import DatabaseError, InterfaceError, ProgrammingError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 
@@ -52,14 +52,14 @@ def readyz() -> JsonResponse:
 
 
 def _database_problem() -> str:
-    """Write a row and take it back. Return what is wrong, or an empty string."""
+    """Write a row, to the disk. Return what is wrong, or an empty string."""
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with connection.cursor() as cursor:
             cursor.execute(
-                "INSERT INTO syncmonitor_cache (cache_key, value, expires) VALUES (%s, '', now())",
-                [f"readyz:{secrets.token_hex(8)}"],
+                "INSERT INTO syncmonitor_cache (cache_key, value, expires) VALUES ('readyz', %s, now())"
+                " ON CONFLICT (cache_key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires",
+                [secrets.token_hex(8)],
             )
-            transaction.set_rollback(True)
     except ProgrammingError:
         return ""  # It answers, but `migrate` hasn't run yet.
     except (DatabaseError, InterfaceError) as error:

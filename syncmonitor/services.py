@@ -16,6 +16,8 @@ import dj_database_url
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from .postgresql.connection import Connection
+
 CONNECT_SECONDS = 5
 _POSTGRES_SCHEMES = ("postgres://", "postgresql://")
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -56,6 +58,7 @@ def database(url: str, pool_size: int) -> dict[str, Any]:
         options["pool"] = {
             "min_size": 1,
             "max_size": pool_size,
+            "connection_class": Connection,
             "timeout": _POOL_SECONDS,
             "reconnect_timeout": _RECONNECT_SECONDS,
         }
@@ -149,7 +152,7 @@ def broker_options() -> dict[str, Any]:
         }
     return {
         "socket_connect_timeout": 3,
-        "socket_timeout": 10,
+        "socket_timeout": 5,
         "socket_keepalive": True,
         "socket_keepalive_options": keepalive,
         "visibility_timeout": 3600,

@@ -5,14 +5,11 @@ A process with invalid values does not start, and names all of them at once.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import ipaddress
 import os
 import re
-import secrets
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import cast
@@ -26,7 +23,7 @@ from environs import Env, EnvValidationError, validate
 
 from syncjobs.youtube.proxies import UnusableProxy, proxy_for
 
-from . import embedded, services
+from . import embedded, secret_key, services
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
 
@@ -140,13 +137,8 @@ def check_values() -> None:
             f"{name}: {' '.join(map(str, messages))}"
             for name, messages in sorted(cast("dict[str, list[str]]", error.error_messages).items())
         ]
-    if not DEBUG and not SECRET_KEY:
-        problems.append("SECRET_KEY: set it to a long random string; only DEBUG has a default.")
-    elif not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 8 or SECRET_KEY.startswith("django-insecure")):
-        problems.append(
-            "SECRET_KEY: must be at least 50 random characters, because whoever guesses it can log in as anybody. "
-            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
-        )
+    if not DEBUG and (problem := secret_key.problem(SECRET_KEY)):
+        problems.append(f"SECRET_KEY: {problem}")
     if not DEBUG and not ALLOWED_HOSTS:
         problems.append("ALLOWED_HOSTS: list the site's host names, separated by commas.")
     if YOUTUBE_QUOTA_RESERVED > YOUTUBE_QUOTA_MAIN:
@@ -166,26 +158,13 @@ def check_values() -> None:
         raise InvalidEnvironment(problems)
 
 
-def development_key() -> str:
-    """Return this checkout's random key, created on first use."""
-    path = BASE_DIR / ".local" / "secret_key"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        # Two processes that start at once must agree on one key, and neither may read an incomplete file.
-        with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft, contextlib.suppress(FileExistsError):
-            draft.write(secrets.token_urlsafe(50))
-            draft.flush()
-            os.link(draft.name, path)
-    return path.read_text()
-
-
 check_values()
 if not DEBUG and "*" in ALLOWED_HOSTS:
     warnings.warn(
         "ALLOWED_HOSTS=* accepts requests for any host name. List the site's own names.", RuntimeWarning, stacklevel=1
     )
 if DEBUG:
-    SECRET_KEY = SECRET_KEY or development_key()
+    SECRET_KEY = SECRET_KEY or secret_key.development_key(BASE_DIR / ".local")
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
 
 INSTALLED_APPS = [
@@ -369,9 +348,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = services.broker_options()
 CELERY_RESULT_BACKEND = "syncjobs.engine.results:ResultBackend"
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = 7 * 24 * 3600
+CELERY_TASK_PUBLISH_RETRY = False  # The reconciler and the scheduler send again what Redis did not accept.
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_CONSUMER = "syncmonitor.amqp:Consumer"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10.0
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = False
@@ -380,7 +361,6 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_REDIRECT_STDOUTS = False  # It makes a log entry of each line of a traceback.
 CELERY_DB_REUSE_MAX = 100  # Tasks check the connection before they use it: see syncjobs/engine/database.py.
 CELERY_BEAT_SCHEDULER = "syncjobs.engine.scheduler:Scheduler"
-CELERY_BEAT_SYNC_EVERY = 1  # Store each run at once: an old time of the last run would look overdue.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 
@@ -388,11 +368,20 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "filters": {"outages": {"()": "syncmonitor.logs.OutagesInOneLine"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["outages"],
+            "stream": sys.stderr,
+        }
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "googleapiclient": {"level": "ERROR"},
         "google": {"level": "ERROR"},
+        "uvicorn.error": {"filters": ["outages"]},
         # Errors of clients are in their responses.
         "django.request": {"level": "ERROR"},
     },

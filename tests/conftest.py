@@ -36,7 +36,9 @@ def services() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None, services: None) -> None:
-    """Start the services before pytest-django creates the database."""
+    """Start the services before pytest-django creates the database, and let a test's transaction last on a busy machine."""
+    options = connection.settings_dict["OPTIONS"]
+    options["options"] = f"{options['options']} -c idle_in_transaction_session_timeout=60000"
 
 
 @pytest.fixture(scope="session")

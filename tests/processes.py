@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
+import redis
 from django.conf import settings
 from django.db import connection
 
@@ -128,6 +129,12 @@ def restart_postgres() -> None:
     connection.close()
     embedded._stop_postgres()
     embedded._launch_postgres(embedded.home() / "postgres")
+
+
+def stop_redis(client: redis.Redis) -> None:
+    """Stop the test's Redis, which forgets everything. `embedded._start_redis()` starts it again."""
+    client.flushall()
+    client.shutdown(nosave=True)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -70,6 +70,24 @@ def test_every_command_has_a_test() -> None:
     assert [name for name in commands if f'"{name}"' not in tests] == []
 
 
+def test_the_hosts_clock_decides_nothing_that_two_hosts_must_agree_on() -> None:
+    """The database's clock does: `engine.clock` and `Now()`. These are the places that may read the host's."""
+    clocks = re.compile(
+        r"\b(timezone\.now|time\.time|date(?:time)?\.(?:now|today|utcnow)|localtime|localdate|tz_now)\(|\bauto_now"
+    )
+    found = {
+        str(path.relative_to(ROOT))
+        for path in _sources("syncjobs", "bands", "syncmonitor")
+        if clocks.search(path.read_text())
+    }
+    assert found == {
+        "bands/models.py",  # When a band was last edited: shown only.
+        "syncjobs/engine/clock.py",
+        "syncjobs/youtube/errors.py",  # A date in Retry-After is YouTube's time.
+        "syncjobs/youtube/simulator/server.py",
+    }
+
+
 def test_templates_have_no_inline_scripts_or_styles() -> None:
     inline = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE)
     assert [path for path in (ROOT / "templates").rglob("*.html") if inline.search(path.read_text())] == []

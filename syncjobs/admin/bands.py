@@ -10,7 +10,6 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -19,6 +18,7 @@ from bands.text import parse_numbers
 
 from ..audit.actors import Actor
 from ..counters import Selection
+from ..engine import clock
 from ..exceptions import DomainError, NotFound, RecentlySynced
 from ..listing import pages
 from ..listing.pages import Order
@@ -104,7 +104,7 @@ class BandAdmin(PageAdmin):
             "band": band,
             "jobs": pages.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
             "job_total": total,
-            "now": timezone.now(),
+            "now": clock.approximate(),
             "editors": [] if request.user.has_perm("bands.change_band") else advice.people_with("bands.change_band"),
         }
         if is_part(request):

@@ -14,7 +14,6 @@ from django.db.models import Case, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
@@ -44,7 +43,7 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
         "any_running": any(queue.paused_at is None for queue in queues),
         "any_paused": any(queue.paused_at is not None for queue in queues),
         "any_failed": any(queue.failed for queue in queues),
-        "as_of": queues[0].as_of if queues else timezone.now(),
+        "as_of": queues[0].as_of if queues else clock.approximate(),
     }
 
 
@@ -68,7 +67,7 @@ def _running(request: HttpRequest) -> dict[str, Any]:
         "has_more": len(jobs) > _RUNNING,
         "stuck_count": len(stuck),
         "running_url": links.jobs(status=JobStatus.IN_PROGRESS.value),
-        "as_of": timezone.now(),
+        "as_of": clock.approximate(),
     }
 
 
@@ -84,12 +83,12 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
         "durations_chart": charts.durations(stats_jobs.durations(period), period),
         "sample": stats_jobs.BUCKET_SAMPLE,
         "recent": stats_jobs.DAY_SAMPLE,
-        "as_of": timezone.now(),
+        "as_of": clock.approximate(),
     }
 
 
 def _errors(request: HttpRequest) -> dict[str, Any]:
-    now = timezone.now()
+    now = clock.approximate()
     groups, total = errors.groups(now - dt.timedelta(hours=24), limit=_ERRORS)
     rows = [
         {"group": group, "url": links.error(group.fingerprint), "hours": charts.hours(group.per_hour, now)}
@@ -99,14 +98,13 @@ def _errors(request: HttpRequest) -> dict[str, Any]:
 
 
 def _ahead(request: HttpRequest) -> dict[str, Any]:
-    upcoming, now = [], clock.now()
-    if request.user.has_perm("django_celery_beat.view_periodictask"):
-        upcoming = [
-            {"at": at, "name": schedule.name, "is_overdue": schedules.is_overdue(schedule, now)}
-            for at, schedule in schedules.upcoming(_SCHEDULES)
-        ]
+    may_see, now = request.user.has_perm("django_celery_beat.view_periodictask"), clock.now()
+    coming = schedules.upcoming(_SCHEDULES) if may_see else []
+    upcoming = [
+        {"at": at, "name": schedule.name, "is_overdue": schedules.is_overdue(schedule, now)} for at, schedule in coming
+    ]
     workers = stats_queues.workers()[0] if request.user.has_perm("syncjobs.view_worker") else []
-    no_scheduler = bool(upcoming) and not stats_queues.scheduler_is_alive()
+    no_scheduler = stats_queues.lacks_scheduler(schedule for _at, schedule in coming)
     return {"upcoming": upcoming, "no_scheduler": no_scheduler, "workers": workers, "as_of": now}
 
 

@@ -11,13 +11,12 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import URLPattern, reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..audit.actors import Actor
 from ..choices import JobType
-from ..engine import error_reasons
+from ..engine import clock, error_reasons
 from ..listing import export as listing_export
 from ..listing.export import file_of
 from ..models import BulkAction, ErrorGroup, SyncJob
@@ -77,7 +76,7 @@ class ErrorFilters(FilterForm):
         span = _WINDOWS[self.value("window", "24h")][1]
         acknowledged = self.value("acknowledged")
         return {
-            "since": span and timezone.now() - span,
+            "since": span and clock.approximate() - span,
             "reason": self.value("reason"),
             "acknowledged": None if acknowledged is None else acknowledged == "true",
         }
@@ -215,7 +214,7 @@ def _list_context(form: ErrorFilters) -> dict[str, Any]:
         "rows": _rows(groups[:_PER_PAGE], window),
         "trend": _("Per hour") if window == "24h" else _("Per day"),
         "total": total,
-        "as_of": timezone.now(),
+        "as_of": clock.approximate(),
         "refresh_url": form.address(page=page),
         "export_url": reverse("admin:syncjobs_errorgroup_export") + form.address(),
         "is_narrowed": bool(form.value("reason") or form.value("acknowledged")),
@@ -225,7 +224,7 @@ def _list_context(form: ErrorFilters) -> dict[str, Any]:
 
 
 def _rows(groups: list[GroupFigures], window: str) -> list[dict[str, Any]]:
-    now = timezone.now()
+    now = clock.approximate()
     days = {} if window == "24h" else stats_errors.per_day([g.fingerprint for g in groups], _first_day(window, now))
     rows = []
     for group in groups:
@@ -245,7 +244,7 @@ def _first_day(window: str, now: dt.datetime) -> dt.datetime:
 
 def _group_context(request: HttpRequest, fingerprint: str) -> dict[str, Any]:
     """Return the context of a group's page. Raises NotFound."""
-    group, now = stats_errors.group(fingerprint), timezone.now()
+    group, now = stats_errors.group(fingerprint), clock.approximate()
     meaning = error_reasons.explain(group.reason)
     first_day = _first_day("all", now)
     jobs = SyncJob.objects.filter(pk__in=group.recent_jobs).order_by("-pk")

@@ -7,11 +7,11 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..audit.labels import ACTIONS, RESULTS
 from ..choices import ACTIVE_STATUSES, DelayReason, JobStatus
+from ..engine import clock
 from ..exceptions import NotFound
 from ..listing import filters
 from ..models import AuditEntry, SyncJob
@@ -47,7 +47,7 @@ def get(job_id: int) -> Any:
 
 def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
     """Return the context of a job's page."""
-    now, rights = timezone.now(), Rights.of(request.user)
+    now, rights = clock.approximate(), Rights.of(request.user)
     sees_internals = request.user.has_perm(_SEES_INTERNALS)
     queue = stats_queues.readiness().get(job.queue_id) if job.status == JobStatus.QUEUED else None
     note, until = note_of(job, now, queue)

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
+from ..engine import clock
 from ..listing.rows import JobRow
 from ..models import SyncJob
 from ..stats import jobs as stats_jobs
@@ -101,7 +101,7 @@ class Words:
         types = {kind.value: str(kind.label) for kind in JobType}
         statuses = {job.status for job in jobs}
         return cls(
-            timezone.now(),
+            clock.approximate(),
             types,
             _("All bands"),
             stats_queues.unresponsive([job.pk for job in jobs if job.status == JobStatus.IN_PROGRESS]),

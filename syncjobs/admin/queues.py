@@ -9,12 +9,12 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..audit.actors import Actor
 from ..choices import QueueName
+from ..engine import clock
 from ..exceptions import NotFound
 from ..models import BulkAction, Queue
 from ..operations import bulk, queues
@@ -91,7 +91,7 @@ class QueueAdmin(PageAdmin):
     @requires("syncjobs.clear_failed", post=True)
     def clear_failed_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Say which failed jobs there are now, then delete those; later ones stay."""
-        form, until = ClearForm(request.POST), timezone.now()
+        form, until = ClearForm(request.POST), clock.now()
         if form.is_valid():
             until = form.cleaned_data["until"]
         else:

@@ -8,12 +8,12 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from ..audit.actors import Actor
 from ..choices import JobStatus, JobType
+from ..engine import clock
 from ..engine import quota as buckets
 from ..exceptions import NotFound
 from ..operations.quota import reopen_bucket
@@ -39,7 +39,7 @@ def gauges() -> dict[str, Any]:
         }
         for state in buckets.today()
     ]
-    return {"rows": rows, "as_of": timezone.now()}
+    return {"rows": rows, "as_of": clock.approximate()}
 
 
 def _waiting_url(state: buckets.BucketState) -> str:
@@ -54,7 +54,7 @@ def _history() -> dict[str, Any]:
         "charts": [
             (bucket, charts.quota_days([point for point in series if point["bucket"] == bucket])) for bucket in Bucket
         ],
-        "as_of": timezone.now(),
+        "as_of": clock.approximate(),
     }
 
 

@@ -18,7 +18,7 @@ from ..choices import JobType
 from ..engine import clock
 from ..exceptions import DomainError, InvalidInput
 from ..operations import schedules
-from ..stats.queues import scheduler_is_alive
+from ..stats.queues import lacks_scheduler
 from . import recurrence
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
@@ -57,11 +57,7 @@ class ScheduleAdmin(PageAdmin):
             }
             for each in tasks
         ]
-        context = {
-            "rows": rows,
-            "now": now,
-            "no_scheduler": any(row["next"] for row in rows) and not scheduler_is_alive(),
-        }
+        context = {"rows": rows, "now": now, "no_scheduler": lacks_scheduler(tasks)}
         if is_part(request):
             return render(request, "syncjobs/schedules/rows.html", context)
         return show(request, "syncjobs/schedules/list.html", context, title=_("Schedules"), is_live=True)

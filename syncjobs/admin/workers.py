@@ -9,7 +9,6 @@ from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..audit.actors import Actor
@@ -31,15 +30,17 @@ class WorkerAdmin(PageAdmin):
 
     @requires("delete", post=True)
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Remove a dead worker from the list."""
+        """Remove a dead worker or scheduler from the list."""
         worker = operations.get_worker(unquote(object_id))
         question = Question(
             title=_("Remove %(worker)s?") % {"worker": worker.name},
-            text=_(
-                "It has stopped reporting. This removes it from the list; its jobs have moved to other workers."
+            text=_("It has stopped reporting. This removes it from the list. If it still runs, it comes back.")
+            if worker.is_scheduler
+            else _(
+                "It has stopped reporting. This removes it from the list; its jobs go back to their queues."
                 " If it still runs, it comes back."
             ),
-            button=_("Remove the worker"),
+            button=_("Remove the scheduler") if worker.is_scheduler else _("Remove the worker"),
             back=reverse("admin:syncjobs_worker_changelist"),
             parent=_("Workers"),
             icon="trash",
@@ -64,7 +65,7 @@ class WorkerAdmin(PageAdmin):
             "orphans": orphans,
             "unserved": [QueueName(name).label for name in QueueName.values if name not in consumed],
             "silence": WORKER_SILENCE_SECONDS,
-            "now": timezone.now(),
+            "now": clock.approximate(),
         }
         if is_part(request):
             return render(request, "syncjobs/workers/rows.html", context)

@@ -6,13 +6,13 @@ import datetime as dt
 from typing import Any
 
 from django.http import StreamingHttpResponse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..engine import clock
 from ..listing import export
 from ..listing.base_filters import MAX_LIMIT, Choice, Parameters, Pattern, Whole
 from ..models import BulkAction
@@ -63,7 +63,7 @@ class ErrorGroupViewSet(ViewSet):
     def list(self, request: Request) -> Response:
         """List error groups with an occurrence in the window, most frequent first."""
         groups, total = stats.groups(**self._filters(), limit=self.parameters["limit"])
-        figures = {"errors": groups, "totalErrors": total, "asOf": timezone.now()}
+        figures = {"errors": groups, "totalErrors": total, "asOf": clock.approximate()}
         return Response(ErrorGroups(figures).data)
 
     @extend_schema(operation_id="exportErrors", responses=FILE)
@@ -130,5 +130,5 @@ class ErrorGroupViewSet(ViewSet):
         window, acknowledged = self.parameters["window"], self.parameters["acknowledged"]
         since = None
         if window != "all":
-            since = timezone.now() - dt.timedelta(**{"hours" if window.endswith("h") else "days": int(window[:-1])})
+            since = clock.now() - dt.timedelta(**{"hours" if window.endswith("h") else "days": int(window[:-1])})
         return {"since": since, "acknowledged": None if acknowledged is None else acknowledged == "true"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,9 @@ from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
+from rest_framework_simplejwt.settings import api_settings
 
+from ..engine import clock
 from ..listing.base_filters import Parameters, Text
 from ..live import hub, stream
 from .core.files import IgnoreAccept
@@ -52,6 +53,8 @@ class EventViewSet(ViewSet):
         show. The stream ends when the token or its log-in does; connect again with a new one and `Last-Event-ID` to miss nothing.
         """
         token: Any = request.auth
-        seconds = max(0.0, token["exp"] - time.time()) if token else stream.MAX_STREAM_SECONDS
+        # As long as the token is accepted: a client that connects again at once would be refused at once.
+        left = token["exp"] + api_settings.LEEWAY.total_seconds() - clock.approximate().timestamp() if token else None
+        seconds = stream.MAX_STREAM_SECONDS if left is None else max(0.0, left)
         family = token.get(FAMILY, "") if token else ""
         return stream.events(request._request, request.user, seconds=seconds, is_staff_only=False, family=family)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..engine import clock
 from ..listing.base_filters import Choice, Parameters
 from ..stats import jobs
 from .core.etags import with_etag
@@ -39,7 +39,7 @@ class JobStatsViewSet(ViewSet):
     def trends(self, request: Request) -> Response:
         """Get the number of jobs by hour or day of creation, and by status."""
         period = self.parameters["period"]
-        trends = {"period": period, "series": jobs.trends(period), "asOf": timezone.now()}
+        trends = {"period": period, "series": jobs.trends(period), "asOf": clock.approximate()}
         return Response(TrendsSerializer(trends).data)
 
     @extend_schema(operation_id="stuckJobs", responses=StuckJobSerializer(many=True))

@@ -6,6 +6,7 @@ Messages carry no jobs. A lost message costs nothing, because the reconciler sen
 from __future__ import annotations
 
 import logging
+import time
 
 import redis
 from celery import current_app
@@ -20,9 +21,14 @@ logger = logging.getLogger(__name__)
 
 DRAIN_TASK = "syncjobs.drain"
 BULK_TASK = "syncjobs.bulk"
+TRIGGER_TASK = "syncjobs.trigger"
+"""Stored in the schedules. The scheduler runs it itself."""
 BULK_QUEUE = "maintenance"
 MAX_WAKE_UPS = 8
 """Wake-ups sent to one queue at once. Each one makes a worker run several jobs, so more would find nothing to do."""
+AWAY_SECONDS = 5.0
+"""How long this process sends nothing after the broker failed: an action on many jobs must not wait for it many times."""
+_away_until = 0.0
 
 _BROKER_ERRORS = (CeleryError, KombuError, redis.RedisError, OSError)
 
@@ -39,16 +45,26 @@ def notify_on_commit(queue: str, wake_ups: int = 1) -> None:
     transaction.on_commit(lambda: notify(queue, wake_ups))
 
 
+def notify_bulk() -> None:
+    """Tell a worker about a waiting bulk action."""
+    _send(BULK_TASK, BULK_QUEUE)
+
+
 def notify_bulk_on_commit() -> None:
     """Tell a worker about a waiting bulk action once this transaction is committed."""
-    transaction.on_commit(lambda: _send(BULK_TASK, BULK_QUEUE))
+    transaction.on_commit(notify_bulk)
 
 
 def _send(task: str, queue: str, *arguments: str) -> bool:
+    """Send a message, unless Redis has failed just now. Return whether it was sent."""
+    global _away_until
+    if time.monotonic() < _away_until:
+        return False
     try:
         current_app.send_task(task, args=arguments, queue=queue, retry=False)
     except _BROKER_ERRORS as error:
         logger.warning("Could not send %s to queue %s: %s", task, queue, type(error).__name__)
+        _away_until = time.monotonic() + AWAY_SECONDS
         return False
     return True
 
@@ -62,12 +78,15 @@ def redis_client() -> redis.Redis:
 
 def pending_wake_ups(queue: str) -> int | None:
     """Return the number of the queue's messages in the broker, or None if the broker doesn't answer."""
+    global _away_until
     try:
         with redis_client() as client:
-            return int(client.llen(queue))
+            pending = int(client.llen(queue))
     except (redis.RedisError, OSError) as error:
         logger.warning("Could not count the wake-ups of queue %s: %s", queue, type(error).__name__)
         return None
+    _away_until = 0.0
+    return pending
 
 
 def terminate(task_id: str) -> None:

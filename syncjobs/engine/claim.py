@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from django.db import transaction
-from django.db.models.functions import Coalesce, Now
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models.functions import Now
 
-from ..choices import EventKind, JobStatus
-from ..models import Attempt, Queue, SyncJob, Worker
+from ..models import Attempt, Queue, Worker
+from ..sql import query
 from . import database
-from .lease import lease_end
-from .timeline import note
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +57,19 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
     one queue are therefore serial and exactly in order. With SKIP LOCKED alone, a claim could overtake an earlier one.
     A pause updates the same row, so no claim commits after a pause has.
     """
+    values: dict[str, Any] = {
+        "queue": queue,
+        "worker": worker.name,
+        "process_id": worker.process_id,
+        "task_id": worker.task_id,
+        "lease": settings.SYNC_LEASE_SECONDS,
+    }
     with transaction.atomic():
-        if Queue.objects.select_for_update(no_key=True).filter(pk=queue).first() is None:
+        if Queue.objects.select_for_update(no_key=True).filter(pk=queue, paused_at__isnull=True).first() is None:
             return None
-        # SKIP LOCKED passes over a job that somebody is cancelling right now.
-        runnable = SyncJob.objects.runnable().filter(queue_id=queue).in_claim_order()
-        best = runnable.select_for_update(of=("self",), no_key=True, skip_locked=True)
-        row = best.values_list("pk", "attempts_made").first()
-        if row is None:
-            return None
-        job_id, number = row[0], row[1] + 1
-        SyncJob.objects.filter(pk=job_id).update(
-            status=JobStatus.IN_PROGRESS,
-            attempts_made=number,
-            delay_reason="",
-            release_requested_at=None,
-            started_at=Coalesce("started_at", Now()),
-        )
-        attempt = Attempt.objects.create(
-            job_id=job_id,
-            number=number,
-            worker=worker.name,
-            process_id=worker.process_id,
-            task_id=worker.task_id,
-            lease_expires_at=lease_end(),
-        )
-        note(job_id, EventKind.STARTED, worker.name, attempt=number)
-    return Attempt.objects.select_related("job__band", "job__parent").get(pk=attempt.pk)
+        with connection.cursor() as cursor:
+            cursor.execute(query("claim_job"), values)
+            row = cursor.fetchone()
+    if row is None:
+        return None
+    return Attempt.objects.select_related("job__band", "job__parent").get(pk=row[0])

@@ -11,11 +11,17 @@ import threading
 import time
 
 from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
 
 logger = logging.getLogger(__name__)
 
+_observed: tuple[dt.datetime, float] | None = None
+"""The database's time that this process read last, and time.monotonic() at that moment."""
+
 TOLERATED_SECONDS = 2.0
 """A host's clock that differs more from the database's is reported."""
+OBSERVE_SECONDS = 30.0
+"""How often a web server reads the database's clock."""
 
 
 def now() -> dt.datetime:
@@ -23,7 +29,25 @@ def now() -> dt.datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp()")
         moment: dt.datetime = cursor.fetchone()[0]
+    observe(moment)
     return moment
+
+
+def observe(moment: dt.datetime) -> None:
+    """Note the database's time, which an answer of it has just brought."""
+    global _observed
+    _observed = (moment, time.monotonic())
+
+
+def approximate() -> dt.datetime:
+    """Return about the database's time, without a statement: its last known time and what has passed since.
+
+    For what is shown, and for loops that measure it all the time. It is the host's own time until the database's is known.
+    """
+    if _observed is None:
+        return timezone.now()
+    moment, at = _observed
+    return moment + dt.timedelta(seconds=time.monotonic() - at)
 
 
 def skew() -> float:
@@ -56,17 +80,28 @@ def report(process: str, seconds: float) -> None:
 
 
 def report_in_background(process: str) -> None:
-    """Measure and report the skew of a process that starts, which waits neither for this nor for the database."""
+    """Report the skew of a process that starts, which waits neither for this nor for the database, and keep measuring."""
 
-    def measure() -> None:
+    threading.Thread(target=_measure, args=(process,), name="clock", daemon=True).start()
+
+
+def _measure(process: str) -> None:
+    """Report the skew once, and go on observing the database's clock for `approximate`."""
+    is_reported = False
+    while True:
         try:
-            report(process, skew())
+            seconds = skew()
+            if not is_reported:
+                report(process, seconds)
+            is_reported = True
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("Could not compare the clock of %s with the database's: %s", process, type(error).__name__)
+            if not is_reported:
+                logger.warning(
+                    "Could not compare the clock of %s with the database's: %s", process, type(error).__name__
+                )
         finally:
             connection.close()
-
-    threading.Thread(target=measure, name="clock", daemon=True).start()
+        time.sleep(OBSERVE_SECONDS)
 
 
 def is_wrong(seconds: float | None) -> bool:

@@ -14,6 +14,8 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 from django_celery_beat.tzcrontab import TzAwareCrontab
 
+from . import clock
+
 HORIZON_DAYS = 366 * 41
 """How far to look for a day. 29 February falls on a given weekday at least once in 40 years."""
 _DAY = dt.timedelta(days=1)
@@ -77,7 +79,7 @@ class Crontab(TzAwareCrontab):  # type: ignore[misc]
 
 
 class Entry(ModelEntry):  # type: ignore[misc]
-    """A schedule in beat's memory."""
+    """A schedule in beat's memory, which is due by the database's clock."""
 
     schedule: Any
 
@@ -85,6 +87,10 @@ class Entry(ModelEntry):  # type: ignore[misc]
         super().__init__(model, app=app)
         if isinstance(self.schedule, TzAwareCrontab):
             self.schedule = Crontab.of(self.schedule)
+        self.schedule.nowfun = clock.approximate
+
+    def _default_now(self) -> dt.datetime:
+        return clock.approximate()
 
 
 class CronScheduler(DatabaseScheduler):  # type: ignore[misc]

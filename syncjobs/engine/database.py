@@ -21,8 +21,9 @@ ERRORS = (DatabaseError, InterfaceError)
 RETRY_SECONDS = 0.5
 _LOG_SECONDS = 60.0
 # Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions, operator
-# interventions that end the session, too many connections, read-only transactions, and sessions ended while idle in one.
-_AWAY = ("08", "57P", "53300", "25006", "25P03")
+# interventions that end the session, too many connections, a full disk, read-only transactions, and sessions ended while
+# idle in one.
+_AWAY = ("08", "57P", "53300", "53100", "25006", "25P03")
 
 
 def is_away(error: BaseException) -> bool:

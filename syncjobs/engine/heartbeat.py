@@ -44,9 +44,13 @@ class Reporter:
             "is_scheduler": is_scheduler,
         }
         self._skew: float | None = None
+        self._is_new = True
 
     def report(self, *, broker_failed: bool = False) -> bool:
         """Write the heartbeat, in one statement. Return whether this worker reconciles the site.
+
+        The first report replaces a row that an earlier process of this name left behind: that process may have been
+        stopping, and a worker that is stopping claims nothing.
 
         The skew of the host's clock is logged when it is first measured; later measurements are stored.
         """
@@ -55,12 +59,25 @@ class Reporter:
             clock.report(str(self._row["name"]), self._skew)
         state = {"clock_skew": self._skew, "is_failing": pool.is_failing(), "broker_failed": broker_failed}
         values = self._row | state | {"process_id": os.getpid(), "silence": ELECTED_SILENCE_SECONDS}
+        if self._is_new:
+            Worker.objects.filter(name=self._row["name"]).delete()
+            # Before the heartbeat: if its answer is lost, the next report keeps the row.
+            self._is_new = False
         before = time.monotonic()
         with connection.cursor() as cursor:
             cursor.execute(query("heartbeat"), values)
             moment, is_elected = cursor.fetchone()
+        clock.observe(moment)
         self._skew = clock.skew_of(moment, time.monotonic() - before)
         return bool(is_elected)
+
+    def end(self) -> None:
+        """Delete the row, so that a process that has ended is not shown as dead. Log it if the database is away."""
+        name = str(self._row["name"])
+        try:
+            database.on_live_connection(Worker.objects.filter(name=name).delete)
+        except database.ERRORS as error:
+            logger.warning("Could not delete the row of %s: %s", name, database.first_line(error))
 
 
 class Heartbeat(threading.Thread):
@@ -82,15 +99,18 @@ class Heartbeat(threading.Thread):
             connections.close_all()
 
     def stop(self) -> None:
-        """End the thread and wait for it."""
+        """End the thread, wait for it, and delete the worker's row."""
         self._stopped.set()
         self.join(timeout=10)
+        self._reporter.end()
 
     def _run_round(self) -> None:
         # The connection is not checked first, which would cost a statement: if it is broken, the next round has a new one.
         try:
             if self._is_elected or self._rounds % ROUNDS_PER_HEARTBEAT == 0:
                 self._is_elected = self._reporter.report(broker_failed=self._broker_failed)
+                # The row remembers it. Only a worker that reconciles can say it again.
+                self._broker_failed = False
             if self._is_elected:
                 report = reconcile()
                 self._broker_failed = not report.broker_answered
@@ -112,12 +132,8 @@ _heartbeat: Heartbeat | None = None
 
 
 def start(worker: str, queues: list[str], concurrency: int) -> None:
-    """Start this process's heartbeat. A row left by an earlier worker of the same name is deleted first."""
+    """Start this process's heartbeat."""
     global _heartbeat
-    try:
-        Worker.objects.filter(name=worker).delete()
-    except database.ERRORS as error:
-        logger.warning("Could not delete the earlier row of worker %s: %s", worker, database.first_line(error))
     connections.close_all()
     _heartbeat = Heartbeat(worker, queues, concurrency)
     _heartbeat.start()
@@ -132,12 +148,7 @@ def release_jobs(worker: str) -> None:
         logger.warning("Could not release the jobs of %s: %s", worker, database.first_line(error))
 
 
-def stop(worker: str) -> None:
+def stop() -> None:
     """Stop this process's heartbeat and delete the worker's row."""
-    if _heartbeat is None:
-        return
-    _heartbeat.stop()
-    try:
-        database.on_live_connection(Worker.objects.filter(name=worker).delete)
-    except database.ERRORS as error:
-        logger.warning("Could not delete the row of worker %s: %s", worker, database.first_line(error))
+    if _heartbeat is not None:
+        _heartbeat.stop()

@@ -155,8 +155,12 @@ def _cancel_if_requested(attempt: Attempt) -> bool:
 def acknowledge_cancel(attempt: Attempt) -> None:
     """Cancel the job on behalf of its worker, which has seen the request."""
     with transaction.atomic():
-        write_fenced(attempt, cancel_acknowledged_at=_acknowledged_at())
-        _end_job(attempt, JobStatus.CANCELLED, AttemptOutcome.CANCELLED)
+        _end_job(
+            attempt,
+            JobStatus.CANCELLED,
+            AttemptOutcome.CANCELLED,
+            changes={"cancel_acknowledged_at": _acknowledged_at()},
+        )
 
 
 def request_release(worker: str) -> int:
@@ -248,18 +252,34 @@ def _is_waiting_for_children(job: SyncJob) -> bool:
 
 
 def _end_job(
-    attempt: Attempt, status: JobStatus, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = ""
+    attempt: Attempt,
+    status: JobStatus,
+    outcome: AttemptOutcome,
+    error: str = "",
+    *,
+    reason: str = "",
+    trace: str = "",
+    changes: dict[str, Any] | None = None,
 ) -> None:
-    write_fenced(attempt, release_requested_at=None)
+    write_fenced(attempt, release_requested_at=None, **_closed(status), **(changes or {}))
     _end_attempt(attempt, outcome, error, reason=reason, trace=trace)
-    _close([attempt.job], status, error)
+    _after_close([attempt.job], status, error)
 
 
 def _close(jobs: Sequence[SyncJob], status: JobStatus, message: str = "", **changes: Any) -> None:
     """End the jobs with this status, and an event of the same name. The caller has locked their rows."""
-    ids = [job.pk for job in jobs]
-    SyncJob.objects.filter(pk__in=ids).update(status=status, completed_at=Now(), delay_reason="", **changes)
-    SeenVideo.objects.filter(job_id__in=ids).delete()
+    SyncJob.objects.filter(pk__in=[job.pk for job in jobs]).update(**_closed(status), **changes)
+    _after_close(jobs, status, message)
+
+
+def _closed(status: JobStatus) -> dict[str, Any]:
+    return {"status": status, "completed_at": Now(), "delay_reason": ""}
+
+
+def _after_close(jobs: Sequence[SyncJob], status: JobStatus, message: str) -> None:
+    readers = [job.pk for job in jobs if job.job_type in BAND_SYNC_TYPES]
+    if readers:
+        SeenVideo.objects.filter(job_id__in=readers).delete()
     note_each(jobs, EventKind(status.value), message[:MAX_ERROR_TEXT])
     ended = Counter(job.parent_id for job in jobs if job.parent_id is not None)
     for parent_id in sorted(ended):

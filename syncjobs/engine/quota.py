@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from bands.models import Band
-
 from ..choices import PERSONAL_ORIGINS, DelayReason
 from ..exceptions import QuotaExhausted
-from ..models import QuotaCall, QuotaDay, SyncJob
+from ..models import Attempt, QuotaCall, QuotaDay, SyncJob
 from ..models.querysets import SyncJobQuerySet
-from ..youtube.client import PAGE_SIZE
+from ..sql import query
 from ..youtube.costs import QUOTA_TIMEZONE, Bucket, Operation, bucket_of, next_reset, quota_day, units_of
 from . import clock
 from .enqueue import end_delay
@@ -102,6 +100,37 @@ def reserve(operation: Operation, spender: Spender) -> Receipt:
     return Receipt(call.pk, bucket, day, is_probe)
 
 
+@dataclass(frozen=True, slots=True)
+class Success:
+    """A call that succeeded: its row in the ledger and its duration."""
+
+    call_id: int
+    seconds: float
+
+
+def reserve_at_once(
+    operation: Operation, spender: Spender, attempt: Attempt, day: dt.date, successes: Sequence[Success]
+) -> Receipt | None:
+    """Reserve the units of one HTTP attempt of a running job, and record earlier successes, in a single statement.
+
+    Return None and reserve nothing if the units can't be reserved that way: a call of `reserve` finds out why. It is needed
+    also for the first call of a day, and for a probe.
+    """
+    bucket, limit = bucket_of(operation), limit_of(bucket_of(operation))
+    reserved = reserved_of(bucket)
+    values: dict[str, Any] = {
+        "job": attempt.job_id, "number": attempt.number, "attempt": attempt.pk, "job_type": spender.job_type,
+        "band": spender.band_id, "is_personal": spender.is_personal, "operation": operation, "units": units_of(operation),
+        "bucket": bucket, "day": day, "zone": QUOTA_TIMEZONE.key, "limit": limit, "reserved": reserved,
+        "usable": limit if spender.is_personal else limit - reserved,
+        "calls": [success.call_id for success in successes], "seconds": [success.seconds for success in successes],
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(query("reserve_call"), values)
+        row = cursor.fetchone()
+    return None if row is None else Receipt(row[0], bucket, day, is_probe=False)
+
+
 def _spend(bucket: Bucket, now: dt.datetime, units: int, is_personal: bool) -> bool:
     """Add the units to the day's sum. Return True if the call is a probe. Raises QuotaExhausted."""
     day, limit, reserved = quota_day(now), limit_of(bucket), reserved_of(bucket)
@@ -170,12 +199,26 @@ def record_result(receipt: Receipt, *, status: int | None, reason: str, seconds:
 
     A successful probe opens the bucket and wakes the jobs that wait for it.
     """
-    QuotaCall.objects.filter(pk=receipt.call_id).update(http_status=status, reason=reason[:80], seconds=seconds)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE syncjobs_quotacall SET http_status = %s, reason = %s, seconds = %s WHERE id = %s",
+            [status, reason[:80], seconds, receipt.call_id],
+        )
     if receipt.is_probe and not reason:
         probed = QuotaDay.objects.filter(bucket=receipt.bucket, day=receipt.day, closed_at__isnull=True)
         if probed.filter(probe_at__isnull=False).update(probe_at=None):
             logger.info("YouTube accepts calls of the %s bucket again", receipt.bucket)
             wake_jobs(receipt.bucket)
+
+
+def record_successes(successes: Sequence[Success]) -> None:
+    """Record the calls in the ledger."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE syncjobs_quotacall AS call SET http_status = 200, seconds = done.seconds
+                 FROM unnest(%s::bigint[], %s::float8[]) AS done (id, seconds) WHERE call.id = done.id""",
+            [[success.call_id for success in successes], [success.seconds for success in successes]],
+        )
 
 
 def refuse(bucket: Bucket, reason: str) -> dt.datetime:
@@ -339,19 +382,3 @@ class Meter:
         """Record the result of the attempt with this receipt."""
         assert isinstance(receipt, Receipt)
         record_result(receipt, status=status, reason=reason, seconds=seconds)
-
-
-def estimate_units(band: Band | None, *, full: bool) -> int:
-    """Estimate the units of the main bucket that a sync of the band, or of all bands, will use.
-
-    A full sync needs one playlist page and one call for details per 50 known videos. An incremental sync of one band
-    needs about one of each. Of all bands, it needs the probe of their channels; its children can't be known yet.
-    """
-    if not full:
-        return 2 if band else math.ceil(Band.objects.syncable().count() / PAGE_SIZE)
-    return sum(_full_sync_units(each) for each in ([band] if band else Band.objects.syncable()))
-
-
-def _full_sync_units(band: Band) -> int:
-    pages = max(1, math.ceil((band.channel_video_count or 0) / PAGE_SIZE))
-    return 2 * pages + (0 if band.channel_id else 1)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from bands.models import DETAILS_DUE, Video
@@ -16,7 +17,7 @@ from bands.models import DETAILS_DUE, Video
 from .. import counters
 from ..choices import JobType
 from ..live import changes
-from ..models import Attempt, ErrorDelta, JobDelta, Queue, SyncJob
+from ..models import Attempt, BulkAction, ErrorDelta, JobDelta, Queue, SyncJob
 from . import broker, outcomes, quota
 from .enqueue import create_enrich
 
@@ -64,6 +65,8 @@ def reconcile() -> Report:
         report.counts_folded = counters.fold()
     if needs["has_old_changes"]:
         report.changes_purged = changes.purge()
+    if needs["has_bulk_actions"]:
+        _wake_for_bulk_actions(report)
     for queue in queues:
         # The repairs above notify the queues of the jobs that they release.
         if queue["has_runnable"]:
@@ -80,6 +83,7 @@ def _look() -> Sequence[Mapping[str, Any]]:
             has_overdue=Exists(SyncJob.objects.past_cancel_grace()),
             has_parents=Exists(SyncJob.objects.completable_parents()),
             has_details_due=Exists(Video.objects.filter(DETAILS_DUE)),
+            has_bulk_actions=Exists(BulkAction.objects.filter(ended_at=None)),
             has_waiting_for_quota=Exists(quota.waiting_jobs()),
             has_deltas=Exists(JobDelta.objects.all()) | Exists(ErrorDelta.objects.all()),
             has_old_changes=changes.has_old(),
@@ -110,6 +114,21 @@ def _queue_enrich() -> int:
     if enriching.exists() or syncing.exists():
         return 0
     return int(create_enrich().is_new)
+
+
+def _wake_for_bulk_actions(report: Report) -> None:
+    """Tell a worker about bulk actions that no worker is running, if its message was lost."""
+    with transaction.atomic():
+        waiting = BulkAction.objects.filter(ended_at=None).select_for_update(skip_locked=True, no_key=True)
+        is_waiting = waiting.values_list("pk").first() is not None
+    if not is_waiting:
+        return
+    pending = broker.pending_wake_ups(broker.BULK_QUEUE)
+    if pending is None:
+        report.broker_answered = False
+    elif pending == 0:
+        broker.notify_bulk()
+        report.wake_ups_sent += 1
 
 
 def _send_missing_wake_ups(queue: str, report: Report) -> None:

@@ -7,6 +7,7 @@ from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.db.models.lookups import LessThanOrEqual
 from django.utils.translation import gettext_lazy as _
@@ -23,9 +24,12 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         return self.filter(heartbeat_at__lte=Now() - dt.timedelta(seconds=seconds))
 
     def with_silence(self) -> Self:
-        """Annotate `is_silent`: whether it counts as dead."""
+        """Annotate `is_silent`, whether it stopped reporting, and `is_alive`, whether it reports and its tasks don't fail."""
         oldest = Now() - dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
-        return self.annotate(is_silent=LessThanOrEqual(models.F("heartbeat_at"), oldest))
+        return self.annotate(
+            is_silent=LessThanOrEqual(models.F("heartbeat_at"), oldest),
+            is_alive=Q(heartbeat_at__gt=oldest, failing_since=None),
+        )
 
     def workers(self) -> Self:
         """Return the workers."""

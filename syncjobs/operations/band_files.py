@@ -144,7 +144,7 @@ def _table(text: str, separator: str) -> list[list[str]]:
     """Return the lines of a CSV file, or [] if its first line with this separator has no column “slug”. Raises csv.Error."""
     lines = csv.reader(_lines(text), strict=True, delimiter=separator)
     try:
-        header = [name.strip() for name in next(lines, [])]
+        header = [_column(name) for name in next(lines, [])]
     except csv.Error:
         # Another character is between the names: quotes are wrong with this one.
         return []
@@ -154,6 +154,13 @@ def _table(text: str, separator: str) -> list[list[str]]:
     if len(rows) > MAX_ROWS:
         raise _too_many_rows()
     return [header, *rows]
+
+
+def _column(name: str) -> str:
+    """Return the column that a heading names: spreadsheets have “School name” for school_name."""
+    name = name.strip()
+    column = "_".join(name.lower().split())
+    return column if column in band_fields.COLUMNS else name
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from ..audit.actors import Actor
 from ..audit.record import audited
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, TERMINAL_STATUSES, JobStatus, Origin
-from ..engine import broker, clock
+from ..engine import broker, clock, database
 from ..engine.enqueue import Created
 from ..exceptions import DomainError, InvalidInput, NotFound
 from ..models import BulkAction, SyncJob
@@ -252,7 +252,9 @@ def apply(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult:
 def _apply_chunk(actor: Actor, operation: _Operation, job_ids: Sequence[int], result: BulkResult) -> None:
     try:
         outcomes = operation(actor, job_ids)
-    except Exception:
+    except Exception as error:
+        if database.is_away(error):
+            raise  # The caller answers so, or tries again later.
         # One job that breaks must not block the others and all later bulk actions for ever.
         if len(job_ids) > 1:
             logger.warning("%s failed for %s jobs; trying one by one", operation.__name__, len(job_ids), exc_info=True)

@@ -16,6 +16,8 @@ from ..audit.record import audited
 from ..engine import quota
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..youtube.client import YouTubeClient
+from ..youtube.costs import Bucket
+from ..youtube.errors import Kind, YouTubeError
 from ..youtube.references import MalformedReference, parse_channel, unwrap
 from ..youtube.types import Channel
 from .texts import check_text
@@ -35,7 +37,12 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
             parsed = parse_channel(reference)
         except MalformedReference as error:
             raise InvalidInput(str(error), field="channel") from None
-    channel = _client(band).find_channel(parsed)
+    try:
+        channel = _client(band).find_channel(parsed)
+    except YouTubeError as error:
+        if error.kind is Kind.QUOTA:
+            quota.refuse(error.bucket or Bucket.MAIN, error.reason)
+        raise
     if channel is None:
         raise NotFound(_("Channel not found: %(reference)s") % {"reference": reference}, field="channel")
     if band is not None:

@@ -5,16 +5,17 @@ has expired, and, if the settings say so, old audit entries.
 from __future__ import annotations
 
 import datetime as dt
+from typing import cast
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.core.management import call_command
 from django.db import connection, transaction
-from django.utils import timezone
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from ..audit.actors import Actor
 from ..audit.record import audited
+from ..engine import clock
 from ..models import BandImport, BulkAction, EndedLogIn, IdempotencyKey, QuotaDay, Worker
 from ..models.idempotency import KEEP_HOURS
 
@@ -35,29 +36,32 @@ def delete_expired(actor: Actor) -> dict[str, int]:
 
     May run in several places at once.
 
-    Return the number of rows of each kind. Tokens and sessions are counted just before they are deleted, because Django's
-    commands don't report a number. A token and its entry on the blacklist count as one.
+    Return the number of rows of each kind. A token and its entry on the blacklist count as one.
     """
-    now = timezone.now()
+    now = clock.now()
     deleted = {
         "workers": Worker.objects.silent(KEEP_WORKERS.total_seconds()).delete()[0],
         "cached": _delete_cached(),
         "bulk_actions": BulkAction.objects.filter(ended_at__lt=now - KEEP_BULK_ACTIONS).delete()[0],
         "idempotency_keys": IdempotencyKey.objects.filter(created_at__lte=now - KEEP_KEYS).delete()[0],
         "imports": BandImport.objects.filter(ended_at__lt=now - KEEP_BULK_ACTIONS).delete()[0],
-        "tokens": OutstandingToken.objects.filter(expires_at__lte=now).count(),
-        "sessions": Session.objects.filter(expire_date__lt=now).count(),
+        "tokens": _delete_tokens(now),
+        "sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
         "log_ins": EndedLogIn.objects.filter(expires_at__lte=now).delete()[0],
         "error_groups": _delete_error_groups(),
         "quota_days": QuotaDay.objects.filter(day__lt=(now - KEEP_QUOTA_DAYS).date()).delete()[0],
         "audit_entries": _delete_audit_entries(),
     }
-    call_command("flushexpiredtokens")
-    call_command("clearsessions")
     # Stored in audit rows: the code stays as it is.
     with audited(actor, "housekeep") as span:
         span.data = deleted
     return deleted
+
+
+def _delete_tokens(now: dt.datetime) -> int:
+    """Delete tokens that no web server accepts any more. Without its row, a revoked one would be accepted again."""
+    expired = OutstandingToken.objects.filter(expires_at__lt=now - cast(dt.timedelta, api_settings.LEEWAY))
+    return expired.delete()[1].get(OutstandingToken._meta.label, 0)
 
 
 def _delete_cached() -> int:

@@ -10,13 +10,15 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from ..audit.actors import Actor, for_schedule
 from ..audit.record import audited, details
 from ..choices import BAND_SYNC_TYPES, JobType
+from ..engine import clock
+from ..engine.broker import TRIGGER_TASK as TASK
 from ..engine.crontab import Crontab
 from ..engine.enqueue import Created
 from ..exceptions import Conflict, InvalidInput, NotFound
@@ -25,7 +27,6 @@ from . import triggers
 from .rates import limited
 from .texts import check_text
 
-TASK = "syncjobs.trigger"
 TRIGGERABLE = [kind for kind in JobType if kind != JobType.SINGLE_VIDEO]
 _CRON = ("minute", "hour", "day_of_week", "day_of_month", "month_of_year", "timezone")
 _NEW_CRON = {"minute": "0", "timezone": "UTC"}
@@ -69,7 +70,7 @@ def next_run(schedule: PeriodicTask) -> dt.datetime | None:
     """Return when the schedule is due next, in UTC; None if it is disabled. An overdue one was due in the past."""
     if not schedule.enabled:
         return None
-    return next(_due_times(schedule, _last_run(schedule) or timezone.now())).astimezone(dt.UTC)
+    return next(_due_times(schedule, _last_run(schedule) or clock.approximate())).astimezone(dt.UTC)
 
 
 def is_overdue(schedule: PeriodicTask, now: dt.datetime) -> bool:
@@ -100,7 +101,7 @@ def _due_times(schedule: PeriodicTask, last: dt.datetime) -> Iterator[dt.datetim
 
 def next_runs(schedule: PeriodicTask, number: int) -> list[dt.datetime]:
     """Return the next times at which a schedule, even a disabled or unsaved one, would be due."""
-    return list(itertools.islice(_due_times(schedule, timezone.now()), number))
+    return list(itertools.islice(_due_times(schedule, clock.approximate()), number))
 
 
 def last_runs(schedules: Sequence[PeriodicTask], count: int) -> dict[int, list[SyncJob]]:
@@ -176,7 +177,9 @@ def save(
         _set_times(task, values.get("cron"), values.get("interval"))
         if task.crontab is None and task.interval is None:
             raise InvalidInput(_("Give cron or interval."), field="cron")
-        _save(task, [name for name, value in before.items() if getattr(task, name) != value])
+        changed = [name for name, value in before.items() if getattr(task, name) != value]
+        if changed:
+            _save(task, changed)
         span.target_id = str(task.pk)
         span.data = details(values)
     return get(task.pk)
@@ -185,14 +188,16 @@ def save(
 def _save(task: PeriodicTask, changed: list[str]) -> None:
     if task.pk is None:
         task.save()
-    elif changed:
+    else:
         # Only the changed columns: beat may have written its own columns of the row since it was read.
         reset = ["last_run_at"] if "enabled" in changed and not task.enabled else []
         last, is_moved = task.last_run_at, {"crontab_id", "interval_id"} & set(changed)
-        if is_moved and last is not None and next(_due_times(task, last)) <= timezone.now():
+        if is_moved and last is not None and next(_due_times(task, last)) <= clock.now():
             # A new time that has passed since the last run would be run at once. Beat counts from now.
             task.last_run_at, reset = None, ["last_run_at"]
         task.save(update_fields=[*changed, "date_changed", *reset])
+    # Beat counts from it if the schedule has never run, by the database's clock.
+    PeriodicTask.objects.filter(pk=task.pk).update(date_changed=Now())
 
 
 def _set_times(task: PeriodicTask, cron: dict[str, str] | None, interval: dict[str, Any] | None) -> None:
@@ -230,7 +235,7 @@ def _crontab(cron: dict[str, str]) -> CrontabSchedule:
         name, messages = next(iter(error.message_dict.items()))
         raise InvalidInput(" ".join(messages), field=f"cron.{name}") from None
     try:
-        next(Crontab.of(crontab.schedule).due_times(timezone.now()))
+        next(Crontab.of(crontab.schedule).due_times(clock.approximate()))
     except ValueError:
         raise InvalidInput(_("These months don't have such a day."), field="cron.day_of_month") from None
     return crontab

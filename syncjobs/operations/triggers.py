@@ -16,10 +16,10 @@ from ..audit.actors import Actor
 from ..audit.labels import JOB_TYPE
 from ..audit.record import audited
 from ..choices import BAND_SYNC_TYPES, EventKind, JobStatus, JobType, Priority
-from ..engine import timeline
+from ..engine import clock, timeline
 from ..engine.enqueue import Created, band_key, create_job, default_priority, lock_bands
 from ..engine.enqueue import end_delay as engine_end_delay
-from ..engine.quota import estimate_units
+from ..engine.estimates import estimate_units
 from ..exceptions import BandInactive, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced
 from ..models import SyncJob
 from ..youtube.references import MalformedReference, parse_video
@@ -196,7 +196,7 @@ def _check_due(band: Band, *, full: bool, force: bool) -> None:
     """Raise an error if the band can't be synced, or was synced recently and the trigger is not forced."""
     if error := syncable_error(band):
         raise error
-    last, allowed_at = band.synced_at(full=full), band.next_sync_at(full=full)
+    last, allowed_at = band.synced_at(full=full), band.next_sync_at(clock.now(), full=full)
     if last and allowed_at and not force:
         message = _("%(band)s was synced at %(time)s UTC. Sync again after %(allowed)s UTC, or force it.")
         day_and_time = "%Y-%m-%d %H:%M:%S"

@@ -1,4 +1,4 @@
-"""Remove workers that are dead from the list."""
+"""Remove dead workers and schedulers from the list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..models import Worker
 
 
 def remove_worker(actor: Actor, name: str) -> None:
-    """Delete the row of a worker that has stopped reporting. If it still runs, it reports again and is back in the list.
+    """Delete the row of a worker or scheduler that has stopped reporting. If it still runs, it comes back.
 
     Its jobs are not touched: their leases expire, and other workers take them over. Raises NotFound, and Conflict if the
     worker is alive.

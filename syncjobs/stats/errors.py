@@ -12,10 +12,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import TruncDay
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..choices import JobStatus
+from ..engine import clock
 from ..exceptions import NotFound
 from ..models import ErrorGroup, JobError
 from ..sql import query
@@ -147,7 +147,7 @@ def _read(**parameters: Any) -> tuple[list[GroupFigures], int]:
 
 def _start_of_hours(since: dt.datetime | None) -> dt.datetime:
     """Return where the last 24 hours begin; at `since` if that means the same, so that `per_hour` sums to the count."""
-    day_ago = timezone.now() - _DAY
+    day_ago = clock.now() - _DAY
     return since if since is not None and abs(since - day_ago) < dt.timedelta(hours=1) else day_ago
 
 

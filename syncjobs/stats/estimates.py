@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from bands.models import Band
 
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType
-from ..engine import quota
+from ..engine import clock, quota
+from ..engine.estimates import estimate_units
 from ..models import SyncJob
 from ..youtube.costs import Bucket
 from . import queues
@@ -43,11 +44,12 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
     """Estimate `trigger_sync` (or `trigger_bands`) with the same arguments. None means all bands."""
     bands = list(Band.objects.syncable()) if selected is None else selected
     able = [band for band in bands if band.sync_obstacle is None]
-    due = able if force else [band for band in able if not band.is_recently_synced(full=full)]
+    now = clock.now()
+    due = able if force else [band for band in able if not band.is_recently_synced(now, full=full)]
     if selected is None and not full:
-        units = quota.estimate_units(None, full=False) if due else 0
+        units = estimate_units(None, full=False) if due else 0
     else:
-        units = sum(quota.estimate_units(band, full=full) for band in due)
+        units = sum(estimate_units(band, full=full) for band in due)
     state = next(state for state in quota.today() if state.bucket == Bucket.MAIN)
     left, job_type = state.left_for_manual_syncs, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
     p50, p95 = _seconds(selected, job_type) if due else (None, None)

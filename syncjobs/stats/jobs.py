@@ -8,11 +8,11 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Sum
-from django.utils import timezone
 
 from .. import counters
 from ..choices import TERMINAL_STATUSES, JobStatus, JobType
 from ..counters import Selection
+from ..engine import clock
 from ..models import JobError, SyncJob
 
 PERIODS = {"24h": dt.timedelta(hours=24), "7d": dt.timedelta(days=7), "30d": dt.timedelta(days=30)}
@@ -78,7 +78,7 @@ def metrics() -> dict[str, Any]:
     The success rate is that of the jobs created in the last 24 hours that have completed or failed. `per_minute` counts
     the jobs that ended in the last hour. Times are of a sample of the jobs created in the last 24 hours.
     """
-    now = timezone.now()
+    now = clock.now()
     day = now - PERIODS["24h"]
     counts = dict.fromkeys(JobStatus.values, 0)
     for cell in counters.cells(Selection()):
@@ -145,7 +145,7 @@ def _sampling(buckets: list[dt.datetime], step: dt.timedelta, slices: int) -> di
 
 def _buckets(period: str) -> tuple[dt.timedelta, list[dt.datetime]]:
     """Return the step, and the starts of the hours (24h) or days in the period in UTC, oldest first."""
-    now = timezone.now().astimezone(dt.UTC)
+    now = clock.now().astimezone(dt.UTC)
     step = counters.HOUR if period == "24h" else counters.DAY
     begin = (now - PERIODS[period]).replace(minute=0, second=0, microsecond=0)
     if step == counters.DAY:

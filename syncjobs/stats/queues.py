@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
+from django_celery_beat.models import PeriodicTask
 
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from ..models import Attempt, Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
+from ..operations import schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +167,14 @@ def scheduler_is_alive() -> bool:
     return any(each.state == "alive" for each in schedulers())
 
 
+def lacks_scheduler(tasks: Iterable[PeriodicTask]) -> bool:
+    """Whether one of the schedules is enabled although no scheduler is alive."""
+    return any(schedules.next_run(task) for task in tasks) and not scheduler_is_alive()
+
+
 def _state(worker: Any) -> str:
-    if worker.is_silent:
-        return "silent"
-    if worker.failing_since:
-        return "failing"
+    if not worker.is_alive:
+        return "silent" if worker.is_silent else "failing"
     return "stopping" if worker.stopping_at else "alive"
 
 

@@ -12,7 +12,7 @@ from bands.channels import lock_channels, other_band_with_channel, uploads_playl
 from bands.models import Band, ChannelProblem
 
 from ..youtube.errors import Forbidden
-from ..youtube.references import MalformedReference, parse_channel
+from ..youtube.references import ChannelReference, MalformedReference, parse_channel
 from ..youtube.types import Channel
 from .context import JobContext, SyncFailed
 
@@ -70,11 +70,11 @@ def _save_channel(context: JobContext, band: Band) -> None:
 def existing_channel(context: JobContext) -> Channel:
     """Ask YouTube for the band's channel, for 1 unit. Raises SyncFailed, and flags the band, if there is no such channel."""
     channel_id = context.band.channel_id
-    channels = _ask(context, lambda: context.client.channels([channel_id]))
-    if not channels:
+    channel = _ask(context, lambda: context.client.find_channel(ChannelReference("id", channel_id)))
+    if channel is None:
         flag_channel(context, ChannelProblem.NOT_FOUND)
         raise SyncFailed("channelNotFound", f"Channel not found: {channel_id}")
-    return channels[0]
+    return channel
 
 
 def _ask(context: JobContext, call: Callable[[], T]) -> T:

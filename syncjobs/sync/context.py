@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
@@ -17,11 +20,11 @@ from bands.models import Band
 from bands.videos import NO_CHANGES, UpsertCounts
 
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
-from ..engine import database, errors, lease, quota, timeline
+from ..engine import clock, database, errors, lease, quota, timeline
 from ..engine.errors import ErrorReport
 from ..models import Attempt, SyncJob
 from ..youtube.client import YouTubeClient
-from ..youtube.costs import Operation, units_of
+from ..youtube.costs import Operation, quota_day, units_of
 from ..youtube.types import Unreadable
 
 P = ParamSpec("P")
@@ -55,16 +58,49 @@ class JobMeter(quota.Meter):
             )
         )
         self._attempt = attempt
+        self._day: dt.date | None = None
+        self._successes: deque[quota.Success] = deque()
 
     def reserve(self, operation: Operation) -> quota.Receipt:
         """Reserve the units of one HTTP attempt, for the job and in the ledger.
 
         Raises Fenced, CancelRequested, ReleaseRequested or QuotaExhausted. Then nothing is reserved or sent.
         """
-        with transaction.atomic():
-            lease.write_fenced(self._attempt, quota_used=F("quota_used") + units_of(operation))
-            lease.check_interrupts(self._attempt.job_id)
-            return super().reserve(operation)
+        self._day = self._day or quota_day(clock.now())
+        successes = self._take_successes()
+        try:
+            receipt = quota.reserve_at_once(operation, self._spender, self._attempt, self._day, successes)
+        except BaseException:
+            self._successes.extend(successes)
+            raise
+        if receipt is None:
+            with transaction.atomic():
+                lease.write_fenced(self._attempt, quota_used=F("quota_used") + units_of(operation))
+                lease.check_interrupts(self._attempt.job_id)
+                receipt = super().reserve(operation)
+            self._day = receipt.day
+        return receipt
+
+    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+        """Record the result of the attempt with this receipt; a success not before the next call is reserved."""
+        assert isinstance(receipt, quota.Receipt)
+        if reason or receipt.is_probe:
+            super().record_result(receipt, status=status, reason=reason, seconds=seconds)
+        else:
+            self._successes.append(quota.Success(receipt.call_id, seconds))
+
+    def record_successes(self) -> None:
+        """Record the calls that succeeded since the last one was reserved."""
+        if successes := self._take_successes():
+            quota.record_successes(successes)
+
+    def _take_successes(self) -> list[quota.Success]:
+        """Return the successes that are to be recorded, each to one caller only: several threads make calls."""
+        taken = []
+        with contextlib.suppress(IndexError):
+            while True:
+                taken.append(self._successes.popleft())
+        return taken
 
 
 class LeaseRenewal:
@@ -120,12 +156,13 @@ class JobContext:
         self.job: SyncJob = attempt.job
         self.checkpoint: dict[str, Any] = dict(attempt.job.checkpoint)
         self.progress_total: int | None = attempt.job.progress_total
-        self._fetches: list[Future[Any]] = []
+        self._fetches: set[Future[Any]] = set()
+        self._meter = JobMeter(attempt)
         self.client = YouTubeClient(
             api_key=settings.YOUTUBE_API_KEY,
             endpoint=settings.YOUTUBE_API_ENDPOINT,
             timeout=settings.YOUTUBE_TIMEOUT_SECONDS,
-            meter=JobMeter(attempt),
+            meter=self._meter,
         )
 
     @property
@@ -138,14 +175,16 @@ class JobContext:
     def fetch_ahead(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start a call in another thread."""
         future = _executor().submit(lambda: database.on_live_connection(function, *args, **kwargs))
-        self._fetches.append(future)
+        self._fetches.add(future)
+        # One that is done is not kept: it has a page's videos.
+        future.add_done_callback(self._fetches.discard)
         return future
 
-    def wait_for_fetches(self) -> None:
-        """Wait for the calls of `fetch_ahead`, so that an attempt makes none after its end."""
-        for future in self._fetches:
+    def end_calls(self) -> None:
+        """Wait for the calls of `fetch_ahead`, so that an attempt makes none after its end, and record their results."""
+        for future in list(self._fetches):
             future.exception()
-        self._fetches.clear()
+        self._meter.record_successes()
 
     def save(
         self,

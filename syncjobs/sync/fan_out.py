@@ -8,12 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from bands.models import Band
 
 from ..choices import EventKind, JobType
-from ..engine import broker, timeline
+from ..engine import broker, clock, timeline
 from ..engine.enqueue import actor_of, band_key, create_jobs, lock_bands, new_job
 from ..models import SyncJob
 from ..youtube.client import PAGE_SIZE
@@ -72,8 +71,8 @@ def _children(parent: SyncJob, plan: Plan) -> list[SyncJob]:
 
 def _plan_full(context: JobContext, bands: list[Band]) -> tuple[Plan, list[int]]:
     """Skip recently synced bands unless the job is forced. Return the plan and the ids of the skipped bands."""
-    force = context.job.params.get("force", False)
-    skipped = {band.pk for band in bands if not force and band.is_recently_synced(full=True)}
+    force, now = context.job.params.get("force", False), clock.now()
+    skipped = {band.pk for band in bands if not force and band.is_recently_synced(now, full=True)}
     return [(band, {}) for band in bands if band.pk not in skipped], list(skipped)
 
 
@@ -88,9 +87,10 @@ def _plan_incremental(context: JobContext, bands: list[Band]) -> tuple[Plan, lis
         channels.update((channel.id, channel) for channel in context.client.channels(ids[start : start + PAGE_SIZE]))
     plan: Plan = []
     skipped = []
+    rotation = clock.now() - dt.timedelta(hours=settings.SYNC_ROTATION_HOURS)
     for band in bands:
         channel = channels.get(band.channel_id)
-        if _needs_sync(band, channel):
+        if _needs_sync(band, channel, rotation):
             known = channel is not None and channel.video_count is not None
             plan.append((band, {"video_count": channel.video_count} if channel and known else {}))
         else:
@@ -98,9 +98,8 @@ def _plan_incremental(context: JobContext, bands: list[Band]) -> tuple[Plan, lis
     return plan, skipped
 
 
-def _needs_sync(band: Band, channel: Channel | None) -> bool:
-    """Return True if the channel has changed, or if the band was not read for SYNC_ROTATION_HOURS."""
-    rotation = timezone.now() - dt.timedelta(hours=settings.SYNC_ROTATION_HOURS)
+def _needs_sync(band: Band, channel: Channel | None, rotation: dt.datetime) -> bool:
+    """Return True if the channel has changed, or if the band was not read since `rotation`."""
     if band.last_page_read_at is None or band.last_page_read_at < rotation:
         return True
     if channel is None:

@@ -12,7 +12,7 @@ from bands.videos import mark_absent_from_playlists
 from ..models import SeenVideo
 from .channels import ensure_channel
 from .context import JobContext
-from .playlists import read_playlists, read_with_details
+from .playlists import fetch_missing_details, read_playlists, read_with_details
 
 PLAYLIST_CUTOFF = 19_500
 """YouTube lists about 20,000 entries at most. In a longer playlist, a video that isn't listed may still exist."""
@@ -22,6 +22,7 @@ def sync_band(context: JobContext) -> None:
     """Sync N videos for ⌈N/50⌉ units for the playlist, ⌈N/50⌉ for details, and 1 if the channel isn't resolved yet."""
     video_count = ensure_channel(context)
     band = context.band
+    fetch_missing_details(context)
     last_pass = read_playlists(context, [band.uploads_playlist_id, *band.extra_playlists], read_with_details)
     is_whole = not last_pass.incomplete and (last_pass.uploads_total or 0) < PLAYLIST_CUTOFF
     changes: dict[str, int] = {}
@@ -30,7 +31,7 @@ def sync_band(context: JobContext) -> None:
         changes["channel_video_count"] = last_pass.uploads_public if video_count is None else video_count
     with transaction.atomic():
         context.save()
-        if is_whole:
+        if is_whole and not last_pass.unidentified:
             _mark_unlisted(context)
         Band.objects.filter(pk=band.pk).update(last_full_sync_at=Now(), last_page_read_at=Now(), **changes)
 

@@ -9,12 +9,12 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from bands.models import Availability, Band, Video
 from bands.videos import mark_missing, update_counts, upsert_details
 
 from ..choices import TERMINAL_STATUSES
+from ..engine import clock
 from ..models import QuotaCall, SyncJob
 from ..youtube.client import PAGE_SIZE
 from ..youtube.errors import TransientError
@@ -73,15 +73,17 @@ def _claim_pending(context: JobContext) -> dict[str, int]:
         context.save()
         cursor.execute(
             """
-            UPDATE bands_video SET details_attempt = %s
-             WHERE id IN (SELECT v.id FROM bands_video v
-                           WHERE v.details_pending
-                             AND (v.details_due_at IS NULL OR v.details_due_at <= statement_timestamp())
-                             AND (v.details_attempt IS NULL OR NOT EXISTS (
-                                  SELECT 1 FROM syncjobs_attempt a WHERE a.id = v.details_attempt AND a.outcome = 'RUNNING'))
-                           ORDER BY v.id LIMIT %s FOR UPDATE SKIP LOCKED)
+            -- As a subquery, it might be executed more than once, each time for other rows.
+            WITH claimed AS MATERIALIZED (
+                SELECT v.id FROM bands_video v
+                 WHERE v.details_pending
+                   AND (v.details_due_at IS NULL OR v.details_due_at <= statement_timestamp())
+                   AND (v.details_attempt IS NULL OR NOT EXISTS (
+                        SELECT 1 FROM syncjobs_attempt a WHERE a.id = v.details_attempt AND a.outcome = 'RUNNING'))
+                 ORDER BY v.id LIMIT %s FOR UPDATE SKIP LOCKED)
+            UPDATE bands_video SET details_attempt = %s FROM claimed WHERE bands_video.id = claimed.id
             RETURNING youtube_id, band_id""",
-            [context.attempt.pk, PAGE_SIZE],
+            [PAGE_SIZE, context.attempt.pk],
         )
         return dict(cursor.fetchall())
 
@@ -135,7 +137,7 @@ def _check_videos(context: JobContext, ids: list[str]) -> None:
 
 def prune(context: JobContext) -> None:
     """PRUNE: delete jobs that ended more than SYNC_KEEP_JOBS_DAYS ago, with their details, and equally old ledger rows."""
-    before = timezone.now() - dt.timedelta(days=settings.SYNC_KEEP_JOBS_DAYS)
+    before = clock.now() - dt.timedelta(days=settings.SYNC_KEEP_JOBS_DAYS)
     old = SyncJob.objects.filter(status__in=TERMINAL_STATUSES, completed_at__lt=before).order_by("pk")
     _delete_in_batches(context, old)
     calls = QuotaCall.objects.filter(at__lt=before).order_by("pk")

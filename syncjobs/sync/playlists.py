@@ -7,7 +7,10 @@ an error of the job, and the other playlists are read. Only the uploads of the c
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -17,8 +20,10 @@ from bands.videos import mark_missing, upsert_details
 
 from ..engine.errors import ErrorReport
 from ..models import SeenVideo, SyncJob
+from ..youtube.client import PAGE_SIZE, YouTubeClient
 from ..youtube.errors import Forbidden, InvalidPageToken, Kind, PlaylistNotFound, YouTubeError
-from ..youtube.types import Batch, PlaylistItem, PlaylistPage, VideoDetails
+from ..youtube.parsing import is_video_id
+from ..youtube.types import Batch, PlaylistItem, PlaylistPage, Unreadable, VideoDetails
 from .channels import existing_channel, flag_channel
 from .context import JobContext, SyncFailed
 from .playlist_pass import PlaylistPass, SeenOnPage
@@ -26,6 +31,12 @@ from .videos import entry_key, video_from_details
 
 MAX_REREADS = 2
 """How often the pages of one playlist are read again because entries moved. The sync of any playlist must end."""
+_UNREADABLE = 32_767
+"""Stands for the number of a pass in SeenVideo, for videos of which only an unreadable entry was seen."""
+MAX_UNSAVED = 3
+"""How many pages wait for their details while the next page is fetched. After a crash, they are read again."""
+_MISSING = "missing_details"
+"""The key of the ids in a job's checkpoint whose pages were saved without details."""
 
 
 class PlaylistRefused(Exception):
@@ -83,7 +94,10 @@ def read_playlists(
             _read_again(context, position)
             continue
         position.next_playlist()
-        _save_position(context, position, reports=reports)
+        position.store(context.checkpoint)
+        # The caller saves the end of the last playlist with its own changes.
+        if reports or position.playlist < len(position.playlists):
+            _save_position(context, position, reports=reports)
     return position
 
 
@@ -144,10 +158,11 @@ def _check_uploads(context: JobContext, position: PlaylistPass, error: YouTubeEr
     if isinstance(error, Forbidden) and position.asked_again:
         flag_channel(context, ChannelProblem.FORBIDDEN)
         raise error
-    if not isinstance(error, PlaylistNotFound | Forbidden):
+    is_absent = isinstance(error, PlaylistNotFound) or (error.kind is Kind.PERMANENT and error.status in (404, 410))
+    if not (is_absent or isinstance(error, Forbidden)):
         raise error
     channel = existing_channel(context)
-    if isinstance(error, PlaylistNotFound):
+    if is_absent:
         if channel.video_count != 0:
             message = f"The channel {channel.id} exists, but YouTube does not return its uploads playlist."
             raise SyncFailed(error.reason, message)
@@ -156,59 +171,155 @@ def _check_uploads(context: JobContext, position: PlaylistPass, error: YouTubeEr
     return True
 
 
+@dataclass(slots=True)
+class _Reading:
+    """A page that was read but not saved yet: `unseen` has the entries whose details are needed, by video id."""
+
+    page: PlaylistPage
+    unseen: dict[str, PlaylistItem]
+    details: Future[Batch[VideoDetails]] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the page can be saved without waiting."""
+        return not self.unseen or (self.details is not None and self.details.done())
+
+    def fetch(self, client: YouTubeClient) -> Batch[VideoDetails]:
+        """Return the details, or raise the error of their call. They are asked for if that was not done yet."""
+        if self.details is not None:
+            return self.details.result()
+        return client.videos(list(self.unseen)) if self.unseen else Batch([], [], [])
+
+
 def read_with_details(context: JobContext, position: PlaylistPass) -> None:
     """Read one playlist, and store every video with its details.
 
-    While the next page is being fetched, fetch and store the details of this one.
+    While the next page is being fetched, the details of up to MAX_UNSAVED pages before it are fetched too, so a pass takes
+    about as long as its pages alone. `ahead` is the position after the page that was read last. Pages are saved in their
+    order, each with the position after it, so another attempt goes on after the last one that was saved.
     """
-    playlist_id = position.playlist_id
-    page = fetch_page(context, playlist_id, position.page_token)
+    ahead, seen = replace(position, tokens=[*position.tokens]), _SeenIds(context, position.number)
+    unsaved: deque[_Reading] = deque()
+    page = fetch_page(context, position.playlist_id, position.page_token)
     while True:
-        token = position.next_token(page)
-        next_page = None if token is None else context.fetch_ahead(fetch_page, context, playlist_id, token)
-        unseen = unseen_items(context, page)
-        batch = context.client.videos(list(unseen)) if unseen else Batch([], [], [])
-        _save_page(context, position, page, batch, unseen)
-        if next_page is None or position.is_done:
+        new_in_pass, unseen = seen.add(page)
+        ahead.observe(page, SeenOnPage(new=new_in_pass, moved=0))
+        unsaved.append(_Reading(page, unseen))
+        if ahead.is_done:
+            _save_pages(context, position, unsaved, until_empty=True)
             return
-        page = next_page.result()
+        next_page = context.fetch_ahead(fetch_page, context, position.playlist_id, ahead.page_token)
+        # Before the details of this page are asked for. They would arrive together with the next page, and delay it.
+        _save_pages(context, position, unsaved)
+        if unseen:
+            unsaved[-1].details = context.fetch_ahead(context.client.videos, list(unseen))
+        try:
+            page = next_page.result()
+        except Exception:
+            # If details are missing too, that is the error to raise: what we do about a playlist must not end the job.
+            _save_pages(context, position, unsaved, until_empty=True)
+            raise
+
+
+def _save_pages(
+    context: JobContext, position: PlaylistPass, unsaved: deque[_Reading], *, until_empty: bool = False
+) -> None:
+    """Save the pages whose details have arrived, and wait for some if there are too many pages.
+
+    If the call for details of a page failed, save all pages, and leave the missing details to the next attempt: what was
+    read has been paid for. Then raise the first error.
+    """
+    first_error: Exception | None = None
+    while unsaved and (until_empty or first_error or unsaved[0].is_ready or len(unsaved) > MAX_UNSAVED):
+        reading, batch = unsaved.popleft(), None
+        try:
+            batch = reading.fetch(context.client)
+        except Exception as error:  # noqa: BLE001 - it is raised below
+            first_error = first_error or error
+        _save_page(context, position, reading, batch)
+    if first_error is not None:
+        raise first_error
+
+
+def fetch_missing_details(context: JobContext) -> None:
+    """Fetch the details that an earlier attempt could not get, of pages that it saved."""
+    while missing := context.checkpoint.get(_MISSING):
+        ids = missing[:PAGE_SIZE]
+        batch = context.client.videos(ids)
+        context.checkpoint[_MISSING] = missing[PAGE_SIZE:]
+        with transaction.atomic():
+            _save_details(context, ids, batch, {}, [])
+
+
+class _SeenIds:
+    """The video ids that a job has seen, in all of its passes and in one of them, also on pages that aren't saved yet."""
+
+    def __init__(self, context: JobContext, number: int) -> None:
+        rows = SeenVideo.objects.filter(job_id=context.job.pk).exclude(pass_number=_UNREADABLE)
+        saved = list(rows.values_list("youtube_id", "pass_number"))
+        self._in_job = {video_id for video_id, _ in saved}
+        self._in_pass = {video_id for video_id, pass_number in saved if pass_number == number}
+
+    def add(self, page: PlaylistPage) -> tuple[int, dict[str, PlaylistItem]]:
+        """Add a page. Return how many of its ids are new in the pass, and the entries whose ids are new in the job, by id."""
+        items = {item.video_id: item for item in page.items}
+        # Not the operators of sets, which would copy all ids for each page.
+        unseen = {video_id: item for video_id, item in items.items() if video_id not in self._in_job}
+        new_in_pass = sum(video_id not in self._in_pass for video_id in items)
+        self._in_job.update(items)
+        self._in_pass.update(items)
+        return new_in_pass, unseen
 
 
 def unseen_items(context: JobContext, page: PlaylistPage) -> dict[str, PlaylistItem]:
     """Return the entries of videos that no pass of this job has seen, by video id."""
     items = {item.video_id: item for item in page.items}
-    known = SeenVideo.objects.filter(job_id=context.job.pk, youtube_id__in=items).values_list("youtube_id", flat=True)
-    seen = set(known)
+    known = SeenVideo.objects.filter(job_id=context.job.pk, youtube_id__in=items).exclude(pass_number=_UNREADABLE)
+    seen = set(known.values_list("youtube_id", flat=True))
     return {video_id: item for video_id, item in items.items() if video_id not in seen}
 
 
 def _save_page(
-    context: JobContext,
-    position: PlaylistPass,
-    page: PlaylistPage,
-    batch: Batch[VideoDetails],
-    unseen: dict[str, PlaylistItem],
+    context: JobContext, position: PlaylistPass, reading: _Reading, batch: Batch[VideoDetails] | None
 ) -> None:
-    """Save videos, counts and checkpoint in one transaction, so that a crash keeps all of a page or nothing of it."""
+    """Save videos, counts and checkpoint in one transaction, so that a crash keeps all of a page or nothing of it.
+
+    Without a batch, only remember which videos lack details. They count as found when they have them.
+    """
+    page, unseen = reading.page, reading.unseen
     # Unreadable entries were recorded when the page was read first.
     entries = [] if position.rereads else page.unreadable
     with transaction.atomic():
         position.observe(page, mark_seen(context, page, position.number))
+        position.unidentified |= not _mark_unreadable(context, page)
         if position.is_uploads:
             position.uploads_public += sum(item.is_public for item in unseen.values())
         position.store(context.checkpoint)
-        band_id = context.band.pk
-        items = {item.video_id: item for item in page.items}
-        written = upsert_details(video_from_details(v, band_id, items.get(v.video_id)) for v in batch.items)
-        mark_missing(batch.missing)
         context.progress_total = max(position.total or 0, context.progress_total or 0)
-        context.save(
-            written,
-            [*entries, *batch.unreadable],
-            videos_found=len(unseen),
-            videos_unavailable=len(batch.missing),
-            progress_done=len(unseen),
-        )
+        if batch is None:
+            context.checkpoint[_MISSING] = [*context.checkpoint.get(_MISSING, []), *unseen]
+            context.save(unreadable=entries)
+        else:
+            _save_details(context, list(unseen), batch, unseen, entries)
+
+
+def _save_details(
+    context: JobContext,
+    ids: list[str],
+    batch: Batch[VideoDetails],
+    items: dict[str, PlaylistItem],
+    unreadable: list[Unreadable],
+) -> None:
+    """Save the details of the ids, and the checkpoint. `items` has their entries in a playlist, as far as they are known."""
+    written = upsert_details(video_from_details(v, context.band.pk, items.get(v.video_id)) for v in batch.items)
+    mark_missing(batch.missing)
+    context.save(
+        written,
+        [*unreadable, *batch.unreadable],
+        videos_found=len(ids),
+        videos_unavailable=len(batch.missing),
+        progress_done=len(ids),
+    )
 
 
 def mark_seen(context: JobContext, page: PlaylistPage, number: int) -> SeenOnPage:
@@ -228,3 +339,11 @@ def mark_seen(context: JobContext, page: PlaylistPage, number: int) -> SeenOnPag
     rows = SeenVideo.objects.filter(job_id=context.job.pk, pass_number=number, youtube_id__in=repeated)
     first = dict(rows.values_list("youtube_id", "entry_key"))
     return SeenOnPage(new=len(new), moved=sum(first[video_id] == key for video_id, key in repeated.items()))
+
+
+def _mark_unreadable(context: JobContext, page: PlaylistPage) -> bool:
+    """Remember the videos of unreadable entries, because they are listed. Return False if an entry names no video."""
+    ids = [item.item_id for item in page.unreadable if is_video_id(item.item_id)]
+    rows = [SeenVideo(job_id=context.job.pk, pass_number=_UNREADABLE, youtube_id=video_id) for video_id in ids]
+    SeenVideo.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(ids) == len(page.unreadable)

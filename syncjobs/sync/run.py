@@ -90,14 +90,14 @@ def _run_and_record_outcome(attempt: Attempt) -> bool:
 def _run(attempt: Attempt) -> None:
     context = JobContext(attempt)
     try:
-        if attempt.job.fans_out:
-            fan_out.queue_children(context)
-            outcomes.wait_for_children(attempt)
-        else:
-            _HANDLERS[attempt.job.job_type](context)
-            outcomes.complete(attempt)
+        work = fan_out.queue_children if attempt.job.fans_out else _HANDLERS[attempt.job.job_type]
+        work(context)
     finally:
-        context.wait_for_fetches()
+        context.end_calls()
+    if attempt.job.fans_out:
+        outcomes.wait_for_children(attempt)
+    else:
+        outcomes.complete(attempt)
 
 
 def _record_youtube_error(attempt: Attempt, error: YouTubeError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import random
 import ssl
@@ -17,7 +18,6 @@ from google.auth.api_key import Credentials
 from google_auth_httplib2 import AuthorizedHttp
 from googleapiclient.discovery import build
 from googleapiclient.errors import Error as GoogleClientError
-from googleapiclient.errors import HttpError
 
 from . import parsing
 from .costs import Operation, bucket_of
@@ -32,6 +32,13 @@ PAGE_SIZE = 50
 MAX_BACKOFF_SECONDS = 8.0
 MAX_RETRY_AFTER_SECONDS = 10.0
 """Longest wait within a call for a Retry-After header. The job's next attempt comes later anyway."""
+_KINDS = {
+    Operation.CHANNELS_LIST: "youtube#channelListResponse",
+    Operation.PLAYLIST_ITEMS_LIST: "youtube#playlistItemListResponse",
+    Operation.VIDEOS_LIST: "youtube#videoListResponse",
+    Operation.VIDEOS_BATCH_GET_STATS: "youtube#batchGetStatsResponse",
+}
+"""The `kind` of a response, from the reference of each method."""
 _VIDEO_PARTS = "snippet,contentDetails,statistics,status,liveStreamingDetails"
 
 
@@ -76,15 +83,21 @@ class YouTubeClient:
         self._sleep = sleep
 
     def channels(self, ids: Sequence[str]) -> list[Channel]:
-        """Return those of up to 50 channels that exist. 1 unit."""
-        found = _channels(self._list_channels(id=",".join(_checked(ids)), maxResults=PAGE_SIZE))
+        """Return those of up to 50 channels that exist and can be read. 1 unit."""
+        body = self._list_channels(id=",".join(_checked(ids)), maxResults=PAGE_SIZE)
+        found, _unreadable = parsing.parse_items(body.get("items", []), parsing.channel)
         return [channel for channel in found if channel.id in ids]
 
     def find_channel(self, reference: ChannelReference) -> Channel | None:
         """Return the channel that a reference names, or None. 1 unit."""
         name = {"id": "id", "handle": "forHandle", "username": "forUsername"}[reference.kind]
-        channels = _channels(self._list_channels(**{name: reference.value}))
-        return channels[0] if channels else None
+        body = self._list_channels(**{name: reference.value})
+        channels, unreadable = parsing.parse_items(body.get("items", []), parsing.channel)
+        found = [channel for channel in channels if name != "id" or channel.id == reference.value]
+        if unreadable and not found:
+            # It may be the channel, which must not be taken for deleted.
+            raise TransientError("badAnswer", unreadable[0].message)
+        return found[0] if found else None
 
     def playlist_page(self, playlist_id: str, page_token: str | None = None) -> PlaylistPage:
         """Return a page of up to 50 entries; an uploads playlist lists newest first. 1 unit.
@@ -93,18 +106,17 @@ class YouTubeClient:
         """
         body = self._call(
             Operation.PLAYLIST_ITEMS_LIST,
-            lambda api: api.playlistItems().list(
+            lambda api: api.playlist_items.list(
                 part="snippet,contentDetails,status", playlistId=playlist_id, maxResults=PAGE_SIZE, pageToken=page_token
             ),
         )
         items, unreadable = parsing.parse_items(body.get("items", []), parsing.playlist_item)
-        info, token = body.get("pageInfo"), body.get("nextPageToken")
-        total = info.get("totalResults") if isinstance(info, dict) else None
+        token = body.get("nextPageToken")
         return PlaylistPage(
             items=items,
             unreadable=unreadable,
             next_page_token=token if isinstance(token, str) and token else None,
-            total_results=total if isinstance(total, int) else None,
+            total_results=parsing.total_results(body),
         )
 
     def videos(self, ids: Sequence[str]) -> Batch[VideoDetails]:
@@ -116,7 +128,7 @@ class YouTubeClient:
         """Return the counts of up to 50 videos, from videos.batchGetStats. 1 unit of the stats bucket."""
         body = self._call(
             Operation.VIDEOS_BATCH_GET_STATS,
-            lambda api: api.videos().batchGetStats(part="statistics", id=",".join(_checked(ids))),
+            lambda api: api.videos.batchGetStats(part="statistics", id=",".join(_checked(ids))),
         )
         return _split(ids, body, parsing.stats)
 
@@ -126,13 +138,19 @@ class YouTubeClient:
 
     def _list_channels(self, **arguments: Any) -> dict[str, Any]:
         parts = "id,snippet,contentDetails,statistics"
-        return self._call(Operation.CHANNELS_LIST, lambda api: api.channels().list(part=parts, **arguments))
+        try:
+            return self._call(Operation.CHANNELS_LIST, lambda api: api.channels.list(part=parts, **arguments))
+        except YouTubeError as error:
+            if error.reason == "channelNotFound":
+                # The reference of channels.list has this error too; usually the list is empty (observed).
+                return {}
+            raise
 
     def _list_videos(self, parts: str, ids: Sequence[str]) -> dict[str, Any]:
         joined = ",".join(_checked(ids))
-        return self._call(Operation.VIDEOS_LIST, lambda api: api.videos().list(part=parts, id=joined))
+        return self._call(Operation.VIDEOS_LIST, lambda api: api.videos.list(part=parts, id=joined))
 
-    def _call(self, operation: Operation, request: Callable[[Any], Any]) -> dict[str, Any]:
+    def _call(self, operation: Operation, request: Callable[[_Api], Any]) -> dict[str, Any]:
         _check_key(self._key[0])
         try:
             proxy_for(self._key[1])
@@ -151,7 +169,7 @@ class YouTubeClient:
         raise AssertionError("the loop returns or raises")
 
     def _metered(
-        self, operation: Operation, request: Callable[[Any], Any]
+        self, operation: Operation, request: Callable[[_Api], Any]
     ) -> tuple[dict[str, Any], YouTubeError | None]:
         """Make one HTTP attempt. Reserve quota before it, and record the result after it in any case."""
         receipt = self._meter.reserve(operation)
@@ -165,24 +183,13 @@ class YouTubeClient:
         return body, error
 
     def _attempt(
-        self, operation: Operation, request: Callable[[Any], Any]
+        self, operation: Operation, request: Callable[[_Api], Any]
     ) -> tuple[dict[str, Any], YouTubeError | None]:
         """Make one HTTP attempt. Return errors instead of chaining them: the Google client's may contain request headers."""
-        answers: list[httplib2.Response] = []
         try:
             prepared = request(_service(*self._key))
-            prepared.add_response_callback(answers.append)
-            body = self._redactor.tree(prepared.execute(num_retries=0))
-        except HttpError as error:
-            headers = error.resp
-            return {}, from_response(
-                int(headers.status),
-                error.content,
-                bucket_of(operation),
-                headers.get("retry-after", ""),
-                self._redactor.text,
-                headers.get("content-type", ""),
-            )
+            # Not `execute`, which fails itself if an error is not in Google's format.
+            response, content = prepared.http.request(prepared.uri, headers=prepared.headers)
         except ProxyFailed as error:
             return {}, TransientError("connection", str(error))
         except TimeoutError:
@@ -192,24 +199,49 @@ class YouTubeClient:
                 "The server's certificate is not YouTube's. A proxy, a firewall or a login page may have responded."
             )
             return {}, TransientError("connection", message)
-        except (OSError, http.client.HTTPException, httplib2.HttpLib2Error, GoogleClientError) as error:
+        except (OSError, ValueError, http.client.HTTPException, httplib2.HttpLib2Error, GoogleClientError) as error:
             return {}, TransientError("connection", f"The connection to YouTube broke ({type(error).__name__}).")
+        return self._parse(operation, response, content)
+
+    def _parse(
+        self, operation: Operation, response: httplib2.Response, content: bytes
+    ) -> tuple[dict[str, Any], YouTubeError | None]:
+        if response.status >= 300:
+            return {}, from_response(
+                int(response.status),
+                content,
+                bucket_of(operation),
+                response.get("retry-after", ""),
+                self._redactor.text,
+                response.get("content-type", ""),
+            )
+        try:
+            body = self._redactor.tree(json.loads(content))
         except (ValueError, RecursionError):
             body = None
-        if answers[0].status != 200 or not _is_list_response(body):
-            return {}, _bad_answer(answers[0], body, self._redactor)
+        if response.status != 200 or not _is_list_response(operation, body):
+            return {}, _bad_answer(response, body, self._redactor)
         return body, None
+
+
+class _Api:
+    """The collections of a Google client. They are kept, because the client builds a new class for each use of one."""
+
+    def __init__(self, service: Any) -> None:
+        self.channels = service.channels()
+        self.playlist_items = service.playlistItems()
+        self.videos = service.videos()
 
 
 _local = threading.local()
 
 
-def _service(api_key: str, endpoint: str, timeout: float) -> Any:
+def _service(api_key: str, endpoint: str, timeout: float) -> _Api:
     """Return this thread's Google client: httplib2 is not thread-safe, and a connection must not survive a fork."""
     cached = getattr(_local, "services", None)
     if cached is None or cached[0] != os.getpid():
         cached = _local.services = (os.getpid(), {})
-    services: dict[tuple[str, str, float], Any] = cached[1]
+    services: dict[tuple[str, str, float], _Api] = cached[1]
     key = (api_key, endpoint, timeout)
     if key not in services:
         # As credentials, the key is sent in a header and is in no URL that might be logged.
@@ -219,7 +251,7 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
             refresh_status_codes=(),
             max_refresh_attempts=0,
         )
-        services[key] = build(
+        service = build(
             "youtube",
             "v3",
             http=http,
@@ -228,6 +260,7 @@ def _service(api_key: str, endpoint: str, timeout: float) -> Any:
             # Without a universe, an environment variable meant for other Google clients would set it.
             client_options={"api_endpoint": endpoint + "/", "universe_domain": "googleapis.com"},
         )
+        services[key] = _Api(service)
     return services[key]
 
 
@@ -247,9 +280,9 @@ def _checked(ids: Sequence[str]) -> Sequence[str]:
     return ids
 
 
-def _is_list_response(body: Any) -> bool:
-    """Whether this is a list response. Without items, Google omits `items`, but not everything else (observed)."""
-    if not isinstance(body, dict) or not str(body.get("kind")).startswith("youtube#"):
+def _is_list_response(operation: Operation, body: Any) -> bool:
+    """Whether this is the requested list. Without items, Google omits `items`, but not everything else (observed)."""
+    if not isinstance(body, dict) or "error" in body or body.get("kind") != _KINDS[operation]:
         return False
     return isinstance(body.get("items", []), list)
 
@@ -265,14 +298,6 @@ def _bad_answer(answer: httplib2.Response, body: Any, redactor: Redactor) -> Tra
     else:
         message = "The response is JSON, but not the requested list of YouTube's. A proxy may have sent it."
     return TransientError("badAnswer", message, status=answer.status)
-
-
-def _channels(body: dict[str, Any]) -> list[Channel]:
-    channels, unreadable = parsing.parse_items(body.get("items", []), parsing.channel)
-    if unreadable:
-        # If it were left out, its channel would be taken for deleted.
-        raise TransientError("badAnswer", unreadable[0].message)
-    return channels
 
 
 def _split(ids: Sequence[str], body: dict[str, Any], parse: Callable[[dict[str, Any]], V]) -> Batch[V]:

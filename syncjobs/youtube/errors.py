@@ -84,12 +84,18 @@ _CONFIGURATION = {"keyInvalid", "keyExpired", "accessNotConfigured", "ipRefererB
                   "API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_HTTP_REFERRER_BLOCKED", "SERVICE_DISABLED",
                   "API_KEY_IP_ADDRESS_BLOCKED", "API_KEY_ANDROID_APP_BLOCKED", "API_KEY_IOS_APP_BLOCKED",
                   "CONSUMER_INVALID", "CONSUMER_SUSPENDED", "BILLING_DISABLED", "authError", "required"}  # fmt: skip
-_ABOUT_THE_KEY = ("api key not valid", "api key not found", "api key expired", "unregistered callers")
+# Older responses have no reason for these but "forbidden" or "badRequest" (observed).
+_ABOUT_THE_KEY = ("api key not valid", "api key not found", "api key expired", "unregistered callers",
+                  "permission denied: consumer", "api key has an ip address restriction", "requests from referer",
+                  "requests from this android client", "requests from this ios client", "requests to this api",
+                  "has not been used in project", "requires billing")  # fmt: skip
 _DAILY = ("per day", "perday")
 _CONTENT_TYPE = re.compile(r"[a-z0-9.+-]{1,30}/[a-z0-9.+-]{1,40}")
 _REDIRECTS = {301, 302, 303, 307, 308}
-# The status of an error is a name of google.rpc.Code, such as PERMISSION_DENIED (cloud.google.com/apis/design/errors).
-_RPC_CODE = re.compile("[A-Z_]{2,40}")
+# The status of an error is one of these names (github.com/googleapis/googleapis, google/rpc/code.proto).
+_RPC_CODES = {"CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+              "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
+              "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}  # fmt: skip
 _SHORT_TERM = ("per minute", "perminute", "per second", "per 100 seconds")
 
 
@@ -140,7 +146,7 @@ def _classify(status: int, reasons: list[str], message: str, bucket: Bucket) -> 
         return QuotaExceeded(reason, message, status=status, bucket=bucket)
     if reason := first(_CONFIGURATION) or next((r for r in reasons if r.startswith("API_KEY_")), ""):
         return ConfigurationError(reason, message, status=status)
-    if _has_any(text, _ABOUT_THE_KEY) or status == 401:
+    if (_has_any(text, _ABOUT_THE_KEY) and status in (400, 403)) or status == 401:
         return ConfigurationError(reasons[0], message, status=status)
     if (status == 429 or first(_RATE)) and _has_any(text, _DAILY):
         return QuotaExceeded("quotaExceeded", message, status=status, bucket=bucket)
@@ -182,7 +188,7 @@ def _error_of(body: bytes) -> dict[str, Any]:
 def _rpc_code(error: dict[str, Any], status: int) -> list[str]:
     """Return the name of google.rpc.Code in an error without reasons, if it has the members that Google's errors have."""
     name = error.get("status")
-    is_ours = error.get("code") == status and isinstance(name, str) and _RPC_CODE.fullmatch(name)
+    is_ours = error.get("code") == status and isinstance(name, str) and name in _RPC_CODES
     return [str(name)] if is_ours else []
 
 
@@ -190,8 +196,10 @@ def _reasons(error: dict[str, Any]) -> Iterator[str]:
     for key in ("errors", "details"):
         entries = error.get(key)
         for entry in entries if isinstance(entries, list) else []:
-            if isinstance(entry, dict) and isinstance(entry.get("reason"), str):
-                yield clean(entry["reason"])[:80]
+            reason = entry.get("reason") if isinstance(entry, dict) else None
+            # An empty one would pass for a success in the ledger.
+            if isinstance(reason, str) and (cleaned := clean(reason).strip()):
+                yield cleaned[:80]
 
 
 def _sentence(message: object) -> str:

@@ -31,6 +31,11 @@ _REMOVED = re.compile(f"[{_UNSTORABLE}{_CONTROL}]")
 _BREAKS = re.compile("[\t-\r\x85\u2028\u2029]+")
 _ODD_BREAKS = re.compile("\r\n|[\v\f\r\x85\u2028\u2029]")
 MAX_DURATION = 2**31 - 1
+MAX_ENTRIES = 2**31 - 1
+"""More than any channel or playlist has; a greater number is no count of videos, and has no room in a column."""
+MAX_PIXELS = 100_000
+_YEARS = range(2005, 2200)
+"""The years of YouTube's videos. Some systems write the year 1 or 1970 for an unknown time."""
 
 
 _PARTS = {
@@ -77,6 +82,11 @@ def _id_of(item: Any) -> str:
     return clean(value)[:64] if isinstance(value, str) else ""
 
 
+def is_video_id(text: str) -> bool:
+    """Whether the text may be a video's id; the ids of entries are longer."""
+    return _VIDEO_ID.fullmatch(text) is not None
+
+
 def clean(text: str) -> str:
     """Put text on one line, without control characters, direction marks and what PostgreSQL can't store."""
     return text if text.isascii() and text.isprintable() else _REMOVED.sub("", _BREAKS.sub(" ", text))
@@ -88,27 +98,43 @@ def clean_lines(text: str) -> str:
 
 
 def channel(item: dict[str, Any]) -> Channel:
-    """Parse a channel resource (channels#resource)."""
+    """Parse a channel resource (channels#resource). A part that is malformed is missing: nothing of it is needed."""
     snippet, playlists = _part(item, "snippet"), _part(_part(item, "contentDetails"), "relatedPlaylists")
     channel_id = _text(item, "id", required=True)
     if len(channel_id) > MAX_CHANNEL_ID:
         raise _Malformed(f"invalid id {channel_id[:40]!r}")
+    missing = _missing(item, ("snippet", "contentDetails", "statistics"))
+    try:
+        video_count = _count(_part(item, "statistics"), "videoCount", MAX_ENTRIES)
+    except _Malformed:
+        video_count = None
+        missing.append("statistics")
+    if not isinstance(snippet.get("title", ""), str):
+        missing.append("snippet")
     return Channel(
         id=channel_id,
         # A handle has no percent sign, but one in another script than Latin may be written as in a URL.
-        handle=clean(unquote(_text(snippet, "customUrl")))[:120],
-        title=_text(snippet, "title")[:200],
-        uploads_playlist_id=_text(playlists, "uploads")[:64],
-        video_count=_count(_part(item, "statistics"), "videoCount"),
-        missing_parts=frozenset(_missing(item, ("snippet", "contentDetails", "statistics"))),
+        handle=clean(unquote(_string(snippet, "customUrl")))[:120],
+        title=_string(snippet, "title")[:200],
+        uploads_playlist_id=_string(playlists, "uploads")[:64],
+        video_count=video_count,
+        missing_parts=frozenset(missing),
     )
+
+
+def total_results(body: dict[str, Any]) -> int | None:
+    """Return pageInfo.totalResults of a list response, or None if it is absent or malformed."""
+    try:
+        return _count(_part(body, "pageInfo"), "totalResults", MAX_ENTRIES)
+    except _Malformed:
+        return None
 
 
 def playlist_item(item: dict[str, Any]) -> PlaylistItem:
     """Parse a playlist item (playlistItems#resource), with the video's own channel and publication time."""
     snippet, details = _part(item, "snippet"), _part(item, "contentDetails")
     video_id = _text(details, "videoId") or _text(_part(snippet, "resourceId"), "videoId")
-    if not _VIDEO_ID.fullmatch(video_id):
+    if not is_video_id(video_id):
         raise _Malformed(f"invalid videoId {video_id[:40]!r}" if video_id else "no videoId")
     # The entry of a private video has contentDetails without a time. One without contentDetails is not private.
     published_at = _time(details, "videoPublishedAt") if details else _time(snippet, "publishedAt")
@@ -146,7 +172,7 @@ def video(item: dict[str, Any]) -> VideoDetails:
         published_at=_time(snippet, "publishedAt"),
         duration_seconds=duration(details.get("duration")),
         live_state=live,
-        scheduled_start_at=_time(_part(item, "liveStreamingDetails"), "scheduledStartTime"),
+        scheduled_start_at=_start(_part(item, "liveStreamingDetails")),
         thumbnails=_thumbnails(snippet),
         tags=_tags(snippet),
         category_id=_text(snippet, "categoryId")[:10],
@@ -218,7 +244,7 @@ def _string(part: dict[str, Any], name: str) -> str:
     return clean(value) if isinstance(value, str) else ""
 
 
-def _count(part: dict[str, Any], name: str) -> int | None:
+def _count(part: dict[str, Any], name: str, most: int = MAX_COUNT) -> int | None:
     value = part.get(name)
     if value is None:
         return None
@@ -226,7 +252,7 @@ def _count(part: dict[str, Any], name: str) -> int | None:
         number = value
     else:
         number = int(value) if isinstance(value, str) and _COUNT.fullmatch(value) else -1
-    if not 0 <= number <= MAX_COUNT:
+    if not 0 <= number <= most:
         raise _Malformed(f"invalid {name} {str(value)[:40]!r}")
     return number
 
@@ -237,9 +263,20 @@ def _time(part: dict[str, Any], name: str) -> dt.datetime | None:
         return None
     try:
         time = dt.datetime.fromisoformat(value)
-        return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        time = (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        if time.year in _YEARS:
+            return time
     except (TypeError, ValueError, OverflowError):
-        raise _Malformed(f"invalid {name} {str(value)[:40]!r}") from None
+        pass
+    raise _Malformed(f"invalid {name} {str(value)[:40]!r}")
+
+
+def _start(part: dict[str, Any]) -> dt.datetime | None:
+    """Return the scheduled start, or None if it is malformed: the video's other fields don't depend on it."""
+    try:
+        return _time(part, "scheduledStartTime")
+    except _Malformed:
+        return None
 
 
 def _flag(part: dict[str, Any], name: str) -> bool | None:
@@ -251,9 +288,13 @@ def _thumbnails(snippet: dict[str, Any]) -> dict[str, Any]:
     kept = {}
     for size, image in _part(snippet, "thumbnails").items():
         if isinstance(image, dict) and isinstance(image.get("url"), str):
-            sides = {side: image[side] for side in ("width", "height") if isinstance(image.get(side), int)}
+            sides = {side: image[side] for side in ("width", "height") if _is_length(image.get(side))}
             kept[clean(size)] = {"url": clean(image["url"]), **sides}
     return kept
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < MAX_PIXELS
 
 
 def _tags(snippet: dict[str, Any]) -> list[str]:

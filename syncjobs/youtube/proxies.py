@@ -39,7 +39,7 @@ def proxy_for(url: str) -> Proxy | None:
     host, proxies = target.hostname or "", getproxies_environment()
     name = target.scheme if proxies.get(target.scheme) else "all"
     value = proxies.get(name, "").strip()
-    excluded = [entry.strip().lower() for entry in proxies.get("no", "").split(",")]
+    excluded = proxies.get("no", "").lower().replace(",", " ").split()
     if not value or _is_loopback(host) or _is_excluded(target, excluded):
         return None
     return _parse(f"{name}_proxy", value)
@@ -70,7 +70,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_excluded(target: SplitResult, entries: list[str]) -> bool:
-    """Whether no_proxy has the host: its name, a domain, host:port, an address, a network such as 10.0.0.0/8, or *."""
+    """Whether no_proxy has the host: its name, a domain, host:port, an address, a network such as 10.0.0.0/8, or *.
+
+    Commas or spaces are between the entries.
+    """
     host = (target.hostname or "").rstrip(".")
     port = target.port or (443 if target.scheme == "https" else 80)
     address = _address(host)
@@ -78,7 +81,7 @@ def _is_excluded(target: SplitResult, entries: list[str]) -> bool:
         domain = entry.removeprefix("*").lstrip(".").removesuffix(f":{port}").rstrip(".")
         if entry == "*" or (domain and (host == domain or host.endswith(f".{domain}"))):
             return True
-        if address is not None and _contains(entry, address):
+        if address is not None and _contains(entry.removesuffix(f"]:{port}"), address):
             return True
     return False
 

@@ -10,6 +10,7 @@ import re
 import select
 import socket
 import ssl
+import time
 from typing import Any
 
 import httplib2
@@ -18,7 +19,10 @@ from .parsing import clean
 from .proxies import Proxy
 
 REDACTED = "[API key]"
-_ESCAPES = set("%\\&")
+MAX_BYTES = 32_000_000
+"""More than any response of YouTube's: 50 videos with the longest descriptions have 2 MB."""
+PATIENCE = 6
+"""How many time limits a response may take that arrives little by little."""
 MIN_SECRET = 8
 """Shorter keys are test keys, and removing them would damage titles. Google's keys have 39 characters."""
 
@@ -39,7 +43,9 @@ class Redactor:
         """Redact text. Characters that PostgreSQL can't store go first: they may split the key."""
         text = clean(text)
         # Nearly every text ends here: the pattern is slow, and a page has hundreds of texts.
-        if self._pattern is None or (self._secret not in text and not _ESCAPES & set(text)):
+        if self._pattern is None or not (
+            "\\" in text or "%" in text or "&#" in text or self._secret in text  # Every escape has one of these.
+        ):
             return text
         return self._pattern.sub(REDACTED, text)
 
@@ -85,6 +91,7 @@ class OneShotHttp(httplib2.Http):
         self.follow_redirects = False
         self._redactor = redactor
         self._proxy = proxy
+        self._patience = PATIENCE * timeout
 
     def _conn_request(
         self, conn: Any, request_uri: str, method: str, body: Any, headers: dict[str, str]
@@ -99,7 +106,7 @@ class OneShotHttp(httplib2.Http):
                 conn.connect()
             conn.request(method, request_uri, body, headers)
             raw = conn.getresponse()
-            content = raw.read()
+            content = _read(raw, time.monotonic() + self._patience)
         except BaseException:
             # Also if a time limit interrupts us: the rest of this response would be taken for the next one's.
             conn.close()
@@ -135,6 +142,19 @@ class OneShotHttp(httplib2.Http):
         response.reason = self._redactor.text(str(response.reason))
         # Only the parser sees the bytes of a success, and its result goes through tree().
         return response, content if response.status < 300 else self._redactor.raw(content)
+
+
+def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
+    """Read a response that may never end. Raises TimeoutError after the deadline, and IncompleteRead."""
+    content = bytearray()
+    while chunk := response.read1(65_536):
+        content += chunk
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        if len(content) > MAX_BYTES:
+            raise http.client.HTTPException("The response is too long.")
+    # The end, which frees the connection. If a part is missing, this raises an error.
+    return bytes(content) + response.read()
 
 
 def _has_input(sock: socket.socket) -> bool:

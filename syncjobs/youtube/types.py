@@ -49,7 +49,7 @@ class PlaylistItem:
     @property
     def is_readable(self) -> bool:
         """False for the entry of a private or deleted video."""
-        return self.published_at is not None
+        return self.published_at is not None and self.privacy_status != "private"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg_pool import ConnectionPool
 
+from .connection import ANSWER_SECONDS, CHECK_SECONDS
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Replaces all idle connections of the pool as soon as one of them turns out to be dead."""
@@ -21,10 +23,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection: Any = super().get_new_connection(conn_params)
         if not self.pool:
             return connection
+        connection.answer_seconds = CHECK_SECONDS
         try:
             ConnectionPool.check_connection(connection)
         except psycopg.Error:
             self.pool.putconn(connection)
             self.pool.drain()
             connection = super().get_new_connection(conn_params)
+        connection.answer_seconds = ANSWER_SECONDS
         return connection

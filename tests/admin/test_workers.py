@@ -130,6 +130,19 @@ def test_admins_remove_a_dead_worker_by_a_button() -> None:
     }
 
 
+def test_a_dead_scheduler_can_be_removed_and_a_live_one_has_no_button() -> None:
+    make("beat@old", WORKER_SILENCE_SECONDS + 60, is_scheduler=True, queues=[])
+    make("beat@new", is_scheduler=True, queues=[])
+    client = logged_in(Role.ADMIN)
+    assert "/delete/" not in logged_in(Role.MODERATOR).get(URL).content.decode()
+    (link,) = re.findall(r'href="([^"]+/delete/)"', client.get(URL).content.decode())
+    question = client.get(link, headers=DIALOG).content.decode()
+    assert "Remove the scheduler" in question
+    assert "its jobs" not in question
+    assert client.post(link, headers=DIALOG).status_code == 204
+    assert [worker.pk for worker in Worker.objects.all()] == ["beat@new"]
+
+
 def test_the_api_removes_a_dead_worker() -> None:
     make("celery@dead.example", WORKER_SILENCE_SECONDS + 60)
     make("celery@live.example")

@@ -16,10 +16,11 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from syncjobs.api.core.schema import ERROR
 from syncjobs.api.serializers.audit import AuditSerializer
-from syncjobs.api.serializers.bands import BandSerializer
+from syncjobs.api.serializers.bands import _CHANNEL, BandSerializer
 from syncjobs.api.serializers.jobs import AttemptSerializer, EventSerializer
 from syncjobs.api.serializers.videos import VideoSerializer
 from syncjobs.choices import Role
+from syncjobs.youtube.references import parse_channel
 from tests.api import schema_hooks  # noqa: F401 - registers its hook
 from tests.clients import Api
 
@@ -66,6 +67,30 @@ def test_the_document_allows_the_empty_text_that_the_api_accepts(name: str, body
     document = SchemaGenerator().get_schema(request=None, public=True)
     validator = Draft202012Validator({"$ref": f"#/components/schemas/{name}", **document})
     assert [error.message for error in validator.iter_errors(body)] == []
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        "@李",
+        "@音楽",
+        "@한국",
+        "@あ",
+        "@Ünïcode.Bänd_1",
+        "@the-band.x",
+        "https://www.youtube.com/@מצעד",
+        "m.youtube.com/@Марш",
+    ],
+)
+def test_the_document_allows_channels_in_every_script(channel: str) -> None:
+    assert re.search(_CHANNEL, channel)
+
+
+def test_the_api_accepts_every_letter_that_the_document_allows() -> None:
+    letters = [character for character in map(chr, range(0x80, 0x10000)) if re.search(_CHANNEL, f"@{character}")]
+    assert len(letters) > 30_000
+    for letter in letters:
+        assert parse_channel(f"@{letter}").kind == "handle"
 
 
 def test_nullable_columns_are_nullable_in_the_document() -> None:

@@ -30,7 +30,7 @@ def _worker(site: Site, step: Step) -> None:
 
 
 def _web(site: Site, step: Step) -> None:
-    _process(site, step, "web")
+    _process(site, step, site.webs[step.pick % len(site.webs)])
 
 
 def _beat(site: Site, step: Step) -> None:
@@ -80,6 +80,11 @@ def _postgres(site: Site, step: Step) -> None:
         site.set_read_only(True)
         _last(site, step)
         site.set_read_only(False)
+    elif step.name == "freeze":
+        # Connections are neither answered nor refused.
+        site.signal_postgres(signal.SIGSTOP)
+        _last(site, step)
+        site.signal_postgres(signal.SIGCONT)
     else:
         site.stop_postgres("immediate" if step.name == "crash" else "fast")
         if step.name == "stop":

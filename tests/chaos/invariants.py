@@ -156,3 +156,21 @@ def pages(shown: Mapping[str, Mapping[str, State]]) -> Iterator[str]:
         if different:
             pk = different[0]
             yield f"{viewer} shows {len(different)} of {len(now)} jobs wrongly: #{pk} as {seen.get(pk)}, but it is {now.get(pk)}"
+
+
+def answers(actions: Actions) -> Iterator[str]:
+    """No request was answered with an error of ours, or with one that doesn't say what is wrong."""
+    for answer, number in actions.wrong_answers.items():
+        yield f"{number} × {answer}"
+
+
+def tracebacks(folder: Path) -> Iterator[str]:
+    """No log has a traceback: whatever is away is reported in one line. Returns the last line of each kind."""
+    for path in sorted(folder.glob("*.log")):
+        ends: Counter[str] = Counter()
+        lines = iter(path.read_text(errors="replace").splitlines())
+        for line in lines:
+            if line.startswith("Traceback"):
+                ends[next((each for each in lines if each and not each.startswith(" ")), "")[:200]] += 1
+        for end, number in ends.most_common(_MOST_SHOWN):
+            yield f"{path.name} has {number} tracebacks of {end}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,19 @@ from .plan import Step
 from .site import Site
 
 PEOPLE = ("ann", "bob", "cy", "dee")
+EDITED_PEOPLE = ("eve", "fay", "gil")
 _TIMEOUT_SECONDS = 6.0
+_MOST_JOBS = 1000
+"""A bulk action acts on no more jobs within its request."""
+
+
+EXPECTED_STATUSES = ("200", "201", "202", "204", "401", "404", "409", "429", "503")
+"""What people may be answered while things fail; 401 after a wrong password, 404 of what others deleted."""
+
+
+def _has_sentence(answer: Any) -> bool:
+    """Whether an error of the API says what is wrong."""
+    return bool(isinstance(answer, dict) and answer.get("errors") and answer["errors"][0]["message"].endswith("."))
 
 
 class Actions:
@@ -31,23 +45,30 @@ class Actions:
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.unknown: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
-        self.server_errors: list[str] = []
+        self.wrong_answers: Counter[str] = Counter()
+        self.slowest: tuple[float, str] = (0.0, "")
         self._lock = threading.Lock()
 
-    def add(self, action: str, target: str, status: int | None) -> None:
-        """Record an action. Without a response or with an error of the server, it may or may not have happened."""
+    def add(self, action: str, target: str, status: int | None, times: int = 1) -> None:
+        """Record an action. Without a response or with an error of the server, it may or may not have happened.
+
+        `times` is the number of entries it may have left in that case.
+        """
         with self._lock:
             if status is None or status >= 500:
-                self.unknown[action] += 1
+                self.unknown[action] += times
             elif status < 300:
                 self.accepted[action, target] += 1
 
-    def add_outcome(self, request: str, outcome: str) -> None:
-        """Record a status or the name of a failure of the connection."""
+    def add_outcome(self, request: str, outcome: str, seconds: float, answer: Any = None) -> None:
+        """Record the status of a response, or the name of a failure of the connection."""
         with self._lock:
             self.outcomes[outcome] += 1
-            if outcome == "500":
-                self.server_errors.append(request)
+            path = re.sub(r"[0-9a-f]{64}|\d+", "N", request.partition("?")[0])
+            if outcome.isdigit():
+                self.slowest = max(self.slowest, (seconds, f"{path} {outcome}"))
+                if outcome not in EXPECTED_STATUSES or (outcome == "503" and not _has_sentence(answer)):
+                    self.wrong_answers[f"{outcome} to {path}"] += 1
 
 
 class People:
@@ -57,6 +78,10 @@ class People:
         self._site = site
         self.actions = Actions()
         self.tokens = [_token(name) for name in PEOPLE]
+        # A connection of its own for each request: one that is kept may be of a server that was killed since.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, limits=limits)
+        self._one_command = threading.Lock()
         self._bands: list[str] = []
         self._schedules: list[tuple[str, str]] = []
         self._channels: list[dict[str, Any]] = []
@@ -76,20 +101,17 @@ class People:
     def send(self, pick: int, method: str, path: str, body: Any = None) -> tuple[int | None, Any]:
         """Send a request as one of the people; return status and body. The status is None without a whole response."""
         status: int | None = None
-        answer, outcome = None, ""
+        answer, outcome, began = None, "", time.monotonic()
+        headers = {"Authorization": f"Bearer {self.tokens[pick % len(self.tokens)]}"}
         try:
-            response = httpx.request(
-                method,
-                f"{self._site.url}/api/{path}",
-                json=body,
-                headers={"Authorization": f"Bearer {self.tokens[pick % len(self.tokens)]}"},
-                timeout=_TIMEOUT_SECONDS,
+            response = self._client.request(
+                method, f"{self._site.urls[pick % len(self._site.urls)]}/api/{path}", json=body, headers=headers
             )
             status = response.status_code
-            answer = response.json() if "json" in response.headers.get("content-type", "") else None
+            answer = response.json() if response.headers.get("content-type") == "application/json" else None
         except (httpx.HTTPError, ValueError) as error:
             status, outcome = None, type(error).__name__
-        self.actions.add_outcome(f"{method} {path}", outcome or str(status))
+        self.actions.add_outcome(f"{method} {path}", outcome or str(status), time.monotonic() - began, answer)
         return status, answer
 
     def _get(self, path: str, parameters: dict[str, str] | None = None) -> Any:
@@ -175,6 +197,78 @@ class People:
     def _clear_failed(self, pick: int) -> object:
         return self.do("clear_failed", "all", pick, "POST", "admin/queue/clear-failed", {"queue": "all"})
 
+    # ---- Many at once
+
+    def _retry_failed(self, pick: int) -> object:
+        return self._bulk("retry", pick, "FAILED")
+
+    def _cancel_matching(self, pick: int) -> object:
+        return self._bulk("cancel", pick, "QUEUED,IN_PROGRESS" if pick % 3 == 0 else "QUEUED")
+
+    def _bulk(self, action: str, pick: int, statuses: str) -> object:
+        body = {"action": action, "filter": {"status": statuses}}
+        status, outcome = self.send(pick, "POST", "admin/sync-jobs/bulk", body)
+        self.actions.add(f"bulk_{action}", "", status)
+        return f"{status} {self._add_outcomes(action, status, outcome)}"
+
+    def _add_outcomes(self, action: str, status: int | None, outcome: Any) -> str:
+        """Record the action of each job, which has an audit entry of its own."""
+        done = [*outcome["retried"], *outcome["cancelled"]] if status == 200 else []
+        for job in done:
+            self.actions.add(f"{action}_job", job, status)
+        if status is None or status >= 500:
+            self.actions.add(f"{action}_job", "", status, times=_MOST_JOBS)
+        return f"{len(done)} done" if done else ""
+
+    def _group(self, pick: int) -> str | None:
+        status, page = self.send(pick, "GET", "admin/sync/errors?window=24h&limit=20")
+        return page["errors"][pick % len(page["errors"])]["fingerprint"] if status == 200 and page["errors"] else None
+
+    def _retry_group(self, pick: int) -> object:
+        if (group := self._group(pick)) is None:
+            return "no error group"
+        status, outcome = self.send(pick, "POST", f"admin/sync/errors/{group}/retry")
+        self.actions.add("retry_group", group[:16], status)
+        self.actions.add("bulk_retry", "", status)
+        return f"{status} {self._add_outcomes('retry', status, outcome)}"
+
+    def _acknowledge(self, pick: int) -> object:
+        if (group := self._group(pick)) is None:
+            return "no error group"
+        path = f"admin/sync/errors/{group}/acknowledge"
+        if pick % 3:
+            return self.do("acknowledge_errors", group[:16], pick, "POST", path, {"note": f"seen {pick}"})
+        return self.do("reopen_errors", group[:16], pick, "DELETE", path)
+
+    def _export(self, pick: int) -> object:
+        paths = ("admin/sync-jobs/export?format=csv&status=COMPLETED", "admin/sync-jobs/export?format=json&status=FAILED",
+                 "admin/sync/errors/export?format=csv&window=24h", "admin/audit/export?format=csv")  # fmt: skip
+        return self.send(pick, "GET", paths[pick % len(paths)])[0]
+
+    # ---- Presets and schedules
+
+    def _edit_preset(self, pick: int) -> object:
+        return self._edit("preset", "admin/filter-presets", pick, {"filters": {"status": "FAILED"}, "shared": True})
+
+    def _edit_schedule(self, pick: int) -> object:
+        every = {"interval": {"every": 1 + pick % 5, "period": "minutes"}}
+        return self._edit("schedule", "admin/schedules", pick, {"jobType": "INCREMENTAL_SYNC", **every})
+
+    def _edit(self, kind: str, path: str, pick: int, values: dict[str, Any]) -> object:
+        """Add one of our own, change it, or delete it. There are three at most."""
+        status, page = self.send(pick, "GET", path)
+        if status != 200:
+            return status
+        ours = sorted(each["id"] for each in page["data"] if each["name"].startswith("Chaos "))
+        if not ours or (len(ours) < 3 and pick % 3 == 0):
+            status, new = self.send(pick, "POST", path, {"name": f"Chaos {pick}", **values})
+            self.actions.add(f"create_{kind}", new["id"] if status == 201 else "", status)
+            return status
+        one = ours[pick % len(ours)]
+        if pick % 3 == 1:
+            return self.do(f"change_{kind}", one, pick, "PATCH", f"{path}/{one}", {"name": f"Chaos {pick}"})
+        return self.do(f"delete_{kind}", one, pick, "DELETE", f"{path}/{one}")
+
     def _look(self, pick: int) -> object:
         paths = ("admin/sync-jobs", "admin/queue/status", "admin/quota", "admin/workers", "admin/sync/errors",
                  "admin/jobs/metrics", "bands", "videos", "admin/schedules")  # fmt: skip
@@ -186,12 +280,40 @@ class People:
     def _import_bands(self, pick: int) -> object:
         path = Path(self._site.folder) / "import.json"
         path.write_text(json.dumps([{"slug": f"chaos-{pick % 8}", "city": f"Import {pick}"}]))
-        command = [sys.executable, "manage.py", "import_bands", str(path)]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self._site.environment, capture_output=True, text=True, timeout=60, check=False
+        return self._command("import_bands", "", "import_bands", str(path))
+
+    def _edit_person(self, pick: int) -> object:
+        name = EDITED_PEOPLE[pick % 3]
+        role = ("MODERATOR", "ADMIN")[pick % 2]
+        return self._command(
+            "save_user", name, "create_user", name, "--role", role, "--password-stdin", stdin=f"Chaos-{pick}-password\n"
         )
-        self.actions.add("import_bands", "", 200 if done.returncode == 0 else None)
-        return f"exit code {done.returncode}"
+
+    def _command(self, action: str, target: str, *arguments: str, stdin: str = "") -> str:
+        """Run a command as an operator does. It must end with a sentence, whatever is away.
+
+        One runs at a time: a dozen Python processes that start would slow down everything else.
+        """
+        if not self._one_command.acquire(blocking=False):
+            return "another command is running"
+        try:
+            return self._run_command(action, target, *arguments, stdin=stdin)
+        finally:
+            self._one_command.release()
+
+    def _run_command(self, action: str, target: str, *arguments: str, stdin: str) -> str:
+        try:
+            done = subprocess.run(
+                [sys.executable, "manage.py", *arguments],
+                cwd=ROOT, env=self._site.environment, input=stdin, capture_output=True, text=True, timeout=120, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            self.actions.add(action, target, None)
+            return "timed out"
+        self.actions.add(action, target, 200 if done.returncode == 0 else None)
+        if "Traceback" in done.stderr:
+            self.actions.wrong_answers[f"a traceback of {arguments[0]}: {done.stderr.strip().splitlines()[-1]}"] += 1
+        return f"exit code {done.returncode} {done.stderr.strip()[:200] if done.returncode else ''}"
 
     # ---- What happens on YouTube
 
@@ -203,7 +325,7 @@ class People:
         return self._change_world(action="remove", video=self._video(pick))
 
     def _hide_video(self, pick: int) -> object:
-        return self._change_world(action="privatise", video=self._video(pick))
+        return self._change_world(action="privatize", video=self._video(pick))
 
     def _video(self, pick: int) -> str:
         # Each channel keeps its first ten, so that none becomes empty.

@@ -10,7 +10,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_all
 from pathlib import Path
 
 from django.core.management import call_command
@@ -19,21 +20,23 @@ from django.db.models import Count
 
 from bands.models import Band, Video
 from syncjobs.audit.actors import Actor
-from syncjobs.choices import Origin
+from syncjobs.choices import Origin, Role
 from syncjobs.models import AuditEntry, JobError, QuotaCall, SyncJob
 from syncjobs.operations import imports, people, triggers
 
-from . import faults, invariants
-from .load import PEOPLE, People
-from .plan import Step, make_plan
+from . import clock, faults, invariants
+from .load import EDITED_PEOPLE, PEOPLE, People
+from .plan import LONG_SECONDS, Step, make_plan
 from .site import CHANNELS, Log, Site, write_world
 from .viewer import Viewer
 
 CHAOS = Actor(label="chaos", origin=Origin.SYSTEM)
 VIEWERS = 2
-_QUIET_SECONDS = 120.0
-_PAGES_SECONDS = 40.0
-_STOPPED_SECONDS = 45.0
+_START_SECONDS = 120.0
+_LATE_SECONDS = 30.0
+_QUIET_SECONDS = 180.0
+_PAGES_SECONDS = 60.0
+_STOPPED_SECONDS = 75.0
 """If nothing at all has changed for this long after everything was healed, jobs have stopped moving."""
 
 
@@ -45,7 +48,7 @@ class Run:
         self._seed = seed
         self._seconds = seconds
         self._folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-        self._site = Site(self._folder, self._log)
+        self._site = Site(self._folder, self._log, webs=1 if seconds < LONG_SECONDS else 2)
         self._done: Counter[str] = Counter()
         self._violations: list[str] = []
 
@@ -57,6 +60,7 @@ class Run:
             self._carry_out(make_plan(self._seed, self._seconds))
             self._end()
         finally:
+            self._site.is_ending.set()
             self._site.stop_all()
             connections.close_all()
         if not self._violations:
@@ -67,31 +71,35 @@ class Run:
         bands = write_world(self._folder / "world.json", self._seed)
         call_command("migrate", verbosity=0)
         people.setup_roles()
+        for name in EDITED_PEOPLE:
+            people.add_person(CHAOS, name, f"Chaos-{self._seed}-password", Role.MODERATOR)
         imports.import_bands(CHAOS, bands)
         self._people = People(self._site)
         self._first_audit = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
         connections.close_all()
         self._site.start_all()
-        if not self._site.wait_until(self._site.answers, 60):
+        if not self._site.wait_until(self._site.answers, _START_SECONDS):
             raise SystemExit(f"The web server did not start. See {self._folder}.")
         if not self._site.wait_until(
-            lambda: len(self._site.query("SELECT name FROM syncjobs_worker WHERE NOT is_scheduler")) == 2, 60
+            lambda: len(self._site.query("SELECT name FROM syncjobs_worker WHERE NOT is_scheduler")) == 2,
+            _START_SECONDS,
         ):
             raise SystemExit(f"The workers did not start. See {self._folder}.")
         self._people.prepare()
         self._viewers = [
-            Viewer(f"viewer {number + 1}", self._site.url, self._people.tokens[number]) for number in range(VIEWERS)
+            Viewer(f"viewer {number + 1}", self._site.urls[number % len(self._site.urls)], self._people.tokens[number])
+            for number in range(VIEWERS)
         ]
         for viewer in self._viewers:
             viewer.start()
-        self._log(f"{CHANNELS} bands, {len(PEOPLE)} people, {VIEWERS} viewers; the load begins")
+        self._log(f"{CHANNELS} bands, {len(PEOPLE)} people, {VIEWERS} viewers; {clock.described()}; the load begins")
 
     # ---- The plan
 
     def _carry_out(self, plan: list[Step]) -> None:
         """Begin each step at its time. Faults have threads of their own, so that a slow one delays no other."""
-        began, running = time.monotonic(), list[threading.Thread]()
-        with ThreadPoolExecutor(4) as crowd:
+        began, running, actions = time.monotonic(), list[threading.Thread](), list[Future[None]]()
+        with ThreadPoolExecutor(8) as crowd:
             for step in plan:
                 while (wait := began + step.at - time.monotonic()) > 0:
                     self._site.restart_ended()
@@ -101,7 +109,10 @@ class Run:
                     thread.start()
                     running.append(thread)
                 else:
-                    crowd.submit(self._action, step)
+                    actions.append(crowd.submit(self._action, step))
+            # People don't go on for long after the last fault, however slow the site was.
+            wait_for_all(actions, timeout=_LATE_SECONDS)
+            crowd.shutdown(wait=False, cancel_futures=True)
         for thread in running:
             thread.join()
 
@@ -115,10 +126,13 @@ class Run:
             self._log(f"{step.part}: {step.name} ended early: {type(error).__name__}: {str(error).splitlines()[:1]}")
 
     def _action(self, step: Step) -> None:
+        if self._site.is_ending.is_set():
+            return
         try:
             result = self._people.act(step)
         except Exception as error:
             result = f"{type(error).__name__}: {error}"
+            self._people.actions.wrong_answers[f"{step.name} ended with {result}"] += 1
         self._done[step.name] += 1
         self._log(f"    {step.name}: {result}")
 
@@ -128,9 +142,11 @@ class Run:
         self._site.is_ending.set()
         self._log("heal everything")
         self._site.heal()
-        if not self._site.wait_until(self._site.answers, 60):
-            self._violations.append("the web server does not answer 60 s after everything was healed")
+        if not self._site.wait_until(self._site.answers, _START_SECONDS):
+            self._violations.append(f"the web server does not answer {_START_SECONDS:g} s after everything was healed")
         self._repair_as_people_do()
+        # A schedule that is due would call YouTube while the calls are counted.
+        self._site.terminate("beat")
         self._become_quiet("the load")
         # Reads all videos once more: now the healed site must bring everything up to date.
         triggers.trigger_sync(CHAOS, None, full=True, force=True)
@@ -178,6 +194,9 @@ class Run:
             "the key is in nothing that was written": invariants.secrets(key, self._folder),
             "each accepted action has one audit entry": invariants.audit(self._people.actions, self._first_audit),
             "open pages are true": self._pages(),
+            "no answer was a 500 or without a sentence": invariants.answers(self._people.actions),
+            "no log has a traceback": invariants.tracebacks(self._folder),
+            "no process ended by itself": iter(self._site.unexpected_ends),
         }
         for viewer in self._viewers:
             viewer.stop()
@@ -201,15 +220,9 @@ class Run:
             f"jobs        {', '.join(f'{number} {status}' for status, number in by_status)}",
             f"errors      {', '.join(f'{number} × {reason}' for reason, number in errors)}",
             f"calls       {calls} in the server's log, {QuotaCall.objects.count()} in the ledger, of which {QuotaCall.objects.filter(http_status=None).count()} without a response",
+            f"slowest     {actions.slowest[0]:.2f} s: {actions.slowest[1]}",
             f"viewers     {', '.join(f'{v.connections} connections, {v.reloads} loads, {v.events} events' for v in self._viewers)}",
         ]
-        if actions.server_errors:
-            kinds = Counter(request.partition("?")[0] for request in actions.server_errors)
-            lines.append(
-                f"500         {', '.join(f'{number} × {request}' for request, number in kinds.most_common(8))}"
-            )
-        if self._site.unexpected_ends:
-            lines.append(f"ended       {', '.join(self._site.unexpected_ends)}")
         for name, found in results.items():
             lines.append(f"{'FAILS' if found else 'holds'}       {name}")
             lines += [f"            {violation}" for violation in found]

@@ -1,4 +1,7 @@
-"""The site of a run: PostgreSQL, Redis, the simulated YouTube, web, two workers and beat, each a real process."""
+"""The site of a run: PostgreSQL, Redis, the simulated YouTube, one or two web servers, two workers and beat.
+
+Each is a real process. In a long run there are two web servers, and some clocks are wrong.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,13 @@ from syncmonitor import embedded
 from syncmonitor.supervisor import _die_with_parent
 
 from ..processes import ROOT, free_port, kill_group
+from . import clock
 
 CHANNELS = 12
 LATENCY = 0.08
 WORKERS = ("one", "two")
+SKEWS = {"two": -300, "web2": 300, "beat": 30}
+"""By how many seconds the clocks of processes are wrong, if clocks can be moved."""
 _QUEUES = "video-sync,video-processing,maintenance"
 _MANY_UNITS = 50_000
 
@@ -49,11 +55,12 @@ class Log:
 class Site:
     """All processes. Services are started and stopped through `embedded`, on this run's instance."""
 
-    def __init__(self, folder: Path, log: Log) -> None:
+    def __init__(self, folder: Path, log: Log, webs: int) -> None:
         self.folder = folder
         self.log = log
-        self.port, youtube_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        ports, youtube_port = {f"web{number or ''}": free_port() for number in (0, 2)[:webs]}, free_port()
+        self.webs = list(ports)
+        self.urls = [f"http://127.0.0.1:{port}" for port in ports.values()]
         self.youtube = f"http://127.0.0.1:{youtube_port}"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.is_ending = threading.Event()
@@ -83,7 +90,10 @@ class Site:
         ]
         self._commands = {
             "youtube": [*simulator, "--videos", str(folder / "world.json"), "--latency", str(LATENCY)],
-            "web": [*uvicorn, "--port", str(self.port), "--timeout-graceful-shutdown", "2"],
+            **{
+                name: [*uvicorn, "--port", str(port), "--timeout-graceful-shutdown", "2"]
+                for name, port in ports.items()
+            },
             **{
                 name: [*celery, "worker", "-n", f"{name}@chaos", "-Q", _QUEUES, "--concurrency", "2", "-l", "INFO"]
                 for name in WORKERS
@@ -105,7 +115,7 @@ class Site:
             return subprocess.Popen(
                 self._commands[name],
                 cwd=ROOT,
-                env=self.environment,
+                env=self.environment | clock.shifted(SKEWS.get(name, 0)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -140,17 +150,17 @@ class Site:
             os.killpg(self.running[name].pid, number)
 
     def kill_child(self, name: str, pick: int) -> None:
-        """Kill one process of the worker's pool."""
+        """Kill one process of the pool of a worker that has started. One whose pool can't start gives up, rightly."""
+        has_started = "SELECT 1 FROM syncjobs_worker WHERE process_id = %s"
+        if not self.query(has_started, [self.running[name].pid]):
+            return
         if children := self.children(name):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(children[pick % len(children)], signal.SIGKILL)
 
     def children(self, name: str) -> list[int]:
         """Return the process ids of a worker's pool."""
-        pid = self.running[name].pid
-        with contextlib.suppress(OSError):
-            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return []
+        return _children(self.running[name].pid)
 
     def restart_ended(self) -> None:
         """Start what ended by itself again, as a supervisor does, and remember that it ended."""
@@ -185,6 +195,13 @@ class Site:
     def start_postgres(self) -> None:
         if not embedded._postgres_answers():
             embedded._launch_postgres(embedded.home() / "postgres")
+
+    def signal_postgres(self, number: signal.Signals) -> None:
+        """Signal the server and all its processes."""
+        server = int((embedded.home() / "postgres" / "postmaster.pid").read_text().split()[0])
+        for pid in (server, *_children(server)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def set_read_only(self, on: bool) -> None:
         self.query(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if on else 'off'}")
@@ -236,13 +253,14 @@ class Site:
         return False
 
     def answers(self) -> bool:
-        with urllib.request.urlopen(f"{self.url}/readyz", timeout=3) as answer:
-            return bool(answer.status == 200)
+        return all(_is_ready(url) for url in self.urls)
 
     def heal(self) -> None:
         """End every fault. All of this may be repeated."""
         for name in self.running:
             self.signal(name, signal.SIGCONT)
+        with contextlib.suppress(OSError):
+            self.signal_postgres(signal.SIGCONT)
         self.start_postgres()
         self.set_read_only(False)
         self.heal_redis()
@@ -269,6 +287,17 @@ class Site:
             for pid in (self.running[name].pid, *self.children(name)):
                 stack = subprocess.run([spy, "dump", "-p", str(pid)], capture_output=True, text=True, check=False)
                 self.log(f"  {name}, process {pid}:\n{stack.stdout}{stack.stderr}")
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _is_ready(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/readyz", timeout=3) as answer:
+        return bool(answer.status == 200)
 
 
 def write_world(path: Path, seed: int) -> list[dict[str, Any]]:

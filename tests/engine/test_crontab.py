@@ -61,6 +61,21 @@ def test_a_time_of_the_day_is_due_once(cron: str, day: str, expected: list[str])
 
 
 @pytest.mark.parametrize(
+    ("cron", "day", "number", "expected"),
+    [
+        ("*/15 * * * *", "2026-04-05", 98, "01:45+1030"),
+        ("*/15 * * * *", "2026-10-04", 94, "02:30+1100"),
+        ("45 1 * * *", "2026-04-05", 1, "01:45+1100"),
+        ("15 2 * * *", "2026-10-04", 1, "02:45+1100"),
+    ],
+)
+def test_clocks_may_also_change_by_half_an_hour(cron: str, day: str, number: int, expected: str) -> None:
+    times = local_times(cron, day, ZoneInfo("Australia/Lord_Howe"))
+    assert len(times) == len(set(times)) == number
+    assert expected in times
+
+
+@pytest.mark.parametrize(
     ("zone", "day", "hours"),
     [
         ("America/New_York", "2026-11-01", 25),

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import multiprocessing
+import os
 import time
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from syncjobs import tasks
 from syncjobs.engine import broker, pool
-from syncjobs.engine.heartbeat import ELECTED_SILENCE_SECONDS, Reporter
+from syncjobs.engine.claim import WorkerIdentity, claim_when_back
+from syncjobs.engine.heartbeat import ELECTED_SILENCE_SECONDS, ROUNDS_PER_HEARTBEAT, Heartbeat, Reporter
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.models import Worker
+from syncjobs.models.workers import WorkerQuerySet
 from tests.factories import queue_job
 
 pytestmark = pytest.mark.django_db
@@ -73,9 +77,59 @@ def test_a_worker_that_stops_or_lost_the_broker_comes_last_but_reconciles_alone(
     assert second.report()
 
 
+def test_a_worker_that_no_longer_reconciles_does_not_report_the_broker_again(
+    first: Reporter, second: Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_job()
+    monkeypatch.setattr(broker, "pending_wake_ups", lambda queue: None)
+    heartbeat = Heartbeat("z first", ["video-sync"], 4)
+    heartbeat._reporter = first
+    for _ in range(2):
+        heartbeat._run_round()
+    assert not heartbeat._is_elected
+    failed_at = Worker.objects.get(name="z first").broker_failed_at
+    assert failed_at is not None
+    for _ in range(2 * ROUNDS_PER_HEARTBEAT):
+        heartbeat._run_round()
+    assert Worker.objects.get(name="z first").broker_failed_at == failed_at
+
+
 def test_a_scheduler_is_never_elected_and_elects_nobody() -> None:
     scheduler, worker = Reporter("beat", [], 0, is_scheduler=True), Reporter("worker", ["maintenance"], 1)
     assert (scheduler.report(), worker.report()) == (False, True)
+
+
+def test_a_worker_replaces_the_row_of_its_predecessor_and_claims(first: Reporter) -> None:
+    """Its predecessor was stopping and could not delete the row, because the database stopped too."""
+    Worker.objects.filter(name="z first").update(stopping_at=Now(), process_id=1)
+    _age("z first", started=3600)
+    job, me = queue_job(), WorkerIdentity("z first", os.getpid())
+    assert claim_when_back(job.queue_id, me) is None
+    Reporter("z first", ["video-sync"], 4).report()
+    worker = Worker.objects.get()
+    assert (worker.stopping_at, worker.process_id) == (None, os.getpid())
+    assert worker.heartbeat_at - worker.started_at < dt.timedelta(minutes=30)
+    attempt = claim_when_back(job.queue_id, me)
+    assert attempt is not None
+    assert attempt.job == job
+
+
+def test_a_first_report_that_fails_replaces_the_row_later(first: Reporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    first.report()
+    Worker.objects.update(stopping_at=Now())
+    reporter = Reporter("z first", ["video-sync"], 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkerQuerySet, "delete", Mock(side_effect=OperationalError))
+        with pytest.raises(OperationalError):
+            reporter.report()
+    reporter.report()
+    assert Worker.objects.get().stopping_at is None
+
+
+def test_only_the_first_report_replaces_the_row(first: Reporter) -> None:
+    Worker.objects.update(stopping_at=Now())
+    first.report()
+    assert Worker.objects.get().stopping_at is not None
 
 
 def test_a_heartbeat_and_a_round_without_work_are_one_statement_each(first: Reporter) -> None:

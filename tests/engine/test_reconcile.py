@@ -9,10 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from syncjobs.choices import AttemptOutcome, JobStatus
-from syncjobs.engine import lease, outcomes
+from syncjobs.engine import broker, lease, outcomes
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.exceptions import Fenced
-from syncjobs.models import Attempt, SyncJob
+from syncjobs.models import Attempt, BulkAction, SyncJob
 from syncjobs.operations import jobs, queues
 from tests.factories import PERSON, claim, queue_job
 
@@ -67,3 +67,38 @@ def test_a_cancelled_all_bands_job_of_a_lost_worker_ends() -> None:
     reconcile()
     parent.refresh_from_db()
     assert parent.status == JobStatus.CANCELLED
+
+
+def test_a_bulk_action_whose_message_was_lost_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr("syncjobs.engine.broker._send", lambda task, queue, *_: sent.append(task) is None)
+    pending: int | None = 0
+    monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: pending)
+    action = BulkAction.objects.create(action="retry", job_ids=[1], total=1, actor_label="pat", origin="API")
+    assert reconcile().wake_ups_sent == 1
+    assert sent == [broker.BULK_TASK]
+    pending = 1
+    assert reconcile().wake_ups_sent == 0
+    pending = None
+    assert not reconcile().broker_answered
+    pending = 0
+    BulkAction.objects.filter(pk=action.pk).update(ended_at=timezone.now())
+    assert reconcile().wake_ups_sent == 0
+    assert sent == [broker.BULK_TASK]
+
+
+def test_redis_is_not_asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def refuse(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise OSError("timed out")
+
+    monkeypatch.setattr(broker.current_app, "send_task", refuse)
+    monkeypatch.setattr(broker, "_away_until", 0.0)
+    broker.notify("video-sync", 8)
+    broker.notify("maintenance")
+    assert len(tries) == 1
+    assert broker.pending_wake_ups("video-sync") is not None, "Redis answers again"
+    broker.notify("video-sync", 8)
+    assert len(tries) == 2

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from syncjobs.choices import JobStatus, JobType
 from syncjobs.engine import outcomes as engine_outcomes
@@ -122,3 +122,14 @@ def test_clearing_and_retrying_the_same_jobs_does_not_deadlock(caplog: pytest.Lo
         retrying = start_and_wait_for_lock(lambda: bulk.apply(PERSON, "retry", [job.pk for job in jobs]))
         assert SyncJob.objects.select_for_update(nowait=True).get(pk=jobs[1].pk) == jobs[1]
     assert (retrying.result().refused, caplog.records) == ({}, [])
+
+
+def test_a_bulk_action_does_not_refuse_jobs_because_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = queue_job()
+
+    def away(*_: object) -> None:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(bulk.job_operations, "cancel_jobs", away)
+    with pytest.raises(OperationalError):
+        bulk.apply(PERSON, "cancel", [job.pk])

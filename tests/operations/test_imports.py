@@ -49,10 +49,19 @@ def test_empty_rows_are_skipped_and_keep_their_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["slug,name,name", "slug;name; name", "name,slug,slug", "slug,schoolName,school_name"]
+    "header",
+    [
+        "slug,name,name",
+        "slug;name; name",
+        "slug,Name,name",
+        "name,slug,slug",
+        "name,slug, SLUG",
+        "slug,schoolName,school_name",
+        "slug,School name,school_name",
+    ],
 )
 def test_a_column_given_twice_is_refused_by_name(header: str) -> None:
-    name = "slug" if "slug,slug" in header else "school_name" if "school" in header else "name"
+    name = "slug" if header.startswith("name") else "school_name" if "school" in header else "name"
     with pytest.raises(InvalidInput, match=f"column {name} is given twice"):
         imported(f"{header}\na,b,c\n")
     assert not Band.objects.exists()
@@ -81,11 +90,57 @@ def test_a_key_given_twice_is_refused_by_name_and_the_rest_imported(row: str, na
         ("name|slug\nA|a\n", "commas, semicolons or tabs"),
         ("", "commas, semicolons or tabs"),
         ('slug;name\n"a;A\n', "not valid CSV"),
+        ("slug,name\na," + "x" * 10**6, "not valid CSV: field larger"),
+        ("slug,name\na,A\n".encode("utf-16"), "not UTF-8: line 1"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused_with_the_reason(content: str, message: str) -> None:
+def test_a_file_that_cannot_be_read_is_refused_with_the_reason(content: str | bytes, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         imported(content)
+
+
+def test_headings_may_be_written_as_people_write_them() -> None:
+    assert outcomes(imported("Slug,NAME,School  name\na,A,Oak High\n")) == [(1, "a", "created")]
+    assert Band.objects.get().school_name == "Oak High"
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ('{"slug": "a", "name": "A", "founded": NaN}', "four digits"),
+        ('{"slug": "a", "name": "A", "founded": 1e400}', "four digits"),
+        ('{"slug": "a", "name": {"x": 1, "x": 2}}', "must be text"),
+        ('{"slug": "a", "Name": "A"}', "Name: is not a column"),
+        ('{"slug": "a", "name": "\\ud800"}', "can't be stored"),
+    ],
+)
+def test_a_value_of_another_kind_refuses_the_row(row: str, problem: str) -> None:
+    [result] = imported(f"[{row}]", is_csv=False)
+    assert result.outcome == "refused"
+    assert problem in " ".join(result.problems)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"slug": "a"}] [', "line 1, column 17"),
+        ('[{"slug": "a", "founded": ' + "9" * 5000 + "}]", "not valid JSON"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_json_file_that_cannot_be_read_is_refused_with_the_reason(content: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        imported(content, is_csv=False)
+
+
+def test_ids_that_begin_with_a_dash_are_read_from_both_formats() -> None:
+    playlist = "PL-_-_-_-_-_-_-x"
+    imported(f"slug;name;playlists\n-a;A;{playlist}\n")
+    imported(json.dumps([{"slug": "-b", "name": "B", "playlists": [playlist]}]), is_csv=False)
+    assert list(Band.objects.order_by("slug").values_list("slug", "extra_playlists")) == [
+        ("-a", [playlist]),
+        ("-b", [playlist]),
+    ]
 
 
 def test_cells_without_a_column_refuse_the_row() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +22,24 @@ from tests.factories import PERSON, band_with_videos, full_sync, make_band, queu
 # The lease is renewed on another connection, which must see the attempt.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-REFUSALS = ["forbidden", "playlistItemsNotAccessible", "badRequest", "playlistNotFound", "invalidPageToken"]
+
+def _error(code: int, **error: Any) -> Fault:
+    body = json.dumps({"error": {"code": code, **error}})
+    return Fault("foreign", playlist="PLrefused", status=code, content_type="application/json", body=body)
+
+
+REFUSALS = {
+    **{
+        name: Fault(name, playlist="PLrefused")
+        for name in ("forbidden", "playlistItemsNotAccessible", "badRequest", "playlistNotFound", "invalidPageToken")
+    },
+    "NOT_FOUND": _error(404, message="Requested entity was not found.", status="NOT_FOUND"),
+    "watch later": _error(
+        403,
+        message="Items in 'watch later' playlists cannot be retrieved through the API.",
+        errors=[{"domain": "youtube.playlistItem", "reason": "watchLaterNotAccessible"}],
+    ),
+}
 
 
 def _with_extra_playlists(youtube: Simulator) -> Band:
@@ -32,13 +51,13 @@ def _with_extra_playlists(youtube: Simulator) -> Band:
     return Band.objects.get()
 
 
-@pytest.mark.parametrize("fault", REFUSALS)
+@pytest.mark.parametrize("refusal", REFUSALS)
 @pytest.mark.parametrize("job_type", [JobType.FULL_SYNC, JobType.INCREMENTAL_SYNC])
 def test_a_refused_extra_playlist_is_an_error_and_the_rest_is_synced(
-    youtube: Simulator, fault: str, job_type: JobType
+    youtube: Simulator, refusal: str, job_type: JobType
 ) -> None:
     band = _with_extra_playlists(youtube)
-    youtube.faults.add(Fault(fault, playlist="PLrefused"))
+    youtube.faults.add(replace(REFUSALS[refusal]))
     queue_job(job_type, band=band)
     job = run_next()
     band.refresh_from_db()
@@ -100,6 +119,23 @@ def test_the_forbidden_uploads_of_a_deleted_channel_say_so(youtube: Simulator) -
     full_sync(band)
     band.refresh_from_db()
     assert band.channel_problem == ChannelProblem.NOT_FOUND
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+@pytest.mark.parametrize("status", [404, 410])
+def test_uploads_that_are_gone_by_any_name_are_asked_about(youtube: Simulator, status: int, is_closed: bool) -> None:
+    """Google's servers have a general error too: "Requested entity was not found." """
+    band, channel = band_with_videos(youtube.world, 5)
+    error = {"error": {"code": status, "message": "Requested entity was not found.", "status": "NOT_FOUND"}}
+    foreign = Fault("foreign", playlist=uploads(channel.id), status=status, body=json.dumps(error))
+    foreign.content_type = "application/json"
+    youtube.faults.add(foreign)
+    if is_closed:
+        del youtube.world.channels[channel.id]
+    job = full_sync(band)
+    band.refresh_from_db()
+    assert job.job_errors.get().reason == ("channelNotFound" if is_closed else "NOT_FOUND")
+    assert band.channel_problem == (ChannelProblem.NOT_FOUND if is_closed else ChannelProblem.NONE)
 
 
 def test_a_forbidden_channel_flags_the_band(youtube: Simulator) -> None:

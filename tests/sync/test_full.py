@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bands.models import Band, ChannelProblem, Video
+from bands.models import Availability, Band, ChannelProblem, Video
 from syncjobs.choices import JobStatus
 from syncjobs.models import JobError, SeenVideo
 from syncjobs.youtube.simulator import Simulator
@@ -202,3 +202,30 @@ def test_the_count_is_right_after_a_restart_and_a_reread(youtube: Simulator) -> 
     full_sync(band)
     band.refresh_from_db()
     assert band.channel_video_count == 301
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["items", 1, "snippet", "title"], 5),
+        (["items", 1, "contentDetails", "videoPublishedAt"], "soon"),
+        (["items", 1], None),
+        (["items", 1, "contentDetails"], {"videoId": "a b"}),
+        (["items", 1], {"id": "an entry", "snippet": {}}),
+    ],
+)
+def test_an_entry_that_cannot_be_read_does_not_make_its_video_missing(
+    youtube: Simulator, path: list[str | int], value: object
+) -> None:
+    band, channel = band_with_videos(youtube.world, 60)
+    full_sync(band)
+    gone = youtube.world.playlists[uploads(channel.id)][-1]
+    youtube.world.remove(gone)
+    youtube.faults.add(Fault("wrongValue", "playlistItems.list", path=path, value=value, times=1))
+    job = full_sync(band)
+    assert (job.status, job.job_errors.get().reason) == (JobStatus.COMPLETED, "unreadableItem")
+    missing = Video.objects.exclude(availability=Availability.AVAILABLE).values_list("youtube_id", flat=True)
+    # If the entry does not name its video, we can't know whether it is the one that is gone.
+    assert list(missing) == ([gone] if len(path) > 2 and value != {"videoId": "a b"} else [])
+    full_sync(band)
+    assert Video.objects.filter(availability=Availability.AVAILABLE).count() == 59

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 from django.conf import settings
@@ -19,7 +21,7 @@ from syncjobs.engine import broker
 from syncjobs.models import SyncJob
 from syncjobs.operations import people
 from syncmonitor import embedded
-from tests.clients import DIALOG, PASSWORD, Api, command_error, logged_in, run_command
+from tests.clients import DIALOG, NOBODY, PASSWORD, Api, command_error, logged_in, run_command
 from tests.factories import PERSON, failed_job, make_band, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,11 +35,25 @@ def _redis() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL)
 
 
-@pytest.fixture(params=["full", "read-only", "gone"])
-def without_redis(request: pytest.FixtureRequest) -> Iterator[str]:
+def _fail_to_save(client: redis.Redis, folder: Path) -> None:
+    """Let Redis fail to save its data; it then refuses writes."""
+    (folder / "dump.rdb").mkdir()
+    client.config_set("dir", str(folder))
+    client.config_set("dbfilename", "dump.rdb")
+    client.config_set("save", "3600 1")
+    client.config_set("stop-writes-on-bgsave-error", "yes")
+    client.bgsave()
+    wait_for(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", what="the failure to save")
+
+
+@pytest.fixture(params=["full", "read-only", "unable to save", "gone"])
+def without_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Break the Redis of this process, and repair it."""
     with _redis() as client:
-        if request.param == "full":
+        folder = str(client.config_get("dir")["dir"])
+        if request.param == "unable to save":
+            _fail_to_save(client, tmp_path)
+        elif request.param == "full":
             client.config_set("maxmemory-policy", "noeviction")
             client.config_set("maxmemory", "1")
         elif request.param == "read-only":
@@ -51,6 +67,8 @@ def without_redis(request: pytest.FixtureRequest) -> Iterator[str]:
             embedded._start_redis()
         with _redis() as client:
             client.config_set("maxmemory", "0")
+            client.config_set("save", "")
+            client.config_set("dir", folder)
             client.execute_command("REPLICAOF", "NO", "ONE")
             # The first message may go to a connection that the server has closed.
             wait_for(lambda: broker._send(broker.DRAIN_TASK, "maintenance", "maintenance"), what="Redis")
@@ -103,13 +121,16 @@ def test_readiness_names_redis(without_redis: str) -> None:
     assert answer.status_code == 200
     body = answer.json()
     assert (body["status"], body["database"], body["redis"]) == ("degraded", True, False)
-    expected = {"full": "maxmemory", "read-only": "read only", "gone": "does not answer"}[without_redis]
+    expected = {"full": "maxmemory", "read-only": "read only", "unable to save": "MISCONF", "gone": "does not answer"}[
+        without_redis
+    ]
     assert expected in body["problems"][0]
 
 
 def test_log_ins_are_limited_without_redis(without_redis: str) -> None:
-    client, wrong = Client(), {"username": "admin", "password": "guess"}
+    client, api, wrong = Client(), Api(NOBODY), {"username": "admin", "password": "guess"}
     assert [client.post("/admin/login/", wrong).status_code for _ in range(21)] == [200] * 20 + [429]
+    assert [api.post("auth/token", wrong).status_code for _ in range(21)] == [401] * 20 + [429]
 
 
 def test_the_api_says_that_the_database_is_read_only(read_only: None, caplog: pytest.LogCaptureFixture) -> None:
@@ -163,6 +184,38 @@ def test_the_admin_says_that_the_database_is_read_only(caplog: pytest.LogCapture
             cursor.execute("SET default_transaction_read_only = off")
     assert not [record for record in caplog.records if record.exc_info]
     assert client.post(url).status_code == 302
+
+
+def test_a_full_disk_is_503_with_a_sentence(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    client, band = logged_in(Role.ADMIN), make_band("herons", CHANNEL)
+    client.raise_request_exception = False
+
+    def refuse_writes(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith(("INSERT", "UPDATE", "DELETE")):
+            raise OperationalError("could not extend file") from psycopg.errors.DiskFull("could not extend file")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse_writes):
+        page, ready = client.post(f"/admin/bands/band/{band.pk}/sync/"), Client().get("/readyz")
+        assert client.get("/admin/syncjobs/syncjob/").status_code == 200
+    assert (page.status_code, page["Retry-After"]) == (503, "30")
+    assert "disk is full" in page.content.decode()
+    assert ready.status_code == 503
+    assert "disk is full" in ready.json()["problems"][0]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_readiness_writes_to_the_disk() -> None:
+    """A change that is taken back needs no disk."""
+    assert Client().get("/readyz").json()["status"] == "ok"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*), max(value) FROM syncmonitor_cache WHERE cache_key = 'readyz'")
+        first = cursor.fetchone()
+        Client().get("/readyz")
+        cursor.execute("SELECT count(*), max(value) FROM syncmonitor_cache WHERE cache_key = 'readyz'")
+        second = cursor.fetchone()
+    assert (first[0], second[0]) == (1, 1)
+    assert first[1] != second[1]
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/api/bands", "/metrics"])

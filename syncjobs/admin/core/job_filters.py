@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from django.db.models import Q
 from django.http import HttpRequest, QueryDict
-from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -18,6 +17,7 @@ from bands.models import Band, BandState
 from bands.text import parse_number
 
 from ...choices import DelayReason, JobStatus, JobType, QueueName
+from ...engine import clock
 from ...exceptions import InvalidInput
 from ...listing.base_filters import parse_instant, split
 from ...models import ErrorGroup
@@ -118,7 +118,7 @@ class Filters:
 
 def quick_ranges(filters: Filters) -> list[Chip]:
     """Return chips for ranges of whole days of the person."""
-    today = timezone.now().astimezone(filters.zone).date()
+    today = clock.approximate().astimezone(filters.zone).date()
     ranges = (
         (_("Today"), today, None),
         (_("Yesterday"), today - dt.timedelta(days=1), today - dt.timedelta(days=1)),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ...engine import clock
 from ...listing import rows
 from ...listing.filters import JobQuery
 
@@ -63,7 +63,7 @@ class Unpaged(BasePagination):
         return list(queryset)
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response({"data": data, "asOf": timezone.now()})
+        return Response({"data": data, "asOf": clock.approximate()})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         properties = {"data": schema, "asOf": {"type": "string", "format": "date-time"}}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, TypeVar, cast
 
 from django.db import transaction
-from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.settings import api_settings
@@ -16,6 +15,7 @@ from ...audit.actors import for_user
 from ...audit.record import record
 from ...authentication import user_with_permissions
 from ...choices import Origin
+from ...engine import clock
 from ...models import EndedLogIn
 
 T = TypeVar("T", bound=Token)
@@ -123,7 +123,7 @@ def log_out(text: str, address: str) -> None:
 def _end(token: Token, action: str, address: str) -> None:
     """Refuse all tokens of the token's log-in from now on, and record it, unless that was done before."""
     # Its newest refresh token may have been issued this moment.
-    last = timezone.now() + api_settings.REFRESH_TOKEN_LIFETIME + 2 * api_settings.LEEWAY
+    last = clock.now() + api_settings.REFRESH_TOKEN_LIFETIME + 2 * api_settings.LEEWAY
     user = user_with_permissions(int(token[api_settings.USER_ID_CLAIM]))
     with transaction.atomic():
         # Tokens that were issued before families existed end one by one.

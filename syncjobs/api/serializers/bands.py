@@ -11,10 +11,14 @@ from bands.text import ONE_LINE, VISIBLE
 from ..core.fields import ANYTHING, Flag, Many, Strict, Text, Whole
 
 _COLOR = r"(#[0-9A-Fa-f]{6})?"
-_CHANNEL = (
-    r"^(|UC[A-Za-z0-9_-]{22}|@[A-Za-z0-9]{3,30}"
-    r"|https://www\.youtube\.com/(channel/UC[A-Za-z0-9_-]{22}|@[A-Za-z0-9]{3,30}))$"
+_CHANNEL_ID = "UC[A-Za-z0-9_-]{22}"
+# Letters of the scripts that most handles are written in. Regular expressions of OpenAPI have no name for all letters.
+_LETTERS = (
+    r"\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0391-\u03a1\u03a3-\u03e1\u0400-\u0481\u05d0-\u05ea\u0620-\u064a\u0904-\u0939"
+    r"\u0e01-\u0e30\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
 )
+_HANDLE = f"@([A-Za-z0-9_.-]{{3,30}}|[A-Za-z0-9_.-]{{0,40}}[{_LETTERS}][A-Za-z0-9_.{_LETTERS}-]{{0,40}})"
+_CHANNEL = rf"^(|{_CHANNEL_ID}|{_HANDLE}|(https://)?(www\.|m\.)?youtube\.com/(channel/{_CHANNEL_ID}|{_HANDLE}))$"
 _PLAYLIST = r"^(https://www\.youtube\.com/playlist\?list=)?PL[A-Za-z0-9_-]{10,62}$"
 
 

@@ -13,7 +13,9 @@ class WorkerSerializer(serializers.ModelSerializer[Worker]):
     startedAt = serializers.DateTimeField(source="started_at")
     heartbeatAt = serializers.DateTimeField(source="heartbeat_at")
     stoppingAt = serializers.DateTimeField(source="stopping_at", allow_null=True)
-    alive = serializers.SerializerMethodField()
+    alive = serializers.BooleanField(
+        source="is_alive", read_only=True, help_text="Whether it reports and its tasks don't fail."
+    )
     failingSince = serializers.DateTimeField(source="failing_since", allow_null=True)
     clockSkewSeconds = serializers.FloatField(source="clock_skew", allow_null=True)
 
@@ -30,7 +32,3 @@ class WorkerSerializer(serializers.ModelSerializer[Worker]):
             "failingSince",
             "clockSkewSeconds",
         )
-
-    def get_alive(self, worker: Worker) -> bool:
-        """Whether it reports and its tasks don't fail."""
-        return not worker.is_silent and worker.failing_since is None  # type: ignore[attr-defined]

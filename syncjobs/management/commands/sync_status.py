@@ -1,26 +1,31 @@
 from __future__ import annotations
 
+import datetime as dt
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
-from syncjobs.engine import quota
+from syncjobs.engine import clock, quota
 from syncjobs.management import base
 from syncjobs.management.commands.quota import bucket_as_json, describe_bucket
 from syncjobs.models import SyncJob
+from syncjobs.operations import schedules
 from syncjobs.stats import queues as stats_queues
 
 MAX_WAITING = 200
 
 
 class Command(base.Command):
-    help = "Show the queues, the running jobs and the usage of today's quota."
+    help = (
+        "Show the queues, the running jobs, today's quota, and whether the scheduler and the workers do their work, with the "
+        "schedules that are overdue."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
-        queues, buckets = stats_queues.queues(), quota.today()
+        queues, buckets, workers = stats_queues.queues(), quota.today(), stats_queues.workers()[0]
         active = SyncJob.objects.in_progress().select_related("band").order_by("pk")
         if options["json"]:
             waiting = SyncJob.objects.waiting().with_queue_position().select_related("band")
@@ -31,6 +36,9 @@ class Command(base.Command):
                     "active": [_job(job) for job in active],
                     "waiting": [_waiting(job) for job in waiting],
                     "quota": [bucket_as_json(state) for state in buckets],
+                    "scheduler_running": stats_queues.scheduler_is_alive(),
+                    "overdue": [{"name": name, "since": since} for name, since in _overdue()],
+                    "workers": [_worker(each) for each in workers],
                 }
             )
             return
@@ -41,6 +49,19 @@ class Command(base.Command):
             self.print(f"{job}  {job.get_job_type_display()}  {band}  {job.progress_done}/{total}")
         for state in buckets:
             self.print(f"quota {describe_bucket(state)}")
+        self._print_processes(workers)
+
+    def _print_processes(self, workers: Sequence[stats_queues.WorkerState]) -> None:
+        is_alive = stats_queues.scheduler_is_alive()
+        self.print(f"scheduler: {'running' if is_alive else 'NOT RUNNING, schedules trigger nothing'}")
+        for name, since in _overdue():
+            self.print(f"overdue: {name}, since {_time(since)}")
+        for each in (*stats_queues.schedulers(), *workers):
+            name = f"{'scheduler' if each.worker.is_scheduler else 'worker'} {each.worker.name}"
+            if each.state == "silent":
+                self.print(f"{name}: not responding since {_time(each.worker.heartbeat_at)}")
+            elif each.worker.failing_since is not None:
+                self.print(f"{name}: its tasks fail since {_time(each.worker.failing_since)}")
 
     def _print_queues(self, queues: Sequence[stats_queues.QueueState]) -> None:
         columns = {"waiting": 9, "active": 8, "delayed": 9, "completed": 11, "failed": 8, "cancelled": 11}
@@ -51,6 +72,29 @@ class Command(base.Command):
             if queue.paused_at:
                 state = f"paused by {queue.paused_by}" + (f": {queue.pause_reason}" if queue.pause_reason else "")
             self.print(f"{queue.name:<18}{figures}  {state}")
+
+
+def _overdue() -> list[tuple[str, dt.datetime]]:
+    """Return the names of the schedules that are overdue, and since when."""
+    now = clock.now()
+    late = [each for each in schedules.list_schedules() if schedules.is_overdue(each, now)]
+    return [(each.name, due) for each in late if (due := schedules.next_run(each)) is not None]
+
+
+def _time(time: dt.datetime) -> str:
+    """Return the time in UTC, with its date unless that is today."""
+    time = time.astimezone(dt.UTC)
+    return f"{time:%H:%M} UTC" if time.date() == clock.approximate().date() else f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def _worker(state: stats_queues.WorkerState) -> dict[str, Any]:
+    return {
+        "name": state.worker.name,
+        "state": state.state,
+        "queues": state.worker.queues,
+        "heartbeat_at": state.worker.heartbeat_at,
+        "failing_since": state.worker.failing_since,
+    }
 
 
 def _queue(queue: stats_queues.QueueState) -> dict[str, Any]:

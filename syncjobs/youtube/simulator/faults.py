@@ -46,7 +46,7 @@ CONNECTION_FAULTS = {
 PAGE_FAULTS = {"sameToken", "firstToken", "endless", "emptyPage", "noToken"}
 """Faults of a page of playlistItems.list: its token leads to itself or to the first page, there is always a next page,
 there is one and no item on this page, or there is no token."""
-ANSWER_FAULTS = {"missingPart", *PAGE_FAULTS}
+ANSWER_FAULTS = {"missingPart", "wrongValue", *PAGE_FAULTS}
 """Faults in a response that is right otherwise."""
 
 
@@ -87,6 +87,9 @@ class Fault:
     content_type: str = "text/html; charset=utf-8"
     part: str = "snippet"
     """The part that "missingPart" leaves out of every item."""
+    path: list[str | int] = field(default_factory=list)
+    """Where "wrongValue" puts `value` into the response, such as items, 0, snippet, title."""
+    value: Any = None
     body: str = "<html><h1>Welcome to Forest Wi-Fi</h1><a href=/login>Log in</a></html>"
 
     def __post_init__(self) -> None:

@@ -149,6 +149,9 @@ def stat_resource(video: Video, parts: Sequence[str]) -> dict[str, Any]:
 
 def damage(fault: Fault, body: dict[str, Any], parameters: dict[str, str]) -> None:
     """Apply one of ANSWER_FAULTS to a response."""
+    if fault.name == "wrongValue":
+        _put(body, fault.path, fault.value)
+        return
     if fault.name not in PAGE_FAULTS:
         body["items"] = [{k: v for k, v in item.items() if k != fault.part} for item in body.get("items", [])]
         return
@@ -160,3 +163,14 @@ def damage(fault: Fault, body: dict[str, Any], parameters: dict[str, str]) -> No
         body["nextPageToken"] = token_for(playlist_id, offset_of(playlist_id, token) + max_results(parameters))
     elif fault.name != "noToken":
         body["nextPageToken"] = token if token and fault.name == "sameToken" else token_for(playlist_id, 0)
+
+
+def _put(body: Any, path: Sequence[str | int], value: Any) -> None:
+    """Replace the member at the path, if the response has what contains it."""
+    *parents, last = path
+    try:
+        for name in parents:
+            body = body[name]
+        body[last] = value
+    except (KeyError, IndexError, TypeError):
+        return
