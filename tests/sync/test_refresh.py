@@ -15,7 +15,7 @@ from syncjobs.models import SyncJob
 from syncjobs.operations import triggers
 from syncjobs.sync import refresh
 from syncjobs.sync.refresh import request_live
-from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator import Simulator, resources
 from tests.concurrency import start_and_wait_for_lock
 from tests.factories import PERSON, band_with_videos, full_sync, queue_job, run_all, run_next
 
@@ -74,17 +74,20 @@ def test_a_video_is_refreshed_until_its_duration_is_known(youtube: Simulator) ->
     assert len(youtube.calls("videos.list")) == 1
 
 
-def test_recent_videos_are_refreshed_once_a_day(youtube: Simulator) -> None:
+def test_recent_videos_are_refreshed_once_a_day(youtube: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     _synced(youtube, 60, age=5 * DAY)
+    thumbnails = {"default": {"url": "https://i.ytimg.com/better.jpg", "width": 120, "height": 90}}
+    monkeypatch.setattr(resources, "_thumbnails", lambda _: thumbnails)
     for video in youtube.world.videos.values():
-        video.title = "Better title"
+        video.title, video.description = "Better title", "Better description"
     _sync()
     assert youtube.calls("videos.list") == []  # They are new.
     Video.objects.update(created_at=timezone.now() - 5 * DAY)
     SyncJob.objects.update(created_at=timezone.now() - 2 * DAY)
     for _ in range(3):
         _sync()
-    assert set(Video.objects.values_list("title", flat=True)) == {"Better title"}
+    assert set(Video.objects.values_list("title", "description")) == {("Better title", "Better description")}
+    assert all(video.thumbnails == thumbnails for video in Video.objects.all())
     assert len(youtube.calls("videos.list")) == 2
     Video.objects.update(published_at=timezone.now() - 20 * DAY)
     SyncJob.objects.update(created_at=timezone.now() - 2 * DAY)
