@@ -15,7 +15,6 @@ from syncjobs.engine import database, lease, outcomes
 from syncjobs.models import Attempt, SyncJob
 from syncjobs.sync import run
 from syncjobs.sync.context import JobContext, LeaseRenewal
-from syncmonitor.celery import app
 from tests.concurrency import in_thread
 from tests.factories import claim, queue_job, wait_for, worker
 
@@ -155,7 +154,3 @@ def test_a_lease_is_renewed_again_after_renewals_that_failed(
     warnings = [record.getMessage() for record in caplog.records if "lease" in record.getMessage()]
     assert len(warnings) == 2
     assert all("\n" not in text and "starting up" in text for text in warnings)
-
-
-def test_a_traceback_stays_one_piece_in_the_log_of_a_worker() -> None:
-    assert app.conf.worker_redirect_stdouts is False
