@@ -108,7 +108,8 @@ def ensure() -> None:
 def make_home() -> Path:
     """Create the folder of the data if it is missing, and return it. Raises CannotStart."""
     if (instance := os.environ.get("SYNCMONITOR_INSTANCE", "")) and not re.fullmatch(INSTANCE, instance):
-        raise CannotStart(f"SYNCMONITOR_INSTANCE: {instance!r} must be 1 to 40 letters, digits, - or _.")
+        rule = "must begin with a letter or digit and have at most 40 letters, digits, - or _"
+        raise CannotStart(f"SYNCMONITOR_INSTANCE: {instance!r} {rule}.")
     home().mkdir(parents=True, exist_ok=True)
     if home().is_relative_to("/var/tmp") and home().lstat().st_uid != os.geteuid():  # noqa: S108 - anyone may write there
         raise CannotStart(f"{home()} belongs to another user. Remove it, or set DATABASE_URL and REDIS_URL.")
