@@ -43,6 +43,11 @@ class Scheduler(CronScheduler):
     def setup_schedule(self) -> None:
         """Do nothing: the first tick that reaches the database installs Celery's own schedules."""
 
+    def update_from_dict(self, mapping: dict[str, dict[str, Any]]) -> None:
+        """Install schedules. The library's method logs any error and goes on; here, the next tick tries again."""
+        entries = [self.Entry.from_entry(name, app=self.app, **fields) for name, fields in mapping.items()]
+        self.schedule.update({entry.name: entry for entry in entries if entry.model.enabled})
+
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Run what is due. Return the seconds until the next tick."""
         self._is_ticking = True

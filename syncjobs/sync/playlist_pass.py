@@ -134,8 +134,9 @@ class PlaylistPass:
     def _dead_end(self, token: str | None, *, is_repeated: bool, new: int) -> str:
         """Return why the pass must end although the playlist does not, or an empty string.
 
-        Whatever a server answers, a pass over n entries reads at most ⌈1.25 × n/50⌉ + EXTRA_PAGES pages and one that was
-        fetched ahead. YouTube leaves entries out that it does not show us, so that its pages may have fewer than 50.
+        Whatever a server answers, a pass over n entries reads as many pages as the announced entries fill or, if that is
+        more, ⌈1.25 × n/50⌉ + EXTRA_PAGES; but at most MAX_PAGES, and one that was fetched ahead. YouTube announces entries
+        that it does not show us, so that its pages may have fewer than 50.
         """
         read = self.pages_read * PAGE_SIZE
         if token is None:
@@ -145,8 +146,9 @@ class PlaylistPass:
         if is_repeated:
             return "YouTube's next page is one that was read before"
         if not new and self.total is not None and read > self.total:
-            return f"YouTube announced {self.total} entries, and its pages bring no more of them"
-        if self.pages_read >= EXTRA_PAGES - (-5 * self.entries // (4 * PAGE_SIZE)):
+            return f"YouTube announced {self.total} entries, and its pages have no more entries"
+        is_expected = new and self.total is not None and read < self.total
+        if not is_expected and self.pages_read >= EXTRA_PAGES - (-5 * self.entries // (4 * PAGE_SIZE)):
             return f"YouTube listed {self.entries} entries on {self.pages_read} pages, and announced more pages"
         if self.pages_read >= MAX_PAGES:
             return f"YouTube listed more than {self.entries} entries"

@@ -61,6 +61,21 @@ def test_an_unreadable_body_is_refused(body: bytes, content_type: str, status: i
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b'{"syncType": "FULL", "forceSync": true, "syncType": "FULL"}',
+        b'{"action": "retry", "filter": {"status": "FAILED", "syncType": 1, "syncType": 2}}',
+    ],
+)
+@pytest.mark.parametrize("path", ["admin/sync-jobs/trigger", "admin/sync-jobs/bulk"])
+def test_a_key_that_is_given_twice_is_named(path: str, body: bytes) -> None:
+    api = Api(Role.MODERATOR)
+    answer = Client().generic("POST", f"/api/{path}", body, "application/json", headers=api.headers)
+    _assert_one_shape(answer, 400, "parse_error")
+    assert "“syncType”" in answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
     ("path", "body", "field", "message"),
     [
         ("sync-jobs/estimate", [], None, "Must be an object. Valid keys: bandId, syncType, forceSync, priority."),

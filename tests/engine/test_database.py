@@ -157,5 +157,5 @@ def test_a_lease_is_renewed_again_after_renewals_that_failed(
     assert all("\n" not in text and "starting up" in text for text in warnings)
 
 
-def test_a_traceback_stays_one_piece_in_the_log_of_a_worker() -> None:
+def test_celery_makes_no_log_entry_of_each_line_that_is_printed() -> None:
     assert app.conf.worker_redirect_stdouts is False

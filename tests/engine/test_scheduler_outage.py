@@ -76,6 +76,18 @@ def test_a_scheduler_that_starts_without_a_database_waits_for_it(
     assert PeriodicTask.objects.filter(name="celery.backend_cleanup").exists()
 
 
+def test_an_outage_while_schedules_are_installed_is_made_up_for(
+    sent: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = make_scheduler()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scheduler.Entry, "from_entry", lambda *_, **__: (_ for _ in ()).throw(OperationalError("gone")))
+        assert scheduler.tick() == 1.0
+    assert [record.exc_info for record in caplog.records if record.levelno >= logging.WARNING] == [None]
+    tick(scheduler)
+    assert PeriodicTask.objects.filter(name="celery.backend_cleanup").exists()
+
+
 def test_an_outage_is_one_sentence_a_tick(sent: list[str], caplog: pytest.LogCaptureFixture) -> None:
     scheduler = make_scheduler()
     tick(scheduler)

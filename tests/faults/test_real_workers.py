@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Sum
 
 from bands.models import Video
-from syncjobs.choices import AttemptOutcome, JobStatus
+from syncjobs.choices import AttemptOutcome, JobStatus, JobType
 from syncjobs.models import Attempt, QuotaCall, SyncJob
 from syncjobs.operations import jobs, queues, triggers
 from syncjobs.youtube.simulator import Simulator
@@ -190,3 +190,16 @@ def test_a_process_frozen_in_a_transaction_blocks_others_only_briefly(workers: W
     workers.start("awake", concurrency=1)
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 40, "the queue's lock to be released")
     assert SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 2
+
+
+def test_a_traceback_stays_one_piece_in_the_log_of_a_worker(workers: Workers, youtube: Simulator) -> None:
+    workers.start("one", concurrency=1)
+    # Without a video's id, the job fails unexpectedly.
+    job = queue_job(JobType.SINGLE_VIDEO)
+    wait_for(lambda: "KeyError: 'video_id'" in workers.log("one"), 60, workers.logs)
+    _, _, traceback = workers.log("one").partition(f"Job #{job.pk} attempt 1 failed unexpectedly\n")
+    lines = traceback.partition("KeyError: 'video_id'\n")[0].splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    # The lines of a traceback are indented, and nothing is put before them or between them.
+    assert len(lines) > 4
+    assert all(line.startswith("  ") for line in lines[1:]), traceback

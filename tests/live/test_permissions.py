@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from syncjobs.admin.events import events
@@ -58,7 +59,7 @@ def test_the_stream_ends_when_the_permission_is_revoked(watch: Watch, lost: str)
 
 def test_the_stream_ends_when_the_token_expires(watch: Watch) -> None:
     token = access_token()
-    token.set_exp(lifetime=timedelta(seconds=2))
+    token.set_exp(lifetime=timedelta(seconds=2) - api_settings.LEEWAY)
     watcher = watch(token=token)
     wait_for(lambda: watcher.has_ended, what="the end")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,24 @@ from tests.factories import PERSON, band_with_videos, full_sync, make_band, queu
 # The lease is renewed on another connection, which must see the attempt.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-REFUSALS = ["forbidden", "playlistItemsNotAccessible", "badRequest", "playlistNotFound", "invalidPageToken"]
+
+def _error(code: int, **error: Any) -> Fault:
+    body = json.dumps({"error": {"code": code, **error}})
+    return Fault("foreign", playlist="PLrefused", status=code, content_type="application/json", body=body)
+
+
+REFUSALS = {
+    **{
+        name: Fault(name, playlist="PLrefused")
+        for name in ("forbidden", "playlistItemsNotAccessible", "badRequest", "playlistNotFound", "invalidPageToken")
+    },
+    "NOT_FOUND": _error(404, message="Requested entity was not found.", status="NOT_FOUND"),
+    "watch later": _error(
+        403,
+        message="Items in 'watch later' playlists cannot be retrieved through the API.",
+        errors=[{"domain": "youtube.playlistItem", "reason": "watchLaterNotAccessible"}],
+    ),
+}
 
 
 def _with_extra_playlists(youtube: Simulator) -> Band:
@@ -33,13 +51,13 @@ def _with_extra_playlists(youtube: Simulator) -> Band:
     return Band.objects.get()
 
 
-@pytest.mark.parametrize("fault", REFUSALS)
+@pytest.mark.parametrize("refusal", REFUSALS)
 @pytest.mark.parametrize("job_type", [JobType.FULL_SYNC, JobType.INCREMENTAL_SYNC])
 def test_a_refused_extra_playlist_is_an_error_and_the_rest_is_synced(
-    youtube: Simulator, fault: str, job_type: JobType
+    youtube: Simulator, refusal: str, job_type: JobType
 ) -> None:
     band = _with_extra_playlists(youtube)
-    youtube.faults.add(Fault(fault, playlist="PLrefused"))
+    youtube.faults.add(replace(REFUSALS[refusal]))
     queue_job(job_type, band=band)
     job = run_next()
     band.refresh_from_db()

@@ -15,8 +15,9 @@ from syncjobs.models import SyncJob
 from syncjobs.operations import triggers
 from syncjobs.sync import refresh
 from syncjobs.sync.refresh import request_live
-from syncjobs.youtube.simulator import Simulator
-from tests.factories import PERSON, band_with_videos, full_sync, queue_job, run_all
+from syncjobs.youtube.simulator import Simulator, resources
+from tests.concurrency import start_and_wait_for_lock
+from tests.factories import PERSON, band_with_videos, full_sync, queue_job, run_all, run_next
 
 # The lease is renewed on another connection, which must see the attempt.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,17 +74,20 @@ def test_a_video_is_refreshed_until_its_duration_is_known(youtube: Simulator) ->
     assert len(youtube.calls("videos.list")) == 1
 
 
-def test_recent_videos_are_refreshed_once_a_day(youtube: Simulator) -> None:
+def test_recent_videos_are_refreshed_once_a_day(youtube: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     _synced(youtube, 60, age=5 * DAY)
+    thumbnails = {"default": {"url": "https://i.ytimg.com/better.jpg", "width": 120, "height": 90}}
+    monkeypatch.setattr(resources, "_thumbnails", lambda _: thumbnails)
     for video in youtube.world.videos.values():
-        video.title = "Better title"
+        video.title, video.description = "Better title", "Better description"
     _sync()
     assert youtube.calls("videos.list") == []  # They are new.
     Video.objects.update(created_at=timezone.now() - 5 * DAY)
     SyncJob.objects.update(created_at=timezone.now() - 2 * DAY)
     for _ in range(3):
         _sync()
-    assert set(Video.objects.values_list("title", flat=True)) == {"Better title"}
+    assert set(Video.objects.values_list("title", "description")) == {("Better title", "Better description")}
+    assert all(video.thumbnails == thumbnails for video in Video.objects.all())
     assert len(youtube.calls("videos.list")) == 2
     Video.objects.update(published_at=timezone.now() - 20 * DAY)
     SyncJob.objects.update(created_at=timezone.now() - 2 * DAY)
@@ -128,3 +132,20 @@ def test_the_videos_to_refresh_are_found_without_reading_all(youtube: Simulator)
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"EXPLAIN {search}")
         assert "video_live" in str(cursor.fetchall())
+
+
+def test_all_videos_to_refresh_are_locked_in_one_order(youtube: Simulator) -> None:
+    """The pass waits for a recent video. A live video comes after it in the order, so it must not be locked already."""
+    _synced(youtube, 2, age=5 * DAY)
+    recent, live = Video.objects.order_by("youtube_id")
+    Video.objects.filter(pk=live.pk).update(live_state=LiveState.LIVE)
+    Video.objects.update(created_at=timezone.now() - 5 * DAY)
+    parent = triggers.trigger_sync(PERSON, None, full=False, force=True).job
+    with transaction.atomic():
+        Video.objects.select_for_update().get(pk=recent.pk)
+        running = start_and_wait_for_lock(run_next)
+        Video.objects.select_for_update(nowait=True).get(pk=live.pk)
+    running.result()
+    parent.refresh_from_db()
+    assert (parent.failures_in_a_row, parent.checkpoint["fanned_out"]) == (0, True)
+    assert Video.objects.filter(details_pending=True).count() == 2

@@ -21,7 +21,7 @@ from syncjobs.engine import broker
 from syncjobs.models import SyncJob
 from syncjobs.operations import people
 from syncmonitor import embedded
-from tests.clients import DIALOG, PASSWORD, Api, command_error, logged_in, run_command
+from tests.clients import DIALOG, NOBODY, PASSWORD, Api, command_error, logged_in, run_command
 from tests.factories import PERSON, failed_job, make_band, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,8 +128,9 @@ def test_readiness_names_redis(without_redis: str) -> None:
 
 
 def test_log_ins_are_limited_without_redis(without_redis: str) -> None:
-    client, wrong = Client(), {"username": "admin", "password": "guess"}
+    client, api, wrong = Client(), Api(NOBODY), {"username": "admin", "password": "guess"}
     assert [client.post("/admin/login/", wrong).status_code for _ in range(21)] == [200] * 20 + [429]
+    assert [api.post("auth/token", wrong).status_code for _ in range(21)] == [401] * 20 + [429]
 
 
 def test_the_api_says_that_the_database_is_read_only(read_only: None, caplog: pytest.LogCaptureFixture) -> None:
