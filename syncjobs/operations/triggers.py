@@ -19,7 +19,7 @@ from ..choices import BAND_SYNC_TYPES, EventKind, JobStatus, JobType, Priority
 from ..engine import clock, timeline
 from ..engine.enqueue import Created, band_key, create_job, default_priority, lock_bands
 from ..engine.enqueue import end_delay as engine_end_delay
-from ..engine.quota import estimate_units
+from ..engine.estimates import estimate_units
 from ..exceptions import BandInactive, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced
 from ..models import SyncJob
 from ..youtube.references import MalformedReference, parse_video

@@ -9,6 +9,7 @@ from bands.models import Band
 
 from ..choices import JobStatus, JobType
 from ..engine import clock, quota
+from ..engine.estimates import estimate_units
 from ..models import SyncJob
 from ..youtube.costs import Bucket
 
@@ -41,9 +42,9 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
     now = clock.now()
     due = able if force else [band for band in able if not band.is_recently_synced(now, full=full)]
     if selected is None and not full:
-        units = quota.estimate_units(None, full=False) if due else 0
+        units = estimate_units(None, full=False) if due else 0
     else:
-        units = sum(quota.estimate_units(band, full=full) for band in due)
+        units = sum(estimate_units(band, full=full) for band in due)
     left = next(state.left_for_manual_syncs for state in quota.today() if state.bucket == Bucket.MAIN)
     p50, p95 = _seconds(selected, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC) if due else (None, None)
     return Estimate(

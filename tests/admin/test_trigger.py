@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from bands.models import Band
 from syncjobs.choices import JobType, Priority, Role
-from syncjobs.engine import quota
+from syncjobs.engine.estimates import estimate_units
 from syncjobs.exceptions import InvalidInput
 from syncjobs.models import SyncJob
 from syncjobs.operations import triggers
@@ -153,7 +153,7 @@ def test_the_estimate_excludes_bands_that_would_be_refused() -> None:
     estimate = estimates.estimate([ready, recent, silent, idle], full=True)
     assert estimate.bands == 1
     assert (estimate.skipped_as_just_synced, estimate.skipped_as_unsyncable) == (1, 2)
-    assert estimate.units == {"main": quota.estimate_units(ready, full=True)}
+    assert estimate.units == {"main": estimate_units(ready, full=True)}
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
     assert set(Band.objects.syncable()) == {ready, recent}
     assert [band.sync_obstacle for band in (ready, recent, silent, idle)] == [None, None, "no-channel", "inactive"]

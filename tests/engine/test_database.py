@@ -15,6 +15,7 @@ from syncjobs.engine import database, lease, outcomes
 from syncjobs.models import Attempt, SyncJob
 from syncjobs.sync import run
 from syncjobs.sync.context import JobContext, LeaseRenewal
+from syncmonitor.celery import app
 from tests.concurrency import in_thread
 from tests.factories import claim, queue_job, wait_for, worker
 
@@ -154,3 +155,7 @@ def test_a_lease_is_renewed_again_after_renewals_that_failed(
     warnings = [record.getMessage() for record in caplog.records if "lease" in record.getMessage()]
     assert len(warnings) == 2
     assert all("\n" not in text and "starting up" in text for text in warnings)
+
+
+def test_celery_makes_no_log_entry_of_each_line_that_is_printed() -> None:
+    assert app.conf.worker_redirect_stdouts is False
