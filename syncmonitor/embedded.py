@@ -31,7 +31,6 @@ START_TIMEOUT_SECONDS = 60
 # $TMPDIR may differ between processes of one checkout, and the path of a unix socket has at most 107 bytes.
 TEMPORARY = Path("/tmp")  # noqa: S108 - the folder made in it is private, and its owner is checked
 
-
 INSTANCE = "[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 """A regular expression for SYNCMONITOR_INSTANCE, which is the name of a folder."""
 
