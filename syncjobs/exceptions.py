@@ -89,14 +89,14 @@ class BandInactive(Conflict):
 
 
 class QuotaExhausted(DomainError):
-    """The bucket has no units left for this caller until `resets_at`, or YouTube must first accept a probe, due then.
+    """The bucket has no units left for this caller until `until`, or YouTube must first accept a probe, due then.
 
     A job should try again at `retry_at`.
     """
 
     code = "quota_exhausted"
 
-    def __init__(self, bucket: str, resets_at: dt.datetime, *, retry_at: dt.datetime, is_probing: bool = False) -> None:
+    def __init__(self, bucket: str, until: dt.datetime, *, retry_at: dt.datetime, is_probing: bool = False) -> None:
         message = (
             _(
                 "YouTube has not accepted a call for the %(bucket)s quota since it was used up. Next try at %(time)s UTC."
@@ -105,10 +105,10 @@ class QuotaExhausted(DomainError):
             else _("Today's %(bucket)s quota is used up. It resets at %(time)s UTC.")
         )
         super().__init__(
-            message % {"bucket": bucket, "time": f"{resets_at:%Y-%m-%d %H:%M}"}, bucket=bucket, resets_at=resets_at
+            message % {"bucket": bucket, "time": f"{until:%Y-%m-%d %H:%M}"}, bucket=bucket, resets_at=until
         )
         self.bucket = bucket
-        self.resets_at = resets_at
+        self.until = until
         self.retry_at = retry_at
 
 
