@@ -145,15 +145,22 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
     return _write(statement.as_string(), _as_json(rows, columns))
 
 
-def request_details(videos: Q, *, limit: int | None = None) -> int:
+def newest_to_request(videos: Q, limit: int) -> list[int]:
+    """Return the ids of up to `limit` videos whose details are not pending, the newest first."""
+    rows = Video.objects.filter(videos, details_pending=False).order_by(F("published_at").desc(nulls_last=True), "-id")
+    return list(rows.values_list("pk", flat=True)[:limit])
+
+
+def request_details(ids: Iterable[int]) -> int:
     """Have the details of videos fetched again, 50 per unit, by the next ENRICH job. Return the number of changed rows.
 
-    With a limit, the newest videos come first.
+    Call it once per transaction: only the rows of one call are locked in the order that all writers use.
     """
-    rows = Video.objects.filter(videos, details_pending=False).order_by(F("published_at").desc(nulls_last=True), "-id")
     with transaction.atomic():
-        ids = _lock(Q(pk__in=list(rows.values_list("pk", flat=True)[:limit])))
-        return Video.objects.filter(pk__in=ids).update(details_pending=True, details_due_at=None, details_attempt=None)
+        locked = _lock(Q(pk__in=list(ids)))
+        return Video.objects.filter(pk__in=locked).update(
+            details_pending=True, details_due_at=None, details_attempt=None
+        )
 
 
 def update_counts(counts: Sequence[tuple[str, int | None, int | None, int | None]]) -> int:

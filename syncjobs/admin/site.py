@@ -9,12 +9,13 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import URLPattern, URLResolver, path, reverse
+from django.urls import URLPattern, URLResolver, path, re_path, reverse
 
 from ..choices import Origin
 from ..exceptions import TooManyAttempts
 from ..limits import Attempt
 from ..operations import people
+from ..youtube.costs import Bucket
 from . import dashboard, events, health, imports, keys, quota
 from .core.navigation import TITLE, page_context
 from .core.pages import View, actor_of, answering_domain_errors, redirecting_old_names
@@ -31,7 +32,9 @@ class MonitorSite(admin.AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("quota/", self.admin_view(quota.quota), name="quota"),
-            path("quota/<str:bucket>/reopen/", self.admin_view(quota.reopen), name="quota_reopen"),
+            re_path(
+                rf"^quota/(?P<bucket>{'|'.join(Bucket)})/reopen/$", self.admin_view(quota.reopen), name="quota_reopen"
+            ),
             path("health/", self.admin_view(health.notes), name="health"),
             path("import/", self.admin_view(imports.upload), name="import"),
             path("import/<id:import_id>/", self.admin_view(imports.progress), name="import_progress"),

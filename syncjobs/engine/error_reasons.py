@@ -82,7 +82,8 @@ _SHARED = (
     (
         _BUSY,
         "rateLimitExceeded userRateLimitExceeded concurrentLimitExceeded backendError processingFailure"
-        " SERVICE_UNAVAILABLE RATE_LIMIT_EXCEEDED RESOURCE_EXHAUSTED UNAVAILABLE INTERNAL DEADLINE_EXCEEDED",
+        " SERVICE_UNAVAILABLE RATE_LIMIT_EXCEEDED RESOURCE_EXHAUSTED UNAVAILABLE INTERNAL DEADLINE_EXCEEDED"
+        " ABORTED CANCELLED UNKNOWN DATA_LOSS",
     ),
     (_UNREACHABLE, "timeout connection"),
     (_GARBLED, "badAnswer"),
@@ -96,8 +97,11 @@ _SHARED = (
         _PROJECT,
         "accessNotConfigured iamPermissionDenied SERVICE_DISABLED CONSUMER_INVALID CONSUMER_SUSPENDED BILLING_DISABLED",
     ),
-    (_FORBIDDEN, "forbidden PERMISSION_DENIED"),
-    (_REFUSED, "badRequest INVALID_ARGUMENT FAILED_PRECONDITION NOT_FOUND"),
+    (_FORBIDDEN, "forbidden playlistItemsNotAccessible PERMISSION_DENIED"),
+    (
+        _REFUSED,
+        "badRequest INVALID_ARGUMENT FAILED_PRECONDITION NOT_FOUND ALREADY_EXISTS OUT_OF_RANGE UNIMPLEMENTED",
+    ),
 )
 _MEANINGS: dict[str, Meaning] = {
     **{reason: meaning for meaning, reasons in _SHARED for reason in reasons.split()},
@@ -169,7 +173,7 @@ _MEANINGS: dict[str, Meaning] = {
         _("Check Workers and the server's memory. Then retry the jobs."),
     ),
     "databaseAway": Meaning(
-        _("Database away"),
+        _("Database unavailable"),
         _("The database was away several times in a row while the job ran."),
         _("Check PostgreSQL and its log. Then retry the jobs."),
     ),

@@ -1,4 +1,4 @@
-"""How many units of the quota a sync will use."""
+"""Estimates of the quota that a sync will use."""
 
 from __future__ import annotations
 

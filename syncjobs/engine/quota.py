@@ -31,7 +31,6 @@ DELAY_REASONS = {
     Bucket.STATS: DelayReason.QUOTA_STATS,
 }
 
-
 RESTART_DELAY = dt.timedelta(minutes=1)
 """Nothing is asked sooner after the reset if the day before was used up."""
 RESTART_SPREAD = dt.timedelta(minutes=5)
@@ -185,10 +184,10 @@ def _after_reset(now: dt.datetime) -> dt.datetime:
 
 
 def _after_probe(day: dt.date, probe_at: dt.datetime) -> dt.datetime:
-    """Return when a job looks whether the bucket is open, if no successful probe wakes it before.
+    """Return when a job looks whether the bucket is open, if it isn't woken before, for a probe or after one.
 
-    Each job can make the next probe, so it does not matter if one of them is cancelled. They are spread over the time
-    in which the bucket may be probed, so that each looks once or twice.
+    The jobs are spread over the time in which the bucket may be probed, so that each looks once or twice if no worker
+    reconciles.
     """
     spread = max(FIRST_PAUSE, _start_of(day) + PROBING - probe_at)
     return probe_at + spread * random.random()  # noqa: S311 - jitter, not a secret
@@ -272,15 +271,32 @@ def wake_jobs(bucket: Bucket) -> int:
 
     A job whose row somebody else is changing is left out: `wake_delayed` finds it later.
     """
+    with transaction.atomic():
+        waiting = _waiting_for(bucket).order_by("pk")
+        jobs = list(waiting.select_for_update(no_key=True, skip_locked=True, of=("self",)))
+        return end_delay(jobs, "The quota is available again.")
+
+
+def _wake_for_probe(bucket: Bucket) -> int:
+    """Make one job due that can make the next probe; return their number.
+
+    A queue with a runnable job is left out: that job may make the probe, and may be the one that was woken before. If
+    two are woken, the ledger refuses the second without a call.
+    """
+    with_runnable = SyncJob.objects.runnable().values("queue_id")
+    waiting = _waiting_for(bucket).filter(queue__paused_at__isnull=True).exclude(queue_id__in=with_runnable)
+    with transaction.atomic():
+        jobs = list(waiting.in_claim_order().select_for_update(no_key=True, skip_locked=True, of=("self",))[:1])
+        return end_delay(jobs, "YouTube may be asked again.")
+
+
+def _waiting_for(bucket: Bucket) -> SyncJobQuerySet:
+    """Return the jobs that wait for the bucket and can now have its units."""
     state = next(state for state in today() if state.bucket == bucket)
     waiting = SyncJob.objects.delayed().filter(delay_reason=DELAY_REASONS[bucket])
-    if not state.left_for_automatic_syncs:
-        waiting = waiting.filter(origin__in=PERSONAL_ORIGINS)
-    if not state.left_for_manual_syncs:
-        return 0
-    with transaction.atomic():
-        jobs = list(waiting.order_by("pk").select_for_update(no_key=True, skip_locked=True, of=("self",)))
-        return end_delay(jobs, "The quota is available again.")
+    if state.left_for_automatic_syncs:
+        return waiting
+    return waiting.filter(origin__in=PERSONAL_ORIGINS) if state.left_for_manual_syncs else waiting.none()
 
 
 def waiting_jobs() -> SyncJobQuerySet:
@@ -291,13 +307,14 @@ def waiting_jobs() -> SyncJobQuerySet:
 def wake_delayed() -> int:
     """Make jobs due that wait for units which are available: the limit was raised, or they were delayed too late.
 
-    A bucket that YouTube closed below a limit that has been raised since is probed. Return the number of jobs.
+    If a probe is due, one job is made due for it. A bucket that YouTube closed below a limit that has been raised since
+    is probed. Return the number of jobs.
     """
     reasons = set(waiting_jobs().order_by().values_list("delay_reason", flat=True).distinct())
     if not reasons:
         return 0
-    woken = 0
-    for row in QuotaDay.objects.filter(day=quota_day(clock.now())):
+    woken, now = 0, clock.now()
+    for row in QuotaDay.objects.filter(day=quota_day(now)):
         bucket = Bucket(row.bucket)
         if DELAY_REASONS[bucket] not in reasons:
             continue
@@ -306,6 +323,8 @@ def wake_delayed() -> int:
             woken += int(bool(raised) and reopen(bucket))
         elif row.closed_at is None and row.probe_at is None:
             woken += wake_jobs(bucket)
+        elif row.closed_at is None and row.probe_at and row.probe_at <= now:
+            woken += _wake_for_probe(bucket)
     return woken
 
 
@@ -366,19 +385,3 @@ def on(day: dt.date) -> list[BucketState]:
             )
         )
     return states
-
-
-class Meter:
-    """The YouTube client's meter: reserves each HTTP attempt for a spender, and records its result."""
-
-    def __init__(self, spender: Spender) -> None:
-        self._spender = spender
-
-    def reserve(self, operation: Operation) -> Receipt:
-        """Reserve the units of one HTTP attempt. Raises QuotaExhausted."""
-        return reserve(operation, self._spender)
-
-    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
-        """Record the result of the attempt with this receipt."""
-        assert isinstance(receipt, Receipt)
-        record_result(receipt, status=status, reason=reason, seconds=seconds)

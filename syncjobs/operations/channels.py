@@ -14,6 +14,7 @@ from bands.models import Band
 from ..audit.actors import Actor
 from ..audit.record import audited
 from ..engine import quota
+from ..engine.meter import Meter
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..youtube.client import YouTubeClient
 from ..youtube.costs import Bucket
@@ -83,5 +84,5 @@ def _client(band: Band | None) -> YouTubeClient:
         api_key=settings.YOUTUBE_API_KEY,
         endpoint=settings.YOUTUBE_API_ENDPOINT,
         timeout=settings.YOUTUBE_TIMEOUT_SECONDS,
-        meter=quota.Meter(quota.Spender(is_personal=True, band_id=band.pk if band else None)),
+        meter=Meter(quota.Spender(is_personal=True, band_id=band.pk if band else None)),
     )

@@ -22,6 +22,7 @@ from bands.videos import NO_CHANGES, UpsertCounts
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
 from ..engine import clock, database, errors, lease, quota, timeline
 from ..engine.errors import ErrorReport
+from ..engine.meter import Meter
 from ..models import Attempt, SyncJob
 from ..youtube.client import YouTubeClient
 from ..youtube.costs import Operation, quota_day, units_of
@@ -44,7 +45,7 @@ class SyncFailed(Exception):
         self.message = message
 
 
-class JobMeter(quota.Meter):
+class JobMeter(Meter):
     """The YouTube client's meter for a running job, which also checks whether the job should stop."""
 
     def __init__(self, attempt: Attempt) -> None:
@@ -120,6 +121,7 @@ class LeaseRenewal:
 
     def _renew(self) -> None:
         """Renew the lease until the attempt ends or the database says that the lease has expired."""
+        outage = database.OutageLog(logger)
         usual = pause = settings.SYNC_LEASE_SECONDS / 4
         try:
             while not self._stop.wait(pause):
@@ -127,8 +129,9 @@ class LeaseRenewal:
                     if not database.on_live_connection(lease.renew_lease, self._attempt):
                         return
                     pause = usual
+                    outage.end()
                 except database.ERRORS as error:
-                    logger.warning(
+                    outage.warn(
                         "Could not renew the lease of job #%s: %s", self._attempt.job_id, database.first_line(error)
                     )
                     connections.close_all()

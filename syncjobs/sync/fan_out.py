@@ -32,6 +32,7 @@ def queue_children(context: JobContext) -> None:
     is_full = job.job_type == JobType.FULL_SYNC
     bands = list(Band.objects.syncable())
     plan, skipped = _plan_full(context, bands) if is_full else _plan_incremental(context, bands)
+    unknown = len(bands) - len(plan) - len(skipped)
     with transaction.atomic():
         # Bands are locked before jobs, as in a band's deletion. Some may have been deleted since YouTube was asked.
         existing = lock_bands(band.pk for band, _params in plan)
@@ -49,6 +50,7 @@ def queue_children(context: JobContext) -> None:
         if not is_full:
             Band.objects.filter(pk__in=skipped).update(last_incremental_sync_at=Now())
         message = f"{queued} bands queued, {len(skipped)} {'recently synced' if is_full else 'unchanged'}"
+        message += f", {unknown} without a video count from YouTube" if unknown else ""
         timeline.note(job.pk, EventKind.FANNED_OUT, message, attempt=context.attempt.number, **summary)
         broker.notify_on_commit(job.queue_id, wake_ups=queued)
 
@@ -79,7 +81,8 @@ def _plan_full(context: JobContext, bands: list[Band]) -> tuple[Plan, list[int]]
 def _plan_incremental(context: JobContext, bands: list[Band]) -> tuple[Plan, list[int]]:
     """Ask for the videoCount of all channels, 50 per unit, and skip bands where it is unchanged.
 
-    Return the plan and the ids of the skipped bands.
+    Return the plan and the ids of the skipped bands. A band whose count the response lacks is in neither: the next pass
+    asks again.
     """
     ids = sorted({band.channel_id for band in bands if band.channel_id})
     channels: dict[str, Channel] = {}
@@ -93,7 +96,7 @@ def _plan_incremental(context: JobContext, bands: list[Band]) -> tuple[Plan, lis
         if _needs_sync(band, channel, rotation):
             known = channel is not None and channel.video_count is not None
             plan.append((band, {"video_count": channel.video_count} if channel and known else {}))
-        else:
+        elif channel is None or "statistics" not in channel.missing_parts:
             skipped.append(band.pk)
     return plan, skipped
 

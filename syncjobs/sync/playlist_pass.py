@@ -52,6 +52,7 @@ class PlaylistPass:
     rereads: int = 0
     restarted: bool = False
     asked_again: bool = False
+    """Whether YouTube refused the page that comes next, and it is asked for a second time."""
     incomplete: bool = False
     """Whether a playlist was not read to its end, so that an absent video proves nothing."""
     unidentified: bool = False
@@ -107,6 +108,7 @@ class PlaylistPass:
     def observe(self, page: PlaylistPage, seen: SeenOnPage) -> None:
         """Update the position after a page: check whether entries moved, and whether the next page leads anywhere."""
         token = self.next_token(page)
+        self.asked_again = False
         self._notice_motion(page, seen.moved)
         self.total = page.total_results if page.total_results is not None else self.total
         is_expected = self.total is not None and self.total > self.pages_read * PAGE_SIZE
@@ -149,7 +151,7 @@ class PlaylistPass:
             return f"YouTube announced {self.total} entries, and its pages have no more entries"
         is_expected = new and self.total is not None and read < self.total
         if not is_expected and self.pages_read >= EXTRA_PAGES - (-5 * self.entries // (4 * PAGE_SIZE)):
-            return f"YouTube listed {self.entries} entries on {self.pages_read} pages, and there is no end of them"
+            return f"YouTube listed {self.entries} entries on {self.pages_read} pages, and announced more pages"
         if self.pages_read >= MAX_PAGES:
             return f"YouTube listed more than {self.entries} entries"
         return ""

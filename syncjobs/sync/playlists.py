@@ -21,7 +21,7 @@ from bands.videos import mark_missing, upsert_details
 from ..engine.errors import ErrorReport
 from ..models import SeenVideo, SyncJob
 from ..youtube.client import PAGE_SIZE, YouTubeClient
-from ..youtube.errors import Forbidden, InvalidPageToken, Kind, PlaylistNotFound, YouTubeError
+from ..youtube.errors import Forbidden, InvalidPageToken, Kind, PlaylistNotFound, TransientError, YouTubeError
 from ..youtube.parsing import is_video_id
 from ..youtube.types import Batch, PlaylistItem, PlaylistPage, Unreadable, VideoDetails
 from .channels import existing_channel, flag_channel
@@ -152,8 +152,9 @@ def _check_uploads(context: JobContext, position: PlaylistPass, error: YouTubeEr
     """Ask whether the channel exists if YouTube refuses its uploads. Return True if they should be asked for again.
 
     For a channel without videos it is normal that YouTube has no uploads playlist. Raises SyncFailed if the channel is
-    missing or may have videos, and the error itself if it says nothing about the channel, or a second time that we may not
-    read the uploads. Only then the band is flagged, so that a single wrong response does not do it.
+    missing or may have videos, TransientError if the response does not say whether it has some, and the error itself if it
+    says nothing about the channel, or a second time in a row that we may not read the uploads. Only then the band is
+    flagged, so that a single wrong response does not do it.
     """
     if isinstance(error, Forbidden) and position.asked_again:
         flag_channel(context, ChannelProblem.FORBIDDEN)
@@ -163,6 +164,10 @@ def _check_uploads(context: JobContext, position: PlaylistPass, error: YouTubeEr
         raise error
     channel = existing_channel(context)
     if is_absent:
+        if "statistics" in channel.missing_parts:
+            raise TransientError(
+                "badAnswer", "YouTube's response lacks the channel's statistics, which count its videos."
+            )
         if channel.video_count != 0:
             message = f"The channel {channel.id} exists, but YouTube does not return its uploads playlist."
             raise SyncFailed(error.reason, message)
@@ -173,7 +178,7 @@ def _check_uploads(context: JobContext, position: PlaylistPass, error: YouTubeEr
 
 @dataclass(slots=True)
 class _Reading:
-    """A page that was read but not saved yet: `unseen` has the entries whose details are needed, by video id."""
+    """A page that was read but not saved yet. `unseen` maps video ids to the entries whose details are needed."""
 
     page: PlaylistPage
     unseen: dict[str, PlaylistItem]
@@ -216,7 +221,8 @@ def read_with_details(context: JobContext, position: PlaylistPass) -> None:
         try:
             page = next_page.result()
         except Exception:
-            # If details are missing too, that is the error to raise: what we do about a playlist must not end the job.
+            # If the details can't be had either, this raises that error instead. A refused playlist would be skipped, and
+            # the job would complete without these details.
             _save_pages(context, position, unsaved, until_empty=True)
             raise
 
@@ -226,16 +232,17 @@ def _save_pages(
 ) -> None:
     """Save the pages whose details have arrived, and wait for some if there are too many pages.
 
-    If the call for details of a page failed, save all pages, and leave the missing details to the next attempt: what was
-    read has been paid for. Then raise the first error.
+    If the call for details of a page failed, save all pages, because they have been paid for, and make no further call. The
+    next attempt fetches the missing details. Then raise the first error.
     """
     first_error: Exception | None = None
     while unsaved and (until_empty or first_error or unsaved[0].is_ready or len(unsaved) > MAX_UNSAVED):
         reading, batch = unsaved.popleft(), None
-        try:
-            batch = reading.fetch(context.client)
-        except Exception as error:  # noqa: BLE001 - it is raised below
-            first_error = first_error or error
+        if first_error is None or reading.details is not None:
+            try:
+                batch = reading.fetch(context.client)
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                first_error = first_error or error
         _save_page(context, position, reading, batch)
     if first_error is not None:
         raise first_error

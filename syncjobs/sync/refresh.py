@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bands.models import Availability, Band, LiveState
-from bands.videos import request_details
+from bands.videos import newest_to_request, request_details
 
 from ..choices import JobType
 from ..models import SyncJob
@@ -35,25 +35,30 @@ def request_live(band: Band | None = None) -> int:
 
     This costs at most LIVE_UNITS, later. Return the number of videos.
     """
-    since = Now() - _LATE_START
-    has_begun = Q(live_state=LiveState.UPCOMING, scheduled_start_at__lte=Now(), scheduled_start_at__gt=since)
-    is_processing = Q(live_state=LiveState.NONE, duration_seconds=None, published_at__gt=since)
-    due = Q(live_state=LiveState.LIVE) | has_begun | is_processing
-    return request_details(_known(band) & due, limit=LIVE_UNITS * PAGE_SIZE)
+    return request_details(_live(band))
 
 
 def request_due(context: JobContext) -> None:
     """Request the details of live videos, and once a day of recent ones, in the transaction of an all-bands job."""
-    request_live()
+    due = _live()
     earlier = SyncJob.objects.filter(
         job_type=JobType.INCREMENTAL_SYNC, fans_out=True, created_at__gt=Now() - _DAY
     ).filter(**{f"checkpoint__{_REFRESHED}": True})
-    if earlier.exists():
-        return
-    context.checkpoint[_REFRESHED] = True
-    is_recent = Q(published_at__gt=Now() - dt.timedelta(days=RECENT_DAYS)) | Q(live_state=LiveState.UPCOMING)
-    # The details of a video that was added today are new.
-    request_details(_known() & is_recent & Q(created_at__lt=Now() - _DAY), limit=RECENT_UNITS * PAGE_SIZE)
+    if not earlier.exists():
+        context.checkpoint[_REFRESHED] = True
+        is_recent = Q(published_at__gt=Now() - dt.timedelta(days=RECENT_DAYS)) | Q(live_state=LiveState.UPCOMING)
+        # The details of a video that was added today are new.
+        recent = _known() & is_recent & Q(created_at__lt=Now() - _DAY) & ~Q(pk__in=due)
+        due += newest_to_request(recent, RECENT_UNITS * PAGE_SIZE)
+    request_details(due)
+
+
+def _live(band: Band | None = None) -> list[int]:
+    since = Now() - _LATE_START
+    has_begun = Q(live_state=LiveState.UPCOMING, scheduled_start_at__lte=Now(), scheduled_start_at__gt=since)
+    is_processing = Q(live_state=LiveState.NONE, duration_seconds=None, published_at__gt=since)
+    due = Q(live_state=LiveState.LIVE) | has_begun | is_processing
+    return newest_to_request(_known(band) & due, LIVE_UNITS * PAGE_SIZE)
 
 
 def _known(band: Band | None = None) -> Q:

@@ -79,7 +79,7 @@ class InvalidPageToken(YouTubeError):
 
 _QUOTA = {"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"}
 _RATE = {"rateLimitExceeded", "userRateLimitExceeded", "concurrentLimitExceeded", "backendError", "internalError",
-         "processingFailure", "SERVICE_UNAVAILABLE", "RATE_LIMIT_EXCEEDED"}  # fmt: skip
+         "processingFailure", "SERVICE_UNAVAILABLE", "RATE_LIMIT_EXCEEDED", "ABORTED", "CANCELLED"}  # fmt: skip
 _CONFIGURATION = {"keyInvalid", "keyExpired", "accessNotConfigured", "ipRefererBlocked", "iamPermissionDenied",
                   "API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_HTTP_REFERRER_BLOCKED", "SERVICE_DISABLED",
                   "API_KEY_IP_ADDRESS_BLOCKED", "API_KEY_ANDROID_APP_BLOCKED", "API_KEY_IOS_APP_BLOCKED",

@@ -26,6 +26,7 @@ from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, JobError, SyncJo
 from syncjobs.operations import bulk, errors
 from syncjobs.stats import errors as stats_errors
 from syncjobs.youtube import errors as youtube_errors
+from syncjobs.youtube.simulator import faults
 from tests.clients import exported, logged_in
 from tests.factories import PERSON, claim, make_band, queue_job
 
@@ -54,6 +55,7 @@ def test_every_reason_in_the_code_has_an_explanation() -> None:
     found = set(re.findall(r'(?:SyncFailed|ErrorReport|TransientError|ConfigurationError)\(\s*"(\w+)"', code))
     found |= set(re.findall(r'reason="(\w+)"', code))
     found |= youtube_errors._QUOTA | youtube_errors._RATE | youtube_errors._CONFIGURATION
+    found |= youtube_errors._RPC_CODES | {reason for _status, reason, *_rest in faults.ERRORS.values()}
     assert {"workerLost", "internalError", "channelNotFound", "timeout", "keyMissing", "quotaExceeded"} <= found
     assert not [reason for reason in sorted(found) if error_reasons.explain(reason) is error_reasons._UNKNOWN]
     for reason, title in (("http503", "YouTube is busy"), ("http404", "Not YouTube's response")):

@@ -233,17 +233,21 @@ def _seconds(act: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def upserts() -> list[Figure]:
-    """Rows a second as the sync writes them, in pages of 50, against COPY into a table and one merge; new and changed."""
+def _by_page(rows: list[Any]) -> None:
+    from django.db import transaction
+
+    from bands.videos import upsert_details
+
+    for first in range(0, len(rows), _PAGE):
+        with transaction.atomic():
+            upsert_details(rows[first : first + _PAGE])
+
+
+def _by_copy(rows: list[Any]) -> None:
     from django.db import connection, transaction
 
-    from bands.models import Band, Video
-    from bands.videos import _DETAILS, upsert_details
+    from bands.videos import _DETAILS
 
-    from ..factories import make_band
-
-    _bands({})
-    band = make_band("upserts")
     columns = ("youtube_id", "band_id", *_DETAILS)
     names = ", ".join(columns)
     merge = (
@@ -251,27 +255,27 @@ def upserts() -> list[Figure]:
         f" SELECT {names}, 'AVAILABLE', false FROM arriving ON CONFLICT (youtube_id) DO UPDATE SET "
         + ", ".join(f"{name} = EXCLUDED.{name}" for name in _DETAILS)
     )
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE arriving ON COMMIT DROP AS SELECT * FROM bands_video LIMIT 0")
+        cursor.execute("SELECT column_name, udt_name FROM information_schema.columns WHERE table_name = 'bands_video'")
+        types = {name: kind.lstrip("_") + "[]" * kind.startswith("_") for name, kind in cursor.fetchall()}
+        with cursor.copy(f"COPY arriving ({names}) FROM STDIN") as copy:
+            copy.set_types([types[name] for name in columns])
+            for row in rows:
+                copy.write_row([_value(row, name) for name in columns])
+        cursor.execute(merge)
 
-    def by_page(rows: list[Any]) -> None:
-        for first in range(0, len(rows), _PAGE):
-            with transaction.atomic():
-                upsert_details(rows[first : first + _PAGE])
 
-    def by_copy(rows: list[Any]) -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("CREATE TEMPORARY TABLE arriving ON COMMIT DROP AS SELECT * FROM bands_video LIMIT 0")
-            cursor.execute(
-                "SELECT column_name, udt_name FROM information_schema.columns WHERE table_name = 'bands_video'"
-            )
-            types = {name: kind.lstrip("_") + "[]" * kind.startswith("_") for name, kind in cursor.fetchall()}
-            with cursor.copy(f"COPY arriving ({names}) FROM STDIN") as copy:
-                copy.set_types([types[name] for name in columns])
-                for row in rows:
-                    copy.write_row([_value(row, name) for name in columns])
-            cursor.execute(merge)
+def upserts() -> list[Figure]:
+    """Rows a second as the sync writes them, in pages of 50, against COPY into a table and one merge; new and changed."""
+    from bands.models import Band, Video
 
+    from ..factories import make_band
+
+    _bands({})
+    band = make_band("upserts")
     figures = []
-    for name, by, first in (("pages of 50", by_page, 0), ("COPY and merge", by_copy, UPSERTS)):
+    for name, by, first in (("pages of 50", _by_page, 0), ("COPY and merge", _by_copy, UPSERTS)):
         rows = _rows(band.pk, first, UPSERTS)
         new = UPSERTS / _seconds(lambda by=by, rows=rows: by(rows))  # type: ignore[misc]
         for row in rows:

@@ -13,6 +13,21 @@ import sys
 from . import clock
 from .plan import LONG_SECONDS
 
+_ENVIRONMENT = {
+    "DEBUG": "true",
+    "DJANGO_SETTINGS_MODULE": "syncmonitor.settings",
+    "YOUTUBE_TIMEOUT_SECONDS": "3",
+    "YOUTUBE_QUOTA_MAIN": "1000000",
+    "YOUTUBE_QUOTA_STATS": "1000000",
+    "YOUTUBE_QUOTA_RESERVED": "0",
+    "SYNC_LEASE_SECONDS": "4",
+    "SYNC_CANCEL_GRACE_SECONDS": "3",
+    "SYNC_RETRY_BASE_SECONDS": "1",
+    "SYNC_RETRY_MAX_SECONDS": "5",
+    "SYNC_MAX_ATTEMPTS": "4",
+    "SYNC_MIN_INTERVAL_SECONDS": "5",
+}
+
 
 def main() -> int:
     """0 if all invariants hold, 1 if not."""
@@ -26,21 +41,9 @@ def main() -> int:
         clock.move(to_reset_in=options.minutes * 60 * 0.6)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit("Stopped."))
-    os.environ |= {
-        "DEBUG": "true",
-        "DJANGO_SETTINGS_MODULE": "syncmonitor.settings",
+    os.environ |= _ENVIRONMENT | {
         "SYNCMONITOR_INSTANCE": f"chaos-{os.getpid()}",
         "YOUTUBE_API_KEY": f"AIza-chaos-{secrets.token_hex(12)}",
-        "YOUTUBE_TIMEOUT_SECONDS": "3",
-        "YOUTUBE_QUOTA_MAIN": "1000000",
-        "YOUTUBE_QUOTA_STATS": "1000000",
-        "YOUTUBE_QUOTA_RESERVED": "0",
-        "SYNC_LEASE_SECONDS": "4",
-        "SYNC_CANCEL_GRACE_SECONDS": "3",
-        "SYNC_RETRY_BASE_SECONDS": "1",
-        "SYNC_RETRY_MAX_SECONDS": "5",
-        "SYNC_MAX_ATTEMPTS": "4",
-        "SYNC_MIN_INTERVAL_SECONDS": "5",
     }
     for name in ("DATABASE_URL", "REDIS_URL"):
         os.environ.pop(name, None)

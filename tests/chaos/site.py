@@ -77,27 +77,24 @@ class Site:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
         }
+        self._commands = self._all_commands(ports, youtube_port)
+
+    def _all_commands(self, ports: dict[str, int], youtube_port: int) -> dict[str, list[str]]:
         celery = [sys.executable, "-m", "celery", "-A", "syncmonitor"]
         uvicorn = [sys.executable, "-m", "uvicorn", "syncmonitor.asgi:application", "--log-level", "warning"]
-        simulator = [
-            sys.executable,
-            "manage.py",
-            "run_simulator",
-            "--port",
-            str(youtube_port),
-            "--key",
-            self.environment["YOUTUBE_API_KEY"],
-        ]
-        self._commands = {
-            "youtube": [*simulator, "--videos", str(folder / "world.json"), "--latency", str(LATENCY)],
-            **{
-                name: [*uvicorn, "--port", str(port), "--timeout-graceful-shutdown", "2"]
-                for name, port in ports.items()
-            },
-            **{
-                name: [*celery, "worker", "-n", f"{name}@chaos", "-Q", _QUEUES, "--concurrency", "2", "-l", "INFO"]
-                for name in WORKERS
-            },
+        simulator = [sys.executable, "manage.py", "run_simulator", "--port", str(youtube_port)]
+        simulator += ["--key", self.environment["YOUTUBE_API_KEY"], "--videos", str(self.folder / "world.json")]
+        webs = {
+            name: [*uvicorn, "--port", str(port), "--timeout-graceful-shutdown", "2"] for name, port in ports.items()
+        }
+        workers = {
+            name: [*celery, "worker", "-n", f"{name}@chaos", "-Q", _QUEUES, "--concurrency", "2", "-l", "INFO"]
+            for name in WORKERS
+        }
+        return {
+            "youtube": [*simulator, "--latency", str(LATENCY)],
+            **webs,
+            **workers,
             "beat": [*celery, "beat", "--pidfile", "", "-l", "INFO"],
         }
 

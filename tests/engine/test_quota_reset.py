@@ -20,11 +20,12 @@ from syncjobs.engine import clock, quota
 from syncjobs.engine.claim import claim_next
 from syncjobs.exceptions import QuotaExhausted
 from syncjobs.models import Attempt, QuotaCall, QuotaDay, SyncJob
+from syncjobs.operations import queues
 from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
-from tests.factories import SCHEDULE, band_with_videos, queue_job, run_next, worker
+from tests.factories import PERSON, SCHEDULE, band_with_videos, queue_job, run_next, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MINUTE = dt.timedelta(minutes=1)
@@ -82,6 +83,11 @@ def _run_until(time: VirtualClock, end: dt.datetime) -> None:
         if due is None or due.run_at > end:
             return
         if due.run_at > timezone.now():
+            probe = QuotaDay.objects.filter(day=quota_day(time.now), closed_at=None, probe_at__lt=due.run_at).first()
+            if probe is not None and probe.probe_at is not None:
+                time.set(max(time.now, probe.probe_at))
+                if quota.wake_delayed():
+                    continue
             time.set(max(time.now, due.run_at))
             SyncJob.objects.filter(pk=due.pk).update(run_at=Now())
         attempt = claim_next("video-processing", worker())
@@ -155,9 +161,9 @@ def test_the_pauses_between_probes_grow_and_the_last_refusal_closes_the_day(time
         try:
             quota.reserve(Operation.VIDEOS_LIST, SPENDER)
         except QuotaExhausted as error:
-            if error.resets_at > time.reset + dt.timedelta(hours=12):
+            if error.until > time.reset + dt.timedelta(hours=12):
                 break
-            time.set(error.resets_at)
+            time.set(error.until)
         else:
             asked.append(round((time.now - time.reset) / MINUTE))
             quota.refuse(Bucket.MAIN, "quotaExceeded")
@@ -208,6 +214,32 @@ def test_nothing_is_woken_before_youtube_has_accepted_a_call(time: VirtualClock)
     time.set(time.reset + MINUTE)
     assert quota.wake_delayed() == 0
     quota.reserve(Operation.VIDEOS_LIST, SPENDER)
+    assert quota.wake_delayed() == 0
+
+
+def test_one_job_is_woken_when_a_probe_is_due(time: VirtualClock) -> None:
+    """A job that was refused while another one probed does not wait for most of the 90 minutes."""
+    _use_up(quota_day(time.now))
+    _delayed_jobs(time, 3)
+    time.set(time.reset + MINUTE)
+    quota.reserve(Operation.VIDEOS_LIST, SPENDER)
+    assert quota.wake_delayed() == 0
+    time.set(time.reset + 2 * MINUTE)
+    queues.pause_queue(PERSON, "video-processing")
+    assert quota.wake_delayed() == 0
+    queues.resume_queue(PERSON, "video-processing")
+    assert [quota.wake_delayed() for _ in range(3)] == [1, 0, 0]
+    run_next("video-processing")
+    assert SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 1
+    assert SyncJob.objects.runnable().count() == 2
+
+
+def test_a_probe_that_is_due_leaves_automatic_jobs_without_units_asleep(
+    time: VirtualClock, settings: LazySettings
+) -> None:
+    settings.YOUTUBE_QUOTA_RESERVED = 100
+    QuotaDay.objects.create(bucket="main", day=quota_day(time.now), limit=100, probe_at=time.now - MINUTE)
+    _delayed_jobs(time, 2)
     assert quota.wake_delayed() == 0
 
 

@@ -133,3 +133,14 @@ def test_the_error_of_a_playlist_skips_no_details_that_failed(youtube: Simulator
     job = run_next()
     assert (job.status, job.videos_found, job.error_count) == (JobStatus.COMPLETED, 60, 1)
     assert Video.objects.count() == 60
+
+
+@pytest.mark.parametrize(("fault", "attempts"), [("quotaExceeded", 1), ("unavailable", 3)])
+def test_no_details_are_asked_for_after_a_call_for_details_failed(
+    youtube: Simulator, fault: str, attempts: int
+) -> None:
+    band, _ = band_with_videos(youtube.world, 60)
+    youtube.faults.add(Fault(fault, operation="videos.list"))
+    job = full_sync(band)
+    assert (job.status, len(youtube.calls("videos.list"))) == (JobStatus.QUEUED, attempts)
+    assert len(job.checkpoint["missing_details"]) == 60

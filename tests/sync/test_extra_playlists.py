@@ -112,6 +112,27 @@ def test_uploads_that_are_forbidden_once_do_not_flag_the_band(youtube: Simulator
     assert band.channel_problem == ChannelProblem.NONE
 
 
+def test_two_wrong_refusals_of_different_pages_do_not_flag_the_band(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 300)
+    for after in (0, 4):
+        youtube.faults.add(Fault("forbidden", playlist=uploads(channel.id), after=after, times=1))
+    job = full_sync(band)
+    band.refresh_from_db()
+    assert (job.status, band.channel_problem, Video.objects.count()) == ("COMPLETED", ChannelProblem.NONE, 300)
+    assert len([call for call in youtube.calls("playlistItems.list") if call["status"] == 403]) == 2
+
+
+@pytest.mark.parametrize("job_type", [JobType.FULL_SYNC, JobType.INCREMENTAL_SYNC])
+def test_an_empty_channel_is_asked_about_again_if_its_count_is_absent(youtube: Simulator, job_type: JobType) -> None:
+    band, _ = band_with_videos(youtube.world, 0)
+    youtube.faults.add(Fault("missingPart", operation="channels.list", part="statistics", times=1))
+    queue_job(job_type, band=band)
+    job = run_next()
+    assert (job.status, job.job_errors.get().reason) == (JobStatus.QUEUED, "badAnswer")
+    SyncJob.objects.update(run_at=timezone.now())
+    assert run_next().status == JobStatus.COMPLETED
+
+
 def test_the_forbidden_uploads_of_a_deleted_channel_say_so(youtube: Simulator) -> None:
     band, channel = band_with_videos(youtube.world, 5)
     youtube.faults.add(Fault("forbidden", playlist=uploads(channel.id)))

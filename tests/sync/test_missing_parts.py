@@ -157,3 +157,19 @@ def test_a_channel_without_a_part_keeps_what_is_known_and_costs_no_sync(youtube:
     triggers.trigger_sync(PERSON, None, full=False)
     run_all()
     assert youtube.units() == 1
+
+
+def test_a_band_without_a_count_is_not_taken_for_checked(youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 3)
+    full_sync(band)
+    youtube.faults.add(Fault("missingPart", operation="channels.list", part="statistics", times=1))
+    triggers.trigger_sync(PERSON, None, full=False)
+    job = run_next()
+    band.refresh_from_db()
+    assert (band.last_incremental_sync_at, job.checkpoint["unchanged"]) == (None, 0)
+    message = job.events.get(kind="FANNED_OUT").message
+    assert message == "0 bands queued, 0 unchanged, 1 without a video count from YouTube"
+    triggers.trigger_sync(PERSON, None, full=False)
+    run_all()
+    band.refresh_from_db()
+    assert band.last_incremental_sync_at is not None

@@ -16,7 +16,8 @@ from syncjobs.operations import triggers
 from syncjobs.sync import refresh
 from syncjobs.sync.refresh import request_live
 from syncjobs.youtube.simulator import Simulator, resources
-from tests.factories import PERSON, band_with_videos, full_sync, queue_job, run_all
+from tests.concurrency import start_and_wait_for_lock
+from tests.factories import PERSON, band_with_videos, full_sync, queue_job, run_all, run_next
 
 # The lease is renewed on another connection, which must see the attempt.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -131,3 +132,20 @@ def test_the_videos_to_refresh_are_found_without_reading_all(youtube: Simulator)
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"EXPLAIN {search}")
         assert "video_live" in str(cursor.fetchall())
+
+
+def test_all_videos_to_refresh_are_locked_in_one_order(youtube: Simulator) -> None:
+    """The pass waits for a recent video. A live video comes after it in the order, so it must not be locked already."""
+    _synced(youtube, 2, age=5 * DAY)
+    recent, live = Video.objects.order_by("youtube_id")
+    Video.objects.filter(pk=live.pk).update(live_state=LiveState.LIVE)
+    Video.objects.update(created_at=timezone.now() - 5 * DAY)
+    parent = triggers.trigger_sync(PERSON, None, full=False, force=True).job
+    with transaction.atomic():
+        Video.objects.select_for_update().get(pk=recent.pk)
+        running = start_and_wait_for_lock(run_next)
+        Video.objects.select_for_update(nowait=True).get(pk=live.pk)
+    running.result()
+    parent.refresh_from_db()
+    assert (parent.failures_in_a_row, parent.checkpoint["fanned_out"]) == (0, True)
+    assert Video.objects.filter(details_pending=True).count() == 2
