@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, ClassVar
 
-from django.db import Error, InterfaceError, InternalError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils.translation import gettext as _
 
 
@@ -89,14 +89,14 @@ class BandInactive(Conflict):
 
 
 class QuotaExhausted(DomainError):
-    """The bucket has no units left for this caller until `resets_at`, or YouTube must first accept a probe, due then.
+    """The bucket has no units left for this caller until `until`, or YouTube must first accept a probe, due then.
 
     A job should try again at `retry_at`.
     """
 
     code = "quota_exhausted"
 
-    def __init__(self, bucket: str, resets_at: dt.datetime, *, retry_at: dt.datetime, is_probing: bool = False) -> None:
+    def __init__(self, bucket: str, until: dt.datetime, *, retry_at: dt.datetime, is_probing: bool = False) -> None:
         message = (
             _(
                 "YouTube has not accepted a call for the %(bucket)s quota since it was used up. Next try at %(time)s UTC."
@@ -105,10 +105,10 @@ class QuotaExhausted(DomainError):
             else _("Today's %(bucket)s quota is used up. It resets at %(time)s UTC.")
         )
         super().__init__(
-            message % {"bucket": bucket, "time": f"{resets_at:%Y-%m-%d %H:%M}"}, bucket=bucket, resets_at=resets_at
+            message % {"bucket": bucket, "time": f"{until:%Y-%m-%d %H:%M}"}, bucket=bucket, resets_at=until
         )
         self.bucket = bucket
-        self.resets_at = resets_at
+        self.until = until
         self.retry_at = retry_at
 
 
@@ -130,27 +130,43 @@ class Unavailable(Busy):
 
 _READ_ONLY = "25006"
 _DISK_FULL = "53100"
-_IDLE_TIMEOUTS = ("25P03", "25P04")
+_CANCELLED = "57014"
+# Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions, operator
+# interventions that end the session, deadlocks and conflicts with other transactions, locks that were not free in time,
+# insufficient resources (connections, memory, disk), errors of the operating system, read-only transactions, and sessions
+# ended while idle in a transaction or because a transaction lasted too long.
+_AWAY = ("08", "57P", "40", "55P03", "53", "58", _READ_ONLY, "25P03", "25P04")
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether the error says that the database is away or too busy, so that the same statements may succeed later."""
+    if isinstance(error, InterfaceError):
+        # The client's own. Only that of a closed connection passes: a closed cursor, for example, is a bug.
+        return connection.connection is None or bool(connection.connection.closed)
+    if not isinstance(error, DatabaseError):
+        return False
+    code = getattr(error.__cause__, "sqlstate", None)
+    if code is None:  # The client's own errors: no connection, or a connection that broke.
+        return isinstance(error, OperationalError)
+    return str(code).startswith(_AWAY)
 
 
 def unavailable(error: BaseException | None) -> Unavailable | None:
     """Return what to tell people if a database error passes by itself; None for a bug or any other exception.
 
-    The codes are PostgreSQL's: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    A statement that took too long is such an error for people, but workers must not repeat it for ever.
     """
-    if not isinstance(error, Error):
+    code = getattr(error.__cause__, "sqlstate", None) if isinstance(error, DatabaseError) else None
+    if not is_away(error) and code != _CANCELLED:
         return None
-    code = getattr(error.__cause__, "sqlstate", None)
-    if isinstance(error, InternalError) and code == _READ_ONLY:
+    if code == _READ_ONLY:
         message = _("The database is read-only at the moment, so nothing can be changed. Try again in a minute.")
         return Unavailable(message, retry_after=30)
     if code == _DISK_FULL:
         message = _("The database's disk is full, so nothing can be saved. Tell the people who run the server.")
         return Unavailable(message, retry_after=30)
-    if isinstance(error, OperationalError | InterfaceError) or code in _IDLE_TIMEOUTS:
-        message = _("The database is away or too busy at the moment. Try again in a few seconds.")
-        return Unavailable(message, retry_after=5)
-    return None
+    message = _("The database is away or too busy at the moment. Try again in a few seconds.")
+    return Unavailable(message, retry_after=5)
 
 
 def one_line(error: BaseException) -> str:

@@ -31,7 +31,6 @@ START_TIMEOUT_SECONDS = 60
 # $TMPDIR may differ between processes of one checkout, and the path of a unix socket has at most 107 bytes.
 TEMPORARY = Path("/tmp")  # noqa: S108 - the folder made in it is private, and its owner is checked
 
-
 INSTANCE = "[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 """A regular expression for SYNCMONITOR_INSTANCE, which is the name of a folder."""
 
@@ -108,7 +107,8 @@ def ensure() -> None:
 def make_home() -> Path:
     """Create the folder of the data if it is missing, and return it. Raises CannotStart."""
     if (instance := os.environ.get("SYNCMONITOR_INSTANCE", "")) and not re.fullmatch(INSTANCE, instance):
-        raise CannotStart(f"SYNCMONITOR_INSTANCE: {instance!r} must be 1 to 40 letters, digits, - or _.")
+        rule = "must begin with a letter or digit and have at most 40 letters, digits, - or _"
+        raise CannotStart(f"SYNCMONITOR_INSTANCE: {instance!r} {rule}.")
     home().mkdir(parents=True, exist_ok=True)
     if home().is_relative_to("/var/tmp") and home().lstat().st_uid != os.geteuid():  # noqa: S108 - anyone may write there
         raise CannotStart(f"{home()} belongs to another user. Remove it, or set DATABASE_URL and REDIS_URL.")

@@ -131,7 +131,8 @@ class JobAdmin(PageAdmin):
         question = Question(
             title=_("Run job #%s now?") % job_id,
             text=_(
-                "It starts as soon as a worker is free, whatever it waits for; so do its child jobs that are delayed."
+                "It no longer waits, nor do its delayed child jobs. It starts when a worker is free, unless its queue is paused."
+                " If the quota is still used up, it is delayed again."
             ),
             button=_("Run now"),
             back=links.job(operations.get_job(job_id).pk),
@@ -139,7 +140,7 @@ class JobAdmin(PageAdmin):
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
-            return _("The delay of job #%s is ended.") % operations.run_now(actor, job_id).pk
+            return _("Job #%s is no longer delayed.") % operations.run_now(actor, job_id).pk
 
         return ask(request, question, do)
 

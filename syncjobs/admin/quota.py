@@ -15,7 +15,6 @@ from ..audit.actors import Actor
 from ..choices import JobStatus, JobType
 from ..engine import clock
 from ..engine import quota as buckets
-from ..exceptions import NotFound
 from ..operations.quota import reopen_bucket
 from ..stats import quota as stats_quota
 from ..stats.quota import BucketFigures, Spent
@@ -89,12 +88,10 @@ def quota(request: HttpRequest) -> HttpResponse:
 @permission_required("syncjobs.pause_queue", raise_exception=True)
 def reopen(request: HttpRequest, bucket: str) -> HttpResponse:
     """Confirm, then reopen a bucket."""
-    if bucket not in list(Bucket):
-        raise NotFound(_("There is no bucket “%(name)s”.") % {"name": bucket}, field="bucket")
     question = Question(
         title=_("Reopen “%(bucket)s”?") % {"bucket": bucket_label(bucket)},
         text=_(
-            "The jobs that wait for it start. One call asks YouTube first; if it refuses, the bucket is closed again."
+            "The jobs that wait for it start. The first call tests whether YouTube accepts it; if not, they wait again."
         ),
         button=_("Reopen"),
         icon="play",
@@ -102,6 +99,6 @@ def reopen(request: HttpRequest, bucket: str) -> HttpResponse:
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        return _("The bucket is reopened.") if reopen_bucket(actor, bucket) else _("It was not closed.")
+        return _("The bucket is reopened.") if reopen_bucket(actor, bucket) else _("The bucket is not closed.")
 
     return ask(request, question, do)

@@ -9,9 +9,10 @@ from django.core.cache import cache
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import URLPattern, URLResolver, path, reverse
+from django.urls import URLPattern, URLResolver, path, re_path, reverse
 
 from ..engine import clock
+from ..youtube.costs import Bucket
 from . import dashboard, events, imports, keys, quota
 from .core.navigation import TITLE, page_context
 from .core.pages import View, answering_domain_errors, redirecting_old_names
@@ -32,7 +33,9 @@ class MonitorSite(admin.AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("quota/", self.admin_view(quota.quota), name="quota"),
-            path("quota/<str:bucket>/reopen/", self.admin_view(quota.reopen), name="quota_reopen"),
+            re_path(
+                rf"^quota/(?P<bucket>{'|'.join(Bucket)})/reopen/$", self.admin_view(quota.reopen), name="quota_reopen"
+            ),
             path("import/", self.admin_view(imports.upload), name="import"),
             path("keys/", self.admin_view(keys.keys), name="keys"),
             path("events", events.events, name="events"),

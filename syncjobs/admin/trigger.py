@@ -132,7 +132,7 @@ def _redirect(request: HttpRequest, created: list[Created], refused: list[Domain
         if new:
             text = _("Job #%s is queued.")
         elif created[0].has_ended_delay:
-            text = _("Job #%s does the same. Its delay is ended.")
+            text = _("Job #%s already does this. It is no longer delayed.")
         elif created[0].is_raised:
             text = _("Job #%s was already queued; its priority or options were updated.")
         else:

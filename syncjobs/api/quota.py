@@ -53,4 +53,4 @@ class QuotaViewSet(ViewSet):
         """Ask YouTube again about a bucket that it has closed, and wake the jobs that wait for it."""
         bucket = self.validated()["bucket"]
         reopened = reopen_bucket(self.actor, bucket)
-        return Response({"message": f"Reopened: {bucket}." if reopened else "It was not closed."})
+        return Response({"message": f"Reopened: {bucket}." if reopened else "The bucket is not closed."})

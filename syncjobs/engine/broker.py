@@ -17,6 +17,8 @@ from kombu.exceptions import KombuError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from . import database
+
 logger = logging.getLogger(__name__)
 
 DRAIN_TASK = "syncjobs.drain"
@@ -29,15 +31,16 @@ MAX_WAKE_UPS = 8
 AWAY_SECONDS = 5.0
 """How long this process sends nothing after the broker failed: an action on many jobs must not wait for it many times."""
 _away_until = 0.0
+_send_outage = database.OutageLog(logger)
+_count_outage = database.OutageLog(logger)
 
 _BROKER_ERRORS = (CeleryError, KombuError, redis.RedisError, OSError)
 
 
-def notify(queue: str, wake_ups: int = 1) -> None:
-    """Tell the workers that the queue has work. Logs a warning if the broker doesn't answer."""
-    for _ in range(min(wake_ups, MAX_WAKE_UPS)):
-        if not _send(DRAIN_TASK, queue, queue):
-            return
+def notify(queue: str, wake_ups: int = 1) -> int:
+    """Tell the workers that the queue has work. Return how many wake-ups the broker accepted."""
+    most = min(wake_ups, MAX_WAKE_UPS)
+    return next((sent for sent in range(most) if not _send(DRAIN_TASK, queue, queue)), most)
 
 
 def notify_on_commit(queue: str, wake_ups: int = 1) -> None:
@@ -45,9 +48,9 @@ def notify_on_commit(queue: str, wake_ups: int = 1) -> None:
     transaction.on_commit(lambda: notify(queue, wake_ups))
 
 
-def notify_bulk() -> None:
-    """Tell a worker about a waiting bulk action."""
-    _send(BULK_TASK, BULK_QUEUE)
+def notify_bulk() -> bool:
+    """Tell a worker about a waiting bulk action. Return whether the broker accepted the message."""
+    return _send(BULK_TASK, BULK_QUEUE)
 
 
 def notify_bulk_on_commit() -> None:
@@ -63,9 +66,10 @@ def _send(task: str, queue: str, *arguments: str) -> bool:
     try:
         current_app.send_task(task, args=arguments, queue=queue, retry=False)
     except _BROKER_ERRORS as error:
-        logger.warning("Could not send %s to queue %s: %s", task, queue, type(error).__name__)
+        _send_outage.warn("Could not send %s to queue %s: %s", task, queue, type(error).__name__)
         _away_until = time.monotonic() + AWAY_SECONDS
         return False
+    _send_outage.end()
     return True
 
 
@@ -83,15 +87,24 @@ def pending_wake_ups(queue: str) -> int | None:
         with redis_client() as client:
             pending = int(client.llen(queue))
     except (redis.RedisError, OSError) as error:
-        logger.warning("Could not count the wake-ups of queue %s: %s", queue, type(error).__name__)
+        _count_outage.warn("Could not count the wake-ups of queue %s: %s", queue, type(error).__name__)
         return None
+    _count_outage.end()
     _away_until = 0.0
     return pending
 
 
 def terminate(task_id: str) -> None:
-    """Kill the process that runs the task. The caller must have ended its attempt in the database before."""
+    """Kill the process that runs the task, unless Redis has failed just now.
+
+    The caller must have ended its attempt in the database before. A process that isn't killed stops at its next write.
+    """
+    global _away_until
+    if time.monotonic() < _away_until:
+        logger.warning("Could not kill task %s: Redis is away", task_id)
+        return
     try:
         current_app.control.revoke(task_id, terminate=True, signal="SIGKILL")
     except _BROKER_ERRORS as error:
         logger.warning("Could not kill task %s: %s", task_id, type(error).__name__)
+        _away_until = time.monotonic() + AWAY_SECONDS

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection, connections
 
+from ..exceptions import is_away
 from . import pool
 
 P = ParamSpec("P")
@@ -20,22 +21,26 @@ logger = logging.getLogger(__name__)
 ERRORS = (DatabaseError, InterfaceError)
 RETRY_SECONDS = 0.5
 _LOG_SECONDS = 60.0
-# Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions, operator
-# interventions that end the session, too many connections, a full disk, read-only transactions, and sessions ended while
-# idle in one.
-_AWAY = ("08", "57P", "53300", "53100", "25006", "25P03")
 
 
-def is_away(error: BaseException) -> bool:
-    """Whether the error says that the database is away, so that the same statements may succeed later."""
-    if isinstance(error, InterfaceError):  # The connection is closed.
-        return True
-    if not isinstance(error, DatabaseError):
-        return False
-    state = getattr(error.__cause__, "sqlstate", None)
-    if state is None:  # The client's own errors: no connection, or a connection that broke.
-        return isinstance(error, OperationalError)
-    return str(state).startswith(_AWAY)
+class OutageLog:
+    """Logs a warning once a minute while something is away, and at once if it goes away again."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._logged_at: float | None = None
+
+    def warn(self, message: str, *arguments: object) -> None:
+        """Log the warning, unless one was logged within the last minute of this outage."""
+        now = time.monotonic()
+        if self._logged_at is None or now - self._logged_at >= _LOG_SECONDS:
+            self._logger.warning(message, *arguments)
+            self._logged_at = now
+
+    def end(self) -> bool:
+        """Note that nothing is away. Return whether an outage was logged."""
+        was_logged, self._logged_at = self._logged_at is not None, None
+        return was_logged
 
 
 def on_live_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -50,7 +55,7 @@ def when_back(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
     A call whose commit was not confirmed is repeated too, so the function must find out what has been done already.
     """
-    logged_at = None
+    outage = OutageLog(logger)
     while True:
         try:
             result = on_live_connection(function, *args, **kwargs)
@@ -58,13 +63,11 @@ def when_back(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
             if not is_away(error) or connection.in_atomic_block:
                 raise  # A caller's transaction is lost with its connection.
             pool.failed()
-            if logged_at is None or time.monotonic() - logged_at > _LOG_SECONDS:
-                logger.warning("Waiting for the database: %s", first_line(error))
-                logged_at = time.monotonic()
+            outage.warn("Waiting for the database: %s", first_line(error))
             connections.close_all()
             time.sleep(RETRY_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
         else:
-            if logged_at is not None:
+            if outage.end():
                 logger.info("The database is back")
                 pool.succeeded()
             return result

@@ -164,7 +164,7 @@ _MEANINGS: dict[str, Meaning] = {
         _("Check Workers and the server's memory. Then retry the jobs."),
     ),
     "databaseAway": Meaning(
-        _("Database away"),
+        _("Database unavailable"),
         _("The database was away several times in a row while the job ran."),
         _("Check PostgreSQL and its log. Then retry the jobs."),
     ),

@@ -18,6 +18,7 @@ from typing import Any
 from django.db import connection, connections
 from django.db.models.functions import Now
 
+from ..exceptions import is_away
 from ..models import Worker
 from ..sql import query
 from . import clock, database, outcomes, pool
@@ -90,6 +91,7 @@ class Heartbeat(threading.Thread):
         self._rounds = 0
         self._is_elected = False
         self._broker_failed = False
+        self._outage = database.OutageLog(logger)
 
     def run(self) -> None:
         try:
@@ -117,15 +119,18 @@ class Heartbeat(threading.Thread):
                 if report:
                     logger.info("Reconciled: %s", report)
             self._rounds += 1
-        except database.ERRORS as error:
-            logger.warning("The heartbeat could not reach the database: %s", database.first_line(error))
-            connections.close_all()
-            # Report in the next round, whoever was elected before. Wait for it, as before any round but the first.
-            self._rounds, self._is_elected = ROUNDS_PER_HEARTBEAT, False
-        except Exception:
+            self._outage.end()
+        except Exception as error:
             # A worker without a heartbeat counts as dead.
-            logger.exception("A round of the heartbeat failed; it goes on")
+            if is_away(error):
+                self._outage.warn("The heartbeat waits for the database: %s", database.first_line(error))
+            else:
+                logger.exception("A round of the heartbeat failed; it goes on")
             self._rounds += 1
+            if isinstance(error, database.ERRORS):
+                connections.close_all()
+                # Report in the next round, whoever was elected before. Wait for it, as before any round but the first.
+                self._rounds, self._is_elected = ROUNDS_PER_HEARTBEAT, False
 
 
 _heartbeat: Heartbeat | None = None

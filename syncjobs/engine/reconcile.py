@@ -36,6 +36,11 @@ class Report:
     changes_purged: int = 0
     broker_answered: bool = True
 
+    def add_wake_ups(self, missing: int, *, sent: int) -> None:
+        """Count the wake-ups that the broker accepted. It may answer and still refuse them: it is full or read-only."""
+        self.wake_ups_sent += sent
+        self.broker_answered &= sent == missing
+
     def __bool__(self) -> bool:
         routine = ("counts_folded", "changes_purged", "broker_answered")
         return any(value for name, value in asdict(self).items() if name not in routine)
@@ -127,8 +132,7 @@ def _wake_for_bulk_actions(report: Report) -> None:
     if pending is None:
         report.broker_answered = False
     elif pending == 0:
-        broker.notify_bulk()
-        report.wake_ups_sent += 1
+        report.add_wake_ups(1, sent=int(broker.notify_bulk()))
 
 
 def _send_missing_wake_ups(queue: str, report: Report) -> None:
@@ -138,5 +142,4 @@ def _send_missing_wake_ups(queue: str, report: Report) -> None:
         report.broker_answered = False
     elif pending == 0:
         wake_ups = SyncJob.objects.runnable().filter(queue_id=queue)[: broker.MAX_WAKE_UPS].count()
-        broker.notify(queue, wake_ups)
-        report.wake_ups_sent += wake_ups
+        report.add_wake_ups(wake_ups, sent=broker.notify(queue, wake_ups))

@@ -8,8 +8,9 @@ import socket
 import time
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
+from ..exceptions import is_away
 from . import broker, clock, database
 from .crontab import CronScheduler, Entry
 from .heartbeat import Reporter
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 5.0
 RESEND_SECONDS = 5.0
-"""The pause before the tasks are sent again that Redis did not accept."""
+"""The pause before the tasks are run or sent again that the database or Redis did not accept."""
 
 
 class Scheduler(CronScheduler):
@@ -29,13 +30,14 @@ class Scheduler(CronScheduler):
     """
 
     producer = None
-    """Beat's own waits for Redis, for ever."""
+    """Beat's own producer waits for Redis for ever."""
     _last_timestamp: dt.datetime | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._reporter = Reporter(f"beat@{socket.gethostname()}", [], 0, is_scheduler=True)
         self._reported_at: float | None = None
         self._read_again_at: float | None = None
+        self._outage = database.OutageLog(logger)
         self._is_set_up = False
         self._is_ticking = False
         super().__init__(*args, **kwargs)
@@ -68,10 +70,16 @@ class Scheduler(CronScheduler):
                 self._forget()
             pause = float(super().tick(*args, **kwargs))
         except database.ERRORS as error:
-            logger.warning("The scheduler could not reach the database: %s", database.first_line(error))
+            if is_away(error):
+                self._outage.warn("The scheduler waits for the database: %s", database.first_line(error))
+            else:
+                logger.exception("A tick of the scheduler failed; it goes on")
             connections.close_all()
             self._forget()
+            # The database's clock may have been set meanwhile.
+            self._reported_at = None
             return 1.0
+        self._outage.end()
         return min(pause, HEARTBEAT_SECONDS)
 
     def close(self) -> None:
@@ -109,7 +117,10 @@ class Scheduler(CronScheduler):
             self._read_again_at = time.monotonic() + RESEND_SECONDS
 
     def _run(self, entry: Entry, task: Any) -> bool:
-        """Run the task here, in the transaction that stores the run, so that it happens once, with or without Redis."""
+        """Run the task here, in the transaction that stores the run, so that it happens once, with or without Redis.
+
+        Return False if a deadlock or the like has undone both: the others run, and this one is tried again.
+        """
         with transaction.atomic():
             if not self._store_run(entry):
                 return False
@@ -117,8 +128,12 @@ class Scheduler(CronScheduler):
                 with transaction.atomic():
                     task.apply(entry.args, entry.kwargs, headers={"periodic_task_name": entry.name}, throw=True)
             except Exception as error:
-                if database.is_away(error):
+                if connection.needs_rollback:  # The connection is lost, so nothing can be stored.
                     raise
+                if is_away(error):
+                    logger.warning("The schedule %s stays due: %s", entry.name, database.first_line(error))
+                    transaction.set_rollback(True)
+                    return False
                 logger.exception("The schedule %s failed", entry.name)
         return True
 
@@ -137,8 +152,9 @@ class Scheduler(CronScheduler):
             row = locked.filter(pk=entry.model.pk).first()
             if row is None or not self.Entry(row, app=self.app).is_due().is_due:
                 return False
-            # Not save(), which would make beat read all schedules again.
+            # Not save(), which would make beat read all schedules again. The clock is the one that `is_due` has used: the
+            # database's own may have been set back since it was read.
             self.Model.objects.filter(pk=row.pk).update(
-                last_run_at=clock.now(), total_run_count=row.total_run_count + 1
+                last_run_at=clock.approximate(), total_run_count=row.total_run_count + 1
             )
         return True

@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from ..audit.actors import Actor
 from ..audit.record import audited
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, Origin
-from ..engine import broker, clock, database
+from ..engine import broker, clock
 from ..engine.enqueue import Created
-from ..exceptions import DomainError, InvalidInput, NotFound
+from ..exceptions import DomainError, InvalidInput, NotFound, is_away
 from ..models import BulkAction, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from . import errors, queues
@@ -169,7 +169,7 @@ def _apply_chunk(actor: Actor, operation: _Operation, job_ids: Sequence[int], re
     try:
         outcomes = operation(actor, job_ids)
     except Exception as error:
-        if database.is_away(error):
+        if is_away(error):
             raise  # The caller answers so, or tries again later.
         # One job that breaks must not block the others and all later bulk actions for ever.
         if len(job_ids) > 1:

@@ -12,9 +12,9 @@ from ..youtube.costs import Bucket
 
 
 def reopen_bucket(actor: Actor, name: str) -> bool:
-    """Ask YouTube again about a bucket that it has refused today, and wake the jobs that wait for it.
+    """Test a bucket that is closed or waits for its next probe again, and wake the jobs that wait for it.
 
-    The next call is a probe: if YouTube accepts it, the bucket is open; if not, it is closed again. Units that we have
+    The next call is a probe: if YouTube accepts it, the bucket is open; if not, the jobs wait again. Units that we have
     counted stay used. Return False if the bucket was open. Raises InvalidInput for an unknown bucket.
     """
     with audited(actor, "reopen_bucket", "bucket", name[:60]) as span:

@@ -120,6 +120,7 @@ class LeaseRenewal:
 
     def _renew(self) -> None:
         """Renew the lease until the attempt ends or the database says that the lease has expired."""
+        outage = database.OutageLog(logger)
         usual = pause = settings.SYNC_LEASE_SECONDS / 4
         try:
             while not self._stop.wait(pause):
@@ -127,8 +128,9 @@ class LeaseRenewal:
                     if not database.on_live_connection(lease.renew_lease, self._attempt):
                         return
                     pause = usual
+                    outage.end()
                 except database.ERRORS as error:
-                    logger.warning(
+                    outage.warn(
                         "Could not renew the lease of job #%s: %s", self._attempt.job_id, database.first_line(error)
                     )
                     connections.close_all()

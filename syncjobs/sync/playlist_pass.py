@@ -151,7 +151,7 @@ class PlaylistPass:
             return f"YouTube announced {self.total} entries, and its pages have no more entries"
         is_expected = new and self.total is not None and read < self.total
         if not is_expected and self.pages_read >= EXTRA_PAGES - (-5 * self.entries // (4 * PAGE_SIZE)):
-            return f"YouTube listed {self.entries} entries on {self.pages_read} pages, and there is no end of them"
+            return f"YouTube listed {self.entries} entries on {self.pages_read} pages, and announced more pages"
         if self.pages_read >= MAX_PAGES:
             return f"YouTube listed more than {self.entries} entries"
         return ""

@@ -11,7 +11,7 @@ from django.db import transaction
 from ..choices import JobType
 from ..engine import database, errors, outcomes, quota
 from ..engine.errors import ErrorReport
-from ..exceptions import CancelRequested, Fenced, QuotaExhausted, ReleaseRequested
+from ..exceptions import CancelRequested, Fenced, QuotaExhausted, ReleaseRequested, is_away
 from ..models import Attempt
 from ..operations.queues import pause_for_configuration
 from ..youtube.costs import Bucket
@@ -41,7 +41,7 @@ def run_attempt(attempt: Attempt) -> bool:
             logger.warning("Job #%s attempt %s lost its lease or was superseded", attempt.job_id, attempt.number)
             return False
         except database.ERRORS as error:
-            if not database.is_away(error):
+            if not is_away(error):
                 raise
             return _release_after_outage(attempt, error)
 
@@ -78,7 +78,7 @@ def _run_and_record_outcome(attempt: Attempt) -> bool:
     except Fenced:
         raise
     except Exception as error:
-        if database.is_away(error):
+        if is_away(error):
             raise
         logger.exception("Job #%s attempt %s failed unexpectedly", attempt.job_id, attempt.number)
         message = errors.without_secrets(f"{type(error).__name__}: {error}")

@@ -96,7 +96,8 @@ def _handle(text: str, lengths: range = _HANDLE_LENGTH) -> ChannelReference:
     """Parse a handle. `lengths` are those of a name in ASCII."""
     handle = unicodedata.normalize("NFC", unquote(text))
     if not _is_handle(handle, lengths):
-        raise MalformedReference(f"“{_short(handle)}” is not a handle (@ and 3 to 30 letters, digits, or _ - .).")
+        expected = "@ and 3 to 30 letters, digits, or _ - . (fewer in scripts other than Latin)"
+        raise MalformedReference(f"“{_short(handle)}” is not a handle: {expected}.")
     return ChannelReference("handle", handle)
 
 

@@ -6,12 +6,13 @@ import threading
 
 import pytest
 from django.conf import LazySettings
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from syncjobs import tasks
 from syncjobs.choices import AttemptOutcome, JobStatus, JobType, QueueName
 from syncjobs.engine import claim as claims
 from syncjobs.engine import database, lease, outcomes
+from syncjobs.exceptions import is_away, unavailable
 from syncjobs.models import Attempt, SyncJob
 from syncjobs.sync import run
 from syncjobs.sync.context import JobContext, LeaseRenewal
@@ -43,18 +44,52 @@ def error_of(statement: str) -> Exception:
 
 def test_an_ended_session_is_an_outage() -> None:
     break_connection()
-    assert database.is_away(error_of("SELECT 1"))
+    assert is_away(error_of("SELECT 1"))
     connection.close()
 
 
 def test_a_read_only_database_is_an_outage_and_a_wrong_statement_is_not() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = on")
-    assert database.is_away(error_of("DELETE FROM syncjobs_worker"))
+    assert is_away(error_of("DELETE FROM syncjobs_worker"))
     connection.close()
-    assert not database.is_away(error_of("SELECT 1/0"))
-    assert not database.is_away(error_of("SELECT nothing"))
-    assert not database.is_away(ValueError())
+    assert not is_away(error_of("SELECT 1/0"))
+    assert not is_away(error_of("SELECT nothing"))
+    assert not is_away(ValueError())
+
+
+@pytest.mark.parametrize("code", ["40P01", "40001", "55P03", "25P03", "25P04", "53200", "57P01", "08006"])
+def test_an_error_that_passes_is_an_outage_for_workers_and_for_people(code: str) -> None:
+    error = error_of(f"DO $$ BEGIN RAISE EXCEPTION 'busy' USING ERRCODE = '{code}'; END $$")
+    assert is_away(error)
+    assert unavailable(error) is not None
+    connection.close()
+
+
+def test_a_closed_cursor_is_a_bug_and_a_closed_connection_is_an_outage() -> None:
+    with connection.cursor() as cursor:
+        pass
+    with pytest.raises(InterfaceError) as caught:
+        cursor.execute("SELECT 1")
+    assert not is_away(caught.value)
+    assert unavailable(caught.value) is None
+    connection.connection.close()
+    assert is_away(InterfaceError("connection already closed"))
+    connection.close()
+
+
+def test_an_outage_is_logged_once_a_minute(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    monkeypatch.setattr(database.time, "monotonic", lambda: now)
+    outage = database.OutageLog(database.logger)
+    for _ in range(130):
+        outage.warn("Away")
+        now += 1
+    assert caplog.text.count("Away") == 3
+    assert outage.end()
+    assert not outage.end()
+    outage.warn("Away")
+    assert caplog.text.count("Away") == 4
 
 
 def test_a_claim_replaces_a_stale_connection() -> None:
@@ -153,7 +188,7 @@ def test_a_lease_is_renewed_again_after_renewals_that_failed(
     with LeaseRenewal(attempt):
         wait_for(lambda: Attempt.objects.get().lease_expires_at != end, 20, lambda: str(threading.enumerate()))
     warnings = [record.getMessage() for record in caplog.records if "lease" in record.getMessage()]
-    assert len(warnings) == 2
+    assert len(warnings) == 1
     assert all("\n" not in text and "starting up" in text for text in warnings)
 
 

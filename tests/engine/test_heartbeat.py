@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import multiprocessing
 import os
 import time
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from unittest.mock import Mock
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
@@ -92,6 +93,19 @@ def test_a_worker_that_no_longer_reconciles_does_not_report_the_broker_again(
     for _ in range(2 * ROUNDS_PER_HEARTBEAT):
         heartbeat._run_round()
     assert Worker.objects.get(name="z first").broker_failed_at == failed_at
+
+
+@pytest.mark.parametrize(("error", "traces"), [(OperationalError("gone"), 0), (ProgrammingError("no such column"), 3)])
+def test_an_outage_is_one_warning_and_a_bug_leaves_its_traceback(
+    error: Exception, traces: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("syncjobs.engine.heartbeat.reconcile", Mock(side_effect=error))
+    monkeypatch.setattr("syncjobs.engine.heartbeat.connections", Mock())
+    heartbeat = Heartbeat("z first", ["video-sync"], 4)
+    for _ in range(3):
+        heartbeat._run_round()
+    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [bool(record.exc_info) for record in records] == ([True] * traces or [False])
 
 
 def test_a_scheduler_is_never_elected_and_elects_nobody() -> None:

@@ -81,7 +81,7 @@ def test_a_day_starts_at_zero_and_refuses_units_past_the_limit(settings: object)
     quota.reserve(Operation.SEARCH_LIST, quota.Spender(is_personal=True))
     with pytest.raises(QuotaExhausted) as refused:
         quota.reserve(Operation.SEARCH_LIST, quota.Spender(is_personal=True))
-    assert refused.value.resets_at == next_reset(timezone.now())
+    assert refused.value.until == next_reset(timezone.now())
     assert QuotaCall.objects.count() == 1
     assert {state.bucket: state.used for state in quota.today()} == {"main": 0, "search": 1, "stats": 0}
 

@@ -161,9 +161,9 @@ def test_the_pauses_between_probes_grow_and_the_last_refusal_closes_the_day(time
         try:
             quota.reserve(Operation.VIDEOS_LIST, SPENDER)
         except QuotaExhausted as error:
-            if error.resets_at > time.reset + dt.timedelta(hours=12):
+            if error.until > time.reset + dt.timedelta(hours=12):
                 break
-            time.set(error.resets_at)
+            time.set(error.until)
         else:
             asked.append(round((time.now - time.reset) / MINUTE))
             quota.refuse(Bucket.MAIN, "quotaExceeded")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from unittest.mock import Mock
 
 import pytest
+import redis
 from django.db import transaction
 from django.utils import timezone
 
@@ -41,7 +43,12 @@ def test_an_unacknowledged_cancel_is_enforced_after_the_grace_period(
 
 def test_reconcile_sends_only_missing_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, int]] = []
-    monkeypatch.setattr("syncjobs.engine.broker.notify", lambda queue, wake_ups=1: sent.append((queue, wake_ups)))
+
+    def notify(queue: str, wake_ups: int = 1) -> int:
+        sent.append((queue, wake_ups))
+        return wake_ups
+
+    monkeypatch.setattr("syncjobs.engine.broker.notify", notify)
     for _ in range(3):
         queue_job()
     sent.clear()
@@ -102,3 +109,30 @@ def test_redis_is_not_asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert broker.pending_wake_ups("video-sync") is not None, "Redis answers again"
     broker.notify("video-sync", 8)
     assert len(tries) == 2
+
+
+def test_wake_ups_that_redis_refuses_are_not_reported_and_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Redis that is full or read-only still counts its messages."""
+    queue_job()
+    BulkAction.objects.create(action="retry", job_ids=[1], total=1, actor_label="pat", origin="API")
+    monkeypatch.setattr(broker, "_away_until", 0.0)
+    broker._send_outage.end()
+    broker.redis_client().delete("video-sync", broker.BULK_QUEUE)
+    refuse = Mock(side_effect=redis.exceptions.OutOfMemoryError("OOM command not allowed"))
+    monkeypatch.setattr(broker.current_app, "send_task", refuse)
+    for _ in range(3):
+        report = reconcile()
+        assert (report.wake_ups_sent, report.broker_answered, bool(report)) == (0, False, False)
+    assert refuse.call_count > 1
+    assert caplog.text.count("Could not send") == 1
+
+
+def test_a_kill_does_not_wait_for_a_redis_that_has_just_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    revoke = Mock(side_effect=OSError("timed out"))
+    monkeypatch.setattr(broker.current_app.control, "revoke", revoke)
+    monkeypatch.setattr(broker, "_away_until", 0.0)
+    broker.terminate("one")
+    broker.terminate("two")
+    assert revoke.call_count == 1

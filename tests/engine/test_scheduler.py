@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
@@ -29,9 +29,11 @@ def tasks() -> None:
     app.loader.import_default_modules()
 
 
-def _schedule(name: str = "Prune", ago: dt.timedelta = 2 * HOUR, **fields: Any) -> PeriodicTask:
+def _schedule(
+    name: str = "Prune", ago: dt.timedelta = 2 * HOUR, *, job_type: str = "PRUNE", **fields: Any
+) -> PeriodicTask:
     """Create an hourly schedule that last ran so long ago."""
-    values = {"name": name, "job_type": "PRUNE", "enabled": True, "interval": {"every": 1, "period": "hours"}}
+    values = {"name": name, "job_type": job_type, "enabled": True, "interval": {"every": 1, "period": "hours"}}
     task = schedules.save(PERSON, None, values)
     PeriodicTask.objects.filter(pk=task.pk).update(**{"last_run_at": clock.now() - ago} | fields)
     return task
@@ -95,8 +97,60 @@ def test_a_run_that_is_not_stored_triggers_nothing_and_is_repeated(monkeypatch: 
     monkeypatch.setattr(triggers, "trigger_maintenance", lose_the_connection)
     scheduler = Scheduler(app)
     _run(scheduler)
+    assert not SyncJob.objects.exists()
+    scheduler._read_again_at = 0.0
+    _run(scheduler)
     assert len(calls) == 2
     assert _jobs() == 1
+
+
+def test_a_run_that_ends_in_a_deadlock_is_repeated_and_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = _schedule()
+    other = _schedule("Other", job_type="ENRICH")
+    real, calls = triggers.trigger_maintenance, []
+
+    def conflict(actor: Any, job_type: Any) -> Any:
+        created = real(actor, job_type)
+        calls.append(actor.label)
+        if calls.count("schedule: Prune") == 1 and actor.label == "schedule: Prune":
+            with connection.cursor() as cursor:
+                cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END $$")
+        return created
+
+    monkeypatch.setattr(triggers, "trigger_maintenance", conflict)
+    scheduler = Scheduler(app)
+    _run(scheduler)
+    other.refresh_from_db()
+    assert (_jobs(), other.total_run_count) == (0, 1)
+    task.refresh_from_db()
+    assert task.total_run_count == 0
+    scheduler._read_again_at = 0.0
+    _run(scheduler)
+    assert (_jobs(), sorted(calls)) == (1, ["schedule: Other", "schedule: Prune", "schedule: Prune"])
+
+
+def test_a_schedule_runs_once_although_the_databases_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    _schedule()
+    scheduler = Scheduler(app)
+    scheduler.tick()
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() - 3 * HOUR)
+    _run(scheduler)
+    _end_jobs()
+    _run(Scheduler(app))
+    assert _jobs() == 1
+
+
+def test_the_clock_is_read_again_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler = Scheduler(app)
+    scheduler.tick()
+    with monkeypatch.context() as patch:
+        patch.setattr(Scheduler, "_store_run", lambda *_: (_ for _ in ()).throw(OperationalError("gone")))
+        _schedule()
+        _run(scheduler)
+    assert scheduler._reported_at is None
 
 
 def test_a_schedule_that_fails_is_logged_and_does_not_stop_the_others(

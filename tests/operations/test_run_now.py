@@ -16,7 +16,7 @@ from syncjobs.models import AuditEntry, QuotaDay, SyncJob
 from syncjobs.operations import jobs, schedules, triggers
 from syncjobs.operations.quota import reopen_bucket
 from syncjobs.youtube.costs import Bucket, quota_day
-from tests.clients import Api, command_error, logged_in, run_command
+from tests.clients import DIALOG, Api, command_error, logged_in, run_command
 from tests.factories import PERSON, SCHEDULE, fanned_out, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
@@ -104,7 +104,8 @@ def _by_admin(job: SyncJob) -> None:
 
 
 def _by_command(job: SyncJob) -> None:
-    assert "is ended" in run_command("run_job", str(job.pk))
+    expected = f"Job {job} is no longer delayed. It starts when a worker is free, unless its queue is paused.\n"
+    assert run_command("run_job", str(job.pk)) == expected
     assert "only a delayed job" in command_error("run_job", str(job.pk))
 
 
@@ -122,7 +123,7 @@ def test_a_forced_trigger_through_the_api_and_the_command_says_what_happened() -
     _delay(job)
     body = {"bandId": str(band.pk), "syncType": "FULL", "forceSync": True}
     answer = Api(Role.MODERATOR).post("admin/sync-jobs/trigger", body).json()
-    assert (answer["jobId"], "delay is ended" in answer["message"]) == (str(job.pk), True)
+    assert (answer["jobId"], "It is no longer delayed." in answer["message"]) == (str(job.pk), True)
     _delay(job)
     run_command("sync_bands", "--band", band.slug, "--full", "--force")
     assert _is_due(job)
@@ -169,7 +170,7 @@ def test_a_bucket_used_up_by_our_own_count_stays_so(waiting: SyncJob) -> None:
 def _reopen_by_api() -> None:
     api = Api(Role.ADMIN)
     assert api.post("admin/quota/reopen", {"bucket": "main"}).json() == {"message": "Reopened: main."}
-    assert api.post("admin/quota/reopen", {"bucket": "search"}).json() == {"message": "It was not closed."}
+    assert api.post("admin/quota/reopen", {"bucket": "search"}).json() == {"message": "The bucket is not closed."}
     assert api.post("admin/quota/reopen", {}).json()["errors"][0]["field"] == "bucket"
 
 
@@ -182,13 +183,17 @@ def _reopen_by_admin() -> None:
     assert address in client.get("/admin/quota/?part=details").content.decode()
     assert "Reopen" in client.get(address).content.decode()
     assert client.post(address).status_code == 302
-    assert client.get("/admin/quota/nonsense/reopen/").status_code == 404
+    assert (
+        client.post("/admin/quota/search/reopen/", headers=DIALOG)["HX-Trigger"].count("The bucket is not closed.") == 1
+    )
+    for method in (client.get, client.post):
+        assert method("/admin/quota/nonsense/reopen/").status_code == 404
 
 
 def _reopen_by_command() -> None:
     assert run_command("quota", "--reopen", "main") == "Reopened: main.\n"
-    assert "not closed" in run_command("quota", "--reopen", "search")
-    assert "next try at" in run_command("quota")
+    assert run_command("quota", "--reopen", "search") == "The bucket is not closed.\n"
+    assert "waiting until YouTube accepts a call; next try at" in run_command("quota")
 
 
 @pytest.mark.parametrize("reopen", [_reopen_by_api, _reopen_by_admin, _reopen_by_command])
@@ -202,7 +207,9 @@ def test_the_quota_page_says_that_youtube_is_asked_again(waiting: SyncJob) -> No
     reopen_bucket(PERSON, "main")
     html = logged_in(Role.MODERATOR).get("/admin/quota/?part=details").content.decode()
     assert "YouTube has not accepted a call since the quota was used up." in html
-    assert "Refused by YouTube, next try" in html
+    assert "Waiting for YouTube" in html
+    assert "Refused" not in html
+    assert "Waiting until YouTube accepts a call. Next try" in html
     figures = {row["bucket"]: row["probeAt"] for row in Api(Role.MODERATOR).get("admin/quota").json()}
     assert figures["main"] is not None
     assert figures["stats"] is None

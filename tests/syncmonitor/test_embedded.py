@@ -238,7 +238,7 @@ def test_root_runs_postgres_as_the_owner_of_the_data(second: Checkout, monkeypat
         second.module._make_private(second.sockets)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "a" * 41, "a b"])
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "a" * 41, "a b", "-x"])
 def test_the_name_of_an_instance_is_the_name_of_a_folder(
     name: str, stopped: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,5 +246,7 @@ def test_the_name_of_an_instance_is_the_name_of_a_folder(
     if not name:
         assert stopped.module.make_home() == stopped.home
         return
-    with pytest.raises(SystemExit, match="SYNCMONITOR_INSTANCE: "):
+    with pytest.raises(
+        SystemExit, match=r"SYNCMONITOR_INSTANCE: .* must begin with a letter or digit and have at most 40"
+    ):
         stopped.module.ensure()

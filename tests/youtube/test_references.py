@@ -90,7 +90,7 @@ def test_channel_references_are_parsed(text: str, kind: str, value: str) -> None
         ("@二 語", "not a handle"),
         ("@李/x", "not a handle"),
         ("@%FF", "not a handle"),
-        ("@", "not a handle"),
+        ("@", "not a handle: @ and 3 to 30 letters, digits, or _ - . (fewer in scripts other than Latin)."),
         ("李", "write “@李”"),
         ("https://vimeo.com/@band", "not a YouTube channel"),
         ("https://www.youtube.com/channel/UC123", "UC and 22 more"),

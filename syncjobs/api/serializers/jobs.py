@@ -158,7 +158,7 @@ class Accepted(serializers.Serializer[Created]):
         if created.is_new:
             return f"Job {job} is queued."
         if created.has_ended_delay:
-            return f"Job {job} does the same. Its delay is ended: it starts as soon as a worker is free."
+            return f"Job {job} already does this. It is no longer delayed."
         if created.is_raised:
             return f"Job {job} was queued already, and has taken on the priority or force that you asked for."
         if job.status == JobStatus.QUEUED:
@@ -171,7 +171,7 @@ class Running(serializers.Serializer[SyncJob]):
     jobId = serializers.CharField(source="pk")
 
     def get_message(self, job: SyncJob) -> str:
-        return f"The delay of job {job} is ended: it starts as soon as a worker is free."
+        return f"Job {job} is no longer delayed. It starts when a worker is free, unless its queue is paused."
 
 
 class Cancelling(serializers.Serializer[SyncJob]):

@@ -78,7 +78,7 @@ class BucketSerializer(serializers.Serializer[Any]):
     probeAt = serializers.DateTimeField(
         source="state.probe_at",
         allow_null=True,
-        help_text="YouTube refused a call soon after the reset, and is asked again then; null: it is not.",
+        help_text="When the next call may test whether YouTube accepts calls again; null: the bucket is not being tested.",
     )
     resetsAt = serializers.DateTimeField(source="state.resets_at")
     waitingJobs = serializers.IntegerField(source="waiting_jobs", help_text="Delayed until the reset.")

@@ -27,7 +27,7 @@ class Command(base.Command):
     def run(self, **options: Any) -> None:
         if options["reopen"]:
             reopened = reopen_bucket(self.actor, options["reopen"])
-            self.print(f"Reopened: {options['reopen']}." if reopened else "Nothing to do: it is not closed.")
+            self.print(f"Reopened: {options['reopen']}." if reopened else "The bucket is not closed.")
             return
         day = options["day"] or quota_day(clock.now())
         states = quota.on(day)
@@ -61,7 +61,7 @@ def describe_bucket(state: quota.BucketState) -> str:
     usage = f"{state.bucket}: {state.used} of {state.limit} used, {state.reserved} reserved for manual syncs"
     closed = f"  closed by YouTube at {state.closed_at:%H:%M} UTC: {state.closed_reason}" if state.closed_at else ""
     if state.probe_at:
-        closed = f"  refused by YouTube; next try at {state.probe_at:%H:%M} UTC"
+        closed = f"  waiting until YouTube accepts a call; next try at {state.probe_at:%H:%M} UTC"
     return f"{usage}, resets {state.resets_at:%Y-%m-%d %H:%M} UTC{closed}"
 
 

@@ -15,4 +15,4 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         job = jobs.run_now(self.actor, options["job"])
-        self.print(f"The delay of {job} is ended. It starts as soon as a worker is free.")
+        self.print(f"Job {job} is no longer delayed. It starts when a worker is free, unless its queue is paused.")
