@@ -131,10 +131,15 @@ def test_a_call_that_hangs_is_silence_only_while_its_worker_lives() -> None:
     worker = _worker("w1")
     queue_job()
     attempt = claim()
-    Attempt.objects.filter(pk=attempt.pk).update(worker="w1")
+    Attempt.objects.filter(pk=attempt.pk).update(worker="w1", started_at=_ago(30))
     _call(60, http_status=200)
     _call(20, seconds=None, job_id=attempt.job_id)
     assert _problems() == [("youtube_silent", "", True)]
     Worker.objects.filter(pk=worker.pk).update(heartbeat_at=_ago(15))
     assert SyncJob.objects.get().status == JobStatus.IN_PROGRESS
+    assert _problems() == []
+    # The worker is back, but a new attempt runs: the call was made by one that was killed.
+    Worker.objects.filter(pk=worker.pk).update(heartbeat_at=Now())
+    assert _problems() == [("youtube_silent", "", True)]
+    Attempt.objects.filter(pk=attempt.pk).update(started_at=_ago(10))
     assert _problems() == []

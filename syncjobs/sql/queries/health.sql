@@ -1,7 +1,8 @@
 -- What is silent at the moment, by the database's clock: one row per worker, with the facts about the site in each.
 --
 -- YouTube is silent since the first of its newest calls that brought no answer. A call that is still open counts if the
--- worker that made it is alive. An answer from something in between (reasons like http302) is not YouTube's.
+-- attempt that made it runs and its worker is alive: one that was killed recorded no results. An answer from something in
+-- between (reasons like http302) is not YouTube's.
 WITH worker AS (
     SELECT name, is_scheduler, queues, heartbeat_at,
            CASE WHEN heartbeat_at <= statement_timestamp() - make_interval(secs => %(silence)s) THEN 'silent'
@@ -14,6 +15,7 @@ call AS (
            CASE WHEN seconds IS NULL THEN
                      CASE WHEN EXISTS (SELECT FROM syncjobs_attempt AS attempt JOIN worker ON worker.name = attempt.worker
                                         WHERE attempt.job_id = recent.job_id AND attempt.outcome = 'RUNNING'
+                                          AND attempt.started_at <= recent.at
                                           AND heartbeat_at > statement_timestamp() - interval '8 seconds')
                           THEN 'open' END
                 WHEN reason = '' OR (http_status BETWEEN 400 AND 499 AND reason NOT LIKE 'http%%') THEN 'answered'
