@@ -32,10 +32,16 @@ SEARCH_PAGES = 20
 """How many pages a search reads: the 1,000 newest videos."""
 VAIN_SEARCHES = 2
 _IN_VAIN = "searched_in_vain"
+_FINISHED = "finished"
 
 
 def sync_band(context: JobContext) -> None:
-    """Sync new videos for about one unit per playlist, and at most SEARCH_PAGES more if the uploads lack some."""
+    """Sync new videos for about one unit per playlist, and at most SEARCH_PAGES more if the uploads lack some.
+
+    An attempt that finds the band's changes saved already does nothing.
+    """
+    if context.checkpoint.get(_FINISHED):
+        return
     resolved_count = ensure_channel(context)
     band = context.band
     video_count: int | None = context.job.params.get("video_count", resolved_count)
@@ -121,6 +127,8 @@ def _save_page(
 
 def _finish(context: JobContext, video_count: int | None) -> None:
     changes = {} if video_count is None else {"channel_video_count": video_count}
+    # Another attempt would add the new videos to the count again.
+    context.checkpoint[_FINISHED] = True
     with transaction.atomic():
         context.save()
         # Videos are locked before bands, as at the end of a full sync.

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from bands.models import Availability, Band, Video
 from syncjobs.choices import JobStatus, JobType
+from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob
 from syncjobs.operations import triggers
 from syncjobs.sync import incremental
@@ -196,3 +197,18 @@ def test_videos_that_are_listed_before_they_are_counted_are_not_sought(youtube: 
     assert _hourly_pass(youtube) == 1 + 2 + 1
     channel.count_ahead = 0
     assert _hourly_pass(youtube) == 1
+
+
+def test_new_videos_are_added_to_the_count_once(youtube: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first attempt dies after the band's changes were saved, and before the job is completed."""
+    band, channel = band_with_videos(youtube.world, 100)
+    full_sync(band)
+    youtube.world.upload(channel.id, 2)
+    triggers.trigger_sync(PERSON, band, full=False, force=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(outcomes, "complete", lambda attempt: 1 / 0)
+        assert run_next().status == JobStatus.QUEUED
+    SyncJob.objects.update(run_at=timezone.now())
+    job = run_next()
+    band.refresh_from_db()
+    assert (job.status, band.channel_video_count) == (JobStatus.COMPLETED, 102)
