@@ -133,11 +133,10 @@ def test_a_run_that_ends_in_a_deadlock_is_repeated_and_does_not_stop_the_others(
 
 def test_a_schedule_runs_once_although_the_databases_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     _schedule()
-    scheduler = Scheduler(app)
-    scheduler.tick()
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() - 3 * HOUR)
-    _run(scheduler)
+    _run(Scheduler(app))
+    assert _jobs() == 1
     _end_jobs()
     _run(Scheduler(app))
     assert _jobs() == 1
