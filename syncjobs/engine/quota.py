@@ -131,10 +131,9 @@ def reserve_at_once(
 
 
 def _spend(bucket: Bucket, now: dt.datetime, units: int, is_personal: bool) -> bool:
-    """Add the units to the day's sum. Return True if the call is a probe. Raises QuotaExhausted."""
+    """Add the units to the day's sum. Return True if it is a probe. Raises QuotaExhausted. As in reserve_call.sql."""
     day, limit, reserved = quota_day(now), limit_of(bucket), reserved_of(bucket)
     usable = limit if is_personal else limit - reserved
-    # The same as `day` in sql/queries/reserve_call.sql.
     affordable = QuotaDay.objects.filter(bucket=bucket, day=day, closed_at__isnull=True, used__lte=usable - units)
     spent: dict[str, Any] = {"used": F("used") + units, "limit": limit, "reserved": reserved}
 
