@@ -17,7 +17,7 @@ _PROBE = "syncmonitor:readyz"
 
 
 class Transport(kombu_redis.Transport):
-    """Takes a Redis that refuses commands for one that is away.
+    """Treats a Redis that refuses commands as away.
 
     It may be full, read-only after a failover, unable to save, loading, or ask for a password that it did not ask for
     before. Kombu would end a worker with the refusal, and the worker would then start, and end, over and over.

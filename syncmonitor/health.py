@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 import redis
-from django.db import DatabaseError, InterfaceError, ProgrammingError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 
@@ -13,6 +13,9 @@ from syncjobs import exceptions
 from syncjobs.api import metrics
 from syncjobs.api.core import exception_handler
 from syncjobs.engine import broker
+
+_NO_SUCH_TABLE = "42P01"
+"""A code of https://www.postgresql.org/docs/current/errcodes-appendix.html."""
 
 
 class HealthMiddleware(MiddlewareMixin):
@@ -60,9 +63,9 @@ def _database_problem() -> str:
                 " ON CONFLICT (cache_key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires",
                 [secrets.token_hex(8)],
             )
-    except ProgrammingError:
-        return ""  # It answers, but `migrate` hasn't run yet.
     except (DatabaseError, InterfaceError) as error:
+        if getattr(error.__cause__, "sqlstate", None) == _NO_SUCH_TABLE:
+            return ""  # It answers, but `migrate` hasn't run yet.
         outage = exceptions.unavailable(error)
         return outage.message if outage else f"The database refuses writes ({type(error).__name__})."
     return ""

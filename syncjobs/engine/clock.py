@@ -34,7 +34,7 @@ def now() -> dt.datetime:
 
 
 def observe(moment: dt.datetime) -> None:
-    """Note the database's time, which an answer of it has just brought."""
+    """Note the database's time, which a response has just brought."""
     global _observed
     _observed = (moment, time.monotonic())
 

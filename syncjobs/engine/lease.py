@@ -31,6 +31,7 @@ def write_fenced(attempt: Attempt, **changes: Any) -> None:
 
     Raises Fenced unless the attempt is the job's newest, is still running and has a live lease.
     """
+    # The same as `job` in sql/queries/reserve_call.sql, together with check_interrupts.
     live = Attempt.objects.running().filter(pk=attempt.pk, lease_expires_at__gt=Now())
     job = SyncJob.objects.in_progress().filter(Exists(live), pk=attempt.job_id, attempts_made=attempt.number)
     if not job.update(**changes):

@@ -16,7 +16,9 @@ class Meter:
         """Reserve the units of one HTTP attempt. Raises QuotaExhausted."""
         return quota.reserve(operation, self._spender)
 
-    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+    def record_result(
+        self, receipt: object, *, status: int | None, reason: str, seconds: float, is_accepted: bool
+    ) -> None:
         """Record the result of the attempt with this receipt."""
         assert isinstance(receipt, quota.Receipt)
-        quota.record_result(receipt, status=status, reason=reason, seconds=seconds)
+        quota.record_result(receipt, status=status, reason=reason, seconds=seconds, is_accepted=is_accepted)

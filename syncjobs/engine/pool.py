@@ -1,7 +1,6 @@
-"""What the processes of a worker's pool tell its main process: whether their tasks fail.
+"""Shared memory in which a worker's processes count failed tasks. It works while files or the database don't.
 
-Each process has a byte of memory that the main process made before it forked them. A file or the database might be what
-fails.
+Each process has a byte of it. The main process makes it before it forks them.
 """
 
 from __future__ import annotations

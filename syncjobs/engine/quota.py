@@ -67,7 +67,7 @@ class Spender:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A reserved HTTP attempt: its row in the ledger. If it `is_probe`, its success opens the bucket."""
+    """A reserved HTTP attempt: its row in the ledger. If it `is_probe` and YouTube accepts it, the bucket opens."""
 
     call_id: int
     bucket: Bucket
@@ -131,7 +131,7 @@ def reserve_at_once(
 
 
 def _spend(bucket: Bucket, now: dt.datetime, units: int, is_personal: bool) -> bool:
-    """Add the units to the day's sum. Return True if the call is a probe. Raises QuotaExhausted."""
+    """Add the units to the day's sum. Return True if it is a probe. Raises QuotaExhausted. As in reserve_call.sql."""
     day, limit, reserved = quota_day(now), limit_of(bucket), reserved_of(bucket)
     usable = limit if is_personal else limit - reserved
     affordable = QuotaDay.objects.filter(bucket=bucket, day=day, closed_at__isnull=True, used__lte=usable - units)
@@ -184,26 +184,25 @@ def _after_reset(now: dt.datetime) -> dt.datetime:
 
 
 def _after_probe(day: dt.date, probe_at: dt.datetime) -> dt.datetime:
-    """Return when a job looks whether the bucket is open, if it isn't woken before, for a probe or after one.
+    """Return when a job looks whether the bucket is open, if it isn't woken before.
 
-    The jobs are spread over the time in which the bucket may be probed, so that each looks once or twice if no worker
-    reconciles.
+    The jobs are spread over the time of the probes, so that each looks once or twice if no worker reconciles.
     """
     spread = max(FIRST_PAUSE, _start_of(day) + PROBING - probe_at)
     return probe_at + spread * random.random()  # noqa: S311 - jitter, not a secret
 
 
-def record_result(receipt: Receipt, *, status: int | None, reason: str, seconds: float) -> None:
+def record_result(receipt: Receipt, *, status: int | None, reason: str, seconds: float, is_accepted: bool) -> None:
     """Record the result of a call in the ledger. Its units stay used: YouTube charges for failed calls too.
 
-    A successful probe opens the bucket and wakes the jobs that wait for it.
+    A probe that YouTube accepted opens the bucket and wakes the jobs that wait for it.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE syncjobs_quotacall SET http_status = %s, reason = %s, seconds = %s WHERE id = %s",
             [status, reason[:80], seconds, receipt.call_id],
         )
-    if receipt.is_probe and not reason:
+    if receipt.is_probe and is_accepted:
         probed = QuotaDay.objects.filter(bucket=receipt.bucket, day=receipt.day, closed_at__isnull=True)
         if probed.filter(probe_at__isnull=False).update(probe_at=None):
             logger.info("YouTube accepts calls of the %s bucket again", receipt.bucket)
@@ -280,8 +279,7 @@ def wake_jobs(bucket: Bucket) -> int:
 def _wake_for_probe(bucket: Bucket) -> int:
     """Make one job due that can make the next probe; return their number.
 
-    A queue with a runnable job is left out: that job may make the probe, and may be the one that was woken before. If
-    two are woken, the ledger refuses the second without a call.
+    A queue with a runnable job is left out: that job may make the probe. The ledger refuses a second one without a call.
     """
     with_runnable = SyncJob.objects.runnable().values("queue_id")
     waiting = _waiting_for(bucket).filter(queue__paused_at__isnull=True).exclude(queue_id__in=with_runnable)
@@ -319,11 +317,13 @@ def wake_delayed() -> int:
         if DELAY_REASONS[bucket] not in reasons:
             continue
         if row.closed_at is not None and row.limit < limit_of(bucket):
+            if row.probes and now - row.closed_at < LONGEST_PAUSE:
+                continue  # A probe was refused just now. The limits of two hosts may differ, and each writes its own.
             raised = QuotaDay.objects.filter(pk=row.pk, limit=row.limit).update(limit=limit_of(bucket))
             woken += int(bool(raised) and reopen(bucket))
         elif row.closed_at is None and row.probe_at is None:
             woken += wake_jobs(bucket)
-        elif row.closed_at is None and row.probe_at and row.probe_at <= now:
+        elif row.closed_at is None and row.probe_at is not None and row.probe_at <= now:
             woken += _wake_for_probe(bucket)
     return woken
 

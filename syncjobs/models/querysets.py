@@ -34,6 +34,7 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
 
     def runnable(self) -> Self:
         """Return the jobs that workers may claim now: waiting, in a queue that is not paused."""
+        # The same as `best` in sql/queries/claim_job.sql.
         return self.waiting().filter(queue__paused_at__isnull=True)
 
     def in_claim_order(self) -> Self:

@@ -62,7 +62,7 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
 def set_names(band: Band, channel: Channel) -> None:
     """Set the channel's handle and title without saving, unless YouTube's response left them out."""
     if "snippet" not in channel.missing_parts:
-        band.channel_handle, band.channel_title = channel.handle[:120], channel.title[:200]
+        band.channel_handle, band.channel_title = channel.handle, channel.title
 
 
 def channel_index() -> ChannelIndex:

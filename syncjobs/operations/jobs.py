@@ -137,7 +137,7 @@ def run_now(actor: Actor, job_id: int) -> SyncJob:
         job = SyncJob.objects.filter(pk=job_id).select_for_update(no_key=True).first()
         if job is None:
             raise _not_found(job_id)
-        if not triggers.end_delay(actor, Created(job, is_new=False)).has_ended_delay:
+        if not triggers.run_now(actor, Created(job, is_new=False)).has_ended_delay:
             message = _("Job #%(id)s is %(status)s; only a delayed job can be run now.")
             raise WrongState(message % _status_of(job), status=job.status)
     return get_job(job_id)

@@ -261,7 +261,7 @@ def run_now(actor: Actor, schedule_id: int) -> Created:
         span.message = schedule.name
         kind = JobType(job_type_of(schedule))
         if kind in BAND_SYNC_TYPES:
-            created = triggers.end_delay(actor, triggers.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC))
+            created = triggers.run_now(actor, triggers.trigger_sync(actor, None, full=kind == JobType.FULL_SYNC))
         else:
             created = triggers.trigger_maintenance(actor, kind)
         span.data = {"job": created.job.pk}

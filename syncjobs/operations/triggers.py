@@ -17,8 +17,7 @@ from ..audit.labels import JOB_TYPE
 from ..audit.record import audited
 from ..choices import BAND_SYNC_TYPES, EventKind, JobStatus, JobType, Priority
 from ..engine import clock, timeline
-from ..engine.enqueue import Created, band_key, create_job, default_priority, lock_bands
-from ..engine.enqueue import end_delay as engine_end_delay
+from ..engine.enqueue import Created, band_key, create_job, default_priority, end_delay, lock_bands
 from ..engine.estimates import estimate_units
 from ..exceptions import BandInactive, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced
 from ..models import SyncJob
@@ -53,7 +52,7 @@ def trigger_sync(
                 raise error
             created = _raise_queued(actor, active, force=force, priority=priority)
             if force:
-                created = end_delay(actor, created)
+                created = run_now(actor, created)
         else:
             if band is not None:
                 _check_due(band, full=full, force=force)
@@ -90,7 +89,7 @@ def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | No
     return Created(job, is_new=False, is_raised=bool(changes))
 
 
-def end_delay(actor: Actor, created: Created) -> Created:
+def run_now(actor: Actor, created: Created) -> Created:
     """Make an equal job due now that was delayed, whatever it waits for, and those of its children that are delayed.
 
     Jobs whose rows somebody else is changing right now are left out.
@@ -100,7 +99,7 @@ def end_delay(actor: Actor, created: Created) -> Created:
     delayed = SyncJob.objects.delayed().filter(Q(pk=created.job.pk) | Q(parent=created.job.pk)).order_by("pk")
     with transaction.atomic():
         jobs = list(delayed.select_for_update(no_key=True, skip_locked=True, of=("self",)))
-        if not engine_end_delay(jobs, f"{actor.label}: run now"):
+        if not end_delay(jobs, f"{actor.label}: run now"):
             return created
     created.job.refresh_from_db()
     return replace(created, has_ended_delay=True)
@@ -139,7 +138,7 @@ def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Cre
         params = {"video_id": video_id}
         created = create_job(actor, JobType.SINGLE_VIDEO, band=band, dedupe_key=key, params=params, quota_estimated=1)
         if actor.is_personal:
-            created = end_delay(actor, created)
+            created = run_now(actor, created)
         span.data = {"job": created.job.pk, "new": created.is_new}
     return created
 
@@ -159,7 +158,7 @@ def trigger_maintenance(actor: Actor, job_type: JobType, band: Band | None = Non
         key = band_key(job_type, band.pk) if band else str(job_type)
         created = create_job(actor, job_type, band=band, dedupe_key=key)
         if actor.is_personal:
-            created = end_delay(actor, created)
+            created = run_now(actor, created)
         span.data = {"job": created.job.pk, "new": created.is_new}
     return created
 

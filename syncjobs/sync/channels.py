@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from bands.channels import lock_channels, other_band_with_channel, uploads_playlist_id
 from bands.models import Band, ChannelProblem
 
+from ..operations.channels import set_names
 from ..youtube.errors import Forbidden
 from ..youtube.references import ChannelReference, MalformedReference, parse_channel
 from ..youtube.types import Channel
@@ -46,8 +47,7 @@ def _resolve(context: JobContext, band: Band) -> int | None:
             flag_channel(context, ChannelProblem.NOT_FOUND)
             raise SyncFailed("channelNotFound", f"Channel not found: {band.channel_reference}")
         channel_id, video_count = channel.id, channel.video_count
-        if "snippet" not in channel.missing_parts:
-            band.channel_handle, band.channel_title = channel.handle or "", channel.title[:200]
+        set_names(band, channel)
     band.channel_id, band.uploads_playlist_id = channel_id, uploads_playlist_id(channel_id)
     _save_channel(context, band)
     return video_count

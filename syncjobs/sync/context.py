@@ -82,11 +82,13 @@ class JobMeter(Meter):
             self._day = receipt.day
         return receipt
 
-    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
-        """Record the result of the attempt with this receipt; a success not before the next call is reserved."""
+    def record_result(
+        self, receipt: object, *, status: int | None, reason: str, seconds: float, is_accepted: bool
+    ) -> None:
+        """Record the result of the attempt with this receipt. Successes are recorded with the next reservation."""
         assert isinstance(receipt, quota.Receipt)
         if reason or receipt.is_probe:
-            super().record_result(receipt, status=status, reason=reason, seconds=seconds)
+            super().record_result(receipt, status=status, reason=reason, seconds=seconds, is_accepted=is_accepted)
         else:
             self._successes.append(quota.Success(receipt.call_id, seconds))
 

@@ -114,15 +114,17 @@ def _save_page(
     may_search: bool,
 ) -> None:
     with transaction.atomic():
-        unseen = unseen_items(context, page)
+        # This job has stored the new videos of these pages, so they say nothing about the pages after them.
+        is_read_again = position.pages_read < position.recorded_pages
+        unseen, unreadable = unseen_items(context, page), position.unrecorded(page)
         position.observe(page, mark_seen(context, page, position.number))
         if position.is_uploads:
             position.uploads_new += sum(item.is_public for item in new)
-        if _may_stop(position, page, new, growth, may_search=may_search):
+        if not is_read_again and _may_stop(position, page, new, growth, may_search=may_search):
             position.is_done, position.dead_end = True, ""
         position.store(context.checkpoint)
         written = insert_basics(video_from_item(item, context.band) for item in new)
-        context.save(written, page.unreadable, videos_found=len(unseen), progress_done=len(unseen))
+        context.save(written, unreadable, videos_found=len(unseen), progress_done=len(unseen))
 
 
 def _finish(context: JobContext, video_count: int | None) -> None:

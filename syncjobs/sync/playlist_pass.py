@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from ..youtube.client import PAGE_SIZE
-from ..youtube.types import PlaylistPage
+from ..youtube.types import PlaylistPage, Unreadable
 
 EXTRA_PAGES = 3
 """How many pages a pass may read beyond those that its entries fill, whatever a server answers."""
@@ -50,6 +50,8 @@ class PlaylistPass:
     dead_end: str = ""
     """Why the pass ended before the playlist did, as a clause."""
     rereads: int = 0
+    recorded_pages: int = 0
+    """The pages from the first one on whose unreadable entries were recorded, by any pass over the playlist."""
     restarted: bool = False
     asked_again: bool = False
     """Whether YouTube refused the page that comes next, and it is asked for a second time."""
@@ -67,7 +69,8 @@ class PlaylistPass:
         """Return the position where the last attempt stopped, or the beginning."""
         stored = checkpoint.get(_CHECKPOINT, {})
         # Version 1.0 did not count the entries. A pass that it began is no endless one.
-        return cls(**{"entries": stored.get("pages_read", 0) * PAGE_SIZE} | stored)
+        pages = stored.get("pages_read", 0)
+        return cls(**{"entries": pages * PAGE_SIZE, "recorded_pages": pages} | stored)
 
     def store(self, checkpoint: dict[str, Any]) -> None:
         """Write the position into a checkpoint."""
@@ -97,13 +100,17 @@ class PlaylistPass:
             self.uploads_total = self.total
         self.start_again()
         self.playlist += 1
-        self.rereads, self.restarted, self.asked_again = 0, False, False
+        self.rereads, self.recorded_pages, self.restarted, self.asked_again = 0, 0, False, False
 
     def next_token(self, page: PlaylistPage) -> str | None:
         """Return the token to follow after a page that was not observed yet, or None if the pass ends with it."""
         token = page.next_page_token
         is_last = self.stop_after is not None and self.pages_read + 1 >= self.stop_after
         return None if token is None or is_last or _hash(token) in self.tokens else token
+
+    def unrecorded(self, page: PlaylistPage) -> list[Unreadable]:
+        """Return the unreadable entries of a page that was not observed yet, unless an earlier pass recorded them."""
+        return page.unreadable if self.pages_read >= self.recorded_pages else []
 
     def observe(self, page: PlaylistPage, seen: SeenOnPage) -> None:
         """Update the position after a page: check whether entries moved, and whether the next page leads anywhere."""
@@ -114,6 +121,7 @@ class PlaylistPass:
         is_expected = self.total is not None and self.total > self.pages_read * PAGE_SIZE
         self.empty_pages += is_expected and not page.items and not page.unreadable
         self.pages_read += 1
+        self.recorded_pages = max(self.recorded_pages, self.pages_read)
         self.entries += seen.new
         is_whole = self.stop_after is None or self.pages_read < self.stop_after
         self.dead_end = (

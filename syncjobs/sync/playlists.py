@@ -104,7 +104,6 @@ def read_playlists(
 def _restart(context: JobContext, position: PlaylistPass) -> None:
     position.start_again()
     position.restarted = True
-    position.rereads += 1
     _save_position(context, position, "YouTube rejected the page token. The playlist is read again.")
 
 
@@ -294,8 +293,7 @@ def _save_page(
     Without a batch, only remember which videos lack details. They count as found when they have them.
     """
     page, unseen = reading.page, reading.unseen
-    # Unreadable entries were recorded when the page was read first.
-    entries = [] if position.rereads else page.unreadable
+    entries = position.unrecorded(page)
     with transaction.atomic():
         position.observe(page, mark_seen(context, page, position.number))
         position.unidentified |= not _mark_unreadable(context, page)

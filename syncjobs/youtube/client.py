@@ -21,7 +21,7 @@ from googleapiclient.errors import Error as GoogleClientError
 
 from . import parsing
 from .costs import Operation, bucket_of
-from .errors import ConfigurationError, TransientError, YouTubeError, from_response, not_from_youtube
+from .errors import ConfigurationError, Kind, TransientError, YouTubeError, from_response, not_from_youtube
 from .proxies import UnusableProxy, proxy_for
 from .references import ChannelReference
 from .transport import OneShotHttp, ProxyFailed, Redactor
@@ -51,8 +51,13 @@ class Meter(Protocol):
     def reserve(self, operation: Operation) -> object:
         """Reserve quota for an HTTP attempt. If this raises an exception, no request is made."""
 
-    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
-        """Record how the attempt ended. `reason` is empty for a success."""
+    def record_result(
+        self, receipt: object, *, status: int | None, reason: str, seconds: float, is_accepted: bool
+    ) -> None:
+        """Record how the attempt ended. `reason` is empty for a success.
+
+        `is_accepted` says that YouTube accepted the call, even if what was asked for does not exist or is forbidden.
+        """
 
 
 class YouTubeClient:
@@ -174,12 +179,14 @@ class YouTubeClient:
         """Make one HTTP attempt. Reserve quota before it, and record the result after it in any case."""
         receipt = self._meter.reserve(operation)
         started = time.monotonic()
-        status, reason = None, "aborted"
+        status, reason, is_accepted = None, "aborted", False
         try:
             body, error = self._attempt(operation, request)
             status, reason = (error.status, error.reason) if error else (200, "")
+            is_accepted = error is None or error.kind is Kind.PERMANENT
         finally:
-            self._meter.record_result(receipt, status=status, reason=reason, seconds=time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self._meter.record_result(receipt, status=status, reason=reason, seconds=seconds, is_accepted=is_accepted)
         return body, error
 
     def _attempt(

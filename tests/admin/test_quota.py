@@ -70,7 +70,7 @@ def test_the_page_shows_what_used_the_units(moderator: Client) -> None:
         (Operation.CHANNELS_LIST, "", None),
     ):
         call = quota.reserve(operation, quota.Spender(is_personal=True, job_type=job_type, band_id=band_id))
-    quota.record_result(call, status=404, reason="notFound", seconds=1.0)
+    quota.record_result(call, status=404, reason="notFound", seconds=1.0, is_accepted=True)
     html = card(part(moderator, "details"), Bucket.MAIN)
     rows = re.findall(r'class="wrap-anywhere normal">([^<]+)</th><td class="number">(\d+)</td>', html)
     assert dict(rows) == {

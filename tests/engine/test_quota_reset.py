@@ -9,7 +9,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.conf import LazySettings
+from django.conf import LazySettings, settings
 from django.db import connections
 from django.db.models import F
 from django.db.models.functions import Now
@@ -22,7 +22,9 @@ from syncjobs.exceptions import QuotaExhausted
 from syncjobs.models import Attempt, QuotaCall, QuotaDay, SyncJob
 from syncjobs.operations import queues
 from syncjobs.sync.run import run_attempt
+from syncjobs.youtube.client import YouTubeClient
 from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
+from syncjobs.youtube.errors import PlaylistNotFound, YouTubeError
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
 from tests.factories import PERSON, SCHEDULE, band_with_videos, queue_job, run_next, worker
@@ -149,7 +151,7 @@ def test_many_workers_make_one_probe(time: VirtualClock) -> None:
     with ThreadPoolExecutor(8) as pool:
         receipts = [receipt for receipt in pool.map(reserve, range(24)) if receipt]
     assert [receipt.is_probe for receipt in receipts] == [True]
-    quota.record_result(receipts[0], status=200, reason="", seconds=0.1)
+    quota.record_result(receipts[0], status=200, reason="", seconds=0.1, is_accepted=True)
     assert not quota.reserve(Operation.VIDEOS_LIST, SPENDER).is_probe
 
 
@@ -181,7 +183,7 @@ def test_a_refusal_in_the_middle_of_the_first_hour_is_probed_and_later_closes_th
     time.set(again[0])
     receipt = quota.reserve(Operation.VIDEOS_LIST, SPENDER)
     assert receipt.is_probe
-    quota.record_result(receipt, status=200, reason="", seconds=0.1)
+    quota.record_result(receipt, status=200, reason="", seconds=0.1, is_accepted=True)
     time.set(time.reset + dt.timedelta(hours=2))
     quota.reserve(Operation.VIDEOS_LIST, SPENDER)
     assert quota.refuse(Bucket.MAIN, "quotaExceeded") > time.reset + dt.timedelta(hours=24)
@@ -195,6 +197,36 @@ def test_a_probe_that_fails_otherwise_is_followed_by_another(youtube: Simulator,
     _run_until(time, time.reset + dt.timedelta(hours=2))
     assert [entry["status"] for entry in youtube.calls()] == [503, 200, 200, 200]
     assert SyncJob.objects.filter(status=JobStatus.COMPLETED).count() == 3
+
+
+def _ask_for_missing_playlist() -> None:
+    client = YouTubeClient(
+        api_key=settings.YOUTUBE_API_KEY,
+        endpoint=settings.YOUTUBE_API_ENDPOINT,
+        meter=quota.Meter(SPENDER),
+        tries=1,
+    )
+    client.playlist_page("UU" + "x" * 22)
+
+
+def test_a_probe_for_a_playlist_that_does_not_exist_opens_the_bucket(youtube: Simulator, time: VirtualClock) -> None:
+    """YouTube answers such a call only if it accepts it."""
+    _use_up(quota_day(time.now))
+    time.set(time.reset + 2 * MINUTE)
+    with pytest.raises(PlaylistNotFound):
+        _ask_for_missing_playlist()
+    assert QuotaCall.objects.get().reason == "playlistNotFound"
+    assert QuotaDay.objects.get(day=quota_day(time.now)).probe_at is None
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "keyInvalid", "quotaExceeded"])
+def test_a_probe_that_youtube_does_not_accept_opens_nothing(youtube: Simulator, time: VirtualClock, fault: str) -> None:
+    _use_up(quota_day(time.now))
+    time.set(time.reset + 2 * MINUTE)
+    youtube.faults.add(Fault(fault))
+    with pytest.raises((YouTubeError, QuotaExhausted)):
+        _ask_for_missing_playlist()
+    assert QuotaDay.objects.get(day=quota_day(time.now)).probe_at is not None
 
 
 def test_a_job_that_was_delayed_while_the_bucket_was_opened_is_woken(time: VirtualClock) -> None:
@@ -261,6 +293,34 @@ def test_a_raised_limit_opens_a_bucket_that_youtube_closed_below_it(time: Virtua
     assert quota.wake_delayed()
     assert SyncJob.objects.runnable().count() == 3
     assert quota.reserve(Operation.VIDEOS_LIST, SPENDER).is_probe
+
+
+def test_hosts_with_different_limits_probe_a_closed_bucket_at_most_every_15_minutes(
+    time: VirtualClock, settings: LazySettings
+) -> None:
+    """The host with the lower limit makes the probe, and so writes its limit back."""
+    time.set(time.reset - 600 * MINUTE)
+    quota.reserve(Operation.VIDEOS_LIST, SPENDER)
+    quota.close(Bucket.MAIN, "quotaExceeded")
+    _delayed_jobs(time, 2)
+
+    def reopen_and_refuse() -> bool:
+        settings.YOUTUBE_QUOTA_MAIN = 200
+        if not quota.wake_delayed():
+            return False
+        settings.YOUTUBE_QUOTA_MAIN = 100
+        assert quota.reserve(Operation.VIDEOS_LIST, SPENDER).is_probe
+        quota.refuse(Bucket.MAIN, "quotaExceeded")
+        SyncJob.objects.update(run_at=time.reset, delay_reason=DelayReason.QUOTA_MAIN)
+        QuotaDay.objects.update(closed_at=time.now)
+        return True
+
+    asked = []
+    for minute in range(31):
+        if reopen_and_refuse():
+            asked.append(minute)
+        time.set(time.now + MINUTE)
+    assert asked == [0, 15, 30]
 
 
 def test_automatic_jobs_sleep_on_while_only_the_reserved_share_is_left(

@@ -133,11 +133,10 @@ def test_a_run_that_ends_in_a_deadlock_is_repeated_and_does_not_stop_the_others(
 
 def test_a_schedule_runs_once_although_the_databases_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     _schedule()
-    scheduler = Scheduler(app)
-    scheduler.tick()
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() - 3 * HOUR)
-    _run(scheduler)
+    _run(Scheduler(app))
+    assert _jobs() == 1
     _end_jobs()
     _run(Scheduler(app))
     assert _jobs() == 1
@@ -149,8 +148,25 @@ def test_the_clock_is_read_again_after_an_outage(monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patch:
         patch.setattr(Scheduler, "_store_run", lambda *_: (_ for _ in ()).throw(OperationalError("gone")))
         _schedule()
-        _run(scheduler)
+        assert any(scheduler.tick() == 1.0 for _ in range(8))
     assert scheduler._reported_at is None
+
+
+def test_a_run_whose_connection_breaks_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    _schedule()
+    real, calls = triggers.trigger_maintenance, []
+
+    def end_the_session(*arguments: Any) -> Any:
+        calls.append(arguments)
+        created = real(*arguments)
+        if len(calls) == 1:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return created
+
+    monkeypatch.setattr(triggers, "trigger_maintenance", end_the_session)
+    _run(Scheduler(app))
+    assert (len(calls), _jobs()) == (2, 1)
 
 
 def test_a_schedule_that_fails_is_logged_and_does_not_stop_the_others(

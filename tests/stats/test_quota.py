@@ -42,7 +42,7 @@ def test_units_are_grouped_by_operation_type_and_band() -> None:
         _spend(number, job_type="FULL_SYNC", band_id=band.pk)
     _spend(2, personal=True)
     call = quota.reserve(Operation.CHANNELS_LIST, Spender(is_personal=False, job_type="ENRICH"))
-    quota.record_result(call, status=500, reason="backendError", seconds=1)
+    quota.record_result(call, status=500, reason="backendError", seconds=1, is_accepted=False)
     bands[11].delete()
     result = _figures()
     assert (result["used"], result["left"]) == (81, result["limit"] - 81)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bands.models import Availability, Band, ChannelProblem, Video
-from syncjobs.choices import JobStatus
+from syncjobs.choices import JobStatus, JobType
 from syncjobs.models import JobError, SeenVideo
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import Fault
@@ -229,3 +229,17 @@ def test_an_entry_that_cannot_be_read_does_not_make_its_video_missing(
     assert list(missing) == ([gone] if len(path) > 2 and value != {"videoId": "a b"} else [])
     full_sync(band)
     assert Video.objects.filter(availability=Availability.AVAILABLE).count() == 59
+
+
+@pytest.mark.parametrize("number", [5, 120])
+@pytest.mark.parametrize("job_type", [JobType.FULL_SYNC, JobType.INCREMENTAL_SYNC])
+def test_an_unreadable_entry_is_recorded_once_if_the_playlist_is_read_again(
+    youtube: Simulator, job_type: JobType, number: int
+) -> None:
+    band, channel = band_with_videos(youtube.world, 150)
+    youtube.world.videos[youtube.world.playlists[uploads(channel.id)][number]].broken = "entry"
+    youtube.faults.add(Fault("invalidPageToken", operation="playlistItems.list", after=1, times=1))
+    queue_job(job_type, band=band)
+    job = run_next()
+    assert (job.status, job.error_count, job.videos_found) == (JobStatus.COMPLETED, 1, 149)
+    assert job.job_errors.get().reason == "unreadableItem"

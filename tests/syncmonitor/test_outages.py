@@ -205,6 +205,31 @@ def test_a_full_disk_is_503_with_a_sentence(monkeypatch: pytest.MonkeyPatch, cap
     assert not [record for record in caplog.records if record.exc_info]
 
 
+def test_readiness_names_a_database_that_refuses_writes() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        owner = cursor.fetchone()[0]
+        cursor.execute("DROP ROLE IF EXISTS reader")
+        cursor.execute("CREATE ROLE reader")
+        cursor.execute("SET ROLE reader")
+        try:
+            ready = Client().get("/readyz")
+        finally:
+            cursor.execute(f'SET ROLE "{owner}"')
+            cursor.execute("DROP ROLE reader")
+    assert (ready.status_code, ready.json()["database"]) == (503, False)
+
+
+def test_readiness_does_not_need_the_migrations() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE syncmonitor_cache RENAME TO elsewhere")
+        try:
+            ready = Client().get("/readyz")
+        finally:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO syncmonitor_cache")
+    assert ready.json()["database"] is True
+
+
 def test_readiness_writes_to_the_disk() -> None:
     """A change that is taken back needs no disk."""
     assert Client().get("/readyz").json()["status"] == "ok"

@@ -34,7 +34,9 @@ class CountingMeter:
         self.reserved.append(operation)
         return len(self.reserved)
 
-    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+    def record_result(
+        self, receipt: object, *, status: int | None, reason: str, seconds: float, is_accepted: bool
+    ) -> None:
         assert receipt == len(self.reserved)
         self.settled.append((status, reason))
 

@@ -43,7 +43,9 @@ class Ledger:
         self.reserved.append(operation)
         return None
 
-    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+    def record_result(
+        self, receipt: object, *, status: int | None, reason: str, seconds: float, is_accepted: bool
+    ) -> None:
         self.settled.append((status, reason))
 
 

@@ -55,7 +55,9 @@ class Ledger:
     def reserve(self, operation: object) -> object:
         return None
 
-    def record_result(self, receipt: object, *, status: int | None, reason: str, seconds: float) -> None:
+    def record_result(
+        self, receipt: object, *, status: int | None, reason: str, seconds: float, is_accepted: bool
+    ) -> None:
         self.results.append((status, reason))
 
 

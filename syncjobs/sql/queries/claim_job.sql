@@ -2,6 +2,9 @@
 --
 -- The caller has locked the queue's row in a statement of its own, so this one sees all earlier claims, and has found the
 -- queue not paused. SKIP LOCKED passes over a job that somebody is cancelling right now.
+--
+-- The condition and the order of `best` exist a second time in models/querysets.py, as runnable() and in_claim_order(),
+-- for counts and lists. Here they are part of one statement that claims. Change both.
 WITH best AS MATERIALIZED (
     SELECT id FROM syncjobs_syncjob
      WHERE queue = %(queue)s AND status = 'QUEUED' AND run_at <= statement_timestamp()

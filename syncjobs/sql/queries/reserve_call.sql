@@ -3,6 +3,10 @@
 -- Nothing changes and no row is returned unless the attempt may write and the job should go on (see engine.lease), the day
 -- has not ended, and its bucket is open and has units. The job is locked before the day's row, which all workers share.
 -- Earlier calls that succeeded are recorded in any case, which saves a transaction for each.
+--
+-- The conditions exist a second time in Python: write_fenced and check_interrupts in engine/lease.py, and _spend in
+-- engine/quota.py, which find out why nothing was reserved. Here they take a single round trip. Change both;
+-- tests/engine/test_reserve_twins.py compares them.
 WITH job AS MATERIALIZED (
     SELECT FROM syncjobs_syncjob
      WHERE id = %(job)s AND status = 'IN_PROGRESS' AND attempts_made = %(number)s
