@@ -18,6 +18,7 @@ from django.utils import timezone
 from syncjobs.choices import DelayReason, JobStatus, JobType
 from syncjobs.engine import clock, quota
 from syncjobs.engine.claim import claim_next
+from syncjobs.engine.meter import Meter
 from syncjobs.exceptions import QuotaExhausted
 from syncjobs.models import Attempt, QuotaCall, QuotaDay, SyncJob
 from syncjobs.operations import queues
@@ -203,7 +204,7 @@ def _ask_for_missing_playlist() -> None:
     client = YouTubeClient(
         api_key=settings.YOUTUBE_API_KEY,
         endpoint=settings.YOUTUBE_API_ENDPOINT,
-        meter=quota.Meter(SPENDER),
+        meter=Meter(SPENDER),
         tries=1,
     )
     client.playlist_page("UU" + "x" * 22)
