@@ -12,11 +12,10 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from bands.models import Band
 from syncjobs.choices import DelayReason, JobStatus, JobType, Role
-from syncjobs.engine import outcomes
+from syncjobs.engine import clock, outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
 from syncjobs.operations import jobs
 from syncjobs.templatetags.monitor import number
@@ -359,5 +358,5 @@ def test_days_of_the_filters_are_those_of_the_reader(
     ):
         page = moderator.get("/admin/syncjobs/syncjob/", {"start_date": start, "end_date": end})
         assert listed_jobs(page) == ([job.pk] if is_found else []), (start, end)
-    monkeypatch.setattr(timezone, "now", lambda: at)
+    monkeypatch.setattr(clock, "approximate", lambda: at)
     assert f'start_date={day}">Today</a>' in moderator.get("/admin/syncjobs/syncjob/").content.decode()
