@@ -106,7 +106,7 @@ asked = st.builds(
 
 def _moment(text: str, *, is_end: bool) -> dt.datetime:
     if "T" in text:
-        return dt.datetime.fromisoformat(text)
+        return dt.datetime.fromisoformat(text) + dt.timedelta(microseconds=is_end)
     return dt.datetime.fromisoformat(text + "T00:00:00+00:00") + dt.timedelta(days=is_end)
 
 
