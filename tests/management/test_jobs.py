@@ -53,5 +53,5 @@ def test_retry_jobs_and_clear_failed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_run_job_ends_a_delay() -> None:
     job = queue_job()
     SyncJob.objects.filter(pk=job.pk).update(run_at=timezone.now() + dt.timedelta(hours=5))
-    assert "The delay of" in run_command("run_job", str(job.pk))
+    assert "is no longer delayed" in run_command("run_job", str(job.pk))
     assert SyncJob.objects.waiting().get() == job
