@@ -238,6 +238,7 @@ class _Api:
         self.channels = service.channels()
         self.playlist_items = service.playlistItems()
         self.videos = service.videos()
+        self.close = service.close
 
 
 _local = threading.local()
@@ -251,6 +252,9 @@ def _service(api_key: str, endpoint: str, timeout: float) -> _Api:
     services: dict[tuple[str, str, float], _Api] = cached[1]
     key = (api_key, endpoint, timeout)
     if key not in services:
+        # Another endpoint, as tests have it, would leave the connections to the one before open.
+        for other in [each for each in services if each[1] != endpoint]:
+            services.pop(other).close()
         # As credentials, the key is sent in a header and is in no URL that might be logged.
         http = AuthorizedHttp(
             Credentials(api_key),  # type: ignore[no-untyped-call]

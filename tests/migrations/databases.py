@@ -80,9 +80,11 @@ def created(purpose: str, blocker: DjangoDbBlocker, template: str = "template1")
     """Create a database, as a copy of another one to which nobody is connected, and drop it at the end."""
     name = f"test_{purpose}_{os.getpid()}"
     identifier = sql.Identifier(name)
+    # A connection for each, because other tests restart the server meanwhile.
     with psycopg.connect(_url("postgres"), autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(template)))
-        try:
-            yield Database(name, blocker)
-        finally:
+    try:
+        yield Database(name, blocker)
+    finally:
+        with psycopg.connect(_url("postgres"), autocommit=True) as server:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import select
+import selectors
 import socket
 import socketserver
 import ssl
@@ -12,6 +12,7 @@ import traceback
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import httplib2
 import pytest
@@ -70,13 +71,16 @@ class _Handler(socketserver.StreamRequestHandler):
                 self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 target.sendall(head.replace(b"http://" + HOST.encode(), b"", 1).replace(b" :80/", b" /", 1))
-            pair = {self.connection: target, target: self.connection}
-            while True:
-                for readable in select.select(list(pair), [], [])[0]:
-                    data = readable.recv(65536)
-                    if not data:
-                        return
-                    pair[readable].sendall(data)
+            # Not select(), which takes no number of a file above 1023: all tests of a process share the numbers.
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.connection, selectors.EVENT_READ, target)
+                selector.register(target, selectors.EVENT_READ, self.connection)
+                while True:
+                    for key, _ in selector.select():
+                        data = cast("socket.socket", key.fileobj).recv(65536)
+                        if not data:
+                            return
+                        key.data.sendall(data)
 
 
 @pytest.fixture
