@@ -37,7 +37,7 @@ def test_retry_jobs_and_clear_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = queue_job("PRUNE")  # type: ignore[arg-type]
     assert "1 job could not be retried" in command_error("retry_jobs", str(waiting.pk))
     assert len(json.loads(run_command("retry_jobs", "--failed", "--json"))["retried"]) == 2
-    assert "0 retried" in run_command("retry_jobs", "--failed", "--queue", "maintenance")
+    assert "0 queued" in run_command("retry_jobs", "--failed", "--queue", "maintenance")
     questions: list[str] = []
     monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or "n")
     assert command_error("clear_failed", "maintenance") == "Nothing was deleted."
