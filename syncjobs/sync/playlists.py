@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -33,6 +33,8 @@ MAX_REREADS = 2
 """How often the pages of one playlist are read again because entries moved. The sync of any playlist must end."""
 _UNREADABLE = 32_767
 """Stands for the number of a pass in SeenVideo, for videos of which only an unreadable entry was seen."""
+HEAD_START = 0.01
+"""Seconds in which the request for a page can leave before other work begins, which would compete for processor and locks."""
 MAX_UNSAVED = 3
 """How many pages wait for their details while the next page is fetched. After a crash, they are read again."""
 _MISSING = "missing_details"
@@ -213,6 +215,7 @@ def read_with_details(context: JobContext, position: PlaylistPass) -> None:
             _save_pages(context, position, unsaved, until_empty=True)
             return
         next_page = context.fetch_ahead(fetch_page, context, position.playlist_id, ahead.page_token)
+        wait([next_page], HEAD_START)
         # Before the details of this page are asked for. They would arrive together with the next page, and delay it.
         _save_pages(context, position, unsaved)
         if unseen:

@@ -5,6 +5,7 @@ httplib2 itself repeats a request when a connection breaks, which would spend qu
 
 from __future__ import annotations
 
+import functools
 import http.client
 import re
 import select
@@ -34,6 +35,8 @@ class Redactor:
         self._secret = secret
         self._pattern = re.compile("".join(map(_forms, secret))) if len(secret) >= MIN_SECRET else None
         self._bytes_pattern = re.compile(self._pattern.pattern.encode()) if self._pattern else None
+        # A page repeats a few names hundreds of times.
+        self._name = functools.lru_cache(500)(self.text)
 
     def raw(self, content: bytes) -> bytes:
         """Redact bytes, which may be logged before they are parsed."""
@@ -56,7 +59,7 @@ class Redactor:
         if isinstance(value, list):
             return [self.tree(item) for item in value]
         if isinstance(value, dict):
-            return {self.text(name): self.tree(item) for name, item in value.items()}
+            return {self._name(name): self.tree(item) for name, item in value.items()}
         return value
 
 

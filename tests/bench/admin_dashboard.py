@@ -10,26 +10,25 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import seed
 from .report import Figure, show
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 ROUNDS = 25
 LIMIT = 5.0
 EMPTY, PAGE = "/admin/keys/", "/admin/"
 
 
-def main() -> None:
-    count = int(sys.argv[1])
-    seed.prepare(count)
+def _admin(count: int) -> Client:
+    """Return a client of the site with so many jobs, logged in as an admin."""
     from django.contrib.auth import get_user_model
-    from django.db import connection
     from django.test import Client
-    from django.test.utils import CaptureQueriesContext
 
     from syncjobs import counters
-    from syncjobs.admin import dashboard
     from syncjobs.operations import people
 
     if counters.count(counters.Selection()) < count:
@@ -39,6 +38,18 @@ def main() -> None:
     user.groups.set(people.Group.objects.filter(name="ADMIN"))
     admin = Client(SERVER_NAME="localhost")
     admin.force_login(user)
+    return admin
+
+
+def main() -> None:
+    count = int(sys.argv[1])
+    seed.prepare(count)
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    from syncjobs.admin import dashboard
+
+    admin = _admin(count)
 
     def get(address: str) -> float:
         """Milliseconds."""

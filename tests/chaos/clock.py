@@ -20,7 +20,7 @@ _SECONDS = "CHAOS_CLOCK_SECONDS"
 
 
 def move(*, to_reset_in: float) -> None:
-    """Start this program anew, with a clock by which YouTube's day ends in so many seconds."""
+    """Restart this program with a clock that makes YouTube's day end after that many seconds of load."""
     if _SECONDS in os.environ or shutil.which("cc") is None:
         return
     folder = Path(tempfile.mkdtemp(prefix="chaos-clock-"))

@@ -16,8 +16,9 @@ from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus
 from syncjobs.engine import lease, outcomes
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.exceptions import Fenced
-from syncjobs.models import Attempt, JobError, SyncJob
+from syncjobs.models import Attempt, JobError, QuotaCall, SyncJob
 from syncjobs.operations import jobs
+from syncjobs.sync.playlists import MAX_UNSAVED
 from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from tests.factories import PERSON, band_with_videos, claim, fanned_out, queue_job, run_all
@@ -30,11 +31,7 @@ def _expire(attempt: Attempt) -> None:
 
 
 def _during_call(youtube: Simulator, number: int, act: Callable[[], object]) -> None:
-    """Act while the given call waits for its answer. Calls are counted as they arrive, because two may run at once.
-
-    A full sync calls for page 1 alone, then for page n + 1 and the details of page n in two threads at once. It starts no
-    other call before both are answered. So an odd call is the second of its pair, and no other can start during it.
-    """
+    """Act while the given call waits for its answer. Calls are counted as they arrive, because several may run at once."""
     arrivals = itertools.count(1)
     youtube.before_answer = lambda operation, parameters: act() if next(arrivals) == number else None
 
@@ -106,14 +103,20 @@ def test_a_queued_job_is_cancelled_at_once_and_a_running_one_acknowledges(youtub
     assert queued.cancel_requested_at <= queued.cancel_acknowledged_at <= queued.completed_at
     band, _ = band_with_videos(youtube.world, 300)
     job = queue_job(band=band)
-    running = SyncJob.objects.filter(pk=job.pk)
-    _during_call(youtube, 3, lambda: running.update(cancel_requested_at=timezone.now()))
+    reserved = []
+
+    def request() -> None:
+        SyncJob.objects.filter(pk=job.pk).update(cancel_requested_at=timezone.now())
+        reserved.append(QuotaCall.objects.count())
+
+    _during_call(youtube, 3, request)
     run_all()
     job.refresh_from_db()
     assert job.status == JobStatus.CANCELLED
     assert job.cancel_requested_at <= job.cancel_acknowledged_at <= job.completed_at
-    # The calls that are being made end as usual. No thread starts another after the request.
-    assert len(youtube.calls()) == 3
+    # The calls that have their units end as usual. No thread starts another after the request.
+    assert [len(youtube.calls())] == reserved
+    assert reserved[0] <= 3 + MAX_UNSAVED
 
 
 @pytest.mark.django_db(transaction=True)  # The lease is renewed on another connection.

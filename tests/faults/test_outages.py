@@ -96,7 +96,7 @@ def test_another_worker_reconciles_when_the_first_is_frozen_or_killed(workers: W
     job = _job_without_wake_up(band)
     wait_for(lambda: SyncJob.objects.get(pk=job.pk).is_terminal, 30, workers.logs)
     assert _completed() == 2
-    # Silence of 3 s, seen by the next of its reports, of which there is one in 4 s.
+    # The second worker reports every 4 s, and takes over if the first one has been silent for 3 s.
     assert taken_over < (10 if LONG else 30)
 
 

@@ -51,10 +51,14 @@ def test_a_redis_that_refuses_commands_counts_as_away(refusal: str) -> None:
 def test_a_message_over_a_connection_that_broke_is_sent_over_a_new_one() -> None:
     """Kombu then passes the intervals between its tries by position."""
     with app.connection_for_write() as connection:
+        queue = connection.SimpleQueue("maintenance")
+        queue.clear()
         producer = connection.Producer()
         producer.publish({}, routing_key="maintenance", retry=True)
         connection.default_channel.client.execute_command("CLIENT", "KILL", "SKIPME", "no", "TYPE", "normal")
         producer.publish({}, routing_key="maintenance", retry=True, retry_policy={"max_retries": 3})
+    with app.connection_for_read() as connection:
+        assert connection.SimpleQueue("maintenance").qsize() == 2
 
 
 def test_a_connection_with_an_unacknowledged_message_is_closed_while_redis_is_away(
