@@ -46,6 +46,7 @@ def integer(name: str, default: int, low: int, high: int) -> int:
 # ---- The site
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 PORT = integer("PORT", 8000, 1, 65535)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
@@ -58,6 +59,19 @@ DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url()
 DATABASE_POOL_SIZE = integer("DATABASE_POOL_SIZE", 0, 0, 100)
 SYNCMONITOR_INSTANCE = env.str("SYNCMONITOR_INSTANCE", "", validate=validate.Regexp(f"({embedded.INSTANCE})?$"))
 REDIS_URL = services.redis_url(env.str("REDIS_URL", "")) or embedded.redis_url()
+
+# ---- Alerts
+SITE_URL = env.str("SITE_URL", "").rstrip("/")
+ALERTS_ALLOW_LOCAL_ADDRESSES = env.bool("ALERTS_ALLOW_LOCAL_ADDRESSES", False)
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
+EMAIL_HOST = env.str("EMAIL_HOST", "localhost")
+EMAIL_PORT = integer("EMAIL_PORT", 25, 1, 65535)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "sync-monitor@localhost")
 
 # ---- YouTube
 YOUTUBE_API_KEY = env.str("YOUTUBE_API_KEY", "").strip()
@@ -108,6 +122,8 @@ def address_problems() -> list[str]:
             for origin in origins
             if not re.fullmatch(r"https?://[^/?#\s]+", origin)
         ]
+    if SITE_URL and not re.fullmatch(r"https?://[^/?#\s]+", SITE_URL):
+        problems.append(f"SITE_URL: {SITE_URL} is not the start of a URL, such as https://sync.example.org.")
     problems += [
         f"{name}: {problem}"
         for name, problem in (
@@ -151,6 +167,8 @@ def check_values() -> None:
             proxy_for(YOUTUBE_API_ENDPOINT)
     except UnusableProxy as error:
         problems.append(str(error))
+    if EMAIL_USE_TLS and EMAIL_USE_SSL:
+        problems.append("EMAIL_USE_TLS: unset either it (STARTTLS) or EMAIL_USE_SSL (TLS from the start).")
     if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
     problems += address_problems()
@@ -163,6 +181,11 @@ if not DEBUG and "*" in ALLOWED_HOSTS:
     warnings.warn(
         "ALLOWED_HOSTS=* accepts requests for any host name. List the site's own names.", RuntimeWarning, stacklevel=1
     )
+SITE_URL = SITE_URL or (
+    f"http://localhost:{PORT}"
+    if DEBUG
+    else next((f"https://{host}" for host in ALLOWED_HOSTS if host[:1] not in ("*", ".")), "")
+)
 if DEBUG:
     SECRET_KEY = SECRET_KEY or secret_key.development_key(BASE_DIR / ".local")
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
