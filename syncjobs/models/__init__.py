@@ -1,3 +1,5 @@
+from .alert_channels import AlertChannel, AlertDelivery, AlertDeliveryAttempt, AlertNotice
+from .alerts import Alert, AlertRound, AlertRule
 from .audit import AuditEntry
 from .bulk import BulkAction
 from .changes import JobChange, JobChangeHorizon
@@ -12,6 +14,13 @@ from .quota import QuotaCall, QuotaDay
 from .workers import Worker
 
 __all__ = [
+    "Alert",
+    "AlertChannel",
+    "AlertDelivery",
+    "AlertDeliveryAttempt",
+    "AlertNotice",
+    "AlertRound",
+    "AlertRule",
     "Attempt",
     "AuditEntry",
     "BandImport",
