@@ -404,6 +404,7 @@ LOGGING = {
     "loggers": {
         "googleapiclient": {"level": "ERROR"},
         "google": {"level": "ERROR"},
+        "urllib3": {"level": "ERROR"},  # Its warnings have URLs, which may be secrets.
         "uvicorn.error": {"filters": ["outages"]},
         # Errors of clients are in their responses.
         "django.request": {"level": "ERROR"},

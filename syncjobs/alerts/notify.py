@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..choices import AlertStep as Step
 from ..models import Alert
+from . import notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,4 @@ def notify(transitions: Sequence[Transition]) -> None:
     network call; whoever sends messages is woken up in on_commit. It is not called for a round without transitions.
     An alert that is snoozed or acknowledged has its transitions too: `alert.snoozed_until`, `alert.acknowledged_at`.
     """
+    notices.add([(each.step, each.alert) for each in transitions])

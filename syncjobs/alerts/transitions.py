@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from django.db import transaction
 from django.db.models import QuerySet
 
+from ..choices import AlertStep as Step
 from ..choices import Severity
 from ..models import Alert, AlertRound
 from . import words
 from .findings import Finding, Key
-from .notify import Step, Transition, notify
+from .notify import Transition, notify
 
 MAX_LABEL = 200
 _CHANGING = ("subject_label", "severity", "sentence", "advice", "link", "facts", "escalated_at", "changed_at")

@@ -100,6 +100,11 @@ class Heartbeat(threading.Thread):
         finally:
             connections.close_all()
 
+    @property
+    def is_elected(self) -> bool:
+        """Whether this worker repairs the site, as of its last round."""
+        return self._is_elected
+
     def stop(self) -> None:
         """End the thread, wait for it, and delete the worker's row."""
         self._stopped.set()
@@ -142,6 +147,11 @@ def start(worker: str, queues: list[str], concurrency: int) -> None:
     connections.close_all()
     _heartbeat = Heartbeat(worker, queues, concurrency)
     _heartbeat.start()
+
+
+def is_elected() -> bool:
+    """Whether this process is the worker that repairs the site."""
+    return _heartbeat is not None and _heartbeat.is_elected
 
 
 def release_jobs(worker: str) -> None:

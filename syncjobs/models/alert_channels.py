@@ -40,7 +40,10 @@ class AlertChannel(models.Model):
         models.CharField(max_length=8, choices=Severity.choices), verbose_name=_("severities"), default=_all_severities
     )
     rules = ArrayField(
-        models.CharField(max_length=40, choices=AlertRuleName.choices), verbose_name=_("rules"), default=list, blank=True
+        models.CharField(max_length=40, choices=AlertRuleName.choices),
+        verbose_name=_("rules"),
+        default=list,
+        blank=True,
     )
     bands = models.ManyToManyField(Band, verbose_name=_("bands"), blank=True, related_name="+")
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
@@ -84,9 +87,7 @@ class AlertDelivery(models.Model):
     channel = models.ForeignKey(AlertChannel, on_delete=models.CASCADE, related_name="deliveries")
     key = models.UUIDField(_("idempotency key"), default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(_("kind"), max_length=6, choices=DeliveryKind.choices)
-    state = models.CharField(
-        _("state"), max_length=9, choices=DeliveryState.choices, default=DeliveryState.PENDING
-    )
+    state = models.CharField(_("state"), max_length=9, choices=DeliveryState.choices, default=DeliveryState.PENDING)
     title = models.TextField(_("title"))
     text = models.TextField(_("text"))
     severity = models.CharField(max_length=8, blank=True)
@@ -123,9 +124,7 @@ class AlertDeliveryAttempt(models.Model):
     process = models.CharField(_("process"), max_length=200)
     started_at = models.DateTimeField(_("started"), db_default=Now())
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
-    result = models.CharField(
-        _("result"), max_length=9, choices=AttemptResult.choices, default=AttemptResult.RUNNING
-    )
+    result = models.CharField(_("result"), max_length=9, choices=AttemptResult.choices, default=AttemptResult.RUNNING)
     status = models.PositiveIntegerField(_("status"), null=True, blank=True, help_text=_("Of HTTP or SMTP."))
     problem = models.TextField(_("problem"), blank=True)
 
@@ -149,9 +148,7 @@ class AlertNotice(models.Model):
     step = models.CharField(max_length=9, choices=AlertStep.choices)
     created_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField()
-    delivery = models.ForeignKey(
-        AlertDelivery, on_delete=models.CASCADE, null=True, blank=True, related_name="notices"
-    )
+    delivery = models.ForeignKey(AlertDelivery, on_delete=models.CASCADE, null=True, blank=True, related_name="notices")
 
     class Meta:
         default_permissions = ()

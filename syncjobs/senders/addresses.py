@@ -109,6 +109,8 @@ def guarded(seconds: float, *, allow_local: bool) -> Iterator[None]:
             raise
         if guard.refused is not None:
             raise guard.refused
+        if guard.is_expired:  # What looks like an answer may be the beginning of one.
+            raise TookTooLong
     finally:
         _guard.reset(token)
         timer.cancel()
@@ -168,7 +170,9 @@ def _check(address: Address) -> None:
         if each.is_loopback or each.is_unspecified:
             raise ForbiddenAddress(f"{address} is this machine. Messages are not sent there.")
         if each.is_link_local or each in _METADATA:
-            raise ForbiddenAddress(f"{address} is on the local link or belongs to the host. Messages are not sent there.")
+            raise ForbiddenAddress(
+                f"{address} is on the local link or belongs to the host. Messages are not sent there."
+            )
         if each.is_multicast:
             raise ForbiddenAddress(f"{address} is not the address of one machine. Messages are not sent there.")
 

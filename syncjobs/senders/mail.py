@@ -41,6 +41,11 @@ def send(recipients: str, message: Message) -> None:
         raise SendFailed(
             f"The mail server answered {error.smtp_code}: {_said(error.smtp_error)}", status=error.smtp_code
         ) from None
+    except smtplib.SMTPServerDisconnected as error:
+        is_slow = "timed out" in str(error)
+        raise SendFailed(
+            "The mail server did not answer in time." if is_slow else "The mail server closed the connection."
+        ) from None
     except TimeoutError:
         raise SendFailed("The mail server did not answer in time.") from None
     except ConnectionRefusedError:
