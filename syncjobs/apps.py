@@ -19,6 +19,11 @@ def ensure_rows(using: str, apps: Apps = apps, **kwargs: Any) -> None:
     queue.objects.using(using).bulk_create((queue(name=name) for name in QueueName.values), ignore_conflicts=True)
     if not horizon.objects.using(using).exists():
         horizon.objects.using(using).create(xact=0)
+    try:
+        alert_round = apps.get_model("syncjobs", "AlertRound")
+    except LookupError:
+        return
+    alert_round.objects.using(using).bulk_create([alert_round(pk=1)], ignore_conflicts=True)
 
 
 class SyncJobsConfig(AppConfig):

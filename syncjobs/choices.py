@@ -122,3 +122,51 @@ class Role(models.TextChoices):
     MODERATOR = "MODERATOR", _("Moderator")
     ADMIN = "ADMIN", _("Admin")
     SUPER_ADMIN = "SUPER_ADMIN", _("Super admin")
+
+
+class Severity(models.TextChoices):
+    """How urgent an alert is."""
+
+    WARNING = "WARNING", _("Warning")
+    CRITICAL = "CRITICAL", _("Critical")
+
+
+class AlertSubject(models.TextChoices):
+    """The kind of thing that an alert is about."""
+
+    SITE = "site", _("Site")
+    QUEUE = "queue", _("Queue")
+    WORKER = "worker", _("Worker")
+    SCHEDULE = "schedule", _("Schedule")
+    JOB = "job", _("Job")
+    BAND = "band", _("Band")
+    BUCKET = "bucket", _("Quota bucket")
+    ERROR = "error", _("Error group")
+    SERVICE = "service", _("Service")
+    CHANNEL = "channel", _("Channel")
+
+
+class AlertRuleName(models.TextChoices):
+    """The conditions that open an alert. `alerts.rules` has their defaults and their words."""
+
+    NO_WORKER = "no_worker", _("No worker for a queue")
+    WORKER_SILENT = "worker_silent", _("Worker silent")
+    WORKER_FAILING = "worker_failing", _("Worker failing")
+    CLOCK_SKEW = "clock_skew", _("Wrong clock")
+    NO_SCHEDULER = "no_scheduler", _("No scheduler")
+    SCHEDULE_OVERDUE = "schedule_overdue", _("Schedule overdue")
+    QUEUE_PAUSED = "queue_paused", _("Queue paused for long")
+    OLD_JOB = "old_job", _("Jobs wait for long")
+    STUCK_JOB = "stuck_job", _("Job runs for long")
+    BAND_FAILING = "band_failing", _("Band failing")
+    BAND_STALE = "band_stale", _("Band not synced")
+    FAILURE_RATE = "failure_rate", _("Many jobs fail")
+    NEW_ERROR = "new_error", _("New error")
+    ERROR_BACK = "error_back", _("Error came back")
+    QUOTA_FORECAST = "quota_forecast", _("Quota over budget")
+    QUOTA_EXHAUSTED = "quota_exhausted", _("Quota used up")
+    KEY_REFUSED = "key_refused", _("API key refused")
+    YOUTUBE_SILENT = "youtube_silent", _("YouTube does not answer")
+    REDIS_DEGRADED = "redis_degraded", _("Redis degraded")
+    DATABASE_DEGRADED = "database_degraded", _("PostgreSQL degraded")
+    DELIVERIES_FAILING = "deliveries_failing", _("Messages not delivered")

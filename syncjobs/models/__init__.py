@@ -1,3 +1,4 @@
+from .alerts import Alert, AlertRound, AlertRule
 from .audit import AuditEntry
 from .bulk import BulkAction
 from .changes import JobChange, JobChangeHorizon
@@ -12,6 +13,9 @@ from .quota import QuotaCall, QuotaDay
 from .workers import Worker
 
 __all__ = [
+    "Alert",
+    "AlertRound",
+    "AlertRule",
     "Attempt",
     "AuditEntry",
     "BandImport",

@@ -22,12 +22,13 @@ from ..choices import Origin, Role
 from ..exceptions import Conflict, InvalidFields, NotFound
 
 _VIEWED_APPS = ("bands", "syncjobs")
-_MODERATOR = {"trigger_sync", "retry_job", "cancel_job", "acknowledge_errors"}
+_MODERATOR = {"trigger_sync", "retry_job", "cancel_job", "acknowledge_errors", "acknowledge_alert"}
 _ADMIN = {
     "pause_queue",
     "clear_failed",
     "delete_worker",
     "share_filterpreset",
+    "change_alertrule",
     "add_band",
     "change_band",
     "delete_band",
