@@ -70,12 +70,15 @@ def run_round(process: str, *, is_elected: bool) -> None:
     nobody from being told by another channel.
     """
     patience = NOW if is_elected else OVERDUE
-    notices, sendable, overdue, switches = AlertChannel.objects.aggregate(
-        notices=Exists(AlertNotice.objects.filter(delivery=None, due_at__lte=Now() - patience)),
-        sendable=Exists(deliveries.due()),
-        overdue=Exists(deliveries.due(OVERDUE)),
-        switches=Exists(pings.due(patience)),
-    ).values()
+    work = AlertChannel.objects.order_by().annotate(
+        has_notices=Exists(AlertNotice.objects.filter(delivery=None, due_at__lte=Now() - patience)),
+        has_sendable=Exists(deliveries.due()),
+        has_overdue=Exists(deliveries.due(OVERDUE)),
+        has_switches=Exists(pings.due(patience)),
+    )
+    names = ("has_notices", "has_sendable", "has_overdue", "has_switches")
+    # Without a channel there is nothing to do.
+    notices, sendable, overdue, switches = work.values_list(*names).first() or (False,) * len(names)
     if notices:
         digests.collect(patience)
     if sendable and is_elected and broker.pending_wake_ups(broker.BULK_QUEUE) == 0:

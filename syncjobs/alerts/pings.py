@@ -56,7 +56,7 @@ def ping_next() -> bool:
 
 def unhealthy() -> str:
     """Return why the site is not healthy; empty if it is: the database takes writes, and everything that must run does."""
-    alive = Worker.objects.with_silence().filter(is_alive=True)
+    alive = Worker.objects.exclude(name__in=Worker.objects.silent().values("name")).filter(failing_since=None)
     served = {queue for queues in alive.workers().values_list("queues", flat=True) for queue in queues}
     if missing := [name for name in QueueName.values if name not in served]:
         return f"No ping: no worker serves {', '.join(missing)}."
