@@ -1,4 +1,4 @@
-"""A thread of each worker and scheduler that keeps messages moving.
+"""A thread of each worker, scheduler and web process that keeps messages moving.
 
 The elected worker makes messages of what is due, wakes Celery up for deliveries, and pings the dead man's switch. Celery's
 workers may all be busy, dead or cut off from Redis; so whatever is overdue is done here, by any process that still runs.
@@ -61,6 +61,8 @@ class Courier(threading.Thread):
                 logger.exception("A round of the courier failed; it goes on")
             if isinstance(error, database.ERRORS):
                 connections.close_all()
+        if not self._is_elected():
+            connections.close_all()  # Most processes have nothing to do here for hours.
 
 
 def run_round(process: str, *, is_elected: bool) -> None:

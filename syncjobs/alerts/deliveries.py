@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from ..choices import AttemptResult, ChannelKind, DeliveryKind, DeliveryState
 from ..engine import database
@@ -72,13 +73,13 @@ def _claim(process: str) -> AlertDelivery | None:
                 return None
             attempts = AlertDeliveryAttempt.objects.filter(delivery=delivery)
             attempts.filter(result=AttemptResult.RUNNING).update(
-                result=AttemptResult.LOST, ended_at=Now(), problem="The process that sent it has died."
+                result=AttemptResult.LOST, ended_at=Now(), problem=_("The process that sent it has died.")
             )
             is_test = delivery.kind == DeliveryKind.TEST
             if not delivery.channel.is_enabled and not is_test:
-                _end(delivery, DeliveryState.CANCELLED, "The channel was disabled.")
+                _end(delivery, DeliveryState.CANCELLED, _("The channel was disabled."))
             elif AlertDelivery.objects.filter(pk=delivery.pk, deadline_at__lte=Now()).exists():
-                _end(delivery, DeliveryState.FAILED, delivery.problem or "It was not sent before its deadline.")
+                _end(delivery, DeliveryState.FAILED, delivery.problem or _("It was not sent before its deadline."))
             else:
                 delivery.attempts_made += 1
                 AlertDelivery.objects.filter(pk=delivery.pk).update(
@@ -99,8 +100,10 @@ def _send(delivery: AlertDelivery) -> int | None:
         target, secret = secrets.decrypt(channel.target), secrets.decrypt(channel.secret)
     except secrets.Unreadable:
         raise SendFailed(
-            "The channel's address can't be decrypted, because SECRET_KEY was changed. Enter the address again, or add the"
-            " old key to SECRET_KEY_FALLBACKS."
+            _(
+                "The channel's address can't be decrypted, because SECRET_KEY was changed. Enter the address again, or add"
+                " the old key to SECRET_KEY_FALLBACKS."
+            )
         ) from None
     message = Message(str(delivery.key), delivery.title, delivery.text, delivery.severity, delivery.payload)
     if channel.kind == ChannelKind.WEBHOOK:

@@ -11,6 +11,7 @@ import logging
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from ..choices import ChannelKind, QueueName
 from ..models import AlertChannel, AlertRound, Worker
@@ -45,7 +46,7 @@ def ping_next() -> bool:
     try:
         webhook.ping(secrets.decrypt(channel.target), allow_local=settings.ALERTS_ALLOW_LOCAL_ADDRESSES)
     except secrets.Unreadable:
-        row.update(ping_problem="The address can't be decrypted, because SECRET_KEY was changed. Enter it again.")
+        row.update(ping_problem=_("The address can't be decrypted, because SECRET_KEY was changed. Enter it again."))
     except SendFailed as error:
         logger.warning("The ping of %s failed: %s", channel.name, error.message)
         row.update(next_ping_at=Now() + AGAIN, ping_problem=error.message)
@@ -59,9 +60,9 @@ def unhealthy() -> str:
     alive = Worker.objects.exclude(name__in=Worker.objects.silent().values("name")).filter(failing_since=None)
     served = {queue for queues in alive.workers().values_list("queues", flat=True) for queue in queues}
     if missing := [name for name in QueueName.values if name not in served]:
-        return f"No ping: no worker serves {', '.join(missing)}."
+        return _("No ping: no worker serves %(queues)s.") % {"queues": ", ".join(missing)}
     if not alive.schedulers().exists():
-        return "No ping: no scheduler is running."
+        return _("No ping: no scheduler is running.")
     if not AlertRound.objects.filter(ended_at__gte=Now() - OLDEST_ROUND).exists():
-        return "No ping: the rules of alerts are not evaluated."
+        return _("No ping: the rules of alerts are not evaluated.")
     return ""

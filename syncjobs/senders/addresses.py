@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
+from django.utils.translation import gettext as _
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _METADATA = frozenset(
@@ -126,7 +128,7 @@ def check_url(url: str, *, allow_local: bool) -> None:
     if allow_local:
         return
     if host == "localhost" or host.endswith((".localhost", ".localdomain")):
-        raise ForbiddenAddress(f"{host} is this machine. Messages are not sent there.")
+        raise ForbiddenAddress(_("%(address)s is this machine. Messages are not sent there.") % {"address": host})
     address = _parse(host)
     if address is not None:
         _check(address)
@@ -157,7 +159,7 @@ def _check_socket(address: Any, proxies: Any) -> None:
     """Check what a socket is given: (address, port, …), or the path of a socket file."""
     parsed = _parse(str(address[0])) if isinstance(address, tuple) and address else None
     if parsed is None:
-        raise ForbiddenAddress("Messages are only sent to internet addresses.")
+        raise ForbiddenAddress(_("Messages are only sent to internet addresses."))
     try:
         _check(parsed)
     except ForbiddenAddress:
@@ -168,13 +170,15 @@ def _check_socket(address: Any, proxies: Any) -> None:
 def _check(address: Address) -> None:
     for each in (address, *_embedded(address)):
         if each.is_loopback or each.is_unspecified:
-            raise ForbiddenAddress(f"{address} is this machine. Messages are not sent there.")
-        if each.is_link_local or each in _METADATA:
             raise ForbiddenAddress(
-                f"{address} is on the local link or belongs to the host. Messages are not sent there."
+                _("%(address)s is this machine. Messages are not sent there.") % {"address": address}
             )
+        if each.is_link_local or each in _METADATA:
+            message = _("%(address)s is on the local link or belongs to the host. Messages are not sent there.")
+            raise ForbiddenAddress(message % {"address": address})
         if each.is_multicast:
-            raise ForbiddenAddress(f"{address} is not the address of one machine. Messages are not sent there.")
+            message = _("%(address)s is not the address of one machine. Messages are not sent there.")
+            raise ForbiddenAddress(message % {"address": address})
 
 
 def _embedded(address: Address) -> Iterator[Address]:

@@ -7,6 +7,8 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from django.utils.translation import gettext as _
+
 from . import addresses
 from .addresses import ForbiddenAddress, TookTooLong
 from .http import TOTAL_SECONDS
@@ -42,11 +44,13 @@ def send(url: str, message: Message, *, allow_local: bool) -> None:
     except ForbiddenAddress as error:
         raise SendFailed(str(error), is_final=True) from None
     except TookTooLong:
-        raise SendFailed(f"The service did not answer within {TOTAL_SECONDS:.0f} seconds.") from None
+        raise SendFailed(
+            _("The service did not answer within %(n)s seconds.") % {"n": f"{TOTAL_SECONDS:.0f}"}
+        ) from None
     except SendFailed:
         raise
     except Exception as error:  # noqa: BLE001 - a service of Apprise may raise anything
-        raise SendFailed(f"The service could not be called ({type(error).__name__}).") from None
+        raise SendFailed(_("The service could not be called (%(error)s).") % {"error": type(error).__name__}) from None
 
 
 def check(url: str, *, allow_local: bool) -> None:
@@ -86,21 +90,23 @@ def _service(url: str) -> Any:
     try:
         import apprise
     except ImportError:
-        raise SendFailed("Apprise is not installed on the server.", is_final=True) from None
+        raise SendFailed(_("Apprise is not installed on the server."), is_final=True) from None
     _keep_out_of_the_log()
     if len(url) > MAX_URL or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", url):
-        raise SendFailed("Must be a URL of Apprise, such as slack://…, tgram://… or ntfy://….", is_final=True)
+        raise SendFailed(_("Must be a URL of Apprise, such as slack://…, tgram://… or ntfy://…."), is_final=True)
     if _scheme(url) in _LOCAL:
-        raise SendFailed("This service would show the message on the server itself.", is_final=True)
+        raise SendFailed(_("This service would show the message on the server itself."), is_final=True)
     for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
         if name.lower().lstrip("+-:") in _FILES or value.lower().startswith("file:"):
-            raise SendFailed(f"The parameter “{name[:40]}” would read a file of the server.", is_final=True)
+            raise SendFailed(
+                _("The parameter “%(name)s” would read a file of the server.") % {"name": name[:40]}, is_final=True
+            )
     try:
         service = apprise.Apprise.instantiate(url, asset=_asset(), suppress_exceptions=True)
     except Exception:  # noqa: BLE001 - a service of Apprise may raise anything
         service = None
     if service is None:
-        raise SendFailed("Apprise doesn't know this kind of URL, or a part of it is missing.", is_final=True)
+        raise SendFailed(_("Apprise doesn't know this kind of URL, or a part of it is missing."), is_final=True)
     return service
 
 
@@ -119,4 +125,4 @@ def _reason(result: Any, url: str) -> str:
     for part in sorted(set(re.split(r"[/?&=:@,]+", url)), key=len, reverse=True):
         if len(part) >= 6:
             text = text.replace(part, "••••")
-    return text or "The service refused the message."
+    return text or _("The service refused the message.")

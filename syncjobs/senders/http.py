@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import requests
+from django.utils.translation import gettext as _
 from requests.utils import select_proxy
 
 from . import addresses
@@ -45,7 +46,9 @@ def send(
     except ForbiddenAddress as error:
         raise SendFailed(str(error), is_final=True) from None
     except TookTooLong:
-        raise SendFailed(f"The receiver did not answer within {TOTAL_SECONDS:.0f} seconds.") from None
+        raise SendFailed(
+            _("The receiver did not answer within %(n)s seconds.") % {"n": f"{TOTAL_SECONDS:.0f}"}
+        ) from None
     except (requests.RequestException, OSError, ValueError) as error:
         raise SendFailed(_words(error)) from None
 
@@ -59,7 +62,10 @@ def _check_behind_proxy(session: requests.Session, url: str, *, allow_local: boo
 
 def _refusal(answer: requests.Response) -> SendFailed:
     if answer.is_redirect:
-        message = f"The receiver answered {answer.status_code}, a redirect. Enter the address that it leads to."
+        message = _("The receiver answered %(status)s, a redirect. Enter the address that it leads to.")
+        message %= {"status": answer.status_code}
+            "status": answer.status_code
+        }
     else:
         try:
             start = answer.raw.read(_ERROR_BYTES, decode_content=True) or b""
@@ -67,7 +73,9 @@ def _refusal(answer: requests.Response) -> SendFailed:
             start = b""
         said = " ".join(start.decode("utf-8", "replace").split())
         said = "".join(char for char in said if char.isprintable())
-        message = f"The receiver answered {answer.status_code}" + (f": {said}" if said else ".")
+        message = (
+            _("The receiver answered %(status)s: %(text)s") if said else _("The receiver answered %(status)s.")
+        ) % {"status": answer.status_code, "text": said}
     return SendFailed(message, status=answer.status_code, retry_after=_retry_after(answer))
 
 
@@ -86,18 +94,18 @@ def _retry_after(answer: requests.Response) -> float | None:
 def _words(error: Exception) -> str:
     """Return what happened. The exceptions' own texts have the URL, which may be a secret."""
     if isinstance(error, requests.exceptions.SSLError):
-        return "The receiver's certificate is not valid, or it does not speak TLS."
+        return _("The receiver's certificate is not valid, or it does not speak TLS.")
     if isinstance(error, requests.exceptions.ProxyError):
-        return "The proxy refused the connection."
+        return _("The proxy refused the connection.")
     if isinstance(error, requests.exceptions.ConnectTimeout):
-        return f"The receiver could not be reached within {CONNECT_SECONDS:.0f} seconds."
+        return _("The receiver could not be reached within %(n)s seconds.") % {"n": f"{CONNECT_SECONDS:.0f}"}
     if isinstance(error, requests.exceptions.Timeout):
-        return f"The receiver did not answer within {READ_SECONDS:.0f} seconds."
+        return _("The receiver did not answer within %(n)s seconds.") % {"n": f"{READ_SECONDS:.0f}"}
     text = str(error)
     if "NameResolution" in text or "getaddrinfo" in text or "Name or service" in text:
-        return "The receiver's host name can't be found."
+        return _("The receiver's host name can't be found.")
     if "refused" in text:
-        return "The receiver refuses connections."
+        return _("The receiver refuses connections.")
     if isinstance(error, requests.exceptions.ConnectionError | OSError):
-        return "The connection to the receiver broke."
-    return "The receiver's address or answer is not valid HTTP."
+        return _("The connection to the receiver broke.")
+    return _("The receiver's address or answer is not valid HTTP.")

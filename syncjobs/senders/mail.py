@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
+from django.utils.translation import gettext as _
 
 from .messages import Message, SendFailed
 
@@ -31,27 +32,29 @@ def send(recipients: str, message: Message) -> None:
             )
             # 0: the backend dropped the message without an error.
             if not mail.send():
-                raise SendFailed("The mail backend did not send the message.")
+                raise SendFailed(_("The mail backend did not send the message."))
     except smtplib.SMTPRecipientsRefused as error:
         code, text = next(iter(error.recipients.values()), (550, b""))
-        raise SendFailed(f"The mail server refuses the recipient: {_said(text)}", status=code) from None
-    except smtplib.SMTPAuthenticationError as error:
-        raise SendFailed("The mail server refuses the user name or password.", status=error.smtp_code) from None
-    except smtplib.SMTPResponseException as error:
         raise SendFailed(
-            f"The mail server answered {error.smtp_code}: {_said(error.smtp_error)}", status=error.smtp_code
+            _("The mail server refuses the recipient: %(text)s") % {"text": _said(text)}, status=code
         ) from None
+    except smtplib.SMTPAuthenticationError as error:
+        raise SendFailed(_("The mail server refuses the user name or password."), status=error.smtp_code) from None
+    except smtplib.SMTPResponseException as error:
+        message = _("The mail server answered %(status)s: %(text)s")
+        values = {"status": error.smtp_code, "text": _said(error.smtp_error)}
+        raise SendFailed(message % values, status=error.smtp_code) from None
     except smtplib.SMTPServerDisconnected as error:
         is_slow = "timed out" in str(error)
         raise SendFailed(
-            "The mail server did not answer in time." if is_slow else "The mail server closed the connection."
+            _("The mail server did not answer in time.") if is_slow else _("The mail server closed the connection.")
         ) from None
     except TimeoutError:
-        raise SendFailed("The mail server did not answer in time.") from None
+        raise SendFailed(_("The mail server did not answer in time.")) from None
     except ConnectionRefusedError:
-        raise SendFailed("The mail server refuses connections.") from None
+        raise SendFailed(_("The mail server refuses connections.")) from None
     except (OSError, smtplib.SMTPException) as error:
-        raise SendFailed(f"The mail was not sent ({type(error).__name__}).") from None
+        raise SendFailed(_("The mail was not sent (%(error)s).") % {"error": type(error).__name__}) from None
 
 
 def _said(text: bytes | str) -> str:
@@ -68,9 +71,13 @@ def check(recipients: str) -> None:
     """Check the addresses. Raises SendFailed."""
     addresses = split(recipients)
     if not 1 <= len(addresses) <= MAX_RECIPIENTS:
-        raise SendFailed(f"Enter 1 to {MAX_RECIPIENTS} e-mail addresses, separated by commas.", is_final=True)
+        raise SendFailed(
+            _("Enter 1 to %(most)s e-mail addresses, separated by commas.") % {"most": MAX_RECIPIENTS}, is_final=True
+        )
     for each in addresses:
         try:
             validate_email(each)
         except ValidationError:
-            raise SendFailed(f"“{each[:100]}” is not an e-mail address.", is_final=True) from None
+            raise SendFailed(
+                _("“%(address)s” is not an e-mail address.") % {"address": each[:100]}, is_final=True
+            ) from None

@@ -8,6 +8,8 @@ import json
 import time
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+
 from . import http
 from .addresses import check_url
 from .messages import Message, SendFailed
@@ -50,7 +52,7 @@ def check(url: str, *, allow_local: bool) -> None:
     except ValueError:
         is_valid = False
     if not is_valid or len(url) > MAX_URL or any(char.isspace() or not char.isprintable() for char in url):
-        raise SendFailed("Must be a URL that begins with https:// or http://.", is_final=True)
+        raise SendFailed(_("Must be a URL that begins with https:// or http://."), is_final=True)
     check_url(url, allow_local=allow_local)
 
 
