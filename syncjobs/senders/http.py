@@ -64,8 +64,6 @@ def _refusal(answer: requests.Response) -> SendFailed:
     if answer.is_redirect:
         message = _("The receiver answered %(status)s, a redirect. Enter the address that it leads to.")
         message %= {"status": answer.status_code}
-            "status": answer.status_code
-        }
     else:
         try:
             start = answer.raw.read(_ERROR_BYTES, decode_content=True) or b""

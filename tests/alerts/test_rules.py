@@ -21,6 +21,7 @@ from syncjobs.engine import clock, outcomes, quota
 from syncjobs.engine.quota import Spender
 from syncjobs.models import (
     Alert,
+    AlertDelivery,
     AlertRound,
     AlertRule,
     Attempt,
