@@ -11,6 +11,7 @@ from celery.exceptions import Ignore
 from celery.signals import task_postrun, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
 
+from .alerts import rounds
 from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType, QueueName
 from .engine import broker, database, heartbeat, pool
@@ -74,6 +75,12 @@ def trigger(self: Task[Any, Any], job_type: str) -> None:
         logger.warning("%s triggered no job: %s", actor.label, error)
 
 
+@shared_task(name=broker.ALERTS_TASK, ignore_result=True)
+def run_alerts() -> None:
+    """Run a round of the alerts in the scheduler, if the workers don't."""
+    rounds.look(rounds.SCHEDULER_LATE_SECONDS)
+
+
 @shared_task(bind=True, name=cleanup.TASK, ignore_result=True)
 def delete_expired(self: Task[Any, Any]) -> None:
     """Delete expired rows for the daily schedule."""
@@ -104,7 +111,7 @@ def forget_failures(**_: object) -> None:
 def start_heartbeat(sender: Any, **_: object) -> None:
     """Start the heartbeat of a worker; `sender` is Celery's consumer."""
     queues = sorted(set(sender.app.amqp.queues.consume_from) & set(QueueName.values))
-    heartbeat.start(sender.hostname, queues, int(sender.controller.concurrency or 1))
+    heartbeat.start(sender.hostname, queues, int(sender.controller.concurrency or 1), rounds.look)
 
 
 @worker_shutting_down.connect

@@ -16,7 +16,8 @@ embedded.ensure()
 
 django.setup(set_prefix=False)
 
-from syncjobs.engine import clock  # noqa: E402 - needs the settings
+from syncjobs.alerts import rounds  # noqa: E402 - needs the settings
+from syncjobs.engine import clock  # noqa: E402
 
 from .threads import OneThreadHandler  # noqa: E402
 
@@ -25,3 +26,4 @@ from .threads import OneThreadHandler  # noqa: E402
 sys.setswitchinterval(0.001)
 application = OneThreadHandler()
 clock.report_in_background("web")
+rounds.watch_in_background()

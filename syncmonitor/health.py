@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-import redis
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
@@ -46,7 +45,7 @@ def readyz() -> JsonResponse:
     The status is 503 "unavailable" without PostgreSQL. Without Redis it is 200 "degraded": people can do everything, but
     workers hear of new jobs late, so a load balancer must not take the site offline.
     """
-    problems = {"database": _database_problem(), "redis": _redis_problem()}
+    problems = {"database": _database_problem(), "redis": broker.problem()}
     status = "unavailable" if problems["database"] else "degraded" if problems["redis"] else "ok"
     body = {"status": status, **{name: not problem for name, problem in problems.items()}}
     if status != "ok":
@@ -68,16 +67,4 @@ def _database_problem() -> str:
             return ""  # It answers, but `migrate` hasn't run yet.
         outage = exceptions.unavailable(error)
         return outage.message if outage else f"The database refuses writes ({type(error).__name__})."
-    return ""
-
-
-def _redis_problem() -> str:
-    """Write a key that expires. Return what is wrong, or an empty string."""
-    try:
-        with broker.redis_client() as client:
-            client.set("syncmonitor:readyz", 1, ex=60)
-    except redis.ResponseError as error:
-        return f"Redis refuses writes: {error}"
-    except (redis.RedisError, OSError) as error:
-        return f"Redis does not answer ({type(error).__name__})."
     return ""

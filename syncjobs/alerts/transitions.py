@@ -6,7 +6,9 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 
 from ..choices import Severity
 from ..models import Alert, AlertRound
@@ -29,22 +31,26 @@ def apply(
     resolve_after: Callable[[str], dt.timedelta],
     *,
     unknown: Callable[[Alert], bool] = lambda alert: False,
+    next_due: Combinable | None = None,
 ) -> list[Transition]:
     """Write what has changed since the last round, in one transaction, and return it.
 
     `now` is the database's time when the findings were read. An alert is resolved if its condition has not been found for
-    `resolve_after` its rule's name. One whose condition is `unknown` in this round stays as it is. Raises Superseded.
+    `resolve_after` its rule's name. One whose condition is `unknown` in this round stays as it is. The next round is due
+    at `next_due`. Raises Superseded.
     """
     with transaction.atomic():
-        # The lock keeps a later round from beginning before this one is written.
-        if not AlertRound.objects.select_for_update(no_key=True).filter(number=number).exists():
+        # The lock on the row keeps a later round from beginning before this one is written.
+        changes = {} if next_due is None else {"due_at": next_due}
+        if not AlertRound.objects.filter(number=number).update(ended_at=Now(), **changes):
             raise Superseded
         known = {_key(alert): alert for alert in _lock(Alert.objects.unresolved())}
         found = {finding.key: finding for finding in findings}
         transitions = _open([finding for key, finding in found.items() if key not in known], now)
-        transitions += _update({key: (known[key], found[key]) for key in found if key in known}, now)
+        transitions += _describe_again([(known[key], found[key]) for key in found if key in known], now)
         gone = [alert for key, alert in known.items() if key not in found and not unknown(alert)]
-        transitions += _resolve([alert for alert in gone if alert.last_seen_at <= now - resolve_after(alert.rule)], now)
+        over = [alert for alert in gone if alert.last_seen_at <= now - resolve_after(alert.rule)]
+        transitions += _see_and_resolve([known[key] for key in found if key in known], over, now)
         if transitions:
             notify(transitions)
     return transitions
@@ -87,15 +93,15 @@ def _described(finding: Finding) -> dict[str, object]:
     }
 
 
-def _update(pairs: dict[Key, tuple[Alert, Finding]], now: dt.datetime) -> list[Transition]:
-    """Note that the conditions were found again. An alert never becomes less severe: it is resolved instead."""
+def _describe_again(pairs: Sequence[tuple[Alert, Finding]], now: dt.datetime) -> list[Transition]:
+    """Write what has changed in conditions that last. An alert never becomes less severe: it is resolved instead."""
     transitions, changed = [], []
-    for alert, finding in pairs.values():
+    for alert, finding in pairs:
+        if alert.facts == finding.facts and alert.severity in (finding.severity, Severity.CRITICAL):
+            continue
         values = _described(finding)
         if alert.severity == Severity.CRITICAL:
             values["severity"] = alert.severity
-        if all(getattr(alert, name) == value for name, value in values.items()):
-            continue
         if values["severity"] != alert.severity:
             alert.escalated_at = now
             transitions.append(Transition(Step.ESCALATED, alert))
@@ -103,19 +109,22 @@ def _update(pairs: dict[Key, tuple[Alert, Finding]], now: dt.datetime) -> list[T
             setattr(alert, name, value)
         alert.changed_at = now
         changed.append(alert)
-    seen = [alert.pk for alert, _finding in pairs.values()]
-    if seen:
-        Alert.objects.filter(pk__in=seen).update(last_seen_at=now)
     if changed:
         Alert.objects.bulk_update(changed, _CHANGING)
-    for alert, _finding in pairs.values():
-        alert.last_seen_at = now
     return transitions
 
 
-def _resolve(alerts: Sequence[Alert], now: dt.datetime) -> list[Transition]:
-    if alerts:
-        Alert.objects.filter(pk__in=[alert.pk for alert in alerts]).update(resolved_at=now, changed_at=now)
-    for alert in alerts:
+def _see_and_resolve(seen: Sequence[Alert], over: Sequence[Alert], now: dt.datetime) -> list[Transition]:
+    """Note in one statement which conditions were found again, and which are over."""
+    is_over = Q(pk__in=[alert.pk for alert in over])
+    if seen or over:
+        Alert.objects.filter(is_over | Q(pk__in=[alert.pk for alert in seen])).update(
+            last_seen_at=Case(When(is_over, then=F("last_seen_at")), default=Value(now)),
+            resolved_at=Case(When(is_over, then=Value(now)), default=None, output_field=DateTimeField()),
+            changed_at=Case(When(is_over, then=Value(now)), default=F("changed_at")),
+        )
+    for alert in seen:
+        alert.last_seen_at = now
+    for alert in over:
         alert.resolved_at = alert.changed_at = now
-    return [Transition(Step.RESOLVED, alert) for alert in alerts]
+    return [Transition(Step.RESOLVED, alert) for alert in over]

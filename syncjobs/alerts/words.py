@@ -242,7 +242,7 @@ def _quota_exhausted(subject: str, facts: Facts) -> tuple[str, str]:
 
 def _key_refused(subject: str, facts: Facts) -> tuple[str, str]:
     return (
-        _("YouTube rejects the API key, so the queues are paused. %(reason)s") % {"reason": facts.get("reason") or ""},
+        _("The queues are paused. %(reason)s") % {"reason": facts.get("reason") or ""},
         _("Correct YOUTUBE_API_KEY on the server, or its restrictions in the Google console. Then resume the queues."),
     )
 
@@ -256,7 +256,7 @@ def _youtube_silent(subject: str, facts: Facts) -> tuple[str, str]:
 
 def _redis_degraded(subject: str, facts: Facts) -> tuple[str, str]:
     return (
-        _("Workers can't reach Redis, or it refuses writes. Jobs start late."),
+        _("%(problem)s Jobs start late.") % {"problem": facts.get("problem") or ""},
         _("Check that Redis runs, that it is not full, and REDIS_URL. Nothing is lost meanwhile."),
     )
 
@@ -270,8 +270,8 @@ def _database_degraded(subject: str, facts: Facts) -> tuple[str, str]:
 
 def _database_problem(facts: Facts) -> str:
     if facts.get("problem") == "connections":
-        return _("%(used)s of %(limit)s connections are in use.") % {
-            "used": facts.get("used"),
+        return _("more than %(percent)s%% of its %(limit)s connections are in use.") % {
+            "percent": facts.get("percent"),
             "limit": facts.get("limit"),
         }
     return _("a transaction has been open since %(time)s.") % {"time": _time(facts, "since")}

@@ -25,6 +25,8 @@ DRAIN_TASK = "syncjobs.drain"
 BULK_TASK = "syncjobs.bulk"
 TRIGGER_TASK = "syncjobs.trigger"
 """Stored in the schedules. The scheduler runs it itself."""
+ALERTS_TASK = "syncjobs.alerts"
+"""Is never sent. The scheduler runs it itself."""
 BULK_QUEUE = "maintenance"
 MAX_WAKE_UPS = 8
 """Wake-ups sent to one queue at once. Each one makes a worker run several jobs, so more would find nothing to do."""
@@ -78,6 +80,18 @@ def redis_client() -> redis.Redis:
     return redis.Redis.from_url(
         settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
     )
+
+
+def problem() -> str:
+    """Write a key that expires to Redis. Return what is wrong, or an empty string."""
+    try:
+        with redis_client() as client:
+            client.set("syncmonitor:readyz", 1, ex=60)
+    except redis.ResponseError as error:
+        return f"Redis refuses writes: {error}"
+    except (redis.RedisError, OSError) as error:
+        return f"Redis does not answer ({type(error).__name__})."
+    return ""
 
 
 def pending_wake_ups(queue: str) -> int | None:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
-from ..models import Attempt, ErrorGroup, JobError, SyncJob
+from ..models import AlertRound, Attempt, ErrorGroup, JobError, SyncJob
 from ..youtube.parsing import clean_lines
 from .fingerprints import fingerprint, normalize
 
@@ -70,4 +70,5 @@ def _update_group(key: str, report: ErrorReport, message: str) -> None:
         is_permanent=report.is_permanent,
     )
     ErrorGroup.objects.bulk_create([new], ignore_conflicts=True)
+    AlertRound.objects.request()
     group.update(**changes)

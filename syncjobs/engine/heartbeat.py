@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connection, connections
@@ -84,8 +85,11 @@ class Reporter:
 class Heartbeat(threading.Thread):
     """Runs until `stop()`. Survives a database that is down for a while."""
 
-    def __init__(self, worker: str, queues: list[str], concurrency: int) -> None:
+    def __init__(
+        self, worker: str, queues: list[str], concurrency: int, run_alerts: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(name="heartbeat", daemon=True)
+        self._run_alerts = run_alerts
         self._reporter = Reporter(worker, queues, concurrency)
         self._stopped = threading.Event()
         self._rounds = 0
@@ -118,6 +122,8 @@ class Heartbeat(threading.Thread):
                 self._broker_failed = not report.broker_answered
                 if report:
                     logger.info("Reconciled: %s", report)
+                if report.alerts_due:
+                    self._run_alerts()
             self._rounds += 1
             self._outage.end()
         except Exception as error:
@@ -136,11 +142,11 @@ class Heartbeat(threading.Thread):
 _heartbeat: Heartbeat | None = None
 
 
-def start(worker: str, queues: list[str], concurrency: int) -> None:
-    """Start this process's heartbeat."""
+def start(worker: str, queues: list[str], concurrency: int, run_alerts: Callable[[], None]) -> None:
+    """Start this process's heartbeat. It calls `run_alerts` when a round of the alerts is due, if it is elected."""
     global _heartbeat
     connections.close_all()
-    _heartbeat = Heartbeat(worker, queues, concurrency)
+    _heartbeat = Heartbeat(worker, queues, concurrency, run_alerts)
     _heartbeat.start()
 
 

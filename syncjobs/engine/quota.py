@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from ..choices import PERSONAL_ORIGINS, DelayReason
 from ..exceptions import QuotaExhausted
-from ..models import Attempt, QuotaCall, QuotaDay, SyncJob
+from ..models import AlertRound, Attempt, QuotaCall, QuotaDay, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from ..sql import query
 from ..youtube.costs import QUOTA_TIMEZONE, Bucket, Operation, bucket_of, next_reset, quota_day, units_of
@@ -251,6 +251,7 @@ def close(bucket: Bucket, reason: str) -> None:
         closed_at=Now(), closed_reason=reason[:80], probe_at=None
     )
     if closed:
+        AlertRound.objects.request()
         logger.warning("YouTube closed the %s bucket for today: %s", bucket, reason)
 
 

@@ -17,14 +17,17 @@ from bands.models import DETAILS_DUE, Video
 from .. import counters
 from ..choices import JobType
 from ..live import changes
-from ..models import Attempt, BulkAction, ErrorDelta, JobDelta, Queue, SyncJob
+from ..models import AlertRound, Attempt, BulkAction, ErrorDelta, JobDelta, Queue, SyncJob
 from . import broker, outcomes, quota
 from .enqueue import create_enrich
 
 
 @dataclass(slots=True)
 class Report:
-    """The number of repairs of each kind. True if anything was repaired; folding and purging are routine."""
+    """The number of repairs of each kind. True if anything was repaired; folding and purging are routine.
+
+    `alerts_due` says that a round of the alerts is due; the caller runs it.
+    """
 
     lost: int = 0
     killed: int = 0
@@ -35,6 +38,7 @@ class Report:
     counts_folded: int = 0
     changes_purged: int = 0
     broker_answered: bool = True
+    alerts_due: bool = False
 
     def add_wake_ups(self, missing: int, *, sent: int) -> None:
         """Count the wake-ups that the broker accepted. It may answer and still refuse them: it is full or read-only."""
@@ -42,7 +46,7 @@ class Report:
         self.broker_answered &= sent == missing
 
     def __bool__(self) -> bool:
-        routine = ("counts_folded", "changes_purged", "broker_answered")
+        routine = ("counts_folded", "changes_purged", "broker_answered", "alerts_due")
         return any(value for name, value in asdict(self).items() if name not in routine)
 
 
@@ -56,6 +60,7 @@ def reconcile() -> Report:
     if not queues:
         return report
     needs = queues[0]
+    report.alerts_due = needs["has_alerts_due"]
     if needs["has_lost"]:
         report.lost = _mark_lost()
     if needs["has_overdue"]:
@@ -92,6 +97,7 @@ def _look() -> Sequence[Mapping[str, Any]]:
             has_waiting_for_quota=Exists(quota.waiting_jobs()),
             has_deltas=Exists(JobDelta.objects.all()) | Exists(ErrorDelta.objects.all()),
             has_old_changes=changes.has_old(),
+            has_alerts_due=Exists(AlertRound.objects.due()),
         ).values()
     )
 

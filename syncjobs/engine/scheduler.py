@@ -63,6 +63,7 @@ class Scheduler(CronScheduler):
             if self._reported_at is None or time.monotonic() - self._reported_at >= HEARTBEAT_SECONDS - 0.5:
                 self._reporter.report()
                 self._reported_at = time.monotonic()
+                self._run_alerts()
             if not self._is_set_up:
                 super().setup_schedule()
                 self._is_set_up = True
@@ -81,6 +82,11 @@ class Scheduler(CronScheduler):
             return 1.0
         self._outage.end()
         return min(pause, HEARTBEAT_SECONDS)
+
+    def _run_alerts(self) -> None:
+        """Run a round of the alerts here if it is late: no worker may be left to do it."""
+        if task := self.app.tasks.get(broker.ALERTS_TASK):
+            task.apply()
 
     def close(self) -> None:
         """Delete the scheduler's row.

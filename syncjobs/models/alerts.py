@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -111,6 +111,18 @@ class AlertRule(models.Model):
         return str(AlertRuleName(self.name).label) if self.name in AlertRuleName.values else self.name
 
 
+class AlertRoundManager(models.Manager["AlertRound"]):
+    """The newest round."""
+
+    def due(self) -> models.QuerySet[AlertRound]:
+        """Return the row if a round is due."""
+        return self.filter(due_at__lte=Now())
+
+    def request(self) -> None:
+        """Let the next round begin after this transaction, because it should see at once what has happened."""
+        transaction.on_commit(lambda: self.filter(due_at__gt=Now()).update(due_at=Now()), robust=True)
+
+
 class AlertRound(models.Model):
     """One row: the newest round in which a process evaluated the rules, and when the next one is due.
 
@@ -121,6 +133,8 @@ class AlertRound(models.Model):
     due_at = models.DateTimeField(db_default=Now())
     began_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+
+    objects = AlertRoundManager()
 
     class Meta:
         default_permissions = ()

@@ -10,11 +10,13 @@ from ..audit.record import audited
 from ..choices import QueueName
 from ..engine import broker
 from ..exceptions import InvalidInput
-from ..models import Queue, SyncJob
+from ..models import AlertRound, Queue, SyncJob
 from .texts import check_text
 
 ALL_QUEUES = "all"
 MAX_REASON = 500
+KEY_REFUSED = "YouTube rejects the API key"
+"""How the reason begins for which the system itself pauses the queues."""
 
 
 def queue_names(name: str) -> list[str]:
@@ -69,4 +71,5 @@ def resume_queue(actor: Actor, name: str) -> list[str]:
 
 def pause_for_configuration(message: str) -> None:
     """Pause all queues because YouTube rejects the API key: no job can succeed until a person has fixed it."""
-    pause_queue(SYSTEM, ALL_QUEUES, f"YouTube rejects the API key: {message}"[:MAX_REASON])
+    pause_queue(SYSTEM, ALL_QUEUES, f"{KEY_REFUSED}: {message}"[:MAX_REASON])
+    AlertRound.objects.request()

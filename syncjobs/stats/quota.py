@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Avg, Count, F, IntegerField, Min, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
@@ -113,6 +114,27 @@ def today() -> list[BucketFigures]:
     return list(figures.values())
 
 
+def forecasts(now: dt.datetime) -> list[tuple[BucketState, Forecast]]:
+    """Return the state and the forecast of each bucket, like `today()` but without what the calls were for.
+
+    `now` is the database's time. It takes few statements, because the rules of alerts need it all the time.
+    """
+    states = quota.on(quota_day(now))
+    needs, runs = _active_needs(states[0].resets_at), _scheduled_needs(now, states[0].resets_at)
+    by_people = QuotaCall.objects.filter(_lately(now), day=quota_day(now)).order_by().values_list("bucket")
+    lately = dict(by_people.annotate(Sum("units")))
+    found = [(state, Forecast(state.used)) for state in states]
+    for state, forecast in found:
+        if state.closed_at is None:
+            _project(forecast, state.bucket, lately.get(state.bucket, 0), state.resets_at - now, needs, runs)
+    return found
+
+
+def _lately(now: dt.datetime) -> Q:
+    """Return a condition for the calls of manual syncs in the last RATE_HOURS."""
+    return Q(at__gt=now - dt.timedelta(hours=RATE_HOURS), is_personal=True)
+
+
 def waiting() -> dict[Bucket, tuple[int, dt.datetime | None]]:
     """Return how many jobs wait for each bucket, and until when the first of them does."""
     rows = quota.waiting_jobs().order_by().values_list("delay_reason").annotate(Count("pk"), Min("run_at"))
@@ -136,7 +158,6 @@ def history(days: int) -> list[dict[str, Any]]:
 
 def _add_spent(figures: dict[Bucket, BucketFigures], now: dt.datetime) -> dict[Bucket, int]:
     """Add today's calls to the figures; return the units of each bucket that manual syncs used in the last RATE_HOURS."""
-    lately = Q(at__gt=now - dt.timedelta(hours=RATE_HOURS), is_personal=True)
     rows = (
         QuotaCall.objects.filter(day=quota_day(now))
         .order_by()
@@ -145,7 +166,7 @@ def _add_spent(figures: dict[Bucket, BucketFigures], now: dt.datetime) -> dict[B
             spent=Sum("units"),
             calls=Count("pk"),
             failed=Count("pk", filter=~Q(reason="")),
-            recent=Coalesce(Sum("units", filter=lately), 0),
+            recent=Coalesce(Sum("units", filter=_lately(now)), 0),
         )
         .values_list("bucket", "operation", "job_type", "band_id", "spent", "calls", "failed", "recent")
     )
@@ -236,27 +257,38 @@ def _average_units(job_type: str) -> float | None:
     return average
 
 
-def _units_of(job_ids: list[int]) -> int:
-    """Return the units of these jobs and their children."""
-    own = SyncJob.objects.filter(pk__in=job_ids).aggregate(units=Sum("quota_used"))["units"]
-    children = SyncJob.objects.filter(parent_id__in=job_ids).aggregate(units=Sum("quota_used"))["units"]
-    return (own or 0) + (children or 0)
-
-
 def _scheduled_needs(now: dt.datetime, until: dt.datetime) -> list[_Need]:
     """Return what schedules will use until then: each run uses the average of the last ones, with all their jobs."""
-    needs: list[_Need] = []
+    runs = {}
     for schedule in schedules.list_schedules().filter(enabled=True):
-        kind = schedules.job_type_of(schedule)
-        runs = schedules.runs_between(schedule, now, until, _MAX_RUNS)
-        if not runs or _bucket_of(kind) is None:
-            continue
-        jobs = SyncJob.objects.filter(
-            requested_by_label=schedules.requester_label(schedule),
-            created_at__gte=now - dt.timedelta(days=HISTORY_DAYS),
-        )
-        ended = jobs.filter(parent=None, status__in=TERMINAL_STATUSES).order_by("-created_at", "-pk")
-        before = list(ended.values_list("pk", flat=True)[:_SAMPLE])
-        units = _units_of(before) / len(before) * runs if before else None
-        needs.append((_("schedule “%(name)s”") % {"name": schedule.name}, kind, units))
+        count = schedules.runs_between(schedule, now, until, _MAX_RUNS)
+        if count and _bucket_of(schedules.job_type_of(schedule)) is not None:
+            runs[schedule] = count
+    averages = _averages([schedules.requester_label(schedule) for schedule in runs], now)
+    needs: list[_Need] = []
+    for schedule, count in runs.items():
+        average = averages.get(schedules.requester_label(schedule))
+        units = None if average is None else average * count
+        needs.append((_("schedule “%(name)s”") % {"name": schedule.name}, schedules.job_type_of(schedule), units))
     return needs
+
+
+_AVERAGES = """
+    SELECT label, avg(job.quota_used + coalesce(of_children.units, 0))::float8
+      FROM unnest(%(labels)s::text[]) AS label
+     CROSS JOIN LATERAL (
+          SELECT id, quota_used FROM syncjobs_syncjob
+           WHERE requested_by_label = label AND created_at >= %(since)s AND parent_id IS NULL AND status = ANY (%(ended)s)
+           ORDER BY created_at DESC, id DESC LIMIT %(sample)s) AS job
+      LEFT JOIN LATERAL (
+          SELECT sum(quota_used) AS units FROM syncjobs_syncjob WHERE parent_id = job.id) AS of_children ON true
+     GROUP BY label"""
+
+
+def _averages(labels: list[str], now: dt.datetime) -> dict[str, float]:
+    """Return the average units of the last runs of the schedules with these labels, with all jobs of a run."""
+    since = now - dt.timedelta(days=HISTORY_DAYS)
+    values: dict[str, Any] = {"labels": labels, "since": since, "ended": list(TERMINAL_STATUSES), "sample": _SAMPLE}
+    with connection.cursor() as cursor:
+        cursor.execute(_AVERAGES, values)
+        return dict(cursor.fetchall())

@@ -1,0 +1,141 @@
+"""Rounds: one process after the other evaluates the rules every 15 seconds.
+
+The row of AlertRound elects the process. Whoever finds that a round is due tries to claim it with one statement, and one
+of them succeeds. The worker that reconciles the site looks every second, so it is usually the one. The scheduler and the
+web processes look every few seconds and claim only rounds that are late, so that alerts are opened even when no worker is
+alive. A round costs the same however many of them there are.
+
+Rounds with an odd number evaluate all rules but the forecast of the quota, which has rounds of its own in between.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from django.db import connection
+from django.db.models import F, Subquery
+from django.db.models.functions import Least, Now
+
+from ..choices import AlertRuleName
+from ..engine import database
+from ..exceptions import is_away
+from ..models import Alert, Worker
+from ..models.workers import WORKER_SILENCE_SECONDS
+from . import conditions, transitions
+from .notify import Transition
+from .rules import Rules
+
+logger = logging.getLogger(__name__)
+_outage = database.OutageLog(logger)
+
+ROUND_SECONDS = 15.0
+FORECAST_AFTER_SECONDS = 1.0
+SCHEDULER_LATE_SECONDS = 2.0
+"""The scheduler claims rounds that are later than this."""
+WATCH_SECONDS = WATCH_LATE_SECONDS = 4.0
+"""How often a web process looks for a round that is late by so much."""
+
+# A process that is frozen within its round keeps the lock of the row for a few seconds. The others don't wait for it.
+_CLAIM = """
+    UPDATE syncjobs_alertround
+       SET number = number + 1, began_at = statement_timestamp(), ended_at = NULL,
+           due_at = statement_timestamp() + make_interval(secs => %(pause)s)
+     WHERE id = (SELECT id FROM syncjobs_alertround WHERE due_at <= statement_timestamp() - make_interval(secs => %(late)s)
+                  LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING number, began_at, (SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(is_enabled, threshold, resolve_after)),
+                                                 '{}') FROM syncjobs_alertrule)::text"""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A claimed round: its number, when it began by the database's clock, and the rules in effect."""
+
+    number: int
+    now: dt.datetime
+    rules: Rules
+
+    @property
+    def is_forecast(self) -> bool:
+        return self.number % 2 == 0
+
+
+def run_if_due(late: float = 0.0) -> list[Transition] | None:
+    """Run a round if one has been due for `late` seconds and nobody else runs it. Return its transitions, or None."""
+    claimed = _claim(late)
+    if claimed is None:
+        return None
+    try:
+        return _run(claimed)
+    except transitions.Superseded:
+        logger.warning("Round %s of the alerts took so long that another process ran the next one", claimed.number)
+        return None
+
+
+def _claim(late: float) -> Round | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"pause": ROUND_SECONDS, "late": late})
+        row = cursor.fetchone()
+    return None if row is None else Round(row[0], row[1], Rules.parse(row[2]))
+
+
+def _run(claimed: Round) -> list[Transition]:
+    rules = claimed.rules
+    if claimed.is_forecast:
+        found = conditions.forecast(rules, claimed.now)
+        pause = ROUND_SECONDS - FORECAST_AFTER_SECONDS
+    else:
+        found = conditions.most(rules, claimed.now)
+        pause = FORECAST_AFTER_SECONDS if rules.is_enabled(AlertRuleName.QUOTA_FORECAST) else ROUND_SECONDS
+
+    def is_unknown(alert: Alert) -> bool:
+        return (alert.rule == AlertRuleName.QUOTA_FORECAST) != claimed.is_forecast and rules.is_enabled(alert.rule)
+
+    written = transitions.apply(
+        claimed.number,
+        claimed.now,
+        [finding for finding in found if rules.is_enabled(finding.rule)],
+        rules.resolve_after,
+        unknown=is_unknown,
+        next_due=_due_in(pause),
+    )
+    for each in written:
+        logger.info("Alert %s %s: %s", each.alert.pk, each.step.value, each.alert.sentence)
+    return written
+
+
+def _due_in(seconds: float) -> Least:
+    """Return when the next round is due: in so many seconds, or when a worker that stopped reporting counts as silent."""
+    silence = dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
+    reporting = Worker.objects.filter(heartbeat_at__gt=Now() - silence).order_by("heartbeat_at")
+    silent_at = reporting.values(at=F("heartbeat_at") + silence + dt.timedelta(milliseconds=200))[:1]
+    return Least(Now() + dt.timedelta(seconds=seconds), Subquery(silent_at))
+
+
+def look(late: float = 0.0) -> None:
+    """Run a round if one has been due for `late` seconds. Errors are logged, because the next round may succeed."""
+    try:
+        run_if_due(late)
+        _outage.end()
+    except Exception as error:
+        if is_away(error):
+            _outage.warn("The alerts wait for the database: %s", database.first_line(error))
+        else:
+            logger.exception("A round of the alerts failed")
+        if isinstance(error, database.ERRORS):
+            connection.close()
+
+
+def watch_in_background() -> None:
+    """Run rounds that are late, in a thread of a web process: perhaps no worker and no scheduler is left to do it."""
+    threading.Thread(target=_watch, name="alerts", daemon=True).start()
+
+
+def _watch() -> None:
+    while True:
+        time.sleep(WATCH_SECONDS)
+        look(WATCH_LATE_SECONDS)
+        connection.close()

@@ -1,0 +1,119 @@
+-- The findings of the rules that one statement can answer: rule, type, id and label of the subject, severity, and facts.
+--
+-- The parameter of each rule is its threshold, or NULL if it is switched off; a comparison with NULL finds nothing.
+-- Every branch reads an index or a small table, and returns a limited number of rows, so the size of the history makes no
+-- difference. Facts don't change while a condition lasts, so that an alert is not rewritten in each round.
+WITH clock AS (SELECT statement_timestamp() AS now),
+served AS (
+    SELECT DISTINCT unnest(queues) AS queue FROM syncjobs_worker, clock
+     WHERE heartbeat_at > now - make_interval(secs => %(silence)s) AND failing_since IS NULL AND NOT is_scheduler),
+waiting AS MATERIALIZED (
+    SELECT delay_reason, count(*) AS n FROM syncjobs_syncjob, clock
+     WHERE status = 'QUEUED' AND run_at > now AND delay_reason = ANY (%(quota_reasons)s) GROUP BY 1),
+ended AS MATERIALIZED (
+    SELECT count(*) AS n, count(*) FILTER (WHERE status = 'FAILED') AS failed FROM syncjobs_syncjob, clock
+     WHERE status IN ('COMPLETED', 'FAILED') AND job_type = ANY (%(job_types)s) AND completed_at > now - interval '1 hour'
+       AND %(failure_rate)s::float8 IS NOT NULL),
+failing AS (
+    SELECT id, name FROM bands_band WHERE is_active AND consecutive_failures >= %(band_failing)s::float8
+     ORDER BY consecutive_failures DESC, id LIMIT %(most)s),
+recent AS MATERIALIZED (
+    SELECT fingerprint, message, reason, is_permanent, first_seen_at, last_seen_at, acknowledged_at,
+           EXISTS (SELECT FROM syncjobs_alert AS alert WHERE subject_type = 'error' AND subject_id = fingerprint
+                      AND resolved_at < known.last_seen_at) AS was_over,
+           EXISTS (SELECT FROM syncjobs_alert AS alert WHERE subject_type = 'error' AND subject_id = fingerprint
+                      AND resolved_at IS NULL) AS is_open
+      FROM syncjobs_errorgroup AS known, clock
+     WHERE last_seen_at > now - greatest(%(new_error)s::float8, %(error_back)s::float8) * interval '1 hour'
+     ORDER BY last_seen_at DESC LIMIT %(most)s),
+-- A group whose newest errors were all retried concerns nobody yet.
+serious AS MATERIALIZED (
+    SELECT * FROM recent
+     WHERE is_open
+        OR EXISTS (SELECT FROM (SELECT will_retry FROM syncjobs_joberror
+                                 WHERE group_id = fingerprint ORDER BY created_at DESC LIMIT 20) AS newest
+                    WHERE NOT will_retry))
+
+SELECT 'queue_paused' AS rule, 'queue' AS subject_type, name AS subject_id, name AS label, 'WARNING' AS severity,
+       jsonb_build_object('since', paused_at, 'by', paused_by, 'reason', pause_reason) AS facts
+  FROM syncjobs_queue, clock
+ WHERE paused_at <= now - %(queue_paused)s::float8 * interval '1 minute'
+   AND NOT (paused_by = %(system)s AND pause_reason LIKE %(key_refused)s)
+UNION ALL
+SELECT 'key_refused', 'site', '', '', 'CRITICAL', jsonb_build_object('reason', min(pause_reason))
+  FROM syncjobs_queue
+ WHERE paused_at IS NOT NULL AND paused_by = %(system)s AND pause_reason LIKE %(key_refused)s
+HAVING count(*) > 0
+UNION ALL
+-- A queue without a worker has an alert of its own.
+SELECT 'old_job', 'queue', name, name, 'WARNING', jsonb_build_object('since', oldest.run_at)
+  FROM syncjobs_queue, clock,
+       LATERAL (SELECT min(run_at) AS run_at FROM syncjobs_syncjob
+                 WHERE queue = name AND status = 'QUEUED' AND run_at <= now) AS oldest
+ WHERE paused_at IS NULL AND name IN (SELECT queue FROM served)
+   AND oldest.run_at <= now - %(old_job)s::float8 * interval '1 minute'
+UNION ALL
+SELECT 'clock_skew', 'worker', name, name, 'WARNING', jsonb_build_object('seconds', round(clock_skew))
+  FROM syncjobs_worker, clock
+ WHERE abs(clock_skew) > %(clock_skew)s::float8 AND heartbeat_at > now - make_interval(secs => %(silence)s)
+UNION ALL
+SELECT 'band_failing', 'band', failing.id::text, failing.name, 'WARNING',
+       jsonb_build_object('failures', %(band_failing)s::float8::int, 'reason', error.reason, 'group', error.fingerprint,
+                          'error', left(error.message, 200))
+  FROM failing
+  LEFT JOIN LATERAL (
+       SELECT job.id
+         FROM unnest(%(band_types)s::text[]) AS kind (job_type),
+              LATERAL (SELECT id, completed_at FROM syncjobs_syncjob
+                        WHERE band_id = failing.id AND status = 'FAILED' AND job_type = kind.job_type
+                        ORDER BY completed_at DESC LIMIT 1) AS job
+        ORDER BY job.completed_at DESC LIMIT 1) AS job ON true
+  LEFT JOIN LATERAL (
+       SELECT fingerprint, known.reason, known.message
+         FROM syncjobs_joberror AS e JOIN syncjobs_errorgroup AS known ON fingerprint = group_id
+        WHERE e.job_id = job.id ORDER BY e.id DESC LIMIT 1) AS error ON true
+UNION ALL
+(SELECT 'band_stale', 'band', id::text, name, 'WARNING',
+        jsonb_build_object('since', greatest(last_full_sync_at, last_incremental_sync_at))
+   FROM bands_band, clock
+  WHERE is_active AND (channel_id <> '' OR channel_reference <> '')
+    AND coalesce(greatest(last_full_sync_at, last_incremental_sync_at), created_at)
+        <= now - %(band_stale)s::float8 * interval '1 hour'
+  ORDER BY id LIMIT %(most)s)
+UNION ALL
+-- In steps of ten, so that the fact does not change with every job.
+SELECT 'failure_rate', 'site', '', '', CASE WHEN failed >= 0.8 * n THEN 'CRITICAL' ELSE 'WARNING' END,
+       jsonb_build_object('percent', greatest(floor(10.0 * failed / n)::int * 10, %(failure_rate)s::float8::int))
+  FROM ended WHERE n >= %(least_ended)s AND 100.0 * failed >= %(failure_rate)s::float8 * n
+UNION ALL
+SELECT 'new_error', 'error', fingerprint, left(message, 200), 'WARNING',
+       jsonb_build_object('reason', reason, 'permanent', is_permanent)
+  FROM serious, clock
+ WHERE acknowledged_at IS NULL AND NOT was_over AND last_seen_at > now - %(new_error)s::float8 * interval '1 hour'
+   AND (is_open OR first_seen_at > now - %(new_error)s::float8 * interval '1 hour')
+UNION ALL
+SELECT 'error_back', 'error', fingerprint, left(message, 200), 'WARNING',
+       jsonb_build_object('reason', reason, 'permanent', is_permanent)
+  FROM serious, clock
+ WHERE last_seen_at > now - %(error_back)s::float8 * interval '1 hour'
+   AND CASE WHEN acknowledged_at IS NULL THEN was_over ELSE acknowledged_at < last_seen_at END
+UNION ALL
+SELECT 'quota_exhausted', 'bucket', b.bucket, b.bucket,
+       CASE WHEN closed_at IS NOT NULL OR used >= b.quota THEN 'CRITICAL' ELSE 'WARNING' END,
+       jsonb_build_object('until', %(resets_at)s::timestamptz, 'jobs', coalesce(waiting.n, 0))
+  FROM unnest(%(buckets)s::text[], %(quotas)s::int[], %(quota_reasons)s::text[]) AS b (bucket, quota, delay_reason)
+  LEFT JOIN syncjobs_quotaday AS used_up ON used_up.bucket = b.bucket AND day = %(day)s
+  LEFT JOIN waiting ON waiting.delay_reason = b.delay_reason
+ WHERE %(quota_exhausted)s AND (closed_at IS NOT NULL OR used >= b.quota OR waiting.n > 0)
+UNION ALL
+SELECT 'database_degraded', 'service', 'connections', 'PostgreSQL', 'CRITICAL',
+       jsonb_build_object('problem', 'connections', 'percent', %(database_degraded)s::float8::int, 'limit', quota)
+  FROM (SELECT sum(numbackends) AS used, current_setting('max_connections')::int AS quota FROM pg_stat_database) AS server
+ WHERE 100 * used >= %(database_degraded)s::float8 * quota
+UNION ALL
+SELECT 'database_degraded', 'service', 'transaction', 'PostgreSQL', 'WARNING',
+       jsonb_build_object('problem', 'transaction', 'since', min(xact_start))
+  FROM pg_stat_activity, clock
+ WHERE %(database_degraded)s::float8 IS NOT NULL AND datname = current_database() AND backend_type = 'client backend'
+   AND pid <> pg_backend_pid() AND xact_start <= now - interval '1 hour'
+HAVING count(*) > 0

@@ -1,0 +1,199 @@
+"""Which process runs a round, when the next one is due, and what it costs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+
+from syncjobs.alerts import rounds, transitions
+from syncjobs.choices import AlertRuleName as Rule
+from syncjobs.engine import clock, quota
+from syncjobs.engine.heartbeat import Heartbeat
+from syncjobs.engine.scheduler import Scheduler
+from syncjobs.models import Alert, AlertRound, AlertRule, Worker
+from syncjobs.operations import queues
+from syncjobs.youtube.costs import Bucket
+from syncmonitor.celery import app
+from tests.factories import failed_job, make_band, queue_job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def make_due(seconds: float = 1) -> None:
+    AlertRound.objects.update(due_at=Now() - dt.timedelta(seconds=seconds))
+
+
+def seconds_until_due() -> float:
+    return float((AlertRound.objects.get().due_at - clock.now()).total_seconds())
+
+
+def number() -> int:
+    return int(AlertRound.objects.get().number)
+
+
+def test_a_round_runs_once_and_the_forecast_follows_after_a_second() -> None:
+    make_due()
+    assert rounds.run_if_due() == []
+    assert rounds.run_if_due() is None
+    assert number() == 1
+    assert 0 < seconds_until_due() <= rounds.FORECAST_AFTER_SECONDS
+    make_due()
+    rounds.run_if_due()
+    assert 10 < seconds_until_due() <= rounds.ROUND_SECONDS
+    ended = AlertRound.objects.get()
+    assert ended.began_at is not None
+    assert ended.ended_at is not None
+    assert ended.ended_at >= ended.began_at
+
+
+def test_of_many_processes_that_look_at_the_same_time_one_runs_the_round() -> None:
+    make_due()
+    gate, results = threading.Barrier(6), []
+
+    def look() -> None:
+        gate.wait()
+        try:
+            results.append(rounds.run_if_due())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=look) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(result is None for result in results) == [False] + 5 * [True]
+    assert number() == 1
+
+
+def test_the_next_round_does_not_wait_longer_than_until_a_worker_counts_as_silent() -> None:
+    AlertRule.objects.create(name=Rule.QUOTA_FORECAST, is_enabled=False)
+    heartbeat_at = Now() - dt.timedelta(seconds=14)
+    Worker.objects.create(name="w@a", process_id=1, queues=["video-sync"], concurrency=1, heartbeat_at=heartbeat_at)
+    make_due()
+    rounds.run_if_due()
+    assert 4 < seconds_until_due() < 6.5
+
+
+def test_a_process_that_is_frozen_in_its_round_does_not_block_the_others() -> None:
+    make_due()
+    has_lock, may_end = threading.Event(), threading.Event()
+
+    def freeze() -> None:
+        with transaction.atomic():
+            AlertRound.objects.update(number=number() + 1)
+            has_lock.set()
+            may_end.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=freeze)
+    thread.start()
+    try:
+        assert has_lock.wait(10)
+        assert rounds.run_if_due() is None
+    finally:
+        may_end.set()
+        thread.join()
+
+
+def test_a_round_that_was_overtaken_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue_job()
+
+    def overtake(*_args: object, **_values: object) -> list[object]:
+        AlertRound.objects.update(number=number() + 1)
+        return []
+
+    monkeypatch.setattr(rounds.conditions, "_redis", overtake)
+    make_due()
+    assert rounds.run_if_due() is None
+    assert not Alert.objects.exists()
+
+
+def test_a_round_takes_few_statements_however_much_is_wrong() -> None:
+    for name in range(30):
+        make_band(f"band-{name}", f"@band{name}", consecutive_failures=5)
+        failed_job(f"Error {'abcdefghijklmnopqrstuvwxyzäöüß'[name]}")
+    Worker.objects.create(name="w@a", process_id=1, queues=[], concurrency=1, clock_skew=9)
+    counts = []
+    for _ in range(4):
+        make_due()
+        with CaptureQueriesContext(connection) as queries:
+            rounds.run_if_due()
+        counts.append(len(queries))
+    assert Alert.objects.count() >= 60
+    assert max(counts) <= 10, counts
+
+
+def test_an_outage_is_logged_and_the_next_round_runs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(rounds, "_claim", lambda late: (_ for _ in ()).throw(OperationalError("gone")))
+        rounds.look()
+    assert "The alerts wait for the database" in caplog.text
+    make_due()
+    rounds.look()
+    assert number() == 1
+
+
+def test_a_rule_that_breaks_is_logged_and_does_not_stop_the_process(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(transitions, "notify", lambda written: 1 / 0)
+    queue_job()
+    make_due()
+    with caplog.at_level(logging.ERROR):
+        rounds.look()
+    assert "A round of the alerts failed" in caplog.text
+
+
+# ---- Who looks
+
+
+def test_the_worker_that_reconciles_runs_the_round() -> None:
+    make_due()
+    heartbeat = Heartbeat("w@a", ["video-sync"], 1, rounds.look)
+    heartbeat._run_round()
+    assert number() == 1
+    heartbeat._run_round()
+    assert number() == 1
+
+
+def test_a_worker_that_does_not_reconcile_runs_no_round() -> None:
+    Heartbeat("first@a", ["video-sync"], 1)._run_round()
+    make_due()
+    Heartbeat("second@a", ["video-sync"], 1, rounds.look)._run_round()
+    assert number() == 0
+
+
+def test_the_scheduler_runs_a_round_that_is_late() -> None:
+    app.loader.import_default_modules()
+    AlertRound.objects.update(due_at=Now() + dt.timedelta(minutes=1))
+    scheduler = Scheduler(app=app)
+    scheduler.tick()
+    assert number() == 0
+    make_due(rounds.SCHEDULER_LATE_SECONDS + 1)
+    scheduler._reported_at = None
+    scheduler.tick()
+    assert number() == 1
+
+
+# ---- What makes a round due
+
+
+@pytest.mark.parametrize("happens", ["key", "quota", "error"])
+def test_what_happens_makes_the_next_round_due_at_once(happens: str) -> None:
+    AlertRound.objects.update(due_at=Now() + dt.timedelta(minutes=1))
+    if happens == "key":
+        queues.pause_for_configuration("API key not valid.")
+    elif happens == "quota":
+        quota.close(Bucket.MAIN, "quotaExceeded")
+    else:
+        failed_job("Never seen before")
+    assert AlertRound.objects.due().exists()
