@@ -17,8 +17,8 @@ from django.db.models.functions import Now
 
 from ..engine import broker, database
 from ..exceptions import is_away
-from ..models import AlertChannel, AlertNotice
-from . import deliveries, digests, pings
+from ..models import Alert, AlertNotice, AlertRound
+from . import deliveries, digests, notices, pings
 
 logger = logging.getLogger(__name__)
 
@@ -72,16 +72,20 @@ def run_round(process: str, *, is_elected: bool) -> None:
     nobody from being told by another channel.
     """
     patience = NOW if is_elected else OVERDUE
-    work = AlertChannel.objects.order_by().annotate(
+    unrouted = Alert.objects.filter(needs_routing=True, changed_at__lte=Now() - patience)
+    work = AlertRound.objects.order_by().annotate(
+        has_unrouted=Exists(unrouted),
         has_notices=Exists(AlertNotice.objects.filter(delivery=None, due_at__lte=Now() - patience)),
         has_sendable=Exists(deliveries.due()),
         has_overdue=Exists(deliveries.due(OVERDUE)),
         has_switches=Exists(pings.due(patience)),
     )
-    names = ("has_notices", "has_sendable", "has_overdue", "has_switches")
-    # Without a channel there is nothing to do.
-    notices, sendable, overdue, switches = work.values_list(*names).first() or (False,) * len(names)
-    if notices:
+    unrouted_now, notices_due, sendable, overdue, switches = work.values_list(
+        "has_unrouted", "has_notices", "has_sendable", "has_overdue", "has_switches"
+    ).get()
+    if unrouted_now:
+        notices.route()
+    if notices_due:
         digests.collect(patience)
     if sendable and is_elected and broker.pending_wake_ups(broker.BULK_QUEUE) == 0:
         broker.notify_deliveries()

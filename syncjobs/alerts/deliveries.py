@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from ..choices import AttemptResult, ChannelKind, DeliveryKind, DeliveryState
-from ..engine import database
+from ..engine import clock, database
 from ..models import AlertChannel, AlertDelivery, AlertDeliveryAttempt
 from ..senders import chat, mail, secrets, webhook
 from ..senders.messages import Message, SendFailed
@@ -107,7 +107,7 @@ def _send(delivery: AlertDelivery) -> int | None:
         ) from None
     message = Message(str(delivery.key), delivery.title, delivery.text, delivery.severity, delivery.payload)
     if channel.kind == ChannelKind.WEBHOOK:
-        return webhook.send(target, secret, message, allow_local=allow_local)
+        return webhook.send(target, secret, message, clock.approximate(), allow_local=allow_local)
     if channel.kind == ChannelKind.APPRISE:
         chat.send(target, message, allow_local=allow_local)
     elif channel.kind == ChannelKind.EMAIL:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ..choices import AlertStep as Step
 from ..models import Alert
-from . import notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,6 @@ def notify(transitions: Sequence[Transition]) -> None:
     """Act on all transitions of a round at once.
 
     This runs in the transaction that writes them, so that what it writes exists if and only if they do. It must make no
-    network call; whoever sends messages is woken up in on_commit. It is not called for a round without transitions.
+    network call. Messages need nothing here: the transition is written together with `Alert.needs_routing`. It is not called for a round without transitions.
     An alert that is snoozed or acknowledged has its transitions too: `alert.snoozed_until`, `alert.acknowledged_at`.
     """
-    notices.add([(each.step, each.alert) for each in transitions])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -83,10 +82,12 @@ def _retry_after(answer: requests.Response) -> float | None:
     if value.isdecimal():
         return min(float(value[:9]), _MAX_RETRY_AFTER)
     try:
-        seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time() if value else None
+        until = email.utils.parsedate_to_datetime(value)
+        # The receiver's own clock.
+        now = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
+        return min(max((until - now).total_seconds(), 0.0), _MAX_RETRY_AFTER)
     except (ValueError, TypeError, IndexError):
         return None
-    return None if seconds is None else min(max(seconds, 0.0), _MAX_RETRY_AFTER)
 
 
 def _words(error: Exception) -> str:

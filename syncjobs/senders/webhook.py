@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import json
-import time
 from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
@@ -20,10 +20,10 @@ KEY_HEADER = "Idempotency-Key"
 MAX_URL = 2000
 
 
-def send(url: str, secret: str, message: Message, *, allow_local: bool) -> int:
-    """Post the message and return the HTTP status. Raises SendFailed."""
+def send(url: str, secret: str, message: Message, now: dt.datetime, *, allow_local: bool) -> int:
+    """Post the message, signed at `now`, and return the HTTP status. Raises SendFailed."""
     body = json.dumps(message.payload, ensure_ascii=False, separators=(",", ":")).encode()
-    timestamp = str(int(time.time()))
+    timestamp = str(int(now.timestamp()))
     headers = {
         "Content-Type": "application/json",
         KEY_HEADER: message.key,

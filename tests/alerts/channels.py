@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F
 
 from syncjobs.alerts import notices
 from syncjobs.choices import AlertRuleName, AlertStep, AlertSubject, ChannelKind, Severity
+from syncjobs.engine import clock
 from syncjobs.models import Alert, AlertChannel, AlertDelivery, AlertDeliveryAttempt, AlertNotice
 from syncjobs.senders import secrets
 
@@ -42,6 +42,7 @@ def make_alert(
         subject_label=fields.pop("label", f"Band {subject}"),
         severity=severity,
         sentence="It is wrong.",
+        needs_routing=False,
         facts={"failures": 3},
         **fields,
     )
@@ -54,9 +55,10 @@ def take(step: AlertStep, *alerts: Alert) -> None:
             alert.resolved_at = alert.opened_at + dt.timedelta(minutes=12)
         if step == AlertStep.ESCALATED:
             alert.severity = Severity.CRITICAL
+            alert.escalated_at = clock.now()
+        alert.needs_routing, alert.changed_at = True, clock.now()
         alert.save()
-    with transaction.atomic():
-        notices.add([(step, alert) for alert in alerts])
+    notices.route()
 
 
 def pass_time(**duration: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
 import re
@@ -23,9 +24,13 @@ SECRET = "a secret of this test"
 MESSAGE = Message("8c2f", "Título", "text", "WARNING", {"title": "Título", "alerts": []})
 
 
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 def test_the_signature_is_that_of_the_documentation() -> None:
     with web_receiver() as receiver:
-        assert webhook.send(receiver.url, SECRET, MESSAGE, allow_local=True) == 200
+        assert webhook.send(receiver.url, SECRET, MESSAGE, now(), allow_local=True) == 200
     [request] = receiver.requests
     timestamp = request.headers["X-Syncmonitor-Timestamp"]
     expected = hmac.new(SECRET.encode(), timestamp.encode() + b"." + request.body, hashlib.sha256).hexdigest()
@@ -41,7 +46,7 @@ def test_a_refusal_says_what_the_receiver_said(status: int) -> None:
     with web_receiver() as receiver:
         receiver.answer, receiver.body = lambda number: status, b"no \x1b[31mroom\n today" + b"." * 5000
         with pytest.raises(SendFailed, match=f"^The receiver answered {status}: no .*room today") as refusal:
-            webhook.send(receiver.url, SECRET, MESSAGE, allow_local=True)
+            webhook.send(receiver.url, SECRET, MESSAGE, now(), allow_local=True)
     assert (refusal.value.status, refusal.value.is_final) == (status, False)
     assert refusal.value.message.isprintable()
     assert len(refusal.value.message) < 300
@@ -54,7 +59,7 @@ def test_retry_after_is_heard(value: str, seconds: float | None) -> None:
     with web_receiver() as receiver:
         receiver.answer, receiver.headers = lambda number: 429, {"Retry-After": value}
         with pytest.raises(SendFailed) as refusal:
-            webhook.send(receiver.url, SECRET, MESSAGE, allow_local=True)
+            webhook.send(receiver.url, SECRET, MESSAGE, now(), allow_local=True)
     assert refusal.value.retry_after == seconds
 
 
@@ -63,17 +68,17 @@ def test_a_receiver_that_hangs_drops_or_refuses(monkeypatch: pytest.MonkeyPatch)
     with web_receiver() as receiver:
         receiver.answer = lambda number: "hang"
         with pytest.raises(SendFailed, match="did not answer within"):
-            webhook.send(receiver.url, SECRET, MESSAGE, allow_local=True)
+            webhook.send(receiver.url, SECRET, MESSAGE, now(), allow_local=True)
         receiver.answer = lambda number: "drop"
         with pytest.raises(SendFailed, match="The connection to the receiver broke"):
-            webhook.send(receiver.url, SECRET, MESSAGE, allow_local=True)
+            webhook.send(receiver.url, SECRET, MESSAGE, now(), allow_local=True)
     with pytest.raises(SendFailed, match="refuses connections") as refusal:
-        webhook.send(f"http://127.0.0.1:{free_port()}/secret-path", SECRET, MESSAGE, allow_local=True)
+        webhook.send(f"http://127.0.0.1:{free_port()}/secret-path", SECRET, MESSAGE, now(), allow_local=True)
     assert "secret-path" not in refusal.value.message
     with pytest.raises(SendFailed, match="host name can't be found"):
-        webhook.send("http://nowhere.invalid/secret-path", SECRET, MESSAGE, allow_local=True)
+        webhook.send("http://nowhere.invalid/secret-path", SECRET, MESSAGE, now(), allow_local=True)
     with web_receiver() as receiver, pytest.raises(SendFailed, match="does not speak TLS"):
-        webhook.send(receiver.url.replace("http:", "https:"), SECRET, MESSAGE, allow_local=True)
+        webhook.send(receiver.url.replace("http:", "https:"), SECRET, MESSAGE, now(), allow_local=True)
 
 
 @pytest.mark.parametrize(
@@ -113,10 +118,10 @@ def test_the_example_receiver_accepts_our_messages_once_and_nothing_else() -> No
     try:
         assert process.stdout is not None
         assert "Listening" in process.stdout.readline()
-        assert webhook.send(url, SECRET, MESSAGE, allow_local=True) == 204
-        assert webhook.send(url, SECRET, MESSAGE, allow_local=True) == 204
+        assert webhook.send(url, SECRET, MESSAGE, now(), allow_local=True) == 204
+        assert webhook.send(url, SECRET, MESSAGE, now(), allow_local=True) == 204
         with pytest.raises(SendFailed, match="answered 401"):
-            webhook.send(url, "another secret", MESSAGE, allow_local=True)
+            webhook.send(url, "another secret", MESSAGE, now(), allow_local=True)
         assert _post(url, str(int(time.time()) - 3600)) == 401
         assert _post(url, "soon") == 401
         assert _post(url, str(int(time.time()))) == 204
