@@ -48,9 +48,12 @@ def due(overdue: dt.timedelta = dt.timedelta()) -> QuerySet[AlertDelivery]:
     return ready.filter(Q(kind=DeliveryKind.TEST) | ~Exists(earlier)).order_by("pk")
 
 
-def deliver_next(process: str) -> bool:
-    """Claim and send one delivery that is due. Return False if there is none. Waits for a database that is away."""
-    delivery = database.when_back(_claim, process)
+def deliver_next(process: str, delivery_id: int | None = None) -> bool:
+    """Claim and send one delivery that is due, the given one if there is an id. Return False if there is none.
+
+    Waits for a database that is away.
+    """
+    delivery = database.when_back(_claim, process, delivery_id)
     if delivery is None:
         return False
     number = delivery.attempts_made
@@ -64,10 +67,11 @@ def deliver_next(process: str) -> bool:
     return True
 
 
-def _claim(process: str) -> AlertDelivery | None:
+def _claim(process: str, delivery_id: int | None = None) -> AlertDelivery | None:
+    claimable = due() if delivery_id is None else due().filter(pk=delivery_id)
     with transaction.atomic():
         while True:
-            rows = due().select_related("channel").select_for_update(of=("self",), skip_locked=True, no_key=True)
+            rows = claimable.select_related("channel").select_for_update(of=("self",), skip_locked=True, no_key=True)
             delivery = rows.first()
             if delivery is None:
                 return None

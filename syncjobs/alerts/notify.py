@@ -21,6 +21,7 @@ def notify(transitions: Sequence[Transition]) -> None:
     """Act on all transitions of a round at once.
 
     This runs in the transaction that writes them, so that what it writes exists if and only if they do. It must make no
-    network call. Messages need nothing here: the transition is written together with `Alert.needs_routing`. It is not called for a round without transitions.
+    network call, and is not called for a round without transitions. Messages need nothing here: the transition is written
+    together with `Alert.needs_routing`.
     An alert that is snoozed or acknowledged has its transitions too: `alert.snoozed_until`, `alert.acknowledged_at`.
     """

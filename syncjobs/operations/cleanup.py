@@ -16,13 +16,15 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from ..audit.actors import Actor
 from ..audit.record import audited
 from ..engine import clock
-from ..models import BandImport, BulkAction, EndedLogIn, IdempotencyKey, QuotaDay, Worker
+from ..models import AlertDelivery, BandImport, BulkAction, EndedLogIn, IdempotencyKey, QuotaDay, Worker
 from ..models.idempotency import KEEP_HOURS
 
 TASK = "syncjobs.housekeep"
 """The Celery task. Stored in the schedules of existing databases, so it keeps its name."""
 KEEP_BULK_ACTIONS = dt.timedelta(days=30)
 """How long the result of a bulk action or import is kept after its end."""
+KEEP_DELIVERIES = dt.timedelta(days=30)
+"""How long a delivery of an alert is kept after its end: longer than a channel may wait with the next one."""
 KEEP_QUOTA_DAYS = dt.timedelta(days=400)
 """How long a day's use of the quota is kept: longer than anybody can look back."""
 KEEP_KEYS = dt.timedelta(hours=KEEP_HOURS)
@@ -49,6 +51,9 @@ def delete_expired(actor: Actor) -> dict[str, int]:
         "sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
         "log_ins": EndedLogIn.objects.filter(expires_at__lte=now).delete()[0],
         "error_groups": _delete_error_groups(),
+        "deliveries": AlertDelivery.objects.filter(ended_at__lt=now - KEEP_DELIVERIES)
+        .delete()[1]
+        .get(AlertDelivery._meta.label, 0),
         "quota_days": QuotaDay.objects.filter(day__lt=(now - KEEP_QUOTA_DAYS).date()).delete()[0],
         "audit_entries": _delete_audit_entries(),
     }

@@ -41,9 +41,9 @@ def send(recipients: str, message: Message) -> None:
     except smtplib.SMTPAuthenticationError as error:
         raise SendFailed(_("The mail server refuses the user name or password."), status=error.smtp_code) from None
     except smtplib.SMTPResponseException as error:
-        message = _("The mail server answered %(status)s: %(text)s")
+        problem = _("The mail server answered %(status)s: %(text)s")
         values = {"status": error.smtp_code, "text": _said(error.smtp_error)}
-        raise SendFailed(message % values, status=error.smtp_code) from None
+        raise SendFailed(problem % values, status=error.smtp_code) from None
     except smtplib.SMTPServerDisconnected as error:
         is_slow = "timed out" in str(error)
         raise SendFailed(
