@@ -1,11 +1,14 @@
 """The Celery application. Workers and beat start the embedded services if the environment names no others."""
 
+import logging
 import os
 import sys
 
 from celery import Celery
-from celery.signals import beat_init, celeryd_init
+from celery.signals import beat_init, celeryd_init, setup_logging
 from django.conf import settings
+
+from syncjobs.engine import log_context
 
 from . import embedded
 
@@ -14,6 +17,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "syncmonitor.settings")
 app = Celery("syncmonitor", amqp="syncmonitor.amqp:AMQP")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_logging(**_: object) -> None:
+    """Keep Celery from changing the logs: a receiver of this signal is enough. LOG_LEVEL decides, not --loglevel."""
+    logging.captureWarnings(True)
+
+
+@celeryd_init.connect
+def name_worker(sender: str, **_: object) -> None:
+    """Let all log lines of the worker and its processes, which are forked later, name it."""
+    log_context.bind_process(worker=sender)
 
 
 @celeryd_init.connect

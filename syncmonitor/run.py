@@ -86,6 +86,7 @@ def _environment() -> dict[str, str]:
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "syncmonitor.settings", "PYTHONUNBUFFERED": "1"}
     environment.setdefault("DEBUG", "true")
     environment.setdefault("PORT", "8000")
+    environment.setdefault("LOG_LEVEL", "WARNING")
     if not environment.get("YOUTUBE_API_KEY"):
         environment |= {
             "YOUTUBE_SIMULATED": "true",
@@ -161,8 +162,8 @@ def _processes(port: str, environment: dict[str, str], simulated: bool) -> list[
     queues = "video-sync,video-processing,maintenance"
     processes = [
         Process("web", [*uvicorn, "--timeout-graceful-shutdown", "5"]),
-        Process("worker", [*celery, "worker", "-Q", queues, "--concurrency", "4", "--loglevel", "WARNING"]),
-        Process("beat", [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""]),
+        Process("worker", [*celery, "worker", "-Q", queues, "--concurrency", "4"]),
+        Process("beat", [*celery, "beat", "--pidfile", ""]),
     ]
     if simulated:
         endpoint_port = environment["YOUTUBE_API_ENDPOINT"].rpartition(":")[2]

@@ -9,7 +9,6 @@ import datetime as dt
 import ipaddress
 import os
 import re
-import sys
 import warnings
 from pathlib import Path
 from typing import cast
@@ -23,7 +22,7 @@ from environs import Env, EnvValidationError, validate
 
 from syncjobs.youtube.proxies import UnusableProxy, proxy_for
 
-from . import embedded, secret_key, services
+from . import embedded, logs, secret_key, services
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
 
@@ -54,6 +53,7 @@ SECURE_HTTPS = env.bool("SECURE_HTTPS", not DEBUG)
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 METRICS_ALLOWED_ADDRESSES: list[str] = env.list("METRICS_ALLOWED_ADDRESSES", [])
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(logs.FORMATS))
 DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url()
 DATABASE_POOL_SIZE = integer("DATABASE_POOL_SIZE", 0, 0, 100)
 SYNCMONITOR_INSTANCE = env.str("SYNCMONITOR_INSTANCE", "", validate=validate.Regexp(f"({embedded.INSTANCE})?$"))
@@ -191,6 +191,7 @@ INSTALLED_APPS = [
     "syncjobs",
 ]
 MIDDLEWARE = [
+    "syncmonitor.access.AccessMiddleware",
     "syncmonitor.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -297,7 +298,7 @@ CORS_ALLOW_HEADERS = [
 ]
 CORS_EXPOSE_HEADERS = [
     *("Allow", "Content-Disposition", "Content-Length", "Date", "ETag", "Idempotency-Replayed", "Location"),
-    *("Retry-After", "WWW-Authenticate"),
+    *("Retry-After", "WWW-Authenticate", "X-Request-ID"),
 ]
 TRIGGERS_PER_MINUTE = 60  # By one person, in the API and the admin: see syncjobs/operations/rates.py.
 REST_FRAMEWORK = {
@@ -364,25 +365,4 @@ CELERY_BEAT_SCHEDULER = "syncjobs.engine.scheduler:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"outages": {"()": "syncmonitor.logs.OutagesInOneLine"}},
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["outages"],
-            "stream": sys.stderr,
-        }
-    },
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        "googleapiclient": {"level": "ERROR"},
-        "google": {"level": "ERROR"},
-        "uvicorn.error": {"filters": ["outages"]},
-        # Errors of clients are in their responses.
-        "django.request": {"level": "ERROR"},
-    },
-}
+LOGGING = logs.configuration(LOG_LEVEL, LOG_FORMAT)

@@ -12,7 +12,7 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponseBase
 
-from . import bodies
+from . import access, bodies
 
 _TURN_SECONDS = 30.0
 """How long a request with a huge body waits for the one before it."""
@@ -38,7 +38,11 @@ class OneThreadHandler(ASGIHandler):
         super().load_middleware(is_async=False)
 
     async def handle(self, scope: Any, receive: bodies.Receive, send: bodies.Send) -> None:
-        """Read the body within limits, which Django's handler doesn't have, before it takes a thread."""
+        """Read the body within limits, which Django's handler doesn't have, before it takes a thread. Log the request."""
+        with access.logged(scope, send) as logged:
+            await self._handle(scope, receive, logged)
+
+    async def _handle(self, scope: Any, receive: bodies.Receive, send: bodies.Send) -> None:
         body = bodies.Body(scope, receive)
         async with AsyncExitStack() as stack:
             try:

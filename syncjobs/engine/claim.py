@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from ..models import Attempt, Queue, Worker
 from ..sql import query
-from . import database
+from . import database, job_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +72,6 @@ def claim_next(queue: str, worker: WorkerIdentity) -> Attempt | None:
             row = cursor.fetchone()
     if row is None:
         return None
-    return Attempt.objects.select_related("job__band", "job__parent").get(pk=row[0])
+    attempt = Attempt.objects.select_related("job__band", "job__parent").get(pk=row[0])
+    job_log.started(attempt)
+    return attempt

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Coalesce, Now
 
@@ -23,7 +23,8 @@ from bands.models import Band
 from ..choices import BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, JobStatus
 from ..exceptions import Fenced
 from ..models import Attempt, SeenVideo, SyncJob
-from . import broker, errors
+from ..sql import query
+from . import broker, errors, job_log
 from .enqueue import create_enrich_child
 from .errors import ErrorReport
 from .lease import check_interrupts, write_fenced
@@ -31,6 +32,7 @@ from .timeline import note, note_each
 
 MAX_ERROR_TEXT = 4000
 MAX_TRACEBACK = 20000
+MAX_LOGGED_TEXT = 500
 
 
 def complete(attempt: Attempt) -> None:
@@ -52,7 +54,7 @@ def wait_for_children(attempt: Attempt) -> None:
     with transaction.atomic():
         write_fenced(attempt, failures_in_a_row=0)
         check_interrupts(attempt.job_id)
-        _end_attempt(attempt, AttemptOutcome.SUCCEEDED)
+        _end_attempt(attempt, AttemptOutcome.SUCCEEDED, event="fanned_out")
         transaction.on_commit(lambda: complete_parents(attempt.job_id))
 
 
@@ -85,15 +87,10 @@ def retry_later(attempt: Attempt, error: str, *, reason: str, trace: str = "") -
             run_at=Now() + wait,
             delay_reason=DelayReason.RETRY,
         )
-        _end_attempt(attempt, AttemptOutcome.FAILED, error, reason=reason, trace=trace)
-        note(
-            attempt.job_id,
-            EventKind.RETRYING,
-            error[:MAX_ERROR_TEXT],
-            attempt=attempt.number,
-            seconds=round(wait.total_seconds()),
-            failures=failures,
-        )
+        facts = {"seconds": round(wait.total_seconds()), "failures": failures}
+        texts = {"reason": reason, "trace": trace, "event": "retrying"}
+        _end_attempt(attempt, AttemptOutcome.FAILED, error, **texts, retry_in_seconds=facts["seconds"])
+        note(attempt.job_id, EventKind.RETRYING, error[:MAX_ERROR_TEXT], attempt=attempt.number, **facts)
         errors.record(attempt, [ErrorReport(reason, error, is_permanent=False, will_retry=True)])
     return True
 
@@ -110,7 +107,7 @@ def delay(attempt: Attempt, until: dt.datetime, reason: DelayReason, message: st
         if _cancel_if_requested(attempt):
             return
         write_fenced(attempt, status=JobStatus.QUEUED, run_at=until, delay_reason=reason)
-        _end_attempt(attempt, AttemptOutcome.DELAYED, message)
+        _end_attempt(attempt, AttemptOutcome.DELAYED, message, until=until.isoformat())
         note(attempt.job_id, EventKind.DELAYED, message, attempt=attempt.number, until=until.isoformat())
 
 
@@ -243,6 +240,9 @@ def complete_parents(job_id: int | None = None) -> int:
             still_ready = SyncJob.objects.completable_parents().filter(pk=parent.pk)
             if still_ready.update(status=JobStatus.COMPLETED, completed_at=Now(), release_requested_at=None):
                 note(parent.pk, EventKind.COMPLETED)
+                ended = SyncJob.objects.with_child_sums().get(pk=parent.pk)
+                ended.add_child_sums()
+                job_log.closed([ended], JobStatus.COMPLETED)
                 completed += 1
     return completed
 
@@ -270,6 +270,7 @@ def _close(jobs: Sequence[SyncJob], status: JobStatus, message: str = "", **chan
     """End the jobs with this status, and an event of the same name. The caller has locked their rows."""
     SyncJob.objects.filter(pk__in=[job.pk for job in jobs]).update(**_closed(status), **changes)
     _after_close(jobs, status, message)
+    job_log.closed(jobs, status, message)
 
 
 def _closed(status: JobStatus) -> dict[str, Any]:
@@ -288,12 +289,31 @@ def _after_close(jobs: Sequence[SyncJob], status: JobStatus, message: str) -> No
 
 
 def _end_attempt(
-    attempt: Attempt, outcome: AttemptOutcome, error: str = "", *, reason: str = "", trace: str = ""
+    attempt: Attempt,
+    outcome: AttemptOutcome,
+    error: str = "",
+    *,
+    reason: str = "",
+    trace: str = "",
+    event: str = "",
+    **more: Any,
 ) -> None:
-    running = Attempt.objects.running().filter(pk=attempt.pk)
-    texts = {"error": error[:MAX_ERROR_TEXT], "error_reason": reason[:80], "traceback": trace[-MAX_TRACEBACK:]}
-    if not running.update(outcome=outcome, ended_at=Now(), **texts):
+    """End the attempt, and log it after the commit with the facts in `more`. Raises Fenced if it has ended already."""
+    values: dict[str, Any] = {
+        "attempt": attempt.pk,
+        "outcome": outcome,
+        "error": error[:MAX_ERROR_TEXT],
+        "reason": reason[:80],
+        "traceback": trace[-MAX_TRACEBACK:],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(query("end_attempt"), values)
+        figures = cursor.fetchone()
+    if figures is None:
         raise Fenced
+    if reason:
+        more["error_reason"] = reason
+    job_log.ended(attempt, outcome, figures, error[:MAX_LOGGED_TEXT], event, **more)
 
 
 def _count_band_failure(job: SyncJob) -> None:

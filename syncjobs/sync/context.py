@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import datetime as dt
 import logging
 import os
@@ -10,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
@@ -112,7 +114,9 @@ class LeaseRenewal:
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name=f"lease-{attempt.pk}", daemon=True)
+        # The log lines of the thread name the job too.
+        renew = partial(contextvars.copy_context().run, self._renew)
+        self._thread = threading.Thread(target=renew, name=f"lease-{attempt.pk}", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -179,7 +183,8 @@ class JobContext:
 
     def fetch_ahead(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start a call in another thread."""
-        future = _executor().submit(lambda: database.on_live_connection(function, *args, **kwargs))
+        call = partial(database.on_live_connection, function, *args, **kwargs)
+        future = _executor().submit(contextvars.copy_context().run, call)
         self._fetches.add(future)
         # One that is done is not kept: it has a page's videos.
         future.add_done_callback(self._fetches.discard)

@@ -104,6 +104,7 @@ def test_production_has_no_default_for_a_secret() -> None:
         ("SYNC_MAX_ATTEMPTS", "-1"),
         ("SYNC_RETRY_BASE_SECONDS", "3601"),
         ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
         ("DATABASE_URL", "mysql://localhost/x"),
         ("REDIS_URL", "localhost:6379"),
         ("PORT", "99999"),
