@@ -38,7 +38,7 @@ class Receiver(BaseHTTPRequestHandler):
         key = self.headers["Idempotency-Key"]
         if key not in seen_keys:
             message = json.loads(body)
-            print(key, message["title"], *(alert["sentence"] for alert in message["alerts"]), flush=True)
+            print(key, message["title"], *(alert["problem"] for alert in message["alerts"]), flush=True)
             seen_keys.add(key)  # Only now: if this fails before, the message is sent again.
         self.answer(204)
 
