@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connection, transaction
 
 from ..sql import query
-from . import errors
+from . import errors, metrics
 
 _FOLD_LOCK = 7_460_001
 _VACUUM_ABOVE_BYTES = 256 * 1024
@@ -17,10 +17,10 @@ def fold() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM syncjobs_jobdelta), EXISTS (SELECT FROM syncjobs_errordelta),"
-            " pg_try_advisory_xact_lock(%s)",
+            " EXISTS (SELECT FROM syncjobs_metricdelta), pg_try_advisory_xact_lock(%s)",
             [_FOLD_LOCK],
         )
-        has_jobs, has_errors, is_locked = cursor.fetchone()
+        has_jobs, has_errors, has_events, is_locked = cursor.fetchone()
         if is_locked and has_jobs:
             cursor.execute(query("fold_jobs"))
             changed += int(cursor.rowcount)
@@ -28,7 +28,10 @@ def fold() -> int:
             cursor.execute("DELETE FROM syncjobs_bandnamecount WHERE n = 0")
         if is_locked and has_errors:
             changed += errors.fold(cursor)
-    if changed:
+        if is_locked and (has_jobs or has_errors or has_events):
+            # Also without events, to note that the fold works.
+            metrics.fold(cursor)
+    if changed or has_events:
         _vacuum_deltas()
     return changed
 
@@ -41,6 +44,7 @@ def _vacuum_deltas() -> None:
         for table, vacuum in (
             ("syncjobs_jobdelta", "VACUUM (SKIP_LOCKED) syncjobs_jobdelta"),
             ("syncjobs_errordelta", "VACUUM (SKIP_LOCKED) syncjobs_errordelta"),
+            ("syncjobs_metricdelta", "VACUUM (SKIP_LOCKED) syncjobs_metricdelta"),
         ):
             cursor.execute("SELECT pg_relation_size(%s)", [table])
             if cursor.fetchone()[0] > _VACUUM_ABOVE_BYTES:
