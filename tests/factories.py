@@ -13,11 +13,11 @@ from django.db import transaction
 
 from bands.models import Band
 from syncjobs.audit.actors import Actor
-from syncjobs.choices import JobStatus, JobType, Origin, QueueName
+from syncjobs.choices import AlertRuleName, AlertSubject, JobStatus, JobType, Origin, QueueName, Severity
 from syncjobs.engine import lease, outcomes
 from syncjobs.engine.claim import WorkerIdentity, claim_next
 from syncjobs.engine.enqueue import create_job
-from syncjobs.models import Attempt, SyncJob
+from syncjobs.models import Alert, Attempt, SyncJob
 from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator.world import Channel, World, uploads
 
@@ -42,6 +42,19 @@ def band_with_videos(world: World, count: int, slug: str = "herons") -> tuple[Ba
         world.upload(channel.id, count)
     band = make_band(slug, channel.id, channel_id=channel.id, uploads_playlist_id=uploads(channel.id))
     return band, channel
+
+
+def make_alert(rule: AlertRuleName = AlertRuleName.CLOCK_SKEW, subject_id: str = "w@a", **fields: object) -> Alert:
+    """Create an alert about a worker, unless the fields say otherwise."""
+    values: dict[str, object] = {
+        "subject_type": AlertSubject.WORKER,
+        "subject_label": subject_id,
+        "severity": Severity.WARNING,
+        "sentence": f"The clock of {subject_id} is 7 s ahead of the database's.",
+        "facts": {"seconds": 7},
+        "link": "/admin/syncjobs/worker/",
+    }
+    return Alert.objects.create(rule=rule, subject_id=subject_id, **values | fields)
 
 
 def queue_job(job_type: JobType = JobType.FULL_SYNC, actor: Actor = PERSON, **fields: object) -> SyncJob:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..choices import AlertRuleName as Rule
 from ..engine import clock
+from ..models import AlertRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +81,34 @@ class Rules:
             return dt.timedelta()
         seconds = self.stored.get(rule, (True, None, None))[2]
         return dt.timedelta(seconds=DEFAULTS[Rule(rule)].resolve_after if seconds is None else seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """A rule with its default and what is in effect."""
+
+    rule: Rule
+    default: Default
+    is_enabled: bool
+    threshold: float | None
+    resolve_after: int
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether a person has changed the rule."""
+        return not self.is_enabled or (self.threshold, self.resolve_after) != (
+            self.default.threshold,
+            self.default.resolve_after,
+        )
+
+
+def in_effect() -> list[Effective]:
+    """Return all rules, in the order of their names' definition."""
+    stored = {row.name: row for row in AlertRule.objects.all()}
+    found = []
+    for rule, default in DEFAULTS.items():
+        row = stored.get(rule) or AlertRule(name=rule)
+        threshold = default.threshold if row.threshold is None else row.threshold
+        after = default.resolve_after if row.resolve_after is None else row.resolve_after
+        found.append(Effective(rule, default, row.is_enabled, threshold if default.meaning else None, after))
+    return found

@@ -5,7 +5,23 @@ from __future__ import annotations
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from . import audit, auth, bands, docs, errors, events, jobs, presets, queues, quota, schedules, stats, videos, workers
+from . import (
+    alerts,
+    audit,
+    auth,
+    bands,
+    docs,
+    errors,
+    events,
+    jobs,
+    presets,
+    queues,
+    quota,
+    schedules,
+    stats,
+    videos,
+    workers,
+)
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 # The comment after each resource lists its extra actions.
@@ -17,6 +33,8 @@ router.register("admin/sync/errors", errors.ErrorGroupViewSet, "error")  # /expo
 #                                                                          /<fingerprint>/retry
 router.register("admin/jobs", stats.JobStatsViewSet, "stats")  # /metrics /trends /stuck
 router.register("admin/workers", workers.WorkerViewSet, "worker")
+router.register("admin/alerts", alerts.AlertViewSet, "alert")  # /<alert_id>/acknowledge /<alert_id>/snooze
+router.register("admin/alert-rules", alerts.AlertRuleViewSet, "alert-rule")
 router.register("admin/audit", audit.AuditViewSet, "audit")  # /export
 router.register("admin/schedules", schedules.ScheduleViewSet, "schedule")  # /<schedule_id>/run
 router.register("admin/filter-presets", presets.FilterPresetViewSet, "preset")

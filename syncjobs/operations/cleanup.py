@@ -1,5 +1,5 @@
-"""Delete what nobody will ask for again: old bulk actions, idempotency keys, error groups and quota days, dead workers, what
-has expired, and, if the settings say so, old audit entries.
+"""Delete what nobody will ask for again: old bulk actions, alerts, idempotency keys, error groups and quota days, dead workers,
+what has expired, and, if the settings say so, old audit entries.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from ..audit.actors import Actor
 from ..audit.record import audited
 from ..engine import clock
-from ..models import BandImport, BulkAction, EndedLogIn, IdempotencyKey, QuotaDay, Worker
+from ..models import Alert, BandImport, BulkAction, EndedLogIn, IdempotencyKey, QuotaDay, Worker
 from ..models.idempotency import KEEP_HOURS
 
 TASK = "syncjobs.housekeep"
@@ -25,6 +25,8 @@ KEEP_BULK_ACTIONS = dt.timedelta(days=30)
 """How long the result of a bulk action or import is kept after its end."""
 KEEP_QUOTA_DAYS = dt.timedelta(days=400)
 """How long a day's use of the quota is kept: longer than anybody can look back."""
+KEEP_ALERTS = dt.timedelta(days=90)
+"""How long an alert is kept after it is over."""
 KEEP_KEYS = dt.timedelta(hours=KEEP_HOURS)
 _AUDIT_BATCH = 5000
 KEEP_WORKERS = dt.timedelta(days=1)
@@ -32,7 +34,7 @@ KEEP_WORKERS = dt.timedelta(days=1)
 
 
 def delete_expired(actor: Actor) -> dict[str, int]:
-    """Delete old bulk actions, error groups, quota days and audit entries, dead workers, and what has expired.
+    """Delete old bulk actions, alerts, error groups, quota days and audit entries, dead workers, and what has expired.
 
     May run in several places at once.
 
@@ -48,6 +50,7 @@ def delete_expired(actor: Actor) -> dict[str, int]:
         "tokens": _delete_tokens(now),
         "sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
         "log_ins": EndedLogIn.objects.filter(expires_at__lte=now).delete()[0],
+        "alerts": Alert.objects.filter(resolved_at__lt=now - KEEP_ALERTS).delete()[0],
         "error_groups": _delete_error_groups(),
         "quota_days": QuotaDay.objects.filter(day__lt=(now - KEEP_QUOTA_DAYS).date()).delete()[0],
         "audit_entries": _delete_audit_entries(),

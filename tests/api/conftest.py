@@ -13,12 +13,12 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from bands.models import Band
 from syncjobs.choices import Role
-from syncjobs.models import BulkAction, ErrorGroup, FilterPreset, SyncJob, Worker
+from syncjobs.models import Alert, BulkAction, ErrorGroup, FilterPreset, SyncJob, Worker
 from syncjobs.operations import errors, schedules, triggers
 from tests.api import schema_hooks  # noqa: F401 - registers its hook
 from tests.browser import world
 from tests.clients import Api
-from tests.factories import PERSON
+from tests.factories import PERSON, make_alert
 
 
 @pytest.fixture
@@ -32,12 +32,15 @@ def ids(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Callable[[st
     FilterPreset.objects.create(name="shared", created_by="pat")
     schedules.save(PERSON, None, {"name": "Often", "job_type": "ENRICH", "interval": {"every": 6, "period": "hours"}})
     BulkAction.objects.create(action="retry", total=3, done=1, succeeded=1, job_ids=[1, 2, 3])
+    make_alert()
+    make_alert("band_failing", subject_type="band", subject_id="1", facts={"failures": 3})
     known: dict[str, QuerySet[Any]] = {
         "job_id": SyncJob.objects.all(),
         "band_id": Band.objects.all(),
         "preset_id": FilterPreset.objects.all(),
         "schedule_id": PeriodicTask.objects.all(),
         "bulk_id": BulkAction.objects.all(),
+        "alert_id": Alert.objects.all(),
         "fingerprint": ErrorGroup.objects.all(),
         "name": Worker.objects.all(),
     }

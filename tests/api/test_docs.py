@@ -23,7 +23,7 @@ from syncjobs.choices import Role
 from syncjobs.engine import outcomes
 from syncjobs.models import ErrorGroup, SyncJob, Worker
 from syncjobs.operations import people
-from tests.factories import PERSON, claim, make_band, queue_job
+from tests.factories import PERSON, claim, make_alert, make_band, queue_job
 from tests.processes import environment, web_server
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
@@ -71,6 +71,7 @@ def test_every_documented_call_succeeds(tmp_path: Path, settings: LazySettings) 
         name="w9", process_id=9, queues=[], concurrency=1, heartbeat_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     )
     known["DEAD_WORKER"] = "w9"
+    known |= {"ALERT": str(make_alert().pk), "RULE": "band_stale"}
     with web_server(served, tmp_path / "web.log") as site, httpx.Client() as client:
         known |= {"SITE": site, "API": f"{site}/api"}
         for call in CALLS:

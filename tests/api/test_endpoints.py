@@ -18,7 +18,7 @@ from syncjobs.api.core import exception_handler
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import ErrorGroup, FilterPreset, SyncJob
 from tests.clients import NOBODY, WHO, Api
-from tests.factories import failed_job
+from tests.factories import failed_job, make_alert
 
 pytestmark = pytest.mark.django_db
 MODERATOR_UP, ADMIN_UP, ANYBODY, LOGGED_IN = WHO[2:], WHO[3:], WHO, WHO[1:]
@@ -53,6 +53,14 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("GET", "admin/jobs/stuck", None, MODERATOR_UP, 200),
     ("GET", "admin/workers", None, MODERATOR_UP, 200),
     ("DELETE", "admin/workers/<str:name>", None, ADMIN_UP, 404),
+    ("GET", "admin/alerts", None, MODERATOR_UP, 200),
+    ("GET", "admin/alerts/<id:alert_id>", None, MODERATOR_UP, 200),
+    ("POST", "admin/alerts/<id:alert_id>/acknowledge", {"note": "mine"}, MODERATOR_UP, 200),
+    ("DELETE", "admin/alerts/<id:alert_id>/acknowledge", None, MODERATOR_UP, 204),
+    ("POST", "admin/alerts/<id:alert_id>/snooze", {"minutes": 60}, MODERATOR_UP, 200),
+    ("DELETE", "admin/alerts/<id:alert_id>/snooze", None, MODERATOR_UP, 204),
+    ("GET", "admin/alert-rules", None, MODERATOR_UP, 200),
+    ("PATCH", "admin/alert-rules/<slug:rule>", {"enabled": True}, ADMIN_UP, 200),
     ("GET", "admin/audit", None, ADMIN_UP, 200),
     ("GET", "admin/audit/export", None, ADMIN_UP, 200),
     ("GET", "admin/schedules", None, MODERATOR_UP, 200),
@@ -91,11 +99,11 @@ def address() -> Callable[[str], str]:
     job = failed_job()
     band = Band.objects.create(name="A", slug="a")
     preset = FilterPreset.objects.create(name="shared", created_by="pat")
-    ids = {"job": job.pk, "band": band.pk, "preset": preset.pk, "bulk": 1, "schedule": 99999}
+    ids = {"job": job.pk, "band": band.pk, "preset": preset.pk, "bulk": 1, "schedule": 99999, "alert": make_alert().pk}
 
     def address(path: str) -> str:
         path = re.sub(r"<id:(\w+)_id>", lambda match: str(ids[match[1]]), path)
-        return path.replace("<slug:fingerprint>", ErrorGroup.objects.get().pk)
+        return path.replace("<slug:fingerprint>", ErrorGroup.objects.get().pk).replace("<slug:rule>", "clock_skew")
 
     return address
 

@@ -21,12 +21,12 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from syncjobs import tasks
-from syncjobs.models import AuditEntry, BulkAction, ErrorGroup, IdempotencyKey, QuotaDay, SyncJob, Worker
+from syncjobs.models import Alert, AuditEntry, BulkAction, ErrorGroup, IdempotencyKey, QuotaDay, SyncJob, Worker
 from syncjobs.operations import cleanup
 from syncjobs.operations.cleanup import delete_expired
 from syncjobs.youtube.costs import quota_day
 from tests.clients import run_command
-from tests.factories import PERSON, failed_job
+from tests.factories import PERSON, failed_job, make_alert
 
 pytestmark = pytest.mark.django_db
 DAY = dt.timedelta(days=1)
@@ -62,6 +62,9 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
     for hours in (23, 25):
         created = now - dt.timedelta(hours=hours)
         IdempotencyKey.objects.create(user=owner, key=f"{hours}", request_hash="", created_at=created)
+    for days in (89, 91):
+        make_alert(subject_id=f"{days}", resolved_at=now - days * DAY)
+    make_alert(opened_at=now - 200 * DAY)
     cache.set("old", 1, 60)
     cache.set("new", 2, 60)
     with connection.cursor() as cursor:
@@ -74,6 +77,7 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
         "tokens": 5,
         "sessions": 5,
         "log_ins": 0,
+        "alerts": 1,
     }
     expected["imports"] = 0
     expected |= {"error_groups": 0, "quota_days": 0, "audit_entries": 0}
@@ -85,6 +89,7 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
     assert Worker.objects.get().pk == "away"
     assert IdempotencyKey.objects.get().key == "23"
     assert cache.get("new") == 2
+    assert sorted(Alert.objects.values_list("subject_id", flat=True)) == ["89", "w@a"]
     assert set(delete_expired(PERSON).values()) == {0}
     first = AuditEntry.objects.filter(action="housekeep").earliest("pk")
     assert (first.actor_label, first.data) == ("pat", expected)
@@ -94,7 +99,7 @@ def test_the_command_reports_the_deleted_rows() -> None:
     _bulk(timezone.now() - 31 * DAY)
     assert run_command("cleanup") == (
         "Deleted: workers 0, cached 0, bulk actions 1, idempotency keys 0, imports 0, tokens 0, sessions 0, log ins 0, "
-        "error groups 0, quota days 0, audit entries 0.\n"
+        "alerts 0, error groups 0, quota days 0, audit entries 0.\n"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, ClassVar
 
@@ -116,6 +117,15 @@ class Whole(serializers.IntegerField):
         if isinstance(data, bool) or not (isinstance(data, int) or (isinstance(data, float) and data.is_integer())):
             raise serializers.ValidationError("Must be a whole number.", "invalid")
         return super().to_internal_value(int(data))
+
+
+class Number(serializers.FloatField):
+    """A number, not text that looks like one."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float) or not math.isfinite(data):
+            raise serializers.ValidationError("Must be a number.", "invalid")
+        return super().to_internal_value(data)
 
 
 class Choice(serializers.ChoiceField):

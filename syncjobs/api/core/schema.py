@@ -29,6 +29,8 @@ TAGS = {
     "admin/schedules": "Schedules",
     "admin/filter-presets": "Filter presets",
     "admin/workers": "Workers",
+    "admin/alerts": "Alerts",
+    "admin/alert-rules": "Alerts",
     "admin/audit": "Audit log",
     "admin/events": "Events",
     "bands": "Bands and videos",

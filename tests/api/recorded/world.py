@@ -18,6 +18,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from bands.models import Band, Video
 from syncjobs.models import (
+    Alert,
     Attempt,
     AuditEntry,
     BulkAction,
@@ -49,7 +50,7 @@ QUEUES = {
     "PRUNE": "maintenance",
 }
 _NUMBERED: tuple[type[models.Model], ...] = (
-    Attempt, AuditEntry, Band, BulkAction, FilterPreset, JobError, JobEvent, QuotaCall, QuotaDay, SyncJob, Video, User,
+    Alert, Attempt, AuditEntry, Band, BulkAction, FilterPreset, JobError, JobEvent, QuotaCall, QuotaDay, SyncJob, Video, User,
     PeriodicTask, CrontabSchedule, IntervalSchedule, OutstandingToken, BlacklistedToken,
 )  # fmt: skip
 
@@ -81,6 +82,7 @@ def build() -> Clock:
     _errors(clock)
     _quota(clock)
     _schedules(clock)
+    _alerts(clock)
     _the_rest(clock)
     return clock
 
@@ -322,6 +324,25 @@ def _schedules(clock: Clock) -> None:
         pk=52, name="Statistics", interval=often, kwargs='{"job_type": "STATS_REFRESH"}', enabled=False, **trigger
     )
     PeriodicTask.objects.create(pk=53, name="Not ours", interval=often, task="syncjobs.reconcile")
+
+
+def _alerts(clock: Clock) -> None:
+    Alert.objects.create(
+        pk=91, rule="worker_silent", subject_type="worker", subject_id="celery@nowhere", subject_label="celery@nowhere",
+        severity="CRITICAL", sentence="Worker celery@nowhere has not responded.", link="/admin/syncjobs/worker/",
+        facts={"since": None, "others": False}, opened_at=clock.ago(3), last_seen_at=clock.ago(0),
+    )  # fmt: skip
+    Alert.objects.create(
+        pk=92, rule="band_failing", subject_type="band", subject_id="11", subject_label="Cedar Hollow Herons",
+        severity="WARNING", sentence="The last 3 or more syncs have failed.", link="/admin/bands/band/11/change/",
+        facts={"failures": 3, "error": HTML}, opened_at=clock.ago(2), last_seen_at=clock.ago(0),
+        acknowledged_at=clock.ago(1), acknowledged_by="ADMIN", note="Their channel moved.",
+    )  # fmt: skip
+    Alert.objects.create(
+        pk=93, rule="queue_paused", subject_type="queue", subject_id="maintenance", subject_label="maintenance",
+        severity="WARNING", sentence="The queue has been paused.", facts={"since": None, "by": "ADMIN", "reason": ""},
+        opened_at=clock.day(3), last_seen_at=clock.day(2), resolved_at=clock.day(2),
+    )  # fmt: skip
 
 
 def _the_rest(clock: Clock) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.api.recorded.requests import (
+    alerts,
     audit,
     bands,
     bulk,
@@ -28,11 +29,11 @@ from tests.api.recorded.requests import (
 from tests.api.recorded.world import BROKEN
 
 _MODULES = (
-    jobs, job, triggers, bulk, queues, errors, figures, audit, exports, schedules, presets, bands, videos, session, rest,
+    alerts, jobs, job, triggers, bulk, queues, errors, figures, audit, exports, schedules, presets, bands, videos, session, rest,
 )  # fmt: skip
 RESOURCES: dict[str, list[Any]] = {module.__name__.rpartition(".")[2]: module.REQUESTS for module in _MODULES}
 ADDRESSES = {
-    "bulk_id": "81", "job_id": "1003", "schedule_id": "51", "preset_id": "62", "band_id": "11", "fingerprint": BROKEN,
+    "bulk_id": "81", "job_id": "1003", "schedule_id": "51", "preset_id": "62", "band_id": "11", "fingerprint": BROKEN, "alert_id": "91", "rule": "clock_skew",
     "id": "1003", "name": "celery@nowhere",
 }  # fmt: skip
 """Values of path parameters for trying each method of each path as each role."""
