@@ -9,6 +9,7 @@ from .idempotency import IdempotencyKey
 from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 from .log_ins import EndedLogIn
+from .metrics import Metric, MetricDelta
 from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
 from .workers import Worker
@@ -38,6 +39,8 @@ __all__ = [
     "JobDelta",
     "JobError",
     "JobEvent",
+    "Metric",
+    "MetricDelta",
     "Queue",
     "QuotaCall",
     "QuotaDay",
