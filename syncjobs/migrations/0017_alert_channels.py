@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('bands', '0003_live_videos'),
-        ('syncjobs', '0015_alerts'),
+        ('syncjobs', '0016_metrics'),
     ]
 
     operations = [
