@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import os
 import re
 import warnings
 from pathlib import Path
@@ -22,7 +21,7 @@ from environs import Env, EnvValidationError, validate
 
 from syncjobs.youtube.proxies import UnusableProxy, proxy_for
 
-from . import embedded, logs, secret_key, services
+from . import embedded, logs, secret_key, services, variables
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
 
@@ -31,10 +30,13 @@ env = Env(eager=False)
 
 RENAMED = {"SYNC_JOBS_PER_BELL": "SYNC_JOBS_PER_WAKE_UP"}
 """Environment variables by their old name, which works until the next release."""
-for old_name, new_name in RENAMED.items():
-    if old_name in os.environ and new_name not in os.environ:
-        warnings.warn(f"{old_name} was renamed {new_name}. Use the new name.", FutureWarning, stacklevel=1)
-        os.environ[new_name] = os.environ[old_name]
+variables.rename(RENAMED)
+SECRETS = (
+    *("SECRET_KEY", "METRICS_TOKEN", "YOUTUBE_API_KEY"),
+    *("DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD"),
+)
+"""Variables that may be in files: SECRET_KEY_FILE names the file with SECRET_KEY, and so on."""
+unread_files = variables.read_files(SECRETS)
 
 
 def integer(name: str, default: int, low: int, high: int) -> int:
@@ -52,12 +54,15 @@ CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
 SECURE_HTTPS = env.bool("SECURE_HTTPS", not DEBUG)
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 METRICS_ALLOWED_ADDRESSES: list[str] = env.list("METRICS_ALLOWED_ADDRESSES", [])
+ALIVE_FILE = env.str("ALIVE_FILE", "")
+STATIC_FOLDER = env.str("STATIC_ROOT", "") or BASE_DIR / "staticfiles"
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(logs.FORMATS))
-DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url()
+DATABASE_PASSWORD, REDIS_PASSWORD = env.str("DATABASE_PASSWORD", ""), env.str("REDIS_PASSWORD", "")
+DATABASE_URL = services.with_password(env.str("DATABASE_URL", ""), DATABASE_PASSWORD) or embedded.database_url()
 DATABASE_POOL_SIZE = integer("DATABASE_POOL_SIZE", 0, 0, 100)
 SYNCMONITOR_INSTANCE = env.str("SYNCMONITOR_INSTANCE", "", validate=validate.Regexp(f"({embedded.INSTANCE})?$"))
-REDIS_URL = services.redis_url(env.str("REDIS_URL", "")) or embedded.redis_url()
+REDIS_URL = services.redis_url(services.with_password(env.str("REDIS_URL", ""), REDIS_PASSWORD)) or embedded.redis_url()
 
 # ---- YouTube
 YOUTUBE_API_KEY = env.str("YOUTUBE_API_KEY", "").strip()
@@ -111,7 +116,9 @@ def address_problems() -> list[str]:
     problems += [
         f"{name}: {problem}"
         for name, problem in (
+            ("DATABASE_PASSWORD", services.password_problem("DATABASE_URL", DATABASE_PASSWORD)),
             ("DATABASE_URL", services.database_problem(DATABASE_URL)),
+            ("REDIS_PASSWORD", services.password_problem("REDIS_URL", REDIS_PASSWORD)),
             ("REDIS_URL", services.redis_problem(REDIS_URL)),
         )
         if problem
@@ -129,7 +136,7 @@ class InvalidEnvironment(ImproperlyConfigured, SystemExit):
 
 def check_values() -> None:
     """Raise InvalidEnvironment with every invalid variable and what would be right."""
-    problems: list[str] = []
+    problems = list(unread_files)
     try:
         env.seal()
     except EnvValidationError as error:
@@ -254,7 +261,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = None if DEBUG else BASE_DIR / "staticfiles"
+STATIC_ROOT = None if DEBUG else STATIC_FOLDER
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -9,6 +9,14 @@ from . import errors, metrics
 
 _FOLD_LOCK = 7_460_001
 _VACUUM_ABOVE_BYTES = 256 * 1024
+# A role that may not would only fill the log of PostgreSQL. Before version 17, nobody but the owner may.
+_NEEDS_VACUUM = """
+    SELECT pg_relation_size(oid) > %s AND CASE
+               WHEN pg_has_role(relowner, 'USAGE') THEN true
+               WHEN current_setting('server_version_num')::int >= 170000 THEN has_table_privilege(oid, 'MAINTAIN')
+               ELSE false
+           END
+      FROM pg_class WHERE oid = %s::regclass"""
 
 
 def fold() -> int:
@@ -37,7 +45,7 @@ def fold() -> int:
 
 
 def _vacuum_deltas() -> None:
-    """Remove the folded deltas: every read scans them, and autovacuum runs once a minute at most."""
+    """Remove the folded deltas: every read scans them, and autovacuum runs once a minute at most. Skip it without the right."""
     if connection.in_atomic_block:
         return
     with connection.cursor() as cursor:
@@ -46,8 +54,8 @@ def _vacuum_deltas() -> None:
             ("syncjobs_errordelta", "VACUUM (SKIP_LOCKED) syncjobs_errordelta"),
             ("syncjobs_metricdelta", "VACUUM (SKIP_LOCKED) syncjobs_metricdelta"),
         ):
-            cursor.execute("SELECT pg_relation_size(%s)", [table])
-            if cursor.fetchone()[0] > _VACUUM_ABOVE_BYTES:
+            cursor.execute(_NEEDS_VACUUM, [_VACUUM_ABOVE_BYTES, table])
+            if cursor.fetchone()[0]:
                 cursor.execute(vacuum)
 
 

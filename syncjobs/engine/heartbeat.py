@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 from ..exceptions import is_away
 from ..models import Worker
 from ..sql import query
-from . import clock, database, outcomes, pool
+from . import clock, database, liveness, outcomes, pool
 from .reconcile import reconcile
 
 logger = logging.getLogger(__name__)
@@ -101,6 +101,7 @@ class Heartbeat(threading.Thread):
         try:
             while not self._stopped.wait(RECONCILE_SECONDS if self._rounds else 0):
                 self._run_round()
+                liveness.report()
         finally:
             connections.close_all()
 
