@@ -157,7 +157,7 @@ class DeliverySerializer(serializers.ModelSerializer[AlertDelivery]):
         return delivery.next_attempt_at if delivery.state == DeliveryState.PENDING else None
 
 
-class AttemptSerializer(serializers.ModelSerializer[AlertDeliveryAttempt]):
+class DeliveryAttemptSerializer(serializers.ModelSerializer[AlertDeliveryAttempt]):
     """An attempt to deliver a message."""
 
     result = serializers.ChoiceField(choices=AttemptResult.values)
@@ -174,7 +174,7 @@ class AttemptSerializer(serializers.ModelSerializer[AlertDeliveryAttempt]):
 class DeliveryDetailSerializer(DeliverySerializer):
     """A message with its text and attempts."""
 
-    tried = AttemptSerializer(source="attempts", many=True)
+    tried = DeliveryAttemptSerializer(source="attempts", many=True)
 
     class Meta(DeliverySerializer.Meta):
         fields = (*DeliverySerializer.Meta.fields, "text", "tried")
