@@ -8,13 +8,20 @@ from typing import Any
 
 from celery import Task, shared_task, states
 from celery.exceptions import Ignore
-from celery.signals import task_postrun, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    task_postrun,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from django.conf import settings
 
 from .alerts import rounds
 from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType, QueueName
-from .engine import broker, database, heartbeat, pool
+from .engine import broker, database, heartbeat, pool, tracing
 from .engine import reconcile as engine_reconcile
 from .engine.claim import WorkerIdentity, claim_when_back
 from .exceptions import DomainError
@@ -105,6 +112,12 @@ def count_failures(state: str, **_: object) -> None:
 def forget_failures(**_: object) -> None:
     """Forget the failures of the process that this one replaces."""
     pool.succeeded()
+
+
+@worker_process_shutdown.connect
+def send_spans(**_: object) -> None:
+    """Send the spans of the last seconds before the process ends."""
+    tracing.flush()
 
 
 @worker_ready.connect

@@ -21,7 +21,7 @@ from environs import Env, EnvValidationError, validate
 
 from syncjobs.youtube.proxies import UnusableProxy, proxy_for
 
-from . import embedded, logs, secret_key, services, variables
+from . import embedded, logs, secret_key, services, telemetry, variables
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
 
@@ -32,7 +32,7 @@ RENAMED = {"SYNC_JOBS_PER_BELL": "SYNC_JOBS_PER_WAKE_UP"}
 """Environment variables by their old name, which works until the next release."""
 variables.rename(RENAMED)
 SECRETS = (
-    *("SECRET_KEY", "METRICS_TOKEN", "YOUTUBE_API_KEY"),
+    *("SECRET_KEY", "METRICS_TOKEN", "YOUTUBE_API_KEY", "SENTRY_DSN"),
     *("DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD"),
 )
 """Variables that may be in files: SECRET_KEY_FILE names the file with SECRET_KEY, and so on."""
@@ -57,6 +57,7 @@ METRICS_ALLOWED_ADDRESSES: list[str] = env.list("METRICS_ALLOWED_ADDRESSES", [])
 ALIVE_FILE = env.str("ALIVE_FILE", "")
 STATIC_FOLDER = env.str("STATIC_ROOT", "") or BASE_DIR / "staticfiles"
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+SENTRY_DSN, OTEL_EXPORTER_OTLP_ENDPOINT = env.str("SENTRY_DSN", ""), env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(logs.FORMATS))
 DATABASE_PASSWORD, REDIS_PASSWORD = env.str("DATABASE_PASSWORD", ""), env.str("REDIS_PASSWORD", "")
 DATABASE_URL = services.with_password(env.str("DATABASE_URL", ""), DATABASE_PASSWORD) or embedded.database_url()
@@ -160,6 +161,7 @@ def check_values() -> None:
         problems.append(str(error))
     if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
+    problems += telemetry.problems(SENTRY_DSN, OTEL_EXPORTER_OTLP_ENDPOINT)
     problems += address_problems()
     if problems:
         raise InvalidEnvironment(problems)
@@ -373,3 +375,5 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 
 LOGGING = logs.configuration(LOG_LEVEL, LOG_FORMAT)
+if SENTRY_DSN:
+    telemetry.start_sentry(SENTRY_DSN)

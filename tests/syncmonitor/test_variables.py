@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Connection
 
 from syncmonitor import settings as project
+from syncmonitor import telemetry
 from syncmonitor.celery import app as celery_app
 from tests.deploy.web import ROOT
 from tests.syncmonitor.test_settings import PRODUCTION, settings_for
@@ -27,11 +28,14 @@ VALUES = {
     "DATABASE_PASSWORD": "p",
     "REDIS_URL": "redis://:p@h:6379/0",
     "REDIS_PASSWORD": "p",
+    "SENTRY_DSN": "https://key@sentry.example.org/1",
 }
 
 
-def test_every_secret_may_be_in_a_file(tmp_path: Path) -> None:
+def test_every_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable whose name says that it is a secret belongs to SECRETS."""
+    monkeypatch.setattr(telemetry, "problems", lambda dsn, endpoint: [])
+    monkeypatch.setattr(telemetry, "start_sentry", lambda dsn: None)
     source = Path(project.__file__).read_text()
     names = {name for name in project.__dict__ if f'"{name}"' in source}
     secret = ("KEY", "TOKEN", "PASSWORD", "SECRET", "DSN", "DATABASE_URL", "REDIS_URL", "EMAIL_URL")
