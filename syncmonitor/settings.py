@@ -5,7 +5,6 @@ A process with invalid values does not start, and names all of them at once.
 
 from __future__ import annotations
 
-import datetime as dt
 import ipaddress
 import re
 import warnings
@@ -22,6 +21,7 @@ from environs import Env, EnvValidationError, validate
 from syncjobs.youtube.proxies import UnusableProxy, proxy_for
 
 from . import embedded, logs, secret_key, services, telemetry, variables
+from .rest import DRF_STANDARDIZED_ERRORS, REST_FRAMEWORK, SIMPLE_JWT, SPECTACULAR_SETTINGS  # noqa: F401
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
 
@@ -32,7 +32,8 @@ RENAMED = {"SYNC_JOBS_PER_BELL": "SYNC_JOBS_PER_WAKE_UP"}
 """Environment variables by their old name, which works until the next release."""
 variables.rename(RENAMED)
 SECRETS = (
-    *("SECRET_KEY", "METRICS_TOKEN", "YOUTUBE_API_KEY", "SENTRY_DSN"),
+    *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "METRICS_TOKEN", "YOUTUBE_API_KEY", "EMAIL_HOST_PASSWORD"),
+    "SENTRY_DSN",
     *("DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD"),
 )
 """Variables that may be in files: SECRET_KEY_FILE names the file with SECRET_KEY, and so on."""
@@ -47,6 +48,7 @@ def integer(name: str, default: int, low: int, high: int) -> int:
 # ---- The site
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 PORT = integer("PORT", 8000, 1, 65535)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
@@ -64,6 +66,19 @@ DATABASE_URL = services.with_password(env.str("DATABASE_URL", ""), DATABASE_PASS
 DATABASE_POOL_SIZE = integer("DATABASE_POOL_SIZE", 0, 0, 100)
 SYNCMONITOR_INSTANCE = env.str("SYNCMONITOR_INSTANCE", "", validate=validate.Regexp(f"({embedded.INSTANCE})?$"))
 REDIS_URL = services.redis_url(services.with_password(env.str("REDIS_URL", ""), REDIS_PASSWORD)) or embedded.redis_url()
+
+# ---- Alerts
+SITE_URL = env.str("SITE_URL", "").rstrip("/")
+ALERTS_ALLOW_LOCAL_ADDRESSES = env.bool("ALERTS_ALLOW_LOCAL_ADDRESSES", False)
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
+EMAIL_HOST = env.str("EMAIL_HOST", "localhost")
+EMAIL_PORT = integer("EMAIL_PORT", 25, 1, 65535)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "sync-monitor@localhost")
 
 # ---- YouTube
 YOUTUBE_API_KEY = env.str("YOUTUBE_API_KEY", "").strip()
@@ -114,6 +129,8 @@ def address_problems() -> list[str]:
             for origin in origins
             if not re.fullmatch(r"https?://[^/?#\s]+", origin)
         ]
+    if SITE_URL and not re.fullmatch(r"https?://[^/?#\s]+", SITE_URL):
+        problems.append(f"SITE_URL: {SITE_URL} is not the start of a URL, such as https://sync.example.org.")
     problems += [
         f"{name}: {problem}"
         for name, problem in (
@@ -159,6 +176,8 @@ def check_values() -> None:
             proxy_for(YOUTUBE_API_ENDPOINT)
     except UnusableProxy as error:
         problems.append(str(error))
+    if EMAIL_USE_TLS and EMAIL_USE_SSL:
+        problems.append("EMAIL_USE_TLS: unset either it (STARTTLS) or EMAIL_USE_SSL (TLS from the start).")
     if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
     problems += telemetry.problems(SENTRY_DSN, OTEL_EXPORTER_OTLP_ENDPOINT)
@@ -172,6 +191,11 @@ if not DEBUG and "*" in ALLOWED_HOSTS:
     warnings.warn(
         "ALLOWED_HOSTS=* accepts requests for any host name. List the site's own names.", RuntimeWarning, stacklevel=1
     )
+SITE_URL = SITE_URL or (
+    f"http://localhost:{PORT}"
+    if DEBUG
+    else next((f"https://{host}" for host in ALLOWED_HOSTS if host[:1] not in ("*", ".")), "")
+)
 if DEBUG:
     SECRET_KEY = SECRET_KEY or secret_key.development_key(BASE_DIR / ".local")
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
@@ -310,45 +334,6 @@ CORS_EXPOSE_HEADERS = [
     *("Retry-After", "WWW-Authenticate", "X-Request-ID"),
 ]
 TRIGGERS_PER_MINUTE = 60  # By one person, in the API and the admin: see syncjobs/operations/rates.py.
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.core.authentication.TokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
-    "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.core.renderers.OrjsonRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "syncjobs.api.core.negotiation.Negotiation",
-    "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
-    "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
-    "NUM_PROXIES": 0,  # uvicorn sets the client's address; anybody can send X-Forwarded-For.
-    "DEFAULT_THROTTLE_RATES": {"login": "120/min"},
-    "URL_FORMAT_OVERRIDE": None,  # The exports have a parameter `format`.
-    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
-}
-DRF_STANDARDIZED_ERRORS = {
-    "EXCEPTION_HANDLER_CLASS": "syncjobs.api.core.exception_handler.Handler",
-    "EXCEPTION_FORMATTER_CLASS": "syncjobs.api.core.exception_handler.Formatter",
-    "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
-}
-SIMPLE_JWT = {
-    "ACCESS_TOKEN_LIFETIME": dt.timedelta(minutes=15),
-    "REFRESH_TOKEN_LIFETIME": dt.timedelta(days=7),
-    "LEEWAY": dt.timedelta(minutes=10),  # The clocks of two web servers may differ by so much.
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
-    "CHECK_REVOKE_TOKEN": True,  # A new password revokes all older tokens.
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Sync monitor",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.0",
-    "DESCRIPTION": "Sync jobs, queues, errors and quota of the bands' YouTube channels.",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["syncjobs.api.core.document.complete"],
-    "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser", "syncjobs.api.core.parsers.Parser"],
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENABLE_DJANGO_DEPLOY_CHECK": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
 
 # ---- Celery: carries wake-ups, never jobs (see syncjobs/engine/broker.py)
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)

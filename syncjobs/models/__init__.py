@@ -1,3 +1,4 @@
+from .alert_channels import AlertChannel, AlertDelivery, AlertDeliveryAttempt, AlertNotice
 from .alerts import Alert, AlertRound, AlertRule
 from .audit import AuditEntry
 from .bulk import BulkAction
@@ -15,6 +16,10 @@ from .workers import Worker
 
 __all__ = [
     "Alert",
+    "AlertChannel",
+    "AlertDelivery",
+    "AlertDeliveryAttempt",
+    "AlertNotice",
     "AlertRound",
     "AlertRule",
     "Attempt",

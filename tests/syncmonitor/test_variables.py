@@ -24,6 +24,7 @@ VALUES = {
     "SECRET_KEY": PRODUCTION["SECRET_KEY"],
     "METRICS_TOKEN": "a-token-of-metrics-1",
     "YOUTUBE_API_KEY": "AIza-from-a-file",
+    "EMAIL_HOST_PASSWORD": "p",
     "DATABASE_URL": "postgres://u:p@h/x",
     "DATABASE_PASSWORD": "p",
     "REDIS_URL": "redis://:p@h:6379/0",
@@ -38,7 +39,7 @@ def test_every_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(telemetry, "start_sentry", lambda dsn: None)
     source = Path(project.__file__).read_text()
     names = {name for name in project.__dict__ if f'"{name}"' in source}
-    secret = ("KEY", "TOKEN", "PASSWORD", "SECRET", "DSN", "DATABASE_URL", "REDIS_URL", "EMAIL_URL")
+    secret = ("KEY", "KEY_FALLBACKS", "TOKEN", "PASSWORD", "SECRET", "DSN", "DATABASE_URL", "REDIS_URL", "EMAIL_URL")
     assert {name for name in names if name.endswith(secret)} - {"X_KEY"} == set(project.SECRETS)
     urls = {"DATABASE_PASSWORD": {"DATABASE_URL": "postgres://u@h/x"}, "REDIS_PASSWORD": {"REDIS_URL": "redis://h/0"}}
     for name, value in VALUES.items():
