@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Each process starts a PostgreSQL and a Redis of its own. One more than there are cores, because many tests wait.
 PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 8 --dist worksteal
 
-.PHONY: run test test-fast check lint tools messages screenshots clean requirements seed-jobs bench chaos
+.PHONY: run test test-fast check lint tools promtool messages screenshots clean requirements seed-jobs bench chaos
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m syncmonitor.run
@@ -18,7 +18,7 @@ test: check tools
 test-fast: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not faults and not fuzz"
 
-# Install the browser and gettext, which the tests need, if that is possible without asking.
+# Install the browser, gettext and promtool, which the tests need, if that is possible without asking.
 tools:
 	@missing=; command -v xgettext >/dev/null || missing=gettext; \
 	for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && break; done || \
@@ -27,6 +27,14 @@ tools:
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
 	else echo "Not on this machine: $$missing. The tests that need it will be skipped." >&2; fi
+	@test -x $(BIN)/promtool || command -v promtool >/dev/null || $(MAKE) --no-print-directory promtool || \
+		echo "Not on this machine: promtool. The tests that need it will be skipped." >&2
+
+# Take the program alone out of Debian's package, which would start a server.
+promtool:
+	@folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && chmod 755 $$folder && cd $$folder && \
+		{ test "$$(id -u)" != 0 || apt-get update -qq; } && apt-get download -qq prometheus 2>/dev/null && dpkg -x prometheus_*.deb . && \
+		install usr/bin/promtool $(CURDIR)/$(BIN)/promtool
 
 check: lint
 	DEBUG=true $(BIN)/mypy

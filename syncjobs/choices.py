@@ -170,3 +170,45 @@ class AlertRuleName(models.TextChoices):
     REDIS_DEGRADED = "redis_degraded", _("Redis degraded")
     DATABASE_DEGRADED = "database_degraded", _("PostgreSQL degraded")
     DELIVERIES_FAILING = "deliveries_failing", _("Messages not delivered")
+
+
+class ChannelKind(models.TextChoices):
+    """How a channel of alerts is reached."""
+
+    EMAIL = "EMAIL", _("E-mail")
+    WEBHOOK = "WEBHOOK", _("Webhook")
+    APPRISE = "APPRISE", _("Apprise (Slack, Teams, Telegram and others)")
+    PING = "PING", _("Dead man's switch")
+
+
+class AlertStep(models.TextChoices):
+    """What happened to an alert."""
+
+    OPENED = "opened", _("Opened")
+    ESCALATED = "escalated", _("Became critical")
+    RESOLVED = "resolved", _("Resolved")
+
+
+class DeliveryKind(models.TextChoices):
+    """What a delivery is."""
+
+    ALERTS = "ALERTS", _("Alerts")
+    TEST = "TEST", _("Test")
+
+
+class DeliveryState(models.TextChoices):
+    """How far a delivery is."""
+
+    PENDING = "PENDING", _("Pending")
+    DELIVERED = "DELIVERED", _("Delivered")
+    FAILED = "FAILED", _("Failed")
+    CANCELLED = "CANCELLED", _("Cancelled")
+
+
+class AttemptResult(models.TextChoices):
+    """How an attempt to deliver ended."""
+
+    RUNNING = "RUNNING", _("Running")
+    DELIVERED = "DELIVERED", _("Delivered")
+    FAILED = "FAILED", _("Failed")
+    LOST = "LOST", _("Lost")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from typing import Any
 
 from celery import Task, shared_task, states
 from celery.exceptions import Ignore
-from celery.signals import task_postrun, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    beat_init,
+    task_postrun,
+    worker_process_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from django.conf import settings
 
-from .alerts import rounds
+from .alerts import courier, deliveries, rounds
 from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType, QueueName
 from .engine import broker, database, heartbeat, pool
@@ -22,6 +30,9 @@ from .operations import bulk, cleanup, imports, triggers
 from .sync.run import run_attempt
 
 logger = logging.getLogger(__name__)
+
+_MESSAGES_PER_TASK = 10
+"""A task sends so many messages before others have their turn."""
 
 
 @shared_task(bind=True, name=broker.DRAIN_TASK)
@@ -51,6 +62,16 @@ def run_bulk_actions() -> None:
     """Run the pending bulk actions and imports."""
     database.when_back(bulk.run_pending)
     database.when_back(imports.run_pending)
+
+
+@shared_task(bind=True, name=broker.DELIVER_TASK, ignore_result=True, time_limit=300)
+def deliver(self: Task[Any, Any]) -> None:
+    """Send the messages that are due. One whose receiver hangs all the same ends with this process, and is sent again."""
+    process = f"{self.request.hostname or ''}/{os.getpid()}"
+    for _message in range(_MESSAGES_PER_TASK):
+        if not deliveries.deliver_next(process):
+            return
+    broker.notify_deliveries()
 
 
 @shared_task(name="syncjobs.reconcile", ignore_result=True)
@@ -112,6 +133,13 @@ def start_heartbeat(sender: Any, **_: object) -> None:
     """Start the heartbeat of a worker; `sender` is Celery's consumer."""
     queues = sorted(set(sender.app.amqp.queues.consume_from) & set(QueueName.values))
     heartbeat.start(sender.hostname, queues, int(sender.controller.concurrency or 1), rounds.look)
+    courier.start(sender.hostname, heartbeat.is_elected)
+
+
+@beat_init.connect
+def start_courier(**_: object) -> None:
+    """Let the scheduler send what no worker sends."""
+    courier.start(f"beat@{socket.gethostname()}", lambda: False)
 
 
 @worker_shutting_down.connect
@@ -123,4 +151,5 @@ def release_jobs(sender: str, **_: object) -> None:
 @worker_shutdown.connect
 def stop_heartbeat(**_: object) -> None:
     """Stop the heartbeat of a worker that has ended."""
+    courier.stop()
     heartbeat.stop()

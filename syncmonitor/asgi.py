@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import socket
 import sys
 
 import django
@@ -16,7 +17,7 @@ embedded.ensure()
 
 django.setup(set_prefix=False)
 
-from syncjobs.alerts import rounds  # noqa: E402 - needs the settings
+from syncjobs.alerts import courier, rounds  # noqa: E402 - needs the settings
 from syncjobs.engine import clock  # noqa: E402
 
 from .threads import OneThreadHandler  # noqa: E402
@@ -27,3 +28,5 @@ sys.setswitchinterval(0.001)
 application = OneThreadHandler()
 clock.report_in_background("web")
 rounds.watch_in_background()
+# Messages leave the site even if no worker and no scheduler is left.
+courier.start(f"web@{socket.gethostname()}", lambda: False)

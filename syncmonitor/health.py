@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -13,6 +14,8 @@ from syncjobs.api import metrics
 from syncjobs.api.core import exception_handler
 from syncjobs.engine import broker
 
+is_stopping = threading.Event()
+"""Set while this process ends: see draining.py."""
 _NO_SUCH_TABLE = "42P01"
 """A code of https://www.postgresql.org/docs/current/errcodes-appendix.html."""
 
@@ -43,8 +46,11 @@ def readyz() -> JsonResponse:
     """Check that PostgreSQL and Redis take writes, and name what doesn't.
 
     The status is 503 "unavailable" without PostgreSQL. Without Redis it is 200 "degraded": people can do everything, but
-    workers hear of new jobs late, so a load balancer must not take the site offline.
+    workers hear of new jobs late, so a load balancer must not take the site offline. It is 503 "stopping" while the process
+    ends, so that a load balancer chooses another.
     """
+    if is_stopping.is_set():
+        return JsonResponse({"status": "stopping"}, status=503)
     problems = {"database": _database_problem(), "redis": broker.problem()}
     status = "unavailable" if problems["database"] else "degraded" if problems["redis"] else "ok"
     body = {"status": status, **{name: not problem for name, problem in problems.items()}}

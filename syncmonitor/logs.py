@@ -37,6 +37,7 @@ def configuration(level: str, format_name: str) -> dict[str, Any]:
         "loggers": {
             "googleapiclient": {"level": "ERROR"},
             "google": {"level": "ERROR"},
+            "urllib3": {"level": "ERROR"},  # Its warnings have URLs, which may be secrets.
             "uvicorn": {"propagate": True},
             "uvicorn.error": {"filters": ["outages"]},
             # Ours has times and durations: see access.py. Without a handler, uvicorn writes none.

@@ -6,11 +6,13 @@ connection whose other end is gone. Options in DATABASE_URL override those here.
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import dj_database_url
 import psycopg
@@ -63,6 +65,39 @@ def database(url: str, pool_size: int) -> dict[str, Any]:
             "reconnect_timeout": _RECONNECT_SECONDS,
         }
     return config
+
+
+def with_password(url: str, password: str) -> str:
+    """Return the URL with the password, if there is one, and with a password of its own percent-encoded.
+
+    A URL may have the password as it is: the last @ that a host can follow ends it. Only a % followed by two hexadecimal
+    digits must be written %25, because it counts as percent-encoded.
+    """
+    for host in ("[^@/?#]+/[^/?#]*(?:[?].*)?", "[^@/?#]+"):
+        if match := re.fullmatch(f"([a-z]+://[^:@/?#]*):(.*)@({host})", url, re.DOTALL):
+            return f"{match[1]}:{_percent_encoded(match[2])}@{match[3]}"
+    scheme, separator, rest = url.partition("://")
+    if not password or not separator or scheme == "unix":
+        return url
+    user, host = re.fullmatch("(?:([^@/?#]*)@)?(.*)", rest, re.DOTALL).groups("")  # type: ignore[union-attr]
+    return f"{scheme}://{user}:{quote(password, safe='')}@{host}"
+
+
+def _percent_encoded(password: str) -> str:
+    return "".join(
+        part if part.startswith("%") and len(part) == 3 else quote(part, safe="")
+        for part in re.split("(%[0-9A-Fa-f]{2})", password)
+    )
+
+
+def password_problem(name: str, password: str) -> str:
+    """Return why the password can't be used with the URL in the variable `name`, or an empty string."""
+    url = os.environ.get(name, "")
+    if not password:
+        return ""
+    if not url or url.startswith("unix://"):
+        return f"is only used with {name}, which must name a host."
+    return f"{name} has a password too. Set only one of them." if urlsplit(with_password(url, "")).password else ""
 
 
 def database_problem(url: str) -> str:

@@ -5,9 +5,7 @@ A process with invalid values does not start, and names all of them at once.
 
 from __future__ import annotations
 
-import datetime as dt
 import ipaddress
-import os
 import re
 import warnings
 from pathlib import Path
@@ -22,7 +20,8 @@ from environs import Env, EnvValidationError, validate
 
 from syncjobs.youtube.proxies import UnusableProxy, proxy_for
 
-from . import embedded, logs, secret_key, services
+from . import embedded, logs, secret_key, services, variables
+from .rest import DRF_STANDARDIZED_ERRORS, REST_FRAMEWORK, SIMPLE_JWT, SPECTACULAR_SETTINGS  # noqa: F401
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
 
@@ -31,10 +30,13 @@ env = Env(eager=False)
 
 RENAMED = {"SYNC_JOBS_PER_BELL": "SYNC_JOBS_PER_WAKE_UP"}
 """Environment variables by their old name, which works until the next release."""
-for old_name, new_name in RENAMED.items():
-    if old_name in os.environ and new_name not in os.environ:
-        warnings.warn(f"{old_name} was renamed {new_name}. Use the new name.", FutureWarning, stacklevel=1)
-        os.environ[new_name] = os.environ[old_name]
+variables.rename(RENAMED)
+SECRETS = (
+    *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "METRICS_TOKEN", "YOUTUBE_API_KEY", "EMAIL_HOST_PASSWORD"),
+    *("DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD"),
+)
+"""Variables that may be in files: SECRET_KEY_FILE names the file with SECRET_KEY, and so on."""
+unread_files = variables.read_files(SECRETS)
 
 
 def integer(name: str, default: int, low: int, high: int) -> int:
@@ -45,6 +47,7 @@ def integer(name: str, default: int, low: int, high: int) -> int:
 # ---- The site
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 PORT = integer("PORT", 8000, 1, 65535)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
@@ -52,12 +55,28 @@ CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
 SECURE_HTTPS = env.bool("SECURE_HTTPS", not DEBUG)
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 METRICS_ALLOWED_ADDRESSES: list[str] = env.list("METRICS_ALLOWED_ADDRESSES", [])
+ALIVE_FILE = env.str("ALIVE_FILE", "")
+STATIC_FOLDER = env.str("STATIC_ROOT", "") or BASE_DIR / "staticfiles"
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(logs.FORMATS))
-DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url()
+DATABASE_PASSWORD, REDIS_PASSWORD = env.str("DATABASE_PASSWORD", ""), env.str("REDIS_PASSWORD", "")
+DATABASE_URL = services.with_password(env.str("DATABASE_URL", ""), DATABASE_PASSWORD) or embedded.database_url()
 DATABASE_POOL_SIZE = integer("DATABASE_POOL_SIZE", 0, 0, 100)
 SYNCMONITOR_INSTANCE = env.str("SYNCMONITOR_INSTANCE", "", validate=validate.Regexp(f"({embedded.INSTANCE})?$"))
-REDIS_URL = services.redis_url(env.str("REDIS_URL", "")) or embedded.redis_url()
+REDIS_URL = services.redis_url(services.with_password(env.str("REDIS_URL", ""), REDIS_PASSWORD)) or embedded.redis_url()
+
+# ---- Alerts
+SITE_URL = env.str("SITE_URL", "").rstrip("/")
+ALERTS_ALLOW_LOCAL_ADDRESSES = env.bool("ALERTS_ALLOW_LOCAL_ADDRESSES", False)
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
+EMAIL_HOST = env.str("EMAIL_HOST", "localhost")
+EMAIL_PORT = integer("EMAIL_PORT", 25, 1, 65535)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "sync-monitor@localhost")
 
 # ---- YouTube
 YOUTUBE_API_KEY = env.str("YOUTUBE_API_KEY", "").strip()
@@ -108,10 +127,14 @@ def address_problems() -> list[str]:
             for origin in origins
             if not re.fullmatch(r"https?://[^/?#\s]+", origin)
         ]
+    if SITE_URL and not re.fullmatch(r"https?://[^/?#\s]+", SITE_URL):
+        problems.append(f"SITE_URL: {SITE_URL} is not the start of a URL, such as https://sync.example.org.")
     problems += [
         f"{name}: {problem}"
         for name, problem in (
+            ("DATABASE_PASSWORD", services.password_problem("DATABASE_URL", DATABASE_PASSWORD)),
             ("DATABASE_URL", services.database_problem(DATABASE_URL)),
+            ("REDIS_PASSWORD", services.password_problem("REDIS_URL", REDIS_PASSWORD)),
             ("REDIS_URL", services.redis_problem(REDIS_URL)),
         )
         if problem
@@ -129,7 +152,7 @@ class InvalidEnvironment(ImproperlyConfigured, SystemExit):
 
 def check_values() -> None:
     """Raise InvalidEnvironment with every invalid variable and what would be right."""
-    problems: list[str] = []
+    problems = list(unread_files)
     try:
         env.seal()
     except EnvValidationError as error:
@@ -151,6 +174,8 @@ def check_values() -> None:
             proxy_for(YOUTUBE_API_ENDPOINT)
     except UnusableProxy as error:
         problems.append(str(error))
+    if EMAIL_USE_TLS and EMAIL_USE_SSL:
+        problems.append("EMAIL_USE_TLS: unset either it (STARTTLS) or EMAIL_USE_SSL (TLS from the start).")
     if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
     problems += address_problems()
@@ -163,6 +188,11 @@ if not DEBUG and "*" in ALLOWED_HOSTS:
     warnings.warn(
         "ALLOWED_HOSTS=* accepts requests for any host name. List the site's own names.", RuntimeWarning, stacklevel=1
     )
+SITE_URL = SITE_URL or (
+    f"http://localhost:{PORT}"
+    if DEBUG
+    else next((f"https://{host}" for host in ALLOWED_HOSTS if host[:1] not in ("*", ".")), "")
+)
 if DEBUG:
     SECRET_KEY = SECRET_KEY or secret_key.development_key(BASE_DIR / ".local")
     ALLOWED_HOSTS = ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
@@ -254,7 +284,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = None if DEBUG else BASE_DIR / "staticfiles"
+STATIC_ROOT = None if DEBUG else STATIC_FOLDER
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -301,45 +331,6 @@ CORS_EXPOSE_HEADERS = [
     *("Retry-After", "WWW-Authenticate", "X-Request-ID"),
 ]
 TRIGGERS_PER_MINUTE = 60  # By one person, in the API and the admin: see syncjobs/operations/rates.py.
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["syncjobs.api.core.authentication.TokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
-    "DEFAULT_RENDERER_CLASSES": ["syncjobs.api.core.renderers.OrjsonRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "syncjobs.api.core.negotiation.Negotiation",
-    "DEFAULT_PARSER_CLASSES": ["syncjobs.api.core.parsers.Parser"],
-    "DEFAULT_SCHEMA_CLASS": "syncjobs.api.core.schema.Schema",
-    "NUM_PROXIES": 0,  # uvicorn sets the client's address; anybody can send X-Forwarded-For.
-    "DEFAULT_THROTTLE_RATES": {"login": "120/min"},
-    "URL_FORMAT_OVERRIDE": None,  # The exports have a parameter `format`.
-    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
-}
-DRF_STANDARDIZED_ERRORS = {
-    "EXCEPTION_HANDLER_CLASS": "syncjobs.api.core.exception_handler.Handler",
-    "EXCEPTION_FORMATTER_CLASS": "syncjobs.api.core.exception_handler.Formatter",
-    "ENABLE_IN_DEBUG_FOR_UNHANDLED_EXCEPTIONS": True,
-}
-SIMPLE_JWT = {
-    "ACCESS_TOKEN_LIFETIME": dt.timedelta(minutes=15),
-    "REFRESH_TOKEN_LIFETIME": dt.timedelta(days=7),
-    "LEEWAY": dt.timedelta(minutes=10),  # The clocks of two web servers may differ by so much.
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
-    "CHECK_REVOKE_TOKEN": True,  # A new password revokes all older tokens.
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Sync monitor",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.0",
-    "DESCRIPTION": "Sync jobs, queues, errors and quota of the bands' YouTube channels.",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["syncjobs.api.core.document.complete"],
-    "PARSER_WHITELIST": ["rest_framework.parsers.JSONParser", "syncjobs.api.core.parsers.Parser"],
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENABLE_DJANGO_DEPLOY_CHECK": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
 
 # ---- Celery: carries wake-ups, never jobs (see syncjobs/engine/broker.py)
 CELERY_BROKER_URL = services.broker_url(REDIS_URL)

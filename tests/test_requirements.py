@@ -31,6 +31,7 @@ def test_every_installation_requires_the_hashes() -> None:
 
 def test_images_have_the_narrowest_tags() -> None:
     images = re.findall(r"^(?:FROM| +image:) (\S+)", DOCKERFILE.read_text() + COMPOSE.read_text(), re.MULTILINE)
+    images.remove("syncmonitor:${VERSION:-1.0}")  # Our own.
     assert len(images) == 4
     assert all(re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?(-slim)?-[a-z]+", image) for image in images), images
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
+from ..choices import AlertStep as Step
 from ..models import Alert
-
-
-class Step(Enum):
-    """What happened to an alert."""
-
-    OPENED = "opened"
-    ESCALATED = "escalated"
-    RESOLVED = "resolved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +21,7 @@ def notify(transitions: Sequence[Transition]) -> None:
     """Act on all transitions of a round at once.
 
     This runs in the transaction that writes them, so that what it writes exists if and only if they do. It must make no
-    network call; whoever sends messages is woken up in on_commit. It is not called for a round without transitions.
+    network call, and is not called for a round without transitions. Messages need nothing here: the transition is written
+    together with `Alert.needs_routing`.
     An alert that is snoozed or acknowledged has its transitions too: `alert.snoozed_until`, `alert.acknowledged_at`.
     """

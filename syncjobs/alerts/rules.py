@@ -46,7 +46,7 @@ DEFAULTS: dict[Rule, Default] = {
     Rule.YOUTUBE_SILENT: Default(),
     Rule.REDIS_DEGRADED: Default(),
     Rule.DATABASE_DEGRADED: Default(85, _("percent of PostgreSQL's connections in use")),
-    Rule.DELIVERIES_FAILING: Default(),
+    Rule.DELIVERIES_FAILING: Default(3, _("failed attempts to deliver one message")),
 }
 
 Stored = Mapping[str, tuple[bool, float | None, int | None]]

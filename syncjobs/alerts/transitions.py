@@ -10,14 +10,25 @@ from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
+from ..choices import AlertStep as Step
 from ..choices import Severity
 from ..models import Alert, AlertRound
 from . import words
 from .findings import Finding, Key
-from .notify import Step, Transition, notify
+from .notify import Transition, notify
 
 MAX_LABEL = 200
-_CHANGING = ("subject_label", "severity", "sentence", "advice", "link", "facts", "escalated_at", "changed_at")
+_CHANGING = (
+    "subject_label",
+    "severity",
+    "sentence",
+    "advice",
+    "link",
+    "facts",
+    "escalated_at",
+    "changed_at",
+    "needs_routing",
+)
 
 
 class Superseded(Exception):
@@ -104,6 +115,7 @@ def _describe_again(pairs: Sequence[tuple[Alert, Finding]], now: dt.datetime) ->
             values["severity"] = alert.severity
         if values["severity"] != alert.severity:
             alert.escalated_at = now
+            alert.needs_routing = True
             transitions.append(Transition(Step.ESCALATED, alert))
         for name, value in values.items():
             setattr(alert, name, value)
@@ -122,6 +134,7 @@ def _see_and_resolve(seen: Sequence[Alert], over: Sequence[Alert], now: dt.datet
             last_seen_at=Case(When(is_over, then=F("last_seen_at")), default=Value(now)),
             resolved_at=Case(When(is_over, then=Value(now)), default=None, output_field=DateTimeField()),
             changed_at=Case(When(is_over, then=Value(now)), default=F("changed_at")),
+            needs_routing=Case(When(is_over, then=True), default=F("needs_routing")),
         )
     for alert in seen:
         alert.last_seen_at = now

@@ -52,6 +52,12 @@ ACTIONS = {
     "log_in": _("Logged in"),
     "log_out": _("Logged out"),
     "change_password": _("Changed their password"),
+    "create_channel": _("Added an alert channel"),
+    "change_channel": _("Changed an alert channel"),
+    "delete_channel": _("Deleted an alert channel"),
+    "test_channel": _("Tested an alert channel"),
+    "retry_delivery": _("Sent a message again"),
+    "rotate_secrets": _("Encrypted secrets again"),
     "reuse_token": _("Used a refresh token twice"),
 }
 TARGETS = {
@@ -70,6 +76,8 @@ TARGETS = {
     "alert_rule": _("Rule of alerts"),
     "schedule": _("Schedule"),
     "preset": _("Preset"),
+    "channel": _("Alert channel"),
+    "delivery": _("Delivery"),
     "user": _("User"),
 }
 RESULTS = {

@@ -5,7 +5,7 @@ reads sum both in one statement. So a figure is exact in the snapshot it is read
 at a counter's row. The tables are in models/counters.py, the triggers in sql/.
 """
 
-from . import errors
+from . import errors, metrics
 from .errors import jobs_of_group, searchable
 from .folding import fold, rebuild, wrong_cells
 from .jobs import cells, count, hours_of, series, total
@@ -24,6 +24,7 @@ __all__ = [
     "fold",
     "hours_of",
     "jobs_of_group",
+    "metrics",
     "rebuild",
     "searchable",
     "series",

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN_TASK = "syncjobs.drain"
 BULK_TASK = "syncjobs.bulk"
+DELIVER_TASK = "syncjobs.deliver"
 TRIGGER_TASK = "syncjobs.trigger"
 """Stored in the schedules. The scheduler runs it itself."""
 ALERTS_TASK = "syncjobs.alerts"
@@ -58,6 +59,16 @@ def notify_bulk() -> bool:
 def notify_bulk_on_commit() -> None:
     """Tell a worker about a waiting bulk action once this transaction is committed."""
     transaction.on_commit(notify_bulk)
+
+
+def notify_deliveries() -> bool:
+    """Tell a worker that messages are to be sent. Return whether the broker accepted the message."""
+    return _send(DELIVER_TASK, BULK_QUEUE)
+
+
+def notify_deliveries_on_commit() -> None:
+    """Tell a worker that messages are to be sent once this transaction is committed."""
+    transaction.on_commit(notify_deliveries)
 
 
 def _send(task: str, queue: str, *arguments: str) -> bool:

@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 from ..exceptions import is_away
 from ..models import Worker
 from ..sql import query
-from . import clock, database, outcomes, pool
+from . import clock, database, liveness, outcomes, pool
 from .reconcile import reconcile
 
 logger = logging.getLogger(__name__)
@@ -101,8 +101,14 @@ class Heartbeat(threading.Thread):
         try:
             while not self._stopped.wait(RECONCILE_SECONDS if self._rounds else 0):
                 self._run_round()
+                liveness.report()
         finally:
             connections.close_all()
+
+    @property
+    def is_elected(self) -> bool:
+        """Whether this worker repairs the site, as of its last round."""
+        return self._is_elected
 
     def stop(self) -> None:
         """End the thread, wait for it, and delete the worker's row."""
@@ -148,6 +154,11 @@ def start(worker: str, queues: list[str], concurrency: int, run_alerts: Callable
     connections.close_all()
     _heartbeat = Heartbeat(worker, queues, concurrency, run_alerts)
     _heartbeat.start()
+
+
+def is_elected() -> bool:
+    """Whether this process is the worker that repairs the site."""
+    return _heartbeat is not None and _heartbeat.is_elected
 
 
 def release_jobs(worker: str) -> None:

@@ -63,6 +63,9 @@ def ended(
     seconds, *numbers = figures
     event = event or _WORDS[outcome]
     values = dict(zip(FIGURES, numbers, strict=True))
+    if event == "failed":
+        # Of the failure itself, which is recorded next.
+        values["errors"] += 1
     extra = fields_of_attempt(attempt) | {"event": f"job_{event}", "seconds": round(seconds, 3), **values, **more}
     if message:
         extra["reason"] = message
@@ -75,7 +78,7 @@ def ended(
             event,
             attempt.number,
             seconds,
-            *numbers,
+            *values.values(),
             f". {message}" if message else "",
             extra=extra,
         )

@@ -17,7 +17,7 @@ from bands.models import DETAILS_DUE, Video
 from .. import counters
 from ..choices import JobType
 from ..live import changes
-from ..models import AlertRound, Attempt, BulkAction, ErrorDelta, JobDelta, Queue, SyncJob
+from ..models import AlertRound, Attempt, BulkAction, ErrorDelta, JobDelta, MetricDelta, Queue, SyncJob
 from . import broker, outcomes, quota
 from .enqueue import create_enrich
 
@@ -95,7 +95,9 @@ def _look() -> Sequence[Mapping[str, Any]]:
             has_details_due=Exists(Video.objects.filter(DETAILS_DUE)),
             has_bulk_actions=Exists(BulkAction.objects.filter(ended_at=None)),
             has_waiting_for_quota=Exists(quota.waiting_jobs()),
-            has_deltas=Exists(JobDelta.objects.all()) | Exists(ErrorDelta.objects.all()),
+            has_deltas=Exists(JobDelta.objects.all())
+            | Exists(ErrorDelta.objects.all())
+            | Exists(MetricDelta.objects.all()),
             has_old_changes=changes.has_old(),
             has_alerts_due=Exists(AlertRound.objects.due()),
         ).values()

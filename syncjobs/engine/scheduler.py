@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection, connections, transaction
 
 from ..exceptions import is_away
-from . import broker, clock, database
+from . import broker, clock, database, liveness
 from .crontab import CronScheduler, Entry
 from .heartbeat import Reporter
 
@@ -53,6 +53,7 @@ class Scheduler(CronScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Run what is due. Return the seconds until the next tick."""
         self._is_ticking = True
+        liveness.report()
         try:
             return self._tick(*args, **kwargs)
         finally:

@@ -109,6 +109,11 @@ class Hub:
         """Remove the viewer. Reading stops when the last one leaves."""
         self._viewers.discard(viewer)
 
+    def close_all(self) -> None:
+        """End all streams. The viewers reconnect."""
+        for viewer in self._viewers:
+            viewer.close()
+
     async def _run(self) -> None:
         while self._viewers:
             try:
@@ -193,6 +198,12 @@ class Hub:
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+
+def close_all() -> None:
+    """End all streams of the running event loop, because its process ends."""
+    if hub := _hubs.get(asyncio.get_running_loop()):
+        hub.close_all()
 
 
 async def stream(viewer: Viewer) -> AsyncIterator[bytes]:

@@ -1,3 +1,4 @@
+from .alert_channels import AlertChannel, AlertDelivery, AlertDeliveryAttempt, AlertNotice
 from .alerts import Alert, AlertRound, AlertRule
 from .audit import AuditEntry
 from .bulk import BulkAction
@@ -8,12 +9,17 @@ from .idempotency import IdempotencyKey
 from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 from .log_ins import EndedLogIn
+from .metrics import Metric, MetricDelta
 from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
 from .workers import Worker
 
 __all__ = [
     "Alert",
+    "AlertChannel",
+    "AlertDelivery",
+    "AlertDeliveryAttempt",
+    "AlertNotice",
     "AlertRound",
     "AlertRule",
     "Attempt",
@@ -33,6 +39,8 @@ __all__ = [
     "JobDelta",
     "JobError",
     "JobEvent",
+    "Metric",
+    "MetricDelta",
     "Queue",
     "QuotaCall",
     "QuotaDay",

@@ -79,6 +79,9 @@ class Alert(models.Model):
     acknowledged_by = models.CharField(_("acknowledged by"), max_length=200, blank=True)
     note = models.TextField(_("note"), blank=True)
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
+    needs_routing = models.BooleanField(
+        default=True, db_default=True, help_text=_("Whether channels are yet to be told of its last step.")
+    )
     changed_at = models.DateTimeField(db_default=Now(), help_text=_("The last change of anything but `last_seen_at`."))
 
     objects = AlertQuerySet.as_manager()
@@ -98,6 +101,7 @@ class Alert(models.Model):
         indexes = [
             models.Index(fields=["-opened_at", "-id"], name="alert_opened"),
             models.Index(fields=["subject_type", "subject_id", "-resolved_at"], name="alert_subject"),
+            models.Index(fields=["id"], name="alert_unrouted", condition=Q(needs_routing=True)),
             models.Index(fields=["resolved_at"], name="alert_resolved", condition=Q(resolved_at__isnull=False)),
         ]
 

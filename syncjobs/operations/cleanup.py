@@ -10,19 +10,32 @@ from typing import cast
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from ..audit.actors import Actor
 from ..audit.record import audited
 from ..engine import clock
-from ..models import Alert, BandImport, BulkAction, EndedLogIn, IdempotencyKey, QuotaDay, Worker
+from ..models import (
+    Alert,
+    AlertDelivery,
+    AlertNotice,
+    BandImport,
+    BulkAction,
+    EndedLogIn,
+    IdempotencyKey,
+    QuotaDay,
+    Worker,
+)
 from ..models.idempotency import KEEP_HOURS
 
 TASK = "syncjobs.housekeep"
 """The Celery task. Stored in the schedules of existing databases, so it keeps its name."""
 KEEP_BULK_ACTIONS = dt.timedelta(days=30)
 """How long the result of a bulk action or import is kept after its end."""
+KEEP_DELIVERIES = dt.timedelta(days=30)
+"""How long a delivery of an alert is kept after its end: longer than a channel may wait with the next one."""
 KEEP_QUOTA_DAYS = dt.timedelta(days=400)
 """How long a day's use of the quota is kept: longer than anybody can look back."""
 KEEP_ALERTS = dt.timedelta(days=90)
@@ -50,8 +63,9 @@ def delete_expired(actor: Actor) -> dict[str, int]:
         "tokens": _delete_tokens(now),
         "sessions": Session.objects.filter(expire_date__lt=now).delete()[0],
         "log_ins": EndedLogIn.objects.filter(expires_at__lte=now).delete()[0],
-        "alerts": Alert.objects.filter(resolved_at__lt=now - KEEP_ALERTS).delete()[0],
+        "alerts": Alert.objects.filter(resolved_at__lt=now - KEEP_ALERTS).delete()[1].get(Alert._meta.label, 0),
         "error_groups": _delete_error_groups(),
+        "deliveries": _delete_deliveries(now),
         "quota_days": QuotaDay.objects.filter(day__lt=(now - KEEP_QUOTA_DAYS).date()).delete()[0],
         "audit_entries": _delete_audit_entries(),
     }
@@ -65,6 +79,13 @@ def _delete_tokens(now: dt.datetime) -> int:
     """Delete tokens that no web server accepts any more. Without its row, a revoked one would be accepted again."""
     expired = OutstandingToken.objects.filter(expires_at__lt=now - cast(dt.timedelta, api_settings.LEEWAY))
     return expired.delete()[1].get(OutstandingToken._meta.label, 0)
+
+
+def _delete_deliveries(now: dt.datetime) -> int:
+    """Delete ended deliveries, but not while an alert that they told of lasts: its end is yet to be told."""
+    lasting = AlertNotice.objects.filter(delivery=OuterRef("pk"), alert__resolved_at=None)
+    ended = AlertDelivery.objects.filter(~Exists(lasting), ended_at__lt=now - KEEP_DELIVERIES)
+    return ended.delete()[1].get(AlertDelivery._meta.label, 0)
 
 
 def _delete_cached() -> int:

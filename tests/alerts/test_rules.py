@@ -21,6 +21,7 @@ from syncjobs.engine import clock, outcomes, quota
 from syncjobs.engine.quota import Spender
 from syncjobs.models import (
     Alert,
+    AlertDelivery,
     AlertRound,
     AlertRule,
     Attempt,
@@ -34,6 +35,7 @@ from syncjobs.models import (
 )
 from syncjobs.operations import errors, queues, schedules
 from syncjobs.youtube.costs import Bucket, Operation, quota_day
+from tests.alerts.channels import make_channel
 from tests.factories import PERSON, claim, failed_job, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -384,3 +386,25 @@ def test_a_threshold_that_a_person_has_set() -> None:
     assert none(Rule.CLOCK_SKEW)
     AlertRule.objects.update(threshold=8)
     assert the_alert(Rule.CLOCK_SKEW, "w@a")
+
+
+# ---- Channels
+
+
+def test_a_channel_that_does_not_deliver() -> None:
+    channel = make_channel("Chat")
+    deadline = clock.now() + dt.timedelta(hours=1)
+    AlertDelivery.objects.create(
+        channel=channel, kind="ALERTS", title="x", text="x", deadline_at=deadline, attempts_made=2, problem="500"
+    )
+    assert none(Rule.DELIVERIES_FAILING)
+    AlertDelivery.objects.update(attempts_made=3)
+    alert = the_alert(Rule.DELIVERIES_FAILING, str(channel.pk))
+    assert alert.sentence == "Messages to the channel Chat are not delivered."
+    AlertDelivery.objects.update(state="FAILED", ended_at=Now())
+    assert set(unresolved()) == {(Rule.DELIVERIES_FAILING, str(channel.pk))}
+    AlertDelivery.objects.create(
+        channel=channel, kind="ALERTS", title="x", text="x", deadline_at=deadline, state="DELIVERED", ended_at=Now()
+    )
+    Alert.objects.update(last_seen_at=ago(hours=1))
+    assert none(Rule.DELIVERIES_FAILING)

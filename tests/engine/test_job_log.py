@@ -79,6 +79,7 @@ def test_each_end_of_an_attempt_is_one_line(
     end(claim())
     [line] = lines()[1:]
     assert (line.event, line.levelname, line.attempt) == (event, level, 1)  # type: ignore[attr-defined]
+    assert line.errors == SyncJob.objects.get().error_count  # type: ignore[attr-defined]
 
 
 def test_a_job_that_ends_without_an_attempt_is_logged_too(lines: Lines) -> None:

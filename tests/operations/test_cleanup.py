@@ -21,10 +21,22 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from syncjobs import tasks
-from syncjobs.models import Alert, AuditEntry, BulkAction, ErrorGroup, IdempotencyKey, QuotaDay, SyncJob, Worker
+from syncjobs.models import (
+    Alert,
+    AlertDelivery,
+    AlertNotice,
+    AuditEntry,
+    BulkAction,
+    ErrorGroup,
+    IdempotencyKey,
+    QuotaDay,
+    SyncJob,
+    Worker,
+)
 from syncjobs.operations import cleanup
 from syncjobs.operations.cleanup import delete_expired
 from syncjobs.youtube.costs import quota_day
+from tests.alerts.channels import make_channel
 from tests.clients import run_command
 from tests.factories import PERSON, failed_job, make_alert
 
@@ -64,7 +76,8 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
         IdempotencyKey.objects.create(user=owner, key=f"{hours}", request_hash="", created_at=created)
     for days in (89, 91):
         make_alert(subject_id=f"{days}", resolved_at=now - days * DAY)
-    make_alert(opened_at=now - 200 * DAY)
+    lasting = make_alert(opened_at=now - 200 * DAY)
+    _deliveries(now, lasting)
     cache.set("old", 1, 60)
     cache.set("new", 2, 60)
     with connection.cursor() as cursor:
@@ -80,7 +93,7 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
         "alerts": 1,
     }
     expected["imports"] = 0
-    expected |= {"error_groups": 0, "quota_days": 0, "audit_entries": 0}
+    expected |= {"error_groups": 0, "deliveries": 1, "quota_days": 0, "audit_entries": 0}
     assert delete_expired(PERSON) == expected
     assert set(BulkAction.objects.values_list("pk", flat=True)) == bulks
     assert set(OutstandingToken.objects.values_list("jti", flat=True)) == tokens
@@ -95,11 +108,21 @@ def test_expired_rows_are_deleted_and_others_kept() -> None:
     assert (first.actor_label, first.data) == ("pat", expected)
 
 
+def _deliveries(now: dt.datetime, lasting: Alert) -> None:
+    """Make an old delivery, one about an alert that lasts, a new one and one that is pending."""
+    channel = make_channel()
+    fields = {"channel": channel, "kind": "ALERTS", "title": "x", "text": "x", "deadline_at": now, "state": "DELIVERED"}
+    for ended_at in (now - 31 * DAY, now - 29 * DAY, None):
+        AlertDelivery.objects.create(ended_at=ended_at, **fields)
+    kept = AlertDelivery.objects.create(ended_at=now - 31 * DAY, **fields)
+    AlertNotice.objects.create(channel=channel, alert=lasting, step="opened", due_at=now, delivery=kept)
+
+
 def test_the_command_reports_the_deleted_rows() -> None:
     _bulk(timezone.now() - 31 * DAY)
     assert run_command("cleanup") == (
         "Deleted: workers 0, cached 0, bulk actions 1, idempotency keys 0, imports 0, tokens 0, sessions 0, log ins 0, "
-        "alerts 0, error groups 0, quota days 0, audit entries 0.\n"
+        "alerts 0, error groups 0, deliveries 0, quota days 0, audit entries 0.\n"
     )
 
 

@@ -106,6 +106,18 @@ SELECT 'quota_exhausted', 'bucket', b.bucket, b.bucket,
   LEFT JOIN waiting ON waiting.delay_reason = b.delay_reason
  WHERE %(quota_exhausted)s AND (closed_at IS NOT NULL OR used >= b.quota OR waiting.n > 0)
 UNION ALL
+SELECT 'deliveries_failing', 'channel', channel.id::text, channel.name, 'WARNING', '{}'::jsonb
+  FROM syncjobs_alertchannel AS channel, clock
+ WHERE is_enabled
+   AND (EXISTS (SELECT FROM syncjobs_alertdelivery AS tried
+                 WHERE channel_id = channel.id AND state = 'PENDING' AND problem <> '' AND kind = 'ALERTS'
+                   AND attempts_made >= %(deliveries_failing)s::float8)
+        OR EXISTS (SELECT FROM (SELECT state, ended_at FROM syncjobs_alertdelivery AS ended
+                                 WHERE channel_id = channel.id AND kind = 'ALERTS' AND state IN ('DELIVERED', 'FAILED')
+                                 ORDER BY id DESC LIMIT 1) AS newest
+                    WHERE state = 'FAILED' AND ended_at > now - interval '1 day'
+                      AND %(deliveries_failing)s::float8 IS NOT NULL))
+UNION ALL
 SELECT 'database_degraded', 'service', 'connections', 'PostgreSQL', 'CRITICAL',
        jsonb_build_object('problem', 'connections', 'percent', %(database_degraded)s::float8::int, 'limit', quota)
   FROM (SELECT sum(numbackends) AS used, current_setting('max_connections')::int AS quota FROM pg_stat_database) AS server

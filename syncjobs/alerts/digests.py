@@ -1,0 +1,134 @@
+"""Make one message of all that a channel is to be told at a moment."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import Count, Max
+from django.db.models.functions import Now
+
+from ..choices import AlertStep as Step
+from ..choices import DeliveryKind
+from ..engine import broker, clock
+from ..models import AlertChannel, AlertDelivery, AlertNotice
+from . import composing, routing
+from .notices import COLLECT
+
+DEADLINE = dt.timedelta(hours=24)
+"""A message that could not be delivered for so long is given up."""
+MANY = 5
+"""After a message that lists so many alerts of one rule, …"""
+REST = dt.timedelta(minutes=10)
+"""… further ones of this rule wait for so long: many things that fail one after the other are one message and a second one."""
+
+
+def collect(overdue: dt.timedelta = dt.timedelta()) -> int:
+    """Make a delivery for each channel that has notices due for longer than this. Return the number of deliveries.
+
+    May run in several processes at once: the lock on the channel lets one of them take its notices.
+    """
+    due = AlertNotice.objects.filter(delivery=None, due_at__lte=Now() - overdue)
+    return sum(_collect(channel_id) for channel_id in due.order_by().values_list("channel", flat=True).distinct())
+
+
+def _collect(channel_id: int) -> bool:
+    with transaction.atomic():
+        channel = AlertChannel.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=channel_id).first()
+        if channel is None:
+            return False
+        now = clock.now()
+        pending = AlertNotice.objects.filter(channel=channel, delivery=None, due_at__lte=now + COLLECT)
+        notices = list(pending.select_related("alert").order_by("alert__severity", "pk"))
+        if not channel.is_enabled:
+            pending.delete()
+            return False
+        ready = _hold_back(channel, notices, now)
+        if ready:
+            _deliver(channel, ready, now)
+    return bool(ready)
+
+
+def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.datetime) -> list[AlertNotice]:
+    """Drop what nobody needs to be told, delay what must wait, and return the rest."""
+    ready, delayed, dropped = [], [], []
+    repeats, masses = _told_lately(channel, notices, now), _masses(channel, now)
+    for notice in notices:
+        alert = notice.alert
+        if notice.step != Step.RESOLVED and (alert.acknowledged_at or alert.resolved_at):
+            dropped.append(notice.pk)
+            continue
+        holds = [
+            routing.quiet_until(channel, alert.severity, now),
+            masses.get((alert.rule, notice.step)),
+        ]
+        if notice.step != Step.RESOLVED:
+            holds += [alert.snoozed_until, repeats.get((alert.rule, alert.subject_type, alert.subject_id))]
+        until = max((each for each in holds if each is not None and each > now), default=None)
+        if until is None:
+            ready.append(notice)
+        else:
+            notice.due_at = until
+            delayed.append(notice)
+    AlertNotice.objects.filter(pk__in=dropped).delete()
+    AlertNotice.objects.bulk_update(delayed, ["due_at"])
+    return ready
+
+
+def _told_lately(
+    channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.datetime
+) -> dict[tuple[str, str, str], dt.datetime]:
+    """Return when the channel may be told again, by rule and subject, of those that it was told of lately.
+
+    A later step of the same alert is told at once: it is news.
+    """
+    opened = [each for each in notices if each.step != Step.RESOLVED]
+    if not channel.repeat_hours or not opened:
+        return {}
+    pause = dt.timedelta(hours=channel.repeat_hours)
+    told = (
+        AlertNotice.objects.filter(
+            channel=channel,
+            delivery__created_at__gt=now - pause,
+            alert__rule__in={each.alert.rule for each in opened},
+            alert__subject_id__in={each.alert.subject_id for each in opened},
+        )
+        .exclude(step=Step.RESOLVED)
+        .exclude(alert__in=[each.alert_id for each in opened])
+        .values_list("alert__rule", "alert__subject_type", "alert__subject_id")
+        .annotate(at=Max("delivery__created_at"))
+    )
+    return {(rule, kind, subject): at + pause for rule, kind, subject, at in told}
+
+
+def _masses(channel: AlertChannel, now: dt.datetime) -> dict[tuple[str, str], dt.datetime]:
+    """Return when alerts may be told again, by rule and step, of which a message has listed many lately."""
+    lists = (
+        AlertNotice.objects.filter(channel=channel, delivery__created_at__gt=now - REST)
+        .values_list("alert__rule", "step", "delivery__created_at")
+        .annotate(number=Count("pk"))
+        .filter(number__gte=MANY)
+    )
+    until: dict[tuple[str, str], dt.datetime] = {}
+    for rule, step, at, _number in lists:
+        until[rule, step] = max(at + REST, until.get((rule, step), at))
+    return until
+
+
+def _deliver(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.datetime) -> None:
+    message = composing.compose(channel, [(Step(each.step), each.alert) for each in notices], now)
+    delivery = AlertDelivery.objects.create(
+        channel=channel,
+        key=message.key,
+        kind=DeliveryKind.ALERTS,
+        title=message.title,
+        text=message.text,
+        severity=message.severity,
+        payload=message.payload,
+        alert_count=len(notices),
+        created_at=now,
+        deadline_at=now + DEADLINE,
+    )
+    AlertNotice.objects.filter(pk__in=[each.pk for each in notices]).update(delivery=delivery)
+    broker.notify_deliveries_on_commit()

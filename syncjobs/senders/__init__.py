@@ -1,0 +1,1 @@
+"""How messages leave the site: e-mail, webhooks, Apprise and pings. Knows no models."""

@@ -1,0 +1,77 @@
+-- Events that Prometheus counts. Each is a delta in the transaction of what happened; counters.fold() adds them up, so
+-- nobody waits for anybody at a counter, and a deletion lowers none. The WHEN of a trigger keeps it from every other update.
+
+CREATE OR REPLACE FUNCTION syncjobs_metric_job_v1() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO syncjobs_metricdelta (name, label, second_label) VALUES ('retry', NEW.job_type, 'manual');
+    ELSIF NEW.status = 'QUEUED' THEN
+        INSERT INTO syncjobs_metricdelta (name, label, second_label) VALUES ('retry', NEW.job_type, 'automatic');
+    ELSE
+        -- All-bands jobs last as long as their children wait.
+        INSERT INTO syncjobs_metricdelta (name, label, second_label, value)
+        VALUES ('job', NEW.job_type, NEW.status, CASE WHEN NOT NEW.fans_out THEN
+                greatest(0, extract(epoch FROM NEW.completed_at - NEW.started_at)::float8) END);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION syncjobs_metric_attempt_v1() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO syncjobs_metricdelta (name, label, second_label, value)
+        SELECT 'wait', job_type, queue, greatest(0, extract(epoch FROM NEW.started_at - run_at)::float8)
+          FROM syncjobs_syncjob WHERE id = NEW.job_id;
+    ELSE
+        INSERT INTO syncjobs_metricdelta (name, label, second_label)
+        SELECT 'attempt', job_type, NEW.outcome FROM syncjobs_syncjob WHERE id = NEW.job_id;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION syncjobs_metric_call_v1() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO syncjobs_metricdelta (name, label, second_label, n)
+        VALUES ('units', NEW.bucket, NEW.operation, NEW.units);
+    ELSE
+        INSERT INTO syncjobs_metricdelta (name, label, second_label, value)
+        VALUES ('call', NEW.operation,
+                CASE WHEN NEW.reason = '' THEN 'success'
+                     WHEN NEW.http_status IS NULL THEN 'no_answer'
+                     WHEN NEW.http_status >= 500 THEN 'server_error'
+                     WHEN NEW.http_status >= 400 THEN 'client_error'
+                     ELSE 'bad_answer' END,
+                greatest(0, NEW.seconds));
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION syncjobs_metric_alert_v1() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO syncjobs_metricdelta (name, label, second_label) VALUES ('alert', NEW.rule, NEW.severity);
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER metric_retried AFTER INSERT ON syncjobs_syncjob FOR EACH ROW
+    WHEN (NEW.retry_of_id IS NOT NULL) EXECUTE FUNCTION syncjobs_metric_job_v1();
+CREATE OR REPLACE TRIGGER metric_job AFTER UPDATE OF status ON syncjobs_syncjob FOR EACH ROW
+    WHEN ((OLD.status IN ('QUEUED', 'IN_PROGRESS') AND NEW.status IN ('COMPLETED', 'FAILED', 'CANCELLED'))
+          OR (OLD.status = 'IN_PROGRESS' AND NEW.status = 'QUEUED' AND NEW.delay_reason = 'RETRY'))
+    EXECUTE FUNCTION syncjobs_metric_job_v1();
+CREATE OR REPLACE TRIGGER metric_started AFTER INSERT ON syncjobs_attempt FOR EACH ROW
+    EXECUTE FUNCTION syncjobs_metric_attempt_v1();
+CREATE OR REPLACE TRIGGER metric_ended AFTER UPDATE OF outcome ON syncjobs_attempt FOR EACH ROW
+    WHEN (OLD.outcome = 'RUNNING' AND NEW.outcome <> 'RUNNING') EXECUTE FUNCTION syncjobs_metric_attempt_v1();
+CREATE OR REPLACE TRIGGER metric_reserved AFTER INSERT ON syncjobs_quotacall FOR EACH ROW
+    EXECUTE FUNCTION syncjobs_metric_call_v1();
+CREATE OR REPLACE TRIGGER metric_called AFTER UPDATE OF seconds ON syncjobs_quotacall FOR EACH ROW
+    WHEN (OLD.seconds IS NULL AND NEW.seconds IS NOT NULL) EXECUTE FUNCTION syncjobs_metric_call_v1();
+CREATE OR REPLACE TRIGGER metric_opened AFTER INSERT ON syncjobs_alert FOR EACH ROW
+    EXECUTE FUNCTION syncjobs_metric_alert_v1();
+
+-- The smallest of the bounds that the value does not exceed; -1 for no value.
+CREATE OR REPLACE FUNCTION syncjobs_metric_bound_v1(value float8, bounds float8[]) RETURNS float8 LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN value IS NULL THEN -1
+                ELSE coalesce((SELECT min(bound) FROM unnest(bounds) AS bound WHERE value <= bound), 'Infinity') END
+$$;
