@@ -3,8 +3,10 @@
 FROM python:3.11.15-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
-COPY requirements.txt .
-RUN /venv/bin/pip install --require-hashes -r requirements.txt
+COPY requirements.txt requirements-observability.txt ./
+# Anything but an empty text installs what Sentry and OpenTelemetry need.
+ARG OBSERVABILITY=
+RUN /venv/bin/pip install --require-hashes -r requirements.txt ${OBSERVABILITY:+-r requirements-observability.txt}
 COPY . /app
 WORKDIR /app
 RUN DEBUG=false SECRET_KEY=$(/venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(60))') ALLOWED_HOSTS=build /venv/bin/python manage.py collectstatic --noinput

@@ -63,7 +63,7 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
 # Pin the newest versions of what the .in files ask for, with the hashes of their files. The image has the Python that this runs.
 requirements: $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet pip-tools
-	for name in requirements requirements-embedded requirements-dev; do \
+	for name in requirements requirements-embedded requirements-observability requirements-dev; do \
 		$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --output-file $$name.txt $$name.in; done
 
 # Fill a separate PostgreSQL with a history of N jobs (about a minute for two million).

@@ -13,6 +13,7 @@ from celery.signals import (
     beat_init,
     task_postrun,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
     worker_shutdown,
     worker_shutting_down,
@@ -22,7 +23,7 @@ from django.conf import settings
 from .alerts import courier, deliveries, rounds
 from .audit import actors
 from .choices import BAND_SYNC_TYPES, JobType, QueueName
-from .engine import broker, database, heartbeat, pool
+from .engine import broker, database, heartbeat, pool, tracing
 from .engine import reconcile as engine_reconcile
 from .engine.claim import WorkerIdentity, claim_when_back
 from .exceptions import DomainError
@@ -126,6 +127,12 @@ def count_failures(state: str, **_: object) -> None:
 def forget_failures(**_: object) -> None:
     """Forget the failures of the process that this one replaces."""
     pool.succeeded()
+
+
+@worker_process_shutdown.connect
+def send_spans(**_: object) -> None:
+    """Send the spans of the last seconds before the process ends."""
+    tracing.flush()
 
 
 @worker_ready.connect

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import LazyObject, empty
 
-from syncjobs.engine import log_context
+from syncjobs.engine import log_context, tracing
 
 logger = logging.getLogger(__name__)
 Message = Mapping[str, Any]
@@ -46,6 +46,12 @@ class Access:
         if isinstance(user, LazyObject) and user.__dict__.get("_wrapped", empty) is empty:
             return None
         return getattr(user, "pk", None)
+
+    @property
+    def route(self) -> str:
+        """The pattern of the address, which has no ids in it; empty if no view has been found."""
+        match = getattr(self.request, "resolver_match", None)
+        return f"/{match.route}" if match else ""
 
     def note(self, message: Message) -> Message:
         """Note a message of the response. Return it, with our header if it is the first one."""
@@ -104,8 +110,13 @@ def logged(scope: Mapping[str, Any], send: Send) -> Iterator[Send]:
         await send(access.note(message))
 
     token = _current.set(access)
+    traced = {"traceparent": headers.get(b"traceparent", b"").decode("latin-1")}
     try:
-        yield sending
+        with tracing.request_span(scope["method"], traced) as note:
+            try:
+                yield sending
+            finally:
+                note(access.status, access.route)
     finally:
         access.log()
         _current.reset(token)

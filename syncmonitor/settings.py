@@ -20,7 +20,7 @@ from environs import Env, EnvValidationError, validate
 
 from syncjobs.youtube.proxies import UnusableProxy, proxy_for
 
-from . import embedded, logs, secret_key, services, variables
+from . import embedded, logs, secret_key, services, telemetry, variables
 from .rest import DRF_STANDARDIZED_ERRORS, REST_FRAMEWORK, SIMPLE_JWT, SPECTACULAR_SETTINGS  # noqa: F401
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
@@ -33,6 +33,7 @@ RENAMED = {"SYNC_JOBS_PER_BELL": "SYNC_JOBS_PER_WAKE_UP"}
 variables.rename(RENAMED)
 SECRETS = (
     *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "METRICS_TOKEN", "YOUTUBE_API_KEY", "EMAIL_HOST_PASSWORD"),
+    "SENTRY_DSN",
     *("DATABASE_URL", "DATABASE_PASSWORD", "REDIS_URL", "REDIS_PASSWORD"),
 )
 """Variables that may be in files: SECRET_KEY_FILE names the file with SECRET_KEY, and so on."""
@@ -58,6 +59,7 @@ METRICS_ALLOWED_ADDRESSES: list[str] = env.list("METRICS_ALLOWED_ADDRESSES", [])
 ALIVE_FILE = env.str("ALIVE_FILE", "")
 STATIC_FOLDER = env.str("STATIC_ROOT", "") or BASE_DIR / "staticfiles"
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+SENTRY_DSN, OTEL_EXPORTER_OTLP_ENDPOINT = env.str("SENTRY_DSN", ""), env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 LOG_FORMAT = env.str("LOG_FORMAT", "text", validate=validate.OneOf(logs.FORMATS))
 DATABASE_PASSWORD, REDIS_PASSWORD = env.str("DATABASE_PASSWORD", ""), env.str("REDIS_PASSWORD", "")
 DATABASE_URL = services.with_password(env.str("DATABASE_URL", ""), DATABASE_PASSWORD) or embedded.database_url()
@@ -178,6 +180,7 @@ def check_values() -> None:
         problems.append("EMAIL_USE_TLS: unset either it (STARTTLS) or EMAIL_USE_SSL (TLS from the start).")
     if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
         problems.append("METRICS_TOKEN: must be at least 16 characters.")
+    problems += telemetry.problems(SENTRY_DSN, OTEL_EXPORTER_OTLP_ENDPOINT)
     problems += address_problems()
     if problems:
         raise InvalidEnvironment(problems)
@@ -357,3 +360,5 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 
 LOGGING = logs.configuration(LOG_LEVEL, LOG_FORMAT)
+if SENTRY_DSN:
+    telemetry.start_sentry(SENTRY_DSN)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.processes import ROOT
 
-PINNED = ("requirements.txt", "requirements-embedded.txt", "requirements-dev.txt")
+PINNED = ("requirements.txt", "requirements-embedded.txt", "requirements-observability.txt", "requirements-dev.txt")
 DOCKERFILE, COMPOSE, MAKEFILE = (ROOT / name for name in ("Dockerfile", "compose.yaml", "Makefile"))
 
 

@@ -16,7 +16,7 @@ from bands.models import DETAILS_DUE, Band, Video
 from ..audit.actors import SYSTEM, Actor
 from ..choices import QUEUE_OF_TYPE, EventKind, JobStatus, JobType, Origin, Priority
 from ..models import JobEvent, SyncJob
-from . import broker, timeline
+from . import broker, timeline, tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ def _insert(jobs: Sequence[SyncJob], *, notify: bool) -> None:
     JobEvent.objects.bulk_create(
         JobEvent(job=job, kind=EventKind.QUEUED, message=job.requested_by_label) for job in jobs
     )
+    tracing.queued_on_commit(jobs)
     if notify:
         for queue, wake_ups in Counter(job.queue_id for job in jobs).items():
             broker.notify_on_commit(queue, wake_ups)

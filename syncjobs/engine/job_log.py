@@ -10,7 +10,7 @@ from django.db import transaction
 
 from ..choices import AttemptOutcome, JobStatus
 from ..models import Attempt, SyncJob
-from . import clock
+from . import clock, tracing
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ def ended(
         extra["reason"] = message
 
     def log() -> None:
+        tracing.annotate(event=f"job_{event}", units=values["units"], videos_found=values["videos_found"])
         logger.log(
             logging.WARNING if event in _BAD else logging.INFO,
             "Job #%s (%s%s) %s attempt %s after %.1f s: %s found, %s added, %s updated, %s unavailable, %s errors, %s units%s",

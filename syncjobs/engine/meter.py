@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..youtube.costs import Operation
-from . import quota
+from . import quota, tracing
 
 
 class Meter:
@@ -21,4 +21,5 @@ class Meter:
     ) -> None:
         """Record the result of the attempt with this receipt."""
         assert isinstance(receipt, quota.Receipt)
+        tracing.call(receipt.operation, status=status, reason=reason, seconds=seconds)
         quota.record_result(receipt, status=status, reason=reason, seconds=seconds, is_accepted=is_accepted)

@@ -69,6 +69,7 @@ class Spender:
 class Receipt:
     """A reserved HTTP attempt: its row in the ledger. If it `is_probe` and YouTube accepts it, the bucket opens."""
 
+    operation: Operation
     call_id: int
     bucket: Bucket
     day: dt.date
@@ -96,7 +97,7 @@ def reserve(operation: Operation, spender: Spender) -> Receipt:
         )
         # Last, because all workers share this row: it stays locked only until the commit.
         is_probe = _spend(bucket, now, units, spender.is_personal)
-    return Receipt(call.pk, bucket, day, is_probe)
+    return Receipt(operation, call.pk, bucket, day, is_probe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def reserve_at_once(
     with connection.cursor() as cursor:
         cursor.execute(query("reserve_call"), values)
         row = cursor.fetchone()
-    return None if row is None else Receipt(row[0], bucket, day, is_probe=False)
+    return None if row is None else Receipt(operation, row[0], bucket, day, is_probe=False)
 
 
 def _spend(bucket: Bucket, now: dt.datetime, units: int, is_personal: bool) -> bool:

@@ -22,7 +22,7 @@ from bands.models import Band
 from bands.videos import NO_CHANGES, UpsertCounts
 
 from ..choices import PERSONAL_ORIGINS, EventKind, Origin
-from ..engine import clock, database, errors, lease, quota, timeline
+from ..engine import clock, database, errors, lease, quota, timeline, tracing
 from ..engine.errors import ErrorReport
 from ..engine.meter import Meter
 from ..models import Attempt, SyncJob
@@ -92,6 +92,7 @@ class JobMeter(Meter):
         if reason or receipt.is_probe:
             super().record_result(receipt, status=status, reason=reason, seconds=seconds, is_accepted=is_accepted)
         else:
+            tracing.call(receipt.operation, status=status, reason=reason, seconds=seconds)
             self._successes.append(quota.Success(receipt.call_id, seconds))
 
     def record_successes(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.db import transaction
 
 from ..choices import JobType
-from ..engine import database, errors, job_log, log_context, outcomes, quota
+from ..engine import database, errors, job_log, log_context, outcomes, quota, tracing
 from ..engine.errors import ErrorReport
 from ..exceptions import CancelRequested, Fenced, QuotaExhausted, ReleaseRequested, is_away
 from ..models import Attempt
@@ -34,7 +34,7 @@ _HANDLERS: dict[str, Callable[[JobContext], None]] = {
 
 def run_attempt(attempt: Attempt) -> bool:
     """Run a claimed attempt to its end. Return False if this worker should not claim another job after it."""
-    with log_context.bound(**job_log.fields_of_attempt(attempt)), LeaseRenewal(attempt):
+    with log_context.bound(**job_log.fields_of_attempt(attempt)), tracing.attempt_span(attempt), LeaseRenewal(attempt):
         try:
             return _run_and_record_outcome(attempt)
         except Fenced:
