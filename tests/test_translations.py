@@ -112,9 +112,10 @@ def test_every_page_is_in_the_language_of_the_browser() -> None:
 def _navigation(page: str) -> list[str]:
     found = re.search(r'<nav id="monitor-nav".*?</nav>', page, re.DOTALL)
     assert found
-    return [
-        html.unescape(re.sub(r"<[^>]*>", "", entry)).strip() for entry in re.findall(r"<li.*?</li>", found[0], re.S)
-    ]
+    entries = re.findall(
+        r"<li.*?</li>", re.sub(r"<span.*?</span>", "", found[0], flags=re.S), re.S
+    )  # Without the number.
+    return [html.unescape(re.sub(r"<[^>]*>", "", entry)).strip() for entry in entries]
 
 
 def _labels(language: str) -> list[str]:

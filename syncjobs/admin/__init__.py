@@ -1,3 +1,3 @@
 """The Django admin: our site, and one module for each thing it shows. Importing it registers the admin classes."""
 
-from . import audit, bands, bulk, errors, jobs, people, presets, queues, raw, schedules, videos, workers  # noqa: F401
+from . import alerts, audit, bands, bulk, errors, jobs, people, presets, queues, raw, schedules, videos, workers  # noqa: F401

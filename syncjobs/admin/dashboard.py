@@ -27,8 +27,8 @@ from ..operations import schedules
 from ..stats import errors
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
-from .core import charts, links
-from .core.pages import is_part, show
+from .core import attention, charts, links
+from .core.pages import health_of, is_part, show
 from .quota import gauges
 
 _RUNNING, _ERRORS, _SCHEDULES = 8, 5, 6
@@ -104,12 +104,16 @@ def _ahead(request: HttpRequest) -> dict[str, Any]:
         {"at": at, "name": schedule.name, "is_overdue": schedules.is_overdue(schedule, now)} for at, schedule in coming
     ]
     workers = stats_queues.workers()[0] if request.user.has_perm("syncjobs.view_worker") else []
-    no_scheduler = stats_queues.lacks_scheduler(schedule for _at, schedule in coming)
-    return {"upcoming": upcoming, "no_scheduler": no_scheduler, "workers": workers, "as_of": now}
+    return {"upcoming": upcoming, "workers": workers, "as_of": now}
+
+
+def _attention(request: HttpRequest) -> dict[str, Any]:
+    return attention.strip(request, health_of(request))
 
 
 _Part = tuple[str, Callable[[HttpRequest], dict[str, Any]]]
 _AT_ONCE: dict[str, _Part] = {
+    "attention": ("syncjobs.view_alert", _attention),
     "queues": ("syncjobs.view_queue", _queues),
     "running": ("syncjobs.view_syncjob", _running),
     "quota": ("syncjobs.view_quotaday", _quota),
@@ -137,7 +141,10 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         return render(request, f"syncjobs/dashboard/{part}.html", {**frame, "part": allowed[part](request)})
     frame["has_bands"] = Band.objects.exists()
     shown = {name: build(request) for name, build in allowed.items() if name in _AT_ONCE or name == part}
-    return show(request, "syncjobs/dashboard/page.html", {**frame, "shown": shown}, title=_("Dashboard"), is_live=True)
+    context = {**frame, "shown": shown}
+    # The strip takes the place of the notes, for those who may see it.
+    is_quiet = "attention" in allowed
+    return show(request, "syncjobs/dashboard/page.html", context, title=_("Dashboard"), is_live=True, is_quiet=is_quiet)
 
 
 def _period(request: HttpRequest) -> str:

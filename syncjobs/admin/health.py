@@ -15,5 +15,5 @@ from .core import health
 @permission_required(health.PERMISSION, raise_exception=True)
 def notes(request: HttpRequest) -> HttpResponse:
     """Show what does not answer at the moment."""
-    context = {"health": health.context_of(request, live_health.current())}
+    context = {"health": health.context_of(request, live_health.current(), is_quiet="quiet" in request.GET)}
     return render(request, "syncjobs/parts/health.html", context)

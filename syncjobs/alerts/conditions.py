@@ -32,12 +32,11 @@ LEAST_ENDED = 10
 """Fewer jobs than this in the last hour say nothing about how many fail."""
 STUCK_SECONDS, STUCK_UNKNOWN_SECONDS = 600, 7200
 """A job is not stuck before the first; before the second, if no job of its type has been completed."""
-_NO_THRESHOLD = (Rule.KEY_REFUSED, Rule.QUOTA_EXHAUSTED)
 _IN_ONE_STATEMENT = (
     Rule.QUEUE_PAUSED, Rule.OLD_JOB, Rule.CLOCK_SKEW, Rule.BAND_FAILING, Rule.BAND_STALE, Rule.FAILURE_RATE,
     Rule.NEW_ERROR, Rule.ERROR_BACK, Rule.DATABASE_DEGRADED, Rule.DELIVERIES_FAILING,
 )  # fmt: skip
-_RULE_OF_PROBLEM = {
+RULE_OF_PROBLEM = {
     "no_worker": (Rule.NO_WORKER, AlertSubject.QUEUE),
     "worker_silent": (Rule.WORKER_SILENT, AlertSubject.WORKER),
     "worker_failing": (Rule.WORKER_FAILING, AlertSubject.WORKER),
@@ -51,7 +50,7 @@ def most(rules: Rules, now: dt.datetime) -> Iterator[Finding]:
     known = health.current()
     yield from _silent(known)
     yield from _in_one_statement(rules, now)
-    if Rule.NO_SCHEDULER not in {_RULE_OF_PROBLEM[problem.code][0] for problem in known.problems}:
+    if "no_scheduler" not in {problem.code for problem in known.problems}:
         yield from _overdue(rules, now)
     yield from _stuck(rules)
     yield from _redis(rules)
@@ -73,7 +72,9 @@ def forecast(rules: Rules, now: dt.datetime) -> Iterator[Finding]:
 def _silent(known: Health) -> Iterator[Finding]:
     """Yield what does not answer, as live pages show it."""
     for problem in known.problems:
-        rule, subject_type = _RULE_OF_PROBLEM[problem.code]
+        if problem.code not in RULE_OF_PROBLEM:
+            continue
+        rule, subject_type = RULE_OF_PROBLEM[problem.code]
         is_worker = subject_type == AlertSubject.WORKER
         facts: dict[str, str | bool | None] = {"since": problem.since.isoformat() if problem.since else None}
         if is_worker:

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from ..choices import AlertStep as Step
 from ..choices import DeliveryKind
 from ..engine import broker, clock
-from ..models import AlertChannel, AlertDelivery, AlertNotice
+from ..models import Alert, AlertChannel, AlertDelivery, AlertNotice
 from . import composing, routing
 from .notices import COLLECT
 
@@ -56,7 +56,7 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
     repeats, masses = _told_lately(channel, notices, now), _masses(channel, now)
     for notice in notices:
         alert = notice.alert
-        if notice.step != Step.RESOLVED and (alert.acknowledged_at or alert.resolved_at):
+        if notice.step != Step.RESOLVED and (_is_acknowledged(alert) or alert.resolved_at):
             dropped.append(notice.pk)
             continue
         holds = [
@@ -74,6 +74,13 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
     AlertNotice.objects.filter(pk__in=dropped).delete()
     AlertNotice.objects.bulk_update(delayed, ["due_at"])
     return ready
+
+
+def _is_acknowledged(alert: Alert) -> bool:
+    """Whether somebody knows about the alert as it is now: one that became critical later is news again."""
+    if alert.acknowledged_at is None:
+        return False
+    return alert.escalated_at is None or alert.acknowledged_at >= alert.escalated_at
 
 
 def _told_lately(

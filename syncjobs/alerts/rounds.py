@@ -42,7 +42,7 @@ WATCH_SECONDS = WATCH_LATE_SECONDS = 4.0
 # A process that is frozen within its round keeps the lock of the row for a few seconds. The others don't wait for it.
 _CLAIM = """
     UPDATE syncjobs_alertround
-       SET number = number + 1, began_at = statement_timestamp(), ended_at = NULL,
+       SET number = number + 1, began_at = statement_timestamp(),
            due_at = statement_timestamp() + make_interval(secs => %(pause)s)
      WHERE id = (SELECT id FROM syncjobs_alertround WHERE due_at <= statement_timestamp() - make_interval(secs => %(late)s)
                   LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)

@@ -43,11 +43,12 @@ class EventViewSet(ViewSet):
         responses={(200, "text/event-stream"): OpenApiTypes.STR},
     )
     def list(self, request: Request) -> StreamingHttpResponse:
-        """Stream changes as Server-Sent Events: `job`, `queue`, `health`, `heartbeat`, `many` and `reset`.
+        """Stream changes as Server-Sent Events: `job`, `queue`, `health`, `alerts`, `heartbeat`, `many` and `reset`.
 
         `health` lists the problems (a silent worker, a queue with work but no worker, no scheduler, a silent YouTube) and
-        the state of each worker; it is sent at the start and when one changes. A `heartbeat` comes every 10 seconds:
-        after two missing ones, show what you have as stale and connect again.
+        the state of each worker; it is sent at the start and when one changes. `alerts` has the number of alerts that need
+        attention and of the critical ones among them; it is sent at the start and when an alert changes. A `heartbeat`
+        comes every 10 seconds: after two missing ones, show what you have as stale and connect again.
 
         `many` stands for more changes than are sent one by one, and after `reset` some may be missing: reload what you
         show. The stream ends when the token or its log-in does; connect again with a new one and `Last-Event-ID` to miss nothing.

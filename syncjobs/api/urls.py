@@ -6,6 +6,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from . import (
+    alert_channels,
     alerts,
     audit,
     auth,
@@ -35,6 +36,8 @@ router.register("admin/jobs", stats.JobStatsViewSet, "stats")  # /metrics /trend
 router.register("admin/workers", workers.WorkerViewSet, "worker")
 router.register("admin/alerts", alerts.AlertViewSet, "alert")  # /<alert_id>/acknowledge /<alert_id>/snooze
 router.register("admin/alert-rules", alerts.AlertRuleViewSet, "alert-rule")
+router.register("admin/alert-channels", alert_channels.AlertChannelViewSet, "alert-channel")  # /<channel_id>/test
+router.register("admin/alert-deliveries", alert_channels.AlertDeliveryViewSet, "alert-delivery")  # /<delivery_id>/retry
 router.register("admin/audit", audit.AuditViewSet, "audit")  # /export
 router.register("admin/schedules", schedules.ScheduleViewSet, "schedule")  # /<schedule_id>/run
 router.register("admin/filter-presets", presets.FilterPresetViewSet, "preset")

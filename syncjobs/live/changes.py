@@ -24,7 +24,7 @@ from bands.text import camel_case
 
 from ..exceptions import InvalidInput
 from ..models import JobChange
-from .health import Health
+from .health import AlertCounts, Health
 
 KEEP_SECONDS = 600
 MOST_AT_ONCE = 2000
@@ -235,6 +235,12 @@ def health_event(health: Health) -> bytes:
     ]
     workers = [{"name": name, "state": state} for name, state in health.states]
     return _event("health", {"problems": problems, "workers": workers, "version": health.version})
+
+
+def alerts_event(alerts: AlertCounts) -> bytes:
+    """Return the event that tells how many alerts there are. It does not change the viewer's position."""
+    data = {"attention": alerts.attention, "critical": alerts.critical, "version": alerts.version}
+    return _event("alerts", data)
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:

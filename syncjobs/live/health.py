@@ -16,7 +16,13 @@ from ..sql import query
 
 YOUTUBE_SILENCE = dt.timedelta(seconds=12)
 """Calls to YouTube that bring no answer for longer than this are a problem; a shorter pause is an ordinary retry."""
-_PARAMETERS: dict[str, int | str] = {"silence": WORKER_SILENCE_SECONDS, "task": "syncjobs.trigger"}
+LATE_ROUND_SECONDS = 90
+"""A round of the alerts takes place every 15 seconds. If the last one ended longer ago, alerts may be missing."""
+_PARAMETERS: dict[str, int | str] = {
+    "silence": WORKER_SILENCE_SECONDS,
+    "task": "syncjobs.trigger",
+    "late_round": LATE_ROUND_SECONDS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class Problem:
     """Something that does not answer or does not run.
 
     `code` is one of worker_silent, worker_failing (`name` is the worker), no_worker (`name` is a queue that has work),
-    no_scheduler and youtube_silent. It is not `urgent` if other workers do the work of this one.
+    no_scheduler, youtube_silent and alerts_late. It is not `urgent` if other workers do the work of this one.
     """
 
     code: str
@@ -34,11 +40,21 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertCounts:
+    """How many alerts need attention, and how many of those are critical. `version` changes with any unresolved alert."""
+
+    attention: int = 0
+    critical: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The problems, and the state of each worker and scheduler ("alive", "stopping", "failing" or "silent") by name."""
 
     problems: tuple[Problem, ...]
     states: tuple[tuple[str, str], ...]
+    alerts: AlertCounts = AlertCounts()
 
     @property
     def version(self) -> str:
@@ -60,8 +76,8 @@ async def read(database: psycopg.AsyncConnection[Any]) -> Health:
 
 
 def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
-    now, unserved, lacks_scheduler, youtube_since = rows[0][:4]
-    workers = [row[4:] for row in rows if row[4] is not None]
+    now, unserved, lacks_scheduler, youtube_since, round_at, attention, critical, alerts = rows[0][:8]
+    workers = [row[8:] for row in rows if row[8] is not None]
     served = {queue for _name, _is_scheduler, queues, state, _at in workers if state == "alive" for queue in queues}
     problems = [Problem("no_worker", queue) for queue in unserved]
     for name, is_scheduler, queues, state, heartbeat_at in workers:
@@ -73,4 +89,7 @@ def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
         problems.append(Problem("no_scheduler"))
     if youtube_since is not None and now - youtube_since >= YOUTUBE_SILENCE:
         problems.append(Problem("youtube_silent", since=youtube_since))
-    return Health(tuple(problems), tuple((name, state) for name, _is_scheduler, _queues, state, _at in workers))
+    if round_at is not None:
+        problems.append(Problem("alerts_late", since=round_at, urgent=False))
+    states = tuple((name, state) for name, _is_scheduler, _queues, state, _at in workers)
+    return Health(tuple(problems), states, AlertCounts(attention, critical, f"{zlib.crc32(alerts.encode()):08x}"))

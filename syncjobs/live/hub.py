@@ -52,6 +52,8 @@ class Viewer:
     """The log-in with tokens that the stream belongs to, if any."""
     health_version: str = ""
     """The version of the health that the viewer was told last."""
+    alerts_version: str = ""
+    """The version of the alerts that the viewer was told last."""
     _pending: list[bytes] = field(default_factory=list)
     _size: int = 0
     _is_closed: bool = False
@@ -63,7 +65,7 @@ class Viewer:
             return
         if self._size + len(part) > MAX_PENDING_BYTES:
             self._pending.clear()
-            self._size, self.position, self.health_version = 0, None, ""
+            self._size, self.position, self.health_version, self.alerts_version = 0, None, "", ""
             return
         self._pending.append(part)
         self._size += len(part)
@@ -152,15 +154,18 @@ class Hub:
             viewer.push(parts[position])
 
     async def _examine(self, database: psycopg.AsyncConnection[Any]) -> None:
-        """Tell each viewer the health of the site when it joins and when something stops or starts answering."""
+        """Tell each viewer the health of the site and the number of alerts when it joins and when they change."""
         if self._health is None or time.monotonic() >= self._examined_at + HEALTH_SECONDS:
             self._health = await health.read(database)
             self._examined_at = time.monotonic()
-        version = self._health.version
+        version, alerts = self._health.version, self._health.alerts
         for viewer in self._viewers:
             if viewer.health_version != version:
                 viewer.health_version = version
                 viewer.push(changes.health_event(self._health))
+            if viewer.alerts_version != alerts.version:
+                viewer.alerts_version = alerts.version
+                viewer.push(changes.alerts_event(alerts))
 
     def _beat(self) -> None:
         """Send heartbeats, so that either side notices when the other is gone."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any, Self
 
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import AlertRuleName, AlertSubject, Severity
+
+_UNSEEN = (Q(acknowledged_at=None) | Q(acknowledged_at__lt=F("escalated_at"))) & (
+    Q(snoozed_until=None) | Q(snoozed_until__lte=Now())
+)
 
 
 class AlertQuerySet(models.QuerySet["Alert"]):
@@ -25,13 +29,22 @@ class AlertQuerySet(models.QuerySet["Alert"]):
 
     def needing_attention(self) -> Self:
         """Return the unresolved alerts that nobody has snoozed, or acknowledged since they became critical."""
-        unseen = Q(acknowledged_at=None) | Q(acknowledged_at__lt=F("escalated_at"))
-        return self.unresolved().filter(unseen, Q(snoozed_until=None) | Q(snoozed_until__lte=Now()))
+        return self.unresolved().filter(_UNSEEN)
+
+    def with_attention(self) -> Self:
+        """Annotate `is_unseen`, whether an unresolved alert needs attention."""
+        return self.annotate(is_unseen=_UNSEEN)
 
     def worst_first(self) -> Self:
         """Order by severity, then the newest first."""
         # CRITICAL sorts before WARNING.
         return self.order_by("severity", "-opened_at", "-pk")
+
+    def unresolved_first(self) -> Self:
+        """Order those that are not over by severity, then the others, the newest first."""
+        return self.order_by(
+            F("resolved_at").desc(nulls_first=True), Case(When(resolved_at=None, then="severity")), "-opened_at", "-pk"
+        )
 
 
 class Alert(models.Model):
@@ -136,7 +149,7 @@ class AlertRound(models.Model):
     number = models.BigIntegerField(default=0, db_default=0)
     due_at = models.DateTimeField(db_default=Now())
     began_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)  # Of the last round that succeeded.
 
     objects = AlertRoundManager()
 

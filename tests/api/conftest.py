@@ -13,8 +13,9 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from bands.models import Band
 from syncjobs.choices import Role
-from syncjobs.models import Alert, BulkAction, ErrorGroup, FilterPreset, SyncJob, Worker
+from syncjobs.models import Alert, AlertChannel, AlertDelivery, BulkAction, ErrorGroup, FilterPreset, SyncJob, Worker
 from syncjobs.operations import errors, schedules, triggers
+from tests.alerts.channels import make_channel
 from tests.api import schema_hooks  # noqa: F401 - registers its hook
 from tests.browser import world
 from tests.clients import Api
@@ -34,6 +35,7 @@ def ids(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Callable[[st
     BulkAction.objects.create(action="retry", total=3, done=1, succeeded=1, job_ids=[1, 2, 3])
     make_alert()
     make_alert("band_failing", subject_type="band", subject_id="1", facts={"failures": 3})
+    make_channel()
     known: dict[str, QuerySet[Any]] = {
         "job_id": SyncJob.objects.all(),
         "band_id": Band.objects.all(),
@@ -41,6 +43,8 @@ def ids(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Callable[[st
         "schedule_id": PeriodicTask.objects.all(),
         "bulk_id": BulkAction.objects.all(),
         "alert_id": Alert.objects.all(),
+        "channel_id": AlertChannel.objects.all(),
+        "delivery_id": AlertDelivery.objects.all(),
         "fingerprint": ErrorGroup.objects.all(),
         "name": Worker.objects.all(),
     }

@@ -22,13 +22,14 @@ from syncjobs.api.core import tokens
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes
 from syncjobs.models import ErrorGroup, SyncJob, Worker
-from syncjobs.operations import people
+from syncjobs.operations import alert_channels, people
+from tests.alerts.channels import make_channel
 from tests.factories import PERSON, claim, make_alert, make_band, queue_job
 from tests.processes import environment, web_server
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
 CALLS = re.findall(r"^curl .+$", PAGE, re.MULTILINE)
-CREATES = {"filter-presets": "PRESET", "schedules": "SCHEDULE", "bands": "NEW_BAND"}
+CREATES = {"alert-channels": "CHANNEL", "filter-presets": "PRESET", "schedules": "SCHEDULE", "bands": "NEW_BAND"}
 
 
 def _send(client: httpx.Client, words: list[str]) -> tuple[str, str, httpx.Response]:
@@ -72,6 +73,8 @@ def test_every_documented_call_succeeds(tmp_path: Path, settings: LazySettings) 
     )
     known["DEAD_WORKER"] = "w9"
     known |= {"ALERT": str(make_alert().pk), "RULE": "band_stale"}
+    channel = make_channel()
+    known["DELIVERY"] = str(alert_channels.send_test(PERSON, channel.pk).pk)
     with web_server(served, tmp_path / "web.log") as site, httpx.Client() as client:
         known |= {"SITE": site, "API": f"{site}/api"}
         for call in CALLS:

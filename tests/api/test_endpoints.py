@@ -17,6 +17,7 @@ from syncjobs.api import urls
 from syncjobs.api.core import exception_handler
 from syncjobs.choices import JobStatus, Role
 from syncjobs.models import ErrorGroup, FilterPreset, SyncJob
+from tests.alerts.channels import make_channel
 from tests.clients import NOBODY, WHO, Api
 from tests.factories import failed_job, make_alert
 
@@ -61,6 +62,15 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("DELETE", "admin/alerts/<id:alert_id>/snooze", None, MODERATOR_UP, 204),
     ("GET", "admin/alert-rules", None, MODERATOR_UP, 200),
     ("PATCH", "admin/alert-rules/<slug:rule>", {"enabled": True}, ADMIN_UP, 200),
+    ("GET", "admin/alert-channels", None, MODERATOR_UP, 200),
+    ("POST", "admin/alert-channels", {}, ADMIN_UP, 400),
+    ("GET", "admin/alert-channels/<id:channel_id>", None, MODERATOR_UP, 200),
+    ("PATCH", "admin/alert-channels/<id:channel_id>", {"enabled": False}, ADMIN_UP, 200),
+    ("POST", "admin/alert-channels/<id:channel_id>/test", None, ADMIN_UP, 202),
+    ("DELETE", "admin/alert-channels/<id:channel_id>", None, ADMIN_UP, 204),
+    ("GET", "admin/alert-deliveries", None, MODERATOR_UP, 200),
+    ("GET", "admin/alert-deliveries/<id:delivery_id>", None, MODERATOR_UP, 404),
+    ("POST", "admin/alert-deliveries/<id:delivery_id>/retry", None, ADMIN_UP, 404),
     ("GET", "admin/audit", None, ADMIN_UP, 200),
     ("GET", "admin/audit/export", None, ADMIN_UP, 200),
     ("GET", "admin/schedules", None, MODERATOR_UP, 200),
@@ -100,6 +110,7 @@ def address() -> Callable[[str], str]:
     band = Band.objects.create(name="A", slug="a")
     preset = FilterPreset.objects.create(name="shared", created_by="pat")
     ids = {"job": job.pk, "band": band.pk, "preset": preset.pk, "bulk": 1, "schedule": 99999, "alert": make_alert().pk}
+    ids |= {"channel": make_channel().pk, "delivery": 99999}
 
     def address(path: str) -> str:
         path = re.sub(r"<id:(\w+)_id>", lambda match: str(ids[match[1]]), path)

@@ -20,13 +20,25 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from bands.models import Availability, Band, ChannelProblem, Video
+from syncjobs.alerts import rounds
 from syncjobs.audit.actors import Actor, for_schedule
 from syncjobs.choices import EventKind, JobStatus, JobType, Origin, QueueName
 from syncjobs.engine import outcomes
 from syncjobs.engine.claim import WorkerIdentity, claim_next
 from syncjobs.engine.enqueue import create_job
 from syncjobs.engine.errors import ErrorReport, record
-from syncjobs.models import Attempt, ErrorGroup, JobError, Queue, QuotaCall, QuotaDay, SyncJob, Worker
+from syncjobs.models import (
+    Alert,
+    AlertRound,
+    Attempt,
+    ErrorGroup,
+    JobError,
+    Queue,
+    QuotaCall,
+    QuotaDay,
+    SyncJob,
+    Worker,
+)
 from syncjobs.operations import jobs, queues, schedules
 from syncjobs.youtube.costs import QUOTA_TIMEZONE, Operation, bucket_of, quota_day
 from syncjobs.youtube.simulator import demo
@@ -79,6 +91,7 @@ def add_markup() -> None:
     ErrorGroup.objects.filter(pk=group.pk).update(message=MARKUP, sample=MARKUP, note=MARKUP)
     JobError.objects.filter(group=group).update(message=MARKUP)
     Queue.objects.filter(paused_at__isnull=False).update(pause_reason=MARKUP)
+    Alert.objects.update(subject_label=MARKUP)
     queues.pause_queue(Actor(MARKUP, Origin.ADMIN), QueueName.VIDEO_PROCESSING, MARKUP)
 
 
@@ -104,6 +117,10 @@ class _Site:
         self._date_errors()
         self._update_bands()
         self._add_workers()
+        # What the rules find: nothing has been evaluated yet, so that both kinds of rounds are due.
+        for _ in range(2):
+            AlertRound.objects.update(due_at=self.now)
+            rounds.run_if_due()
 
     # ---- Bands, videos, schedules
 

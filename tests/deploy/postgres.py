@@ -48,7 +48,7 @@ class Cluster:
         (self.folder / "data/pg_hba.conf").write_text(
             "local all postgres trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
         )
-        options = f"-k {self.folder} -p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=150"
+        options = f"-k {self.folder} -p {self.port} -c listen_addresses=127.0.0.1 -c synchronous_commit=off -c max_connections=150"
         self._run(
             "pg_ctl", "-D", str(self.folder / "data"), "-w", "-l", str(self.folder / "log"), "-o", options, "start"
         )

@@ -86,6 +86,7 @@ def test_the_services_have_limits(name: str) -> None:
         assert {"Restart=always", "StartLimitBurst=10", "StartLimitIntervalSec=300"} <= set(text.splitlines())
         assert "MemoryMax=" in text
         assert "Type=notify" in text
+        assert "WantedBy=syncmonitor.target" in text
     assert "User=syncmonitor\n" in text
 
 

@@ -48,6 +48,8 @@ class Load:
     created: list[str] = field(default_factory=list)
     slowest: float = 0.0
     streams: int = 0
+    longest_stream: float = 0.0
+    """Seconds from the first event to the end. Zero, if a proxy kept the events until the end."""
 
     async def run(self, work: Callable[[], None]) -> None:
         """Send requests until the work, which runs in another thread, is done."""
@@ -95,8 +97,10 @@ class Load:
             try:
                 async with client.stream("GET", "/api/admin/events", **self._options()) as answer:
                     self.streams += 1
+                    began = None
                     async for _ in answer.aiter_bytes():
-                        pass
+                        began = began or time.monotonic()
+                        self.longest_stream = max(self.longest_stream, time.monotonic() - began)
                 if answer.is_error:
                     self.failures.append(f"events: {answer.status_code}")
             except httpx.TransportError as error:
@@ -166,6 +170,7 @@ def test_a_rolling_restart_loses_no_request(servers: tuple[list[WebServer], list
     assert load.failures == []
     assert sum(load.answers.values()) > 10 * PER_SECOND
     assert load.streams > 1
+    assert load.longest_stream > 3
     # Each request that writes was done once.
     assert sorted(load.created) == sorted(Band.objects.values_list("slug", flat=True))
 

@@ -10,11 +10,11 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from syncjobs.choices import JobStatus
 from syncjobs.live import health
-from syncjobs.models import Attempt, QuotaCall, SyncJob, Worker
+from syncjobs.models import Alert, AlertRound, Attempt, QuotaCall, SyncJob, Worker
 from syncjobs.models.workers import WORKER_SILENCE_SECONDS
-from syncjobs.operations import queues
+from syncjobs.operations import alerts, queues
 from syncjobs.youtube.costs import quota_day
-from tests.factories import PERSON, claim, queue_job, wait_for
+from tests.factories import PERSON, claim, make_alert, queue_job, wait_for
 from tests.live.watchers import Watch
 
 pytestmark = pytest.mark.django_db
@@ -143,3 +143,44 @@ def test_a_call_that_hangs_is_silence_only_while_its_worker_lives() -> None:
     assert _problems() == [("youtube_silent", "", True)]
     Attempt.objects.filter(pk=attempt.pk).update(started_at=_ago(10))
     assert _problems() == []
+
+
+# ---- Alerts
+
+
+@pytest.mark.django_db(transaction=True)
+def test_viewers_are_told_when_an_alert_is_opened_acknowledged_and_over(watch: Watch) -> None:
+    watcher = watch()
+
+    def told() -> tuple[int, int]:
+        return (watcher.alerts[-1]["attention"], watcher.alerts[-1]["critical"]) if watcher.alerts else (-1, -1)
+
+    wait_for(lambda: told() == (0, 0), what="the number at the start")
+    alert = make_alert(severity="CRITICAL")
+    wait_for(lambda: told() == (1, 1), what="the new alert")
+    alerts.acknowledge(PERSON, [alert.pk])
+    wait_for(lambda: told() == (0, 0), what="the acknowledgement")
+    count = len(watcher.alerts)
+    Alert.objects.update(resolved_at=Now(), changed_at=Now())
+    wait_for(lambda: len(watcher.alerts) == count + 1, what="the end of the alert")
+    assert watcher.received == []
+
+
+def test_counts_are_of_the_alerts_that_need_attention() -> None:
+    make_alert()
+    make_alert(subject_id="b@a", severity="CRITICAL")
+    make_alert(subject_id="c@a", severity="CRITICAL", acknowledged_at=_ago(9), escalated_at=_ago(3))
+    for number, fields in enumerate(
+        ({"resolved_at": _ago(1)}, {"acknowledged_at": _ago(1)}, {"snoozed_until": _ago(-60)})
+    ):
+        make_alert(subject_id=f"{number}", **fields)
+    counts = health.current().alerts
+    assert (counts.attention, counts.critical) == (3, 2)
+    assert counts.attention == Alert.objects.needing_attention().count()
+
+
+def test_alerts_that_nobody_evaluates_are_a_problem() -> None:
+    AlertRound.objects.update(ended_at=_ago(80))
+    assert _problems() == []
+    AlertRound.objects.update(ended_at=_ago(100))
+    assert _problems() == [("alerts_late", "", False)]

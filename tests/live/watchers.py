@@ -26,6 +26,7 @@ class Watcher:
     def __init__(self, url: str, credential: Any, last: str | None = None) -> None:
         self.received: list[tuple[str, dict[str, Any]]] = []
         self.health: list[dict[str, Any]] = []
+        self.alerts: list[dict[str, Any]] = []
         self.heartbeats = 0
         self.id = ""
         self.has_ended = False
@@ -64,6 +65,8 @@ class Watcher:
             self.heartbeats += 1
         elif event == "health":
             self.health.append(data)
+        elif event == "alerts":
+            self.alerts.append(data)
         else:
             self.received.append((event, data))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 import subprocess
 import sys
@@ -22,9 +23,10 @@ from tests.syncmonitor.test_settings import PRODUCTION, settings_for
 EVERY_CHARACTER = string.punctuation + " äß漢" + string.ascii_letters + string.digits
 VALUES = {
     "SECRET_KEY": PRODUCTION["SECRET_KEY"],
+    "SECRET_KEY_FALLBACKS": "an-older-key",
     "METRICS_TOKEN": "a-token-of-metrics-1",
-    "YOUTUBE_API_KEY": "AIza-from-a-file",
     "EMAIL_HOST_PASSWORD": "p",
+    "YOUTUBE_API_KEY": "AIza-from-a-file",
     "DATABASE_URL": "postgres://u:p@h/x",
     "DATABASE_PASSWORD": "p",
     "REDIS_URL": "redis://:p@h:6379/0",
@@ -40,7 +42,7 @@ def test_every_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     source = Path(project.__file__).read_text()
     names = {name for name in project.__dict__ if f'"{name}"' in source}
     secret = ("KEY", "KEY_FALLBACKS", "TOKEN", "PASSWORD", "SECRET", "DSN", "DATABASE_URL", "REDIS_URL", "EMAIL_URL")
-    assert {name for name in names if name.endswith(secret)} - {"X_KEY"} == set(project.SECRETS)
+    assert {name for name in names if name.endswith(secret)} == set(project.SECRETS) == set(VALUES)
     urls = {"DATABASE_PASSWORD": {"DATABASE_URL": "postgres://u@h/x"}, "REDIS_PASSWORD": {"REDIS_URL": "redis://h/0"}}
     for name, value in VALUES.items():
         path = tmp_path / name
@@ -48,7 +50,7 @@ def test_every_secret_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.Monke
         others = {key: text for key, text in PRODUCTION.items() if key != name} | urls.get(name, {})
         if name == "DATABASE_URL":
             others["DATABASE_URL"] = ""
-        assert settings_for(**others, **{f"{name}_FILE": str(path)})[name] == value
+        assert settings_for(**others, **{f"{name}_FILE": str(path)})[name] in (value, [value])
 
 
 @pytest.mark.parametrize("name", project.SECRETS)
@@ -132,6 +134,11 @@ def test_a_worker_reads_its_secrets_from_files(tmp_path: Path) -> None:
     assert done.stderr.strip().splitlines()[-1].startswith("YOUTUBE_API_KEY: set it")
     assert not list(ROOT.rglob("never-started"))
     assert celery_app.conf.broker_url
+
+
+def test_the_documentation_names_every_file() -> None:
+    text = (ROOT / "docs/operations.md").read_text().partition("Secrets can be in files:")[2].partition("\n\n")[0]
+    assert set(re.findall("`([A-Z_]+)_FILE`", text)) == set(project.SECRETS)
 
 
 def test_static_files_may_be_anywhere(tmp_path: Path) -> None:

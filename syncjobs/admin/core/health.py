@@ -30,20 +30,20 @@ class Note:
     link: str = ""
 
 
-def context_of(request: HttpRequest, health: Health) -> dict[str, Any]:
-    """Return what the template of the notes shows."""
+def context_of(request: HttpRequest, health: Health, *, is_quiet: bool = False) -> dict[str, Any]:
+    """Return what the template of the notes shows: nothing if the page `is_quiet`, because it has the strip of alerts."""
     return {
         "version": health.version,
         "is_urgent": any(problem.urgent for problem in health.problems),
-        "problems": notes_of(request, health),
-        "url": reverse("admin:health"),
+        "problems": [] if is_quiet else notes_of(request, health.problems),
+        "url": reverse("admin:health") + ("?quiet=1" if is_quiet else ""),
     }
 
 
-def notes_of(request: HttpRequest, health: Health) -> list[Note]:
+def notes_of(request: HttpRequest, found: Sequence[Problem]) -> list[Note]:
     """Return a note for each kind of problem, the urgent ones first."""
     kinds: dict[tuple[str, bool], list[Problem]] = {}
-    for problem in health.problems:
+    for problem in found:
         kinds.setdefault((problem.code, problem.urgent), []).append(problem)
     notes = [_note(request, code, urgent, problems) for (code, urgent), problems in kinds.items()]
     return sorted(notes, key=lambda note: not note.urgent)
@@ -86,12 +86,17 @@ def _youtube(_problems: Sequence[Problem]) -> str:
     return _("YouTube does not answer. Jobs retry automatically.")
 
 
+def _alerts_late(_problems: Sequence[Problem]) -> str:
+    return _("Alerts are not evaluated, so some may be missing. Read the workers' logs.")
+
+
 _TEXTS = {
     "worker_silent": _silent,
     "worker_failing": _failing,
     "no_worker": _unserved,
     "no_scheduler": _no_scheduler,
     "youtube_silent": _youtube,
+    "alerts_late": _alerts_late,
 }
 
 

@@ -17,6 +17,7 @@ NAVIGATION: tuple[Entry, ...] = (
     # URL name, label, icon, permission, whether a gap precedes it
     ("index", _("Dashboard"), "home", "syncjobs.view_queue", False),
     ("syncjobs_syncjob_changelist", _("Sync jobs"), "list", "syncjobs.view_syncjob", False),
+    ("syncjobs_alert_changelist", _("Alerts"), "bell", "syncjobs.view_alert", False),
     ("syncjobs_errorgroup_changelist", _("Errors"), "alert", "syncjobs.view_errorgroup", False),
     ("quota", _("Quota"), "gauge", "syncjobs.view_quotaday", False),
     (
@@ -33,7 +34,10 @@ NAVIGATION: tuple[Entry, ...] = (
     ("auth_user_changelist", _("People"), "people", "auth.view_user", False),
     ("syncjobs_attempt_changelist", _("Raw data"), "list", "auth.change_user", False),
 )
-_SAME_ENTRY = {"syncjobs_attempt_changelist": ("syncjobs_jobevent_changelist", "syncjobs_quotacall_changelist")}
+_SAME_ENTRY = {
+    "syncjobs_attempt_changelist": ("syncjobs_jobevent_changelist", "syncjobs_quotacall_changelist"),
+    "syncjobs_alert_changelist": ("syncjobs_alertrule_changelist",),
+}
 """Pages that have no entry of their own, by the URL name of the entry they belong to."""
 
 
@@ -65,5 +69,6 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             continue
         url, *others = (reverse(f"admin:{page}") for page in (name, *_SAME_ENTRY.get(name, ())))
         current = request.path == url if name == "index" else request.path.startswith((url, *others))
-        entries.append({"url": url, "label": label, "icon": icon, "gap": gap, "current": current})
+        entry = {"url": url, "label": label, "icon": icon, "gap": gap, "current": current}
+        entries.append(entry | {"counts_alerts": name == "syncjobs_alert_changelist"})
     return entries

@@ -21,6 +21,7 @@ from ...choices import Origin
 from ...exceptions import DomainError, NotFound
 from ...live import changes
 from ...live import health as live_health
+from ...live.health import AlertCounts, Health
 from ...youtube.errors import YouTubeError
 from . import health
 from .navigation import page_context
@@ -92,21 +93,38 @@ def show(
     title: str,
     crumbs: Sequence[tuple[str, str]] = (),
     is_live: bool = False,
+    is_quiet: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    """Render the template as a page, or as the content of a dialog. `crumbs` are (URL, label) of the parent pages."""
+    """Render the template as a page, or as the content of a dialog.
+
+    `crumbs` are (URL, label) of the parent pages. A page that `is_quiet` itself shows what does not answer.
+    """
     frame = {
         "title": title,
         "crumbs": crumbs,
         "is_live": is_live,
         "feed_position": request.META.get(_POSITION, ""),
         "is_dialog": is_dialog(request),
+        "alert_counts": _alert_counts(request),
         "layout": f"syncjobs/layouts/{'dialog' if is_dialog(request) else 'page'}.html",
     }
     if is_live and _HEALTH in request.META:
-        frame["health"] = health.context_of(request, request.META[_HEALTH])
+        frame["health"] = health.context_of(request, request.META[_HEALTH], is_quiet=is_quiet)
     common = {} if is_dialog(request) else page_context(request)
     return render(request, template, {**common, **frame, **context}, status=status)
+
+
+def health_of(request: HttpRequest) -> Health:
+    """Return the health of the site, as it was noted before the view began if it was."""
+    known: Health | None = request.META.get(_HEALTH)
+    return known or live_health.current()
+
+
+def _alert_counts(request: HttpRequest) -> AlertCounts | None:
+    """Return how many alerts there are, if it was noted before the view began and the user may know it."""
+    known: Health | None = request.META.get(_HEALTH)
+    return known.alerts if known and request.user.has_perm("syncjobs.view_alert") else None
 
 
 @dataclass(frozen=True, slots=True)

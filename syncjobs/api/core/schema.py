@@ -31,6 +31,8 @@ TAGS = {
     "admin/workers": "Workers",
     "admin/alerts": "Alerts",
     "admin/alert-rules": "Alerts",
+    "admin/alert-channels": "Alerts",
+    "admin/alert-deliveries": "Alerts",
     "admin/audit": "Audit log",
     "admin/events": "Events",
     "bands": "Bands and videos",

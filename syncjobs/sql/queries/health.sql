@@ -1,4 +1,5 @@
--- What is silent at the moment, by the database's clock: one row per worker, with the facts about the site in each.
+-- What is silent at the moment, by the database's clock, and how many alerts there are: one row per worker, with the facts
+-- about the site in each.
 --
 -- YouTube is silent since the first of its newest calls that brought no answer. A call that is still open counts if the
 -- attempt that made it runs and its worker is alive: one that was killed recorded no results. An answer from something in
@@ -21,7 +22,14 @@ call AS (
                 WHEN reason = '' OR (http_status BETWEEN 400 AND 499 AND reason NOT LIKE 'http%%') THEN 'answered'
                 ELSE 'failed' END AS result
       FROM (SELECT * FROM syncjobs_quotacall ORDER BY id DESC LIMIT 100) AS recent
-     WHERE at > statement_timestamp() - interval '1 day')
+     WHERE at > statement_timestamp() - interval '1 day'),
+alert AS (
+    SELECT count(*) FILTER (WHERE needs_attention) AS attention,
+           count(*) FILTER (WHERE needs_attention AND severity = 'CRITICAL') AS critical,
+           concat_ws(' ', count(*), count(*) FILTER (WHERE needs_attention), max(changed_at)) AS version
+      FROM (SELECT *, (acknowledged_at IS NULL OR acknowledged_at < escalated_at)
+                      AND (snoozed_until IS NULL OR snoozed_until <= statement_timestamp()) AS needs_attention
+              FROM syncjobs_alert WHERE resolved_at IS NULL) AS unresolved)
 SELECT statement_timestamp(),
        ARRAY(SELECT queue.name::text FROM syncjobs_queue AS queue
               WHERE NOT EXISTS (SELECT FROM worker WHERE queue.name = ANY (queues) AND state IN ('alive', 'stopping'))
@@ -36,6 +44,9 @@ SELECT statement_timestamp(),
        (SELECT min(at) FROM call
          WHERE result IN ('open', 'failed')
            AND id > (SELECT coalesce(max(id), 0) FROM call WHERE result = 'answered')),
+       (SELECT min(ended_at) FROM syncjobs_alertround
+         WHERE ended_at < statement_timestamp() - make_interval(secs => %(late_round)s)),
+       alert.attention, alert.critical, alert.version,
        worker.name, worker.is_scheduler, worker.queues, worker.state, worker.heartbeat_at
-  FROM (VALUES (1)) AS site LEFT JOIN worker ON true
+  FROM alert LEFT JOIN worker ON true
  ORDER BY worker.name

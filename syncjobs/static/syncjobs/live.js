@@ -79,6 +79,27 @@
         if (region && region.dataset.version !== JSON.parse(data).version) refresh(region, true);
     }
 
+    function onAlerts({ data }) {
+        heard();
+        const told = JSON.parse(data);
+        const count = document.getElementById("alert-count");
+        if (count?.dataset.version === told.version) return;
+        if (count) count.dataset.version = told.version;
+        showAlerts(told.attention, told.critical);
+        for (const region of regions()) if (concerns(region, "alerts", null)) refresh(region, true);
+    }
+
+    // The number of alerts that need attention, in the navigation and in the tab's title.
+    function showAlerts(attention, critical) {
+        const count = document.getElementById("alert-count");
+        if (!count) return;
+        count.hidden = !attention;
+        count.toggleAttribute("data-critical", critical > 0);
+        count.textContent = attention || "";
+        const title = document.title.replace(/^\(\d+\) /, "");
+        document.title = attention ? `(${attention}) ${title}` : title;
+    }
+
     function onEvent({ type, data }) {
         heard();
         let change = null;
@@ -95,6 +116,7 @@
         for (const name of EVENTS) stream.addEventListener(name, onEvent);
         stream.addEventListener("heartbeat", heard);
         stream.addEventListener("health", onHealth);
+        stream.addEventListener("alerts", onAlerts);
         heardAt = Date.now();
     }
 
@@ -159,6 +181,8 @@
     document.addEventListener("htmx:configRequest", ({ detail }) => { if (detail.verb === "get") detail.timeout ||= MAX_WAIT; });
     // When something stops or starts answering, what the page shows of it is refreshed after the problems themselves.
     document.addEventListener("htmx:afterSettle", () => {
+        const strip = document.getElementById("part-attention");
+        if (strip) showAlerts(Number(strip.dataset.attention), Number(strip.dataset.critical));
         const region = document.getElementById("health");
         if (!region || region.dataset.version === healthVersion) return;
         healthVersion = region.dataset.version;

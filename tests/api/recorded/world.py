@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import io
+import uuid
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -19,6 +20,9 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from bands.models import Band, Video
 from syncjobs.models import (
     Alert,
+    AlertChannel,
+    AlertDelivery,
+    AlertDeliveryAttempt,
     Attempt,
     AuditEntry,
     BulkAction,
@@ -32,6 +36,7 @@ from syncjobs.models import (
     SyncJob,
     Worker,
 )
+from tests.alerts.channels import make_channel
 from tests.api.recorded.clock import Clock
 
 PASSWORD = "correct horse battery"
@@ -50,7 +55,7 @@ QUEUES = {
     "PRUNE": "maintenance",
 }
 _NUMBERED: tuple[type[models.Model], ...] = (
-    Alert, Attempt, AuditEntry, Band, BulkAction, FilterPreset, JobError, JobEvent, QuotaCall, QuotaDay, SyncJob, Video, User,
+    Alert, AlertChannel, AlertDelivery, AlertDeliveryAttempt, Attempt, AuditEntry, Band, BulkAction, FilterPreset, JobError, JobEvent, QuotaCall, QuotaDay, SyncJob, Video, User,
     PeriodicTask, CrontabSchedule, IntervalSchedule, OutstandingToken, BlacklistedToken,
 )  # fmt: skip
 
@@ -83,6 +88,7 @@ def build() -> Clock:
     _quota(clock)
     _schedules(clock)
     _alerts(clock)
+    _alert_channels(clock)
     _the_rest(clock)
     return clock
 
@@ -343,6 +349,39 @@ def _alerts(clock: Clock) -> None:
         severity="WARNING", sentence="The queue has been paused.", facts={"since": None, "by": "ADMIN", "reason": ""},
         opened_at=clock.day(3), last_seen_at=clock.day(2), resolved_at=clock.day(2),
     )  # fmt: skip
+
+
+def _alert_channels(clock: Clock) -> None:
+    channel = make_channel(
+        pk=95, name="Operators", severities=["CRITICAL"], rules=["no_worker"], quiet_from=dt.time(22), quiet_until=dt.time(7),
+        created_at=clock.day(5),
+    )  # fmt: skip
+    channel.bands.add(11)
+    make_channel(
+        pk=96, name="Outside", kind="PING", created_at=clock.day(5), pinged_at=clock.ago(1), ping_problem="No ping: none.",
+        is_enabled=False,
+    )  # fmt: skip
+    message = {
+        "channel": channel, "kind": "ALERTS", "title": "Critical: Worker celery@nowhere has not responded.", "text": HTML,
+        "payload": {"title": "Critical"}, "alert_count": 2,
+    }  # fmt: skip
+    AlertDelivery.objects.create(
+        **message, pk=971, key=uuid.UUID(int=971), state="DELIVERED", created_at=clock.ago(3), next_attempt_at=clock.ago(3),
+        deadline_at=clock.ago(-21), ended_at=clock.ago(2), attempts_made=1,
+    )  # fmt: skip
+    failed = AlertDelivery.objects.create(
+        **message, pk=972, key=uuid.UUID(int=972), state="FAILED", created_at=clock.day(3), next_attempt_at=clock.day(2),
+        deadline_at=clock.day(2), ended_at=clock.day(2), attempts_made=2, problem="The receiver answered 500.",
+    )  # fmt: skip
+    AlertDelivery.objects.create(
+        **message, pk=973, key=uuid.UUID(int=973), created_at=clock.ago(1), next_attempt_at=clock.ago(-1),
+        deadline_at=clock.ago(-23), attempts_made=1, problem="The receiver refuses connections.",
+    )  # fmt: skip
+    for number, result, status in ((1, "LOST", None), (2, "FAILED", 500)):
+        AlertDeliveryAttempt.objects.create(
+            delivery=failed, number=number, process="celery@nowhere/7", started_at=clock.day(3), ended_at=clock.day(3),
+            result=result, status=status, problem="" if status is None else "The receiver answered 500.",
+        )  # fmt: skip
 
 
 def _the_rest(clock: Clock) -> None:

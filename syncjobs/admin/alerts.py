@@ -1,0 +1,313 @@
+"""Alerts: their list with its history, what people do to them, and the rules that open them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from bands.text import parse_number
+
+from ..alerts import rules, words
+from ..audit.actors import Actor
+from ..audit.labels import ACTIONS
+from ..choices import AlertRuleName, Severity
+from ..engine import clock
+from ..exceptions import NotFound
+from ..listing.alerts import AlertList
+from ..models import Alert, AlertRule, AuditEntry
+from ..operations import alerts as operations
+from .core import attention
+from .core.edits import EditForm
+from .core.model_admin import PageAdmin, id_of, requires
+from .core.pages import Question, ask, show, style
+from .core.paging import FilterForm, paginate, show_list
+from .site import site
+
+_LISTED = 5
+_STATES = (
+    ("unresolved", gettext_lazy("Not over")),
+    ("attention", gettext_lazy("Needs attention")),
+    ("acknowledged", gettext_lazy("Acknowledged")),
+    ("snoozed", gettext_lazy("Snoozed")),
+    ("resolved", gettext_lazy("Over")),
+)
+_ACT = "syncjobs.acknowledge_alert"
+
+
+class AlertFilters(FilterForm):
+    """The filters of the list of alerts."""
+
+    state = forms.ChoiceField(
+        required=False, label=gettext_lazy("State"), choices=[("", gettext_lazy("Any")), *_STATES]
+    )
+    severity = forms.ChoiceField(
+        required=False, label=gettext_lazy("Severity"), choices=[("", gettext_lazy("Any")), *Severity.choices]
+    )
+    rule = forms.ChoiceField(
+        required=False, label=gettext_lazy("Rule"), choices=[("", gettext_lazy("Any")), *AlertRuleName.choices]
+    )
+
+
+class SelectionForm(forms.Form):
+    """The alerts that the question was about: those that are opened later stay as they are."""
+
+    ids = forms.CharField(widget=forms.HiddenInput, max_length=20 * operations.MAX_ALERTS)
+
+    def alert_ids(self) -> list[int]:
+        """Return the ids of the alerts."""
+        found = (parse_number(part) for part in self.cleaned_data["ids"].split(","))
+        return [number for number in found if number is not None]
+
+
+class AcknowledgeForm(SelectionForm):
+    """A note for the next person."""
+
+    note = forms.CharField(
+        required=False,
+        max_length=operations.MAX_NOTE,
+        label=gettext_lazy("Note"),
+        help_text=gettext_lazy("What you found out and what was done about it. Shown with your name."),
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+
+class SnoozeForm(SelectionForm):
+    """For how long."""
+
+    hours = forms.TypedChoiceField(
+        label=gettext_lazy("For how long"),
+        coerce=int,
+        initial=4,
+        choices=[
+            (1, gettext_lazy("1 hour")),
+            (4, gettext_lazy("4 hours")),
+            (12, gettext_lazy("12 hours")),
+            (24, gettext_lazy("1 day")),
+            (72, gettext_lazy("3 days")),
+            (168, gettext_lazy("7 days")),
+        ],
+    )
+
+
+@admin.register(Alert, site=site)
+class AlertAdmin(PageAdmin):
+    """Alerts are listed, shown, acknowledged and snoozed. Rounds alone open and end them."""
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.page("acknowledge/", self.acknowledge_view, "acknowledge"),
+            self.page("reopen/", self.reopen_view, "reopen"),
+            self.page("snooze/", self.snooze_view, "snooze"),
+            self.page("unsnooze/", self.unsnooze_view, "unsnooze"),
+            *super().get_urls(),
+        ]
+
+    @requires("view")
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """List the alerts: those that are not over by severity, then the others, newest first."""
+        filters = AlertFilters(request.GET)
+        page = paginate(request, _alerts(filters.values()), 50)
+        context = {"page": page, "rows": [_row(request, alert) for alert in page.object_list]}
+        return show_list(request, "alerts", filters, context, title=_("Alerts"))
+
+    @requires("view")
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show an alert, and what people did about it."""
+        alert = operations.get(id_of(object_id))
+        done = AuditEntry.objects.filter(target_type="alert", target_id=str(alert.pk), result="ok").order_by("-pk")
+        entries = [{"entry": entry, "action": ACTIONS.get(entry.action, entry.action)} for entry in done[:20]]
+        row = _row(request, alert)
+        context: dict[str, Any] = {"row": row, "entries": entries}
+        crumbs = ((reverse("admin:syncjobs_alert_changelist"), _("Alerts")),)
+        return show(request, "syncjobs/alerts/alert.html", context, title=str(row["rule"]), crumbs=crumbs)
+
+    @requires(_ACT, post=True)
+    def acknowledge_view(self, request: HttpRequest) -> HttpResponse:
+        """Mark the selected alerts as acknowledged, with a note."""
+        form = AcknowledgeForm(request.POST) if request.method == "POST" else _initial(AcknowledgeForm, request)
+        question = _question(
+            request,
+            _("Acknowledge?"),
+            _("You take care of it. It stays in the list, and needs attention again if it becomes critical."),
+            _("Acknowledge"),
+            "check",
+        )
+
+        def do(actor: Actor, values: dict[str, Any]) -> str:
+            count = operations.acknowledge(actor, form.alert_ids(), values["note"] or None)
+            return ngettext("%(n)s alert acknowledged.", "%(n)s alerts acknowledged.", count) % {"n": count}
+
+        return ask(request, question, do, form=style(form))
+
+    @requires(_ACT, post=True)
+    def reopen_view(self, request: HttpRequest) -> HttpResponse:
+        """Undo the acknowledgement of the selected alerts."""
+        form = SelectionForm(request.POST) if request.method == "POST" else _initial(SelectionForm, request)
+        question = _question(
+            request, _("Reopen?"), _("It needs attention again. Its note stays."), _("Reopen"), "retry"
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            operations.reopen(actor, form.alert_ids())
+            return _("Reopened.")
+
+        return ask(request, question, do, form=style(form))
+
+    @requires(_ACT, post=True)
+    def snooze_view(self, request: HttpRequest) -> HttpResponse:
+        """Keep the selected alerts out of sight for a while."""
+        form = SnoozeForm(request.POST) if request.method == "POST" else _initial(SnoozeForm, request)
+        text = _("It needs no attention until then. If it is over before, nobody has to do anything.")
+        question = _question(request, _("Snooze?"), text, _("Snooze"), "clock")
+
+        def do(actor: Actor, values: dict[str, Any]) -> str:
+            until = clock.now() + dt.timedelta(hours=values["hours"])
+            operations.snooze(actor, form.alert_ids(), until)
+            return _("Snoozed until %(time)s UTC.") % {"time": f"{until:%Y-%m-%d %H:%M}"}
+
+        return ask(request, question, do, form=style(form))
+
+    @requires(_ACT, post=True)
+    def unsnooze_view(self, request: HttpRequest) -> HttpResponse:
+        """End the snooze of the selected alerts."""
+        form = SelectionForm(request.POST) if request.method == "POST" else _initial(SelectionForm, request)
+        question = _question(request, _("End the snooze?"), _("It needs attention again."), _("End the snooze"), "bell")
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            operations.unsnooze(actor, form.alert_ids())
+            return _("The snooze has ended.")
+
+        return ask(request, question, do, form=style(form))
+
+
+def _alerts(wanted: dict[str, Any]) -> QuerySet[Alert]:
+    values = {name: wanted[name] for name in ("state", "severity")} | {
+        "rule": [wanted["rule"]] if wanted["rule"] else []
+    }
+    found: QuerySet[Alert] = AlertList.narrow(Alert.objects.all(), values)
+    return found.order_by("-opened_at", "-pk") if wanted["state"] == "resolved" else found.unresolved_first()  # type: ignore[attr-defined]
+
+
+def _row(request: HttpRequest, alert: Alert) -> dict[str, Any]:
+    said, now = words.of(alert), clock.approximate()
+    is_snoozed = alert.snoozed_until is not None and alert.snoozed_until > now
+    is_acknowledged = alert.acknowledged_at is not None and (
+        alert.escalated_at is None or alert.acknowledged_at >= alert.escalated_at
+    )
+    return {
+        "alert": alert,
+        "said": said,
+        "rule": AlertRuleName(alert.rule).label if alert.rule in AlertRuleName.values else alert.rule,
+        "is_critical": alert.severity == Severity.CRITICAL,
+        "is_snoozed": is_snoozed,
+        "is_acknowledged": is_acknowledged,
+        "buttons": () if alert.resolved_at else attention.buttons_of(request, alert, said),
+        "selection": f"id={alert.pk}",
+    }
+
+
+def _selected(request: HttpRequest) -> list[Alert]:
+    """Return the alerts that the query string selects: by `id`, those of a rule that need attention, or all that last."""
+    if rule := request.GET.get("rule"):
+        found = Alert.objects.needing_attention().filter(rule=rule[:40])
+        if severity := request.GET.get("severity"):
+            found = found.filter(severity=severity[:8])
+    elif "id" not in request.GET:
+        found = Alert.objects.unresolved()
+    else:
+        ids = [number for value in request.GET.getlist("id") if (number := parse_number(value)) is not None]
+        found = Alert.objects.filter(pk__in=ids[: operations.MAX_ALERTS])
+    return list(found.order_by("pk")[: operations.MAX_ALERTS])
+
+
+def _initial(form: type[SelectionForm], request: HttpRequest) -> Any:
+    return form(initial={"ids": ",".join(str(alert.pk) for alert in _selected(request))})
+
+
+def _question(request: HttpRequest, title: str, text: str, button: str, icon: str) -> Question:
+    chosen = _selected(request)
+    if not chosen and request.method != "POST":
+        raise NotFound(_("There is no such alert."))
+    details = [words.of(alert).sentence for alert in chosen[:_LISTED]]
+    if len(chosen) > _LISTED:
+        more = len(chosen) - _LISTED
+        details.append(ngettext("and %(n)s more", "and %(n)s more", more) % {"n": more})
+    back = reverse("admin:syncjobs_alert_changelist")
+    return Question(title=title, text=text, button=button, icon=icon, back=back, parent=_("Alerts"), details=details)
+
+
+class RuleForm(EditForm):
+    """The settings of a rule. An empty number is the default."""
+
+    is_enabled = forms.BooleanField(required=False, label=gettext_lazy("Open alerts"))
+    threshold = forms.FloatField(
+        required=False, min_value=0, max_value=operations.MAX_THRESHOLD, label=gettext_lazy("Threshold")
+    )
+    resolve_after = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=operations.MAX_RESOLVE_AFTER,
+        label=gettext_lazy("Over after (seconds)"),
+    )
+
+    def __init__(self, rule: rules.Effective, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        default = _("Default: %(value)s")
+        self.fields["resolve_after"].help_text = _("How long the condition must have been gone.") + " "
+        self.fields["resolve_after"].help_text += default % {"value": rule.default.resolve_after}
+        if rule.default.threshold is None:
+            del self.fields["threshold"]
+        else:
+            help_text = f"{rule.default.meaning}. {default % {'value': f'{rule.default.threshold:g}'}}"
+            self.fields["threshold"].help_text = help_text[:1].upper() + help_text[1:]
+
+
+@admin.register(AlertRule, site=site)
+class AlertRuleAdmin(PageAdmin):
+    """The rules are listed with what is in effect, and changed."""
+
+    @requires("view")
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """List the rules."""
+        crumbs = ((reverse("admin:syncjobs_alert_changelist"), _("Alerts")),)
+        context = {"rules": rules.in_effect()}
+        return show(request, "syncjobs/alerts/rules.html", context, title=_("Rules of alerts"), crumbs=crumbs)
+
+    @requires("change", post=True)
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Change a rule."""
+        rule = next((each for each in rules.in_effect() if each.rule == object_id), None)
+        if rule is None:
+            raise NotFound(_("There is no rule “%(name)s”.") % {"name": object_id[:40]})
+        stored = AlertRule.objects.filter(pk=object_id).first() or AlertRule(name=object_id)
+        form = RuleForm(rule, request.POST if request.method == "POST" else None, initial=_settings(stored))
+        question = Question(
+            title=str(AlertRuleName(object_id).label),
+            text=_("Empty numbers restore the default. The next round uses the change."),
+            button=_("Save"),
+            back=reverse("admin:syncjobs_alertrule_changelist"),
+            parent=_("Rules of alerts"),
+        )
+
+        def do(actor: Actor, values: dict[str, Any]) -> str:
+            changed = {name: values[name] for name in form.changed()}
+            operations.set_rule(actor, object_id, changed, check=lambda row: form.check(_settings(row)))
+            return _("Saved.")
+
+        return ask(request, question, do, form=style(form), then=question.back)
+
+
+def _settings(rule: AlertRule) -> dict[str, Any]:
+    return {"is_enabled": rule.is_enabled, "threshold": rule.threshold, "resolve_after": rule.resolve_after}

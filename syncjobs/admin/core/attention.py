@@ -1,0 +1,166 @@
+"""What needs attention, worst first: the strip on top of the dashboard. Alike alerts share a line."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ...alerts import words
+from ...alerts.conditions import RULE_OF_PROBLEM
+from ...choices import AlertRuleName as Rule
+from ...choices import AlertSubject, Severity
+from ...live.health import Health, Problem
+from ...models import Alert
+from ...operations.alerts import MAX_ALERTS
+from ...operations.queues import ALL_QUEUES
+from . import health, links
+
+MAX_LINES = 8
+_ALONE = 3
+"""More alerts than this of one rule share a line."""
+_NAMED = 4
+_PAGES: dict[str, tuple[str | Promise, str]] = {
+    # What the link of an alert shows, and the permission that it needs
+    AlertSubject.WORKER: (gettext_lazy("Workers"), "syncjobs.view_worker"),
+    AlertSubject.SCHEDULE: (gettext_lazy("Schedules"), "django_celery_beat.view_periodictask"),
+    AlertSubject.BAND: (gettext_lazy("Show the band"), "bands.view_band"),
+    AlertSubject.JOB: (gettext_lazy("Show the job"), "syncjobs.view_syncjob"),
+    AlertSubject.ERROR: (gettext_lazy("Show the error"), "syncjobs.view_errorgroup"),
+    AlertSubject.BUCKET: (gettext_lazy("Quota"), "syncjobs.view_quotaday"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A link to a page, or to a question in the dialog."""
+
+    label: str
+    url: str
+    is_dialog: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One problem, or several of a kind. Without `selection` there is nothing to acknowledge."""
+
+    key: str
+    text: str
+    is_critical: bool
+    advice: str = ""
+    since: dt.datetime | None = None
+    buttons: Sequence[Button] = field(default_factory=tuple)
+    selection: str = ""
+    """The query string that selects its alerts for `acknowledge` and `snooze`."""
+
+
+def strip(request: HttpRequest, known: Health) -> dict[str, Any]:
+    """Return the context of the strip, with the alerts that need attention and what has only just stopped answering."""
+    unresolved = list(Alert.objects.unresolved().with_attention().worst_first()[:MAX_ALERTS])
+    alerted = {(alert.rule, alert.subject_id) for alert in unresolved}
+    fresh = [each for each in known.problems if (_rule_of(each), each.name) not in alerted]
+    alerts = [alert for alert in unresolved if alert.is_unseen]  # type: ignore[attr-defined]
+    lines = [*_lines_of_problems(request, fresh), *_lines_of_alerts(request, alerts)]
+    lines.sort(key=lambda line: not line.is_critical)
+    return {
+        "lines": lines[:MAX_LINES],
+        "counts": known.alerts,
+        "has_more": len(lines) > MAX_LINES,
+        "is_critical": any(line.is_critical for line in lines),
+    }
+
+
+def _rule_of(problem: Problem) -> str:
+    return RULE_OF_PROBLEM[problem.code][0] if problem.code in RULE_OF_PROBLEM else ""
+
+
+def _lines_of_problems(request: HttpRequest, problems: Sequence[Problem]) -> list[Line]:
+    """Return lines for problems that no round has seen yet."""
+    return [
+        Line(
+            key=f"problem-{number}",
+            text=note.text,
+            is_critical=note.urgent,
+            since=note.since,
+            buttons=(Button(note.link, note.url),) if note.url else (),
+        )
+        for number, note in enumerate(health.notes_of(request, problems))
+    ]
+
+
+def _lines_of_alerts(request: HttpRequest, alerts: Iterable[Alert]) -> list[Line]:
+    kinds: dict[tuple[str, str], list[Alert]] = {}
+    for alert in alerts:
+        kinds.setdefault((alert.rule, alert.severity), []).append(alert)
+    lines = []
+    for (rule, severity), alike in kinds.items():
+        if len(alike) > _ALONE and rule in Rule.values:
+            lines.append(_line_of_several(Rule(rule), severity, alike))
+        else:
+            lines += [_line_of_one(request, alert) for alert in alike]
+    return lines
+
+
+def _line_of_one(request: HttpRequest, alert: Alert) -> Line:
+    said = words.of(alert)
+    return Line(
+        key=f"alert-{alert.pk}",
+        text=said.sentence,
+        is_critical=alert.severity == Severity.CRITICAL,
+        advice=said.advice,
+        since=alert.opened_at,
+        buttons=buttons_of(request, alert, said),
+        selection=urlencode({"id": alert.pk}),
+    )
+
+
+def _line_of_several(rule: Rule, severity: str, alike: Sequence[Alert]) -> Line:
+    names = ", ".join(words.subject_of(alert) for alert in alike[:_NAMED])
+    names += ", …" if len(alike) > _NAMED else ""
+    values = {"kind": rule.label, "n": len(alike), "names": names}
+    query = urlencode({"rule": rule.value, "severity": severity})
+    return Line(
+        key=f"rule-{rule.value}-{severity}",
+        text=_("%(kind)s (%(n)s): %(names)s") % values,
+        is_critical=severity == Severity.CRITICAL,
+        advice=words.of(alike[0]).advice,
+        since=min(alert.opened_at for alert in alike),
+        buttons=(Button(_("Show all"), f"{links.page('syncjobs_alert_changelist')}?{query}"),),
+        selection=query,
+    )
+
+
+def buttons_of(request: HttpRequest, alert: Alert, said: words.Words) -> tuple[Button, ...]:
+    """Return what the person can do about the alert, if anything: resume a queue, or open the page that shows more."""
+    may = request.user.has_perm
+    if alert.rule in (Rule.QUEUE_PAUSED, Rule.KEY_REFUSED):
+        if not may("syncjobs.pause_queue"):
+            return ()
+        url = links.object_page("syncjobs_queue_resume", alert.subject_id or ALL_QUEUES)
+        return (Button(_("Resume"), url, is_dialog=True),)
+    if alert.rule == Rule.NO_WORKER:
+        return (Button(_("Workers"), links.page("syncjobs_worker_changelist")),) if may("syncjobs.view_worker") else ()
+    if alert.rule == Rule.NO_SCHEDULER:
+        url = links.page("django_celery_beat_periodictask_changelist")
+        return (Button(_("Schedules"), url),) if may("django_celery_beat.view_periodictask") else ()
+    if alert.rule == Rule.OLD_JOB:
+        return (Button(_("Waiting jobs"), links.jobs(queue=alert.subject_id, **links.STATES["waiting"])),)
+    if alert.rule == Rule.FAILURE_RATE:
+        return (Button(_("Failed jobs"), said.link),)
+    if alert.rule == Rule.YOUTUBE_SILENT:
+        return (Button(_("Errors"), said.link),)
+    label, permission = _PAGES.get(alert.subject_type, ("", ""))
+    return (Button(str(label), said.link),) if label and may(permission) else ()
+
+
+def action_url(name: str, selection: str) -> str:
+    """Return the URL of the question that acknowledges or snoozes the selected alerts."""
+    return f"{reverse(f'admin:syncjobs_alert_{name}')}?{selection}"

@@ -1,0 +1,197 @@
+"""The alerts in the admin: the strip on the dashboard, the list with its history, the actions, and the rules."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from html import unescape
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from syncjobs.choices import AlertRuleName as Rule
+from syncjobs.choices import Role
+from syncjobs.engine import clock
+from syncjobs.models import Alert, AlertRule, AuditEntry, Worker
+from syncjobs.operations import alerts
+from tests.clients import DIALOG, MOST_QUERIES, PART, logged_in
+from tests.factories import HOSTILE, PERSON, make_alert, queue_job
+
+pytestmark = pytest.mark.django_db
+LIST, RULES = "/admin/syncjobs/alert/", "/admin/syncjobs/alertrule/"
+
+
+@pytest.fixture
+def moderator() -> Client:
+    return logged_in(Role.MODERATOR)
+
+
+def page(client: Client, url: str, **headers: str) -> str:
+    answer = client.get(url, headers=headers)
+    assert answer.status_code == 200, answer.content[:300]
+    return unescape(answer.content.decode())
+
+
+def strip(client: Client) -> str:
+    return page(client, "/admin/?part=attention", **PART)
+
+
+def band_alerts(count: int) -> None:
+    for number in range(count):
+        make_alert(
+            Rule.BAND_FAILING, str(number), subject_type="band", subject_label=f"Band {number}", facts={"failures": 3}
+        )
+
+
+def texts_of(strip: str) -> list[str]:
+    return re.findall(r"<strong[^>]*>(.*?)</strong>", strip)
+
+
+def test_the_strip_shows_the_worst_first_each_with_its_button(moderator: Client) -> None:
+    make_alert()
+    make_alert(
+        Rule.QUOTA_EXHAUSTED, "main", subject_type="bucket", severity="CRITICAL", facts={"until": None, "jobs": 2}
+    )
+    shown = strip(moderator)
+    assert texts_of(shown) == [
+        "The main quota is used up until an unknown time. 2 jobs wait for it.",
+        "The clock of w@a is 7 s ahead of the database's.",
+    ]
+    assert "Synchronize the hosts' clocks (NTP)." in shown
+    assert 'href="/admin/quota/"' in shown
+    assert f"acknowledge/?id={Alert.objects.get(rule=Rule.CLOCK_SKEW).pk}" in shown
+
+
+def test_many_alerts_of_a_kind_share_a_line_that_acknowledges_all_of_them(moderator: Client) -> None:
+    band_alerts(30)
+    shown = strip(moderator)
+    assert texts_of(shown) == ["Band failing (30): Band 29, Band 28, Band 27, Band 26, …"]
+    (url,) = re.findall(r'href="(/admin/syncjobs/alert/acknowledge/[^"]+)"', shown)
+    question = page(moderator, url, **DIALOG)
+    assert "and 25 more" in question
+    (ids,) = re.findall(r'name="ids" value="([^"]+)"', question)
+    band_alerts_before = Alert.objects.count()
+    make_alert(Rule.BAND_FAILING, "later", subject_type="band", facts={"failures": 3})
+    assert moderator.post(url, {"ids": ids, "note": "The network"}, headers=DIALOG).status_code == 204
+    assert Alert.objects.exclude(acknowledged_at=None).count() == band_alerts_before == 30
+    assert Alert.objects.needing_attention().get().subject_id == "later"
+
+
+def test_the_strip_shows_what_has_just_stopped_answering_until_a_round_has_seen_it(moderator: Client) -> None:
+    Worker.objects.create(
+        name="w@a", process_id=1, queues=["video-sync"], concurrency=1, heartbeat_at=Now() - dt.timedelta(seconds=30)
+    )
+    assert texts_of(strip(moderator)) == ["Worker w@a does not respond."]
+    alert = make_alert(Rule.WORKER_SILENT, facts={"since": None, "others": False}, severity="CRITICAL")
+    assert texts_of(strip(moderator)) == ["Worker w@a has not responded since an unknown time."]
+    alerts.acknowledge(PERSON, [alert.pk])
+    assert texts_of(strip(moderator)) == []
+
+
+def test_the_strip_takes_the_place_of_the_notes_on_the_dashboard(moderator: Client) -> None:
+    queue_job()
+    assert "No worker is running for Video sync" in strip(moderator)
+    dashboard = page(moderator, "/admin/")
+    assert dashboard.count("No worker is running for Video sync") == 1
+    assert "data-urgent" in dashboard
+    assert "No worker is running" in page(moderator, "/admin/syncjobs/syncjob/")
+    assert "No worker is running" not in page(moderator, "/admin/health/?quiet=1")
+
+
+def test_the_number_is_in_the_navigation_and_in_the_title(moderator: Client) -> None:
+    plain = page(moderator, "/admin/bands/band/")
+    assert "<title>Bands" in plain
+    assert re.search(r'id="alert-count"[^>]*hidden', plain)
+    make_alert(severity="CRITICAL")
+    make_alert(subject_id="b@a")
+    shown = page(moderator, "/admin/bands/band/")
+    assert "<title>(2) Bands" in shown
+    assert re.search(r'id="alert-count"[^>]*data-critical[^>]*>2</span>', shown)
+
+
+def test_who_may_not_resume_a_queue_gets_no_such_button() -> None:
+    make_alert(Rule.QUEUE_PAUSED, "video-sync", subject_type="queue", facts={"since": None, "by": "pat", "reason": ""})
+    assert "/queue/video-sync/resume/" in strip(logged_in(Role.ADMIN))
+    assert "/queue/video-sync/resume/" not in strip(logged_in(Role.MODERATOR))
+
+
+def test_the_list_has_a_history_and_filters(moderator: Client) -> None:
+    make_alert()
+    make_alert(subject_id="over@a", resolved_at=clock.now())
+    make_alert(subject_id="mine@a", acknowledged_at=clock.now(), acknowledged_by="pat", note="Ordered a clock")
+    shown = page(moderator, LIST)
+    assert re.findall(r"The clock of (\S+) is", shown) == ["mine@a", "w@a", "over@a"]
+    assert "Ordered a clock" in shown
+    assert re.findall(r"The clock of (\S+) is", page(moderator, f"{LIST}?state=resolved")) == ["over@a"]
+    assert re.findall(r"The clock of (\S+) is", page(moderator, f"{LIST}?state=attention&rule=clock_skew")) == ["w@a"]
+    assert "No matching alerts" in page(moderator, f"{LIST}?rule=band_stale")
+
+
+def test_hostile_names_are_only_text(moderator: Client) -> None:
+    make_alert(subject_id=HOSTILE)
+    for url in ("/admin/", LIST, f"{LIST}{Alert.objects.get().pk}/change/"):
+        assert HOSTILE not in moderator.get(url).content.decode()
+
+
+def test_an_alert_is_acknowledged_snoozed_and_shown_with_what_people_did(moderator: Client) -> None:
+    alert = make_alert()
+    chosen = {"ids": str(alert.pk)}
+    assert moderator.post(f"{LIST}acknowledge/?id={alert.pk}", chosen | {"note": "Mine"}).status_code == 302
+    assert moderator.post(f"{LIST}snooze/?id={alert.pk}", chosen | {"hours": "24"}).status_code == 302
+    alert.refresh_from_db()
+    assert alert.note == "Mine"
+    assert alert.snoozed_until is not None
+    assert dt.timedelta(hours=23) < alert.snoozed_until - clock.now() <= dt.timedelta(hours=24)
+    shown = page(moderator, f"{LIST}{alert.pk}/change/")
+    assert "Acknowledged an alert" in shown
+    assert "Snoozed an alert" in shown
+    assert moderator.post(f"{LIST}reopen/?id={alert.pk}", chosen).status_code == 302
+    assert moderator.post(f"{LIST}unsnooze/?id={alert.pk}", chosen).status_code == 302
+    assert Alert.objects.needing_attention().get() == alert
+    assert AuditEntry.objects.filter(target_type="alert", target_id=str(alert.pk)).count() == 4
+
+
+def test_an_alert_that_is_over_can_not_be_acknowledged(moderator: Client) -> None:
+    alert = make_alert(resolved_at=clock.now())
+    answer = moderator.post(f"{LIST}acknowledge/?id={alert.pk}", {"ids": str(alert.pk), "note": ""}, headers=DIALOG)
+    assert "already over" in answer.headers["HX-Trigger"]
+    assert moderator.get(f"{LIST}acknowledge/?id=999").status_code == 404
+    assert moderator.get(f"{LIST}999/change/").status_code == 404
+
+
+def test_admins_change_rules_and_moderators_see_them(moderator: Client) -> None:
+    assert "hours since a band was last synced" in page(moderator, RULES)
+    assert moderator.get(f"{RULES}band_stale/change/").status_code == 403
+    admin = logged_in(Role.ADMIN)
+    assert "Default: 48" in page(admin, f"{RULES}band_stale/change/")
+    values = {"is_enabled": "on", "threshold": "72", "resolve_after": ""}
+    assert admin.post(f"{RULES}band_stale/change/", values).status_code == 302
+    rule = AlertRule.objects.get(pk="band_stale")
+    assert (rule.is_enabled, rule.threshold, rule.resolve_after) == (True, 72.0, None)
+    assert admin.post(f"{RULES}band_stale/change/", {"threshold": "-1"}).status_code == 422
+    assert 'name="threshold"' not in page(admin, f"{RULES}no_worker/change/")
+    assert admin.get(f"{RULES}nonsense/change/").status_code == 404
+    assert "72 hours since a band was last synced" in re.sub(r"<[^>]+>", "", page(moderator, RULES))
+
+
+def test_the_pages_take_few_queries(moderator: Client) -> None:
+    band_alerts(40)
+    for rule in Rule:
+        make_alert(rule, subject_type="site", facts={})
+    Worker.objects.create(
+        name="w@a", process_id=1, queues=["video-sync"], concurrency=1, heartbeat_at=Now() - dt.timedelta(seconds=30)
+    )
+    for url in ("/admin/?part=attention", LIST, RULES):
+        moderator.get(url)
+        with CaptureQueriesContext(connection) as queries:
+            moderator.get(url, headers=PART if "part" in url else {})
+        assert len(queries) <= MOST_QUERIES, (url, len(queries))
+
+
+def test_who_has_no_role_sees_no_alerts() -> None:
+    client = logged_in()
+    assert client.get(LIST).status_code == 403
+    assert client.post(f"{LIST}acknowledge/?id=1", {"ids": "1"}).status_code == 403
