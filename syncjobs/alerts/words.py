@@ -73,6 +73,7 @@ def _link(rule: Rule, subject_type: str, subject_id: str) -> str:
 
 
 _LISTS = {
+    AlertSubject.CHANNEL: "syncjobs_alertchannel_changelist",
     AlertSubject.WORKER: "syncjobs_worker_changelist",
     AlertSubject.BUCKET: "quota",
     AlertSubject.SCHEDULE: "django_celery_beat_periodictask_changelist",

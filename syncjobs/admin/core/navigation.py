@@ -36,7 +36,11 @@ NAVIGATION: tuple[Entry, ...] = (
 )
 _SAME_ENTRY = {
     "syncjobs_attempt_changelist": ("syncjobs_jobevent_changelist", "syncjobs_quotacall_changelist"),
-    "syncjobs_alert_changelist": ("syncjobs_alertrule_changelist",),
+    "syncjobs_alert_changelist": (
+        "syncjobs_alertrule_changelist",
+        "syncjobs_alertchannel_changelist",
+        "syncjobs_alertdelivery_changelist",
+    ),
 }
 """Pages that have no entry of their own, by the URL name of the entry they belong to."""
 
