@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import socket
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -14,7 +16,7 @@ from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
 from bands.models import Band
-from syncjobs.alerts import conditions, rounds
+from syncjobs.alerts import conditions, rounds, rules
 from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobStatus, JobType, QueueName
 from syncjobs.engine import clock, outcomes, quota
@@ -408,3 +410,14 @@ def test_a_channel_that_does_not_deliver() -> None:
     )
     Alert.objects.update(last_seen_at=ago(hours=1))
     assert none(Rule.DELIVERIES_FAILING)
+
+
+def test_the_documentation_lists_every_rule() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/alerts.md").read_text()
+    table = page.split("\n## Rules\n")[1].split("\n## ")[0]
+    documented = re.findall(r"^\| `(\w+)` \|.*\| (.*?) \| .*? \|$", table, re.MULTILINE)
+    assert [name for name, _default in documented] == Rule.values
+    for name, default in documented:
+        number = rules.DEFAULTS[Rule(name)].threshold
+        assert (default == "—") == (number is None), name
+        assert number is None or default.startswith(f"{number:g} "), name

@@ -161,7 +161,7 @@ def _with_names(text: str, clock: Clock) -> str:
     text = _TIME.sub(name, text)
     # Prometheus metrics
     text = re.sub(
-        r"^(syncmonitor_queue_oldest_runnable_seconds\{.*\}|.*_reset_timestamp_seconds\{.*\}) [1-9].*",
+        r"^(syncmonitor_queue_oldest_runnable_seconds\{.*\}|\w+_timestamp_seconds(?:\{.*\})?) [1-9].*",
         r"\1 <number>",
         text,
     )
