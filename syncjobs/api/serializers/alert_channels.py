@@ -57,7 +57,7 @@ class ChannelBody(Strict):
     enabled = Flag(source="is_enabled", required=False)
     language = Choice(required=False, choices=[code for code, _name in settings.LANGUAGES])
     severities = Many(required=False, child=Choice(choices=Severity.values), allow_empty=False)
-    rules = Many(  # type: ignore[assignment] - the metaclass keeps fields apart from Strict.rules
+    rules = Many(  # type: ignore[assignment]  # The metaclass keeps fields apart from Strict.rules.
         required=False, child=Choice(choices=AlertRuleName.values), help_text="Empty: all rules."
     )
     bandIds = Many(
