@@ -240,6 +240,16 @@ def test_json_in_another_charset_is_refused(admin: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (415, "unsupported_media_type")
 
 
+# ---- Responses
+
+
+@pytest.mark.parametrize("path", ["/api/admin/events", "/api/admin/sync-jobs/export", "/static/syncjobs/live.js"])
+def test_head_of_a_stream_ends_at_once(admin: httpx.Client, site: str, path: str) -> None:
+    answer = raw(site, f"HEAD {path} HTTP/1.1\r\nAuthorization: {admin.headers['Authorization']}")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert (head.split()[1], body) == (b"200", b"")
+
+
 # ---- Slow senders and huge bodies, without a server between the test and the application
 
 
