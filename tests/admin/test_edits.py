@@ -70,6 +70,15 @@ def test_equal_changes_are_no_conflict(admin: Client) -> None:
         assert admin.post(url, _band_form(city="Larkspur", original=original)).status_code == 302
 
 
+def test_a_field_without_an_original_value_is_not_overwritten_unseen(admin: Client) -> None:
+    """As after an update of the site that adds a field to a form which somebody has open."""
+    band = make_band(city="Ashby")
+    url = f"/admin/bands/band/{band.pk}/edit/"
+    refused = admin.post(url, _band_form(city="Larkspur", original='{"name": "Herons"}'))
+    assert refused.status_code == 422
+    assert "changed this to “Ashby” meanwhile" in refused.content.decode()
+
+
 @pytest.mark.parametrize("original", [None, "", "[]", "{", "7"])
 def test_a_request_without_the_original_values_writes_all_fields(original: str | None, admin: Client) -> None:
     band = make_band(city="Ashby", state="AL")

@@ -49,7 +49,9 @@ class EditForm(forms.Form):
         now = self._as_sent(current)
         mine = {name: _as_sent(self[name].data) for name in self.fields}
         conflicts = [
-            name for name in self.fields if name in self.changed() and self._original[name] != now[name] != mine[name]
+            name
+            for name in self.fields
+            if name in self.changed() and self._original.get(name) != now[name] != mine[name]
         ]
         self._original |= {name: now[name] for name in conflicts}
         if conflicts:
