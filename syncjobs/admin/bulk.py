@@ -95,6 +95,7 @@ class BulkAdmin(PageAdmin):
             "refused_count": bulk_action.done - bulk_action.succeeded,
             "queued_count": bulk_action.succeeded - bulk_action.covered,
             "is_retry": bulk_action.action == BulkAction.Action.RETRY,
+            "is_clear": bulk_action.action == BulkAction.Action.CLEAR,
             "refused": list(bulk_action.refused.items())[:_REFUSED_SHOWN],
             "jobs_url": links.jobs(),
         }

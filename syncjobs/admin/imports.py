@@ -130,7 +130,8 @@ def _import(request: HttpRequest) -> HttpResponse:
 def progress(request: HttpRequest, import_id: int) -> HttpResponse:
     """Show the progress of an import in the background."""
     band_import = imports.get_import(import_id)
-    context = {"import": band_import, "problems": band_import.problems[:_SHOWN]}
+    blank = band_import.done - sum(getattr(band_import, outcome) for outcome in imports.OUTCOMES)
+    context = {"import": band_import, "problems": band_import.problems[:_SHOWN], "blank": blank}
     if is_part(request):
         return render(request, "syncjobs/imports/state.html", context)
     crumbs = ((reverse("admin:bands_band_changelist"), _("Bands")), (reverse("admin:import"), _("Import bands")))

@@ -309,12 +309,24 @@ def _act_on_chunk(bulk: BulkAction) -> int:
     ids: list[int] = chunk.get()
     actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
     result = apply(actor, bulk.action, ids)
+    if bulk.action == BulkAction.Action.CANCEL:
+        _move_cancelled_children(bulk, result)
     bulk.succeeded += result.succeeded
     bulk.covered += len(result.covered_by)
     # Each chunk rewrites all reasons, so their number is limited. `done` and `succeeded` give the number of refusals.
     for job_id, reason in list(result.refused.items())[: MAX_REFUSALS_KEPT - len(bulk.refused)]:
         bulk.refused[str(job_id)] = reason
     return len(ids)
+
+
+def _move_cancelled_children(bulk: BulkAction, result: BulkResult) -> None:
+    """Count the children as cancelled that an earlier chunk of this action has cancelled with their parents."""
+    ended = SyncJob.objects.filter(pk__in=result.ended, status=JobStatus.CANCELLED, parent__isnull=False)
+    by_us = ended.filter(cancel_requested_by=bulk.actor_label, cancel_requested_at__gte=bulk.created_at)
+    for job_id in by_us.values_list("pk", flat=True):
+        del result.refused[job_id]
+        result.ended.discard(job_id)
+        result.cancelled.append(job_id)
 
 
 def _clear_chunk(bulk: BulkAction) -> int:
