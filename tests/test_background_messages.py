@@ -9,14 +9,16 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
 from django.test import Client
 
 from bands.models import Band
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.engine import clock
-from syncjobs.models import BandImport, BulkAction, ErrorGroup, JobError, SyncJob
+from syncjobs.models import BandImport, BulkAction, ErrorGroup, JobError, SyncJob, Worker
 from syncjobs.operations import bulk, imports
 from syncjobs.tasks import run_bulk_actions
 from tests.clients import DIALOG, PART, Api, logged_in, run_command
@@ -92,6 +94,12 @@ def _start_in_api(action: str, ids: list[int]) -> tuple[str, BulkAction]:
     return str(answer.json()["total"]), BulkAction.objects.get()
 
 
+def _page(action: BulkAction) -> str:
+    client = Client()
+    client.force_login(get_user_model().objects.filter(groups__name=Role.MODERATOR)[0])
+    return client.get(f"/admin/syncjobs/bulkaction/{action.pk}/change/", headers=PART).content.decode()
+
+
 def _progress(action: BulkAction) -> tuple[dict[str, int], dict[str, Any]]:
     """Return what the admin and the API say about the action."""
     page = logged_in(Role.SUPER_ADMIN).get(f"/admin/syncjobs/bulkaction/{action.pk}/change/", headers=PART)
@@ -108,12 +116,17 @@ def test_a_retry_in_the_background(start: Any) -> None:
         SyncJob.objects.filter(pk=ids[-1]).update(status=JobStatus.FAILED)
     message, action = start("retry", ids)
     assert _number(message) == action.total == len(ids)
+    assert "No worker is running that could do this" in _page(action)
+    Worker.objects.create(name="w@a", process_id=1, queues=["maintenance"], concurrency=1, heartbeat_at=Now())
+    assert "No worker" not in _page(action)
+    Worker.objects.all().delete()
     SyncJob.objects.filter(pk=ids[4]).update(status=JobStatus.COMPLETED)
     run_bulk_actions()
     new = SyncJob.objects.filter(retry_of__in=ids).count()
     covered = SyncJob.objects.filter(pk__in=ids).exclude(covered_by=None).count()
     figures, answer = _progress(action)
     assert (new, covered) == (3, 6)
+    assert "No worker" not in _page(action)
     assert figures == {"Jobs": 10, "Processed": 10, "Queued": new, "Covered by other jobs": covered, "Refused": 1}
     assert (answer["succeeded"], answer["covered"], list(answer["refused"])) == (new + covered, covered, [str(ids[4])])
 
