@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 import re
 import socket
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -25,6 +26,17 @@ from ..exceptions import DomainError, NotFound, one_line, unavailable
 from ..youtube.errors import YouTubeError
 
 
+def seconds(text: str) -> float:
+    """Parse a number of seconds, as the type of an argument. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds.")
+    return number
+
+
 class _Parser(CommandParser):
     """A parser that takes an id or slug for one although it begins with a dash, as argparse does after `--` only."""
 
@@ -33,6 +45,10 @@ class _Parser(CommandParser):
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Namespace:  # type: ignore[override]
         parsed: Namespace = super().parse_args(None if args is None else self._protect(list(args)), namespace)
         return parsed
+
+    def error(self, message: str) -> Any:
+        """Refuse the arguments. The message quotes them, and a script may have read them from anywhere."""
+        return super().error(escape_controls(message))
 
     def _protect(self, args: list[str]) -> list[str]:
         """Return the arguments with values as `--option=value`, and ids that begin with a dash after `--`."""

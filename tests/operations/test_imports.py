@@ -152,3 +152,13 @@ def test_cells_without_a_column_refuse_the_row() -> None:
 
 def test_an_empty_object_is_still_refused() -> None:
     assert outcomes(imported(json.dumps([{}]), is_csv=False)) == [(1, "", "refused")]
+
+
+def test_what_a_row_says_of_itself_neither_fills_nor_turns_around_the_page_that_shows_it() -> None:
+    [long] = imported(json.dumps([{"slug": "a" * 10_000, "b" * 10_000: 1}]), is_csv=False)
+    assert len(long.slug) <= 100
+    assert max(map(len, long.problems)) <= 500
+    [turned] = imported(json.dumps([{"slug": "a\u202eb", "name": "A", "c\u202ed": 1}]), is_csv=False)
+    assert turned.slug == "a\\u202eb"
+    assert "c\\u202ed: is not a column" in " ".join(turned.problems)
+    assert "\u202e" not in " ".join(turned.problems)
