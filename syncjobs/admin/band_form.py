@@ -93,7 +93,7 @@ class BandForm(EditForm):
     is_featured = forms.BooleanField(required=False, label=gettext_lazy("Featured"))
 
     def __init__(self, *args: Any, request: HttpRequest, band: Band | None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, is_new=band is None, **kwargs)
         self._request, self._band = request, band
 
     def clean(self) -> None:

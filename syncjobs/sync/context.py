@@ -94,8 +94,13 @@ class JobMeter(Meter):
 
     def record_successes(self) -> None:
         """Record the calls that succeeded since the last one was reserved."""
-        if successes := self._take_successes():
-            quota.record_successes(successes)
+        successes = self._take_successes()
+        try:
+            if successes:
+                quota.record_successes(successes)
+        except BaseException:
+            self._successes.extend(successes)
+            raise
 
     def _take_successes(self) -> list[quota.Success]:
         """Return the successes that are to be recorded, each to one caller only: several threads make calls."""
@@ -107,10 +112,14 @@ class JobMeter(Meter):
 
 
 class LeaseRenewal:
-    """Renews an attempt's lease in a thread of its own, however long a call or query of the job takes."""
+    """Renews an attempt's lease in a thread of its own, however long a call or query of the job takes.
 
-    def __init__(self, attempt: Attempt) -> None:
+    It also records the calls that succeeded, so that no job which makes no further call for a while seems to wait for YouTube.
+    """
+
+    def __init__(self, attempt: Attempt, meter: JobMeter) -> None:
         self._attempt = attempt
+        self._meter = meter
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease-{attempt.pk}", daemon=True)
 
@@ -130,6 +139,7 @@ class LeaseRenewal:
                 try:
                     if not database.on_live_connection(lease.renew_lease, self._attempt):
                         return
+                    self._meter.record_successes()
                     pause = usual
                     outage.end()
                 except database.ERRORS as error:
@@ -156,13 +166,13 @@ def _executor() -> ThreadPoolExecutor:
 class JobContext:
     """One attempt being executed."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, meter: JobMeter) -> None:
         self.attempt = attempt
         self.job: SyncJob = attempt.job
         self.checkpoint: dict[str, Any] = dict(attempt.job.checkpoint)
         self.progress_total: int | None = attempt.job.progress_total
         self._fetches: set[Future[Any]] = set()
-        self._meter = JobMeter(attempt)
+        self._meter = meter
         self.client = YouTubeClient(
             api_key=settings.YOUTUBE_API_KEY,
             endpoint=settings.YOUTUBE_API_ENDPOINT,

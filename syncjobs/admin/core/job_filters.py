@@ -150,8 +150,8 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
     if name == "band_id":
         return _("Band: %s") % (band.name if band else f"#{value}"), ""
     if name == "error":
-        group = None if "\x00" in value else ErrorGroup.objects.filter(pk=value).only("message").first()
-        return _("Error: %s") % (group.message[:80] if group else value), ""
+        group = None if "\x00" in value else ErrorGroup.objects.filter(pk=value).only("message", "sample").first()
+        return _("Error: %s") % ((group.sample or group.message)[:80] if group else value), ""
     if name in ("start_date", "end_date"):
         return _from_or_to(name, value)
     if name == "due":
