@@ -19,4 +19,4 @@ USER app
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=4)"]
-CMD ["sh", "-c", "exec uvicorn syncmonitor.asgi:application --host 0.0.0.0 --port $PORT --proxy-headers --timeout-graceful-shutdown 5"]
+CMD ["sh", "-c", "exec uvicorn syncmonitor.asgi:application --host 0.0.0.0 --port $PORT --http syncmonitor.protocol:Protocol --ws none --proxy-headers --timeout-graceful-shutdown 5"]

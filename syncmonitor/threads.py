@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
 from . import bodies
 
@@ -51,7 +52,7 @@ class OneThreadHandler(ASGIHandler):
                         await stack.enter_async_context(self._huge_bodies)
                 except TimeoutError:
                     body.problem = bodies.BUSY
-            await super().handle(body.scope(), body, body.discarding(send))
+            await super().handle(body.scope(), body, body.sender(send))
             if body.is_huge:
                 await asyncio.to_thread(_give_memory_back)
 
@@ -60,4 +61,13 @@ class OneThreadHandler(ASGIHandler):
         return receive.file
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+        response = await sync_to_async(self.get_response, thread_sensitive=True)(request)
+        if request.method == "HEAD" and isinstance(response, StreamingHttpResponse):
+            # The server would read the whole stream, which may never end, and send nothing of it.
+            response.streaming_content = _nothing()
+        return response
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield

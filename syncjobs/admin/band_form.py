@@ -13,6 +13,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from bands.channels import Assigned
 from bands.models import Band
 
 from ..exceptions import DomainError
@@ -146,7 +147,7 @@ class LookUp:
 
     channel: Channel | None = None
     problem: str = ""
-    others: tuple[Band, ...] = ()
+    others: tuple[Assigned, ...] = ()
     """Other bands with this channel."""
 
 

@@ -108,6 +108,7 @@ def test_headings_may_be_written_as_people_write_them() -> None:
     ("row", "problem"),
     [
         ('{"slug": "a", "name": "A", "founded": NaN}', "four digits"),
+        ('{"slug": "a", "name": "A", "founded": "\\u0661\\u0669\\u0665\\u0660"}', "four digits"),
         ('{"slug": "a", "name": "A", "founded": 1e400}', "four digits"),
         ('{"slug": "a", "name": {"x": 1, "x": 2}}', "must be text"),
         ('{"slug": "a", "Name": "A"}', "Name: is not a column"),
