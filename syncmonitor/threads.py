@@ -52,7 +52,7 @@ class OneThreadHandler(ASGIHandler):
                         await stack.enter_async_context(self._huge_bodies)
                 except TimeoutError:
                     body.problem = bodies.BUSY
-            await super().handle(body.scope(), body, body.discarding(send))
+            await super().handle(body.scope(), body, body.sender(send))
             if body.is_huge:
                 await asyncio.to_thread(_give_memory_back)
 

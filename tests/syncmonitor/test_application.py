@@ -160,7 +160,7 @@ def test_of_many_huge_bodies_one_is_worked_on_and_the_rest_are_refused(
     senders = asyncio.run(talk())
     assert sorted(sender.status for sender in senders) == [200] + [503] * 19
     refused = [sender for sender in senders if sender.status == 503]
-    assert {sender.headers[b"retry-after"] for sender in refused} == {b"5"}
+    assert {sender.headers[b"retry-after"] for sender in refused} == {b"60"}
     assert {sender.body["errors"][0]["code"] for sender in refused} == {"busy"}
     assert views.most == 1
 
@@ -182,6 +182,26 @@ def test_a_sender_who_goes_away_does_not_let_the_next_huge_body_in(views: Views)
 
     asyncio.run(talk())
     assert (views.most, views.begun) == (1, 2)
+
+
+def test_a_reader_who_stalls_does_not_keep_the_next_huge_body_waiting(
+    views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "_STALL_SECONDS", 0.1)
+    views.may_end.set()
+
+    async def talk() -> int:
+        application = OneThreadHandler()
+        first, second = (Sender(application, PATH, len(HUGE)) for _ in range(2))
+        first.is_stalled = True
+        first.send(HUGE)
+        await until(lambda: views.begun == 1)
+        second.send(HUGE)
+        async with asyncio.timeout(10):
+            await asyncio.gather(first.task, second.task)
+        return second.status
+
+    assert asyncio.run(talk()) == 200
 
 
 def test_head_of_a_stream_that_never_ends_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
