@@ -12,7 +12,6 @@ from syncjobs.models import QuotaCall
 from syncjobs.operations.quota import reopen_bucket
 from syncjobs.youtube.costs import Bucket, quota_day
 
-
 _FIRST_DAY = dt.date(2005, 1, 1)
 
 
