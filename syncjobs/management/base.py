@@ -19,10 +19,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, InterfaceError
 
 from bands.models import Band
-from bands.text import camel_case, escape_controls, parse_number, respell_keys
+from bands.text import camel_case, escape_controls, is_storable, parse_number, respell_keys
 from syncjobs.audit.actors import Actor, for_command
 
-from ..exceptions import DomainError, NotFound, one_line, unavailable
+from ..exceptions import DomainError, InvalidFields, NotFound, one_line, unavailable
 from ..youtube.errors import YouTubeError
 
 
@@ -43,6 +43,9 @@ class _Parser(CommandParser):
     dash_argument: re.Pattern[str] | None = None
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Namespace:  # type: ignore[override]
+        for argument in args or ():
+            if not is_storable(argument):
+                self.error(f"{argument!r} is not UTF-8")
         parsed: Namespace = super().parse_args(None if args is None else self._protect(list(args)), namespace)
         return parsed
 
@@ -98,7 +101,8 @@ class Command(BaseCommand):
             error.args = (escape_controls(str(error)),)
             raise
         except DomainError as error:
-            prefix = f"{error.field}: " if error.field else ""
+            # The message for several fields names them.
+            prefix = f"{error.field}: " if error.field and not isinstance(error, InvalidFields) else ""
             raise CommandError(escape_controls(prefix + error.message)) from None
         except EOFError:
             raise CommandError("The command asked a question, but standard input has ended.") from None

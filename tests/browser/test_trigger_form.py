@@ -41,6 +41,19 @@ def test_an_estimate_that_fails_is_marked_and_can_be_tried_again(log_in: LogIn) 
     expect(trigger).to_be_enabled()
 
 
+def test_a_band_that_is_typed_can_be_triggered_without_leaving_the_field(log_in: LogIn) -> None:
+    band = make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
+    page.get_by_role("link", name="Trigger sync").click()
+    page.get_by_label("Selected bands").check()
+    trigger = page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True)
+    expect(trigger).to_be_disabled()
+    page.get_by_label("Add band").press_sequentially("Herons")
+    trigger.click()
+    page.wait_for_url(re.compile(r"/admin/syncjobs/syncjob/\d+/change/$"))
+    assert SyncJob.objects.get().band_id == band.pk
+
+
 def test_a_dialog_whose_server_does_not_answer_offers_to_try_again(log_in: LogIn) -> None:
     make_band("herons", "@herons")
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")

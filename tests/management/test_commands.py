@@ -49,6 +49,8 @@ def test_invalid_arguments_show_an_error_and_change_nothing() -> None:
         (["reconcile", "--rebuild"], "Use --rebuild only with --counts."),
         (["reconcile", "--counts", "--json"], "Use --json without --counts."),
         (["sync_bands", "--all", "--timeout", "5"], "Use --timeout only with --wait."),
+        (["quota", "--reopen", "main", "--day", "2026-01-01"], "Use --reopen without --day and --json."),
+        (["quota", "--reopen", "main", "--json"], "Use --reopen without --day and --json."),
     ],
 )
 def test_an_option_without_effect_is_refused(arguments: list[str], message: str) -> None:
@@ -73,10 +75,17 @@ def test_an_option_without_effect_is_refused(arguments: list[str], message: str)
         (["clear_failed", "", "--yes"], "queue: There is no queue"),
         (["pause_queue", ""], "queue: There is no queue"),
         (["quota", "--day", ""], "Error: argument --day:"),
+        (["quota", "--day", "9999-12-31"], "Give a --day from 2005-01-01 to"),
+        (["quota", "--day", "0001-01-01"], "Give a --day from 2005-01-01 to"),
+        (["sync_bands", "--band", "\udcff"], "Error: '\\udcff' is not UTF-8"),
+        (["create_user", "", "--role", "ADMIN"], "name: This field cannot be blank."),
     ],
 )
-def test_an_argument_that_names_nothing_does_not_mean_everything(arguments: list[str], message: str) -> None:
+def test_an_argument_that_names_nothing_does_not_mean_everything(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A script may pass a variable that is empty."""
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "correct horse battery")
     queue_job()
     SyncJob.objects.update(status=JobStatus.FAILED)
     assert command_error(*arguments).startswith(message)

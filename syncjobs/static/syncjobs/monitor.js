@@ -208,6 +208,8 @@
         if (detail.elt.id === "estimate" && !detail.successful && detail.xhr?.status !== 401) onEstimate(true);
     });
     document.addEventListener("htmx:afterSettle", ({ target }) => { if (target.id === "estimate") onEstimate(false); });
+    // Leaving the field of a typed band adds a line above the button, which would move away from under the pointer.
+    document.addEventListener("mousedown", (event) => { if (event.target.closest("[data-needs-estimate]")) event.preventDefault(); });
     document.addEventListener("click", (event) => {
         if (event.target.closest("[data-estimate-again]")) $("#trigger-form").dispatchEvent(new Event("change", { bubbles: true }));
     });
