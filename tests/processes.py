@@ -35,6 +35,7 @@ def environment(endpoint: str) -> dict[str, str]:
         "REDIS_URL": settings.REDIS_URL,
         "YOUTUBE_API_ENDPOINT": endpoint,
         "YOUTUBE_TIMEOUT_SECONDS": "3",
+        "SYNC_LEASE_SECONDS": "4",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
