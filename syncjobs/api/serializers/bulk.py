@@ -23,9 +23,12 @@ class Filter(serializers.DictField):
     }
 
 
-@extend_schema_field(filter_schema(JobFilters) | {"minProperties": 1})
+_SORTING = ["sortBy", "sortOrder"]
+
+
+@extend_schema_field(filter_schema(JobFilters) | {"minProperties": 1, "not": {"propertyNames": {"enum": _SORTING}}})
 class _Selection(Filter):
-    """The filters of an action."""
+    """The filters of an action, which the body must have: sorting alone would select every job."""
 
 
 class BulkBody(Strict):
@@ -39,7 +42,7 @@ class BulkBody(Strict):
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if ("ids" in data) == ("filter" in data):
             raise serializers.ValidationError({"ids": ["Give either ids or a filter."]})
-        if data.get("filter") == {}:
+        if "filter" in data and data["filter"].keys() <= set(_SORTING):
             message = "Must have at least one filter: without any, every job would be selected."
             raise serializers.ValidationError({"filter": [message]})
         return data
