@@ -77,6 +77,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 def _show_preview(request: HttpRequest, file: Any) -> HttpResponse:
     is_csv, raw = band_files.is_csv(file.name), file.read()
+    file.close()  # It is a second copy in memory.
     rows = band_files.read_rows(raw, is_csv=is_csv)
     results = imports.import_bands(actor_of(request), rows, dry_run=True)
     preview = _Preview(secrets.token_urlsafe(16), zlib.compress(raw, 1), is_csv, file.name[:200])

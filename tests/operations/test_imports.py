@@ -90,7 +90,7 @@ def test_a_key_given_twice_is_refused_by_name_and_the_rest_imported(row: str, na
         ("name|slug\nA|a\n", "commas, semicolons or tabs"),
         ("", "commas, semicolons or tabs"),
         ('slug;name\n"a;A\n', "not valid CSV"),
-        ("slug,name\na," + "x" * 10**6, "not valid CSV: field larger"),
+        ("slug,name\na," + "x" * 900_000, "not valid CSV: field larger"),
         ("slug,name\na,A\n".encode("utf-16"), "not UTF-8: line 1"),
     ],
 )
@@ -162,3 +162,8 @@ def test_what_a_row_says_of_itself_neither_fills_nor_turns_around_the_page_that_
     assert turned.slug == "a\\u202eb"
     assert "c\\u202ed: is not a column" in " ".join(turned.problems)
     assert "\u202e" not in " ".join(turned.problems)
+
+
+def test_an_endless_line_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="longer than 1,000,000 characters"):
+        read_rows(b"slug,name\n" + b"x" * 1_000_001, is_csv=True)
