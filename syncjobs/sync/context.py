@@ -7,6 +7,7 @@ import datetime as dt
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 MAX_FETCH_THREADS = 32
+CHECK_AFTER_SECONDS = 1.0
 
 
 class SyncFailed(Exception):
@@ -153,6 +155,7 @@ class LeaseRenewal:
             connections.close_all()
 
 
+_thread = threading.local()
 _fetch_threads: dict[int, ThreadPoolExecutor] = {}
 _fetch_threads_lock = threading.Lock()
 
@@ -189,11 +192,24 @@ class JobContext:
 
     def fetch_ahead(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start a call in another thread."""
-        future = _executor().submit(lambda: database.on_live_connection(function, *args, **kwargs))
+        future = _executor().submit(lambda: self._fetch(function, *args, **kwargs))
         self._fetches.add(future)
         # One that is done is not kept: it has a page's videos.
         future.add_done_callback(self._fetches.discard)
         return future
+
+    def _fetch(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function in a thread, whose connection is checked unless this attempt used it a moment ago.
+
+        The check takes a round trip, for which each page of a sync would wait.
+        """
+        attempt, used_at = getattr(_thread, "last_use", (0, 0.0))
+        try:
+            if attempt == self.attempt.pk and time.monotonic() - used_at < CHECK_AFTER_SECONDS:
+                return function(*args, **kwargs)
+            return database.on_live_connection(function, *args, **kwargs)
+        finally:
+            _thread.last_use = (self.attempt.pk, time.monotonic())
 
     def end_calls(self) -> None:
         """Wait for the calls of `fetch_ahead`, so that an attempt makes none after its end, and record their results."""
