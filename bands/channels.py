@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from django.db import connection
 from django.utils.translation import gettext as _
@@ -46,33 +47,46 @@ def lock_channels() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CHANNELS_LOCK])
 
 
+class Assigned(NamedTuple):
+    """A band and its channel. Instances of the model would take four times as long to make; there may be thousands."""
+
+    pk: int
+    name: str
+    channel_id: str
+    channel_handle: str
+    channel_reference: str
+
+
 class ChannelIndex:
     """Index from channel to bands; `note()` keeps it current. Valid while the caller holds `lock_channels()`."""
 
     def __init__(self, parse: Callable[[str], ChannelName | None]) -> None:
         self._parse = parse
-        self._bands: dict[int, Band] = {}
+        self._bands: dict[int, Assigned] = {}
         self._named: defaultdict[ChannelName, set[int]] = defaultdict(set)
-        fields = ("name", "channel_id", "channel_handle", "channel_reference")
-        for band in Band.objects.exclude(channel_id="", channel_reference="").only(*fields):
-            self.note(band)
+        for row in Band.objects.exclude(channel_id="", channel_reference="").order_by().values_list(*Assigned._fields):
+            self._add(Assigned._make(row))
 
     def note(self, band: Band) -> None:
         """Record that the band has been saved with this channel."""
-        for pks in [self._named[name] for name in self._names(self._bands.get(band.pk, Band()))]:
-            pks.discard(band.pk)
+        if known := self._bands.get(band.pk):
+            for name in self._names(known):
+                self._named[name].discard(band.pk)
+        self._add(Assigned._make(getattr(band, field) for field in Assigned._fields))
+
+    def _add(self, band: Assigned) -> None:
         self._bands[band.pk] = band
         for name in self._names(band):
             self._named[name].add(band.pk)
 
-    def others(self, band: Band) -> list[Band]:
+    def others(self, band: Band) -> list[Assigned]:
         """Return other bands with the band's channel, by name. If both ids are known, compare only the ids."""
         matches = {pk for name in self._names(band) for pk in self._named.get(name, ())} - {band.pk}
         others = [self._bands[pk] for pk in matches]
         same = [o for o in others if "" in (band.channel_id, o.channel_id) or band.channel_id == o.channel_id]
         return sorted(same, key=lambda other: (other.name, other.pk))
 
-    def _names(self, band: Band) -> set[ChannelName]:
+    def _names(self, band: Band | Assigned) -> set[ChannelName]:
         """Return all names of the band's channel. Handles and user names are case-insensitive."""
         names = set()
         if band.channel_id:

@@ -28,7 +28,6 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from syncjobs.api.core.authentication import may_use_token
 from syncjobs.operations import band_files
 
 from . import errors
@@ -43,6 +42,8 @@ _GRACE_SECONDS, _LEAST_BYTES_PER_SECOND = 20.0, 20_000
 """A body may take this long, plus the time that its bytes take at this rate."""
 _LINGER_SECONDS, _SILENCE_SECONDS = 5.0, 1.0
 """What is left of a refused body is read for so long, or until nothing comes for so long."""
+_STALL_SECONDS = 20.0
+"""The response to a huge body ends if its reader takes nothing for so long."""
 _HUGE_BYTES = 1_000_000
 _LENGTHS = (b"content-length", b"transfer-encoding")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -56,6 +57,8 @@ class Problem:
     status: int
     code: str
     message: str | Promise
+    retry_after: int = 0
+    """Seconds; 0 if trying again is no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,9 @@ _NO_LENGTH = Problem(400, "invalid", _("The request's Content-Length is not a nu
 _NOT_A_FORM = Problem(400, "invalid", _("The form can't be read."))
 _TOO_MANY = Problem(400, "invalid", _("The request has too many parameters."))
 _CHARSET = Problem(415, "unsupported_media_type", _("The body must be UTF-8."))
-BUSY = Problem(503, "busy", _("Other files are being read at the moment. Try again in a minute."))
+BUSY = Problem(503, "busy", _("Other files are being read at the moment. Try again in a minute."), 60)
 _UNKNOWN_SENDER = Problem(
-    503, "unavailable", _("The database is away or too busy at the moment. Try again in a few seconds.")
+    503, "unavailable", _("The database is away or too busy at the moment. Try again in a few seconds."), 5
 )
 
 
@@ -90,8 +93,8 @@ def _allowances() -> dict[str, Allowance]:
         reverse("admin:import"): Allowance(band_files.MAX_BYTES + 100_000, _may_import),
         # 100,000 ids as `id_sets` packs them.
         reverse("admin:syncjobs_bulkaction_add"): Allowance(512 * 1024, _may_see_jobs),
-        # 10,000 ids of 18 digits.
-        reverse("job-bulk"): Allowance(256 * 1024, may_use_token),
+        # 10,000 ids of 18 digits. From anybody, who then reads that a token is missing.
+        reverse("job-bulk"): Allowance(256 * 1024, lambda request: True),
     }
 
 
@@ -191,7 +194,25 @@ class Body:
         assert self._allowance
         return self._allowance.is_for(ASGIRequest(self._scope, SpooledTemporaryFile()))
 
-    def discarding(self, send: Send) -> Send:
+    def sender(self, send: Send) -> Send:
+        """Return what Django sends the response with."""
+        if self.problem:
+            return self._discarding(send)
+        return self._within_time(send) if self.is_huge else send
+
+    def _within_time(self, send: Send) -> Send:
+        """Wrap `send`: end the response if its reader stalls, because the next huge body waits for it."""
+
+        async def wrapped(message: Message) -> None:
+            try:
+                async with asyncio.timeout(_STALL_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                raise asyncio.CancelledError from None  # As if the client had gone away.
+
+        return wrapped
+
+    def _discarding(self, send: Send) -> Send:
         """Wrap `send`: read what is left of a refused body, for seconds at most, before the connection is closed.
 
         Otherwise the sender's own writes fail, and it never reads the response.
@@ -207,7 +228,7 @@ class Body:
             await self._discard()
             await send({"type": "http.response.body", "body": b""})
 
-        return wrapped if self.problem else send
+        return wrapped
 
     async def _discard(self) -> None:
         if (b"expect", b"100-continue") in self._scope["headers"] and not self.size:
@@ -232,8 +253,8 @@ class BodyMiddleware(MiddlewareMixin):
         request.GET = QueryDict("")
         request._mark_post_parse_error()  # type: ignore[attr-defined]
         response = errors.refuse(request, problem.status, problem.code, str(problem.message))
-        if problem.status == 503:
-            response["Retry-After"] = "5"
+        if problem.retry_after:
+            response["Retry-After"] = str(problem.retry_after)
         return response
 
 

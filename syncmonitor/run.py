@@ -158,6 +158,7 @@ def _create_demo_user() -> str:
 def _processes(port: str, environment: dict[str, str], simulated: bool) -> list[Process]:
     python = sys.executable
     uvicorn = [python, "-m", "uvicorn", "syncmonitor.asgi:application", "--port", port, "--log-level", "warning"]
+    uvicorn += ["--http", "syncmonitor.protocol:Protocol", "--ws", "none"]
     celery = [python, "-m", "celery", "-A", "syncmonitor"]
     queues = "video-sync,video-processing,maintenance"
     processes = [

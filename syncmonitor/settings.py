@@ -276,7 +276,8 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "syncmonitor_cache",
-        "OPTIONS": {"MAX_ENTRIES": 10_000},
+        # More than anybody can fill with counters of wrong passwords before they expire: Django would delete others' previews.
+        "OPTIONS": {"MAX_ENTRIES": 1_000_000},
     }
 }
 

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
 from . import access, bodies
 
 _TURN_SECONDS = 30.0
 """How long a request with a huge body waits for the one before it."""
+
+
+def _keep_large_blocks_apart() -> None:
+    """Let the C library return each block over a megabyte as soon as it is freed: by default it soon keeps up to 32 MB."""
+    m_mmap_threshold = -3
+    with suppress(AttributeError, OSError):  # Another C library than glibc.
+        ctypes.CDLL(None).mallopt(m_mmap_threshold, 1_000_000)
 
 
 def _give_memory_back() -> None:
@@ -32,6 +40,7 @@ class OneThreadHandler(ASGIHandler):
 
     def __init__(self) -> None:
         super().__init__()
+        _keep_large_blocks_apart()
         self._huge_bodies = asyncio.Semaphore(1)
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -55,7 +64,7 @@ class OneThreadHandler(ASGIHandler):
                         await stack.enter_async_context(self._huge_bodies)
                 except TimeoutError:
                     body.problem = bodies.BUSY
-            await super().handle(body.scope(), body, body.discarding(send))
+            await super().handle(body.scope(), body, body.sender(send))
             if body.is_huge:
                 await asyncio.to_thread(_give_memory_back)
 
@@ -64,4 +73,13 @@ class OneThreadHandler(ASGIHandler):
         return receive.file
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+        response = await sync_to_async(self.get_response, thread_sensitive=True)(request)
+        if request.method == "HEAD" and isinstance(response, StreamingHttpResponse):
+            # The server would read the whole stream, which may never end, and send nothing of it.
+            response.streaming_content = _nothing()
+        return response
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield

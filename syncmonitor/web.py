@@ -15,6 +15,7 @@ from .asgi import application  # Sets Django up, which draining.py needs.
 
 # isort: split
 from .draining import DRAIN_SECONDS, GRACE_SECONDS, KEEP_ALIVE_SECONDS, Closing, Server
+from .protocol import Protocol
 
 _FIRST_FD = 3
 
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str]) -> None:
         Closing(application),
         host=options.host,
         port=options.port,
+        http=Protocol,
+        ws="none",
         # The settings configure the log, and access.py writes a line for each request.
         log_config=None,
         access_log=False,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,29 @@ KEPT = (
     "auth_group_permissions",
     "syncjobs_jobchangehorizon",
 )
+
+SLOW = ("browser", "faults", "fuzz")
+"""The markers of slow tests."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the slow tests, each kind in a process of its own.
+
+    Each process gets a share of the list and takes over tests of others when it is done. It can't take the last two, so
+    a process that has slow tests left would be on its own for minutes.
+    """
+    processes = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    kinds: dict[str, list[pytest.Item]] = {name: [] for name in (*SLOW, "")}
+    for item in items:
+        kinds[next(filter(item.get_closest_marker, SLOW), "")].append(item)
+    slow, quick = [kinds[name] for name in SLOW], iter(kinds[""])
+    ordered: list[pytest.Item] = []
+    for number in range(processes):
+        share = [item for kind in slow[number::processes] for item in kind]
+        size = (len(items) - len(ordered)) // (processes - number)
+        ordered += [*share, *itertools.islice(quick, max(0, size - len(share)))]
+    items[:] = [*ordered, *quick]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,8 @@ os.environ |= {
     "YOUTUBE_API_KEY": "AIza-test-key-0123456789",
     "YOUTUBE_API_ENDPOINT": "http://127.0.0.1:9",
     "YOUTUBE_QUOTA_RESERVED": "0",
-    "SYNC_LEASE_SECONDS": "4",
+    # Long, so that a busy machine loses no lease. Workers that tests kill have a short one: see `processes.environment`.
+    "SYNC_LEASE_SECONDS": "20",
     "SYNC_CANCEL_GRACE_SECONDS": "2",
     "SYNC_RETRY_BASE_SECONDS": "1",
 }

@@ -24,6 +24,7 @@ from syncmonitor import embedded
 from tests.factories import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
+UVICORN = [sys.executable, "-m", "uvicorn", "--http", "syncmonitor.protocol:Protocol", "--ws", "none"]
 
 
 def environment(endpoint: str) -> dict[str, str]:
@@ -34,6 +35,7 @@ def environment(endpoint: str) -> dict[str, str]:
         "REDIS_URL": settings.REDIS_URL,
         "YOUTUBE_API_ENDPOINT": endpoint,
         "YOUTUBE_TIMEOUT_SECONDS": "3",
+        "SYNC_LEASE_SECONDS": "4",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
@@ -155,9 +157,9 @@ def free_port() -> int:
 def web_server(environment: Mapping[str, str], log: Path) -> Iterator[str]:
     """Serve the site with uvicorn; yield its base URL."""
     port = free_port()
-    uvicorn = [sys.executable, "-m", "uvicorn", "syncmonitor.asgi:application", "--port", str(port)]
+    options = ["--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "1"]
     process = subprocess.Popen(
-        [*uvicorn, "--log-level", "warning", "--timeout-graceful-shutdown", "1"],
+        [*UVICORN, "syncmonitor.asgi:application", *options],
         cwd=ROOT,
         env=dict(environment) | {"PGAPPNAME": "web"},
         stdout=log.open("ab"),
@@ -188,9 +190,8 @@ def pooled_server(
     """Serve the application with two pooled connections to the test's database."""
     port = str(free_port())
     database = connection.settings_dict
-    uvicorn = [sys.executable, "-m", "uvicorn", application, "--port", port, "--log-level", "critical"]
     server = subprocess.Popen(
-        [*uvicorn, "--timeout-graceful-shutdown", "1"],
+        [*UVICORN, application, "--port", port, "--log-level", "critical", "--timeout-graceful-shutdown", "1"],
         cwd=ROOT,
         env=os.environ
         | {

@@ -13,6 +13,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from bands.channels import Assigned
 from bands.models import Band
 
 from ..exceptions import DomainError
@@ -92,7 +93,7 @@ class BandForm(EditForm):
     is_featured = forms.BooleanField(required=False, label=gettext_lazy("Featured"))
 
     def __init__(self, *args: Any, request: HttpRequest, band: Band | None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, is_new=band is None, **kwargs)
         self._request, self._band = request, band
 
     def clean(self) -> None:
@@ -146,7 +147,7 @@ class LookUp:
 
     channel: Channel | None = None
     problem: str = ""
-    others: tuple[Band, ...] = ()
+    others: tuple[Assigned, ...] = ()
     """Other bands with this channel."""
 
 

@@ -249,10 +249,11 @@ def _show_channel(request: HttpRequest, question: Question, form: BandForm, band
     result = look_up(request, band)
     if is_part(request):
         return render(request, "syncjobs/bands/channel.html", {"look_up": result})
-    shown = {name: form[name].value() for name in form.fields}
+    again = BandForm(request=request, band=band, initial={name: form[name].value() for name in form.fields})
+    again.continue_from(form)
     context = {
         "question": question,
-        "form": style(BandForm(request=request, band=band, initial=shown)),
+        "form": style(again),
         "look_up": result,
         "conferences": _values_of("conference"),
         "band": band,

@@ -20,6 +20,7 @@ from ..exceptions import DomainError, InvalidInput
 from ..listing import filters as listing_filters
 from ..models import BulkAction, SyncJob
 from ..operations import bulk
+from ..stats import queues
 from ..templatetags.monitor import number
 from .core import id_sets, links
 from .core.advice import permanent_warning
@@ -95,6 +96,8 @@ class BulkAdmin(PageAdmin):
             "refused_count": bulk_action.done - bulk_action.succeeded,
             "queued_count": bulk_action.succeeded - bulk_action.covered,
             "is_retry": bulk_action.action == BulkAction.Action.RETRY,
+            "lacks_worker": not bulk_action.ended_at and queues.lacks_bulk_worker(),
+            "is_clear": bulk_action.action == BulkAction.Action.CLEAR,
             "refused": list(bulk_action.refused.items())[:_REFUSED_SHOWN],
             "jobs_url": links.jobs(),
         }

@@ -266,7 +266,7 @@ def _group_context(request: HttpRequest, fingerprint: str) -> dict[str, Any]:
 
 
 def _question(group: ErrorGroup, **fields: Any) -> Question:
-    return Question(back=links.error(group.pk), details=(group.message[:300],), **fields)
+    return Question(back=links.error(group.pk), details=((group.sample or group.message)[:300],), **fields)
 
 
 def _summary(outcome: bulk.BulkResult | BulkAction) -> str:

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 
 from ..exceptions import InvalidInput
 from ..operations import band_files, imports
+from ..stats import queues
 from .core.pages import actor_of, is_part, report, show, style
 
 _PREVIEW_SECONDS = 1800
@@ -76,6 +77,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 def _show_preview(request: HttpRequest, file: Any) -> HttpResponse:
     is_csv, raw = band_files.is_csv(file.name), file.read()
+    file.close()  # It is a second copy in memory.
     rows = band_files.read_rows(raw, is_csv=is_csv)
     results = imports.import_bands(actor_of(request), rows, dry_run=True)
     preview = _Preview(secrets.token_urlsafe(16), zlib.compress(raw, 1), is_csv, file.name[:200])
@@ -130,7 +132,13 @@ def _import(request: HttpRequest) -> HttpResponse:
 def progress(request: HttpRequest, import_id: int) -> HttpResponse:
     """Show the progress of an import in the background."""
     band_import = imports.get_import(import_id)
-    context = {"import": band_import, "problems": band_import.problems[:_SHOWN]}
+    blank = band_import.done - sum(getattr(band_import, outcome) for outcome in imports.OUTCOMES)
+    context = {
+        "import": band_import,
+        "problems": band_import.problems[:_SHOWN],
+        "blank": blank,
+        "lacks_worker": not band_import.ended_at and queues.lacks_bulk_worker(),
+    }
     if is_part(request):
         return render(request, "syncjobs/imports/state.html", context)
     crumbs = ((reverse("admin:bands_band_changelist"), _("Bands")), (reverse("admin:import"), _("Import bands")))

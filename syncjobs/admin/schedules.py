@@ -65,7 +65,8 @@ class ScheduleAdmin(PageAdmin):
     @requires("add", post=True)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         initial = {"zone": DEFAULT_ZONE, "time": dt.time(3), "every": 15, "minute": 0, "day": 1}
-        return _edit(request, None, ScheduleForm(request.POST or None, initial=initial), _("Add a schedule"))
+        form = ScheduleForm(request.POST or None, initial=initial, is_new=True)
+        return _edit(request, None, form, _("Add a schedule"))
 
     @requires("change", post=True)
     def change_view(

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, path, re_path, reverse
 
 from ..choices import Origin
-from ..exceptions import TooManyAttempts
+from ..exceptions import Busy, TooManyAttempts
 from ..limits import Attempt
 from ..operations import people
 from ..youtube.costs import Bucket
@@ -96,6 +96,9 @@ class MonitorSite(admin.AdminSite):
                 attempt.was_wrong(began)
         except TooManyAttempts as error:
             return _too_many(request, error)
+        except Busy:  # Nobody has looked at the password.
+            attempt.take_back()
+            raise
         if form is None or "old_password" in form.errors:
             people.record_password_change(actor_of(request), was_refused=form is not None)
         return response

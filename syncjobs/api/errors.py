@@ -20,6 +20,7 @@ from ..operations import bulk, errors
 from ..stats import errors as stats
 from .core.etags import with_etag
 from .core.files import FILE, FORMAT, IgnoreAccept
+from .core.idempotency import idempotent_in_steps
 from .core.permissions import requires
 from .core.viewsets import NoBody, ViewSet, location
 from .serializers import Message
@@ -100,6 +101,7 @@ class ErrorGroupViewSet(ViewSet):
         permission_classes=[requires("syncjobs.retry_job")],
         is_limited=True,
     )
+    @idempotent_in_steps
     def retry(self, request: Request, fingerprint: str) -> Response:
         """Retry the failed jobs of an error group that nobody has retried yet."""
         outcome = bulk.retry_group(self.actor, fingerprint)

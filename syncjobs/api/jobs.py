@@ -24,7 +24,7 @@ from ..stats import estimates
 from ..stats import jobs as job_stats
 from .core.etags import with_etag
 from .core.files import FILE, FORMAT, IgnoreAccept
-from .core.idempotency import idempotent
+from .core.idempotency import idempotent, idempotent_in_steps
 from .core.pagination import JobPages
 from .core.permissions import requires
 from .core.viewsets import NoBody, ViewSet, location
@@ -115,6 +115,7 @@ class SyncJobViewSet(ViewSet):
 
     @extend_schema(operation_id="bulkSyncJobs", responses={200: BulkOutcome, 202: BulkProgress})
     @action(detail=False, methods=["post"], serializer_class=BulkBody, is_limited=True)
+    @idempotent_in_steps
     def bulk(self, request: Request) -> Response:
         """Retry or cancel the jobs named, or all that a filter matches now; more than 1,000 in the background."""
         body = self.validated()
@@ -160,6 +161,7 @@ class SyncJobViewSet(ViewSet):
     @action(
         detail=True, methods=["post"], serializer_class=NoBody, permission_classes=[requires("syncjobs.trigger_sync")]
     )
+    @idempotent
     def run(self, request: Request, job_id: int) -> Response:
         """End the delay of a queued job, whatever it waits for; of an all-bands job, also those of its children."""
         job = jobs.run_now(self.actor, job_id)
@@ -169,6 +171,7 @@ class SyncJobViewSet(ViewSet):
     @action(
         detail=True, methods=["post"], serializer_class=NoBody, permission_classes=[requires("syncjobs.cancel_job")]
     )
+    @idempotent
     def cancel(self, request: Request, job_id: int) -> Response:
         """Cancel a queued job at once, or ask a running one to stop."""
         job = jobs.cancel_job(self.actor, job_id)

@@ -12,6 +12,7 @@ from ..models import BulkAction
 from ..operations import bulk, queues
 from ..stats import queues as stats
 from .core.etags import with_etag
+from .core.idempotency import idempotent_in_steps
 from .core.permissions import requires
 from .core.viewsets import ViewSet, location
 from .serializers import Message
@@ -51,6 +52,7 @@ class QueueViewSet(ViewSet):
         serializer_class=ClearBody,
         permission_classes=[requires("syncjobs.clear_failed")],
     )
+    @idempotent_in_steps
     def clear_failed(self, request: Request) -> Response:
         """Delete failed jobs permanently; more than 5,000 in the background."""
         cleared = bulk.clear_failed(self.actor, self.validated().get("queue", queues.ALL_QUEUES))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
-import threading
 import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -22,12 +20,7 @@ logger = logging.getLogger(__name__)
 
 ERRORS = (DatabaseError, InterfaceError)
 RETRY_SECONDS = 0.5
-_CHECK_AFTER_SECONDS = 1.0
-"""A connection that worked this recently is used without a check, which would take a round trip for each page of a sync."""
 _LOG_SECONDS = 60.0
-
-
-_thread = threading.local()
 
 
 class OutageLog:
@@ -53,13 +46,8 @@ class OutageLog:
 def on_live_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call the function after replacing a database connection that broke since this thread last used it."""
     if not connection.in_atomic_block:
-        idle = time.monotonic() - getattr(_thread, "used_at", -math.inf)
-        if connection.errors_occurred or idle > _CHECK_AFTER_SECONDS:
-            close_old_connections()
-    try:
-        return function(*args, **kwargs)
-    finally:
-        _thread.used_at = time.monotonic()
+        close_old_connections()
+    return function(*args, **kwargs)
 
 
 def when_back(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -102,10 +102,9 @@ def create_jobs(jobs: Sequence[SyncJob], *, notify: bool = True) -> list[Created
 
 
 def _insert(jobs: Sequence[SyncJob], *, notify: bool) -> None:
-    SyncJob.objects.bulk_create(jobs)
-    JobEvent.objects.bulk_create(
-        JobEvent(job=job, kind=EventKind.QUEUED, message=job.requested_by_label) for job in jobs
-    )
+    SyncJob.objects.bulk_create(jobs, batch_size=timeline.BATCH)
+    events = (JobEvent(job=job, kind=EventKind.QUEUED, message=job.requested_by_label) for job in jobs)
+    JobEvent.objects.bulk_create(events, batch_size=timeline.BATCH)
     tracing.queued_on_commit(jobs)
     if notify:
         for queue, wake_ups in Counter(job.queue_id for job in jobs).items():

@@ -17,7 +17,7 @@ from bands.models import DETAILS_DUE, Video
 from .. import counters
 from ..choices import JobType
 from ..live import changes
-from ..models import AlertRound, Attempt, BulkAction, ErrorDelta, JobDelta, MetricDelta, Queue, SyncJob
+from ..models import AlertRound, Attempt, BandImport, BulkAction, ErrorDelta, JobDelta, MetricDelta, Queue, SyncJob
 from . import broker, outcomes, quota
 from .enqueue import create_enrich
 
@@ -75,7 +75,7 @@ def reconcile() -> Report:
         report.counts_folded = counters.fold()
     if needs["has_old_changes"]:
         report.changes_purged = changes.purge()
-    if needs["has_bulk_actions"]:
+    if needs["has_bulk_actions"] or needs["has_imports"]:
         _wake_for_bulk_actions(report)
     for queue in queues:
         # The repairs above notify the queues of the jobs that they release.
@@ -94,6 +94,7 @@ def _look() -> Sequence[Mapping[str, Any]]:
             has_parents=Exists(SyncJob.objects.completable_parents()),
             has_details_due=Exists(Video.objects.filter(DETAILS_DUE)),
             has_bulk_actions=Exists(BulkAction.objects.filter(ended_at=None)),
+            has_imports=Exists(BandImport.objects.filter(ended_at=None)),
             has_waiting_for_quota=Exists(quota.waiting_jobs()),
             has_deltas=Exists(JobDelta.objects.all())
             | Exists(ErrorDelta.objects.all())
@@ -130,10 +131,15 @@ def _queue_enrich() -> int:
 
 
 def _wake_for_bulk_actions(report: Report) -> None:
-    """Tell a worker about bulk actions that no worker is running, if its message was lost."""
+    """Tell a worker about bulk actions and imports that no worker is running, if its message was lost."""
     with transaction.atomic():
-        waiting = BulkAction.objects.filter(ended_at=None).select_for_update(skip_locked=True, no_key=True)
-        is_waiting = waiting.values_list("pk").first() is not None
+        is_waiting = any(
+            kind._default_manager.filter(ended_at=None)
+            .select_for_update(skip_locked=True, no_key=True)
+            .values_list("pk")
+            .first()
+            for kind in (BulkAction, BandImport)
+        )
     if not is_waiting:
         return
     pending = broker.pending_wake_ups(broker.BULK_QUEUE)

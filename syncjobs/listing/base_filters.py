@@ -237,7 +237,7 @@ def parse_instant(value: str, *, is_end: bool = False) -> dt.datetime:
     value = re.sub(r"(?<=\d) (?=\d\d:?\d\d$)", "+", value) if "T" in value.upper() else value
     try:
         day = parse_date(value) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) else None
-        moment = None if day else parse_datetime(value.upper())
+        moment = None if day or not value.isascii() else parse_datetime(value.upper())
     except ValueError:
         day = moment = None
     if day is not None:

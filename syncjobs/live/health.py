@@ -14,8 +14,11 @@ from django.db import connection
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..sql import query
 
-YOUTUBE_SILENCE = dt.timedelta(seconds=12)
-"""Calls to YouTube that bring no answer for longer than this are a problem; a shorter pause is an ordinary retry."""
+YOUTUBE_SILENCE = dt.timedelta(seconds=18)
+"""Calls to YouTube that bring no answer for longer than this are a problem; a shorter pause is an ordinary retry.
+
+It is longer than a call may take plus the time until its result is recorded: at the renewal of the lease at the latest.
+"""
 LATE_ROUND_SECONDS = 90
 """A round of the alerts takes place every 15 seconds. If the last one ended longer ago, alerts may be missing."""
 _PARAMETERS: dict[str, int | str] = {

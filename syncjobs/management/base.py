@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 import re
 import socket
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -18,11 +19,22 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, InterfaceError
 
 from bands.models import Band
-from bands.text import camel_case, escape_controls, parse_number, respell_keys
+from bands.text import camel_case, escape_controls, is_storable, parse_number, respell_keys
 from syncjobs.audit.actors import Actor, for_command
 
-from ..exceptions import DomainError, NotFound, one_line, unavailable
+from ..exceptions import DomainError, InvalidFields, NotFound, one_line, unavailable
 from ..youtube.errors import YouTubeError
+
+
+def seconds(text: str) -> float:
+    """Parse a number of seconds, as the type of an argument. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds.")
+    return number
 
 
 class _Parser(CommandParser):
@@ -31,8 +43,15 @@ class _Parser(CommandParser):
     dash_argument: re.Pattern[str] | None = None
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Namespace:  # type: ignore[override]
+        for argument in args or ():
+            if not is_storable(argument):
+                self.error(f"{argument!r} is not UTF-8")
         parsed: Namespace = super().parse_args(None if args is None else self._protect(list(args)), namespace)
         return parsed
+
+    def error(self, message: str) -> Any:
+        """Refuse the arguments. The message quotes them, and a script may have read them from anywhere."""
+        return super().error(escape_controls(message))
 
     def _protect(self, args: list[str]) -> list[str]:
         """Return the arguments with values as `--option=value`, and ids that begin with a dash after `--`."""
@@ -82,7 +101,8 @@ class Command(BaseCommand):
             error.args = (escape_controls(str(error)),)
             raise
         except DomainError as error:
-            prefix = f"{error.field}: " if error.field else ""
+            # The message for several fields names them.
+            prefix = f"{error.field}: " if error.field and not isinstance(error, InvalidFields) else ""
             raise CommandError(escape_controls(prefix + error.message)) from None
         except EOFError:
             raise CommandError("The command asked a question, but standard input has ended.") from None

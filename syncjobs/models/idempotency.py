@@ -13,7 +13,7 @@ KEEP_HOURS = 24
 class IdempotencyKey(models.Model):
     """A request that a client sent with a key, and its answer, which a repetition of the request gets as well.
 
-    Only accepted requests are kept: the row is written in the transaction that does the work.
+    Only accepted requests are kept. A row without a status is that of a request whose work takes several transactions.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -72,7 +72,7 @@ def _flag(name: str) -> Callable[[Band, Any], None]:
 
 def _set_founded(band: Band, value: Any) -> None:
     text = str(value).strip()
-    if value is not None and (isinstance(value, bool) or not re.fullmatch(r"\d{4}", text)):
+    if value is not None and (isinstance(value, bool) or not re.fullmatch("[0-9]{4}", text)):
         raise _InvalidValue(_("must be a year with four digits."))
     band.founded = None if value is None else int(text)
 

@@ -22,6 +22,7 @@ MAX_MEGABYTES = 20
 MAX_BYTES = MAX_MEGABYTES * 1_000_000
 MAX_ROWS = 20_000
 _MAX_CELLS = 100 * MAX_ROWS
+_MAX_LINE = 1_000_000
 OLD_COLUMNS = {camel_case(column): column for column in band_fields.COLUMNS}
 """The names that files had before; files with them can still be imported."""
 
@@ -165,7 +166,10 @@ def _column(name: str) -> str:
 
 def _lines(text: str) -> Iterator[str]:
     """Yield the lines with their ends. `io.StringIO` would need four times the memory of the text."""
-    return (found[0] for found in _LINE.finditer(text))
+    for found in _LINE.finditer(text):
+        if found.end() - found.start() > _MAX_LINE:  # Without a copy of it.
+            raise csv.Error(f"a line is longer than {_MAX_LINE:,} characters")
+        yield found[0]
 
 
 def _csv_row(header: list[str], cells: list[str]) -> dict[str | None, Any]:

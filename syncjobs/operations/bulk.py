@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, Exists, Func, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -309,12 +309,24 @@ def _act_on_chunk(bulk: BulkAction) -> int:
     ids: list[int] = chunk.get()
     actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
     result = apply(actor, bulk.action, ids)
+    for job_id in _cancelled_before(bulk, result.ended):
+        del result.refused[job_id]
+        result.cancelled.append(job_id)
     bulk.succeeded += result.succeeded
     bulk.covered += len(result.covered_by)
     # Each chunk rewrites all reasons, so their number is limited. `done` and `succeeded` give the number of refusals.
     for job_id, reason in list(result.refused.items())[: MAX_REFUSALS_KEPT - len(bulk.refused)]:
         bulk.refused[str(job_id)] = reason
     return len(ids)
+
+
+def _cancelled_before(bulk: BulkAction, job_ids: Collection[int]) -> list[int]:
+    """Return those of the jobs that earlier chunks of the action have cancelled with their parents."""
+    selected = Func("job_ids", function="unnest", output_field=BigIntegerField())
+    parents = BulkAction.objects.filter(pk=bulk.pk).values_list(selected)
+    cancelled = SyncJob.objects.filter(pk__in=job_ids, status=JobStatus.CANCELLED, parent__in=parents)
+    requested = cancelled.filter(cancel_requested_by=bulk.actor_label, cancel_requested_at__gte=bulk.created_at)
+    return list(requested.values_list("pk", flat=True)) if job_ids else []
 
 
 def _clear_chunk(bulk: BulkAction) -> int:

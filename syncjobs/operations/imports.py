@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,12 +19,12 @@ from django.utils.translation import gettext as _
 
 from bands import channels
 from bands.models import Band
-from bands.text import is_storable
+from bands.text import escape_controls, is_storable
 
 from ..audit.actors import Actor
 from ..audit.record import audited
 from ..choices import Origin
-from ..engine import broker
+from ..engine import broker, database
 from ..exceptions import Conflict, InvalidInput, NotFound
 from ..models import BandImport
 from . import band_fields
@@ -38,6 +38,7 @@ MAX_FOREGROUND = 500
 _CHUNK = 50
 """So many rows are imported in one transaction, which holds the lock on the channels."""
 _MOST_PROBLEMS = 1000
+_MOST_SLUG, _MOST_PROBLEM = 100, 500
 
 
 @dataclass(slots=True)
@@ -49,6 +50,11 @@ class RowResult:
     outcome: str
     problems: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Shorten what the row itself says, and keep it from changing the page or terminal that shows it."""
+        self.slug = escape_controls(self.slug)[:_MOST_SLUG]
+        self.problems = [escape_controls(problem)[:_MOST_PROBLEM] for problem in self.problems]
+
 
 class _Import:
     """The state between the rows of a file: the slugs of the rows before, and the bands and channels as they are now."""
@@ -59,9 +65,13 @@ class _Import:
         self._index: channels.ChannelIndex | None = None
         self._unsaved = 0
 
-    def load(self, rows: Sequence[Any]) -> None:
-        """Read the bands of the rows, and forget what is known about channels. Call it under the lock that the rows need."""
-        self._bands = {band.slug: band for band in Band.objects.filter(slug__in=[_slug_of(row) for row in rows])}
+    def load(self, rows: Sequence[Any], *, lock: bool) -> None:
+        """Read the bands of the rows, and forget what is known about channels. Call it under the lock that the rows need.
+
+        `lock` keeps the bands from being deleted meanwhile; in one order, so that nobody who locks several deadlocks.
+        """
+        bands = Band.objects.filter(slug__in=[_slug_of(row) for row in rows]).order_by("pk")
+        self._bands = {band.slug: band for band in (bands.select_for_update(no_key=True) if lock else bands)}
         self._index = None
 
     def row(self, number: int, row: Any, *, dry_run: bool) -> RowResult | None:
@@ -69,9 +79,11 @@ class _Import:
         if row is BLANK_ROW:
             return None
         slug = _slug_of(row)
-        if problem := self._problem(row, slug):
-            return RowResult(number, slug if isinstance(row, dict) and is_storable(row) else "", "refused", problem)
-        self._seen.add(slug)
+        problem = self._problem(row, slug)
+        if slug:
+            self._seen.add(slug)
+        if problem:
+            return RowResult(number, slug, "refused", problem)
         found = self._bands.get(slug)
         band = copy(found) if found else Band(slug=slug)
         written = {OLD_COLUMNS.get(key, key): key for key in row}
@@ -142,11 +154,21 @@ def import_bands(
     rows = list(rows)
     results: list[RowResult] = []
     step, state = (len(rows) or 1) if dry_run else _CHUNK, _Import()
-    for first in range(0, len(rows), step):
-        results += _import_chunk(state, rows, first, first + step, dry_run=dry_run, progress=progress)
-    with audited(actor, "import_bands", "band") as span:
-        span.data = {**count_outcomes(results), "dry_run": dry_run}
+    try:
+        for first in range(0, len(rows), step):
+            results += _import_chunk(state, rows, first, first + step, dry_run=dry_run, progress=progress)
+    except BaseException:
+        if results:
+            with suppress(*database.ERRORS):
+                _record(actor, count_outcomes(results), dry_run=dry_run, rows=len(rows))
+        raise
+    _record(actor, count_outcomes(results), dry_run=dry_run)
     return results
+
+
+def _record(actor: Actor, counts: dict[str, int], **data: Any) -> None:
+    with audited(actor, "import_bands", "band") as span:
+        span.data = {**counts, **data}
 
 
 def _import_chunk(
@@ -157,7 +179,7 @@ def _import_chunk(
     with nullcontext() if dry_run else transaction.atomic():
         if not dry_run:
             channels.lock_channels()
-        state.load(rows[first:end])
+        state.load(rows[first:end], lock=not dry_run)
         for number, row in enumerate(rows[first:end], start=first + 1):
             if result := _import_row(state, number, row, dry_run=dry_run):
                 results.append(result)
@@ -205,13 +227,18 @@ def get_import(import_id: int) -> BandImport:
 def run_pending() -> int:
     """Run the imports that no other worker is running; return the number of rows."""
     total = 0
-    for pending in BandImport.objects.filter(ended_at=None).order_by("pk"):
+    unfinished = BandImport.objects.filter(ended_at=None).order_by("pk")
+    for import_id in list(unfinished.values_list("pk", flat=True)):
+        # One file at a time: each may have 20 MB.
+        pending = unfinished.filter(pk=import_id).first()
+        if pending is None:
+            continue
         try:
             rows = read_rows(zlib.decompress(pending.packed or b""), is_csv=pending.is_csv)
         except InvalidInput as error:  # A newer version of the project reads files differently.
-            rows, pending.problems = [], [[0, "", error.message]]
-            BandImport.objects.filter(pk=pending.pk).update(problems=pending.problems)
-        while (done := _run_chunk(pending.pk, rows)) is not None:
+            rows = []
+            unfinished.filter(pk=import_id).update(problems=[[0, "", error.message]])
+        while (done := _run_chunk(import_id, rows)) is not None:
             total += done
     return total
 
@@ -236,9 +263,8 @@ def _run_chunk(import_id: int, rows: Sequence[Any]) -> int | None:
         band_import.ended_at, band_import.packed = Now(), None
         fields += ["ended_at", "packed"]
         actor = Actor(band_import.actor_label, Origin(band_import.origin), band_import.actor_id, band_import.address)
-        with audited(actor, "import_bands", "band") as span:
-            counts = {outcome: getattr(band_import, outcome) for outcome in OUTCOMES}
-            span.data = {**counts, "dry_run": False, "import": import_id}
+        counts = {outcome: getattr(band_import, outcome) for outcome in OUTCOMES}
+        _record(actor, counts, dry_run=False, **{"import": import_id})
     band_import.save(update_fields=fields)
     return len(results)
 

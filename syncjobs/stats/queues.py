@@ -14,6 +14,7 @@ from django_celery_beat.models import PeriodicTask
 
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from ..engine import broker
 from ..models import Attempt, Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..operations import schedules
@@ -124,6 +125,11 @@ def readiness() -> dict[str, Readiness]:
     with connection.cursor() as cursor:
         cursor.execute(_READINESS, {"silence": WORKER_SILENCE_SECONDS})
         return {name: Readiness(*values) for name, *values in cursor.fetchall()}
+
+
+def lacks_bulk_worker() -> bool:
+    """Return whether no worker would run an action or import in the background. A pause of the queue doesn't stop those."""
+    return not readiness()[broker.BULK_QUEUE].has_worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import datetime as dt
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,6 +37,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 MAX_FETCH_THREADS = 32
+CHECK_AFTER_SECONDS = 1.0
 
 
 class SyncFailed(Exception):
@@ -97,8 +99,13 @@ class JobMeter(Meter):
 
     def record_successes(self) -> None:
         """Record the calls that succeeded since the last one was reserved."""
-        if successes := self._take_successes():
-            quota.record_successes(successes)
+        successes = self._take_successes()
+        try:
+            if successes:
+                quota.record_successes(successes)
+        except BaseException:
+            self._successes.extend(successes)
+            raise
 
     def _take_successes(self) -> list[quota.Success]:
         """Return the successes that are to be recorded, each to one caller only: several threads make calls."""
@@ -110,10 +117,14 @@ class JobMeter(Meter):
 
 
 class LeaseRenewal:
-    """Renews an attempt's lease in a thread of its own, however long a call or query of the job takes."""
+    """Renews an attempt's lease in a thread of its own, however long a call or query of the job takes.
 
-    def __init__(self, attempt: Attempt) -> None:
+    It also records the calls that succeeded, so that no job which makes no further call for a while seems to wait for YouTube.
+    """
+
+    def __init__(self, attempt: Attempt, meter: JobMeter) -> None:
         self._attempt = attempt
+        self._meter = meter
         self._stop = threading.Event()
         # The log lines of the thread name the job too.
         renew = partial(contextvars.copy_context().run, self._renew)
@@ -135,6 +146,7 @@ class LeaseRenewal:
                 try:
                     if not database.on_live_connection(lease.renew_lease, self._attempt):
                         return
+                    self._meter.record_successes()
                     pause = usual
                     outage.end()
                 except database.ERRORS as error:
@@ -148,6 +160,7 @@ class LeaseRenewal:
             connections.close_all()
 
 
+_thread = threading.local()
 _fetch_threads: dict[int, ThreadPoolExecutor] = {}
 _fetch_threads_lock = threading.Lock()
 
@@ -161,13 +174,13 @@ def _executor() -> ThreadPoolExecutor:
 class JobContext:
     """One attempt being executed."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, meter: JobMeter) -> None:
         self.attempt = attempt
         self.job: SyncJob = attempt.job
         self.checkpoint: dict[str, Any] = dict(attempt.job.checkpoint)
         self.progress_total: int | None = attempt.job.progress_total
         self._fetches: set[Future[Any]] = set()
-        self._meter = JobMeter(attempt)
+        self._meter = meter
         self.client = YouTubeClient(
             api_key=settings.YOUTUBE_API_KEY,
             endpoint=settings.YOUTUBE_API_ENDPOINT,
@@ -184,12 +197,25 @@ class JobContext:
 
     def fetch_ahead(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start a call in another thread."""
-        call = partial(database.on_live_connection, function, *args, **kwargs)
+        call = partial(self._fetch, function, *args, **kwargs)
         future = _executor().submit(contextvars.copy_context().run, call)
         self._fetches.add(future)
         # One that is done is not kept: it has a page's videos.
         future.add_done_callback(self._fetches.discard)
         return future
+
+    def _fetch(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function in a thread, whose connection is checked unless this attempt used it a moment ago.
+
+        The check takes a round trip, for which each page of a sync would wait.
+        """
+        attempt, used_at = getattr(_thread, "last_use", (0, 0.0))
+        try:
+            if attempt == self.attempt.pk and time.monotonic() - used_at < CHECK_AFTER_SECONDS:
+                return function(*args, **kwargs)
+            return database.on_live_connection(function, *args, **kwargs)
+        finally:
+            _thread.last_use = (self.attempt.pk, time.monotonic())
 
     def end_calls(self) -> None:
         """Wait for the calls of `fetch_ahead`, so that an attempt makes none after its end, and record their results."""

@@ -33,15 +33,17 @@ def queue_children(context: JobContext) -> None:
     bands = list(Band.objects.syncable())
     plan, skipped = _plan_full(context, bands) if is_full else _plan_incremental(context, bands)
     unknown = len(bands) - len(plan) - len(skipped)
+    # Made before the transaction, which PostgreSQL ends if it is idle for seconds.
+    planned = _children(job, plan)
     with transaction.atomic():
         # Bands are locked before jobs, as in a band's deletion. Some may have been deleted since YouTube was asked.
-        existing = lock_bands(band.pk for band, _params in plan)
-        plan = [(band, params) for band, params in plan if band.pk in existing]
+        existing = lock_bands(child.band_id for child in planned)
+        children = [child for child in planned if child.band_id in existing]
         # This locks the job's row: a cancel from now on waits, and then cancels the children too.
         context.save()
         context.check_interrupts()
-        queued = sum(created.is_new for created in create_jobs(_children(job, plan), notify=False))
-        summary = {"queued": queued, "unchanged": len(skipped), "already_active": len(plan) - queued}
+        queued = sum(created.is_new for created in create_jobs(children, notify=False))
+        summary = {"queued": queued, "unchanged": len(skipped), "already_active": len(children) - queued}
         context.checkpoint = {"fanned_out": True, "enrich": not is_full, **summary}
         context.progress_total = queued
         if not is_full:

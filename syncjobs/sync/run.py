@@ -17,7 +17,7 @@ from ..operations.queues import pause_for_configuration
 from ..youtube.costs import Bucket
 from ..youtube.errors import Kind, YouTubeError
 from . import fan_out, full, incremental, maintenance
-from .context import JobContext, LeaseRenewal, SyncFailed
+from .context import JobContext, JobMeter, LeaseRenewal, SyncFailed
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +34,11 @@ _HANDLERS: dict[str, Callable[[JobContext], None]] = {
 
 def run_attempt(attempt: Attempt) -> bool:
     """Run a claimed attempt to its end. Return False if this worker should not claim another job after it."""
-    with log_context.bound(**job_log.fields_of_attempt(attempt)), tracing.attempt_span(attempt), LeaseRenewal(attempt):
+    meter = JobMeter(attempt)
+    fields = job_log.fields_of_attempt(attempt)
+    with log_context.bound(**fields), tracing.attempt_span(attempt), LeaseRenewal(attempt, meter):
         try:
-            return _run_and_record_outcome(attempt)
+            return _run_and_record_outcome(attempt, meter)
         except Fenced:
             logger.warning("Job #%s attempt %s lost its lease or was superseded", attempt.job_id, attempt.number)
             return False
@@ -61,9 +63,9 @@ def _release_after_outage(attempt: Attempt, error: Exception) -> bool:
     return True
 
 
-def _run_and_record_outcome(attempt: Attempt) -> bool:
+def _run_and_record_outcome(attempt: Attempt, meter: JobMeter) -> bool:
     try:
-        _run(attempt)
+        _run(attempt, meter)
     except CancelRequested:
         outcomes.acknowledge_cancel(attempt)
     except ReleaseRequested:
@@ -87,8 +89,8 @@ def _run_and_record_outcome(attempt: Attempt) -> bool:
     return True
 
 
-def _run(attempt: Attempt) -> None:
-    context = JobContext(attempt)
+def _run(attempt: Attempt, meter: JobMeter) -> None:
+    context = JobContext(attempt, meter)
     try:
         work = fan_out.queue_children if attempt.job.fans_out else _HANDLERS[attempt.job.job_type]
         work(context)

@@ -94,6 +94,8 @@ def clean(text: str) -> str:
 
 def clean_lines(text: str) -> str:
     """Clean text of several lines, which end in a line feed, as `clean` does one line."""
+    if text.isascii() and text.isprintable():
+        return text
     return _REMOVED.sub("", _ODD_BREAKS.sub("\n", text))
 
 

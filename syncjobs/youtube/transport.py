@@ -16,7 +16,7 @@ from typing import Any
 
 import httplib2
 
-from .parsing import clean
+from .parsing import clean_lines
 from .proxies import Proxy
 
 REDACTED = "[API key]"
@@ -43,8 +43,8 @@ class Redactor:
         return self._bytes_pattern.sub(REDACTED.encode(), content) if self._bytes_pattern else content
 
     def text(self, text: str) -> str:
-        """Redact text. Characters that PostgreSQL can't store go first: they may split the key."""
-        text = clean(text)
+        """Redact text. Characters that the parser removes go first: they may split the key."""
+        text = clean_lines(text)
         # Nearly every text ends here: the pattern is slow, and a page has hundreds of texts.
         if self._pattern is None or not (
             "\\" in text or "%" in text or "&#" in text or self._secret in text  # Every escape has one of these.

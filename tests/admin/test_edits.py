@@ -12,9 +12,11 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from bands.models import Band
+from syncjobs.admin.band_form import BandForm
 from syncjobs.choices import Role
 from syncjobs.models import ErrorGroup
 from syncjobs.operations import errors, people, schedules
+from syncjobs.youtube.simulator import Simulator
 from tests.clients import PASSWORD, logged_in
 from tests.factories import PERSON, failed_job, make_band
 
@@ -70,7 +72,28 @@ def test_equal_changes_are_no_conflict(admin: Client) -> None:
         assert admin.post(url, _band_form(city="Larkspur", original=original)).status_code == 302
 
 
-@pytest.mark.parametrize("original", [None, "", "[]", "{", "7"])
+def test_a_new_object_has_all_fields_of_its_form(admin: Client) -> None:
+    for url in ("/admin/bands/band/add/", "/admin/django_celery_beat/periodictask/add/"):
+        assert 'name="original"' not in admin.get(url).content.decode()
+    unchanged = json.dumps(dict.fromkeys(BandForm.base_fields, "") | {"is_active": True})
+    form = {"name": "Marching Herons", "slug": "", "is_active": "on", "original": unchanged}
+    assert admin.post("/admin/bands/band/add/", form).status_code == 302
+    assert Band.objects.get().slug == "marching-herons"
+
+
+def test_looking_a_channel_up_without_scripts_keeps_what_was_changed(admin: Client, youtube: Simulator) -> None:
+    channel = youtube.world.add_channel("@herons", "Herons")
+    band = make_band(city="Ashby")
+    url = f"/admin/bands/band/{band.pk}/edit/"
+    form = _band_form(city="Larkspur", youtube_channel="@herons", original=_original(admin.get(url)))
+    shown = admin.post(url, form | {"look_up": "1"})
+    assert _original(shown) == form["original"]
+    assert admin.post(url, form | {"original": _original(shown)}).status_code == 302
+    band.refresh_from_db()
+    assert (band.city, band.channel_id) == ("Larkspur", channel.id)
+
+
+@pytest.mark.parametrize("original", [None, "", "[]", "{", "7", '{"name": "Herons"}', '{"what": 1}'])
 def test_a_request_without_the_original_values_writes_all_fields(original: str | None, admin: Client) -> None:
     band = make_band(city="Ashby", state="AL")
     form = _band_form(city="Larkspur") | ({} if original is None else {"original": original})

@@ -360,3 +360,23 @@ def test_days_of_the_filters_are_those_of_the_reader(
         assert listed_jobs(page) == ([job.pk] if is_found else []), (start, end)
     monkeypatch.setattr(clock, "approximate", lambda: at)
     assert f'start_date={day}">Today</a>' in moderator.get("/admin/syncjobs/syncjob/").content.decode()
+
+
+@pytest.mark.parametrize("zone", ["", "Asia/Tokyo", "America/Los_Angeles"])
+@pytest.mark.parametrize(
+    ("query", "is_found"),
+    [
+        ({"start_date": "0001-01-01", "end_date": "9999-12-31"}, True),
+        ({"start_date": "9999-12-31"}, False),
+        ({"end_date": "0001-01-01"}, False),
+        ({"start_date": "2026-1-5"}, None),
+    ],
+)
+def test_odd_days_are_taken_or_refused_in_every_time_zone(
+    moderator: Client, zone: str, query: dict[str, str], is_found: bool | None
+) -> None:
+    job = queue_job(JobType.PRUNE)
+    moderator.cookies["timezone"] = zone
+    page = moderator.get("/admin/syncjobs/syncjob/", query)
+    assert listed_jobs(page) == ([job.pk] if is_found else [])
+    assert ("start_date: Must be a date" in page.content.decode()) == (is_found is None)

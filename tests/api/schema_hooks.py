@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from typing import Any
+from uuid import uuid4
 
 import schemathesis
 
@@ -16,6 +17,10 @@ import schemathesis
 def before_call(context: Any, case: Any, **_options: Any) -> None:
     """Remove generated values that the document allows but the API must refuse."""
     (case.headers or {}).pop("If-Match", None)  # No generated version is the present one.
+    if "Idempotency-Key" in (case.headers or {}) and case.meta and case.meta.generation.mode.is_positive:
+        case.headers["Idempotency-Key"] = (
+            uuid4().hex
+        )  # Generated keys repeat, which is an error if the requests differ.
     if case.meta is not None and not case.meta.generation.mode.is_positive:
         _send_what_is_wrong(case)
     if case.meta is None or not case.meta.generation.mode.is_positive or case.meta.phase.name.value == "examples":

@@ -113,6 +113,8 @@ def test_a_filter_selects_the_same_jobs_in_list_export_and_bulk(moderator: Api) 
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
+        ({}, "Must have at least one filter"),
+        ({"sortBy": "id", "sortOrder": "asc"}, "Must have at least one filter"),
         ({"search": ""}, "Must not be empty. Leave the key out to not filter by it."),
         ({"limit": 1}, "Unknown filter. Valid filters: status, jobType,"),
         ({"foo": 1}, "Unknown filter. Valid filters: status, jobType,"),

@@ -104,6 +104,7 @@ def test_every_address_has_a_call_or_is_listed_as_an_exception() -> None:
 
 def test_only_one_thread_generates_the_document(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     locked = []
+    monkeypatch.setattr(docs, "_document", docs._document.__wrapped__)
     monkeypatch.setattr(
         SchemaGenerator, "get_schema", lambda *_, **__: locked.append(docs._one_at_a_time.locked()) or {}
     )

@@ -7,18 +7,18 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import Client
 from django.utils import timezone
 from rest_framework.throttling import SimpleRateThrottle
 
 from syncjobs.api.core import idempotency
 from syncjobs.choices import Role
-from syncjobs.models import AuditEntry, IdempotencyKey, SyncJob
+from syncjobs.models import AuditEntry, ErrorGroup, IdempotencyKey, SyncJob
+from syncjobs.operations import bulk, schedules
 from syncjobs.operations import jobs as job_operations
-from syncjobs.operations import schedules
 from tests.clients import Api
-from tests.factories import PERSON, failed_jobs, make_band
+from tests.factories import PERSON, failed_jobs, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 TRIGGER = "admin/sync-jobs/trigger"
@@ -31,7 +31,9 @@ def unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _post(api: Api, path: str, body: Any = None, key: str = "a-key") -> Any:
     headers = api.headers | {"Idempotency-Key": key}
-    return Client().post(f"/api/{path}", {} if body is None else body, "application/json", headers=headers)
+    return Client(raise_request_exception=False).post(
+        f"/api/{path}", {} if body is None else body, "application/json", headers=headers
+    )
 
 
 def _ends() -> None:
@@ -66,6 +68,105 @@ def test_a_repeated_retry_or_run_gets_the_first_answer(what: str) -> None:
     _ends()
     assert _post(api, path).json() == first.json()
     assert _post(api, path, key="other").json()["jobId"] != first.json()["jobId"]
+
+
+def test_a_repeated_bulk_retry_gets_the_first_answer() -> None:
+    api = Api(Role.MODERATOR)
+    failed_jobs(1)
+    body = {"action": "retry", "filter": {"status": "FAILED"}}
+    first = _post(api, "admin/sync-jobs/bulk", body)
+    assert first.json()["queued"] == 1
+    _ends()
+    again = _post(api, "admin/sync-jobs/bulk", body)
+    assert (again.json(), again["Idempotency-Replayed"]) == (first.json(), "true")
+    assert SyncJob.objects.count() == 2
+    assert _post(api, "admin/sync-jobs/bulk", body, "other").json() != first.json()
+
+
+def test_a_repeated_retry_of_a_group_gets_the_first_answer() -> None:
+    api = Api(Role.MODERATOR)
+    failed_jobs(1)
+    path = f"admin/sync/errors/{ErrorGroup.objects.get().pk}/retry"
+    first = _post(api, path)
+    assert first.json()["queued"] == 1
+    again = _post(api, path)
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert _post(api, path, key="other").json() != first.json()
+
+
+def test_a_repeated_clearing_gets_the_first_answer() -> None:
+    api = Api(Role.ADMIN)
+    failed_jobs(2)
+    first = _post(api, "admin/queue/clear-failed", {"queue": "all"})
+    failed_jobs(1)
+    assert _post(api, "admin/queue/clear-failed", {"queue": "all"}).json() == first.json()
+    assert SyncJob.objects.failed().count() == 1
+
+
+def test_a_repeated_cancel_or_run_gets_the_first_answer() -> None:
+    api, job = Api(Role.MODERATOR), queue_job()
+    SyncJob.objects.update(run_at="2100-01-01T00:00:00Z")
+    for what in ("run", "cancel"):
+        first = _post(api, f"admin/sync-jobs/{job.pk}/{what}", key=what)
+        assert first.status_code == 202
+        again = _post(api, f"admin/sync-jobs/{job.pk}/{what}", key=what)
+        assert (again.status_code, again.json(), again["Location"]) == (202, first.json(), first["Location"])
+        assert _post(api, f"admin/sync-jobs/{job.pk}/{what}", key=f"{what} again").status_code == 409
+
+
+def test_a_repetition_during_a_bulk_action_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, retry = Api(Role.MODERATOR), job_operations.retry_jobs
+    failed_jobs(1)
+    body, meanwhile = {"action": "retry", "filter": {"status": "FAILED"}}, []
+
+    def overtaken(*arguments: Any) -> Any:
+        meanwhile.append(_post(api, "admin/sync-jobs/bulk", body))
+        return retry(*arguments)
+
+    monkeypatch.setattr(job_operations, "retry_jobs", overtaken)
+    first = _post(api, "admin/sync-jobs/bulk", body)
+    (refused,) = meanwhile
+    assert (refused.status_code, refused.json()["errors"][0]["code"], refused["Retry-After"]) == (
+        409,
+        "in_progress",
+        "5",
+    )
+    assert _post(api, "admin/sync-jobs/bulk", body).json() == first.json()
+    assert len(meanwhile) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("It broke."), OperationalError("away"), KeyboardInterrupt()])
+def test_a_bulk_action_that_breaks_frees_its_key(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api(Role.MODERATOR)
+    failed_jobs(1)
+    body = {"action": "retry", "filter": {"status": "FAILED"}}
+    with monkeypatch.context() as patch:
+
+        def breaks(*_arguments: Any) -> None:
+            raise error
+
+        patch.setattr(bulk, "start", breaks)
+        if isinstance(error, Exception):
+            assert _post(api, "admin/sync-jobs/bulk", body).status_code == (
+                500 if isinstance(error, RuntimeError) else 503
+            )
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                _post(api, "admin/sync-jobs/bulk", body)
+    assert _post(api, "admin/sync-jobs/bulk", {**body, "action": "cancel"}).status_code == 200
+
+
+def test_the_key_of_a_process_that_died_is_free_again() -> None:
+    api = Api(Role.MODERATOR)
+    failed_jobs(1)
+    body = {"action": "retry", "filter": {"status": "FAILED"}}
+    first = _post(api, "admin/sync-jobs/bulk", body)
+    IdempotencyKey.objects.update(status=None, answer="")
+    assert _post(api, "admin/sync-jobs/bulk", body).status_code == 409
+    IdempotencyKey.objects.update(created_at=timezone.now() - dt.timedelta(minutes=idempotency.CLAIM_MINUTES + 1))
+    again = _post(api, "admin/sync-jobs/bulk", body)
+    # A retry that is still active covers a second one of the same job.
+    assert (again.status_code, again.json()["retried"]) == (200, first.json()["retried"])
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ pytestmark = pytest.mark.django_db
         ({"queue": "nonsense"}, "queue"),
         ({"startDate": "yesterday"}, "startDate"),
         ({"startDate": "2026-11-24T25:00:00"}, "startDate"),
+        ({"startDate": "2026-11-24T0\u0661:00:00"}, "startDate"),
+        ({"startDate": "\u0662026-11-24"}, "startDate"),
         ({"startDate": "2026-02-30"}, "startDate"),
         ({"startDate": "2026-11-24", "endDate": "2026-11-23"}, "endDate"),
         ({"sortBy": "size"}, "sortBy"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 from rest_framework.throttling import SimpleRateThrottle
 
@@ -137,3 +137,14 @@ def test_refreshing_and_logging_out_have_a_rate(monkeypatch: pytest.MonkeyPatch)
     assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
     assert 1 <= int(answers[-1]["Retry-After"]) <= 60
     assert answers[-1].json()["errors"][0]["code"] == "throttled"
+
+
+def test_many_counters_evict_nothing_else() -> None:
+    cache.set("band-import:7", "a preview", 1800)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO syncmonitor_cache (cache_key, value, expires)"
+            " SELECT 'limit:account:' || n, '1', now() + interval '15 minutes' FROM generate_series(1, 50000) AS n"
+        )
+    cache.set("another", "value")
+    assert cache.get("band-import:7") == "a preview"

@@ -162,3 +162,12 @@ def test_the_document_is_valid_and_generated_without_warnings(
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(file))
     assert file.read_text().startswith("openapi: 3.1")
     assert capsys.readouterr().err == ""
+
+
+def test_the_document_is_generated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = {language: Client().get("/api/schema", headers={"Accept-Language": language}) for language in ("en", "es")}
+    monkeypatch.setattr(SchemaGenerator, "get_schema", None)
+    for language, answer in first.items():
+        again = Client().get("/api/schema", headers={"Accept-Language": language})
+        assert (again.status_code, again.content, again["Content-Language"]) == (200, answer.content, language)
+    assert first["en"].content != first["es"].content

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from syncjobs.api.core import tokens
 from syncjobs.choices import Role
 from syncjobs.models import AuditEntry, EndedLogIn
 from syncjobs.operations import cleanup
@@ -37,9 +38,9 @@ def _code(answer: Any) -> str:
 def _log_in() -> tuple[Api, str]:
     """Log the moderator in once more; return the client and its refresh token."""
     other = Api(NOBODY)
-    tokens = other.post("auth/token", {"username": Role.MODERATOR, "password": PASSWORD}).json()
-    other.headers = {"Authorization": f"Bearer {tokens['access']}"}
-    return other, tokens["refresh"]
+    pair = other.post("auth/token", {"username": Role.MODERATOR, "password": PASSWORD}).json()
+    other.headers = {"Authorization": f"Bearer {pair['access']}"}
+    return other, pair["refresh"]
 
 
 def test_logging_out_ends_the_access_tokens_of_that_log_in_only(moderator: Api) -> None:
@@ -61,6 +62,24 @@ def test_a_refresh_token_that_is_used_twice_ends_its_log_in(moderator: Api) -> N
     assert _code(moderator.post("auth/token/refresh", {"refresh": rotated["refresh"]})) == "logged_out"
     assert other.get("auth/me").status_code == 200
     moderator.post("auth/token/refresh", {"refresh": moderator.refresh})
+    assert AuditEntry.objects.filter(action="reuse_token").count() == 1
+
+
+def test_of_two_people_who_use_a_token_at_once_neither_stays_logged_in(
+    moderator: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_of, pairs = tokens.user_of, []
+
+    def overtaken(token: Any) -> Any:
+        """Let another request exchange the token after this one has read it."""
+        monkeypatch.setattr(tokens, "user_of", user_of)
+        pairs.append(tokens.rotate(moderator.refresh, "192.0.2.7"))
+        return user_of(token)
+
+    monkeypatch.setattr(tokens, "user_of", overtaken)
+    assert _code(moderator.post("auth/token/refresh", {"refresh": moderator.refresh})) == "token_used"
+    moderator.headers = {"Authorization": f"Bearer {pairs[0]['access']}"}
+    assert _code(moderator.get("auth/me")) == "logged_out"
     assert AuditEntry.objects.filter(action="reuse_token").count() == 1
 
 

@@ -40,6 +40,7 @@ def running(application: str = "tests.bench.site:application") -> Iterator[tuple
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", application, "--port", str(port), "--log-level", "error"]
+    command += ["--http", "syncmonitor.protocol:Protocol", "--ws", "none"]
     server = subprocess.Popen([*command, "--timeout-graceful-shutdown", "1"], cwd=ROOT, env=os.environ)
     try:
         deadline = time.monotonic() + 60

@@ -11,8 +11,11 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from syncjobs.choices import Role
+from syncjobs.engine import outcomes, quota
+from syncjobs.exceptions import QuotaExhausted
 from syncjobs.models import SyncJob
-from tests.factories import make_band
+from syncjobs.youtube.costs import Bucket
+from tests.factories import claim, make_band, queue_job
 
 from .conftest import LogIn
 
@@ -41,6 +44,19 @@ def test_an_estimate_that_fails_is_marked_and_can_be_tried_again(log_in: LogIn) 
     expect(trigger).to_be_enabled()
 
 
+def test_a_band_that_is_typed_can_be_triggered_without_leaving_the_field(log_in: LogIn) -> None:
+    band = make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
+    page.get_by_role("link", name="Trigger sync").click()
+    page.get_by_label("Selected bands").check()
+    trigger = page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True)
+    expect(trigger).to_be_disabled()
+    page.get_by_label("Add band").press_sequentially("Herons")
+    trigger.click()
+    page.wait_for_url(re.compile(r"/admin/syncjobs/syncjob/\d+/change/$"))
+    assert SyncJob.objects.get().band_id == band.pk
+
+
 def test_a_dialog_whose_server_does_not_answer_offers_to_try_again(log_in: LogIn) -> None:
     make_band("herons", "@herons")
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
@@ -54,6 +70,29 @@ def test_a_dialog_whose_server_does_not_answer_offers_to_try_again(log_in: LogIn
     page.unroute("**/syncjob/add/")
     toast.get_by_role("link", name="Try again").click()
     expect(dialog.get_by_role("button", name="Trigger", exact=True)).to_be_enabled()
+
+
+def test_a_request_that_is_refused_before_its_view_says_why(log_in: LogIn) -> None:
+    make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
+    page.get_by_role("link", name="Trigger sync").click()
+    trigger = page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True)
+    expect(trigger).to_be_enabled()
+    page.evaluate("document.querySelector('#priority option').value = 'x'.repeat(70000)")
+    trigger.click()
+    expect(page.locator(".toast-error")).to_contain_text("larger than 64 kB")
+
+
+def test_the_timeline_names_local_times(log_in: LogIn) -> None:
+    until = dt.datetime(2026, 11, 30, 8, tzinfo=dt.UTC)
+    job = queue_job()
+    error = QuotaExhausted(Bucket.MAIN, until, retry_at=until)
+    outcomes.delay(claim(), until, quota.DELAY_REASONS[Bucket.MAIN], error.message)
+    page = log_in(Role.MODERATOR, timezone_id="Asia/Tokyo").go(f"/admin/syncjobs/syncjob/{job.pk}/change/")
+    for part in (page.locator(".timeline"), page.locator("#job-facts .pre")):
+        expect(part).to_contain_text("It resets at")
+        expect(part).to_contain_text("05:00")
+        expect(part).not_to_contain_text("UTC")
 
 
 def test_a_refusal_names_local_times_and_can_be_forced(log_in: LogIn) -> None:

@@ -148,9 +148,10 @@ def audit(actions: Actions, after: int) -> Iterator[str]:
 
 def pages(shown: Mapping[str, Mapping[str, State]]) -> Iterator[str]:
     """Each open page shows every job as it is. `shown` has what each viewer shows."""
-    now = {
-        str(pk): (status, found) for pk, status, found in SyncJob.objects.values_list("pk", "status", "videos_found")
-    }
+    now = {}
+    for job in SyncJob.objects.with_child_sums():
+        job.add_child_sums()
+        now[str(job.pk)] = (job.status, job.videos_found)
     for viewer, seen in shown.items():
         different = [pk for pk in now.keys() | seen.keys() if seen.get(pk) != now.get(pk)]
         if different:

@@ -150,6 +150,22 @@ class People:
         job = self._job(pick, "QUEUED,IN_PROGRESS")
         return self.do("cancel_job", job, pick, "POST", f"admin/sync-jobs/{job}/cancel") if job else "no active job"
 
+    def _run_now(self, pick: int) -> object:
+        job = self._job(pick, "QUEUED")
+        return self.do("run_job", job, pick, "POST", f"admin/sync-jobs/{job}/run") if job else "no queued job"
+
+    def _sync_video(self, pick: int) -> object:
+        video = self._video(pick)
+        return self._command("trigger_video", video, "sync_video", video)
+
+    def _remove_worker(self, pick: int) -> object:
+        status, page = self.send(pick, "GET", "admin/workers")
+        if status != 200 or not page["data"]:
+            return "no worker to remove"
+        # Usually one that is alive, which the site refuses.
+        name = page["data"][-1]["name"]
+        return self.do("remove_worker", name, pick, "DELETE", f"admin/workers/{name}")
+
     def _edit_band(self, pick: int) -> object:
         band = self._bands[pick % len(self._bands)]
         body = {"city": f"City {pick}"} if pick % 4 else {"isActive": pick % 8 == 0}

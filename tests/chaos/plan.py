@@ -26,6 +26,7 @@ ACTIONS = {
     "delete_band": 1, "pause": 1, "resume": 2, "look": 8, "log_in": 1, "clear_failed": 0.5, "import_bands": 0.5,
     "retry_failed": 1, "cancel_matching": 0.3, "retry_group": 1, "acknowledge": 1, "export": 2, "edit_preset": 1,
     "edit_schedule": 1, "edit_person": 0.5, "reopen_quota": 2, "upload": 4, "remove_video": 1, "hide_video": 1,
+    "run_now": 2, "sync_video": 0.5, "remove_worker": 0.5,
 }  # fmt: skip
 """What people and channels do, with weights."""
 

@@ -82,6 +82,7 @@ class Site:
     def _all_commands(self, ports: dict[str, int], youtube_port: int) -> dict[str, list[str]]:
         celery = [sys.executable, "-m", "celery", "-A", "syncmonitor"]
         uvicorn = [sys.executable, "-m", "uvicorn", "syncmonitor.asgi:application", "--log-level", "warning"]
+        uvicorn += ["--http", "syncmonitor.protocol:Protocol", "--ws", "none"]
         simulator = [sys.executable, "manage.py", "run_simulator", "--port", str(youtube_port)]
         simulator += ["--key", self.environment["YOUTUBE_API_KEY"], "--videos", str(self.folder / "world.json")]
         webs = {

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 import random
 import socket
 import threading
@@ -174,3 +176,17 @@ def test_a_stopping_worker_leaves_waiting_jobs_to_others() -> None:
     tasks.drain.apply(args=[QueueName.VIDEO_SYNC])
     job.refresh_from_db()
     assert job.attempts_made == 1
+
+
+def test_a_claim_takes_what_lists_show_as_runnable_in_their_order() -> None:
+    """The conditions exist twice: in claim_job.sql and in the querysets."""
+    now = timezone.now()
+    for status, minutes, priority in itertools.product(JobStatus.values, (-1, -60, 60), (10, 50, 90)):
+        changes = {"status": status, "run_at": now + dt.timedelta(minutes=minutes), "priority": priority}
+        SyncJob.objects.filter(pk=queue_job(JobType.STATS_REFRESH).pk).update(**changes)
+    shown = list(SyncJob.objects.runnable().in_claim_order().values_list("pk", flat=True))
+    assert len(shown) == 2 * 3
+    claimed = []
+    while (attempt := claim_next(QueueName.MAINTENANCE, worker())) is not None:
+        claimed.append(attempt.job_id)
+    assert claimed == shown

@@ -15,7 +15,7 @@ from syncjobs.engine import database, lease, outcomes
 from syncjobs.exceptions import is_away, unavailable
 from syncjobs.models import Attempt, SyncJob
 from syncjobs.sync import run
-from syncjobs.sync.context import JobContext, LeaseRenewal
+from syncjobs.sync.context import JobContext, JobMeter, LeaseRenewal
 from syncmonitor.celery import app
 from tests.concurrency import in_thread
 from tests.factories import claim, queue_job, wait_for, worker
@@ -185,7 +185,7 @@ def test_a_lease_is_renewed_again_after_renewals_that_failed(
     monkeypatch.setattr(lease, "renew_lease", renew)
     end = Attempt.objects.get().lease_expires_at
     settings.SYNC_LEASE_SECONDS = 1  # Renewed every quarter of it.
-    with LeaseRenewal(attempt):
+    with LeaseRenewal(attempt, JobMeter(attempt)):
         wait_for(lambda: Attempt.objects.get().lease_expires_at != end, 20, lambda: str(threading.enumerate()))
     warnings = [record.getMessage() for record in caplog.records if "lease" in record.getMessage()]
     assert len(warnings) == 1

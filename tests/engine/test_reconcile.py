@@ -14,7 +14,7 @@ from syncjobs.choices import AttemptOutcome, JobStatus
 from syncjobs.engine import broker, lease, outcomes
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.exceptions import Fenced
-from syncjobs.models import Attempt, BulkAction, SyncJob
+from syncjobs.models import Attempt, BandImport, BulkAction, SyncJob
 from syncjobs.operations import jobs, queues
 from tests.factories import PERSON, claim, queue_job
 
@@ -76,12 +76,16 @@ def test_a_cancelled_all_bands_job_of_a_lost_worker_ends() -> None:
     assert parent.status == JobStatus.CANCELLED
 
 
-def test_a_bulk_action_whose_message_was_lost_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [BulkAction, BandImport])
+def test_a_background_action_whose_message_was_lost_is_run(
+    monkeypatch: pytest.MonkeyPatch, kind: type[BulkAction | BandImport]
+) -> None:
     sent: list[str] = []
     monkeypatch.setattr("syncjobs.engine.broker._send", lambda task, queue, *_: sent.append(task) is None)
     pending: int | None = 0
     monkeypatch.setattr("syncjobs.engine.broker.pending_wake_ups", lambda queue: pending)
-    action = BulkAction.objects.create(action="retry", job_ids=[1], total=1, actor_label="pat", origin="API")
+    of_kind = {"action": "retry", "job_ids": [1]} if kind is BulkAction else {"packed": b"x", "is_csv": False}
+    action = kind._default_manager.create(total=1, actor_label="pat", origin="API", **of_kind)
     assert reconcile().wake_ups_sent == 1
     assert sent == [broker.BULK_TASK]
     pending = 1
@@ -89,7 +93,7 @@ def test_a_bulk_action_whose_message_was_lost_is_run(monkeypatch: pytest.MonkeyP
     pending = None
     assert not reconcile().broker_answered
     pending = 0
-    BulkAction.objects.filter(pk=action.pk).update(ended_at=timezone.now())
+    kind._default_manager.filter(pk=action.pk).update(ended_at=timezone.now())
     assert reconcile().wake_ups_sent == 0
     assert sent == [broker.BULK_TASK]
 

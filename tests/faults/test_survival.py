@@ -173,7 +173,7 @@ def test_jobs_survive_a_postgresql_that_restarts_every_minute(
 ) -> None:
     youtube.faults.latency = 0.2
     for name in ("one", "two"):
-        workers.start(name)
+        workers.start(name, YOUTUBE_QUOTA_MAIN="1000000")
     quick, _ = band_with_videos(youtube.world, 1, "quick")
     every = 60.0 if LONG else SECONDS / 3
     stopped_at, first = [], []

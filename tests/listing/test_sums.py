@@ -67,6 +67,15 @@ def test_the_api_lists_and_shows_the_sums(parent: SyncJob) -> None:
     assert others["Larks"] == (10, [])
 
 
+def test_the_last_runs_of_a_schedule_count_the_errors(parent: SyncJob) -> None:
+    api = Api(Role.ADMIN)
+    body = {"name": "Nightly", "jobType": "FULL_SYNC", "interval": {"every": 1, "period": "days"}}
+    made = api.post("admin/schedules", body).json()
+    SyncJob.objects.filter(pk=parent.pk).update(requested_by_label="schedule: Nightly")
+    (run,) = api.get(f"admin/schedules/{made['id']}").json()["lastRuns"]
+    assert (run["jobId"], run["status"], run["errorCount"]) == (str(parent.pk), "COMPLETED", len(TEXTS))
+
+
 def test_the_sums_cost_no_query_of_their_own(parent: SyncJob) -> None:
     for _number in range(3):
         other = queue_job(JobType.INCREMENTAL_SYNC, fans_out=True)

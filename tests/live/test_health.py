@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.conf import LazySettings
 from django.db.models.functions import Now
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
@@ -13,7 +14,8 @@ from syncjobs.live import health
 from syncjobs.models import Alert, AlertRound, Attempt, QuotaCall, SyncJob, Worker
 from syncjobs.models.workers import WORKER_SILENCE_SECONDS
 from syncjobs.operations import alerts, queues
-from syncjobs.youtube.costs import quota_day
+from syncjobs.sync.context import JobMeter, LeaseRenewal
+from syncjobs.youtube.costs import Operation, quota_day
 from tests.factories import PERSON, claim, make_alert, queue_job, wait_for
 from tests.live.watchers import Watch
 
@@ -112,6 +114,7 @@ def test_schedules_need_a_scheduler() -> None:
         ({"http_status": 503, "reason": "backendError"}, True),
         ({"http_status": 302, "reason": "http302"}, True),
         ({"http_status": 403, "reason": "quotaExceeded"}, False),
+        ({"http_status": None, "reason": "aborted"}, False),
     ],
 )
 def test_youtube_is_silent_from_the_first_call_without_an_answer(last: dict[str, object], is_silent: bool) -> None:
@@ -125,6 +128,24 @@ def test_youtube_is_silent_from_the_first_call_without_an_answer(last: dict[str,
 def test_one_retry_of_a_call_is_no_silence() -> None:
     _call(5, http_status=None, reason="connection")
     assert _problems() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_makes_no_further_call_does_not_wait_for_youtube(settings: LazySettings) -> None:
+    settings.SYNC_LEASE_SECONDS = 30
+    _worker("w1")
+    queue_job()
+    attempt = claim()
+    settings.SYNC_LEASE_SECONDS = 1  # Renewed every quarter of it.
+    meter = JobMeter(attempt)
+    with LeaseRenewal(attempt, meter):
+        receipt = meter.reserve(Operation.VIDEOS_LIST)
+        QuotaCall.objects.update(at=_ago(20))
+        Attempt.objects.update(started_at=_ago(30))
+        assert _problems() == [("youtube_silent", "", True)]
+        meter.record_result(receipt, status=200, reason="", seconds=0.1, is_accepted=True)
+        wait_for(lambda: _problems() == [], what="the recorded answer")
+    assert QuotaCall.objects.get().http_status == 200
 
 
 def test_a_call_that_hangs_is_silence_only_while_its_worker_lives() -> None:

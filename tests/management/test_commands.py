@@ -9,9 +9,10 @@ from django.core.management import load_command_class
 from django.core.management.base import CommandError
 
 from bands.models import Band
+from syncjobs.choices import JobStatus
 from syncjobs.models import Queue, SyncJob
 from tests.clients import command_error, run_command
-from tests.factories import PERSON
+from tests.factories import PERSON, queue_job
 
 pytestmark = pytest.mark.django_db
 COMMANDS = sorted(p.stem for p in (Path(__file__).parents[2] / "syncjobs/management/commands").glob("[!_]*.py"))
@@ -48,6 +49,8 @@ def test_invalid_arguments_show_an_error_and_change_nothing() -> None:
         (["reconcile", "--rebuild"], "Use --rebuild only with --counts."),
         (["reconcile", "--counts", "--json"], "Use --json without --counts."),
         (["sync_bands", "--all", "--timeout", "5"], "Use --timeout only with --wait."),
+        (["quota", "--reopen", "main", "--day", "2026-01-01"], "Use --reopen without --day and --json."),
+        (["quota", "--reopen", "main", "--json"], "Use --reopen without --day and --json."),
     ],
 )
 def test_an_option_without_effect_is_refused(arguments: list[str], message: str) -> None:
@@ -55,6 +58,42 @@ def test_an_option_without_effect_is_refused(arguments: list[str], message: str)
         run_command(*arguments)
     assert (str(error.value), error.value.returncode) == (message, 2)
     assert SyncJob.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["retry_jobs", "--error", ""], "fingerprint: There is no error group"),
+        (["retry_jobs", "--error", "0123456789abcdef"], "fingerprint: There is no error group"),
+        (["retry_jobs", "--failed", "--queue", ""], "queue: There is no queue"),
+        (["sync_video", "dQw4w9WgXcQ", "--band", ""], "band: There is no band"),
+        (["resolve_channel", "@a", "--band", ""], "band: There is no band"),
+        (["sync_bands", "--band", ""], "band: There is no band"),
+        (["sync_bands", "--all", "--wait", "--timeout", "nan"], "Error: argument --timeout:"),
+        (["sync_bands", "--all", "--wait", "--timeout", "-1"], "Error: argument --timeout:"),
+        (["run_simulator", "--latency", "-1"], "Error: argument --latency:"),
+        (["clear_failed", "", "--yes"], "queue: There is no queue"),
+        (["pause_queue", ""], "queue: There is no queue"),
+        (["quota", "--day", ""], "Error: argument --day:"),
+        (["quota", "--day", "9999-12-31"], "Give a --day from 2005-01-01 to"),
+        (["quota", "--day", "0001-01-01"], "Give a --day from 2005-01-01 to"),
+        (["sync_bands", "--band", "\udcff"], "Error: '\\udcff' is not UTF-8"),
+        (["create_user", "", "--role", "ADMIN"], "name: This field cannot be blank."),
+    ],
+)
+def test_an_argument_that_names_nothing_does_not_mean_everything(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script may pass a variable that is empty."""
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "correct horse battery")
+    queue_job()
+    SyncJob.objects.update(status=JobStatus.FAILED)
+    assert command_error(*arguments).startswith(message)
+    assert SyncJob.objects.count() == 1
+
+
+def test_a_refused_argument_does_not_change_the_terminal() -> None:
+    assert command_error("sync_status", "\x1b[31m\u202ered") == "Error: unrecognized arguments: \\u001b[31m\\u202ered"
 
 
 def test_the_actor_of_a_command_is_the_user_who_runs_it() -> None:

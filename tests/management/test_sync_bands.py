@@ -80,3 +80,21 @@ def test_sync_bands_reports_the_jobs_of_other_bands_if_one_is_refused(options: l
         assert str(pk) in out.getvalue()
     assert err.getvalue().startswith("b: ")
     assert "has no YouTube channel" in err.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_all_bands_job_has_the_sums_and_errors_of_its_children(youtube: Simulator, background_worker: None) -> None:
+    band_with_videos(youtube.world, 70)
+    break_videos(youtube.world, 0.1)
+    out = io.StringIO()
+    arguments = ["sync_bands", "--all", "--full", "--wait", "--timeout", "60"]
+    with pytest.raises(CommandError):
+        call_command(*arguments, "--json", stdout=out)
+    result = json.loads(out.getvalue())
+    parent, child = result["jobs"]
+    assert parent["videosFound"] == child["videosFound"] == result["videosFound"] > 0
+    assert parent["errors"] == [f"Herons: {error}" for error in child["errors"]] != []
+    out = io.StringIO()
+    with pytest.raises(CommandError):
+        call_command(*arguments, "--force", stdout=out)
+    assert "all bands  Completed with errors" in out.getvalue()

@@ -10,8 +10,9 @@ from django.db import OperationalError, connections, transaction
 
 from syncjobs.choices import JobStatus, JobType
 from syncjobs.engine import outcomes as engine_outcomes
-from syncjobs.models import AuditEntry, SyncJob
+from syncjobs.models import AuditEntry, BulkAction, SyncJob
 from syncjobs.operations import bulk, triggers
+from syncjobs.operations import jobs as job_operations
 from tests.concurrency import someone_waits_for_a_lock, start_and_wait_for_lock
 from tests.factories import PERSON, claim, fanned_out, make_band, queue_job, wait_for
 
@@ -133,3 +134,22 @@ def test_a_bulk_action_does_not_refuse_jobs_because_the_database_is_away(monkeyp
     monkeypatch.setattr(bulk.job_operations, "cancel_jobs", away)
     with pytest.raises(OperationalError):
         bulk.apply(PERSON, "cancel", [job.pk])
+
+
+def test_a_cancellation_in_the_background_counts_the_children_that_it_cancelled_with_their_parent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their turn comes in a later chunk than that of their parent."""
+    parent, children = fanned_out(6)
+    ended = queue_job(JobType.PRUNE)
+    job_operations.cancel_job(PERSON, children[0].pk)
+    SyncJob.objects.filter(pk=ended.pk).update(status=JobStatus.COMPLETED)
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND", 1)
+    monkeypatch.setattr(bulk, "_CHUNK", 2)
+    started = bulk.start(PERSON, "cancel", [parent.pk, *(child.pk for child in children), ended.pk])
+    assert isinstance(started, BulkAction)
+    bulk.run_pending()
+    started.refresh_from_db()
+    assert (started.done, started.succeeded) == (8, 6)
+    assert set(started.refused) == {str(children[0].pk), str(ended.pk)}
+    assert SyncJob.objects.filter(status=JobStatus.CANCELLED).count() == 7

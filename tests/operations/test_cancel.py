@@ -6,13 +6,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from syncjobs.choices import JobStatus
-from syncjobs.engine import lease
+from syncjobs.engine import lease, timeline
 from syncjobs.engine import outcomes as engine_outcomes
 from syncjobs.exceptions import CancelRequested, WrongState
-from syncjobs.models import BulkAction, SyncJob
+from syncjobs.models import BulkAction, JobEvent, SyncJob
 from syncjobs.operations import bulk
 from syncjobs.operations import jobs as job_operations
 from tests.concurrency import someone_waits_for_a_lock
@@ -31,6 +32,17 @@ def test_cancelling_a_parent_cancels_its_children() -> None:
     engine_outcomes.acknowledge_cancel(running)
     with pytest.raises(WrongState):
         job_operations.cancel_job(PERSON, parent.pk)
+
+
+def test_events_of_many_jobs_are_inserted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL ends a transaction that is idle for seconds while one statement for thousands of rows is made."""
+    monkeypatch.setattr(timeline, "BATCH", 2)
+    parent, children = fanned_out(5)
+    with CaptureQueriesContext(connection) as queries:
+        job_operations.cancel_job(PERSON, parent.pk)
+    inserts = [query["sql"] for query in queries if 'INSERT INTO "syncjobs_jobevent"' in query["sql"]]
+    assert len(inserts) == 2 * 3
+    assert JobEvent.objects.filter(job__in=children, kind="CANCELLED").count() == 5
 
 
 def test_cancelling_a_parent_during_its_fan_out_leaves_nothing_running() -> None:

@@ -17,7 +17,7 @@ from bands.models import Band
 from syncjobs.choices import Role
 from syncjobs.exceptions import InvalidInput
 from syncjobs.models import AuditEntry, BandImport
-from syncjobs.operations import band_fields, band_files, imports
+from syncjobs.operations import band_fields, band_files, bands, imports
 from syncjobs.tasks import run_bulk_actions
 from tests.clients import PART, Api, logged_in
 from tests.concurrency import in_thread, start_and_wait_for_lock
@@ -66,10 +66,10 @@ def test_a_channel_that_another_person_assigns_between_chunks_is_not_assigned_tw
 ) -> None:
     load = imports._Import.load
 
-    def assign(self: Any, some: Any) -> None:
+    def assign(self: Any, some: Any, *, lock: bool) -> None:
         if some[0]["slug"] == "b-50":
             Band.objects.create(slug="other", name="Other", channel_reference="@band60")
-        load(self, some)
+        load(self, some, lock=lock)
 
     monkeypatch.setattr(imports._Import, "load", assign)
     refused = [result for result in imports.import_bands(PERSON, rows(70)) if result.outcome == "refused"]
@@ -108,7 +108,56 @@ def test_a_file_with_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch, i
         band_files.read_rows(b"slug,,,,,,,\n", is_csv=is_csv)
 
 
+def test_a_band_can_not_be_deleted_within_the_chunk_that_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    band = Band.objects.create(slug="b-0", name="Old")
+    apply, deleting = band_fields.apply, []
+
+    def delete(target: Band, row: Any) -> Any:
+        if not deleting:
+            deleting.append(start_and_wait_for_lock(lambda: bands.delete(PERSON, band.pk)))
+        return apply(target, row)
+
+    monkeypatch.setattr(band_fields, "apply", delete)
+    assert [result.outcome for result in imports.import_bands(PERSON, rows(1))] == ["updated"]
+    deleting[0].result()
+    assert not Band.objects.exists()
+
+
+def test_bands_are_locked_in_the_order_of_other_actions() -> None:
+    first, second = (Band.objects.create(slug=f"b-{number}", name="Old") for number in range(2))
+    with transaction.atomic():
+        Band.objects.select_for_update().get(pk=first.pk)
+        importing = start_and_wait_for_lock(lambda: imports.import_bands(PERSON, rows(2)[::-1]))
+        assert Band.objects.select_for_update(nowait=True).get(pk=second.pk) == second
+    assert [result.outcome for result in importing.result()] == ["updated", "updated"]
+
+
+def test_an_import_that_breaks_off_leaves_an_audit_entry_of_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    locks = []
+
+    def lock() -> None:
+        locks.append(1)
+        if len(locks) == 3:
+            raise OperationalError("The lock was not free in time.")
+
+    monkeypatch.setattr(channels, "lock_channels", lock)
+    with pytest.raises(OperationalError):
+        imports.import_bands(PERSON, rows(120))
+    counts = {"created": 100, "updated": 0, "unchanged": 0, "refused": 0}
+    assert AuditEntry.objects.get(action="import_bands").data == counts | {"dry_run": False, "rows": 120}
+
+
 # ---- In the background
+
+
+def test_an_import_in_the_background_refuses_the_rows_that_its_preview_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "_CHUNK", 1)
+    text = '[{"slug": "a", "name": "A", "name": "B"}, {"slug": "a", "name": "C"}, {"slug": "b", "name": "\\ud800"}, {"slug": "b"}]'
+    some = band_files.read_rows(text.encode(), is_csv=False)
+    preview = imports.import_bands(PERSON, some, dry_run=True)
+    imports.enqueue(PERSON, "bands.json", zlib.compress(text.encode()), some, is_csv=False)
+    imports.run_pending()
+    assert BandImport.objects.get().problems == [[r.row, r.slug, " ".join(r.problems)] for r in preview if r.problems]
 
 
 def test_a_large_file_is_imported_in_the_background_with_progress() -> None:

@@ -90,7 +90,7 @@ def test_a_key_given_twice_is_refused_by_name_and_the_rest_imported(row: str, na
         ("name|slug\nA|a\n", "commas, semicolons or tabs"),
         ("", "commas, semicolons or tabs"),
         ('slug;name\n"a;A\n', "not valid CSV"),
-        ("slug,name\na," + "x" * 10**6, "not valid CSV: field larger"),
+        ("slug,name\na," + "x" * 900_000, "not valid CSV: field larger"),
         ("slug,name\na,A\n".encode("utf-16"), "not UTF-8: line 1"),
     ],
 )
@@ -108,6 +108,7 @@ def test_headings_may_be_written_as_people_write_them() -> None:
     ("row", "problem"),
     [
         ('{"slug": "a", "name": "A", "founded": NaN}', "four digits"),
+        ('{"slug": "a", "name": "A", "founded": "\\u0661\\u0669\\u0665\\u0660"}', "four digits"),
         ('{"slug": "a", "name": "A", "founded": 1e400}', "four digits"),
         ('{"slug": "a", "name": {"x": 1, "x": 2}}', "must be text"),
         ('{"slug": "a", "Name": "A"}', "Name: is not a column"),
@@ -151,3 +152,18 @@ def test_cells_without_a_column_refuse_the_row() -> None:
 
 def test_an_empty_object_is_still_refused() -> None:
     assert outcomes(imported(json.dumps([{}]), is_csv=False)) == [(1, "", "refused")]
+
+
+def test_what_a_row_says_of_itself_neither_fills_nor_turns_around_the_page_that_shows_it() -> None:
+    [long] = imported(json.dumps([{"slug": "a" * 10_000, "b" * 10_000: 1}]), is_csv=False)
+    assert len(long.slug) <= 100
+    assert max(map(len, long.problems)) <= 500
+    [turned] = imported(json.dumps([{"slug": "a\u202eb", "name": "A", "c\u202ed": 1}]), is_csv=False)
+    assert turned.slug == "a\\u202eb"
+    assert "c\\u202ed: is not a column" in " ".join(turned.problems)
+    assert "\u202e" not in " ".join(turned.problems)
+
+
+def test_an_endless_line_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="longer than 1,000,000 characters"):
+        read_rows(b"slug,name\n" + b"x" * 1_000_001, is_csv=True)

@@ -14,11 +14,12 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher, check_password, ma
 from django.db import connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 
+from syncjobs import limits
 from syncjobs.choices import Role
 from syncjobs.exceptions import Busy
 from syncjobs.operations import people
 from syncmonitor import passwords
-from tests.clients import PASSWORD, Api
+from tests.clients import PASSWORD, Api, logged_in
 from tests.factories import PERSON
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,6 +73,26 @@ def test_few_passwords_are_hashed_at_once(hashing: Any, monkeypatch: pytest.Monk
     finally:
         for _ in range(passwords._AT_ONCE):
             passwords._turns.release()
+
+
+def test_a_password_that_nobody_looked_at_is_not_counted(
+    settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PASSWORD_HASHERS = ["syncmonitor.passwords.Hasher"]
+    client = logged_in(Role.MODERATOR)
+    get_user_model().objects.update(password=make_password(PASSWORD))
+    client.force_login(get_user_model().objects.get())
+    monkeypatch.setattr(passwords, "_TURN_SECONDS", 0.0)
+    monkeypatch.setattr(passwords, "_turns", threading.BoundedSemaphore(1))
+    form = {
+        "old_password": PASSWORD,
+        "new_password1": "another horse battery",
+        "new_password2": "another horse battery",
+    }
+    with passwords._turns:
+        for _ in range(limits.MOST_FAILURES + 1):
+            assert client.post("/admin/password_change/", form).status_code == 503
+    assert client.post("/admin/password_change/", form).status_code == 302
 
 
 def test_no_connection_is_kept_while_a_password_is_hashed(hashing: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,15 @@ def test_a_key_that_is_too_short_is_not_redacted() -> None:
     assert Redactor("test").text("The latest test") == "The latest test"
 
 
-@pytest.mark.parametrize("spelling", [KEY, KEY.replace("secret", "sec\x00ret"), KEY.replace("secret", "sec\ud800ret")])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        KEY,
+        KEY.replace("secret", "sec\x00ret"),
+        KEY.replace("secret", "sec\ud800ret"),
+        KEY.replace("secret", "sec\x01ret"),
+    ],
+)
 def test_a_key_in_a_video_is_redacted(server: Simulator, make: Make, ids: list[str], spelling: str) -> None:
     video = server.world.videos[ids[0]]
     video.title, video.description, video.tags = spelling, f"x {quote(KEY)} y", [spelling]
@@ -104,6 +112,15 @@ def test_a_key_in_a_video_is_redacted(server: Simulator, make: Make, ids: list[s
     assert KEY not in shown
     assert quote(KEY) not in shown
     assert REDACTED in shown
+
+
+def test_a_description_keeps_its_lines(server: Simulator, make: Make, ids: list[str]) -> None:
+    video = server.world.videos[ids[0]]
+    video.description, video.title = "One.\n\nTwo:\r\n\tthree", "A\ntitle"
+    client = make()
+    page = client.playlist_page(uploads(video.channel_id))
+    for read in (client.videos(ids).items[0], next(item for item in page.items if item.video_id == video.id)):
+        assert (read.description, read.title) == ("One.\n\nTwo:\n\tthree", "A title")
 
 
 @pytest.mark.parametrize("name", ["apiKeyInvalid", "backendError", "forbidden", "redirect", "garbage", "truncate"])

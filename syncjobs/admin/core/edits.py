@@ -16,15 +16,21 @@ from ...exceptions import Outdated
 class EditForm(forms.Form):
     """A form whose page keeps the values that it was opened with.
 
-    Without them, as in requests of scripts, every field counts as changed and no conflict can be seen.
+    Without them, as for a new object and in requests of scripts, every field counts as changed and no conflict can be seen.
     """
 
     units: ClassVar[tuple[frozenset[str], ...]] = ()
     """Fields that have a meaning only together: a change of one is a change of all."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, is_new: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._original = _read(self.data.get("original")) if self.is_bound else self._as_sent(self.initial)
+        self._original: dict[str, Any] | None = None
+        if not is_new:
+            self._original = self._read(self.data.get("original")) if self.is_bound else self._as_sent(self.initial)
+
+    def continue_from(self, other: EditForm) -> None:
+        """Keep the values that the other form was opened with: this one shows what the person has typed there."""
+        self._original = other._original
 
     @property
     def original(self) -> str:
@@ -35,7 +41,7 @@ class EditForm(forms.Form):
         """Return the fields that the person changed."""
         if not self._original:
             return set(self.fields)
-        changed = {name for name in self.fields if _as_sent(self[name].data) != self._original.get(name)}
+        changed = {name for name in self.fields if _as_sent(self[name].data) != self._original[name]}
         return changed.union(*(unit for unit in self.units if unit & changed))
 
     def check(self, current: Mapping[str, Any]) -> None:
@@ -67,6 +73,14 @@ class EditForm(forms.Form):
     def _as_sent(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: _as_sent(values.get(name, field.initial), field) for name, field in self.fields.items()}
 
+    def _read(self, text: str | None) -> dict[str, Any] | None:
+        """Parse the hidden field; None if it is missing, or from a page that had other fields."""
+        try:
+            values = json.loads(text or "null")
+        except (ValueError, RecursionError):
+            return None
+        return values if isinstance(values, dict) and values.keys() == self.fields.keys() else None
+
 
 def _as_sent(value: Any, field: forms.Field | None = None) -> Any:
     """Return a value as a browser sends it back if nobody touches it."""
@@ -79,12 +93,3 @@ def _as_sent(value: Any, field: forms.Field | None = None) -> Any:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return sorted(str(each) for each in value)
     return "" if value is None else str(value).replace("\r\n", "\n").strip()
-
-
-def _read(text: str | None) -> dict[str, Any] | None:
-    """Parse the hidden field; None if there is none, or something else than the page had."""
-    try:
-        values = json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None

@@ -70,11 +70,11 @@ class Filters:
         query = QueryDict(mutable=True)
         query.update(dict(self.values))
         for name, days, rest in (("start_date", 0, dt.timedelta()), ("end_date", 1, dt.timedelta(microseconds=1))):
-            if self.zone is not dt.UTC and (text := self.date(name)):
-                day = dt.date.fromisoformat(text)
+            day = None if self.zone is dt.UTC else parse_date(self.date(name))
+            # Days at the ends of the calendar can't be converted to UTC.
+            if day and dt.MINYEAR < day.year < dt.MAXYEAR:
                 # An end is included, so it is the last moment of its day.
-                if day < dt.date.max:
-                    query[name] = (start_of(day + dt.timedelta(days), self.zone) - rest).astimezone(dt.UTC).isoformat()
+                query[name] = (start_of(day + dt.timedelta(days), self.zone) - rest).astimezone(dt.UTC).isoformat()
         return query
 
     def narrowing(self) -> dict[str, str]:
@@ -108,12 +108,13 @@ class Filters:
         return [(name, value) for name, value in self.values.items() if name not in shown]
 
     def date(self, name: str) -> str:
-        """Return the parameter as a date field shows it; empty if it has a time of day."""
+        """Return the parameter as a date field shows it; empty if it has a time of day, or is no date."""
         text = self.values.get(name, "")
         try:
-            return text if parse_date(text) else ""
+            day = parse_date(text)
         except ValueError:
             return ""
+        return text if day and text == day.isoformat() else ""
 
 
 def quick_ranges(filters: Filters) -> list[Chip]:
@@ -149,8 +150,8 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
     if name == "band_id":
         return _("Band: %s") % (band.name if band else f"#{value}"), ""
     if name == "error":
-        group = None if "\x00" in value else ErrorGroup.objects.filter(pk=value).only("message").first()
-        return _("Error: %s") % (group.message[:80] if group else value), ""
+        group = None if "\x00" in value else ErrorGroup.objects.filter(pk=value).only("message", "sample").first()
+        return _("Error: %s") % ((group.sample or group.message)[:80] if group else value), ""
     if name in ("start_date", "end_date"):
         return _from_or_to(name, value)
     if name == "due":

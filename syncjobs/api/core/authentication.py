@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
-from rest_framework.exceptions import APIException
-from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -33,14 +30,6 @@ class TokenAuthentication(JWTAuthentication):
     def get_user(self, validated_token: Any) -> Any:
         """Return the token's user with their permissions cached, in one query. Raises Rejected."""
         return tokens.user_of(validated_token)
-
-
-def may_use_token(request: HttpRequest) -> bool:
-    """Return whether the request has a valid access token."""
-    try:
-        return TokenAuthentication().authenticate(Request(request)) is not None
-    except APIException:
-        return False
 
 
 class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]

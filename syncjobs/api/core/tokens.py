@@ -86,19 +86,20 @@ def pair_for(user: Any, family: str = "") -> dict[str, str]:
 def rotate(text: str, address: str) -> dict[str, str]:
     """Exchange a refresh token for a new pair; of two concurrent requests only one succeeds. Raises Rejected.
 
-    A token that was exchanged before ends its log-in: either its owner or somebody else has a copy (RFC 9700, 4.14.2).
+    A token that was exchanged before, or is at this moment, ends its log-in: either its owner or somebody else has a copy
+    (RFC 9700, 4.14.2).
     """
     try:
         token = read(RefreshToken, text)
+        user = user_of(token)
+        with transaction.atomic():
+            if not revoke(token):
+                raise Rejected("token_used")
+            return pair_for(user, token.get(FAMILY, ""))
     except Rejected as refused:
         if refused.get_codes() == "token_used":
             _end(UntypedToken(text), "reuse_token", address)  # type: ignore[arg-type]
         raise
-    user = user_of(token)
-    with transaction.atomic():
-        if not revoke(token):
-            raise Rejected("token_used")
-        return pair_for(user, token.get(FAMILY, ""))
 
 
 def revoke(token: RefreshToken) -> bool:

@@ -19,8 +19,16 @@ class Filter(serializers.DictField):
     """Filters of the list of jobs in a body; `listing.filters.filters_of` checks what they hold."""
 
     default_error_messages: ClassVar[dict[str, Any]] = {
-        "not_a_dict": 'Must be an object such as {{"status": "FAILED"}}.'
+        "not_a_dict": 'Must be an object such as {{"status": "FAILED"}}.',
     }
+
+
+_SORTING = ["sortBy", "sortOrder"]
+
+
+@extend_schema_field(filter_schema(JobFilters) | {"minProperties": 1, "not": {"propertyNames": {"enum": _SORTING}}})
+class _Selection(Filter):
+    """The filters of an action, which the body must have: sorting alone would select every job."""
 
 
 class BulkBody(Strict):
@@ -29,11 +37,14 @@ class BulkBody(Strict):
     rules = {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
     action = Choice(choices=list(bulk.ELIGIBLE_STATUSES))
     ids = Many(child=Id(), required=False, allow_empty=False, max_length=10_000)
-    filter = Filter(required=False)
+    filter = _Selection(required=False)
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if ("ids" in data) == ("filter" in data):
             raise serializers.ValidationError({"ids": ["Give either ids or a filter."]})
+        if "filter" in data and data["filter"].keys() <= set(_SORTING):
+            message = "Must have at least one filter: without any, every job would be selected."
+            raise serializers.ValidationError({"filter": [message]})
         return data
 
 

@@ -22,6 +22,7 @@ class LastRun(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=JobStatus.choices)
     createdAt = serializers.DateTimeField(source="created_at")
     completedAt = serializers.DateTimeField(source="completed_at", allow_null=True)
+    errorCount = serializers.IntegerField(source="error_count", help_text="Of an all-bands job with its children's.")
 
 
 class Cron(serializers.Serializer[Any]):

@@ -8,9 +8,9 @@ from syncjobs.operations.cleanup import delete_expired
 
 class Command(base.Command):
     help = (
-        "Delete bulk actions that ended more than 30 days ago, workers that have been dead for a day, error groups and quota "
-        "days that are no longer needed, audit entries older than AUDIT_KEEP_DAYS, and expired tokens, sessions and cached "
-        "values. A schedule does this every night."
+        "Delete bulk actions and imports that ended more than 30 days ago, workers that have been dead for a day, error groups "
+        "and quota days that are no longer needed, audit entries older than AUDIT_KEEP_DAYS, and expired tokens, sessions, "
+        "idempotency keys and cached values. A schedule does this every night."
     )
 
     def run(self, **options: Any) -> None:

@@ -12,6 +12,8 @@ from syncjobs.models import QuotaCall
 from syncjobs.operations.quota import reopen_bucket
 from syncjobs.youtube.costs import Bucket, quota_day
 
+_FIRST_DAY = dt.date(2005, 1, 1)
+
 
 class Command(base.Command):
     help = (
@@ -21,15 +23,20 @@ class Command(base.Command):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--day", metavar="YYYY-MM-DD", type=_date, help="default: today")
-        parser.add_argument("--reopen", metavar="BUCKET", choices=list(Bucket), help=", ".join(Bucket))
+        parser.add_argument("--reopen", metavar="BUCKET", choices=list(map(str, Bucket)), help=", ".join(Bucket))
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
         if options["reopen"]:
+            if options["day"] or options["json"]:
+                self.refuse_arguments("Use --reopen without --day and --json.")
             reopened = reopen_bucket(self.actor, options["reopen"])
             self.print(f"Reopened: {options['reopen']}." if reopened else "The bucket is not closed.")
             return
-        day = options["day"] or quota_day(clock.now())
+        today = quota_day(clock.now())
+        day = options["day"] or today
+        if not _FIRST_DAY <= day <= today:
+            self.refuse_arguments(f"Give a --day from {_FIRST_DAY} to {today}.")
         states = quota.on(day)
         calls = (
             QuotaCall.objects.filter(day=day)

@@ -22,18 +22,20 @@ class Command(base.Command):
         which.add_argument(
             "--error",
             metavar="FINGERPRINT",
-            default="",
             help="failed jobs of this error group that have not been retried",
         )
         parser.add_argument("--queue", help="with --failed or --error: only this queue")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
-        ids, queue = options["job"], options["queue"]
+        ids, queue, fingerprint = list(dict.fromkeys(options["job"])), options["queue"], options["error"]
         if ids and queue is not None:
             self.refuse_arguments("Use --queue with --failed or --error, not with job numbers.")
+        if fingerprint is not None:
+            errors.get_error_group(fingerprint)
         if not ids:
-            failed = errors.unretried_jobs(queue=queue or queues.ALL_QUEUES, fingerprint=options["error"])
+            queue = queues.ALL_QUEUES if queue is None else queue
+            failed = errors.unretried_jobs(queue=queue, fingerprint=fingerprint or "")
             ids = list(failed.values_list("pk", flat=True))
         result = bulk.apply(self.actor, BulkAction.Action.RETRY, ids)
         if options["json"]:

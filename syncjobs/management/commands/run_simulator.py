@@ -24,7 +24,9 @@ class Command(base.Command):
         parser.add_argument(
             "--videos", metavar="FILE", help="JSON list of {channelTitle, videos: [{id, title, publishedAt}]}"
         )
-        parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="delay before each response")
+        parser.add_argument(
+            "--latency", type=base.seconds, default=0.0, metavar="SECONDS", help="delay before each response"
+        )
         parser.add_argument("--key", default="", help="accept this API key only (default: any)")
 
     def run(self, **options: Any) -> None:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from syncjobs.choices import BAND_SYNC_TYPES, JobStatus, JobType, Priority
 from syncjobs.engine.enqueue import Created
 from syncjobs.exceptions import DomainError
+from syncjobs.listing.filters import for_display
 from syncjobs.management import base
 from syncjobs.models import QuotaCall, SyncJob
 from syncjobs.operations import triggers
@@ -36,7 +37,10 @@ class Command(base.Command):
         parser.add_argument("--priority", choices=[p.name.lower() for p in Priority], help="default: normal")
         parser.add_argument("--wait", action="store_true", help="wait for the jobs to end")
         parser.add_argument(
-            "--timeout", type=float, metavar="SECONDS", help="with --wait: stop waiting after this time (exit code 1)"
+            "--timeout",
+            type=base.seconds,
+            metavar="SECONDS",
+            help="with --wait: stop waiting after this time (exit code 1)",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -106,12 +110,18 @@ class Command(base.Command):
             "units": _units(jobs),
             "seconds": round(time.monotonic() - started, 3),
         }
+        shown = list(for_display(SyncJob.objects.filter(pk__in=[job.pk for job in jobs])).order_by("pk"))
+        for job in shown:
+            job.add_child_sums()
         if options["json"]:
-            self.print_json({"jobs": [_job(job) for job in jobs], **summary})
+            self.print_json({"jobs": [_job(job) for job in shown], **summary})
             return
-        for job in jobs:
+        for job in shown:
             band = job.band_name or "all bands"
-            self.print(f"{job}  {job.get_job_type_display()}  {band}  {job.get_status_display()}")
+            status = job.get_status_display()
+            if job.status == JobStatus.COMPLETED and job.error_count:
+                status += " with errors"
+            self.print(f"{job}  {job.get_job_type_display()}  {band}  {status}")
         for each in created:
             if not each.is_new:
                 self.print(f"{each.job} was already queued or running.")
@@ -130,7 +140,7 @@ def _units(jobs: list[SyncJob]) -> dict[str, int]:
     return {str(bucket): spent.get(bucket, 0) for bucket in Bucket}
 
 
-def _job(job: SyncJob) -> dict[str, Any]:
+def _job(job: Any) -> dict[str, Any]:
     return {
         "id": str(job.pk),
         "status": job.status,
@@ -141,5 +151,5 @@ def _job(job: SyncJob) -> dict[str, Any]:
         "videos_added": job.videos_added,
         "videos_updated": job.videos_updated,
         "videos_unavailable": job.videos_unavailable,
-        "errors": list(job.job_errors.filter(will_retry=False).values_list("message", flat=True)),
+        "errors": job.error_texts,
     }

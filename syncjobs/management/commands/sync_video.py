@@ -18,7 +18,7 @@ class Command(base.Command):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
-        band = self.band(options["band"]) if options["band"] else None
+        band = None if options["band"] is None else self.band(options["band"])
         created = triggers.trigger_video(self.actor, options["video"], band)
         if options["json"]:
             self.print_json({"job_id": str(created.job.pk), "new": created.is_new})

@@ -3,7 +3,7 @@
 --
 -- YouTube is silent since the first of its newest calls that brought no answer. A call that is still open counts if the
 -- attempt that made it runs and its worker is alive: one that was killed recorded no results. An answer from something in
--- between (reasons like http302) is not YouTube's.
+-- between (reasons like http302) is not YouTube's. A call that its own process broke off ("aborted") says nothing.
 WITH worker AS (
     SELECT name, is_scheduler, queues, heartbeat_at,
            CASE WHEN heartbeat_at <= statement_timestamp() - make_interval(secs => %(silence)s) THEN 'silent'
@@ -19,6 +19,7 @@ call AS (
                                           AND attempt.started_at <= recent.at
                                           AND heartbeat_at > statement_timestamp() - interval '8 seconds')
                           THEN 'open' END
+                WHEN reason = 'aborted' THEN NULL
                 WHEN reason = '' OR (http_status BETWEEN 400 AND 499 AND reason NOT LIKE 'http%%') THEN 'answered'
                 ELSE 'failed' END AS result
       FROM (SELECT * FROM syncjobs_quotacall ORDER BY id DESC LIMIT 100) AS recent

@@ -27,6 +27,8 @@
         setTimeout(() => item.remove(), level === "error" ? 15000 : 6000);
     }
     document.addEventListener("toast", ({ detail }) => toast(detail.level, detail.text, detail.action));
+    // A request that is refused before its view gets a sentence as plain text.
+    const sentenceOf = (xhr) => (xhr.getResponseHeader("Content-Type") ?? "").startsWith("text/plain") && xhr.responseText;
     for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, ({ detail }) => {
         const isLoading = dialog()?.querySelector(".skeleton") && dialog().contains(detail.target);
         if (isLoading) closeDialog();
@@ -37,7 +39,7 @@
         if (detail.xhr.status === 401) location.reload();
         else if (detail.xhr.status === 403) toast("error", text("forbidden"));
         else if (detail.xhr.status === 404) toast("error", text("gone"));
-        else if (!detail.elt.matches?.("[data-live]")) toast("error", (detail.xhr.status === 503 && detail.xhr.responseText) || text("failed"));
+        else if (!detail.elt.matches?.("[data-live]")) toast("error", sentenceOf(detail.xhr) || text("failed"));
         // A dialog whose content was refused would go on loading.
         if (dialog()?.querySelector(".skeleton") && dialog().contains(detail.target)) closeDialog();
     });
@@ -208,6 +210,8 @@
         if (detail.elt.id === "estimate" && !detail.successful && detail.xhr?.status !== 401) onEstimate(true);
     });
     document.addEventListener("htmx:afterSettle", ({ target }) => { if (target.id === "estimate") onEstimate(false); });
+    // Leaving the field of a typed band adds a line above the button, which would move away from under the pointer.
+    document.addEventListener("mousedown", (event) => { if (event.target.closest("[data-needs-estimate]")) event.preventDefault(); });
     document.addEventListener("click", (event) => {
         if (event.target.closest("[data-estimate-again]")) $("#trigger-form").dispatchEvent(new Event("change", { bubbles: true }));
     });

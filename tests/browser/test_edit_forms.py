@@ -1,0 +1,56 @@
+"""A form that nobody touched comes back from a browser as it was opened, so it changes nothing and conflicts with nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from syncjobs.choices import Role
+from syncjobs.models import ErrorGroup
+from syncjobs.operations import people, schedules
+from tests.factories import PERSON, failed_job, make_band
+
+from .conftest import LogIn
+from .driver import PASSWORD
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+RECURRENCES: list[dict[str, Any]] = [
+    {"cron": {"minute": "30", "hour": "3"}},
+    {"cron": {"minute": "30", "hour": "3", "day_of_week": "1,4,0"}},
+    {"cron": {"minute": "30", "hour": "3", "day_of_month": "5"}},
+    {"cron": {"minute": "30", "hour": "*"}},
+    {"cron": {"minute": "7,9", "hour": "*/5", "month_of_year": "2"}},
+    {"interval": {"every": 6, "period": "hours"}},
+    {"interval": {"every": 90, "period": "seconds"}},
+]
+# Each field whose value in the form is not the one that the page keeps in its hidden field.
+_CHANGED = """() => {
+    const hidden = document.querySelector("[name=original]"), sent = new FormData(hidden.form);
+    const clean = (values) => values.map((each) => each.replaceAll("\\r\\n", "\\n").trim()).filter(Boolean).sort().join("|");
+    return Object.entries(JSON.parse(hidden.value)).flatMap(([name, value]) => {
+        const before = clean([value].flat().map((each) => (each === true ? "on" : each || "")));
+        return before === clean(sent.getAll(name)) ? [] : [[name, before, clean(sent.getAll(name))]];
+    });
+}"""
+
+
+def test_untouched_forms_are_unchanged(log_in: LogIn) -> None:
+    band = make_band(
+        founded=1908, search_keywords=["b", "a"], extra_playlists=["PL" + "x" * 16, "PL" + "y" * 16], is_active=False
+    )
+    mo = people.add_person(PERSON, "mo", PASSWORD, Role.MODERATOR)
+    failed_job()
+    group = ErrorGroup.objects.get()
+    ErrorGroup.objects.update(note="Two\nlines ")
+    addresses = [
+        f"/admin/bands/band/{band.pk}/edit/",
+        f"/admin/auth/user/{mo.pk}/role/",
+        f"/admin/syncjobs/errorgroup/{group.pk}/acknowledge/",
+    ]
+    for number, times in enumerate(RECURRENCES):
+        saved = schedules.save(PERSON, None, {"name": f"S {number}", "job_type": "FULL_SYNC"} | times)
+        addresses.append(f"/admin/django_celery_beat/periodictask/{saved.pk}/change/")
+    visitor = log_in(Role.SUPER_ADMIN)
+    for address in addresses:
+        assert visitor.go(address).evaluate(_CHANGED) == [], address
