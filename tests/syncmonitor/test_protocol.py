@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -12,7 +15,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from syncmonitor import protocol
-from tests.processes import ROOT, UVICORN
+from tests.factories import wait_for
+from tests.processes import ROOT, UVICORN, free_port
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -143,12 +147,16 @@ def test_the_site_is_served_with_this_protocol(name: str) -> None:
 
 def test_the_web_server_of_a_deployed_site_has_this_protocol() -> None:
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "syncmonitor.web", "--port", str(port)], cwd=ROOT, env=environment("http://127.0.0.1:9"))
-    try:
-        wait_for(lambda: _is_open(port), 60)
-        with socket.create_connection(("127.0.0.1", port), 30) as connection:
+
+    def answer() -> bytes:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 30) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000)
-            assert connection.recv(12) == b"HTTP/1.1 431"
+            return connection.recv(12)
+        return b""
+
+    process = subprocess.Popen([sys.executable, "-m", "syncmonitor.web", "--port", str(port)], cwd=ROOT)
+    try:
+        assert wait_for(answer, 60) == b"HTTP/1.1 431"
     finally:
         process.kill()
         process.wait()
