@@ -111,7 +111,7 @@ def _add_channels() -> None:
         sent.attempts.create(number=number, process="celery@north-1/17", result=result, started_at=now - 3 * _HOUR)
     AlertDelivery.objects.create(
         title="Warning: Band failing (12)", text="Warning: Band failing (12)", created_at=now - _MINUTE,
-        next_attempt_at=now + 10 * _HOUR, problem="The mail server refuses connections.", **fields,
+        next_attempt_at=now + 10 * _HOUR, problem="The mail server answered 451: Greylisted", **fields,
     )  # fmt: skip
 
 
