@@ -72,10 +72,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, and go on serving. A further signal ends it."""
-        signals = len(self._captured_signals)
+        """Wait, and go on serving. A second signal ends it."""
         for tick in range(round(seconds * 10)):
-            if len(self._captured_signals) > signals:
+            if len(self._captured_signals) > 1:
                 return
             await self.on_tick(tick)
             await asyncio.sleep(0.1)

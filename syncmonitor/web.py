@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import uvicorn
+from django.conf import settings
 
 from .asgi import application  # Sets Django up, which draining.py needs.
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     """Serve the site until SIGTERM."""
     parser = argparse.ArgumentParser("syncmonitor.web", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on, unless systemd passes a socket on")
-    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000))
+    parser.add_argument("--port", type=int, default=settings.PORT)
     parser.add_argument("--drain", type=float, default=DRAIN_SECONDS, metavar="SECONDS", help="default: %(default)g")
     options = parser.parse_args(arguments)
     config = uvicorn.Config(

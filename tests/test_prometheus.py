@@ -100,7 +100,7 @@ def _promtool(*arguments: str) -> str:
 
 @needs_promtool
 def test_promtool_accepts_the_rules() -> None:
-    assert "19 rules found" in _promtool("check", "rules", str(RULES))
+    assert "20 rules found" in _promtool("check", "rules", str(RULES))
 
 
 @needs_promtool

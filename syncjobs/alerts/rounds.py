@@ -36,31 +36,35 @@ ROUND_SECONDS = 15.0
 FORECAST_AFTER_SECONDS = 1.0
 SCHEDULER_LATE_SECONDS = 2.0
 """The scheduler claims rounds that are later than this."""
-WATCH_SECONDS = WATCH_LATE_SECONDS = 4.0
-"""How often a web process looks for a round that is late by so much."""
+LATE_SECONDS = WATCH_SECONDS = 3.0
+"""A web process looks this often for a round that is later than this."""
 
 # A process that is frozen within its round keeps the lock of the row for a few seconds. The others don't wait for it.
 _CLAIM = """
-    UPDATE syncjobs_alertround
+    UPDATE syncjobs_alertround AS round
        SET number = number + 1, began_at = statement_timestamp(),
            due_at = statement_timestamp() + make_interval(secs => %(pause)s)
-     WHERE id = (SELECT id FROM syncjobs_alertround WHERE due_at <= statement_timestamp() - make_interval(secs => %(late)s)
-                  LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
-    RETURNING number, began_at, (SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(is_enabled, threshold, resolve_after)),
-                                                 '{}') FROM syncjobs_alertrule)::text"""
+      FROM (SELECT id, due_at FROM syncjobs_alertround WHERE due_at <= statement_timestamp() - make_interval(secs => %(late)s)
+             LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS due
+     WHERE round.id = due.id
+    RETURNING number, began_at, extract(epoch FROM began_at - due.due_at)::float8,
+              (SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(is_enabled, threshold, resolve_after)),
+                               '{}') FROM syncjobs_alertrule)::text"""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A claimed round: its number, when it began by the database's clock, and the rules in effect."""
+    """A claimed round: its number, when it began by the database's clock, its delay in seconds, and the rules in effect."""
 
     number: int
     now: dt.datetime
+    delay: float
     rules: Rules
 
     @property
     def is_forecast(self) -> bool:
-        return self.number % 2 == 0
+        """Whether it evaluates only the forecast. A round that is late never does: whoever ran the last one may have died."""
+        return self.number % 2 == 0 and self.delay < LATE_SECONDS
 
 
 def run_if_due(late: float = 0.0) -> list[Transition] | None:
@@ -79,7 +83,7 @@ def _claim(late: float) -> Round | None:
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"pause": ROUND_SECONDS, "late": late})
         row = cursor.fetchone()
-    return None if row is None else Round(row[0], row[1], Rules.parse(row[2]))
+    return None if row is None else Round(row[0], row[1], row[2], Rules.parse(row[3]))
 
 
 def _run(claimed: Round) -> list[Transition]:
@@ -137,5 +141,5 @@ def watch_in_background() -> None:
 def _watch() -> None:
     while True:
         time.sleep(WATCH_SECONDS)
-        look(WATCH_LATE_SECONDS)
+        look(LATE_SECONDS)
         connection.close()

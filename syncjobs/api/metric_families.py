@@ -14,10 +14,19 @@ from bands.models import Band
 
 from .. import counters
 from ..audit.actors import SYSTEM
-from ..choices import QUEUE_OF_TYPE, TERMINAL_STATUSES, AttemptOutcome, JobStatus, JobType, Severity
+from ..choices import (
+    QUEUE_OF_TYPE,
+    TERMINAL_STATUSES,
+    AttemptOutcome,
+    ChannelKind,
+    DeliveryState,
+    JobStatus,
+    JobType,
+    Severity,
+)
 from ..counters.metrics import BOUNDS, Event, Series
 from ..engine import clock, quota
-from ..models import Alert, ErrorGroup, Worker
+from ..models import Alert, AlertChannel, AlertDelivery, ErrorGroup, Worker
 from ..operations import schedules
 from ..stats import queues as queue_status
 from ..youtube.costs import Operation, bucket_of
@@ -25,6 +34,7 @@ from ..youtube.costs import Operation, bucket_of
 _STATES = ("waiting", "active", "delayed", "completed", "failed", "cancelled")
 _ENDED_OUTCOMES = [outcome for outcome in AttemptOutcome if outcome is not AttemptOutcome.RUNNING]
 _CALL_OUTCOMES = ("success", "no_answer", "client_error", "server_error", "bad_answer")
+_MESSAGE_KINDS = [kind for kind in ChannelKind if kind is not ChannelKind.PING]
 _FAILURES = 3
 """A band counts as failing after so many failed syncs in a row."""
 
@@ -165,6 +175,10 @@ def _events() -> Iterator[Metric]:
     )  # fmt: skip
     rules = {each.labels for each in series.values() if each.name == Event.ALERT}
     yield _counter("alerts_opened", "Alerts opened.", ("rule", "severity"), series, Event.ALERT, sorted(rules))
+    yield _counter(
+        "alert_deliveries", "Messages of alerts that ended.", ("channel", "state"), series, Event.DELIVERY,
+        itertools.product(_MESSAGE_KINDS, (DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.CANCELLED)),
+    )  # fmt: skip
     yield from _alerts()
     yield from _histograms(series)
     yield from _times(series)
@@ -198,6 +212,12 @@ def _alerts() -> Iterator[Metric]:
     for severity in Severity.values:
         family.add_metric([severity], open_now.get(severity, 0))
     yield family
+    pending = AlertDelivery.objects.pending().count()
+    yield GaugeMetricFamily("syncmonitor_alert_deliveries_pending", "Messages of alerts to be sent.", pending)
+    if pinged := AlertChannel.objects.aggregate(newest=Max("pinged_at"))["newest"]:
+        yield GaugeMetricFamily(
+            "syncmonitor_ping_timestamp_seconds", "When the dead man's switch was reached last.", pinged.timestamp()
+        )
 
 
 def _histograms(series: _All) -> Iterator[Metric]:

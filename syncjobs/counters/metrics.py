@@ -33,6 +33,8 @@ class Event(StrEnum):
     """YouTube was called: operation, outcome; seconds."""
     ALERT = "alert"
     """An alert opened: rule, severity."""
+    DELIVERY = "delivery"
+    """A message of alerts ended: kind of channel, state."""
     FOLD = "fold"
     """The deltas were added up."""
 

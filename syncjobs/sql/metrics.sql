@@ -75,3 +75,14 @@ CREATE OR REPLACE FUNCTION syncjobs_metric_bound_v1(value float8, bounds float8[
     SELECT CASE WHEN value IS NULL THEN -1
                 ELSE coalesce((SELECT min(bound) FROM unnest(bounds) AS bound WHERE value <= bound), 'Infinity') END
 $$;
+
+-- A person may send a delivery that has failed again; it then ends a second time.
+CREATE OR REPLACE FUNCTION syncjobs_metric_delivery_v1() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO syncjobs_metricdelta (name, label, second_label)
+    SELECT 'delivery', kind, NEW.state FROM syncjobs_alertchannel WHERE id = NEW.channel_id;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER metric_delivered AFTER UPDATE OF state ON syncjobs_alertdelivery FOR EACH ROW
+    WHEN (OLD.state = 'PENDING' AND NEW.state <> 'PENDING') EXECUTE FUNCTION syncjobs_metric_delivery_v1();

@@ -52,6 +52,15 @@ def test_a_round_runs_once_and_the_forecast_follows_after_a_second() -> None:
     assert ended.ended_at >= ended.began_at
 
 
+def test_a_round_that_is_late_evaluates_the_rules_even_if_it_is_the_turn_of_the_forecast() -> None:
+    queue_job()
+    AlertRound.objects.update(number=7)
+    make_due(rounds.LATE_SECONDS + 1)
+    rounds.run_if_due()
+    assert number() == 8
+    assert Alert.objects.filter(rule=Rule.NO_WORKER).exists()
+
+
 def test_of_many_processes_that_look_at_the_same_time_one_runs_the_round() -> None:
     make_due()
     gate, results = threading.Barrier(6), []

@@ -19,9 +19,10 @@ from syncjobs import counters
 from syncjobs.choices import DelayReason, JobType
 from syncjobs.engine import outcomes
 from syncjobs.engine.clock import now
-from syncjobs.models import Attempt, MetricDelta, QuotaCall, SyncJob, Worker
+from syncjobs.models import Alert, AlertDelivery, Attempt, MetricDelta, QuotaCall, SyncJob, Worker
 from syncjobs.operations import bulk, jobs, queues
 from syncjobs.youtube.simulator import Simulator
+from tests.alerts.channels import make_channel
 from tests.factories import PERSON, band_with_videos, claim, failed_job, fanned_out, full_sync, make_band, queue_job
 from tests.processes import ROOT
 
@@ -237,11 +238,28 @@ def test_a_bulk_cancel_counts_each_job(metrics: Metrics) -> None:
     assert metrics()["jobs_ended_total CANCELLED FULL_SYNC"] == 5
 
 
+def test_deliveries_of_alerts_are_counted_until_their_channel_is_deleted_and_after(metrics: Metrics) -> None:
+    channel = make_channel()
+    fields = {"kind": "ALERTS", "title": "x", "text": "x", "deadline_at": now()}
+    for state in ("DELIVERED", "FAILED", "PENDING"):
+        delivery = AlertDelivery.objects.create(channel=channel, **fields)  # type: ignore[misc]
+        AlertDelivery.objects.filter(pk=delivery.pk).update(state=state)
+    Alert.objects.create(rule="no_worker", subject_type="queue", subject_id="video-sync", severity="CRITICAL")
+    assert metrics()["alert_deliveries_pending"] == 1
+    channel.delete()
+    Alert.objects.all().delete()
+    figures = metrics()
+    assert figures["alert_deliveries_total WEBHOOK DELIVERED"] == figures["alert_deliveries_total WEBHOOK FAILED"] == 1
+    assert figures["alert_deliveries_total WEBHOOK CANCELLED"] == figures["alert_deliveries_pending"] == 0
+    assert (figures["alerts_opened_total no_worker CRITICAL"], figures["alerts_open CRITICAL"]) == (1, 0)
+
+
 def test_the_documentation_lists_every_metric(settings: LazySettings) -> None:
     settings.METRICS_ALLOWED_ADDRESSES = ["127.0.0.1"]
     Worker.objects.create(name="beat", is_scheduler=True, process_id=1, queues=[], concurrency=0)
     make_band(last_full_sync_at=now())
     failed_job()
+    make_channel("Ping", kind="PING", pinged_at=now())
     counters.fold()
     families = list(text_string_to_metric_families(Client().get("/metrics").content.decode()))
     served = {f"{family.name}{'_total' if family.type == 'counter' else ''}" for family in families}

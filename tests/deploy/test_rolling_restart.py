@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import ssl
 import sys
 import time
@@ -191,5 +192,22 @@ def test_a_server_that_stops_says_so_and_closes_its_connections(variables: dict[
         assert web.process.wait(30) == -15
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"http://127.0.0.1:{port}/healthz")
+    finally:
+        web.kill()
+
+
+@pytest.mark.parametrize(
+    "signals", [(signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM)], ids=["SIGINT", "SIGTERM twice"]
+)
+def test_nobody_has_to_wait_for_the_drain(
+    signals: tuple[signal.Signals, ...], variables: dict[str, str], tmp_path: Path
+) -> None:
+    web = WebServer(variables, tmp_path / "web.log", None, "--port", str(free_port()), "--drain", "600")
+    web.start()
+    try:
+        for number in signals:
+            web.process.send_signal(number)
+            time.sleep(0.2)  # Equal signals that are pending at once are one.
+        web.process.wait(60)
     finally:
         web.kill()

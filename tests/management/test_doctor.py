@@ -18,13 +18,15 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 
-from syncjobs.engine import broker
+from syncjobs.choices import ChannelKind
+from syncjobs.engine import broker, clock
 from syncjobs.management import doctor
-from syncjobs.management.doctor import Finding, Level, postgresql, site
+from syncjobs.management.doctor import Finding, Level, alerts, postgresql, site
 from syncjobs.management.doctor import redis as redis_checks
-from syncjobs.models import QuotaCall, Worker
+from syncjobs.models import AlertChannel, AlertDelivery, AlertRound, QuotaCall, Worker
 from syncjobs.operations import queues
 from syncjobs.youtube.simulator import Simulator
+from tests.alerts.channels import make_channel
 from tests.clients import run_command
 from tests.factories import PERSON, queue_job
 from tests.processes import ROOT, free_port
@@ -41,6 +43,8 @@ def _worker(name: str = "w@a", **fields: object) -> Worker:
 def _sound_site() -> None:
     _worker()
     _worker("beat@a", is_scheduler=True, queues=[], concurrency=0)
+    AlertRound.objects.update(ended_at=Now())
+    make_channel()
 
 
 def _problems(*, ask_youtube: bool = False) -> dict[str, Finding]:
@@ -297,6 +301,9 @@ def test_a_mail_server_that_does_not_answer(settings: LazySettings) -> None:
     settings.EMAIL_HOST = "localhost"
     [found] = site.mail()
     assert "No mail server is configured" in found.message
+    make_channel(kind=ChannelKind.EMAIL)
+    settings.EMAIL_PORT = free_port()
+    assert f"localhost:{settings.EMAIL_PORT} does not answer" in "".join(each.message for each in alerts.channels())
 
 
 def test_youtube_is_asked_only_on_request_and_costs_one_unit(youtube: Simulator, settings: LazySettings) -> None:
@@ -314,3 +321,32 @@ def test_youtube_is_asked_only_on_request_and_costs_one_unit(youtube: Simulator,
     assert "no usable answer" in _problems(ask_youtube=True)["youtube.answer"].message
     settings.YOUTUBE_API_KEY = ""
     assert "is not set" in _problems()["youtube.key"].message
+
+
+def test_alerts_that_tell_nobody() -> None:
+    """No channel, a key that was changed, messages that don't arrive, a dead man's switch that isn't reached."""
+    [none] = alerts.channels()
+    assert (none.level, "No alert channel is enabled" in none.message) == (Level.WARNING, True)
+    lost, silent, good = make_channel("Lost"), make_channel("Silent"), make_channel("Good")
+    AlertChannel.objects.filter(pk=lost.pk).update(target="gAAAA-of-another-key")
+    make_channel("Ping", kind=ChannelKind.PING, ping_problem="It answered 404.")
+    deadline = clock.now() + dt.timedelta(hours=1)
+    for channel, state, problem in ((silent, "FAILED", "It answered 500."), (good, "DELIVERED", "")):
+        AlertDelivery.objects.create(
+            channel=channel, kind="ALERTS", title="x", text="x", deadline_at=deadline, state=state, problem=problem
+        )
+    found = {each.message: each for each in alerts.channels()}
+    assert list(found) == [
+        "The alert channel “Lost” can't be read, because SECRET_KEY was changed.",
+        "The alert channel “Ping”, the dead man's switch, is not reached: It answered 404.",
+        "The alert channel “Silent” doesn't get its messages: It answered 500.",
+    ]
+    assert all(each.level is Level.ERROR and each.advice for each in found.values())
+
+
+@pytest.mark.parametrize(("minutes", "level"), [(0, Level.OK), (3, Level.ERROR)])
+def test_rules_that_nobody_evaluates(minutes: int, level: Level) -> None:
+    AlertRound.objects.update(ended_at=None)
+    assert [each.level for each in alerts.rounds()] == [Level.ERROR]
+    AlertRound.objects.update(ended_at=Now() - dt.timedelta(minutes=minutes))
+    assert [each.level for each in alerts.rounds()] == [level]

@@ -11,8 +11,8 @@ from syncjobs.management.doctor import Level, examine
 
 class Command(base.Command):
     help = (
-        "Check PostgreSQL, Redis, the clocks, migrations, static files, workers, the scheduler and mail, and say what to do "
-        "about each problem. The exit code is 1 if there is an error; a warning alone leaves it 0."
+        "Check PostgreSQL, Redis, the clocks, migrations, static files, workers, the scheduler, mail and alerts, and say what to "
+        "do about each problem. The exit code is 1 if there is an error; a warning alone leaves it 0."
     )
     requires_system_checks = ()
 

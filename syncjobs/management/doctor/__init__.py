@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from django.db import DatabaseError, InterfaceError, connection
 
 from ...exceptions import one_line
-from . import postgresql, redis, site, youtube
+from . import alerts, postgresql, redis, site, youtube
 from .findings import Finding, Level
 
 __all__ = ["Finding", "Level", "examine"]
@@ -27,6 +27,8 @@ _WITH_DATABASE: tuple[tuple[str, Check], ...] = (
     ("workers", site.workers),
     ("queues", site.queues),
     ("scheduler", site.scheduler),
+    ("alerts.rounds", alerts.rounds),
+    ("alerts.channels", alerts.channels),
 )
 _WITHOUT_DATABASE: tuple[tuple[str, Check], ...] = (
     ("redis", redis.server),

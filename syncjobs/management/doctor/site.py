@@ -122,14 +122,23 @@ def _differs(source: Path, collected: Path) -> bool:
     return not collected.is_file() or source.read_bytes() != collected.read_bytes()
 
 
+def has_mail_server() -> bool:
+    """Whether a mail server other than this host's is configured, or another way to send mail."""
+    return settings.EMAIL_BACKEND != _SMTP or settings.EMAIL_HOST != _NO_HOST
+
+
 def mail() -> Iterator[Finding]:
     """Connect to the mail server, if one is configured."""
     if settings.EMAIL_BACKEND != _SMTP:
         yield good("mail", f"Mail is sent by {settings.EMAIL_BACKEND}.")
-        return
-    if settings.EMAIL_HOST == _NO_HOST:
-        yield good("mail", "No mail server is configured, so nothing is sent by e-mail.")
-        return
+    elif not has_mail_server():
+        yield good("mail", "No mail server is configured.")
+    else:
+        yield from mail_server()
+
+
+def mail_server() -> Iterator[Finding]:
+    """Connect to the mail server, and log in."""
     address = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     server = django_mail.get_connection(timeout=10)
     try:
