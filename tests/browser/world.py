@@ -29,6 +29,8 @@ from syncjobs.engine.enqueue import create_job
 from syncjobs.engine.errors import ErrorReport, record
 from syncjobs.models import (
     Alert,
+    AlertChannel,
+    AlertDelivery,
     AlertRound,
     Attempt,
     ErrorGroup,
@@ -39,7 +41,7 @@ from syncjobs.models import (
     SyncJob,
     Worker,
 )
-from syncjobs.operations import jobs, queues, schedules
+from syncjobs.operations import alert_channels, jobs, queues, schedules
 from syncjobs.youtube.costs import QUOTA_TIMEZONE, Operation, bucket_of, quota_day
 from syncjobs.youtube.simulator import demo
 from syncjobs.youtube.simulator.world import made_up_id
@@ -62,6 +64,7 @@ _NOT_FOUND = ErrorReport("channelNotFound", "Channel not found: @NoSuchBandAnywh
 _BUSY = ErrorReport("backendError", "YouTube answered 503: The service is currently unavailable.", False)
 _SECOND = dt.timedelta(seconds=1)
 _MINUTE = dt.timedelta(minutes=1)
+_HOUR = dt.timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -79,6 +82,37 @@ class _Event:
 def fill(seed: int = 1) -> None:
     """Add everything to a database that has only the roles."""
     _Site(random.Random(seed)).fill()
+    _add_channels()
+
+
+def _add_channels() -> None:
+    """Add channels of alerts and some messages. None of them is told of the alerts of this day."""
+    Alert.objects.update(needs_routing=False)
+    ops = {
+        "name": "Operators",
+        "kind": "WEBHOOK",
+        "address": "https://hooks.example.org/T0/B0/x",
+        "rules": ["key_refused"],
+    }
+    alert_channels.save(KIM, None, ops | {"quiet_from": dt.time(22), "quiet_until": dt.time(7)})
+    channel = alert_channels.save(
+        KIM, None, {"name": "Directors", "kind": "EMAIL", "address": "mo@example.org", "severities": ["CRITICAL"]}
+    ).channel
+    switch = {"name": "healthchecks.io", "kind": "PING", "address": "https://hc-ping.com/x-y-z", "is_enabled": False}
+    alert_channels.save(KIM, None, switch)
+    now = timezone.now()
+    fields = {"channel": channel, "kind": "ALERTS", "deadline_at": now + 20 * _HOUR, "attempts_made": 2}
+    title = "Critical: No worker is running for the queue Video sync, so its jobs wait."
+    text = f"{title}\nWhat to do: Start a worker for this queue, or find out why it stopped."
+    sent = AlertDelivery.objects.create(
+        title=title, text=text, state="DELIVERED", created_at=now - 3 * _HOUR, ended_at=now - 3 * _HOUR, **fields
+    )
+    for number, result in ((1, "LOST"), (2, "DELIVERED")):
+        sent.attempts.create(number=number, process="celery@north-1/17", result=result, started_at=now - 3 * _HOUR)
+    AlertDelivery.objects.create(
+        title="Warning: Band failing (12)", text="Warning: Band failing (12)", created_at=now - _MINUTE,
+        next_attempt_at=now + 10 * _HOUR, problem="The mail server answered 451: Greylisted", **fields,
+    )  # fmt: skip
 
 
 def add_markup() -> None:
@@ -92,6 +126,8 @@ def add_markup() -> None:
     JobError.objects.filter(group=group).update(message=MARKUP)
     Queue.objects.filter(paused_at__isnull=False).update(pause_reason=MARKUP)
     Alert.objects.update(subject_label=MARKUP)
+    AlertChannel.objects.filter(name="Directors").update(name=f"{MARKUP} Directors")
+    AlertDelivery.objects.update(title=MARKUP, text=MARKUP, problem=MARKUP)
     queues.pause_queue(Actor(MARKUP, Origin.ADMIN), QueueName.VIDEO_PROCESSING, MARKUP)
 
 

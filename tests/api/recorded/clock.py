@@ -35,7 +35,7 @@ class Clock:
     def ago(self, hours: int, seconds: int = 0) -> dt.datetime:
         """Return a moment of the last day, that many seconds past the hour."""
         moment = self.hour - dt.timedelta(hours=hours) + dt.timedelta(seconds=seconds)
-        return self._named(moment, f"<hour-{hours}{f' +{seconds}s' if seconds else ''}>")
+        return self._named(moment, f"<hour{-hours:+}{f' +{seconds}s' if seconds else ''}>")
 
     def day(self, days: int, seconds: int = 0) -> dt.datetime:
         """Return a moment of an earlier or later day."""
