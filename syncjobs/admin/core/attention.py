@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.http import urlencode
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -27,7 +28,7 @@ from . import health, links
 MAX_LINES = 8
 _ALONE = 3
 """More alerts than this of one rule share a line."""
-_NAMED = 4
+_NAMED, _LONGEST = 4, 60
 _PAGES: dict[str, tuple[str | Promise, str]] = {
     # What the link of an alert shows, and the permission that it needs
     AlertSubject.WORKER: (gettext_lazy("Workers"), "syncjobs.view_worker"),
@@ -123,7 +124,7 @@ def _line_of_one(request: HttpRequest, alert: Alert) -> Line:
 
 
 def _line_of_several(rule: Rule, severity: str, alike: Sequence[Alert]) -> Line:
-    names = ", ".join(words.subject_of(alert) for alert in alike[:_NAMED])
+    names = ", ".join(Truncator(words.subject_of(alert)).chars(_LONGEST) for alert in alike[:_NAMED])
     names += ", …" if len(alike) > _NAMED else ""
     values = {"kind": rule.label, "n": len(alike), "names": names}
     query = urlencode({"rule": rule.value, "severity": severity})
