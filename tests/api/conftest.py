@@ -12,7 +12,7 @@ from django_celery_beat.models import PeriodicTask
 from rest_framework.throttling import SimpleRateThrottle
 
 from bands.models import Band
-from syncjobs.choices import Role
+from syncjobs.choices import AlertRuleName, Role
 from syncjobs.models import Alert, AlertChannel, AlertDelivery, BulkAction, ErrorGroup, FilterPreset, SyncJob, Worker
 from syncjobs.operations import errors, schedules, triggers
 from tests.alerts.channels import make_channel
@@ -48,7 +48,9 @@ def ids(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Callable[[st
         "fingerprint": ErrorGroup.objects.all(),
         "name": Worker.objects.all(),
     }
-    return lambda name: [str(pk) for pk in known[name].values_list("pk", flat=True)]
+    return lambda name: (
+        AlertRuleName.values if name == "rule" else [str(pk) for pk in known[name].values_list("pk", flat=True)]
+    )
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from syncjobs.choices import DelayReason, JobStatus
 from syncjobs.engine import log_context, outcomes
 from syncjobs.models import Attempt, SyncJob
 from syncjobs.operations import jobs as operations
-from syncjobs.sync.context import JobContext
+from syncjobs.sync.context import JobContext, JobMeter
 from syncjobs.youtube.simulator import Simulator
 from tests.factories import PERSON, band_with_videos, claim, fanned_out, full_sync, queue_job
 
@@ -114,6 +114,6 @@ def test_the_threads_of_a_job_know_it(youtube: Simulator) -> None:
     queue_job()
     attempt = claim()
     with log_context.bound(job=attempt.job_id):
-        future = JobContext(attempt).fetch_ahead(log_context.current)
+        future = JobContext(attempt, JobMeter(attempt)).fetch_ahead(log_context.current)
     assert future.result()["job"] == attempt.job_id
     assert "job" not in log_context.current()

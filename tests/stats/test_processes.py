@@ -161,7 +161,7 @@ def test_a_scheduler_that_is_missing_or_dead_is_red_everywhere(
         _beat(silent_for)
     assert not stats.scheduler_is_alive()
     client = logged_in(Role.MODERATOR)
-    for url in ("/admin/django_celery_beat/periodictask/", "/admin/?part=ahead"):
+    for url in ("/admin/django_celery_beat/periodictask/", "/admin/?part=attention"):
         assert "No scheduler is running" in client.get(url, headers=HTMX).content.decode(), url
     page = client.get("/admin/syncjobs/worker/").content.decode()
     assert ("Not responding" if silent_for else "No scheduler has reported in") in page
