@@ -135,6 +135,13 @@ def test_a_repetition_during_a_bulk_action_is_refused(monkeypatch: pytest.Monkey
     assert len(meanwhile) == 1
 
 
+def test_a_repetition_that_meets_the_end_of_a_failed_request_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key was taken when the repetition claimed it, and is free when it looks for the answer."""
+    monkeypatch.setattr(idempotency, "_claim", lambda request, key: None)
+    refused = _post(Api(Role.MODERATOR), "admin/sync-jobs/bulk", {"action": "retry", "ids": ["1"]})
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "in_progress")
+
+
 @pytest.mark.parametrize("error", [RuntimeError("It broke."), OperationalError("away"), KeyboardInterrupt()])
 def test_a_bulk_action_that_breaks_frees_its_key(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     api = Api(Role.MODERATOR)

@@ -81,6 +81,7 @@ def test_control_characters_are_refused_in_every_field(field: str) -> None:
 
 def test_a_note_may_have_several_lines() -> None:
     _error_note("two\r\nlines\tand a tab")
+    assert "lines\tand a tab" in ErrorGroup.objects.get().note
 
 
 @pytest.mark.parametrize("field", ["name", "school_name", "search_keywords", "reason", "preset", "schedule", "note"])

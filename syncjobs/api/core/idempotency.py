@@ -22,7 +22,7 @@ from ...sql import query
 
 HEADER = "Idempotency-Key"
 CLAIM_MINUTES = 10
-"""Whoever has taken a key and not answered for so long is dead."""
+"""A process that took a key and has not answered for this long is dead."""
 PATTERN = r"[ -~]{1,255}"
 _Action = Callable[..., Response]
 KEY_REUSED = "This key was sent with another request. Use a new key for each request."
@@ -131,7 +131,9 @@ def _claim(request: Request, key: str) -> QuerySet[IdempotencyKey] | None:
 
 
 def _repeated(request: Request, key: str) -> Response:
-    first = IdempotencyKey.objects.get(user=request.user.pk, key=key)
+    first = IdempotencyKey.objects.filter(user=request.user.pk, key=key).first()
+    if first is None:  # The first request has just failed, which frees its key.
+        raise InProgress
     if first.request_hash != _hash(request):
         raise KeyReused
     if first.status is None:
