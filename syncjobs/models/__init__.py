@@ -37,6 +37,8 @@ __all__ = [
     "JobChangeHorizon",
     "JobCount",
     "JobDelta",
+    "JobLabelCount",
+    "JobMarkDelta",
     "JobError",
     "JobEvent",
     "Metric",
