@@ -1,6 +1,7 @@
 """Exact counts of jobs and errors, at any size.
 
-Triggers append deltas (band, hours, type, status, ±n, and whether the jobs have errors and who requested them); `fold` adds them to the counts and deletes them in one transaction;
+Triggers append deltas (band, hours, type, status, ±n; and whether the jobs have errors and who requested them); `fold` adds
+them to the counts and deletes them in one transaction;
 reads sum both in one statement. So a figure is exact in the snapshot it is read in, and writers never wait for each other
 at a counter's row. The tables are in models/counters.py, the triggers in sql/.
 """

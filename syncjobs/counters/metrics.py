@@ -84,7 +84,6 @@ def unfolded() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT (SELECT count(*) FROM syncjobs_jobdelta) + (SELECT count(*) FROM syncjobs_errordelta)"
-            " + (SELECT count(*) FROM syncjobs_jobmarkdelta)"
             " + (SELECT count(*) FROM syncjobs_metricdelta)"
         )
         return int(cursor.fetchone()[0])

@@ -198,7 +198,7 @@ def _within(selection: Selection, order: Order, low: dt.datetime, high: dt.datet
     narrowing = [each for each in conditions if each[2] is not None]
     sql = [SQL(" AND {} {} %s").format(Identifier(column), SQL(sign)) for column, sign, _ in narrowing]
     if selection.with_errors:
-        sql.append(SQL(" AND error_count > 0"))
+        sql.append(Composed([SQL(" AND error_count > 0")]))
     if order.column != "created_at":
         test = "NOT NULL" if is_timed else "NULL"
         sql.append(SQL(" AND {} IS {}").format(Identifier(order.column), SQL(test)))
