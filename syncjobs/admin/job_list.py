@@ -147,6 +147,7 @@ def _columns(filters: Filters) -> list[dict[str, str]]:
         is_descending = name == by and order == "desc"
         columns.append(
             {
+                "name": name,
                 "label": str(label),
                 "url": filters.url(sort_by=name, sort_order="asc" if is_descending else "desc"),
                 "sort": "" if name != by else "descending" if order == "desc" else "ascending",

@@ -30,10 +30,11 @@ def sort_head(context: RequestContext, name: str, label: str, look: str = "", fi
     is_sorted, is_descending = current.removeprefix("-") == name, current.startswith("-")
     query["sort"] = name if is_sorted and is_descending else f"-{name}" if is_sorted or first else name
     query.pop("page", None)
+    url = f"?{query.urlencode()}"
     arrow: str = icon("down" if is_descending else "up") if is_sorted else ""
     state: str = format_html(' aria-sort="{}"', "descending" if is_descending else "ascending") if is_sorted else ""
     return format_html(
-        '<th scope="col" class="{}"{}><a href="?{}">{}{}</a></th>', look, state, query.urlencode(), label, arrow
+        '<th scope="col" class="{}"{}><a id="sort-{}" href="{}">{}{}</a></th>', look, state, name, url, label, arrow
     )
 
 

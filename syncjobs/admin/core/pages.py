@@ -80,9 +80,14 @@ def is_dialog(request: HttpRequest) -> bool:
     return "X-Dialog" in request.headers
 
 
+def is_list(request: HttpRequest) -> bool:
+    """Return whether the response takes the place of the list on the page: see list.js."""
+    return "X-List" in request.headers
+
+
 def is_part(request: HttpRequest) -> bool:
     """Return whether htmx requests one region of the page."""
-    return bool(request.headers.get("HX-Request")) and not is_dialog(request)
+    return bool(request.headers.get("HX-Request")) and not is_dialog(request) and not is_list(request)
 
 
 def show(
@@ -96,10 +101,11 @@ def show(
     is_quiet: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    """Render the template as a page, or as the content of a dialog.
+    """Render the template as a page, as the content of a dialog, or as the page's list alone.
 
     `crumbs` are (URL, label) of the parent pages. A page that `is_quiet` itself shows what does not answer.
     """
+    layout = "dialog" if is_dialog(request) else "list" if is_list(request) else "page"
     frame = {
         "title": title,
         "crumbs": crumbs,
@@ -107,11 +113,11 @@ def show(
         "feed_position": request.META.get(_POSITION, ""),
         "is_dialog": is_dialog(request),
         "alert_counts": _alert_counts(request),
-        "layout": f"syncjobs/layouts/{'dialog' if is_dialog(request) else 'page'}.html",
+        "layout": f"syncjobs/layouts/{layout}.html",
     }
     if is_live and _HEALTH in request.META:
         frame["health"] = health.context_of(request, request.META[_HEALTH], is_quiet=is_quiet)
-    common = {} if is_dialog(request) else page_context(request)
+    common = page_context(request) if layout == "page" else {}
     return render(request, template, {**common, **frame, **context}, status=status)
 
 

@@ -178,7 +178,21 @@
         note.querySelector("time").textContent = at;
     }
 
-    document.addEventListener("htmx:configRequest", ({ detail }) => { if (detail.verb === "get") detail.timeout ||= MAX_WAIT; });
+    document.addEventListener("htmx:configRequest", ({ detail }) => {
+        // A list that somebody asked for may take longer; the browser would have waited too.
+        if (detail.verb === "get" && !("X-List" in detail.headers)) detail.timeout ||= MAX_WAIT;
+    });
+    // Another list may have taken the place of the rows while their refresh was on its way.
+    document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+        const region = detail.requestConfig?.elt;
+        if (!region?.matches?.("[data-live]") || detail.requestConfig.path === region.getAttribute("hx-get")) return;
+        detail.shouldSwap = false;
+        refresh(region);
+    });
+    // A list that was read before the newest refresh of its region shows older rows.
+    document.addEventListener("listed", ({ detail }) => {
+        for (const region of regions()) if (refreshOf(region).last >= detail.since) refresh(region);
+    });
     // When something stops or starts answering, what the page shows of it is refreshed after the problems themselves.
     document.addEventListener("htmx:afterSettle", () => {
         const strip = document.getElementById("part-attention");

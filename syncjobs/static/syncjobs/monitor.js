@@ -230,7 +230,8 @@
               (name === "aria-selected" && node.matches("tr")) || (name === "tabindex" && node.matches("tr")));
         Idiomorph.defaults.callbacks.beforeNodeMorphed = (node, next) => {
             if (node.nodeType !== 1) return true;
-            if (node === document.activeElement && node.matches("input:not([type=checkbox]), textarea, select")) return false;
+            const isEdited = node === document.activeElement && node.matches("input:not([type=checkbox]), textarea, select");
+            if (isEdited) return document.documentElement.hasAttribute("data-overwrites");
             if (node.matches("input[type=checkbox]")) next.checked = node.checked;
             // A focused button keeps the focus, but its text must say what it does now.
             if (node === document.activeElement && node.matches("a, button")) node.replaceChildren(...next.cloneNode(true).childNodes);
