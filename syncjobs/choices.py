@@ -54,12 +54,19 @@ BAND_SYNC_TYPES = (JobType.FULL_SYNC, JobType.INCREMENTAL_SYNC)
 
 
 class Priority(models.IntegerChoices):
-    """Jobs with a higher priority run first; of equal priority, the oldest."""
+    """Jobs with a higher priority run first; of equal priority, the oldest.
+
+    A job that somebody moved to the front has a higher one than any of these, and counts as urgent where it is shown.
+    """
 
     LOW = 10, _("Low")
     NORMAL = 20, _("Normal")
     HIGH = 30, _("High")
     URGENT = 40, _("Urgent")
+
+
+MAX_FRONT = 32_767
+"""The highest priority that the column can hold."""
 
 
 class Origin(models.TextChoices):

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from bands.models import Band
-from syncjobs.choices import JobStatus, JobType, Role
+from syncjobs.choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, JobType, Role
 from syncjobs.engine import clock
 from syncjobs.models import BandImport, BulkAction, ErrorGroup, JobError, SyncJob, Worker
 from syncjobs.operations import bulk, imports
@@ -80,7 +80,7 @@ def test_activating_bands_says_how_many_changed(active: bool, meanwhile: int) ->
 
 def _start_in_admin(action: str, ids: list[int]) -> tuple[str, BulkAction]:
     client = logged_in(Role.MODERATOR)
-    statuses = ",".join(bulk.ELIGIBLE_STATUSES[action])
+    statuses = ",".join(RETRYABLE_STATUSES if action == "retry" else ACTIVE_STATUSES)
     url = f"/admin/syncjobs/bulkaction/add/?action={action}&all=1&status={statuses}"
     asked = re.search(r'name="asked" value="([^"]+)"', client.get(url, headers=DIALOG).content.decode())
     assert asked is not None

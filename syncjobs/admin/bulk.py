@@ -1,4 +1,4 @@
-"""Retrying or cancelling many jobs: the confirmation, and the progress of an action in the background."""
+"""Acting on many jobs: the confirmation, and the progress of an action in the background."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from bands.text import parse_numbers
 
@@ -19,14 +19,15 @@ from .. import counters
 from ..exceptions import DomainError, InvalidInput
 from ..listing import filters as listing_filters
 from ..models import BulkAction, SyncJob
-from ..operations import bulk
+from ..operations import bulk, queued_jobs
 from ..stats import queues
 from ..templatetags.monitor import number
+from . import bulk_words, job_changes
 from .core import id_sets, links
 from .core.advice import permanent_warning
 from .core.job_filters import Filters, sentence_of
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, actor_of, is_part, report, show
+from .core.pages import Question, actor_of, is_part, report, show, style
 from .site import site
 
 _REFUSED_SHOWN = 100
@@ -34,6 +35,10 @@ _TITLES: dict[str, Any] = {
     BulkAction.Action.RETRY: gettext_lazy("Retrying many jobs"),
     BulkAction.Action.CANCEL: gettext_lazy("Cancelling many jobs"),
     BulkAction.Action.CLEAR: gettext_lazy("Deleting failed jobs"),
+    BulkAction.Action.RUN: gettext_lazy("Running many jobs now"),
+    BulkAction.Action.DELAY: gettext_lazy("Delaying many jobs"),
+    BulkAction.Action.PRIORITY: gettext_lazy("Changing the priority of many jobs"),
+    BulkAction.Action.FRONT: gettext_lazy("Moving many jobs to the front"),
 }
 
 
@@ -51,6 +56,17 @@ class AskedForm(forms.Form):
     asked = forms.CharField(widget=forms.HiddenInput)
 
 
+class _DelayForm(AskedForm, job_changes.DelayForm):
+    pass
+
+
+class _PriorityForm(AskedForm, job_changes.PriorityForm):
+    pass
+
+
+_FORMS: dict[str, type[AskedForm]] = {BulkAction.Action.DELAY: _DelayForm, BulkAction.Action.PRIORITY: _PriorityForm}
+
+
 @admin.register(BulkAction, site=site)
 class BulkAdmin(PageAdmin):
     """Bulk actions: adding one is the question about the selected jobs, and its page shows the progress."""
@@ -60,7 +76,7 @@ class BulkAdmin(PageAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         action = request.GET.get("action", "")
-        allowed = action not in bulk.ELIGIBLE_STATUSES or request.user.has_perm(f"syncjobs.{action}_job")
+        allowed = action not in bulk.PERMISSIONS or request.user.has_perm(bulk.PERMISSIONS[action])
         return allowed and request.user.has_perm("syncjobs.view_syncjob")
 
     @requires("add", post=True)
@@ -76,7 +92,10 @@ class BulkAdmin(PageAdmin):
             # Jobs that have ended or changed meanwhile don't need another question: each gets its own result.
             if not asked or (more := len(set(selected.ids).difference(asked))):
                 return _ask(request, action, back, selected, more=more if asked else len(selected.ids))
-            outcome = bulk.start(actor_of(request), action, asked)
+            form = _FORMS.get(action, AskedForm)(request.POST)
+            if not form.is_valid():
+                return _ask(request, action, back, selected, form=form)
+            outcome = bulk.start(actor_of(request), action, asked, job_changes.change_of(action, form.cleaned_data))
         except DomainError as error:
             return report(request, error.message, back, level="error")
         if isinstance(outcome, BulkAction):
@@ -98,6 +117,7 @@ class BulkAdmin(PageAdmin):
             "is_retry": bulk_action.action == BulkAction.Action.RETRY,
             "lacks_worker": not bulk_action.ended_at and queues.lacks_bulk_worker(),
             "is_clear": bulk_action.action == BulkAction.Action.CLEAR,
+            "is_change": bulk_action.action in queued_jobs.ACTIONS,
             "refused": list(bulk_action.refused.items())[:_REFUSED_SHOWN],
             "jobs_url": links.jobs(),
         }
@@ -134,81 +154,36 @@ def _selected(request: HttpRequest, action: str, filters: Filters) -> Selected:
     return Selected(len(ids), bulk.eligible_ids(SyncJob.objects.filter(pk__in=ids), action))
 
 
-def _ask(request: HttpRequest, action: str, back: str, selected: Selected, *, more: int = 0) -> HttpResponse:
-    """Show the question; `more` jobs have joined since it was asked before."""
+def _ask(
+    request: HttpRequest,
+    action: str,
+    back: str,
+    selected: Selected,
+    *,
+    more: int = 0,
+    form: AskedForm | None = None,
+) -> HttpResponse:
+    """Show the question; `more` jobs have joined since it was asked before, and `form` has errors."""
     able, total = len(selected.ids), selected.total
-    is_retry = action == BulkAction.Action.RETRY
     if not able:
-        return report(request, _none_of(is_retry, total), back, level="error")
-    title = _title(is_retry, able)
-    question = Question(
-        title=title,
-        text=_text(is_retry, able, total, more),
-        button=title.rstrip("?"),
-        back=back,
-        icon="retry" if is_retry else "stop",
-        is_danger=not is_retry,
-        details=_details(is_retry, able, total),
-        warning=permanent_warning(request, selected.ids) if is_retry else "",
-    )
-    context = {"question": question, "form": AskedForm(initial={"asked": id_sets.pack(selected.ids)})}
-    crumbs = ((back, _("Sync jobs")),)
-    status = 422 if more else 200
-    return show(request, "syncjobs/ask.html", context, title=title, crumbs=crumbs, status=status)
-
-
-def _title(is_retry: bool, count: int) -> str:
-    if is_retry:
-        return ngettext("Retry %s job?", "Retry %s jobs?", count) % number(count)
-    return ngettext("Cancel %s job?", "Cancel %s jobs?", count) % number(count)
-
-
-def _text(is_retry: bool, able: int, total: int, more: int) -> str:
-    values = {"able": number(able), "total": number(total), "more": number(more)}
-    if more:
-        pattern = ngettext(
-            "Nothing was done: %(more)s more job is selected since you were asked. %(able)s of %(total)s are affected now.",
-            "Nothing was done: %(more)s more jobs are selected since you were asked."
-            " %(able)s of %(total)s are affected now.",
-            more,
-        )
-        return pattern % values
-    if able < total:
-        pattern = ngettext(
-            "%(able)s of the %(total)s selected jobs is affected.",
-            "%(able)s of the %(total)s selected jobs are affected.",
-            able,
-        )
-        return pattern % values
-    if is_retry:
-        return ngettext("It runs again as a new job.", "Each of them runs again as a new job.", able)
-    return ngettext("It will stop where it is.", "They will stop where they are.", able)
-
-
-def _details(is_retry: bool, able: int, total: int) -> list[str]:
-    details = []
-    if total > able:
-        excluded = ngettext("%s is excluded: ", "%s are excluded: ", total - able) % number(total - able)
-        reason = _("only failed and cancelled jobs can be retried.") if is_retry else _("they have already ended.")
-        details.append(excluded + reason)
-    if not is_retry:
-        details.append(_("Queued jobs are cancelled at once; running jobs stop within one call to YouTube."))
+        return report(request, bulk_words.none_of(action, total), back, level="error")
+    title = bulk_words.title(action, able)
+    details = bulk_words.details(action, able, total)
     if able > bulk.MAX_FOREGROUND:
         details.append(_("This runs in the background; you will see its progress."))
-    return details
-
-
-def _none_of(is_retry: bool, total: int) -> str:
-    if is_retry:
-        pattern = ngettext(
-            "The selected job can't be retried: only failed and cancelled jobs can.",
-            "None of the %(n)s selected jobs can be retried: only failed and cancelled jobs can.",
-            total,
-        )
-    else:
-        pattern = ngettext(
-            "The selected job can't be cancelled: it has already ended.",
-            "None of the %(n)s selected jobs can be cancelled: they have already ended.",
-            total,
-        )
-    return pattern % {"n": number(total)}
+    question = Question(
+        title=title,
+        text=bulk_words.text(action, able, total, more),
+        button=title.rstrip("?"),
+        back=back,
+        icon=bulk_words.ICONS[action],
+        is_danger=action == BulkAction.Action.CANCEL,
+        details=details,
+        warning=permanent_warning(request, selected.ids) if action == BulkAction.Action.RETRY else "",
+    )
+    if form is None:
+        form = _FORMS.get(action, AskedForm)(initial=request.POST.dict() | {"asked": id_sets.pack(selected.ids)})
+    crumbs = ((back, _("Sync jobs")),)
+    status = 422 if more or form.is_bound else 200
+    context = {"question": question, "form": style(form)}
+    return show(request, "syncjobs/ask.html", context, title=title, crumbs=crumbs, status=status)

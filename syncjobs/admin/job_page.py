@@ -19,7 +19,7 @@ from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
 from ..templatetags.monitor import number
 from .core import links
-from .job_rows import Rights, can_cancel, can_retry, can_run, note_of, progress_of, rows_of, took_of
+from .job_rows import Rights, can_cancel, can_change, can_retry, can_run, note_of, progress_of, rows_of, took_of
 
 _MAX_EVENTS = 500
 _MAX = 50
@@ -69,6 +69,7 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         "can_retry": rights.retry and can_retry(job),
         "can_cancel": rights.cancel and can_cancel(job),
         "can_run": rights.run and can_run(job),
+        "changes": _changes(job) if rights.run and can_change(job) else (),
         "url": links.job(job.pk),
         "run_url": links.object_page("syncjobs_syncjob_run", job.pk),
         "retry_url": links.object_page("syncjobs_syncjob_retry", job.pk),
@@ -81,6 +82,16 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         **_history(job),
         **(_children(job, rights) if job.fans_out else {}),
     }
+
+
+def _changes(job: SyncJob) -> list[tuple[str, str, str]]:
+    """Return URL, icon and label of each way to change when a queued job starts."""
+    changes = (
+        ("front", "front", _("Move to front")),
+        ("priority", "priority", _("Change priority")),
+        ("delay", "clock", _("Delay")),
+    )
+    return [(links.object_page(f"syncjobs_syncjob_{name}", job.pk), icon, label) for name, icon, label in changes]
 
 
 def _history(job: SyncJob) -> dict[str, Any]:

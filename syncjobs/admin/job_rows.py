@@ -43,7 +43,7 @@ class Rights:
     @property
     def any(self) -> bool:
         """Whether the user can do anything with selected rows."""
-        return self.retry or self.cancel
+        return self.retry or self.cancel or self.run
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,14 @@ def can_cancel(job: Job) -> bool:
 def can_run(job: SyncJob) -> bool:
     """Return whether the job, or one of its children, is delayed."""
     return SyncJob.objects.delayed().filter(Q(pk=job.pk) | Q(parent=job.pk)).exists()
+
+
+def can_change(job: SyncJob) -> bool:
+    """Return whether the job, or one of its children, is queued."""
+    if job.status == JobStatus.QUEUED:
+        return True
+    children = SyncJob.objects.filter(parent=job.pk, status=JobStatus.QUEUED)
+    return job.status == JobStatus.IN_PROGRESS and job.fans_out and children.exists()
 
 
 def note_of(job: Any, now: dt.datetime, queue: Readiness | None = None) -> tuple[str, dt.datetime | None]:

@@ -19,7 +19,8 @@ from ..listing import export
 from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
-from . import job_list, job_page, trigger
+from ..operations import queued_jobs
+from . import job_changes, job_list, job_page, trigger
 from .core import links
 from .core.advice import permanent_warning
 from .core.job_filters import Filters, sentence_of, suggestions
@@ -39,6 +40,9 @@ class JobAdmin(PageAdmin):
             self.page("export/", self.export_view, "export"),
             self.page("<id:job_id>/retry/", self.retry_view, "retry"),
             self.page("<id:job_id>/run/", self.run_view, "run"),
+            self.page("<id:job_id>/delay/", self.delay_view, "delay"),
+            self.page("<id:job_id>/priority/", self.priority_view, "priority"),
+            self.page("<id:job_id>/front/", self.front_view, "front"),
             self.page("<id:job_id>/cancel/", self.cancel_view, "cancel"),
             *super().get_urls(),
         ]
@@ -143,9 +147,24 @@ class JobAdmin(PageAdmin):
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
-            return _("Job #%s is no longer delayed.") % operations.run_now(actor, job_id).pk
+            return _("Job #%s is no longer delayed.") % queued_jobs.run_now(actor, job_id).pk
 
         return ask(request, question, do)
+
+    @requires("syncjobs.trigger_sync", post=True)
+    def delay_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """Let a queued job wait."""
+        return job_changes.ask_to_delay(request, job_id)
+
+    @requires("syncjobs.trigger_sync", post=True)
+    def priority_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """Change the priority of a queued job."""
+        return job_changes.ask_to_prioritize(request, job_id)
+
+    @requires("syncjobs.trigger_sync", post=True)
+    def front_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
+        """Move a queued job to the front of its queue."""
+        return job_changes.ask_to_move(request, job_id)
 
     @requires("syncjobs.cancel_job", post=True)
     def cancel_view(self, request: HttpRequest, job_id: int) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.http import QueryDict, StreamingHttpResponse
@@ -15,11 +16,13 @@ from rest_framework.serializers import Serializer
 from bands.models import Band
 from bands.text import camel_case
 
+from ..choices import Priority
+from ..engine import clock
 from ..exceptions import NotFound, NotPermitted
 from ..listing import export
 from ..listing.filters import JobFilters, JobList, filters_of, for_display, job_query, query_of
 from ..models import BulkAction, SyncJob
-from ..operations import bulk, jobs, triggers
+from ..operations import bulk, jobs, queued_jobs, triggers
 from ..stats import estimates
 from ..stats import jobs as job_stats
 from .core.etags import with_etag
@@ -32,9 +35,12 @@ from .serializers.bulk import BulkBody, BulkOutcome, BulkProgress
 from .serializers.jobs import (
     Accepted,
     Cancelling,
+    Changing,
+    DelayBody,
     EstimateResult,
     JobDetailSerializer,
     JobSerializer,
+    PriorityBody,
     Running,
     TriggerBody,
     job_as_json,
@@ -117,12 +123,14 @@ class SyncJobViewSet(ViewSet):
     @action(detail=False, methods=["post"], serializer_class=BulkBody, is_limited=True)
     @idempotent_in_steps
     def bulk(self, request: Request) -> Response:
-        """Retry or cancel the jobs named, or all that a filter matches now; more than 1,000 in the background."""
+        """Act on the jobs named, or on all that a filter matches now; more than 1,000 in the background."""
         body = self.validated()
-        if not request.user.has_perm(f"syncjobs.{body['action']}_job"):
+        if not request.user.has_perm(bulk.PERMISSIONS[body["action"]]):
             raise NotPermitted("You don't have permission to do this.")
         ids = body["ids"] if "ids" in body else _matching(body["filter"])
-        outcome = bulk.start(self.actor, body["action"], [int(job_id) for job_id in ids])
+        until = _in_minutes(body["minutes"]) if "minutes" in body else None
+        change = queued_jobs.Change(body["action"], until, body.get("priority"))
+        outcome = bulk.start(self.actor, body["action"], [int(job_id) for job_id in ids], change)
         if isinstance(outcome, BulkAction):
             headers = location("job-bulk-progress", bulk_id=outcome.pk)
             return Response(BulkProgress(outcome).data, status.HTTP_202_ACCEPTED, headers=headers)
@@ -164,8 +172,46 @@ class SyncJobViewSet(ViewSet):
     @idempotent
     def run(self, request: Request, job_id: int) -> Response:
         """End the delay of a queued job, whatever it waits for; of an all-bands job, also those of its children."""
-        job = jobs.run_now(self.actor, job_id)
+        job = queued_jobs.run_now(self.actor, job_id)
         return _accepted(Running(job), job)
+
+    @extend_schema(operation_id="delaySyncJob", responses={202: Changing})
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=DelayBody,
+        permission_classes=[requires("syncjobs.trigger_sync")],
+    )
+    @idempotent
+    def delay(self, request: Request, job_id: int) -> Response:
+        """Delay a queued job, whatever it waits for now; of an all-bands job, also its queued children."""
+        until = _in_minutes(self.validated()["minutes"])
+        job = queued_jobs.delay(self.actor, job_id, until)
+        return _changed(job, f"Job {job} is delayed until {until:%Y-%m-%d %H:%M:%S} UTC.")
+
+    @extend_schema(operation_id="prioritizeSyncJob", responses={202: Changing})
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=PriorityBody,
+        permission_classes=[requires("syncjobs.trigger_sync")],
+    )
+    @idempotent
+    def priority(self, request: Request, job_id: int) -> Response:
+        """Change the priority of a queued job; of an all-bands job, also that of its queued children."""
+        priority = Priority(self.validated()["priority"])
+        job = queued_jobs.prioritize(self.actor, job_id, priority)
+        return _changed(job, f"Job {job} has the priority {priority.name.lower()}.")
+
+    @extend_schema(operation_id="moveSyncJobToFront", responses={202: Changing})
+    @action(
+        detail=True, methods=["post"], serializer_class=NoBody, permission_classes=[requires("syncjobs.trigger_sync")]
+    )
+    @idempotent
+    def front(self, request: Request, job_id: int) -> Response:
+        """Let a queued job start before all others of its queue; of an all-bands job, also its queued children."""
+        job = queued_jobs.move_to_front(self.actor, job_id)
+        return _changed(job, f"Job {job} is at the front of its queue.")
 
     @extend_schema(operation_id="cancelSyncJob", responses={202: Cancelling})
     @action(
@@ -181,6 +227,14 @@ class SyncJobViewSet(ViewSet):
 def _accepted(answer: Serializer[Any], job: SyncJob) -> Response:
     """Answer 202 with the address of the job."""
     return Response(answer.data, status.HTTP_202_ACCEPTED, headers=location("job-detail", job_id=job.pk))
+
+
+def _changed(job: SyncJob, message: str) -> Response:
+    return _accepted(Changing(job, context={"message": message}), job)
+
+
+def _in_minutes(minutes: int) -> dt.datetime:
+    return clock.now() + dt.timedelta(minutes=minutes)
 
 
 def _with_details(job: Any) -> Any:

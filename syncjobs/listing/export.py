@@ -101,7 +101,7 @@ _JOB_COLUMNS: _Columns = (
     ("job_type", "j.job_type", _word("j.job_type")),
     ("status", "j.status", _word("j.status")),
     ("queue", "j.queue", _word("j.queue")),
-    ("priority", "j.priority", "j.priority"),
+    ("priority", "least(j.priority, 40)", "least(j.priority, 40)"),
     ("videos_found", *_sum("videos_found")),
     ("videos_added", *_sum("videos_added")),
     ("videos_updated", *_sum("videos_updated")),

@@ -13,21 +13,26 @@ from ..choices import Origin
 
 
 class BulkAction(models.Model):
-    """Retry, cancel or clear a set of jobs in the background, chunk by chunk.
+    """Retry, cancel, clear or change a set of jobs in the background, chunk by chunk.
 
     The set is fixed when the action is requested: `job_ids`, or `failed_jobs` (`queues`, and `until` when jobs failed)
-    for clearing. A chunk's jobs and `done` change in one transaction, so a crash repeats and skips nothing. `covered`
-    are the succeeded retries that got no job of their own.
+    for clearing. `values` has `until` (ISO 8601) of a delay, or the `priority`. A chunk's jobs and `done` change in one
+    transaction, so a crash repeats and skips nothing. `covered` are the succeeded retries that got no job of their own.
     """
 
     class Action(models.TextChoices):
         RETRY = "retry", _("Retry")
         CANCEL = "cancel", _("Cancel")
         CLEAR = "clear", _("Clear failed")
+        RUN = "run", _("Run now")
+        DELAY = "delay", _("Delay")
+        PRIORITY = "priority", _("Change priority")
+        FRONT = "front", _("Move to front")
 
     action = models.CharField(max_length=10, choices=Action.choices)
     job_ids = ArrayField(models.BigIntegerField(), default=list)
     failed_jobs: models.JSONField[Any, Any] = models.JSONField(null=True, blank=True)
+    values: models.JSONField[Any, Any] = models.JSONField(default=dict, db_default={}, blank=True)
     total = models.PositiveIntegerField(db_default=0)
     done = models.PositiveIntegerField(default=0)
     succeeded = models.PositiveIntegerField(default=0)

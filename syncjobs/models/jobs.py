@@ -181,6 +181,18 @@ class SyncJob(models.Model):
         return f"#{self.pk}"
 
     @property
+    def priority_label(self) -> str:
+        """Return what people call the priority."""
+        return str(
+            _("First in its queue") if self.is_in_front else dict(Priority.choices).get(self.priority, self.priority)
+        )
+
+    @property
+    def is_in_front(self) -> bool:
+        """Whether somebody moved the job to the front of its queue."""
+        return self.priority > Priority.URGENT
+
+    @property
     def is_terminal(self) -> bool:
         """Whether the job has ended."""
         return self.status not in ACTIVE_STATUSES

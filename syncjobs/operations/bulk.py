@@ -1,4 +1,4 @@
-"""Act on many jobs at once: retry, cancel, or delete failed ones. Large actions run in the background."""
+"""Act on many jobs at once: retry, cancel, change queued ones, or delete failed ones. Large actions run in the background."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from ..engine.enqueue import Created
 from ..exceptions import DomainError, InvalidInput, NotFound, is_away
 from ..models import BulkAction, SyncJob
 from ..models.querysets import SyncJobQuerySet
-from . import errors, queues
+from . import errors, queued_jobs, queues
 from . import jobs as job_operations
 from .jobs import Cancelled
+from .queued_jobs import Change, Changed
 from .rates import limited
 
 logger = logging.getLogger(__name__)
@@ -37,14 +38,15 @@ MAX_FOREGROUND_CLEAR = 5000
 """With more jobs than this, deleting failed jobs runs in the background."""
 MAX_REFUSALS_KEPT = 1000
 """A background action stores the reasons of this many refusals."""
-ELIGIBLE_STATUSES: dict[str, tuple[JobStatus, ...]] = {
-    BulkAction.Action.RETRY: RETRYABLE_STATUSES,
-    BulkAction.Action.CANCEL: ACTIVE_STATUSES,
+PERMISSIONS: dict[str, str] = {
+    BulkAction.Action.RETRY: "syncjobs.retry_job",
+    BulkAction.Action.CANCEL: "syncjobs.cancel_job",
+    **dict.fromkeys(queued_jobs.ACTIONS, "syncjobs.trigger_sync"),
 }
-"""Statuses in which a job can be acted on. Jobs in any other status are refused one by one."""
+"""What may be done to selected jobs, with the permission for it."""
 _CHUNK = 50
 _CLEAR_BATCH = 500
-_Operation = Callable[[Actor, Sequence[int]], Mapping[int, Created | Cancelled | DomainError]]
+_Operation = Callable[[Actor, Sequence[int]], Mapping[int, Created | Cancelled | Changed | DomainError]]
 
 
 @dataclass(slots=True)
@@ -52,13 +54,14 @@ class BulkResult:
     """Results by job id: `retried` has the job that runs in its place, `refused` the error message.
 
     The retried jobs in `covered_by` got no job of their own: the job there does the same for them. Of the cancelled jobs,
-    those in `stopping` still run. `children` are further jobs that were cancelled with their parents, and `ended` those
-    of the refused ones that had ended.
+    those in `stopping` still run. `changed` are queued jobs that now run at another time or in another order. `children`
+    are further jobs that were cancelled or changed with their parents, and `ended` those of the refused ones that had ended.
     """
 
     retried: dict[int, int] = field(default_factory=dict)
     covered_by: dict[int, int] = field(default_factory=dict)
     cancelled: list[int] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
     stopping: set[int] = field(default_factory=set)
     children: set[int] = field(default_factory=set)
     refused: dict[int, str] = field(default_factory=dict)
@@ -66,14 +69,14 @@ class BulkResult:
 
     @property
     def succeeded(self) -> int:
-        return len(self.retried) + len(self.cancelled)
+        return len(self.retried) + len(self.cancelled) + len(self.changed)
 
     @property
     def queued(self) -> int:
         """The number of new jobs."""
         return len(self.retried) - len(self.covered_by)
 
-    def add(self, job_id: int, outcome: Created | Cancelled | DomainError) -> None:
+    def add(self, job_id: int, outcome: Created | Cancelled | Changed | DomainError) -> None:
         """Add the result of one job."""
         if isinstance(outcome, Created):
             self.retried[job_id] = outcome.job.pk
@@ -85,8 +88,11 @@ class BulkResult:
             self.children |= outcome.children
             if outcome.is_stopping:
                 self.stopping.add(job_id)
+        elif isinstance(outcome, Changed):
+            self.changed.append(job_id)
+            self.children |= outcome.children
         elif job_id in self.children:
-            self.cancelled.append(job_id)
+            (self.changed or self.cancelled).append(job_id)
         else:
             self.refused[job_id] = outcome.message
             if outcome.details.get("status") in TERMINAL_STATUSES:
@@ -96,7 +102,10 @@ class BulkResult:
 def summary(action: str, result: BulkResult) -> str:
     """Return a sentence with the number of jobs in each state after the action, and the first reason of a refusal."""
     is_retry = action == BulkAction.Action.RETRY
-    parts = _retry_parts(result) if is_retry else _cancel_parts(result)
+    if action in queued_jobs.ACTIONS:
+        parts = _change_parts(action, result)
+    else:
+        parts = _retry_parts(result) if is_retry else _cancel_parts(result)
     refused = [why for job_id, why in result.refused.items() if is_retry or job_id not in result.ended]
     if not refused:
         return "; ".join(parts) + "."
@@ -133,22 +142,52 @@ def _cancel_parts(result: BulkResult) -> list[str]:
     return [text % {"n": _number(n)} for place, (n, text) in enumerate(states) if n or not place]
 
 
+def _change_parts(action: str, result: BulkResult) -> list[str]:
+    """Name what was done, and each other state that has jobs."""
+    done = {
+        BulkAction.Action.RUN: _("%(n)s no longer delayed"),
+        BulkAction.Action.DELAY: _("%(n)s delayed"),
+        BulkAction.Action.PRIORITY: _("%(n)s given another priority"),
+        BulkAction.Action.FRONT: _("%(n)s moved to the front"),
+    }
+    states = (
+        (len(result.changed), done[BulkAction.Action(action)]),
+        (len(result.children), _("%(n)s child jobs changed with them")),
+        (len(result.ended), _("%(n)s had ended")),
+    )
+    return [text % {"n": _number(n)} for place, (n, text) in enumerate(states) if n or not place]
+
+
 def _number(value: int) -> str:
     return number_format(value, force_grouping=True)
 
 
 def eligible_ids(jobs: QuerySet[SyncJob], action: str) -> list[int]:
-    """Return the ids of the jobs whose status allows the action, oldest first. Raises InvalidInput for too many."""
+    """Return the ids of the jobs whose state allows the action, oldest first. Raises InvalidInput for too many.
+
+    Jobs in any other state are refused one by one.
+    """
     _check_action(action)
-    eligible = jobs.filter(status__in=ELIGIBLE_STATUSES[action]).order_by("pk").values_list("pk", flat=True)
+    eligible = jobs.filter(_is_eligible(action)).order_by("pk").values_list("pk", flat=True)
     ids = list(eligible[: MAX_JOBS + 1])
     _check_count(ids)
     return ids
 
 
+def _is_eligible(action: str) -> Q:
+    if action == BulkAction.Action.RETRY:
+        return Q(status__in=RETRYABLE_STATUSES)
+    if action == BulkAction.Action.CANCEL:
+        return Q(status__in=ACTIVE_STATUSES)
+    queued = Q(status=JobStatus.QUEUED)
+    if action == BulkAction.Action.RUN:
+        queued &= Q(run_at__gt=Now())
+    return queued | Q(status=JobStatus.IN_PROGRESS, fans_out=True)
+
+
 def _check_action(action: str) -> None:
-    if action not in ELIGIBLE_STATUSES:
-        allowed = ", ".join(ELIGIBLE_STATUSES)
+    if action not in PERMISSIONS:
+        allowed = ", ".join(PERMISSIONS)
         raise InvalidInput(_("Action must be one of %(actions)s.") % {"actions": allowed}, field="action")
 
 
@@ -159,18 +198,26 @@ def _check_count(ids: Sequence[int]) -> None:
 
 
 @limited
-def start(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult | BulkAction:
-    """Retry or cancel jobs: at once, or in the background if there are more than MAX_FOREGROUND. Raises InvalidInput."""
+def start(actor: Actor, action: str, job_ids: Sequence[int], change: Change | None = None) -> BulkResult | BulkAction:
+    """Act on jobs: at once, or in the background if there are more than MAX_FOREGROUND.
+
+    `change` has the time of a delay, or the priority. Raises InvalidInput.
+    """
     ids = list(dict.fromkeys(job_ids))
     _check_action(action)
     _check_count(ids)
+    change = change or Change(action)
     with audited(actor, f"bulk_{action}", "jobs") as span:
-        span.data = {"count": len(ids)}
+        span.data = {"count": len(ids), **change.values()}
+        queued_jobs.check(change)
+        if action == BulkAction.Action.FRONT:
+            # Each chunk goes before the last one, so that the oldest of all comes first.
+            ids.sort(reverse=True)
         if len(ids) > MAX_FOREGROUND:
-            bulk = _enqueue(actor, action, len(ids), job_ids=ids)
+            bulk = _enqueue(actor, action, len(ids), job_ids=ids, values=change.values())
             span.data["bulk"] = bulk.pk
             return bulk
-    return apply(actor, action, ids)
+    return apply(actor, action, ids, change)
 
 
 @limited
@@ -239,14 +286,26 @@ def _enqueue(actor: Actor, action: str, total: int, **selection: Any) -> BulkAct
     )
 
 
-def apply(actor: Actor, action: str, job_ids: Sequence[int]) -> BulkResult:
-    """Retry or cancel the jobs now, each as `retry_job` or `cancel_job` does."""
+def apply(actor: Actor, action: str, job_ids: Sequence[int], change: Change | None = None) -> BulkResult:
+    """Act on the jobs now, each as the operation for one job does."""
     result = BulkResult()
-    operation = job_operations.retry_jobs if action == BulkAction.Action.RETRY else job_operations.cancel_jobs
+    operation = _operation(action, change or Change(action))
     for first in range(0, len(job_ids), _CHUNK):
         _apply_chunk(actor, operation, job_ids[first : first + _CHUNK], result)
-    result.children.difference_update(result.cancelled)
+    result.children.difference_update(result.cancelled, result.changed)
     return result
+
+
+def _operation(action: str, change: Change) -> _Operation:
+    if action == BulkAction.Action.RETRY:
+        return job_operations.retry_jobs
+    if action == BulkAction.Action.CANCEL:
+        return job_operations.cancel_jobs
+
+    def change_jobs(actor: Actor, job_ids: Sequence[int]) -> Mapping[int, Changed | DomainError]:
+        return queued_jobs.change_jobs(actor, job_ids, change)
+
+    return change_jobs
 
 
 def _apply_chunk(actor: Actor, operation: _Operation, job_ids: Sequence[int], result: BulkResult) -> None:
@@ -308,7 +367,7 @@ def _act_on_chunk(bulk: BulkAction) -> int:
     chunk = BulkAction.objects.filter(pk=bulk.pk).values_list(f"job_ids__{bulk.done}_{bulk.done + _CHUNK}", flat=True)
     ids: list[int] = chunk.get()
     actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
-    result = apply(actor, bulk.action, ids)
+    result = apply(actor, bulk.action, ids, Change.of(bulk.action, bulk.values))
     for job_id in _cancelled_before(bulk, result.ended):
         del result.refused[job_id]
         result.cancelled.append(job_id)

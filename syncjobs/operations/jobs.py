@@ -1,4 +1,4 @@
-"""Look up, retry and cancel jobs. `triggers` creates them."""
+"""Look up, retry and cancel jobs. `triggers` creates them, and `queued_jobs` changes those that wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from ..engine import timeline
 from ..engine.enqueue import Created, create_jobs, lock_bands, new_job
 from ..exceptions import Conflict, DomainError, NotFound, WrongState
 from ..models import SyncJob
-from . import triggers
 from .rates import limited
 from .triggers import cancelling_error, syncable_error
 
@@ -28,11 +27,12 @@ def get_job(job_id: int) -> SyncJob:
     """Return the job with its band and parent. Raises NotFound."""
     job = SyncJob.objects.select_related("band", "parent").filter(pk=job_id).first()
     if job is None:
-        raise _not_found(job_id)
+        raise not_found(job_id)
     return job
 
 
-def _not_found(job_id: int) -> NotFound:
+def not_found(job_id: int) -> NotFound:
+    """Return the error for a job that doesn't exist."""
     return NotFound(_("There is no job #%(id)s.") % {"id": job_id}, field="job")
 
 
@@ -98,10 +98,10 @@ def _link_covered(retries: Mapping[int, Created | DomainError]) -> None:
 
 def _retry_error(job_id: int, job: SyncJob | None, existing_bands: Collection[int]) -> DomainError | None:
     if job is None:
-        return _not_found(job_id)
+        return not_found(job_id)
     if job.status not in RETRYABLE_STATUSES:
         message = _("Job #%(id)s is %(status)s; only a failed or cancelled job can be retried.")
-        return WrongState(message % _status_of(job), status=job.status)
+        return WrongState(message % status_of(job), status=job.status)
     if job.job_type not in BAND_SYNC_TYPES or job.fans_out:
         return None
     if job.band is None or job.band.pk not in existing_bands:
@@ -109,7 +109,8 @@ def _retry_error(job_id: int, job: SyncJob | None, existing_bands: Collection[in
     return syncable_error(job.band)
 
 
-def _status_of(job: SyncJob) -> dict[str, Any]:
+def status_of(job: SyncJob) -> dict[str, Any]:
+    """Return the job's `id` and `status` for a sentence."""
     return {"id": job.pk, "status": job.get_status_display().lower()}
 
 
@@ -119,28 +120,12 @@ def _new_retry(actor: Actor, job: SyncJob) -> SyncJob:
         JobType(job.job_type),
         band=job.band,
         dedupe_key=job.dedupe_key,
-        priority=max(job.priority, Priority.NORMAL),
+        priority=min(max(job.priority, Priority.NORMAL), Priority.URGENT),
         fans_out=job.fans_out,
         params=job.params,
         retry_of=job,
         quota_estimated=job.quota_estimated,
     )
-
-
-def run_now(actor: Actor, job_id: int) -> SyncJob:
-    """End the delay of a job, whatever it waits for; of an all-bands job, also those of its children.
-
-    Raises NotFound, and WrongState if nothing of it is delayed.
-    """
-    with audited(actor, "run_job", "job", job_id):
-        # Wait for whoever is changing the job: it may be about to be delayed.
-        job = SyncJob.objects.filter(pk=job_id).select_for_update(no_key=True).first()
-        if job is None:
-            raise _not_found(job_id)
-        if not triggers.run_now(actor, Created(job, is_new=False)).has_ended_delay:
-            message = _("Job #%(id)s is %(status)s; only a delayed job can be run now.")
-            raise WrongState(message % _status_of(job), status=job.status)
-    return get_job(job_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +160,13 @@ def cancel_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Cancelled | D
 def _cancel(actor: Actor, job_ids: Sequence[int]) -> dict[int, Cancelled | DomainError]:
     active = Q(status__in=ACTIVE_STATUSES)
     active_children = Q(parent_id__in=job_ids) & active
-    locked = {job.pk: job for job in _lock(Q(pk__in=job_ids) & active | active_children)}
+    locked = {job.pk: job for job in lock(Q(pk__in=job_ids) & active | active_children)}
     jobs = {job.pk: job for job in SyncJob.objects.filter(pk__in=job_ids).exclude(pk__in=locked)} | locked
     refused = {job_id: error for job_id in job_ids if (error := _cancel_error(job_id, jobs.get(job_id)))}
     accepted = set(job_ids) - refused.keys()
     if any(locked[job_id].fans_out for job_id in accepted):
         # Children queued before their parent was locked. From now on no more can be added.
-        locked |= {job.pk: job for job in _lock(active_children & ~Q(pk__in=locked))}
+        locked |= {job.pk: job for job in lock(active_children & ~Q(pk__in=locked))}
     affected = [job for job in locked.values() if not job.is_terminal and {job.pk, job.parent_id} & accepted]
     newly_requested = [job for job in affected if job.cancel_requested_at is None]
     SyncJob.objects.filter(pk__in=[job.pk for job in newly_requested]).update(
@@ -200,14 +185,14 @@ def _cancel(actor: Actor, job_ids: Sequence[int]) -> dict[int, Cancelled | Domai
     }
 
 
-def _lock(condition: Q) -> list[SyncJob]:
+def lock(condition: Q) -> list[SyncJob]:
     """Lock jobs in the order in which workers do: children before their parents."""
     return list(SyncJob.objects.filter(condition).order_by(F("parent").asc(nulls_last=True), "pk").select_for_update())
 
 
 def _cancel_error(job_id: int, job: SyncJob | None) -> DomainError | None:
     if job is None:
-        return _not_found(job_id)
+        return not_found(job_id)
     if not job.is_terminal:
         return None
-    return WrongState(_("Job #%(id)s has already ended: %(status)s.") % _status_of(job), status=job.status)
+    return WrongState(_("Job #%(id)s has already ended: %(status)s.") % status_of(job), status=job.status)

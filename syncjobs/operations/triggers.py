@@ -41,7 +41,7 @@ def trigger_sync(
     Conflict while an equal job is being cancelled.
     """
     job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
-    _check_priority(priority)
+    check_priority(priority)
     with audited(actor, "trigger_sync", "band", band.pk if band else "all") as span:
         _check_exists(band)
         key = band_key(job_type, band.pk) if band else f"{job_type}:all"
@@ -180,7 +180,8 @@ def cancelling_error(job: SyncJob) -> Conflict | None:
     return Conflict(_("The same job, #%(id)s, is being cancelled. Try again when it has ended.") % {"id": job.pk})
 
 
-def _check_priority(priority: int | None) -> None:
+def check_priority(priority: int | None) -> None:
+    """Raise InvalidInput for an unknown priority."""
     if priority is not None and priority not in Priority.values:
         allowed = ", ".join(map(str, Priority.values))
         raise InvalidInput(_("Priority must be one of %(priorities)s.") % {"priorities": allowed}, field="priority")

@@ -55,3 +55,25 @@ def test_run_job_ends_a_delay() -> None:
     SyncJob.objects.filter(pk=job.pk).update(run_at=timezone.now() + dt.timedelta(hours=5))
     assert "is no longer delayed" in run_command("run_job", str(job.pk))
     assert SyncJob.objects.waiting().get() == job
+
+
+def test_delay_job_prioritize_job_and_move_to_front() -> None:
+    first, job = queue_job(), queue_job()
+    number = str(job.pk)
+    assert run_command("move_to_front", number) == f"Job {job} is at the front of its queue.\n"
+    assert SyncJob.objects.in_claim_order()[0] == job
+    assert run_command("prioritize_job", number, "low") == f"Job {job} has the priority low.\n"
+    assert SyncJob.objects.in_claim_order()[0] == first
+    until = f"{timezone.now() + dt.timedelta(hours=1):%Y-%m-%dT%H:%MZ}"
+    assert f"Job {job} is delayed until" in run_command("delay_job", number, "--until", until)
+    assert f"Job {job} is delayed until" in run_command("delay_job", number, "--minutes", "60")
+    assert SyncJob.objects.delayed().get() == job
+    for wrong in (["--minutes", "-5"], ["--until", "2020-01-01"], ["--until", "soon"], []):
+        assert command_error("delay_job", number, *wrong)
+    assert "only a queued job" in command_error("move_to_front", str(_completed().pk))
+
+
+def _completed() -> SyncJob:
+    job = queue_job("PRUNE")  # type: ignore[arg-type]
+    outcomes.complete(claim("maintenance"))
+    return job

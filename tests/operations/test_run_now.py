@@ -13,7 +13,7 @@ from syncjobs.choices import DelayReason, JobType, Role
 from syncjobs.engine import clock, quota
 from syncjobs.exceptions import InvalidInput, NotFound, WrongState
 from syncjobs.models import AuditEntry, QuotaDay, SyncJob
-from syncjobs.operations import jobs, schedules, triggers
+from syncjobs.operations import queued_jobs, schedules, triggers
 from syncjobs.operations.quota import reopen_bucket
 from syncjobs.youtube.costs import Bucket, quota_day
 from tests.clients import DIALOG, Api, command_error, logged_in, run_command
@@ -81,11 +81,11 @@ def test_running_a_schedule_ends_the_delay_of_its_job() -> None:
 def test_run_now_refuses_a_job_that_is_not_delayed() -> None:
     job = queue_job()
     with pytest.raises(WrongState, match="only a delayed job"):
-        jobs.run_now(PERSON, job.pk)
+        queued_jobs.run_now(PERSON, job.pk)
     with pytest.raises(NotFound):
-        jobs.run_now(PERSON, 99999)
+        queued_jobs.run_now(PERSON, 99999)
     _delay(job)
-    jobs.run_now(PERSON, job.pk)
+    queued_jobs.run_now(PERSON, job.pk)
     entries = AuditEntry.objects.filter(action="run_job").order_by("pk")
     assert list(entries.values_list("result", flat=True)) == ["wrong_state", "not_found", "ok"]
 

@@ -10,9 +10,20 @@ from rest_framework import serializers
 from ...choices import JobStatus, JobType, Priority, QueueName
 from ...engine.enqueue import Created
 from ...models import Attempt, JobEvent, SyncJob
-from ..core.fields import Choice, Flag, Id, NullableText, Strict
+from ..core.fields import Choice, Flag, Id, NullableText, Strict, Whole
 
 PRIORITIES = "The higher goes first: 10 low, 20 normal, 30 high, 40 urgent."
+
+
+MAX_MINUTES = 43_200
+"""A job may be delayed for so long: 30 days."""
+
+
+class _Priority(serializers.ChoiceField):
+    """A job that was moved to the front counts as urgent."""
+
+    def to_representation(self, value: int) -> int:  # type: ignore[override]
+        return min(value, Priority.URGENT.value)
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -29,7 +40,7 @@ class JobSerializer(serializers.Serializer[Any]):
     jobType = serializers.ChoiceField(source="job_type", choices=JobType.choices)
     status = serializers.ChoiceField(choices=JobStatus.choices)
     queue = serializers.ChoiceField(source="queue_id", choices=QueueName.choices)
-    priority = serializers.ChoiceField(choices=Priority.choices, help_text=PRIORITIES)
+    priority = _Priority(choices=Priority.choices, help_text=PRIORITIES)
     videosFound = serializers.IntegerField(source="videos_found")
     videosAdded = serializers.IntegerField(source="videos_added")
     videosUpdated = serializers.IntegerField(source="videos_updated")
@@ -68,7 +79,7 @@ def job_as_json(job: Any) -> dict[str, Any]:
         "jobType": job.job_type,
         "status": job.status,
         "queue": job.queue_id,
-        "priority": job.priority,
+        "priority": min(job.priority, Priority.URGENT.value),
         "videosFound": job.videos_found,
         "videosAdded": job.videos_added,
         "videosUpdated": job.videos_updated,
@@ -129,6 +140,9 @@ class JobDetailSerializer(JobSerializer):
         allow_null=True,
         help_text="The equal job that was active when this one was retried; it may have been deleted since.",
     )
+    isInFront = serializers.BooleanField(
+        source="is_in_front", help_text="Whether somebody moved it to the front of its queue."
+    )
     attemptHistory = AttemptSerializer(source="attempts", many=True)
     timeline = EventSerializer(many=True)
     children = serializers.DictField(
@@ -177,6 +191,28 @@ class Running(serializers.Serializer[SyncJob]):
 
     def get_message(self, job: SyncJob) -> str:
         return f"Job {job} is no longer delayed. It starts when a worker is free, unless its queue is paused."
+
+
+class DelayBody(Strict):
+    """How long the job waits, whatever it waits for now."""
+
+    minutes = Whole(min_value=1, max_value=MAX_MINUTES, help_text="From now; 43200 are 30 days.")
+
+
+class PriorityBody(Strict):
+    """The new priority."""
+
+    priority = Choice(choices=Priority.choices, help_text=PRIORITIES)
+
+
+class Changing(serializers.Serializer[SyncJob]):
+    """The job after a change of when it runs. Its `queuePosition` shows the effect."""
+
+    message = serializers.SerializerMethodField()
+    jobId = serializers.CharField(source="pk")
+
+    def get_message(self, job: SyncJob) -> str:
+        return str(self.context["message"])
 
 
 class Cancelling(serializers.Serializer[SyncJob]):

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from syncjobs.management import base
-from syncjobs.operations import jobs
+from syncjobs.operations import queued_jobs
 
 
 class Command(base.Command):
@@ -14,5 +14,5 @@ class Command(base.Command):
         parser.add_argument("job", type=int, help="the job's number")
 
     def run(self, **options: Any) -> None:
-        job = jobs.run_now(self.actor, options["job"])
+        job = queued_jobs.run_now(self.actor, options["job"])
         self.print(f"Job {job} is no longer delayed. It starts when a worker is free, unless its queue is paused.")

@@ -14,6 +14,11 @@ REQUESTS: list[Any] = [
     post(f"{JOBS}/bulk", _FAILED_FULL),
     post(f"{JOBS}/bulk", {"action": "cancel", "filter": {"due": "later"}}),
     post(f"{JOBS}/bulk", {"action": "cancel", "filter": {}}),
+    post(f"{JOBS}/bulk", {"action": "front", "ids": ["1017", "1018", "1001"]}),
+    post(f"{JOBS}/bulk", {"action": "priority", "priority": 40, "ids": ["1018"]}),
+    post(f"{JOBS}/bulk", {"action": "priority", "ids": ["1018"]}),
+    post(f"{JOBS}/bulk", {"action": "delay", "ids": ["1018"]}),
+    post(f"{JOBS}/bulk", {"action": "retry", "minutes": 5, "ids": ["1018"]}),
     post(f"{JOBS}/bulk", {"action": "retry", "filter": {"status": "COMPLETED"}}),
     [
         post(f"{JOBS}/bulk", {"action": "retry", "ids": [str(number) for number in range(1, 1003)]}),

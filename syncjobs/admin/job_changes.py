@@ -1,0 +1,134 @@
+"""Changing a job that waits in a queue: the forms, which bulk actions share, and the question about one job."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..audit.actors import Actor
+from ..choices import Priority
+from ..engine import clock
+from ..models import SyncJob
+from ..operations import jobs, queued_jobs
+from ..operations.queued_jobs import Action, Change
+from .core import links
+from .core.pages import Question, ask, style
+
+
+class DelayForm(forms.Form):
+    """How long to wait: for some hours, or until a time."""
+
+    hours = forms.TypedChoiceField(
+        label=gettext_lazy("Delay for"),
+        coerce=int,
+        required=False,
+        empty_value=None,
+        initial=4,
+        choices=[
+            (1, gettext_lazy("1 hour")),
+            (4, gettext_lazy("4 hours")),
+            (12, gettext_lazy("12 hours")),
+            (24, gettext_lazy("1 day")),
+            (72, gettext_lazy("3 days")),
+            (168, gettext_lazy("7 days")),
+        ],
+    )
+    until = forms.DateTimeField(
+        required=False,
+        label=gettext_lazy("Or until"),
+        help_text=gettext_lazy("In UTC, within the next 30 days. This time counts if both are given."),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if not values.get("until") and not values.get("hours") and not self.errors:
+            self.add_error("hours", _("Choose how long, or give a time."))
+        return values
+
+
+class PriorityForm(forms.Form):
+    """The new priority."""
+
+    priority = forms.TypedChoiceField(
+        label=gettext_lazy("Priority"), coerce=int, choices=Priority.choices, initial=Priority.HIGH.value
+    )
+
+
+def change_of(action: str, values: dict[str, Any]) -> Change:
+    """Return the change that a form's cleaned values describe."""
+    if action == Action.DELAY:
+        return Change(action, until=values["until"] or clock.now() + dt.timedelta(hours=values["hours"]))
+    return Change(action, priority=values.get("priority"))
+
+
+def ask_to_delay(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Ask how long a job should wait, then delay it."""
+    job = jobs.get_job(job_id)
+    question = Question(
+        title=_("Delay job #%s?") % job_id,
+        text=_("It does not start before the time below, whatever it waits for now."),
+        button=_("Delay the job"),
+        back=links.job(job_id),
+        icon="clock",
+        details=_about_children(job),
+    )
+
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        until = change_of(Action.DELAY, values).until
+        assert until is not None
+        queued_jobs.delay(actor, job_id, until)
+        return _("Job #%(id)s is delayed until %(time)s UTC.") % {"id": job_id, "time": f"{until:%Y-%m-%d %H:%M}"}
+
+    return ask(request, question, do, form=style(DelayForm(request.POST if request.method == "POST" else None)))
+
+
+def ask_to_prioritize(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Ask for the priority of a job, then change it."""
+    job = jobs.get_job(job_id)
+    question = Question(
+        title=_("Change the priority of job #%s?") % job_id,
+        text=_("Of two waiting jobs, the one with the higher priority starts first."),
+        button=_("Change priority"),
+        back=links.job(job_id),
+        icon="priority",
+        details=_about_children(job),
+    )
+
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        queued_jobs.prioritize(actor, job_id, values["priority"])
+        label = Priority(values["priority"]).label
+        return _("Job #%(id)s has the priority “%(priority)s”.") % {"id": job_id, "priority": label}
+
+    initial = {"priority": min(job.priority, Priority.URGENT)}
+    form = PriorityForm(request.POST) if request.method == "POST" else PriorityForm(initial=initial)
+    return ask(request, question, do, form=style(form))
+
+
+def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Confirm, then move a job to the front of its queue."""
+    job = jobs.get_job(job_id)
+    text = _("It starts before all other jobs of its queue, once it is due and a worker is free.")
+    question = Question(
+        title=_("Move job #%s to the front?") % job_id,
+        text=text,
+        button=_("Move to front"),
+        back=links.job(job_id),
+        icon="front",
+        details=_about_children(job),
+    )
+
+    def do(actor: Actor, _values: dict[str, Any]) -> str:
+        queued_jobs.move_to_front(actor, job_id)
+        return _("Job #%s is at the front of its queue.") % job_id
+
+    return ask(request, question, do)
+
+
+def _about_children(job: SyncJob) -> list[str]:
+    return [_("This applies to its queued child jobs too.")] if job.fans_out else []
