@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 _OWN = ("sync", "throughput", "exports", "viewers", "lifecycle", "live", "attack")
-_SIZED = ("lists", "admin_list", "admin_dashboard")
+_SIZED = ("lists", "admin_list", "list_clicks", "admin_dashboard")
 JOBS = "10000000"
 
 
