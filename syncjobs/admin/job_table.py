@@ -61,7 +61,7 @@ def visible(rows: Sequence[Row], wanted: Collection[str], sorted_by: str, kept: 
 def _has_value(row: Row, name: str) -> bool:
     match name:
         case "found" | "added" | "updated":
-            return getattr(row, name) != "0"
+            return bool(getattr(row, name) != "0")
         case "errors":
             return bool(row.error)
         case "took":
