@@ -167,7 +167,7 @@ def test_a_rule_that_breaks_is_logged_and_does_not_stop_the_process(
 
 def test_the_worker_that_reconciles_runs_the_round() -> None:
     make_due()
-    heartbeat = Heartbeat("w@a", ["video-sync"], 1, rounds.look)
+    heartbeat = Heartbeat("w@a", ["video-sync"], 1, run_alerts=rounds.look)
     heartbeat._run_round()
     assert number() == 1
     heartbeat._run_round()
@@ -177,7 +177,7 @@ def test_the_worker_that_reconciles_runs_the_round() -> None:
 def test_a_worker_that_does_not_reconcile_runs_no_round() -> None:
     Heartbeat("first@a", ["video-sync"], 1)._run_round()
     make_due()
-    Heartbeat("second@a", ["video-sync"], 1, rounds.look)._run_round()
+    Heartbeat("second@a", ["video-sync"], 1, run_alerts=rounds.look)._run_round()
     assert number() == 0
 
 
