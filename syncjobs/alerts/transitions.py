@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.db import transaction
 from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
@@ -42,18 +42,17 @@ def apply(
     resolve_after: Callable[[str], dt.timedelta],
     *,
     unknown: Callable[[Alert], bool] = lambda alert: False,
-    next_due: Combinable | None = None,
+    next_round: Mapping[str, Combinable] | None = None,
 ) -> list[Transition]:
     """Write what has changed since the last round, in one transaction, and return it.
 
     `now` is the database's time when the findings were read. An alert is resolved if its condition has not been found for
-    `resolve_after` its rule's name. One whose condition is `unknown` in this round stays as it is. The next round is due
-    at `next_due`. Raises Superseded.
+    `resolve_after` its rule's name. One whose condition is `unknown` in this round stays as it is. `next_round`
+    are values of AlertRound. Raises Superseded.
     """
     with transaction.atomic():
         # The lock on the row keeps a later round from beginning before this one is written.
-        changes = {} if next_due is None else {"due_at": next_due}
-        if not AlertRound.objects.filter(number=number).update(ended_at=Now(), **changes):
+        if not AlertRound.objects.filter(number=number).update(ended_at=Now(), **next_round or {}):
             raise Superseded
         known = {_key(alert): alert for alert in _lock(Alert.objects.unresolved())}
         found = {finding.key: finding for finding in findings}
