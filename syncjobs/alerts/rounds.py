@@ -17,12 +17,14 @@ import time
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import F, Subquery
+from django.db.models import F, Subquery, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Least, Now
 
 from ..choices import AlertRuleName
 from ..engine import database
 from ..exceptions import is_away
+from ..live import health
 from ..models import Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
 from . import conditions, transitions
@@ -35,6 +37,7 @@ _outage = database.OutageLog(logger)
 
 ROUND_SECONDS = 15.0
 FORECAST_AFTER_SECONDS = 1.0
+A_LITTLE = dt.timedelta(milliseconds=200)
 SCHEDULER_LATE_SECONDS = 2.0
 """The scheduler claims rounds that are later than this."""
 LATE_SECONDS = WATCH_SECONDS = 3.0
@@ -101,19 +104,27 @@ def _claim(late: float) -> Round | None:
 
 def _run(claimed: Round) -> list[Transition]:
     rules = claimed.rules
+    next_round: dict[str, Combinable] = {}
     if claimed.is_forecast:
         found = conditions.forecast(rules, claimed.now)
-        pause = ROUND_SECONDS - FORECAST_AFTER_SECONDS
+        due_at = _due_in(ROUND_SECONDS - FORECAST_AFTER_SECONDS)
     else:
-        found = conditions.most(rules, claimed.now)
-        pause = FORECAST_AFTER_SECONDS if rules.is_enabled(AlertRuleName.QUOTA_FORECAST) else ROUND_SECONDS
+        known = health.current()
+        found = conditions.most(rules, claimed.now, known)
+        due_at = _due_in(FORECAST_AFTER_SECONDS if rules.is_enabled(AlertRuleName.QUOTA_FORECAST) else ROUND_SECONDS)
+        silent_at = known.youtube_silent_at
+        if silent_at and claimed.now < silent_at < claimed.now + dt.timedelta(seconds=ROUND_SECONDS):
+            # YouTube may count as silent before the next round: look then, and leave out the forecast.
+            due_at = Least(_due_in(ROUND_SECONDS), Value(silent_at + A_LITTLE))
+            next_round["number"] = F("number") + 1
+
     written = transitions.apply(
         claimed.number,
         claimed.now,
         [finding for finding in found if rules.is_enabled(finding.rule)],
         [alert for alert in claimed.alerts if claimed.concerns(alert.rule)],
         rules.resolve_after,
-        next_due=_due_in(pause),
+        next_round=next_round | {"due_at": due_at},
     )
     for each in written:
         logger.info("Alert %s %s: %s", each.alert.pk, each.step.value, each.alert.sentence)
@@ -124,7 +135,7 @@ def _due_in(seconds: float) -> Least:
     """Return when the next round is due: in so many seconds, or when a worker that stopped reporting counts as silent."""
     silence = dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
     reporting = Worker.objects.filter(heartbeat_at__gt=Now() - silence).order_by("heartbeat_at")
-    silent_at = reporting.values(at=F("heartbeat_at") + silence + dt.timedelta(milliseconds=200))[:1]
+    silent_at = reporting.values(at=F("heartbeat_at") + silence + A_LITTLE)[:1]
     return Least(Now() + dt.timedelta(seconds=seconds), Subquery(silent_at))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.db import connection, transaction
 from django.db.models.expressions import Combinable
@@ -41,20 +41,20 @@ def apply(
     alerts: Sequence[Known],
     resolve_after: Callable[[str], dt.timedelta],
     *,
-    next_due: Combinable | None = None,
+    next_round: Mapping[str, Combinable] | None = None,
 ) -> list[Transition]:
     """Write what has changed since the last round, in one transaction, and return it.
 
     `now` is the database's time when the findings were read. `alerts` are the unresolved ones of the rules whose findings
-    these are. One of them is resolved if its condition has not been found for `resolve_after` its rule's name. The next
-    round is due at `next_due`. Raises Superseded.
+    these are. One of them is resolved if its condition has not been found for `resolve_after` its rule's name.
+    `next_round` are values of AlertRound. Raises Superseded.
     """
     if not findings and not alerts:
-        _end(number, next_due)
+        _end(number, next_round)
         return []
     with transaction.atomic():
         # The lock on the row keeps a later round from beginning before this one is written.
-        _end(number, next_due)
+        _end(number, next_round)
         known = {alert.key: alert for alert in alerts}
         found = {finding.key: finding for finding in findings}
         transitions = _open([finding for key, finding in found.items() if key not in known], now)
@@ -72,9 +72,8 @@ def apply(
     return transitions
 
 
-def _end(number: int, next_due: Combinable | None) -> None:
-    changes = {} if next_due is None else {"due_at": next_due}
-    if not AlertRound.objects.filter(number=number).update(ended_at=Now(), **changes):
+def _end(number: int, next_round: Mapping[str, Combinable] | None) -> None:
+    if not AlertRound.objects.filter(number=number).update(ended_at=Now(), **next_round or {}):
         raise Superseded
 
 

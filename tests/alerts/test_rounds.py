@@ -17,9 +17,9 @@ from syncjobs.choices import JobType, QueueName
 from syncjobs.engine import clock, quota
 from syncjobs.engine.heartbeat import Heartbeat
 from syncjobs.engine.scheduler import Scheduler
-from syncjobs.models import Alert, AlertRound, AlertRule, Worker
+from syncjobs.models import Alert, AlertRound, AlertRule, QuotaCall, Worker
 from syncjobs.operations import queues
-from syncjobs.youtube.costs import Bucket
+from syncjobs.youtube.costs import Bucket, quota_day
 from syncmonitor.celery import app
 from tests.factories import failed_job, make_band, queue_job
 
@@ -98,6 +98,22 @@ def test_the_next_round_does_not_wait_longer_than_until_a_worker_counts_as_silen
     make_due()
     rounds.run_if_due()
     assert 4 < seconds_until_due() < 6.5
+
+
+def test_the_next_round_does_not_wait_longer_than_until_youtube_counts_as_silent() -> None:
+    QuotaCall.objects.create(
+        bucket="main", operation="videos.list", day=quota_day(clock.now()), units=1, seconds=3, reason="timeout"
+    )
+    QuotaCall.objects.update(at=Now() - dt.timedelta(seconds=14))
+    make_due()
+    rounds.run_if_due()
+    assert 3 < seconds_until_due() < 4.5
+    # The round in between is not left to the forecast.
+    QuotaCall.objects.update(at=Now() - dt.timedelta(seconds=19))
+    make_due()
+    rounds.run_if_due()
+    assert Alert.objects.filter(rule=Rule.YOUTUBE_SILENT).exists()
+    assert 0 < seconds_until_due() <= rounds.FORECAST_AFTER_SECONDS
 
 
 def test_a_process_that_is_frozen_in_its_round_does_not_block_the_others() -> None:

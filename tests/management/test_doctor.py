@@ -160,6 +160,21 @@ def test_a_role_that_lacks_rights() -> None:
             "audit_is_append_only of syncjobs_auditentry is not the one of this release",
         ),
         (
+            "CREATE OR REPLACE TRIGGER metric_retried AFTER INSERT ON syncjobs_syncjob FOR EACH ROW"
+            " WHEN (NEW.retry_of_id IS NULL) EXECUTE FUNCTION syncjobs_metric_job_v1()",
+            "metric_retried of syncjobs_syncjob is not the one of this release",
+        ),
+        (
+            "CREATE OR REPLACE TRIGGER metric_opened AFTER INSERT ON syncjobs_alert FOR EACH STATEMENT"
+            " EXECUTE FUNCTION syncjobs_metric_alert_v1()",
+            "metric_opened of syncjobs_alert is not the one of this release",
+        ),
+        (
+            "CREATE OR REPLACE TRIGGER metric_ended AFTER UPDATE ON syncjobs_attempt FOR EACH ROW WHEN"
+            " (OLD.outcome = 'RUNNING' AND NEW.outcome <> 'RUNNING') EXECUTE FUNCTION syncjobs_metric_attempt_v1()",
+            "metric_ended of syncjobs_attempt is not the one of this release",
+        ),
+        (
             "CREATE OR REPLACE FUNCTION syncjobs_count_deleted_v1() RETURNS trigger LANGUAGE plpgsql AS"
             " 'BEGIN RETURN NULL; END'",
             "syncjobs_count_deleted_v1 is not the one of this release",
