@@ -28,7 +28,7 @@ from tests.factories import PERSON, wait_for
 from tests.processes import Workers, environment, free_port
 
 SECONDS = float(os.environ.get("ROLLING_SECONDS", "0"))
-PER_SECOND = 50
+PER_SECOND = 50 if SECONDS else 20
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.django_db(transaction=True),
