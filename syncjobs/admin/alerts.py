@@ -7,13 +7,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from bands.text import parse_number
+from bands.text import parse_numbers
 
 from ..alerts import rules, words
 from ..audit.actors import Actor
@@ -23,6 +23,7 @@ from ..engine import clock
 from ..exceptions import NotFound
 from ..listing.alerts import AlertList
 from ..models import Alert, AlertRule, AuditEntry
+from ..operations import alert_rules
 from ..operations import alerts as operations
 from .core import attention
 from .core.edits import EditForm
@@ -63,8 +64,7 @@ class SelectionForm(forms.Form):
 
     def alert_ids(self) -> list[int]:
         """Return the ids of the alerts."""
-        found = (parse_number(part) for part in self.cleaned_data["ids"].split(","))
-        return [number for number in found if number is not None]
+        return parse_numbers(self.cleaned_data["ids"].split(","))
 
 
 class AcknowledgeForm(SelectionForm):
@@ -115,7 +115,15 @@ class AlertAdmin(PageAdmin):
         """List the alerts: those that are not over by severity, then the others, newest first."""
         filters = AlertFilters(request.GET)
         page = paginate(request, _alerts(filters.values()), 50)
-        context = {"page": page, "rows": [_row(request, alert) for alert in page.object_list]}
+        rows = [_row(request, alert) for alert in page.object_list]
+        has_boxes = request.user.has_perm(_ACT) and any(row["has_box"] for row in rows)
+        context = {
+            "page": page,
+            "rows": rows,
+            "has_boxes": has_boxes,
+            "all_count": _not_over(filters).count() if has_boxes and page.has_other_pages() else 0,
+            "filter_values": {name: value for name, value in filters.values().items() if value},
+        }
         return show_list(request, "alerts", filters, context, title=_("Alerts"))
 
     @requires("view")
@@ -124,7 +132,9 @@ class AlertAdmin(PageAdmin):
     ) -> HttpResponse:
         """Show an alert, and what people did about it."""
         alert = operations.get(id_of(object_id))
-        done = AuditEntry.objects.filter(target_type="alert", target_id=str(alert.pk), result="ok").order_by("-pk")
+        alone = Q(target_type="alert", target_id=str(alert.pk))
+        with_others = Q(target_type="alerts", target_id="", data__alerts__contains=[alert.pk])
+        done = AuditEntry.objects.filter(alone | with_others, result="ok").order_by("-pk")
         entries = [{"entry": entry, "action": ACTIONS.get(entry.action, entry.action)} for entry in done[:20]]
         row = _row(request, alert)
         context: dict[str, Any] = {"row": row, "entries": entries}
@@ -144,8 +154,8 @@ class AlertAdmin(PageAdmin):
         )
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
-            count = operations.acknowledge(actor, form.alert_ids(), values["note"] or None)
-            return ngettext("%(n)s alert acknowledged.", "%(n)s alerts acknowledged.", count) % {"n": count}
+            changed = operations.acknowledge(actor, form.alert_ids(), values["note"] or None)
+            return operations.summary("acknowledge", changed)
 
         return ask(request, question, do, form=style(form))
 
@@ -158,8 +168,7 @@ class AlertAdmin(PageAdmin):
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
-            operations.reopen(actor, form.alert_ids())
-            return _("Reopened.")
+            return operations.summary("reopen", operations.reopen(actor, form.alert_ids()))
 
         return ask(request, question, do, form=style(form))
 
@@ -171,9 +180,9 @@ class AlertAdmin(PageAdmin):
         question = _question(request, _("Snooze?"), text, _("Snooze"), "clock")
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
-            until = clock.now() + dt.timedelta(hours=values["hours"])
-            operations.snooze(actor, form.alert_ids(), until)
-            return _("Snoozed until %(time)s UTC.") % {"time": f"{until:%Y-%m-%d %H:%M}"}
+            changed, until = operations.snooze(actor, form.alert_ids(), dt.timedelta(hours=values["hours"]))
+            end = _("Snoozed until %(time)s UTC.") % {"time": f"{until:%Y-%m-%d %H:%M}"}
+            return end if len(changed.ids) == 1 else f"{operations.summary('snooze', changed)} {end}"
 
         return ask(request, question, do, form=style(form))
 
@@ -184,8 +193,7 @@ class AlertAdmin(PageAdmin):
         question = _question(request, _("End the snooze?"), _("It needs attention again."), _("End the snooze"), "bell")
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
-            operations.unsnooze(actor, form.alert_ids())
-            return _("The snooze has ended.")
+            return operations.summary("unsnooze", operations.unsnooze(actor, form.alert_ids()))
 
         return ask(request, question, do, form=style(form))
 
@@ -196,6 +204,11 @@ def _alerts(wanted: dict[str, Any]) -> QuerySet[Alert]:
     }
     found: QuerySet[Alert] = AlertList.narrow(Alert.objects.all(), values)
     return found.order_by("-opened_at", "-pk") if wanted["state"] == "resolved" else found.unresolved_first()  # type: ignore[attr-defined]
+
+
+def _not_over(filters: AlertFilters) -> QuerySet[Alert]:
+    """Return the alerts that the filters match and that people can act on."""
+    return _alerts(filters.values()).filter(resolved_at=None)
 
 
 def _row(request: HttpRequest, alert: Alert) -> dict[str, Any]:
@@ -212,21 +225,26 @@ def _row(request: HttpRequest, alert: Alert) -> dict[str, Any]:
         "is_snoozed": is_snoozed,
         "is_acknowledged": is_acknowledged,
         "buttons": () if alert.resolved_at else attention.buttons_of(request, alert, said),
+        "has_box": alert.resolved_at is None,
         "selection": f"id={alert.pk}",
     }
 
 
 def _selected(request: HttpRequest) -> list[Alert]:
-    """Return the alerts that the query string selects: by `id`, those of a rule that need attention, or all that last."""
-    if rule := request.GET.get("rule"):
+    """Return the alerts that the query string selects.
+
+    They are those with an `id`; or, with `all`, those that the list's filters match and that are not over; or those of a
+    `rule`, and a `severity`, that need attention.
+    """
+    found: QuerySet[Alert] = Alert.objects.none()
+    if request.GET.get("all"):
+        found = _not_over(AlertFilters(request.GET))
+    elif "id" in request.GET:
+        found = Alert.objects.filter(pk__in=parse_numbers(request.GET.getlist("id"))[: operations.MAX_ALERTS])
+    elif rule := request.GET.get("rule"):
         found = Alert.objects.needing_attention().filter(rule=rule[:40])
         if severity := request.GET.get("severity"):
             found = found.filter(severity=severity[:8])
-    elif "id" not in request.GET:
-        found = Alert.objects.unresolved()
-    else:
-        ids = [number for value in request.GET.getlist("id") if (number := parse_number(value)) is not None]
-        found = Alert.objects.filter(pk__in=ids[: operations.MAX_ALERTS])
     return list(found.order_by("pk")[: operations.MAX_ALERTS])
 
 
@@ -237,7 +255,7 @@ def _initial(form: type[SelectionForm], request: HttpRequest) -> Any:
 def _question(request: HttpRequest, title: str, text: str, button: str, icon: str) -> Question:
     chosen = _selected(request)
     if not chosen and request.method != "POST":
-        raise NotFound(_("There is no such alert."))
+        raise NotFound(_("There is no such alert.") if request.GET else _("No alert is selected. Select at least one."))
     details = [words.of(alert).sentence for alert in chosen[:_LISTED]]
     if len(chosen) > _LISTED:
         more = len(chosen) - _LISTED
@@ -250,13 +268,11 @@ class RuleForm(EditForm):
     """The settings of a rule. An empty number is the default."""
 
     is_enabled = forms.BooleanField(required=False, label=gettext_lazy("Open alerts"))
-    threshold = forms.FloatField(
-        required=False, min_value=0, max_value=operations.MAX_THRESHOLD, label=gettext_lazy("Threshold")
-    )
+    threshold = forms.FloatField(required=False, label=gettext_lazy("Threshold"))
     resolve_after = forms.IntegerField(
         required=False,
         min_value=0,
-        max_value=operations.MAX_RESOLVE_AFTER,
+        max_value=alert_rules.MAX_RESOLVE_AFTER,
         label=gettext_lazy("Over after (seconds)"),
     )
 
@@ -268,7 +284,8 @@ class RuleForm(EditForm):
         if rule.default.threshold is None:
             del self.fields["threshold"]
         else:
-            help_text = f"{rule.default.meaning}. {default % {'value': f'{rule.default.threshold:g}'}}"
+            help_text = f"{rule.default.meaning}, {rule.default.limits}. "
+            help_text += default % {"value": f"{rule.default.threshold:g}"}
             self.fields["threshold"].help_text = help_text[:1].upper() + help_text[1:]
 
 
@@ -303,7 +320,7 @@ class AlertRuleAdmin(PageAdmin):
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             changed = {name: values[name] for name in form.changed()}
-            operations.set_rule(actor, object_id, changed, check=lambda row: form.check(_settings(row)))
+            alert_rules.set_rule(actor, object_id, changed, check=lambda row: form.check(_settings(row)))
             return _("Saved.")
 
         return ask(request, question, do, form=style(form), then=question.back)
