@@ -25,9 +25,10 @@ from ..choices import AlertRuleName
 from ..engine import database
 from ..exceptions import is_away
 from ..live import health
-from ..models import Alert, Worker
+from ..models import Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
 from . import conditions, transitions
+from .findings import Known
 from .notify import Transition
 from .rules import Rules
 
@@ -52,22 +53,34 @@ _CLAIM = """
      WHERE round.id = due.id
     RETURNING number, began_at, extract(epoch FROM began_at - due.due_at)::float8,
               (SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(is_enabled, threshold, resolve_after)),
-                               '{}') FROM syncjobs_alertrule)::text"""
+                               '{}') FROM syncjobs_alertrule)::text,
+              (SELECT coalesce(jsonb_agg(jsonb_build_array(id, rule, subject_type, subject_id, severity, facts, last_seen_at)),
+                               '[]') FROM syncjobs_alert WHERE resolved_at IS NULL)::text"""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A claimed round: its number, when it began by the database's clock, its delay in seconds, and the rules in effect."""
+    """A claimed round: its number, when it began by the database's clock, and its delay in seconds.
+
+    The rules are those in effect. The alerts are all unresolved ones: only a later round can change what is known of them.
+    """
 
     number: int
     now: dt.datetime
     delay: float
     rules: Rules
+    alerts: list[Known]
 
     @property
     def is_forecast(self) -> bool:
         """Whether it evaluates only the forecast. A round that is late never does: whoever ran the last one may have died."""
-        return self.number % 2 == 0 and self.delay < LATE_SECONDS
+        is_its_turn = self.number % 2 == 0 and self.rules.is_enabled(AlertRuleName.QUOTA_FORECAST)
+        return is_its_turn and self.delay < LATE_SECONDS
+
+    def concerns(self, rule: str) -> bool:
+        """Whether this round finds out whether the rule's conditions hold. A rule that is off is the others' concern."""
+        is_forecast = rule == AlertRuleName.QUOTA_FORECAST and self.rules.is_enabled(rule)
+        return is_forecast == self.is_forecast
 
 
 def run_if_due(late: float = 0.0) -> list[Transition] | None:
@@ -86,7 +99,7 @@ def _claim(late: float) -> Round | None:
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"pause": ROUND_SECONDS, "late": late})
         row = cursor.fetchone()
-    return None if row is None else Round(row[0], row[1], row[2], Rules.parse(row[3]))
+    return None if row is None else Round(row[0], row[1], row[2], Rules.parse(row[3]), Known.parse(row[4]))
 
 
 def _run(claimed: Round) -> list[Transition]:
@@ -105,15 +118,12 @@ def _run(claimed: Round) -> list[Transition]:
             due_at = Least(_due_in(ROUND_SECONDS), Value(silent_at + A_LITTLE))
             next_round["number"] = F("number") + 1
 
-    def is_unknown(alert: Alert) -> bool:
-        return (alert.rule == AlertRuleName.QUOTA_FORECAST) != claimed.is_forecast and rules.is_enabled(alert.rule)
-
     written = transitions.apply(
         claimed.number,
         claimed.now,
         [finding for finding in found if rules.is_enabled(finding.rule)],
+        [alert for alert in claimed.alerts if claimed.concerns(alert.rule)],
         rules.resolve_after,
-        unknown=is_unknown,
         next_round=next_round | {"due_at": due_at},
     )
     for each in written:
