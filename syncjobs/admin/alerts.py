@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -28,7 +29,7 @@ from ..operations import alerts as operations
 from .core import attention
 from .core.edits import EditForm
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, show, style
+from .core.pages import Question, ask, report, show, style
 from .core.paging import FilterForm, paginate, show_list
 from .site import site
 
@@ -144,58 +145,44 @@ class AlertAdmin(PageAdmin):
     @requires(_ACT, post=True)
     def acknowledge_view(self, request: HttpRequest) -> HttpResponse:
         """Mark the selected alerts as acknowledged, with a note."""
-        form = AcknowledgeForm(request.POST) if request.method == "POST" else _initial(AcknowledgeForm, request)
-        question = _question(
-            request,
-            _("Acknowledge?"),
-            _("You take care of it. It stays in the list, and needs attention again if it becomes critical."),
-            _("Acknowledge"),
-            "check",
-        )
+        text = _("You take care of it. It stays in the list, and needs attention again if it becomes critical.")
 
-        def do(actor: Actor, values: dict[str, Any]) -> str:
-            changed = operations.acknowledge(actor, form.alert_ids(), values["note"] or None)
-            return operations.summary("acknowledge", changed)
+        def do(actor: Actor, ids: list[int], values: dict[str, Any]) -> str:
+            return operations.summary("acknowledge", operations.acknowledge(actor, ids, values["note"] or None))
 
-        return ask(request, question, do, form=style(form))
+        return _ask(request, AcknowledgeForm, (_("Acknowledge?"), text, _("Acknowledge"), "check"), do)
 
     @requires(_ACT, post=True)
     def reopen_view(self, request: HttpRequest) -> HttpResponse:
         """Undo the acknowledgement of the selected alerts."""
-        form = SelectionForm(request.POST) if request.method == "POST" else _initial(SelectionForm, request)
-        question = _question(
-            request, _("Reopen?"), _("It needs attention again. Its note stays."), _("Reopen"), "retry"
-        )
+        text = _("It needs attention again. Its note stays.")
 
-        def do(actor: Actor, _values: dict[str, Any]) -> str:
-            return operations.summary("reopen", operations.reopen(actor, form.alert_ids()))
+        def do(actor: Actor, ids: list[int], _values: dict[str, Any]) -> str:
+            return operations.summary("reopen", operations.reopen(actor, ids))
 
-        return ask(request, question, do, form=style(form))
+        return _ask(request, SelectionForm, (_("Reopen?"), text, _("Reopen"), "retry"), do)
 
     @requires(_ACT, post=True)
     def snooze_view(self, request: HttpRequest) -> HttpResponse:
         """Keep the selected alerts out of sight for a while."""
-        form = SnoozeForm(request.POST) if request.method == "POST" else _initial(SnoozeForm, request)
         text = _("It needs no attention until then. If it is over before, nobody has to do anything.")
-        question = _question(request, _("Snooze?"), text, _("Snooze"), "clock")
 
-        def do(actor: Actor, values: dict[str, Any]) -> str:
-            changed, until = operations.snooze(actor, form.alert_ids(), dt.timedelta(hours=values["hours"]))
+        def do(actor: Actor, ids: list[int], values: dict[str, Any]) -> str:
+            changed, until = operations.snooze(actor, ids, dt.timedelta(hours=values["hours"]))
             end = _("Snoozed until %(time)s UTC.") % {"time": f"{until:%Y-%m-%d %H:%M}"}
-            return end if len(changed.ids) == 1 else f"{operations.summary('snooze', changed)} {end}"
+            return end if len(ids) == 1 else f"{operations.summary('snooze', changed)} {end}"
 
-        return ask(request, question, do, form=style(form))
+        return _ask(request, SnoozeForm, (_("Snooze?"), text, _("Snooze"), "clock"), do)
 
     @requires(_ACT, post=True)
     def unsnooze_view(self, request: HttpRequest) -> HttpResponse:
         """End the snooze of the selected alerts."""
-        form = SelectionForm(request.POST) if request.method == "POST" else _initial(SelectionForm, request)
-        question = _question(request, _("End the snooze?"), _("It needs attention again."), _("End the snooze"), "bell")
+        text = _("It needs attention again.")
 
-        def do(actor: Actor, _values: dict[str, Any]) -> str:
-            return operations.summary("unsnooze", operations.unsnooze(actor, form.alert_ids()))
+        def do(actor: Actor, ids: list[int], _values: dict[str, Any]) -> str:
+            return operations.summary("unsnooze", operations.unsnooze(actor, ids))
 
-        return ask(request, question, do, form=style(form))
+        return _ask(request, SelectionForm, (_("End the snooze?"), text, _("End the snooze"), "bell"), do)
 
 
 def _alerts(wanted: dict[str, Any]) -> QuerySet[Alert]:
@@ -248,20 +235,31 @@ def _selected(request: HttpRequest) -> list[Alert]:
     return list(found.order_by("pk")[: operations.MAX_ALERTS])
 
 
-def _initial(form: type[SelectionForm], request: HttpRequest) -> Any:
-    return form(initial={"ids": ",".join(str(alert.pk) for alert in _selected(request))})
-
-
-def _question(request: HttpRequest, title: str, text: str, button: str, icon: str) -> Question:
+def _ask(
+    request: HttpRequest,
+    form_class: type[SelectionForm],
+    words_of_question: tuple[str, str, str, str],
+    do: Callable[[Actor, list[int], dict[str, Any]], str],
+) -> HttpResponse:
+    """Ask about the selected alerts, with this title, text, button and icon, then do it to those that the question named."""
+    back = reverse("admin:syncjobs_alert_changelist")
     chosen = _selected(request)
     if not chosen and request.method != "POST":
-        raise NotFound(_("There is no such alert.") if request.GET else _("No alert is selected. Select at least one."))
+        if "id" in request.GET:
+            raise NotFound(_("There is no such alert."))
+        return report(request, _("No alert is selected. Select at least one."), back, level="error")
+    is_sent = request.method == "POST"
+    ids = ",".join(str(alert.pk) for alert in chosen)
+    form = form_class(request.POST) if is_sent else form_class(initial={"ids": ids})
     details = [words.of(alert).sentence for alert in chosen[:_LISTED]]
     if len(chosen) > _LISTED:
         more = len(chosen) - _LISTED
         details.append(ngettext("and %(n)s more", "and %(n)s more", more) % {"n": more})
-    back = reverse("admin:syncjobs_alert_changelist")
-    return Question(title=title, text=text, button=button, icon=icon, back=back, parent=_("Alerts"), details=details)
+    title, text, button, icon = words_of_question
+    question = Question(
+        title=title, text=text, button=button, icon=icon, back=back, parent=_("Alerts"), details=details
+    )
+    return ask(request, question, lambda actor, values: do(actor, form.alert_ids(), values), form=style(form))
 
 
 class RuleForm(EditForm):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import Count, Max
-from django.db.models.functions import Now
 
 from ..choices import AlertStep as Step
 from ..choices import DeliveryKind
@@ -29,8 +28,8 @@ def collect(overdue: dt.timedelta = dt.timedelta()) -> int:
 
     May run in several processes at once: the lock on the channel lets one of them take its notices.
     """
-    due = AlertNotice.objects.filter(delivery=None, due_at__lte=Now() - overdue)
-    return sum(_collect(channel_id) for channel_id in due.order_by().values_list("channel", flat=True).distinct())
+    due = AlertNotice.objects.due(overdue).order_by()
+    return sum(_collect(channel_id) for channel_id in due.values_list("channel", flat=True).distinct())
 
 
 def _collect(channel_id: int) -> bool:

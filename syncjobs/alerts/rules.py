@@ -29,7 +29,7 @@ class Rules:
 
     def is_enabled(self, rule: str) -> bool:
         """Whether the rule exists and is not switched off."""
-        return rule in Rule.values and self.stored.get(rule, (True, None, None))[0]
+        return rule in DEFAULTS and self.stored.get(rule, (True, None, None))[0]
 
     def threshold(self, rule: Rule) -> float | None:
         """Return the threshold of a rule that has one; None if the rule is switched off."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from syncjobs.alerts import notify, transitions
-from syncjobs.alerts.findings import Finding
+from syncjobs.alerts.findings import Finding, Known
 from syncjobs.alerts.notify import Step, Transition
 from syncjobs.choices import AlertRuleName, AlertSubject, Severity
 from syncjobs.models import Alert, AlertRound
@@ -23,10 +24,15 @@ def finding(band: int = 7, severity: Severity = Severity.WARNING, failures: int 
     return Finding(AlertRuleName.BAND_FAILING, AlertSubject.BAND, str(band), "Herons", severity, {"failures": failures})
 
 
+def known() -> list[Known]:
+    fields = [field.name for field in dataclasses.fields(Known)]
+    return [Known(*values) for values in Alert.objects.unresolved().values_list(*fields)]
+
+
 def apply(seconds: float, *findings: Finding, number: int | None = None) -> list[tuple[Step, str]]:
     newest = AlertRound.objects.values_list("number", flat=True).get()
     now = START + dt.timedelta(seconds=seconds)
-    written = transitions.apply(newest if number is None else number, now, findings, lambda rule: AFTER)
+    written = transitions.apply(newest if number is None else number, now, findings, known(), lambda rule: AFTER)
     return [(each.step, each.alert.subject_id) for each in written]
 
 
@@ -106,9 +112,9 @@ def test_the_database_allows_one_unresolved_alert_per_rule_and_subject() -> None
         copy.save(force_insert=True)
 
 
-def test_an_alert_whose_condition_could_not_be_read_stays_as_it_is() -> None:
+def test_an_alert_that_does_not_concern_the_round_stays_as_it_is() -> None:
     apply(0, finding())
     number = AlertRound.objects.values_list("number", flat=True).get()
     later = START + dt.timedelta(hours=1)
-    assert transitions.apply(number, later, [], lambda rule: AFTER, unknown=lambda alert: True) == []
+    assert transitions.apply(number, later, [], [], lambda rule: AFTER) == []
     assert Alert.objects.unresolved().count() == 1
