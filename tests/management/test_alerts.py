@@ -46,7 +46,11 @@ def test_alerts_are_acknowledged_and_snoozed() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--acknowledge"], ["5"], ["--note", "x"], ["5", "--snooze", "1", "--note", "x"]]
+    "arguments",
+    [
+        *(["--acknowledge"], ["5"], ["--note", "x"], ["5", "--snooze", "1", "--note", "x"]),
+        *(["--limit", limit] for limit in ("0", "-1", "x", "10001")),
+    ],
 )
 def test_arguments_that_make_no_sense_are_refused(arguments: list[str]) -> None:
     assert command_error("alerts", *arguments)

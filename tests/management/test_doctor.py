@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import LazySettings
+from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -189,6 +190,16 @@ def test_triggers_that_are_not_those_of_the_files(statement: str, message: str) 
     [broken] = postgresql.triggers()
     assert broken.level is Level.ERROR
     assert message in broken.message
+
+
+def test_roles_that_lack_the_permissions_of_this_release() -> None:
+    _sound_site()
+    Group.objects.get(name="MODERATOR").permissions.remove(Permission.objects.get(codename="acknowledge_alert"))
+    finding = _problems()["roles"]
+    assert "The role MODERATOR lacks 1 of its permissions" in finding.message
+    assert finding.advice == "Run: python manage.py setup_roles"
+    run_command("setup_roles")
+    assert _problems() == {}
 
 
 def test_migrations_that_are_missing_or_of_another_release() -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
+from bands.text import parse_number
 from syncjobs.alerts import words
 from syncjobs.engine import clock
 from syncjobs.management import base
 from syncjobs.models import Alert
 from syncjobs.operations import alerts
+
+MAX_LISTED = 10_000
 
 
 class Command(base.Command):
@@ -26,7 +29,7 @@ class Command(base.Command):
         action.add_argument("--unsnooze", action="store_true", help="undo that")
         parser.add_argument("--note", help="with --acknowledge: a note for others")
         parser.add_argument("--all", action="store_true", help="list those that are over, too, the newest first")
-        parser.add_argument("--limit", type=int, default=100, help="list so many at most; default: 100")
+        parser.add_argument("--limit", type=_number, default=100, help="list so many at most; default: 100")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
@@ -55,7 +58,7 @@ class Command(base.Command):
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = Alert.objects.all() if options["all"] else Alert.objects.unresolved().worst_first()
-        found = list(rows[: max(1, options["limit"])])
+        found = list(rows[: options["limit"]])
         if options["json"]:
             self.print_json({"alerts": [_as_json(alert) for alert in found], "as_of": clock.now()})
             return
@@ -66,6 +69,13 @@ class Command(base.Command):
                 self.print(f"    {said.advice}")
         if not found:
             self.print("There are no alerts.")
+
+
+def _number(text: str) -> int:
+    number = parse_number(text, maximum=MAX_LISTED)
+    if not number:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_LISTED}.")
+    return number
 
 
 def _state(alert: Alert) -> str:
