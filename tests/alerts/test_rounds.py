@@ -11,17 +11,16 @@ from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from syncjobs.alerts import digests, notices, rounds, transitions
+from syncjobs.alerts import rounds, transitions
 from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobType, QueueName
 from syncjobs.engine import clock, quota
 from syncjobs.engine.heartbeat import Heartbeat
 from syncjobs.engine.scheduler import Scheduler
-from syncjobs.models import Alert, AlertRound, AlertRule, Queue, QuotaCall, Worker
+from syncjobs.models import Alert, AlertRound, AlertRule, QuotaCall, Worker
 from syncjobs.operations import queues
 from syncjobs.youtube.costs import Bucket, quota_day
 from syncmonitor.celery import app
-from tests.alerts.channels import make_channel, pass_time, titles
 from tests.factories import failed_job, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -235,29 +234,6 @@ def test_the_scheduler_runs_a_round_that_is_late() -> None:
     scheduler._reported_at = None
     scheduler.tick()
     assert number() == 1
-
-
-# ---- A condition that comes and goes
-
-
-@pytest.mark.parametrize("resolve_after", [None, 0])
-def test_a_condition_that_flips_every_ten_seconds_for_ten_minutes_is_two_messages(resolve_after: int | None) -> None:
-    make_channel()
-    AlertRule.objects.create(name=Rule.QUOTA_FORECAST, is_enabled=False)
-    AlertRule.objects.create(name=Rule.QUEUE_PAUSED, resolve_after=resolve_after)
-    for seconds in range(0, 900, 10):
-        is_wrong = seconds % 20 == 0 and seconds < 600
-        Queue.objects.filter(name=QueueName.MAINTENANCE).update(
-            paused_at=Now() - dt.timedelta(hours=2) if is_wrong else None
-        )
-        make_due()
-        rounds.run_if_due()
-        notices.route()
-        digests.collect()
-        pass_time(seconds=10)
-    told = [title.split()[0] for title in titles()]
-    assert told == ["Warning:", "Over:"] if resolve_after is None else len(told) <= 2
-    assert not Alert.objects.unresolved().exists()
 
 
 # ---- What makes a round due
