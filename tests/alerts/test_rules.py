@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
 from bands.models import Band
-from syncjobs.alerts import conditions, rounds, rules
+from syncjobs.alerts import conditions, rounds
 from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobStatus, JobType, QueueName
 from syncjobs.engine import clock, outcomes, quota
@@ -35,7 +35,7 @@ from syncjobs.models import (
     SyncJob,
     Worker,
 )
-from syncjobs.operations import errors, queues, schedules
+from syncjobs.operations import alert_rules, errors, queues, schedules
 from syncjobs.youtube.costs import Bucket, Operation, quota_day
 from tests.alerts.channels import make_channel
 from tests.factories import PERSON, claim, failed_job, make_band, queue_job
@@ -435,9 +435,10 @@ def test_a_channel_that_does_not_deliver() -> None:
 def test_the_documentation_lists_every_rule() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/alerts.md").read_text()
     table = page.split("\n## Rules\n")[1].split("\n## ")[0]
-    documented = re.findall(r"^\| `(\w+)` \|.*\| (.*?) \| .*? \|$", table, re.MULTILINE)
-    assert [name for name, _default in documented] == Rule.values
-    for name, default in documented:
-        number = rules.DEFAULTS[Rule(name)].threshold
-        assert (default == "—") == (number is None), name
-        assert number is None or default.startswith(f"{number:g} "), name
+    documented = re.findall(r"^\| `(\w+)` \|.*\| (.*?) \| (.*?) \| .*? \|$", table, re.MULTILINE)
+    assert [name for name, _allowed, _default in documented] == Rule.values
+    for name, allowed, default in documented:
+        rule = alert_rules.DEFAULTS[Rule(name)]
+        assert (default == "—") == (allowed == "—") == (rule.threshold is None), name
+        assert rule.threshold is None or default.startswith(f"{rule.threshold:g} "), name
+        assert rule.threshold is None or allowed == f"{rule.least:g} – {rule.most:g}", name

@@ -43,6 +43,10 @@ def test_alerts_are_acknowledged_and_snoozed() -> None:
     assert "UTC: 1." in run_command("alerts", ids[0], "--snooze", "8")
     assert ", snoozed until " in run_command("alerts")
     assert run_command("alerts", ids[0], "--unsnooze") == "No longer snoozed: 1.\n"
+    assert "UTC: 1." in run_command("alerts", ids[0], "--snooze", str(1 / 60))
+    for hours in ("0", "-1", "nan", "inf", "721"):
+        assert "from one minute to 30 days" in command_error("alerts", ids[0], f"--snooze={hours}")
+    assert run_command("alerts", *ids, "999", "--reopen") == "Reopened: 0.\n999: There is no alert 999.\n"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from syncjobs.management import base
 from syncjobs.models import Alert
 from syncjobs.operations import alerts
 
+MAX_HOURS = 10_000.0
 MAX_LISTED = 10_000
 
 
@@ -46,15 +47,20 @@ class Command(base.Command):
     def _change(self, options: dict[str, Any]) -> None:
         ids = options["ids"]
         if options["acknowledge"]:
-            self.print(f"Acknowledged: {alerts.acknowledge(self.actor, ids, options['note'])}.")
+            done, changed = "Acknowledged", alerts.acknowledge(self.actor, ids, options["note"])
         elif options["reopen"]:
-            self.print(f"Reopened: {alerts.reopen(self.actor, ids)}.")
+            done, changed = "Reopened", alerts.reopen(self.actor, ids)
         elif options["unsnooze"]:
-            self.print(f"No longer snoozed: {alerts.unsnooze(self.actor, ids)}.")
+            done, changed = "No longer snoozed", alerts.unsnooze(self.actor, ids)
         else:
-            hours = min(max(options["snooze"], 0.0), 10_000.0)
-            until = clock.now() + dt.timedelta(hours=hours)
-            self.print(f"Snoozed until {until:%Y-%m-%d %H:%M} UTC: {alerts.snooze(self.actor, ids, until)}.")
+            hours = options["snooze"]
+            # What is no length at all, such as NaN, is refused as one that is too short.
+            length = dt.timedelta(hours=hours if 0 < hours < MAX_HOURS else 0)
+            changed, until = alerts.snooze(self.actor, ids, length)
+            done = f"Snoozed until {until:%Y-%m-%d %H:%M} UTC"
+        self.print(f"{done}: {len(changed.ids)}.")
+        for alert_id, reason in changed.refused.items():
+            self.print(f"{alert_id}: {reason}")
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = Alert.objects.all() if options["all"] else Alert.objects.unresolved().worst_first()
