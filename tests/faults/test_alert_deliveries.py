@@ -89,7 +89,7 @@ def test_the_scheduler_delivers_an_alert_when_no_worker_is_alive(senders: Worker
         try:
             senders.start_beat()
             make_channel(url=receiver.url)
-            take(AlertStep.OPENED, make_alert())
+            take(AlertStep.OPENED, make_alert(last_seen_at=clock.now() + dt.timedelta(hours=1)))
             pass_time(seconds=40)
             wait_for(lambda: bool(receiver.requests), 60, lambda: senders.log("beat"))
         finally:
