@@ -6,14 +6,14 @@ import datetime as dt
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import Case, Count, Max, TextField, Value, When
+from django.db.models import Case, Count, F, Max, TextField, Value, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
 
 from ..choices import AlertStep as Step
 from ..choices import AlertSubject, DeliveryKind, Severity
 from ..engine import broker, clock
-from ..models import Alert, AlertChannel, AlertDelivery, AlertNotice
+from ..models import Alert, AlertChannel, AlertDelivery, AlertNotice, AlertRound
 from . import composing, routing
 from .notices import COLLECT
 
@@ -27,6 +27,9 @@ REST = dt.timedelta(minutes=10)
 A kind is a rule; of bands, also the reason why they fail. Critical alerts never wait.
 """
 _Kind = tuple[str, str, str]
+
+GONE = dt.timedelta(seconds=5)
+"""A condition that was found so long before the last round began, and not in it, is gone: perhaps a process restarted."""
 
 
 def collect(overdue: dt.timedelta = dt.timedelta()) -> int:
@@ -59,6 +62,7 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
     """Drop what nobody needs to be told, delay what must wait, and return the rest."""
     ready, delayed, dropped = [], [], []
     repeats, masses = _told_lately(channel, notices, now), _masses(channel, now)
+    gone_since = _last_round() - GONE
     for notice in notices:
         alert = notice.alert
         if notice.step != Step.RESOLVED and (_is_acknowledged(alert) or alert.resolved_at):
@@ -69,6 +73,8 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
             None if alert.severity == Severity.CRITICAL else masses.get(_kind_of(notice)),
         ]
         if notice.step != Step.RESOLVED:
+            if alert.last_seen_at < gone_since:
+                holds.append(now + GONE)  # It is told if it comes back before it counts as over.
             holds += [alert.snoozed_until, repeats.get((alert.rule, alert.subject_type, alert.subject_id))]
         until = max((each for each in holds if each is not None and each > now), default=None)
         if until is None:
@@ -79,6 +85,12 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
     AlertNotice.objects.filter(pk__in=dropped).delete()
     AlertNotice.objects.bulk_update(delayed, ["due_at"])
     return ready
+
+
+def _last_round() -> dt.datetime:
+    """Return when the last round began, or a time before all alerts if a round runs now: it may find their conditions."""
+    last = AlertRound.objects.filter(ended_at__gte=F("began_at")).first()
+    return last.began_at if last and last.began_at else dt.datetime.min.replace(tzinfo=dt.UTC) + GONE
 
 
 def _is_acknowledged(alert: Alert) -> bool:

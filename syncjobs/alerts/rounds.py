@@ -107,7 +107,8 @@ def _run(claimed: Round) -> list[Transition]:
     next_round: dict[str, Combinable] = {}
     if claimed.is_forecast:
         found = conditions.forecast(rules, claimed.now)
-        due_at = _due_in(ROUND_SECONDS - FORECAST_AFTER_SECONDS)
+        # The rules come at once if a worker has fallen silent since they were evaluated last.
+        due_at = _due_in(ROUND_SECONDS - FORECAST_AFTER_SECONDS, passed=FORECAST_AFTER_SECONDS + LATE_SECONDS)
     else:
         known = health.current()
         found = conditions.most(rules, claimed.now, known)
@@ -131,10 +132,15 @@ def _run(claimed: Round) -> list[Transition]:
     return written
 
 
-def _due_in(seconds: float) -> Least:
-    """Return when the next round is due: in so many seconds, or when a worker that stopped reporting counts as silent."""
+def _due_in(seconds: float, passed: float = 0.0) -> Least:
+    """Return when the next round is due: in so many seconds, or when a worker that stopped reporting counts as silent.
+
+    That moment may have `passed` so many seconds ago.
+    """
     silence = dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
-    reporting = Worker.objects.filter(heartbeat_at__gt=Now() - silence).order_by("heartbeat_at")
+    reporting = Worker.objects.filter(heartbeat_at__gt=Now() - silence - dt.timedelta(seconds=passed)).order_by(
+        "heartbeat_at"
+    )
     silent_at = reporting.values(at=F("heartbeat_at") + silence + A_LITTLE)[:1]
     return Least(Now() + dt.timedelta(seconds=seconds), Subquery(silent_at))
 

@@ -128,20 +128,21 @@ def _describe_again(pairs: Sequence[tuple[Alert, Finding]], now: dt.datetime) ->
     return transitions
 
 
-# Locked in one order, as people's operations do, which may lock several alerts too.
+# The alerts are locked in one order, as people's operations do, which may lock several alerts too. A join would be slow
+# until the statistics of the table know of many new alerts.
 _SEE_AND_RESOLVE = """
-    UPDATE syncjobs_alert AS alert
-       SET last_seen_at = CASE WHEN is_over THEN last_seen_at ELSE %(now)s END,
-           resolved_at = CASE WHEN is_over THEN %(now)s::timestamptz END,
-           changed_at = CASE WHEN is_over THEN %(now)s ELSE changed_at END,
-           needs_routing = needs_routing OR is_over
-      FROM (SELECT id, id = ANY (%(over)s) AS is_over FROM syncjobs_alert
-             WHERE id = ANY (%(seen)s) OR id = ANY (%(over)s) ORDER BY id FOR NO KEY UPDATE) AS locked
-     WHERE alert.id = locked.id"""
+    WITH locked AS MATERIALIZED (
+        SELECT id FROM syncjobs_alert WHERE id = ANY (%(all)s) ORDER BY id FOR NO KEY UPDATE)
+    UPDATE syncjobs_alert
+       SET last_seen_at = CASE WHEN id = ANY (%(over)s) THEN last_seen_at ELSE %(now)s END,
+           resolved_at = CASE WHEN id = ANY (%(over)s) THEN %(now)s::timestamptz END,
+           changed_at = CASE WHEN id = ANY (%(over)s) THEN %(now)s ELSE changed_at END,
+           needs_routing = needs_routing OR id = ANY (%(over)s)
+     WHERE id = ANY (%(all)s) AND (SELECT count(*) FROM locked) > 0"""
 
 
 def _see_and_resolve(seen: Sequence[int], over: Sequence[int], now: dt.datetime) -> None:
     """Note in one statement which conditions were found again, and which are over."""
     if seen or over:
         with connection.cursor() as cursor:
-            cursor.execute(_SEE_AND_RESOLVE, {"seen": list(seen), "over": list(over), "now": now})
+            cursor.execute(_SEE_AND_RESOLVE, {"all": [*seen, *over], "over": list(over), "now": now})

@@ -100,6 +100,22 @@ def test_the_next_round_does_not_wait_longer_than_until_a_worker_counts_as_silen
     assert 4 < seconds_until_due() < 6.5
 
 
+def test_a_worker_that_falls_silent_just_before_the_turn_of_the_forecast_is_seen_at_once() -> None:
+    Worker.objects.create(name="w@a", process_id=1, queues=["video-sync"], concurrency=1)
+    Worker.objects.update(heartbeat_at=Now() - dt.timedelta(seconds=19.6))
+    make_due()
+    rounds.run_if_due()
+    Worker.objects.update(heartbeat_at=Now() - dt.timedelta(seconds=20.5))
+    make_due()
+    rounds.run_if_due()
+    assert number() == 2
+    assert not Alert.objects.exists()
+    assert seconds_until_due() <= 0
+    rounds.run_if_due()
+    assert Alert.objects.filter(rule=Rule.WORKER_SILENT).exists()
+    assert seconds_until_due() > 0
+
+
 def test_the_next_round_does_not_wait_longer_than_until_youtube_counts_as_silent() -> None:
     QuotaCall.objects.create(
         bucket="main", operation="videos.list", day=quota_day(clock.now()), units=1, seconds=3, reason="timeout"
