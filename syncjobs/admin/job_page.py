@@ -50,7 +50,8 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
     now, rights = clock.approximate(), Rights.of(request.user)
     sees_internals = request.user.has_perm(_SEES_INTERNALS)
     queue = stats_queues.readiness().get(job.queue_id) if job.status == JobStatus.QUEUED else None
-    note, until = note_of(job, now, queue)
+    paused = stats_queues.paused_bands([job]).get(job.band_id)
+    note, until = note_of(job, now, queue, paused)
     bar, progress = progress_of(job)
     return {
         "job": job,
@@ -58,6 +59,8 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         "heading": f"#{job.pk} · {job.get_job_type_display()}",
         "what": scope_of(job),
         "note": note,
+        "paused_band": paused,
+        "resume_url": links.object_page("bands_band_resume", job.band_id) if paused and rights.run else "",
         "note_until": until,
         "lacks_worker": queue is not None and not queue.has_worker,
         "last_error": stats_jobs.last_errors([job.pk] if job.delay_reason == DelayReason.RETRY else []).get(job.pk, ""),

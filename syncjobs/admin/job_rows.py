@@ -12,6 +12,8 @@ from django.db.models import Q
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from bands.models import Band
+
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
 from ..engine import clock
 from ..listing.rows import JobRow
@@ -93,6 +95,7 @@ class Words:
     last_errors: Mapping[int, str]
     """Of the jobs that wait to be retried."""
     queues: Mapping[str, Readiness]
+    paused_bands: Mapping[int, Band]
     badges: dict[object, SafeString] = field(default_factory=dict)
 
     @classmethod
@@ -107,6 +110,7 @@ class Words:
             stats_queues.unresponsive([job.pk for job in jobs if job.status == JobStatus.IN_PROGRESS]),
             stats_jobs.last_errors([job.pk for job in jobs if job.delay_reason == DelayReason.RETRY]),
             stats_queues.readiness() if JobStatus.QUEUED in statuses else {},
+            stats_queues.paused_bands(jobs),
         )
 
     def badge(self, job: Any) -> SafeString:
@@ -120,7 +124,7 @@ class Words:
 
 def _row(job: Any, rights: Rights, words: Words) -> Row:
     now = words.now
-    note, until = note_of(job, now, words.queues.get(job.queue_id))
+    note, until = note_of(job, now, words.queues.get(job.queue_id), words.paused_bands.get(job.band_id))
     bar, progress = progress_of(job)
     errors = job.error_texts
     if job.pk in words.last_errors:
@@ -180,10 +184,17 @@ def can_change(job: SyncJob) -> bool:
     return job.status == JobStatus.IN_PROGRESS and job.fans_out and children.exists()
 
 
-def note_of(job: Any, now: dt.datetime, queue: Readiness | None = None) -> tuple[str, dt.datetime | None]:
-    """Return what a queued job is waiting for, and until when if that is known. `queue` is its queue's readiness."""
+def note_of(
+    job: Any, now: dt.datetime, queue: Readiness | None = None, paused: Band | None = None
+) -> tuple[str, dt.datetime | None]:
+    """Return what a queued job is waiting for, and until when if that is known.
+
+    `queue` is its queue's readiness, and `paused` its band if that is paused.
+    """
     if job.status != JobStatus.QUEUED:
         return "", None
+    if paused is not None:
+        return _("Band paused by %s") % paused.paused_by, None
     if job.run_at > now:
         return str(DelayReason(job.delay_reason).label if job.delay_reason else DelayReason.SCHEDULED.label), job.run_at
     if queue and queue.paused_at:

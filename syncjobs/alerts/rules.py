@@ -33,6 +33,7 @@ DEFAULTS: dict[Rule, Default] = {
     Rule.NO_SCHEDULER: Default(),
     Rule.SCHEDULE_OVERDUE: Default(5, _("minutes after a schedule was due")),
     Rule.QUEUE_PAUSED: Default(60, _("minutes since the queue was paused")),
+    Rule.BAND_PAUSED: Default(24, _("hours since the band was paused")),
     Rule.OLD_JOB: Default(60, _("minutes that the oldest due job has waited")),
     Rule.STUCK_JOB: Default(5, _("times the p95 of its job type, and at least ten minutes")),
     Rule.BAND_FAILING: Default(3, _("failed syncs of a band in a row")),

@@ -16,7 +16,7 @@ from rest_framework.serializers import Serializer
 from bands.models import Band
 from bands.text import camel_case
 
-from ..choices import Priority
+from ..choices import JobStatus, Priority
 from ..engine import clock
 from ..exceptions import NotFound, NotPermitted
 from ..listing import export
@@ -241,6 +241,7 @@ def _with_details(job: Any) -> Any:
     """Set on the job what JobDetailSerializer adds to it."""
     job.add_child_sums()
     job.timeline = list(job.events.order_by("-pk")[:MAX_TIMELINE])[::-1]
+    job.band_paused_by = job.band.paused_by if job.status == JobStatus.QUEUED and job.band else ""
     job.children_by_status, job.children_totals = job_stats.children(job)
     return job
 

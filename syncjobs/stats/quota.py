@@ -20,6 +20,7 @@ from ..choices import TERMINAL_STATUSES, JobStatus, JobType
 from ..engine import clock, quota
 from ..engine.quota import BucketState
 from ..models import QuotaCall, QuotaDay, SyncJob
+from ..models.querysets import BAND_IS_NOT_PAUSED
 from ..operations import schedules
 from ..youtube.costs import Bucket, quota_day
 
@@ -224,13 +225,16 @@ def _bucket_of(job_type: str) -> Bucket | None:
 
 
 def _active_needs(until: dt.datetime) -> list[_Need]:
-    """Return what active jobs that are due before then still need. A parent's estimate includes its children."""
+    """Return what active jobs that are due before then still need. A parent's estimate includes its children.
+
+    Queued jobs of paused bands need nothing until somebody resumes the bands.
+    """
     children = SyncJob.objects.filter(parent=OuterRef("pk")).order_by()
     of_children = children.values("parent").annotate(n=Sum("quota_used")).values("n")
     spent = F("quota_used") + Coalesce(Subquery(of_children, output_field=IntegerField()), 0)
     rows = (
         SyncJob.objects.active()
-        .filter(parent=None, run_at__lt=until)
+        .filter(Q(status=JobStatus.IN_PROGRESS) | BAND_IS_NOT_PAUSED, parent=None, run_at__lt=until)
         .order_by()
         .values("job_type")
         .annotate(

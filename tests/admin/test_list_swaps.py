@@ -8,7 +8,14 @@ from syncjobs.choices import Role
 from tests.clients import logged_in
 
 pytestmark = pytest.mark.django_db
-LISTS = ("syncjobs/syncjob", "syncjobs/errorgroup", "syncjobs/alert", "syncjobs/auditentry", "bands/band", "bands/video")
+LISTS = (
+    "syncjobs/syncjob",
+    "syncjobs/errorgroup",
+    "syncjobs/alert",
+    "syncjobs/auditentry",
+    "bands/band",
+    "bands/video",
+)
 
 
 def test_a_list_answers_with_itself_alone() -> None:

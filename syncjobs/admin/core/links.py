@@ -57,6 +57,7 @@ STATES = {
     "waiting": {"status": JobStatus.QUEUED.value, "due": "now"},
     "active": {"status": JobStatus.IN_PROGRESS.value},
     "delayed": {"status": JobStatus.QUEUED.value, "due": "later"},
+    "of_paused_bands": {"status": JobStatus.QUEUED.value, "due": "paused"},
     "completed": {"status": JobStatus.COMPLETED.value},
     "failed": {"status": JobStatus.FAILED.value},
     "cancelled": {"status": JobStatus.CANCELLED.value},
