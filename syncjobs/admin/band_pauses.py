@@ -21,9 +21,9 @@ def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> Http
     """Ask for a reason, then pause the bands."""
     if not bands:
         return _nothing(request, back)
-    title = ngettext("Pause %(band)s?", "Pause %(n)s bands?", len(bands))
+    many = ngettext("Pause %(n)s band?", "Pause %(n)s bands?", len(bands))
     question = Question(
-        title=title % _values(bands),
+        title=_named(bands, _("Pause %(band)s?"), many),
         text=ngettext(
             "None of its jobs starts until someone resumes it. Running jobs finish.",
             "None of their jobs starts until someone resumes them. Running jobs finish.",
@@ -40,7 +40,8 @@ def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> Http
         paused = [band for band in bands if band_pauses.pause_band(actor, band.pk, values["reason"])]
         if not paused:
             return _("It was already paused.")
-        return ngettext("%(band)s is paused.", "%(n)s bands are paused.", len(paused)) % _values(paused)
+        many = ngettext("%(n)s band is paused.", "%(n)s bands are paused.", len(paused))
+        return _named(paused, _("%(band)s is paused."), many)
 
     return ask(request, question, do, form=style(PauseForm(request.POST if request.method == "POST" else None)))
 
@@ -49,9 +50,9 @@ def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str) -> Htt
     """Confirm, then resume the bands."""
     if not bands:
         return _nothing(request, back)
-    title = ngettext("Resume %(band)s?", "Resume %(n)s bands?", len(bands))
+    many = ngettext("Resume %(n)s band?", "Resume %(n)s bands?", len(bands))
     question = Question(
-        title=title % _values(bands),
+        title=_named(bands, _("Resume %(band)s?"), many),
         text=ngettext("Workers start its queued jobs again.", "Workers start their queued jobs again.", len(bands)),
         button=_("Resume"),
         back=back,
@@ -64,13 +65,15 @@ def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str) -> Htt
         resumed = [band for band in bands if band_pauses.resume_band(actor, band.pk)]
         if not resumed:
             return _("It was not paused.")
-        return ngettext("%(band)s is resumed.", "%(n)s bands are resumed.", len(resumed)) % _values(resumed)
+        many = ngettext("%(n)s band is resumed.", "%(n)s bands are resumed.", len(resumed))
+        return _named(resumed, _("%(band)s is resumed."), many)
 
     return ask(request, question, do)
 
 
-def _values(bands: Sequence[Band]) -> dict[str, object]:
-    return {"band": bands[0].name, "n": len(bands)}
+def _named(bands: Sequence[Band], one: str, many: str) -> str:
+    """Name the band, or say how many there are."""
+    return one % {"band": bands[0].name} if len(bands) == 1 else many % {"n": len(bands)}
 
 
 def _details(bands: Sequence[Band], more: str) -> list[str]:

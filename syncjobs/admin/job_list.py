@@ -15,9 +15,11 @@ from bands.text import parse_number
 
 from ..choices import ACTIVE_STATUSES, QueueName
 from ..exceptions import InvalidInput
+from ..listing import facets as listing_facets
 from ..listing import filters as listing_filters
 from ..listing import rows as listing_rows
 from ..listing.base_filters import MAX_LIMIT
+from ..listing.facets import Facets
 from ..listing.pages import Order
 from ..listing.rows import JobRow
 from ..models import SyncJob
@@ -41,6 +43,7 @@ class ListPage:
 
     jobs: Sequence[JobRow] = ()
     total: int = 0
+    facets: Facets | None = None
     number: int = 1
     limit: int = 20
     problem: str = ""
@@ -58,10 +61,8 @@ def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> d
         **region_context(request, filters, listing, listing.jobs, ""),
         "filters": filters,
         "values": filters.values,
-        "statuses": job_filters.status_chips(filters),
-        "types": job_filters.type_chips(filters),
         "ranges": job_filters.quick_ranges(filters),
-        "chips": job_filters.set_filters(filters, band),
+        "chips": job_filters.set_filters(filters, band, request.user.get_username()),
         "queues": QueueName.choices,
         "band_text": job_filters.name_of(band) if band else request.GET.get("band", ""),
         "start_date": filters.date("start_date"),
@@ -78,7 +79,7 @@ def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> d
 
 def refreshed_context(request: HttpRequest, filters: Filters, visible: Sequence[int]) -> dict[str, Any]:
     """Return the live region's context: the visible rows in their current order, refreshed, and whether there are others."""
-    listing = find(filters)
+    listing = find(request, filters)
     if not visible:
         return region_context(request, filters, listing, listing.jobs, "")
     known = {job.pk: job for job in listing.jobs}
@@ -90,15 +91,16 @@ def refreshed_context(request: HttpRequest, filters: Filters, visible: Sequence[
     return region_context(request, filters, listing, refreshed, news)
 
 
-def find(filters: Filters) -> ListPage:
+def find(request: HttpRequest, filters: Filters) -> ListPage:
     """Return the page that the query string asks for, by the API's rules; a violation becomes the result's `problem`."""
     try:
         values = listing_filters.JobList.clean(filters.query())
     except InvalidInput as error:
         return ListPage(problem=job_filters.sentence_of(error))
     query, number, limit = listing_filters.query_of(values), values["page"], values["limit"]
-    jobs, total = listing_rows.read_page(query, number, limit)
-    return ListPage(jobs, total, number, limit)
+    facets = listing_facets.read(values, request.user.get_username())
+    jobs, total = listing_rows.read_page(query, number, limit, facets.total)
+    return ListPage(jobs, total, facets, number, limit)
 
 
 def with_band_id(filters: Filters) -> tuple[Filters, str]:
@@ -125,6 +127,9 @@ def region_context(
     at = filters.values.get("page")
     return {
         "listing": listing,
+        "statuses": job_filters.status_chips(filters, listing.facets),
+        "others": job_filters.other_chips(filters, listing.facets, request.user.get_username()),
+        "types": job_filters.type_chips(filters, listing.facets),
         "body": job_table.body(rows_of(shown, rights), rights),
         "rights": rights,
         "news": news,

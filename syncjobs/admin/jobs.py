@@ -59,7 +59,7 @@ class JobAdmin(PageAdmin):
             filters, problem = job_list.with_band_id(filters)
         if not problem and dict(request.GET.lists()) != {name: [value] for name, value in filters.values.items()}:
             return HttpResponseRedirect(filters.url(page=filters.values.get("page")))
-        listing = job_list.ListPage(problem=problem) if problem else job_list.find(filters)
+        listing = job_list.ListPage(problem=problem) if problem else job_list.find(request, filters)
         context = job_list.list_context(request, filters, listing)
         return show(request, "syncjobs/jobs/list.html", context, title=_("Sync jobs"), is_live=True)
 
@@ -69,7 +69,7 @@ class JobAdmin(PageAdmin):
         parameters = request.GET.copy()
         shown = "".join(parameters.pop("shown", [])).split(",")
         visible = parse_numbers(shown)
-        context = job_list.refreshed_context(request, Filters.read(request, parameters), visible)
+        context = job_list.refreshed_context(request, Filters.read(request, parameters), visible) | {"is_refresh": True}
         return render(request, "syncjobs/jobs/rows.html", context)
 
     @requires("bands.view_band")

@@ -1,6 +1,7 @@
 """Exact counts of jobs and errors, at any size.
 
-Triggers append deltas (band, hours, type, status, ±n); `fold` adds them to the counts and deletes them in one transaction;
+Triggers append deltas (band, hours, type, status, ±n; and whether the jobs have errors and who requested them); `fold` adds
+them to the counts and deletes them in one transaction;
 reads sum both in one statement. So a figure is exact in the snapshot it is read in, and writers never wait for each other
 at a counter's row. The tables are in models/counters.py, the triggers in sql/.
 """
@@ -9,6 +10,7 @@ from . import errors, metrics
 from .errors import jobs_of_group, searchable
 from .folding import fold, rebuild, wrong_cells
 from .jobs import cells, count, hours_of, series, total
+from .labels import labeled
 from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "fold",
     "hours_of",
     "jobs_of_group",
+    "labeled",
     "metrics",
     "rebuild",
     "searchable",

@@ -25,21 +25,27 @@ def fold() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM syncjobs_jobdelta), EXISTS (SELECT FROM syncjobs_errordelta),"
-            " EXISTS (SELECT FROM syncjobs_metricdelta), pg_try_advisory_xact_lock(%s)",
+            " EXISTS (SELECT FROM syncjobs_metricdelta), EXISTS (SELECT FROM syncjobs_jobmarkdelta),"
+            " pg_try_advisory_xact_lock(%s)",
             [_FOLD_LOCK],
         )
-        has_jobs, has_errors, has_events, is_locked = cursor.fetchone()
+        has_jobs, has_errors, has_events, has_marks, is_locked = cursor.fetchone()
         if is_locked and has_jobs:
             cursor.execute(query("fold_jobs"))
             changed += int(cursor.rowcount)
-            cursor.execute("DELETE FROM syncjobs_jobcount WHERE n = 0")
             cursor.execute("DELETE FROM syncjobs_bandnamecount WHERE n = 0")
+        if is_locked and has_marks:
+            cursor.execute(query("fold_marks"))
+            changed += int(cursor.rowcount)
+            cursor.execute("DELETE FROM syncjobs_joblabelcount WHERE n = 0")
+        if is_locked and (has_jobs or has_marks):
+            cursor.execute("DELETE FROM syncjobs_jobcount WHERE n = 0")
         if is_locked and has_errors:
             changed += errors.fold(cursor)
         if is_locked and (has_jobs or has_errors or has_events):
             # Also without events, to note that the fold works.
             metrics.fold(cursor)
-    if changed or has_events:
+    if changed or has_events or has_marks:
         _vacuum_deltas()
     return changed
 
@@ -51,6 +57,7 @@ def _vacuum_deltas() -> None:
     with connection.cursor() as cursor:
         for table, vacuum in (
             ("syncjobs_jobdelta", "VACUUM (SKIP_LOCKED) syncjobs_jobdelta"),
+            ("syncjobs_jobmarkdelta", "VACUUM (SKIP_LOCKED) syncjobs_jobmarkdelta"),
             ("syncjobs_errordelta", "VACUUM (SKIP_LOCKED) syncjobs_errordelta"),
             ("syncjobs_metricdelta", "VACUUM (SKIP_LOCKED) syncjobs_metricdelta"),
         ):

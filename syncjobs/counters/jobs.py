@@ -11,7 +11,7 @@ from django.db import connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from ..choices import JobStatus, JobType
-from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection, Split, ceil, floor, split
+from .selection import DAY, HOUR, OF_ERRORS, QUARTER, Cell, Grain, Selection, Split, ceil, floor, split
 
 _ALL_BANDS = -1
 _FEW_KINDS = 4
@@ -216,13 +216,15 @@ def _counted(selection: Selection, grain: Grain, label: str, *conditions: _Part)
         "SELECT {label} AS since, NULL::timestamptz AS hour, status, job_type, n FROM syncjobs_jobcount"
         " WHERE grain = %s AND band_id = %s{where}"
     ).format(label=SQL(label), where=where)
-    return statement, [grain, _ALL_BANDS if selection.band_id is None else selection.band_id, *values]
+    band = _ALL_BANDS if selection.band_id is None else selection.band_id
+    return statement, [grain + OF_ERRORS * selection.with_errors, band, *values]
 
 
 def _not_yet_counted(selection: Selection, label: str, *conditions: _Part) -> _Part:
     where, values = _where(_of_band(selection), *conditions, _kinds(selection))
-    statement = SQL("SELECT {label}, NULL, status, job_type, n FROM syncjobs_jobdelta WHERE true{where}")
-    return statement.format(label=SQL(label), where=where), values
+    source = "syncjobs_jobmarkdelta WHERE with_errors" if selection.with_errors else "syncjobs_jobdelta WHERE true"
+    statement = SQL("SELECT {label}, NULL, status, job_type, n FROM {source}{where}")
+    return statement.format(label=SQL(label), source=SQL(source), where=where), values
 
 
 def _one_by_one(
@@ -236,10 +238,11 @@ def _one_by_one(
     where, values = _where(_of_band(selection), _between("created_at", (low, high)), inside)
     statement = SQL(
         "SELECT * FROM (SELECT COALESCE({since}, 'infinity'), date_trunc('hour', {column}, 'UTC'), status, job_type,"
-        " %s * count(*) FROM syncjobs_syncjob WHERE true{where} GROUP BY 1, 2, 3, 4 LIMIT {most}) AS edge WHERE true{outside}"
+        " %s * count(*) FROM syncjobs_syncjob WHERE {errors}{where} GROUP BY 1, 2, 3, 4 LIMIT {most}) AS edge WHERE true{outside}"
     ).format(
         since=SQL(_TRUNCATED[label].format(axis.column)),
         column=Identifier(axis.column),
+        errors=SQL("error_count > 0" if selection.with_errors else "true"),
         where=where,
         most=Literal(_MOST_CELLS),
         outside=outside[0],

@@ -31,6 +31,10 @@ class Grain(IntEnum):
     ENDED_BAND_QUARTER = 23
 
 
+OF_ERRORS = 100
+"""Added to a grain: the same counts of the jobs with errors alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Jobs by what the counts distinguish. Empty tuples and None don't filter; `end` is excluded."""
@@ -40,6 +44,7 @@ class Selection:
     band_id: int | None = None
     start: dt.datetime | None = None
     end: dt.datetime | None = None
+    with_errors: bool = False
 
     @property
     def is_dated(self) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Case, OuterRef, Q, QuerySet, TextField, Value, When
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Concat
 from django.http import QueryDict
 from django.utils.translation import gettext as _
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from bands.text import VISIBLE, is_storable
 
+from .. import counters
 from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
 from ..counters import Selection
 from ..exceptions import InvalidInput
@@ -56,6 +58,11 @@ class JobFilters(Parameters):
         strip=True,
         help_text="Who asked for the job: a user's name, or “schedule: ” and the schedule's name.",
     )
+    has_errors = Choice(
+        method="with_errors",
+        choices=("true",),
+        help_text="Jobs that have recorded errors of their own, whatever their status.",
+    )
     parent_id = Id("parent_id", help_text="Children of an all-bands job.")
     due = Choice(
         method="queued_and_due",
@@ -75,6 +82,9 @@ class JobFilters(Parameters):
     def with_error(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         return listing_search.with_error(value).narrow(jobs)
 
+    def with_errors(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
+        return jobs.filter(error_count__gt=0)
+
     def queued_and_due(self, jobs: SyncJobQuerySet, name: str, value: str) -> SyncJobQuerySet:
         if value == "paused":
             return jobs.of_paused_bands()
@@ -86,6 +96,10 @@ class JobFilters(Parameters):
 
     def matching(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         return listing_search.search(value).narrow(jobs)
+
+
+Kinds = Counter[tuple[str, str]]
+"""Numbers of jobs by status and type."""
 
 
 class JobList(JobFilters, Paged):
@@ -118,13 +132,47 @@ class JobQuery:
         """Whether the counts know the total, and where each page begins."""
         return not self.narrowing
 
-    def rows(self, page: int, limit: int) -> tuple[SyncJobQuerySet, int]:
-        """Return the jobs of a page, unsorted and without annotations, and the total."""
+    def count(self) -> int:
+        """Return how many jobs are selected."""
+        if self.is_counted:
+            return counters.count(self.selection)
+        if self.matches is not None:
+            return self.matches.count()
+        kinds = self._labeled()
+        return self.jobs.order_by().count() if kinds is None else selected(kinds, self.selection)
+
+    def kinds(self) -> Kinds:
+        """Count the jobs by status and type, including the statuses and types that are not selected."""
+        every = replace(self.selection, statuses=(), types=())
+        if self.is_counted:
+            kinds: Kinds = Counter()
+            for cell in counters.cells(every):
+                kinds[cell.status, cell.job_type] += cell.n
+            return kinds
+        labeled = self._labeled()
+        if labeled is not None:
+            return labeled
+        jobs = JobFilters.narrow(pages.selected(every), self.narrowing).order_by()
+        grouped = jobs.values_list("status", "job_type").annotate(n=Count("pk"))
+        return Counter({(status, job_type): n for status, job_type, n in grouped})
+
+    def _labeled(self) -> Kinds | None:
+        """Count the jobs by status and type from the counts by label, if they know this; else None."""
+        with_errors = self.selection.with_errors
+        if replace(self.selection, statuses=(), types=(), with_errors=False) != Selection() or len(self.narrowing) != 1:
+            return None
+        if requester := self.narrowing.get("requested_by"):
+            return counters.labeled("by", [requester], with_errors=with_errors)
+        matches = _matches(**self.narrowing)
+        return None if matches is None else matches.kinds(with_errors=with_errors)
+
+    def rows(self, page: int, limit: int, total: int | None = None) -> tuple[SyncJobQuerySet, int]:
+        """Return the jobs of a page, unsorted and without annotations, and the total, which the caller may know."""
         offset = (page - 1) * limit
         if self.is_counted:
             total, jobs = pages.page(self.selection, self.order, offset, limit)
         else:
-            total = self.jobs.order_by().count() if self.matches is None else self.matches.count()
+            total = self.count() if total is None else total
             if self.matches is not None and self.order.column == "created_at":
                 jobs = self.matches.page(self.order, offset, limit)
             else:
@@ -171,11 +219,21 @@ def query_of(values: Mapping[str, Any]) -> JobQuery:
         int(band) if band else None,
         values["start_date"],
         values["end_date"],
+        values["has_errors"] == "true",
     )
     narrowing = {name: values[name] for name in _NARROWING if values[name]}
     order = Order(values["sort_by"], descending=values["sort_order"] == "desc")
     matches = _matches(**narrowing) if selection == Selection() and len(narrowing) == 1 else None
     return JobQuery(selection, order, narrowing, matches)
+
+
+def selected(kinds: Kinds, selection: Selection) -> int:
+    """Return how many of the counted jobs have the selection's statuses and types."""
+    return sum(
+        n
+        for (status, job_type), n in kinds.items()
+        if status in (selection.statuses or (status,)) and job_type in (selection.types or (job_type,))
+    )
 
 
 def _matches(search: str = "", error: str = "", **_other: object) -> Matches | None:

@@ -102,6 +102,8 @@ def selected(selection: Selection) -> SyncJobQuerySet:
         jobs = jobs.filter(job_type__in=selection.types)
     if selection.band_id is not None:
         jobs = jobs.filter(band_id=selection.band_id)
+    if selection.with_errors:
+        jobs = jobs.filter(error_count__gt=0)
     if selection.start:
         jobs = jobs.filter(created_at__gte=selection.start)
     return jobs.filter(created_at__lt=selection.end) if selection.end else jobs
@@ -174,7 +176,7 @@ def _read(
     column = Identifier(order.column)
     ordering = SQL("ORDER BY {0} {1}, id {1}").format(column, SQL(direction))
     where, values = _within(selection, order, start.instant, end.instant, is_timed)
-    if order.column == "created_at" and not (selection.statuses or selection.types):
+    if order.column == "created_at" and not (selection.statuses or selection.types or selection.with_errors):
         statement = SQL("(SELECT id FROM syncjobs_syncjob WHERE true{} {} OFFSET %s LIMIT %s)")
         return statement.format(where, ordering), [*values, skipped, high - low]
     run = SQL("(SELECT {}, id FROM syncjobs_syncjob WHERE status = %s AND job_type = %s{} {} LIMIT %s)")
@@ -195,6 +197,8 @@ def _within(selection: Selection, order: Order, low: dt.datetime, high: dt.datet
     ]
     narrowing = [each for each in conditions if each[2] is not None]
     sql = [SQL(" AND {} {} %s").format(Identifier(column), SQL(sign)) for column, sign, _ in narrowing]
+    if selection.with_errors:
+        sql.append(Composed([SQL(" AND error_count > 0")]))
     if order.column != "created_at":
         test = "NOT NULL" if is_timed else "NULL"
         sql.append(SQL(" AND {} IS {}").format(Identifier(order.column), SQL(test)))

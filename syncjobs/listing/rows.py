@@ -50,9 +50,9 @@ class JobRow(NamedTuple):
     child_sums: list[int] | None
 
 
-def read_page(query: filters.JobQuery, page: int, limit: int) -> tuple[list[JobRow], int]:
-    """Return the jobs of a page, and the total of the list."""
-    jobs, total = query.rows(page, limit)
+def read_page(query: filters.JobQuery, page: int, limit: int, total: int | None = None) -> tuple[list[JobRow], int]:
+    """Return the jobs of a page, and the total of the list, which the caller may know."""
+    jobs, total = query.rows(page, limit, total)
     return read(jobs, query.order), total
 
 

@@ -10,6 +10,7 @@ don't matter.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -67,6 +68,27 @@ class Matches:
         with connection.cursor() as cursor:
             cursor.execute(SQL("SELECT count(DISTINCT id) FROM ({}) AS matches").format(ids).as_string(), values)
             return int(cursor.fetchone()[0])
+
+    def kinds(self, *, with_errors: bool) -> Counter[tuple[str, str]]:
+        """Count the jobs that match, or those of them with errors, by status and type.
+
+        Jobs of the bands come from the counts; the others are read.
+        """
+        names = [name for name, _ in self.names]
+        kinds = counters.labeled("name", names, with_errors=with_errors) if names else Counter()
+        union = replace(self, names=())._union()
+        if union is None:
+            return kinds
+        ids, values = union
+        statement = SQL(
+            "SELECT status, job_type, count(*) FROM syncjobs_syncjob WHERE id IN ({}) AND NOT (band_name = ANY(%s))"
+            " AND (error_count > 0 OR NOT %s) GROUP BY 1, 2"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(statement.format(ids).as_string(), [*values, names, with_errors])
+            for status, job_type, n in cursor.fetchall():
+                kinds[status, job_type] += n
+        return kinds
 
     def page(self, order: Order, offset: int, limit: int) -> SyncJobQuerySet:
         """Return the unsorted jobs of a page by time of creation, merged from one index range per set."""

@@ -39,6 +39,8 @@ __all__ = [
     "JobDelta",
     "JobError",
     "JobEvent",
+    "JobLabelCount",
+    "JobMarkDelta",
     "Metric",
     "MetricDelta",
     "Queue",

@@ -63,6 +63,46 @@ class JobDelta(models.Model):
         return f"{self.hour} {self.job_type} {self.status} {self.n:+}"
 
 
+class JobLabelCount(models.Model):
+    """How many jobs have a text: `kind` "name" is the name of their band, "by" who requested them."""
+
+    pk = models.CompositePrimaryKey("kind", "label", "with_errors", "job_type", "status")
+    kind = models.CharField(max_length=4)
+    label = models.CharField(max_length=200)
+    with_errors = models.BooleanField()
+    job_type = models.CharField(max_length=20)
+    status = models.CharField(max_length=12)
+    n = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["kind"], name="joblabelcount_empty", condition=models.Q(n=0))]
+
+    def __str__(self) -> str:
+        return f"{self.pk} {self.n}"
+
+
+class JobMarkDelta(models.Model):
+    """Jobs added to (or removed from) the counts by label and of jobs with errors by one statement, not folded yet."""
+
+    band_id = models.BigIntegerField()
+    band_name = models.CharField(max_length=200)
+    requester = models.CharField(max_length=200)
+    with_errors = models.BooleanField()
+    hour = models.DateTimeField()
+    started = models.DateTimeField()
+    ended = models.DateTimeField()
+    job_type = models.CharField(max_length=20)
+    status = models.CharField(max_length=12)
+    n = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.hour} {self.job_type} {self.status} {self.n:+}"
+
+
 class ErrorBandCount(models.Model):
     """How many errors of a group are a band's."""
 

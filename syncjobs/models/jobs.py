@@ -170,6 +170,11 @@ class SyncJob(models.Model):
             ),
             models.Index(fields=["requested_by_label", "created_at", "id"], name="job_requester"),
             models.Index(fields=["id"], name="job_failed", condition=models.Q(status=JobStatus.FAILED)),
+            models.Index(
+                fields=["status", "job_type", "created_at", "id"],
+                name="job_errors_created",
+                condition=models.Q(error_count__gt=0),
+            ),
         ]
 
     def __str__(self) -> str:

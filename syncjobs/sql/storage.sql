@@ -9,6 +9,7 @@ ALTER TABLE syncjobs_errorbandcount DROP CONSTRAINT syncjobs_errorbandcount_pkey
 -- These tables are small or turn over quickly, so autovacuum goes by rows instead of a share of the table.
 ALTER TABLE syncjobs_jobcount SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 ALTER TABLE syncjobs_jobdelta SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE syncjobs_jobmarkdelta SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 ALTER TABLE syncjobs_errordelta SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 ALTER TABLE syncjobs_metricdelta SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 ALTER TABLE syncjobs_jobchange SET (

@@ -64,12 +64,22 @@ def badge(text: str, look: str = "off", picture: str = "") -> SafeString:
 
 
 @register.simple_tag
-def chip(text: str, url: str, is_on: bool = False, picture: str = "", title: str = "") -> SafeString:
-    """Draw a link that toggles a filter or selects a view; `is_on` marks the current one."""
+def chip(
+    text: str,
+    url: str,
+    is_on: bool = False,
+    picture: str = "",
+    title: str = "",
+    name: str = "",
+    count: int | None = None,
+) -> SafeString:
+    """Draw a link that toggles a filter or selects a view; `is_on` marks the current one, `count` is what it leads to."""
+    label = format_html(' id="chip-{}"', name) if name else ""
+    figure = "" if count is None else format_html(' <span class="chip-count">{}</span>', number(count))
     current = mark_safe(' aria-current="true"') if is_on else ""
     hint = format_html(' title="{}"', title) if title else ""
     drawing = icon(picture) if picture else ""
-    return format_html('<a class="chip" href="{}"{}{}>{}{}</a>', url, current, hint, drawing, text)
+    return format_html('<a class="chip"{} href="{}"{}{}>{}{}{}</a>', label, url, current, hint, drawing, text, figure)
 
 
 @register.simple_tag

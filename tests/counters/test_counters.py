@@ -35,6 +35,8 @@ def _job(chance: random.Random, bands: list[Band]) -> SyncJob:
         queue_id=QUEUE_OF_TYPE[job_type],
         status=chance.choice(JobStatus.values),
         band=chance.choice([None, *bands]),
+        requested_by_label=chance.choice(["", "kim", "robin"]),
+        error_count=chance.choice([0, 0, 2]),
         created_at=created,
         started_at=chance.choice([None, started, started]),
         completed_at=chance.choice([None, started + dt.timedelta(hours=chance.randrange(3))]),
@@ -57,7 +59,9 @@ def _change_jobs(seed: int, changes: int, failures: list[BaseException]) -> None
                 SyncJob.objects.bulk_create([_job(chance, []) for _ in range(chance.randrange(1, 4))])
             elif what < 0.6:
                 SyncJob.objects.filter(pk__in=_random_jobs(chance)).update(
-                    status=chance.choice(JobStatus.values), started_at=_job(chance, []).started_at
+                    status=chance.choice(JobStatus.values),
+                    started_at=_job(chance, []).started_at,
+                    error_count=chance.choice([0, 1]),
                 )
             elif what < 0.8:
                 SyncJob.objects.filter(pk__in=_random_jobs(chance)).delete()
@@ -116,11 +120,16 @@ def test_counts_equal_count_star_after_random_concurrent_operations() -> None:
 def test_a_wrong_count_is_found_and_corrected() -> None:
     SyncJob.objects.bulk_create([_job(random.Random(n), []) for n in range(20)])
     counters.fold()
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE syncjobs_jobcount SET n = n + 1 WHERE grain = 0")
-    assert counters.wrong_cells() > 0
-    counters.rebuild()
-    assert counters.wrong_cells() == 0
+    for wrong in (
+        "jobcount SET n = n + 1 WHERE grain = 0",
+        "jobcount SET n = n + 1 WHERE grain = 100",
+        "joblabelcount SET n = 7",
+    ):
+        with connection.cursor() as cursor:
+            cursor.execute(f"UPDATE syncjobs_{wrong}")
+        assert counters.wrong_cells() > 0
+        counters.rebuild()
+        assert counters.wrong_cells() == 0
     assert counters.count(Selection()) == 20
 
 
@@ -147,6 +156,7 @@ def test_random_filters_count_and_page_as_the_database_does(
             chance.choice([None, bands[0].pk, bands[1].pk]),
             chance.choice([None, low]),
             chance.choice([None, high]) if high > low else None,
+            chance.random() < 0.3,
         )
         jobs = pages.selected(selection)
         assert counters.count(selection) == jobs.count()
@@ -160,10 +170,14 @@ def test_random_filters_count_and_page_as_the_database_does(
 
 
 def test_an_empty_table_has_no_counts_left() -> None:
-    SyncJob.objects.bulk_create([_job(random.Random(1), [])])
+    SyncJob.objects.bulk_create([_job(random.Random(n), []) for n in range(9)])
+    counters.fold()
+    SyncJob.objects.bulk_create([_job(random.Random(n), []) for n in range(9)])
+    assert counters.labeled("by", ["kim"])
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE syncjobs_syncjob CASCADE")
-    assert counters.count(Selection()) == 0
+    assert counters.count(Selection()) == counters.count(Selection(with_errors=True)) == 0
+    assert not counters.labeled("by", ["kim"])
     assert timezone.now()
 
 

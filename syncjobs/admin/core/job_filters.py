@@ -20,6 +20,7 @@ from ...choices import DelayReason, JobStatus, JobType, QueueName
 from ...engine import clock
 from ...exceptions import InvalidInput
 from ...listing.base_filters import parse_instant, split
+from ...listing.facets import Facets
 from ...models import ErrorGroup
 from ...templatetags.monitor import when
 from . import links
@@ -37,8 +38,11 @@ class Chip:
     label: str
     url: str
     is_on: bool = False
-    look: str = ""
     time: SafeString | str = ""
+    name: str = ""
+    """The id of the link, so that it keeps the focus when the list is swapped."""
+    count: int | None = None
+    """How many jobs the list would have; None if the filters are invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +95,27 @@ class Filters:
         """Return the values of a parameter that may have several."""
         return self.values[name].split(",") if name in self.values else []
 
-    def toggles(self, name: str, choices: list[tuple[str, str]]) -> list[Chip]:
-        """Return a chip for each choice, which adds or removes it."""
-        selected = self.several(name)
+    def toggles(
+        self,
+        name: str,
+        choices: list[tuple[str, str]],
+        selected: list[str],
+        counts: Mapping[str, int],
+        **changes: object,
+    ) -> list[Chip]:
+        """Return a chip for each choice, which adds it to those selected or removes it; `changes` are made besides."""
         chips = []
         for value, label in choices:
             others = [each for each in selected if each != value]
             target = others if value in selected else [*selected, value]
-            chips.append(Chip(str(label), self.url(**{name: ",".join(target)}), value in selected))
+            url = self.url(**{name: ",".join(target)} | changes)
+            chips.append(Chip(label, url, value in selected, name=f"{name}-{value}", count=counts.get(value)))
         return chips
+
+    @property
+    def is_delayed(self) -> bool:
+        """Whether exactly the delayed jobs are selected, whatever else filters them."""
+        return self.values.get("status") == JobStatus.QUEUED and self.values.get("due") == "later"
 
     def hidden(self) -> list[tuple[str, str]]:
         """Return the parameters without a field in the form, so that submitting it keeps them."""
@@ -135,11 +151,12 @@ def quick_ranges(filters: Filters) -> list[Chip]:
     return chips
 
 
-def set_filters(filters: Filters, band: Band | None) -> list[Chip]:
+def set_filters(filters: Filters, band: Band | None, person: str) -> list[Chip]:
     """Return a chip that removes each filter that is set and has no chip of its own."""
     chips = []
     for name, value in filters.narrowing().items():
-        if name in _MANY:
+        is_mine = name == "requested_by" and value == person
+        if name in (*_MANY, "has_errors") or is_mine or (name == "due" and filters.is_delayed):
             continue
         label, time = _label(name, value, band)
         chips.append(Chip(label, filters.url(**{name: None}), True, time=time))
@@ -174,14 +191,34 @@ def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
     return (f"{label} {value}", "") if instant is None else (label, when(instant))
 
 
-def status_chips(filters: Filters) -> list[Chip]:
-    """Return a chip for each status."""
-    return filters.toggles("status", [(status.value, str(status.label)) for status in JobStatus])
+def status_chips(filters: Filters, facets: Facets | None) -> list[Chip]:
+    """Return a chip for each status, and after the queued jobs one for those of them that are delayed."""
+    selected = [] if filters.is_delayed else filters.several("status")
+    choices = [(status.value, str(status.label)) for status in JobStatus]
+    chips = filters.toggles("status", choices, selected, facets.statuses if facets else {}, due=None, delay_reason=None)
+    target = (None, None) if filters.is_delayed else (JobStatus.QUEUED.value, "later")
+    url = filters.url(status=target[0], due=target[1], delay_reason=None)
+    count = facets.delayed if facets else None
+    chips.insert(1, Chip(_("Delayed"), url, filters.is_delayed, name="delayed", count=count))
+    return chips
 
 
-def type_chips(filters: Filters) -> list[Chip]:
+def type_chips(filters: Filters, facets: Facets | None) -> list[Chip]:
     """Return a chip for each job type."""
-    return filters.toggles("job_type", [(kind.value, str(kind.label)) for kind in JobType])
+    choices = [(kind.value, str(kind.label)) for kind in JobType]
+    return filters.toggles("job_type", choices, filters.several("job_type"), facets.types if facets else {})
+
+
+def other_chips(filters: Filters, facets: Facets | None, person: str) -> list[Chip]:
+    """Return chips for the jobs with errors and for those that the person requested."""
+    chips = []
+    for name, value, label, count in (
+        ("has_errors", "true", _("With errors"), facets.with_errors if facets else None),
+        ("requested_by", person, _("Mine"), facets.mine if facets else None),
+    ):
+        is_on = filters.values.get(name) == value
+        chips.append(Chip(label, filters.url(**{name: None if is_on else value}), is_on, name=name, count=count))
+    return chips
 
 
 def band_named(text: str) -> tuple[Band | None, str]:

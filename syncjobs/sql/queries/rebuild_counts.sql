@@ -4,6 +4,13 @@ DELETE FROM syncjobs_jobcount;
 INSERT INTO syncjobs_jobcount (grain, band_id, since, across, job_type, status, n)
 SELECT grain, band_id, since, across, job_type, status, n FROM syncjobs_true_counts_v1();
 
+DELETE FROM syncjobs_jobmarkdelta;
+DELETE FROM syncjobs_joblabelcount;
+INSERT INTO syncjobs_joblabelcount (kind, label, with_errors, job_type, status, n)
+SELECT kind, label, with_errors, job_type, status, n FROM syncjobs_true_label_counts_v1();
+INSERT INTO syncjobs_jobcount (grain, band_id, since, across, job_type, status, n)
+SELECT grain, band_id, since, across, job_type, status, n FROM syncjobs_true_error_counts_v1();
+
 DELETE FROM syncjobs_bandnamecount;
 INSERT INTO syncjobs_bandnamecount (band_name, n)
 SELECT band_name, count(*) FROM syncjobs_syncjob WHERE band_name <> '' GROUP BY band_name;

@@ -4,8 +4,24 @@ WITH count_now AS (
       FROM (SELECT grain, band_id, since, across, job_type, status, n FROM syncjobs_jobcount
             UNION ALL
             SELECT g.grain, g.band_id, g.since, g.across, job_type, status, n
-              FROM syncjobs_jobdelta AS d, syncjobs_grains_v1(d.band_id, hour, started, ended) AS g) AS folded_and_not
+              FROM syncjobs_jobdelta AS d, syncjobs_grains_v1(d.band_id, hour, started, ended) AS g
+            UNION ALL
+            SELECT g.grain + 100, g.band_id, g.since, g.across, job_type, status, n
+              FROM syncjobs_jobmarkdelta AS d, syncjobs_grains_v1(d.band_id, hour, started, ended) AS g
+             WHERE with_errors) AS folded_and_not
      GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(n) <> 0
+), count_truth AS (
+    SELECT grain, band_id, since, across, job_type, status, n FROM syncjobs_true_counts_v1()
+    UNION ALL
+    SELECT grain, band_id, since, across, job_type, status, n FROM syncjobs_true_error_counts_v1()
+), label_now AS (
+    SELECT kind, label, with_errors, job_type, status, sum(n) AS n
+      FROM (SELECT kind, label, with_errors, job_type, status, n FROM syncjobs_joblabelcount
+            UNION ALL
+            SELECT l.kind, l.label, with_errors, job_type, status, n
+              FROM syncjobs_jobmarkdelta, LATERAL (VALUES ('name', band_name), ('by', requester)) AS l (kind, label)
+             WHERE l.label <> '') AS folded_and_not
+     GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0
 ), name_now AS (
     SELECT band_name, sum(n) AS n
       FROM (SELECT band_name, n FROM syncjobs_bandnamecount
@@ -29,8 +45,11 @@ WITH count_now AS (
 ), band_truth AS (
     SELECT group_id, band_id, count(*) AS n FROM syncjobs_joberror WHERE band_id IS NOT NULL GROUP BY 1, 2
 )
-SELECT (SELECT count(*) FROM syncjobs_true_counts_v1() AS truth
+SELECT (SELECT count(*) FROM count_truth AS truth
           FULL JOIN count_now AS now USING (grain, band_id, since, across, job_type, status)
+         WHERE truth.n IS DISTINCT FROM now.n)
+     + (SELECT count(*) FROM syncjobs_true_label_counts_v1() AS truth
+          FULL JOIN label_now AS now USING (kind, label, with_errors, job_type, status)
          WHERE truth.n IS DISTINCT FROM now.n)
      + (SELECT count(*) FROM name_truth AS truth FULL JOIN name_now AS now USING (band_name)
          WHERE truth.n IS DISTINCT FROM now.n)

@@ -1,0 +1,58 @@
+"""How many jobs each filter of the list would select with the others as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..choices import QUEUE_OF_TYPE, JobStatus, JobType
+from ..counters import Selection
+from . import filters
+from .filters import Kinds, query_of, selected
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Exact numbers of jobs. That of a status doesn't depend on the statuses selected now, that of a type not on the types."""
+
+    total: int
+    statuses: Mapping[str, int]
+    types: Mapping[str, int]
+    delayed: int
+    with_errors: int
+    mine: int
+
+
+def read(values: Mapping[str, Any], requester: str) -> Facets:
+    """Count what each filter would select besides these cleaned values of JobFilters. `requester` asked for "mine"."""
+    query = query_of(values)
+    of_now = query.kinds()
+    is_timed = bool(values["due"] or values["delay_reason"])
+    # Jobs that are due, now or later, are queued; another status replaces that.
+    of_any_time = query_of({**values, "due": None, "delay_reason": None}).kinds() if is_timed else of_now
+    selection = query.selection
+    later = {**values, "status": [JobStatus.QUEUED.value], "due": "later", "delay_reason": None}
+    return Facets(
+        total=selected(of_now, selection),
+        statuses={status: _with(of_any_time, selection, statuses=(status,)) for status in JobStatus.values},
+        types={kind: _with(of_now, selection, types=_allowed(kind, values["queue"])) for kind in JobType.values},
+        delayed=query_of(later).count(),
+        with_errors=_other(values, of_now, selection, "has_errors", "true"),
+        mine=_other(values, of_now, selection, "requested_by", requester),
+    )
+
+
+def _with(kinds: Kinds, selection: Selection, **changes: tuple[str, ...]) -> int:
+    wanted = Selection(changes.get("statuses", selection.statuses), changes.get("types", selection.types))
+    return selected(kinds, wanted)
+
+
+def _allowed(job_type: str, queue: str | None) -> tuple[str, ...]:
+    return (job_type,) if not queue or QUEUE_OF_TYPE[job_type] == queue else ("none",)
+
+
+def _other(values: Mapping[str, Any], of_now: Kinds, selection: Selection, name: str, value: str) -> int:
+    """Count the jobs with another value of a filter."""
+    kinds = of_now if values[name] == value else filters.query_of({**values, name: value}).kinds()
+    return selected(kinds, selection)
