@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
 from bands.models import Band
 from bands.text import parse_number
@@ -22,19 +22,13 @@ from ..listing.base_filters import MAX_LIMIT
 from ..listing.facets import Facets
 from ..listing.pages import Order
 from ..listing.rows import JobRow
-from ..models import SyncJob
-from ..operations import presets
-from . import job_table
+from ..models import Preferences, SyncJob
+from ..operations import preferences, presets
+from . import job_look, job_table
 from .core import job_filters, links
 from .core.job_filters import Filters
 from .job_rows import Rights, rows_of
-
-_SIZES = (20, 50, 100)
-_COLUMNS = (
-    ("created_at", gettext_lazy("Created")),
-    ("started_at", gettext_lazy("Started")),
-    ("completed_at", gettext_lazy("Ended")),
-)
+from .job_table import Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +65,29 @@ def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> d
         "more_open": bool(filters.narrowing().keys() - {"status", "search"}),
         "presets": _presets(request, filters),
         "pagination": _pagination(filters, listing),
-        "sizes": [(size, filters.url(limit=size), size == listing.limit) for size in _SIZES],
+        "sizes": [(size, size == listing.limit) for size in job_look.SIZES],
         "export_urls": {kind: filters.url("syncjobs_syncjob_export", format=kind) for kind in ("csv", "json")},
         "save_url": filters.url("syncjobs_filterpreset_add"),
     }
 
 
-def refreshed_context(request: HttpRequest, filters: Filters, visible: Sequence[int]) -> dict[str, Any]:
-    """Return the live region's context: the visible rows in their current order, refreshed, and whether there are others."""
+def refreshed_context(
+    request: HttpRequest, filters: Filters, visible: Sequence[int], columns: Sequence[str]
+) -> dict[str, Any]:
+    """Return the live region's context: the visible rows in their current order, refreshed, and whether there are others.
+
+    The visible columns stay, so that nothing moves; others appear when they have a value.
+    """
     listing = find(request, filters)
     if not visible:
-        return region_context(request, filters, listing, listing.jobs, "")
+        return region_context(request, filters, listing, listing.jobs, "", columns)
     known = {job.pk: job for job in listing.jobs}
     missing = [job_id for job_id in visible[:MAX_LIMIT] if job_id not in known]
     if missing:
         known |= {job.pk: job for job in listing_rows.read(SyncJob.objects.filter(pk__in=missing), Order())}
     refreshed = [known[job_id] for job_id in visible if job_id in known]
     news = _news([job.pk for job in listing.jobs], visible, filters)
-    return region_context(request, filters, listing, refreshed, news)
+    return region_context(request, filters, listing, refreshed, news, columns)
 
 
 def find(request: HttpRequest, filters: Filters) -> ListPage:
@@ -98,6 +97,8 @@ def find(request: HttpRequest, filters: Filters) -> ListPage:
     except InvalidInput as error:
         return ListPage(problem=job_filters.sentence_of(error))
     query, number, limit = listing_filters.query_of(values), values["page"], values["limit"]
+    if "limit" not in filters.values:
+        limit = preferences.get(request.user).jobs_per_page
     facets = listing_facets.read(values, request.user.get_username())
     jobs, total = listing_rows.read_page(query, number, limit, facets.total)
     return ListPage(jobs, total, facets, number, limit)
@@ -119,46 +120,59 @@ def _selected_band(filters: Filters) -> Band | None:
 
 
 def region_context(
-    request: HttpRequest, filters: Filters, listing: ListPage, shown: Sequence[JobRow], news: str
+    request: HttpRequest,
+    filters: Filters,
+    listing: ListPage,
+    shown: Sequence[JobRow],
+    news: str,
+    kept: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the context of the live region."""
+    """Return the context of the live region; `kept` columns are shown even if they are empty."""
     rights = Rights.of(request.user)
     ids = ",".join(str(job.pk) for job in shown)
     at = filters.values.get("page")
+    liked = preferences.get(request.user)
+    rows = rows_of(shown, rights)
+    columns = job_table.visible(rows, job_table.chosen(liked), filters.values.get("sort_by", "created_at"), kept)
+    names = ",".join(column.name for column in columns)
     return {
         "listing": listing,
         "statuses": job_filters.status_chips(filters, listing.facets),
         "others": job_filters.other_chips(filters, listing.facets, request.user.get_username()),
         "types": job_filters.type_chips(filters, listing.facets),
-        "body": job_table.body(rows_of(shown, rights), rights),
+        "body": job_table.body(rows, rights, columns),
+        "is_compact": liked.job_density == Preferences.Density.COMPACT,
+        "look_url": filters.url("syncjobs_syncjob_look"),
         "rights": rights,
         "news": news,
         "news_url": filters.url(page=at),
         "is_narrowed": bool(filters.narrowing()),
         "clear_url": links.jobs(),
         "last_url": filters.url(page=listing.pages),
-        "columns": _columns(filters),
-        "region_url": filters.url("syncjobs_syncjob_rows", page=at, shown=ids),
+        "columns": _heads(filters, columns),
+        "region_url": filters.url("syncjobs_syncjob_rows", page=at, shown=ids, columns=names),
         "is_active": any(job.status in ACTIVE_STATUSES for job in shown),
         "has_bands": bool(shown) or Band.objects.exists(),
     }
 
 
-def _columns(filters: Filters) -> list[dict[str, str]]:
+def _heads(filters: Filters, columns: Sequence[Column]) -> list[dict[str, str]]:
     by = filters.values.get("sort_by", "created_at")
     order = filters.values.get("sort_order", "desc")
-    columns = []
-    for name, label in _COLUMNS:
-        is_descending = name == by and order == "desc"
-        columns.append(
+    heads = []
+    for column in columns:
+        is_sorted = column.name == by
+        direction = "asc" if is_sorted and order == "desc" else "desc"
+        heads.append(
             {
-                "name": name,
-                "label": str(label),
-                "url": filters.url(sort_by=name, sort_order="asc" if is_descending else "desc"),
-                "sort": "" if name != by else "descending" if order == "desc" else "ascending",
+                "name": column.name,
+                "label": str(column.label),
+                "look": column.look,
+                "url": filters.url(sort_by=column.name, sort_order=direction) if column.is_sortable else "",
+                "sort": "" if not is_sorted else "descending" if order == "desc" else "ascending",
             }
         )
-    return columns
+    return heads
 
 
 def _news(now: list[int], shown: Sequence[int], filters: Filters) -> str:

@@ -24,7 +24,7 @@ from ..stats.queues import Readiness
 from ..templatetags.monitor import duration, meter, number, status_badge, when
 from .core import links
 
-_MAX_ERROR_LENGTH = 140
+_MAX_ERROR_LENGTH = 200
 Job = SyncJob | JobRow
 
 
@@ -74,6 +74,8 @@ class Row:
     started: SafeString | str
     ended: SafeString | str
     took: str
+    elapsed: SafeString | str
+    """Counts on while the job runs."""
 
 
 def rows_of(jobs: Iterable[Any], rights: Rights) -> list[Row]:
@@ -152,6 +154,7 @@ def _row(job: Any, rights: Rights, words: Words) -> Row:
         started=when(job.started_at, "at", ""),
         ended=when(job.completed_at, "at", ""),
         took=took_of(job, now),
+        elapsed=when(job.started_at, "elapsed", "") if job.status == JobStatus.IN_PROGRESS else "",
     )
 
 

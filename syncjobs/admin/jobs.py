@@ -20,7 +20,7 @@ from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
 from ..operations import queued_jobs
-from . import job_changes, job_list, job_page, trigger
+from . import job_changes, job_list, job_look, job_page, trigger
 from .core import links
 from .core.advice import permanent_warning
 from .core.job_filters import Filters, sentence_of, suggestions
@@ -37,6 +37,7 @@ class JobAdmin(PageAdmin):
         return [
             self.page("rows/", self.rows_view, "rows"),
             self.page("bands/", self.bands_view, "bands"),
+            self.page("look/", self.look_view, "look"),
             self.page("export/", self.export_view, "export"),
             self.page("<id:job_id>/retry/", self.retry_view, "retry"),
             self.page("<id:job_id>/run/", self.run_view, "run"),
@@ -69,7 +70,10 @@ class JobAdmin(PageAdmin):
         parameters = request.GET.copy()
         shown = "".join(parameters.pop("shown", [])).split(",")
         visible = parse_numbers(shown)
-        context = job_list.refreshed_context(request, Filters.read(request, parameters), visible) | {"is_refresh": True}
+        columns = "".join(parameters.pop("columns", [])).split(",")
+        context = job_list.refreshed_context(request, Filters.read(request, parameters), visible, columns) | {
+            "is_refresh": True
+        }
         return render(request, "syncjobs/jobs/rows.html", context)
 
     @requires("bands.view_band")
@@ -77,6 +81,11 @@ class JobAdmin(PageAdmin):
         """Suggest bands for the text typed into a band field, `named` in the trigger form and `band` in the filters."""
         text = request.GET.get("named", request.GET.get("band", ""))
         return render(request, "syncjobs/parts/band_options.html", {"bands": suggestions(text)})
+
+    @requires("view", post=True)
+    def look_view(self, request: HttpRequest) -> HttpResponse:
+        """Choose the columns, density and page size of the list."""
+        return job_look.look(request)
 
     @requires("view")
     def export_view(self, request: HttpRequest) -> HttpResponseBase:

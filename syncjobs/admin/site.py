@@ -16,7 +16,7 @@ from ..exceptions import Busy, TooManyAttempts
 from ..limits import Attempt
 from ..operations import people
 from ..youtube.costs import Bucket
-from . import dashboard, events, health, imports, keys, quota
+from . import dashboard, events, health, imports, keys, palette, quota
 from .core.navigation import TITLE, page_context
 from .core.pages import View, actor_of, answering_domain_errors, redirecting_old_names
 
@@ -38,6 +38,7 @@ class MonitorSite(admin.AdminSite):
             path("health/", self.admin_view(health.notes), name="health"),
             path("import/", self.admin_view(imports.upload), name="import"),
             path("import/<id:import_id>/", self.admin_view(imports.progress), name="import_progress"),
+            path("go/", self.admin_view(palette.palette), name="palette"),
             path("keys/", self.admin_view(keys.keys), name="keys"),
             path("events", events.events, name="events"),
             *super().get_urls(),

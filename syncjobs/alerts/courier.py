@@ -1,7 +1,8 @@
 """A thread of each worker, scheduler and web process that keeps messages moving.
 
-The elected worker makes messages of what is due, wakes Celery up for deliveries, and pings the dead man's switch. Celery's
-workers may all be busy, dead or cut off from Redis; so whatever is overdue is done here, by any process that still runs.
+The worker that reconciles the site sees each second whether anything is due. Its courier then makes messages, wakes Celery
+up for deliveries, and pings the dead man's switch. Celery's workers may all be busy, dead or cut off from Redis; so
+whatever is overdue is done here, also by the couriers of the scheduler and the web processes, which look for it themselves.
 """
 
 from __future__ import annotations
@@ -9,60 +10,68 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-from collections.abc import Callable
 
 from django.db import connections
 from django.db.models import Exists
-from django.db.models.functions import Now
 
 from ..engine import broker, database
 from ..exceptions import is_away
-from ..models import Alert, AlertNotice, AlertRound
+from ..models import Alert, AlertChannel, AlertNotice, AlertRound
 from . import deliveries, digests, notices, pings
 
 logger = logging.getLogger(__name__)
 
-ELECTED_SECONDS = 2.0
-OTHER_SECONDS = 10.0
+WATCH_SECONDS = 10.0
+"""The couriers of schedulers and web processes look this often for what is overdue."""
 OVERDUE = dt.timedelta(seconds=10)
 """What has been due for so long is not left to others."""
 NOW = dt.timedelta()
 
 
 class Courier(threading.Thread):
-    """Runs until `stop()`. Survives a database that is down for a while."""
+    """Runs until `stop()`. Survives a database that is down for a while.
 
-    def __init__(self, process: str, is_elected: Callable[[], bool]) -> None:
+    A worker's courier does nothing until `wake()`: if its worker is not elected, it costs no statement.
+    """
+
+    def __init__(self, process: str, *, is_worker: bool) -> None:
         super().__init__(name="courier", daemon=True)
         self._process = process
-        self._is_elected = is_elected
-        self._stopped = threading.Event()
+        self._is_worker = is_worker
+        self._is_awake = threading.Event()
+        self._is_stopped = False
         self._outage = database.OutageLog(logger)
 
     def run(self) -> None:
         try:
-            while not self._stopped.wait(ELECTED_SECONDS if self._is_elected() else OTHER_SECONDS):
+            while True:
+                self._is_awake.wait(None if self._is_worker else WATCH_SECONDS)
+                self._is_awake.clear()
+                if self._is_stopped:
+                    return
                 self._run_round()
         finally:
             connections.close_all()
 
+    def wake(self) -> None:
+        """Run a round now, or after the present one."""
+        self._is_awake.set()
+
     def stop(self) -> None:
         """End the thread after what it is doing."""
-        self._stopped.set()
+        self._is_stopped = True
+        self._is_awake.set()
 
     def _run_round(self) -> None:
         try:
-            run_round(self._process, is_elected=self._is_elected())
+            run_round(self._process, is_elected=self._is_worker)
             self._outage.end()
         except Exception as error:
             if is_away(error):
                 self._outage.warn("The courier waits for the database: %s", database.first_line(error))
             else:
                 logger.exception("A round of the courier failed; it goes on")
-            if isinstance(error, database.ERRORS):
-                connections.close_all()
-        if not self._is_elected():
-            connections.close_all()  # Most processes have nothing to do here for hours.
+        connections.close_all()  # There may be nothing to do here for hours.
 
 
 def run_round(process: str, *, is_elected: bool) -> None:
@@ -72,18 +81,17 @@ def run_round(process: str, *, is_elected: bool) -> None:
     nobody from being told by another channel.
     """
     patience = NOW if is_elected else OVERDUE
-    unrouted = Alert.objects.filter(needs_routing=True, changed_at__lte=Now() - patience)
     work = AlertRound.objects.order_by().annotate(
-        has_unrouted=Exists(unrouted),
-        has_notices=Exists(AlertNotice.objects.filter(delivery=None, due_at__lte=Now() - patience)),
+        has_unrouted=Exists(Alert.objects.unrouted(patience)),
+        has_notices=Exists(AlertNotice.objects.due(patience)),
         has_sendable=Exists(deliveries.due()),
         has_overdue=Exists(deliveries.due(OVERDUE)),
-        has_switches=Exists(pings.due(patience)),
+        has_switches=Exists(AlertChannel.objects.to_ping(patience)),
     )
-    unrouted_now, notices_due, sendable, overdue, switches = work.values_list(
+    unrouted, notices_due, sendable, overdue, switches = work.values_list(
         "has_unrouted", "has_notices", "has_sendable", "has_overdue", "has_switches"
     ).get()
-    if unrouted_now:
+    if unrouted:
         notices.route()
     if notices_due:
         digests.collect(patience)
@@ -98,11 +106,17 @@ def run_round(process: str, *, is_elected: bool) -> None:
 _courier: Courier | None = None
 
 
-def start(process: str, is_elected: Callable[[], bool]) -> None:
+def start(process: str, *, is_worker: bool = False) -> None:
     """Start this process's courier."""
     global _courier
-    _courier = Courier(process, is_elected)
+    _courier = Courier(process, is_worker=is_worker)
     _courier.start()
+
+
+def wake() -> None:
+    """Let this process's courier do what is due."""
+    if _courier is not None:
+        _courier.wake()
 
 
 def stop() -> None:

@@ -6,22 +6,30 @@ import datetime as dt
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import Count, Max
-from django.db.models.functions import Now
+from django.db.models import Case, Count, F, Max, TextField, Value, When
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
 
 from ..choices import AlertStep as Step
-from ..choices import DeliveryKind
+from ..choices import AlertSubject, DeliveryKind, Severity
 from ..engine import broker, clock
-from ..models import Alert, AlertChannel, AlertDelivery, AlertNotice
+from ..models import Alert, AlertChannel, AlertDelivery, AlertNotice, AlertRound
 from . import composing, routing
 from .notices import COLLECT
 
 DEADLINE = dt.timedelta(hours=24)
 """A message that could not be delivered for so long is given up."""
 MANY = 5
-"""After a message that lists so many alerts of one rule, …"""
+"""After a message that lists so many alerts of one kind, …"""
 REST = dt.timedelta(minutes=10)
-"""… further ones of this rule wait for so long: many things that fail one after the other are one message and a second one."""
+"""… further ones of this kind wait for so long: many things that fail one after the other are one message and a second one.
+
+A kind is a rule; of bands, also the reason why they fail. Critical alerts never wait.
+"""
+_Kind = tuple[str, str, str]
+
+GONE = dt.timedelta(seconds=5)
+"""A condition that was found so long before the last round began, and not in it, is gone: perhaps a process restarted."""
 
 
 def collect(overdue: dt.timedelta = dt.timedelta()) -> int:
@@ -29,8 +37,8 @@ def collect(overdue: dt.timedelta = dt.timedelta()) -> int:
 
     May run in several processes at once: the lock on the channel lets one of them take its notices.
     """
-    due = AlertNotice.objects.filter(delivery=None, due_at__lte=Now() - overdue)
-    return sum(_collect(channel_id) for channel_id in due.order_by().values_list("channel", flat=True).distinct())
+    due = AlertNotice.objects.due(overdue).order_by()
+    return sum(_collect(channel_id) for channel_id in due.values_list("channel", flat=True).distinct())
 
 
 def _collect(channel_id: int) -> bool:
@@ -54,6 +62,7 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
     """Drop what nobody needs to be told, delay what must wait, and return the rest."""
     ready, delayed, dropped = [], [], []
     repeats, masses = _told_lately(channel, notices, now), _masses(channel, now)
+    gone_since = _last_round() - GONE
     for notice in notices:
         alert = notice.alert
         if notice.step != Step.RESOLVED and (_is_acknowledged(alert) or alert.resolved_at):
@@ -61,9 +70,11 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
             continue
         holds = [
             routing.quiet_until(channel, alert.severity, now),
-            masses.get((alert.rule, notice.step)),
+            None if alert.severity == Severity.CRITICAL else masses.get(_kind_of(notice)),
         ]
         if notice.step != Step.RESOLVED:
+            if alert.last_seen_at < gone_since:
+                holds.append(now + GONE)  # It is told if it comes back before it counts as over.
             holds += [alert.snoozed_until, repeats.get((alert.rule, alert.subject_type, alert.subject_id))]
         until = max((each for each in holds if each is not None and each > now), default=None)
         if until is None:
@@ -74,6 +85,12 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
     AlertNotice.objects.filter(pk__in=dropped).delete()
     AlertNotice.objects.bulk_update(delayed, ["due_at"])
     return ready
+
+
+def _last_round() -> dt.datetime:
+    """Return when the last round began, or a time before all alerts if a round runs now: it may find their conditions."""
+    last = AlertRound.objects.filter(ended_at__gte=F("began_at")).first()
+    return last.began_at if last and last.began_at else dt.datetime.min.replace(tzinfo=dt.UTC) + GONE
 
 
 def _is_acknowledged(alert: Alert) -> bool:
@@ -109,17 +126,26 @@ def _told_lately(
     return {(rule, kind, subject): at + pause for rule, kind, subject, at in told}
 
 
-def _masses(channel: AlertChannel, now: dt.datetime) -> dict[tuple[str, str], dt.datetime]:
-    """Return when alerts may be told again, by rule and step, of which a message has listed many lately."""
+def _kind_of(notice: AlertNotice) -> _Kind:
+    alert = notice.alert
+    reason = alert.facts.get("reason") if alert.subject_type == AlertSubject.BAND else ""
+    return (alert.rule, notice.step, reason or "")
+
+
+def _masses(channel: AlertChannel, now: dt.datetime) -> dict[_Kind, dt.datetime]:
+    """Return when alerts may be told again, by kind, of which a message has listed many lately."""
+    of_band = When(alert__subject_type=AlertSubject.BAND, then=KeyTextTransform("reason", "alert__facts"))
+    reason = Coalesce(Case(of_band), Value(""), output_field=TextField())
     lists = (
         AlertNotice.objects.filter(channel=channel, delivery__created_at__gt=now - REST)
-        .values_list("alert__rule", "step", "delivery__created_at")
+        .values_list("alert__rule", "step", reason, "delivery__created_at")
         .annotate(number=Count("pk"))
         .filter(number__gte=MANY)
     )
-    until: dict[tuple[str, str], dt.datetime] = {}
-    for rule, step, at, _number in lists:
-        until[rule, step] = max(at + REST, until.get((rule, step), at))
+    until: dict[_Kind, dt.datetime] = {}
+    for rule, step, why, at, _number in lists:
+        kind = (rule, step, why)
+        until[kind] = max(at + REST, until.get(kind, at))
     return until
 
 

@@ -86,10 +86,16 @@ class Heartbeat(threading.Thread):
     """Runs until `stop()`. Survives a database that is down for a while."""
 
     def __init__(
-        self, worker: str, queues: list[str], concurrency: int, run_alerts: Callable[[], None] = lambda: None
+        self,
+        worker: str,
+        queues: list[str],
+        concurrency: int,
+        *,
+        run_alerts: Callable[[], None] = lambda: None,
+        wake_courier: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self._run_alerts = run_alerts
+        self._run_alerts, self._wake_courier = run_alerts, wake_courier
         self._reporter = Reporter(worker, queues, concurrency)
         self._stopped = threading.Event()
         self._rounds = 0
@@ -104,11 +110,6 @@ class Heartbeat(threading.Thread):
                 liveness.report()
         finally:
             connections.close_all()
-
-    @property
-    def is_elected(self) -> bool:
-        """Whether this worker repairs the site, as of its last round."""
-        return self._is_elected
 
     def stop(self) -> None:
         """End the thread, wait for it, and delete the worker's row."""
@@ -128,6 +129,8 @@ class Heartbeat(threading.Thread):
                 self._broker_failed = not report.broker_answered
                 if report:
                     logger.info("Reconciled: %s", report)
+                if report.messages_due:
+                    self._wake_courier()
                 if report.alerts_due:
                     self._run_alerts()
             self._rounds += 1
@@ -148,17 +151,22 @@ class Heartbeat(threading.Thread):
 _heartbeat: Heartbeat | None = None
 
 
-def start(worker: str, queues: list[str], concurrency: int, run_alerts: Callable[[], None]) -> None:
-    """Start this process's heartbeat. It calls `run_alerts` when a round of the alerts is due, if it is elected."""
+def start(
+    worker: str,
+    queues: list[str],
+    concurrency: int,
+    *,
+    run_alerts: Callable[[], None],
+    wake_courier: Callable[[], None],
+) -> None:
+    """Start this process's heartbeat.
+
+    If it is elected, it calls `run_alerts` when a round of the alerts is due, and `wake_courier` when a message is.
+    """
     global _heartbeat
     connections.close_all()
-    _heartbeat = Heartbeat(worker, queues, concurrency, run_alerts)
+    _heartbeat = Heartbeat(worker, queues, concurrency, run_alerts=run_alerts, wake_courier=wake_courier)
     _heartbeat.start()
-
-
-def is_elected() -> bool:
-    """Whether this process is the worker that repairs the site."""
-    return _heartbeat is not None and _heartbeat.is_elected
 
 
 def release_jobs(worker: str) -> None:

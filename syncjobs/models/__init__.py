@@ -10,6 +10,7 @@ from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
 from .log_ins import EndedLogIn
 from .metrics import Metric, MetricDelta
+from .preferences import Preferences
 from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
 from .workers import Worker
@@ -43,6 +44,7 @@ __all__ = [
     "JobMarkDelta",
     "Metric",
     "MetricDelta",
+    "Preferences",
     "Queue",
     "QuotaCall",
     "QuotaDay",

@@ -33,6 +33,7 @@ def make_alert(
     rule: AlertRuleName = AlertRuleName.BAND_FAILING,
     severity: Severity = Severity.WARNING,
     kind: AlertSubject = AlertSubject.BAND,
+    reason: str | None = None,
     **fields: Any,
 ) -> Alert:
     return Alert.objects.create(
@@ -43,7 +44,7 @@ def make_alert(
         severity=severity,
         sentence="It is wrong.",
         needs_routing=False,
-        facts={"failures": 3},
+        facts={"failures": 3, "reason": reason},
         **fields,
     )
 
@@ -71,6 +72,12 @@ def pass_time(**duration: float) -> None:
         deadline_at=F("deadline_at") - by,
     )
     AlertDeliveryAttempt.objects.update(started_at=F("started_at") - by)
+    Alert.objects.update(
+        opened_at=F("opened_at") - by,
+        last_seen_at=F("last_seen_at") - by,
+        resolved_at=F("resolved_at") - by,
+        changed_at=F("changed_at") - by,
+    )
     Alert.objects.exclude(snoozed_until=None).update(snoozed_until=F("snoozed_until") - by)
     AlertChannel.objects.exclude(next_ping_at=None).update(next_ping_at=F("next_ping_at") - by)
 

@@ -87,7 +87,7 @@ def _counts(request: Any) -> bool:
 def addresses() -> dict[str, str]:
     """Return the address of every admin page by the name of its URL. `world` creates the objects that they show."""
     found = {"dashboard": STOCK[0], "password": STOCK[1]}
-    found |= {name: reverse(f"admin:{name}") for name in ("quota", "import", "keys")}
+    found |= {name: reverse(f"admin:{name}") for name in ("quota", "import", "keys", "palette")}
     for model, model_admin in site._registry.items():
         for pattern in model_admin.get_urls():
             name = getattr(pattern, "name", None)

@@ -12,7 +12,7 @@ from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob
 from tests.factories import claim, make_band, queue_job, wait_for
 
-from . import world
+from . import saved_world, world
 from .conftest import LogIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
@@ -152,6 +152,42 @@ def test_several_jobs_can_be_selected_and_retried(log_in: LogIn) -> None:
     assert not SyncJob.objects.filter(retry_of=queued).exists()
 
 
+def test_rows_are_selected_by_key_and_by_range_and_the_palette_leads_anywhere(log_in: LogIn) -> None:
+    jobs = _failed(4)
+    band = make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
+    count = page.locator("[data-selected-count]").first
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(count).to_have_text("1")
+    page.locator(f"#row-{jobs[1]} [data-select]").click(modifiers=["Shift"])
+    expect(count).to_have_text("3")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(count).to_have_text("2")
+    page.locator("#per-page-50").click()
+    expect(page.locator("#per-page-50")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#per-page-50")).to_be_focused()
+    page.locator("#look").click()
+    page.get_by_role("dialog").get_by_label("Errors").uncheck()
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("columnheader", name="Errors")).to_have_count(0)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("dialog").get_by_role("searchbox")
+    expect(field).to_be_focused()
+    field.fill("hero")
+    expect(page.locator("#palette-results a")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/admin/bands/band/{band.pk}/change/")
+    page.keyboard.press("Control+k")
+    expect(field).to_be_focused()
+    page.keyboard.type(f"#{jobs[2]}")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/admin/syncjobs/syncjob/{jobs[2]}/change/")
+
+
 def test_the_list_works_without_scripts(log_in: LogIn) -> None:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     (failed,) = _failed(0) or (job.pk,)
@@ -166,7 +202,7 @@ def test_the_list_works_without_scripts(log_in: LogIn) -> None:
 
 
 def test_markup_from_outside_is_escaped(log_in: LogIn) -> None:
-    world.fill()
+    saved_world.fill()
     world.add_markup()
     visitor = log_in(Role.SUPER_ADMIN)
     for path in (

@@ -39,7 +39,7 @@ class _Selection(Filter):
 class BulkBody(Strict):
     """What to do, and to which jobs: either ids or a filter. `delay` needs `minutes`, and `priority` a `priority`."""
 
-    rules = {
+    keywords = {
         "oneOf": [{"required": ["ids"]}, {"required": ["filter"]}],
         "anyOf": [
             {"properties": {"action": {"enum": _PLAIN}, "minutes": False, "priority": False}},

@@ -63,6 +63,9 @@
         current = null;
     });
 
+    // A person has changed how the list looks.
+    document.addEventListener("relist", ({ detail }) => list() && load(detail.value));
+
     // ---- What leads to the same page
 
     const isHere = (url) => url.origin === location.origin && url.pathname === location.pathname;

@@ -1,5 +1,5 @@
 "use strict";
-/* What every page shares: dialogs, toasts, times in the reader's time zone, keys, row selection.
+/* What every page shares: dialogs, toasts, times in the reader's time zone.
    Every page also works without scripts. */
 (() => {
     const $ = (selector, root = document) => root.querySelector(selector);
@@ -120,6 +120,8 @@
         openDialog(`${action}?${query}`);
     });
     document.addEventListener("done", closeDialog);
+    document.addEventListener("open-dialog", ({ detail }) => openDialog(detail));
+    document.addEventListener("htmx:afterSettle", ({ target }) => { if (target.matches?.(".dialog-content")) $("[data-focus]", target)?.focus(); });
     window.addEventListener("popstate", followHash);
     document.addEventListener("DOMContentLoaded", () => {
         dialog()?.addEventListener("close", onClosed);
@@ -247,38 +249,6 @@
         if (current) list.scrollLeft = current.offsetLeft - (list.clientWidth - current.offsetWidth) / 2;
     });
 
-    // ---- Keys
-
-    function rows() { return [...document.querySelectorAll("[data-rows] > tr, [data-rows] > li")]; }
-    function move(step) {
-        const all = rows();
-        if (!all.length) return;
-        const at = all.findIndex((row) => row.getAttribute("aria-selected") === "true");
-        const next = all[Math.min(all.length - 1, Math.max(0, at < 0 ? 0 : at + step))];
-        all.forEach((row) => row.removeAttribute("aria-selected"));
-        next.setAttribute("aria-selected", "true");
-        next.tabIndex = -1;
-        next.focus({ preventScroll: true });
-        next.scrollIntoView({ block: "nearest" });
-    }
-    const keys = {
-        "/": () => { const box = $("[data-search]"); box?.focus(); box?.select(); },
-        "j": () => move(1),
-        "k": () => move(-1),
-        "r": () => $('tr[aria-selected="true"] [data-key=r], [data-page-key=r]')?.click(),
-        "Enter": () => $('tr[aria-selected="true"] [data-key=open]')?.click(),
-        "?": () => openDialog(document.getElementById("page-data").dataset.helpUrl),
-    };
-    document.addEventListener("keydown", (event) => {
-        if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
-        if (event.key === "Enter" && !event.target.matches("tr")) return;
-        if ($("dialog[open]") && event.key !== "r") return;
-        const act = keys[event.key];
-        if (!act) return;
-        event.preventDefault();
-        act();
-    });
-
     // ---- A band picked from the suggestions of a field with data-adds="ID" becomes a checked box in the element with that ID
 
     document.addEventListener("change", ({ target }) => {
@@ -298,25 +268,4 @@
         box.checked = true;
         target.value = "";
     }, true); // before the estimate reads the form
-
-    // ---- Selecting rows: a box for all, a count, and the actions that appear with a selection
-
-    document.addEventListener("change", (event) => {
-        if (event.target.matches("[data-select-all]"))
-            document.querySelectorAll("[data-select]").forEach((box) => { box.checked = event.target.checked; });
-        if (event.target.matches("[data-select-all], [data-select]")) showSelection();
-        if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
-    });
-    function showSelection() {
-        const selected = document.querySelectorAll("[data-select]:checked").length;
-        document.querySelectorAll("[data-selected-count]").forEach((each) => { each.textContent = selected; });
-        document.querySelectorAll("[data-when-selected]").forEach((each) => { each.hidden = selected === 0; });
-        const all = $("[data-select-all]");
-        if (all) {
-            all.checked = selected > 0 && selected === document.querySelectorAll("[data-select]").length;
-            all.indeterminate = selected > 0 && !all.checked;
-        }
-    }
-    document.addEventListener("DOMContentLoaded", showSelection);
-    document.addEventListener("htmx:afterSettle", showSelection);
 })();
