@@ -56,6 +56,9 @@ class Row:
     url: str
     retry_url: str
     cancel_url: str
+    is_sync_of_all: bool
+    sooner: tuple[str, str, str] | None
+    """URL, icon and label of what lets a queued job start sooner."""
     badge: SafeString
     note: str
     note_until: SafeString | str
@@ -136,6 +139,8 @@ def _row(job: Any, rights: Rights, words: Words) -> Row:
         url=links.job(job.pk),
         retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else "",
         cancel_url=links.object_page("syncjobs_syncjob_cancel", job.pk) if rights.cancel and can_cancel(job) else "",
+        is_sync_of_all=job.fans_out,
+        sooner=_sooner(job, words) if rights.run and job.status == JobStatus.QUEUED else None,
         badge=words.badge(job),
         note=note,
         note_until=when(until, "countdown", "") if until else "",
@@ -156,6 +161,15 @@ def _row(job: Any, rights: Rights, words: Words) -> Row:
         took=took_of(job, now),
         elapsed=when(job.started_at, "elapsed", "") if job.status == JobStatus.IN_PROGRESS else "",
     )
+
+
+def _sooner(job: Any, words: Words) -> tuple[str, str, str] | None:
+    """Return how to let a queued job start sooner, unless it is the next one or waits for its band."""
+    if job.run_at > words.now:
+        return links.object_page("syncjobs_syncjob_run", job.pk), "play", _("Run now")
+    if job.band_id in words.paused_bands or job.queue_position == 1:
+        return None
+    return links.object_page("syncjobs_syncjob_front", job.pk), "front", _("Move to front")
 
 
 def shortened(text: str) -> str:
