@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from syncjobs.engine import outcomes
+from syncjobs.management.doctor import site
 from syncjobs.models import Queue, SyncJob
 from syncjobs.operations import bulk
 from syncjobs.youtube.simulator import Simulator
@@ -87,6 +88,7 @@ def test_pause_band_and_resume_band() -> None:
     shown = run_command("sync_status")
     assert "1 queued jobs of paused bands" in shown
     assert "band Herons: paused by" in shown
+    assert "Jobs of paused bands wait: Herons (by " in list(site.queues())[-1].message
     state = json.loads(run_command("sync_status", "--json"))
     assert state["pausedBands"][0]["pauseReason"] == "moving"
     assert state["waiting"][0] | {"id": str(job.pk), "queuePosition": None} == state["waiting"][0]

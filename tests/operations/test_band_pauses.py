@@ -241,6 +241,7 @@ def test_the_admin_pauses_and_resumes_bands() -> None:
     page = client.get(f"{address}/change/").content.decode()
     assert f"{address}/resume/" in page
     assert "Moving" in page
+    assert "Only jobs of paused bands wait" in client.get("/admin/").content.decode()
     for url in (
         f"/admin/syncjobs/syncjob/{job.pk}/change/",
         "/admin/syncjobs/syncjob/",
