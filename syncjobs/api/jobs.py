@@ -185,9 +185,9 @@ class SyncJobViewSet(ViewSet):
     @idempotent
     def delay(self, request: Request, job_id: int) -> Response:
         """Delay a queued job, whatever it waits for now; of an all-bands job, also its queued children."""
-        until = _in_minutes(self.validated()["minutes"])
-        job = queued_jobs.delay(self.actor, job_id, until)
-        return _changed(job, f"Job {job} is delayed until {until:%Y-%m-%d %H:%M:%S} UTC.")
+        minutes = self.validated()["minutes"]
+        job = queued_jobs.delay(self.actor, job_id, _in_minutes(minutes))
+        return _changed(job, f"Job {job} is delayed for {minutes} minute{'' if minutes == 1 else 's'}.")
 
     @extend_schema(operation_id="prioritizeSyncJob", responses={202: Changing})
     @action(
