@@ -70,9 +70,9 @@ class JobAdmin(PageAdmin):
         shown = "".join(parameters.pop("shown", [])).split(",")
         visible = parse_numbers(shown)
         columns = "".join(parameters.pop("columns", [])).split(",")
-        context = job_list.refreshed_context(request, Filters.read(request, parameters), visible, columns) | {
-            "is_refresh": True
-        }
+        is_open = bool(parameters.pop("open", []))
+        filters = Filters.read(request, parameters)
+        context = job_list.refreshed_context(request, filters, visible, columns, is_open=is_open)
         return render(request, "syncjobs/jobs/rows.html", context)
 
     @requires("bands.view_band")
