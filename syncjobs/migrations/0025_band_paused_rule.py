@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('syncjobs', '0023_preferences'),
+        ('syncjobs', '0024_requester_index'),
     ]
 
     operations = [
