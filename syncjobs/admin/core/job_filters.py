@@ -185,7 +185,8 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
     if name in ("start_date", "end_date"):
         return _from_or_to(name, value)
     if name == "due":
-        return _("Due now") if value == "now" else _("Not due yet"), ""
+        labels = {"now": _("Due now"), "later": _("Not due yet"), "paused": _("Band paused")}
+        return labels.get(value, f"{name}: {value}"), ""
     if name == "delay_reason" and value in DelayReason.values:
         return str(DelayReason(value).label), ""
     if name == "queue" and value in QueueName.values:
@@ -276,7 +277,9 @@ def suggestions(text: str) -> list[dict[str, str]]:
 
 
 def sync_obstacle(band: Band) -> str:
-    """Return why the band can't be synced; empty if it can."""
+    """Return why the band can't be synced, or that its jobs wait; otherwise an empty text."""
+    if band.sync_obstacle is None and band.paused_at:
+        return _("paused")
     obstacles = {None: "", BandState.NO_CHANNEL: _("no channel"), BandState.INACTIVE: _("inactive")}
     return obstacles[band.sync_obstacle]
 
