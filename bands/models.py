@@ -34,6 +34,7 @@ class BandState(models.TextChoices):
     FAILING = "failing", _("Failing")
     NEVER = "never", _("Never synced")
     NO_CHANNEL = "no-channel", _("No channel")
+    PAUSED = "paused", _("Paused")
 
 
 _OBSTACLES: dict[BandState, dict[str, Any]] = {
@@ -46,6 +47,7 @@ _STATES = {
     BandState.ACTIVE: Q(is_active=True),
     BandState.PROBLEM: ~Q(channel_problem=ChannelProblem.NONE),
     BandState.FAILING: Q(consecutive_failures__gt=0),
+    BandState.PAUSED: Q(paused_at__isnull=False),
     BandState.NEVER: Q(last_full_sync_at=None, last_incremental_sync_at=None),
 }
 
@@ -59,6 +61,14 @@ class BandQuerySet(models.QuerySet["Band"]):
         for values in _OBSTACLES.values():
             bands = bands.exclude(**values)
         return bands
+
+    def paused(self) -> Self:
+        """Return the bands whose jobs wait until somebody resumes them."""
+        return self.in_state(BandState.PAUSED)
+
+    def unpaused(self) -> Self:
+        """Return the bands that are not paused."""
+        return self.filter(paused_at=None)
 
     def in_state(self, state: BandState) -> Self:
         """Return the bands in this state."""
@@ -151,6 +161,16 @@ class Band(models.Model):
     )
     channel_problem_since = models.DateTimeField(null=True, blank=True, editable=False)
 
+    paused_at = models.DateTimeField(
+        _("paused at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("While it is set, workers claim none of its jobs."),
+    )
+    paused_by = models.CharField(_("paused by"), max_length=150, blank=True, db_default="", default="", editable=False)
+    pause_reason = models.CharField(_("reason"), max_length=500, blank=True, db_default="", default="", editable=False)
+
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -160,7 +180,11 @@ class Band(models.Model):
         ordering = ["name", "id"]
         verbose_name = _("band")
         verbose_name_plural = _("bands")
-        indexes = [models.Index(fields=["name", "id"], name="band_name_order")]
+        indexes = [
+            models.Index(fields=["name", "id"], name="band_name_order"),
+            # Each claim reads it.
+            models.Index(fields=["id"], name="band_paused", condition=models.Q(paused_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -177,6 +177,7 @@ class AlertRuleName(models.TextChoices):
     NO_SCHEDULER = "no_scheduler", _("No scheduler")
     SCHEDULE_OVERDUE = "schedule_overdue", _("Schedule overdue")
     QUEUE_PAUSED = "queue_paused", _("Queue paused for long")
+    BAND_PAUSED = "band_paused", _("Band paused for long")
     OLD_JOB = "old_job", _("Jobs wait for long")
     STUCK_JOB = "stuck_job", _("Job runs for long")
     BAND_FAILING = "band_failing", _("Band failing")

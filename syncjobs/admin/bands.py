@@ -25,6 +25,7 @@ from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
 from ..operations import triggers
+from . import band_pauses
 from .band_form import BandForm, initial_of, look_up
 from .core import advice, links
 from .core.model_admin import PageAdmin, id_of, requires
@@ -72,6 +73,10 @@ class BandAdmin(PageAdmin):
     def get_urls(self) -> list[URLPattern]:
         return [
             self.page("switch/", self.switch_view, "switch"),
+            self.page("pause/", self.pause_bands_view, "pause_bands"),
+            self.page("resume/", self.resume_bands_view, "resume_bands"),
+            self.page("<id:band_id>/pause/", self.pause_view, "pause"),
+            self.page("<id:band_id>/resume/", self.resume_view, "resume"),
             self.page("<id:band_id>/edit/", self.edit_view, "edit"),
             self.page("<id:band_id>/sync/", self.sync_view, "sync"),
             *super().get_urls(),
@@ -139,6 +144,8 @@ class BandAdmin(PageAdmin):
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             created = triggers.trigger_sync(actor, band, full=False, force=force)
             values = {"band": band.name, "job": created.job.pk}
+            if band.paused_at:
+                return _("%(band)s: sync #%(job)s is queued. It waits, because the band is paused.") % values
             if created.is_new:
                 return _("%(band)s: sync #%(job)s is queued.") % values
             return _("%(band)s: sync #%(job)s is already queued or running.") % values
@@ -152,7 +159,7 @@ class BandAdmin(PageAdmin):
     def switch_view(self, request: HttpRequest) -> HttpResponse:
         """Activate or deactivate the bands in the query string."""
         active = request.GET.get("active") == "1"
-        selected = list(Band.objects.filter(pk__in=parse_numbers(request.GET.getlist("band"))).order_by("name"))
+        selected = _selected(request)
         question = Question(
             title=_("Activate these bands?") if active else _("Deactivate these bands?"),
             text=_("Schedules keep their videos up to date from now on.")
@@ -172,6 +179,26 @@ class BandAdmin(PageAdmin):
             return ngettext("%(n)s band deactivated.", "%(n)s bands deactivated.", changed) % {"n": changed}
 
         return ask(request, question, do)
+
+    @requires("syncjobs.trigger_sync", post=True)
+    def pause_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
+        """Ask for a reason, then pause a band."""
+        return band_pauses.ask_to_pause(request, [_get(band_id)], links.band(band_id))
+
+    @requires("syncjobs.trigger_sync", post=True)
+    def resume_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
+        """Confirm, then resume a band."""
+        return band_pauses.ask_to_resume(request, [_get(band_id)], links.band(band_id))
+
+    @requires("syncjobs.trigger_sync", post=True)
+    def pause_bands_view(self, request: HttpRequest) -> HttpResponse:
+        """Pause the bands in the query string."""
+        return band_pauses.ask_to_pause(request, _selected(request), _list_url())
+
+    @requires("syncjobs.trigger_sync", post=True)
+    def resume_bands_view(self, request: HttpRequest) -> HttpResponse:
+        """Resume the bands in the query string."""
+        return band_pauses.ask_to_resume(request, _selected(request), _list_url())
 
     @requires("delete", post=True)
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -204,6 +231,10 @@ def _get(band_id: int) -> Band:
     if band is None:
         raise NotFound(_("There is no band %(id)s.") % {"id": band_id})
     return band
+
+
+def _selected(request: HttpRequest) -> list[Band]:
+    return list(Band.objects.filter(pk__in=parse_numbers(request.GET.getlist("band"))).order_by("name"))
 
 
 def _list_url() -> str:

@@ -8,16 +8,18 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from ..audit.actors import Actor
-from ..choices import Priority
+from ..choices import JobStatus, Priority
 from ..engine import clock
 from ..models import SyncJob
 from ..operations import jobs, queued_jobs
 from ..operations.queued_jobs import Action, Change
+from ..templatetags.monitor import number
 from .core import links
 from .core.pages import Question, ask, style
+from .job_page import scope_of
 
 
 class DelayForm(forms.Form):
@@ -132,3 +134,28 @@ def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
 
 def _about_children(job: SyncJob) -> list[str]:
     return [_("This applies to its queued child jobs too.")] if job.fans_out else []
+
+
+def question_to_cancel(job: SyncJob) -> Question:
+    """Ask whether to cancel a job; of an all-bands job, whether to stop the whole sync."""
+    details = []
+    if job.fans_out:
+        unfinished = SyncJob.objects.active().filter(parent=job).count()
+        text = ngettext(
+            "%(n)s child job that has not ended is cancelled too.",
+            "%(n)s child jobs that have not ended are cancelled too.",
+            unfinished,
+        )
+        details.append(text % {"n": number(unfinished)})
+    if job.status == JobStatus.IN_PROGRESS:
+        details.append(_("It stops within one call to YouTube. What it has saved so far stays."))
+    values = {"type": job.get_job_type_display(), "what": scope_of(job), "id": job.pk}
+    return Question(
+        title=_("Stop the sync #%(id)s?") % values if job.fans_out else _("Cancel job #%(id)s?") % values,
+        text=_("%(type)s of %(what)s will stop where it is.") % values,
+        button=_("Stop this sync") if job.fans_out else _("Cancel the job"),
+        back=links.job(job.pk),
+        icon="stop",
+        is_danger=True,
+        details=details,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpRequest
@@ -37,6 +37,7 @@ class ListPage:
 
     jobs: Sequence[JobRow] = ()
     total: int = 0
+    liked: Preferences = field(default_factory=Preferences)
     facets: Facets | None = None
     number: int = 1
     limit: int = 20
@@ -50,19 +51,19 @@ class ListPage:
 
 def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> dict[str, Any]:
     """Return the context of the whole page."""
-    band = _selected_band(filters)
+    band, person = _selected_band(filters), request.user.get_username()
+    is_open = "X-Open" in request.headers or "job_type" in filters.values
+    is_open = is_open or bool(job_filters.without_chip(filters, person).keys() - {"search"})
     return {
-        **region_context(request, filters, listing, listing.jobs, ""),
+        **region_context(request, filters, listing, listing.jobs, "", is_open=is_open),
         "filters": filters,
         "values": filters.values,
-        "ranges": job_filters.quick_ranges(filters),
-        "chips": job_filters.set_filters(filters, band, request.user.get_username()),
+        "chips": job_filters.set_filters(filters, band, person),
         "queues": QueueName.choices,
         "band_text": job_filters.name_of(band) if band else request.GET.get("band", ""),
         "start_date": filters.date("start_date"),
         "end_date": filters.date("end_date"),
         "is_narrowed": bool(filters.narrowing()),
-        "more_open": bool(filters.narrowing().keys() - {"status", "search"}),
         "presets": _presets(request, filters),
         "pagination": _pagination(filters, listing),
         "sizes": [(size, size == listing.limit) for size in job_look.SIZES],
@@ -72,22 +73,22 @@ def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> d
 
 
 def refreshed_context(
-    request: HttpRequest, filters: Filters, visible: Sequence[int], columns: Sequence[str]
+    request: HttpRequest, filters: Filters, visible: Sequence[int], columns: Sequence[str], *, is_open: bool
 ) -> dict[str, Any]:
     """Return the live region's context: the visible rows in their current order, refreshed, and whether there are others.
 
     The visible columns stay, so that nothing moves; others appear when they have a value.
     """
     listing = find(request, filters)
-    if not visible:
-        return region_context(request, filters, listing, listing.jobs, "", columns)
-    known = {job.pk: job for job in listing.jobs}
-    missing = [job_id for job_id in visible[:MAX_LIMIT] if job_id not in known]
-    if missing:
-        known |= {job.pk: job for job in listing_rows.read(SyncJob.objects.filter(pk__in=missing), Order())}
-    refreshed = [known[job_id] for job_id in visible if job_id in known]
-    news = _news([job.pk for job in listing.jobs], visible, filters)
-    return region_context(request, filters, listing, refreshed, news, columns)
+    shown, news = listing.jobs, ""
+    if visible:
+        known = {job.pk: job for job in listing.jobs}
+        missing = [job_id for job_id in visible[:MAX_LIMIT] if job_id not in known]
+        if missing:
+            known |= {job.pk: job for job in listing_rows.read(SyncJob.objects.filter(pk__in=missing), Order())}
+        shown = [known[job_id] for job_id in visible if job_id in known]
+        news = _news([job.pk for job in listing.jobs], visible, filters)
+    return region_context(request, filters, listing, shown, news, columns, is_open=is_open) | {"is_refresh": True}
 
 
 def find(request: HttpRequest, filters: Filters) -> ListPage:
@@ -95,13 +96,14 @@ def find(request: HttpRequest, filters: Filters) -> ListPage:
     try:
         values = listing_filters.JobList.clean(filters.query())
     except InvalidInput as error:
-        return ListPage(problem=job_filters.sentence_of(error))
+        return ListPage(problem=job_filters.sentence_of(error), liked=preferences.get(request.user))
     query, number, limit = listing_filters.query_of(values), values["page"], values["limit"]
+    liked = preferences.get(request.user)
     if "limit" not in filters.values:
-        limit = preferences.get(request.user).jobs_per_page
+        limit = liked.jobs_per_page
     facets = listing_facets.read(values, request.user.get_username())
     jobs, total = listing_rows.read_page(query, number, limit, facets.total)
-    return ListPage(jobs, total, facets, number, limit)
+    return ListPage(jobs, total, liked, facets, number, limit)
 
 
 def with_band_id(filters: Filters) -> tuple[Filters, str]:
@@ -126,12 +128,17 @@ def region_context(
     shown: Sequence[JobRow],
     news: str,
     kept: Collection[str] = (),
+    *,
+    is_open: bool,
 ) -> dict[str, Any]:
-    """Return the context of the live region; `kept` columns are shown even if they are empty."""
+    """Return the context of the live region.
+
+    `kept` columns are shown even if they are empty; `is_open` says whether all filters are visible.
+    """
     rights = Rights.of(request.user)
     ids = ",".join(str(job.pk) for job in shown)
     at = filters.values.get("page")
-    liked = preferences.get(request.user)
+    liked = listing.liked
     rows = rows_of(shown, rights)
     columns = job_table.visible(rows, job_table.chosen(liked), filters.values.get("sort_by", "created_at"), kept)
     names = ",".join(column.name for column in columns)
@@ -140,6 +147,8 @@ def region_context(
         "statuses": job_filters.status_chips(filters, listing.facets),
         "others": job_filters.other_chips(filters, listing.facets, request.user.get_username()),
         "types": job_filters.type_chips(filters, listing.facets),
+        "ranges": job_filters.quick_ranges(filters, counted=is_open and not listing.problem),
+        "is_open": is_open,
         "body": job_table.body(rows, rights, columns),
         "is_compact": liked.job_density == Preferences.Density.COMPACT,
         "look_url": filters.url("syncjobs_syncjob_look"),
@@ -150,7 +159,7 @@ def region_context(
         "clear_url": links.jobs(),
         "last_url": filters.url(page=listing.pages),
         "columns": _heads(filters, columns),
-        "region_url": filters.url("syncjobs_syncjob_rows", page=at, shown=ids, columns=names),
+        "region_url": filters.url("syncjobs_syncjob_rows", page=at, shown=ids, columns=names, open=is_open or None),
         "is_active": any(job.status in ACTIVE_STATUSES for job in shown),
         "has_bands": bool(shown) or Band.objects.exists(),
     }

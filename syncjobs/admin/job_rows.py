@@ -12,6 +12,8 @@ from django.db.models import Q
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from bands.models import Band
+
 from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
 from ..engine import clock
 from ..listing.rows import JobRow
@@ -54,6 +56,9 @@ class Row:
     url: str
     retry_url: str
     cancel_url: str
+    is_sync_of_all: bool
+    sooner: tuple[str, str, str] | None
+    """URL, icon and label of what lets a queued job start sooner."""
     badge: SafeString
     note: str
     note_until: SafeString | str
@@ -95,6 +100,7 @@ class Words:
     last_errors: Mapping[int, str]
     """Of the jobs that wait to be retried."""
     queues: Mapping[str, Readiness]
+    paused_bands: Mapping[int, Band]
     badges: dict[object, SafeString] = field(default_factory=dict)
 
     @classmethod
@@ -109,6 +115,7 @@ class Words:
             stats_queues.unresponsive([job.pk for job in jobs if job.status == JobStatus.IN_PROGRESS]),
             stats_jobs.last_errors([job.pk for job in jobs if job.delay_reason == DelayReason.RETRY]),
             stats_queues.readiness() if JobStatus.QUEUED in statuses else {},
+            stats_queues.paused_bands(jobs),
         )
 
     def badge(self, job: Any) -> SafeString:
@@ -122,7 +129,7 @@ class Words:
 
 def _row(job: Any, rights: Rights, words: Words) -> Row:
     now = words.now
-    note, until = note_of(job, now, words.queues.get(job.queue_id))
+    note, until = note_of(job, now, words.queues.get(job.queue_id), words.paused_bands.get(job.band_id))
     bar, progress = progress_of(job)
     errors = job.error_texts
     if job.pk in words.last_errors:
@@ -132,6 +139,8 @@ def _row(job: Any, rights: Rights, words: Words) -> Row:
         url=links.job(job.pk),
         retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else "",
         cancel_url=links.object_page("syncjobs_syncjob_cancel", job.pk) if rights.cancel and can_cancel(job) else "",
+        is_sync_of_all=job.fans_out,
+        sooner=_sooner(job, words) if rights.run and job.status == JobStatus.QUEUED else None,
         badge=words.badge(job),
         note=note,
         note_until=when(until, "countdown", "") if until else "",
@@ -152,6 +161,15 @@ def _row(job: Any, rights: Rights, words: Words) -> Row:
         took=took_of(job, now),
         elapsed=when(job.started_at, "elapsed", "") if job.status == JobStatus.IN_PROGRESS else "",
     )
+
+
+def _sooner(job: Any, words: Words) -> tuple[str, str, str] | None:
+    """Return how to let a queued job start sooner, unless it is the next one or waits for its band."""
+    if job.run_at > words.now:
+        return links.object_page("syncjobs_syncjob_run", job.pk), "play", _("Run now")
+    if job.band_id in words.paused_bands or job.queue_position == 1:
+        return None
+    return links.object_page("syncjobs_syncjob_front", job.pk), "front", _("Move to front")
 
 
 def shortened(text: str) -> str:
@@ -183,10 +201,17 @@ def can_change(job: SyncJob) -> bool:
     return job.status == JobStatus.IN_PROGRESS and job.fans_out and children.exists()
 
 
-def note_of(job: Any, now: dt.datetime, queue: Readiness | None = None) -> tuple[str, dt.datetime | None]:
-    """Return what a queued job is waiting for, and until when if that is known. `queue` is its queue's readiness."""
+def note_of(
+    job: Any, now: dt.datetime, queue: Readiness | None = None, paused: Band | None = None
+) -> tuple[str, dt.datetime | None]:
+    """Return what a queued job is waiting for, and until when if that is known.
+
+    `queue` is its queue's readiness, and `paused` its band if that is paused.
+    """
     if job.status != JobStatus.QUEUED:
         return "", None
+    if paused is not None:
+        return _("Band paused by %s") % paused.paused_by, None
     if job.run_at > now:
         return str(DelayReason(job.delay_reason).label if job.delay_reason else DelayReason.SCHEDULED.label), job.run_at
     if queue and queue.paused_at:

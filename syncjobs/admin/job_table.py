@@ -76,7 +76,7 @@ def _labels() -> dict[str, str]:
     words = {
         "band": _("Band"), "found": _("Found"), "added": _("Added"), "updated": _("Updated"),
         "errors": _("Errors"), "created": _("Created"), "started": _("Started"), "ended": _("Ended"),
-        "retry": _("Retry"), "cancel": _("Cancel"), "select": _("Select"), "more": _("more"),
+        "retry": _("Retry"), "cancel": _("Cancel"), "stop": _("Stop this sync"), "select": _("Select"), "more": _("more"),
         "elapsed": _("Elapsed"), "took": _("Duration"),
     }  # fmt: skip
     return {name: escape(word) for name, word in words.items()}
@@ -142,14 +142,18 @@ def _error(row: Row, labels: dict[str, str]) -> str:
 
 def _actions(row: Row, labels: dict[str, str]) -> str:
     actions = ""
+    if row.sooner:
+        url, picture, label = row.sooner
+        actions += _button(row.id, url, picture, escape(label))
     if row.retry_url:
-        actions += (
-            f'<a class="btn btn-icon" href="{row.retry_url}" data-dialog data-key="r" title="{labels["retry"]}"'
-            f' aria-label="{labels["retry"]} #{row.id}">{icon("retry")}</a>'
-        )
+        actions += _button(row.id, row.retry_url, "retry", labels["retry"], ' data-key="r"')
     if row.cancel_url:
-        actions += (
-            f'<a class="btn btn-icon" href="{row.cancel_url}" data-dialog title="{labels["cancel"]}"'
-            f' aria-label="{labels["cancel"]} #{row.id}">{icon("stop")}</a>'
-        )
+        actions += _button(row.id, row.cancel_url, "stop", labels["stop" if row.is_sync_of_all else "cancel"])
     return actions
+
+
+def _button(number: int, url: str, picture: str, label: str, more: str = "") -> str:
+    return (
+        f'<a class="btn btn-icon" href="{url}" data-dialog{more} title="{label}" aria-label="{label} #{number}">'
+        f"{icon(picture)}</a>"
+    )

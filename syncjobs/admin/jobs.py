@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from bands.text import parse_numbers
 
 from ..audit.actors import Actor
-from ..choices import JobStatus
 from ..exceptions import InvalidInput
 from ..listing import export
 from ..listing import filters as listing_filters
@@ -71,9 +70,9 @@ class JobAdmin(PageAdmin):
         shown = "".join(parameters.pop("shown", [])).split(",")
         visible = parse_numbers(shown)
         columns = "".join(parameters.pop("columns", [])).split(",")
-        context = job_list.refreshed_context(request, Filters.read(request, parameters), visible, columns) | {
-            "is_refresh": True
-        }
+        is_open = bool(parameters.pop("open", []))
+        filters = Filters.read(request, parameters)
+        context = job_list.refreshed_context(request, filters, visible, columns, is_open=is_open)
         return render(request, "syncjobs/jobs/rows.html", context)
 
     @requires("bands.view_band")
@@ -177,22 +176,7 @@ class JobAdmin(PageAdmin):
 
     @requires("syncjobs.cancel_job", post=True)
     def cancel_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
-        job = operations.get_job(job_id)
-        details = []
-        if job.fans_out:
-            details.append(_("Its child jobs that have not ended are cancelled too."))
-        if job.status == JobStatus.IN_PROGRESS:
-            details.append(_("It stops within one call to YouTube. What it has saved so far stays."))
-        question = Question(
-            title=_("Cancel job #%s?") % job_id,
-            text=_("%(type)s of %(what)s will stop where it is.")
-            % {"type": job.get_job_type_display(), "what": job_page.scope_of(job)},
-            button=_("Cancel the job"),
-            back=links.job(job_id),
-            icon="stop",
-            is_danger=True,
-            details=details,
-        )
+        question = job_changes.question_to_cancel(operations.get_job(job_id))
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             cancelled = operations.cancel_job(actor, job_id)

@@ -76,7 +76,7 @@ class QueueAdmin(PageAdmin):
         """Confirm, then resume."""
         question = Question(
             title=_("Resume %(queue)s?") % {"queue": _label(name)},
-            text=_("Workers start its queued jobs again."),
+            text=ngettext("Workers start its queued jobs again.", "Workers start their queued jobs again.", 1),
             button=_("Resume"),
             icon="play",
             back=reverse("admin:index"),

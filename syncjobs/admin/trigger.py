@@ -170,5 +170,6 @@ def _estimate(wanted: TriggerRequest) -> dict[str, Any]:
     return {
         "estimate": estimate,
         "units": estimate.units[Bucket.MAIN.value],
+        "is_all": wanted.bands is None,
         "is_several": bool(wanted.bands and estimate.bands > 1),
     }

@@ -32,7 +32,7 @@ LEAST_ENDED = 10
 STUCK_SECONDS, STUCK_UNKNOWN_SECONDS = 600, 7200
 """A job is not stuck before the first; before the second, if no job of its type has been completed."""
 _IN_ONE_STATEMENT = (
-    Rule.QUEUE_PAUSED, Rule.OLD_JOB, Rule.CLOCK_SKEW, Rule.BAND_FAILING, Rule.BAND_STALE, Rule.FAILURE_RATE,
+    Rule.QUEUE_PAUSED, Rule.BAND_PAUSED, Rule.OLD_JOB, Rule.CLOCK_SKEW, Rule.BAND_FAILING, Rule.BAND_STALE, Rule.FAILURE_RATE,
     Rule.NEW_ERROR, Rule.ERROR_BACK, Rule.DATABASE_DEGRADED, Rule.DELIVERIES_FAILING,
 )  # fmt: skip
 RULE_OF_PROBLEM = {

@@ -161,6 +161,17 @@ def _queue_paused(subject: str, facts: Facts) -> tuple[str, str]:
     return sentence, _("Resume the queue once the reason is gone.")
 
 
+def _band_paused(subject: str, facts: Facts) -> tuple[str, str]:
+    sentence = _("%(band)s has been paused since %(time)s by %(person)s.") % {
+        "band": subject,
+        "time": _time(facts, "since"),
+        "person": facts.get("by") or "?",
+    }
+    if facts.get("reason"):
+        sentence += " " + _("Reason: %(reason)s") % {"reason": facts["reason"]}
+    return sentence, _("Resume the band once the reason is gone.")
+
+
 def _old_job(subject: str, facts: Facts) -> tuple[str, str]:
     return (
         _("A job in the queue %(queue)s has waited since %(time)s.")
@@ -293,6 +304,7 @@ _TEXTS: dict[Rule, Callable[[str, Facts], tuple[str, str]]] = {
     Rule.NO_SCHEDULER: _no_scheduler,
     Rule.SCHEDULE_OVERDUE: _schedule_overdue,
     Rule.QUEUE_PAUSED: _queue_paused,
+    Rule.BAND_PAUSED: _band_paused,
     Rule.OLD_JOB: _old_job,
     Rule.STUCK_JOB: _stuck_job,
     Rule.BAND_FAILING: _band_failing,

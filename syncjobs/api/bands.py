@@ -16,13 +16,14 @@ from bands.models import Band, BandQuerySet, BandState, Video
 
 from ..exceptions import NotFound
 from ..listing.base_filters import MAX_LIMIT, Choice, Paged, Text, Whole
-from ..operations import bands
+from ..operations import band_pauses, bands
 from .core.etags import Versioned
 from .core.fields import key_of
 from .core.pagination import Pages
 from .core.permissions import ModelPermissions, requires
-from .core.viewsets import location
-from .serializers.bands import BandBody, BandSerializer, NewBandBody
+from .core.viewsets import NoBody, location
+from .serializers import Message
+from .serializers.bands import BandBody, BandPauseBody, BandSerializer, NewBandBody
 from .serializers.videos import VideoSerializer
 from .videos import BandVideoList, video_ordering
 
@@ -105,6 +106,33 @@ class BandViewSet(ListModelMixin, Versioned):
         videos = BandVideoList.narrow(Video.objects.filter(band=self.get_band(band_id)), self.parameters)
         page = self.paginate_queryset(videos.order_by(*video_ordering(self.parameters)))
         return self.get_paginated_response(VideoSerializer(page, many=True).data)
+
+    @extend_schema(operation_id="pauseBand", request=BandPauseBody, responses=Message)
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=BandPauseBody,
+        permission_classes=[requires("syncjobs.trigger_sync")],
+    )
+    def pause(self, request: Request, band_id: int) -> Response:
+        """Pause a band: none of its jobs starts after the response. Running jobs finish."""
+        band, body = self.get_band(band_id), self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        is_new = band_pauses.pause_band(self.actor, band_id, body.validated_data["reason"])
+        return Response({"message": f"{band.name} is paused." if is_new else f"{band.name} was paused already."})
+
+    @extend_schema(operation_id="resumeBand", request=None, responses=Message)
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoBody,
+        permission_classes=[requires("syncjobs.trigger_sync")],
+    )
+    def resume(self, request: Request, band_id: int) -> Response:
+        """Resume a band: its jobs start again."""
+        band = self.get_band(band_id)
+        resumed = band_pauses.resume_band(self.actor, band_id)
+        return Response({"message": f"{band.name} is resumed." if resumed else f"{band.name} was not paused."})
 
     def _answer(self, band_id: int) -> Response:
         band = self.get_band(band_id)

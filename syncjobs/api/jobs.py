@@ -16,7 +16,7 @@ from rest_framework.serializers import Serializer
 from bands.models import Band
 from bands.text import camel_case
 
-from ..choices import Priority
+from ..choices import JobStatus, Priority
 from ..engine import clock
 from ..exceptions import NotFound, NotPermitted
 from ..listing import export
@@ -185,9 +185,9 @@ class SyncJobViewSet(ViewSet):
     @idempotent
     def delay(self, request: Request, job_id: int) -> Response:
         """Delay a queued job, whatever it waits for now; of an all-bands job, also its queued children."""
-        until = _in_minutes(self.validated()["minutes"])
-        job = queued_jobs.delay(self.actor, job_id, until)
-        return _changed(job, f"Job {job} is delayed until {until:%Y-%m-%d %H:%M:%S} UTC.")
+        minutes = self.validated()["minutes"]
+        job = queued_jobs.delay(self.actor, job_id, _in_minutes(minutes))
+        return _changed(job, f"Job {job} is delayed for {minutes} minute{'' if minutes == 1 else 's'}.")
 
     @extend_schema(operation_id="prioritizeSyncJob", responses={202: Changing})
     @action(
@@ -241,6 +241,7 @@ def _with_details(job: Any) -> Any:
     """Set on the job what JobDetailSerializer adds to it."""
     job.add_child_sums()
     job.timeline = list(job.events.order_by("-pk")[:MAX_TIMELINE])[::-1]
+    job.band_paused_by = job.band.paused_by if job.status == JobStatus.QUEUED and job.band else ""
     job.children_by_status, job.children_totals = job_stats.children(job)
     return job
 

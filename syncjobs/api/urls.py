@@ -28,7 +28,8 @@ router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 # The comment after each resource lists its extra actions.
 router.register("auth", auth.AuthViewSet, "auth")  # /token /token/refresh /logout /me
 router.register("admin/sync-jobs", jobs.SyncJobViewSet, "job")  # /trigger /estimate /export /<job_id>/retry
-#                                                                 /<job_id>/cancel /<job_id>/run /bulk /bulk/<bulk_id>
+#                                                                 /<job_id>/cancel /<job_id>/run /<job_id>/delay
+#                                                                 /<job_id>/priority /<job_id>/front /bulk /bulk/<bulk_id>
 router.register("admin/queue", queues.QueueViewSet, "queue")  # /status /pause /resume /clear-failed
 router.register("admin/sync/errors", errors.ErrorGroupViewSet, "error")  # /export /<fingerprint>/acknowledge
 #                                                                          /<fingerprint>/retry
@@ -43,7 +44,7 @@ router.register("admin/schedules", schedules.ScheduleViewSet, "schedule")  # /<s
 router.register("admin/filter-presets", presets.FilterPresetViewSet, "preset")
 router.register("admin/quota", quota.QuotaViewSet, "quota")  # /history /reopen
 router.register("admin/events", events.EventViewSet, "event")
-router.register("bands", bands.BandViewSet, "band")  # /<band_id>/videos
+router.register("bands", bands.BandViewSet, "band")  # /<band_id>/videos /<band_id>/pause /<band_id>/resume
 router.register("videos", videos.VideoViewSet, "video")
 
 urlpatterns = [

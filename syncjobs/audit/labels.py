@@ -47,6 +47,8 @@ ACTIONS = {
     "change_band": _("Changed a band"),
     "activate_bands": _("Activated bands"),
     "deactivate_bands": _("Deactivated bands"),
+    "pause_band": _("Paused a band"),
+    "resume_band": _("Resumed a band"),
     "delete_band": _("Deleted a band"),
     "import_bands": _("Imported bands"),
     "resolve_channel": _("Looked up a channel"),

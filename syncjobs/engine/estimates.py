@@ -16,8 +16,8 @@ def estimate_units(band: Band | None, *, full: bool) -> int:
     needs about one of each. Of all bands, it needs the probe of their channels; its children can't be known yet.
     """
     if not full:
-        return 2 if band else math.ceil(Band.objects.syncable().count() / PAGE_SIZE)
-    return sum(_full_sync_units(each) for each in ([band] if band else Band.objects.syncable()))
+        return 2 if band else math.ceil(Band.objects.syncable().unpaused().count() / PAGE_SIZE)
+    return sum(_full_sync_units(each) for each in ([band] if band else Band.objects.syncable().unpaused()))
 
 
 def _full_sync_units(band: Band) -> int:

@@ -227,6 +227,8 @@ def kill(job_id: int) -> str | None:
 def complete_parents(job_id: int | None = None) -> int:
     """Complete the all-bands jobs (or only the given one) whose children have all ended; return their number.
 
+    Children of paused bands are left to run later, on their own.
+
     Each child calls this after its commit, so the last of several that end together sees that all have ended.
     """
     ready = SyncJob.objects.completable_parents()
@@ -239,12 +241,17 @@ def complete_parents(job_id: int | None = None) -> int:
         with transaction.atomic():
             still_ready = SyncJob.objects.completable_parents().filter(pk=parent.pk)
             if still_ready.update(status=JobStatus.COMPLETED, completed_at=Now(), release_requested_at=None):
-                note(parent.pk, EventKind.COMPLETED)
+                note(parent.pk, EventKind.COMPLETED, _without_paused(parent.pk))
                 ended = SyncJob.objects.with_child_sums().get(pk=parent.pk)
                 ended.add_child_sums()
                 job_log.closed([ended], JobStatus.COMPLETED)
                 completed += 1
     return completed
+
+
+def _without_paused(parent_id: int) -> str:
+    paused = SyncJob.objects.filter(parent=parent_id).of_paused_bands().count()
+    return f"Without {paused} jobs of paused bands, which wait until their bands are resumed." if paused else ""
 
 
 def _is_waiting_for_children(job: SyncJob) -> bool:

@@ -284,7 +284,8 @@ def _wake_for_probe(bucket: Bucket) -> int:
     A queue with a runnable job is left out: that job may make the probe. The ledger refuses a second one without a call.
     """
     with_runnable = SyncJob.objects.runnable().values("queue_id")
-    waiting = _waiting_for(bucket).filter(queue__paused_at__isnull=True).exclude(queue_id__in=with_runnable)
+    waiting = _waiting_for(bucket).of_unpaused_bands().filter(queue__paused_at__isnull=True)
+    waiting = waiting.exclude(queue_id__in=with_runnable)
     with transaction.atomic():
         jobs = list(waiting.in_claim_order().select_for_update(no_key=True, skip_locked=True, of=("self",))[:1])
         return end_delay(jobs, "YouTube may be asked again.")

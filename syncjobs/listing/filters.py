@@ -66,8 +66,8 @@ class JobFilters(Parameters):
     parent_id = Id("parent_id", help_text="Children of an all-bands job.")
     due = Choice(
         method="queued_and_due",
-        choices=("now", "later"),
-        help_text="Queued jobs that a worker may claim now, or only later.",
+        choices=("now", "later", "paused"),
+        help_text="Queued jobs that are due now, or only later; or those of paused bands, due or not.",
     )
     delay_reason = Choice(
         method="delayed_for", choices=list(filter(None, DelayReason.values)), help_text="Why the job is not due yet."
@@ -86,6 +86,8 @@ class JobFilters(Parameters):
         return jobs.filter(error_count__gt=0)
 
     def queued_and_due(self, jobs: SyncJobQuerySet, name: str, value: str) -> SyncJobQuerySet:
+        if value == "paused":
+            return jobs.of_paused_bands()
         return jobs.waiting() if value == "now" else jobs.delayed()
 
     def delayed_for(self, jobs: SyncJobQuerySet, name: str, value: str) -> QuerySet[SyncJob]:

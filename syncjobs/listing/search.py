@@ -16,21 +16,24 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Exists, Func, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Lower, StrIndex
 from psycopg.sql import SQL, Composable
 
 from bands.text import parse_number
 
 from .. import counters
 from ..engine.fingerprints import MAX_MESSAGE
-from ..models import SyncJob
+from ..models import JobError, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from . import pages
 from .pages import Order
 
 _PLACEHOLDER = re.compile(r"<(?:url|id|handle|n)>")
 _MANY_NAMES = 20
+_MANY_JOBS = 20_000
+"""From this number of matches on, it is cheaper to look at each job that the other filters leave."""
 _Statement = tuple[Composable, list[Any]]
 
 
@@ -52,8 +55,23 @@ class Matches:
         union = self._union()
         if union is None:
             return jobs.none()
+        if sum(n for _, n in (*self.names, *self.groups)) > _MANY_JOBS:
+            return jobs.filter(self._condition())
         ids, values = union
         return jobs.filter(pk__in=RawSQL(ids.as_string(), values))  # noqa: S611 - composed by psycopg
+
+    def _condition(self) -> Q:
+        """Return what is true of a job that matches."""
+        errors = JobError.objects.filter(job=OuterRef("pk"))
+        blanks = Func(
+            "message", Value(r"\s+"), Value(" "), Value("g"), function="regexp_replace", output_field=TextField()
+        )
+        condition = Exists(errors.filter(group__in=[group for group, _ in self.groups]))
+        if self.doubtful:
+            texts = errors.filter(group__in=self.doubtful).annotate(place=StrIndex(Lower(blanks), Value(self.text)))
+            condition |= Exists(texts.filter(place__gt=0))
+        # A job without a band has no name, and no search finds the empty name.
+        return Q(pk=self.job_id) | Q(band_name__in=[name for name, _ in self.names]) | condition
 
     def count(self) -> int:
         """Return how many jobs match, from the counts if the sets can't overlap."""

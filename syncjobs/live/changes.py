@@ -16,14 +16,14 @@ from typing import Any, Self
 import orjson
 import psycopg
 from django.db import connection, transaction
-from django.db.models import Subquery
+from django.db.models import QuerySet, Subquery
 from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
 
 from bands.text import camel_case
 
 from ..exceptions import InvalidInput
-from ..models import JobChange
+from ..models import JobChange, SyncJob
 from .health import AlertCounts, Health
 
 KEEP_SECONDS = 600
@@ -139,6 +139,19 @@ class Reading:
     def mark(self) -> bytes:
         """Return the field that tells the reader its position. It is not an event."""
         return b"id: %s\n\n" % str(self.now).encode()
+
+
+def note_jobs(jobs: QuerySet[SyncJob]) -> None:
+    """Record jobs as changed although their rows are the same: something else has changed what pages show of them."""
+    names = ("status", "job_type", "band_id", "parent_id", "progress_done", "progress_total")
+    found = ("videos_found", "videos_added", "videos_updated")
+    rows = list(jobs.values("pk", "queue_id", *names, *found)[: MOST_AT_ONCE + 1])
+    if len(rows) > MOST_AT_ONCE:
+        JobChange.objects.create(kind="many")
+        return
+    JobChange.objects.bulk_create(
+        JobChange(kind="job", job_id=row.pop("pk"), queue=row.pop("queue_id"), **row) for row in rows
+    )
 
 
 def position() -> str:

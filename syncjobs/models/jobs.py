@@ -168,7 +168,11 @@ class SyncJob(models.Model):
             models.Index(
                 fields=["band_name", "created_at", "id"], name="job_band_name", condition=~models.Q(band_name="")
             ),
-            models.Index(fields=["requested_by_label", "created_at", "id"], name="job_requester"),
+            models.Index(
+                fields=["requested_by_label", "created_at", "id"],
+                include=["status", "job_type"],
+                name="job_requester_kinds",
+            ),
             models.Index(fields=["id"], name="job_failed", condition=models.Q(status=JobStatus.FAILED)),
             models.Index(
                 fields=["status", "job_type", "created_at", "id"],

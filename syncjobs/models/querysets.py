@@ -11,6 +11,8 @@ from django.db import models
 from django.db.models import Count, Exists, Func, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Now
 
+from bands.models import Band
+
 from ..choices import ACTIVE_STATUSES, AttemptOutcome, JobStatus
 
 if TYPE_CHECKING:
@@ -21,11 +23,15 @@ SUMMED = ("videos_found", "videos_added", "videos_updated", "videos_unavailable"
 """Columns of which an all-bands job reports its own value plus the sum of its children's."""
 
 
+BAND_IS_NOT_PAUSED = Q(band=None) | ~Q(band__in=Band.objects.paused().values("pk"))
+"""Jobs whose band is not paused, or that have none."""
+
+
 class SyncJobQuerySet(models.QuerySet["SyncJob"]):
     """Jobs by state."""
 
     def waiting(self) -> Self:
-        """Return queued jobs that are due, whether or not their queue is paused."""
+        """Return queued jobs that are due, whether or not their queue or band is paused."""
         return self.filter(status=JobStatus.QUEUED, run_at__lte=Now())
 
     def delayed(self) -> Self:
@@ -33,9 +39,17 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
         return self.filter(status=JobStatus.QUEUED, run_at__gt=Now())
 
     def runnable(self) -> Self:
-        """Return the jobs that workers may claim now: waiting, in a queue that is not paused."""
+        """Return the jobs that workers may claim now: waiting, and neither their queue nor their band is paused."""
         # The same as `best` in sql/queries/claim_job.sql.
-        return self.waiting().filter(queue__paused_at__isnull=True)
+        return self.waiting().of_unpaused_bands().filter(queue__paused_at__isnull=True)
+
+    def of_paused_bands(self) -> Self:
+        """Return the queued jobs, due or not, that wait until somebody resumes their band."""
+        return self.filter(status=JobStatus.QUEUED, band__in=Band.objects.paused().values("pk"))
+
+    def of_unpaused_bands(self) -> Self:
+        """Leave out the jobs of paused bands. Jobs without a band stay."""
+        return self.filter(BAND_IS_NOT_PAUSED)
 
     def in_claim_order(self) -> Self:
         """Order by priority, then age; the first is claimed next."""
@@ -63,28 +77,31 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
         return self.filter(covered_by=None).exclude(Exists(self.model._default_manager.filter(retry_of=OuterRef("pk"))))
 
     def completable_parents(self) -> Self:
-        """Return all-bands jobs in progress that can be completed: their own attempt and all children have ended."""
+        """Return all-bands jobs in progress that can be completed: their own attempt and all children have ended.
+
+        They don't wait for children of paused bands: no other all-bands job could start while a band is paused.
+        """
         children = self.model._default_manager.filter(parent_id=OuterRef("pk"), status__in=ACTIVE_STATUSES)
+        children = children.filter(Q(status=JobStatus.IN_PROGRESS) | BAND_IS_NOT_PAUSED)
         waiting = self.in_progress().filter(fans_out=True, checkpoint__fanned_out=True)
         return waiting.exclude(Exists(children)).exclude(attempts__outcome=AttemptOutcome.RUNNING)
 
     def with_queue_position(self) -> Self:
-        """Annotate `queue_position`: 1 is claimed next, NULL is not waiting."""
-        ahead = (
-            self.model._default_manager.filter(
-                Q(priority__gt=OuterRef("priority")) | Q(priority=OuterRef("priority"), pk__lte=OuterRef("pk")),
-                status=JobStatus.QUEUED,
-                run_at__lte=Now(),
-                queue_id=OuterRef("queue_id"),
-            )
-            .order_by()
-            .values("queue_id")
-            .annotate(ahead=Count("pk"))
-            .values("ahead")
+        """Annotate `queue_position`: 1 is claimed next, NULL is not waiting, or waits until its band is resumed."""
+        waiting = self.model._default_manager.filter(
+            Q(priority__gt=OuterRef("priority")) | Q(priority=OuterRef("priority"), pk__lte=OuterRef("pk")),
+            status=JobStatus.QUEUED,
+            run_at__lte=Now(),
+            queue_id=OuterRef("queue_id"),
+        ).order_by()
+        # While no band is paused, the count reads only an index.
+        position = models.Case(
+            models.When(Exists(Band.objects.paused()), then=_count(waiting.of_unpaused_bands())),
+            default=_count(waiting),
         )
         return self.annotate(
             queue_position=models.Case(
-                models.When(status=JobStatus.QUEUED, run_at__lte=Now(), then=Subquery(ahead)),
+                models.When(BAND_IS_NOT_PAUSED, status=JobStatus.QUEUED, run_at__lte=Now(), then=position),
                 default=None,
                 output_field=models.IntegerField(null=True),
             )
@@ -104,6 +121,11 @@ class SyncJobQuerySet(models.QuerySet["SyncJob"]):
                 models.When(fans_out=True, then=Subquery(of_parent.annotate(sums=sums).values("sums"))), default=None
             )
         )
+
+
+def _count(jobs: SyncJobQuerySet) -> Subquery:
+    counted = jobs.values("queue_id").annotate(n=Count("pk")).values("n")
+    return Subquery(counted, output_field=models.IntegerField())
 
 
 class AttemptQuerySet(models.QuerySet["Attempt"]):

@@ -56,6 +56,7 @@ DEFAULTS: dict[Rule, Default] = {
     Rule.NO_SCHEDULER: Default(),
     Rule.SCHEDULE_OVERDUE: Default(5, gettext_lazy("minutes after a schedule was due"), least=1, most=_WEEK_MINUTES),
     Rule.QUEUE_PAUSED: Default(60, gettext_lazy("minutes since the queue was paused"), least=0, most=_MONTH_MINUTES),
+    Rule.BAND_PAUSED: Default(24, gettext_lazy("hours since the band was paused"), least=0, most=_YEAR_HOURS),
     Rule.OLD_JOB: Default(60, gettext_lazy("minutes that the oldest due job has waited"), least=1, most=_MONTH_MINUTES),
     Rule.STUCK_JOB: Default(
         5, gettext_lazy("times the p95 of its job type, and at least ten minutes"), least=1, most=1000

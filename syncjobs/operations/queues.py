@@ -63,7 +63,9 @@ def resume_queue(actor: Actor, name: str) -> list[str]:
         resumed = list(queues.select_for_update(no_key=True).values_list("name", flat=True))
         Queue.objects.filter(name__in=resumed).update(paused_at=None, paused_by="", pause_reason="")
         for queue in resumed:
-            waiting = SyncJob.objects.waiting().filter(queue_id=queue)[: broker.MAX_WAKE_UPS].count()
+            waiting = (
+                SyncJob.objects.waiting().of_unpaused_bands().filter(queue_id=queue)[: broker.MAX_WAKE_UPS].count()
+            )
             broker.notify_on_commit(queue, wake_ups=waiting)
         span.data = {"resumed": resumed}
     return resumed

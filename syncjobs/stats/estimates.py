@@ -24,7 +24,8 @@ class Estimate:
 
     `units` are per bucket. `seconds_p50` and `seconds_p95` are the durations of past jobs of the same kind; None if there
     were none or nothing would be synced. `bands` would be synced; the other selected bands were synced recently, or are
-    inactive or without a channel. `units_left` are for manual syncs; `from_reserve` of the units are reserved for these.
+    inactive or without a channel. `paused_bands` are paused: their own jobs wait, and an all-bands job leaves them out.
+    `units_left` are for manual syncs; `from_reserve` of the units are reserved for these.
     `queue` says whether the jobs would start.
     """
 
@@ -34,6 +35,7 @@ class Estimate:
     bands: int
     skipped_as_just_synced: int
     skipped_as_unsyncable: int
+    paused_bands: int
     units_left: int
     from_reserve: int
     fits_quota: bool
@@ -42,7 +44,9 @@ class Estimate:
 
 def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
     """Estimate `trigger_sync` (or `trigger_bands`) with the same arguments. None means all bands."""
-    bands = list(Band.objects.syncable()) if selected is None else selected
+    syncable = Band.objects.syncable()
+    bands = list(syncable.unpaused()) if selected is None else selected
+    paused = syncable.paused().count() if selected is None else sum(band.paused_at is not None for band in selected)
     able = [band for band in bands if band.sync_obstacle is None]
     now = clock.now()
     due = able if force else [band for band in able if not band.is_recently_synced(now, full=full)]
@@ -60,6 +64,7 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
         bands=len(due),
         skipped_as_just_synced=len(able) - len(due),
         skipped_as_unsyncable=len(bands) - len(able),
+        paused_bands=paused,
         units_left=left,
         from_reserve=max(0, min(units, left) - state.left_for_automatic_syncs),
         fits_quota=units <= left,

@@ -12,6 +12,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
+from bands.models import Band
+
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
 from ..engine import broker
@@ -22,7 +24,11 @@ from ..operations import schedules
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """A queue and its jobs by state. The six counts sum to the number of its jobs."""
+    """A queue and its jobs by state. The six counts from `waiting` to `cancelled` sum to the number of its jobs.
+
+    Jobs are waiting or delayed by their own time, whether or not the queue or their band is paused. `of_paused_bands`
+    are those of both that can't start until their band is resumed; `oldest_waiting_since` leaves them out.
+    """
 
     name: str
     waiting: int
@@ -31,6 +37,7 @@ class QueueState:
     completed: int
     failed: int
     cancelled: int
+    of_paused_bands: int
     oldest_waiting_since: dt.datetime | None
     workers: int
     paused_at: dt.datetime | None
@@ -64,8 +71,12 @@ _QUEUES = """
              WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()),
            (SELECT count(*) FROM syncjobs_syncjob
              WHERE queue = q.name AND status = 'QUEUED' AND run_at > statement_timestamp()),
+           (SELECT count(*) FROM syncjobs_syncjob
+             WHERE queue = q.name AND status = 'QUEUED'
+               AND band_id IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL)),
            (SELECT min(run_at) FROM syncjobs_syncjob
-             WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()),
+             WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()
+               AND (band_id IS NULL OR band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL))),
            (SELECT count(*) FROM syncjobs_worker
              WHERE heartbeat_at > statement_timestamp() - make_interval(secs => %(silence)s)
                AND failing_since IS NULL AND q.name = ANY(queues)),
@@ -98,6 +109,7 @@ def queues() -> list[QueueState]:
             name=name,
             waiting=waiting,
             delayed=delayed,
+            of_paused_bands=of_paused_bands,
             **{state: counted[name].get(state, 0) for state in _COUNTS.values()},
             oldest_waiting_since=oldest,
             workers=workers,
@@ -106,7 +118,7 @@ def queues() -> list[QueueState]:
             pause_reason=pause_reason,
             as_of=now,
         )
-        for name, paused_at, paused_by, pause_reason, waiting, delayed, oldest, workers, now in rows
+        for name, paused_at, paused_by, pause_reason, waiting, delayed, of_paused_bands, oldest, workers, now in rows
     ]
 
 
@@ -125,6 +137,17 @@ def readiness() -> dict[str, Readiness]:
     with connection.cursor() as cursor:
         cursor.execute(_READINESS, {"silence": WORKER_SILENCE_SECONDS})
         return {name: Readiness(*values) for name, *values in cursor.fetchall()}
+
+
+def paused_bands(jobs: Iterable[Any]) -> dict[int, Band]:
+    """Return the paused bands of those of the jobs that are queued, by id."""
+    ids = {job.band_id for job in jobs if job.status == JobStatus.QUEUED and job.band_id is not None}
+    if not ids:
+        return {}
+    return {
+        band.pk: band
+        for band in Band.objects.paused().filter(pk__in=ids).only("paused_at", "paused_by", "pause_reason")
+    }
 
 
 def lacks_bulk_worker() -> bool:

@@ -30,7 +30,8 @@ def queue_children(context: JobContext) -> None:
         return
     job = context.job
     is_full = job.job_type == JobType.FULL_SYNC
-    bands = list(Band.objects.syncable())
+    syncable = Band.objects.syncable()
+    bands = list(syncable.unpaused())
     plan, skipped = _plan_full(context, bands) if is_full else _plan_incremental(context, bands)
     unknown = len(bands) - len(plan) - len(skipped)
     # Made before the transaction, which PostgreSQL ends if it is idle for seconds.
@@ -38,6 +39,8 @@ def queue_children(context: JobContext) -> None:
     with transaction.atomic():
         # Bands are locked before jobs, as in a band's deletion. Some may have been deleted since YouTube was asked.
         existing = lock_bands(child.band_id for child in planned)
+        # A band that is paused from now on keeps its child waiting, and the job completes without it.
+        existing &= set(Band.objects.unpaused().filter(pk__in=existing).values_list("pk", flat=True))
         children = [child for child in planned if child.band_id in existing]
         # This locks the job's row: a cancel from now on waits, and then cancels the children too.
         context.save()
@@ -52,6 +55,8 @@ def queue_children(context: JobContext) -> None:
         if not is_full:
             Band.objects.filter(pk__in=skipped).update(last_incremental_sync_at=Now())
         message = f"{queued} bands queued, {len(skipped)} {'recently synced' if is_full else 'unchanged'}"
+        paused = syncable.paused().count()
+        message += f", {paused} paused" if paused else ""
         message += f", {unknown} without a video count from YouTube" if unknown else ""
         timeline.note(job.pk, EventKind.FANNED_OUT, message, attempt=context.attempt.number, **summary)
         broker.notify_on_commit(job.queue_id, wake_ups=queued)

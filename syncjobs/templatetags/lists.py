@@ -50,6 +50,8 @@ def band_badge(band: Band) -> SafeString:
     """Draw the health of a band's syncs. Show the most important problem."""
     if not band.is_active:
         return badge(_("Inactive"), "off", "pause")
+    if band.paused_at:
+        return badge(_("Paused"), "warn", "pause")
     if band.channel_problem:
         return badge(str(band.get_channel_problem_display()), "bad", "alert")
     if band.sync_obstacle:

@@ -9,11 +9,12 @@ import pytest
 from django.utils import timezone
 
 from syncjobs.engine import outcomes
+from syncjobs.management.doctor import site
 from syncjobs.models import Queue, SyncJob
 from syncjobs.operations import bulk
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import command_error, run_command
-from tests.factories import claim, queue_job
+from tests.factories import claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 
@@ -77,3 +78,20 @@ def _completed() -> SyncJob:
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     outcomes.complete(claim("maintenance"))
     return job
+
+
+def test_pause_band_and_resume_band() -> None:
+    band = make_band("herons", "UCabcdefghijklmnopqrstuv")
+    job = queue_job(band=band)
+    assert run_command("pause_band", "herons", "--reason", "moving") == "Paused: Herons.\n"
+    assert "already paused" in run_command("pause_band", str(band.pk))
+    shown = run_command("sync_status")
+    assert "1 queued jobs of paused bands" in shown
+    assert "band Herons: paused by" in shown
+    assert "Jobs of paused bands wait: Herons (by " in list(site.queues())[-1].message
+    state = json.loads(run_command("sync_status", "--json"))
+    assert state["pausedBands"][0]["pauseReason"] == "moving"
+    assert state["waiting"][0] | {"id": str(job.pk), "queuePosition": None} == state["waiting"][0]
+    assert run_command("resume_band", "herons") == "Resumed: Herons.\n"
+    assert "is not paused" in run_command("resume_band", "herons")
+    assert "There is no band" in command_error("pause_band", "nonsense")

@@ -244,6 +244,26 @@ def test_every_skin_changes_many_queued_jobs(change: Callable[[str, list[int], d
     assert SyncJob.objects.get(pk=ids[2]).priority == Priority.NORMAL
 
 
+@pytest.mark.django_db
+def test_the_list_offers_what_lets_a_job_start_sooner_and_stops_syncs_of_all_bands() -> None:
+    parent, children = fanned_out(2)
+    first, second = queue_job(priority=Priority.URGENT), queue_job()
+    queued_jobs.delay(PERSON, children[1].pk, clock.now() + HOUR)
+    client = logged_in(Role.MODERATOR)
+    html = client.get("/admin/syncjobs/syncjob/").content.decode()
+    address = "/admin/syncjobs/syncjob/"
+    assert f"{address}{children[1].pk}/run/" in html
+    assert f"{address}{second.pk}/front/" in html
+    assert f"{address}{first.pk}/front/" not in html
+    assert f'aria-label="Stop this sync #{parent.pk}"' in html
+    assert f'aria-label="Cancel #{second.pk}"' in html
+    question = client.get(f"{address}{parent.pk}/cancel/").content.decode()
+    assert f"Stop the sync #{parent.pk}?" in question
+    assert "2 child jobs that have not ended are cancelled too." in question
+    assert client.post(f"{address}{parent.pk}/cancel/").status_code == 302
+    assert not SyncJob.objects.active().filter(parent=parent).exists()
+
+
 # ---- Races
 
 

@@ -147,6 +147,9 @@ def buttons_of(request: HttpRequest, alert: Alert, said: words.Words) -> tuple[B
             return ()
         url = links.object_page("syncjobs_queue_resume", alert.subject_id or ALL_QUEUES)
         return (Button(_("Resume"), url, is_dialog=True),)
+    if alert.rule == Rule.BAND_PAUSED and may("syncjobs.trigger_sync"):
+        resume = Button(_("Resume"), links.object_page("bands_band_resume", alert.subject_id), is_dialog=True)
+        return (resume, Button(_("Show the band"), said.link))
     if alert.rule == Rule.NO_WORKER:
         return (Button(_("Workers"), links.page("syncjobs_worker_changelist")),) if may("syncjobs.view_worker") else ()
     if alert.rule == Rule.NO_SCHEDULER:

@@ -21,6 +21,7 @@ from ...engine import clock
 from ...exceptions import InvalidInput
 from ...listing.base_filters import parse_instant, split
 from ...listing.facets import Facets
+from ...listing.filters import JobList, query_of
 from ...models import ErrorGroup
 from ...templatetags.monitor import when
 from . import links
@@ -133,8 +134,8 @@ class Filters:
         return text if day and text == day.isoformat() else ""
 
 
-def quick_ranges(filters: Filters) -> list[Chip]:
-    """Return chips for ranges of whole days of the person."""
+def quick_ranges(filters: Filters, *, counted: bool) -> list[Chip]:
+    """Return chips for ranges of whole days of the person; not `counted` while nobody sees them."""
     today = clock.approximate().astimezone(filters.zone).date()
     ranges = (
         (_("Today"), today, None),
@@ -147,17 +148,29 @@ def quick_ranges(filters: Filters) -> list[Chip]:
         begin, until = start.isoformat(), end.isoformat() if end else None
         is_on = filters.values.get("start_date") == begin and filters.values.get("end_date") == until
         target = {"start_date": None, "end_date": None} if is_on else {"start_date": begin, "end_date": until}
-        chips.append(Chip(label, filters.url(**target), is_on))
+        count = _count({**filters.values, "start_date": begin, "end_date": until or ""}, filters) if counted else None
+        chips.append(Chip(label, filters.url(**target), is_on, name=f"from-{begin}", count=count))
     return chips
+
+
+def _count(values: Mapping[str, str], filters: Filters) -> int:
+    """Count the jobs that other values of valid filters select."""
+    return query_of(JobList.clean(filters.replaced(values).query())).count()
+
+
+def without_chip(filters: Filters, person: str) -> dict[str, str]:
+    """Return the filters that are set and have no chip of their own."""
+    values = filters.narrowing()
+    with_chip = {*_MANY, "has_errors"}
+    with_chip |= {"due"} if filters.is_delayed else set()
+    with_chip |= {"requested_by"} if values.get("requested_by") == person else set()
+    return {name: value for name, value in values.items() if name not in with_chip}
 
 
 def set_filters(filters: Filters, band: Band | None, person: str) -> list[Chip]:
     """Return a chip that removes each filter that is set and has no chip of its own."""
     chips = []
-    for name, value in filters.narrowing().items():
-        is_mine = name == "requested_by" and value == person
-        if name in (*_MANY, "has_errors") or is_mine or (name == "due" and filters.is_delayed):
-            continue
+    for name, value in without_chip(filters, person).items():
         label, time = _label(name, value, band)
         chips.append(Chip(label, filters.url(**{name: None}), True, time=time))
     return chips
@@ -172,7 +185,8 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
     if name in ("start_date", "end_date"):
         return _from_or_to(name, value)
     if name == "due":
-        return _("Due now") if value == "now" else _("Not due yet"), ""
+        labels = {"now": _("Due now"), "later": _("Not due yet"), "paused": _("Band paused")}
+        return labels.get(value, f"{name}: {value}"), ""
     if name == "delay_reason" and value in DelayReason.values:
         return str(DelayReason(value).label), ""
     if name == "queue" and value in QueueName.values:
@@ -263,7 +277,9 @@ def suggestions(text: str) -> list[dict[str, str]]:
 
 
 def sync_obstacle(band: Band) -> str:
-    """Return why the band can't be synced; empty if it can."""
+    """Return why the band can't be synced, or that its jobs wait; otherwise an empty text."""
+    if band.sync_obstacle is None and band.paused_at:
+        return _("paused")
     obstacles = {None: "", BandState.NO_CHANNEL: _("no channel"), BandState.INACTIVE: _("inactive")}
     return obstacles[band.sync_obstacle]
 

@@ -35,7 +35,12 @@ def _object_page(name: str, _prefix: str) -> tuple[str, str]:
 
 def jobs(**filters: object) -> str:
     """Return the URL of the list of jobs with these filters, parameters of `listing.filters.JobList`."""
-    return page("syncjobs_syncjob_changelist") + (f"?{urlencode(filters)}" if filters else "")
+    return page("syncjobs_syncjob_changelist") + query(**filters)
+
+
+def query(**values: object) -> str:
+    """Return the values as a query string with its question mark; empty without values."""
+    return f"?{urlencode(values)}" if values else ""
 
 
 def job(job_id: int) -> str:
@@ -57,6 +62,7 @@ STATES = {
     "waiting": {"status": JobStatus.QUEUED.value, "due": "now"},
     "active": {"status": JobStatus.IN_PROGRESS.value},
     "delayed": {"status": JobStatus.QUEUED.value, "due": "later"},
+    "of_paused_bands": {"status": JobStatus.QUEUED.value, "due": "paused"},
     "completed": {"status": JobStatus.COMPLETED.value},
     "failed": {"status": JobStatus.FAILED.value},
     "cancelled": {"status": JobStatus.CANCELLED.value},

@@ -63,6 +63,7 @@ EXAMPLES: dict[str, Any] = {
         "completed": 1200,
         "failed": 12,
         "cancelled": 4,
+        "ofPausedBands": 0,
         "paused": False,
         "pausedAt": None,
         "pausedBy": None,

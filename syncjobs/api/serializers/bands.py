@@ -8,7 +8,7 @@ from rest_framework import serializers
 from bands.models import Band, ChannelProblem
 from bands.text import ONE_LINE, VISIBLE
 
-from ..core.fields import ANYTHING, Flag, Many, Strict, Text, Whole
+from ..core.fields import ANYTHING, Flag, Many, NullableText, Strict, Text, Whole
 
 _COLOR = r"(#[0-9A-Fa-f]{6})?"
 _CHANNEL_ID = "UC[A-Za-z0-9_-]{22}"
@@ -74,6 +74,12 @@ class NewBandBody(BandBody):
     name = Text(max_length=200, pattern=VISIBLE + ONE_LINE, like="Human Jukebox")
 
 
+class BandPauseBody(Strict):
+    """Why the band is paused."""
+
+    reason = Text(required=False, allow_blank=True, max_length=500, default="")
+
+
 class BandSerializer(serializers.ModelSerializer[Band]):
     """A band with the state of its syncs."""
 
@@ -97,6 +103,11 @@ class BandSerializer(serializers.ModelSerializer[Band]):
     consecutiveFailures = serializers.IntegerField(source="consecutive_failures")
     videoCount = serializers.IntegerField(source="video_count")
     unavailableVideos = serializers.IntegerField(source="unavailable_videos", help_text="Missing once, or unavailable.")
+    pausedAt = serializers.DateTimeField(
+        source="paused_at", allow_null=True, help_text="Since when its jobs wait; null: they don't."
+    )
+    pausedBy = NullableText(source="paused_by")
+    pauseReason = NullableText(source="pause_reason")
 
     class Meta:
         model = Band
@@ -104,5 +115,6 @@ class BandSerializer(serializers.ModelSerializer[Band]):
             "id", "slug", "name", "schoolName", "nickname", "city", "state", "conference", "founded", "bandType",
             "searchKeywords", "isActive", "isFeatured", "primaryColor", "secondaryColor", "youtubeChannel", "playlists",
             "channelId", "channelTitle", "channelProblem", "channelProblemSince", "lastFullSyncAt",
-            "lastIncrementalSyncAt", "consecutiveFailures", "videoCount", "unavailableVideos",
+            "lastIncrementalSyncAt", "consecutiveFailures", "videoCount", "unavailableVideos", "pausedAt", "pausedBy",
+            "pauseReason",
         )  # fmt: skip

@@ -143,6 +143,9 @@ class JobDetailSerializer(JobSerializer):
     isInFront = serializers.BooleanField(
         source="is_in_front", help_text="Whether somebody moved it to the front of its queue."
     )
+    bandPausedBy = NullableText(
+        source="band_paused_by", help_text="Who paused its band, so that the queued job waits; null: nobody did."
+    )
     attemptHistory = AttemptSerializer(source="attempts", many=True)
     timeline = EventSerializer(many=True)
     children = serializers.DictField(
@@ -174,6 +177,10 @@ class Accepted(serializers.Serializer[Created]):
 
     def get_message(self, created: Created) -> str:
         job = created.job
+        if job.status == JobStatus.QUEUED and SyncJob.objects.of_paused_bands().filter(pk=job.pk).exists():
+            return (
+                f"Job {job} {'is' if created.is_new else 'was already'} queued. It waits, because its band is paused."
+            )
         if created.is_new:
             return f"Job {job} is queued."
         if created.has_ended_delay:
@@ -190,6 +197,8 @@ class Running(serializers.Serializer[SyncJob]):
     jobId = serializers.CharField(source="pk")
 
     def get_message(self, job: SyncJob) -> str:
+        if SyncJob.objects.of_paused_bands().filter(pk=job.pk).exists():
+            return f"Job {job} is no longer delayed. It waits, because its band is paused."
         return f"Job {job} is no longer delayed. It starts when a worker is free, unless its queue is paused."
 
 
@@ -231,6 +240,9 @@ class EstimateResult(serializers.Serializer[Any]):
     skippedAsJustSynced = serializers.IntegerField(source="skipped_as_just_synced")
     skippedAsUnsyncable = serializers.IntegerField(
         source="skipped_as_unsyncable", help_text="Without a channel, or not active."
+    )
+    pausedBands = serializers.IntegerField(
+        source="paused_bands", help_text="Their own jobs wait until they are resumed; an all-bands job leaves them out."
     )
     unitsLeft = serializers.IntegerField(source="units_left")
     fromReserve = serializers.IntegerField(

@@ -21,6 +21,10 @@ class QueueSerializer(serializers.Serializer[Any]):
     completed = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
+    ofPausedBands = serializers.IntegerField(
+        source="of_paused_bands",
+        help_text="Of the waiting and delayed jobs: those that can't start, as their band is paused.",
+    )
     paused = serializers.BooleanField(source="is_paused")
     pausedAt = serializers.DateTimeField(source="paused_at", allow_null=True)
     pausedBy = NullableText(source="paused_by")

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
+from bands.models import Band
 from syncjobs.engine import clock, quota
 from syncjobs.management import base
 from syncjobs.management.commands.quota import bucket_as_json, describe_bucket
@@ -27,6 +28,7 @@ class Command(base.Command):
     def run(self, **options: Any) -> None:
         queues, buckets, workers = stats_queues.queues(), quota.today(), stats_queues.workers()[0]
         active = SyncJob.objects.in_progress().select_related("band").order_by("pk")
+        paused = Band.objects.paused().order_by("paused_at", "pk")
         if options["json"]:
             waiting = SyncJob.objects.waiting().with_queue_position().select_related("band")
             waiting = waiting.order_by("queue_id", "-priority", "pk")[:MAX_WAITING]
@@ -35,6 +37,7 @@ class Command(base.Command):
                     "queues": [_queue(queue) for queue in queues],
                     "active": [_job(job) for job in active],
                     "waiting": [_waiting(job) for job in waiting],
+                    "paused_bands": [_paused_band(band) for band in paused],
                     "quota": [bucket_as_json(state) for state in buckets],
                     "scheduler_running": stats_queues.scheduler_is_alive(),
                     "overdue": [{"name": name, "since": since} for name, since in _overdue()],
@@ -43,6 +46,9 @@ class Command(base.Command):
             )
             return
         self._print_queues(queues)
+        for each in paused:
+            why = f": {each.pause_reason}" if each.pause_reason else ""
+            self.print(f"band {each.name}: paused by {each.paused_by} since {_time(each.paused_at)}{why}")
         for job in active:
             total = "?" if job.progress_total is None else job.progress_total
             band = job.band_name or "all bands"
@@ -71,6 +77,8 @@ class Command(base.Command):
             state = f"{queue.workers} worker{'' if queue.workers == 1 else 's'}"
             if queue.paused_at:
                 state = f"paused by {queue.paused_by}" + (f": {queue.pause_reason}" if queue.pause_reason else "")
+            if queue.of_paused_bands:
+                state += f"; {queue.of_paused_bands} queued jobs of paused bands"
             self.print(f"{queue.name:<18}{figures}  {state}")
 
 
@@ -81,8 +89,10 @@ def _overdue() -> list[tuple[str, dt.datetime]]:
     return [(each.name, due) for each in late if (due := schedules.next_run(each)) is not None]
 
 
-def _time(time: dt.datetime) -> str:
+def _time(time: dt.datetime | None) -> str:
     """Return the time in UTC, with its date unless that is today."""
+    if time is None:
+        return "?"
     time = time.astimezone(dt.UTC)
     return f"{time:%H:%M} UTC" if time.date() == clock.approximate().date() else f"{time:%Y-%m-%d %H:%M} UTC"
 
@@ -106,6 +116,7 @@ def _queue(queue: stats_queues.QueueState) -> dict[str, Any]:
         "completed": queue.completed,
         "failed": queue.failed,
         "cancelled": queue.cancelled,
+        "of_paused_bands": queue.of_paused_bands,
         "paused": queue.is_paused,
         "paused_at": queue.paused_at,
         "paused_by": queue.paused_by or None,
@@ -123,6 +134,15 @@ def _job(job: SyncJob) -> dict[str, Any]:
         "band": job.band.slug if job.band else None,
         "progress": {"done": job.progress_done, "total": job.progress_total},
         "started_at": job.started_at,
+    }
+
+
+def _paused_band(band: Band) -> dict[str, Any]:
+    return {
+        "band": band.slug,
+        "paused_at": band.paused_at,
+        "paused_by": band.paused_by,
+        "pause_reason": band.pause_reason or None,
     }
 
 

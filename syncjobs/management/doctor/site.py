@@ -12,12 +12,15 @@ from django.contrib.staticfiles.finders import get_finders
 from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core import mail as django_mail
 
+from bands.models import Band
+
 from ...engine import clock
 from ...models import Worker
 from ...operations import people, schedules
 from ...stats import queues as stats_queues
 from .findings import Finding, Level, good
 
+_NAMED = 5
 _SMTP = "django.core.mail.backends.smtp.EmailBackend"
 _NO_HOST = "localhost"
 """Django's default of EMAIL_HOST."""
@@ -58,7 +61,7 @@ def workers() -> Iterator[Finding]:
 
 
 def queues() -> Iterator[Finding]:
-    """Look for queues that no live worker consumes, and for paused ones."""
+    """Look for queues that no live worker consumes, for paused ones, and for paused bands."""
     for queue in stats_queues.queues():
         if not queue.workers:
             waiting = (
@@ -73,6 +76,12 @@ def queues() -> Iterator[Finding]:
             yield Finding("queues", Level.WARNING, message, advice)
         else:
             yield good("queues", f"The queue {queue.name} has {queue.workers} consumer(s).")
+    paused = list(Band.objects.paused().order_by("paused_at", "pk"))
+    if paused:
+        names = ", ".join(f"{band.name} (by {band.paused_by})" for band in paused[:_NAMED])
+        more = f" and {len(paused) - _NAMED} more" if len(paused) > _NAMED else ""
+        advice = f"When the reason is gone, run: python manage.py resume_band {paused[0].slug}"
+        yield Finding("queues", Level.WARNING, f"Jobs of paused bands wait: {names}{more}.", advice)
 
 
 def scheduler() -> Iterator[Finding]:

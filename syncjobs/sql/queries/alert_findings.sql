@@ -50,9 +50,16 @@ UNION ALL
 SELECT 'old_job', 'queue', name, name, 'WARNING', jsonb_build_object('since', oldest.run_at)
   FROM syncjobs_queue, clock,
        LATERAL (SELECT min(run_at) AS run_at FROM syncjobs_syncjob
-                 WHERE queue = name AND status = 'QUEUED' AND run_at <= now) AS oldest
+                 WHERE queue = name AND status = 'QUEUED' AND run_at <= now
+                   AND (band_id IS NULL OR band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL))) AS oldest
  WHERE paused_at IS NULL AND name IN (SELECT queue FROM served)
    AND oldest.run_at <= now - %(old_job)s::float8 * interval '1 minute'
+UNION ALL
+(SELECT 'band_paused', 'band', id::text, name, 'WARNING',
+        jsonb_build_object('since', paused_at, 'by', paused_by, 'reason', pause_reason)
+   FROM bands_band, clock
+  WHERE paused_at <= now - %(band_paused)s::float8 * interval '1 hour'
+  ORDER BY id LIMIT %(most)s)
 UNION ALL
 SELECT 'clock_skew', 'worker', name, name, 'WARNING', jsonb_build_object('seconds', round(clock_skew))
   FROM syncjobs_worker, clock
@@ -77,7 +84,7 @@ UNION ALL
 (SELECT 'band_stale', 'band', id::text, name, 'WARNING',
         jsonb_build_object('since', greatest(last_full_sync_at, last_incremental_sync_at))
    FROM bands_band, clock
-  WHERE is_active AND (channel_id <> '' OR channel_reference <> '')
+  WHERE is_active AND paused_at IS NULL AND (channel_id <> '' OR channel_reference <> '')
     AND coalesce(greatest(last_full_sync_at, last_incremental_sync_at), created_at)
         <= now - %(band_stale)s::float8 * interval '1 hour'
   ORDER BY id LIMIT %(most)s)

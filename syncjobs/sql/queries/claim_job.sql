@@ -3,11 +3,14 @@
 -- The caller has locked the queue's row in a statement of its own, so this one sees all earlier claims, and has found the
 -- queue not paused. SKIP LOCKED passes over a job that somebody is cancelling right now.
 --
+-- A paused band is looked up in every claim. The subquery is hashed once, so that thousands of its jobs in front cost little.
+--
 -- The condition and the order of `best` exist a second time in models/querysets.py, as runnable() and in_claim_order(),
 -- for counts and lists. Here they are part of one statement that claims. Change both.
 WITH best AS MATERIALIZED (
     SELECT id FROM syncjobs_syncjob
      WHERE queue = %(queue)s AND status = 'QUEUED' AND run_at <= statement_timestamp()
+       AND (band_id IS NULL OR band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL))
      ORDER BY priority DESC, id LIMIT 1
        FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (

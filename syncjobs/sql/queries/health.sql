@@ -36,7 +36,9 @@ SELECT statement_timestamp(),
               WHERE NOT EXISTS (SELECT FROM worker WHERE queue.name = ANY (queues) AND state IN ('alive', 'stopping'))
                 AND ((paused_at IS NULL AND EXISTS (
                           SELECT FROM syncjobs_syncjob AS job
-                           WHERE job.queue = queue.name AND status = 'QUEUED' AND run_at <= statement_timestamp()))
+                           WHERE job.queue = queue.name AND status = 'QUEUED' AND run_at <= statement_timestamp()
+                             AND (band_id IS NULL
+                                  OR band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL))))
                      OR EXISTS (SELECT FROM syncjobs_syncjob AS job
                                  WHERE job.queue = queue.name AND status = 'IN_PROGRESS'))
               ORDER BY queue.name),

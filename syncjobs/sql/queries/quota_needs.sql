@@ -2,6 +2,7 @@
 --
 -- "active": the units that active jobs of a type still need by their estimates, the number of those without an estimate, and
 -- the average of the newest completed jobs of the type, if any has none. A parent's estimate includes its children.
+-- Queued jobs of paused bands need nothing until somebody resumes the bands.
 -- "schedule": the average of a schedule's last runs, with all their jobs, by the label of its jobs.
 WITH active AS (
     SELECT job_type, count(*) FILTER (WHERE quota_estimated IS NULL) AS without,
@@ -10,6 +11,8 @@ WITH active AS (
       LEFT JOIN LATERAL (
            SELECT sum(quota_used) AS units FROM syncjobs_syncjob WHERE parent_id = job.id) AS of_children ON true
      WHERE status IN ('QUEUED', 'IN_PROGRESS') AND parent_id IS NULL AND run_at < %(until)s
+       AND (status = 'IN_PROGRESS' OR band_id IS NULL
+            OR band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL))
      GROUP BY job_type)
 
 SELECT 'active' AS kind, job_type AS name, units, without, average

@@ -21,7 +21,9 @@
         box.setAttribute("aria-busy", "true");
         // What is being typed stays; anything else in the fields is of the list that goes.
         document.documentElement.toggleAttribute("data-overwrites", !isTyped);
-        htmx.ajax("GET", url, { source: box, target: box, swap: "morph:outerHTML", headers: { "X-List": "1" } }).catch(() => {});
+        const headers = { "X-List": "1" };
+        if (box.querySelector(".more-filters[open]")) headers["X-Open"] = "1";
+        htmx.ajax("GET", url, { source: box, target: box, swap: "morph:outerHTML", headers }).catch(() => {});
     }
 
     function onSwapped({ detail }) {
@@ -38,10 +40,15 @@
         list().removeAttribute("aria-busy");
         announce();
         // The link that was clicked may be gone, such as Next on the last page.
-        const lost = document.activeElement === document.body;
-        if (hadFocus && lost) list().querySelector("[data-list-head]")?.focus({ preventScroll: true });
+        if (hadFocus && document.activeElement === document.body) focusHead();
         if (fromPager) showTop();
         document.dispatchEvent(new CustomEvent("listed", { detail: { since: at } }));
+    }
+
+    const head = () => list().querySelector("[data-list-head]") ?? list();
+    function focusHead() {
+        head().tabIndex = -1;
+        head().focus({ preventScroll: true });
     }
 
     function announce() {
@@ -50,8 +57,7 @@
     }
 
     function showTop() {
-        const head = list().querySelector("[data-list-head]") ?? list();
-        if (head.getBoundingClientRect().top < 60) head.scrollIntoView({ block: "start" });
+        if (head().getBoundingClientRect().top < 60) head().scrollIntoView({ block: "start" });
     }
 
     document.addEventListener("htmx:afterSwap", onSwapped);
@@ -62,6 +68,11 @@
         if (current.how === "back") location.reload();
         current = null;
     });
+
+    // Ranges of dates are counted once somebody sees them.
+    document.addEventListener("toggle", ({ target }) => {
+        if (target.matches("#list .more-filters[open]") && !target.querySelector("#ranges .chip-count")) load(here(), { how: "replace" });
+    }, true);
 
     // A person has changed how the list looks.
     document.addEventListener("relist", ({ detail }) => list() && load(detail.value));

@@ -4,11 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.recorded.requests.ask import ADMIN, MODERATOR, NOBODY, PLAIN, delete, each, get, head, ids, patch, post
+from tests.api.recorded.requests.ask import (
+    ADMIN,
+    JOBS,
+    MODERATOR,
+    NOBODY,
+    PLAIN,
+    delete,
+    each,
+    get,
+    head,
+    ids,
+    patch,
+    post,
+)
 from tests.api.recorded.world import HTML
 
 _NEW_BAND = {"name": "Port Marlow", "slug": "port-marlow"}
 REQUESTS: list[Any] = [
+    [
+        post("bands/11/pause", {"reason": "Moving"}),
+        post("bands/11/pause"),
+        get("bands/11"),
+        get("bands?health=paused"),
+        ids(f"{JOBS}?due=paused"),
+        post("bands/11/resume"),
+        post("bands/11/resume"),
+    ],
+    post("bands/11/pause", {"reason": "x" * 501}),
+    post("bands/11/pause", {"why": "x"}),
+    post("bands/11/pause", who=NOBODY),
+    post("bands/11/pause", who=PLAIN),
+    post("bands/9999/resume"),
     get("bands"),
     head("bands"),
     *each(

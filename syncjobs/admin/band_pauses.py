@@ -1,0 +1,85 @@
+"""Pausing and resuming bands: the questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from bands.models import Band
+
+from ..audit.actors import Actor
+from ..operations import band_pauses
+from .core.pages import Question, ask, report, style
+from .queues import PauseForm
+
+
+def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> HttpResponse:
+    """Ask for a reason, then pause the bands."""
+    if not bands:
+        return _nothing(request, back)
+    many = ngettext("Pause %(n)s band?", "Pause %(n)s bands?", len(bands))
+    question = Question(
+        title=_named(bands, _("Pause %(band)s?"), many),
+        text=ngettext(
+            "None of its jobs starts until someone resumes it. Running jobs finish.",
+            "None of their jobs starts until someone resumes them. Running jobs finish.",
+            len(bands),
+        ),
+        button=_("Pause"),
+        back=back,
+        parent=_("Bands"),
+        icon="pause",
+        details=_details(bands, _("Syncs of all bands go on without it.") if len(bands) == 1 else ""),
+    )
+
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        paused = [band for band in bands if band_pauses.pause_band(actor, band.pk, values["reason"])]
+        if not paused:
+            return _("It was already paused.")
+        many = ngettext("%(n)s band is paused.", "%(n)s bands are paused.", len(paused))
+        return _named(paused, _("%(band)s is paused."), many)
+
+    return ask(request, question, do, form=style(PauseForm(request.POST if request.method == "POST" else None)))
+
+
+def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str) -> HttpResponse:
+    """Confirm, then resume the bands."""
+    if not bands:
+        return _nothing(request, back)
+    many = ngettext("Resume %(n)s band?", "Resume %(n)s bands?", len(bands))
+    question = Question(
+        title=_named(bands, _("Resume %(band)s?"), many),
+        text=ngettext("Workers start its queued jobs again.", "Workers start their queued jobs again.", len(bands)),
+        button=_("Resume"),
+        back=back,
+        parent=_("Bands"),
+        icon="play",
+        details=_details(bands, ""),
+    )
+
+    def do(actor: Actor, _cleaned: dict[str, Any]) -> str:
+        resumed = [band for band in bands if band_pauses.resume_band(actor, band.pk)]
+        if not resumed:
+            return _("It was not paused.")
+        many = ngettext("%(n)s band is resumed.", "%(n)s bands are resumed.", len(resumed))
+        return _named(resumed, _("%(band)s is resumed."), many)
+
+    return ask(request, question, do)
+
+
+def _named(bands: Sequence[Band], one: str, many: str) -> str:
+    """Name the band, or say how many there are."""
+    return one % {"band": bands[0].name} if len(bands) == 1 else many % {"n": len(bands)}
+
+
+def _details(bands: Sequence[Band], more: str) -> list[str]:
+    names = [band.name for band in bands] if len(bands) > 1 else []
+    return [*names, *([more] if more else [])]
+
+
+def _nothing(request: HttpRequest, back: str) -> HttpResponse:
+    return report(request, _("No band is selected. Select at least one."), back, level="error")
