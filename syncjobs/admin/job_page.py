@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Count, Q, Sum
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from ..audit.labels import ACTIONS, RESULTS
-from ..choices import ACTIVE_STATUSES, DelayReason, JobStatus
+from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus
 from ..engine import clock
 from ..exceptions import NotFound
 from ..listing import filters
@@ -19,6 +21,9 @@ from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
 from ..templatetags.monitor import number
 from .core import links
+from .job_attempts import axis
+from .job_buttons import Facts
+from .job_explanation import explain, is_shown, relation
 from .job_rows import Rights, can_cancel, can_change, can_retry, can_run, note_of, progress_of, rows_of, took_of
 
 _MAX_EVENTS = 500
@@ -35,10 +40,7 @@ def scope_of(job: SyncJob) -> str:
 
 def get(job_id: int) -> Any:
     """Return the job, annotated with what its page needs. Raises NotFound."""
-    again = SyncJob.objects.filter(retry_of=OuterRef("pk")).order_by("pk").values("pk")[:_MAX]
-    jobs = filters.for_display(SyncJob.objects.filter(pk=job_id)).select_related("queue")
-    covering = SyncJob.objects.filter(pk=OuterRef("covered_by_id"))
-    job = jobs.annotate(retried_as=ArraySubquery(again), covering_exists=Exists(covering)).first()
+    job = filters.for_display(SyncJob.objects.filter(pk=job_id)).select_related("queue", "band").first()
     if job is None:
         raise NotFound(f"There is no job #{job_id}.", field="id")
     job.add_child_sums()
@@ -53,38 +55,83 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
     paused = stats_queues.paused_bands([job]).get(job.band_id)
     note, until = note_of(job, now, queue, paused)
     bar, progress = progress_of(job)
+    is_silent = job.status == JobStatus.IN_PROGRESS and bool(stats_queues.unresponsive([job.pk]))
+    retry_url = links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else ""
+    history, related = _history(job), _related(job)
+    children = _children(job, rights) if job.fans_out else {}
+    facts = Facts(
+        request,
+        job,
+        now,
+        attempts=history["attempts"],
+        errors=history["errors"],
+        related=related,
+        queue=queue,
+        paused_band=paused,
+        is_silent=is_silent,
+        children=children.get("counts", {}),
+        retry_url=retry_url,
+    )
+    boxes = explain(facts)
     return {
         "job": job,
         "now": now,
         "heading": f"#{job.pk} · {job.get_job_type_display()}",
         "what": scope_of(job),
         "note": note,
-        "paused_band": paused,
-        "resume_url": links.object_page("bands_band_resume", job.band_id) if paused and rights.run else "",
         "note_until": until,
-        "lacks_worker": queue is not None and not queue.has_worker,
-        "last_error": stats_jobs.last_errors([job.pk] if job.delay_reason == DelayReason.RETRY else []).get(job.pk, ""),
+        "boxes": boxes,
+        "box_messages": [box.message for box in boxes],
+        "axis": axis(job, history["attempts"][::-1], now),
+        "shown_errors": [
+            {"error": error, "url": links.error(error.group_id)}
+            for error in history["errors"]
+            if not error.will_retry and not is_shown(boxes, error.message)
+        ],
+        "relations": _relations(job, related, now),
         "meter": bar,
         "progress": progress,
         "took": took_of(job, now),
         "is_active": job.status in ACTIVE_STATUSES,
-        "is_silent": job.status == JobStatus.IN_PROGRESS and bool(stats_queues.unresponsive([job.pk])),
-        "can_retry": rights.retry and can_retry(job),
+        "is_silent": is_silent,
         "can_cancel": rights.cancel and can_cancel(job),
         "can_run": rights.run and can_run(job),
         "changes": _changes(job) if rights.run and can_change(job) else (),
         "url": links.job(job.pk),
         "run_url": links.object_page("syncjobs_syncjob_run", job.pk),
-        "retry_url": links.object_page("syncjobs_syncjob_retry", job.pk),
         "cancel_url": links.object_page("syncjobs_syncjob_cancel", job.pk),
         "parameters": _parameters(job.params),
         "requester_url": links.jobs(requested_by=job.requested_by_label),
         "sees_tracebacks": sees_internals,
         "audit": _audit(job) if sees_internals else [],
         "audit_url": f"{links.page('syncjobs_auditentry_changelist')}?target_type=job&target_id={job.pk}",
-        **_history(job),
-        **(_children(job, rights) if job.fans_out else {}),
+        **history,
+        **children,
     }
+
+
+def _related(job: SyncJob) -> list[SyncJob]:
+    """Return the job's retries and the jobs that it refers to, oldest first."""
+    named = [job_id for job_id in (job.parent_id, job.retry_of_id, job.covered_by_id) if job_id]
+    if not named and job.status not in RETRYABLE_STATUSES:
+        return []
+    condition = Q(retry_of=job.pk) | Q(pk__in=named)
+    columns = ("status", "run_at", "error_count", "cancel_requested_at", "completed_at", "retry_of")
+    return list(SyncJob.objects.filter(condition).only(*columns).order_by("pk")[:_MAX])
+
+
+def _relations(job: SyncJob, related: Sequence[SyncJob], now: dt.datetime) -> list[tuple[str, list[SafeString | str]]]:
+    """Return the jobs that belong to the job, by what they are to it."""
+    known = {each.pk: each for each in related}
+    named = ((_("Parent job"), job.parent_id), (_("Retry of"), job.retry_of_id), (_("Covered by"), job.covered_by_id))
+    lines: list[tuple[str, list[SafeString | str]]] = []
+    for label, job_id in named:
+        if job_id in known:
+            lines.append((label, [relation(known[job_id], now)]))
+        elif job_id:
+            lines.append((label, [_("#%s, which is deleted") % job_id]))
+    again: list[SafeString | str] = [relation(each, now) for each in related if each.retry_of_id == job.pk]
+    return [*lines, *([(_("Retried as"), again)] if again else [])]
 
 
 def _changes(job: SyncJob) -> list[tuple[str, str, str]]:
@@ -99,9 +146,7 @@ def _changes(job: SyncJob) -> list[tuple[str, str, str]]:
 
 def _history(job: SyncJob) -> dict[str, Any]:
     """Return the job's attempts, events, errors and quota use."""
-    errors = [
-        {"error": error, "url": links.error(error.group_id)} for error in job.job_errors.order_by("-pk")[: _MAX + 1]
-    ]
+    errors = list(job.job_errors.select_related("group").order_by("-pk")[: _MAX + 1])
     return {
         "attempts": list(job.attempts.order_by("-number")[:_MAX]),
         "events": list(job.events.order_by("pk")[:_MAX_EVENTS]),
@@ -128,6 +173,7 @@ def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
     notable = Q(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)) | Q(error_count__gt=0)
     shown = job.children.filter(notable).order_by("-status", "pk")
     return {
+        "counts": counts,
         "child_counts": [
             (f"{status.label} {number(counts[status])}", links.jobs(parent_id=job.pk, status=status.value))
             for status in JobStatus

@@ -166,6 +166,11 @@ def outcome_badge(attempt: Any) -> SafeString:
     return badge(str(attempt.get_outcome_display()), look, picture)
 
 
+def outcome_look(attempt: Any) -> str:
+    """Return the look of an attempt's outcome."""
+    return _OUTCOME_LOOKS.get(attempt.outcome, ("off", ""))[0]
+
+
 @register.simple_tag
 def result_badge(result: str, text: str) -> SafeString:
     """Draw the result of an audited action."""

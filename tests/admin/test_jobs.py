@@ -320,7 +320,9 @@ def test_a_delayed_job_shows_its_last_error_in_its_row_and_on_its_page(moderator
     assert "Waiting to retry" in row
     assert "YouTube said: backend &lt;error&gt;" in row
     page = moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
-    assert "Last error: YouTube said: backend &lt;error&gt;" in page
+    box = page.split('class="box box-warn"')[1].split("</section>")[0]
+    assert "YouTube is busy" in box
+    assert "YouTube said: backend &lt;error&gt;" in box
 
 
 def test_the_time_a_job_has_run_so_far_is_called_elapsed(moderator: Client) -> None:

@@ -35,7 +35,12 @@ def _object_page(name: str, _prefix: str) -> tuple[str, str]:
 
 def jobs(**filters: object) -> str:
     """Return the URL of the list of jobs with these filters, parameters of `listing.filters.JobList`."""
-    return page("syncjobs_syncjob_changelist") + (f"?{urlencode(filters)}" if filters else "")
+    return page("syncjobs_syncjob_changelist") + query(**filters)
+
+
+def query(**values: object) -> str:
+    """Return the values as a query string with its question mark; empty without values."""
+    return f"?{urlencode(values)}" if values else ""
 
 
 def job(job_id: int) -> str:

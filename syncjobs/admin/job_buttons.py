@@ -1,0 +1,121 @@
+"""What is known of a job when its page is shown, and the buttons that help it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from bands.models import Band
+
+from ..engine import error_reasons
+from ..models import JobError, SyncJob
+from ..operations.queues import ALL_QUEUES
+from ..stats.queues import Readiness
+from ..templatetags.monitor import number
+from .core import links
+
+EDIT_BAND, PAUSE = "bands.change_band", "syncjobs.pause_queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A link that helps; `key` is the key that follows it."""
+
+    label: str
+    url: str
+    icon: str
+    is_dialog: bool = False
+    is_primary: bool = False
+    is_outside: bool = False
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a job when its page is shown."""
+
+    request: HttpRequest
+    job: Any
+    now: dt.datetime
+    attempts: Sequence[Any] = ()
+    """The newest first."""
+    errors: Sequence[JobError] = ()
+    """The newest first, with their groups."""
+    related: Sequence[SyncJob] = ()
+    """Its retries, and the jobs that it refers to."""
+    queue: Readiness | None = None
+    paused_band: Band | None = None
+    """Its band if it is queued and the band is paused."""
+    is_silent: bool = False
+    children: Mapping[str, int] = field(default_factory=dict)
+    """The number of child jobs by status."""
+    retry_url: str = ""
+    """Empty if the person or the job's status doesn't allow a retry."""
+
+    def may(self, permission: str) -> bool:
+        """Return whether the person has the permission."""
+        return bool(self.request.user.has_perm(permission))
+
+    @property
+    def successor(self) -> SyncJob | None:
+        """Return the newest job that runs this one again or covers it."""
+        again = [each for each in self.related if each.retry_of_id == self.job.pk or each.pk == self.job.covered_by_id]
+        return max(again, key=lambda each: each.pk, default=None)
+
+
+def for_error(facts: Facts, reason: str, error: JobError | None, same: int, *, is_open: bool) -> list[Button]:
+    """Return what helps with an error of this reason; what the advice asks for is primary while the problem `is_open`."""
+    fix = _fix(facts, reason)
+    is_permanent = error is not None and error.group.is_permanent
+    buttons = [*fix, *retry(facts, is_primary=is_open and not fix and not is_permanent), *_band(facts)]
+    if error is not None and same > 1:
+        like_it = ngettext("See %s job like it", "See all %s jobs like it", same) % number(same)
+        buttons.append(Button(like_it, links.jobs(error=error.group_id), "list"))
+    if error is not None and facts.may("syncjobs.view_errorgroup"):
+        buttons.append(Button(_("About this error"), links.error(error.group_id), "alert"))
+    return buttons
+
+
+def _fix(facts: Facts, reason: str) -> list[Button]:
+    """Return the button that removes the cause, if there is one and the person may press it."""
+    job, meaning = facts.job, error_reasons.explain(reason)
+    if meaning.needs == EDIT_BAND and job.band_id:
+        if not facts.may(EDIT_BAND):
+            return []
+        label = _("Edit the band") if reason == "playlistUnreadable" else _("Change the channel")
+        return [Button(label, links.object_page("bands_band_edit", job.band_id), "edit", is_primary=True)]
+    if meaning.needs == "bands.add_band" and facts.may(meaning.needs):
+        return [Button(_("Add band"), links.page("bands_band_add"), "plus", is_primary=True)]
+    if meaning.needs == PAUSE and job.queue.paused_at and facts.may(PAUSE):
+        url = links.object_page("syncjobs_queue_resume", ALL_QUEUES)
+        return [Button(_("Resume all queues"), url, "play", is_dialog=True)]
+    return workers(facts) if reason == "workerLost" else []
+
+
+def workers(facts: Facts) -> list[Button]:
+    if not facts.may("syncjobs.view_worker"):
+        return []
+    return [Button(_("Workers"), links.page("syncjobs_worker_changelist"), "server")]
+
+
+def retry(facts: Facts, *, is_primary: bool) -> list[Button]:
+    if not facts.retry_url:
+        return []
+    return [Button(_("Retry"), facts.retry_url, "retry", is_dialog=True, is_primary=is_primary, key="r")]
+
+
+def _band(facts: Facts) -> list[Button]:
+    band = facts.job.band
+    if band is None or not facts.may("bands.view_band"):
+        return []
+    buttons = [Button(_("Open the band"), links.band(band.pk), "music")]
+    if band.channel_id:
+        url = f"https://www.youtube.com/channel/{band.channel_id}"
+        buttons.append(Button(_("Channel on YouTube"), url, "external", is_outside=True))
+    return buttons

@@ -1,0 +1,173 @@
+"""What a job's page explains first: why the job failed or waits, since when, how often, and what helps."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from syncjobs.admin.job_attempts import axis
+from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus, JobType, Role
+from syncjobs.engine import outcomes
+from syncjobs.models import Attempt, SyncJob
+from syncjobs.operations import jobs, queued_jobs, queues
+from tests.clients import DIALOG, PART, logged_in
+from tests.factories import PERSON, claim, failed_job, fanned_out, make_band, queue_job
+
+pytestmark = pytest.mark.django_db
+NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+
+
+def _boxes(client: Client, job: SyncJob, headers: dict[str, str] = PART) -> list[str]:
+    """Return the text of each box of the job's page, with its look, and its links in angle brackets."""
+    page = client.get(f"/admin/syncjobs/syncjob/{job.pk}/change/", headers=headers).content.decode()
+    found = re.findall(r'<section class="box (box-\w+)"[^>]*>(.*?)</section>', page, re.DOTALL)
+    links = [(look, re.sub(r'<a [^>]*href="([^"]*)"[^>]*>', r" ⟨\1⟩ ", box)) for look, box in found]
+    return [" ".join(html.unescape(f"{look} " + re.sub(r"<[^>]*>", " ", box)).split()) for look, box in links]
+
+
+def _failed_sync(reason: str, message: str, *, permanent: bool = True, slug: str = "herons") -> SyncJob:
+    band = make_band(slug, f"@{slug}", channel_id="UC" + "x" * 22)
+    job = queue_job(band=band, dedupe_key=slug)
+    outcomes.fail(claim(), message, reason=reason, permanent=permanent)
+    return SyncJob.objects.get(pk=job.pk)
+
+
+def test_a_failed_job_begins_with_its_reason_and_with_what_helps() -> None:
+    admin, moderator = logged_in(Role.ADMIN), logged_in(Role.MODERATOR)
+    for slug in ("larks", "owls"):
+        job = _failed_sync("channelNotFound", f"Channel not found: @{slug}", slug=slug)
+    error, band = job.job_errors.get(), job.band_id
+    for headers in (PART, DIALOG, {}):
+        (box,) = _boxes(admin, job, headers)
+        assert box.startswith("box-bad Channel not found Failed YouTube has no channel with this ID")
+    assert "Channel not found: @owls" in box
+    assert "How often 2 jobs · first seen" in box
+    assert "What to do: Find the band's channel" in box
+    for link in (
+        f"⟨/admin/bands/band/{band}/edit/⟩ Change the channel",
+        f"⟨/admin/bands/band/{band}/change/⟩ Open the band",
+        f"⟨https://www.youtube.com/channel/UC{'x' * 22}⟩",
+        f"⟨/admin/syncjobs/syncjob/{job.pk}/retry/⟩ Retry",
+        f"⟨/admin/syncjobs/syncjob/?error={error.group_id}⟩ See all 2 jobs like it",
+        f"⟨/admin/syncjobs/errorgroup/{error.group_id}/change/⟩",
+    ):
+        assert link in box, link
+    (box,) = _boxes(moderator, job)
+    assert "Ask an admin (ADMIN@example) to do this: Find the band's channel" in box
+    assert "/edit/" not in box
+    page = admin.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
+    places = [page.index(f'card-title">{title}<') for title in ("Results", "Timeline", "Details")]
+    assert page.index('class="box ') < places[0]
+    assert places == sorted(places)
+
+
+def test_a_temporary_error_says_that_nothing_follows_by_itself() -> None:
+    job = _failed_sync("backendError", "YouTube answered 503", permanent=False)
+    SyncJob.objects.filter(pk=job.pk).update(attempts_made=5)
+    (box,) = _boxes(logged_in(Role.MODERATOR), job)
+    assert "YouTube is busy" in box
+    assert "after 5 attempts · not retried automatically any more" in box
+    assert "What to do: Retry the job." in box
+    assert "How often Only this job" in box
+    assert "jobs like it" not in box
+
+
+def test_what_another_job_has_done_since_needs_nobody() -> None:
+    moderator = logged_in(Role.MODERATOR)
+    job = _failed_sync("timeout", "The connection timed out.", permanent=False)
+    other = queue_job(band=job.band, dedupe_key=job.dedupe_key)
+    jobs.retry_job(PERSON, job.pk)
+    SyncJob.objects.filter(pk=other.pk).update(run_at=timezone.now() + dt.timedelta(hours=1))
+    (box,) = _boxes(moderator, job)
+    assert f"Covered by ⟨/admin/syncjobs/syncjob/{other.pk}/change/⟩ #{other.pk} Delayed until" in box
+    assert box.startswith("box-warn")
+    assert f"Nothing for now: job #{other.pk} does this again." in box
+    SyncJob.objects.filter(pk=other.pk).update(status=JobStatus.COMPLETED, completed_at=timezone.now())
+    (box,) = _boxes(moderator, job)
+    assert box.startswith("box-off")
+    SyncJob.objects.filter(pk=job.pk).update(covered_by=None)
+    again = jobs.retry_job(PERSON, job.pk).job
+    (box,) = _boxes(moderator, job)
+    assert f"Retried as ⟨/admin/syncjobs/syncjob/{again.pk}/change/⟩ #{again.pk} Queued" in box
+    jobs.cancel_job(PERSON, again.pk)
+    assert _boxes(moderator, job)[0].startswith("box-bad")
+    type(job.band).objects.update(last_full_sync_at=timezone.now())
+    assert "Nothing: a later sync of the band succeeded." in _boxes(moderator, job)[0]
+
+
+def test_a_waiting_job_says_why_and_until_when() -> None:
+    admin, moderator = logged_in(Role.ADMIN), logged_in(Role.MODERATOR)
+    job = queue_job(band=make_band())
+    outcomes.retry_later(claim(), "YouTube answered 503", reason="backendError")
+    boxes = _boxes(moderator, job)
+    assert boxes[0].startswith("box-warn YouTube is busy")
+    assert "So far 1 of at most 5 attempts in a row failed" in boxes[0]
+    assert re.search(r"Goes on \d{4}-\d\d-\d\d .* UTC · in ", boxes[0])
+    # Nothing runs in this test, and that is another reason.
+    assert boxes[1].startswith("box-bad No worker is running for this queue")
+    SyncJob.objects.filter(pk=job.pk).update(run_at=timezone.now())
+    until = timezone.now() + dt.timedelta(hours=7)
+    outcomes.delay(claim(), until, DelayReason.QUOTA_MAIN, "The quota is used up.")
+    (box, _none) = _boxes(moderator, job)
+    assert box.startswith("box-off Waiting for the main quota to reset")
+    assert f"{until:%H:%M} UTC" in box
+    assert "⟨/admin/quota/⟩ Quota" in box
+    queued_jobs.delay(PERSON, job.pk, until)
+    assert "Scheduled for later pat: until" in _boxes(moderator, job)[0]
+    queues.pause_queue(PERSON, "maintenance", "The disk is full")
+    paused = queue_job(JobType.PRUNE)
+    assert "box-warn Queue paused by pat The disk is full" in _boxes(admin, paused)[0]
+    assert "⟨/admin/syncjobs/queue/maintenance/resume/⟩ Resume the queue" in _boxes(admin, paused)[0]
+    assert "Ask an admin (ADMIN@example)" in _boxes(moderator, paused)[0]
+
+
+def test_other_jobs_explain_themselves_too() -> None:
+    moderator = logged_in(Role.MODERATOR)
+    stopped = queue_job(JobType.PRUNE)
+    jobs.cancel_job(PERSON, stopped.pk)
+    (box,) = _boxes(moderator, stopped)
+    assert box.startswith("box-off Cancelled by pat Cancelled No worker had started it.")
+    parent, children = fanned_out(2)
+    outcomes.fail(claim(), "Channel not found: @nobody", reason="channelNotFound")
+    failures = [box for box in _boxes(moderator, parent) if "child jobs failed" in box]
+    assert failures[0].startswith("box-bad 1 of 2 child jobs failed")
+    assert f"?parent_id={parent.pk}&status=FAILED⟩ Show the failed jobs" in failures[0]
+    assert f"?action=retry&all=1&parent_id={parent.pk}&status=FAILED⟩ Retry them" in failures[0]
+    outcomes.complete(claim())
+    assert _boxes(moderator, children[1]) == []
+
+
+def test_attempts_are_bars_on_one_axis() -> None:
+    minute = dt.timedelta(minutes=1)
+    job: Any = SyncJob(status=JobStatus.QUEUED, created_at=NOW, run_at=NOW + 10 * minute)
+    failed, delayed = AttemptOutcome.FAILED, AttemptOutcome.DELAYED
+    attempts = [
+        Attempt(number=1, outcome=failed, started_at=NOW + minute, ended_at=NOW + 3 * minute),
+        Attempt(number=2, outcome=delayed, started_at=NOW + 5 * minute, ended_at=NOW + 5 * minute),
+    ]
+    drawn = axis(job, attempts, NOW + 6 * minute)
+    assert drawn is not None
+    assert (drawn.start, drawn.end, drawn.span) == (NOW, NOW + 10 * minute, "10 min")
+    assert [(bar.took, bar.waited) for bar in drawn.bars] == [
+        ("2 min", "1 min after it was queued"),
+        ("0.0 s", "2 min after the attempt before"),
+        ("", "5 min after the attempt before"),
+    ]
+    shapes = [re.findall(r'class="bar-(\w+)" x="([\d.]+)" width="([\d.]+)"', bar.picture) for bar in drawn.bars]
+    assert shapes == [
+        [("wait", "0.0", "100.0"), ("bad", "100.0", "200.0")],
+        [("wait", "300.0", "200.0"), ("off", "500.0", "8.0")],
+        [("wait", "500.0", "500.0")],
+    ]
+    assert axis(job, [], NOW) is None
+
+
+def test_a_message_is_not_repeated_below_its_box() -> None:
+    page = logged_in(Role.ADMIN).get(f"/admin/syncjobs/syncjob/{failed_job('It broke.').pk}/change/").content.decode()
+    assert page.count("data-utc>It broke.</div>") == 2  # in the box and among the events
