@@ -19,8 +19,9 @@ from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
 from ..operations import queued_jobs
+from ..stats import errors as stats_errors
 from . import job_changes, job_list, job_look, job_page, trigger
-from .core import links
+from .core import fixes, links
 from .core.advice import permanent_warning
 from .core.job_filters import Filters, sentence_of, suggestions
 from .core.model_admin import PageAdmin, id_of, requires
@@ -122,14 +123,17 @@ class JobAdmin(PageAdmin):
     @requires("syncjobs.retry_job", post=True)
     def retry_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
         job = operations.get_job(job_id)
+        warning = permanent_warning(request, [job_id])
+        bands = [(job.band_id, job.band_name)] if job.band_id else []
         question = Question(
             title=_("Retry job #%s?") % job_id,
             text=_("%(type)s of %(what)s runs again as a new job; this one stays as it is.")
             % {"type": job.get_job_type_display(), "what": job_page.scope_of(job)},
-            button=_("Retry"),
+            button=_("Retry anyway") if warning else _("Retry"),
             back=links.job(job_id),
             icon="retry",
-            warning=permanent_warning(request, [job_id]),
+            warning=warning,
+            offers=fixes.of(request, stats_errors.last_reason(job_id), bands) if warning else (),
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

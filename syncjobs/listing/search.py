@@ -66,12 +66,12 @@ class Matches:
         blanks = Func(
             "message", Value(r"\s+"), Value(" "), Value("g"), function="regexp_replace", output_field=TextField()
         )
-        condition = Exists(errors.filter(group__in=[group for group, _ in self.groups]))
+        condition = Q(pk=self.job_id) | Q(Exists(errors.filter(group__in=[group for group, _ in self.groups])))
         if self.doubtful:
             texts = errors.filter(group__in=self.doubtful).annotate(place=StrIndex(Lower(blanks), Value(self.text)))
-            condition |= Exists(texts.filter(place__gt=0))
+            condition |= Q(Exists(texts.filter(place__gt=0)))
         # A job without a band has no name, and no search finds the empty name.
-        return Q(pk=self.job_id) | Q(band_name__in=[name for name, _ in self.names]) | condition
+        return condition | Q(band_name__in=[name for name, _ in self.names])
 
     def count(self) -> int:
         """Return how many jobs match, from the counts if the sets can't overlap."""
