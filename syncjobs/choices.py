@@ -82,6 +82,20 @@ class Origin(models.TextChoices):
 PERSONAL_ORIGINS = (Origin.ADMIN, Origin.API, Origin.COMMAND)
 
 
+class ErrorState(models.TextChoices):
+    """What people have decided about an error group, and whether it holds. `syncjobs_error_state_v1` derives it from a row."""
+
+    OPEN = "open", _("Open")
+    REGRESSED = "regressed", _("Regressed")
+    ACKNOWLEDGED = "acknowledged", _("Acknowledged")
+    IGNORED = "ignored", _("Ignored")
+    RESOLVED = "resolved", _("Resolved")
+
+
+UNHANDLED_STATES = (ErrorState.OPEN, ErrorState.REGRESSED)
+"""The states of the groups that nobody has dealt with yet."""
+
+
 class DelayReason(models.TextChoices):
     """Why a queued job is delayed."""
 

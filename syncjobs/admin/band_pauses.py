@@ -17,6 +17,14 @@ from .core.pages import Question, ask, report, style
 from .queues import PauseForm
 
 
+class BandPauseForm(PauseForm):
+    """The reason for a pause, shown to everyone who sees the band."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["reason"].help_text = _("Shown next to the band and kept in the audit log.")
+
+
 def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> HttpResponse:
     """Ask for a reason, then pause the bands."""
     if not bands:
@@ -43,7 +51,7 @@ def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> Http
         many = ngettext("%(n)s band is paused.", "%(n)s bands are paused.", len(paused))
         return _named(paused, _("%(band)s is paused."), many)
 
-    return ask(request, question, do, form=style(PauseForm(request.POST if request.method == "POST" else None)))
+    return ask(request, question, do, form=style(BandPauseForm(request.POST if request.method == "POST" else None)))
 
 
 def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str) -> HttpResponse:

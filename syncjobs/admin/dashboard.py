@@ -89,12 +89,12 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
 
 def _errors(request: HttpRequest) -> dict[str, Any]:
     now = clock.approximate()
-    groups, total = errors.groups(now - dt.timedelta(hours=24), limit=_ERRORS)
+    page = errors.groups(errors.GroupFilter(since=now - dt.timedelta(hours=24)), limit=_ERRORS)
     rows = [
         {"group": group, "url": links.error(group.fingerprint), "hours": charts.hours(group.per_hour, now)}
-        for group in groups
+        for group in page.groups
     ]
-    return {"rows": rows, "total": total, "as_of": now}
+    return {"rows": rows, "total": page.total, "as_of": now}
 
 
 def _ahead(request: HttpRequest) -> dict[str, Any]:

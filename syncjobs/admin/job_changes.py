@@ -139,8 +139,8 @@ def _about_children(job: SyncJob) -> list[str]:
 def question_to_cancel(job: SyncJob) -> Question:
     """Ask whether to cancel a job; of an all-bands job, whether to stop the whole sync."""
     details = []
-    if job.fans_out:
-        unfinished = SyncJob.objects.active().filter(parent=job).count()
+    unfinished = SyncJob.objects.active().filter(parent=job).count() if job.fans_out else 0
+    if unfinished:
         text = ngettext(
             "%(n)s child job that has not ended is cancelled too.",
             "%(n)s child jobs that have not ended are cancelled too.",

@@ -1,9 +1,8 @@
-"""Error groups: list, acknowledge, retry and export them."""
+"""Error groups: list them, say what is done about them, and retry their jobs."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from django.http import StreamingHttpResponse
 from django.utils.translation import gettext_lazy
@@ -12,9 +11,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ..choices import UNHANDLED_STATES, ErrorState
 from ..engine import clock
 from ..listing import export
-from ..listing.base_filters import MAX_LIMIT, Choice, Parameters, Pattern, Whole
+from ..listing.base_filters import MAX_LIMIT, Choice, Choices, Parameters, Pattern, Text, Whole
 from ..models import BulkAction
 from ..operations import bulk, errors
 from ..stats import errors as stats
@@ -24,7 +24,16 @@ from .core.idempotency import idempotent_in_steps
 from .core.permissions import requires
 from .core.viewsets import NoBody, ViewSet, location
 from .serializers import Message
-from .serializers.errors import ErrorGroups, NoteBody, RetriedGroup
+from .serializers.errors import (
+    AssignBody,
+    ErrorGroups,
+    ErrorGroupWithNotes,
+    IgnoreBody,
+    NewNoteBody,
+    NoteBody,
+    NoteSerializer,
+    RetriedGroup,
+)
 
 
 class ErrorFilters(Parameters):
@@ -37,7 +46,14 @@ class ErrorFilters(Parameters):
         help_text="Hours or days back from now, or all.",
         initial="24h",
     )
-    acknowledged = Choice(choices=("true", "false"), help_text="Whether somebody has acknowledged the group.")
+    acknowledged = Choice(
+        choices=("true", "false"),
+        help_text="Whether somebody has dealt with the group: true stands for the states acknowledged, ignored and resolved,"
+        " false for open and regressed.",
+    )
+    state = Choices(choices=ErrorState.values, help_text="Repeatable, or separated by commas.")
+    assignee = Text(help_text="A username, or nobody.")
+    is_new = Choice(choices=("true",), help_text="Only open groups whose first occurrence is less than 24 hours ago.")
 
 
 class ErrorList(ErrorFilters):
@@ -63,35 +79,70 @@ class ErrorGroupViewSet(ViewSet):
     @with_etag
     def list(self, request: Request) -> Response:
         """List error groups with an occurrence in the window, most frequent first."""
-        groups, total = stats.groups(**self._filters(), limit=self.parameters["limit"])
-        figures = {"errors": groups, "totalErrors": total, "asOf": clock.approximate()}
-        return Response(ErrorGroups(figures).data)
+        page = stats.groups(self._filter(), limit=self.parameters["limit"])
+        return Response(ErrorGroups(page, context={"as_of": clock.approximate()}).data)
+
+    @extend_schema(operation_id="getError", responses=ErrorGroupWithNotes)
+    @with_etag
+    def retrieve(self, request: Request, fingerprint: str) -> Response:
+        """Get an error group with its figures of all time and its thread of notes."""
+        return self._group(fingerprint)
 
     @extend_schema(operation_id="exportErrors", responses=FILE)
     @action(detail=False, filterset_class=ErrorExport, content_negotiation_class=IgnoreAccept, is_file=True)
     def export(self, request: Request) -> StreamingHttpResponse:
         """Download the log of errors in the window, newest first."""
         kind = self.parameters["format"]
-        return export.file_of(export.errors(stats.log(**self._filters()), kind, person=request.user.pk), kind, "errors")
+        return export.file_of(export.errors(stats.log(self._filter()), kind, person=request.user.pk), kind, "errors")
 
     @extend_schema(operation_id="acknowledgeError", responses=Message)
     @action(
         detail=True,
         methods=["post"],
         serializer_class=NoteBody,
-        permission_classes=[requires("syncjobs.acknowledge_errors")],
+        permission_classes=[requires(errors.MAY_ACT)],
     )
     def acknowledge(self, request: Request, fingerprint: str) -> Response:
-        """Acknowledge an error group."""
+        """Acknowledge an error group until its next occurrence. One that is resolved is a 409."""
         errors.acknowledge_errors(self.actor, fingerprint, self.validated().get("note"))
         return Response({"message": "Acknowledged."})
 
     @extend_schema(operation_id="reopenError", responses={204: None})
     @acknowledge.mapping.delete
     def reopen(self, request: Request, fingerprint: str) -> Response:
-        """Reopen an error group; its note stays."""
+        """Reopen an error group that is acknowledged, ignored or resolved; its notes stay."""
         errors.reopen_errors(self.actor, fingerprint)
         return Response(status=204)
+
+    @extend_schema(operation_id="resolveError", responses=ErrorGroupWithNotes)
+    @action(detail=True, methods=["post"], serializer_class=NoteBody, permission_classes=[requires(errors.MAY_ACT)])
+    def resolve(self, request: Request, fingerprint: str) -> Response:
+        """Resolve an error group. Its next occurrence makes it regressed. One that is resolved already is a 409."""
+        errors.resolve_errors(self.actor, fingerprint, self.validated().get("note"))
+        return self._group(fingerprint)
+
+    @extend_schema(operation_id="ignoreError", responses=ErrorGroupWithNotes)
+    @action(detail=True, methods=["post"], serializer_class=IgnoreBody, permission_classes=[requires(errors.MAY_ACT)])
+    def ignore(self, request: Request, fingerprint: str) -> Response:
+        """Ignore an error group until a time, whatever occurs. One that is resolved is a 409."""
+        body = self.validated()
+        errors.ignore_errors(self.actor, fingerprint, body["until"], body.get("note"))
+        return self._group(fingerprint)
+
+    @extend_schema(operation_id="assignError", responses=ErrorGroupWithNotes)
+    @action(detail=True, methods=["post"], serializer_class=AssignBody, permission_classes=[requires(errors.MAY_ACT)])
+    def assign(self, request: Request, fingerprint: str) -> Response:
+        """Assign an error group to a person, or to nobody."""
+        errors.assign_errors(self.actor, fingerprint, self.validated()["assignee"] or "")
+        return self._group(fingerprint)
+
+    @extend_schema(operation_id="addErrorNote", responses={201: NoteSerializer})
+    @action(detail=True, methods=["post"], serializer_class=NewNoteBody, permission_classes=[requires(errors.MAY_ACT)])
+    def notes(self, request: Request, fingerprint: str) -> Response:
+        """Add a note to the thread of an error group."""
+        note = errors.add_error_note(self.actor, fingerprint, self.validated()["note"])
+        note.refresh_from_db()
+        return Response(NoteSerializer(note).data, 201)
 
     @extend_schema(operation_id="retryError", responses={202: RetriedGroup})
     @action(
@@ -127,10 +178,22 @@ class ErrorGroupViewSet(ViewSet):
             }
         return Response(RetriedGroup(result).data, 202, headers=headers)
 
-    def _filters(self) -> dict[str, Any]:
-        """Return the beginning of the window (None for all time) and `acknowledged` (None for both)."""
-        window, acknowledged = self.parameters["window"], self.parameters["acknowledged"]
-        since = None
+    def _group(self, fingerprint: str) -> Response:
+        group, notes = stats.group(fingerprint), stats.notes(fingerprint, MAX_LIMIT)
+        return Response(ErrorGroupWithNotes(group, context={"notes": notes}).data)
+
+    def _filter(self) -> stats.GroupFilter:
+        given = self.parameters
+        window, since = given["window"], None
         if window != "all":
             since = clock.now() - dt.timedelta(**{"hours" if window.endswith("h") else "days": int(window[:-1])})
-        return {"since": since, "acknowledged": None if acknowledged is None else acknowledged == "true"}
+        states = given["state"]
+        if acknowledged := given["acknowledged"]:
+            is_wanted = acknowledged == "false"
+            states = [state for state in states or ErrorState.values if (state in UNHANDLED_STATES) == is_wanted]
+        return stats.GroupFilter(
+            since=since,
+            states=states,
+            assignee=stats.assignee_id(given["assignee"]) if given["assignee"] else None,
+            is_new=given["is_new"] == "true",
+        )

@@ -49,8 +49,8 @@ class Figures(Collector):
         yield from _processes()
         yield from _bands()
         yield from _events()
-        groups = ErrorGroup.objects.filter(acknowledged_at=None).count()
-        yield GaugeMetricFamily("syncmonitor_error_groups_open", "Error groups that nobody has acknowledged.", groups)
+        groups = ErrorGroup.objects.unhandled().count()
+        yield GaugeMetricFamily("syncmonitor_error_groups_open", "Error groups that are open or regressed.", groups)
 
 
 def _queues() -> Iterator[Metric]:

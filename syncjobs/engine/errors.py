@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models import DateTimeField, F, Func
+from django.db.models.functions import Greatest
 
 from ..models import AlertRound, Attempt, ErrorGroup, JobError, SyncJob
 from ..youtube.parsing import clean_lines
@@ -59,7 +60,7 @@ def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
 
 def _update_group(key: str, report: ErrorReport, message: str) -> None:
     group = ErrorGroup.objects.filter(pk=key)
-    changes = {"sample": message, "is_permanent": report.is_permanent, "last_seen_at": Now()}
+    changes = {"sample": message, "is_permanent": report.is_permanent, "last_seen_at": _after_all_decisions()}
     if group.update(**changes):
         return
     new = ErrorGroup(
@@ -72,3 +73,14 @@ def _update_group(key: str, report: ErrorReport, message: str) -> None:
     ErrorGroup.objects.bulk_create([new], ignore_conflicts=True)
     AlertRound.objects.request()
     group.update(**changes)
+
+
+def _after_all_decisions() -> Greatest:
+    """Return the time of an occurrence: later than everything that people have decided about its group so far.
+
+    PostgreSQL evaluates it once the statement has locked the group's row. The time of the statement could be earlier than that
+    of somebody who had the row first, and so a resolved group would not regress.
+    """
+    moment = dt.timedelta(microseconds=1)
+    clock = Func(function="clock_timestamp", output_field=DateTimeField())
+    return Greatest(clock, F("acknowledged_at") + moment, F("resolved_at") + moment)

@@ -4,7 +4,7 @@ from .audit import AuditEntry
 from .bulk import BulkAction
 from .changes import JobChange, JobChangeHorizon
 from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
-from .errors import ErrorGroup, JobError
+from .errors import ErrorGroup, ErrorNote, JobError
 from .idempotency import IdempotencyKey
 from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
@@ -32,6 +32,7 @@ __all__ = [
     "ErrorBandCount",
     "ErrorDelta",
     "ErrorGroup",
+    "ErrorNote",
     "FilterPreset",
     "IdempotencyKey",
     "JobChange",

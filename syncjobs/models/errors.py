@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Self
+
+from django.conf import settings
 from django.db import models
+from django.db.models import F, Func
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from bands.models import Band
 
+from ..choices import UNHANDLED_STATES
 from .jobs import SyncJob
+
+
+class ErrorGroupQuerySet(models.QuerySet["ErrorGroup"]):
+    """Error groups by state."""
+
+    def in_states(self, states: Collection[str]) -> Self:
+        """Return the groups that are in one of these states now."""
+        columns = [F(name) for name in ("acknowledged_at", "resolved_at", "ignored_until", "last_seen_at")]
+        state = Func(*columns, Now(), function="syncjobs_error_state_v1", output_field=models.CharField())
+        return self.alias(state=state).filter(state__in=states)
+
+    def unhandled(self) -> Self:
+        """Return the groups that nobody has dealt with since their last occurrence."""
+        return self.in_states(UNHANDLED_STATES)
 
 
 class ErrorGroup(models.Model):
@@ -26,7 +46,16 @@ class ErrorGroup(models.Model):
     last_seen_at = models.DateTimeField(_("last seen"), db_default=Now())
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=200, blank=True)
-    note = models.TextField(blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.CharField(max_length=200, blank=True, db_default="")
+    ignored_until = models.DateTimeField(null=True, blank=True)
+    ignored_by = models.CharField(max_length=200, blank=True, db_default="")
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    note = models.TextField(blank=True, help_text=_("The newest note of the thread."))
+
+    objects = ErrorGroupQuerySet.as_manager()
 
     class Meta:
         ordering = ["-last_seen_at", "fingerprint"]
@@ -37,6 +66,38 @@ class ErrorGroup(models.Model):
 
     def __str__(self) -> str:
         return self.message
+
+
+class ErrorNote(models.Model):
+    """An entry in the thread of a group: a note, what its author did, or both."""
+
+    class Action(models.TextChoices):
+        NONE = "", _("Note")
+        ACKNOWLEDGED = "acknowledged", _("Acknowledged")
+        RESOLVED = "resolved", _("Resolved")
+        IGNORED = "ignored", _("Ignored")
+        REOPENED = "reopened", _("Reopened")
+        ASSIGNED = "assigned", _("Assigned")
+        UNASSIGNED = "unassigned", _("No longer assigned")
+
+    group = models.ForeignKey(ErrorGroup, on_delete=models.CASCADE, related_name="notes", db_index=False)
+    author = models.CharField(_("author"), max_length=200)
+    action = models.CharField(_("action"), max_length=12, choices=Action.choices, blank=True)
+    subject = models.CharField(
+        max_length=200, blank=True, help_text=_("A username, or until when the group is ignored.")
+    )
+    text = models.TextField(_("note"), blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("note")
+        verbose_name_plural = _("notes")
+        default_permissions = ()
+        indexes = [models.Index(fields=["group", "id"], name="errornote_group")]
+
+    def __str__(self) -> str:
+        return self.text or str(self.Action(self.action).label)
 
 
 class JobError(models.Model):

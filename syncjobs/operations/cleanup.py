@@ -96,17 +96,19 @@ def _delete_cached() -> int:
 
 
 def _delete_error_groups() -> int:
-    """Delete groups whose errors were deleted with their jobs, once they are as old as such a job.
+    """Delete groups, and their threads, whose errors were deleted with their jobs, once they are as old as such a job.
 
     One statement: a group whose next error is recorded at the same time has a new time, and stays.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM syncjobs_errorgroup AS g WHERE last_seen_at < now() - make_interval(days => %s)"
-            " AND NOT EXISTS (SELECT FROM syncjobs_joberror AS e WHERE e.group_id = g.fingerprint)",
+            "WITH gone AS (DELETE FROM syncjobs_errorgroup AS g WHERE last_seen_at < now() - make_interval(days => %s)"
+            "   AND NOT EXISTS (SELECT FROM syncjobs_joberror AS e WHERE e.group_id = g.fingerprint) RETURNING fingerprint),"
+            " notes AS (DELETE FROM syncjobs_errornote WHERE group_id IN (SELECT fingerprint FROM gone))"
+            " SELECT count(*) FROM gone",
             [settings.SYNC_KEEP_JOBS_DAYS],
         )
-        return int(cursor.rowcount)
+        return int(cursor.fetchone()[0])
 
 
 def _delete_audit_entries() -> int:

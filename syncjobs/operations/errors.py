@@ -1,20 +1,35 @@
-"""Acknowledge error groups, and find the failed jobs that nobody has retried."""
+"""What people do with error groups, and the failed jobs that nobody has retried."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.functions import Now
+from django.contrib.auth import get_user_model
+from django.db.models import DateTimeField, Exists, F, Func, OuterRef, Q, QuerySet
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
 from ..audit.actors import Actor
-from ..audit.record import audited
-from ..exceptions import NotFound
-from ..models import ErrorGroup, JobError, SyncJob
+from ..audit.record import audited, details
+from ..choices import ErrorState
+from ..engine import clock
+from ..exceptions import Conflict, InvalidInput, NotFound
+from ..models import ErrorGroup, ErrorNote, JobError, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from .queues import ALL_QUEUES, queue_names
 from .texts import check_text
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+MAX_NOTE = 2000
+SHORTEST_IGNORE, LONGEST_IGNORE = dt.timedelta(minutes=1), dt.timedelta(days=366)
+MAY_ACT = "syncjobs.acknowledge_errors"
+"""The permission to change groups, and to have them assigned."""
+Action = ErrorNote.Action
+_NOT_RESOLVED = [state for state in ErrorState if state is not ErrorState.RESOLVED]
 
 
 def unretried_jobs(*, queue: str = ALL_QUEUES, fingerprint: str = "") -> SyncJobQuerySet:
@@ -31,30 +46,79 @@ def unretried_jobs(*, queue: str = ALL_QUEUES, fingerprint: str = "") -> SyncJob
     return jobs.order_by("pk")
 
 
-def acknowledge_errors(
-    actor: Actor,
-    fingerprint: str,
-    note: str | None = None,
-    *,
-    check: Callable[[ErrorGroup], None] = lambda group: None,
-) -> None:
-    """Mark an error group that passes `check` as acknowledged by the actor; None keeps the note.
+def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
+    """Mark an error group as acknowledged by the actor until its next error.
 
-    Raises NotFound, InvalidInput.
+    Raises NotFound, InvalidInput, and Conflict if the group is resolved.
     """
-    with audited(actor, "acknowledge_errors", "error", fingerprint[:16]) as span:
-        check(get_error_group(fingerprint, ErrorGroup.objects.select_for_update()))
-        check_text(note or "", "note", is_one_line=False)
-        changes = {} if note is None else {"note": note}
-        ErrorGroup.objects.filter(pk=fingerprint).update(acknowledged_at=Now(), acknowledged_by=actor.label, **changes)
-        span.message = note or ""
+    changes = {"acknowledged_at": _now(), "acknowledged_by": actor.label[:200], "resolved_at": None, "resolved_by": ""}
+    changes |= {"ignored_until": None, "ignored_by": ""}
+    _decide(actor, "acknowledge_errors", fingerprint, Action.ACKNOWLEDGED, changes, note=note)
+
+
+def resolve_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
+    """Mark an error group as resolved by the actor. Its next error makes it regressed.
+
+    Raises NotFound, InvalidInput, and Conflict if the group is resolved already.
+    """
+    changes = {"resolved_at": _now(), "resolved_by": actor.label[:200], "ignored_until": None, "ignored_by": ""}
+    _decide(actor, "resolve_errors", fingerprint, Action.RESOLVED, changes, note=note)
+
+
+def ignore_errors(actor: Actor, fingerprint: str, until: dt.datetime, note: str | None = None) -> None:
+    """Keep an error group out of what is to do until then, whatever occurs.
+
+    Raises NotFound, InvalidInput, and Conflict if the group is resolved.
+    """
+    if not SHORTEST_IGNORE <= until - clock.now() <= LONGEST_IGNORE:
+        raise InvalidInput(_("Must be in the future, and at most one year from now."), field="until")
+    changes = {"ignored_until": until, "ignored_by": actor.label[:200], "resolved_at": None, "resolved_by": ""}
+    moment = until.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    data = {"until": moment}
+    _decide(actor, "ignore_errors", fingerprint, Action.IGNORED, changes, note=note, data=data, subject=moment)
 
 
 def reopen_errors(actor: Actor, fingerprint: str) -> None:
-    """Undo the acknowledgement of an error group, and keep its note. Raises NotFound."""
+    """Undo what people have decided about an error group, and keep its thread and assignee. Raises NotFound."""
     with audited(actor, "reopen_errors", "error", fingerprint[:16]):
         get_error_group(fingerprint)
-        ErrorGroup.objects.filter(pk=fingerprint).update(acknowledged_at=None, acknowledged_by="")
+        decided = Q(acknowledged_at__isnull=False) | Q(resolved_at__isnull=False) | Q(ignored_until__isnull=False)
+        changes = dict.fromkeys(("acknowledged_at", "resolved_at", "ignored_until"))
+        labels = dict.fromkeys(("acknowledged_by", "resolved_by", "ignored_by"), "")
+        if ErrorGroup.objects.filter(decided, pk=fingerprint).update(**changes, **labels):
+            _add_entry(actor, fingerprint, Action.REOPENED)
+
+
+def assign_errors(actor: Actor, fingerprint: str, username: str) -> None:
+    """Assign an error group to a person who may act on it; to nobody if the name is empty.
+
+    Raises NotFound, and InvalidInput for any other person.
+    """
+    with audited(actor, "assign_errors", "error", fingerprint[:16]) as span:
+        person = assignable().filter(username=username).first() if username and "\x00" not in username else None
+        if username and person is None:
+            raise InvalidInput(_("Nobody who may handle errors has this name."), field="assignee")
+        get_error_group(fingerprint)
+        span.data = details({"assignee": username})
+        if ErrorGroup.objects.filter(pk=fingerprint).exclude(assignee=person).update(assignee=person):
+            action = Action.ASSIGNED if person else Action.UNASSIGNED
+            _add_entry(actor, fingerprint, action, subject=username)
+
+
+def add_error_note(actor: Actor, fingerprint: str, text: str) -> ErrorNote:
+    """Add a note to the thread of an error group. Raises NotFound and InvalidInput."""
+    with audited(actor, "add_error_note", "error", fingerprint[:16]) as span:
+        if not text.strip():
+            raise InvalidInput(_("Write something."), field="note")
+        get_error_group(fingerprint)
+        span.message = text
+        return _add_entry(actor, fingerprint, Action.NONE, text)
+
+
+def assignable() -> QuerySet[User]:
+    """Return the people who can be assigned error groups, by name."""
+    people = get_user_model()._default_manager.with_perm(MAY_ACT).filter(is_active=True, is_staff=True)
+    return people.order_by("username")
 
 
 def get_error_group(fingerprint: str, groups: QuerySet[ErrorGroup] | None = None) -> ErrorGroup:
@@ -64,3 +128,44 @@ def get_error_group(fingerprint: str, groups: QuerySet[ErrorGroup] | None = None
         message = _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}
         raise NotFound(message, field="fingerprint")
     return group
+
+
+def _decide(
+    actor: Actor,
+    action: str,
+    fingerprint: str,
+    done: ErrorNote.Action,
+    changes: Mapping[str, Any],
+    *,
+    note: str | None,
+    data: Mapping[str, Any] | None = None,
+    subject: str = "",
+) -> None:
+    """Change a group that isn't resolved, in one transaction with its thread and audit entry."""
+    with audited(actor, action, "error", fingerprint[:16]) as span:
+        if not ErrorGroup.objects.filter(pk=fingerprint).in_states(_NOT_RESOLVED).update(**changes):
+            resolved_by = get_error_group(fingerprint).resolved_by
+            raise Conflict(_("%(person)s has already resolved this error.") % {"person": resolved_by})
+        span.message, span.data = note or "", details(data or {})
+        _add_entry(actor, fingerprint, done, note or "", subject)
+
+
+def _add_entry(
+    actor: Actor, fingerprint: str, action: ErrorNote.Action, text: str = "", subject: str = ""
+) -> ErrorNote:
+    """Add an entry to the thread of a group. Raises InvalidInput."""
+    if len(text) > MAX_NOTE:
+        raise InvalidInput(_("A note has at most %(most)s characters.") % {"most": MAX_NOTE}, field="note")
+    check_text(text, "note", is_one_line=False)
+    text = text.strip()
+    if text:
+        # This locks the group, so the newest note of the thread is the group's.
+        ErrorGroup.objects.filter(pk=fingerprint).update(note=text)
+    return ErrorNote.objects.create(
+        group_id=fingerprint, author=actor.label[:200], action=action, subject=subject[:200], text=text
+    )
+
+
+def _now() -> Greatest:
+    """Return the time of a decision, once the statement has locked the group's row: not before the errors so far."""
+    return Greatest(Func(function="clock_timestamp", output_field=DateTimeField()), F("last_seen_at"))

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import Count, F, Q, QuerySet
-from django.db.models.functions import TruncDay
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Now, TruncDay
 from django.utils.translation import gettext as _
 
-from ..choices import JobStatus
+from ..choices import ErrorState, JobStatus
 from ..engine import clock
-from ..exceptions import NotFound
-from ..models import ErrorGroup, JobError
+from ..exceptions import InvalidInput, NotFound
+from ..models import ErrorGroup, ErrorNote, JobError
 from ..sql import query
 
 _RECENT_JOBS = 5
 MAX_BAND_NAMES = 100
 """A group names this many of its bands."""
+NEW_HOURS = 24
+"""An open group is new for so long after its first error."""
 _SAMPLED = 2000
 _DAY = dt.timedelta(hours=24)
 
@@ -48,32 +52,72 @@ class GroupFigures:
     recent_jobs: list[int]
     per_hour: dict[str, int]
     has_come_back: bool
-    """Whether an error occurred after the group was acknowledged."""
+    """Whether an error occurred after the group was acknowledged or resolved."""
+    state: str
+    """One of ErrorState."""
+    is_new: bool
+    """Whether the group is open and first occurred within the last NEW_HOURS."""
+    resolved_at: dt.datetime | None
+    resolved_by: str
+    ignored_until: dt.datetime | None
+    ignored_by: str
+    assignee: str | None
 
 
-def groups(
-    since: dt.datetime | None,
-    *,
-    acknowledged: bool | None = None,
-    reason: str | None = None,
-    limit: int = 20,
-    offset: int = 0,
-) -> tuple[list[GroupFigures], int]:
-    """Return the most frequent groups with errors since then (None: all time), and the number of errors of all such groups.
+@dataclass(frozen=True, slots=True)
+class GroupFilter:
+    """Selects error groups; None stands for any."""
 
-    A group that has come back after it was acknowledged doesn't count as `acknowledged`.
-    """
-    return _read(since=since, acknowledged=acknowledged, reason=reason, limit=limit, offset=offset)
+    since: dt.datetime | None = None
+    """Only groups with errors since then. None: all time."""
+    states: Sequence[str] | None = None
+    reason: str | None = None
+    assignee: int | None = None
+    """A person's id; 0 for groups that are assigned to nobody."""
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPage:
+    """A page of groups. All counts are from the same snapshot as the groups."""
+
+    groups: list[GroupFigures]
+    total: int
+    """Errors of all selected groups."""
+    by_state: dict[str, int]
+    """Groups that match the filter apart from its `states` and `is_new`, by state."""
+    new: int
+    """New ones among these."""
+
+
+def groups(selection: GroupFilter, *, limit: int = 20, offset: int = 0) -> GroupPage:
+    """Return a page of the selected groups, the most frequent first."""
+    return _read(selection, limit=limit, offset=offset)
 
 
 def group(fingerprint: str) -> GroupFigures:
     """Return a group with its figures of all time, even if none of its errors is left. Raises NotFound."""
-    groups, _total = _read(fingerprint=fingerprint)
+    groups = _read(GroupFilter(), fingerprint=fingerprint).groups
     if not groups:
         raise NotFound(
             _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}, field="fingerprint"
         )
     return groups[0]
+
+
+def notes(fingerprint: str, limit: int) -> list[ErrorNote]:
+    """Return the newest entries of a group's thread, the newest first."""
+    return list(ErrorNote.objects.filter(group=fingerprint).order_by("-pk")[:limit])
+
+
+def assignee_id(name: str) -> int:
+    """Return the id of the person with this username; 0 for "nobody". Raises InvalidInput."""
+    if name == "nobody":
+        return 0
+    person: int | None = get_user_model()._default_manager.filter(username=name).values_list("pk", flat=True).first()
+    if person is None:
+        raise InvalidInput(_("There is no user with this name."), field="assignee")
+    return person
 
 
 def with_permanent_error(job_ids: Collection[int]) -> set[int]:
@@ -114,35 +158,39 @@ def bands(fingerprint: str, limit: int) -> list[tuple[int | None, str | None, in
         return [(band_id, name, int(n)) for band_id, name, n in cursor.fetchall()]
 
 
-def log(
-    since: dt.datetime | None = None,
-    *,
-    acknowledged: bool | None = None,
-    reason: str | None = None,
-    fingerprint: str | None = None,
-) -> QuerySet[JobError]:
+def log(selection: GroupFilter, *, fingerprint: str | None = None) -> QuerySet[JobError]:
     """Return the errors of the selected groups, newest first."""
     errors = JobError.objects.order_by("-created_at", "-pk")
-    if since:
-        errors = errors.filter(created_at__gte=since)
-    if acknowledged is not None:
-        is_quiet = Q(group__acknowledged_at__gte=F("group__last_seen_at"))
-        errors = errors.filter(is_quiet) if acknowledged else errors.filter(Q(group__acknowledged_at=None) | ~is_quiet)
-    if reason is not None:
-        errors = errors.filter(group__reason=reason)
-    return errors if fingerprint is None else errors.filter(group_id=fingerprint)
+    if selection.since:
+        errors = errors.filter(created_at__gte=selection.since)
+    if fingerprint is not None:
+        return errors.filter(group_id=fingerprint)
+    groups = ErrorGroup.objects.all()
+    if selection.states is not None:
+        groups = groups.in_states(selection.states)
+    if selection.is_new:
+        newest = groups.filter(first_seen_at__gt=Now() - dt.timedelta(hours=NEW_HOURS))
+        groups = newest.in_states([ErrorState.OPEN])
+    if selection.reason is not None:
+        groups = groups.filter(reason=selection.reason)
+    if selection.assignee is not None:
+        groups = groups.filter(assignee=selection.assignee or None)
+    is_any = GroupFilter(since=selection.since) == selection
+    return errors if is_any else errors.filter(group_id__in=groups.values("pk"))
 
 
-def _read(**parameters: Any) -> tuple[list[GroupFigures], int]:
-    values = dict.fromkeys(("since", "fingerprint", "reason", "acknowledged")) | {"limit": 1, "offset": 0}
-    values |= {"newest": _RECENT_JOBS, "names": MAX_BAND_NAMES, "sampled": _SAMPLED, **parameters}
-    values["day"] = _start_of_hours(values["since"])
+def _read(selection: GroupFilter, *, fingerprint: str | None = None, limit: int = 1, offset: int = 0) -> GroupPage:
+    values = {name: getattr(selection, name) for name in ("since", "reason", "assignee", "is_new")}
+    values |= {"states": None if selection.states is None else list(selection.states), "new_hours": NEW_HOURS}
+    values |= {"fingerprint": fingerprint, "limit": limit, "offset": offset, "day": _start_of_hours(selection.since)}
+    values |= {"newest": _RECENT_JOBS, "names": MAX_BAND_NAMES, "sampled": _SAMPLED}
     with connection.cursor() as cursor:
         cursor.execute(query("error_groups"), values)
         columns = [column.name for column in cursor.description or ()]
         rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-    total = int(rows[0]["total"])
-    return [_figures(**row) for row in rows if row["fingerprint"]], total
+    states, total, new = rows[0]["states"], rows[0]["total"], rows[0]["new"]
+    by_state = {state.value: json.loads(states).get(state.value, 0) for state in ErrorState}
+    return GroupPage([_figures(**row) for row in rows if row["fingerprint"]], int(total), by_state, int(new))
 
 
 def _start_of_hours(since: dt.datetime | None) -> dt.datetime:
@@ -151,7 +199,9 @@ def _start_of_hours(since: dt.datetime | None) -> dt.datetime:
     return since if since is not None and abs(since - day_ago) < dt.timedelta(hours=1) else day_ago
 
 
-def _figures(*, hours: list[list[int]], total: Any, count: Any, bands: Any, **columns: Any) -> GroupFigures:
+def _figures(
+    *, hours: list[list[int]], total: Any, states: Any, new: Any, count: Any, bands: Any, **columns: Any
+) -> GroupFigures:
     per_hour = {_hour_label(hour): errors for hour, errors in hours}
     return GroupFigures(count=int(count), bands=int(bands), per_hour=per_hour, **columns)
 

@@ -14,11 +14,10 @@ from django.test import Client
 from bands.models import Band
 from syncjobs.admin.band_form import BandForm
 from syncjobs.choices import Role
-from syncjobs.models import ErrorGroup
-from syncjobs.operations import errors, people, schedules
+from syncjobs.operations import people, schedules
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import PASSWORD, logged_in
-from tests.factories import PERSON, failed_job, make_band
+from tests.factories import PERSON, make_band
 
 pytestmark = pytest.mark.django_db
 
@@ -149,17 +148,3 @@ def test_roles(admin: Client) -> None:
     refused = admin.post(url, {"role": "SUPER_ADMIN", "original": original})
     assert refused.status_code == 422
     assert people.role_of(get_user_model().objects.get(pk=mo.pk)) == Role.ADMIN
-
-
-def test_notes_on_errors(admin: Client) -> None:
-    failed_job()
-    group = ErrorGroup.objects.earliest("pk")
-    url = f"/admin/syncjobs/errorgroup/{group.pk}/acknowledge/"
-    original = _original(admin.get(url))
-    errors.acknowledge_errors(PERSON, group.pk, "Fixed by the new handle.")
-    refused = admin.post(url, {"note": "No idea.", "original": original})
-    assert refused.status_code == 422
-    assert "Fixed by the new handle." in refused.content.decode()
-    assert admin.post(url, {"note": "", "original": original}).status_code == 302
-    group.refresh_from_db()
-    assert group.note == "Fixed by the new handle."

@@ -63,7 +63,9 @@ def test_every_reason_in_the_code_has_an_explanation() -> None:
     assert error_reasons.explain("somethingNew") is error_reasons._UNKNOWN
 
 
-@pytest.mark.parametrize("action", ["change/", "acknowledge/", "retry/"])
+@pytest.mark.parametrize(
+    "action", ["change/", "acknowledge/", "resolve/", "ignore/", "assign/", "note/", "reopen/", "retry/"]
+)
 def test_permissions(action: str) -> None:
     group = fail("It broke.")
     url = f"/admin/syncjobs/errorgroup/{group.pk}/{action}"
@@ -91,7 +93,7 @@ def test_groups_show_occurrences_bands_and_an_explanation(moderator: Client) -> 
         fail(f"No channel {number}", "channelNotFound", slug=f"band-{number}")
     fail("YouTube sighed", "backendError", permanent=False)
     html = moderator.get("/admin/syncjobs/errorgroup/").content.decode()
-    assert "2 error groups ·" in html
+    assert "2 error groups to deal with ·" in " ".join(html.split())
     assert "4 occurrences" in html
     rows = html.split("<tbody data-rows>")[1].split("</tr>")
     assert "No channel 2<" in rows[0]
@@ -111,9 +113,12 @@ def test_filters_apply_and_stay_in_the_address(moderator: Client) -> None:
         html = moderator.get(f"/admin/syncjobs/errorgroup/?{query}").content.decode()
         return set(re.findall(r'<tr id="group-(\w+)"', html))
 
-    assert shown("") == {new.pk}
-    assert shown("window=7d") == shown("window=all") == {old.pk, new.pk}
+    assert shown("") == set()
+    assert shown("state=all") == shown("state=acknowledged") == {new.pk}
+    assert shown("window=7d") == shown("window=all") == {old.pk}
+    assert shown("window=7d&state=all") == {old.pk, new.pk}
     assert shown("window=7d&reason=timeout") == {old.pk}
+    # As the page was addressed before groups had states.
     assert shown("window=7d&acknowledged=true") == {new.pk}
     assert shown("window=7d&acknowledged=false") == {old.pk}
     html = moderator.get("/admin/syncjobs/errorgroup/?window=7d&reason=timeout").content.decode()
@@ -131,7 +136,7 @@ def test_an_acknowledged_group_can_be_reopened(moderator: Client) -> None:
     assert "reopen/" not in moderator.get(address, follow=True).content.decode()
     errors.acknowledge_errors(PERSON, group.pk, "known")
     assert f"{address}reopen/" in moderator.get(address, follow=True).content.decode()
-    assert "Its note stays" in moderator.get(f"{address}reopen/").content.decode()
+    assert "Its notes stay" in moderator.get(f"{address}reopen/").content.decode()
     moderator.post(f"{address}reopen/")
     group.refresh_from_db()
     assert (group.acknowledged_at, group.note) == (None, "known")
@@ -147,8 +152,64 @@ def test_a_recurring_error_is_not_shown_as_acknowledged(moderator: Client) -> No
     assert "Recurred</span>" in html
 
 
+def test_people_decide_assign_and_write_notes(moderator: Client) -> None:
+    group = fail("It broke.")
+    url = f"/admin/syncjobs/errorgroup/{group.pk}/"
+
+    def act(action: str, expected: str, **values: object) -> None:
+        assert moderator.get(f"{url}{action}/").status_code == 200
+        assert expected in moderator.post(f"{url}{action}/", values, headers=HTMX)["HX-Trigger"]
+
+    def row() -> str:
+        html = moderator.get("/admin/syncjobs/errorgroup/?state=all").content.decode()
+        return " ".join(html.split("<tbody data-rows>")[1].split())
+
+    assert "New</span>" in row()
+    act("assign", "Assigned to MODERATOR@example.", assignee="MODERATOR@example")
+    act("note", "Note added.", note="Asked the school.")
+    act("resolve", "Resolved.", note="Fixed.")
+    assert "Resolved by MODERATOR@example" in row()
+    assert "Assigned to MODERATOR@example" in row()
+    assert "New</span>" not in row()
+    act("resolve", "has already resolved this error")
+    fail("It broke.")
+    assert "Regressed</span>" in row()
+    act("ignore", "Ignored until", days="7")
+    act("ignore", "Ignored until 20", until=str((timezone.now() + dt.timedelta(days=9)).date()))
+    act("reopen", "Reopened.")
+    for values in ({}, {"until": "2020-01-01"}, {"days": "2000"}):
+        assert moderator.post(f"{url}ignore/", values).status_code == 422, values
+    assert moderator.post(f"{url}note/", {"note": " "}).status_code == 422
+    assert moderator.post(f"{url}assign/", {"assignee": "who"}).status_code == 422
+    thread = moderator.get(f"{url}change/").content.decode().split('class="lines thread"')[1].split("</ul>")[0]
+    words = re.findall(r"</strong> (.+?)</span>", thread)
+    assert [word.split(" 20")[0] for word in words] == [
+        "reopened it", "ignored it until", "ignored it until", "resolved it", "wrote", "assigned it to MODERATOR@example",
+    ]  # fmt: skip
+    assert "Asked the school." in thread
+
+
+def test_chips_count_the_groups_that_they_lead_to(moderator: Client) -> None:
+    keys = [fail(f"Way {letter}.").pk for letter in "abcd"]
+    errors.acknowledge_errors(PERSON, keys[0])
+    errors.resolve_errors(PERSON, keys[1])
+    ErrorGroup.objects.filter(pk=keys[2]).update(first_seen_at=timezone.now() - dt.timedelta(days=2))
+    page = moderator.get("/admin/syncjobs/errorgroup/").content.decode()
+    chips = re.findall(r'<a class="chip" id="chip-state-(\w+)" href="([^"]*)".*?chip-count">(\d+)<', page)
+    counts = {name: int(count) for name, _url, count in chips}
+    assert counts == {
+        "todo": 2, "new": 1, "open": 2, "regressed": 0, "acknowledged": 1, "ignored": 0, "resolved": 1, "all": 4,
+    }  # fmt: skip
+    for name, url, count in chips:
+        listed = moderator.get(f"/admin/syncjobs/errorgroup/{unescape(url)}").content.decode()
+        assert listed.count('<tr id="group-') == int(count), name
+    assert "2 error groups to deal with · 2 occurrences in the last 24 hours" in " ".join(page.split())
+    none = moderator.get("/admin/syncjobs/errorgroup/?state=ignored").content.decode()
+    assert "Show 4 other error groups" in " ".join(none.split())
+
+
 def test_an_invalid_filter_is_named(moderator: Client) -> None:
-    for query in ("window=2y", "reason=nonsense", "acknowledged=maybe", "page=0"):
+    for query in ("window=2y", "reason=nonsense", "state=maybe", "assignee=999", "page=0"):
         answer = moderator.get(f"/admin/syncjobs/errorgroup/?{query}")
         assert answer.status_code == 200
         assert 'role="alert"' in answer.content.decode(), query
@@ -220,22 +281,24 @@ def test_an_acknowledgement_shows_its_author_and_note_until_the_error_recurs(mod
     done = moderator.post(url, {"note": "<b>Their host</b> was down."}, headers=HTMX)
     assert (done.status_code, "Acknowledged." in done["HX-Trigger"]) == (204, True)
     html = moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/").content.decode()
-    assert html.count("Acknowledged by MODERATOR@example") == 2
+    assert html.count("Acknowledged by MODERATOR@example") == 1
+    assert "<strong>MODERATOR@example</strong> acknowledged it" in html
     assert "&lt;b&gt;Their host&lt;/b&gt; was down." in html
-    assert "&lt;b&gt;Their host" in moderator.get(url).content.decode()
     assert AuditEntry.objects.get(action="acknowledge_errors").actor_label == "MODERATOR@example"
-    pages = ("/admin/?part=errors", "/admin/syncjobs/errorgroup/", f"/admin/syncjobs/errorgroup/{group.pk}/change/")
+    pages = (
+        "/admin/?part=errors",
+        "/admin/syncjobs/errorgroup/?state=all",
+        f"/admin/syncjobs/errorgroup/{group.pk}/change/",
+    )
     for page in pages:
         assert "Acknowledged by MODERATOR@example" in moderator.get(page).content.decode()
     fail("It broke.", slug="egrets")
     for page in pages:
         html = moderator.get(page).content.decode()
         assert "Recurred" in html
-        assert "Edit note" not in html
         assert '<span class="badge badge-off">' not in html.split("It broke.")[-1]
     html = moderator.get(pages[-1]).content.decode()
     assert "It has occurred again since then" in html
-    assert "note-good" not in html
     assert moderator.post(url, {"note": "x" * 2001}).status_code == 422
 
 
@@ -290,7 +353,8 @@ def test_the_export_contains_the_errors_that_the_list_counts(moderator: Client) 
     fail("Something else")
     query = "?window=7d&reason=timeout"
     rows = list(csv.DictReader(io.StringIO(exported(moderator.get(f"/admin/syncjobs/errorgroup/export/{query}")))))
-    _groups, total = stats_errors.groups(timezone.now() - dt.timedelta(days=7), reason="timeout")
+    since = timezone.now() - dt.timedelta(days=7)
+    total = stats_errors.groups(stats_errors.GroupFilter(since=since, reason="timeout")).total
     assert len(rows) == total == 3
     assert f"{total} occurrences" in moderator.get(f"/admin/syncjobs/errorgroup/{query}").content.decode()
     assert {row["message"] for row in rows} == {"A timeout", "'=1+1"}
@@ -307,6 +371,12 @@ def test_a_retry_of_a_permanent_error_warns(moderator: Client) -> None:
     ErrorGroup.objects.filter(pk=other.pk).update(is_permanent=False)
     for url in (f"/admin/syncjobs/errorgroup/{group.pk}/retry/", f"/admin/syncjobs/syncjob/{job.pk}/retry/"):
         assert "This error is permanent, so a retry will probably fail again." in moderator.get(url).content.decode()
+    admin = logged_in(Role.ADMIN)
+    for url in (f"/admin/syncjobs/errorgroup/{group.pk}/retry/", f"/admin/syncjobs/syncjob/{job.pk}/retry/"):
+        for client, offer in ((moderator, "Open Herons"), (admin, "Change the channel of Herons")):
+            question = client.get(url).content.decode()
+            assert re.search(rf'class="btn btn-primary" href="[^"]*".*?{offer}<', question, re.DOTALL)
+            assert re.search(r'<button type="submit" class="btn ">.*Retry anyway', question, re.DOTALL)
     ids = "&job=".join(str(pk) for pk in SyncJob.objects.values_list("pk", flat=True))
     question = moderator.get(f"/admin/syncjobs/bulkaction/add/?action=retry&job={ids}").content.decode()
     assert "1 of them failed with a permanent error" in question

@@ -267,6 +267,24 @@ def test_an_error_that_comes_back_after_it_was_acknowledged() -> None:
     assert none(Rule.NEW_ERROR)
 
 
+def test_a_resolved_error_is_no_news_until_it_regresses_and_an_ignored_one_never() -> None:
+    group = _error()
+    errors.resolve_errors(PERSON, group)
+    assert none(Rule.NEW_ERROR)
+    assert none(Rule.ERROR_BACK)
+    _error()
+    assert the_alert(Rule.ERROR_BACK, group)
+    assert none(Rule.NEW_ERROR)
+    Alert.objects.all().delete()
+    errors.ignore_errors(PERSON, group, clock.now() + dt.timedelta(days=1))
+    _error()
+    assert none(Rule.NEW_ERROR)
+    assert none(Rule.ERROR_BACK)
+    ErrorGroup.objects.update(ignored_until=ago(hours=1))
+    assert none(Rule.ERROR_BACK)
+    assert the_alert(Rule.NEW_ERROR, group)
+
+
 def test_an_error_that_comes_back_after_its_alert_was_resolved() -> None:
     group = _error()
     evaluate()

@@ -72,6 +72,7 @@ def test_every_documented_call_succeeds(tmp_path: Path, settings: LazySettings) 
         name="w9", process_id=9, queues=[], concurrency=1, heartbeat_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     )
     known["DEAD_WORKER"] = "w9"
+    known["NEXT_WEEK"] = (timezone.now() + dt.timedelta(days=7)).isoformat()
     known |= {"ALERT": str(make_alert().pk), "RULE": "band_stale"}
     channel = make_channel()
     known["DELIVERY"] = str(alert_channels.send_test(PERSON, channel.pk).pk)

@@ -65,6 +65,48 @@ def test_a_recurring_error_is_no_longer_acknowledged(moderator: Api) -> None:
     assert (group["acknowledgedAt"], group["note"], is_listed("false")) == (None, "a bug", True)
 
 
+def test_groups_are_resolved_ignored_assigned_and_discussed(moderator: Api) -> None:
+    (key,) = {JobError.objects.get(job=job).group_id for job in failed_jobs(2, "It broke.")}
+    address = f"admin/sync/errors/{key}"
+
+    def counts(**filters: str) -> dict[str, int]:
+        return {name: n for name, n in moderator.get("admin/sync/errors", **filters).json()["states"].items() if n}
+
+    assert moderator.get("admin/sync/errors", isNew="true").json()["newGroups"] == 1
+    note = moderator.post(f"{address}/notes", {"note": "Looking at it."})
+    assert (note.status_code, note.json()["author"], note.json()["text"]) == (201, "MODERATOR", "Looking at it.")
+    resolved = moderator.post(f"{address}/resolve", {"note": "Fixed."})
+    assert (resolved.json()["state"], resolved.json()["resolvedBy"], counts()) == (
+        "resolved",
+        "MODERATOR",
+        {"resolved": 1},
+    )
+    assert [each["action"] for each in resolved.json()["notes"]] == ["resolved", ""]
+    until = (timezone.now() + dt.timedelta(days=2)).isoformat()
+    for verb, body in (("resolve", {}), ("acknowledge", {}), ("ignore", {"until": until})):
+        refused = moderator.post(f"{address}/{verb}", body)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "conflict"), verb
+    failed_jobs(1, "It broke.")
+    assert (moderator.get(address).json()["state"], counts(state="open")) == ("regressed", {"regressed": 1})
+    assert moderator.get("admin/sync/errors", state="regressed,open").json()["totalErrors"] == 3
+    assert moderator.get("admin/sync/errors", state="regressed", acknowledged="true").json()["totalErrors"] == 0
+    assert moderator.get("admin/sync/errors", acknowledged="false").json()["totalErrors"] == 3
+    assert moderator.post(f"{address}/ignore", {"until": until}).json()["state"] == "ignored"
+    wrong = moderator.post(f"{address}/ignore", {"until": "2020-01-01T00:00:00Z"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "until")
+    assert moderator.post(f"{address}/assign", {"assignee": "MODERATOR"}).json()["assignee"] == "MODERATOR"
+    assert moderator.get("admin/sync/errors", assignee="MODERATOR").json()["totalErrors"] == 3
+    assert moderator.get("admin/sync/errors", assignee="nobody").json()["errors"] == []
+    for value in ("who", ""):
+        wrong = moderator.post(f"{address}/assign", {"assignee": value})
+        assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "assignee")
+    assert moderator.get("admin/sync/errors", assignee="who").json()["errors"][0]["field"] == "assignee"
+    assert moderator.post(f"{address}/assign", {"assignee": None}).json()["assignee"] is None
+    assert moderator.send("DELETE", f"{address}/acknowledge").status_code == 204
+    assert counts() == {"open": 1}
+    assert moderator.get("admin/sync/errors/0000").status_code == 404
+
+
 def test_an_error_group_has_its_bands_jobs_and_hours(moderator: Api) -> None:
     band = Band.objects.create(name="A", slug="a")
     queue_job(band=band)

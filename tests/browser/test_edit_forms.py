@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from syncjobs.choices import Role
-from syncjobs.models import ErrorGroup
 from syncjobs.operations import people, schedules
-from tests.factories import PERSON, failed_job, make_band
+from tests.factories import PERSON, make_band
 
 from .conftest import LogIn
 from .driver import PASSWORD
@@ -40,13 +39,9 @@ def test_untouched_forms_are_unchanged(log_in: LogIn) -> None:
         founded=1908, search_keywords=["b", "a"], extra_playlists=["PL" + "x" * 16, "PL" + "y" * 16], is_active=False
     )
     mo = people.add_person(PERSON, "mo", PASSWORD, Role.MODERATOR)
-    failed_job()
-    group = ErrorGroup.objects.get()
-    ErrorGroup.objects.update(note="Two\nlines ")
     addresses = [
         f"/admin/bands/band/{band.pk}/edit/",
         f"/admin/auth/user/{mo.pk}/role/",
-        f"/admin/syncjobs/errorgroup/{group.pk}/acknowledge/",
     ]
     for number, times in enumerate(RECURRENCES):
         saved = schedules.save(PERSON, None, {"name": f"S {number}", "job_type": "FULL_SYNC"} | times)

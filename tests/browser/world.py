@@ -41,7 +41,7 @@ from syncjobs.models import (
     SyncJob,
     Worker,
 )
-from syncjobs.operations import alert_channels, jobs, queues, schedules
+from syncjobs.operations import alert_channels, errors, jobs, queues, schedules
 from syncjobs.youtube.costs import QUOTA_TIMEZONE, Operation, bucket_of, quota_day
 from syncjobs.youtube.simulator import demo
 from syncjobs.youtube.simulator.world import made_up_id
@@ -122,7 +122,8 @@ def add_markup() -> None:
     SyncJob.objects.filter(band=band).update(band_name=f"{MARKUP} Band")
     Video.objects.filter(pk=Video.objects.earliest("pk").pk).update(title=MARKUP)
     group = ErrorGroup.objects.get(reason="internalError")
-    ErrorGroup.objects.filter(pk=group.pk).update(message=MARKUP, sample=MARKUP, note=MARKUP)
+    ErrorGroup.objects.filter(pk=group.pk).update(message=MARKUP, sample=MARKUP)
+    errors.add_error_note(Actor(MARKUP, Origin.ADMIN), group.pk, MARKUP)
     JobError.objects.filter(group=group).update(message=MARKUP)
     Queue.objects.filter(paused_at__isnull=False).update(pause_reason=MARKUP)
     Alert.objects.update(subject_label=MARKUP)
@@ -401,6 +402,11 @@ class _Site:
     def _date_errors(self) -> None:
         for group in ErrorGroup.objects.annotate(first=Min("errors__created_at"), last=Max("errors__created_at")):
             ErrorGroup.objects.filter(pk=group.pk).update(first_seen_at=group.first, last_seen_at=group.last)
+        known, unknown = (ErrorGroup.objects.get(reason=reason) for reason in ("channelNotFound", "backendError"))
+        errors.resolve_errors(KIM, known.pk, "The school has a new channel; I have entered its address.")
+        errors.add_error_note(ROBIN, known.pk, "They have moved again. I have asked the band's director.")
+        ErrorGroup.objects.filter(pk=known.pk).update(resolved_at=known.last_seen_at - 5 * _HOUR)
+        errors.acknowledge_errors(ROBIN, unknown.pk, "YouTube's status page says they are on it.")
 
     def _update_bands(self) -> None:
         """Derive what the bands know about their syncs from the jobs."""

@@ -18,7 +18,7 @@ from syncjobs.engine.enqueue import create_jobs, new_job
 from syncjobs.models import Attempt, Queue, SyncJob, Worker
 from syncjobs.operations import jobs, queues
 from tests.concurrency import someone_waits_for_a_lock
-from tests.factories import PERSON, claim, queue_job, wait_for, worker
+from tests.factories import PERSON, claim, make_band, queue_job, wait_for, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUEUE = "video-sync"
@@ -181,11 +181,15 @@ def test_a_stopping_worker_leaves_waiting_jobs_to_others() -> None:
 def test_a_claim_takes_what_lists_show_as_runnable_in_their_order() -> None:
     """The conditions exist twice: in claim_job.sql and in the querysets."""
     now = timezone.now()
-    for status, minutes, priority in itertools.product(JobStatus.values, (-1, -60, 60), (10, 50, 90)):
+    paused, other = make_band("paused", "UC" + "p" * 22), make_band("other", "UC" + "o" * 22)
+    type(paused).objects.filter(pk=paused.pk).update(paused_at=now)
+    bands = itertools.cycle((paused, other, None))
+    for status, minutes, priority in itertools.product(JobStatus.values, (-1, -60, -30, 60), (10, 50, 90, 90)):
         changes = {"status": status, "run_at": now + dt.timedelta(minutes=minutes), "priority": priority}
+        changes["band"] = next(bands)
         SyncJob.objects.filter(pk=queue_job(JobType.STATS_REFRESH).pk).update(**changes)
     shown = list(SyncJob.objects.runnable().in_claim_order().values_list("pk", flat=True))
-    assert len(shown) == 2 * 3
+    assert len(shown) == 3 * 4 * 2 // 3
     claimed = []
     while (attempt := claim_next(QueueName.MAINTENANCE, worker())) is not None:
         claimed.append(attempt.job_id)

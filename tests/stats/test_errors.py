@@ -18,6 +18,7 @@ from bands.models import Band
 from syncjobs import counters
 from syncjobs.models import ErrorGroup, JobError, SyncJob
 from syncjobs.stats import errors as stats_errors
+from syncjobs.stats.errors import GroupFilter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 GROUPS = ("a", "b", "c")
@@ -82,11 +83,11 @@ def _one_snapshot() -> Iterator[None]:
 def _assert_exact(since: dt.datetime) -> None:
     """Assert that the figures equal the counts of the errors."""
     with _one_snapshot():
-        found, total = stats_errors.groups(since)
+        page = stats_errors.groups(GroupFilter(since=since))
         errors = list(JobError.objects.filter(created_at__gte=since))
-    assert total == len(errors)
-    assert {g.fingerprint: g.count for g in found} == Counter(e.group_id for e in errors)
-    for group in found:
+    assert page.total == len(errors)
+    assert {g.fingerprint: g.count for g in page.groups} == Counter(e.group_id for e in errors)
+    for group in page.groups:
         own = [e for e in errors if e.group_id == group.fingerprint]
         assert group.bands == len({e.band_id for e in own} - {None})
         assert group.last_at == max(e.created_at for e in own)
@@ -145,8 +146,9 @@ def test_a_page_past_the_end_has_the_total(job: SyncJob) -> None:
     JobError.objects.bulk_create(_errors(random.Random(1), job))
     JobError.objects.update(created_at=timezone.now())
     for since in (None, timezone.now() - dt.timedelta(hours=24), timezone.now() - dt.timedelta(days=7)):
-        found, total = stats_errors.groups(since, offset=40)
-        assert (found, total) == ([], JobError.objects.count())
+        page = stats_errors.groups(GroupFilter(since=since), offset=40)
+        assert (page.groups, page.total) == ([], JobError.objects.count())
+        assert sum(page.by_state.values()) == ErrorGroup.objects.filter(errors__isnull=False).distinct().count()
 
 
 def test_the_bands_of_a_group_are_exact_at_any_state_of_the_counts(job: SyncJob) -> None:

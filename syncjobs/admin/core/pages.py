@@ -24,6 +24,7 @@ from ...live import health as live_health
 from ...live.health import AlertCounts, Health
 from ...youtube.errors import YouTubeError
 from . import health
+from .fixes import Fix
 from .navigation import page_context
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -135,7 +136,10 @@ def _alert_counts(request: HttpRequest) -> AlertCounts | None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to confirm before an action. `back` is the URL of the page behind the question, `parent` its name."""
+    """What to confirm before an action. `back` is the URL of the page behind the question, `parent` its name.
+
+    `offers` are links to what helps more than the action; the first of them takes the place of its button.
+    """
 
     title: str
     text: str
@@ -146,6 +150,7 @@ class Question:
     details: Sequence[str] = field(default_factory=tuple)
     parent: str = ""
     warning: str = ""
+    offers: Sequence[Fix] = ()
 
 
 def ask(

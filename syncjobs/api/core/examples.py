@@ -40,6 +40,8 @@ EXAMPLES: dict[str, Any] = {
     "BulkAlertsBodyRequest": {"action": "acknowledge", "ids": ["48", "49"], "note": "The network is down."},
     "PauseBodyRequest": {"queue": "video-sync", "reason": "channel clean-up"},
     "NoteBodyRequest": {"note": "Fixed by the new handle."},
+    "IgnoreBodyRequest": {"until": "2026-12-05T00:00:00Z", "note": "The school is moving its channel."},
+    "AssignBodyRequest": {"assignee": "mo"},
     "NewPresetBodyRequest": {"name": "Failed", "filters": {"status": "FAILED"}, "shared": False},
     "NewScheduleBodyRequest": {
         "name": "Nightly",
@@ -88,6 +90,13 @@ EXAMPLES: dict[str, Any] = {
         "note": "",
         "recentJobIds": ["48213"],
         "perHour": {"2026-11-24T09:00:00Z": 3},
+        "state": "open",
+        "isNew": True,
+        "resolvedAt": None,
+        "resolvedBy": "",
+        "ignoredUntil": None,
+        "ignoredBy": "",
+        "assignee": "mo",
     },
     "Forecast": {
         "units": 6200,

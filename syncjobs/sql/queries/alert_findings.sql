@@ -19,6 +19,7 @@ failing AS (
      ORDER BY consecutive_failures DESC, id LIMIT %(most)s),
 recent AS MATERIALIZED (
     SELECT fingerprint, message, reason, is_permanent, first_seen_at, last_seen_at, acknowledged_at,
+           syncjobs_error_state_v1(acknowledged_at, resolved_at, ignored_until, last_seen_at, now) AS state,
            EXISTS (SELECT FROM syncjobs_alert AS alert WHERE subject_type = 'error' AND subject_id = fingerprint
                       AND resolved_at < known.last_seen_at) AS was_over,
            EXISTS (SELECT FROM syncjobs_alert AS alert WHERE subject_type = 'error' AND subject_id = fingerprint
@@ -96,14 +97,15 @@ UNION ALL
 SELECT 'new_error', 'error', fingerprint, left(message, 200), 'WARNING',
        jsonb_build_object('reason', reason, 'permanent', is_permanent)
   FROM serious, clock
- WHERE acknowledged_at IS NULL AND NOT was_over AND last_seen_at > now - %(new_error)s::float8 * interval '1 hour'
+ WHERE state = 'open' AND acknowledged_at IS NULL AND NOT was_over
+   AND last_seen_at > now - %(new_error)s::float8 * interval '1 hour'
    AND (is_open OR first_seen_at > now - %(new_error)s::float8 * interval '1 hour')
 UNION ALL
 SELECT 'error_back', 'error', fingerprint, left(message, 200), 'WARNING',
        jsonb_build_object('reason', reason, 'permanent', is_permanent)
   FROM serious, clock
  WHERE last_seen_at > now - %(error_back)s::float8 * interval '1 hour'
-   AND CASE WHEN acknowledged_at IS NULL THEN was_over ELSE acknowledged_at < last_seen_at END
+   AND (state = 'regressed' OR state = 'open' AND (acknowledged_at IS NOT NULL OR was_over))
 UNION ALL
 SELECT 'quota_exhausted', 'bucket', b.bucket, b.bucket,
        CASE WHEN closed_at IS NOT NULL OR used >= b.quota THEN 'CRITICAL' ELSE 'WARNING' END,

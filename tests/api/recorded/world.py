@@ -27,6 +27,7 @@ from syncjobs.models import (
     AuditEntry,
     BulkAction,
     ErrorGroup,
+    ErrorNote,
     FilterPreset,
     JobError,
     JobEvent,
@@ -55,7 +56,7 @@ QUEUES = {
     "PRUNE": "maintenance",
 }
 _NUMBERED: tuple[type[models.Model], ...] = (
-    Alert, AlertChannel, AlertDelivery, AlertDeliveryAttempt, Attempt, AuditEntry, Band, BulkAction, FilterPreset, JobError, JobEvent, QuotaCall, QuotaDay, SyncJob, Video, User,
+    Alert, AlertChannel, AlertDelivery, AlertDeliveryAttempt, Attempt, AuditEntry, Band, BulkAction, ErrorNote, FilterPreset, JobError, JobEvent, QuotaCall, QuotaDay, SyncJob, Video, User,
     PeriodicTask, CrontabSchedule, IntervalSchedule, OutstandingToken, BlacklistedToken,
 )  # fmt: skip
 

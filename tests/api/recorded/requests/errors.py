@@ -52,6 +52,27 @@ REQUESTS: list[Any] = [
     delete(f"{ERRORS}/{GONE}/acknowledge", MODERATOR, {"note": "x"}),
     delete(f"{ERRORS}/{GONE}/acknowledge", NOBODY),
     delete(f"{ERRORS}/{GONE}/acknowledge", PLAIN),
+    *[
+        get(f"{ERRORS}?{query}")
+        for query in ("state=regressed,open", "state=closed", "assignee=nobody", "assignee=who", "isNew=true")
+    ],
+    [
+        post(f"{ERRORS}/{ODD}/notes", {"note": "Asked the school."}),
+        post(f"{ERRORS}/{ODD}/assign", {"assignee": "ADMIN"}),
+        post(f"{ERRORS}/{ODD}/resolve", {"note": "Fixed."}),
+        post(f"{ERRORS}/{ODD}/resolve"),
+        get(f"{ERRORS}/{ODD}"),
+    ],
+    [
+        post(f"{ERRORS}/{GONE}/ignore", {"until": "{day+30}T10:20:30Z", "note": "Next month."}),
+        get(f"{ERRORS}?state=ignored"),
+    ],
+    *[get(f"{ERRORS}/{key}") for key in (GONE, "ffff")],
+    get(f"{ERRORS}/{GONE}", PLAIN),
+    *[post(f"{ERRORS}/{GONE}/ignore", {"until": until}) for until in ("2020-01-01T00:00:00Z", "soon", None)],
+    *[post(f"{ERRORS}/{GONE}/assign", {"assignee": name}) for name in ("who", None, 7)],
+    post(f"{ERRORS}/{GONE}/notes", {"note": ""}),
+    *[post(f"{ERRORS}/{GONE}/{verb}", who=PLAIN) for verb in ("resolve", "ignore", "assign", "notes")],
     *[post(f"{ERRORS}/{key}/retry") for key in (BROKEN, GONE, ODD, "ffff", "a.b")],
     post(f"{ERRORS}/{BROKEN}/retry", {"what": 1}),
     post(f"{ERRORS}/{BROKEN}/retry", who=NOBODY),

@@ -1,0 +1,252 @@
+"""What people may do about an error group: decide, assign, note something, or retry its failed jobs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from ..audit.actors import Actor
+from ..engine import clock
+from ..models import BulkAction, ErrorGroup, ErrorNote
+from ..operations import bulk
+from ..operations import errors as operations
+from ..stats import errors as stats_errors
+from ..templatetags.monitor import number
+from .core import advice, fixes, links
+from .core.pages import Question, ask, style
+
+_DAYS = (1, 3, 7, 30, 90)
+
+
+class NoteForm(forms.Form):
+    """A note for the next person."""
+
+    note = forms.CharField(
+        required=False,
+        max_length=operations.MAX_NOTE,
+        label=gettext_lazy("Note"),
+        help_text=gettext_lazy("What you found out and what was done about it. Shown with your name."),
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+
+
+class IgnoreForm(NoteForm):
+    """Until when: for some days, or until a date."""
+
+    days = forms.TypedChoiceField(
+        label=gettext_lazy("Ignore for"), coerce=int, required=False, empty_value=None, initial=7
+    )
+    until = forms.DateField(
+        required=False,
+        label=gettext_lazy("Or until"),
+        help_text=gettext_lazy("The start of this day in UTC, within a year. This date counts if both are given."),
+        widget=forms.DateInput(attrs={"type": "date"}),
+    )
+    field_order = ("days", "until", "note")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["days"].choices = [  # type: ignore[attr-defined]
+            (n, ngettext("%(n)s day", "%(n)s days", n) % {"n": n}) for n in _DAYS
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if not values.get("until") and not values.get("days") and not self.errors:
+            self.add_error("days", _("Choose how long, or give a date."))
+        return values
+
+
+class AssignForm(forms.Form):
+    """To whom."""
+
+    assignee = forms.ChoiceField(required=False, label=gettext_lazy("Assigned to"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = [person.get_username() for person in operations.assignable()]
+        self.fields["assignee"].choices = [  # type: ignore[attr-defined]
+            ("", _("Nobody")),
+            *((name, name) for name in names),
+        ]
+
+
+def ask_to_acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """Confirm, then mark a group as acknowledged."""
+    question = _question(
+        fingerprint,
+        title=_("Acknowledge this error?"),
+        text=_("Somebody takes care of it. It leaves what is to do until it occurs again."),
+        button=_("Acknowledge"),
+        icon="check",
+    )
+
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        operations.acknowledge_errors(actor, fingerprint, values["note"])
+        return _("Acknowledged.")
+
+    return _ask(request, question, do, NoteForm)
+
+
+def ask_to_resolve(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """Confirm, then mark a group as resolved."""
+    question = _question(
+        fingerprint,
+        title=_("Resolve this error?"),
+        text=_("Its cause has been removed. If it occurs again, it comes back as regressed."),
+        button=_("Resolve"),
+        icon="check",
+    )
+
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        operations.resolve_errors(actor, fingerprint, values["note"])
+        return _("Resolved.")
+
+    return _ask(request, question, do, NoteForm)
+
+
+def ask_to_ignore(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """Ask until when, then ignore a group."""
+    question = _question(
+        fingerprint,
+        title=_("Ignore this error?"),
+        text=_("It leaves what is to do until then, even if it occurs again, and nobody is alerted."),
+        button=_("Ignore"),
+        icon="clock",
+    )
+
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        day = values["until"]
+        until = dt.datetime.combine(day, dt.time(), dt.UTC) if day else clock.now() + dt.timedelta(days=values["days"])
+        operations.ignore_errors(actor, fingerprint, until, values["note"])
+        return _("Ignored until %(time)s UTC.") % {"time": f"{until:%Y-%m-%d %H:%M}"}
+
+    return _ask(request, question, do, IgnoreForm)
+
+
+def ask_to_assign(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """Ask who takes care of a group, then assign it."""
+    group = operations.get_error_group(fingerprint, ErrorGroup.objects.select_related("assignee"))
+    question = _question(
+        fingerprint,
+        title=_("Who takes care of this error?"),
+        text=_("Their name is shown with the error, and the list of errors can be filtered by it."),
+        button=_("Assign"),
+        icon="people",
+    )
+
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        name = values["assignee"]
+        operations.assign_errors(actor, fingerprint, name)
+        return _("Assigned to %(person)s.") % {"person": name} if name else _("Assigned to nobody.")
+
+    # Most people take an error themselves.
+    initial = group.assignee.get_username() if group.assignee else request.user.get_username()
+    return _ask(request, question, do, AssignForm, initial={"assignee": initial})
+
+
+def ask_for_note(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """Ask for a note, then add it to a group's thread."""
+    question = _question(
+        fingerprint,
+        title=_("Add a note"),
+        text=_("Everybody who sees this error sees the note. It can't be changed later."),
+        button=_("Add note"),
+        icon="edit",
+    )
+
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        operations.add_error_note(actor, fingerprint, values["note"])
+        return _("Note added.")
+
+    return _ask(request, question, do, NoteForm)
+
+
+def ask_to_reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """Confirm, then undo what somebody decided about a group."""
+    question = _question(
+        fingerprint,
+        title=_("Reopen this error?"),
+        text=_("It is to do again. Its notes stay."),
+        button=_("Reopen"),
+        icon="retry",
+    )
+
+    def do(actor: Actor, _values: dict[str, Any]) -> str:
+        operations.reopen_errors(actor, fingerprint)
+        return _("Reopened.")
+
+    return ask(request, question, do)
+
+
+def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """Say how many of the group's failed jobs haven't been retried yet, then retry them.
+
+    If the error is permanent, offer first what removes its cause.
+    """
+    group = operations.get_error_group(fingerprint)
+    count = operations.unretried_jobs(fingerprint=fingerprint).count()
+    text = ngettext(
+        "%(count)s failed job can be retried: a new job is queued in its place.",
+        "%(count)s failed jobs can be retried: a new job is queued in place of each.",
+        count,
+    )
+    bands = [(pk, name) for pk, name, _n in stats_errors.bands(fingerprint, fixes.MOST_BANDS) if pk and name]
+    question = _question(
+        fingerprint,
+        title=_("Retry the failed jobs of this error?"),
+        text=text % {"count": number(count)}
+        if count
+        else _("There is nothing to retry: every failed job with this error was retried or deleted."),
+        button=_("Retry anyway") if group.is_permanent else _("Retry"),
+        icon="retry",
+        warning=advice.group_warning(request, group.reason) if group.is_permanent else "",
+        offers=fixes.of(request, group.reason, bands) if group.is_permanent else (),
+    )
+    return ask(request, question, lambda actor, _values: _summary(bulk.retry_group(actor, fingerprint)))
+
+
+def word_of(note: ErrorNote) -> str:
+    """Return what the author of an entry did, as the end of a sentence that begins with their name."""
+    subject = note.subject
+    if note.action == ErrorNote.Action.IGNORED:
+        subject = f"{dt.datetime.fromisoformat(subject):%Y-%m-%d %H:%M} UTC"
+    return {
+        ErrorNote.Action.NONE.value: _("wrote"),
+        ErrorNote.Action.ACKNOWLEDGED.value: _("acknowledged it"),
+        ErrorNote.Action.RESOLVED.value: _("resolved it"),
+        ErrorNote.Action.IGNORED.value: _("ignored it until %(subject)s"),
+        ErrorNote.Action.REOPENED.value: _("reopened it"),
+        ErrorNote.Action.ASSIGNED.value: _("assigned it to %(subject)s"),
+        ErrorNote.Action.UNASSIGNED.value: _("assigned it to nobody"),
+    }[note.action] % {"subject": subject}
+
+
+def _ask(
+    request: HttpRequest,
+    question: Question,
+    do: Callable[[Actor, dict[str, Any]], str],
+    form_class: type[forms.Form],
+    **options: Any,
+) -> HttpResponse:
+    form = form_class(request.POST if request.method == "POST" else None, **options)
+    return ask(request, question, do, form=style(form))
+
+
+def _question(fingerprint: str, **fields: Any) -> Question:
+    """Return a question about a group. Raises NotFound."""
+    group = operations.get_error_group(fingerprint)
+    return Question(back=links.error(group.pk), details=((group.sample or group.message)[:300],), **fields)
+
+
+def _summary(outcome: bulk.BulkResult | BulkAction) -> str:
+    """Return a sentence that says how many jobs were retried, and why others were not."""
+    if isinstance(outcome, BulkAction):
+        return _("%(count)s jobs are being retried in the background.") % {"count": number(outcome.total)}
+    return bulk.summary(BulkAction.Action.RETRY, outcome)
