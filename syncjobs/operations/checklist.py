@@ -32,16 +32,17 @@ def remaining() -> dict[Step, bool] | None:
 
     A worker that has ever run counts, because alerts tell when it stops. Workers don't start without a key.
     """
-    workers = Exists(Worker.objects.workers()) | Exists(Attempt.objects.all())
     found = Queue.objects.values_list(
         Exists(Band.objects.all()),
-        workers,
+        Exists(Worker.objects.workers()),
+        Exists(Attempt.objects.all()),
         Exists(schedules.list_schedules().order_by().filter(enabled=True)),
         Exists(AlertChannel.objects.all()),
         # The audit is the memory: an entry can't be changed, and AUDIT_KEEP_DAYS is longer than anybody sets up a site.
         Exists(_dismissals()),
     ).first()
-    has_band, has_worker, has_schedule, has_channel, is_dismissed = found or (False,) * 5
+    has_band, has_worker, has_run, has_schedule, has_channel, is_dismissed = found or (False,) * 6
+    has_worker = has_worker or has_run
     done = {
         Step.KEY: bool(settings.YOUTUBE_API_KEY) or has_worker,
         Step.BAND: has_band,
