@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -17,6 +17,7 @@ from ..choices import ACTIVE_STATUSES, QueueName
 from ..exceptions import InvalidInput
 from ..listing import facets as listing_facets
 from ..listing import filters as listing_filters
+from ..listing import neighbors as listing_neighbors
 from ..listing import rows as listing_rows
 from ..listing.base_filters import MAX_LIMIT
 from ..listing.facets import Facets
@@ -29,6 +30,9 @@ from .core import job_filters, links
 from .core.job_filters import Filters
 from .job_rows import Rights, rows_of
 from .job_table import Column
+
+_MAX_LIST = 2000
+"""A longer query string than this leads to no list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ def region_context(
     ids = ",".join(str(job.pk) for job in shown)
     at = filters.values.get("page")
     liked = listing.liked
-    rows = rows_of(shown, rights)
+    rows = rows_of(shown, rights, links.query(list=filters.text()))
     columns = job_table.visible(rows, job_table.chosen(liked), filters.values.get("sort_by", "created_at"), kept)
     names = ",".join(column.name for column in columns)
     return {
@@ -163,6 +167,23 @@ def region_context(
         "is_active": any(job.status in ACTIVE_STATUSES for job in shown),
         "has_bands": bool(shown) or Band.objects.exists(),
     }
+
+
+def neighbors_of(request: HttpRequest, job: SyncJob) -> dict[str, Any]:
+    """Return the addresses of the list that the person came from and of the job's neighbors in it; {} without a list."""
+    text = request.GET.get("list")
+    if text is None or len(text) > _MAX_LIST:
+        return {}
+    filters = Filters.read(request, QueryDict(text))
+    try:
+        found = listing_neighbors.neighbors(listing_filters.job_query(filters.query()), job)
+    except InvalidInput:
+        return {}
+    query = links.query(list=filters.text())
+    places = (("previous", found.previous), ("next", found.next))
+    urls = {f"{name}_url": links.job(job_id) + query for name, job_id in places if job_id is not None}
+    ids = {f"{name}_id": job_id for name, job_id in places}
+    return {"list_url": filters.url(), "url": links.job(job.pk) + query, **ids, **urls}
 
 
 def _heads(filters: Filters, columns: Sequence[Column]) -> list[dict[str, str]]:

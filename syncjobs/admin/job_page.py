@@ -49,57 +49,27 @@ def get(job_id: int) -> Any:
 
 def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
     """Return the context of a job's page."""
-    now, rights = clock.approximate(), Rights.of(request.user)
+    rights = Rights.of(request.user)
     sees_internals = request.user.has_perm(_SEES_INTERNALS)
-    queue = stats_queues.readiness().get(job.queue_id) if job.status == JobStatus.QUEUED else None
-    paused = stats_queues.paused_bands([job]).get(job.band_id)
-    note, until = note_of(job, now, queue, paused)
-    bar, progress = progress_of(job)
-    is_silent = job.status == JobStatus.IN_PROGRESS and bool(stats_queues.unresponsive([job.pk]))
-    retry_url = links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else ""
-    history, related = _history(job), _related(job)
+    history = _history(job)
     children = _children(job, rights) if job.fans_out else {}
-    facts = Facts(
-        request,
-        job,
-        now,
-        attempts=history["attempts"],
-        errors=history["errors"],
-        related=related,
-        queue=queue,
-        paused_band=paused,
-        is_silent=is_silent,
-        children=children.get("counts", {}),
-        retry_url=retry_url,
-    )
-    boxes = explain(facts)
+    facts = _facts(request, job, rights, history, children)
+    note, until = note_of(job, facts.now, facts.queue, facts.paused_band)
+    bar, progress = progress_of(job)
     return {
         "job": job,
-        "now": now,
+        "now": facts.now,
         "heading": f"#{job.pk} · {job.get_job_type_display()}",
         "what": scope_of(job),
         "note": note,
         "note_until": until,
-        "boxes": boxes,
-        "box_messages": [box.message for box in boxes],
-        "axis": axis(job, history["attempts"][::-1], now),
-        "shown_errors": [
-            {"error": error, "url": links.error(error.group_id)}
-            for error in history["errors"]
-            if not error.will_retry and not is_shown(boxes, error.message)
-        ],
-        "relations": _relations(job, related, now),
         "meter": bar,
         "progress": progress,
-        "took": took_of(job, now),
+        "took": took_of(job, facts.now),
         "is_active": job.status in ACTIVE_STATUSES,
-        "is_silent": is_silent,
-        "can_cancel": rights.cancel and can_cancel(job),
-        "can_run": rights.run and can_run(job),
-        "changes": _changes(job) if rights.run and can_change(job) else (),
+        "is_silent": facts.is_silent,
         "url": links.job(job.pk),
-        "run_url": links.object_page("syncjobs_syncjob_run", job.pk),
-        "cancel_url": links.object_page("syncjobs_syncjob_cancel", job.pk),
+        "facts_url": links.job(job.pk),
         "parameters": _parameters(job.params),
         "requester_url": links.jobs(requested_by=job.requested_by_label),
         "sees_tracebacks": sees_internals,
@@ -107,6 +77,51 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         "audit_url": f"{links.page('syncjobs_auditentry_changelist')}?target_type=job&target_id={job.pk}",
         **history,
         **children,
+        **_explained(facts),
+        **_actions(job, rights),
+    }
+
+
+def _facts(request: HttpRequest, job: Any, rights: Rights, history: dict[str, Any], children: dict[str, Any]) -> Facts:
+    is_running = job.status == JobStatus.IN_PROGRESS
+    return Facts(
+        request,
+        job,
+        clock.approximate(),
+        attempts=history["attempts"],
+        errors=history["errors"],
+        related=_related(job),
+        queue=stats_queues.readiness().get(job.queue_id) if job.status == JobStatus.QUEUED else None,
+        paused_band=stats_queues.paused_bands([job]).get(job.band_id),
+        is_silent=is_running and bool(stats_queues.unresponsive([job.pk])),
+        children=children.get("counts", {}),
+        retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else "",
+    )
+
+
+def _explained(facts: Facts) -> dict[str, Any]:
+    """Return what explains the job: its boxes, its attempts on an axis, and the errors that are in neither."""
+    boxes = explain(facts)
+    return {
+        "boxes": boxes,
+        "box_messages": [box.message for box in boxes],
+        "axis": axis(facts.job, facts.attempts[::-1], facts.now),
+        "shown_errors": [
+            {"error": error, "url": links.error(error.group_id)}
+            for error in facts.errors
+            if not error.will_retry and not is_shown(boxes, error.message)
+        ],
+        "relations": _relations(facts.job, facts.related, facts.now),
+    }
+
+
+def _actions(job: SyncJob, rights: Rights) -> dict[str, Any]:
+    return {
+        "can_cancel": rights.cancel and can_cancel(job),
+        "can_run": rights.run and can_run(job),
+        "changes": _changes(job) if rights.run and can_change(job) else (),
+        "run_url": links.object_page("syncjobs_syncjob_run", job.pk),
+        "cancel_url": links.object_page("syncjobs_syncjob_cancel", job.pk),
     }
 
 

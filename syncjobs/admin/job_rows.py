@@ -81,11 +81,11 @@ class Row:
     """Counts on while the job runs."""
 
 
-def rows_of(jobs: Iterable[Any], rights: Rights) -> list[Row]:
-    """Format jobs annotated with `queue_position` and `error_texts`, in the same order."""
+def rows_of(jobs: Iterable[Any], rights: Rights, query: str = "") -> list[Row]:
+    """Format jobs annotated with `queue_position` and `error_texts`, in the same order. `query` ends their addresses."""
     jobs = list(jobs)
     words = Words.here(jobs)
-    return [_row(job, rights, words) for job in jobs]
+    return [_row(job, rights, words, query) for job in jobs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Words:
         return self.badges[key]
 
 
-def _row(job: Any, rights: Rights, words: Words) -> Row:
+def _row(job: Any, rights: Rights, words: Words, query: str) -> Row:
     now = words.now
     note, until = note_of(job, now, words.queues.get(job.queue_id), words.paused_bands.get(job.band_id))
     bar, progress = progress_of(job)
@@ -136,7 +136,7 @@ def _row(job: Any, rights: Rights, words: Words) -> Row:
         errors = [words.last_errors[job.pk], *errors]
     return Row(
         id=job.pk,
-        url=links.job(job.pk),
+        url=links.job(job.pk) + query,
         retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else "",
         cancel_url=links.object_page("syncjobs_syncjob_cancel", job.pk) if rights.cancel and can_cancel(job) else "",
         is_sync_of_all=job.fans_out,

@@ -25,7 +25,7 @@ from .core import fixes, links
 from .core.advice import permanent_warning
 from .core.job_filters import Filters, sentence_of, suggestions
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, is_part, show
+from .core.pages import Question, ask, is_part, report, show
 from .site import site
 
 
@@ -116,13 +116,16 @@ class JobAdmin(PageAdmin):
         context = job_page.context_of(request, job)
         if is_part(request):
             return render(request, "syncjobs/jobs/facts.html", context)
-        crumbs = ((links.jobs(), _("Sync jobs")),)
+        context |= job_list.neighbors_of(request, job)
+        crumbs = ((context.get("list_url", links.jobs()), _("Sync jobs")),)
         title = _("Job #%s") % job.pk
         return show(request, "syncjobs/jobs/job.html", context, title=title, crumbs=crumbs, is_live=True)
 
     @requires("syncjobs.retry_job", post=True)
     def retry_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
         job = operations.get_job(job_id)
+        if request.method != "POST" and (problem := operations.retry_problem(job)):
+            return report(request, problem.message, links.job(job_id), level="error")
         warning = permanent_warning(request, [job_id])
         bands = [(job.band_id, job.band_name)] if job.band_id else []
         question = Question(
@@ -180,7 +183,10 @@ class JobAdmin(PageAdmin):
 
     @requires("syncjobs.cancel_job", post=True)
     def cancel_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
-        question = job_changes.question_to_cancel(operations.get_job(job_id))
+        job = operations.get_job(job_id)
+        if request.method != "POST" and (problem := operations.cancel_problem(job)):
+            return report(request, problem.message, links.job(job_id), level="error")
+        question = job_changes.question_to_cancel(job)
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             cancelled = operations.cancel_job(actor, job_id)

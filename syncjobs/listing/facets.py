@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .. import counters
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType
 from ..counters import Selection
 from . import filters
 from .filters import Kinds, query_of, selected
+
+_MANY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,8 @@ class Facets:
     types: Mapping[str, int]
     delayed: int
     with_errors: int
-    mine: int
+    mine: int | None
+    """None if nobody knows it without reading too many jobs."""
 
 
 def read(values: Mapping[str, Any], requester: str) -> Facets:
@@ -39,8 +43,14 @@ def read(values: Mapping[str, Any], requester: str) -> Facets:
         types={kind: _with(of_now, selection, types=_allowed(kind, values["queue"])) for kind in JobType.values},
         delayed=query_of(later).count(),
         with_errors=_other(values, of_now, selection, "has_errors", "true"),
-        mine=_other(values, of_now, selection, "requested_by", requester),
+        mine=None if _is_slow(values, requester) else _other(values, of_now, selection, "requested_by", requester),
     )
+
+
+def _is_slow(values: Mapping[str, Any], requester: str) -> bool:
+    """Whether a text would have to be sought in each of very many jobs of the person."""
+    seeks = bool(values["search"] or values["error"]) and values["requested_by"] != requester
+    return seeks and counters.labeled("by", [requester]).total() > _MANY
 
 
 def _with(kinds: Kinds, selection: Selection, **changes: tuple[str, ...]) -> int:

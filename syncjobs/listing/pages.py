@@ -175,7 +175,7 @@ def _read(
     direction, skipped = ("ASC", up) if up <= down else ("DESC", down)
     column = Identifier(order.column)
     ordering = SQL("ORDER BY {0} {1}, id {1}").format(column, SQL(direction))
-    where, values = _within(selection, order, start.instant, end.instant, is_timed)
+    where, values = within(selection, order, start.instant, end.instant, is_timed)
     if order.column == "created_at" and not (selection.statuses or selection.types or selection.with_errors):
         statement = SQL("(SELECT id FROM syncjobs_syncjob WHERE true{} {} OFFSET %s LIMIT %s)")
         return statement.format(where, ordering), [*values, skipped, high - low]
@@ -187,7 +187,8 @@ def _read(
     return statement.format(runs, ordering), [*parameters, skipped, high - low]
 
 
-def _within(selection: Selection, order: Order, low: dt.datetime, high: dt.datetime, is_timed: bool) -> _Statement:
+def within(selection: Selection, order: Order, low: dt.datetime, high: dt.datetime, is_timed: bool) -> _Statement:
+    """Return conditions, each with AND before it: the selection without statuses and types, and times from low to high."""
     conditions: list[tuple[str, str, Any]] = [
         ("band_id", "=", selection.band_id),
         ("created_at", ">=", selection.start),

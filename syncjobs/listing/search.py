@@ -9,6 +9,7 @@ don't matter.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -119,6 +120,18 @@ class Matches:
         ids = SQL("SELECT id FROM (SELECT DISTINCT created_at, id FROM ({}) AS run) AS matches {} OFFSET %s LIMIT %s")
         values = [value for _, own in runs for value in (*own, offset + limit)]
         return pages.with_ids(ids.format(merged, ordering), [*values, offset, limit])
+
+    def past(self, at: dt.datetime, job_id: int, *, is_down: bool) -> _Statement | None:
+        """Select the first match by time of creation and id past these, towards smaller ones if `is_down`."""
+        sign, direction = SQL("<" if is_down else ">"), SQL("DESC" if is_down else "ASC")
+        ordering = SQL("ORDER BY created_at {0}, id {0} LIMIT 1").format(direction)
+        run = SQL("(SELECT created_at, id FROM ({}) AS one WHERE (created_at, id) {} (%s, %s) {})")
+        runs = self._runs()
+        if not runs:
+            return None
+        merged = SQL(" UNION ALL ").join(run.format(sql, sign, ordering) for sql, _ in runs)
+        values = [value for _, own in runs for value in (*own, at, job_id)]
+        return SQL("SELECT id FROM ({}) AS run {}").format(merged, ordering), values
 
     def _is_alone(self) -> int:
         """Return 1 if the job with that number exists and is in none of the other sets."""

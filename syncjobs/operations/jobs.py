@@ -190,6 +190,16 @@ def lock(condition: Q) -> list[SyncJob]:
     return list(SyncJob.objects.filter(condition).order_by(F("parent").asc(nulls_last=True), "pk").select_for_update())
 
 
+def retry_problem(job: SyncJob) -> DomainError | None:
+    """Return why the job can't be retried now, if so."""
+    return _retry_error(job.pk, job, [job.band_id] if job.band_id else [])
+
+
+def cancel_problem(job: SyncJob) -> DomainError | None:
+    """Return why the job can't be cancelled now, if so."""
+    return _cancel_error(job.pk, job)
+
+
 def _cancel_error(job_id: int, job: SyncJob | None) -> DomainError | None:
     if job is None:
         return not_found(job_id)

@@ -143,6 +143,27 @@ def test_other_jobs_explain_themselves_too() -> None:
     assert _boxes(moderator, children[1]) == []
 
 
+def test_the_neighbors_are_those_of_the_list_that_the_person_came_from() -> None:
+    client = logged_in(Role.MODERATOR)
+    first, second, third = (failed_job() for _ in range(3))
+    queue_job(JobType.PRUNE)
+    page = client.get("/admin/syncjobs/syncjob/?status=FAILED&page=1").content.decode()
+    url = f"/admin/syncjobs/syncjob/{second.pk}/change/?list=status%3DFAILED"
+    assert f'href="{url}"' in page
+    for headers, opened in (({}, ""), (DIALOG, f' data-dialog data-dialog-hash="job-{third.pk}"')):
+        page = " ".join(client.get(url, headers=headers).content.decode().split())
+        previous, following = (
+            f'href="/admin/syncjobs/syncjob/{job.pk}/change/?list=status%3DFAILED" rel="{rel}"'
+            for job, rel in ((third, "prev"), (first, "next"))
+        )
+        assert f'{previous} data-page-key="k"{opened}' in page
+        assert following in page
+        assert ("/admin/syncjobs/syncjob/?status=FAILED" in page) is not bool(opened)
+    for text in ("", "?list=sort_by%3Dname", "?list=band%3Dx", f"?list={'x' * 3000}"):
+        page = client.get(f"/admin/syncjobs/syncjob/{second.pk}/change/{text}").content.decode()
+        assert 'rel="prev"' not in page, text
+
+
 def test_attempts_are_bars_on_one_axis() -> None:
     minute = dt.timedelta(minutes=1)
     job: Any = SyncJob(status=JobStatus.QUEUED, created_at=NOW, run_at=NOW + 10 * minute)

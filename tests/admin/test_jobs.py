@@ -293,6 +293,13 @@ def test_an_action_that_came_too_late_shows_a_message(moderator: Client) -> None
     events = json.loads(answer.headers["HX-Trigger"])
     assert events["toast"]["level"] == "error"
     assert "has already ended" in events["toast"]["text"]
+    # Nor does the question offer what can't be done any more.
+    for action, job_id, message in (
+        ("cancel", job.pk, "has already ended"),
+        ("retry", queue_job(JobType.PRUNE).pk, "only a failed or cancelled job"),
+    ):
+        asked = moderator.get(f"/admin/syncjobs/syncjob/{job_id}/{action}/", headers=DIALOG)
+        assert message in json.loads(asked.headers["HX-Trigger"])["toast"]["text"]
     plain = moderator.post(f"/admin/syncjobs/syncjob/{job.pk}/cancel/", follow=True)
     assert "has already ended" in plain.content.decode()
 

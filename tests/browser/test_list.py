@@ -87,9 +87,9 @@ def test_every_page_of_the_list_can_be_reached(log_in: LogIn) -> None:
 
 
 def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
-    (job,) = _failed(1)
+    older, job = _failed(2)
     visitor = log_in(Role.MODERATOR)
-    page = visitor.go("/admin/syncjobs/syncjob/")
+    page = visitor.go("/admin/syncjobs/syncjob/?status=FAILED")
     dialog = page.get_by_role("dialog")
     opener = page.locator(f"#row-{job} [data-key=open]")
     opener.click()
@@ -101,6 +101,11 @@ def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
     expect(opener).to_be_focused()
     opener.press("Enter")
     expect(dialog).to_contain_text("It broke.")
+    # The next job takes the address of the one before, so that Escape leaves both.
+    page.keyboard.press("j")
+    expect(dialog.get_by_role("heading", name=f"#{older}")).to_be_visible()
+    assert page.url.endswith(f"?status=FAILED#job-{older}")
+    expect(dialog.get_by_role("link", name="Next")).to_have_count(0)
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     wait_for(lambda: page.evaluate("location.hash") == "")
@@ -113,6 +118,8 @@ def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
     linked = visitor.context.new_page()
     linked.goto(f"{visitor.base}/admin/syncjobs/syncjob/?status=FAILED#job-{job}")
     expect(linked.get_by_role("dialog")).to_contain_text("It broke.")
+    linked.keyboard.press("j")
+    expect(linked.get_by_role("dialog").get_by_role("heading", name=f"#{older}")).to_be_visible()
 
 
 def test_the_list_works_with_the_keyboard_alone(log_in: LogIn) -> None:
@@ -134,6 +141,11 @@ def test_the_list_works_with_the_keyboard_alone(log_in: LogIn) -> None:
     expect(page.get_by_role("dialog")).to_contain_text(f"#{second}")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+    page.locator("#look").press("Enter")
+    expect(page.get_by_role("dialog").locator("form[method=post] input:not([type=hidden])").first).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.locator(f"#row-{second}").focus()
     page.keyboard.press("r")
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     expect(page.locator(".toast")).to_be_visible()

@@ -92,6 +92,10 @@ class Filters:
         query = urlencode([(name, value) for name, value in values.items() if value not in (None, "")], safe=",:")
         return links.page(page) + (f"?{query}" if query else "")
 
+    def text(self) -> str:
+        """Return these filters and the order as a query string, without the page."""
+        return self.url().partition("?")[2]
+
     def several(self, name: str) -> list[str]:
         """Return the values of a parameter that may have several."""
         return self.values[name].split(",") if name in self.values else []

@@ -56,10 +56,12 @@
         box.checked = !box.checked;
         select(box, isRange);
     }
+    // The open job in the dialog comes before the page behind it.
+    const follow = (key) => ($(`dialog [data-page-key=${key}]`) ?? $(`[data-page-key=${key}]`)).click();
     const keys = {
         "/": () => { const box = $("[data-search]"); box?.focus(); box?.select(); },
-        "j": () => move(1),
-        "k": () => move(-1),
+        "j": () => $("[data-page-key=j]") ? follow("j") : move(1),
+        "k": () => $("[data-page-key=k]") ? follow("k") : move(-1),
         "x": () => toggle(false),
         "X": () => toggle(true),
         "r": () => $('tr[aria-selected="true"] [data-key=r], [data-page-key=r]')?.click(),
@@ -74,7 +76,7 @@
         }
         if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([data-select]), textarea, select, [contenteditable]")) return;
         if (event.key === "Enter" && !event.target.matches("tr")) return;
-        if ($("dialog[open]") && event.key !== "r") return;
+        if ($("dialog[open]") && !$(`dialog [data-page-key="${CSS.escape(event.key)}"]`)) return;
         const act = keys[event.key];
         if (!act) return;
         event.preventDefault();

@@ -56,6 +56,7 @@
     function openDialog(url, hash) {
         const box = dialog();
         dialogUrl = url;
+        const isNested = box.open && Boolean(pathOfHash());
         if (!box.open) opener = document.activeElement;
         hasAddress = Boolean(hash) || (box.open && hasAddress);
         $(".dialog-content", box).replaceChildren($("#dialog-loading").content.cloneNode(true));
@@ -63,7 +64,11 @@
             box.showModal();
             openedAt = Date.now();
         }
-        if (hash && location.hash !== `#${hash}`) history.pushState({ dialog: true }, "", `#${hash}`);
+        // A job opened from another one takes its address, so that one step back leaves both.
+        if (hash && location.hash !== `#${hash}`) {
+            if (isNested) history.replaceState(history.state, "", `#${hash}`);
+            else history.pushState({ dialog: true }, "", `#${hash}`);
+        }
         htmx.ajax("GET", url, { target: ".dialog-content", swap: "innerHTML", headers: { "X-Dialog": "1" } });
     }
 
@@ -87,7 +92,8 @@
 
     function pathOfHash() {
         const match = /^#job-(\d{1,18})$/.exec(location.hash);
-        return match && document.getElementById("page-data").dataset.jobUrl.replace("/0/", `/${match[1]}/`);
+        const query = document.querySelector(".job-table") ? `?list=${encodeURIComponent(location.search.slice(1))}` : "";
+        return match && document.getElementById("page-data").dataset.jobUrl.replace("/0/", `/${match[1]}/`) + query;
     }
 
     function followHash() {
@@ -121,7 +127,12 @@
     });
     document.addEventListener("done", closeDialog);
     document.addEventListener("open-dialog", ({ detail }) => openDialog(detail));
-    document.addEventListener("htmx:afterSettle", ({ target }) => { if (target.matches?.(".dialog-content")) $("[data-focus]", target)?.focus(); });
+    // The first field gets the focus, or the first that has an error; without fields the heading keeps it.
+    const FIELD = ":is(input:not([type=hidden]), select, textarea):not(:disabled)";
+    document.addEventListener("htmx:afterSettle", ({ target }) => {
+        if (!target.matches?.(".dialog-content")) return;
+        ($("[data-focus]", target) ?? $(`.field:has(.error) ${FIELD}`, target) ?? $(`form[method=post] ${FIELD}`, target))?.focus();
+    });
     window.addEventListener("popstate", followHash);
     document.addEventListener("DOMContentLoaded", () => {
         dialog()?.addEventListener("close", onClosed);
