@@ -15,12 +15,11 @@ from bands.models import Band
 
 from ..engine import error_reasons
 from ..models import JobError, SyncJob
-from ..operations.queues import ALL_QUEUES
 from ..stats.queues import Readiness
 from ..templatetags.monitor import number
-from .core import links
+from .core import fixes, links
 
-EDIT_BAND, PAUSE = "bands.change_band", "syncjobs.pause_queue"
+PAUSE = "syncjobs.pause_queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +83,16 @@ def for_error(facts: Facts, reason: str, error: JobError | None, same: int, *, i
 
 def _fix(facts: Facts, reason: str) -> list[Button]:
     """Return the button that removes the cause, if there is one and the person may press it."""
-    job, meaning = facts.job, error_reasons.explain(reason)
-    if meaning.needs == EDIT_BAND and job.band_id:
-        if not facts.may(EDIT_BAND):
-            return []
-        label = _("Edit the band") if reason == "playlistUnreadable" else _("Change the channel")
-        return [Button(label, links.object_page("bands_band_edit", job.band_id), "edit", is_primary=True)]
-    if meaning.needs == "bands.add_band" and facts.may(meaning.needs):
-        return [Button(_("Add band"), links.page("bands_band_add"), "plus", is_primary=True)]
-    if meaning.needs == PAUSE and job.queue.paused_at and facts.may(PAUSE):
-        url = links.object_page("syncjobs_queue_resume", ALL_QUEUES)
-        return [Button(_("Resume all queues"), url, "play", is_dialog=True)]
-    return workers(facts) if reason == "workerLost" else []
+    job, needs = facts.job, error_reasons.explain(reason).needs
+    if reason == "workerLost":
+        return workers(facts)
+    if not needs or (needs == PAUSE and not job.queue.paused_at) or not facts.may(needs):
+        return []
+    bands = [(job.band_id, job.band_name)] if job.band_id else []
+    return [
+        Button(fix.label, fix.url, fix.icon, is_dialog=needs == PAUSE, is_primary=needs != PAUSE)
+        for fix in fixes.of(facts.request, reason, bands)
+    ]
 
 
 def workers(facts: Facts) -> list[Button]:

@@ -208,7 +208,7 @@ def test_the_list_works_without_scripts(log_in: LogIn) -> None:
     (failed,) = _failed(0) or (job.pk,)
     page = log_in(Role.MODERATOR, java_script_enabled=False).go("/admin/syncjobs/syncjob/")
     page.locator(f"#row-{failed} [data-key=open]").click()
-    page.wait_for_url(re.compile(rf"/admin/syncjobs/syncjob/{job.pk}/change/$"))
+    page.wait_for_url(re.compile(rf"/admin/syncjobs/syncjob/{job.pk}/change/\?list=$"))
     page.get_by_role("link", name="Cancel").click()
     page.locator("form button.btn-danger-solid").click()
     expect(page.locator(".messagelist")).to_contain_text(f"#{job.pk}")
