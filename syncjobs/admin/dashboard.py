@@ -27,6 +27,7 @@ from ..operations import schedules
 from ..stats import errors
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
+from . import checklist
 from .core import attention, charts, links
 from .core.pages import health_of, is_part, show
 from .quota import gauges
@@ -118,6 +119,7 @@ _AT_ONCE: dict[str, _Part] = {
     "running": ("syncjobs.view_syncjob", _running),
     "quota": ("syncjobs.view_quotaday", _quota),
 }
+_SETUP: dict[str, _Part] = {"checklist": (checklist.PERMISSION, checklist.steps)}
 _LATER: dict[str, _Part] = {
     "charts": ("syncjobs.view_syncjob", _charts),
     "errors": ("syncjobs.view_errorgroup", _errors),
@@ -131,7 +133,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("syncjobs.view_queue"):
         return show(request, "syncjobs/dashboard/no_role.html", {}, title=_("Welcome"))
     allowed = {
-        name: build for name, (permission, build) in (_AT_ONCE | _LATER).items() if request.user.has_perm(permission)
+        name: build
+        for name, (permission, build) in (_AT_ONCE | _SETUP | _LATER).items()
+        if request.user.has_perm(permission)
     }
     part, period = request.GET.get("part", ""), _period(request)
     periods = [(label, f"?period={value}#part-charts", value == period) for value, label in _PERIOD_LABELS.items()]
@@ -140,7 +144,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     if part in allowed and is_part(request):
         return render(request, f"syncjobs/dashboard/{part}.html", {**frame, "part": allowed[part](request)})
     frame["has_bands"] = Band.objects.exists()
-    shown = {name: build(request) for name, build in allowed.items() if name in _AT_ONCE or name == part}
+    shown = {name: build(request) for name, build in allowed.items() if name not in _LATER or name == part}
     context = {**frame, "shown": shown}
     # The strip takes the place of the notes, for those who may see it.
     is_quiet = "attention" in allowed

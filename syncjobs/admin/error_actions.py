@@ -105,7 +105,7 @@ def ask_to_resolve(request: HttpRequest, fingerprint: str) -> HttpResponse:
         title=_("Resolve this error?"),
         text=_("Its cause has been removed. If it occurs again, it comes back as regressed."),
         button=_("Resolve"),
-        icon="check",
+        icon="resolve",
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:

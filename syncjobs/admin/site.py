@@ -16,7 +16,7 @@ from ..exceptions import Busy, TooManyAttempts
 from ..limits import Attempt
 from ..operations import people
 from ..youtube.costs import Bucket
-from . import dashboard, events, health, imports, keys, palette, quota, settings
+from . import checklist, dashboard, events, health, imports, keys, palette, quota, settings
 from .core.navigation import TITLE, page_context
 from .core.pages import View, actor_of, answering_domain_errors, redirecting_old_names
 
@@ -35,6 +35,7 @@ class MonitorSite(admin.AdminSite):
             re_path(
                 rf"^quota/(?P<bucket>{'|'.join(Bucket)})/reopen/$", self.admin_view(quota.reopen), name="quota_reopen"
             ),
+            path("checklist/dismiss/", self.admin_view(checklist.dismiss), name="checklist_dismiss"),
             path("health/", self.admin_view(health.notes), name="health"),
             path("import/", self.admin_view(imports.upload), name="import"),
             path("import/<id:import_id>/", self.admin_view(imports.progress), name="import_progress"),

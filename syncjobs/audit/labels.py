@@ -26,6 +26,7 @@ ACTIONS = {
     "resume_queue": _("Resumed a queue"),
     "clear_failed": _("Cleared failed jobs"),
     "reopen_bucket": _("Reopened a quota bucket"),
+    "dismiss_checklist": _("Dismissed the first steps"),
     "remove_worker": _("Removed a worker"),
     "retry_group": _("Retried the jobs of an error group"),
     "acknowledge_errors": _("Acknowledged errors"),
@@ -92,6 +93,7 @@ TARGETS = {
     "channel": _("Alert channel"),
     "delivery": _("Delivery"),
     "user": _("User"),
+    "checklist": _("First steps"),
 }
 RESULTS = {
     "ok": _("Done"),
