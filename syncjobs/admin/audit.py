@@ -25,6 +25,7 @@ from ..listing.export import file_of
 from ..models import AuditEntry
 from ..operations.queues import ALL_QUEUES
 from .core import links
+from .core.local_time import start_of
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import show
 from .core.paging import FilterForm, paginate, search_box, show_list
@@ -53,10 +54,10 @@ class AuditFilters(FilterForm):
         required=False, label=gettext_lazy("Result"), choices=[("", gettext_lazy("Any")), *RESULTS.items()]
     )
     start_date = forms.DateField(
-        required=False, label=gettext_lazy("From (UTC)"), widget=forms.DateInput(attrs={"type": "date"})
+        required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"})
     )
     end_date = forms.DateField(
-        required=False, label=gettext_lazy("To, inclusive (UTC)"), widget=forms.DateInput(attrs={"type": "date"})
+        required=False, label=gettext_lazy("To, inclusive"), widget=forms.DateInput(attrs={"type": "date"})
     )
 
     def clean(self) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def _entries(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:
 
 
 def _midnight(day: dt.date) -> dt.datetime:
-    return timezone.make_aware(dt.datetime.combine(day, dt.time()), dt.UTC)
+    return start_of(day, timezone.get_current_timezone())
 
 
 def _row(entry: AuditEntry) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -19,6 +20,7 @@ from ..operations import errors as operations
 from ..stats import errors as stats_errors
 from ..templatetags.monitor import number
 from .core import advice, fixes, links
+from .core.local_time import start_of
 from .core.pages import Question, ask, style
 
 _DAYS = (1, 3, 7, 30, 90)
@@ -45,7 +47,6 @@ class IgnoreForm(NoteForm):
     until = forms.DateField(
         required=False,
         label=gettext_lazy("Or until"),
-        help_text=gettext_lazy("The start of this day in UTC, within a year. This date counts if both are given."),
         widget=forms.DateInput(attrs={"type": "date"}),
     )
     field_order = ("days", "until", "note")
@@ -55,6 +56,9 @@ class IgnoreForm(NoteForm):
         self.fields["days"].choices = [  # type: ignore[attr-defined]
             (n, ngettext("%(n)s day", "%(n)s days", n) % {"n": n}) for n in _DAYS
         ]
+        self.fields["until"].help_text = _(
+            "The start of this day in the time zone %(zone)s, within a year. This date counts if both are given."
+        ) % {"zone": timezone.get_current_timezone_name()}
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -101,7 +105,7 @@ def ask_to_resolve(request: HttpRequest, fingerprint: str) -> HttpResponse:
         title=_("Resolve this error?"),
         text=_("Its cause has been removed. If it occurs again, it comes back as regressed."),
         button=_("Resolve"),
-        icon="check",
+        icon="resolve",
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
@@ -123,9 +127,11 @@ def ask_to_ignore(request: HttpRequest, fingerprint: str) -> HttpResponse:
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
         day = values["until"]
-        until = dt.datetime.combine(day, dt.time(), dt.UTC) if day else clock.now() + dt.timedelta(days=values["days"])
+        until = (
+            start_of(day, timezone.get_current_timezone()) if day else clock.now() + dt.timedelta(days=values["days"])
+        )
         operations.ignore_errors(actor, fingerprint, until, values["note"])
-        return _("Ignored until %(time)s UTC.") % {"time": f"{until:%Y-%m-%d %H:%M}"}
+        return _("Ignored until %(time)s UTC.") % {"time": f"{until.astimezone(dt.UTC):%Y-%m-%d %H:%M}"}
 
     return _ask(request, question, do, IgnoreForm)
 

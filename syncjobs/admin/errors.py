@@ -25,7 +25,7 @@ from ..stats import errors as stats_errors
 from ..stats.errors import GroupFigures, GroupFilter, GroupPage
 from ..templatetags.monitor import number
 from . import error_actions
-from .core import advice, charts, links
+from .core import advice, charts, fixes, links
 from .core.model_admin import PageAdmin, requires
 from .core.pages import is_part, show
 from .core.paging import FilterForm
@@ -291,16 +291,18 @@ def _group_context(request: HttpRequest, fingerprint: str) -> dict[str, Any]:
     meaning = error_reasons.explain(group.reason)
     first_day = _first_day("all", now)
     jobs = SyncJob.objects.filter(pk__in=group.recent_jobs).order_by("-pk")
+    bands = stats_errors.bands(fingerprint, _BANDS)
+    named = [(band_id, name) for band_id, name, _count in bands[: fixes.MOST_BANDS] if band_id and name]
     return {
         "group": group,
         "meaning": meaning,
         "notes": [(note, error_actions.word_of(note)) for note in stats_errors.notes(fingerprint, _NOTES)],
         "advice": advice.for_user(request.user, str(meaning.advice), meaning.needs),
+        "fixes": fixes.of(request, group.reason, named) if group.is_permanent else (),
         "hours_chart": charts.error_hours(group.per_hour, now),
         "days_chart": charts.error_days(stats_errors.per_day([fingerprint], first_day)[fingerprint], first_day, now),
         "bands": [
-            (band_id, name, count, links.jobs(error=fingerprint, band_id=band_id))
-            for band_id, name, count in stats_errors.bands(fingerprint, _BANDS)
+            (band_id, name, count, links.jobs(error=fingerprint, band_id=band_id)) for band_id, name, count in bands
         ],
         "jobs": [{"job": job, "label": JobType(job.job_type).label} for job in jobs],
         "jobs_url": links.jobs(error=fingerprint),

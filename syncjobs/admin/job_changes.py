@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -43,9 +44,14 @@ class DelayForm(forms.Form):
     until = forms.DateTimeField(
         required=False,
         label=gettext_lazy("Or until"),
-        help_text=gettext_lazy("In UTC, within the next 30 days. This time counts if both are given."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["until"].help_text = _(
+            "In the time zone %(zone)s, within the next 30 days. This time counts if both are given."
+        ) % {"zone": timezone.get_current_timezone_name()}
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -65,7 +71,8 @@ class PriorityForm(forms.Form):
 def change_of(action: str, values: dict[str, Any]) -> Change:
     """Return the change that a form's cleaned values describe."""
     if action == Action.DELAY:
-        return Change(action, until=values["until"] or clock.now() + dt.timedelta(hours=values["hours"]))
+        until: dt.datetime = values["until"] or clock.now() + dt.timedelta(hours=values["hours"])
+        return Change(action, until=until.astimezone(dt.UTC))
     return Change(action, priority=values.get("priority"))
 
 
@@ -85,7 +92,10 @@ def ask_to_delay(request: HttpRequest, job_id: int) -> HttpResponse:
         until = change_of(Action.DELAY, values).until
         assert until is not None
         queued_jobs.delay(actor, job_id, until)
-        return _("Job #%(id)s is delayed until %(time)s UTC.") % {"id": job_id, "time": f"{until:%Y-%m-%d %H:%M}"}
+        return _("Job #%(id)s is delayed until %(time)s UTC.") % {
+            "id": job_id,
+            "time": f"{until:%Y-%m-%d %H:%M}",
+        }
 
     return ask(request, question, do, form=style(DelayForm(request.POST if request.method == "POST" else None)))
 

@@ -46,6 +46,7 @@ _ACTIONS = (
         "syncjobs.view_syncjob",
         True,
     ),
+    (gettext_lazy("Your settings"), "clock", "settings", "", True),
     (gettext_lazy("Keyboard shortcuts"), "list", "keys", "", True),
 )
 

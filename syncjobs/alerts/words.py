@@ -222,14 +222,14 @@ def _failure_rate(subject: str, facts: Facts) -> tuple[str, str]:
 def _new_error(subject: str, facts: Facts) -> tuple[str, str]:
     return (
         _("A new error has occurred: %(error)s") % {"error": subject},
-        _("Read what the error means and what to do. Then acknowledge the error."),
+        _("Read what the error means and what to do. Then resolve the error."),
     )
 
 
 def _error_back(subject: str, facts: Facts) -> tuple[str, str]:
     return (
         _("An error has come back: %(error)s") % {"error": subject},
-        _("Read the note from the last time. Acknowledge the error again once its cause is gone."),
+        _("Read the note from the last time. Resolve the error again once its cause is gone."),
     )
 
 

@@ -70,6 +70,8 @@ def _first(query: JobQuery, is_down: bool, at: dt.datetime | None, job_id: int |
         place &= Q() if job_id is None else Q(**{f"pk__{side}": job_id})
     else:
         place = Q(**{f"{order.column}__{side}": at}) | Q(**{order.column: at, f"pk__{side}": job_id})
+        # Implied by that, but only so does an index skip the jobs before the place.
+        place &= Q(**{f"{order.column}__{side}e": at})
     return query.jobs.filter(place).order_by(*order.columns()).values_list("pk", flat=True).first()
 
 

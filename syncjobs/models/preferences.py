@@ -7,7 +7,7 @@ from django.db import models
 
 
 class Preferences(models.Model):
-    """The look of the list of jobs for one person. Who has changed nothing has no row."""
+    """The look of the list of jobs and the time zone of one person. Who has changed nothing has no row."""
 
     class Density(models.TextChoices):
         COMFORTABLE = "comfortable"
@@ -20,6 +20,8 @@ class Preferences(models.Model):
     """Names of columns; NULL for those that everybody sees at first."""
     job_density = models.CharField(max_length=12, choices=Density.choices, default=Density.COMFORTABLE)
     jobs_per_page = models.PositiveSmallIntegerField(default=20)
+    time_zone = models.CharField(max_length=64, blank=True, default="", db_default="")
+    """A name such as Europe/Madrid; empty for the browser's."""
 
     class Meta:
         default_permissions = ()

@@ -366,6 +366,7 @@ def test_the_export_contains_the_errors_that_the_list_counts(moderator: Client) 
 def test_a_retry_of_a_permanent_error_warns(moderator: Client) -> None:
     group = fail("There is no channel UCabcdefghijkl", "channelNotFound", slug="herons")
     ErrorGroup.objects.filter(pk=group.pk).update(is_permanent=True)
+    Band.objects.update(channel_reference="@herons")
     job = SyncJob.objects.get()
     other = fail("It broke.", slug="egrets")
     ErrorGroup.objects.filter(pk=other.pk).update(is_permanent=False)

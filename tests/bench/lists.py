@@ -183,8 +183,8 @@ def _acts() -> dict[str, Callable[[], Any]]:
         "list": lambda: _page(_query({}), 1, 20),
         "search": lambda: _page(_query(searched), 1, 20),
         "queue_status": queues.queues,
-        "errors_24h": lambda: errors.groups(dt.datetime.now(dt.UTC) - day),
-        "errors_all": lambda: errors.groups(None),
+        "errors_24h": lambda: errors.groups(errors.GroupFilter(since=dt.datetime.now(dt.UTC) - day)),
+        "errors_all": lambda: errors.groups(errors.GroupFilter()),
     }
 
 

@@ -1,4 +1,4 @@
-"""The time zone of the person at the browser, which a script of ours puts into a cookie."""
+"""The time zone that a person sees and enters times in: the one they chose, else their browser's."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ import zoneinfo
 
 from django.http import HttpRequest
 
+from ...operations import preferences
+
 COOKIE = "timezone"
+"""The browser's time zone: monitor.js keeps it up to date."""
 
 
 def zone_of(request: HttpRequest) -> dt.tzinfo:
-    """Return the browser's time zone; UTC if it is unknown."""
-    name = request.COOKIES.get(COOKIE, "")
+    """Return the person's time zone; UTC if neither they nor the browser named one."""
+    return named(chosen_by(request)) or named(request.COOKIES.get(COOKIE, "")) or dt.UTC
+
+
+def chosen_by(request: HttpRequest) -> str:
+    """Return the name of the time zone that the person chose; empty for the browser's."""
+    return preferences.get(request.user).time_zone if request.user.is_authenticated else ""
+
+
+def named(name: str) -> dt.tzinfo | None:
+    """Return the time zone with this name, or None if there is none."""
     try:
-        return zoneinfo.ZoneInfo(name) if name and len(name) < 64 else dt.UTC
+        return zoneinfo.ZoneInfo(name) if name and len(name) <= 64 else None
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        return dt.UTC
+        return None
 
 
 def start_of(day: dt.date, zone: dt.tzinfo) -> dt.datetime:

@@ -10,6 +10,8 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from . import local_time
+
 TITLE = _("Sync monitor")
 
 Entry = tuple[str, str | Promise, str, str, bool]
@@ -60,6 +62,7 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "is_popup": False,
         "is_nav_sidebar_enabled": False,
         "log_entries": (),
+        "time_zone": local_time.chosen_by(request),
         "youtube_simulated": settings.YOUTUBE_SIMULATED,
         "monitor_nav": navigation(request) if has_permission else (),
     }

@@ -12,6 +12,7 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from bands.text import camel_case, snake_case
@@ -23,7 +24,7 @@ from ...live import changes
 from ...live import health as live_health
 from ...live.health import AlertCounts, Health
 from ...youtube.errors import YouTubeError
-from . import health
+from . import health, local_time
 from .fixes import Fix
 from .navigation import page_context
 
@@ -34,7 +35,7 @@ _UNSTYLED_WIDGETS = ("checkbox", "checkboxselectmultiple", "radioselect")
 
 
 def answering_domain_errors(view: View) -> View:
-    """Wrap a view of the site: a NotFound becomes a 404.
+    """Wrap a view of the site: a NotFound becomes a 404, and times in forms are in the person's time zone.
 
     The health of the site and the position in the stream of changes are noted before the view reads anything, so the
     page misses no change.
@@ -47,7 +48,8 @@ def answering_domain_errors(view: View) -> View:
             if request.user.has_perm(health.PERMISSION):
                 request.META[_HEALTH] = live_health.current()
         try:
-            return view(request, *args, **kwargs)
+            with timezone.override(local_time.zone_of(request)):
+                return view(request, *args, **kwargs)
         except NotFound as error:
             raise Http404(error.message) from None
 

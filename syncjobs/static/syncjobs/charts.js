@@ -2,8 +2,10 @@
 /* Draws <canvas data-chart="ID"> with Chart.js from the JSON in the hidden element with that ID:
    {type, labels, step, series: [{name, values, color: "good"|"bad"|"run"|"warn"|"off"|"brand", line?, dashed?}], stacked?, unit?} */
 (() => {
-    const language = document.documentElement.lang || undefined;
-    const hour = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "2-digit" });
+    const written = document.documentElement.lang || undefined;
+    const language = navigator.languages.find((each) => each.split("-")[0] === written) ?? written;
+    const timeZone = document.getElementById("page-data")?.dataset.timeZone || undefined;
+    const hour = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "numeric", timeZone });
     const day = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", timeZone: "UTC" });
 
     function color(name) {

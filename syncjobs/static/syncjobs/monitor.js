@@ -151,11 +151,19 @@
 
     // ---- Times: in the reader's time zone, the exact instant on hover
 
-    const language = document.documentElement.lang || undefined;
-    const sameDay = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-    const otherDay = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-    const otherYear = new Intl.DateTimeFormat(language, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-    const exact = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
+    // The page's language as the person's browser writes it: en-GB has 24 hours where en-US has 12.
+    const written = document.documentElement.lang || undefined;
+    const language = navigator.languages.find((each) => each.split("-")[0] === written) ?? written;
+    const timeZone = document.getElementById("page-data")?.dataset.timeZone || undefined;
+    const format = (options) => new Intl.DateTimeFormat(language, { timeZone, ...options });
+    const minutes = { hour: "numeric", minute: "2-digit" }, days = { month: "short", day: "numeric" };
+    const sameDay = format({ ...minutes, second: "2-digit" });
+    const otherDay = format({ ...days, ...minutes });
+    const otherYear = format({ year: "numeric", ...days, ...minutes });
+    const exact = format({ dateStyle: "full", timeStyle: "long" });
+    const date = format({ dateStyle: "short" });
+    const year = format({ year: "numeric" });
+    const formatOf = (at, now) => date.format(at) === date.format(now) ? sameDay : year.format(at) === year.format(now) ? otherDay : otherYear;
     const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
 
     function ago(at) {
@@ -173,9 +181,8 @@
     function write(time) {
         const at = new Date(time.dateTime);
         const now = new Date();
-        const plain = at.toDateString() === now.toDateString() ? sameDay : at.getFullYear() === now.getFullYear() ? otherDay : otherYear;
         const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at) };
-        const text = (kinds[time.dataset.time] ?? (() => plain.format(at)))();
+        const text = (kinds[time.dataset.time] ?? (() => formatOf(at, now).format(at)))();
         if (time.textContent !== text) time.textContent = text;
         time.title = `${exact.format(at)}\n${time.dateTime}`;
     }
@@ -190,7 +197,7 @@
     function inLocalTime(sentence) {
         return sentence.replace(/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?) UTC/g, (written, day, time) => {
             const at = new Date(`${day}T${time}Z`);
-            return isNaN(at) ? written : (at.toDateString() === new Date().toDateString() ? sameDay : otherDay).format(at);
+            return isNaN(at) ? written : formatOf(at, new Date()).format(at);
         });
     }
     function writeSentences() {
@@ -202,7 +209,7 @@
     document.addEventListener("DOMContentLoaded", writeSentences);
     document.addEventListener("htmx:afterSettle", writeSentences);
 
-    // Days in filters are the reader's, so the server needs the time zone.
+    // Days in filters and times in forms are the reader's, so the server needs the time zone.
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     if (zone && !document.cookie.includes(`timezone=${zone};`) && !document.cookie.endsWith(`timezone=${zone}`))
         document.cookie = `timezone=${zone}; path=/; max-age=31536000; SameSite=Lax`;

@@ -1,0 +1,18 @@
+"""A time zone for each person."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('syncjobs', '0026_error_states'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='preferences',
+            name='time_zone',
+            field=models.CharField(blank=True, db_default='', default='', max_length=64),
+        ),
+    ]
