@@ -39,14 +39,12 @@ def _run(environment: dict[str, str], port: str) -> None:
     embedded.ensure()
     _manage("migrate", "--verbosity", "0")
     _manage("setup_roles", quiet=True)
-    is_first_run = not _password_file().exists()
-    password = _create_demo_user()
     simulated = environment.get("YOUTUBE_SIMULATED") == "true"
+    if simulated and not _password_file().exists():
+        # Before the demo user, whose file tells that this run has been the first: one that was interrupted begins again.
+        _manage("seed_demo", quiet=True)
+    password = _create_demo_user()
     _write_simulator_url(environment, simulated)
-    if simulated and is_first_run:
-        _manage("import_bands", "--demo", quiet=True)
-        # These jobs run as soon as the worker is up.
-        _manage("sync_bands", "--all", "--full", "--force", quiet=True)
     _print(_banner(port, password, simulated))
     try:
         Supervisor(_processes(port, environment, simulated), environment).run()

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from syncjobs.management import base
 from syncjobs.operations.band_files import read_file
 from syncjobs.operations.imports import count_outcomes, import_bands
-from syncjobs.youtube.simulator.demo import bands as demo_bands
 
 
 class Command(base.Command):
@@ -25,16 +24,12 @@ class Command(base.Command):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        source = parser.add_mutually_exclusive_group(required=True)
-        source.add_argument("file", nargs="?", metavar="FILE", help="a .json or .csv file, in UTF-8")
-        source.add_argument(
-            "--demo", action="store_true", help="import 24 invented bands, whose channels the simulator has"
-        )
+        parser.add_argument("file", metavar="FILE", help="a .json or .csv file, in UTF-8")
         parser.add_argument("--dry-run", action="store_true", help="report what would happen, and change nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
-        rows = demo_bands() if options["demo"] else read_file(Path(options["file"]))
+        rows = read_file(Path(options["file"]))
         with tqdm(total=len(rows), desc="Bands", disable=not sys.stderr.isatty()) as bar:
             results = import_bands(self.actor, rows, dry_run=options["dry_run"], progress=bar.update)
         counts = count_outcomes(results)

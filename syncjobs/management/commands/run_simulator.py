@@ -7,8 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from syncjobs.management import base
-from syncjobs.youtube.simulator import Simulator, World
-from syncjobs.youtube.simulator.demo import demo_world
+from syncjobs.youtube.simulator import Simulator, World, demo
 
 
 class Command(base.Command):
@@ -31,7 +30,7 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         try:
-            world = World.from_video_file(Path(options["videos"])) if options["videos"] else demo_world()
+            world = World.from_video_file(Path(options["videos"])) if options["videos"] else demo.demo_world()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CommandError(f"{options['videos']} can't be used: {type(error).__name__}: {error}") from None
         try:
@@ -39,6 +38,8 @@ class Command(base.Command):
         except (OSError, OverflowError) as error:
             raise CommandError(f"Can't listen on {options['host']}:{options['port']}: {error}") from None
         simulator.faults.latency = options["latency"]
+        if not options["videos"]:
+            simulator.faults.add(*demo.faults())
         self.print(
             f"Simulated YouTube with {len(world.channels)} channels, {len(world.videos)} videos: {simulator.url}"
         )

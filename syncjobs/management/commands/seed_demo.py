@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import transaction
+
+from bands.models import Band
+from syncjobs.engine import clock
+from syncjobs.management import base
+from syncjobs.management.demo.history import History
+from syncjobs.models import SyncJob
+from syncjobs.operations import band_pauses, queued_jobs, triggers
+
+_RUNNING, _DELAYED, _PAUSED = ("cedar-hollow-band", "marble-creek-band"), "larkspur-band", "tamarack-band"
+
+
+class Command(base.Command):
+    help = (
+        "Fill an empty database with made-up bands and 30 days of their syncs, for a demonstration. `make run` does so at "
+        "its first start. Refused unless YouTube is simulated; a database with bands or jobs stays as it is."
+    )
+
+    def run(self, **options: Any) -> None:
+        if not settings.YOUTUBE_SIMULATED:
+            raise CommandError("Only a site with a simulated YouTube can have made-up bands.")
+        with transaction.atomic():
+            if Band.objects.exists() or SyncJob.objects.exists():
+                self.print("The database is not empty. Nothing is changed.")
+                return
+            history = History(clock.now())
+            history.write()
+            _begin(history)
+        self.print(f"{len(history.members)} bands, {len(history.rows.jobs)} jobs of 30 days.")
+
+
+def _begin(history: History) -> None:
+    """Queue jobs that the workers run as soon as they are up, delay one until tonight, and pause a band."""
+    for slug in _RUNNING:
+        triggers.trigger_sync(history.robin, Band.objects.get(slug=slug), full=True, force=True)
+    delayed = triggers.trigger_sync(history.kim, Band.objects.get(slug=_DELAYED), full=True, force=True)
+    queued_jobs.delay(history.kim, delayed.job.pk, history.now + dt.timedelta(hours=7))
+    band_pauses.pause_band(history.robin, Band.objects.get(slug=_PAUSED).pk, "New channel on Monday, they say.")

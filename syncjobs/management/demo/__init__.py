@@ -1,0 +1,1 @@
+"""A history of 30 days for demonstrations: what `seed_demo` writes."""

@@ -1,0 +1,66 @@
+"""The bands of the demonstration, and what the story leaves of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from django.db import connection
+
+from bands.models import Band, ChannelProblem
+from bands.videos import upsert_details
+from syncjobs.sync.videos import video_from_details
+from syncjobs.youtube import parsing
+from syncjobs.youtube.simulator import resources
+from syncjobs.youtube.simulator.world import Video, World
+
+_PARTS = ("snippet", "contentDetails", "status", "statistics", "liveStreamingDetails")
+
+
+@dataclass
+class Member:
+    """A band, and what our database knows of its channel at this point of the story."""
+
+    number: int
+    band: Band
+    videos: list[Video]
+    read_at: dt.datetime | None = None
+    full_at: dt.datetime | None = None
+    known: dict[str, dt.datetime] = field(default_factory=dict)
+    """When each video was added, by its id."""
+    entries: int = 0
+    failures: int = 0
+    problem_since: dt.datetime | None = None
+
+    def new(self, at: dt.datetime) -> list[Video]:
+        """Return the videos that are public by then and not known yet."""
+        return [v for v in self.videos if v.published_at <= at and v.is_readable and v.id not in self.known]
+
+    def count(self, at: dt.datetime) -> int:
+        """Return how many entries the playlist has by then."""
+        return sum(video.published_at <= at for video in self.videos)
+
+
+def save(member: Member, world: World, *, stats_at: dt.datetime, problem: ChannelProblem) -> None:
+    """Save the videos that the story has added to the band, and what the band knows about its syncs."""
+    _save_videos(world, member)
+    band = member.band
+    band.last_full_sync_at, band.last_incremental_sync_at = member.full_at, member.read_at
+    band.last_page_read_at, band.last_stats_refresh_at = member.read_at, stats_at
+    band.channel_video_count = sum(world.videos[video_id].privacy == "public" for video_id in member.known)
+    band.consecutive_failures = member.failures
+    if member.problem_since:
+        band.channel_problem, band.channel_problem_since = problem, member.problem_since
+    band.save()
+
+
+def _save_videos(world: World, member: Member) -> None:
+    found = [resources.video_resource(world, world.videos[video_id], _PARTS) for video_id in member.known]
+    details, _unreadable = parsing.parse_items(found, parsing.video)
+    upsert_details(video_from_details(video, member.band.pk) for video in details)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE bands_video SET created_at = added.at, updated_at = added.at, availability_since = added.at"
+            "  FROM unnest(%s::text[], %s::timestamptz[]) AS added (id, at) WHERE youtube_id = added.id",
+            [list(member.known), list(member.known.values())],
+        )
