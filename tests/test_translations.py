@@ -113,7 +113,7 @@ def _navigation(page: str) -> list[str]:
     found = re.search(r'<nav id="monitor-nav".*?</nav>', page, re.DOTALL)
     assert found
     entries = re.findall(
-        r"<li.*?</li>", re.sub(r"<span.*?</span>", "", found[0], flags=re.S), re.S
+        r"<li(?![^>]*nav-phone).*?</li>", re.sub(r"<span.*?</span>", "", found[0], flags=re.S), re.S
     )  # Without the number.
     return [html.unescape(re.sub(r"<[^>]*>", "", entry)).strip() for entry in entries]
 

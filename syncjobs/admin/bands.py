@@ -138,7 +138,7 @@ class BandAdmin(PageAdmin):
             button=_("Sync anyway") if force else _("Sync now"),
             back=links.band(band_id),
             parent=band.name,
-            icon="retry",
+            icon="play",
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
@@ -168,7 +168,7 @@ class BandAdmin(PageAdmin):
             button=_("Activate") if active else _("Deactivate"),
             back=_list_url(),
             parent=_("Bands"),
-            icon="play" if active else "pause",
+            icon="check" if active else "stop",
             details=[band.name for band in selected],
         )
 

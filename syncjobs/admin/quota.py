@@ -109,7 +109,7 @@ def reopen(request: HttpRequest, bucket: str) -> HttpResponse:
             "The jobs that wait for it start. The first call tests whether YouTube accepts it; if not, they wait again."
         ),
         button=_("Reopen"),
-        icon="play",
+        icon="retry",
         back=reverse("admin:quota"),
     )
 

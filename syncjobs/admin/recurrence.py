@@ -1,7 +1,7 @@
 """A schedule's recurrence as a sentence ("Mondays and Thursdays at 06:30"), and as the values of a form.
 
-A recurrence that no sentence covers stays a cron expression. Not cron-descriptor: its Spanish keeps English weekdays
-("sólo el Monday"), and it can't say which of the form's fields apply.
+A recurrence that no short sentence covers is told field by field, with its cron expression. Not cron-descriptor: its
+Spanish keeps English weekdays ("sólo el Monday"), and it can't say which of the form's fields apply.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
+from django.utils.dates import MONTHS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django_celery_beat.models import PeriodicTask
@@ -62,6 +63,8 @@ class Recurrence:
     """seconds, minutes, hours or days."""
     cron: tuple[str, ...] = ()
     """The five fields, in the order of CRON_FIELDS."""
+    numbers: tuple[tuple[int, ...], ...] = ()
+    """CRON: what each field matches, in order."""
 
 
 def of_schedule(schedule: PeriodicTask) -> Recurrence:
@@ -92,7 +95,8 @@ def _of_cron(due: Any, cron: tuple[str, ...], zone: str) -> Recurrence:
             if not is_any_day:
                 return Recurrence(Kind.MONTHLY, zone, times, days=tuple(sorted(due.day_of_month)), cron=cron)
             return Recurrence(Kind.DAILY, zone, times, cron=cron)
-    return Recurrence(Kind.CRON, zone, cron=cron)
+    matched = (due.minute, due.hour, due.day_of_month, due.month_of_year, due.day_of_week)
+    return Recurrence(Kind.CRON, zone, cron=cron, numbers=tuple(tuple(sorted(field)) for field in matched))
 
 
 def _step(numbers: Sequence[int], size: int) -> int:
@@ -153,7 +157,50 @@ def _sentence(recurrence: Recurrence) -> str:
             return pattern % {"every": recurrence.every, "minute": recurrence.minute}
         case Kind.INTERVAL:
             return _every(recurrence.every, recurrence.period)
-    return _("Cron %(cron)s") % {"cron": " ".join(recurrence.cron)}
+    return f"{_field_by_field(recurrence)} ({' '.join(recurrence.cron)})" if recurrence.numbers else ""
+
+
+def _field_by_field(recurrence: Recurrence) -> str:
+    """Describe what each field of a cron expression matches; all of them have to."""
+    minutes, hours, days, months, weekdays = recurrence.numbers
+    if len(minutes) * len(hours) <= MAX_TIMES:
+        times = listed([f"{dt.time(hour, minute):%H:%M}" for hour in hours for minute in minutes])
+        parts = [_("At %(times)s") % {"times": times}]
+    else:
+        every = len(minutes) == 60
+        parts = [
+            _("Every minute")
+            if every
+            else ngettext("At minute %(n)s", "At minutes %(n)s", len(minutes)) % {"n": ranges(minutes)}
+        ]
+        if len(hours) < 24:
+            parts.append(ngettext("of hour %(n)s", "of the hours %(n)s", len(hours)) % {"n": ranges(hours)})
+        elif not every:
+            parts.append(_("of every hour"))
+    words = " ".join(parts)
+    if len(weekdays) < 7:
+        words += ", " + _weekdays(tuple(day for day in WEEKDAYS if day in weekdays))
+    if len(days) < 31:
+        words += ", " + ngettext("on day %(n)s of the month", "on days %(n)s of the month", len(days)) % {
+            "n": ranges(days)
+        }
+    if len(months) < 12:
+        words += ", " + _("in %(months)s") % {"months": listed([str(MONTHS[month]) for month in months])}
+    return words
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Write sorted numbers with runs of three or more as ranges: "0, 5 and 9–17"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = []
+    for run in runs:
+        words += [f"{run[0]}–{run[-1]}"] if len(run) > 2 else map(str, run)
+    return listed(words)
 
 
 def _every(number: int, period: str) -> str:

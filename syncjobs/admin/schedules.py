@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_celery_beat.models import PeriodicTask
 
 from ..audit.actors import Actor
@@ -93,7 +94,7 @@ class ScheduleAdmin(PageAdmin):
             if enable
             else _("It triggers nothing until someone enables it again. Running jobs continue."),
             button=_("Enable") if enable else _("Disable"),
-            icon="play" if enable else "pause",
+            icon="check" if enable else "stop",
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
@@ -147,6 +148,21 @@ def _question(**fields: Any) -> Question:
     return Question(back=back, parent=_("Schedules"), **fields)
 
 
+_FIELDS = {
+    "minute": gettext_lazy("Minute"),
+    "hour": gettext_lazy("Hour"),
+    "day_of_month": gettext_lazy("Day of the month"),
+    "month_of_year": gettext_lazy("Month"),
+    "day_of_week": gettext_lazy("Weekday"),
+}
+
+
+def _problem(error: InvalidInput) -> str:
+    """Return the message, with the name of the cron field that it is about."""
+    field = _FIELDS.get((error.field or "").removeprefix("cron."))
+    return f"{field}: {error.message}" if field else error.message
+
+
 def _label(job_type: str) -> str:
     return str(JobType(job_type).label) if job_type in JobType.values else job_type
 
@@ -179,7 +195,7 @@ def _edit(request: HttpRequest, schedule: PeriodicTask | None, form: ScheduleFor
         except InvalidInput as error:
             # The operation names cron's fields; the form has one field for all of them.
             field = "cron" if (error.field or "").startswith("cron") else error.field
-            raise InvalidInput(error.message, field=field) from None
+            raise InvalidInput(_problem(error), field=field) from None
         words = recurrence.sentence(recurrence.of_schedule(saved))
         return _("“%(name)s” is saved: %(words)s.") % {"name": saved.name, "words": words}
 
@@ -194,11 +210,12 @@ def _edit(request: HttpRequest, schedule: PeriodicTask | None, form: ScheduleFor
 
 
 def _preview(form: ScheduleForm) -> dict[str, Any] | None:
-    """Return the recurrence in words and its next runs; None if the form has no valid recurrence yet."""
+    """Return the recurrence in words and its next runs, or its `problem`; None if something is still missing."""
     if form.is_bound:
         form.is_valid()
         if set(form.errors) - {"name"}:
-            return None
+            problems = form.errors.get("cron", ()) if form.data.get("cron") else ()
+            return {"problem": " ".join(map(str, problems))} if problems else None
         values = form.cleaned_data
     elif form.initial.get("kind"):
         values = {"weekdays": [], **form.initial}
@@ -207,6 +224,8 @@ def _preview(form: ScheduleForm) -> dict[str, Any] | None:
     try:
         schedule = schedules.preview(recurrence.values(recurrence_of(values)))
         next_runs = [{"at": at, "local": _local_time(at, schedule)} for at in schedules.next_runs(schedule, _NEXT_RUNS)]
+    except InvalidInput as error:
+        return {"problem": _problem(error)}
     except DomainError:
         return None
     return {"words": recurrence.sentence(recurrence.of_schedule(schedule)), "next_runs": next_runs}

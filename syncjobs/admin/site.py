@@ -16,7 +16,7 @@ from ..exceptions import Busy, TooManyAttempts
 from ..limits import Attempt
 from ..operations import people
 from ..youtube.costs import Bucket
-from . import checklist, dashboard, events, health, imports, keys, palette, quota, settings
+from . import checklist, dashboard, events, health, imports, keys, menu, palette, quota, settings
 from .core.navigation import TITLE, page_context
 from .core.pages import View, actor_of, answering_domain_errors, redirecting_old_names
 
@@ -41,6 +41,7 @@ class MonitorSite(admin.AdminSite):
             path("import/<id:import_id>/", self.admin_view(imports.progress), name="import_progress"),
             path("go/", self.admin_view(palette.palette), name="palette"),
             path("keys/", self.admin_view(keys.keys), name="keys"),
+            path("menu/", self.admin_view(menu.menu), name="menu"),
             path("settings/", self.admin_view(settings.settings), name="settings"),
             path("events", events.events, name="events"),
             *super().get_urls(),

@@ -88,7 +88,7 @@ class VideoAdmin(PageAdmin):
             button=_("Sync this video"),
             back=links.object_page("bands_video_change", video_id),
             parent=str(video),
-            icon="retry",
+            icon="play",
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

@@ -55,14 +55,17 @@ def words(schedule: PeriodicTask) -> str:
         ("10 */6 * * *", "Every 6 hours at minute 10, America/New_York"),
         ("*/15 * * * *", "Every 15 minutes"),
         ("* * * * *", "Every minute"),
-        ("0 */5 * * *", "Cron 0 */5 * * *, America/New_York"),
-        ("*/7 * * * *", "Cron */7 * * * *, America/New_York"),
-        ("0 3 1 1 *", "Cron 0 3 1 1 *, America/New_York"),
-        ("0 3 1 * 1", "Cron 0 3 1 * 1, America/New_York"),
-        ("0-30 9-17 * * *", "Cron 0-30 9-17 * * *, America/New_York"),
+        ("0 */5 * * *", "At minute 0 of the hours 0, 5, 10, 15 and 20 (0 */5 * * *), America/New_York"),
+        (
+            "*/20 1 * 2-4,12 *",
+            "At 01:00, 01:20 and 01:40, in February, March, April and December (*/20 1 * 2-4,12 *), America/New_York",
+        ),
+        ("0 3 1 1 *", "At 03:00, on day 1 of the month, in January (0 3 1 1 *), America/New_York"),
+        ("0 3 1 * 1", "At 03:00, Mondays, on day 1 of the month (0 3 1 * 1), America/New_York"),
+        ("0-30 9-17 * * *", "At minutes 0–30 of the hours 9–17 (0-30 9-17 * * *), America/New_York"),
     ],
 )
-def test_cron_is_described_in_words_or_shown_unchanged(cron: str, expected: str) -> None:
+def test_cron_is_described_in_words(cron: str, expected: str) -> None:
     assert words(make(cron)) == expected
 
 
@@ -171,7 +174,10 @@ def test_the_page_takes_as_many_queries_for_many_schedules_as_for_few() -> None:
         ({"kind": "monthly", "day": "31"}, "Every month on day 31 at 03:00, America/New_York"),
         ({"kind": "hourly", "minute": "10"}, "Every hour at minute 10"),
         ({"kind": "interval", "every": "15", "period": "minutes"}, "Every 15 minutes"),
-        ({"kind": "cron", "cron": "0 3 1 1 *"}, "Cron 0 3 1 1 *, America/New_York"),
+        (
+            {"kind": "cron", "cron": "0 3 1 1 *"},
+            "At 03:00, on day 1 of the month, in January (0 3 1 1 *), America/New_York",
+        ),
         ({"kind": "cron", "cron": "0 4 * * *"}, "Every day at 04:00, America/New_York"),
     ],
 )
@@ -315,3 +321,13 @@ def test_saving_does_not_recreate_a_deleted_schedule() -> None:
     with pytest.raises(NotFound):
         schedules.save(PERSON, task, {"name": "Renamed"})
     assert not PeriodicTask.objects.filter(name="Renamed").exists()
+
+
+@pytest.mark.parametrize(
+    ("cron", "problem"),
+    [("61 * * * *", "Minute: "), ("0 3 * 13 *", "Month: "), ("0 3 * * mon-", "Weekday: "), ("0 3 * *", "five fields")],
+)
+def test_the_preview_and_the_form_name_the_wrong_cron_field(cron: str, problem: str) -> None:
+    client, fields = logged_in(Role.ADMIN), FORM | {"kind": "cron", "cron": cron}
+    assert problem in client.post(f"{URL}preview/", fields).content.decode()
+    assert problem in client.post(f"{URL}add/", fields).content.decode()

@@ -68,14 +68,15 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the pages the user may open; the one that is open is current."""
+def navigation(request: HttpRequest, path: str = "") -> list[dict[str, Any]]:
+    """Return the pages the user may open, by `name`; the one at `path`, by default the request's, is current."""
+    path = path or request.path
     entries = []
     for name, label, icon, permission, gap in NAVIGATION:
         if not request.user.has_perm(permission):
             continue
         url, *others = (reverse(f"admin:{page}") for page in (name, *_SAME_ENTRY.get(name, ())))
-        current = request.path == url if name == "index" else request.path.startswith((url, *others))
-        entry = {"url": url, "label": label, "icon": icon, "gap": gap, "current": current}
+        current = path == url if name == "index" else path.startswith((url, *others))
+        entry = {"name": name, "url": url, "label": label, "icon": icon, "gap": gap, "current": current}
         entries.append(entry | {"counts_alerts": name == "syncjobs_alert_changelist"})
     return entries

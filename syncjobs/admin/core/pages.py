@@ -115,7 +115,7 @@ def show(
         "is_live": is_live,
         "feed_position": request.META.get(_POSITION, ""),
         "is_dialog": is_dialog(request),
-        "alert_counts": _alert_counts(request),
+        "alert_counts": alert_counts(request, request.META.get(_HEALTH)),
         "layout": f"syncjobs/layouts/{layout}.html",
     }
     if is_live and _HEALTH in request.META:
@@ -130,9 +130,8 @@ def health_of(request: HttpRequest) -> Health:
     return known or live_health.current()
 
 
-def _alert_counts(request: HttpRequest) -> AlertCounts | None:
-    """Return how many alerts there are, if it was noted before the view began and the user may know it."""
-    known: Health | None = request.META.get(_HEALTH)
+def alert_counts(request: HttpRequest, known: Health | None) -> AlertCounts | None:
+    """Return how many alerts there are, if it is known and the user may know it."""
     return known.alerts if known and request.user.has_perm("syncjobs.view_alert") else None
 
 

@@ -49,7 +49,8 @@
                 },
                 scales: {
                     x: { stacked: !!chart.stacked, grid: { display: false }, border: { color: line }, ticks: { color: ink, maxRotation: 0, autoSkipPadding: 14, font: { size: 11 } } },
-                    y: { stacked: !!chart.stacked, beginAtZero: true, grid: { color: line }, border: { display: false }, ticks: { color: ink, precision: chart.unit ? undefined : 0, maxTicksLimit: 6, font: { size: 11 } } },
+                    y: { stacked: !!chart.stacked, beginAtZero: true, grid: { color: line }, border: { display: false }, ticks: { color: ink, precision: chart.unit ? undefined : 0, maxTicksLimit: 6,
+                        callback(value) { return chart.unit ? `${this.getLabelForValue(value)} ${chart.unit}` : this.getLabelForValue(value); }, font: { size: 11 } } },
                 },
             },
         });

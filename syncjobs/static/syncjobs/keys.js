@@ -33,6 +33,16 @@
             all.indeterminate = selected > 0 && !all.checked;
         }
     }
+    // An action on the selection that has succeeded leaves none behind; an action on one row keeps it.
+    let isOfSelection = false;
+    document.addEventListener("submit", ({ target }) => { if (target.matches("form[method=get][data-dialog]")) isOfSelection = true; });
+    document.addEventListener("click", ({ target }) => { if (target.closest?.("a[data-dialog], [data-dialog-close]")) isOfSelection = false; });
+    document.addEventListener("toast", ({ detail }) => {
+        if (!isOfSelection || detail.level === "error") return;
+        isOfSelection = false;
+        for (const box of document.querySelectorAll("[data-select], .selection-bar [name=all]")) box.checked = false;
+        showSelection();
+    });
     document.addEventListener("DOMContentLoaded", showSelection);
     document.addEventListener("htmx:afterSettle", showSelection);
 

@@ -16,6 +16,7 @@
     const RECONNECT = 15000; // milliseconds, after the server refused the stream
     const MAX_SILENCE = 22000; // milliseconds without any event, two heartbeats and a bit
     const MAX_WAIT = 10000; // milliseconds for the answer to a request that only reads
+    const CONNECTING = 5000; // milliseconds until a page without an event stream says so
     const EVENTS = ["job", "queue", "many", "reset"];
 
     const regions = () => document.querySelectorAll("[data-live]");
@@ -25,6 +26,7 @@
     let wasConnected = false;
     let failedAt = null;
     let updatedAt = Date.now();
+    const loadedAt = Date.now();
     let heardAt = Date.now();
     let healthVersion = "";
 
@@ -91,11 +93,13 @@
 
     // The number of alerts that need attention, in the navigation and in the tab's title.
     function showAlerts(attention, critical) {
-        const count = document.getElementById("alert-count");
-        if (!count) return;
-        count.hidden = !attention;
-        count.toggleAttribute("data-critical", critical > 0);
-        count.textContent = attention || "";
+        const counts = document.querySelectorAll("#alert-count, #menu-count");
+        if (!counts.length) return;
+        counts.forEach((count) => {
+            count.hidden = !attention;
+            count.toggleAttribute("data-critical", critical > 0);
+            count.textContent = attention || "";
+        });
         const title = document.title.replace(/^\(\d+\) /, "");
         document.title = attention ? `(${attention}) ${title}` : title;
     }
@@ -158,24 +162,23 @@
         }
     }
 
+    // While all is well the label shows nothing, and neither does it while the page is still connecting.
     function show() {
         const label = document.getElementById("live-state");
         if (!label) return;
-        const at = new Date(updatedAt).toLocaleTimeString();
         const state = failedAt !== null ? "lost" : isConnected ? "live" : "polling";
         const isTrouble = document.getElementById("health")?.hasAttribute("data-urgent") ?? false;
-        const { textLost, textLive, textTrouble, textPolling } = label.dataset;
-        const texts = { lost: textLost, live: isTrouble ? textTrouble : textLive, polling: textPolling };
+        const { textLost, textTrouble, textPolling } = label.dataset;
         label.dataset.state = state;
         label.toggleAttribute("data-trouble", isTrouble);
-        label.querySelector("span").textContent = texts[state];
-        label.title = `${label.dataset.textUpdated} ${at}`;
-        label.querySelector("time").textContent = at;
+        label.toggleAttribute("data-early", state === "polling" && Date.now() - loadedAt < CONNECTING);
+        label.querySelector("span").textContent = { lost: textLost, live: textTrouble, polling: textPolling }[state];
+        label.querySelector("time").hidden = state === "live";
         document.documentElement.classList.toggle("is-stale", state === "lost");
         const note = document.getElementById("stale");
-        if (!note) return;
-        note.hidden = state !== "lost";
-        note.querySelector("time").textContent = at;
+        if (note) note.hidden = state !== "lost";
+        for (const time of document.querySelectorAll("#live-state time, #stale time")) time.dateTime = new Date(updatedAt).toISOString();
+        document.dispatchEvent(new Event("times"));
     }
 
     document.addEventListener("htmx:configRequest", ({ detail }) => {
@@ -227,5 +230,5 @@
         show();
         connect();
     });
-    setInterval(() => { checkSilence(); poll(); }, 1000);
+    setInterval(() => { checkSilence(); poll(); if (!isConnected) show(); }, 1000);
 })();

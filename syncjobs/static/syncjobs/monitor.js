@@ -179,6 +179,7 @@
         return h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
     }
     function write(time) {
+        if (!time.dateTime) return;
         const at = new Date(time.dateTime);
         const now = new Date();
         const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at) };
@@ -189,7 +190,7 @@
     function writeTimes(root = document, selector = "time[data-time]") {
         root.querySelectorAll(selector).forEach(write);
     }
-    document.addEventListener("DOMContentLoaded", () => writeTimes());
+    for (const name of ["DOMContentLoaded", "times"]) document.addEventListener(name, () => writeTimes());
     for (const name of ["htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(name, () => writeTimes());
     setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at])"), 1000);
 
@@ -259,13 +260,6 @@
             return !node.matches("[data-keep]");
         };
     }
-
-    // ---- On a narrow screen, the navigation scrolls to the current page
-
-    document.addEventListener("DOMContentLoaded", () => {
-        const list = $(".nav-list"), current = $(".nav-list [aria-current]");
-        if (current) list.scrollLeft = current.offsetLeft - (list.clientWidth - current.offsetWidth) / 2;
-    });
 
     // ---- A band picked from the suggestions of a field with data-adds="ID" becomes a checked box in the element with that ID
 

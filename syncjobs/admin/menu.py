@@ -1,0 +1,73 @@
+"""The menu of a phone: every page, with what there is to see on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from bands.models import Band, BandState
+
+from ..choices import UNHANDLED_STATES, JobStatus
+from ..engine import clock
+from ..live import health
+from ..models import SyncJob
+from ..stats import errors
+from ..templatetags.monitor import number
+from .core.navigation import navigation
+from .core.pages import alert_counts
+
+
+@require_safe
+def menu(request: HttpRequest) -> HttpResponse:
+    """Show the entries of the menu, which the browser asks for when it is opened; `at` is the path of the page."""
+    entries = navigation(request, request.GET.get("at", ""))
+    now = health.current()
+    shown = {entry["name"] for entry in entries}
+    counts = {name: count(now) for name, count in _COUNTS.items() if name in shown}
+    for entry in entries:
+        if n := counts.get(entry["name"]):
+            entry["count"] = _words(entry["name"]) % number(n)
+    context: dict[str, Any] = {"monitor_nav": entries, "alert_counts": alert_counts(request, now)}
+    return render(request, "syncjobs/parts/menu.html", context)
+
+
+def _running(_now: health.Health) -> int:
+    return SyncJob.objects.filter(status=JobStatus.IN_PROGRESS).count()
+
+
+def _errors(_now: health.Health) -> int:
+    """Count the groups that the list of errors shows at first."""
+    since = clock.now() - dt.timedelta(days=1)
+    page = errors.groups(errors.GroupFilter(since=since, states=UNHANDLED_STATES), limit=1)
+    return sum(page.by_state.get(state, 0) for state in UNHANDLED_STATES)
+
+
+def _bands(_now: health.Health) -> int:
+    return Band.objects.in_state(BandState.FAILING).count()
+
+
+def _workers(now: health.Health) -> int:
+    return sum(state in ("silent", "failing") for _name, state in now.states)
+
+
+_COUNTS = {
+    "syncjobs_syncjob_changelist": _running,
+    "syncjobs_errorgroup_changelist": _errors,
+    "bands_band_changelist": _bands,
+    "syncjobs_worker_changelist": _workers,
+}
+
+
+def _words(name: str) -> str:
+    """Return what an entry's count counts."""
+    return {
+        "syncjobs_syncjob_changelist": _("%s in progress"),
+        "syncjobs_errorgroup_changelist": _("%s to do"),
+        "bands_band_changelist": _("%s failing"),
+        "syncjobs_worker_changelist": _("%s not responding"),
+    }[name]
