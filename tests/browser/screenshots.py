@@ -93,14 +93,22 @@ def _seed_demo() -> None:
     from django.db.models.functions import Now
 
     from syncjobs.alerts import rounds
-    from syncjobs.choices import QueueName
+    from syncjobs.choices import JobType, QueueName
     from syncjobs.engine.claim import WorkerIdentity, claim_next
     from syncjobs.models import AlertRound, Attempt, SyncJob, Worker
-    from syncjobs.operations import checklist
+    from syncjobs.operations import checklist, schedules
     from tests.factories import PERSON
 
     call_command("seed_demo", stdout=io.StringIO())
     checklist.dismiss(PERSON)
+    # The schedules that a migration installs are gone with all other rows.
+    for schedule, job_type, cron in (
+        ("Full sync of all bands", JobType.FULL_SYNC, {"hour": "3", "day_of_week": "0"}),
+        ("Statistics of all videos", JobType.STATS_REFRESH, {"hour": "4"}),
+        ("Availability check", JobType.AVAILABILITY_CHECK, {"hour": "5"}),
+    ):
+        cron["timezone"] = "America/Los_Angeles"
+        schedules.save(PERSON, None, {"name": schedule, "job_type": job_type, "cron": cron})
     name = "celery@band-room"
     Worker.objects.create(name=name, process_id=411, queues=list(QueueName.values), concurrency=4)
     Worker.objects.create(name="beat@band-room", process_id=380, queues=[], concurrency=0, is_scheduler=True)
