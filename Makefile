@@ -86,6 +86,7 @@ messages: $(VENV)/dev.stamp tools
 # Take pictures of every page: those in the documentation go to docs/screenshots/, the others to test-results/screenshots/.
 screenshots: $(VENV)/dev.stamp tools
 	@$(BIN)/python -m tests.browser.screenshots
+	@$(BIN)/python -m tests.browser.screenshots --docs
 
 clean:
 	-$(BIN)/python -c 'from syncmonitor import embedded; embedded.stop()'

@@ -1,9 +1,10 @@
 """Take pictures of every page at three widths, light and dark: `make screenshots`.
 
-Screenshots that the documentation shows go to docs/screenshots/, all others to test-results/screenshots/.
+They go to test-results/screenshots/. Those that the documentation shows are of the demonstration of `make run` instead, and go to
+docs/screenshots/.
 
     python -m tests.browser.screenshots              every page
-    python -m tests.browser.screenshots --docs       only those that the documentation shows
+    python -m tests.browser.screenshots --docs       those that the documentation shows
     python -m tests.browser.screenshots jobs quota   only these pages, by the names of their URLs
 """
 
@@ -68,7 +69,8 @@ def main(wanted: list[str]) -> None:
     call_command("migrate", verbosity=0)
     call_command("flush", interactive=False, verbosity=0)
     call_command("setup_roles", stdout=io.StringIO())
-    world.fill()
+    is_documentation = wanted == ["--docs"]
+    _seed_demo() if is_documentation else world.fill()
     for folder in (DOCS, OTHERS):
         folder.mkdir(parents=True, exist_ok=True)
     with (
@@ -79,11 +81,55 @@ def main(wanted: list[str]) -> None:
     ):
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         for scheme in ("light", "dark"):
-            _photograph(browser, base, scheme, wanted)
+            _photograph(browser, base, scheme, wanted, is_documentation=is_documentation)
         browser.close()
 
 
-def _photograph(browser: object, base: str, scheme: str, wanted: list[str]) -> None:
+def _seed_demo() -> None:
+    """Fill the database as `make run` does, with workers that are only rows and have just started two jobs."""
+    import datetime as dt
+
+    from django.core.management import call_command
+    from django.db.models.functions import Now
+
+    from syncjobs.alerts import rounds
+    from syncjobs.choices import QueueName
+    from syncjobs.engine.claim import WorkerIdentity, claim_next
+    from syncjobs.models import AlertRound, Attempt, SyncJob, Worker
+    from syncjobs.operations import checklist
+    from tests.factories import PERSON
+
+    call_command("seed_demo", stdout=io.StringIO())
+    checklist.dismiss(PERSON)
+    name = "celery@band-room"
+    Worker.objects.create(name=name, process_id=411, queues=list(QueueName.values), concurrency=4)
+    Worker.objects.create(name="beat@band-room", process_id=380, queues=[], concurrency=0, is_scheduler=True)
+    for done in (300, 50):
+        attempt = claim_next(QueueName.VIDEO_SYNC, WorkerIdentity(name, 411))
+        assert attempt is not None
+        SyncJob.objects.filter(pk=attempt.job_id).update(progress_done=done, progress_total=done * 2, videos_found=done)
+    Attempt.objects.running().update(lease_expires_at=Now() + dt.timedelta(hours=9))
+    for _ in range(2):
+        AlertRound.objects.update(due_at=Now())
+        rounds.run_if_due()
+
+
+def _documented() -> dict[str, str]:
+    """Return the address of each page that the documentation shows, by the name of its URL."""
+    from django.urls import reverse
+
+    from bands.models import Band
+    from syncjobs.youtube.simulator import demo
+
+    moved = Band.objects.order_by("pk")[demo.MOVED]
+    others = {
+        "dashboard": reverse("admin:index"),
+        "bands_band_change": reverse("admin:bands_band_change", args=[moved.pk]),
+    }
+    return {name: others.get(name) or reverse(f"admin:{name}") for name, _width, _scheme in SHOWN}
+
+
+def _photograph(browser: object, base: str, scheme: str, wanted: list[str], *, is_documentation: bool) -> None:
     from django.db.models.functions import Now
 
     from syncjobs.choices import Role
@@ -92,9 +138,10 @@ def _photograph(browser: object, base: str, scheme: str, wanted: list[str]) -> N
     from .driver import Visitor, addresses
 
     visitor = Visitor(browser, base, Role.SUPER_ADMIN, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-    for (name, address), width in itertools.product(addresses().items(), WIDTHS):
+    pages = _documented() if is_documentation else addresses()
+    for (name, address), width in itertools.product(pages.items(), WIDTHS):
         shown = SHOWN.get((name, width, scheme))
-        if wanted and name not in wanted and not (shown and "--docs" in wanted):
+        if shown is None if is_documentation else wanted and name not in wanted:
             continue
         # The workers of this world are only rows.
         Worker.objects.exclude(name="celery@north-2").update(heartbeat_at=Now())
@@ -106,7 +153,10 @@ def _photograph(browser: object, base: str, scheme: str, wanted: list[str]) -> N
         visitor.page.wait_for_timeout(600)
         height = min(TALLEST, int(visitor.page.evaluate("document.documentElement.scrollHeight")))
         visitor.page.set_viewport_size({"width": width, "height": max(height, 600)})
-        _save(visitor.page.screenshot(), DOCS / shown if shown else OTHERS / f"{name}-{width}-{scheme}.png")
+        _save(
+            visitor.page.screenshot(),
+            DOCS / shown if is_documentation and shown else OTHERS / f"{name}-{width}-{scheme}.png",
+        )
 
 
 def _save(picture: bytes, path: Path) -> None:

@@ -43,7 +43,7 @@ def test_the_figures_of_the_history_agree() -> None:
 
 def _check_jobs(now: dt.datetime) -> None:
     jobs = SyncJob.objects.exclude(status__in=ACTIVE_STATUSES)
-    assert SyncJob.objects.active().count() == 3
+    assert SyncJob.objects.active().count() == 5
     assert {str(status) for status in JobStatus} - set(jobs.values_list("status", flat=True)) == {
         "QUEUED",
         "IN_PROGRESS",
@@ -60,7 +60,7 @@ def _check_jobs(now: dt.datetime) -> None:
     ends = [EventKind(status.value) for status in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)]
     assert JobEvent.objects.filter(kind__in=ends).count() == jobs.count()
     manual = jobs.filter(origin="ADMIN", parent=None, retry_of=None)
-    assert AuditEntry.objects.filter(action="trigger_sync").count() == manual.count() + 3 > 20
+    assert AuditEntry.objects.filter(action="trigger_sync").count() == manual.count() + 5 > 20
 
 
 def _check_quota() -> None:

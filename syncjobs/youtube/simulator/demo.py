@@ -29,7 +29,7 @@ MOVED, INTERMITTENT, PRIVATE_PLAYLIST, FORBIDDEN = 7, 10, 12, 16
 """The numbers of the bands that have a problem: the channel has moved to another address, every second page or so fails for a
 while, an extra playlist is private, or YouTube does not let us read the uploads."""
 OLD_HANDLE = "@OldQuarryThunderLine"
-PLAYLIST = "PLsableridgebestof2025"
+PLAYLIST = "PLmarblecreekbestof2025"
 _NEWEST = dt.datetime(2026, 11, 1, 18, tzinfo=dt.UTC)
 """Until then the channels have the videos that `_start` counts. They go on uploading."""
 
