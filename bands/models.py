@@ -207,6 +207,16 @@ class Availability(models.TextChoices):
     UNAVAILABLE = "UNAVAILABLE", _("Unavailable")
 
 
+class NoticedBy(models.TextChoices):
+    """How we first learned of a video; empty if that was before it was recorded."""
+
+    PUSH = "push", _("Push")
+    FEED = "feed", _("Feed")
+    PROBE = "probe", _("Probe")
+    FULL_SYNC = "full_sync", _("Full sync")
+    PERSON = "person", _("Person")
+
+
 class Video(models.Model):
     """A YouTube video. It belongs to the band whose channel or playlist it was first found in.
 
@@ -258,6 +268,29 @@ class Video(models.Model):
     details_attempt = models.BigIntegerField(
         null=True, blank=True, editable=False, help_text=_("The attempt that is fetching the pending details.")
     )
+    noticed_by = models.CharField(
+        _("first noticed by"),
+        max_length=9,
+        blank=True,
+        choices=NoticedBy.choices,
+        default="",
+        db_default="",
+        editable=False,
+        help_text=_("The video was noticed, and stored with its title, at created_at."),
+    )
+    details_stored_at = models.DateTimeField(
+        _("details stored"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When its details were first stored; empty: not yet, or before this was recorded."),
+    )
+    notice_updated_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("YouTube's time of the newest change that a push or feed told of."),
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -283,6 +316,7 @@ class Video(models.Model):
                 name="video_live",
                 condition=~models.Q(live_state="none") | models.Q(duration_seconds=None),
             ),
+            models.Index(fields=["created_at"], name="video_noticed", condition=~models.Q(noticed_by="")),
             models.Index(fields=["band"], name="video_unavailable", condition=~models.Q(availability="AVAILABLE")),
         ]
 

@@ -181,6 +181,14 @@ class ChannelKind(models.TextChoices):
     PING = "PING", _("Dead man's switch")
 
 
+class SubscriptionState(models.TextChoices):
+    """How far a subscription at the hub is."""
+
+    PENDING = "PENDING", _("Pending")
+    VERIFIED = "VERIFIED", _("Verified")
+    ENDING = "ENDING", _("Ending")
+
+
 class AlertStep(models.TextChoices):
     """What happened to an alert."""
 

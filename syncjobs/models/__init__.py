@@ -5,6 +5,7 @@ from .bulk import BulkAction
 from .changes import JobChange, JobChangeHorizon
 from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
 from .errors import ErrorGroup, JobError
+from .freshness import ChannelFeed, HubState, Subscription
 from .idempotency import IdempotencyKey
 from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
@@ -27,11 +28,13 @@ __all__ = [
     "BandImport",
     "BandNameCount",
     "BulkAction",
+    "ChannelFeed",
     "EndedLogIn",
     "ErrorBandCount",
     "ErrorDelta",
     "ErrorGroup",
     "FilterPreset",
+    "HubState",
     "IdempotencyKey",
     "JobChange",
     "JobChangeHorizon",
@@ -45,6 +48,7 @@ __all__ = [
     "QuotaCall",
     "QuotaDay",
     "SeenVideo",
+    "Subscription",
     "SyncJob",
     "Worker",
 ]

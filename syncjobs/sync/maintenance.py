@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from bands.models import Availability, Band, Video
+from bands.models import Availability, Band, NoticedBy, Video
 from bands.videos import mark_missing, update_counts, upsert_details
 
 from ..choices import TERMINAL_STATUSES
@@ -33,7 +33,9 @@ def sync_video(context: JobContext) -> None:
         raise SyncFailed("videoNotFound", f"Video not found: {video_id}")
     with transaction.atomic():
         band_id = _band_of(context, batch)
-        written = upsert_details(video_from_details(video, band_id) for video in batch.items)
+        written = upsert_details(
+            video_from_details(video, band_id, noticed_by=NoticedBy.PERSON) for video in batch.items
+        )
         mark_missing(batch.missing)
         context.save(written, batch.unreadable, videos_found=1, videos_unavailable=len(batch.missing), progress_done=1)
 
