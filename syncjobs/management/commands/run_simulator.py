@@ -14,7 +14,7 @@ from syncjobs.youtube.simulator.demo import demo_world
 class Command(base.Command):
     help = (
         "Serve a simulated YouTube API for YOUTUBE_API_ENDPOINT, with demonstration channels or the videos of a file. "
-        "Control it by HTTP at /__simulator__/log, faults, quota and world."
+        "Control it by HTTP at /__simulator__/log, faults, quota, world, feeds and hub."
     )
     requires_system_checks: list[str] = []
 
