@@ -93,6 +93,9 @@ def _environment() -> dict[str, str]:
             "YOUTUBE_API_KEY": "simulated-key",
             "YOUTUBE_API_ENDPOINT": f"http://127.0.0.1:{_free_port()}",
         }
+        if environment["DEBUG"] == "true":
+            # The simulated hub reaches this machine.
+            environment.setdefault("PUBLIC_URL", f"http://127.0.0.1:{environment['PORT']}")
     return environment
 
 
