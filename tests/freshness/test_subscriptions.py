@@ -13,12 +13,14 @@ from django.utils import timezone
 from bands.channels import set_channel
 from bands.models import Band
 from syncjobs.engine import clock
+from syncjobs.exceptions import Conflict
 from syncjobs.freshness import hub, subscriptions
 from syncjobs.models import HubState, Subscription
+from syncjobs.operations.subscriptions import renew
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import HUB_SUBSCRIBE, HUB_VERIFY, Fault
 from tests.concurrency import in_parallel
-from tests.factories import band_with_videos, make_band
+from tests.factories import PERSON, band_with_videos, make_band
 from tests.freshness.site import PUBLIC_URL, ask, connect, open_gate, pass_time, subscribed
 
 pytestmark = pytest.mark.django_db
@@ -215,6 +217,21 @@ def test_a_missed_video_takes_the_trust(site: Simulator) -> None:
     assert row.trust_lost_at is not None
     assert row.state == "VERIFIED"
     assert ask(site) == 1, "it is subscribed anew"
+
+
+def test_a_person_renews_subscriptions(site: Simulator, settings: LazySettings) -> None:
+    first, second = subscribed(site, "first"), subscribed(site, "second")
+    band_with_videos(site.world, 0, "third")
+    assert first.band_id is not None
+    assert renew(PERSON, [first.band_id]) == 1
+    assert ask(site) == 2, "the new band is subscribed, too"
+    assert renew(PERSON) == 3
+    assert ask(site) == 3
+    second.refresh_from_db()
+    assert second.state == "VERIFIED"
+    settings.PUBLIC_URL = ""
+    with pytest.raises(Conflict, match="PUBLIC_URL"):
+        renew(PERSON)
 
 
 @pytest.mark.django_db(transaction=True)
