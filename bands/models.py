@@ -326,3 +326,5 @@ class Video(models.Model):
 
 DETAILS_DUE = Q(details_pending=True) & (Q(details_due_at=None) | Q(details_due_at__lte=Now()))
 """Videos whose details an ENRICH job should ask for now."""
+DETAILS_NEVER_ASKED = Q(details_pending=True, details_tries=0)
+"""Videos whose details may be asked for before they are due, to fill a unit."""

@@ -27,6 +27,7 @@ from .engine import broker, database, heartbeat, pool, tracing
 from .engine import reconcile as engine_reconcile
 from .engine.claim import WorkerIdentity, claim_when_back
 from .exceptions import DomainError
+from .freshness import hub
 from .operations import bulk, cleanup, imports, triggers
 from .sync.run import run_attempt
 
@@ -141,6 +142,7 @@ def start_heartbeat(sender: Any, **_: object) -> None:
     queues = sorted(set(sender.app.amqp.queues.consume_from) & set(QueueName.values))
     heartbeat.start(sender.hostname, queues, int(sender.controller.concurrency or 1), rounds.look)
     courier.start(sender.hostname, heartbeat.is_elected)
+    hub.start(heartbeat.is_elected)
 
 
 @beat_init.connect
@@ -159,4 +161,5 @@ def release_jobs(sender: str, **_: object) -> None:
 def stop_heartbeat(**_: object) -> None:
     """Stop the heartbeat of a worker that has ended."""
     courier.stop()
+    hub.stop()
     heartbeat.stop()

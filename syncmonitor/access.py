@@ -26,6 +26,8 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._:/=+@~-]{1,128}")
 """UUIDs, and the ids of the usual proxies. Nothing that could end a line of the log or a header."""
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _MOST_PATH = 500
+_CALLBACK = "/websub/"
+"""The rest of this address is known to YouTube's hub only."""
 
 
 class Access:
@@ -35,7 +37,8 @@ class Access:
         self.id = header if _WELL_FORMED.fullmatch(header) else secrets.token_hex(16)
         self.request: HttpRequest | None = None
         self.status: int | None = None
-        self._method, self._path, self._address = method, path[:_MOST_PATH], address
+        path = f"{_CALLBACK}..." if path.startswith(_CALLBACK) else path[:_MOST_PATH]
+        self._method, self._path, self._address = method, path, address
         self._began = time.monotonic()
         self._bytes = 0
 

@@ -7,62 +7,21 @@ workers may all be busy, dead or cut off from Redis; so whatever is overdue is d
 from __future__ import annotations
 
 import datetime as dt
-import logging
-import threading
 from collections.abc import Callable
 
-from django.db import connections
 from django.db.models import Exists
 from django.db.models.functions import Now
 
-from ..engine import broker, database
-from ..exceptions import is_away
+from ..engine import broker
+from ..engine.background import Background
 from ..models import Alert, AlertNotice, AlertRound
 from . import deliveries, digests, notices, pings
-
-logger = logging.getLogger(__name__)
 
 ELECTED_SECONDS = 2.0
 OTHER_SECONDS = 10.0
 OVERDUE = dt.timedelta(seconds=10)
 """What has been due for so long is not left to others."""
 NOW = dt.timedelta()
-
-
-class Courier(threading.Thread):
-    """Runs until `stop()`. Survives a database that is down for a while."""
-
-    def __init__(self, process: str, is_elected: Callable[[], bool]) -> None:
-        super().__init__(name="courier", daemon=True)
-        self._process = process
-        self._is_elected = is_elected
-        self._stopped = threading.Event()
-        self._outage = database.OutageLog(logger)
-
-    def run(self) -> None:
-        try:
-            while not self._stopped.wait(ELECTED_SECONDS if self._is_elected() else OTHER_SECONDS):
-                self._run_round()
-        finally:
-            connections.close_all()
-
-    def stop(self) -> None:
-        """End the thread after what it is doing."""
-        self._stopped.set()
-
-    def _run_round(self) -> None:
-        try:
-            run_round(self._process, is_elected=self._is_elected())
-            self._outage.end()
-        except Exception as error:
-            if is_away(error):
-                self._outage.warn("The courier waits for the database: %s", database.first_line(error))
-            else:
-                logger.exception("A round of the courier failed; it goes on")
-            if isinstance(error, database.ERRORS):
-                connections.close_all()
-        if not self._is_elected():
-            connections.close_all()  # Most processes have nothing to do here for hours.
 
 
 def run_round(process: str, *, is_elected: bool) -> None:
@@ -95,13 +54,19 @@ def run_round(process: str, *, is_elected: bool) -> None:
         pings.ping_next()
 
 
-_courier: Courier | None = None
+_courier: Background | None = None
 
 
 def start(process: str, is_elected: Callable[[], bool]) -> None:
     """Start this process's courier."""
     global _courier
-    _courier = Courier(process, is_elected)
+    _courier = Background(
+        "courier",
+        lambda is_elected: run_round(process, is_elected=is_elected),
+        is_elected,
+        elected_seconds=ELECTED_SECONDS,
+        other_seconds=OTHER_SECONDS,
+    )
     _courier.start()
 
 

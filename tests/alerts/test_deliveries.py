@@ -328,10 +328,11 @@ def test_the_thread_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(courier, "run_round", run_round)
     monkeypatch.setattr(courier, "ELECTED_SECONDS", 0.01)
-    thread = courier.Courier("test", lambda: True)
-    thread.start()
+    courier.start("test", lambda: True)
+    thread = courier._courier
+    assert thread is not None
     wait_for(lambda: len(rounds) >= 3, 10)
-    thread.stop()
+    courier.stop()
     thread.join(10)
     assert not thread.is_alive()
     assert in_thread(lambda: True)
