@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -22,12 +23,16 @@ from bands.models import Band, NoticedBy
 
 from ..audit.actors import SYSTEM
 from ..choices import JobType
+from ..engine.background import Background
 from ..engine.enqueue import band_key, create_job, lock_bands
 from ..youtube.feeds import FEED_SIZE, FeedAnswer, FeedEntry, FeedFailed, read_feed
 from . import notices, trust
 
-BATCH = 20
-"""So many feeds are read in one round."""
+ROUND_SECONDS, BATCH = 2.0, 20
+"""At most so many feeds are read in one round: 10 a second."""
+MATCH_SECONDS = 30.0
+OVERDUE = 60.0
+"""What has been due for so many seconds is not left to the elected worker."""
 THREADS = 10
 TIMEOUT = 10.0
 LEASE = 120
@@ -54,7 +59,7 @@ _MATCH = """
 _CLAIM = """
     UPDATE syncjobs_channelfeed f
        SET tried_at = statement_timestamp(), next_read_at = statement_timestamp() + make_interval(secs => %s)
-      FROM (SELECT band_id FROM syncjobs_channelfeed WHERE next_read_at <= statement_timestamp()
+      FROM (SELECT band_id FROM syncjobs_channelfeed WHERE next_read_at <= statement_timestamp() - make_interval(secs => %s)
              ORDER BY next_read_at LIMIT %s FOR UPDATE SKIP LOCKED) due
      WHERE f.band_id = due.band_id
     RETURNING f.band_id, f.channel_id, f.tried_at, f.etag, f.last_modified, f.failures"""
@@ -105,17 +110,20 @@ def match_bands() -> None:
         cursor.execute(_MATCH, [min(60, settings.FEED_POLL_SECONDS)])
 
 
-def read_due(limit: int = BATCH) -> int:
-    """Read up to `limit` feeds that are due, several at once, and store what they show. Return their number."""
-    claimed = _claim(limit)
+def read_due(limit: int = BATCH, *, late: float = 0.0) -> int:
+    """Read up to `limit` feeds that have been due for `late` seconds, several at once, and store what they show.
+
+    Return their number.
+    """
+    claimed = _claim(limit, late)
     if claimed:
         _store(list(_threads().map(_read, claimed)))
     return len(claimed)
 
 
-def _claim(limit: int) -> list[Claimed]:
+def _claim(limit: int, late: float = 0.0) -> list[Claimed]:
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [LEASE, limit])
+        cursor.execute(_CLAIM, [LEASE, late, limit])
         return [Claimed(*row) for row in cursor.fetchall()]
 
 
@@ -198,11 +206,32 @@ def _columns(result: Result, *, is_proven: bool) -> tuple[int, dt.datetime, int 
     )
 
 
-def read_soon(band_ids: Iterable[int]) -> None:
-    """Have the feeds of bands read again now: a push turned out not to work."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE syncjobs_channelfeed SET next_read_at = statement_timestamp()"
-            " WHERE band_id = ANY(%s) AND next_read_at > statement_timestamp()",
-            [list(band_ids)],
-        )
+class _Rounds:
+    """What a worker does every two seconds: the elected one reads what is due, any other what that one has left undone."""
+
+    def __init__(self) -> None:
+        self._matched_at = 0.0
+
+    def run(self, is_elected: bool) -> None:
+        if is_elected and time.monotonic() - self._matched_at >= MATCH_SECONDS:
+            match_bands()
+            self._matched_at = time.monotonic()
+        read_due(late=0 if is_elected else OVERDUE)
+
+
+_thread: Background | None = None
+
+
+def start(is_elected: Callable[[], bool]) -> None:
+    """Start the thread of this worker that reads feeds."""
+    global _thread
+    _thread = Background(
+        "feeds", _Rounds().run, is_elected, elected_seconds=ROUND_SECONDS, other_seconds=ROUND_SECONDS * 5
+    )
+    _thread.start()
+
+
+def stop() -> None:
+    """Stop the thread."""
+    if _thread is not None:
+        _thread.stop()

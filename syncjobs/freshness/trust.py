@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from django.db import connection
 
 PUSH_GRACE = 120
 """Seconds that a push may take. A feed that was read sooner after the publication says nothing about push."""
+RENEWED = 600
+"""A push that was asked for so many seconds ago is not asked for again because it missed a video."""
 FEED_LAG = 1200
 """Seconds until a feed shows a video: YouTube caches feeds for 15 minutes (observed)."""
 PROVEN_BY = 3
@@ -43,7 +46,9 @@ _MISSES = """
            AND (s.trust_lost_at IS NULL OR s.trust_lost_at < v.created_at)
          GROUP BY s.id)
     UPDATE syncjobs_subscription s
-       SET trusted_at = NULL, trust_lost_at = missed.at, next_request_at = LEAST(next_request_at, statement_timestamp())
+       SET trusted_at = NULL, trust_lost_at = missed.at,
+           next_request_at = CASE WHEN requested_at > statement_timestamp() - make_interval(secs => %(renewed)s)
+                                  THEN next_request_at ELSE LEAST(next_request_at, statement_timestamp()) END
       FROM (SELECT s.id, missed.at FROM syncjobs_subscription s JOIN missed USING (id) ORDER BY s.id FOR NO KEY UPDATE OF s)
            AS missed
      WHERE s.id = missed.id"""
@@ -100,7 +105,7 @@ def note_misses(band_ids: Iterable[int]) -> None:
 
     Such a push is subscribed anew. Call this outside of transactions: pushes lock these rows before those of videos.
     """
-    values = {"bands": list(band_ids), "grace": PUSH_GRACE, "lag": FEED_LAG}
+    values: dict[str, Any] = {"bands": list(band_ids), "grace": PUSH_GRACE, "lag": FEED_LAG, "renewed": RENEWED}
     if not values["bands"]:
         return
     with connection.cursor() as cursor:
@@ -123,7 +128,13 @@ def note_feeds(published: Mapping[int, Sequence[dt.datetime]]) -> None:
 
 def push_proven(band_ids: Iterable[int]) -> set[int]:
     """Return those of the bands whose push has proven itself, so that their feeds may be read rarely."""
-    values = {"bands": list(band_ids), "distrust": DISTRUST_DAYS, "days": PROVEN_DAYS, "least": PROVEN_BY, "worst": WORST}
+    values = {
+        "bands": list(band_ids),
+        "distrust": DISTRUST_DAYS,
+        "days": PROVEN_DAYS,
+        "least": PROVEN_BY,
+        "worst": WORST,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_PROVEN, values)
         return {band_id for (band_id,) in cursor.fetchall()}

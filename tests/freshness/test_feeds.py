@@ -91,7 +91,11 @@ def test_errors_have_a_feed_read_again_soon_and_say_nothing_about_the_band(youtu
     assert pauses[6:10] == sorted(pauses[6:10])
     assert 0.9 * 900 - 5 < pauses[-1] <= 900
     feed = ChannelFeed.objects.get()
-    assert (feed.failures, feed.status, feed.problem) == (12, None, "The connection to YouTube broke (RemoteDisconnected).")
+    assert (feed.failures, feed.status, feed.problem) == (
+        12,
+        None,
+        "The connection to YouTube broke (RemoteDisconnected).",
+    )
     band.refresh_from_db()
     assert (band.channel_problem, band.consecutive_failures, SyncJob.objects.count()) == ("", 0, 0)
     read_all()
@@ -189,7 +193,9 @@ def test_a_feed_is_read_rarely_only_while_push_has_proven_itself(youtube: Simula
 
 
 @pytest.mark.parametrize("age", [dt.timedelta(seconds=30), dt.timedelta(days=2)])
-def test_a_video_that_push_may_still_bring_or_never_had_to_costs_no_trust(youtube: Simulator, age: dt.timedelta) -> None:
+def test_a_video_that_push_may_still_bring_or_never_had_to_costs_no_trust(
+    youtube: Simulator, age: dt.timedelta
+) -> None:
     band, channel = band_with_videos(youtube.world, 1)
     subscription = subscribe(band, trusted_at=Now())
     youtube.world.publish(channel.id, timezone.now() - age)

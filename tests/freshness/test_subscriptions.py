@@ -201,22 +201,6 @@ def test_a_secret_that_no_key_reads_is_replaced(site: Simulator, settings: LazyS
     assert subscription.token == Subscription.objects.get().token
 
 
-def test_a_missed_video_takes_the_trust(site: Simulator) -> None:
-    subscription = pass_time(subscribed(site), hours=2)
-    band_id = subscription.band_id
-    assert band_id is not None
-    Subscription.objects.update(trusted_at=Now())
-    assert not subscriptions.missed(band_id, clock.now()), "the push may be on its way"
-    assert not subscriptions.missed(band_id, clock.now() - dt.timedelta(days=1)), "it was not subscribed yet"
-    assert Subscription.objects.get().trusted_at is not None
-    assert subscriptions.missed(band_id, clock.now() - dt.timedelta(minutes=30))
-    row = Subscription.objects.get()
-    assert row.trusted_at is None
-    assert row.trust_lost_at is not None
-    assert row.state == "VERIFIED"
-    assert ask(site) == 1, "it is subscribed anew"
-
-
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_never_send_the_same(site: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(4):
