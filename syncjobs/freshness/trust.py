@@ -34,7 +34,7 @@ OVERDUE = 300
 """Seconds after which a feed that is due counts as one that nobody reads."""
 _HEALTHY = """f.trusted_at IS NOT NULL AND f.failures < %(failing)s
            AND f.next_read_at > statement_timestamp() - make_interval(secs => %(overdue)s)"""
-_WATCHED = {"failing": FAILING_AFTER, "overdue": OVERDUE}
+_WATCHED: dict[str, float] = {"failing": FAILING_AFTER, "overdue": OVERDUE}
 
 _MISSES = """
     WITH missed AS (

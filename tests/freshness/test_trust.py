@@ -112,7 +112,7 @@ def test_a_push_that_works_is_enough_for_a_daily_probe(youtube: Simulator) -> No
 
 def test_a_probe_that_is_made_anyway_asks_for_50_channels(youtube: Simulator) -> None:
     for number in range(60):
-        band, _ = band_with_videos(youtube.world, 1, f"band{number}")
+        band_with_videos(youtube.world, 1, f"band{number}")
     Band.objects.update(last_page_read_at=Now(), channel_video_count=1)
     read_all()
     assert hourly_pass(youtube) == 2
