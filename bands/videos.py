@@ -10,11 +10,11 @@ from itertools import groupby
 
 import orjson
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Count, F, Q, Value, When
 from django.db.models.functions import Now
 from psycopg.sql import SQL, Composable, Identifier
 
-from .models import Availability, Video
+from .models import Availability, NoticedBy, Video
 
 _COUNTS = ("view_count", "like_count", "comment_count")
 _DETAILS = ("channel_id", "channel_title", "title", "description", "published_at", "duration_seconds", "live_state",
@@ -33,6 +33,7 @@ _PENDING_COLUMNS = (
 )
 _PENDING = "'AVAILABLE', true, 'none', '{}'::text[], '', '', '', ''"
 """The columns and values that are the same for all videos whose details are not known yet."""
+COUNT_LAG = dt.timedelta(hours=2)
 _BASICS = ("channel_id", "channel_title", "title", "description", "published_at", "thumbnails")
 
 
@@ -208,6 +209,18 @@ def notice_deletions(deleted_at: Mapping[str, dt.datetime | None], channel_id: s
             [list(deleted_at), list(deleted_at.values()), channel_id, due_at],
         )
         return int(cursor.rowcount)
+
+
+def recently_noticed(band_ids: Iterable[int] | None = None) -> dict[int, int]:
+    """Return how many videos of bands push or feeds have told of lately, by band; of all bands if `band_ids` is None.
+
+    YouTube's videoCount may lag behind them (observed: by minutes).
+    """
+    noticed = (NoticedBy.PUSH, NoticedBy.FEED)
+    rows = Video.objects.exclude(noticed_by="").filter(noticed_by__in=noticed, created_at__gt=Now() - COUNT_LAG)
+    if band_ids is not None:
+        rows = rows.filter(band_id__in=list(band_ids))
+    return dict(rows.order_by().values_list("band_id").annotate(number=Count("pk")))
 
 
 def newest_to_request(videos: Q, limit: int) -> list[int]:

@@ -27,7 +27,7 @@ from .engine import broker, database, heartbeat, pool, tracing
 from .engine import reconcile as engine_reconcile
 from .engine.claim import WorkerIdentity, claim_when_back
 from .exceptions import DomainError
-from .freshness import hub
+from .freshness import feeds, hub
 from .operations import bulk, cleanup, imports, triggers
 from .sync.run import run_attempt
 
@@ -143,6 +143,7 @@ def start_heartbeat(sender: Any, **_: object) -> None:
     heartbeat.start(sender.hostname, queues, int(sender.controller.concurrency or 1), rounds.look)
     courier.start(sender.hostname, heartbeat.is_elected)
     hub.start(heartbeat.is_elected)
+    feeds.start(heartbeat.is_elected)
 
 
 @beat_init.connect
@@ -162,4 +163,5 @@ def stop_heartbeat(**_: object) -> None:
     """Stop the heartbeat of a worker that has ended."""
     courier.stop()
     hub.stop()
+    feeds.stop()
     heartbeat.stop()

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from bands.models import Band, NoticedBy, Video
 from bands.videos import notice_deletions, notice_videos
@@ -39,7 +40,11 @@ def store(band: Band, entries: Iterable[FeedEntry], noticed_by: NoticedBy) -> li
     videos = [_video(entry, band, noticed_by, now, due_at) for entry in own]
     try:
         with transaction.atomic():
-            return notice_videos(videos)
+            new = notice_videos(videos)
+            if new:
+                # What incremental passes compare with YouTube's videoCount. Videos are locked before bands.
+                Band.objects.filter(pk=band.pk).update(channel_video_count=F("channel_video_count") + len(new))
+            return new
     except IntegrityError:
         if Band.objects.filter(pk=band.pk).exists():
             raise

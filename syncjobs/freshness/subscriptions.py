@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets as random_secrets
 from urllib.parse import quote
 
@@ -14,7 +13,6 @@ from django.db.models.functions import Concat, Now
 from bands.models import Band
 
 from ..choices import SubscriptionState
-from ..engine import clock
 from ..engine.enqueue import lock_bands
 from ..models import Subscription
 from ..senders import secrets
@@ -23,10 +21,6 @@ Rows = QuerySet[Subscription]
 
 UNSUBSCRIBE_ATTEMPTS = 5
 """After so many requests in vain, a subscription that is to end is forgotten: its lease ends by itself."""
-MISSED_AFTER = dt.timedelta(minutes=2)
-"""A push may take this long. A video that another way finds earlier does not count as missed."""
-RENEW_PAUSE = dt.timedelta(minutes=10)
-"""A subscription that was asked for within this time is not asked for again because it missed a video."""
 _BATCH = 500
 
 
@@ -116,19 +110,6 @@ def _ask_for_moved() -> int:
     here = Concat(Value(f"{settings.PUBLIC_URL}/websub/"), F("token"))
     live = Subscription.objects.exclude(state=SubscriptionState.ENDING).exclude(callback="")
     return live.exclude(callback=here).filter(next_request_at__gt=Now()).update(next_request_at=Now())
-
-
-def missed(band_id: int, published_at: dt.datetime) -> bool:
-    """Note that another way found a video that push should have brought. Return whether the subscription lost its trust.
-
-    It is then asked for anew. A subscription that was verified after the video was published has missed nothing, and a push
-    may still be on its way for MISSED_AFTER.
-    """
-    if published_at > clock.now() - MISSED_AFTER:
-        return False
-    rows = Subscription.objects.filter(working(), band_id=band_id, verified_at__lt=published_at)
-    rows.filter(requested_at__lt=Now() - RENEW_PAUSE).update(next_request_at=Now())
-    return bool(rows.update(trusted_at=None, trust_lost_at=Now()))
 
 
 def rotate_secrets() -> tuple[int, int]:

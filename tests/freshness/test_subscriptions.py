@@ -203,22 +203,6 @@ def test_a_secret_that_no_key_reads_is_replaced(site: Simulator, settings: LazyS
     assert subscription.token == Subscription.objects.get().token
 
 
-def test_a_missed_video_takes_the_trust(site: Simulator) -> None:
-    subscription = pass_time(subscribed(site), hours=2)
-    band_id = subscription.band_id
-    assert band_id is not None
-    Subscription.objects.update(trusted_at=Now())
-    assert not subscriptions.missed(band_id, clock.now()), "the push may be on its way"
-    assert not subscriptions.missed(band_id, clock.now() - dt.timedelta(days=1)), "it was not subscribed yet"
-    assert Subscription.objects.get().trusted_at is not None
-    assert subscriptions.missed(band_id, clock.now() - dt.timedelta(minutes=30))
-    row = Subscription.objects.get()
-    assert row.trusted_at is None
-    assert row.trust_lost_at is not None
-    assert row.state == "VERIFIED"
-    assert ask(site) == 1, "it is subscribed anew"
-
-
 def test_a_person_renews_subscriptions(site: Simulator, settings: LazySettings) -> None:
     first, second = subscribed(site, "first"), subscribed(site, "second")
     band_with_videos(site.world, 0, "third")

@@ -1,0 +1,237 @@
+"""Read the Atom feeds of channels, the second net below push. They cost no quota.
+
+A feed is claimed by one statement, read without a transaction, and its answer is stored if nobody else has claimed it
+meanwhile. Two processes never read the same feed at once; if one dies, another reads its feeds LEASE seconds later.
+
+YouTube answers 404 and 500 for the feeds of channels that exist (observed), so an error only has the feed read again soon.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from bands.models import Band, NoticedBy
+
+from ..audit.actors import SYSTEM
+from ..choices import JobType
+from ..engine.background import Background
+from ..engine.enqueue import band_key, create_job, lock_bands
+from ..youtube.feeds import FEED_SIZE, FeedAnswer, FeedEntry, FeedFailed, read_feed
+from . import notices, trust
+
+ROUND_SECONDS, BATCH = 2.0, 20
+"""At most so many feeds are read in one round: 10 a second."""
+MATCH_SECONDS = 30.0
+OVERDUE = 60.0
+"""What has been due for so many seconds is not left to the elected worker."""
+THREADS = 10
+TIMEOUT = 10.0
+LEASE = 120
+"""Seconds after which a feed is read by another process: more than a batch can take."""
+RETRIES = (20, 20, 20, 20, 20, 20, 40, 80, 160, 320)
+"""Pauses in seconds after the first failures in a row. After so many, the feed is read as often as others."""
+RARELY = 8
+"""How many times as seldom a feed is read whose channel's push has proven itself."""
+JITTER = 0.1
+
+_MATCH = """
+    WITH wanted AS (
+        SELECT id, channel_id FROM bands_band WHERE is_active AND channel_id <> ''),
+    gone AS (
+        DELETE FROM syncjobs_channelfeed f
+         WHERE NOT EXISTS (SELECT 1 FROM wanted w WHERE w.id = f.band_id AND w.channel_id = f.channel_id)
+        RETURNING band_id)
+    INSERT INTO syncjobs_channelfeed (band_id, channel_id, next_read_at, failures, problem, etag, last_modified)
+    SELECT id, channel_id, statement_timestamp() + random() * make_interval(secs => %s), 0, '', '', ''
+      FROM wanted w WHERE NOT EXISTS (SELECT 1 FROM syncjobs_channelfeed f WHERE f.band_id = w.id)
+    ON CONFLICT (band_id) DO NOTHING"""
+"""The row of a channel that has changed is deleted, and created by the next statement."""
+
+_CLAIM = """
+    UPDATE syncjobs_channelfeed f
+       SET tried_at = statement_timestamp(), next_read_at = statement_timestamp() + make_interval(secs => %s)
+      FROM (SELECT band_id FROM syncjobs_channelfeed WHERE next_read_at <= statement_timestamp() - make_interval(secs => %s)
+             ORDER BY next_read_at LIMIT %s FOR UPDATE SKIP LOCKED) due
+     WHERE f.band_id = due.band_id
+    RETURNING f.band_id, f.channel_id, f.tried_at, f.etag, f.last_modified, f.failures"""
+
+_STORE = """
+    UPDATE syncjobs_channelfeed f
+       SET status = n.status, problem = n.problem, failures = n.failures,
+           read_at = CASE WHEN n.failures = 0 THEN statement_timestamp() ELSE f.read_at END,
+           etag = CASE WHEN n.failures = 0 THEN n.etag ELSE f.etag END,
+           last_modified = CASE WHEN n.failures = 0 THEN n.last_modified ELSE f.last_modified END,
+           next_read_at = statement_timestamp() + make_interval(secs => n.pause)
+      FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::text[], %s::int[], %s::text[], %s::text[], %s::float8[])
+           AS n (band_id, tried_at, status, problem, failures, etag, last_modified, pause)
+     WHERE f.band_id = n.band_id AND f.tried_at = n.tried_at
+    RETURNING f.band_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A feed that this process reads. `tried_at` is the fence."""
+
+    band_id: int
+    channel_id: str
+    tried_at: dt.datetime
+    etag: str
+    last_modified: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer for a feed, or why there is none."""
+
+    claimed: Claimed
+    answer: FeedAnswer | None
+    status: int | None
+    problem: str
+
+    @property
+    def entries(self) -> list[FeedEntry]:
+        """The feed's videos, or none if it has not changed or could not be read."""
+        return self.answer.feed.entries if self.answer and self.answer.feed else []
+
+
+def match_bands() -> None:
+    """Have a row for the feed of each active band with a channel, and no others. New ones are read at once, but spread."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MATCH, [min(60, settings.FEED_POLL_SECONDS)])
+
+
+def read_due(limit: int = BATCH, *, late: float = 0.0) -> int:
+    """Read up to `limit` feeds that have been due for `late` seconds, several at once, and store what they show.
+
+    Return their number.
+    """
+    claimed = _claim(limit, late)
+    if claimed:
+        _store(list(_threads().map(_read, claimed)))
+    return len(claimed)
+
+
+def _claim(limit: int, late: float = 0.0) -> list[Claimed]:
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [LEASE, late, limit])
+        return [Claimed(*row) for row in cursor.fetchall()]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Return the threads that make requests. They use no database."""
+    return ThreadPoolExecutor(THREADS, "feeds")
+
+
+def _read(claimed: Claimed) -> Result:
+    try:
+        answer = read_feed(
+            settings.YOUTUBE_FEED_ENDPOINT,
+            claimed.channel_id,
+            etag=claimed.etag,
+            last_modified=claimed.last_modified,
+            timeout=TIMEOUT,
+        )
+    except FeedFailed as error:
+        return Result(claimed, None, error.status, str(error))
+    return Result(claimed, answer, 200 if answer.feed else 304, "")
+
+
+def _store(results: Sequence[Result]) -> None:
+    """Store the videos first: a process that dies before the answers are stored has the feeds read again."""
+    bands = Band.objects.in_bulk([result.claimed.band_id for result in results if result.entries])
+    for result in results:
+        band = bands.get(result.claimed.band_id)
+        # The channel may have changed, or the band have become inactive, since the feed was claimed.
+        if band is not None and band.is_active and band.channel_id == result.claimed.channel_id:
+            _store_videos(band, result.entries)
+    trust.note_misses(bands)
+    stored = _store_answers(results)
+    trust.note_feeds(
+        {
+            result.claimed.band_id: [entry.published_at for entry in result.entries if entry.published_at]
+            for result in results
+            if result.claimed.band_id in stored and result.answer and result.answer.feed
+        }
+    )
+
+
+def _store_videos(band: Band, entries: Sequence[FeedEntry]) -> None:
+    """Store the videos of a feed. If it has room for 15 and all are new, there may be more: the band is synced."""
+    with transaction.atomic():
+        new = notices.store(band, entries, NoticedBy.FEED)
+        # Bands are locked before jobs, as in a band's deletion.
+        if len(new) >= FEED_SIZE and lock_bands([band.pk]):
+            key = band_key(JobType.INCREMENTAL_SYNC, band.pk)
+            create_job(SYSTEM, JobType.INCREMENTAL_SYNC, band=band, dedupe_key=key)
+
+
+def _store_answers(results: Sequence[Result]) -> set[int]:
+    """Store the answers; return the bands whose feeds nobody else has claimed meanwhile."""
+    proven = trust.push_proven([result.claimed.band_id for result in results])
+    rows = [_columns(result, is_proven=result.claimed.band_id in proven) for result in results]
+    # All writers lock the rows in this order.
+    columns = list(map(list, zip(*sorted(rows), strict=True)))
+    with connection.cursor() as cursor:
+        cursor.execute(_STORE, columns)
+        return {band_id for (band_id,) in cursor.fetchall()}
+
+
+def _columns(result: Result, *, is_proven: bool) -> tuple[int, dt.datetime, int | None, str, int, str, str, float]:
+    failures = 0 if result.answer else result.claimed.failures + 1
+    usual = settings.FEED_POLL_SECONDS * (RARELY if is_proven else 1)
+    pause = RETRIES[failures - 1] if 0 < failures <= len(RETRIES) else usual
+    # Earlier, never later, so that no feed is read less often than promised.
+    jitter = 1 - JITTER * random.random()  # noqa: S311 - not a secret
+    claimed, answer = result.claimed, result.answer
+    return (
+        claimed.band_id,
+        claimed.tried_at,
+        result.status,
+        result.problem,
+        failures,
+        answer.etag if answer else "",
+        answer.last_modified if answer else "",
+        min(pause, usual) * jitter,
+    )
+
+
+class _Rounds:
+    """What a worker does every two seconds: the elected one reads what is due, any other what that one has left undone."""
+
+    def __init__(self) -> None:
+        self._matched_at = 0.0
+
+    def run(self, is_elected: bool) -> None:
+        if is_elected and time.monotonic() - self._matched_at >= MATCH_SECONDS:
+            match_bands()
+            self._matched_at = time.monotonic()
+        read_due(late=0 if is_elected else OVERDUE)
+
+
+_thread: Background | None = None
+
+
+def start(is_elected: Callable[[], bool]) -> None:
+    """Start the thread of this worker that reads feeds."""
+    global _thread
+    _thread = Background(
+        "feeds", _Rounds().run, is_elected, elected_seconds=ROUND_SECONDS, other_seconds=ROUND_SECONDS * 5
+    )
+    _thread.start()
+
+
+def stop() -> None:
+    """Stop the thread."""
+    if _thread is not None:
+        _thread.stop()
