@@ -11,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
+from django.db.models.lookups import LessThan
 from django.utils.translation import gettext_lazy as _
 
 HEX_COLOR = RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", _("Enter a color as # and six hexadecimal digits, like #660000."))
@@ -317,6 +318,13 @@ class Video(models.Model):
                 condition=~models.Q(live_state="none") | models.Q(duration_seconds=None),
             ),
             models.Index(fields=["created_at"], name="video_noticed", condition=~models.Q(noticed_by="")),
+            models.Index(
+                fields=["created_at"],
+                name="video_fresh",
+                include=["noticed_by", "published_at", "band", "channel_id"],
+                condition=~models.Q(noticed_by="")
+                & LessThan(models.F("created_at") - models.F("published_at"), dt.timedelta(days=30)),
+            ),
             models.Index(fields=["band"], name="video_unavailable", condition=~models.Q(availability="AVAILABLE")),
         ]
 

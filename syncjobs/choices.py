@@ -189,6 +189,29 @@ class SubscriptionState(models.TextChoices):
     ENDING = "ENDING", _("Ending")
 
 
+class PushState(models.TextChoices):
+    """What push is worth for a band. Deliveries are expected from SILENT on."""
+
+    OFF = "off", _("Off")
+    MISSING = "missing", _("Not requested yet")
+    PENDING = "pending", _("Requested")
+    REFUSED = "refused", _("Not accepted")
+    LAPSED = "lapsed", _("Lapsed")
+    SILENT = "silent", _("Silent")
+    UNPROVEN = "unproven", _("Not proven yet")
+    TRUSTED = "trusted", _("Trusted")
+
+
+class FeedState(models.TextChoices):
+    """What a band's feed is worth."""
+
+    MISSING = "missing", _("Not read yet")
+    OVERDUE = "overdue", _("Overdue")
+    FAILING = "failing", _("Failing")
+    UNPROVEN = "unproven", _("Not proven yet")
+    TRUSTED = "trusted", _("Trusted")
+
+
 class AlertStep(models.TextChoices):
     """What happened to an alert."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bands.models import Band, ChannelProblem
 from bands.text import ONE_LINE, VISIBLE
 
+from ...stats.freshness import of_band
 from ..core.fields import ANYTHING, Flag, Many, Strict, Text, Whole
+from .freshness import BandFeed, BandPush
 
 _COLOR = r"(#[0-9A-Fa-f]{6})?"
 _CHANNEL_ID = "UC[A-Za-z0-9_-]{22}"
@@ -97,6 +101,8 @@ class BandSerializer(serializers.ModelSerializer[Band]):
     consecutiveFailures = serializers.IntegerField(source="consecutive_failures")
     videoCount = serializers.IntegerField(source="video_count")
     unavailableVideos = serializers.IntegerField(source="unavailable_videos", help_text="Missing once, or unavailable.")
+    push = serializers.SerializerMethodField()
+    feed = serializers.SerializerMethodField()
 
     class Meta:
         model = Band
@@ -104,5 +110,13 @@ class BandSerializer(serializers.ModelSerializer[Band]):
             "id", "slug", "name", "schoolName", "nickname", "city", "state", "conference", "founded", "bandType",
             "searchKeywords", "isActive", "isFeatured", "primaryColor", "secondaryColor", "youtubeChannel", "playlists",
             "channelId", "channelTitle", "channelProblem", "channelProblemSince", "lastFullSyncAt",
-            "lastIncrementalSyncAt", "consecutiveFailures", "videoCount", "unavailableVideos",
+            "lastIncrementalSyncAt", "consecutiveFailures", "videoCount", "unavailableVideos", "push", "feed",
         )  # fmt: skip
+
+    @extend_schema_field(BandPush)
+    def get_push(self, band: Band) -> Any:
+        return BandPush(of_band(band)).data
+
+    @extend_schema_field(BandFeed)
+    def get_feed(self, band: Band) -> Any:
+        return BandFeed(of_band(band)).data
