@@ -196,7 +196,9 @@ def start(is_elected: Callable[[], bool]) -> None:
     global _thread, _rounds
     _rounds = _Rounds()
     _thread = Background(
-        "subscriptions", _rounds.run, is_elected, elected_seconds=_WAIT_SECONDS, other_seconds=_WAIT_SECONDS * 5
+        "subscriptions",
+        lambda: _rounds.run(is_elected()),
+        seconds=lambda: _WAIT_SECONDS if is_elected() else _WAIT_SECONDS * 5,
     )
     _thread.start()
 
