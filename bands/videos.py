@@ -153,15 +153,23 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
     return _write(statement.as_string(), _as_json(rows, columns))
 
 
-def notice_videos(videos: Iterable[Video]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """The ids of the videos that are new, and the number of known ones whose details are fetched again."""
+
+    new: Sequence[str] = ()
+    changed: int = 0
+
+
+def notice_videos(videos: Iterable[Video]) -> Noticed:
     """Insert videos that YouTube told of, and have the details of known ones fetched again that have changed since.
 
     Details are pending from each video's `details_due_at` on. `notice_updated_at` is YouTube's time of the change, so a
-    notice that comes twice, late or out of order changes nothing. Return the ids of the inserted videos.
+    notice that comes twice, late or out of order changes nothing.
     """
     rows = _unique(videos)
     if not rows:
-        return []
+        return Noticed()
     columns = ("youtube_id", "band_id", "noticed_by", "notice_updated_at", "details_due_at", *_BASICS)
     statement = SQL("""
         INSERT INTO bands_video ({columns}, {pending_columns})
@@ -185,7 +193,9 @@ def notice_videos(videos: Iterable[Video]) -> list[str]:
     )
     with connection.cursor() as cursor:
         cursor.execute(statement.as_string(), [_as_json(rows, columns)])
-        return [youtube_id for youtube_id, is_new in cursor.fetchall() if is_new]
+        written = cursor.fetchall()
+    new = [youtube_id for youtube_id, is_new in written if is_new]
+    return Noticed(new, len(written) - len(new))
 
 
 def notice_deletions(deleted_at: Mapping[str, dt.datetime | None], channel_id: str, due_at: dt.datetime) -> int:

@@ -170,6 +170,8 @@ class AlertRuleName(models.TextChoices):
     REDIS_DEGRADED = "redis_degraded", _("Redis degraded")
     DATABASE_DEGRADED = "database_degraded", _("PostgreSQL degraded")
     DELIVERIES_FAILING = "deliveries_failing", _("Messages not delivered")
+    PUSH_OFF = "push_off", _("Push does not work")
+    VIDEOS_LATE = "videos_late", _("New videos come late")
 
 
 class ChannelKind(models.TextChoices):

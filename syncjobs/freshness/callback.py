@@ -19,6 +19,8 @@ from django.views.decorators.csrf import csrf_exempt
 from bands.models import NoticedBy
 
 from ..choices import SubscriptionState
+from ..counters import metrics
+from ..counters.metrics import Event
 from ..models import Subscription
 from ..senders import secrets
 from ..youtube import feeds
@@ -110,11 +112,13 @@ def _deliver(request: HttpRequest, token: str) -> HttpResponse:
     except RawPostDataException:
         return discarded  # A form with files.
     if not _is_signed(subscription, body, request.headers.get("X-Hub-Signature", "")):
+        metrics.add(Event.PUSH, {("bad_signature", ""): 1})
         return discarded
     try:
         feed = feeds.parse_feed(body)
     except feeds.MalformedFeed as error:
         logger.info("Discarded a delivery of %s: %s", subscription.channel_id, error)
+        metrics.add(Event.PUSH, {("malformed", ""): 1})
         return discarded
     if _count(subscription) > MOST_PER_MINUTE:
         return HttpResponse(status=429, headers={"Retry-After": "60"})
@@ -149,14 +153,19 @@ def _count(subscription: Subscription) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE syncjobs_subscription
-               SET delivered_at = statement_timestamp(),
-                   minute_count = CASE WHEN minute_began_at > statement_timestamp() - interval '1 minute'
-                                       THEN minute_count + 1 ELSE 1 END,
-                   minute_began_at = CASE WHEN minute_began_at > statement_timestamp() - interval '1 minute'
-                                          THEN minute_began_at ELSE statement_timestamp() END
-             WHERE id = %s RETURNING minute_count""",
-            [subscription.pk],
+            WITH counted AS (
+                UPDATE syncjobs_subscription
+                   SET delivered_at = statement_timestamp(),
+                       minute_count = CASE WHEN minute_began_at > statement_timestamp() - interval '1 minute'
+                                           THEN minute_count + 1 ELSE 1 END,
+                       minute_began_at = CASE WHEN minute_began_at > statement_timestamp() - interval '1 minute'
+                                              THEN minute_began_at ELSE statement_timestamp() END
+                 WHERE id = %(id)s RETURNING minute_count),
+            noted AS (
+                INSERT INTO syncjobs_metricdelta (name, label, second_label)
+                SELECT 'push', CASE WHEN minute_count > %(most)s THEN 'limited' ELSE 'accepted' END, '' FROM counted)
+            SELECT minute_count FROM counted""",
+            {"id": subscription.pk, "most": MOST_PER_MINUTE},
         )
         row = cursor.fetchone()
     return int(row[0]) if row else 0

@@ -65,6 +65,7 @@ _CLAIM = """
     RETURNING f.band_id, f.channel_id, f.tried_at, f.etag, f.last_modified, f.failures"""
 
 _STORE = """
+    WITH stored AS (
     UPDATE syncjobs_channelfeed f
        SET status = n.status, problem = n.problem, failures = n.failures,
            read_at = CASE WHEN n.failures = 0 THEN statement_timestamp() ELSE f.read_at END,
@@ -74,7 +75,15 @@ _STORE = """
       FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::text[], %s::int[], %s::text[], %s::text[], %s::float8[])
            AS n (band_id, tried_at, status, problem, failures, etag, last_modified, pause)
      WHERE f.band_id = n.band_id AND f.tried_at = n.tried_at
-    RETURNING f.band_id"""
+    RETURNING f.band_id, f.status, f.failures),
+    noted AS (
+    INSERT INTO syncjobs_metricdelta (name, label, second_label, n)
+    SELECT 'feed', CASE WHEN failures = 0 AND status = 304 THEN 'unchanged' WHEN failures = 0 THEN 'changed'
+                        WHEN status IS NULL THEN 'no_answer' WHEN status = 404 THEN 'not_found'
+                        WHEN status >= 500 THEN 'server_error' WHEN status >= 400 THEN 'client_error'
+                        ELSE 'bad_answer' END, '', count(*)
+      FROM stored GROUP BY 2)
+    SELECT band_id FROM stored"""
 
 
 @dataclass(frozen=True, slots=True)

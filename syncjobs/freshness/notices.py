@@ -14,7 +14,9 @@ from django.db.models import F
 from bands.models import Band, NoticedBy, Video
 from bands.videos import notice_deletions, notice_videos
 
+from .. import counters
 from ..choices import JobStatus, JobType
+from ..counters.metrics import Event
 from ..engine import clock
 from ..models import SyncJob
 from ..youtube.feeds import FeedEntry
@@ -40,7 +42,11 @@ def store(band: Band, entries: Iterable[FeedEntry], noticed_by: NoticedBy) -> li
     videos = [_video(entry, band, noticed_by, now, due_at) for entry in own]
     try:
         with transaction.atomic():
-            new = notice_videos(videos)
+            noticed = notice_videos(videos)
+            new = list(noticed.new)
+            # A feed shows the same videos at each read.
+            known = len(own) - len(new) - noticed.changed if noticed_by == NoticedBy.PUSH else 0
+            count({"new": len(new), "changed": noticed.changed, "known": known}, noticed_by)
             if new:
                 # What incremental passes compare with YouTube's videoCount. Videos are locked before bands.
                 Band.objects.filter(pk=band.pk).update(channel_video_count=F("channel_video_count") + len(new))
@@ -59,7 +65,15 @@ def store_deletions(band: Band, deleted: Mapping[str, dt.datetime | None]) -> in
     if not deleted:
         return 0
     now = clock.now()
-    return notice_deletions({key: _past(at, now) for key, at in deleted.items()}, band.channel_id, details_due_at(now))
+    with transaction.atomic():
+        count({"deleted": len(deleted)}, NoticedBy.PUSH)
+        due_at = details_due_at(now)
+        return notice_deletions({key: _past(at, now) for key, at in deleted.items()}, band.channel_id, due_at)
+
+
+def count(kinds: Mapping[str, int], noticed_by: NoticedBy) -> None:
+    """Count notices for Prometheus: of new, changed, known and deleted videos."""
+    counters.metrics.add(Event.NOTICE, {(kind, noticed_by.value): n for kind, n in kinds.items()})
 
 
 def details_due_at(now: dt.datetime) -> dt.datetime:

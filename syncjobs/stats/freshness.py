@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Case, Count, Exists, OuterRef, Prefetch, Q, Sum
@@ -104,8 +104,8 @@ def freshness(days: int = DEFAULT_DAYS) -> Freshness:
     first = today - dt.timedelta(days=days - 1)
     since = dt.datetime.combine(first, dt.time(), dt.UTC)
     total, by_source, by_day = _times(since)
-    bands = Band.objects.syncable().exclude(channel_id="").count()
-    is_push_on = subscriptions.is_push_on()
+    bands = _watched()
+    now_states = states_now(bands)
     return Freshness(
         as_of=now,
         days=days,
@@ -113,14 +113,37 @@ def freshness(days: int = DEFAULT_DAYS) -> Freshness:
         total=total,
         by_source={source: by_source.get(source, Times()) for source in NoticedBy},
         by_day={day: by_day.get(day, Times()) for day in (first + dt.timedelta(days=n) for n in range(days))},
-        is_push_on=is_push_on,
+        is_push_on=now_states.is_push_on,
         bands=bands,
-        push=_push(bands) if is_push_on else dict.fromkeys(PushState, 0) | {PushState.OFF: bands},
-        feeds=_feeds(bands),
+        push=now_states.push,
+        feeds=now_states.feeds,
         daily_probes=_daily_probes(),
-        hub=HubState.objects.first() if is_push_on else None,
-        saved=saved(now),
+        hub=now_states.hub,
+        saved=_saved(now, bands),
     )
+
+
+def _watched() -> int:
+    """Return the number of active bands whose channel is known."""
+    return Band.objects.syncable().exclude(channel_id="").count()
+
+
+class States(NamedTuple):
+    """The number of bands by what push and feeds are worth, and the hub, if there is push."""
+
+    push: Mapping[PushState, int]
+    feeds: Mapping[FeedState, int]
+    is_push_on: bool
+    hub: HubState | None
+
+
+def states_now(bands: int | None = None) -> States:
+    """Return the states of push and feeds of all `bands` bands."""
+    number = _watched() if bands is None else bands
+    if subscriptions.is_push_on():
+        return States(_push(number), _feeds(number), True, HubState.objects.first())
+    off = dict.fromkeys(PushState, 0) | {PushState.OFF: number}
+    return States(off, _feeds(number), False, None)
 
 
 def _times(since: dt.datetime) -> tuple[Times, dict[str, Times], dict[dt.date, Times]]:
@@ -171,9 +194,12 @@ def _daily_probes() -> int:
 
 def saved(now: dt.datetime) -> Saved:
     """Return what push and feeds have saved today, against a probe of all bands in every hour."""
+    return _saved(now, _watched())
+
+
+def _saved(now: dt.datetime, bands: int) -> Saved:
     since = dt.datetime.combine(quota_day(now), dt.time(), QUOTA_TIMEZONE).astimezone(dt.UTC)
     hours = (now - since) / dt.timedelta(hours=1)
-    bands = Band.objects.syncable().exclude(channel_id="").count()
     probes = QuotaCall.objects.filter(
         day=quota_day(now), operation=Operation.CHANNELS_LIST, job_type=JobType.INCREMENTAL_SYNC
     )

@@ -1,0 +1,14 @@
+-- How late the videos were that we promised to notice: those of watched channels, published since we watch them.
+CREATE OR REPLACE FUNCTION syncjobs_metric_video_v1() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO syncjobs_metricdelta (name, label, second_label, value)
+    SELECT 'fresh', video.noticed_by, '', greatest(0, extract(epoch FROM video.created_at - video.published_at)::float8)
+      FROM added AS video
+      JOIN syncjobs_channelfeed AS feed ON feed.band_id = video.band_id AND feed.channel_id = video.channel_id
+     WHERE video.noticed_by <> '' AND video.published_at >= feed.watched_since
+       AND video.created_at - video.published_at < interval '30 days';
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER metric_noticed AFTER INSERT ON bands_video REFERENCING NEW TABLE AS added FOR EACH STATEMENT
+    EXECUTE FUNCTION syncjobs_metric_video_v1();
