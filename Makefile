@@ -3,8 +3,8 @@ PYTHON := $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# Each process starts a PostgreSQL and a Redis of its own. One more than there are cores, because many tests wait.
-PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 8 --dist worksteal
+# Each process starts a PostgreSQL and a Redis of its own. Two more than there are cores, because many tests wait.
+PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2) --maxprocesses 8 --dist worksteal
 
 .PHONY: run test test-fast check lint tools promtool messages screenshots clean requirements seed-jobs bench chaos
 

@@ -147,7 +147,7 @@ class AlertSubject(models.TextChoices):
 
 
 class AlertRuleName(models.TextChoices):
-    """The conditions that open an alert. `alerts.rules` has their defaults and their words."""
+    """The conditions that open an alert. `operations.alert_rules` has their defaults."""
 
     NO_WORKER = "no_worker", _("No worker for a queue")
     WORKER_SILENT = "worker_silent", _("Worker silent")

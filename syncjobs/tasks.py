@@ -140,8 +140,9 @@ def send_spans(**_: object) -> None:
 def start_heartbeat(sender: Any, **_: object) -> None:
     """Start the heartbeat of a worker; `sender` is Celery's consumer."""
     queues = sorted(set(sender.app.amqp.queues.consume_from) & set(QueueName.values))
-    heartbeat.start(sender.hostname, queues, int(sender.controller.concurrency or 1), rounds.look)
-    courier.start(sender.hostname, heartbeat.is_elected)
+    courier.start(sender.hostname, is_worker=True)
+    concurrency = int(sender.controller.concurrency or 1)
+    heartbeat.start(sender.hostname, queues, concurrency, run_alerts=rounds.look, wake_courier=courier.wake)
     hub.start(heartbeat.is_elected)
     feeds.start(heartbeat.is_elected)
 
@@ -149,7 +150,7 @@ def start_heartbeat(sender: Any, **_: object) -> None:
 @beat_init.connect
 def start_courier(**_: object) -> None:
     """Let the scheduler send what no worker sends."""
-    courier.start(f"beat@{socket.gethostname()}", lambda: False)
+    courier.start(f"beat@{socket.gethostname()}")
 
 
 @worker_shutting_down.connect

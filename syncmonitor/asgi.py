@@ -29,4 +29,4 @@ application = OneThreadHandler()
 clock.report_in_background("web")
 rounds.watch_in_background()
 # Messages leave the site even if no worker and no scheduler is left.
-courier.start(f"web@{socket.gethostname()}", lambda: False)
+courier.start(f"web@{socket.gethostname()}")

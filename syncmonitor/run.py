@@ -95,8 +95,9 @@ def _environment() -> dict[str, str]:
             "YOUTUBE_API_KEY": "simulated-key",
             "YOUTUBE_API_ENDPOINT": f"http://127.0.0.1:{_free_port()}",
         }
-        # The simulated hub pushes to this machine. A real one needs an address on the internet.
-        environment["PUBLIC_URL"] = f"http://127.0.0.1:{environment['PORT']}"
+        if environment["DEBUG"] == "true":
+            # The simulated hub reaches this machine.
+            environment.setdefault("PUBLIC_URL", f"http://127.0.0.1:{environment['PORT']}")
     return environment
 
 

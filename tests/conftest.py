@@ -34,7 +34,7 @@ SLOW = ("browser", "faults", "fuzz")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the slow tests, each kind in a process of its own.
+    """Begin with the slow tests, those that compute and those that wait in processes of their own.
 
     Each process gets a share of the list and takes over tests of others when it is done. It can't take the last two, so
     a process that has slow tests left would be on its own for minutes.
@@ -43,7 +43,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kinds: dict[str, list[pytest.Item]] = {name: [] for name in (*SLOW, "")}
     for item in items:
         kinds[next(filter(item.get_closest_marker, SLOW), "")].append(item)
-    slow, quick = [kinds[name] for name in SLOW], iter(kinds[""])
+    # Tests that kill processes wait most of the time, and take the longest.
+    slow = [kinds["browser"], kinds["faults"][::2], kinds["faults"][1::2], kinds["fuzz"]]
+    quick = iter(kinds[""])
     ordered: list[pytest.Item] = []
     for number in range(processes):
         share = [item for kind in slow[number::processes] for item in kind]

@@ -17,7 +17,7 @@ from django.utils.translation import override
 from syncjobs.admin.core.navigation import NAVIGATION
 from syncjobs.choices import Role
 from syncjobs.operations import schedules
-from tests.browser import world
+from tests.browser import saved_world
 from tests.browser.driver import addresses
 from tests.clients import logged_in
 
@@ -84,7 +84,7 @@ def test_every_marked_string_is_in_the_catalog(tmp_path: Path) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_every_page_is_in_the_language_of_the_browser() -> None:
-    world.fill()
+    saved_world.fill()
     client = logged_in(Role.SUPER_ADMIN)
     english = {
         text

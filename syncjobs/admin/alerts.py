@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from bands.text import parse_number
+from bands.text import parse_numbers
 
 from ..alerts import rules, words
 from ..audit.actors import Actor
@@ -23,11 +24,12 @@ from ..engine import clock
 from ..exceptions import NotFound
 from ..listing.alerts import AlertList
 from ..models import Alert, AlertRule, AuditEntry
+from ..operations import alert_rules
 from ..operations import alerts as operations
 from .core import attention
 from .core.edits import EditForm
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, show, style
+from .core.pages import Question, ask, report, show, style
 from .core.paging import FilterForm, paginate, show_list
 from .site import site
 
@@ -63,8 +65,7 @@ class SelectionForm(forms.Form):
 
     def alert_ids(self) -> list[int]:
         """Return the ids of the alerts."""
-        found = (parse_number(part) for part in self.cleaned_data["ids"].split(","))
-        return [number for number in found if number is not None]
+        return parse_numbers(self.cleaned_data["ids"].split(","))
 
 
 class AcknowledgeForm(SelectionForm):
@@ -115,7 +116,15 @@ class AlertAdmin(PageAdmin):
         """List the alerts: those that are not over by severity, then the others, newest first."""
         filters = AlertFilters(request.GET)
         page = paginate(request, _alerts(filters.values()), 50)
-        context = {"page": page, "rows": [_row(request, alert) for alert in page.object_list]}
+        rows = [_row(request, alert) for alert in page.object_list]
+        has_boxes = request.user.has_perm(_ACT) and any(row["has_box"] for row in rows)
+        context = {
+            "page": page,
+            "rows": rows,
+            "has_boxes": has_boxes,
+            "all_count": _not_over(filters).count() if has_boxes and page.has_other_pages() else 0,
+            "filter_values": {name: value for name, value in filters.values().items() if value},
+        }
         return show_list(request, "alerts", filters, context, title=_("Alerts"))
 
     @requires("view")
@@ -124,7 +133,9 @@ class AlertAdmin(PageAdmin):
     ) -> HttpResponse:
         """Show an alert, and what people did about it."""
         alert = operations.get(id_of(object_id))
-        done = AuditEntry.objects.filter(target_type="alert", target_id=str(alert.pk), result="ok").order_by("-pk")
+        alone = Q(target_type="alert", target_id=str(alert.pk))
+        with_others = Q(target_type="alerts", target_id="", data__alerts__contains=[alert.pk])
+        done = AuditEntry.objects.filter(alone | with_others, result="ok").order_by("-pk")
         entries = [{"entry": entry, "action": ACTIONS.get(entry.action, entry.action)} for entry in done[:20]]
         row = _row(request, alert)
         context: dict[str, Any] = {"row": row, "entries": entries}
@@ -134,60 +145,44 @@ class AlertAdmin(PageAdmin):
     @requires(_ACT, post=True)
     def acknowledge_view(self, request: HttpRequest) -> HttpResponse:
         """Mark the selected alerts as acknowledged, with a note."""
-        form = AcknowledgeForm(request.POST) if request.method == "POST" else _initial(AcknowledgeForm, request)
-        question = _question(
-            request,
-            _("Acknowledge?"),
-            _("You take care of it. It stays in the list, and needs attention again if it becomes critical."),
-            _("Acknowledge"),
-            "check",
-        )
+        text = _("You take care of it. It stays in the list, and needs attention again if it becomes critical.")
 
-        def do(actor: Actor, values: dict[str, Any]) -> str:
-            count = operations.acknowledge(actor, form.alert_ids(), values["note"] or None)
-            return ngettext("%(n)s alert acknowledged.", "%(n)s alerts acknowledged.", count) % {"n": count}
+        def do(actor: Actor, ids: list[int], values: dict[str, Any]) -> str:
+            return operations.summary("acknowledge", operations.acknowledge(actor, ids, values["note"] or None))
 
-        return ask(request, question, do, form=style(form))
+        return _ask(request, AcknowledgeForm, (_("Acknowledge?"), text, _("Acknowledge"), "check"), do)
 
     @requires(_ACT, post=True)
     def reopen_view(self, request: HttpRequest) -> HttpResponse:
         """Undo the acknowledgement of the selected alerts."""
-        form = SelectionForm(request.POST) if request.method == "POST" else _initial(SelectionForm, request)
-        question = _question(
-            request, _("Reopen?"), _("It needs attention again. Its note stays."), _("Reopen"), "retry"
-        )
+        text = _("It needs attention again. Its note stays.")
 
-        def do(actor: Actor, _values: dict[str, Any]) -> str:
-            operations.reopen(actor, form.alert_ids())
-            return _("Reopened.")
+        def do(actor: Actor, ids: list[int], _values: dict[str, Any]) -> str:
+            return operations.summary("reopen", operations.reopen(actor, ids))
 
-        return ask(request, question, do, form=style(form))
+        return _ask(request, SelectionForm, (_("Reopen?"), text, _("Reopen"), "retry"), do)
 
     @requires(_ACT, post=True)
     def snooze_view(self, request: HttpRequest) -> HttpResponse:
         """Keep the selected alerts out of sight for a while."""
-        form = SnoozeForm(request.POST) if request.method == "POST" else _initial(SnoozeForm, request)
         text = _("It needs no attention until then. If it is over before, nobody has to do anything.")
-        question = _question(request, _("Snooze?"), text, _("Snooze"), "clock")
 
-        def do(actor: Actor, values: dict[str, Any]) -> str:
-            until = clock.now() + dt.timedelta(hours=values["hours"])
-            operations.snooze(actor, form.alert_ids(), until)
-            return _("Snoozed until %(time)s UTC.") % {"time": f"{until:%Y-%m-%d %H:%M}"}
+        def do(actor: Actor, ids: list[int], values: dict[str, Any]) -> str:
+            changed, until = operations.snooze(actor, ids, dt.timedelta(hours=values["hours"]))
+            end = _("Snoozed until %(time)s UTC.") % {"time": f"{until:%Y-%m-%d %H:%M}"}
+            return end if len(ids) == 1 else f"{operations.summary('snooze', changed)} {end}"
 
-        return ask(request, question, do, form=style(form))
+        return _ask(request, SnoozeForm, (_("Snooze?"), text, _("Snooze"), "clock"), do)
 
     @requires(_ACT, post=True)
     def unsnooze_view(self, request: HttpRequest) -> HttpResponse:
         """End the snooze of the selected alerts."""
-        form = SelectionForm(request.POST) if request.method == "POST" else _initial(SelectionForm, request)
-        question = _question(request, _("End the snooze?"), _("It needs attention again."), _("End the snooze"), "bell")
+        text = _("It needs attention again.")
 
-        def do(actor: Actor, _values: dict[str, Any]) -> str:
-            operations.unsnooze(actor, form.alert_ids())
-            return _("The snooze has ended.")
+        def do(actor: Actor, ids: list[int], _values: dict[str, Any]) -> str:
+            return operations.summary("unsnooze", operations.unsnooze(actor, ids))
 
-        return ask(request, question, do, form=style(form))
+        return _ask(request, SelectionForm, (_("End the snooze?"), text, _("End the snooze"), "bell"), do)
 
 
 def _alerts(wanted: dict[str, Any]) -> QuerySet[Alert]:
@@ -196,6 +191,11 @@ def _alerts(wanted: dict[str, Any]) -> QuerySet[Alert]:
     }
     found: QuerySet[Alert] = AlertList.narrow(Alert.objects.all(), values)
     return found.order_by("-opened_at", "-pk") if wanted["state"] == "resolved" else found.unresolved_first()  # type: ignore[attr-defined]
+
+
+def _not_over(filters: AlertFilters) -> QuerySet[Alert]:
+    """Return the alerts that the filters match and that people can act on."""
+    return _alerts(filters.values()).filter(resolved_at=None)
 
 
 def _row(request: HttpRequest, alert: Alert) -> dict[str, Any]:
@@ -212,51 +212,65 @@ def _row(request: HttpRequest, alert: Alert) -> dict[str, Any]:
         "is_snoozed": is_snoozed,
         "is_acknowledged": is_acknowledged,
         "buttons": () if alert.resolved_at else attention.buttons_of(request, alert, said),
+        "has_box": alert.resolved_at is None,
         "selection": f"id={alert.pk}",
     }
 
 
 def _selected(request: HttpRequest) -> list[Alert]:
-    """Return the alerts that the query string selects: by `id`, those of a rule that need attention, or all that last."""
-    if rule := request.GET.get("rule"):
+    """Return the alerts that the query string selects.
+
+    They are those with an `id`; or, with `all`, those that the list's filters match and that are not over; or those of a
+    `rule`, and a `severity`, that need attention.
+    """
+    found: QuerySet[Alert] = Alert.objects.none()
+    if request.GET.get("all"):
+        found = _not_over(AlertFilters(request.GET))
+    elif "id" in request.GET:
+        found = Alert.objects.filter(pk__in=parse_numbers(request.GET.getlist("id"))[: operations.MAX_ALERTS])
+    elif rule := request.GET.get("rule"):
         found = Alert.objects.needing_attention().filter(rule=rule[:40])
         if severity := request.GET.get("severity"):
             found = found.filter(severity=severity[:8])
-    elif "id" not in request.GET:
-        found = Alert.objects.unresolved()
-    else:
-        ids = [number for value in request.GET.getlist("id") if (number := parse_number(value)) is not None]
-        found = Alert.objects.filter(pk__in=ids[: operations.MAX_ALERTS])
     return list(found.order_by("pk")[: operations.MAX_ALERTS])
 
 
-def _initial(form: type[SelectionForm], request: HttpRequest) -> Any:
-    return form(initial={"ids": ",".join(str(alert.pk) for alert in _selected(request))})
-
-
-def _question(request: HttpRequest, title: str, text: str, button: str, icon: str) -> Question:
+def _ask(
+    request: HttpRequest,
+    form_class: type[SelectionForm],
+    words_of_question: tuple[str, str, str, str],
+    do: Callable[[Actor, list[int], dict[str, Any]], str],
+) -> HttpResponse:
+    """Ask about the selected alerts, with this title, text, button and icon, then do it to those that the question named."""
+    back = reverse("admin:syncjobs_alert_changelist")
     chosen = _selected(request)
     if not chosen and request.method != "POST":
-        raise NotFound(_("There is no such alert."))
+        if "id" in request.GET:
+            raise NotFound(_("There is no such alert."))
+        return report(request, _("No alert is selected. Select at least one."), back, level="error")
+    is_sent = request.method == "POST"
+    ids = ",".join(str(alert.pk) for alert in chosen)
+    form = form_class(request.POST) if is_sent else form_class(initial={"ids": ids})
     details = [words.of(alert).sentence for alert in chosen[:_LISTED]]
     if len(chosen) > _LISTED:
         more = len(chosen) - _LISTED
         details.append(ngettext("and %(n)s more", "and %(n)s more", more) % {"n": more})
-    back = reverse("admin:syncjobs_alert_changelist")
-    return Question(title=title, text=text, button=button, icon=icon, back=back, parent=_("Alerts"), details=details)
+    title, text, button, icon = words_of_question
+    question = Question(
+        title=title, text=text, button=button, icon=icon, back=back, parent=_("Alerts"), details=details
+    )
+    return ask(request, question, lambda actor, values: do(actor, form.alert_ids(), values), form=style(form))
 
 
 class RuleForm(EditForm):
     """The settings of a rule. An empty number is the default."""
 
     is_enabled = forms.BooleanField(required=False, label=gettext_lazy("Open alerts"))
-    threshold = forms.FloatField(
-        required=False, min_value=0, max_value=operations.MAX_THRESHOLD, label=gettext_lazy("Threshold")
-    )
+    threshold = forms.FloatField(required=False, label=gettext_lazy("Threshold"))
     resolve_after = forms.IntegerField(
         required=False,
         min_value=0,
-        max_value=operations.MAX_RESOLVE_AFTER,
+        max_value=alert_rules.MAX_RESOLVE_AFTER,
         label=gettext_lazy("Over after (seconds)"),
     )
 
@@ -268,7 +282,8 @@ class RuleForm(EditForm):
         if rule.default.threshold is None:
             del self.fields["threshold"]
         else:
-            help_text = f"{rule.default.meaning}. {default % {'value': f'{rule.default.threshold:g}'}}"
+            help_text = f"{rule.default.meaning}, {rule.default.limits}. "
+            help_text += default % {"value": f"{rule.default.threshold:g}"}
             self.fields["threshold"].help_text = help_text[:1].upper() + help_text[1:]
 
 
@@ -303,7 +318,7 @@ class AlertRuleAdmin(PageAdmin):
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             changed = {name: values[name] for name in form.changed()}
-            operations.set_rule(actor, object_id, changed, check=lambda row: form.check(_settings(row)))
+            alert_rules.set_rule(actor, object_id, changed, check=lambda row: form.check(_settings(row)))
             return _("Saved.")
 
         return ask(request, question, do, form=style(form), then=question.back)

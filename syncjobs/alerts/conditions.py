@@ -14,7 +14,6 @@ from ..audit.actors import SYSTEM
 from ..choices import BAND_SYNC_TYPES, AlertSubject, JobType, Severity
 from ..choices import AlertRuleName as Rule
 from ..engine import broker, quota
-from ..live import health
 from ..live.health import Health
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..operations import schedules
@@ -45,9 +44,8 @@ RULE_OF_PROBLEM = {
 }
 
 
-def most(rules: Rules, now: dt.datetime) -> Iterator[Finding]:
+def most(rules: Rules, now: dt.datetime, known: Health) -> Iterator[Finding]:
     """Yield the findings of all rules but the forecast, those that are switched off included."""
-    known = health.current()
     yield from _silent(known)
     yield from _in_one_statement(rules, now)
     if "no_scheduler" not in {problem.code for problem in known.problems}:

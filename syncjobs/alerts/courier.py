@@ -1,24 +1,24 @@
 """A thread of each worker, scheduler and web process that keeps messages moving.
 
-The elected worker makes messages of what is due, wakes Celery up for deliveries, and pings the dead man's switch. Celery's
-workers may all be busy, dead or cut off from Redis; so whatever is overdue is done here, by any process that still runs.
+The worker that reconciles the site sees each second whether anything is due. Its courier then makes messages, wakes Celery
+up for deliveries, and pings the dead man's switch. Celery's workers may all be busy, dead or cut off from Redis; so
+whatever is overdue is done here, also by the couriers of the scheduler and the web processes, which look for it themselves.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from functools import partial
 
 from django.db.models import Exists
-from django.db.models.functions import Now
 
 from ..engine import broker
 from ..engine.background import Background
-from ..models import Alert, AlertNotice, AlertRound
+from ..models import Alert, AlertChannel, AlertNotice, AlertRound
 from . import deliveries, digests, notices, pings
 
-ELECTED_SECONDS = 2.0
-OTHER_SECONDS = 10.0
+WATCH_SECONDS = 10.0
+"""The couriers of schedulers and web processes look this often for what is overdue."""
 OVERDUE = dt.timedelta(seconds=10)
 """What has been due for so long is not left to others."""
 NOW = dt.timedelta()
@@ -31,18 +31,17 @@ def run_round(process: str, *, is_elected: bool) -> None:
     nobody from being told by another channel.
     """
     patience = NOW if is_elected else OVERDUE
-    unrouted = Alert.objects.filter(needs_routing=True, changed_at__lte=Now() - patience)
     work = AlertRound.objects.order_by().annotate(
-        has_unrouted=Exists(unrouted),
-        has_notices=Exists(AlertNotice.objects.filter(delivery=None, due_at__lte=Now() - patience)),
+        has_unrouted=Exists(Alert.objects.unrouted(patience)),
+        has_notices=Exists(AlertNotice.objects.due(patience)),
         has_sendable=Exists(deliveries.due()),
         has_overdue=Exists(deliveries.due(OVERDUE)),
-        has_switches=Exists(pings.due(patience)),
+        has_switches=Exists(AlertChannel.objects.to_ping(patience)),
     )
-    unrouted_now, notices_due, sendable, overdue, switches = work.values_list(
+    unrouted, notices_due, sendable, overdue, switches = work.values_list(
         "has_unrouted", "has_notices", "has_sendable", "has_overdue", "has_switches"
     ).get()
-    if unrouted_now:
+    if unrouted:
         notices.route()
     if notices_due:
         digests.collect(patience)
@@ -54,20 +53,26 @@ def run_round(process: str, *, is_elected: bool) -> None:
         pings.ping_next()
 
 
+def courier(process: str, *, is_worker: bool) -> Background:
+    """Return the thread of a process."""
+    look = partial(run_round, process, is_elected=is_worker)
+    return Background("courier", look, seconds=lambda: None if is_worker else WATCH_SECONDS)
+
+
 _courier: Background | None = None
 
 
-def start(process: str, is_elected: Callable[[], bool]) -> None:
-    """Start this process's courier."""
+def start(process: str, *, is_worker: bool = False) -> None:
+    """Start this process's courier. A worker's does nothing until `wake()`: if its worker is not elected, it costs nothing."""
     global _courier
-    _courier = Background(
-        "courier",
-        lambda is_elected: run_round(process, is_elected=is_elected),
-        is_elected,
-        elected_seconds=ELECTED_SECONDS,
-        other_seconds=OTHER_SECONDS,
-    )
+    _courier = courier(process, is_worker=is_worker)
     _courier.start()
+
+
+def wake() -> None:
+    """Let this process's courier do what is due."""
+    if _courier is not None:
+        _courier.wake()
 
 
 def stop() -> None:

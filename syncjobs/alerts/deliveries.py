@@ -44,7 +44,7 @@ def due(overdue: dt.timedelta = dt.timedelta()) -> QuerySet[AlertDelivery]:
         kind=DeliveryKind.ALERTS,
         attempts_made__lt=IN_ORDER_ATTEMPTS,
     )
-    ready = AlertDelivery.objects.pending().filter(next_attempt_at__lte=Now() - overdue)
+    ready = AlertDelivery.objects.due(overdue)
     return ready.filter(Q(kind=DeliveryKind.TEST) | ~Exists(earlier)).order_by("pk")
 
 

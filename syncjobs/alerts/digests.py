@@ -6,13 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import Count, Max
-from django.db.models.functions import Now
+from django.db.models import Count, F, Max
 
 from ..choices import AlertStep as Step
 from ..choices import DeliveryKind
 from ..engine import broker, clock
-from ..models import Alert, AlertChannel, AlertDelivery, AlertNotice
+from ..models import Alert, AlertChannel, AlertDelivery, AlertNotice, AlertRound
 from . import composing, routing
 from .notices import COLLECT
 
@@ -23,14 +22,17 @@ MANY = 5
 REST = dt.timedelta(minutes=10)
 """… further ones of this rule wait for so long: many things that fail one after the other are one message and a second one."""
 
+GONE = dt.timedelta(seconds=5)
+"""A condition that was found so long before the last round began, and not in it, is gone: perhaps a process restarted."""
+
 
 def collect(overdue: dt.timedelta = dt.timedelta()) -> int:
     """Make a delivery for each channel that has notices due for longer than this. Return the number of deliveries.
 
     May run in several processes at once: the lock on the channel lets one of them take its notices.
     """
-    due = AlertNotice.objects.filter(delivery=None, due_at__lte=Now() - overdue)
-    return sum(_collect(channel_id) for channel_id in due.order_by().values_list("channel", flat=True).distinct())
+    due = AlertNotice.objects.due(overdue).order_by()
+    return sum(_collect(channel_id) for channel_id in due.values_list("channel", flat=True).distinct())
 
 
 def _collect(channel_id: int) -> bool:
@@ -54,6 +56,7 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
     """Drop what nobody needs to be told, delay what must wait, and return the rest."""
     ready, delayed, dropped = [], [], []
     repeats, masses = _told_lately(channel, notices, now), _masses(channel, now)
+    gone_since = _last_round() - GONE
     for notice in notices:
         alert = notice.alert
         if notice.step != Step.RESOLVED and (_is_acknowledged(alert) or alert.resolved_at):
@@ -64,6 +67,8 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
             masses.get((alert.rule, notice.step)),
         ]
         if notice.step != Step.RESOLVED:
+            if alert.last_seen_at < gone_since:
+                holds.append(now + GONE)  # It is told if it comes back before it counts as over.
             holds += [alert.snoozed_until, repeats.get((alert.rule, alert.subject_type, alert.subject_id))]
         until = max((each for each in holds if each is not None and each > now), default=None)
         if until is None:
@@ -74,6 +79,12 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
     AlertNotice.objects.filter(pk__in=dropped).delete()
     AlertNotice.objects.bulk_update(delayed, ["due_at"])
     return ready
+
+
+def _last_round() -> dt.datetime:
+    """Return when the last round began, or a time before all alerts if a round runs now: it may find their conditions."""
+    last = AlertRound.objects.filter(ended_at__gte=F("began_at")).first()
+    return last.began_at if last and last.began_at else dt.datetime.min.replace(tzinfo=dt.UTC) + GONE
 
 
 def _is_acknowledged(alert: Alert) -> bool:

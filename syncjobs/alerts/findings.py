@@ -1,9 +1,12 @@
-"""What a rule finds."""
+"""What a rule finds, and what is known of it already."""
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from ..choices import AlertRuleName, AlertSubject, Severity
 
@@ -26,3 +29,28 @@ class Finding:
     @property
     def key(self) -> Key:
         return (self.rule.value, self.subject_type.value, self.subject_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a round needs to know of an unresolved alert."""
+
+    pk: int
+    rule: str
+    subject_type: str
+    subject_id: str
+    severity: str
+    facts: Mapping[str, Fact]
+    last_seen_at: dt.datetime
+
+    @property
+    def key(self) -> Key:
+        return (self.rule, self.subject_type, self.subject_id)
+
+    @classmethod
+    def parse(cls, text: str) -> list[Self]:
+        """Parse a JSON array of arrays of the fields."""
+        return [
+            cls(pk, rule, subject_type, subject_id, severity, facts, dt.datetime.fromisoformat(seen_at))
+            for pk, rule, subject_type, subject_id, severity, facts, seen_at in json.loads(text)
+        ]

@@ -27,7 +27,7 @@ def route() -> None:
     takes a notice that is deleted here.
     """
     with transaction.atomic():
-        unrouted = Alert.objects.filter(needs_routing=True).order_by("pk")
+        unrouted = Alert.objects.unrouted().order_by("pk")
         alerts = list(unrouted.select_for_update(no_key=True, skip_locked=True)[:_MOST])
         channels = AlertChannel.objects.select_for_update(no_key=True).filter(is_enabled=True)
         _note(alerts, list(channels.exclude(kind=ChannelKind.PING).prefetch_related("bands").order_by("pk")))

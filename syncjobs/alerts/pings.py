@@ -9,11 +9,10 @@ import datetime as dt
 import logging
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from ..choices import ChannelKind, QueueName
+from ..choices import QueueName
 from ..models import AlertChannel, AlertRound, Worker
 from ..senders import secrets, webhook
 from ..senders.messages import SendFailed
@@ -27,17 +26,12 @@ OLDEST_ROUND = dt.timedelta(minutes=2)
 """If no round of the rules has ended for so long, nobody would be told of anything."""
 
 
-def due(overdue: dt.timedelta = dt.timedelta()) -> QuerySet[AlertChannel]:
-    """Return the switches that are to be pinged."""
-    switches = AlertChannel.objects.filter(kind=ChannelKind.PING, is_enabled=True)
-    return switches.filter(Q(next_ping_at=None) | Q(next_ping_at__lte=Now() - overdue))
-
-
 def ping_next() -> bool:
     """Ping one switch that is due, if the site is healthy. Return False if none is due."""
-    channel = due().order_by("pk").first()
+    due = AlertChannel.objects.to_ping()
+    channel = due.order_by("pk").first()
     # Whoever moves the time pings.
-    if channel is None or not due().filter(pk=channel.pk).update(next_ping_at=Now() + EVERY):
+    if channel is None or not due.filter(pk=channel.pk).update(next_ping_at=Now() + EVERY):
         return False
     row = AlertChannel.objects.filter(pk=channel.pk)
     if problem := unhealthy():

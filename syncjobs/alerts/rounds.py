@@ -17,15 +17,18 @@ import time
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import F, Subquery
+from django.db.models import F, Subquery, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Least, Now
 
 from ..choices import AlertRuleName
 from ..engine import database
 from ..exceptions import is_away
-from ..models import Alert, Worker
+from ..live import health
+from ..models import Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
 from . import conditions, transitions
+from .findings import Known
 from .notify import Transition
 from .rules import Rules
 
@@ -34,6 +37,7 @@ _outage = database.OutageLog(logger)
 
 ROUND_SECONDS = 15.0
 FORECAST_AFTER_SECONDS = 1.0
+A_LITTLE = dt.timedelta(milliseconds=200)
 SCHEDULER_LATE_SECONDS = 2.0
 """The scheduler claims rounds that are later than this."""
 LATE_SECONDS = WATCH_SECONDS = 3.0
@@ -49,22 +53,34 @@ _CLAIM = """
      WHERE round.id = due.id
     RETURNING number, began_at, extract(epoch FROM began_at - due.due_at)::float8,
               (SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(is_enabled, threshold, resolve_after)),
-                               '{}') FROM syncjobs_alertrule)::text"""
+                               '{}') FROM syncjobs_alertrule)::text,
+              (SELECT coalesce(jsonb_agg(jsonb_build_array(id, rule, subject_type, subject_id, severity, facts, last_seen_at)),
+                               '[]') FROM syncjobs_alert WHERE resolved_at IS NULL)::text"""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A claimed round: its number, when it began by the database's clock, its delay in seconds, and the rules in effect."""
+    """A claimed round: its number, when it began by the database's clock, and its delay in seconds.
+
+    The rules are those in effect. The alerts are all unresolved ones: only a later round can change what is known of them.
+    """
 
     number: int
     now: dt.datetime
     delay: float
     rules: Rules
+    alerts: list[Known]
 
     @property
     def is_forecast(self) -> bool:
         """Whether it evaluates only the forecast. A round that is late never does: whoever ran the last one may have died."""
-        return self.number % 2 == 0 and self.delay < LATE_SECONDS
+        is_its_turn = self.number % 2 == 0 and self.rules.is_enabled(AlertRuleName.QUOTA_FORECAST)
+        return is_its_turn and self.delay < LATE_SECONDS
+
+    def concerns(self, rule: str) -> bool:
+        """Whether this round finds out whether the rule's conditions hold. A rule that is off is the others' concern."""
+        is_forecast = rule == AlertRuleName.QUOTA_FORECAST and self.rules.is_enabled(rule)
+        return is_forecast == self.is_forecast
 
 
 def run_if_due(late: float = 0.0) -> list[Transition] | None:
@@ -83,39 +99,49 @@ def _claim(late: float) -> Round | None:
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"pause": ROUND_SECONDS, "late": late})
         row = cursor.fetchone()
-    return None if row is None else Round(row[0], row[1], row[2], Rules.parse(row[3]))
+    return None if row is None else Round(row[0], row[1], row[2], Rules.parse(row[3]), Known.parse(row[4]))
 
 
 def _run(claimed: Round) -> list[Transition]:
     rules = claimed.rules
+    next_round: dict[str, Combinable] = {}
     if claimed.is_forecast:
         found = conditions.forecast(rules, claimed.now)
-        pause = ROUND_SECONDS - FORECAST_AFTER_SECONDS
+        # The rules come at once if a worker has fallen silent since they were evaluated last.
+        due_at = _due_in(ROUND_SECONDS - FORECAST_AFTER_SECONDS, passed=FORECAST_AFTER_SECONDS + LATE_SECONDS)
     else:
-        found = conditions.most(rules, claimed.now)
-        pause = FORECAST_AFTER_SECONDS if rules.is_enabled(AlertRuleName.QUOTA_FORECAST) else ROUND_SECONDS
-
-    def is_unknown(alert: Alert) -> bool:
-        return (alert.rule == AlertRuleName.QUOTA_FORECAST) != claimed.is_forecast and rules.is_enabled(alert.rule)
+        known = health.current()
+        found = conditions.most(rules, claimed.now, known)
+        due_at = _due_in(FORECAST_AFTER_SECONDS if rules.is_enabled(AlertRuleName.QUOTA_FORECAST) else ROUND_SECONDS)
+        silent_at = known.youtube_silent_at
+        if silent_at and claimed.now < silent_at < claimed.now + dt.timedelta(seconds=ROUND_SECONDS):
+            # YouTube may count as silent before the next round: look then, and leave out the forecast.
+            due_at = Least(_due_in(ROUND_SECONDS), Value(silent_at + A_LITTLE))
+            next_round["number"] = F("number") + 1
 
     written = transitions.apply(
         claimed.number,
         claimed.now,
         [finding for finding in found if rules.is_enabled(finding.rule)],
+        [alert for alert in claimed.alerts if claimed.concerns(alert.rule)],
         rules.resolve_after,
-        unknown=is_unknown,
-        next_due=_due_in(pause),
+        next_round=next_round | {"due_at": due_at},
     )
     for each in written:
         logger.info("Alert %s %s: %s", each.alert.pk, each.step.value, each.alert.sentence)
     return written
 
 
-def _due_in(seconds: float) -> Least:
-    """Return when the next round is due: in so many seconds, or when a worker that stopped reporting counts as silent."""
+def _due_in(seconds: float, passed: float = 0.0) -> Least:
+    """Return when the next round is due: in so many seconds, or when a worker that stopped reporting counts as silent.
+
+    That moment may have `passed` so many seconds ago.
+    """
     silence = dt.timedelta(seconds=WORKER_SILENCE_SECONDS)
-    reporting = Worker.objects.filter(heartbeat_at__gt=Now() - silence).order_by("heartbeat_at")
-    silent_at = reporting.values(at=F("heartbeat_at") + silence + dt.timedelta(milliseconds=200))[:1]
+    reporting = Worker.objects.filter(heartbeat_at__gt=Now() - silence - dt.timedelta(seconds=passed)).order_by(
+        "heartbeat_at"
+    )
+    silent_at = reporting.values(at=F("heartbeat_at") + silence + A_LITTLE)[:1]
     return Least(Now() + dt.timedelta(seconds=seconds), Subquery(silent_at))
 
 

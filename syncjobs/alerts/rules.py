@@ -1,4 +1,4 @@
-"""The rules, with defaults that suit a site of 300 bands, and what people have set instead."""
+"""The rules as they are in effect: their defaults, or what people have set instead."""
 
 from __future__ import annotations
 
@@ -8,46 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
-
 from ..choices import AlertRuleName as Rule
-from ..engine import clock
 from ..models import AlertRule
-
-
-@dataclass(frozen=True, slots=True)
-class Default:
-    """A rule's threshold, if it has one, what it means, and the seconds for which its condition must have been gone."""
-
-    threshold: float | None = None
-    meaning: str | Promise = ""
-    resolve_after: int = 120
-
-
-DEFAULTS: dict[Rule, Default] = {
-    Rule.NO_WORKER: Default(),
-    Rule.WORKER_SILENT: Default(),
-    Rule.WORKER_FAILING: Default(),
-    Rule.CLOCK_SKEW: Default(clock.TOLERATED_SECONDS, _("seconds that a host's clock differs from the database's")),
-    Rule.NO_SCHEDULER: Default(),
-    Rule.SCHEDULE_OVERDUE: Default(5, _("minutes after a schedule was due")),
-    Rule.QUEUE_PAUSED: Default(60, _("minutes since the queue was paused")),
-    Rule.OLD_JOB: Default(60, _("minutes that the oldest due job has waited")),
-    Rule.STUCK_JOB: Default(5, _("times the p95 of its job type, and at least ten minutes")),
-    Rule.BAND_FAILING: Default(3, _("failed syncs of a band in a row")),
-    Rule.BAND_STALE: Default(48, _("hours since a band was last synced")),
-    Rule.FAILURE_RATE: Default(30, _("percent of the jobs that ended in the last hour, if they are ten or more"), 300),
-    Rule.NEW_ERROR: Default(24, _("hours without the error until it is over")),
-    Rule.ERROR_BACK: Default(24, _("hours without the error until it is over")),
-    Rule.QUOTA_FORECAST: Default(100, _("percent of the limit that will be needed until the reset")),
-    Rule.QUOTA_EXHAUSTED: Default(),
-    Rule.KEY_REFUSED: Default(),
-    Rule.YOUTUBE_SILENT: Default(),
-    Rule.REDIS_DEGRADED: Default(),
-    Rule.DATABASE_DEGRADED: Default(85, _("percent of PostgreSQL's connections in use")),
-    Rule.DELIVERIES_FAILING: Default(3, _("failed attempts to deliver one message")),
-}
+from ..operations.alert_rules import DEFAULTS, Default
 
 Stored = Mapping[str, tuple[bool, float | None, int | None]]
 """What people have set, by the rule's name: is_enabled, threshold and resolve_after, NULL for the default."""
@@ -66,7 +29,7 @@ class Rules:
 
     def is_enabled(self, rule: str) -> bool:
         """Whether the rule exists and is not switched off."""
-        return rule in Rule.values and self.stored.get(rule, (True, None, None))[0]
+        return rule in DEFAULTS and self.stored.get(rule, (True, None, None))[0]
 
     def threshold(self, rule: Rule) -> float | None:
         """Return the threshold of a rule that has one; None if the rule is switched off."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from django.db import transaction
-from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
+from django.db import connection, transaction
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
@@ -14,7 +13,7 @@ from ..choices import AlertStep as Step
 from ..choices import Severity
 from ..models import Alert, AlertRound
 from . import words
-from .findings import Finding, Key
+from .findings import Finding, Known
 from .notify import Transition, notify
 
 MAX_LABEL = 200
@@ -39,41 +38,43 @@ def apply(
     number: int,
     now: dt.datetime,
     findings: Sequence[Finding],
+    alerts: Sequence[Known],
     resolve_after: Callable[[str], dt.timedelta],
     *,
-    unknown: Callable[[Alert], bool] = lambda alert: False,
-    next_due: Combinable | None = None,
+    next_round: Mapping[str, Combinable] | None = None,
 ) -> list[Transition]:
     """Write what has changed since the last round, in one transaction, and return it.
 
-    `now` is the database's time when the findings were read. An alert is resolved if its condition has not been found for
-    `resolve_after` its rule's name. One whose condition is `unknown` in this round stays as it is. The next round is due
-    at `next_due`. Raises Superseded.
+    `now` is the database's time when the findings were read. `alerts` are the unresolved ones of the rules whose findings
+    these are. One of them is resolved if its condition has not been found for `resolve_after` its rule's name.
+    `next_round` are values of AlertRound. Raises Superseded.
     """
+    if not findings and not alerts:
+        _end(number, next_round)
+        return []
     with transaction.atomic():
         # The lock on the row keeps a later round from beginning before this one is written.
-        changes = {} if next_due is None else {"due_at": next_due}
-        if not AlertRound.objects.filter(number=number).update(ended_at=Now(), **changes):
-            raise Superseded
-        known = {_key(alert): alert for alert in _lock(Alert.objects.unresolved())}
+        _end(number, next_round)
+        known = {alert.key: alert for alert in alerts}
         found = {finding.key: finding for finding in findings}
         transitions = _open([finding for key, finding in found.items() if key not in known], now)
-        transitions += _describe_again([(known[key], found[key]) for key in found if key in known], now)
-        gone = [alert for key, alert in known.items() if key not in found and not unknown(alert)]
-        over = [alert for alert in gone if alert.last_seen_at <= now - resolve_after(alert.rule)]
-        transitions += _see_and_resolve([known[key] for key in found if key in known], over, now)
+        seen = [(known[key], found[key]) for key in found if key in known]
+        gone = [alert for key, alert in known.items() if key not in found]
+        over = [alert.pk for alert in gone if alert.last_seen_at <= now - resolve_after(alert.rule)]
+        _see_and_resolve([alert.pk for alert, _finding in seen], over, now)
+        changed = {alert.pk: finding for alert, finding in seen if _differs(alert, finding)}
+        if changed or over:
+            rows = Alert.objects.filter(pk__in=[*changed, *over]).in_bulk()
+            transitions += _describe_again([(rows[pk], changed[pk]) for pk in changed if pk in rows], now)
+            transitions += [Transition(Step.RESOLVED, rows[pk]) for pk in over if pk in rows]
         if transitions:
             notify(transitions)
     return transitions
 
 
-def _lock(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
-    # In one order, as people's operations do, which lock one alert each.
-    return alerts.order_by("pk").select_for_update(no_key=True)
-
-
-def _key(alert: Alert) -> Key:
-    return (alert.rule, alert.subject_type, alert.subject_id)
+def _end(number: int, next_round: Mapping[str, Combinable] | None) -> None:
+    if not AlertRound.objects.filter(number=number).update(ended_at=Now(), **next_round or {}):
+        raise Superseded
 
 
 def _open(findings: Sequence[Finding], now: dt.datetime) -> list[Transition]:
@@ -104,12 +105,14 @@ def _described(finding: Finding) -> dict[str, object]:
     }
 
 
+def _differs(alert: Known, finding: Finding) -> bool:
+    return alert.facts != finding.facts or alert.severity not in (finding.severity, Severity.CRITICAL)
+
+
 def _describe_again(pairs: Sequence[tuple[Alert, Finding]], now: dt.datetime) -> list[Transition]:
     """Write what has changed in conditions that last. An alert never becomes less severe: it is resolved instead."""
-    transitions, changed = [], []
+    transitions = []
     for alert, finding in pairs:
-        if alert.facts == finding.facts and alert.severity in (finding.severity, Severity.CRITICAL):
-            continue
         values = _described(finding)
         if alert.severity == Severity.CRITICAL:
             values["severity"] = alert.severity
@@ -120,24 +123,26 @@ def _describe_again(pairs: Sequence[tuple[Alert, Finding]], now: dt.datetime) ->
         for name, value in values.items():
             setattr(alert, name, value)
         alert.changed_at = now
-        changed.append(alert)
-    if changed:
-        Alert.objects.bulk_update(changed, _CHANGING)
+    if pairs:
+        Alert.objects.bulk_update([alert for alert, _finding in pairs], _CHANGING)
     return transitions
 
 
-def _see_and_resolve(seen: Sequence[Alert], over: Sequence[Alert], now: dt.datetime) -> list[Transition]:
+# The alerts are locked in one order, as people's operations do, which may lock several alerts too. A join would be slow
+# until the statistics of the table know of many new alerts.
+_SEE_AND_RESOLVE = """
+    WITH locked AS MATERIALIZED (
+        SELECT id FROM syncjobs_alert WHERE id = ANY (%(all)s) ORDER BY id FOR NO KEY UPDATE)
+    UPDATE syncjobs_alert
+       SET last_seen_at = CASE WHEN id = ANY (%(over)s) THEN last_seen_at ELSE %(now)s END,
+           resolved_at = CASE WHEN id = ANY (%(over)s) THEN %(now)s::timestamptz END,
+           changed_at = CASE WHEN id = ANY (%(over)s) THEN %(now)s ELSE changed_at END,
+           needs_routing = needs_routing OR id = ANY (%(over)s)
+     WHERE id = ANY (%(all)s) AND (SELECT count(*) FROM locked) > 0"""
+
+
+def _see_and_resolve(seen: Sequence[int], over: Sequence[int], now: dt.datetime) -> None:
     """Note in one statement which conditions were found again, and which are over."""
-    is_over = Q(pk__in=[alert.pk for alert in over])
     if seen or over:
-        Alert.objects.filter(is_over | Q(pk__in=[alert.pk for alert in seen])).update(
-            last_seen_at=Case(When(is_over, then=F("last_seen_at")), default=Value(now)),
-            resolved_at=Case(When(is_over, then=Value(now)), default=None, output_field=DateTimeField()),
-            changed_at=Case(When(is_over, then=Value(now)), default=F("changed_at")),
-            needs_routing=Case(When(is_over, then=True), default=F("needs_routing")),
-        )
-    for alert in seen:
-        alert.last_seen_at = now
-    for alert in over:
-        alert.resolved_at = alert.changed_at = now
-    return [Transition(Step.RESOLVED, alert) for alert in over]
+        with connection.cursor() as cursor:
+            cursor.execute(_SEE_AND_RESOLVE, {"all": [*seen, *over], "over": list(over), "now": now})

@@ -11,14 +11,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..alerts import rules
-from ..engine import clock
 from ..listing.alerts import AlertList
 from ..models import Alert, AlertRule
-from ..operations import alerts
+from ..operations import alert_rules, alerts
 from .core.pagination import Pages
 from .core.permissions import ModelPermissions, requires
 from .core.viewsets import ViewSet
-from .serializers.alerts import AcknowledgeBody, AlertSerializer, RuleBody, RuleSerializer, SnoozeBody
+from .serializers.alerts import (
+    AcknowledgeBody,
+    AlertSerializer,
+    BulkAlertsBody,
+    BulkAlertsOutcome,
+    RuleBody,
+    RuleSerializer,
+    SnoozeBody,
+)
 
 _ACT = "syncjobs.acknowledge_alert"
 
@@ -32,6 +39,7 @@ class AlertViewSet(ListModelMixin, ViewSet):
     ordering = ("-opened_at", "-pk")
     lookup_url_kwarg = "alert_id"
     lookup_value_converter = "id"
+    field_names = {"length": "minutes"}
 
     @extend_schema(operation_id="listAlerts")
     def list(self, request: Request) -> Response:
@@ -61,7 +69,7 @@ class AlertViewSet(ListModelMixin, ViewSet):
     @action(detail=True, methods=["post"], serializer_class=SnoozeBody, permission_classes=[requires(_ACT)])
     def snooze(self, request: Request, alert_id: int) -> Response:
         """Keep an alert out of sight for a while. One that is over is a 409."""
-        alerts.snooze(self.actor, [alert_id], clock.now() + dt.timedelta(minutes=self.validated()["minutes"]))
+        alerts.snooze(self.actor, [alert_id], dt.timedelta(minutes=self.validated()["minutes"]))
         return self._alert(alert_id)
 
     @extend_schema(operation_id="unsnoozeAlert", responses={204: None})
@@ -70,6 +78,20 @@ class AlertViewSet(ListModelMixin, ViewSet):
         """End the snooze of an alert."""
         alerts.unsnooze(self.actor, [alert_id])
         return Response(status=204)
+
+    @extend_schema(operation_id="bulkAlerts", responses=BulkAlertsOutcome)
+    @action(detail=False, methods=["post"], serializer_class=BulkAlertsBody, permission_classes=[requires(_ACT)])
+    def bulk(self, request: Request) -> Response:
+        """Acknowledge, reopen, snooze or unsnooze up to 1,000 alerts at once. 409 if all of them are over."""
+        body = self.validated()
+        kind, ids = body["action"], [int(alert_id) for alert_id in body["ids"]]
+        if kind == "acknowledge":
+            changed = alerts.acknowledge(self.actor, ids, body.get("note"))
+        elif kind == "snooze":
+            changed, _until = alerts.snooze(self.actor, ids, dt.timedelta(minutes=body["minutes"]))
+        else:
+            changed = (alerts.reopen if kind == "reopen" else alerts.unsnooze)(self.actor, ids)
+        return Response(BulkAlertsOutcome(changed, context={"action": kind}).data)
 
     def _alert(self, alert_id: int) -> Response:
         return Response(AlertSerializer(alerts.get(alert_id)).data)
@@ -91,6 +113,6 @@ class AlertRuleViewSet(ViewSet):
     @extend_schema(operation_id="changeAlertRule", responses=RuleSerializer)
     def partial_update(self, request: Request, rule: str) -> Response:
         """Switch a rule on or off, or change its threshold."""
-        alerts.set_rule(self.actor, rule, self.validated())
+        alert_rules.set_rule(self.actor, rule, self.validated())
         changed = next(each for each in rules.in_effect() if each.rule == rule)
         return Response(RuleSerializer(changed).data)

@@ -17,45 +17,43 @@ logger = logging.getLogger(__name__)
 class Background(threading.Thread):
     """Runs rounds until `stop()`, and survives a database that is down for a while.
 
-    The round learns whether this process is elected, which decides how long it waits for the next one.
+    `seconds` returns how long to wait for the next round; None waits for `wake()`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        run_round: Callable[[bool], None],
-        is_elected: Callable[[], bool],
-        *,
-        elected_seconds: float,
-        other_seconds: float,
-    ) -> None:
+    def __init__(self, name: str, run_round: Callable[[], None], *, seconds: Callable[[], float | None]) -> None:
         super().__init__(name=name, daemon=True)
-        self._run_one, self._is_elected = run_round, is_elected
-        self._elected_seconds, self._other_seconds = elected_seconds, other_seconds
-        self._stopped = threading.Event()
+        self._run_one, self._seconds = run_round, seconds
+        self._is_awake = threading.Event()
+        self._is_stopped = False
         self._outage = database.OutageLog(logger)
 
     def run(self) -> None:
         try:
-            while not self._stopped.wait(self._elected_seconds if self._is_elected() else self._other_seconds):
+            while True:
+                self._is_awake.wait(self._seconds())
+                self._is_awake.clear()
+                if self._is_stopped:
+                    return
                 self._run_round()
         finally:
             connections.close_all()
 
+    def wake(self) -> None:
+        """Run a round now, or after the present one."""
+        self._is_awake.set()
+
     def stop(self) -> None:
         """End the thread after what it is doing."""
-        self._stopped.set()
+        self._is_stopped = True
+        self._is_awake.set()
 
     def _run_round(self) -> None:
         try:
-            self._run_one(self._is_elected())
+            self._run_one()
             self._outage.end()
         except Exception as error:
             if is_away(error):
                 self._outage.warn("The %s waits for the database: %s", self.name, database.first_line(error))
             else:
                 logger.exception("A round of the %s failed; it goes on", self.name)
-            if isinstance(error, database.ERRORS):
-                connections.close_all()
-        if not self._is_elected():
-            connections.close_all()  # Most processes have nothing to do here for hours.
+        connections.close_all()  # There may be nothing to do here for hours.

@@ -86,10 +86,16 @@ class Heartbeat(threading.Thread):
     """Runs until `stop()`. Survives a database that is down for a while."""
 
     def __init__(
-        self, worker: str, queues: list[str], concurrency: int, run_alerts: Callable[[], None] = lambda: None
+        self,
+        worker: str,
+        queues: list[str],
+        concurrency: int,
+        *,
+        run_alerts: Callable[[], None] = lambda: None,
+        wake_courier: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self._run_alerts = run_alerts
+        self._run_alerts, self._wake_courier = run_alerts, wake_courier
         self._reporter = Reporter(worker, queues, concurrency)
         self._stopped = threading.Event()
         self._rounds = 0
@@ -128,6 +134,8 @@ class Heartbeat(threading.Thread):
                 self._broker_failed = not report.broker_answered
                 if report:
                     logger.info("Reconciled: %s", report)
+                if report.messages_due:
+                    self._wake_courier()
                 if report.alerts_due:
                     self._run_alerts()
             self._rounds += 1
@@ -148,11 +156,21 @@ class Heartbeat(threading.Thread):
 _heartbeat: Heartbeat | None = None
 
 
-def start(worker: str, queues: list[str], concurrency: int, run_alerts: Callable[[], None]) -> None:
-    """Start this process's heartbeat. It calls `run_alerts` when a round of the alerts is due, if it is elected."""
+def start(
+    worker: str,
+    queues: list[str],
+    concurrency: int,
+    *,
+    run_alerts: Callable[[], None],
+    wake_courier: Callable[[], None],
+) -> None:
+    """Start this process's heartbeat.
+
+    If it is elected, it calls `run_alerts` when a round of the alerts is due, and `wake_courier` when a message is.
+    """
     global _heartbeat
     connections.close_all()
-    _heartbeat = Heartbeat(worker, queues, concurrency, run_alerts)
+    _heartbeat = Heartbeat(worker, queues, concurrency, run_alerts=run_alerts, wake_courier=wake_courier)
     _heartbeat.start()
 
 

@@ -17,7 +17,21 @@ from bands.models import DETAILS_DUE, DETAILS_NEVER_ASKED, Video
 from .. import counters
 from ..choices import JobType
 from ..live import changes
-from ..models import AlertRound, Attempt, BandImport, BulkAction, ErrorDelta, JobDelta, MetricDelta, Queue, SyncJob
+from ..models import (
+    Alert,
+    AlertChannel,
+    AlertDelivery,
+    AlertNotice,
+    AlertRound,
+    Attempt,
+    BandImport,
+    BulkAction,
+    ErrorDelta,
+    JobDelta,
+    MetricDelta,
+    Queue,
+    SyncJob,
+)
 from ..youtube.client import PAGE_SIZE
 from . import broker, outcomes, quota
 from .enqueue import create_enrich
@@ -27,7 +41,8 @@ from .enqueue import create_enrich
 class Report:
     """The number of repairs of each kind. True if anything was repaired; folding and purging are routine.
 
-    `alerts_due` says that a round of the alerts is due; the caller runs it.
+    `alerts_due` says that a round of the alerts is due, `messages_due` that there is something to be sent or to be made a
+    message of; the caller sees to it.
     """
 
     lost: int = 0
@@ -40,6 +55,7 @@ class Report:
     changes_purged: int = 0
     broker_answered: bool = True
     alerts_due: bool = False
+    messages_due: bool = False
 
     def add_wake_ups(self, missing: int, *, sent: int) -> None:
         """Count the wake-ups that the broker accepted. It may answer and still refuse them: it is full or read-only."""
@@ -47,7 +63,7 @@ class Report:
         self.broker_answered &= sent == missing
 
     def __bool__(self) -> bool:
-        routine = ("counts_folded", "changes_purged", "broker_answered", "alerts_due")
+        routine = ("counts_folded", "changes_purged", "broker_answered", "alerts_due", "messages_due")
         return any(value for name, value in asdict(self).items() if name not in routine)
 
 
@@ -61,7 +77,7 @@ def reconcile() -> Report:
     if not queues:
         return report
     needs = queues[0]
-    report.alerts_due = needs["has_alerts_due"]
+    report.alerts_due, report.messages_due = needs["has_alerts_due"], needs["has_messages_due"]
     if needs["has_lost"]:
         report.lost = _mark_lost()
     if needs["has_overdue"]:
@@ -103,6 +119,10 @@ def _look() -> Sequence[Mapping[str, Any]]:
             | Exists(MetricDelta.objects.all()),
             has_old_changes=changes.has_old(),
             has_alerts_due=Exists(AlertRound.objects.due()),
+            has_messages_due=Exists(Alert.objects.unrouted())
+            | Exists(AlertNotice.objects.due())
+            | Exists(AlertDelivery.objects.due())
+            | Exists(AlertChannel.objects.to_ping()),
         ).values()
     )
 

@@ -225,8 +225,11 @@ _thread: Background | None = None
 def start(is_elected: Callable[[], bool]) -> None:
     """Start the thread of this worker that reads feeds."""
     global _thread
+    rounds = _Rounds()
     _thread = Background(
-        "feeds", _Rounds().run, is_elected, elected_seconds=ROUND_SECONDS, other_seconds=ROUND_SECONDS * 5
+        "feeds",
+        lambda: rounds.run(is_elected()),
+        seconds=lambda: ROUND_SECONDS if is_elected() else ROUND_SECONDS * 5,
     )
     _thread.start()
 

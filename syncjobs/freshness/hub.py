@@ -188,20 +188,23 @@ class _Rounds:
 
 
 _thread: Background | None = None
-_rounds = _Rounds()
+_rounds: _Rounds | None = None
 
 
 def start(is_elected: Callable[[], bool]) -> None:
     """Start the thread of this worker that asks the hub, while the worker is elected."""
-    global _thread
+    global _thread, _rounds
+    _rounds = _Rounds()
     _thread = Background(
-        "subscriptions", _rounds.run, is_elected, elected_seconds=_WAIT_SECONDS, other_seconds=_WAIT_SECONDS * 5
+        "subscriptions",
+        lambda: _rounds.run(is_elected()),
+        seconds=lambda: _WAIT_SECONDS if is_elected() else _WAIT_SECONDS * 5,
     )
     _thread.start()
 
 
 def stop() -> None:
-    """Stop the thread."""
-    _rounds.end()
-    if _thread is not None:
+    """Stop the thread after the request that it is sending."""
+    if _thread is not None and _rounds is not None:
+        _rounds.end()
         _thread.stop()

@@ -53,11 +53,15 @@ class AlertCounts:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The problems, and the state of each worker and scheduler ("alive", "stopping", "failing" or "silent") by name."""
+    """The problems, and the state of each worker and scheduler ("alive", "stopping", "failing" or "silent") by name.
+
+    YouTube counts as silent at `youtube_silent_at` if it answers nothing until then; None if it has answered last.
+    """
 
     problems: tuple[Problem, ...]
     states: tuple[tuple[str, str], ...]
     alerts: AlertCounts = AlertCounts()
+    youtube_silent_at: dt.datetime | None = None
 
     @property
     def version(self) -> str:
@@ -95,4 +99,5 @@ def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
     if round_at is not None:
         problems.append(Problem("alerts_late", since=round_at, urgent=False))
     states = tuple((name, state) for name, _is_scheduler, _queues, state, _at in workers)
-    return Health(tuple(problems), states, AlertCounts(attention, critical, f"{zlib.crc32(alerts.encode()):08x}"))
+    counts = AlertCounts(attention, critical, f"{zlib.crc32(alerts.encode()):08x}")
+    return Health(tuple(problems), states, counts, youtube_since and youtube_since + YOUTUBE_SILENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from typing import Any, Self
 
@@ -19,6 +20,15 @@ from .alerts import Alert
 
 def _all_severities() -> list[str]:
     return list(Severity.values)
+
+
+class ChannelQuerySet(models.QuerySet["AlertChannel"]):
+    """Channels by what is due, with the database's clock."""
+
+    def to_ping(self, overdue: dt.timedelta = dt.timedelta()) -> Self:
+        """Return the dead man's switches whose ping has been due for longer than `overdue`."""
+        switches = self.filter(kind=ChannelKind.PING, is_enabled=True)
+        return switches.filter(Q(next_ping_at=None) | Q(next_ping_at__lte=Now() - overdue))
 
 
 class AlertChannel(models.Model):
@@ -56,6 +66,8 @@ class AlertChannel(models.Model):
     pinged_at = models.DateTimeField(_("last ping"), null=True, blank=True)
     ping_problem = models.TextField(blank=True)
 
+    objects = ChannelQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
         verbose_name = _("alert channel")
@@ -72,9 +84,9 @@ class DeliveryQuerySet(models.QuerySet["AlertDelivery"]):
         """Return the deliveries that are neither delivered nor given up."""
         return self.filter(state=DeliveryState.PENDING)
 
-    def due(self) -> Self:
-        """Return the pending deliveries whose next attempt is due."""
-        return self.pending().filter(next_attempt_at__lte=Now())
+    def due(self, overdue: dt.timedelta = dt.timedelta()) -> Self:
+        """Return the pending deliveries whose next attempt has been due for longer than `overdue`."""
+        return self.pending().filter(next_attempt_at__lte=Now() - overdue)
 
 
 class AlertDelivery(models.Model):
@@ -137,6 +149,14 @@ class AlertDeliveryAttempt(models.Model):
         return f"{self.delivery_id}/{self.number}"
 
 
+class NoticeQuerySet(models.QuerySet["AlertNotice"]):
+    """Notices by what is due, with the database's clock."""
+
+    def due(self, overdue: dt.timedelta = dt.timedelta()) -> Self:
+        """Return the notices that no delivery has although one may since longer than `overdue`."""
+        return self.filter(delivery=None, due_at__lte=Now() - overdue)
+
+
 class AlertNotice(models.Model):
     """A step of an alert that a channel is to be told: pending until a delivery has it.
 
@@ -149,6 +169,8 @@ class AlertNotice(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     due_at = models.DateTimeField()
     delivery = models.ForeignKey(AlertDelivery, on_delete=models.CASCADE, null=True, blank=True, related_name="notices")
+
+    objects = NoticeQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()

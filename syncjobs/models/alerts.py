@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Self
 
 from django.db import models, transaction
@@ -30,6 +31,10 @@ class AlertQuerySet(models.QuerySet["Alert"]):
     def needing_attention(self) -> Self:
         """Return the unresolved alerts that nobody has snoozed, or acknowledged since they became critical."""
         return self.unresolved().filter(_UNSEEN)
+
+    def unrouted(self, overdue: dt.timedelta = dt.timedelta()) -> Self:
+        """Return the alerts with a step that channels are yet to be told of, taken longer ago than `overdue`."""
+        return self.filter(needs_routing=True, changed_at__lte=Now() - overdue)
 
     def with_attention(self) -> Self:
         """Annotate `is_unseen`, whether an unresolved alert needs attention."""

@@ -25,6 +25,7 @@ from ..audit.record import audited
 from ..choices import AlertRuleName, ChannelKind, DeliveryKind, DeliveryState, Severity
 from ..engine import broker, clock
 from ..exceptions import Conflict, InvalidFields, InvalidInput, NotFound
+from ..freshness import subscriptions
 from ..models import AlertChannel, AlertDelivery
 from ..senders import chat, mail, secrets, webhook
 from ..senders.addresses import ForbiddenAddress
@@ -80,7 +81,7 @@ def save(
 
     `values` has columns of AlertChannel, and: `address`, the plain address or URL; `secret` of a webhook, which is made if it
     is empty; `band_ids`. `check` gets the channel with its row locked, and raises Outdated if it is not the one that the
-    person saw. Raises NotFound, InvalidFields, and Conflict if the name is taken.
+    person saw. Raises NotFound, InvalidFields, and Conflict if the name is taken or there are MAX_CHANNELS.
     """
     with audited(actor, "create_channel" if channel_id is None else "change_channel", "channel", channel_id) as span:
         channel = AlertChannel(language=settings.LANGUAGE_CODE) if channel_id is None else _lock(channel_id)
@@ -88,10 +89,10 @@ def save(
         old_kind = channel.kind
         problems = _fill(channel, values)
         new_secret = _set_target(channel, values, old_kind, problems)
-        if channel_id is None and AlertChannel.objects.count() >= MAX_CHANNELS:
-            problems.append(("name", _("There are already %(n)s channels. Delete one first.") % {"n": MAX_CHANNELS}))
         if problems:
             raise InvalidFields(problems)
+        if channel_id is None and AlertChannel.objects.count() >= MAX_CHANNELS:
+            raise Conflict(_("There are already %(n)s channels. Delete one first.") % {"n": MAX_CHANNELS})
         _save(channel, values.get("band_ids"))
         span.target_id, span.message = str(channel.pk), channel.name
         span.data = {"kind": channel.kind, "address": channel.address, "changed": sorted(map(camel_case, values))}
@@ -196,7 +197,7 @@ def _save(channel: AlertChannel, band_ids: list[int] | None) -> None:
         return
     known = set(Band.objects.filter(pk__in=band_ids[:MAX_BANDS]).values_list("pk", flat=True))
     if unknown := sorted(set(band_ids) - known):
-        raise InvalidInput(_("There is no band %(id)s.") % {"id": unknown[0]}, field="band_ids")
+        raise NotFound(_("There is no band %(id)s.") % {"id": unknown[0]}, field="band_ids")
     channel.bands.set(known)
 
 
@@ -274,7 +275,7 @@ def retry_delivery(actor: Actor, delivery_id: int) -> AlertDelivery:
 
 
 def rotate_secrets(actor: Actor) -> tuple[int, list[str]]:
-    """Encrypt with SECRET_KEY what a fallback has encrypted.
+    """Encrypt with SECRET_KEY what a fallback has encrypted, of channels and of subscriptions at YouTube's hub.
 
     Return how many channels were encrypted again, and the names of those that none of the keys reads.
     """
@@ -289,5 +290,7 @@ def rotate_secrets(actor: Actor) -> tuple[int, list[str]]:
             if (target, secret) != (channel.target, channel.secret):
                 AlertChannel.objects.filter(pk=channel.pk).update(target=target, secret=secret)
                 rotated += 1
+        subscribed, replaced = subscriptions.rotate_secrets()
         span.data = {"rotated": rotated, "unreadable": len(unreadable)}
+        span.data |= {"subscriptions_rotated": subscribed, "subscriptions_replaced": replaced}
     return rotated, unreadable

@@ -1,30 +1,39 @@
-"""What people do to alerts: acknowledge them, snooze them, and change the rules."""
+"""What people do to alerts: acknowledge them, and snooze them."""
 
 from __future__ import annotations
 
 import datetime as dt
-import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..audit.actors import Actor
 from ..audit.record import audited, details
-from ..choices import AlertRuleName
 from ..engine import clock
 from ..exceptions import Conflict, InvalidInput, NotFound
-from ..models import Alert, AlertRound, AlertRule
+from ..models import Alert
 from .texts import check_text
 
 MAX_NOTE = 2000
 MAX_ALERTS = 1000
 """So many alerts may be acknowledged or snoozed at once."""
 SHORTEST_SNOOZE, LONGEST_SNOOZE = dt.timedelta(minutes=1), dt.timedelta(days=30)
-MAX_THRESHOLD = 1_000_000
-MAX_RESOLVE_AFTER = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The ids of the alerts that were changed, and why others were refused, by id.
+
+    An alert that was already as it should be is in neither.
+    """
+
+    ids: list[int]
+    refused: dict[int, str]
 
 
 def get(alert_id: int) -> Alert:
@@ -35,8 +44,8 @@ def get(alert_id: int) -> Alert:
     return alert
 
 
-def acknowledge(actor: Actor, alert_ids: Collection[int], note: str | None = None) -> int:
-    """Mark unresolved alerts as acknowledged by the actor; None keeps their notes. Return their number.
+def acknowledge(actor: Actor, alert_ids: Collection[int], note: str | None = None) -> Changed:
+    """Mark unresolved alerts as acknowledged by the actor; None keeps their notes.
 
     An alert that becomes critical afterwards needs attention again. Raises NotFound, InvalidInput, and Conflict if none of
     the alerts is unresolved.
@@ -50,27 +59,43 @@ def acknowledge(actor: Actor, alert_ids: Collection[int], note: str | None = Non
     return _change(actor, "acknowledge_alert", alert_ids, changes, message=note or "")
 
 
-def reopen(actor: Actor, alert_ids: Collection[int]) -> int:
-    """Undo the acknowledgement of unresolved alerts, and keep their notes. Return the number of those that had one.
-
-    Raises NotFound and Conflict.
-    """
+def reopen(actor: Actor, alert_ids: Collection[int]) -> Changed:
+    """Undo the acknowledgement of unresolved alerts, and keep their notes. Raises NotFound, InvalidInput and Conflict."""
     changes = {"acknowledged_at": None, "acknowledged_by": ""}
     return _change(actor, "reopen_alert", alert_ids, changes, only=~Q(acknowledged_at=None))
 
 
-def snooze(actor: Actor, alert_ids: Collection[int], until: dt.datetime) -> int:
-    """Keep unresolved alerts out of sight until then. Return their number. Raises NotFound, InvalidInput and Conflict."""
-    length = until - clock.now()
+def snooze(actor: Actor, alert_ids: Collection[int], length: dt.timedelta) -> tuple[Changed, dt.datetime]:
+    """Keep unresolved alerts out of sight from now on. Return also until when.
+
+    Raises NotFound, InvalidInput and Conflict.
+    """
     if not SHORTEST_SNOOZE <= length <= LONGEST_SNOOZE:
-        raise InvalidInput(_("Must be a time from one minute to 30 days from now."), field="until")
+        raise InvalidInput(_("Must be from one minute to 30 days."), field="length")
+    until = clock.now() + length
     data = {"until": until.isoformat()}
-    return _change(actor, "snooze_alert", alert_ids, {"snoozed_until": until}, data=data)
+    return _change(actor, "snooze_alert", alert_ids, {"snoozed_until": until}, data=data), until
 
 
-def unsnooze(actor: Actor, alert_ids: Collection[int]) -> int:
-    """End the snooze of unresolved alerts. Return the number of those that had one. Raises NotFound and Conflict."""
+def unsnooze(actor: Actor, alert_ids: Collection[int]) -> Changed:
+    """End the snooze of unresolved alerts. Raises NotFound, InvalidInput and Conflict."""
     return _change(actor, "unsnooze_alert", alert_ids, {"snoozed_until": None}, only=Q(snoozed_until__isnull=False))
+
+
+def summary(action: str, changed: Changed) -> str:
+    """Return a sentence with the number of alerts that were changed, and the first reason of a refusal."""
+    n = len(changed.ids)
+    done = {
+        "acknowledge": ngettext("%(n)s alert acknowledged", "%(n)s alerts acknowledged", n),
+        "reopen": ngettext("%(n)s alert reopened", "%(n)s alerts reopened", n),
+        "snooze": ngettext("%(n)s alert snoozed", "%(n)s alerts snoozed", n),
+        "unsnooze": ngettext("%(n)s snooze ended", "%(n)s snoozes ended", n),
+    }[action] % {"n": n}
+    if not changed.refused:
+        return f"{done}."
+    count = len(changed.refused)
+    refusals = ngettext("%(n)s refused: %(why)s", "%(n)s refused, the first because: %(why)s", count)
+    return f"{done}; {refusals % {'n': count, 'why': next(iter(changed.refused.values()))}}"
 
 
 def _change(
@@ -82,7 +107,7 @@ def _change(
     only: Q | None = None,
     message: str = "",
     data: Mapping[str, Any] | None = None,
-) -> int:
+) -> Changed:
     """Change those of the alerts that are unresolved, in one transaction with its audit entry."""
     ids = sorted(set(alert_ids))
     if not ids or len(ids) > MAX_ALERTS:
@@ -92,48 +117,22 @@ def _change(
     with audited(actor, action, "alert" if single else "alerts", single) as span:
         # In the order in which a round locks them.
         alerts = Alert.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True)
-        found = list(alerts.values_list("pk", "resolved_at"))
+        found = dict(alerts.values_list("pk", "resolved_at"))
         if not found:
             get(ids[0])
-        unresolved = Alert.objects.unresolved().filter(pk__in=ids)
-        if not unresolved.exists():
-            raise Conflict(_("This alert is already over."))
-        if only is not None:
-            unresolved = unresolved.filter(only)
-        count = unresolved.update(**changes, changed_at=Now())
+        refused = {pk: problem for pk in ids if (problem := _problem(pk, found))}
+        if len(refused) == len(ids):
+            raise Conflict(_("This alert is already over.") if single else _("These alerts are already over."))
+        wanted = Alert.objects.filter(pk__in=found.keys() - refused.keys())
+        changed = list((wanted if only is None else wanted.filter(only)).order_by("pk").values_list("pk", flat=True))
+        Alert.objects.filter(pk__in=changed).update(**changes, changed_at=Now())
         span.message = message
-        span.data = {"alerts": [pk for pk, resolved_at in found if resolved_at is None]} | details(data or {})
-    return count
+        span.data = {"alerts": changed} | details(data or {})
+    return Changed(changed, refused)
 
 
-def set_rule(
-    actor: Actor,
-    name: str,
-    values: Mapping[str, Any],
-    *,
-    check: Callable[[AlertRule], None] = lambda rule: None,
-) -> AlertRule:
-    """Change the given settings of a rule that passes `check`: is_enabled, threshold and resolve_after.
-
-    None restores the default of the last two. The next round begins at once. Raises NotFound and InvalidInput.
-    """
-    if name not in AlertRuleName.values:
-        raise NotFound(_("There is no rule “%(name)s”.") % {"name": name[:40]}, field="rule")
-    _check_number(values.get("threshold"), "threshold", 0, MAX_THRESHOLD)
-    _check_number(values.get("resolve_after"), "resolve_after", 0, MAX_RESOLVE_AFTER)
-    with audited(actor, "change_alert_rule", "alert_rule", name) as span:
-        AlertRule.objects.bulk_create([AlertRule(name=name)], ignore_conflicts=True)
-        rule = AlertRule.objects.select_for_update().get(pk=name)
-        check(rule)
-        for column, value in values.items():
-            setattr(rule, column, value)
-        rule.save(update_fields=list(values))
-        span.data = details(values)
-        AlertRound.objects.request()
-    return rule
-
-
-def _check_number(value: float | None, field: str, least: float, most: float) -> None:
-    if value is not None and not (math.isfinite(value) and least <= value <= most):
-        message = _("Must be a number from %(least)s to %(most)s.")
-        raise InvalidInput(message % {"least": least, "most": most}, field=field)
+def _problem(alert_id: int, found: Mapping[int, dt.datetime | None]) -> str:
+    """Return why an alert can't be changed; empty if it can."""
+    if alert_id not in found:
+        return _("There is no alert %(id)s.") % {"id": alert_id}
+    return _("This alert is already over.") if found[alert_id] else ""

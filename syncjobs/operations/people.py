@@ -42,19 +42,31 @@ _SCHEDULES = ("periodictask", "crontabschedule", "intervalschedule")
 
 def setup_roles() -> dict[str, int]:
     """Create the groups, and give each exactly its role's permissions; return the number of permissions by role."""
-    view = Q(content_type__app_label__in=_VIEWED_APPS, codename__startswith="view_")
-    moderator = view | Q(codename__in=_MODERATOR) | Q(content_type__model__in=_SCHEDULES, codename__startswith="view_")
-    admin = moderator | Q(codename__in=_ADMIN) | Q(content_type__model__in=_SCHEDULES)
-    super_admin = admin | Q(content_type__app_label="auth", content_type__model__in=("user", "group"))
     sizes = {}
-    for role, condition in ((Role.MODERATOR, moderator), (Role.ADMIN, admin), (Role.SUPER_ADMIN, super_admin)):
-        # Only admins may read the audit log.
-        hidden = Q(codename="view_auditentry") if role == Role.MODERATOR else Q(pk__in=[])
+    for role in Role:
         group, _ = Group.objects.get_or_create(name=role)
-        permissions = Permission.objects.filter(condition).exclude(hidden)
+        permissions = _permissions_of(role)
         group.permissions.set(permissions)
         sizes[str(role)] = permissions.count()
     return sizes
+
+
+def missing_permissions() -> dict[str, int]:
+    """Return how many permissions of its role a group lacks, for those that lack any."""
+    missing = {str(role): _permissions_of(role).exclude(group__name=role).count() for role in Role}
+    return {role: number for role, number in missing.items() if number}
+
+
+def _permissions_of(role: Role) -> QuerySet[Permission]:
+    view = Q(content_type__app_label__in=_VIEWED_APPS, codename__startswith="view_")
+    granted = view | Q(codename__in=_MODERATOR) | Q(content_type__model__in=_SCHEDULES, codename__startswith="view_")
+    if role != Role.MODERATOR:
+        granted |= Q(codename__in=_ADMIN) | Q(content_type__model__in=_SCHEDULES)
+    if role == Role.SUPER_ADMIN:
+        granted |= Q(content_type__app_label="auth", content_type__model__in=("user", "group"))
+    permissions = Permission.objects.filter(granted)
+    # Only admins may read the audit log.
+    return permissions.exclude(codename="view_auditentry") if role == Role.MODERATOR else permissions
 
 
 def role_of(user: User) -> Role | None:

@@ -11,5 +11,5 @@ BEGIN
     RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'insufficient_privilege';
 END $$;
 
-CREATE OR REPLACE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE ON syncjobs_auditentry
+CREATE OR REPLACE TRIGGER audit_is_append_only BEFORE DELETE OR UPDATE ON syncjobs_auditentry
     FOR EACH ROW EXECUTE FUNCTION syncjobs_audit_is_append_only_v2();

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Avg, Count, F, IntegerField, Min, OuterRef, Q, Subquery, Sum, Value
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import Count, Min, Q, Sum
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from django_celery_beat.models import PeriodicTask
 
 from bands.models import Band
 
-from ..choices import TERMINAL_STATUSES, JobStatus, JobType
+from ..choices import TERMINAL_STATUSES, JobType
 from ..engine import clock, quota
 from ..engine.quota import BucketState
-from ..models import QuotaCall, QuotaDay, SyncJob
+from ..models import QuotaCall, QuotaDay
 from ..operations import schedules
+from ..sql import query
 from ..youtube.costs import Bucket, quota_day
 
 TOP_BANDS = 10
@@ -102,7 +104,7 @@ def today() -> list[BucketFigures]:
     """Return all buckets as of now, including unused ones."""
     now = clock.now()
     states = quota.today()
-    needs, runs = _active_needs(states[0].resets_at), _scheduled_needs(now, states[0].resets_at)
+    needs, runs = _needs(now, states[0].resets_at)
     waits = waiting()
     figures = {
         state.bucket: BucketFigures(state, Forecast(state.used), *waits[state.bucket], as_of=now) for state in states
@@ -120,7 +122,7 @@ def forecasts(now: dt.datetime) -> list[tuple[BucketState, Forecast]]:
     `now` is the database's time. It takes few statements, because the rules of alerts need it all the time.
     """
     states = quota.on(quota_day(now))
-    needs, runs = _active_needs(states[0].resets_at), _scheduled_needs(now, states[0].resets_at)
+    needs, runs = _needs(now, states[0].resets_at)
     by_people = QuotaCall.objects.filter(_lately(now), day=quota_day(now)).order_by().values_list("bucket")
     lately = dict(by_people.annotate(Sum("units")))
     found = [(state, Forecast(state.used)) for state in states]
@@ -223,72 +225,37 @@ def _bucket_of(job_type: str) -> Bucket | None:
     return Bucket.STATS if job_type == JobType.STATS_REFRESH and settings.YOUTUBE_USE_BATCH_STATS else Bucket.MAIN
 
 
-def _active_needs(until: dt.datetime) -> list[_Need]:
-    """Return what active jobs that are due before then still need. A parent's estimate includes its children."""
-    children = SyncJob.objects.filter(parent=OuterRef("pk")).order_by()
-    of_children = children.values("parent").annotate(n=Sum("quota_used")).values("n")
-    spent = F("quota_used") + Coalesce(Subquery(of_children, output_field=IntegerField()), 0)
-    rows = (
-        SyncJob.objects.active()
-        .filter(parent=None, run_at__lt=until)
-        .order_by()
-        .values("job_type")
-        .annotate(
-            without=Count("pk", filter=Q(quota_estimated=None)),
-            units=Coalesce(Sum(Greatest(F("quota_estimated") - spent, Value(0))), 0),
-        )
-        .values_list("job_type", "without", "units")
-    )
-    needs: list[_Need] = []
-    for job_type, without, units in rows:
-        needs.append((job_type, job_type, units))
-        if without:
-            average = _average_units(job_type)
-            what = ngettext("%(count)s %(type)s job", "%(count)s %(type)s jobs", without)
-            what %= {"count": without, "type": JobType(job_type).label}
-            needs.append((what, job_type, None if average is None else average * without))
-    return needs
+def _needs(now: dt.datetime, until: dt.datetime) -> tuple[list[_Need], list[_Need]]:
+    """Return what active jobs that are due before then still need, and what schedules will use until then.
 
-
-def _average_units(job_type: str) -> float | None:
-    """Return the average units of the newest completed jobs of the type."""
-    newest = SyncJob.objects.filter(job_type=job_type, status=JobStatus.COMPLETED).order_by("-created_at", "-pk")
-    average: float | None = newest.values("quota_used")[:_SAMPLE].aggregate(average=Avg("quota_used"))["average"]
-    return average
-
-
-def _scheduled_needs(now: dt.datetime, until: dt.datetime) -> list[_Need]:
-    """Return what schedules will use until then: each run uses the average of the last ones, with all their jobs."""
+    Each run of a schedule uses the average of the last ones. Takes two statements.
+    """
     runs = {}
     for schedule in schedules.list_schedules().filter(enabled=True):
         count = schedules.runs_between(schedule, now, until, _MAX_RUNS)
         if count and _bucket_of(schedules.job_type_of(schedule)) is not None:
             runs[schedule] = count
-    averages = _averages([schedules.requester_label(schedule) for schedule in runs], now)
-    needs: list[_Need] = []
-    for schedule, count in runs.items():
-        average = averages.get(schedules.requester_label(schedule))
-        units = None if average is None else average * count
-        needs.append((_("schedule “%(name)s”") % {"name": schedule.name}, schedules.job_type_of(schedule), units))
-    return needs
-
-
-_AVERAGES = """
-    SELECT label, avg(job.quota_used + coalesce(of_children.units, 0))::float8
-      FROM unnest(%(labels)s::text[]) AS label
-     CROSS JOIN LATERAL (
-          SELECT id, quota_used FROM syncjobs_syncjob
-           WHERE requested_by_label = label AND created_at >= %(since)s AND parent_id IS NULL AND status = ANY (%(ended)s)
-           ORDER BY created_at DESC, id DESC LIMIT %(sample)s) AS job
-      LEFT JOIN LATERAL (
-          SELECT sum(quota_used) AS units FROM syncjobs_syncjob WHERE parent_id = job.id) AS of_children ON true
-     GROUP BY label"""
-
-
-def _averages(labels: list[str], now: dt.datetime) -> dict[str, float]:
-    """Return the average units of the last runs of the schedules with these labels, with all jobs of a run."""
-    since = now - dt.timedelta(days=HISTORY_DAYS)
-    values: dict[str, Any] = {"labels": labels, "since": since, "ended": list(TERMINAL_STATUSES), "sample": _SAMPLE}
+    values: dict[str, Any] = {
+        "until": until, "labels": [schedules.requester_label(schedule) for schedule in runs],
+        "since": now - dt.timedelta(days=HISTORY_DAYS), "ended": list(TERMINAL_STATUSES), "sample": _SAMPLE,
+    }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(_AVERAGES, values)
-        return dict(cursor.fetchall())
+        cursor.execute(query("quota_needs"), values)
+        rows = cursor.fetchall()
+    active = [need for kind, *figures in rows if kind == "active" for need in _active(*figures)]
+    averages = {name: average for kind, name, _units, _without, average in rows if kind == "schedule"}
+    return active, [_scheduled(schedule, count, averages) for schedule, count in runs.items()]
+
+
+def _active(job_type: str, units: int, without: int, average: float | None) -> Iterator[_Need]:
+    yield job_type, job_type, units
+    if without:
+        what = ngettext("%(count)s %(type)s job", "%(count)s %(type)s jobs", without)
+        what %= {"count": without, "type": JobType(job_type).label}
+        yield what, job_type, None if average is None else average * without
+
+
+def _scheduled(schedule: PeriodicTask, count: int, averages: Mapping[str, float]) -> _Need:
+    average = averages.get(schedules.requester_label(schedule))
+    what = _("schedule “%(name)s”") % {"name": schedule.name}
+    return what, schedules.job_type_of(schedule), None if average is None else average * count

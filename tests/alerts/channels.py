@@ -71,6 +71,12 @@ def pass_time(**duration: float) -> None:
         deadline_at=F("deadline_at") - by,
     )
     AlertDeliveryAttempt.objects.update(started_at=F("started_at") - by)
+    Alert.objects.update(
+        opened_at=F("opened_at") - by,
+        last_seen_at=F("last_seen_at") - by,
+        resolved_at=F("resolved_at") - by,
+        changed_at=F("changed_at") - by,
+    )
     Alert.objects.exclude(snoozed_until=None).update(snoozed_until=F("snoozed_until") - by)
     AlertChannel.objects.exclude(next_ping_at=None).update(next_ping_at=F("next_ping_at") - by)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.core import mail as django_mail
 from django.db import connection
+from django.db.models.functions import Now
 
 from syncjobs.alerts import courier, deliveries, digests
 from syncjobs.choices import AlertStep, AttemptResult, ChannelKind, DeliveryKind, DeliveryState
 from syncjobs.engine import broker, clock
-from syncjobs.models import AlertChannel, AlertDelivery, AlertDeliveryAttempt
+from syncjobs.engine.heartbeat import Heartbeat
+from syncjobs.models import Alert, AlertChannel, AlertDelivery, AlertDeliveryAttempt, AlertNotice
 from syncjobs.senders import http, webhook
 from tests.alerts.channels import SECRET, make_alert, make_channel, pass_time, take
 from tests.concurrency import in_parallel, in_thread
@@ -327,12 +330,50 @@ def test_the_thread_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch) -> N
         raise RuntimeError
 
     monkeypatch.setattr(courier, "run_round", run_round)
-    monkeypatch.setattr(courier, "ELECTED_SECONDS", 0.01)
-    courier.start("test", lambda: True)
-    thread = courier._courier
-    assert thread is not None
+    monkeypatch.setattr(courier, "WATCH_SECONDS", 0.01)
+    worker, other = courier.courier("worker", is_worker=True), courier.courier("beat", is_worker=False)
+    worker.start()
+    other.start()
     wait_for(lambda: len(rounds) >= 3, 10)
-    courier.stop()
-    thread.join(10)
-    assert not thread.is_alive()
+    assert not any(rounds), "a worker's courier looks only if it is told to"
+    for number in (1, 2):
+        worker.wake()
+        wait_for(lambda number=number: rounds.count(True) == number, 10)  # type: ignore[misc]
+    for thread in (worker, other):
+        thread.stop()
+        thread.join(10)
+        assert not thread.is_alive()
     assert in_thread(lambda: True)
+
+
+def _unrouted() -> None:
+    make_alert()
+    Alert.objects.update(needs_routing=True)
+
+
+def _noted() -> None:
+    AlertNotice.objects.create(channel=make_channel(), alert=make_alert(), step=AlertStep.OPENED, due_at=Now())
+
+
+def _made() -> None:
+    make_delivery(make_channel())
+
+
+def _switch() -> None:
+    make_channel(kind=ChannelKind.PING)
+
+
+@pytest.mark.parametrize("make_due", [_unrouted, _noted, _made, _switch])
+def test_the_worker_that_reconciles_wakes_its_courier_when_something_is_due(make_due: Callable[[], None]) -> None:
+    woken: list[str] = []
+    elected, other = (
+        Heartbeat(name, ["video-sync"], 1, wake_courier=partial(woken.append, name)) for name in ("elected", "other")
+    )
+    make_channel("Another")
+    elected._run_round()
+    assert not woken
+    make_due()
+    other._run_round()
+    assert not woken
+    elected._run_round()
+    assert woken == ["elected"]

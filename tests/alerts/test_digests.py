@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from syncjobs.alerts import digests, routing
 from syncjobs.choices import AlertRuleName, AlertStep, AlertSubject, ChannelKind, Severity
-from syncjobs.models import AlertChannel, AlertDelivery, AlertNotice
+from syncjobs.models import Alert, AlertChannel, AlertDelivery, AlertNotice, AlertRound
 from tests.alerts.channels import make_alert, make_channel, pass_time, take, titles
 from tests.factories import make_band
 
@@ -35,6 +35,36 @@ def test_an_alert_is_told_after_a_moment_and_once() -> None:
     [told] = delivery.payload["alerts"]
     assert (told["id"], told["step"], told["subjectType"], told["subjectId"]) == (str(alert.pk), "opened", "band", "7")
     assert delivery.deadline_at - delivery.created_at == digests.DEADLINE
+
+
+def test_a_condition_that_has_gone_again_is_not_told_unless_it_comes_back() -> None:
+    """A worker that restarts is away for some seconds; its alert is over only two minutes later."""
+    make_channel()
+    now = timezone.now()
+    back, away = make_alert(1), make_alert(2)
+    take(OPENED, back, away)
+    pass_time(seconds=21)
+    Alert.objects.update(last_seen_at=now - dt.timedelta(seconds=15))
+    AlertRound.objects.update(began_at=now, ended_at=now)
+    assert digests.collect() == 0
+    pass_time(seconds=6)
+    Alert.objects.filter(pk=back.pk).update(last_seen_at=now)
+    assert digests.collect() == 1
+    assert [each["subjectId"] for each in AlertDelivery.objects.get().payload["alerts"]] == ["1"]
+    take(RESOLVED, away)
+    pass_time(seconds=21)
+    assert digests.collect() == 0
+    assert not AlertNotice.objects.filter(alert=away).exists()
+
+
+def test_a_round_that_has_not_ended_keeps_no_message_back() -> None:
+    make_channel()
+    take(OPENED, make_alert())
+    pass_time(seconds=21)
+    now = timezone.now()
+    Alert.objects.update(last_seen_at=now - dt.timedelta(seconds=15))
+    AlertRound.objects.update(began_at=now, ended_at=now - dt.timedelta(seconds=15))
+    assert digests.collect() == 1
 
 
 def test_300_bands_that_fail_within_a_minute_are_one_message_and_one_when_it_is_over() -> None:

@@ -13,16 +13,19 @@ from django.test.utils import CaptureQueriesContext
 
 from syncjobs.alerts import rounds, transitions
 from syncjobs.choices import AlertRuleName as Rule
+from syncjobs.choices import JobType, QueueName
 from syncjobs.engine import clock, quota
 from syncjobs.engine.heartbeat import Heartbeat
 from syncjobs.engine.scheduler import Scheduler
-from syncjobs.models import Alert, AlertRound, AlertRule, Worker
+from syncjobs.models import Alert, AlertRound, AlertRule, QuotaCall, Worker
 from syncjobs.operations import queues
-from syncjobs.youtube.costs import Bucket
+from syncjobs.youtube.costs import Bucket, quota_day
 from syncmonitor.celery import app
 from tests.factories import failed_job, make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
+STATEMENTS_OF_ROUNDS = 12
+"""The statements of a round of the rules and one of the forecast, if there is no alert."""
 
 
 def make_due(seconds: float = 1) -> None:
@@ -35,6 +38,13 @@ def seconds_until_due() -> float:
 
 def number() -> int:
     return int(AlertRound.objects.get().number)
+
+
+def statements_of_a_round() -> int:
+    make_due()
+    with CaptureQueriesContext(connection) as queries:
+        rounds.run_if_due()
+    return len(queries)
 
 
 def test_a_round_runs_once_and_the_forecast_follows_after_a_second() -> None:
@@ -90,6 +100,38 @@ def test_the_next_round_does_not_wait_longer_than_until_a_worker_counts_as_silen
     assert 4 < seconds_until_due() < 6.5
 
 
+def test_a_worker_that_falls_silent_just_before_the_turn_of_the_forecast_is_seen_at_once() -> None:
+    Worker.objects.create(name="w@a", process_id=1, queues=["video-sync"], concurrency=1)
+    Worker.objects.update(heartbeat_at=Now() - dt.timedelta(seconds=19.6))
+    make_due()
+    rounds.run_if_due()
+    Worker.objects.update(heartbeat_at=Now() - dt.timedelta(seconds=20.5))
+    make_due()
+    rounds.run_if_due()
+    assert number() == 2
+    assert not Alert.objects.exists()
+    assert seconds_until_due() <= 0
+    rounds.run_if_due()
+    assert Alert.objects.filter(rule=Rule.WORKER_SILENT).exists()
+    assert seconds_until_due() > 0
+
+
+def test_the_next_round_does_not_wait_longer_than_until_youtube_counts_as_silent() -> None:
+    QuotaCall.objects.create(
+        bucket="main", operation="videos.list", day=quota_day(clock.now()), units=1, seconds=3, reason="timeout"
+    )
+    QuotaCall.objects.update(at=Now() - dt.timedelta(seconds=14))
+    make_due()
+    rounds.run_if_due()
+    assert 3 < seconds_until_due() < 4.5
+    # The round in between is not left to the forecast.
+    QuotaCall.objects.update(at=Now() - dt.timedelta(seconds=19))
+    make_due()
+    rounds.run_if_due()
+    assert Alert.objects.filter(rule=Rule.YOUTUBE_SILENT).exists()
+    assert 0 < seconds_until_due() <= rounds.FORECAST_AFTER_SECONDS
+
+
 def test_a_process_that_is_frozen_in_its_round_does_not_block_the_others() -> None:
     make_due()
     has_lock, may_end = threading.Event(), threading.Event()
@@ -128,15 +170,32 @@ def test_a_round_takes_few_statements_however_much_is_wrong() -> None:
     for name in range(30):
         make_band(f"band-{name}", f"@band{name}", consecutive_failures=5)
         failed_job(f"Error {'abcdefghijklmnopqrstuvwxyzäöüß'[name]}")
+    for job_type in JobType:
+        queue_job(job_type)
     Worker.objects.create(name="w@a", process_id=1, queues=[], concurrency=1, clock_skew=9)
-    counts = []
-    for _ in range(4):
-        make_due()
-        with CaptureQueriesContext(connection) as queries:
-            rounds.run_if_due()
-        counts.append(len(queries))
+    Worker.objects.create(name="beat@a", process_id=2, queues=[], concurrency=0, is_scheduler=True)
+    counts = [statements_of_a_round() for _ in range(4)]
     assert Alert.objects.count() >= 60
     assert max(counts) <= 10, counts
+
+
+def test_the_rounds_of_a_site_without_alerts_hardly_ask_the_database() -> None:
+    Worker.objects.create(name="w@a", process_id=1, queues=QueueName.values, concurrency=1)
+    Worker.objects.create(name="beat@a", process_id=2, queues=[], concurrency=0, is_scheduler=True)
+    assert statements_of_a_round() + statements_of_a_round() <= STATEMENTS_OF_ROUNDS
+    assert not Alert.objects.exists()
+
+
+def test_the_rules_are_evaluated_in_each_round_if_the_forecast_is_switched_off() -> None:
+    AlertRule.objects.create(name=Rule.QUOTA_FORECAST, is_enabled=False)
+    make_due()
+    rounds.run_if_due()
+    assert seconds_until_due() > 10
+    queue_job()
+    make_due()
+    rounds.run_if_due()
+    assert number() == 2
+    assert Alert.objects.filter(rule=Rule.NO_WORKER).exists()
 
 
 def test_an_outage_is_logged_and_the_next_round_runs(
@@ -167,7 +226,7 @@ def test_a_rule_that_breaks_is_logged_and_does_not_stop_the_process(
 
 def test_the_worker_that_reconciles_runs_the_round() -> None:
     make_due()
-    heartbeat = Heartbeat("w@a", ["video-sync"], 1, rounds.look)
+    heartbeat = Heartbeat("w@a", ["video-sync"], 1, run_alerts=rounds.look)
     heartbeat._run_round()
     assert number() == 1
     heartbeat._run_round()
@@ -177,7 +236,7 @@ def test_the_worker_that_reconciles_runs_the_round() -> None:
 def test_a_worker_that_does_not_reconcile_runs_no_round() -> None:
     Heartbeat("first@a", ["video-sync"], 1)._run_round()
     make_due()
-    Heartbeat("second@a", ["video-sync"], 1, rounds.look)._run_round()
+    Heartbeat("second@a", ["video-sync"], 1, run_alerts=rounds.look)._run_round()
     assert number() == 0
 
 

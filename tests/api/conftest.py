@@ -9,6 +9,7 @@ from django.conf import LazySettings
 from django.core.wsgi import get_wsgi_application
 from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask
+from pytest_django import DjangoDbBlocker
 from rest_framework.throttling import SimpleRateThrottle
 
 from bands.models import Band
@@ -17,7 +18,7 @@ from syncjobs.models import Alert, AlertChannel, AlertDelivery, BulkAction, Erro
 from syncjobs.operations import errors, schedules, triggers
 from tests.alerts.channels import make_channel
 from tests.api import schema_hooks  # noqa: F401 - registers its hook
-from tests.browser import world
+from tests.browser import saved_world
 from tests.clients import Api
 from tests.factories import PERSON, make_alert
 
@@ -27,7 +28,7 @@ def ids(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Callable[[st
     """Fill the site with a busy day; return a function from a path parameter to the existing ids."""
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", {"login": None})
     settings.TRIGGERS_PER_MINUTE = 1_000_000
-    world.fill()
+    saved_world.fill()
     errors.acknowledge_errors(PERSON, ErrorGroup.objects.earliest("pk").pk, "Fixed by the new handle.")
     triggers.trigger_sync(PERSON, None, full=False)
     FilterPreset.objects.create(name="shared", created_by="pat")
@@ -53,9 +54,10 @@ def ids(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Callable[[st
     )
 
 
-@pytest.fixture
-def schema() -> Any:
-    return schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application()).exclude(path="/api/admin/events")
+@pytest.fixture(scope="session")
+def schema(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Any:
+    with django_db_blocker.unblock():
+        return schemathesis.openapi.from_wsgi("/api/schema", get_wsgi_application()).exclude(path="/api/admin/events")
 
 
 @pytest.fixture

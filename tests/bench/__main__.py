@@ -1,6 +1,6 @@
 """All benches, one after the other: `make bench`.
 
-python -m tests.bench            the lists, in API and admin, and the dashboard at 10,000,000 jobs
+python -m tests.bench            the lists, in API and admin, the dashboard and the alerts at 10,000,000 jobs
 python -m tests.bench 1000000    at another size
 """
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 _OWN = ("sync", "throughput", "exports", "viewers", "lifecycle", "live", "attack")
-_SIZED = ("lists", "admin_list", "admin_dashboard")
+_SIZED = ("lists", "admin_list", "admin_dashboard", "alerts")
 JOBS = "10000000"
 
 

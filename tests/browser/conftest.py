@@ -53,14 +53,17 @@ def youtube(simulated_youtube: Simulator) -> Simulator:
     return simulated_youtube
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def base_url(
     simulated_youtube: Simulator,
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """Serve the site with uvicorn during the session, and return its base URL."""
+    """Serve the site with uvicorn during the package's tests, and return its base URL.
+
+    Not longer: the server evaluates the rules of alerts and sends messages, also in the database of a test elsewhere.
+    """
     with django_db_blocker.unblock():
         variables = environment(simulated_youtube.url)
     with web_server(variables, tmp_path_factory.mktemp("web") / "web.log") as base:

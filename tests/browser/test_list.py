@@ -12,7 +12,7 @@ from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob
 from tests.factories import claim, make_band, queue_job, wait_for
 
-from . import world
+from . import saved_world, world
 from .conftest import LogIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
@@ -151,7 +151,7 @@ def test_the_list_works_without_scripts(log_in: LogIn) -> None:
 
 
 def test_markup_from_outside_is_escaped(log_in: LogIn) -> None:
-    world.fill()
+    saved_world.fill()
     world.add_markup()
     visitor = log_in(Role.SUPER_ADMIN)
     for path in (

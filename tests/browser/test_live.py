@@ -7,15 +7,16 @@ import time
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from playwright.sync_api import Page, expect
 
-from syncjobs.choices import JobStatus, QueueName, Role
+from syncjobs.choices import JobStatus, QueueName, Role, Severity
 from syncjobs.engine import broker, outcomes
-from syncjobs.models import Queue, SyncJob
+from syncjobs.models import Alert, Queue, SyncJob
+from syncjobs.operations import alerts, queues, triggers
 from syncjobs.operations import jobs as job_operations
-from syncjobs.operations import queues, triggers
 from syncjobs.youtube.simulator import Simulator
-from tests.factories import PERSON, band_with_videos, claim, queue_job, wait_for
+from tests.factories import PERSON, band_with_videos, claim, make_alert, queue_job, wait_for
 from tests.processes import Workers
 
 from .conftest import LogIn
@@ -183,11 +184,23 @@ def test_an_action_that_came_too_late_shows_a_message(log_in: LogIn) -> None:
     assert Queue.objects.count() == 3
 
 
-def test_the_page_shows_that_the_server_is_unreachable(log_in: LogIn) -> None:
-    queue_job("PRUNE")  # type: ignore[arg-type]
+def test_the_page_shows_new_alerts_and_that_the_server_is_unreachable(log_in: LogIn) -> None:
     visitor = log_in(Role.MODERATOR)
     page = visitor.go("/admin/syncjobs/syncjob/")
     expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
+    title, count = page.title(), page.locator("#alert-count")
+    expect(count).to_be_hidden()
+    make_alert()
+    critical = make_alert(subject_id="w@b", severity=Severity.CRITICAL)
+    expect(page).to_have_title(f"(2) {title}", timeout=20_000)
+    expect(count).to_have_text("2")
+    expect(count).to_have_attribute("data-critical", "")
+    Alert.objects.filter(pk=critical.pk).update(resolved_at=Now(), changed_at=Now())
+    expect(page).to_have_title(f"(1) {title}", timeout=20_000)
+    expect(count).not_to_have_attribute("data-critical", "")
+    alerts.acknowledge(PERSON, [Alert.objects.unresolved().get().pk])
+    expect(page).to_have_title(title, timeout=20_000)
+    expect(count).to_be_hidden()
     visitor.context.set_offline(True)
     page.evaluate("document.dispatchEvent(new Event('changed'))")
     expect(page.locator("#live-state")).to_have_attribute("data-state", "lost")

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import socket
 import subprocess
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tests.factories import wait_for
 from tests.processes import kill_group
+
+
+@contextlib.contextmanager
+def notices() -> Iterator[tuple[socket.socket, str]]:
+    """Yield a socket that receives what a service says of itself, and its path, which is short as those of sockets must be."""
+    with (
+        tempfile.TemporaryDirectory(prefix="notify-", dir="/tmp") as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver,
+    ):
+        path = f"{folder}/socket"
+        receiver.bind(path)
+        receiver.settimeout(1)
+        yield receiver, path
 
 
 class Systemd:
@@ -98,12 +113,8 @@ class Systemd:
                 process = self._popen(name, unit, command, {})
                 assert process.wait(300) == 0, self.logs()
             return
-        notices = self._state / f"{name}.sock"
-        notices.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
-            receiver.bind(str(notices))
-            receiver.settimeout(1)
-            self.processes[name] = self._popen(name, unit, unit["ExecStart"][0], {"NOTIFY_SOCKET": str(notices)})
+        with notices() as (receiver, path):
+            self.processes[name] = self._popen(name, unit, unit["ExecStart"][0], {"NOTIFY_SOCKET": path})
 
             def is_ready() -> bool:
                 assert self.is_running(name), self.logs()

@@ -17,7 +17,9 @@ from syncmonitor import embedded
 from syncmonitor import services as site_services
 from syncmonitor.postgresql.connection import Connection
 from tests.deploy.postgres import PSQL, Cluster
-from tests.processes import ROOT, free_port, kill_group
+from tests.factories import queue_job
+from tests.live.test_restore import documented_steps, run_steps
+from tests.processes import ROOT, environment, free_port, kill_group
 from tests.syncmonitor.test_settings import PRODUCTION, settings_for
 from tests.syncmonitor.test_variables import EVERY_CHARACTER
 
@@ -97,6 +99,32 @@ def test_the_role_of_the_site_gets_the_rows_of_new_tables_and_nothing_else(clust
         if app.info.server_version >= 170000:
             app.execute("VACUUM anything")
             assert app.execute("SELECT has_table_privilege('anything', 'MAINTAIN')").fetchone() == (True,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_backups_of_either_role_are_restored_with_the_rights_of_both(cluster: Cluster, tmp_path: Path) -> None:
+    """First that of a site with one role, then, in the same cluster, that of the site with two roles."""
+    job = queue_job("PRUNE")  # type: ignore[arg-type]
+    source = environment("")["DATABASE_URL"]
+    with cluster.connect("postgres") as superuser:
+        superuser.execute("DROP DATABASE IF EXISTS syncmonitor")
+    for _backup in range(2):
+        create_roles(cluster, OWNER_PASSWORD="o", DATABASE_PASSWORD="a")
+        restored = {"RESTORED_URL": url(cluster, "syncmonitor"), "PGPASSWORD": "o"}
+        dump, restore = (step for step in documented_steps() if step.startswith("pg_"))
+        run_steps([dump], tmp_path, os.environ | {"DATABASE_URL": source, "PGPASSWORD": "a"})
+        run_steps([restore], tmp_path, os.environ | restored)
+        with connect(url(cluster, "syncmonitor_app"), "a") as app:
+            assert app.execute("SELECT id FROM syncjobs_syncjob").fetchall() == [(job.pk,)]
+            # The triggers count it, so the role needs the rights of other tables too.
+            app.execute("UPDATE syncjobs_syncjob SET status = 'CANCELLED'")
+            app.execute("UPDATE syncjobs_syncjob SET status = 'QUEUED'")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                app.execute("DROP TABLE syncjobs_syncjob")
+        with cluster.connect("postgres") as superuser:
+            superuser.execute("DROP DATABASE IF EXISTS syncmonitor_old")
+            superuser.execute("ALTER DATABASE syncmonitor RENAME TO syncmonitor_old")
+        source = url(cluster, "syncmonitor_app") + "_old"
 
 
 def test_redis_takes_a_password_of_every_character(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.deploy.systemd import notices
 from tests.factories import wait_for
 from tests.processes import ROOT, free_port, kill_group
 
@@ -32,7 +33,6 @@ class WebServer:
         self._log = log
         self._listener = listener
         self._options = options
-        self._notices = log.with_suffix(".sock")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -42,11 +42,8 @@ class WebServer:
 
     def start(self) -> None:
         """Start a process and wait until it has told systemd that it is ready."""
-        self._notices.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-            systemd.bind(str(self._notices))
-            systemd.settimeout(1)
-            listener, environment = self._listener, self._environment | {"NOTIFY_SOCKET": str(self._notices)}
+        with notices() as (systemd, path):
+            listener, environment = self._listener, self._environment | {"NOTIFY_SOCKET": path}
             if listener is not None:
                 environment["LISTEN_FDS"] = "1"
             command = [sys.executable, "-m", "syncmonitor.web", *self._options]

@@ -31,7 +31,7 @@ from tests.factories import PERSON, band_with_videos, failed_job, queue_job, wai
 from tests.processes import Workers, environment, restart_postgres, stop_redis, web_server
 
 LONG = "SURVIVAL_MINUTES" in os.environ
-SECONDS = 60 * float(os.environ.get("SURVIVAL_MINUTES", "0.2"))
+SECONDS = 60 * float(os.environ.get("SURVIVAL_MINUTES", "0.1"))
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.timeout(int(SECONDS) + 500)]
 
 

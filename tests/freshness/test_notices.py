@@ -14,12 +14,13 @@ from syncjobs.choices import JobType
 from syncjobs.engine import clock
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.freshness import notices
-from syncjobs.models import SyncJob
+from syncjobs.models import Attempt, SyncJob
 from syncjobs.sync import maintenance
+from syncjobs.sync.context import JobContext, JobMeter
 from syncjobs.youtube.feeds import FeedEntry
 from syncjobs.youtube.simulator import Simulator
 from tests.concurrency import in_parallel
-from tests.factories import band_with_videos, run_all, run_next
+from tests.factories import band_with_videos, claim, run_all, run_next
 
 pytestmark = pytest.mark.django_db
 
@@ -139,3 +140,17 @@ def test_the_owner_of_the_channel_takes_the_video_over(youtube: Simulator) -> No
     assert told(band, [video.id], NoticedBy.FEED, title="New") == []
     row = Video.objects.get()
     assert (row.band, row.noticed_by, row.details_pending) == (band, "probe", True)
+
+
+def test_a_worker_that_dies_after_it_claimed_videos_loses_none(youtube: Simulator) -> None:
+    band, channel = band_with_videos(youtube.world, 0)
+    told(band, [video.id for video in youtube.world.upload(channel.id, 3)])
+    Video.objects.update(details_due_at=Now())
+    reconcile()
+    attempt = claim("video-processing")
+    assert len(maintenance._claim_pending(JobContext(attempt, JobMeter(attempt)))) == 3
+    Attempt.objects.update(lease_expires_at=Now())
+    reconcile()
+    SyncJob.objects.update(run_at=Now())
+    run_all()
+    assert Video.objects.filter(details_pending=False, details_stored_at__isnull=False).count() == 3

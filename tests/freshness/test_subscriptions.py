@@ -13,12 +13,14 @@ from django.utils import timezone
 from bands.channels import set_channel
 from bands.models import Band
 from syncjobs.engine import clock
+from syncjobs.exceptions import Conflict
 from syncjobs.freshness import hub, subscriptions
 from syncjobs.models import HubState, Subscription
+from syncjobs.operations.subscriptions import renew
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import HUB_SUBSCRIBE, HUB_VERIFY, Fault
 from tests.concurrency import in_parallel
-from tests.factories import band_with_videos, make_band
+from tests.factories import PERSON, band_with_videos, make_band
 from tests.freshness.site import PUBLIC_URL, ask, connect, open_gate, pass_time, subscribed
 
 pytestmark = pytest.mark.django_db
@@ -199,6 +201,21 @@ def test_a_secret_that_no_key_reads_is_replaced(site: Simulator, settings: LazyS
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [], "lost" * 10
     assert subscriptions.rotate_secrets() == (0, 1)
     assert subscription.token == Subscription.objects.get().token
+
+
+def test_a_person_renews_subscriptions(site: Simulator, settings: LazySettings) -> None:
+    first, second = subscribed(site, "first"), subscribed(site, "second")
+    band_with_videos(site.world, 0, "third")
+    assert first.band_id is not None
+    assert renew(PERSON, [first.band_id]) == 1
+    assert ask(site) == 2, "the new band is subscribed, too"
+    assert renew(PERSON) == 3
+    assert ask(site) == 3
+    second.refresh_from_db()
+    assert second.state == "VERIFIED"
+    settings.PUBLIC_URL = ""
+    with pytest.raises(Conflict, match="PUBLIC_URL"):
+        renew(PERSON)
 
 
 @pytest.mark.django_db(transaction=True)

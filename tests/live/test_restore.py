@@ -78,7 +78,7 @@ def test_a_long_transaction_does_not_make_pages_reload_again(watch: Watch) -> No
     assert watcher.events() == ["reset", "job", "job"]
 
 
-def _steps() -> list[str]:
+def documented_steps() -> list[str]:
     """Return the commands of the pages on backing up and restoring, in their order."""
     page = (ROOT / "docs/operations.md").read_text()
     chapter = page.split("\n## Back up\n")[1].split("\n## PgBouncer\n")[0]
@@ -86,7 +86,8 @@ def _steps() -> list[str]:
     return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-def _run(steps: list[str], folder: Path, variables: dict[str, str]) -> None:
+def run_steps(steps: list[str], folder: Path, variables: dict[str, str]) -> None:
+    """Run the commands in a shell, with the programs of the embedded PostgreSQL. Fail if one fails."""
     path = f"{embedded._programs()}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     for step in steps:
         command = step.replace("manage.py", str(ROOT / "manage.py"))
@@ -108,7 +109,7 @@ def test_a_restored_backup_works(tmp_path: Path, django_db_blocker: DjangoDbBloc
     _pretend_a_cluster_with_larger_ids()
     variables = environment("http://127.0.0.1:9")
     with created("restored", django_db_blocker) as restored:
-        _run(_steps(), tmp_path, variables | {"RESTORED_URL": restored.url})
+        run_steps(documented_steps(), tmp_path, variables | {"RESTORED_URL": restored.url})
         assert restored.ask("SELECT id, status FROM syncjobs_syncjob ORDER BY id") == [
             (waiting.pk, "QUEUED"),
             (running.pk, "QUEUED" if _is_lost(restored.ask("SELECT outcome FROM syncjobs_attempt")) else "IN_PROGRESS"),

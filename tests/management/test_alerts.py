@@ -43,10 +43,18 @@ def test_alerts_are_acknowledged_and_snoozed() -> None:
     assert "UTC: 1." in run_command("alerts", ids[0], "--snooze", "8")
     assert ", snoozed until " in run_command("alerts")
     assert run_command("alerts", ids[0], "--unsnooze") == "No longer snoozed: 1.\n"
+    assert "UTC: 1." in run_command("alerts", ids[0], "--snooze", str(1 / 60))
+    for hours in ("0", "-1", "nan", "inf", "721"):
+        assert "from one minute to 30 days" in command_error("alerts", ids[0], f"--snooze={hours}")
+    assert run_command("alerts", *ids, "999", "--reopen") == "Reopened: 0.\n999: There is no alert 999.\n"
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--acknowledge"], ["5"], ["--note", "x"], ["5", "--snooze", "1", "--note", "x"]]
+    "arguments",
+    [
+        *(["--acknowledge"], ["5"], ["--note", "x"], ["5", "--snooze", "1", "--note", "x"]),
+        *(["--limit", limit] for limit in ("0", "-1", "x", "10001")),
+    ],
 )
 def test_arguments_that_make_no_sense_are_refused(arguments: list[str]) -> None:
     assert command_error("alerts", *arguments)

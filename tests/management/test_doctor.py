@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import LazySettings
+from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -160,6 +161,21 @@ def test_a_role_that_lacks_rights() -> None:
             "audit_is_append_only of syncjobs_auditentry is not the one of this release",
         ),
         (
+            "CREATE OR REPLACE TRIGGER metric_retried AFTER INSERT ON syncjobs_syncjob FOR EACH ROW"
+            " WHEN (NEW.retry_of_id IS NULL) EXECUTE FUNCTION syncjobs_metric_job_v1()",
+            "metric_retried of syncjobs_syncjob is not the one of this release",
+        ),
+        (
+            "CREATE OR REPLACE TRIGGER metric_opened AFTER INSERT ON syncjobs_alert FOR EACH STATEMENT"
+            " EXECUTE FUNCTION syncjobs_metric_alert_v1()",
+            "metric_opened of syncjobs_alert is not the one of this release",
+        ),
+        (
+            "CREATE OR REPLACE TRIGGER metric_ended AFTER UPDATE ON syncjobs_attempt FOR EACH ROW WHEN"
+            " (OLD.outcome = 'RUNNING' AND NEW.outcome <> 'RUNNING') EXECUTE FUNCTION syncjobs_metric_attempt_v1()",
+            "metric_ended of syncjobs_attempt is not the one of this release",
+        ),
+        (
             "CREATE OR REPLACE FUNCTION syncjobs_count_deleted_v1() RETURNS trigger LANGUAGE plpgsql AS"
             " 'BEGIN RETURN NULL; END'",
             "syncjobs_count_deleted_v1 is not the one of this release",
@@ -174,6 +190,16 @@ def test_triggers_that_are_not_those_of_the_files(statement: str, message: str) 
     [broken] = postgresql.triggers()
     assert broken.level is Level.ERROR
     assert message in broken.message
+
+
+def test_roles_that_lack_the_permissions_of_this_release() -> None:
+    _sound_site()
+    Group.objects.get(name="MODERATOR").permissions.remove(Permission.objects.get(codename="acknowledge_alert"))
+    finding = _problems()["roles"]
+    assert "The role MODERATOR lacks 1 of its permissions" in finding.message
+    assert finding.advice == "Run: python manage.py setup_roles"
+    run_command("setup_roles")
+    assert _problems() == {}
 
 
 def test_migrations_that_are_missing_or_of_another_release() -> None:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from syncjobs.alerts import deliveries
 from syncjobs.choices import ChannelKind, DeliveryState, Severity
-from syncjobs.exceptions import Conflict, InvalidFields, InvalidInput, NotFound, Outdated
+from syncjobs.exceptions import Conflict, InvalidFields, NotFound, Outdated
 from syncjobs.models import AlertChannel, AlertDelivery, AuditEntry
 from syncjobs.operations import alert_channels
 from syncjobs.senders import secrets
@@ -121,7 +121,7 @@ def test_bands_are_set_and_unknown_ones_refused() -> None:
     band = make_band("herons", "@herons")
     channel = save(**WEBHOOK, band_ids=[band.pk]).channel
     assert list(channel.bands.all()) == [band]
-    with pytest.raises(InvalidInput, match="There is no band"):
+    with pytest.raises(NotFound, match="There is no band"):
         save(channel.pk, band_ids=[band.pk, band.pk + 1])
     assert save(channel.pk, name="x").channel.bands.count() == 1
     assert save(channel.pk, band_ids=[]).channel.bands.count() == 0

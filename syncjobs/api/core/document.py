@@ -58,18 +58,30 @@ def _make_defaults_optional(schema: dict[str, Any]) -> None:
 
 
 def _split(schemas: dict[str, Any], name: str) -> None:
-    """Make a schema of each alternative of an object that needs one of several keys.
+    """Make a schema of each alternative of an object.
 
-    Generators ignore either the alternatives or the properties of a schema that has both.
+    Generators ignore either the alternatives or the properties of a schema that has both. An alternative without a title
+    needs one of several keys. One with a title replaces the schemas of some keys; False removes the key.
     """
     whole = schemas[name]
-    keys = [alternative["required"][0] for alternative in whole.pop("oneOf")]
+    alternatives = whole.pop("oneOf")
+    keys = [alternative["required"][0] for alternative in alternatives if "title" not in alternative]
     references = []
-    for key in keys:
-        properties = {other: described for other, described in whole["properties"].items() if other not in keys}
-        properties[key] = _without_null(whole["properties"][key])
-        part = f"{name.removesuffix('Request')}With{key[0].upper()}{key[1:]}Request"
-        schemas[part] = whole | {"properties": properties, "required": [*whole.get("required", ()), key]}
+    for alternative in alternatives:
+        required = alternative.get("required", [])
+        if title := alternative.get("title"):
+            changes = alternative["properties"]
+        else:
+            title = f"With{required[0][0].upper()}{required[0][1:]}"
+            changes = dict.fromkeys(keys, False) | {required[0]: _without_null(whole["properties"][required[0]])}
+        properties = {
+            key: changes.get(key, described)
+            for key, described in whole["properties"].items()
+            if changes.get(key) is not False
+        }
+        part = f"{name.removesuffix('Request')}{title}Request"
+        needed = dict.fromkeys([*whole.get("required", ()), *required])
+        schemas[part] = whole | {"properties": properties, "required": list(needed)}
         references.append({"$ref": f"#/components/schemas/{part}"})
     schemas[name] = {"oneOf": references, "description": whole.get("description", "")}
 

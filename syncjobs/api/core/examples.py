@@ -37,6 +37,7 @@ EXAMPLES: dict[str, Any] = {
     "LogInBodyRequest": {"username": "mo", "password": "correct horse battery"},
     "TriggerBodyRequest": {"bandId": "7", "syncType": "FULL", "forceSync": True},
     "BulkBodyRequest": {"action": "retry", "filter": {"status": "FAILED", "bandId": "7"}},
+    "BulkAlertsBodyRequest": {"action": "acknowledge", "ids": ["48", "49"], "note": "The network is down."},
     "PauseBodyRequest": {"queue": "video-sync", "reason": "channel clean-up"},
     "NoteBodyRequest": {"note": "Fixed by the new handle."},
     "NewPresetBodyRequest": {"name": "Failed", "filters": {"status": "FAILED"}, "shared": False},

@@ -20,7 +20,7 @@ ANYTHING = r"[^\x00]*"
 class Strict(serializers.Serializer[Any]):
     """A body in which an unknown key is an error, because its sender expects it to have an effect."""
 
-    rules: ClassVar[dict[str, Any]] = {}
+    keywords: ClassVar[dict[str, Any]] = {}
     """JSON Schema keywords about several keys together."""
 
     def run_validation(self, data: Any = empty) -> Any:

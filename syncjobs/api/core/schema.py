@@ -190,9 +190,10 @@ class Schema(AutoSchema):
         return found
 
     def _refers_to_something(self) -> bool:
-        """Whether the body names an object by its id."""
+        """Whether the body names objects by their ids."""
         body = self.get_request_serializer()
-        return isinstance(body, Strict) and any(isinstance(field, Id) for field in body.fields.values())
+        fields = body.fields.values() if isinstance(body, Strict) else ()
+        return any(isinstance(getattr(field, "child", field), Id) for field in fields)
 
     def get_request_serializer(self) -> Any:
         body = super().get_request_serializer()
@@ -204,7 +205,7 @@ class Schema(AutoSchema):
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
         schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         if isinstance(serializer, Strict) and direction == "request":
-            schema |= {"additionalProperties": False, **serializer.rules}
+            schema |= {"additionalProperties": False, **serializer.keywords}
         return schema
 
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:

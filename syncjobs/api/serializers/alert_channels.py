@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema_field
@@ -16,6 +16,11 @@ from ...models import AlertChannel, AlertDelivery, AlertDeliveryAttempt
 from ...operations import alert_channels
 from ..core.fields import Choice, Flag, Id, Many, NullableText, Strict, Text, Whole
 
+_ADDRESS = (
+    "It depends on the kind. EMAIL: 1 to 20 e-mail addresses, separated by commas. WEBHOOK, PING: an HTTP URL. "
+    "APPRISE: a URL of Apprise. It is shown only in part."
+)
+_HTTP, _APPRISE = r"^\s*[Hh][Tt][Tt][Pp][Ss]?://\S+\s*$", r"^\s*[A-Za-z][A-Za-z0-9+.-]*://\S+\s*$"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
@@ -46,7 +51,7 @@ class ChannelBody(Strict):
         required=False,
         max_length=alert_channels.MAX_ADDRESS,
         pattern=LINES,
-        help_text="E-mail addresses, or a URL. It is shown only in part.",
+        help_text=_ADDRESS,
     )
     secret = Text(
         required=False,
@@ -57,9 +62,7 @@ class ChannelBody(Strict):
     enabled = Flag(source="is_enabled", required=False)
     language = Choice(required=False, choices=[code for code, _name in settings.LANGUAGES])
     severities = Many(required=False, child=Choice(choices=Severity.values), allow_empty=False)
-    rules = Many(  # type: ignore[assignment]  # The metaclass keeps fields apart from Strict.rules.
-        required=False, child=Choice(choices=AlertRuleName.values), help_text="Empty: all rules."
-    )
+    rules = Many(required=False, child=Choice(choices=AlertRuleName.values), help_text="Empty: all rules.")
     bandIds = Many(
         source="band_ids",
         required=False,
@@ -80,15 +83,30 @@ class ChannelBody(Strict):
     )
 
 
+def _of_kind(kind: ChannelKind, pattern: str, example: str, about: str) -> dict[str, Any]:
+    """Return the alternative of a new channel's body for a kind: what its address must look like at least."""
+    address = {"type": "string", "maxLength": alert_channels.MAX_ADDRESS, "pattern": pattern, "examples": [example]}
+    kind_only = {"type": "string", "enum": [kind.value]}
+    return {"title": kind.capitalize(), "properties": {"kind": kind_only, "address": address | {"description": about}}}
+
+
 class NewChannelBody(ChannelBody):
     """A new channel."""
 
+    keywords: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            _of_kind(ChannelKind.EMAIL, r"^[^@]+@", "mo@example.org", "1 to 20 addresses, separated by commas."),
+            _of_kind(ChannelKind.WEBHOOK, _HTTP, "https://hooks.example.org/T0/secret", "The URL to post to."),
+            _of_kind(ChannelKind.APPRISE, _APPRISE, "ntfy://ntfy.example.org/topic", "A URL of Apprise."),
+            _of_kind(ChannelKind.PING, _HTTP, "https://hc-ping.com/uuid", "The URL to request each minute."),
+        ]
+    }
     name = Text(max_length=alert_channels.MAX_NAME, pattern=VISIBLE + ONE_LINE, like="Operators")
     kind = Choice(choices=ChannelKind.values)
     address = Text(
         max_length=alert_channels.MAX_ADDRESS,
         pattern=LINES,
-        help_text="E-mail addresses, or a URL. It is shown only in part.",
+        help_text=_ADDRESS,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -12,7 +12,8 @@ from bands.text import LINES
 from ...alerts import words
 from ...choices import AlertRuleName, AlertSubject, Severity
 from ...models import Alert
-from ..core.fields import Flag, Number, Strict, Text, Whole
+from ...operations import alerts
+from ..core.fields import Choice, Flag, Id, Many, Number, Strict, Text, Whole
 
 
 class AlertSerializer(serializers.ModelSerializer[Alert]):
@@ -71,11 +72,64 @@ class SnoozeBody(Strict):
     minutes = Whole(min_value=1, max_value=43_200, help_text="From now; 43200 are 30 days.")
 
 
+_BULK_KEYS: dict[str, set[str]] = {"acknowledge": {"note"}, "snooze": {"minutes"}, "reopen": set(), "unsnooze": set()}
+"""The keys that an action on many alerts takes, besides ids."""
+
+
+def _alternative(title: str, *actions: str, **more: Any) -> dict[str, Any]:
+    unused = {"note", "minutes"} - _BULK_KEYS[actions[0]]
+    action = {"type": "string", "enum": list(actions)}
+    return {"title": title, "properties": {"action": action} | dict.fromkeys(sorted(unused), False), **more}
+
+
+class BulkAlertsBody(Strict):
+    """What to do, and to which alerts."""
+
+    keywords: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            _alternative("Acknowledge", "acknowledge"),
+            _alternative("Snooze", "snooze", required=["minutes"]),
+            _alternative("Undo", "reopen", "unsnooze"),
+        ]
+    }
+    action = Choice(choices=list(_BULK_KEYS))
+    ids = Many(child=Id(), allow_empty=False, max_length=alerts.MAX_ALERTS)
+    note = Text(
+        pattern=LINES, required=False, allow_blank=True, max_length=alerts.MAX_NOTE, help_text="A note for others."
+    )
+    minutes = Whole(required=False, min_value=1, max_value=43_200, help_text="From now; 43200 are 30 days.")
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        kind = data["action"]
+        if kind == "snooze" and "minutes" not in data:
+            raise serializers.ValidationError({"minutes": ["This field is required to snooze alerts."]}, "required")
+        if wrong := {"note", "minutes"}.intersection(data) - _BULK_KEYS[kind]:
+            raise serializers.ValidationError({name: [f"Leave it out to {kind} alerts."] for name in sorted(wrong)})
+        return data
+
+
+class BulkAlertsOutcome(serializers.Serializer[alerts.Changed]):
+    """The result of an action on many alerts. One that was already as it should be is in neither list."""
+
+    message = serializers.SerializerMethodField()
+    changed = serializers.ListField(source="ids", child=serializers.CharField())
+    refused = serializers.DictField(child=serializers.CharField(), help_text="Reason for each refusal, by alert id.")
+
+    def get_message(self, changed: alerts.Changed) -> str:
+        return alerts.summary(self.context["action"], changed)
+
+
 class RuleBody(Strict):
     """What to change about a rule. null restores the default."""
 
     enabled = Flag(source="is_enabled", required=False)
-    threshold = Number(required=False, allow_null=True, min_value=0, max_value=1_000_000)
+    threshold = Number(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=1_000_000,
+        help_text="In the limits of the rule; only for rules that have one.",
+    )
     resolveAfter = Whole(
         source="resolve_after", required=False, allow_null=True, min_value=0, max_value=86_400, help_text="Seconds."
     )

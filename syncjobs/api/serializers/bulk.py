@@ -34,7 +34,7 @@ class _Selection(Filter):
 class BulkBody(Strict):
     """What to do, and to which jobs: either ids or a filter."""
 
-    rules = {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
+    keywords = {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]}
     action = Choice(choices=list(bulk.ELIGIBLE_STATUSES))
     ids = Many(child=Id(), required=False, allow_empty=False, max_length=10_000)
     filter = _Selection(required=False)

@@ -121,7 +121,7 @@ class _TimeZone(Choice):
 class CronBody(Strict):
     """Fields left out stay as they are; in a new schedule the minute is 0 and all others are *."""
 
-    rules = {"minProperties": 1}
+    keywords = {"minProperties": 1}
 
     minute = _CronField(0, 59, max_length=240, like="*/15")
     hour = _CronField(0, 23, max_length=96, like="3")
@@ -154,7 +154,7 @@ _NAME: dict[str, Any] = {"max_length": 180, "pattern": VISIBLE + ONE_LINE, "like
 class ScheduleBody(Strict):
     """Fields left out stay as they are. Give either cron or interval, or null for the other."""
 
-    rules: ClassVar[dict[str, Any]] = {
+    keywords: ClassVar[dict[str, Any]] = {
         "not": {"required": ["cron", "interval"], "properties": dict.fromkeys(("cron", "interval"), _OBJECT)}
     }
 
@@ -168,7 +168,7 @@ class ScheduleBody(Strict):
 class NewScheduleBody(ScheduleBody):
     """Give either cron or interval, or null for the other."""
 
-    rules: ClassVar[dict[str, Any]] = {
+    keywords: ClassVar[dict[str, Any]] = {
         "oneOf": [{"required": [name], "properties": {name: _OBJECT}} for name in ("cron", "interval")]
     }
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
+from bands.text import parse_number
 from syncjobs.alerts import words
 from syncjobs.engine import clock
 from syncjobs.management import base
 from syncjobs.models import Alert
 from syncjobs.operations import alerts
+
+MAX_HOURS = 10_000.0
+MAX_LISTED = 10_000
 
 
 class Command(base.Command):
@@ -26,7 +30,7 @@ class Command(base.Command):
         action.add_argument("--unsnooze", action="store_true", help="undo that")
         parser.add_argument("--note", help="with --acknowledge: a note for others")
         parser.add_argument("--all", action="store_true", help="list those that are over, too, the newest first")
-        parser.add_argument("--limit", type=int, default=100, help="list so many at most; default: 100")
+        parser.add_argument("--limit", type=_number, default=100, help="list so many at most; default: 100")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
@@ -43,19 +47,24 @@ class Command(base.Command):
     def _change(self, options: dict[str, Any]) -> None:
         ids = options["ids"]
         if options["acknowledge"]:
-            self.print(f"Acknowledged: {alerts.acknowledge(self.actor, ids, options['note'])}.")
+            done, changed = "Acknowledged", alerts.acknowledge(self.actor, ids, options["note"])
         elif options["reopen"]:
-            self.print(f"Reopened: {alerts.reopen(self.actor, ids)}.")
+            done, changed = "Reopened", alerts.reopen(self.actor, ids)
         elif options["unsnooze"]:
-            self.print(f"No longer snoozed: {alerts.unsnooze(self.actor, ids)}.")
+            done, changed = "No longer snoozed", alerts.unsnooze(self.actor, ids)
         else:
-            hours = min(max(options["snooze"], 0.0), 10_000.0)
-            until = clock.now() + dt.timedelta(hours=hours)
-            self.print(f"Snoozed until {until:%Y-%m-%d %H:%M} UTC: {alerts.snooze(self.actor, ids, until)}.")
+            hours = options["snooze"]
+            # What is no length at all, such as NaN, is refused as one that is too short.
+            length = dt.timedelta(hours=hours if 0 < hours < MAX_HOURS else 0)
+            changed, until = alerts.snooze(self.actor, ids, length)
+            done = f"Snoozed until {until:%Y-%m-%d %H:%M} UTC"
+        self.print(f"{done}: {len(changed.ids)}.")
+        for alert_id, reason in changed.refused.items():
+            self.print(f"{alert_id}: {reason}")
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = Alert.objects.all() if options["all"] else Alert.objects.unresolved().worst_first()
-        found = list(rows[: max(1, options["limit"])])
+        found = list(rows[: options["limit"]])
         if options["json"]:
             self.print_json({"alerts": [_as_json(alert) for alert in found], "as_of": clock.now()})
             return
@@ -66,6 +75,13 @@ class Command(base.Command):
                 self.print(f"    {said.advice}")
         if not found:
             self.print("There are no alerts.")
+
+
+def _number(text: str) -> int:
+    number = parse_number(text, maximum=MAX_LISTED)
+    if not number:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_LISTED}.")
+    return number
 
 
 def _state(alert: Alert) -> str:

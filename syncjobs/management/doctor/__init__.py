@@ -27,6 +27,7 @@ _WITH_DATABASE: tuple[tuple[str, Check], ...] = (
     ("workers", site.workers),
     ("queues", site.queues),
     ("scheduler", site.scheduler),
+    ("roles", site.roles),
     ("alerts.rounds", alerts.rounds),
     ("alerts.channels", alerts.channels),
 )

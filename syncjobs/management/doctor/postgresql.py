@@ -37,11 +37,7 @@ _SETTINGS = {
 _READ_ONLY_TABLES = {"django_migrations"}
 _APPEND_ONLY_TABLES = {"syncjobs_auditentry"}
 _FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION (\w+)\(.*?\bAS \$\$(.*?)\$\$", re.DOTALL)
-_TRIGGER = re.compile(
-    r"CREATE OR REPLACE TRIGGER (\w+) (?:AFTER|BEFORE) ([\w, ]+?) ON (\w+)\s.*?EXECUTE FUNCTION (\w+)\(", re.DOTALL
-)
-_EVENTS = {"INSERT": 4, "DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}
-"""Bits of pg_trigger.tgtype."""
+_TRIGGER = re.compile(r"CREATE OR REPLACE TRIGGER (\w+) [^;]*? ON (\w+)\s[^;]*;")
 
 
 def _rows(statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
@@ -233,17 +229,24 @@ def _wrong_functions(text: str) -> Iterator[str]:
 
 def _wrong_triggers(text: str) -> Iterator[str]:
     rows = _rows(
-        "SELECT t.tgrelid::regclass::text, t.tgname::text, p.proname::text, t.tgenabled::text, t.tgtype"
-        " FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal"
+        "SELECT tgrelid::regclass::text, tgname::text, tgenabled::text, pg_get_triggerdef(oid, true)"
+        " FROM pg_trigger WHERE NOT tgisinternal"
     )
     found = {(table, name): rest for table, name, *rest in rows}
-    for name, events, table, function in _TRIGGER.findall(text):
+    for match in _TRIGGER.finditer(text):
+        name, table = match.groups()
         if (table, name) not in found:
             yield f"The trigger {name} of {table} is missing."
             continue
-        actual, enabled, kind = found[table, name]
-        expected = sum(_EVENTS[event.partition(" ")[0]] for event in events.split(" OR "))
-        if actual != function or kind & sum(_EVENTS.values()) != expected:
+        enabled, actual = found[table, name]
+        if _as_written(actual) != _as_written(match[0]):
             yield f"The trigger {name} of {table} is not the one of this release."
         elif enabled not in ("O", "A"):
             yield f"The trigger {name} of {table} is disabled."
+
+
+def _as_written(trigger: str) -> str:
+    """Return the definition without what PostgreSQL writes in its own way: casts, lists, parentheses and space."""
+    text = trigger.replace("CREATE OR REPLACE", "CREATE").replace("OLD.", "old.").replace("NEW.", "new.")
+    text = re.sub(r"::(?:text|character varying)(?:\[\])?", "", text)
+    return re.sub(r"[\s()\[\];]", "", text).replace("=ANYARRAY", "IN")

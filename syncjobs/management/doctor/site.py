@@ -14,7 +14,7 @@ from django.core import mail as django_mail
 
 from ...engine import clock
 from ...models import Worker
-from ...operations import schedules
+from ...operations import people, schedules
 from ...stats import queues as stats_queues
 from .findings import Finding, Level, good
 
@@ -92,6 +92,18 @@ def scheduler() -> Iterator[Finding]:
         yield Finding("scheduler", Level.ERROR, message, advice)
     if len(alive) == 1 and not overdue:
         yield good("scheduler", f"The scheduler {alive[0]} is alive, and no schedule is overdue.")
+
+
+def roles() -> Iterator[Finding]:
+    """Look for roles that lack permissions, perhaps because a release has added some."""
+    missing = people.missing_permissions()
+    for role, number in missing.items():
+        message = (
+            f"The role {role} lacks {number} of its permissions, so people don't see or can't do what they should."
+        )
+        yield Finding("roles", Level.WARNING, message, "Run: python manage.py setup_roles")
+    if not missing:
+        yield good("roles", "The roles have their permissions.")
 
 
 def static_files() -> Iterator[Finding]:

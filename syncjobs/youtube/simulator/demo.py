@@ -94,13 +94,13 @@ def _video(rng: random.Random, channel_id: str, band: str, index: int) -> Video:
 
 
 def publish_in_background(simulator: Simulator, seconds: float) -> None:
-    """Have a new video in one of the channels every so many seconds, in a thread."""
+    """Have a new video in one of the channels every so many seconds, in a thread, until it stops."""
     threading.Thread(target=_publish, args=(simulator, seconds), name="publish", daemon=True).start()
 
 
 def _publish(simulator: Simulator, seconds: float) -> None:
     rng = random.Random()  # noqa: S311 - another one in each demonstration
-    world, pause = simulator.world, threading.Event()
-    while not pause.wait(seconds):
+    world = simulator.world
+    while not simulator.hub.stopped.wait(seconds):
         channel = rng.choice(list(world.channels.values()))
         world.publish(channel.id, simulator.now(), title=f"{channel.title} – {rng.choice(_SHOWS)}, just published")

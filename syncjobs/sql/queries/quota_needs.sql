@@ -1,0 +1,31 @@
+-- What the forecast of the quota is made of: what it is for, its name, the units, and an average.
+--
+-- "active": the units that active jobs of a type still need by their estimates, the number of those without an estimate, and
+-- the average of the newest completed jobs of the type, if any has none. A parent's estimate includes its children.
+-- "schedule": the average of a schedule's last runs, with all their jobs, by the label of its jobs.
+WITH active AS (
+    SELECT job_type, count(*) FILTER (WHERE quota_estimated IS NULL) AS without,
+           coalesce(sum(greatest(quota_estimated - quota_used - coalesce(of_children.units, 0), 0)), 0)::bigint AS units
+      FROM syncjobs_syncjob AS job
+      LEFT JOIN LATERAL (
+           SELECT sum(quota_used) AS units FROM syncjobs_syncjob WHERE parent_id = job.id) AS of_children ON true
+     WHERE status IN ('QUEUED', 'IN_PROGRESS') AND parent_id IS NULL AND run_at < %(until)s
+     GROUP BY job_type)
+
+SELECT 'active' AS kind, job_type AS name, units, without, average
+  FROM active
+  LEFT JOIN LATERAL (
+       SELECT avg(quota_used)::float8 AS average
+         FROM (SELECT quota_used FROM syncjobs_syncjob AS job
+                WHERE without > 0 AND job.job_type = active.job_type AND status = 'COMPLETED'
+                ORDER BY created_at DESC, id DESC LIMIT %(sample)s) AS newest) AS newest ON true
+UNION ALL
+SELECT 'schedule', label, 0, 0, avg(job.quota_used + coalesce(of_children.units, 0))::float8
+  FROM unnest(%(labels)s::text[]) AS label
+ CROSS JOIN LATERAL (
+      SELECT id, quota_used FROM syncjobs_syncjob
+       WHERE requested_by_label = label AND created_at >= %(since)s AND parent_id IS NULL AND status = ANY (%(ended)s)
+       ORDER BY created_at DESC, id DESC LIMIT %(sample)s) AS job
+  LEFT JOIN LATERAL (
+       SELECT sum(quota_used) AS units FROM syncjobs_syncjob WHERE parent_id = job.id) AS of_children ON true
+ GROUP BY label
