@@ -56,7 +56,7 @@ def store_deletions(band: Band, deleted: Mapping[str, dt.datetime | None]) -> in
 _RECENT = """
     SELECT statement_timestamp(), (
         SELECT started_at FROM syncjobs_syncjob
-         WHERE status = ANY(%s) AND job_type = %s AND started_at > statement_timestamp() - %s
+         WHERE status = ANY(%s) AND job_type = %s AND started_at > statement_timestamp() - make_interval(secs => %s)
            AND progress_done < %s ORDER BY started_at DESC OFFSET %s LIMIT 1)"""
 
 
@@ -68,7 +68,7 @@ def details_due_at() -> tuple[dt.datetime, dt.datetime]:
     them wait for nothing.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_RECENT, [JobStatus.values, JobType.ENRICH, WINDOW, FULL_UNIT, SMALL_JOBS - 1])
+        cursor.execute(_RECENT, [JobStatus.values, JobType.ENRICH, WINDOW.total_seconds(), FULL_UNIT, SMALL_JOBS - 1])
         now, oldest = cursor.fetchone()
     soon = now + BURST_PAUSE
     return now, soon if oldest is None else max(soon, oldest + WINDOW)
