@@ -21,6 +21,8 @@ from . import embedded
 from .supervisor import Process, Supervisor
 
 DEMO_USER = "admin"
+PUBLISH_SECONDS = 300
+"""How often the simulated YouTube has a new video."""
 
 
 def main() -> None:
@@ -172,6 +174,7 @@ def _processes(port: str, environment: dict[str, str], simulated: bool) -> list[
     if simulated:
         endpoint_port = environment["YOUTUBE_API_ENDPOINT"].rpartition(":")[2]
         simulator = [python, "manage.py", "run_simulator", "--port", endpoint_port, "--latency", "0.5"]
+        simulator += ["--publish-every", str(PUBLISH_SECONDS)]
         processes = [Process("youtube", simulator), *processes]
     return processes
 

@@ -38,7 +38,6 @@ _STATES = ("waiting", "active", "delayed", "completed", "failed", "cancelled")
 _ENDED_OUTCOMES = [outcome for outcome in AttemptOutcome if outcome is not AttemptOutcome.RUNNING]
 _CALL_OUTCOMES = ("success", "no_answer", "client_error", "server_error", "bad_answer")
 _PUSH_OUTCOMES = ("accepted", "bad_signature", "malformed", "limited")
-_NOTICES = ("new", "changed", "known", "deleted")
 _FEED_OUTCOMES = ("changed", "unchanged", "no_answer", "not_found", "client_error", "server_error", "bad_answer")
 _MESSAGE_KINDS = [kind for kind in ChannelKind if kind is not ChannelKind.PING]
 _FAILURES = 3
@@ -206,8 +205,12 @@ def _events() -> Iterator[Metric]:
         ((outcome, "") for outcome in _PUSH_OUTCOMES),
     )  # fmt: skip
     yield _counter(
-        "notices", "Videos that push or feeds told of.", ("kind", "source"), series, Event.NOTICE,
-        (*itertools.product(_NOTICES, [NoticedBy.PUSH]), *itertools.product(_NOTICES[:2], [NoticedBy.FEED])),
+        "videos_noticed", "New videos by how they were first noticed.", ("source",), series, Event.NOTICED,
+        ((source, "") for source in NoticedBy.values),
+    )  # fmt: skip
+    yield _counter(
+        "video_changes_noticed", "Changes and deletions of known videos that push or feeds told of.", (), series,
+        Event.CHANGE, [("", "")],
     )  # fmt: skip
     yield _counter(
         "feed_reads", "Feeds that were read.", ("outcome",), series, Event.FEED,

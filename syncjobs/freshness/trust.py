@@ -128,7 +128,7 @@ def note_feeds(published: Mapping[int, Sequence[dt.datetime]]) -> None:
 
 def push_proven(band_ids: Iterable[int]) -> set[int]:
     """Return those of the bands whose push has proven itself, so that their feeds may be read rarely."""
-    values = {
+    values: dict[str, Any] = {
         "bands": list(band_ids),
         "distrust": DISTRUST_DAYS,
         "days": PROVEN_DAYS,

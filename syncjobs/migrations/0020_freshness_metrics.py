@@ -1,4 +1,4 @@
-"""A histogram of how late new videos were."""
+"""Counters of what push and feeds tell of, and a histogram of how late new videos were."""
 
 from pathlib import Path
 
@@ -12,6 +12,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(
-            (SQL / "0020_freshness_metrics.sql").read_text(), "DROP FUNCTION syncjobs_metric_video_v1 CASCADE;"
+            (SQL / "0020_freshness_metrics.sql").read_text(), "DROP FUNCTION syncjobs_metric_video_v1, syncjobs_metric_change_v1 CASCADE;"
         )
     ]

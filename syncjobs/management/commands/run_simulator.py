@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 
 from syncjobs.management import base
 from syncjobs.youtube.simulator import Simulator, World
-from syncjobs.youtube.simulator.demo import demo_world
+from syncjobs.youtube.simulator.demo import demo_world, publish_in_background
 
 
 class Command(base.Command):
@@ -27,6 +27,13 @@ class Command(base.Command):
         parser.add_argument(
             "--latency", type=base.seconds, default=0.0, metavar="SECONDS", help="delay before each response"
         )
+        parser.add_argument(
+            "--publish-every",
+            type=base.seconds,
+            default=0.0,
+            metavar="SECONDS",
+            help="have a new video in one of the channels so often (default: never)",
+        )
         parser.add_argument("--key", default="", help="accept this API key only (default: any)")
 
     def run(self, **options: Any) -> None:
@@ -39,6 +46,8 @@ class Command(base.Command):
         except (OSError, OverflowError) as error:
             raise CommandError(f"Can't listen on {options['host']}:{options['port']}: {error}") from None
         simulator.faults.latency = options["latency"]
+        if options["publish_every"]:
+            publish_in_background(simulator, options["publish_every"])
         self.print(
             f"Simulated YouTube with {len(world.channels)} channels, {len(world.videos)} videos: {simulator.url}"
         )

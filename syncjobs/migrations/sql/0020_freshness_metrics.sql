@@ -1,6 +1,9 @@
--- How late the videos were that we promised to notice: those of watched channels, published since we watch them.
+-- New videos by how they were noticed; and how late those were that we promised to notice: of watched channels, published
+-- since we watch them.
 CREATE OR REPLACE FUNCTION syncjobs_metric_video_v1() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    INSERT INTO syncjobs_metricdelta (name, label, second_label, n)
+    SELECT 'noticed', noticed_by, '', count(*) FROM added WHERE noticed_by <> '' GROUP BY noticed_by;
     INSERT INTO syncjobs_metricdelta (name, label, second_label, value)
     SELECT 'fresh', video.noticed_by, '', greatest(0, extract(epoch FROM video.created_at - video.published_at)::float8)
       FROM added AS video
@@ -10,5 +13,13 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE OR REPLACE FUNCTION syncjobs_metric_change_v1() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO syncjobs_metricdelta (name, label, second_label) VALUES ('change', '', '');
+    RETURN NULL;
+END $$;
+
 CREATE OR REPLACE TRIGGER metric_noticed AFTER INSERT ON bands_video REFERENCING NEW TABLE AS added FOR EACH STATEMENT
     EXECUTE FUNCTION syncjobs_metric_video_v1();
+CREATE OR REPLACE TRIGGER metric_changed AFTER UPDATE OF notice_updated_at ON bands_video FOR EACH ROW
+    WHEN (NEW.notice_updated_at IS DISTINCT FROM OLD.notice_updated_at) EXECUTE FUNCTION syncjobs_metric_change_v1();

@@ -84,12 +84,12 @@ class Hub:
         self.delay = (0.0, 0.0)
         """The shortest and the longest time in seconds until a change is delivered."""
         self.send: Send = send
+        self.stopped = threading.Event()
         self._world, self._faults, self._now = world, faults, now
         self._tasks: list[_Task] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._random = random.Random(11)  # noqa: S311 - repeatable delays
-        self._stopped = threading.Event()
         world.on_change.append(self._publish)
 
     def start(self) -> None:
@@ -98,12 +98,12 @@ class Hub:
 
     def stop(self) -> None:
         """End the thread."""
-        self._stopped.set()
+        self.stopped.set()
 
     def _run(self) -> None:
         # The garbage collector of a test ends no thread that still has something to deliver.
         pool = ThreadPoolExecutor(_THREADS, "hub")
-        while not self._stopped.wait(0.02):
+        while not self.stopped.wait(0.02):
             for task in self._take_due():
                 pool.submit(task.run)
         pool.shutdown(wait=False, cancel_futures=True)
