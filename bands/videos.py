@@ -157,35 +157,54 @@ def notice_videos(videos: Iterable[Video]) -> list[str]:
     """Insert videos that YouTube told of, and have the details of known ones fetched again that have changed since.
 
     Details are pending from each video's `details_due_at` on. `notice_updated_at` is YouTube's time of the change, so a
-    notice that comes twice, late or out of order changes nothing. Return the ids of the inserted videos.
+    notice that comes twice, late or out of order changes nothing. New videos are added to their band's
+    `channel_video_count`, which incremental passes compare with YouTube's. Return the ids of the inserted videos.
     """
     rows = _unique(videos)
     if not rows:
         return []
-    columns = ("youtube_id", "band_id", "noticed_by", "notice_updated_at", "details_due_at", *_BASICS)
-    statement = SQL("""
-        INSERT INTO bands_video ({columns}, {pending_columns})
-        SELECT {rows}
-        ON CONFLICT (youtube_id) DO UPDATE
-           SET details_pending = true, details_attempt = NULL, details_tries = 0, band_id = {owner},
-               notice_updated_at = EXCLUDED.notice_updated_at,
-               details_due_at = CASE WHEN bands_video.details_pending AND COALESCE(
-                                          bands_video.details_due_at < EXCLUDED.details_due_at, true)
-                                     THEN bands_video.details_due_at ELSE EXCLUDED.details_due_at END
-         WHERE COALESCE(bands_video.notice_updated_at < EXCLUDED.notice_updated_at, bands_video.notice_updated_at IS NULL)
-           AND (bands_video.availability <> 'AVAILABLE' OR bands_video.title <> EXCLUDED.title
-                -- Feeds change this time without a change of the video.
-                OR (EXCLUDED.noticed_by = 'push' AND EXCLUDED.notice_updated_at
-                    > COALESCE(bands_video.details_stored_at, bands_video.created_at)))
-        RETURNING youtube_id, xmax = 0""").format(
-        columns=_names("{}", columns),
-        pending_columns=SQL(_PENDING_COLUMNS),
-        rows=_from_json(columns, _PENDING),
-        owner=SQL(_OWNER),
-    )
     with connection.cursor() as cursor:
-        cursor.execute(statement.as_string(), [_as_json(rows, columns)])
-        return [youtube_id for youtube_id, is_new in cursor.fetchall() if is_new]
+        cursor.execute(_notice_statement(), [_as_json(rows, _NOTICED)])
+        return [youtube_id for (youtube_id,) in cursor.fetchall()]
+
+
+_NOTICED = ("youtube_id", "band_id", "noticed_by", "notice_updated_at", "details_due_at", *_BASICS)
+
+
+@cache
+def _notice_statement() -> str:
+    return (
+        SQL("""
+        WITH written AS (
+            INSERT INTO bands_video ({columns}, {pending_columns})
+            SELECT {rows}
+            ON CONFLICT (youtube_id) DO UPDATE
+               SET details_pending = true, details_attempt = NULL, details_tries = 0, band_id = {owner},
+                   notice_updated_at = EXCLUDED.notice_updated_at,
+                   details_due_at = CASE WHEN bands_video.details_pending AND COALESCE(
+                                              bands_video.details_due_at < EXCLUDED.details_due_at, true)
+                                         THEN bands_video.details_due_at ELSE EXCLUDED.details_due_at END
+             WHERE COALESCE(bands_video.notice_updated_at < EXCLUDED.notice_updated_at,
+                            bands_video.notice_updated_at IS NULL)
+               AND (bands_video.availability <> 'AVAILABLE' OR bands_video.title <> EXCLUDED.title
+                    -- Feeds change this time without a change of the video.
+                    OR (EXCLUDED.noticed_by = 'push' AND EXCLUDED.notice_updated_at
+                        > COALESCE(bands_video.details_stored_at, bands_video.created_at)))
+            RETURNING youtube_id, band_id, xmax = 0 AS is_new),
+        counted AS (
+            -- Videos are locked before bands.
+            UPDATE bands_band SET channel_video_count = channel_video_count + new.number
+              FROM (SELECT band_id, count(*) AS number FROM written WHERE is_new GROUP BY band_id) AS new
+             WHERE bands_band.id = new.band_id)
+        SELECT youtube_id FROM written WHERE is_new""")
+        .format(
+            columns=_names("{}", _NOTICED),
+            pending_columns=SQL(_PENDING_COLUMNS),
+            rows=_from_json(_NOTICED, _PENDING),
+            owner=SQL(_OWNER),
+        )
+        .as_string()
+    )
 
 
 def notice_deletions(deleted_at: Mapping[str, dt.datetime | None], channel_id: str, due_at: dt.datetime) -> int:

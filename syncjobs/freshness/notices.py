@@ -8,15 +8,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import IntegrityError, connection
 
 from bands.models import Band, NoticedBy, Video
 from bands.videos import notice_deletions, notice_videos
 
 from ..choices import JobStatus, JobType
-from ..engine import clock
-from ..models import SyncJob
 from ..youtube.feeds import FeedEntry
 
 BURST_PAUSE = dt.timedelta(seconds=5)
@@ -35,16 +32,9 @@ def store(band: Band, entries: Iterable[FeedEntry], noticed_by: NoticedBy) -> li
     own = [entry for entry in entries if entry.channel_id == band.channel_id != ""]
     if not own:
         return []
-    now = clock.now()
-    due_at = details_due_at(now)
-    videos = [_video(entry, band, noticed_by, now, due_at) for entry in own]
+    now, due_at = details_due_at()
     try:
-        with transaction.atomic():
-            new = notice_videos(videos)
-            if new:
-                # What incremental passes compare with YouTube's videoCount. Videos are locked before bands.
-                Band.objects.filter(pk=band.pk).update(channel_video_count=F("channel_video_count") + len(new))
-            return new
+        return notice_videos(_video(entry, band, noticed_by, now, due_at) for entry in own)
     except IntegrityError:
         if Band.objects.filter(pk=band.pk).exists():
             raise
@@ -58,27 +48,30 @@ def store_deletions(band: Band, deleted: Mapping[str, dt.datetime | None]) -> in
     """
     if not deleted:
         return 0
-    now = clock.now()
-    return notice_deletions({key: _past(at, now) for key, at in deleted.items()}, band.channel_id, details_due_at(now))
+    now, due_at = details_due_at()
+    return notice_deletions({key: _past(at, now) for key, at in deleted.items()}, band.channel_id, due_at)
 
 
-def details_due_at(now: dt.datetime) -> dt.datetime:
-    """Return when the details of a video that was noticed now should be asked for: in seconds, unless that was done a lot.
+# The index begins with the status.
+_RECENT = """
+    SELECT statement_timestamp(), (
+        SELECT started_at FROM syncjobs_syncjob
+         WHERE status = ANY(%s) AND job_type = %s AND started_at > statement_timestamp() - make_interval(secs => %s)
+           AND progress_done < %s ORDER BY started_at DESC OFFSET %s LIMIT 1)"""
 
-    Until then the video has what the notice says: title and time of publication. A unit buys the details of 50 videos, so
-    videos that come one by one all day wait for each other; fifty of them wait for nothing.
+
+def details_due_at() -> tuple[dt.datetime, dt.datetime]:
+    """Return the time, and when the details of a video that is noticed now should be asked for.
+
+    That is in seconds, unless it was done a lot. Until then the video has what the notice says: title and time of
+    publication. A unit buys the details of 50 videos, so videos that come one by one all day wait for each other; fifty of
+    them wait for nothing.
     """
-    small = SyncJob.objects.filter(
-        # The index begins with the status.
-        status__in=JobStatus.values,
-        job_type=JobType.ENRICH,
-        started_at__gt=now - WINDOW,
-        progress_done__lt=FULL_UNIT,
-    )
-    recent = list(small.order_by("-started_at").values_list("started_at", flat=True)[:SMALL_JOBS])
+    with connection.cursor() as cursor:
+        cursor.execute(_RECENT, [JobStatus.values, JobType.ENRICH, WINDOW.total_seconds(), FULL_UNIT, SMALL_JOBS - 1])
+        now, oldest = cursor.fetchone()
     soon = now + BURST_PAUSE
-    oldest = recent[-1] if len(recent) == SMALL_JOBS else None
-    return soon if oldest is None else max(soon, oldest + WINDOW)
+    return now, soon if oldest is None else max(soon, oldest + WINDOW)
 
 
 def _video(entry: FeedEntry, band: Band, noticed_by: NoticedBy, now: dt.datetime, due_at: dt.datetime) -> Video:
