@@ -119,7 +119,9 @@ def _plan_incremental(context: JobContext, bands: list[Band]) -> tuple[Plan, lis
     shown, noticed = trust.feeds_proven(), recently_noticed()
     for band in bands:
         channel = channels.get(band.channel_id)
-        is_due = band.last_page_read_at is None or (band.last_page_read_at < rotation and band.pk not in shown)
+        # A feed has the videos of the channel only.
+        is_shown = band.pk in shown and not band.extra_playlists
+        is_due = band.last_page_read_at is None or (band.last_page_read_at < rotation and not is_shown)
         if is_due or _has_changed(band, channel, noticed.get(band.pk, 0)):
             known = channel is not None and channel.video_count is not None
             plan.append((band, {"video_count": channel.video_count} if channel and known else {}))

@@ -115,14 +115,16 @@ class Day:
             )  # fmt: skip
         Band.objects.bulk_create(rows)
         Band.objects.update(last_full_sync_at=Now(), last_page_read_at=Now(), last_incremental_sync_at=Now())
-        Video.objects.bulk_create(
+        known = [
             Video(
                 band=band, youtube_id=video.id, channel_id=band.channel_id, title=video.title, duration_seconds=213,
                 published_at=video.published_at, privacy_status="public", created_at=long_ago,
             )
             for band in rows
             for video in map(world.videos.__getitem__, world.playlists[band.uploads_playlist_id])
-        )  # fmt: skip
+        ]  # fmt: skip
+        for first in range(0, len(known), 500):
+            Video.objects.bulk_create(known[first : first + 500])
 
     def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Answer the hub by the site's own code, with all of its middleware."""

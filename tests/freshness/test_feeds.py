@@ -90,6 +90,15 @@ def test_errors_have_a_feed_read_again_soon_and_say_nothing_about_the_band(youtu
     assert max(pauses[:6]) <= 20
     assert pauses[6:10] == sorted(pauses[6:10])
     assert 0.9 * 900 - 5 < pauses[-1] <= 900
+    youtube.faults.add(Fault("foreign", FEED, status=429))
+    ChannelFeed.objects.update(failures=0)
+    read_all()
+    assert pause() > 800
+    youtube.faults.clear()
+    ChannelFeed.objects.update(failures=11)
+    youtube.faults.add(Fault("drop", FEED))
+    read_all()
+    youtube.faults.clear()
     feed = ChannelFeed.objects.get()
     assert (feed.failures, feed.status, feed.problem) == (
         12,

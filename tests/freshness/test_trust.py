@@ -62,6 +62,13 @@ def test_a_channel_whose_feed_has_proven_itself_is_probed_daily_and_its_page_is_
     triggers.trigger_sync(PERSON, None, full=False)
     run_all()
     assert youtube.units() == 1
+    # Only a page shows what extra playlists have.
+    youtube.world.playlists["PL" + "x" * 32] = list(youtube.world.videos)[:3]
+    Band.objects.update(extra_playlists=["PL" + "x" * 32])
+    days_later()
+    assert hourly_pass(youtube) == 1 + 2
+    Band.objects.update(extra_playlists=[])
+    days_later()
     ChannelFeed.objects.update(failures=3)
     assert hourly_pass(youtube) == 1 + 1
     ChannelFeed.objects.update(failures=0, next_read_at=Now() - dt.timedelta(minutes=10))
