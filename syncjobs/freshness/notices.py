@@ -18,8 +18,8 @@ from ..youtube.feeds import FeedEntry
 
 BURST_PAUSE = dt.timedelta(seconds=5)
 """Details are asked for so long after the first notice, so that a burst shares units."""
-SMALL_JOBS, WINDOW = 3, dt.timedelta(minutes=96)
-"""At most so many ENRICH jobs for a few videos in this time: 45 a day. More videos wait, and share a unit."""
+SMALL_JOB_PAUSE = dt.timedelta(minutes=32)
+"""Between ENRICH jobs for a few videos each, so that there are at most 45 a day. More videos wait, and share a unit."""
 FULL_UNIT = 50
 
 
@@ -52,26 +52,26 @@ def store_deletions(band: Band, deleted: Mapping[str, dt.datetime | None]) -> in
     return notice_deletions({key: _past(at, now) for key, at in deleted.items()}, band.channel_id, due_at)
 
 
-# The index begins with the status.
-_RECENT = """
-    SELECT statement_timestamp(), (
-        SELECT started_at FROM syncjobs_syncjob
-         WHERE status = ANY(%s) AND job_type = %s AND started_at > statement_timestamp() - make_interval(secs => %s)
-           AND progress_done < %s ORDER BY started_at DESC OFFSET %s LIMIT 1)"""
+# The index begins with the status. A job that has just begun may turn out to be a big one.
+_LAST_SMALL = """
+    SELECT statement_timestamp(), max(started_at) FROM syncjobs_syncjob
+     WHERE status = ANY(%s) AND job_type = %s AND started_at > statement_timestamp() - make_interval(secs => %s)
+       AND progress_done BETWEEN 1 AND %s"""
 
 
 def details_due_at() -> tuple[dt.datetime, dt.datetime]:
     """Return the time, and when the details of a video that is noticed now should be asked for.
 
-    That is in seconds, unless it was done a lot. Until then the video has what the notice says: title and time of
+    That is in seconds, unless it was done lately. Until then the video has what the notice says: title and time of
     publication. A unit buys the details of 50 videos, so videos that come one by one all day wait for each other; fifty of
     them wait for nothing.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_RECENT, [JobStatus.values, JobType.ENRICH, WINDOW.total_seconds(), FULL_UNIT, SMALL_JOBS - 1])
-        now, oldest = cursor.fetchone()
+        values = [JobStatus.values, JobType.ENRICH, SMALL_JOB_PAUSE.total_seconds(), FULL_UNIT - 1]
+        cursor.execute(_LAST_SMALL, values)
+        now, last = cursor.fetchone()
     soon = now + BURST_PAUSE
-    return now, soon if oldest is None else max(soon, oldest + WINDOW)
+    return now, soon if last is None else max(soon, last + SMALL_JOB_PAUSE)
 
 
 def _video(entry: FeedEntry, band: Band, noticed_by: NoticedBy, now: dt.datetime, due_at: dt.datetime) -> Video:

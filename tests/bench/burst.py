@@ -40,6 +40,7 @@ def _channel_id(url: str, handle: str) -> str:
 
 def _subscribe(url: str, titles: list[str]) -> list[tuple[str, bytes]]:
     """Create the bands with subscriptions that work. Return what the hub delivers: (token, body) of each delivery."""
+    from django.db import connection
     from django.db.models.functions import Now
 
     from bands.models import Band
@@ -48,6 +49,9 @@ def _subscribe(url: str, titles: list[str]) -> list[tuple[str, bytes]]:
 
     from ..freshness.site import entry, feed
 
+    with connection.cursor() as cursor:
+        # An earlier run's.
+        cursor.execute("TRUNCATE syncjobs_syncjob, syncjobs_quotacall, syncjobs_quotaday, bands_band CASCADE")
     deliveries = []
     for title in titles:
         channel_id = _channel_id(url, f"@{title}")
@@ -60,8 +64,10 @@ def _subscribe(url: str, titles: list[str]) -> list[tuple[str, bytes]]:
             state="VERIFIED",
             verified_at=Now(),
         )
-        ids = [f"{title[:4]}{number:07}" for number in range(VIDEOS_PER_BAND)]
-        deliveries += [(subscription.token, feed(entry(video_id, band))) for video_id in ids]
+        for number in range(VIDEOS_PER_BAND):
+            # As _youtube() has them, so that feeds agree.
+            name = f"Halftime show {number} of the marching band of {title}"
+            deliveries.append((subscription.token, feed(entry(f"{title[:4]}{number:07}", band, title=name))))
     deliveries += random.sample(deliveries, DELIVERIES - len(deliveries))
     random.shuffle(deliveries)
     return deliveries
@@ -154,7 +160,7 @@ def main() -> bool:
     random.seed(7)
     seed.prepare(0)
     channels = {f"B{number:03}band": VIDEOS_PER_BAND for number in range(BANDS)}
-    with _youtube(channels) as url, running() as (port, _pid):
+    with _youtube(channels) as url, running("syncmonitor.asgi:application") as (port, _pid):
         worker = [sys.executable, "-m", "celery", "-A", "syncmonitor", "worker", "--concurrency", "2"]
         process = subprocess.Popen([*worker, "-Q", "video-sync,video-processing,maintenance"], cwd=ROOT)
         try:
