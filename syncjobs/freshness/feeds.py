@@ -18,6 +18,7 @@ from functools import cache
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from bands.models import Band, NoticedBy
 
@@ -25,12 +26,15 @@ from ..audit.actors import SYSTEM
 from ..choices import JobType
 from ..engine.background import Background
 from ..engine.enqueue import band_key, create_job, lock_bands
+from ..models import SyncJob
 from ..youtube.feeds import FEED_SIZE, FeedAnswer, FeedEntry, FeedFailed, read_feed
 from . import notices, trust
 
 ROUND_SECONDS, BATCH = 5.0, 40
 """At most so many feeds are read in one round: 8 a second, or 7,200 in 15 minutes."""
 MATCH_SECONDS = 30.0
+PROBE_PAUSE = 600
+"""Seconds between passes that are queued because feeds fail."""
 OVERDUE = 60.0
 """What has been due for so many seconds is not left to the elected worker."""
 THREADS = 10
@@ -119,6 +123,22 @@ def match_bands() -> None:
     """Have a row for the feed of each active band with a channel, and no others. New ones are read at once, but spread."""
     with connection.cursor() as cursor:
         cursor.execute(_MATCH, [min(60, settings.FEED_POLL_SECONDS)])
+
+
+def probe_unread() -> bool:
+    """Have the channels probed now whose feeds fail together, unless that was done since they were last read.
+
+    The last hourly pass may have left them out just before, so the next one would come late. Return whether a job was queued.
+    """
+    if not trust.have_feeds_failed():
+        return False
+    recent = SyncJob.objects.filter(
+        job_type=JobType.INCREMENTAL_SYNC, fans_out=True, created_at__gt=Now() - dt.timedelta(seconds=PROBE_PAUSE)
+    )
+    if recent.exists():
+        return False
+    key = f"{JobType.INCREMENTAL_SYNC}:all"
+    return create_job(SYSTEM, JobType.INCREMENTAL_SYNC, dedupe_key=key, fans_out=True).is_new
 
 
 def read_due(limit: int = BATCH, *, late: float = 0.0) -> int:
@@ -227,6 +247,7 @@ class _Rounds:
     def run(self, is_elected: bool) -> None:
         if is_elected and time.monotonic() - self._matched_at >= MATCH_SECONDS:
             match_bands()
+            probe_unread()
             self._matched_at = time.monotonic()
         read_due(late=0 if is_elected else OVERDUE)
 

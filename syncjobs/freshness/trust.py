@@ -36,6 +36,18 @@ _HEALTHY = """f.trusted_at IS NOT NULL AND f.failures < %(failing)s
            AND f.next_read_at > statement_timestamp() - make_interval(secs => %(overdue)s)"""
 _WATCHED: dict[str, float] = {"failing": FAILING_AFTER, "overdue": OVERDUE}
 
+UNREAD = 1800
+FAILED_SHARE = 0.05
+"""If so many of the feeds could not be read for UNREAD seconds, their channels are probed."""
+_FAILED = """
+    SELECT count(*) FILTER (
+               WHERE f.failures >= %(failing)s AND f.read_at < statement_timestamp() - make_interval(secs => %(unread)s)
+                 AND (f.probed_at IS NULL OR f.probed_at < f.read_at)
+                 AND NOT EXISTS (SELECT 1 FROM syncjobs_subscription s
+                                  WHERE s.band_id = f.band_id AND s.state = 'VERIFIED' AND s.trusted_at IS NOT NULL
+                                    AND s.lease_ends_at > statement_timestamp()))
+           >= GREATEST(1, %(share)s * count(*))
+      FROM syncjobs_channelfeed f"""
 _MISSES = """
     WITH missed AS (
         SELECT s.id, s.band_id, max(v.created_at) AS at
@@ -98,6 +110,13 @@ _NOT_DUE = f"""
                         WHERE s.band_id = f.band_id AND s.channel_id = f.channel_id AND s.state = 'VERIFIED'
                           AND s.lease_ends_at > statement_timestamp() AND s.trusted_at IS NOT NULL))
      ORDER BY f.probed_at"""  # noqa: S608 - constants
+
+
+def have_feeds_failed() -> bool:
+    """Whether many feeds could not be read for a while, of channels that nothing else was asked about since."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FAILED, {"unread": UNREAD, "failing": FAILING_AFTER, "share": FAILED_SHARE})
+        return bool(cursor.fetchone()[0])
 
 
 def note_misses(band_ids: Iterable[int]) -> None:

@@ -219,6 +219,7 @@ class Day:
         for _ in range(TICK // 2):
             if feeds.read_due() < feeds.BATCH:
                 break
+        feeds.probe_unread()
         if _has_work():
             reconcile()
             run_all()

@@ -130,3 +130,28 @@ def test_a_probe_that_is_made_anyway_asks_for_50_channels(youtube: Simulator) ->
     [call] = youtube.calls("channels.list")
     assert len(call["parameters"]["id"].split(",")) == 50
     assert oldest.channel_id in call["parameters"]["id"]
+
+
+def test_when_feeds_fail_together_their_channels_are_probed_without_waiting_for_the_next_hour(
+    youtube: Simulator,
+) -> None:
+    band, channel = band_with_videos(youtube.world, 20)
+    full_sync(band)
+    read_all()
+    assert hourly_pass(youtube) == 1
+    new = youtube.world.publish(channel.id, timezone.now())
+    half_an_hour_ago = timezone.now() - dt.timedelta(minutes=31)
+    ChannelFeed.objects.update(
+        failures=3, read_at=half_an_hour_ago, probed_at=half_an_hour_ago - dt.timedelta(minutes=9)
+    )
+    # A pass has just begun.
+    assert not feeds.probe_unread()
+    SyncJob.objects.update(created_at=half_an_hour_ago)
+    subscription = subscribe(band, trusted_at=Now())
+    assert not feeds.probe_unread()
+    subscription.delete()
+    assert feeds.probe_unread()
+    run_all()
+    assert Video.objects.filter(youtube_id=new.id).exists()
+    SyncJob.objects.update(created_at=half_an_hour_ago)
+    assert not feeds.probe_unread()
