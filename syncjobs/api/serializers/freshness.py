@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from bands.models import NoticedBy
@@ -71,6 +71,7 @@ class SavedSerializer(serializers.Serializer[Any]):
     since = serializers.DateTimeField()
 
 
+@extend_schema_serializer(many=False)  # It is the answer of a `list`, but no list.
 class FreshnessSerializer(serializers.Serializer[Freshness]):
     """How fresh the videos of active bands are. `push` and `feeds` have the number of bands in each state."""
 
