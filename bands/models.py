@@ -323,7 +323,7 @@ class Video(models.Model):
                 name="video_fresh",
                 include=["noticed_by", "published_at", "band", "channel_id"],
                 condition=~models.Q(noticed_by="")
-                & LessThan(models.F("created_at") - models.F("published_at"), dt.timedelta(days=30)),
+                & models.Q(LessThan(models.F("created_at") - models.F("published_at"), dt.timedelta(days=30))),
             ),
             models.Index(fields=["band"], name="video_unavailable", condition=~models.Q(availability="AVAILABLE")),
         ]

@@ -37,7 +37,9 @@ class TimesSerializer(serializers.Serializer[Any]):
 
 
 class SourceTimes(TimesSerializer):
-    source = serializers.ChoiceField(choices=NoticedBy.choices, help_text="How the videos were first noticed.")
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        choices=NoticedBy.choices, help_text="How the videos were first noticed."
+    )
 
     def to_representation(self, instance: Any) -> Any:
         source, times = instance

@@ -67,9 +67,11 @@ class Command(base.Command):
                 self.print(f"hub: takes no requests since {_time(figures.hub.failing_since)}: {figures.hub.problem}")
         for band, fresh in rows:
             row, feed = fresh.subscription, fresh.channel_feed
+            last, lease = (row.delivered_at, row.lease_ends_at) if row else (None, None)
+            following = _time(feed.next_read_at if feed else None)
             self.print(
-                f"{band.slug:<32} push {fresh.push:<9} last {_time(row and row.delivered_at)}"
-                f" lease {_time(row and row.lease_ends_at)}  feed {fresh.feed:<9} next {_time(feed and feed.next_read_at)}"
+                f"{band.slug:<32} push {fresh.push:<9} last {_time(last)} lease {_time(lease)}"
+                f"  feed {fresh.feed:<9} next {following}"
             )
             for problem in filter(None, (row and row.problem, feed and feed.problem)):
                 self.print(f"  {problem}")
