@@ -3,8 +3,9 @@ PYTHON := $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# Each process starts a PostgreSQL and a Redis of its own. Two more than there are cores, because many tests wait.
-PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2) --maxprocesses 8 --dist worksteal
+# Each process starts a PostgreSQL and a Redis of its own. There are more than cores, because tests wait, slow ones most.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+PARALLEL := --maxprocesses 8 --dist worksteal
 
 .PHONY: run test test-fast check lint tools promtool messages screenshots clean requirements seed-jobs bench chaos
 
@@ -12,11 +13,11 @@ run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m syncmonitor.run
 
 test: check tools
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest -n $(shell expr $(CORES) + 2) $(PARALLEL)
 
 # The tests without the slow ones: no browser, no killed workers, no fuzzing.
 test-fast: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(PARALLEL) -m "not browser and not faults and not fuzz"
+	$(BIN)/python -m pytest -n $(shell expr $(CORES) + 1) $(PARALLEL) -m "not browser and not faults and not fuzz"
 
 # Install the browser, gettext and promtool, which the tests need, if that is possible without asking.
 tools:

@@ -6,10 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import Count, F, Max
+from django.db.models import Case, Count, F, Max, TextField, Value, When
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
 
 from ..choices import AlertStep as Step
-from ..choices import DeliveryKind
+from ..choices import AlertSubject, DeliveryKind, Severity
 from ..engine import broker, clock
 from ..models import Alert, AlertChannel, AlertDelivery, AlertNotice, AlertRound
 from . import composing, routing
@@ -18,9 +20,13 @@ from .notices import COLLECT
 DEADLINE = dt.timedelta(hours=24)
 """A message that could not be delivered for so long is given up."""
 MANY = 5
-"""After a message that lists so many alerts of one rule, …"""
+"""After a message that lists so many alerts of one kind, …"""
 REST = dt.timedelta(minutes=10)
-"""… further ones of this rule wait for so long: many things that fail one after the other are one message and a second one."""
+"""… further ones of this kind wait for so long: many things that fail one after the other are one message and a second one.
+
+A kind is a rule; of bands, also the reason why they fail. Critical alerts never wait.
+"""
+_Kind = tuple[str, str, str]
 
 GONE = dt.timedelta(seconds=5)
 """A condition that was found so long before the last round began, and not in it, is gone: perhaps a process restarted."""
@@ -64,7 +70,7 @@ def _hold_back(channel: AlertChannel, notices: Sequence[AlertNotice], now: dt.da
             continue
         holds = [
             routing.quiet_until(channel, alert.severity, now),
-            masses.get((alert.rule, notice.step)),
+            None if alert.severity == Severity.CRITICAL else masses.get(_kind_of(notice)),
         ]
         if notice.step != Step.RESOLVED:
             if alert.last_seen_at < gone_since:
@@ -120,17 +126,26 @@ def _told_lately(
     return {(rule, kind, subject): at + pause for rule, kind, subject, at in told}
 
 
-def _masses(channel: AlertChannel, now: dt.datetime) -> dict[tuple[str, str], dt.datetime]:
-    """Return when alerts may be told again, by rule and step, of which a message has listed many lately."""
+def _kind_of(notice: AlertNotice) -> _Kind:
+    alert = notice.alert
+    reason = alert.facts.get("reason") if alert.subject_type == AlertSubject.BAND else ""
+    return (alert.rule, notice.step, reason or "")
+
+
+def _masses(channel: AlertChannel, now: dt.datetime) -> dict[_Kind, dt.datetime]:
+    """Return when alerts may be told again, by kind, of which a message has listed many lately."""
+    of_band = When(alert__subject_type=AlertSubject.BAND, then=KeyTextTransform("reason", "alert__facts"))
+    reason = Coalesce(Case(of_band), Value(""), output_field=TextField())
     lists = (
         AlertNotice.objects.filter(channel=channel, delivery__created_at__gt=now - REST)
-        .values_list("alert__rule", "step", "delivery__created_at")
+        .values_list("alert__rule", "step", reason, "delivery__created_at")
         .annotate(number=Count("pk"))
         .filter(number__gte=MANY)
     )
-    until: dict[tuple[str, str], dt.datetime] = {}
-    for rule, step, at, _number in lists:
-        until[rule, step] = max(at + REST, until.get((rule, step), at))
+    until: dict[_Kind, dt.datetime] = {}
+    for rule, step, why, at, _number in lists:
+        kind = (rule, step, why)
+        until[kind] = max(at + REST, until.get(kind, at))
     return until
 
 

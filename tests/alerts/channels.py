@@ -33,6 +33,7 @@ def make_alert(
     rule: AlertRuleName = AlertRuleName.BAND_FAILING,
     severity: Severity = Severity.WARNING,
     kind: AlertSubject = AlertSubject.BAND,
+    reason: str | None = None,
     **fields: Any,
 ) -> Alert:
     return Alert.objects.create(
@@ -43,7 +44,7 @@ def make_alert(
         severity=severity,
         sentence="It is wrong.",
         needs_routing=False,
-        facts={"failures": 3},
+        facts={"failures": 3, "reason": reason},
         **fields,
     )
 

@@ -117,6 +117,22 @@ def test_bands_that_fail_one_after_the_other_are_told_in_a_second_message_ten_mi
     ]
 
 
+def test_bands_that_fail_for_another_reason_and_critical_alerts_do_not_wait() -> None:
+    make_channel()
+    take(OPENED, *(make_alert(number, reason="channelNotFound") for number in range(5)))
+    pass_time(seconds=21)
+    assert digests.collect() == 1
+    take(OPENED, make_alert(10, reason="channelNotFound"), make_alert(11, reason="forbidden"), make_alert(12))
+    critical = make_alert(13, reason="channelNotFound")
+    take(ESCALATED, critical)
+    pass_time(seconds=30)
+    assert digests.collect() == 1
+    assert AlertNotice.objects.get(delivery=None).alert.subject_id == "10"
+    assert AlertDelivery.objects.latest("pk").alert_count == 3
+    pass_time(minutes=10)
+    assert digests.collect() == 1
+
+
 def test_a_few_bands_that_fail_one_after_the_other_are_told_at_once() -> None:
     make_channel()
     for number in range(4):

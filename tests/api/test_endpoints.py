@@ -58,6 +58,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("GET", "admin/alerts/<id:alert_id>", None, MODERATOR_UP, 200),
     ("POST", "admin/alerts/<id:alert_id>/acknowledge", {"note": "mine"}, MODERATOR_UP, 200),
     ("DELETE", "admin/alerts/<id:alert_id>/acknowledge", None, MODERATOR_UP, 204),
+    ("POST", "admin/alerts/bulk", {"action": "acknowledge", "ids": ["99999"]}, MODERATOR_UP, 404),
     ("POST", "admin/alerts/<id:alert_id>/snooze", {"minutes": 60}, MODERATOR_UP, 200),
     ("DELETE", "admin/alerts/<id:alert_id>/snooze", None, MODERATOR_UP, 204),
     ("GET", "admin/alert-rules", None, MODERATOR_UP, 200),

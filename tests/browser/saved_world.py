@@ -7,6 +7,7 @@ import datetime as dt
 from django.db import connection
 from django.utils import timezone
 
+from syncjobs import counters
 from syncjobs.youtube.costs import quota_day
 from tests.conftest import KEPT
 
@@ -59,7 +60,16 @@ def fill() -> None:
         # The quota of a day has its date, which can't be moved.
         if _filled_at is not None and quota_day(_filled_at) == quota_day(now):
             cursor.execute(_RESTORE, [now - _filled_at])
+            counters.rebuild()  # The hours of the counts have moved off the hour.
         else:
             world.fill()
             _filled_at = now
             cursor.execute(_SAVE, [list(KEPT)])
+
+
+def forget() -> None:
+    """Drop the copy."""
+    global _filled_at
+    _filled_at = None
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA IF EXISTS saved_world CASCADE")

@@ -16,6 +16,7 @@ from redis.retry import Retry
 from syncmonitor import embedded
 from syncmonitor import services as site_services
 from syncmonitor.postgresql.connection import Connection
+from tests.browser import saved_world
 from tests.deploy.postgres import PSQL, Cluster
 from tests.factories import queue_job
 from tests.live.test_restore import documented_steps, run_steps
@@ -104,6 +105,7 @@ def test_the_role_of_the_site_gets_the_rows_of_new_tables_and_nothing_else(clust
 @pytest.mark.django_db(transaction=True)
 def test_backups_of_either_role_are_restored_with_the_rights_of_both(cluster: Cluster, tmp_path: Path) -> None:
     """First that of a site with one role, then, in the same cluster, that of the site with two roles."""
+    saved_world.forget()  # The dump is of this database.
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     source = environment("")["DATABASE_URL"]
     with cluster.connect("postgres") as superuser:

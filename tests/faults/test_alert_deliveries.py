@@ -33,7 +33,8 @@ def senders(youtube: Simulator, broker: redis.Redis, tmp_path: Path) -> Workers:
 
 
 def delivered() -> int:
-    return AlertDelivery.objects.filter(state=DeliveryState.DELIVERED).count()
+    """Return how many of the test's messages have arrived. The rules add some about the processes that are killed."""
+    return AlertDelivery.objects.filter(state=DeliveryState.DELIVERED, payload__has_key="number").count()
 
 
 def is_over() -> bool:
@@ -78,7 +79,7 @@ def test_no_message_is_lost_while_each_process_is_killed_and_the_receiver_fails(
         finally:
             senders.kill_all()
         arrived = Counter(receiver.keys())
-        assert set(arrived) == {str(each.key) for each in made}
+        assert set(arrived) >= {str(each.key) for each in made}
         # Each request beyond one per message is another attempt at that message.
         attempts = AlertDeliveryAttempt.objects.count()
         assert sum(arrived.values()) <= attempts

@@ -87,7 +87,7 @@ def test_each_channel_tells_of_every_fault_once_and_once_that_it_is_over(
             senders.start("w1", wait=False)
             senders.start("w2", wait=False)
             senders.start_beat()
-            since = _provoke(senders, youtube, band, other)
+            since = _provoke(senders, youtube, band, other, channels)
             _wait_until_told(channels, Step.OPENED, senders)
             youtube.key = os.environ["YOUTUBE_API_KEY"]
             youtube.faults.clear()
@@ -119,7 +119,9 @@ def test_each_channel_tells_of_every_fault_once_and_once_that_it_is_over(
     assert text.count("Over: ") == len(TROUBLE), text
 
 
-def _provoke(workers: Workers, youtube: Simulator, band: Band, other: Band) -> dict[Rule, dt.datetime]:
+def _provoke(
+    workers: Workers, youtube: Simulator, band: Band, other: Band, channels: Sequence[AlertChannel]
+) -> dict[Rule, dt.datetime]:
     """Bring about all of TROUBLE. Return since when each condition has lasted, when all alerts are open."""
     alive = Worker.objects.filter(name__in=("w1@test", "w2@test"))
     wait_for(lambda: alive.count() == 2, SECONDS, lambda: workers.logs()[-3000:])
@@ -134,6 +136,8 @@ def _provoke(workers: Workers, youtube: Simulator, band: Band, other: Band) -> d
     youtube.faults.add(Fault("hang"))
     triggers.trigger_sync(PERSON, band, full=True, force=True)
     wait_for(lambda: unresolved(Rule.YOUTUBE_SILENT), SECONDS, "the alert of YouTube")
+    told = AlertNotice.objects.filter(alert__rule=Rule.YOUTUBE_SILENT, delivery__isnull=False)
+    wait_for(lambda: told.count() == len(channels), SECONDS, "messages about YouTube, before it answers again")
     youtube.key = "another key"
     youtube.faults.clear()
     triggers.trigger_sync(PERSON, other, full=True)
