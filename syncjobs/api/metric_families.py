@@ -200,6 +200,17 @@ def _events() -> Iterator[Metric]:
         "alert_deliveries", "Messages of alerts that ended.", ("channel", "state"), series, Event.DELIVERY,
         itertools.product(_MESSAGE_KINDS, (DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.CANCELLED)),
     )  # fmt: skip
+    yield from _noticed(series)
+    yield from _alerts()
+    yield from _histograms(series)
+    yield from _times(series)
+
+
+_All = dict[tuple[str, str, str], Series]
+
+
+def _noticed(series: _All) -> Iterator[Metric]:
+    """What push and feeds have told of."""
     yield _counter(
         "push_deliveries", "What the hub delivered.", ("outcome",), series, Event.PUSH,
         ((outcome, "") for outcome in _PUSH_OUTCOMES),
@@ -216,12 +227,6 @@ def _events() -> Iterator[Metric]:
         "feed_reads", "Feeds that were read.", ("outcome",), series, Event.FEED,
         ((outcome, "") for outcome in _FEED_OUTCOMES),
     )  # fmt: skip
-    yield from _alerts()
-    yield from _histograms(series)
-    yield from _times(series)
-
-
-_All = dict[tuple[str, str, str], Series]
 
 
 def _counter(

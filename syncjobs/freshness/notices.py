@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db import IntegrityError, connection
 
@@ -67,7 +68,7 @@ def details_due_at() -> tuple[dt.datetime, dt.datetime]:
     them wait for nothing.
     """
     with connection.cursor() as cursor:
-        values = [JobStatus.values, JobType.ENRICH, SMALL_JOB_PAUSE.total_seconds(), FULL_UNIT - 1]
+        values: list[Any] = [JobStatus.values, JobType.ENRICH, SMALL_JOB_PAUSE.total_seconds(), FULL_UNIT - 1]
         cursor.execute(_LAST_SMALL, values)
         now, last = cursor.fetchone()
     soon = now + BURST_PAUSE
