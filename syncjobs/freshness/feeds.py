@@ -46,8 +46,10 @@ RETRIES = (20, 20, 20, 20, 20, 20, 40, 80, 160, 320)
 BUSY = (403, 429)
 """YouTube answers so to those who ask too often. Such a feed is not read sooner than others."""
 RARELY = 8
-"""How many times as seldom a feed is read whose channel's push has proven itself."""
+"""How many times as seldom a feed is read whose channel's push has proven itself, while the hub delivers."""
 JITTER = 0.1
+CATCH_UP = 1 / 3
+"""The share of FEED_POLL_SECONDS in which feeds are read that would have been read already without push."""
 
 _MATCH = """
     WITH wanted AS (
@@ -69,6 +71,17 @@ _CLAIM = """
              ORDER BY next_read_at LIMIT %s FOR UPDATE SKIP LOCKED) due
      WHERE f.band_id = due.band_id
     RETURNING f.band_id, f.channel_id, f.tried_at, f.etag, f.last_modified, f.failures"""
+
+_READ_SOONER = f"""
+    UPDATE syncjobs_channelfeed f
+       SET next_read_at = GREATEST(f.tried_at + make_interval(secs => %(poll)s * (1 - %(jitter)s * random())),
+                                   statement_timestamp() + make_interval(secs => %(spread)s * random()))
+      FROM (SELECT band_id FROM syncjobs_channelfeed
+             WHERE next_read_at > statement_timestamp() + make_interval(secs => %(spread)s)
+               AND next_read_at > tried_at + make_interval(secs => GREATEST(%(poll)s, %(lease)s))
+             ORDER BY band_id FOR NO KEY UPDATE) rare
+     WHERE f.band_id = rare.band_id AND NOT {trust.DELIVERING}"""  # noqa: S608 - constants
+"""A feed is never read sooner than it would have been without push, and a claimed one is left alone."""
 
 _STORE = """
     WITH stored AS (
@@ -139,6 +152,18 @@ def probe_unread() -> bool:
         return False
     key = f"{JobType.INCREMENTAL_SYNC}:all"
     return create_job(SYSTEM, JobType.INCREMENTAL_SYNC, dedupe_key=key, fans_out=True).is_new
+
+
+def read_sooner() -> int:
+    """If the hub delivers nothing to the whole site, read feeds as though there were no push. Return how many that changes.
+
+    Push had proven itself, so they would be read in up to two hours. In the next round, none of them is left to change.
+    """
+    poll = settings.FEED_POLL_SECONDS
+    values = {"poll": poll, "jitter": JITTER, "spread": CATCH_UP * poll, "lease": LEASE, "quiet": trust.quiet_after()}
+    with connection.cursor() as cursor:
+        cursor.execute(_READ_SOONER, values)
+        return int(cursor.rowcount)
 
 
 def read_due(limit: int = BATCH, *, late: float = 0.0) -> int:
@@ -247,6 +272,7 @@ class _Rounds:
     def run(self, is_elected: bool) -> None:
         if is_elected and time.monotonic() - self._matched_at >= MATCH_SECONDS:
             match_bands()
+            read_sooner()
             probe_unread()
             self._matched_at = time.monotonic()
         read_due(late=0 if is_elected else OVERDUE)

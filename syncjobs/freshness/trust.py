@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 PUSH_GRACE = 120
@@ -26,6 +27,10 @@ DISTRUST_DAYS = 7
 """A band whose push missed a video has its feed read as often as without push for so long."""
 WORST = 0.02
 """If push missed videos of more than this share of the bands in DISTRUST_DAYS, no push has proven itself."""
+QUIET = 0.5
+"""No push has proven itself while the hub has delivered nothing to the whole site for this share of FEED_POLL_SECONDS."""
+SILENT = 3
+"""After so many times FEED_POLL_SECONDS without a delivery, no push takes the place of probes any more."""
 PROBE_HOURS = 23.5
 """A channel whose push or feed has proven itself is probed once in so many hours, so that an hourly pass does so daily."""
 FAILING_AFTER = 3
@@ -35,19 +40,22 @@ OVERDUE = 300
 _HEALTHY = """f.trusted_at IS NOT NULL AND f.failures < %(failing)s
            AND f.next_read_at > statement_timestamp() - make_interval(secs => %(overdue)s)"""
 _WATCHED: dict[str, float] = {"failing": FAILING_AFTER, "overdue": OVERDUE}
+DELIVERING = """COALESCE((SELECT max(d.delivered_at) FROM syncjobs_subscription d)
+                         > statement_timestamp() - make_interval(secs => %(quiet)s), false)"""
+"""Whether the hub has delivered anything to the site in `quiet` seconds."""
 
 UNREAD = 1800
 FAILED_SHARE = 0.05
 """If so many of the feeds could not be read for UNREAD seconds, their channels are probed."""
-_FAILED = """
+_FAILED = f"""
     SELECT count(*) FILTER (
                WHERE f.failures >= %(failing)s AND f.read_at < statement_timestamp() - make_interval(secs => %(unread)s)
                  AND (f.probed_at IS NULL OR f.probed_at < f.read_at)
                  AND NOT EXISTS (SELECT 1 FROM syncjobs_subscription s
                                   WHERE s.band_id = f.band_id AND s.state = 'VERIFIED' AND s.trusted_at IS NOT NULL
-                                    AND s.lease_ends_at > statement_timestamp()))
+                                    AND s.lease_ends_at > statement_timestamp() AND {DELIVERING}))
            >= GREATEST(1, %(share)s * count(*))
-      FROM syncjobs_channelfeed f"""
+      FROM syncjobs_channelfeed f"""  # noqa: S608 - constants
 _MISSES = """
     WITH missed AS (
         SELECT s.id, s.band_id, max(v.created_at) AS at
@@ -86,17 +94,17 @@ _FEEDS_SHOW = """
               AND v.privacy_status IN ('public', '')
               AND v.published_at < statement_timestamp() - make_interval(secs => %(lag)s)
             ORDER BY v.published_at DESC LIMIT 1)"""
-_PROVEN = """
+_PROVEN = f"""
     SELECT s.band_id FROM syncjobs_subscription s
      WHERE s.band_id = ANY(%(bands)s) AND s.state = 'VERIFIED' AND s.lease_ends_at > statement_timestamp()
-       AND s.trusted_at IS NOT NULL
+       AND s.trusted_at IS NOT NULL AND {DELIVERING}
        AND (s.trust_lost_at IS NULL OR s.trust_lost_at < statement_timestamp() - make_interval(days => %(distrust)s))
        AND (SELECT count(*) FROM bands_video v
              WHERE v.band_id = s.band_id AND v.noticed_by = 'push'
                AND v.published_at > statement_timestamp() - make_interval(days => %(days)s)
                AND (s.trust_lost_at IS NULL OR v.created_at > s.trust_lost_at)) >= %(least)s
        AND (SELECT count(*) FILTER (WHERE o.trust_lost_at > statement_timestamp() - make_interval(days => %(distrust)s))
-                   <= %(worst)s * count(*) FROM syncjobs_subscription o WHERE o.state = 'VERIFIED')"""
+                   <= %(worst)s * count(*) FROM syncjobs_subscription o WHERE o.state = 'VERIFIED')"""  # noqa: S608 - constants
 _FEEDS_PROVEN = f"SELECT f.band_id FROM syncjobs_channelfeed f WHERE {_HEALTHY}"  # noqa: S608 - constants
 _NOTE_PROBES = """
     UPDATE syncjobs_channelfeed f SET probed_at = statement_timestamp()
@@ -108,14 +116,16 @@ _NOT_DUE = f"""
        AND ({_HEALTHY}
             OR EXISTS (SELECT 1 FROM syncjobs_subscription s
                         WHERE s.band_id = f.band_id AND s.channel_id = f.channel_id AND s.state = 'VERIFIED'
-                          AND s.lease_ends_at > statement_timestamp() AND s.trusted_at IS NOT NULL))
+                          AND s.lease_ends_at > statement_timestamp() AND s.trusted_at IS NOT NULL
+                          AND {DELIVERING}))
      ORDER BY f.probed_at"""  # noqa: S608 - constants
 
 
 def have_feeds_failed() -> bool:
     """Whether many feeds could not be read for a while, of channels that nothing else was asked about since."""
+    values = {"unread": UNREAD, "failing": FAILING_AFTER, "share": FAILED_SHARE, "quiet": silent_after()}
     with connection.cursor() as cursor:
-        cursor.execute(_FAILED, {"unread": UNREAD, "failing": FAILING_AFTER, "share": FAILED_SHARE})
+        cursor.execute(_FAILED, values)
         return bool(cursor.fetchone()[0])
 
 
@@ -145,14 +155,28 @@ def note_feeds(published: Mapping[int, Sequence[dt.datetime]]) -> None:
         cursor.execute(_FEEDS_SHOW, {"bands": list(newest), "newest": list(newest.values()), "lag": FEED_LAG})
 
 
+def quiet_after() -> float:
+    """Return after how many seconds without a delivery feeds are no longer read rarely."""
+    return QUIET * settings.FEED_POLL_SECONDS
+
+
+def silent_after() -> float:
+    """Return after how many seconds without a delivery push no longer takes the place of probes."""
+    return SILENT * float(settings.FEED_POLL_SECONDS)
+
+
 def push_proven(band_ids: Iterable[int]) -> set[int]:
-    """Return those of the bands whose push has proven itself, so that their feeds may be read rarely."""
+    """Return those of the bands whose push has proven itself, so that their feeds may be read rarely.
+
+    They are none while the hub is quiet.
+    """
     values: dict[str, Any] = {
         "bands": list(band_ids),
         "distrust": DISTRUST_DAYS,
         "days": PROVEN_DAYS,
         "least": PROVEN_BY,
         "worst": WORST,
+        "quiet": quiet_after(),
     }
     with connection.cursor() as cursor:
         cursor.execute(_PROVEN, values)
@@ -169,10 +193,10 @@ def feeds_proven() -> set[int]:
 def not_due_for_probe() -> list[int]:
     """Return the bands that need no hourly probe, the one that was probed longest ago first.
 
-    Their push or feed has proven itself, and they were probed within a day.
+    Their feed has proven itself, or their push has and the hub delivers; and they were probed within a day.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_NOT_DUE, _WATCHED | {"seconds": PROBE_HOURS * 3600})
+        cursor.execute(_NOT_DUE, _WATCHED | {"seconds": PROBE_HOURS * 3600, "quiet": silent_after()})
         return [band_id for (band_id,) in cursor.fetchall()]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.db import connection
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -178,7 +179,7 @@ def test_the_rows_follow_the_bands(youtube: Simulator) -> None:
 
 def test_a_feed_is_read_rarely_only_while_push_has_proven_itself(youtube: Simulator, settings: LazySettings) -> None:
     band, channel = band_with_videos(youtube.world, 1)
-    subscription = subscribe(band, trusted_at=Now())
+    subscription = subscribe(band, trusted_at=Now(), delivered_at=Now())
     pushed(band, 2)
     read_all()
     assert pause() <= 900
@@ -199,6 +200,45 @@ def test_a_feed_is_read_rarely_only_while_push_has_proven_itself(youtube: Simula
     pushed(band, 9, dt.timedelta())
     read_all()
     assert pause() <= 900
+
+
+def test_when_the_hub_falls_silent_for_the_site_feeds_are_read_as_though_there_were_no_push(youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 1)
+    other, _ = band_with_videos(youtube.world, 1, "other")
+    subscribe(band, trusted_at=Now())
+    # The hub may have had nothing to tell of this band, as long as it tells of another.
+    subscribe(other, trusted_at=Now(), delivered_at=Now())
+    pushed(band, 3)
+
+    def read_before(seconds: int) -> float:
+        """Let the feeds have been read so long ago; return when the band's is read next, in seconds."""
+        earlier = dt.timedelta(seconds=seconds)
+        read_all()
+        ChannelFeed.objects.update(tried_at=F("tried_at") - earlier, next_read_at=F("next_read_at") - earlier)
+        return until()
+
+    def until() -> float:
+        return (ChannelFeed.objects.get(band=band).next_read_at - timezone.now()).total_seconds()
+
+    assert read_before(3600) > 2000
+    assert feeds.read_sooner() == 0
+    Subscription.objects.update(delivered_at=F("delivered_at") - dt.timedelta(seconds=460))
+    assert feeds.read_sooner() == 1
+    assert -5 < until() <= 300
+    assert feeds.read_sooner() == 0
+    # While it is silent, pauses are the usual ones. A feed that was read lately is not read sooner than without push.
+    assert read_before(0) <= 900
+    Subscription.objects.update(delivered_at=Now())
+    assert read_before(60) > 5000
+    Subscription.objects.update(delivered_at=F("delivered_at") - dt.timedelta(seconds=460))
+    assert feeds.read_sooner() == 1
+    assert 0.9 * 900 - 70 < until() <= 840
+    # A feed that is being read is not claimed again.
+    ChannelFeed.objects.update(next_read_at=Now())
+    feeds._claim(5)
+    assert feeds.read_sooner() == 0
+    Subscription.objects.all().delete()
+    assert feeds.read_sooner() == 0
 
 
 @pytest.mark.parametrize("age", [dt.timedelta(seconds=30), dt.timedelta(days=2)])

@@ -110,8 +110,13 @@ def test_a_push_that_works_is_enough_for_a_daily_probe(youtube: Simulator) -> No
     band, _ = band_with_videos(youtube.world, 20)
     full_sync(band)
     feeds.match_bands()
-    subscribe(band, trusted_at=Now())
+    subscribe(band, trusted_at=Now(), delivered_at=Now())
     assert hourly_pass(youtube) == 1
+    assert hourly_pass(youtube) == 0
+    # Nor is it, while the hub tells of no band at all.
+    Subscription.objects.update(delivered_at=Now() - dt.timedelta(minutes=46))
+    assert hourly_pass(youtube) == 1
+    Subscription.objects.update(delivered_at=Now())
     assert hourly_pass(youtube) == 0
     Subscription.objects.update(lease_ends_at=Now())
     assert hourly_pass(youtube) == 1
@@ -147,9 +152,9 @@ def test_when_feeds_fail_together_their_channels_are_probed_without_waiting_for_
     # A pass has just begun.
     assert not feeds.probe_unread()
     SyncJob.objects.update(created_at=half_an_hour_ago)
-    subscription = subscribe(band, trusted_at=Now())
+    subscribe(band, trusted_at=Now(), delivered_at=Now())
     assert not feeds.probe_unread()
-    subscription.delete()
+    Subscription.objects.update(delivered_at=Now() - dt.timedelta(minutes=46))
     assert feeds.probe_unread()
     run_all()
     assert Video.objects.filter(youtube_id=new.id).exists()
