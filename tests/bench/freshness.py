@@ -1,10 +1,11 @@
 """How late new videos are, and what that costs: one simulated day of 1,000 bands and 200 new videos.
 
-python -m tests.bench.freshness [--case push|lost10|silent|503|feeds404|both|no_public_url] [--bands N] [--videos N]
+python -m tests.bench.freshness [--case CASE] [--bands N] [--videos N]
 
 The whole site runs in this process: callback, reader of feeds, subscriptions, schedule and jobs are the project's own code, on
-a PostgreSQL of their own; the API is called over HTTP, the callback and the feeds without a socket. Nothing waits: between two events, the clock of this process and of PostgreSQL is moved to the next
-one (see tests/chaos/clock.c), so every time in the database is as it would be on a real day. Needs a C compiler.
+a PostgreSQL of their own; the API is called over HTTP, the callback and the feeds without a socket. Nothing waits: between
+two events, the clock of this process and of PostgreSQL is moved to the next one (see tests/chaos/clock.c), so every time in
+the database is as it would be on a real day. Needs a C compiler.
 """
 
 from __future__ import annotations
@@ -30,15 +31,29 @@ from urllib.parse import urlsplit
 from ..chaos.clock import compile_library
 from .report import Figure, show
 
-CASES = ("push", "lost10", "silent", "503", "feeds404", "both", "no_public_url")
+CASES = ("push", "lost10", "silent", "silent_proven", "503", "feeds404", "both", "both_proven", "no_public_url")
+PROVEN = ("push", "lost10", "silent_proven", "both_proven")
+"""Cases that begin with 15 days of as many new videos, all of which came by push."""
 TICK = 30
 """Seconds between two rounds of the site's threads. On a real site, these are 1 to 2 seconds."""
 HUB_DELAY = (2.0, 30.0)
 """Seconds until the hub delivers."""
 UNITS = {"push": 70, "lost10": 80, "no_public_url": 80}
-LATEST = {"lost10": 16, "silent": 16, "503": 16, "feeds404": 20, "both": 65, "no_public_url": 16}
+LATEST = {
+    "lost10": 16,
+    "silent": 16,
+    "silent_proven": 16,
+    "503": 16,
+    "feeds404": 20,
+    "both": 65,
+    "both_proven": 65,
+    "no_public_url": 16,
+}
 """Minutes after its publication by which every video must be stored."""
 VIDEOS_BEFORE = 20
+DAYS_BEFORE = 15
+SILENT_AFTER = 6 * 3600
+"""Seconds of the day after which a push that has proven itself falls silent."""
 _FILE = "CHAOS_CLOCK_FILE"
 
 
@@ -125,6 +140,33 @@ class Day:
         ]  # fmt: skip
         for first in range(0, len(known), 500):
             Video.objects.bulk_create(known[first : first + 500])
+        if self.case in PROVEN:
+            self._add_pushed(rows)
+
+    def _add_pushed(self, bands: list[Any]) -> None:
+        """Let push have brought as many videos on each of the last 15 days, to all bands in turn."""
+        from django.db.models.functions import Now
+
+        from bands.models import NoticedBy, Video
+
+        now, count = self.youtube.now().replace(microsecond=0), self.videos * DAYS_BEFORE
+        new = []
+        for number in range(count):
+            band = bands[number % len(bands)]
+            # The API and feeds have whole seconds.
+            age = dt.timedelta(seconds=DAYS_BEFORE * 86_400 * (count - number) // count)
+            video = self.youtube.world.publish(band.channel_id, now - age)
+            band.channel_video_count += 1
+            new.append(
+                Video(
+                    band=band, youtube_id=video.id, channel_id=band.channel_id, title=video.title, duration_seconds=213,
+                    published_at=video.published_at, privacy_status="public", created_at=video.published_at,
+                    details_stored_at=video.published_at, notice_updated_at=Now(), noticed_by=NoticedBy.PUSH,
+                )
+            )  # fmt: skip
+        for first in range(0, count, 500):
+            Video.objects.bulk_create(new[first : first + 500])
+        type(bands[0]).objects.bulk_update(bands, ["channel_video_count"])
 
     def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Answer the hub by the site's own code, with all of its middleware."""
@@ -159,13 +201,22 @@ class Day:
             while hub.send_next():
                 self.clock.move_to(self.clock.now() + 1)
                 self.youtube.hub.run_due()
+            if self.case in PROVEN:
+                from django.db.models.functions import Now
+
+                from syncjobs.models import Subscription
+
+                # They were subscribed all the time.
+                Subscription.objects.update(trusted_at=Now())
 
     def run(self) -> float:
         """Run the day; return the moment it began."""
         began = self.clock.now()
         for number in range(self.videos):
             heapq.heappush(self._events, (began + self._rng.uniform(0, 86_400), number, "publish"))
-        if self.case == "both":
+        if self.case.endswith("_proven"):
+            heapq.heappush(self._events, (began + SILENT_AFTER, 0, "hub falls silent"))
+        if self.case.startswith("both"):
             for number, hour in enumerate(range(1, 24, 3)):
                 heapq.heappush(
                     self._events, (began + hour * 3600, number, "feeds fail" if number % 2 == 0 else "feeds work")
@@ -185,13 +236,15 @@ class Day:
         return min(moments)
 
     def _happen(self) -> None:
-        from syncjobs.youtube.simulator.faults import FEED, Fault
+        from syncjobs.youtube.simulator.faults import FEED, HUB_DELIVER, Fault
 
         channels = list(self.youtube.world.channels)
         while self._events and self._events[0][0] <= self.clock.now():
             _, _, what = heapq.heappop(self._events)
             if what == "publish":
                 self.youtube.world.publish(self._rng.choice(channels), self.youtube.now())
+            elif what == "hub falls silent":
+                self.youtube.faults.add(Fault("lose", HUB_DELIVER))
             elif what == "feeds fail":
                 self.youtube.faults.add(Fault("foreign", FEED, status=404))
             else:
@@ -219,6 +272,7 @@ class Day:
         for _ in range(TICK // 2):
             if feeds.read_due() < feeds.BATCH:
                 break
+        feeds.read_sooner()
         feeds.probe_unread()
         if _has_work():
             reconcile()
