@@ -58,6 +58,8 @@ def reconcile() -> int:
     Return the number of changed rows. Each statement is conditional on still being needed, so it may run in two processes
     at once. Without PUBLIC_URL nothing is added.
     """
+    if not is_push_on() and not Subscription.objects.exists():
+        return 0
     changed = _end_unwanted() + _forget_ended()
     if is_push_on():
         changed += _add_missing() + _ask_for_moved()

@@ -84,25 +84,33 @@ _FEED_MISSES = """
                AND v.created_at > statement_timestamp() - interval '1 hour'
                AND v.published_at BETWEEN f.watched_since AND f.read_at - make_interval(secs => %(lag)s)
                AND (f.trust_lost_at IS NULL OR f.trust_lost_at < v.created_at)
-             GROUP BY f.band_id) AS missed
-     WHERE f.band_id = missed.band_id"""
+             GROUP BY f.band_id) AS missed,
+           (SELECT band_id FROM syncjobs_channelfeed WHERE band_id = ANY(%(bands)s)
+             ORDER BY band_id FOR NO KEY UPDATE) AS locked
+     WHERE f.band_id = missed.band_id AND f.band_id = locked.band_id"""
 _NEWEST = """(
     SELECT v.youtube_id, v.published_at FROM bands_video v
      WHERE v.band_id = f.band_id AND v.channel_id = f.channel_id AND v.availability = 'AVAILABLE'
        AND v.privacy_status IN ('public', '')
        AND v.published_at < statement_timestamp() - make_interval(secs => %(lag)s)
      ORDER BY v.published_at DESC LIMIT 1) AS known"""
+_SHOWN = """unnest(%(bands)s::bigint[], %(newest)s::timestamptz[]) AS shown (band_id, newest)
+              JOIN syncjobs_channelfeed f USING (band_id)"""
+"""All writers lock the rows of feeds in the order of their bands."""
 _FEEDS_SHOW = f"""
     UPDATE syncjobs_channelfeed f SET trusted_at = statement_timestamp()
-      FROM unnest(%(bands)s::bigint[], %(newest)s::timestamptz[]) AS shown (band_id, newest)
-     WHERE f.band_id = shown.band_id AND f.trusted_at IS NULL
-       AND shown.newest >= ALL (SELECT known.published_at FROM {_NEWEST})"""  # noqa: S608 - constants
+      FROM (SELECT f.band_id FROM {_SHOWN}
+             WHERE f.trusted_at IS NULL AND shown.newest >= ALL (SELECT known.published_at FROM {_NEWEST})
+             ORDER BY f.band_id FOR NO KEY UPDATE OF f) AS right_ones
+     WHERE f.band_id = right_ones.band_id"""  # noqa: S608 - constants
 _FEEDS_LACK = f"""
     UPDATE syncjobs_channelfeed f SET trusted_at = NULL, etag = '', last_modified = ''
-      FROM unnest(%(bands)s::bigint[], %(newest)s::timestamptz[]) AS shown (band_id, newest)
-     WHERE f.band_id = shown.band_id AND f.trusted_at IS NOT NULL
-       AND EXISTS (SELECT 1 FROM {_NEWEST}
-                    WHERE known.published_at > shown.newest AND known.youtube_id <> ALL (%(ids)s))"""  # noqa: S608 - constants
+      FROM (SELECT f.band_id FROM {_SHOWN}
+             WHERE f.trusted_at IS NOT NULL
+               AND EXISTS (SELECT 1 FROM {_NEWEST}
+                            WHERE known.published_at > shown.newest AND known.youtube_id <> ALL (%(ids)s))
+             ORDER BY f.band_id FOR NO KEY UPDATE OF f) AS wrong_ones
+     WHERE f.band_id = wrong_ones.band_id"""  # noqa: S608 - constants
 _PROVEN = f"""
     SELECT s.band_id FROM syncjobs_subscription s
      WHERE s.band_id = ANY(%(bands)s) AND s.state = 'VERIFIED' AND s.lease_ends_at > statement_timestamp()

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from bands.models import Band, Video
-from syncjobs.freshness import feeds, notices
+from syncjobs.freshness import feeds, notices, trust
 from syncjobs.models import ChannelFeed, Subscription
 from syncjobs.operations import bands
 from syncjobs.youtube.simulator import Simulator
@@ -159,6 +159,17 @@ def test_videos_that_cannot_be_stored_do_not_keep_others_from_it(
     assert list(Video.objects.values_list("band", flat=True)) == [good.pk]
     rows = ChannelFeed.objects.order_by("band")
     assert [(row.status, row.read_at is not None) for row in rows] == [(None, False), (200, True)]
+
+
+def test_writers_of_feeds_do_not_deadlock(youtube: Simulator) -> None:
+    first, second = [band_with_videos(youtube.world, 0, slug)[0].pk for slug in ("first", "second")]
+    feeds.match_bands()
+    with transaction.atomic():
+        trust.note_probes([first])
+        noting = start_and_wait_for_lock(lambda: trust.note_feeds({second: [], first: []}))
+        trust.note_probes([second])
+    noting.result(10)
+    assert ChannelFeed.objects.filter(trusted_at=None).count() == 0
 
 
 @pytest.mark.parametrize("kind", ["empty", "of another channel", "old"])
