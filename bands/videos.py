@@ -159,12 +159,14 @@ def notice_videos(videos: Iterable[Video]) -> list[str]:
     Details are pending from each video's `details_due_at` on. `notice_updated_at` is YouTube's time of the change, so a
     notice that comes twice, late or out of order changes nothing. New videos are added to their band's
     `channel_video_count`, which incremental passes compare with YouTube's. Return the ids of the inserted videos.
+
+    Videos of a band that has been deleted, or has another channel now, are left out.
     """
     rows = _unique(videos)
     if not rows:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(_notice_statement(), [_as_json(rows, _NOTICED)])
+        cursor.execute(_notice_statement(), [sorted({row.band_id for row in rows}), _as_json(rows, _NOTICED)])
         return [youtube_id for (youtube_id,) in cursor.fetchall()]
 
 
@@ -175,9 +177,12 @@ _NOTICED = ("youtube_id", "band_id", "noticed_by", "notice_updated_at", "details
 def _notice_statement() -> str:
     return (
         SQL("""
-        WITH written AS (
+        WITH kept AS MATERIALIZED (
+            -- As in the deletion of a band, its row is locked before its videos.
+            SELECT id, channel_id FROM bands_band WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE),
+        written AS (
             INSERT INTO bands_video ({columns}, {pending_columns})
-            SELECT {rows}
+            SELECT {rows} AS told WHERE (told.band_id, told.channel_id) IN (SELECT id, channel_id FROM kept)
             ON CONFLICT (youtube_id) DO UPDATE
                SET details_pending = true, details_attempt = NULL, details_tries = 0, band_id = {owner},
                    notice_updated_at = EXCLUDED.notice_updated_at,
@@ -192,7 +197,7 @@ def _notice_statement() -> str:
                         > COALESCE(bands_video.details_stored_at, bands_video.created_at)))
             RETURNING youtube_id, band_id, xmax = 0 AS is_new),
         counted AS (
-            -- Videos are locked before bands.
+            -- Rows of bands are changed after those of videos.
             UPDATE bands_band SET channel_video_count = channel_video_count + new.number
               FROM (SELECT band_id, count(*) AS number FROM written WHERE is_new GROUP BY band_id) AS new
              WHERE bands_band.id = new.band_id)

@@ -9,12 +9,14 @@ YouTube answers 404 and 500 for the feeds of channels that exist (observed), so 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -26,9 +28,12 @@ from ..audit.actors import SYSTEM
 from ..choices import JobType
 from ..engine.background import Background
 from ..engine.enqueue import band_key, create_job, lock_bands
+from ..exceptions import is_away
 from ..models import SyncJob
 from ..youtube.feeds import FEED_SIZE, FeedAnswer, FeedEntry, FeedFailed, read_feed
 from . import notices, trust
+
+logger = logging.getLogger(__name__)
 
 ROUND_SECONDS, BATCH = 5.0, 40
 """At most so many feeds are read in one round: 8 a second, or 7,200 in 15 minutes."""
@@ -59,10 +64,15 @@ _MATCH = """
          WHERE NOT EXISTS (SELECT 1 FROM wanted w WHERE w.id = f.band_id AND w.channel_id = f.channel_id)
         RETURNING band_id)
     INSERT INTO syncjobs_channelfeed (band_id, channel_id, next_read_at, failures, problem, etag, last_modified)
-    SELECT id, channel_id, statement_timestamp() + random() * make_interval(secs => %s), 0, '', '', ''
-      FROM wanted w WHERE NOT EXISTS (SELECT 1 FROM syncjobs_channelfeed f WHERE f.band_id = w.id)
+    SELECT b.id, b.channel_id, statement_timestamp() + random() * make_interval(secs => %s), 0, '', '', ''
+      FROM bands_band b JOIN wanted w USING (id)
+     WHERE NOT EXISTS (SELECT 1 FROM syncjobs_channelfeed f WHERE f.band_id = b.id)
+     ORDER BY b.id FOR KEY SHARE OF b
     ON CONFLICT (band_id) DO NOTHING"""
-"""The row of a channel that has changed is deleted, and created by the next statement."""
+"""The row of a channel that has changed is deleted, and created by the next statement.
+
+The lock leaves out bands that are being deleted.
+"""
 
 _CLAIM = """
     UPDATE syncjobs_channelfeed f
@@ -206,20 +216,31 @@ def _read(claimed: Claimed) -> Result:
 def _store(results: Sequence[Result]) -> None:
     """Store the videos first: a process that dies before the answers are stored has the feeds read again."""
     bands = Band.objects.in_bulk([result.claimed.band_id for result in results if result.entries])
-    for result in results:
-        band = bands.get(result.claimed.band_id)
-        # The channel may have changed, or the band have become inactive, since the feed was claimed.
-        if band is not None and band.is_active and band.channel_id == result.claimed.channel_id:
-            _store_videos(band, result.entries)
+    kept = [result for result in results if _has_stored_videos(bands.get(result.claimed.band_id), result)]
     trust.note_misses(bands)
-    stored = _store_answers(results)
+    stored = _store_answers(kept)
     trust.note_feeds(
         {
-            result.claimed.band_id: [entry.published_at for entry in result.entries if entry.published_at]
-            for result in results
+            result.claimed.band_id: [entry for entry in result.entries if entry.channel_id == result.claimed.channel_id]
+            for result in kept
             if result.claimed.band_id in stored and result.answer and result.answer.feed
         }
     )
+
+
+def _has_stored_videos(band: Band | None, result: Result) -> bool:
+    """Store the videos of a feed. Return False if that failed: others are not to suffer, and the feed is read again."""
+    # The channel may have changed, or the band have become inactive, since the feed was claimed.
+    if band is None or not band.is_active or band.channel_id != result.claimed.channel_id:
+        return True
+    try:
+        _store_videos(band, result.entries)
+    except Exception as error:
+        if is_away(error):
+            raise
+        logger.exception("The videos in the feed of %s could not be stored", band.channel_id)
+        return False
+    return True
 
 
 def _store_videos(band: Band, entries: Sequence[FeedEntry]) -> None:
@@ -237,7 +258,7 @@ def _store_answers(results: Sequence[Result]) -> set[int]:
     proven = trust.push_proven([result.claimed.band_id for result in results])
     rows = [_columns(result, is_proven=result.claimed.band_id in proven) for result in results]
     # All writers lock the rows in this order.
-    columns = list(map(list, zip(*sorted(rows), strict=True)))
+    columns = list(map(list, zip(*sorted(rows, key=itemgetter(0)), strict=True)))
     with connection.cursor() as cursor:
         cursor.execute(_STORE, columns)
         return {band_id for (band_id,) in cursor.fetchall()}

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import IntegrityError, connection
+from django.db import connection
 
 from bands.models import Band, NoticedBy, Video
 from bands.videos import notice_deletions, notice_videos
@@ -27,19 +27,13 @@ FULL_UNIT = 50
 def store(band: Band, entries: Iterable[FeedEntry], noticed_by: NoticedBy) -> list[str]:
     """Store the videos of the band's channel that push or feed told of, and return the ids of those that are new.
 
-    The details of new ones, and of known ones that have changed since, are pending. A band that has just been deleted has
-    no videos.
+    The details of new ones, and of known ones that have changed since, are pending.
     """
     own = [entry for entry in entries if entry.channel_id == band.channel_id != ""]
     if not own:
         return []
     now, due_at = details_due_at()
-    try:
-        return notice_videos(_video(entry, band, noticed_by, now, due_at) for entry in own)
-    except IntegrityError:
-        if Band.objects.filter(pk=band.pk).exists():
-            raise
-        return []
+    return notice_videos(_video(entry, band, noticed_by, now, due_at) for entry in own)
 
 
 def store_deletions(band: Band, deleted: Mapping[str, dt.datetime | None]) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from ..youtube.feeds import FeedEntry
+
 PUSH_GRACE = 120
 """Seconds that a push may take. A feed that was read sooner after the publication says nothing about push."""
 RENEWED = 600
@@ -84,16 +86,23 @@ _FEED_MISSES = """
                AND (f.trust_lost_at IS NULL OR f.trust_lost_at < v.created_at)
              GROUP BY f.band_id) AS missed
      WHERE f.band_id = missed.band_id"""
-_FEEDS_SHOW = """
+_NEWEST = """(
+    SELECT v.youtube_id, v.published_at FROM bands_video v
+     WHERE v.band_id = f.band_id AND v.channel_id = f.channel_id AND v.availability = 'AVAILABLE'
+       AND v.privacy_status IN ('public', '')
+       AND v.published_at < statement_timestamp() - make_interval(secs => %(lag)s)
+     ORDER BY v.published_at DESC LIMIT 1) AS known"""
+_FEEDS_SHOW = f"""
     UPDATE syncjobs_channelfeed f SET trusted_at = statement_timestamp()
       FROM unnest(%(bands)s::bigint[], %(newest)s::timestamptz[]) AS shown (band_id, newest)
      WHERE f.band_id = shown.band_id AND f.trusted_at IS NULL
-       AND shown.newest >= ALL (
-           SELECT v.published_at FROM bands_video v
-            WHERE v.band_id = f.band_id AND v.channel_id = f.channel_id AND v.availability = 'AVAILABLE'
-              AND v.privacy_status IN ('public', '')
-              AND v.published_at < statement_timestamp() - make_interval(secs => %(lag)s)
-            ORDER BY v.published_at DESC LIMIT 1)"""
+       AND shown.newest >= ALL (SELECT known.published_at FROM {_NEWEST})"""  # noqa: S608 - constants
+_FEEDS_LACK = f"""
+    UPDATE syncjobs_channelfeed f SET trusted_at = NULL, etag = '', last_modified = ''
+      FROM unnest(%(bands)s::bigint[], %(newest)s::timestamptz[]) AS shown (band_id, newest)
+     WHERE f.band_id = shown.band_id AND f.trusted_at IS NOT NULL
+       AND EXISTS (SELECT 1 FROM {_NEWEST}
+                    WHERE known.published_at > shown.newest AND known.youtube_id <> ALL (%(ids)s))"""  # noqa: S608 - constants
 _PROVEN = f"""
     SELECT s.band_id FROM syncjobs_subscription s
      WHERE s.band_id = ANY(%(bands)s) AND s.state = 'VERIFIED' AND s.lease_ends_at > statement_timestamp()
@@ -142,17 +151,24 @@ def note_misses(band_ids: Iterable[int]) -> None:
         cursor.execute(_FEED_MISSES, values)
 
 
-def note_feeds(published: Mapping[int, Sequence[dt.datetime]]) -> None:
-    """Trust the feeds that show the newest video that we know. `published` has the times of a feed's videos, by band.
+def note_feeds(shown: Mapping[int, Sequence[FeedEntry]]) -> None:
+    """Trust the feeds that show the newest video that we know, and no others. `shown` has the channel's own entries, by band.
 
     An empty feed is right as long as we know no video of the channel.
     """
-    never = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    newest = {band_id: max(times, default=never) for band_id, times in published.items()}
-    if not newest:
+    if not shown:
         return
+    never = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    entries = [entry for feed in shown.values() for entry in feed]
+    values: dict[str, Any] = {
+        "bands": list(shown),
+        "newest": [max((e.published_at for e in feed if e.published_at), default=never) for feed in shown.values()],
+        "ids": [entry.video_id for entry in entries],
+        "lag": FEED_LAG,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_FEEDS_SHOW, {"bands": list(newest), "newest": list(newest.values()), "lag": FEED_LAG})
+        cursor.execute(_FEEDS_SHOW, values)
+        cursor.execute(_FEEDS_LACK, values)
 
 
 def quiet_after() -> float:

@@ -19,7 +19,7 @@ from defusedxml.ElementTree import fromstring
 
 from . import parsing
 from .proxies import UnusableProxy, proxy_for
-from .transport import OneShotHttp, ProxyFailed, Redactor
+from .transport import OneShotHttp, ProxyFailed, Redactor, TooLong
 
 FEED_SIZE = 15
 """A channel's feed has so many videos."""
@@ -110,7 +110,8 @@ def read_feed(
 ) -> FeedAnswer:
     """Ask for a channel's feed, once. `endpoint` is the URL without its query; `timeout` is in seconds.
 
-    YouTube answers 404 and 500 for channels that exist (observed), so an error says nothing about the channel.
+    YouTube answers 404 and 500 for channels that exist (observed), so an error says nothing about the channel. A response
+    that arrives little by little ends after `timeout` too.
 
     Raises FeedFailed.
     """
@@ -124,10 +125,12 @@ def read_feed(
         raise FeedFailed(f"YouTube did not respond within {timeout:g} seconds.") from None
     except (ProxyFailed, UnusableProxy) as error:
         raise FeedFailed(str(error)) from None
+    except TooLong:
+        raise FeedFailed("The feed is too long.", status=200) from None
     except (OSError, ValueError, http.client.HTTPException, httplib2.HttpLib2Error) as error:
         raise FeedFailed(f"The connection to YouTube broke ({type(error).__name__}).") from None
     status = int(response.status)
-    if status == 304:
+    if status == 304 and headers:
         return FeedAnswer(None, etag, last_modified)
     if status != 200 or len(content) > MAX_BYTES:
         why = f"YouTube answered {status}." if status != 200 else "The feed is too long."
@@ -151,7 +154,9 @@ def _http(endpoint: str, timeout: float) -> OneShotHttp:
     """Return this thread's connection: httplib2 is not thread-safe, and a connection must not survive a fork."""
     key = (os.getpid(), endpoint, timeout)
     if getattr(_local, "key", None) != key:
-        _local.http = OneShotHttp(timeout=timeout, redactor=Redactor(""), proxy=proxy_for(endpoint))
+        _local.http = OneShotHttp(
+            timeout=timeout, redactor=Redactor(""), proxy=proxy_for(endpoint), patience=1, max_bytes=MAX_BYTES
+        )
         _local.key = key
     http_: OneShotHttp = _local.http
     return http_

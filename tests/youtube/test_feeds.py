@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -120,3 +124,40 @@ def test_entries_that_name_no_video_are_left_out_and_the_others_are_kept() -> No
         None,
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("start", "drip", "after"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x", None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", b"x", None),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0", None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 1_100_000, b"", 200),
+        (b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n", b"", 302),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n", b"", 304),
+        (b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest nonsense=\r\nContent-Length: 0\r\n\r\n", b"", 401),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", b"", 200),
+    ],
+    ids=["headers", "body", "chunk", "long", "redirect", "304", "401", "gzip"],
+)
+def test_a_response_that_never_ends_or_was_not_asked_for_is_one_error(
+    start: bytes, drip: bytes, after: int | None
+) -> None:
+    """Each byte that comes begins a new time limit of the socket, but not of the request."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        peer, _address = listener.accept()
+        with peer, suppress(OSError):
+            peer.recv(65_536)
+            peer.sendall(start)
+            while drip and peer.send(drip):
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    with listener, pytest.raises(FeedFailed) as caught:
+        read_feed(f"http://127.0.0.1:{listener.getsockname()[1]}/feed", "UCx", timeout=0.5)
+    assert caught.value.status == after
+    thread.join(10)
+    assert not thread.is_alive()

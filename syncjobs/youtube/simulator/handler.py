@@ -160,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(status, echo.encode(), "text/html", location=f"{self.simulator.url}/elsewhere?key={key}")
         else:
             self.extra_headers = ({"X-Debug": echo} if echo else {}) | fault.headers
-            self._send_json(*error_body(fault.name, echo))
+            self._send_json(*((status, {}) if fault.name == "empty" else error_body(fault.name, echo)))
 
     def _send_json(self, status: int, body: Any) -> None:
         text = json.dumps(body, ensure_ascii=False)
