@@ -42,7 +42,7 @@ _HEADERS = (
 _SECRET_OR_RUNNING = {
     "access": "<token>", "refresh": "<token>", "oldestRunnableAge": "<seconds>", "runningSeconds": "<seconds>",
     "factor": "<number>", "resetsAt": "<reset>", "nextRunAt": "<next run>",
-    "key": "<key>", "deadlineAt": "<deadline>",
+    "key": "<key>", "deadlineAt": "<deadline>", "snoozedUntil": "<end of snooze>",
 
 }  # fmt: skip
 """Values that differ at every request, by key; null stays."""
