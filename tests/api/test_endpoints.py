@@ -141,7 +141,7 @@ def _filtered() -> dict[str, list[str]]:
 def test_the_table_lists_every_endpoint() -> None:
     assert {str(pattern.pattern) for pattern in urls.urlpatterns} == {path for _, path, *_ in ENDPOINTS}
     top = {str(pattern.pattern) for pattern in get_resolver().url_patterns}
-    assert top == {"", "admin/", "api/", "^api(?:/|$)", "^(?!admin$)"}
+    assert top == {"", "admin/", "api/", "^api(?:/|$)", "websub/<str:token>", "^(?!admin$)"}
 
 
 @pytest.mark.parametrize("who", WHO)
