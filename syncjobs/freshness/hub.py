@@ -44,7 +44,7 @@ FIRST_DENIED_SECONDS, MAX_DENIED_SECONDS = 600.0, 86_400.0
 FIRST_HUB_SECONDS, MAX_HUB_SECONDS = 30.0, 900.0
 """Before any request is sent to a hub that is away or too busy."""
 _BUSY = (408, 425, 429)
-_WAIT_SECONDS, _RECONCILE_ROUNDS = 2.0, 5
+_WAIT_SECONDS, _RECONCILE_ROUNDS, _REQUESTS = 5.0, 3, 30
 
 # Leases that end soon come first, ends of subscriptions last. HubState's row is the lock: of two processes, the second
 # finds that the hub may not be asked yet.
@@ -166,7 +166,7 @@ def _pause(attempts: int, first: float, most: float) -> dt.timedelta:
 
 
 class _Rounds:
-    """What the elected worker does every two seconds; the others do nothing."""
+    """What the elected worker does every five seconds; the others do nothing."""
 
     def __init__(self) -> None:
         self._number = 0
@@ -182,7 +182,7 @@ class _Rounds:
             subscriptions.reconcile()
         self._number += 1
         # The next round follows soon, and adds what bands lack meanwhile.
-        for _request in range(10):
+        for _request in range(_REQUESTS):
             if not send_next() or self._is_ended.wait(PAUSE_SECONDS):
                 return
 

@@ -19,8 +19,8 @@ from ..youtube.feeds import FeedEntry
 
 BURST_PAUSE = dt.timedelta(seconds=5)
 """Details are asked for so long after the first notice, so that a burst shares units."""
-SMALL_JOB_PAUSE = dt.timedelta(minutes=32)
-"""Between ENRICH jobs for a few videos each, so that there are at most 45 a day. More videos wait, and share a unit."""
+SMALL_JOB_PAUSE = dt.timedelta(minutes=34)
+"""Between ENRICH jobs for a few videos each, so that there are at most 43 a day. More videos wait, and share a unit."""
 FULL_UNIT = 50
 
 

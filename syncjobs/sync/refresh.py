@@ -24,8 +24,8 @@ LIVE_UNITS = 4
 RECENT_UNITS = 50
 """Units for recent videos in 24 hours: 2,500 videos."""
 RECENT_DAYS = 14
-PUSHED_AGE = (dt.timedelta(days=7), dt.timedelta(days=8, hours=1))
-"""The age at which a recent video is refreshed whose changes push tells of: once. A daily pass may come an hour late."""
+PUSHED_AGE = (dt.timedelta(days=7), dt.timedelta(days=8))
+"""The age at which a recent video is refreshed whose changes push tells of. A daily pass finds it once."""
 _REFRESHED = "recent_refreshed"
 # A broadcast that was scheduled, but never took place, stays upcoming for ever.
 _LATE_START = dt.timedelta(days=2)

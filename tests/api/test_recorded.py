@@ -43,7 +43,7 @@ _SECRET_OR_RUNNING = {
     "access": "<token>", "refresh": "<token>", "oldestRunnableAge": "<seconds>", "runningSeconds": "<seconds>",
     "factor": "<number>", "resetsAt": "<reset>", "nextRunAt": "<next run>",
     "key": "<key>", "deadlineAt": "<deadline>", "nextReadAt": "<next read>",
-    "nextRequestAt": "<next request>",
+    "nextRequestAt": "<next request>", "snoozedUntil": "<end of snooze>",
 }  # fmt: skip
 """Values that differ at every request, by key; null stays."""
 _HOURLY = {"overdue": "<whether overdue>", "lastRunAt": "<last run or null>"}
