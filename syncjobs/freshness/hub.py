@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import random
+import re
 import threading
 from collections.abc import Callable
 from urllib.parse import urlencode
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 LEASE_SECONDS = 432_000
 """What we ask for; the hub decides. Google's hub grants at most 10 days (observed)."""
 PAUSE_SECONDS = 0.5
-"""Between two requests: 1,000 bands are subscribed in ten minutes."""
+"""Between two requests: 1,000 bands are subscribed in eleven minutes."""
 CLAIM_SECONDS = 60.0
 """Longer than a request may take."""
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 120.0, 3600.0
@@ -44,7 +45,7 @@ FIRST_DENIED_SECONDS, MAX_DENIED_SECONDS = 600.0, 86_400.0
 FIRST_HUB_SECONDS, MAX_HUB_SECONDS = 30.0, 900.0
 """Before any request is sent to a hub that is away or too busy."""
 _BUSY = (408, 425, 429)
-_WAIT_SECONDS, _RECONCILE_ROUNDS, _REQUESTS = 5.0, 3, 30
+_WAIT_SECONDS, _RECONCILE_ROUNDS, _REQUESTS = 10.0, 2, 60
 
 # Leases that end soon come first, ends of subscriptions last. HubState's row is the lock: of two processes, the second
 # finds that the hub may not be asked yet.
@@ -73,6 +74,7 @@ def send_next() -> bool:
     try:
         http.send("POST", settings.YOUTUBE_HUB, body=_form(subscription), headers=_HEADERS, allow_local=True)
     except SendFailed as error:
+        error.message = _ECHOED.sub(r"\1…", error.message)
         logger.warning("The hub did not take the subscription to %s: %s", subscription.channel_id, error.message)
         database.when_back(_fail, subscription, error)
     else:
@@ -80,6 +82,8 @@ def send_next() -> bool:
     return True
 
 
+_ECHOED = re.compile(r"(websub(?:/|%2F)|hub\.secret\W+)[\w-]+", re.IGNORECASE)
+"""The token and the secret of our request, in the answer of a hub that repeats it."""
 _HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -166,7 +170,7 @@ def _pause(attempts: int, first: float, most: float) -> dt.timedelta:
 
 
 class _Rounds:
-    """What the elected worker does every five seconds; the others do nothing."""
+    """What the elected worker does every ten seconds; the others do nothing."""
 
     def __init__(self) -> None:
         self._number = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from urllib.parse import unquote
 
 import pytest
 from django.conf import LazySettings
@@ -17,6 +18,8 @@ from syncjobs.exceptions import Conflict
 from syncjobs.freshness import hub, subscriptions
 from syncjobs.models import HubState, Subscription
 from syncjobs.operations.subscriptions import renew
+from syncjobs.senders import secrets
+from syncjobs.senders.messages import SendFailed
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import HUB_SUBSCRIBE, HUB_VERIFY, Fault
 from tests.concurrency import in_parallel
@@ -157,6 +160,23 @@ def test_a_hub_that_is_away_is_asked_seldom_whatever_is_due(site: Simulator) -> 
     state = HubState.objects.get()
     assert (state.failures, state.failing_since, state.problem) == (0, None, "")
     assert not hub.send_next(), "the rate stays polite"
+
+
+def test_what_a_hub_repeats_of_our_request_reveals_nothing(
+    site: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    band_with_videos(site.world, 0, "herons")
+    subscriptions.reconcile()
+
+    def refuse(method: str, url: str, *, body: bytes, **options: object) -> int:
+        raise SendFailed(f"The receiver answered 400: {body.decode()} {unquote(body.decode())}", status=400)
+
+    monkeypatch.setattr("syncjobs.freshness.hub.http.send", refuse)
+    assert hub.send_next()
+    row = Subscription.objects.get()
+    assert row.problem.startswith("The receiver answered 400")
+    for secret in (row.token, secrets.decrypt(row.secret)):
+        assert secret not in row.problem + caplog.text
 
 
 def test_leases_that_end_soon_come_first(site: Simulator) -> None:
