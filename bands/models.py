@@ -290,7 +290,7 @@ class Video(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text=_("YouTube's time of the newest change that a push or feed told of."),
+        help_text=_("YouTube's time of the newest change that push or the feed reported."),
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -154,7 +154,7 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
 
 
 def notice_videos(videos: Iterable[Video]) -> list[str]:
-    """Insert videos that YouTube told of, and have the details of known ones fetched again that have changed since.
+    """Insert videos that push or the feed reported, and have the details of known ones fetched again that have changed since.
 
     Details are pending from each video's `details_due_at` on. `notice_updated_at` is YouTube's time of the change, so a
     notice that comes twice, late or out of order changes nothing. New videos are added to their band's
@@ -182,7 +182,7 @@ def _notice_statement() -> str:
             SELECT id, channel_id FROM bands_band WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE),
         written AS (
             INSERT INTO bands_video ({columns}, {pending_columns})
-            SELECT {rows} AS told WHERE (told.band_id, told.channel_id) IN (SELECT id, channel_id FROM kept)
+            SELECT {rows} AS reported WHERE (reported.band_id, reported.channel_id) IN (SELECT id, channel_id FROM kept)
             ON CONFLICT (youtube_id) DO UPDATE
                SET details_pending = true, details_attempt = NULL, details_tries = 0, band_id = {owner},
                    notice_updated_at = EXCLUDED.notice_updated_at,
@@ -213,18 +213,18 @@ def _notice_statement() -> str:
 
 
 def notice_deletions(deleted_at: Mapping[str, dt.datetime | None], channel_id: str, due_at: dt.datetime) -> int:
-    """Have videos of a channel looked up by id, because YouTube told of their deletion at these times.
+    """Have videos of a channel looked up by id, because YouTube reported their deletion at these times.
 
     Return the number of changed rows.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            WITH told AS (SELECT * FROM unnest(%s::text[], %s::timestamptz[]) AS t (youtube_id, at)),
+            WITH deleted AS (SELECT * FROM unnest(%s::text[], %s::timestamptz[]) AS t (youtube_id, at)),
                  locked AS (
-                SELECT v.id, told.at FROM bands_video v JOIN told USING (youtube_id)
+                SELECT v.id, deleted.at FROM bands_video v JOIN deleted USING (youtube_id)
                  WHERE v.channel_id = %s AND v.availability <> 'UNAVAILABLE'
-                   AND COALESCE(v.notice_updated_at < told.at, v.notice_updated_at IS NULL)
+                   AND COALESCE(v.notice_updated_at < deleted.at, v.notice_updated_at IS NULL)
                  ORDER BY v.youtube_id FOR UPDATE OF v)
             UPDATE bands_video v
                SET details_pending = true, details_attempt = NULL, details_tries = 0, details_due_at = %s,
@@ -236,7 +236,7 @@ def notice_deletions(deleted_at: Mapping[str, dt.datetime | None], channel_id: s
 
 
 def recently_noticed(band_ids: Iterable[int] | None = None) -> dict[int, int]:
-    """Return how many videos of bands push or feeds have told of lately, by band; of all bands if `band_ids` is None.
+    """Return how many videos of bands push or feeds have reported lately, by band; of all bands if `band_ids` is None.
 
     YouTube's videoCount may lag behind them (observed: by minutes).
     """

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='video',
             name='notice_updated_at',
-            field=models.DateTimeField(blank=True, editable=False, help_text="YouTube's time of the newest change that a push or feed told of.", null=True),
+            field=models.DateTimeField(blank=True, editable=False, help_text="YouTube's time of the newest change that push or the feed reported.", null=True),
         ),
         migrations.AddField(
             model_name='video',

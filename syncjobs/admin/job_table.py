@@ -26,7 +26,7 @@ def _labels() -> dict[str, str]:
 def body(rows: Iterable[Row], rights: Rights) -> SafeString:
     """Return all rows of the table. Text from people or YouTube (bands, errors, names, notes) is escaped here."""
     labels = _labels()
-    return mark_safe("".join(_row(row, rights, labels) for row in rows))  # noqa: S308
+    return mark_safe("".join(_row(row, rights, labels) for row in rows))  # noqa: S308 - _row escapes
 
 
 def _row(row: Row, rights: Rights, labels: dict[str, str]) -> str:

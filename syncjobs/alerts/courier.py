@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from functools import partial
 
+from django.db import connections
 from django.db.models import Exists
 
 from ..engine import broker
@@ -27,8 +28,8 @@ NOW = dt.timedelta()
 def run_round(process: str, *, is_elected: bool) -> None:
     """Do what is due, or, if another process is elected, what that one has left undone.
 
-    One statement says what there is to do. Only one message is sent in each round, so that a receiver that hangs keeps
-    nobody from being told by another channel.
+    One statement says what there is to do. Only one message is sent in each round, so that a receiver that hangs does
+    not delay the messages of other channels.
     """
     patience = NOW if is_elected else OVERDUE
     work = AlertRound.objects.order_by().annotate(
@@ -53,10 +54,17 @@ def run_round(process: str, *, is_elected: bool) -> None:
         pings.ping_next()
 
 
+def _look(process: str, *, is_elected: bool) -> None:
+    try:
+        run_round(process, is_elected=is_elected)
+    finally:
+        connections.close_all()  # There may be nothing to do here for hours.
+
+
 def courier(process: str, *, is_worker: bool) -> Background:
     """Return the thread of a process."""
-    look = partial(run_round, process, is_elected=is_worker)
-    return Background("courier", look, seconds=lambda: None if is_worker else WATCH_SECONDS)
+    look = partial(_look, process, is_elected=is_worker)
+    return Background("courier", look, seconds=None if is_worker else WATCH_SECONDS)
 
 
 _courier: Background | None = None

@@ -210,7 +210,7 @@ _All = dict[tuple[str, str, str], Series]
 
 
 def _noticed(series: _All) -> Iterator[Metric]:
-    """What push and feeds have told of."""
+    """What push and feeds have reported."""
     yield _counter(
         "push_deliveries", "What the hub delivered.", ("outcome",), series, Event.PUSH,
         ((outcome, "") for outcome in _PUSH_OUTCOMES),
@@ -220,7 +220,7 @@ def _noticed(series: _All) -> Iterator[Metric]:
         ((source, "") for source in NoticedBy.values),
     )  # fmt: skip
     yield _counter(
-        "video_changes_noticed", "Changes and deletions of known videos that push or feeds told of.", (), series,
+        "video_changes_noticed", "Changes and deletions of known videos that push or feeds reported.", (), series,
         Event.CHANGE, [("", "")],
     )  # fmt: skip
     yield _counter(

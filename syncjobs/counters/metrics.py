@@ -41,7 +41,7 @@ class Event(StrEnum):
     NOTICED = "noticed"
     """A video was stored: how it was noticed, ""."""
     CHANGE = "change"
-    """A push or feed told of the change or the deletion of a video that we know: "", ""."""
+    """Push or the feed reported the change or the deletion of a video that we know: "", ""."""
     PUSH = "push"
     """The hub delivered: what became of it, ""."""
     FEED = "feed"

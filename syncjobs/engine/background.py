@@ -17,10 +17,11 @@ logger = logging.getLogger(__name__)
 class Background(threading.Thread):
     """Runs rounds until `stop()`, and survives a database that is down for a while.
 
-    `seconds` returns how long to wait for the next round; None waits for `wake()`.
+    `seconds` is the pause between rounds; None waits for `wake()`. A round that is not followed by another one soon closes
+    its connection itself: each new connection costs the database three statements.
     """
 
-    def __init__(self, name: str, run_round: Callable[[], None], *, seconds: Callable[[], float | None]) -> None:
+    def __init__(self, name: str, run_round: Callable[[], None], *, seconds: float | None) -> None:
         super().__init__(name=name, daemon=True)
         self._run_one, self._seconds = run_round, seconds
         self._is_awake = threading.Event()
@@ -30,7 +31,7 @@ class Background(threading.Thread):
     def run(self) -> None:
         try:
             while True:
-                self._is_awake.wait(self._seconds())
+                self._is_awake.wait(self._seconds)
                 self._is_awake.clear()
                 if self._is_stopped:
                     return
@@ -56,4 +57,5 @@ class Background(threading.Thread):
                 self._outage.warn("The %s waits for the database: %s", self.name, database.first_line(error))
             else:
                 logger.exception("A round of the %s failed; it goes on", self.name)
-        connections.close_all()  # There may be nothing to do here for hours.
+            if isinstance(error, database.ERRORS):
+                connections.close_all()

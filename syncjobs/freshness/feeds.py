@@ -19,7 +19,7 @@ from functools import cache
 from operator import itemgetter
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 
 from bands.models import Band, NoticedBy
@@ -42,6 +42,8 @@ PROBE_PAUSE = 600
 """Seconds between passes that are queued because feeds fail."""
 OVERDUE = 60.0
 """What has been due for so many seconds is not left to the elected worker."""
+OTHERS_LOOK_SECONDS = 120.0
+"""The workers that are not elected look this often for what is overdue."""
 THREADS = 10
 TIMEOUT = 10.0
 LEASE = 120
@@ -285,18 +287,28 @@ def _columns(result: Result, *, is_proven: bool) -> tuple[int, dt.datetime, int 
 
 
 class _Rounds:
-    """What a worker does every ten seconds: the elected one reads what is due, any other what that one has left undone."""
+    """What a worker does every ten seconds: the elected one reads what is due.
+
+    Any other asks for what that one has left undone, but seldom. It sees at once that it is elected, which costs nothing.
+    """
 
     def __init__(self) -> None:
-        self._matched_at = 0.0
+        self._matched_at = self._looked_at = 0.0
 
     def run(self, is_elected: bool) -> None:
-        if is_elected and time.monotonic() - self._matched_at >= MATCH_SECONDS:
+        now = time.monotonic()
+        if is_elected and now - self._matched_at >= MATCH_SECONDS:
             match_bands()
             read_sooner()
             probe_unread()
-            self._matched_at = time.monotonic()
-        read_due(late=0 if is_elected else OVERDUE)
+            self._matched_at = now
+        if is_elected:
+            read_due()
+            return
+        if now - self._looked_at >= OTHERS_LOOK_SECONDS:
+            self._looked_at = now
+            read_due(late=OVERDUE)
+        connections.close_all()
 
 
 _thread: Background | None = None
@@ -306,11 +318,7 @@ def start(is_elected: Callable[[], bool]) -> None:
     """Start the thread of this worker that reads feeds."""
     global _thread
     rounds = _Rounds()
-    _thread = Background(
-        "feeds",
-        lambda: rounds.run(is_elected()),
-        seconds=lambda: ROUND_SECONDS if is_elected() else ROUND_SECONDS * 12,
-    )
+    _thread = Background("feeds", lambda: rounds.run(is_elected()), seconds=ROUND_SECONDS)
     _thread.start()
 
 

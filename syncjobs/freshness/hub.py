@@ -18,6 +18,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.db import connections
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Least, Now
 from django.utils.translation import gettext as _
@@ -181,6 +182,7 @@ class _Rounds:
 
     def run(self, is_elected: bool) -> None:
         if not is_elected:
+            connections.close_all()
             return
         if self._number % _RECONCILE_ROUNDS == 0:
             subscriptions.reconcile()
@@ -199,11 +201,7 @@ def start(is_elected: Callable[[], bool]) -> None:
     """Start the thread of this worker that asks the hub, while the worker is elected."""
     global _thread, _rounds
     _rounds = _Rounds()
-    _thread = Background(
-        "subscriptions",
-        lambda: _rounds.run(is_elected()),
-        seconds=lambda: _WAIT_SECONDS if is_elected() else _WAIT_SECONDS * 5,
-    )
+    _thread = Background("subscriptions", lambda: _rounds.run(is_elected()), seconds=_WAIT_SECONDS)
     _thread.start()
 
 

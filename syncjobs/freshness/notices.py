@@ -25,7 +25,7 @@ FULL_UNIT = 50
 
 
 def store(band: Band, entries: Iterable[FeedEntry], noticed_by: NoticedBy) -> list[str]:
-    """Store the videos of the band's channel that push or feed told of, and return the ids of those that are new.
+    """Store the videos of the band's channel that push or the feed reported, and return the ids of those that are new.
 
     The details of new ones, and of known ones that have changed since, are pending.
     """
@@ -37,7 +37,7 @@ def store(band: Band, entries: Iterable[FeedEntry], noticed_by: NoticedBy) -> li
 
 
 def store_deletions(band: Band, deleted: Mapping[str, dt.datetime | None]) -> int:
-    """Have videos looked up by id, because YouTube told of their deletion. Return their number.
+    """Have videos looked up by id, because YouTube reported their deletion. Return their number.
 
     As ever, a video is unavailable when two successful responses have omitted it.
     """

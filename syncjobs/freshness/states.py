@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.db.models import Case, CharField, Q, Value, When
+from django.db.models import Case, CharField, Exists, Q, Value, When
 from django.db.models.functions import Now
 
 from ..choices import FeedState, PushState, SubscriptionState
+from ..models import Subscription
 from . import subscriptions, trust
 
 
@@ -22,6 +23,12 @@ def push_state() -> Case:
         default=Value(PushState.UNPROVEN),
         output_field=CharField(),
     )
+
+
+def is_delivering() -> Exists:
+    """Whether the hub has lately delivered anything to the site: only then does push take the place of probes."""
+    quiet = dt.timedelta(seconds=trust.silent_after())
+    return Exists(Subscription.objects.filter(delivered_at__gt=Now() - quiet))
 
 
 def feed_state() -> Case:

@@ -147,7 +147,7 @@ def have_feeds_failed() -> bool:
 
 
 def note_misses(band_ids: Iterable[int]) -> None:
-    """Take trust away where a video of the last hour was found by something else than what should have told of it.
+    """Take trust away where a video of the last hour was found by something else than what should have reported it.
 
     Such a push is subscribed anew. Call this outside of transactions: pushes lock these rows before those of videos.
     """

@@ -15,7 +15,8 @@ from ..models import ChannelFeed
 def read_now(actor: Actor, band_ids: Sequence[int] | None = None) -> int:
     """Have the feeds of these bands read next, or of all; return how many there are. It costs no quota.
 
-    A worker reads them within seconds, up to ten in a second. Bands that are inactive or have no channel have no feed.
+    A worker begins within ten seconds, and reads up to eight in a second. Bands that are inactive or have no channel have no
+    feed.
     """
     with audited(actor, "read_feeds", "bands") as span:
         feeds.match_bands()

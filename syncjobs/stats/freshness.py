@@ -184,6 +184,7 @@ def _daily_probes() -> int:
     """Return the number of bands that are probed once a day only."""
     trusted = Subscription.objects.filter(
         subscriptions.working(),
+        states.is_delivering(),
         band=OuterRef("band"),
         channel_id=OuterRef("channel_id"),
         trusted_at__isnull=False,
@@ -222,13 +223,15 @@ class BandFreshness:
     @property
     def is_probed_daily(self) -> bool:
         """Whether the hourly passes leave the band out, but for one in a day."""
-        proven = self.push == PushState.TRUSTED or self.feed == FeedState.TRUSTED
+        by_push = self.push == PushState.TRUSTED and getattr(self.subscription, "is_delivering", False)
+        proven = by_push or self.feed == FeedState.TRUSTED
         return proven and self.channel_feed is not None and self.channel_feed.probed_at is not None
 
 
 def with_bands() -> tuple[Prefetch[str], Prefetch[str]]:
     """Return what to prefetch with bands, so that `of_band` needs no statement."""
-    live = Subscription.objects.exclude(state=SubscriptionState.ENDING).annotate(word=states.push_state())
+    live = Subscription.objects.exclude(state=SubscriptionState.ENDING)
+    live = live.annotate(word=states.push_state(), is_delivering=states.is_delivering())
     feeds = ChannelFeed.objects.annotate(word=states.feed_state())
     return Prefetch("subscriptions", live, to_attr="live_subscriptions"), Prefetch("feed", feeds)
 

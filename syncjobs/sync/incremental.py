@@ -52,7 +52,7 @@ def sync_band(context: JobContext) -> None:
     if video_count is not None and band.channel_video_count is not None:
         growth = video_count - band.channel_video_count
         if growth < 0:
-            # YouTube may not count yet what push or the feed has told of.
+            # YouTube may not count yet what push or the feed has reported.
             growth = min(0, growth + recently_noticed([band.pk]).get(band.pk, 0))
     vain = _vain_searches(band) if growth is not None and growth > 0 else 0
     read = partial(_read_new, growth=growth, may_search=vain < VAIN_SEARCHES)

@@ -15,18 +15,16 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from . import seed
 from .report import Figure, show
-from .server import ROOT, Client, running, token
+from .server import ROOT, Client, running, token, watch
 from .sync import _youtube
 
 BANDS, VIDEOS_PER_BAND, DELIVERIES, SECONDS = 100, 90, 10_000, 60
 VIDEOS = BANDS * VIDEOS_PER_BAND
 SENDERS = 16
-STATUS = "/api/admin/queue/status"
 SECRET = "the hub's secret"
 _PATIENCE = 300
 
@@ -100,18 +98,6 @@ def _send_all(port: int, deliveries: list[tuple[str, bytes]]) -> list[float]:
         return list(pool.map(send, range(len(deliveries))))
 
 
-def _watch(client: Client, is_over: Callable[[], bool]) -> list[float]:
-    """Ask for the status of the queues as a moderator until it is over; return the seconds of each request."""
-    times = []
-    while not is_over():
-        began = time.perf_counter()
-        status, _body = client.get(STATUS)
-        times.append(time.perf_counter() - began)
-        assert status == 200, status
-        time.sleep(0.1)
-    return times
-
-
 def _wait_for_details() -> float:
     """Return the seconds until all videos have their details."""
     from bands.models import Video
@@ -132,10 +118,10 @@ def _measure(url: str, port: int) -> list[Figure]:
     deliveries = _subscribe(url, titles)
     client = Client(port, token())
     end = time.monotonic() + 5
-    quiet = _watch(client, lambda: time.monotonic() > end)
+    quiet = watch(client, lambda: time.monotonic() > end, 0.1)
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(_send_all, port, deliveries)
-        busy = _watch(client, sending.done)
+        busy = watch(client, sending.done, 0.1)
         times = sorted(sending.result())
     stored = Video.objects.count()
     waited = _wait_for_details()

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from bands.models import Band, NoticedBy, Video
 from syncjobs.choices import FeedState, JobType, PushState, Role, SubscriptionState
 from syncjobs.engine import clock, quota
-from syncjobs.freshness import feeds, subscriptions
+from syncjobs.freshness import feeds, subscriptions, trust
 from syncjobs.models import AuditEntry, ChannelFeed, Subscription
 from syncjobs.stats.freshness import freshness, of_band, with_bands
 from syncjobs.youtube.costs import Operation
@@ -103,7 +103,7 @@ def test_each_state_of_push_and_feed_is_counted_and_shown_with_its_band(settings
         PushState.LAPSED: works | {"lease_ends_at": now - HOUR, "trusted_at": now},
         PushState.SILENT: works | {"trust_lost_at": now},
         PushState.UNPROVEN: works,
-        PushState.TRUSTED: works | {"trusted_at": now, "trust_lost_at": now - DAY},
+        PushState.TRUSTED: works | {"trusted_at": now, "trust_lost_at": now - DAY, "delivered_at": now},
     }
     for band, (_state, values) in zip(bands, changes.items(), strict=False):
         Subscription.objects.filter(band=band).update(**values)
@@ -129,7 +129,14 @@ def test_each_state_of_push_and_feed_is_counted_and_shown_with_its_band(settings
     shown = [of_band(band) for band in rows]
     assert [each.push for each in shown] == [*changes, PushState.MISSING, PushState.MISSING]
     assert [each.feed for each in shown[:5]] == list(kinds)
-    assert [each.is_probed_daily for each in shown] == [False, False, False, False, True, True, False, False]
+    probed_daily = [each.is_probed_daily for each in shown]
+    assert probed_daily == [False, False, False, False, True, True, False, False]
+    assert {band.pk for band, daily in zip(rows, probed_daily, strict=True) if daily} == set(trust.not_due_for_probe())
+    # While the hub is silent, push doesn't take the place of probes.
+    Subscription.objects.update(delivered_at=now - HOUR)
+    assert freshness().daily_probes == len(trust.not_due_for_probe()) == 1
+    (silent,) = Band.objects.filter(pk=bands[5].pk).prefetch_related(*with_bands())
+    assert not of_band(silent).is_probed_daily
     settings.PUBLIC_URL = ""
     assert freshness().push[PushState.OFF] == 8
     assert of_band(rows[0]).push == PushState.OFF
