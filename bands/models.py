@@ -11,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
+from django.db.models.lookups import LessThan
 from django.utils.translation import gettext_lazy as _
 
 HEX_COLOR = RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", _("Enter a color as # and six hexadecimal digits, like #660000."))
@@ -231,6 +232,16 @@ class Availability(models.TextChoices):
     UNAVAILABLE = "UNAVAILABLE", _("Unavailable")
 
 
+class NoticedBy(models.TextChoices):
+    """How we first learned of a video; empty if that was before it was recorded."""
+
+    PUSH = "push", _("Push")
+    FEED = "feed", _("Feed")
+    PROBE = "probe", _("Probe")
+    FULL_SYNC = "full_sync", _("Full sync")
+    PERSON = "person", _("Person")
+
+
 class Video(models.Model):
     """A YouTube video. It belongs to the band whose channel or playlist it was first found in.
 
@@ -282,6 +293,29 @@ class Video(models.Model):
     details_attempt = models.BigIntegerField(
         null=True, blank=True, editable=False, help_text=_("The attempt that is fetching the pending details.")
     )
+    noticed_by = models.CharField(
+        _("first noticed by"),
+        max_length=9,
+        blank=True,
+        choices=NoticedBy.choices,
+        default="",
+        db_default="",
+        editable=False,
+        help_text=_("The video was noticed, and stored with its title, at created_at."),
+    )
+    details_stored_at = models.DateTimeField(
+        _("details stored"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When its details were first stored; empty: not yet, or before this was recorded."),
+    )
+    notice_updated_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("YouTube's time of the newest change that push or the feed reported."),
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -307,6 +341,14 @@ class Video(models.Model):
                 name="video_live",
                 condition=~models.Q(live_state="none") | models.Q(duration_seconds=None),
             ),
+            models.Index(fields=["created_at"], name="video_noticed", condition=~models.Q(noticed_by="")),
+            models.Index(
+                fields=["created_at"],
+                name="video_fresh",
+                include=["noticed_by", "published_at", "band", "channel_id"],
+                condition=~models.Q(noticed_by="")
+                & models.Q(LessThan(models.F("created_at") - models.F("published_at"), dt.timedelta(days=30))),
+            ),
             models.Index(fields=["band"], name="video_unavailable", condition=~models.Q(availability="AVAILABLE")),
         ]
 
@@ -316,3 +358,5 @@ class Video(models.Model):
 
 DETAILS_DUE = Q(details_pending=True) & (Q(details_due_at=None) | Q(details_due_at__lte=Now()))
 """Videos whose details an ENRICH job should ask for now."""
+DETAILS_NEVER_ASKED = Q(details_pending=True, details_tries=0)
+"""Videos whose details may be asked for before they are due, to fill a unit."""

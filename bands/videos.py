@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 
 import orjson
 from django.db import connection, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Count, F, Q, Value, When
 from django.db.models.functions import Now
 from psycopg.sql import SQL, Composable, Identifier
 
-from .models import Availability, Video
+from .models import Availability, NoticedBy, Video
 
 _COUNTS = ("view_count", "like_count", "comment_count")
 _DETAILS = ("channel_id", "channel_title", "title", "description", "published_at", "duration_seconds", "live_state",
@@ -28,6 +28,12 @@ PAUSES = (
     dt.timedelta(hours=6),
 )
 """How long an incomplete video waits before it is asked for again, by the number of incomplete responses before."""
+_PENDING_COLUMNS = (
+    "availability, details_pending, live_state, tags, category_id, default_language, definition, privacy_status"
+)
+_PENDING = "'AVAILABLE', true, 'none', '{}'::text[], '', '', '', ''"
+"""The columns and values that are the same for all videos whose details are not known yet."""
+COUNT_LAG = dt.timedelta(hours=2)
 _BASICS = ("channel_id", "channel_title", "title", "description", "published_at", "thumbnails")
 
 
@@ -55,7 +61,7 @@ def upsert_details(videos: Iterable[Video]) -> UpsertCounts:
     counts = NO_CHANGES
     for unknown, group in groupby(_unique(videos), key=lambda video: video.unknown):
         rows = list(group)
-        counts += _write(_upsert_statement(unknown), _as_json(rows, ("youtube_id", "band_id", *_DETAILS)))
+        counts += _write(_upsert_statement(unknown), _as_json(rows, ("youtube_id", "band_id", "noticed_by", *_DETAILS)))
         if unknown:
             _ask_again([row.youtube_id for row in rows])
     return counts
@@ -74,7 +80,7 @@ _OWNER = """CASE WHEN bands_video.band_id = EXCLUDED.band_id OR EXCLUDED.channel
 def _upsert_statement(unknown: frozenset[str]) -> str:
     """Return the statement that inserts rows, or updates their known columns. Complete rows are no longer pending."""
     known = [name for name in _DETAILS if name not in unknown]
-    columns = ("youtube_id", "band_id", *_DETAILS)
+    columns = ("youtube_id", "band_id", "noticed_by", *_DETAILS)
     # A start that was known stays: the part that has it is absent once a stream is over.
     value = {name: SQL("EXCLUDED.{}").format(Identifier(name)) for name in known} | {
         "scheduled_start_at": SQL("COALESCE(EXCLUDED.scheduled_start_at, bands_video.scheduled_start_at)")
@@ -82,10 +88,12 @@ def _upsert_statement(unknown: frozenset[str]) -> str:
     pending = SQL("bands_video.details_pending, bands_video.details_tries") if unknown else SQL("false, 0")
     return (
         SQL("""
-        INSERT INTO bands_video ({columns}, availability, details_pending)
+        INSERT INTO bands_video ({columns}, availability, details_stored_at, details_pending)
         SELECT {rows}
         ON CONFLICT (youtube_id) DO UPDATE
            SET {assignments}, band_id = {owner}, availability = 'AVAILABLE',
+               details_stored_at = COALESCE(bands_video.details_stored_at, CASE WHEN bands_video.noticed_by <> ''
+                                                                                THEN statement_timestamp() END),
                (details_pending, details_tries) = ROW ({pending}), details_due_at = NULL,
                details_attempt = NULL,
                updated_at = CASE WHEN ({old}, bands_video.availability, bands_video.band_id)
@@ -98,7 +106,7 @@ def _upsert_statement(unknown: frozenset[str]) -> str:
         RETURNING xmax = 0, updated_at = statement_timestamp()""")
         .format(
             columns=_names("{}", columns),
-            rows=_from_json(columns, "'AVAILABLE', true" if unknown else "'AVAILABLE', false"),
+            rows=_from_json(columns, f"'AVAILABLE', statement_timestamp(), {str(bool(unknown)).lower()}"),
             assignments=SQL(", ").join(SQL("{} = {}").format(Identifier(name), value[name]) for name in known),
             owner=SQL(_OWNER),
             pending=pending,
@@ -132,17 +140,111 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
     rows = _unique(videos)
     if not rows:
         return NO_CHANGES
-    columns = ("youtube_id", "band_id", *_BASICS)
-    fixed = "'AVAILABLE', true, 'none', '{}'::text[], '', '', '', ''"
+    columns = ("youtube_id", "band_id", "noticed_by", *_BASICS)
     statement = SQL("""
-        INSERT INTO bands_video ({columns}, availability, details_pending, live_state, tags,
-                                 category_id, default_language, definition, privacy_status)
+        INSERT INTO bands_video ({columns}, {pending_columns})
         SELECT {rows}
         ON CONFLICT (youtube_id) DO UPDATE
            SET details_pending = true, details_due_at = NULL, details_attempt = NULL
          WHERE bands_video.availability <> 'AVAILABLE' AND NOT bands_video.details_pending
-        RETURNING xmax = 0, false""").format(columns=_names("{}", columns), rows=_from_json(columns, fixed))
+        RETURNING xmax = 0, false""").format(
+        columns=_names("{}", columns), pending_columns=SQL(_PENDING_COLUMNS), rows=_from_json(columns, _PENDING)
+    )
     return _write(statement.as_string(), _as_json(rows, columns))
+
+
+def notice_videos(videos: Iterable[Video]) -> list[str]:
+    """Insert videos that push or the feed reported, and have the details of known ones fetched again that have changed since.
+
+    Details are pending from each video's `details_due_at` on. `notice_updated_at` is YouTube's time of the change, so a
+    notice that comes twice, late or out of order changes nothing. New videos are added to their band's
+    `channel_video_count`, which incremental passes compare with YouTube's. Return the ids of the inserted videos.
+
+    Videos of a band that has been deleted, or has another channel now, are left out.
+    """
+    rows = _unique(videos)
+    if not rows:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_notice_statement(), [sorted({row.band_id for row in rows}), _as_json(rows, _NOTICED)])
+        return [youtube_id for (youtube_id,) in cursor.fetchall()]
+
+
+_NOTICED = ("youtube_id", "band_id", "noticed_by", "notice_updated_at", "details_due_at", *_BASICS)
+
+
+@cache
+def _notice_statement() -> str:
+    return (
+        SQL("""
+        WITH kept AS MATERIALIZED (
+            -- As in the deletion of a band, its row is locked before its videos.
+            SELECT id, channel_id FROM bands_band WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE),
+        written AS (
+            INSERT INTO bands_video ({columns}, {pending_columns})
+            SELECT {rows} AS reported WHERE (reported.band_id, reported.channel_id) IN (SELECT id, channel_id FROM kept)
+            ON CONFLICT (youtube_id) DO UPDATE
+               SET details_pending = true, details_attempt = NULL, details_tries = 0, band_id = {owner},
+                   notice_updated_at = EXCLUDED.notice_updated_at,
+                   details_due_at = CASE WHEN bands_video.details_pending AND COALESCE(
+                                              bands_video.details_due_at < EXCLUDED.details_due_at, true)
+                                         THEN bands_video.details_due_at ELSE EXCLUDED.details_due_at END
+             WHERE COALESCE(bands_video.notice_updated_at < EXCLUDED.notice_updated_at,
+                            bands_video.notice_updated_at IS NULL)
+               AND (bands_video.availability <> 'AVAILABLE' OR bands_video.title <> EXCLUDED.title
+                    -- Feeds change this time without a change of the video.
+                    OR (EXCLUDED.noticed_by = 'push' AND EXCLUDED.notice_updated_at
+                        > COALESCE(bands_video.details_stored_at, bands_video.created_at)))
+            RETURNING youtube_id, band_id, xmax = 0 AS is_new),
+        counted AS (
+            -- Rows of bands are changed after those of videos.
+            UPDATE bands_band SET channel_video_count = channel_video_count + new.number
+              FROM (SELECT band_id, count(*) AS number FROM written WHERE is_new GROUP BY band_id) AS new
+             WHERE bands_band.id = new.band_id)
+        SELECT youtube_id FROM written WHERE is_new""")
+        .format(
+            columns=_names("{}", _NOTICED),
+            pending_columns=SQL(_PENDING_COLUMNS),
+            rows=_from_json(_NOTICED, _PENDING),
+            owner=SQL(_OWNER),
+        )
+        .as_string()
+    )
+
+
+def notice_deletions(deleted_at: Mapping[str, dt.datetime | None], channel_id: str, due_at: dt.datetime) -> int:
+    """Have videos of a channel looked up by id, because YouTube reported their deletion at these times.
+
+    Return the number of changed rows.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH deleted AS (SELECT * FROM unnest(%s::text[], %s::timestamptz[]) AS t (youtube_id, at)),
+                 locked AS (
+                SELECT v.id, deleted.at FROM bands_video v JOIN deleted USING (youtube_id)
+                 WHERE v.channel_id = %s AND v.availability <> 'UNAVAILABLE'
+                   AND COALESCE(v.notice_updated_at < deleted.at, v.notice_updated_at IS NULL)
+                 ORDER BY v.youtube_id FOR UPDATE OF v)
+            UPDATE bands_video v
+               SET details_pending = true, details_attempt = NULL, details_tries = 0, details_due_at = %s,
+                   notice_updated_at = locked.at
+              FROM locked WHERE v.id = locked.id""",
+            [list(deleted_at), list(deleted_at.values()), channel_id, due_at],
+        )
+        return int(cursor.rowcount)
+
+
+def recently_noticed(band_ids: Iterable[int] | None = None) -> dict[int, int]:
+    """Return how many videos of bands push or feeds have reported lately, by band; of all bands if `band_ids` is None.
+
+    YouTube's videoCount may lag behind them (observed: by minutes).
+    """
+    noticed = (NoticedBy.PUSH, NoticedBy.FEED)
+    rows = Video.objects.exclude(noticed_by="").filter(noticed_by__in=noticed, created_at__gt=Now() - COUNT_LAG)
+    if band_ids is not None:
+        rows = rows.filter(band_id__in=list(band_ids))
+    return dict(rows.order_by().values_list("band_id").annotate(number=Count("pk")))
 
 
 def newest_to_request(videos: Q, limit: int) -> list[int]:

@@ -24,6 +24,11 @@ def ensure_rows(using: str, apps: Apps = apps, **kwargs: Any) -> None:
     except LookupError:
         return
     alert_round.objects.using(using).bulk_create([alert_round(pk=1)], ignore_conflicts=True)
+    try:
+        hub_state = apps.get_model("syncjobs", "HubState")
+    except LookupError:
+        return
+    hub_state.objects.using(using).bulk_create([hub_state(pk=1)], ignore_conflicts=True)
 
 
 class SyncJobsConfig(AppConfig):

@@ -192,6 +192,8 @@ class AlertRuleName(models.TextChoices):
     REDIS_DEGRADED = "redis_degraded", _("Redis degraded")
     DATABASE_DEGRADED = "database_degraded", _("PostgreSQL degraded")
     DELIVERIES_FAILING = "deliveries_failing", _("Messages not delivered")
+    PUSH_OFF = "push_off", _("Push does not work")
+    VIDEOS_LATE = "videos_late", _("New videos come late")
 
 
 class ChannelKind(models.TextChoices):
@@ -201,6 +203,37 @@ class ChannelKind(models.TextChoices):
     WEBHOOK = "WEBHOOK", _("Webhook")
     APPRISE = "APPRISE", _("Apprise (Slack, Teams, Telegram and others)")
     PING = "PING", _("Dead man's switch")
+
+
+class SubscriptionState(models.TextChoices):
+    """How far a subscription at the hub is."""
+
+    PENDING = "PENDING", _("Pending")
+    VERIFIED = "VERIFIED", _("Verified")
+    ENDING = "ENDING", _("Ending")
+
+
+class PushState(models.TextChoices):
+    """What push is worth for a band. Deliveries are expected from SILENT on."""
+
+    OFF = "off", _("Off")
+    MISSING = "missing", _("Not requested yet")
+    PENDING = "pending", _("Requested")
+    REFUSED = "refused", _("Not accepted")
+    LAPSED = "lapsed", _("Lapsed")
+    SILENT = "silent", _("Silent")
+    UNPROVEN = "unproven", _("Not proven yet")
+    TRUSTED = "trusted", _("Trusted")
+
+
+class FeedState(models.TextChoices):
+    """What a band's feed is worth."""
+
+    MISSING = "missing", _("Not read yet")
+    OVERDUE = "overdue", _("Overdue")
+    FAILING = "failing", _("Failing")
+    UNPROVEN = "unproven", _("Not proven yet")
+    TRUSTED = "trusted", _("Trusted")
 
 
 class AlertStep(models.TextChoices):

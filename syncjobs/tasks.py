@@ -27,6 +27,7 @@ from .engine import broker, database, heartbeat, pool, tracing
 from .engine import reconcile as engine_reconcile
 from .engine.claim import WorkerIdentity, claim_when_back
 from .exceptions import DomainError
+from .freshness import feeds, hub
 from .operations import bulk, cleanup, imports, triggers
 from .sync.run import run_attempt
 
@@ -142,6 +143,8 @@ def start_heartbeat(sender: Any, **_: object) -> None:
     courier.start(sender.hostname, is_worker=True)
     concurrency = int(sender.controller.concurrency or 1)
     heartbeat.start(sender.hostname, queues, concurrency, run_alerts=rounds.look, wake_courier=courier.wake)
+    hub.start(heartbeat.is_elected)
+    feeds.start(heartbeat.is_elected)
 
 
 @beat_init.connect
@@ -160,4 +163,6 @@ def release_jobs(sender: str, **_: object) -> None:
 def stop_heartbeat(**_: object) -> None:
     """Stop the heartbeat of a worker that has ended."""
     courier.stop()
+    hub.stop()
+    feeds.stop()
     heartbeat.stop()

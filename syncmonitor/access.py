@@ -26,6 +26,13 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._:/=+@~-]{1,128}")
 """UUIDs, and the ids of the usual proxies. Nothing that could end a line of the log or a header."""
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _MOST_PATH = 500
+_CALLBACK = re.compile(r"(/websub/)[^/?#\s\"']+")
+"""The rest of this address is known to YouTube's hub only."""
+
+
+def without_callbacks(text: str) -> str:
+    """Remove from the text what only YouTube's hub knows of its addresses."""
+    return _CALLBACK.sub(r"\1...", text) if "/websub/" in text else text
 
 
 class Access:
@@ -35,7 +42,7 @@ class Access:
         self.id = header if _WELL_FORMED.fullmatch(header) else secrets.token_hex(16)
         self.request: HttpRequest | None = None
         self.status: int | None = None
-        self._method, self._path, self._address = method, path[:_MOST_PATH], address
+        self._method, self._path, self._address = method, without_callbacks(path)[:_MOST_PATH], address
         self._began = time.monotonic()
         self._bytes = 0
 
@@ -145,10 +152,15 @@ class AccessMiddleware:
 
 
 class Context(logging.Filter):
-    """Adds the request's id, its user's id, and the job, attempt, band and worker to each line that lacks them."""
+    """Adds the request's id, its user's id, and the job, attempt, band and worker to each line that lacks them.
+
+    It also removes the secret addresses of callbacks, which Django and we log when a request fails.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep the record, with more fields."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(without_callbacks(each) if isinstance(each, str) else each for each in record.args)
         fields = log_context.current()
         if (request := current()) is not None:
             fields["request_id"] = request.id

@@ -21,6 +21,8 @@ from . import embedded
 from .supervisor import Process, Supervisor
 
 DEMO_USER = "admin"
+PUBLISH_SECONDS = 300
+"""How often the simulated YouTube has a new video."""
 
 
 def main() -> None:
@@ -91,6 +93,9 @@ def _environment() -> dict[str, str]:
             "YOUTUBE_API_KEY": "simulated-key",
             "YOUTUBE_API_ENDPOINT": f"http://127.0.0.1:{_free_port()}",
         }
+        if environment["DEBUG"] == "true":
+            # The simulated hub reaches this machine.
+            environment.setdefault("PUBLIC_URL", f"http://127.0.0.1:{environment['PORT']}")
     return environment
 
 
@@ -167,6 +172,7 @@ def _processes(port: str, environment: dict[str, str], simulated: bool) -> list[
     if simulated:
         endpoint_port = environment["YOUTUBE_API_ENDPOINT"].rpartition(":")[2]
         simulator = [python, "manage.py", "run_simulator", "--port", endpoint_port, "--latency", "0.5"]
+        simulator += ["--publish-every", str(PUBLISH_SECONDS)]
         processes = [Process("youtube", simulator), *processes]
     return processes
 

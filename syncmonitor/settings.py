@@ -20,7 +20,7 @@ from environs import Env, EnvValidationError, validate
 
 from syncjobs.youtube.proxies import UnusableProxy, proxy_for
 
-from . import embedded, logs, secret_key, services, telemetry, variables
+from . import embedded, logs, public_url, secret_key, services, telemetry, variables
 from .rest import DRF_STANDARDIZED_ERRORS, REST_FRAMEWORK, SIMPLE_JWT, SPECTACULAR_SETTINGS  # noqa: F401
 
 django_stubs_ext.monkeypatch()  # Makes ModelAdmin[Band] and the like work at run time.
@@ -69,6 +69,7 @@ REDIS_URL = services.redis_url(services.with_password(env.str("REDIS_URL", ""), 
 
 # ---- Alerts
 SITE_URL = env.str("SITE_URL", "").rstrip("/")
+PUBLIC_URL = env.str("PUBLIC_URL", "").rstrip("/")
 ALERTS_ALLOW_LOCAL_ADDRESSES = env.bool("ALERTS_ALLOW_LOCAL_ADDRESSES", False)
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
 EMAIL_HOST = env.str("EMAIL_HOST", "localhost")
@@ -90,6 +91,14 @@ if DEBUG and not YOUTUBE_API_KEY and embedded.simulator_file().exists():
     # A command that runs beside `make run` uses the same simulated YouTube.
     YOUTUBE_API_KEY, YOUTUBE_SIMULATED = "simulated-key", True
     YOUTUBE_API_ENDPOINT = embedded.simulator_file().read_text()
+_SIMULATOR = (YOUTUBE_API_ENDPOINT or "").rstrip("/")
+_SIMULATOR = _SIMULATOR if _SIMULATOR.startswith("http:") else ""
+"""YouTube's own API is never without TLS. What imitates it has feeds and a hub of its own, at the same address."""
+_FEEDS = f"{_SIMULATOR or 'https://www.youtube.com'}/feeds/videos.xml"
+_HUB = f"{_SIMULATOR}/hub" if _SIMULATOR else "https://pubsubhubbub.appspot.com/subscribe"
+YOUTUBE_FEED_ENDPOINT = env.str("YOUTUBE_FEED_ENDPOINT", _FEEDS, validate=validate.URL(require_tld=False))
+YOUTUBE_HUB = env.str("YOUTUBE_HUB", _HUB, validate=validate.URL(require_tld=False))
+FEED_POLL_SECONDS = integer("FEED_POLL_SECONDS", 900, 60, 86_400)
 YOUTUBE_TIMEOUT_SECONDS = integer("YOUTUBE_TIMEOUT_SECONDS", 10, 1, 120)
 YOUTUBE_USE_BATCH_STATS = env.bool("YOUTUBE_USE_BATCH_STATS", True)
 YOUTUBE_QUOTA_MAIN = integer("YOUTUBE_QUOTA_MAIN", 10_000, 0, 100_000_000)
@@ -131,6 +140,8 @@ def address_problems() -> list[str]:
         ]
     if SITE_URL and not re.fullmatch(r"https?://[^/?#\s]+", SITE_URL):
         problems.append(f"SITE_URL: {SITE_URL} is not the start of a URL, such as https://sync.example.org.")
+    if PUBLIC_URL and (problem := public_url.problem(PUBLIC_URL, ALLOWED_HOSTS, debug=DEBUG)):
+        problems.append(f"PUBLIC_URL: {problem}")
     problems += [
         f"{name}: {problem}"
         for name, problem in (

@@ -50,7 +50,7 @@ def start_sentry(dsn: str) -> None:
 
 
 def _with_context(event: Any, hint: Any) -> Any:
-    """Add what the log says of the work, and remove the API key wherever it is."""
+    """Add what the log says of the work, and remove the API key and addresses of callbacks wherever they are."""
     from syncjobs.engine import log_context
     from syncjobs.engine.errors import without_secrets
 
@@ -59,7 +59,7 @@ def _with_context(event: Any, hint: Any) -> Any:
     event.setdefault("tags", {}).update({name: str(value) for name, value in log_context.current().items() if value})
     if (request := access.current()) is not None:
         event["tags"]["request_id"] = request.id
-    return _cleaned(event, without_secrets)
+    return _cleaned(event, lambda text: access.without_callbacks(without_secrets(text)))
 
 
 def _cleaned(value: Any, clean: Any) -> Any:

@@ -146,4 +146,5 @@ def youtube(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(client, "MAX_BACKOFF_SECONDS", 0.01)
     with Simulator(key=settings.YOUTUBE_API_KEY) as simulator:
         settings.YOUTUBE_API_ENDPOINT = simulator.url
+        settings.YOUTUBE_FEED_ENDPOINT, settings.YOUTUBE_HUB = simulator.feed_url, simulator.hub_url
         yield simulator

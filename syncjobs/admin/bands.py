@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, reverse
@@ -24,7 +25,8 @@ from ..listing import pages
 from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
-from ..operations import triggers
+from ..operations import feeds, subscriptions, triggers
+from ..stats.freshness import of_band, with_bands
 from . import band_pauses
 from .band_form import BandForm, initial_of, look_up
 from .core import advice, links
@@ -79,6 +81,8 @@ class BandAdmin(PageAdmin):
             self.page("<id:band_id>/resume/", self.resume_view, "resume"),
             self.page("<id:band_id>/edit/", self.edit_view, "edit"),
             self.page("<id:band_id>/sync/", self.sync_view, "sync"),
+            self.page("<id:band_id>/subscribe/", self.subscribe_view, "subscribe"),
+            self.page("<id:band_id>/feed/", self.read_feed_view, "read_feed"),
             *super().get_urls(),
         ]
 
@@ -102,8 +106,8 @@ class BandAdmin(PageAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Show a band with its details, health, newest jobs and newest videos."""
-        band = _get(id_of(object_id))
+        """Show a band with its details, health, freshness, newest jobs and newest videos."""
+        band = _get(id_of(object_id), *with_bands())
         total, jobs = pages.page(Selection(band_id=band.pk), Order(), 0, _RECENT_JOBS)
         context = {
             "band": band,
@@ -112,6 +116,7 @@ class BandAdmin(PageAdmin):
             "now": clock.approximate(),
             "editors": [] if request.user.has_perm("bands.change_band") else advice.people_with("bands.change_band"),
         }
+        context |= _freshness(band)
         if is_part(request):
             return render(request, "syncjobs/bands/state.html", context)
         context["videos"] = order(band.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS]
@@ -154,6 +159,46 @@ class BandAdmin(PageAdmin):
             return (f"{request.path}?force=1", _("Sync anyway")) if isinstance(error, RecentlySynced) else None
 
         return ask(request, question, do, offer=offer)
+
+    @requires("change", post=True)
+    def subscribe_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
+        """Have YouTube's hub asked anew for a band's subscription."""
+        band = _get(band_id)
+        question = Question(
+            title=_("Subscribe to %(band)s again?") % {"band": band.name},
+            text=_("YouTube's hub is asked within a minute, for no quota. A subscription that works goes on working."),
+            button=_("Subscribe again"),
+            back=links.band(band_id),
+            parent=band.name,
+            icon="retry",
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            if subscriptions.renew(actor, [band_id]):
+                return _("%(band)s: the hub will be asked again.") % {"band": band.name}
+            return _("%(band)s has no subscription: it is inactive, or its channel is not known.") % {"band": band.name}
+
+        return ask(request, question, do)
+
+    @requires("syncjobs.trigger_sync", post=True)
+    def read_feed_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
+        """Have a band's feed read at once."""
+        band = _get(band_id)
+        question = Question(
+            title=_("Read the feed of %(band)s now?") % {"band": band.name},
+            text=_("A worker reads the channel's 15 newest videos within seconds, for no quota."),
+            button=_("Read the feed now"),
+            back=links.band(band_id),
+            parent=band.name,
+            icon="download",
+        )
+
+        def do(actor: Actor, _values: dict[str, Any]) -> str:
+            if feeds.read_now(actor, [band_id]):
+                return _("%(band)s: the feed will be read.") % {"band": band.name}
+            return _("%(band)s has no feed: it is inactive, or its channel is not known.") % {"band": band.name}
+
+        return ask(request, question, do)
 
     @requires("change", post=True)
     def switch_view(self, request: HttpRequest) -> HttpResponse:
@@ -225,9 +270,9 @@ class BandAdmin(PageAdmin):
         return ask(request, question, do, then=_list_url())
 
 
-def _get(band_id: int) -> Band:
+def _get(band_id: int, *prefetch: Prefetch[str]) -> Band:
     """Return the band with its video counts. Raises NotFound."""
-    band = Band.objects.with_video_counts().filter(pk=band_id).first()
+    band = Band.objects.with_video_counts().filter(pk=band_id).prefetch_related(*prefetch).first()
     if band is None:
         raise NotFound(_("There is no band %(id)s.") % {"id": band_id})
     return band
@@ -235,6 +280,13 @@ def _get(band_id: int) -> Band:
 
 def _selected(request: HttpRequest) -> list[Band]:
     return list(Band.objects.filter(pk__in=parse_numbers(request.GET.getlist("band"))).order_by("name"))
+
+
+def _freshness(band: Band) -> dict[str, Any]:
+    videos = order(band.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS]
+    newest = next((video for video in videos if video.noticed_by and video.published_at), None)
+    after = newest.created_at - newest.published_at if newest and newest.published_at else None
+    return {"fresh": of_band(band), "newest": newest, "newest_after": after}
 
 
 def _list_url() -> str:

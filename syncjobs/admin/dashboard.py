@@ -20,11 +20,12 @@ from django.views.decorators.http import require_safe
 
 from bands.models import Band
 
-from ..choices import JobStatus, JobType, QueueName
+from ..choices import FeedState, JobStatus, JobType, PushState, QueueName
 from ..engine import clock
 from ..models import SyncJob
 from ..operations import schedules
 from ..stats import errors
+from ..stats import freshness as stats_freshness
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
 from . import checklist
@@ -88,6 +89,22 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
     }
 
 
+def _freshness(request: HttpRequest) -> dict[str, Any]:
+    figures = stats_freshness.freshness()
+    push = [(state, _("Push: %(state)s"), figures.push[state]) for state in PushState]
+    feeds = [(state, _("Feed: %(state)s"), figures.feeds[state]) for state in FeedState]
+    return {
+        "figures": figures,
+        "sources": [(source.label, times) for source, times in figures.by_source.items()],
+        "states": [
+            (text % {"state": state.label}, number, state in _WRONG)
+            for state, text, number in [*push, *feeds]
+            if number
+        ],
+        "chart": charts.freshness(figures.by_day),
+    }
+
+
 def _errors(request: HttpRequest) -> dict[str, Any]:
     now = clock.approximate()
     page = errors.groups(errors.GroupFilter(since=now - dt.timedelta(hours=24)), limit=_ERRORS)
@@ -112,6 +129,7 @@ def _attention(request: HttpRequest) -> dict[str, Any]:
     return attention.strip(request, health_of(request))
 
 
+_WRONG = (PushState.REFUSED, PushState.LAPSED, PushState.SILENT, FeedState.OVERDUE, FeedState.FAILING)
 _Part = tuple[str, Callable[[HttpRequest], dict[str, Any]]]
 _AT_ONCE: dict[str, _Part] = {
     "attention": ("syncjobs.view_alert", _attention),
@@ -122,6 +140,7 @@ _AT_ONCE: dict[str, _Part] = {
 _SETUP: dict[str, _Part] = {"checklist": (checklist.PERMISSION, checklist.steps)}
 _LATER: dict[str, _Part] = {
     "charts": ("syncjobs.view_syncjob", _charts),
+    "freshness": ("bands.view_band", _freshness),
     "errors": ("syncjobs.view_errorgroup", _errors),
     "ahead": ("syncjobs.view_queue", _ahead),
 }

@@ -16,6 +16,7 @@ from ..choices import JobStatus, JobType
 from ..engine import clock
 from ..engine import quota as buckets
 from ..operations.quota import reopen_bucket
+from ..stats import freshness as stats_freshness
 from ..stats import quota as stats_quota
 from ..stats.quota import BucketFigures, Spent
 from ..templatetags.monitor import bucket_label
@@ -59,7 +60,9 @@ def _history() -> dict[str, Any]:
 
 def _details() -> dict[str, Any]:
     figures = stats_quota.today()
-    return {"buckets": [_detail(each) for each in figures], "as_of": figures[0].as_of}
+    saved = stats_freshness.saved(figures[0].as_of)
+    buckets = [_detail(each) for each in figures]
+    return {"buckets": buckets, "main": Bucket.MAIN, "saved": saved, "as_of": figures[0].as_of}
 
 
 def _detail(figures: BucketFigures) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..audit.actors import SYSTEM
 from ..choices import BAND_SYNC_TYPES, AlertSubject, JobType, Severity
 from ..choices import AlertRuleName as Rule
 from ..engine import broker, quota
+from ..freshness import subscriptions
 from ..live.health import Health
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..operations import schedules
@@ -29,11 +30,14 @@ MOST = 1000
 """The findings of a rule about bands or errors in one round."""
 LEAST_ENDED = 10
 """Fewer jobs than this in the last hour say nothing about how many fail."""
+LEAST_FRESH, MOST_FRESH = 5, 40
+"""How many of the newest videos say how late new videos come: at least, and at most."""
 STUCK_SECONDS, STUCK_UNKNOWN_SECONDS = 600, 7200
 """A job is not stuck before the first; before the second, if no job of its type has been completed."""
 _IN_ONE_STATEMENT = (
     Rule.QUEUE_PAUSED, Rule.BAND_PAUSED, Rule.OLD_JOB, Rule.CLOCK_SKEW, Rule.BAND_FAILING, Rule.BAND_STALE, Rule.FAILURE_RATE,
-    Rule.NEW_ERROR, Rule.ERROR_BACK, Rule.DATABASE_DEGRADED, Rule.DELIVERIES_FAILING,
+    Rule.NEW_ERROR, Rule.ERROR_BACK, Rule.DATABASE_DEGRADED, Rule.DELIVERIES_FAILING, Rule.PUSH_OFF,
+    Rule.VIDEOS_LATE,
 )  # fmt: skip
 RULE_OF_PROBLEM = {
     "no_worker": (Rule.NO_WORKER, AlertSubject.QUEUE),
@@ -91,6 +95,9 @@ def _in_one_statement(rules: Rules, now: dt.datetime) -> Iterator[Finding]:
         "job_types": JobType.values,
         "band_types": list(BAND_SYNC_TYPES),
         "least_ended": LEAST_ENDED,
+        "push_is_on": subscriptions.is_push_on(),
+        "least_fresh": LEAST_FRESH,
+        "most_fresh": MOST_FRESH,
         "most": MOST,
         "buckets": [str(bucket) for bucket in quota.DELAY_REASONS],
         "quotas": [quota.limit_of(bucket) for bucket in quota.DELAY_REASONS],

@@ -8,18 +8,15 @@ whatever is overdue is done here, also by the couriers of the scheduler and the 
 from __future__ import annotations
 
 import datetime as dt
-import logging
-import threading
+from functools import partial
 
 from django.db import connections
 from django.db.models import Exists
 
-from ..engine import broker, database
-from ..exceptions import is_away
+from ..engine import broker
+from ..engine.background import Background
 from ..models import Alert, AlertChannel, AlertNotice, AlertRound
 from . import deliveries, digests, notices, pings
-
-logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 10.0
 """The couriers of schedulers and web processes look this often for what is overdue."""
@@ -28,57 +25,11 @@ OVERDUE = dt.timedelta(seconds=10)
 NOW = dt.timedelta()
 
 
-class Courier(threading.Thread):
-    """Runs until `stop()`. Survives a database that is down for a while.
-
-    A worker's courier does nothing until `wake()`: if its worker is not elected, it costs no statement.
-    """
-
-    def __init__(self, process: str, *, is_worker: bool) -> None:
-        super().__init__(name="courier", daemon=True)
-        self._process = process
-        self._is_worker = is_worker
-        self._is_awake = threading.Event()
-        self._is_stopped = False
-        self._outage = database.OutageLog(logger)
-
-    def run(self) -> None:
-        try:
-            while True:
-                self._is_awake.wait(None if self._is_worker else WATCH_SECONDS)
-                self._is_awake.clear()
-                if self._is_stopped:
-                    return
-                self._run_round()
-        finally:
-            connections.close_all()
-
-    def wake(self) -> None:
-        """Run a round now, or after the present one."""
-        self._is_awake.set()
-
-    def stop(self) -> None:
-        """End the thread after what it is doing."""
-        self._is_stopped = True
-        self._is_awake.set()
-
-    def _run_round(self) -> None:
-        try:
-            run_round(self._process, is_elected=self._is_worker)
-            self._outage.end()
-        except Exception as error:
-            if is_away(error):
-                self._outage.warn("The courier waits for the database: %s", database.first_line(error))
-            else:
-                logger.exception("A round of the courier failed; it goes on")
-        connections.close_all()  # There may be nothing to do here for hours.
-
-
 def run_round(process: str, *, is_elected: bool) -> None:
     """Do what is due, or, if another process is elected, what that one has left undone.
 
-    One statement says what there is to do. Only one message is sent in each round, so that a receiver that hangs keeps
-    nobody from being told by another channel.
+    One statement says what there is to do. Only one message is sent in each round, so that a receiver that hangs does
+    not delay the messages of other channels.
     """
     patience = NOW if is_elected else OVERDUE
     work = AlertRound.objects.order_by().annotate(
@@ -103,13 +54,26 @@ def run_round(process: str, *, is_elected: bool) -> None:
         pings.ping_next()
 
 
-_courier: Courier | None = None
+def _look(process: str, *, is_elected: bool) -> None:
+    try:
+        run_round(process, is_elected=is_elected)
+    finally:
+        connections.close_all()  # There may be nothing to do here for hours.
+
+
+def courier(process: str, *, is_worker: bool) -> Background:
+    """Return the thread of a process."""
+    look = partial(_look, process, is_elected=is_worker)
+    return Background("courier", look, seconds=None if is_worker else WATCH_SECONDS)
+
+
+_courier: Background | None = None
 
 
 def start(process: str, *, is_worker: bool = False) -> None:
-    """Start this process's courier."""
+    """Start this process's courier. A worker's does nothing until `wake()`: if its worker is not elected, it costs nothing."""
     global _courier
-    _courier = Courier(process, is_worker=is_worker)
+    _courier = courier(process, is_worker=is_worker)
     _courier.start()
 
 

@@ -133,7 +133,7 @@ def _succeed(delivery: AlertDelivery, number: int, status: int | None) -> None:
 
 def _fail(delivery: AlertDelivery, number: int, error: SendFailed) -> None:
     """Note the failure, and when to try again, unless another attempt has begun meanwhile."""
-    pause = min(FIRST_PAUSE_SECONDS * 2 ** (number - 1), MAX_PAUSE_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311
+    pause = min(FIRST_PAUSE_SECONDS * 2 ** (number - 1), MAX_PAUSE_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
     pause = max(pause, error.retry_after or 0.0)
     with transaction.atomic():
         current = AlertDelivery.objects.pending().filter(pk=delivery.pk, attempts_made=number)

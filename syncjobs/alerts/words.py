@@ -296,6 +296,25 @@ def _deliveries_failing(subject: str, facts: Facts) -> tuple[str, str]:
     )
 
 
+def _push_off(subject: str, facts: Facts) -> tuple[str, str]:
+    sentence = _(
+        "%(percent)s%% or more of the subscriptions at YouTube's hub don't work. Feeds are read often instead."
+    ) % {"percent": facts.get("percent")}
+    if facts.get("problem"):
+        sentence += " " + _("The hub takes no requests: %(problem)s") % {"problem": facts["problem"]}
+    return sentence, _(
+        "Check that the internet reaches PUBLIC_URL, and run manage.py doctor. See Freshness for the states."
+    )
+
+
+def _videos_late(subject: str, facts: Facts) -> tuple[str, str]:
+    return (
+        _("New videos come late: one in twenty is stored %(minutes)s minutes or more after its publication.")
+        % {"minutes": facts.get("minutes")},
+        _("See Freshness for what is slow: push, feeds or probes. Check that a worker runs and reaches YouTube."),
+    )
+
+
 _TEXTS: dict[Rule, Callable[[str, Facts], tuple[str, str]]] = {
     Rule.NO_WORKER: _no_worker,
     Rule.WORKER_SILENT: _worker_silent,
@@ -319,4 +338,6 @@ _TEXTS: dict[Rule, Callable[[str, Facts], tuple[str, str]]] = {
     Rule.REDIS_DEGRADED: _redis_degraded,
     Rule.DATABASE_DEGRADED: _database_degraded,
     Rule.DELIVERIES_FAILING: _deliveries_failing,
+    Rule.PUSH_OFF: _push_off,
+    Rule.VIDEOS_LATE: _videos_late,
 }

@@ -17,6 +17,7 @@ from bands.models import Band, BandQuerySet, BandState, Video
 from ..exceptions import NotFound
 from ..listing.base_filters import MAX_LIMIT, Choice, Paged, Text, Whole
 from ..operations import band_pauses, bands
+from ..stats.freshness import with_bands
 from .core.etags import Versioned
 from .core.fields import key_of
 from .core.pagination import Pages
@@ -48,7 +49,7 @@ class BandList(Paged):
 
 
 class BandViewSet(ListModelMixin, Versioned):
-    queryset = Band.objects.with_video_counts()
+    queryset = Band.objects.with_video_counts().prefetch_related(*with_bands())
     serializer_class = BandSerializer
     permission_classes = (ModelPermissions,)
     filterset_class = BandList

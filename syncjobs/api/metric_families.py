@@ -10,7 +10,7 @@ from django.db.models.functions import Greatest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bands.models import Band
+from bands.models import Band, NoticedBy
 
 from .. import counters
 from ..audit.actors import SYSTEM
@@ -20,20 +20,25 @@ from ..choices import (
     AttemptOutcome,
     ChannelKind,
     DeliveryState,
+    FeedState,
     JobStatus,
     JobType,
+    PushState,
     Severity,
 )
 from ..counters.metrics import BOUNDS, Event, Series
 from ..engine import clock, quota
 from ..models import Alert, AlertChannel, AlertDelivery, ErrorGroup, Worker
 from ..operations import schedules
+from ..stats import freshness
 from ..stats import queues as queue_status
 from ..youtube.costs import Operation, bucket_of
 
 _STATES = ("waiting", "active", "delayed", "completed", "failed", "cancelled")
 _ENDED_OUTCOMES = [outcome for outcome in AttemptOutcome if outcome is not AttemptOutcome.RUNNING]
 _CALL_OUTCOMES = ("success", "no_answer", "client_error", "server_error", "bad_answer")
+_PUSH_OUTCOMES = ("accepted", "bad_signature", "malformed", "limited")
+_FEED_OUTCOMES = ("changed", "unchanged", "no_answer", "not_found", "client_error", "server_error", "bad_answer")
 _MESSAGE_KINDS = [kind for kind in ChannelKind if kind is not ChannelKind.PING]
 _FAILURES = 3
 """A band counts as failing after so many failed syncs in a row."""
@@ -48,6 +53,7 @@ class Figures(Collector):
         yield from _buckets()
         yield from _processes()
         yield from _bands()
+        yield from _freshness()
         yield from _events()
         groups = ErrorGroup.objects.unhandled().count()
         yield GaugeMetricFamily("syncmonitor_error_groups_open", "Error groups that are open or regressed.", groups)
@@ -148,6 +154,21 @@ def _bands() -> Iterator[Metric]:
         )
 
 
+def _freshness() -> Iterator[Metric]:
+    push, feeds, is_push_on, hub = freshness.states_now()
+    bands = GaugeMetricFamily("syncmonitor_subscriptions", "Active bands by what push is worth.", labels=["state"])
+    for state in PushState:
+        bands.add_metric([state.value], push[state])
+    yield bands
+    family = GaugeMetricFamily("syncmonitor_feeds", "Active bands by what their feed is worth.", labels=["state"])
+    for feed_state in FeedState:
+        family.add_metric([feed_state.value], feeds[feed_state])
+    yield family
+    yield GaugeMetricFamily("syncmonitor_push_on", "1 if PUBLIC_URL is set.", is_push_on)
+    failures = hub.failures if hub else 0
+    yield GaugeMetricFamily("syncmonitor_hub_failures", "Requests in a row that the hub did not take.", failures)
+
+
 def _events() -> Iterator[Metric]:
     """Counters and histograms. Combinations that have not occurred are 0, so that their first event is an increase."""
     series = {(each.name, *each.labels): each for each in counters.metrics.read()}
@@ -179,12 +200,33 @@ def _events() -> Iterator[Metric]:
         "alert_deliveries", "Messages of alerts that ended.", ("channel", "state"), series, Event.DELIVERY,
         itertools.product(_MESSAGE_KINDS, (DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryState.CANCELLED)),
     )  # fmt: skip
+    yield from _noticed(series)
     yield from _alerts()
     yield from _histograms(series)
     yield from _times(series)
 
 
 _All = dict[tuple[str, str, str], Series]
+
+
+def _noticed(series: _All) -> Iterator[Metric]:
+    """What push and feeds have reported."""
+    yield _counter(
+        "push_deliveries", "What the hub delivered.", ("outcome",), series, Event.PUSH,
+        ((outcome, "") for outcome in _PUSH_OUTCOMES),
+    )  # fmt: skip
+    yield _counter(
+        "videos_noticed", "New videos by how they were first noticed.", ("source",), series, Event.NOTICED,
+        ((source, "") for source in NoticedBy.values),
+    )  # fmt: skip
+    yield _counter(
+        "video_changes_noticed", "Changes and deletions of known videos that push or feeds reported.", (), series,
+        Event.CHANGE, [("", "")],
+    )  # fmt: skip
+    yield _counter(
+        "feed_reads", "Feeds that were read.", ("outcome",), series, Event.FEED,
+        ((outcome, "") for outcome in _FEED_OUTCOMES),
+    )  # fmt: skip
 
 
 def _counter(
@@ -238,7 +280,14 @@ def _histograms(series: _All) -> Iterator[Metric]:
         _add(wait, [queue, kind], [series.get((Event.WAIT, kind, queue))])
     for operation in Operation:
         _add(latency, [operation], [series.get((Event.CALL, operation, outcome)) for outcome in _CALL_OUTCOMES])
-    yield from (duration, wait, latency)
+    fresh = HistogramMetricFamily(
+        "syncmonitor_video_freshness_seconds",
+        "From a video's publication until it was stored, for watched channels.",
+        labels=["source"],
+    )
+    for source in NoticedBy.values:
+        _add(fresh, [source], [series.get((Event.FRESH, source, ""))])
+    yield from (duration, wait, latency, fresh)
 
 
 def _add(family: HistogramMetricFamily, labels: list[str], parts: Iterable[Series | None]) -> None:

@@ -14,6 +14,7 @@ from . import (
     docs,
     errors,
     events,
+    freshness,
     jobs,
     presets,
     queues,
@@ -43,6 +44,7 @@ router.register("admin/audit", audit.AuditViewSet, "audit")  # /export
 router.register("admin/schedules", schedules.ScheduleViewSet, "schedule")  # /<schedule_id>/run
 router.register("admin/filter-presets", presets.FilterPresetViewSet, "preset")
 router.register("admin/quota", quota.QuotaViewSet, "quota")  # /history /reopen
+router.register("admin/freshness", freshness.FreshnessViewSet, "freshness")  # /renew /read-feeds
 router.register("admin/events", events.EventViewSet, "event")
 router.register("bands", bands.BandViewSet, "band")  # /<band_id>/videos /<band_id>/pause /<band_id>/resume
 router.register("videos", videos.VideoViewSet, "video")

@@ -53,6 +53,8 @@ ACTIONS = {
     "delete_band": _("Deleted a band"),
     "import_bands": _("Imported bands"),
     "resolve_channel": _("Looked up a channel"),
+    "renew_subscriptions": _("Renewed subscriptions"),
+    "read_feeds": _("Had feeds read"),
     "housekeep": _("Cleaned up expired data"),
     "create_preset": _("Saved a preset"),
     "change_preset": _("Changed a preset"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from django.db import connection
 
+from ..models import MetricDelta
 from ..sql import query
 
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0)
@@ -17,7 +18,7 @@ BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 6
 
 
 class Event(StrEnum):
-    """The kinds of events, with their labels and value. sql/metrics.sql writes them."""
+    """The kinds of events, with their labels and value. sql/metrics.sql and `freshness` write them."""
 
     JOB = "job"
     """A job ended: type, status; seconds since its start, unless it never started or fans out."""
@@ -35,6 +36,16 @@ class Event(StrEnum):
     """An alert opened: rule, severity."""
     DELIVERY = "delivery"
     """A message of alerts ended: kind of channel, state."""
+    FRESH = "fresh"
+    """A video of a watched channel was stored: how it was noticed, ""; seconds since its publication."""
+    NOTICED = "noticed"
+    """A video was stored: how it was noticed, ""."""
+    CHANGE = "change"
+    """Push or the feed reported the change or the deletion of a video that we know: "", ""."""
+    PUSH = "push"
+    """The hub delivered: what became of it, ""."""
+    FEED = "feed"
+    """A feed was read: outcome, ""."""
     FOLD = "fold"
     """The deltas were added up."""
 
@@ -49,6 +60,13 @@ class Series:
     total: float
     buckets: dict[float, int]
     last_at: dt.datetime | None
+
+
+def add(event: Event, counts: Mapping[tuple[str, str], int]) -> None:
+    """Count events that no trigger sees, by their labels."""
+    MetricDelta.objects.bulk_create(
+        MetricDelta(name=event, label=label, second_label=second, n=n) for (label, second), n in counts.items() if n
+    )
 
 
 def fold(cursor: Any) -> None:

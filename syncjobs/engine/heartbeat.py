@@ -111,6 +111,11 @@ class Heartbeat(threading.Thread):
         finally:
             connections.close_all()
 
+    @property
+    def is_elected(self) -> bool:
+        """Whether this worker repairs the site, as of its last round."""
+        return self._is_elected
+
     def stop(self) -> None:
         """End the thread, wait for it, and delete the worker's row."""
         self._stopped.set()
@@ -167,6 +172,11 @@ def start(
     connections.close_all()
     _heartbeat = Heartbeat(worker, queues, concurrency, run_alerts=run_alerts, wake_courier=wake_courier)
     _heartbeat.start()
+
+
+def is_elected() -> bool:
+    """Whether this process is the worker that repairs the site."""
+    return _heartbeat is not None and _heartbeat.is_elected
 
 
 def release_jobs(worker: str) -> None:

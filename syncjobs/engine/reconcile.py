@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from bands.models import DETAILS_DUE, Video
+from bands.models import DETAILS_DUE, DETAILS_NEVER_ASKED, Video
 
 from .. import counters
 from ..choices import JobType
@@ -32,6 +32,7 @@ from ..models import (
     Queue,
     SyncJob,
 )
+from ..youtube.client import PAGE_SIZE
 from . import broker, outcomes, quota
 from .enqueue import create_enrich
 
@@ -108,7 +109,8 @@ def _look() -> Sequence[Mapping[str, Any]]:
             has_lost=Exists(Attempt.objects.expired()),
             has_overdue=Exists(SyncJob.objects.past_cancel_grace()),
             has_parents=Exists(SyncJob.objects.completable_parents()),
-            has_details_due=Exists(Video.objects.filter(DETAILS_DUE)),
+            has_details_due=Exists(Video.objects.filter(DETAILS_DUE))
+            | Exists(Video.objects.filter(DETAILS_NEVER_ASKED).order_by()[PAGE_SIZE - 1 : PAGE_SIZE]),
             has_bulk_actions=Exists(BulkAction.objects.filter(ended_at=None)),
             has_imports=Exists(BandImport.objects.filter(ended_at=None)),
             has_waiting_for_quota=Exists(quota.waiting_jobs()),

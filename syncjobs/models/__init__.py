@@ -5,6 +5,7 @@ from .bulk import BulkAction
 from .changes import JobChange, JobChangeHorizon
 from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
 from .errors import ErrorGroup, ErrorNote, JobError
+from .freshness import ChannelFeed, HubState, Subscription
 from .idempotency import IdempotencyKey
 from .imports import BandImport
 from .jobs import Attempt, JobEvent, Queue, SeenVideo, SyncJob
@@ -28,12 +29,14 @@ __all__ = [
     "BandImport",
     "BandNameCount",
     "BulkAction",
+    "ChannelFeed",
     "EndedLogIn",
     "ErrorBandCount",
     "ErrorDelta",
     "ErrorGroup",
     "ErrorNote",
     "FilterPreset",
+    "HubState",
     "IdempotencyKey",
     "JobChange",
     "JobChangeHorizon",
@@ -50,6 +53,7 @@ __all__ = [
     "QuotaCall",
     "QuotaDay",
     "SeenVideo",
+    "Subscription",
     "SyncJob",
     "Worker",
 ]

@@ -25,6 +25,7 @@ from ..audit.record import audited
 from ..choices import AlertRuleName, ChannelKind, DeliveryKind, DeliveryState, Severity
 from ..engine import broker, clock
 from ..exceptions import Conflict, InvalidFields, InvalidInput, NotFound
+from ..freshness import subscriptions
 from ..models import AlertChannel, AlertDelivery
 from ..senders import chat, mail, secrets, webhook
 from ..senders.addresses import ForbiddenAddress
@@ -274,7 +275,7 @@ def retry_delivery(actor: Actor, delivery_id: int) -> AlertDelivery:
 
 
 def rotate_secrets(actor: Actor) -> tuple[int, list[str]]:
-    """Encrypt with SECRET_KEY what a fallback has encrypted.
+    """Encrypt with SECRET_KEY what a fallback has encrypted, of channels and of subscriptions at YouTube's hub.
 
     Return how many channels were encrypted again, and the names of those that none of the keys reads.
     """
@@ -289,5 +290,7 @@ def rotate_secrets(actor: Actor) -> tuple[int, list[str]]:
             if (target, secret) != (channel.target, channel.secret):
                 AlertChannel.objects.filter(pk=channel.pk).update(target=target, secret=secret)
                 rotated += 1
+        subscribed, replaced = subscriptions.rotate_secrets()
         span.data = {"rotated": rotated, "unreadable": len(unreadable)}
+        span.data |= {"subscriptions_rotated": subscribed, "subscriptions_replaced": replaced}
     return rotated, unreadable

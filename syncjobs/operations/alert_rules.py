@@ -83,6 +83,18 @@ DEFAULTS: dict[Rule, Default] = {
     Rule.DELIVERIES_FAILING: Default(
         3, gettext_lazy("failed attempts to deliver one message"), least=1, most=100, is_whole=True
     ),
+    Rule.PUSH_OFF: Default(
+        50, gettext_lazy("percent of the subscriptions of an hour ago or longer that don't work"), least=1, most=100
+    ),
+    Rule.VIDEOS_LATE: Default(
+        30,
+        gettext_lazy(
+            "minutes from publication to storage (p95 of the last day's 40 newest videos, if they are five or more)"
+        ),
+        300,
+        least=1,
+        most=_WEEK_MINUTES,
+    ),
 }
 
 

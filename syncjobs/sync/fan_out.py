@@ -10,10 +10,12 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from bands.models import Band
+from bands.videos import recently_noticed
 
-from ..choices import EventKind, JobType
+from ..choices import PERSONAL_ORIGINS, EventKind, JobType, Origin
 from ..engine import broker, clock, timeline
 from ..engine.enqueue import actor_of, band_key, create_jobs, lock_bands, new_job
+from ..freshness import trust
 from ..models import SyncJob
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import Channel
@@ -30,8 +32,8 @@ def queue_children(context: JobContext) -> None:
         return
     job = context.job
     is_full = job.job_type == JobType.FULL_SYNC
-    syncable = Band.objects.syncable()
-    bands = list(syncable.unpaused())
+    unpaused = list(Band.objects.syncable().unpaused())
+    bands = unpaused if is_full else _to_probe(job, unpaused)
     plan, skipped = _plan_full(context, bands) if is_full else _plan_incremental(context, bands)
     unknown = len(bands) - len(plan) - len(skipped)
     # Made before the transaction, which PostgreSQL ends if it is idle for seconds.
@@ -54,10 +56,13 @@ def queue_children(context: JobContext) -> None:
         context.save()
         if not is_full:
             Band.objects.filter(pk__in=skipped).update(last_incremental_sync_at=Now())
+            trust.note_probes(band.pk for band in bands if band.channel_id)
         message = f"{queued} bands queued, {len(skipped)} {'recently synced' if is_full else 'unchanged'}"
-        paused = syncable.paused().count()
+        paused = Band.objects.syncable().paused().count()
         message += f", {paused} paused" if paused else ""
         message += f", {unknown} without a video count from YouTube" if unknown else ""
+        rested = len(unpaused) - len(bands)
+        message += f", {rested} left to push and feeds until their daily probe" if rested else ""
         timeline.note(job.pk, EventKind.FANNED_OUT, message, attempt=context.attempt.number, **summary)
         broker.notify_on_commit(job.queue_id, wake_ups=queued)
 
@@ -85,8 +90,25 @@ def _plan_full(context: JobContext, bands: list[Band]) -> tuple[Plan, list[int]]
     return [(band, {}) for band in bands if band.pk not in skipped], list(skipped)
 
 
+def _to_probe(job: SyncJob, bands: list[Band]) -> list[Band]:
+    """Leave out the bands whose push or feed has proven itself, but for a daily probe. A person's pass asks for all.
+
+    A unit pays for 50 channels, so the last one also asks for those whose daily probe comes next.
+    """
+    if job.params.get("force") or Origin(job.origin) in PERSONAL_ORIGINS:
+        return bands
+    resting = {band_id: place for place, band_id in enumerate(trust.not_due_for_probe())}
+    rested = [b for b in bands if b.pk in resting and b.last_page_read_at is not None and not b.channel_problem]
+    rested.sort(key=lambda band: resting[band.pk])
+    room = -(len(bands) - len(rested)) % PAGE_SIZE
+    left_out = {band.pk for band in rested[room:]}
+    return [band for band in bands if band.pk not in left_out]
+
+
 def _plan_incremental(context: JobContext, bands: list[Band]) -> tuple[Plan, list[int]]:
     """Ask for the videoCount of all channels, 50 per unit, and skip bands where it is unchanged.
+
+    A band that was not read since the rotation began is synced too, unless its feed shows what a page would.
 
     Return the plan and the ids of the skipped bands. A band whose count the response lacks is in neither: the next pass
     asks again.
@@ -98,9 +120,13 @@ def _plan_incremental(context: JobContext, bands: list[Band]) -> tuple[Plan, lis
     plan: Plan = []
     skipped = []
     rotation = clock.now() - dt.timedelta(hours=settings.SYNC_ROTATION_HOURS)
+    shown, noticed = trust.feeds_proven(), recently_noticed()
     for band in bands:
         channel = channels.get(band.channel_id)
-        if _needs_sync(band, channel, rotation):
+        # A feed has the videos of the channel only.
+        is_shown = band.pk in shown and not band.extra_playlists
+        is_due = band.last_page_read_at is None or (band.last_page_read_at < rotation and not is_shown)
+        if is_due or _has_changed(band, channel, noticed.get(band.pk, 0)):
             known = channel is not None and channel.video_count is not None
             plan.append((band, {"video_count": channel.video_count} if channel and known else {}))
         elif channel is None or "statistics" not in channel.missing_parts:
@@ -108,12 +134,13 @@ def _plan_incremental(context: JobContext, bands: list[Band]) -> tuple[Plan, lis
     return plan, skipped
 
 
-def _needs_sync(band: Band, channel: Channel | None, rotation: dt.datetime) -> bool:
-    """Return True if the channel has changed, or if the band was not read since `rotation`."""
-    if band.last_page_read_at is None or band.last_page_read_at < rotation:
-        return True
+def _has_changed(band: Band, channel: Channel | None, noticed: int) -> bool:
+    """Whether the channel may have videos that we don't know. `noticed` were noticed lately; YouTube may not count them yet."""
     if channel is None:
         return not band.channel_problem
     if "statistics" in channel.missing_parts:
         return False
-    return channel.video_count is None or channel.video_count != band.channel_video_count
+    count, known = channel.video_count, band.channel_video_count
+    if count is None or known is None:
+        return True
+    return not known - noticed <= count <= known

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from bands.models import Band
 from bands.videos import mark_absent_from_playlists
 
+from ..freshness import trust
 from ..models import SeenVideo
 from .channels import ensure_channel
 from .context import JobContext
@@ -34,6 +35,7 @@ def sync_band(context: JobContext) -> None:
         if is_whole and not last_pass.unidentified:
             _mark_unlisted(context)
         Band.objects.filter(pk=band.pk).update(last_full_sync_at=Now(), last_page_read_at=Now(), **changes)
+    trust.note_misses([band.pk])
 
 
 def _mark_unlisted(context: JobContext) -> None:

@@ -12,13 +12,16 @@ import datetime as dt
 from functools import partial
 
 from django.db import transaction
+from django.db.models import F
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from bands.models import DETAILS_DUE, Availability, Band, Video
-from bands.videos import insert_basics
+from bands.videos import insert_basics, recently_noticed
 
 from ..choices import JobType
 from ..engine.enqueue import actor_of, create_enrich
+from ..freshness import trust
 from ..models import SyncJob
 from ..youtube.types import PlaylistItem, PlaylistPage
 from .channels import ensure_channel
@@ -48,20 +51,23 @@ def sync_band(context: JobContext) -> None:
     growth = None
     if video_count is not None and band.channel_video_count is not None:
         growth = video_count - band.channel_video_count
+        if growth < 0:
+            # YouTube may not count yet what push or the feed has reported.
+            growth = min(0, growth + recently_noticed([band.pk]).get(band.pk, 0))
     vain = _vain_searches(band) if growth is not None and growth > 0 else 0
     read = partial(_read_new, growth=growth, may_search=vain < VAIN_SEARCHES)
     position = read_playlists(context, [band.uploads_playlist_id, *band.extra_playlists], read, max_rereads=0)
     is_lacking = growth is not None and growth > position.uploads_new
     if is_lacking:
         context.checkpoint[_IN_VAIN] = vain < VAIN_SEARCHES
-    if growth is not None and (growth < 0 or (is_lacking and vain + 1 >= VAIN_SEARCHES)):
-        known_count = video_count
-    elif band.channel_video_count is not None:
+    known_count: int | Combinable | None = video_count
+    is_accepted = growth is not None and (growth < 0 or (is_lacking and vain + 1 >= VAIN_SEARCHES))
+    if band.channel_video_count is not None and not is_accepted:
         # Neither those that are still to be found nor those that YouTube has not counted yet may be missed or sought later.
-        known_count = band.channel_video_count + position.uploads_new
-    else:
-        known_count = video_count
+        # Push and the feed add to the count meanwhile.
+        known_count = F("channel_video_count") + position.uploads_new
     _finish(context, known_count)
+    trust.note_misses([band.pk])
 
 
 def _vain_searches(band: Band) -> int:
@@ -127,7 +133,7 @@ def _save_page(
         context.save(written, unreadable, videos_found=len(unseen), progress_done=len(unseen))
 
 
-def _finish(context: JobContext, video_count: int | None) -> None:
+def _finish(context: JobContext, video_count: int | Combinable | None) -> None:
     changes = {} if video_count is None else {"channel_video_count": video_count}
     # Another attempt would add the new videos to the count again.
     context.checkpoint[_FINISHED] = True

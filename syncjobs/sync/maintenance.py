@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from bands.models import Availability, Band, Video
+from bands.models import Availability, Band, NoticedBy, Video
 from bands.videos import mark_missing, update_counts, upsert_details
 
 from ..choices import TERMINAL_STATUSES
@@ -33,7 +33,9 @@ def sync_video(context: JobContext) -> None:
         raise SyncFailed("videoNotFound", f"Video not found: {video_id}")
     with transaction.atomic():
         band_id = _band_of(context, batch)
-        written = upsert_details(video_from_details(video, band_id) for video in batch.items)
+        written = upsert_details(
+            video_from_details(video, band_id, noticed_by=NoticedBy.PERSON) for video in batch.items
+        )
         mark_missing(batch.missing)
         context.save(written, batch.unreadable, videos_found=1, videos_unavailable=len(batch.missing), progress_done=1)
 
@@ -54,36 +56,50 @@ def _band_of(context: JobContext, batch: Batch[VideoDetails]) -> int:
 
 
 def enrich(context: JobContext) -> None:
-    """ENRICH: fetch the details of videos known only from a playlist page, 50 per unit, across bands."""
+    """ENRICH: fetch the details of videos known only from a playlist page or a notice, 50 per unit, across bands."""
     while batch := _claim_pending(context):
         response = context.client.videos(list(batch))
         with transaction.atomic():
+            again = _requested_again(context, list(batch))
             written = upsert_details(video_from_details(video, batch[video.video_id]) for video in response.items)
             mark_missing(response.missing)
             unreadable = [item.item_id for item in response.unreadable]
             Video.objects.filter(youtube_id__in=unreadable).update(details_pending=False, details_attempt=None)
+            if again:
+                Video.objects.filter(youtube_id__in=again).update(details_pending=True, details_due_at=None)
             context.save(
                 written, response.unreadable, videos_unavailable=len(response.missing), progress_done=len(batch)
             )
 
 
+def _requested_again(context: JobContext, youtube_ids: list[str]) -> list[str]:
+    """Lock the videos. Return those whose details were requested again after this attempt had asked for them."""
+    rows = Video.objects.filter(youtube_id__in=youtube_ids).order_by("youtube_id").select_for_update(no_key=True)
+    found = rows.values_list("youtube_id", "details_pending", "details_attempt")
+    return [youtube_id for youtube_id, is_pending, by in found if is_pending and by != context.attempt.pk]
+
+
 def _claim_pending(context: JobContext) -> dict[str, int]:
-    """Mark up to 50 pending videos as this attempt's, if no other running attempt has them; map youtube_id to band id."""
+    """Mark up to 50 pending videos as this attempt's, if no other running attempt has them; map youtube_id to band id.
+
+    One of them is due, or there are 50. Those that are not due yet cost nothing more.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         context.save()
         cursor.execute(
             """
             -- As a subquery, it might be executed more than once, each time for other rows.
             WITH claimed AS MATERIALIZED (
-                SELECT v.id FROM bands_video v
+                SELECT v.id, COALESCE(v.details_due_at <= statement_timestamp(), true) AS is_due FROM bands_video v
                  WHERE v.details_pending
-                   AND (v.details_due_at IS NULL OR v.details_due_at <= statement_timestamp())
+                   AND (v.details_due_at IS NULL OR v.details_due_at <= statement_timestamp() OR v.details_tries = 0)
                    AND (v.details_attempt IS NULL OR NOT EXISTS (
                         SELECT 1 FROM syncjobs_attempt a WHERE a.id = v.details_attempt AND a.outcome = 'RUNNING'))
-                 ORDER BY v.id LIMIT %s FOR UPDATE SKIP LOCKED)
-            UPDATE bands_video SET details_attempt = %s FROM claimed WHERE bands_video.id = claimed.id
+                 ORDER BY is_due DESC, v.id LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+            UPDATE bands_video SET details_attempt = %(attempt)s FROM claimed
+             WHERE bands_video.id = claimed.id AND (SELECT bool_or(is_due) OR count(*) = %(most)s FROM claimed)
             RETURNING youtube_id, band_id""",
-            [PAGE_SIZE, context.attempt.pk],
+            {"most": PAGE_SIZE, "attempt": context.attempt.pk},
         )
         return dict(cursor.fetchall())
 

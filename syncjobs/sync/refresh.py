@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from bands.models import Availability, Band, LiveState
 from bands.videos import newest_to_request, request_details
 
 from ..choices import JobType
-from ..models import SyncJob
+from ..freshness import subscriptions
+from ..models import Subscription, SyncJob
 from ..youtube.client import PAGE_SIZE
 from .context import JobContext
 
@@ -23,6 +24,8 @@ LIVE_UNITS = 4
 RECENT_UNITS = 50
 """Units for recent videos in 24 hours: 2,500 videos."""
 RECENT_DAYS = 14
+PUSHED_AGE = (dt.timedelta(days=7), dt.timedelta(days=8))
+"""The age at which a recent video is refreshed whose changes push tells of. A daily pass finds it once."""
 _REFRESHED = "recent_refreshed"
 # A broadcast that was scheduled, but never took place, stays upcoming for ever.
 _LATE_START = dt.timedelta(days=2)
@@ -46,11 +49,24 @@ def request_due(context: JobContext) -> None:
     ).filter(**{f"checkpoint__{_REFRESHED}": True})
     if not earlier.exists():
         context.checkpoint[_REFRESHED] = True
-        is_recent = Q(published_at__gt=Now() - dt.timedelta(days=RECENT_DAYS)) | Q(live_state=LiveState.UPCOMING)
         # The details of a video that was added today are new.
-        recent = _known() & is_recent & Q(created_at__lt=Now() - _DAY) & ~Q(pk__in=due)
+        recent = _known() & _recent() & Q(created_at__lt=Now() - _DAY) & ~Q(pk__in=due)
         due += newest_to_request(recent, RECENT_UNITS * PAGE_SIZE)
     request_details(due)
+
+
+def _recent() -> Q:
+    """Return the condition of videos that are refreshed daily, and of those whose week is over.
+
+    Push tells of changed titles and descriptions, but not of a new start:
+    https://developers.google.com/youtube/v3/guides/push_notifications
+    """
+    is_young = Q(published_at__gt=Now() - dt.timedelta(days=RECENT_DAYS))
+    youngest, oldest = PUSHED_AGE
+    has_turn = Q(published_at__gt=Now() - oldest, published_at__lte=Now() - youngest)
+    working = Subscription.objects.filter(subscriptions.working(), trusted_at__isnull=False)
+    is_pushed = Exists(working.filter(band=OuterRef("band"), channel_id=OuterRef("channel_id")))
+    return Q(live_state=LiveState.UPCOMING) | (is_young & (has_turn | ~Q(is_pushed)))
 
 
 def _live(band: Band | None = None) -> list[int]:

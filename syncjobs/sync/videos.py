@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import asdict, fields
 from typing import Any
 
-from bands.models import Band, Video
+from bands.models import Band, NoticedBy, Video
 
 from ..youtube.types import PlaylistItem, VideoDetails
 
@@ -17,11 +17,16 @@ def video_from_item(item: PlaylistItem, band: Band) -> Video:
     """Build an unsaved video from an entry of a playlist page."""
     columns = _columns(item)
     columns["channel_id"] = item.channel_id or band.channel_id
-    return Video(band_id=band.pk, youtube_id=columns.pop("video_id"), **columns)
+    return Video(band_id=band.pk, youtube_id=columns.pop("video_id"), noticed_by=NoticedBy.PROBE, **columns)
 
 
-def video_from_details(details: VideoDetails, band_id: int, item: PlaylistItem | None = None) -> Video:
-    """Build an unsaved video from an entry of videos.list.
+def video_from_details(
+    details: VideoDetails,
+    band_id: int,
+    item: PlaylistItem | None = None,
+    noticed_by: NoticedBy = NoticedBy.FULL_SYNC,
+) -> Video:
+    """Build an unsaved video from an entry of videos.list. `noticed_by` is written only if the video is new.
 
     If that lacks the snippet, a new video gets its title from the entry of the playlist.
     """
@@ -30,7 +35,7 @@ def video_from_details(details: VideoDetails, band_id: int, item: PlaylistItem |
     unknown = columns.pop("unknown")
     if item is not None and "title" in unknown:
         columns |= _columns(item)
-    video = Video(band_id=band_id, youtube_id=columns.pop("video_id"), **columns)
+    video = Video(band_id=band_id, youtube_id=columns.pop("video_id"), noticed_by=noticed_by, **columns)
     video.unknown = unknown
     return video
 

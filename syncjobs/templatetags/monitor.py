@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..choices import AttemptOutcome, JobStatus, Role
+from ..choices import AttemptOutcome, FeedState, JobStatus, PushState, Role
 from ..engine.clock import is_wrong
 from ..engine.quota import BucketState
 from ..youtube.costs import Bucket
@@ -187,6 +187,34 @@ def worker_badge(state: str) -> SafeString:
     if state == "stopping":
         return badge(_("Stopping"), "warn", "stop")
     return badge(_("Online"), "good", "check")
+
+
+_PUSH_LOOKS = {
+    PushState.PENDING: ("off", "hourglass"),
+    PushState.REFUSED: ("bad", "cross"),
+    PushState.LAPSED: ("bad", "clock"),
+    PushState.SILENT: ("warn", "alert"),
+    PushState.UNPROVEN: ("run", "check"),
+    PushState.TRUSTED: ("good", "check"),
+}
+_FEED_LOOKS = {
+    FeedState.OVERDUE: ("bad", "clock"),
+    FeedState.FAILING: ("warn", "alert"),
+    FeedState.UNPROVEN: ("run", "check"),
+    FeedState.TRUSTED: ("good", "check"),
+}
+
+
+@register.simple_tag
+def push_badge(state: PushState) -> SafeString:
+    """Draw what push is worth for a band."""
+    return badge(str(state.label), *_PUSH_LOOKS.get(state, ("off", "")))
+
+
+@register.simple_tag
+def feed_badge(state: FeedState) -> SafeString:
+    """Draw what a band's feed is worth."""
+    return badge(str(state.label), *_FEED_LOOKS.get(state, ("off", "")))
 
 
 @register.simple_tag

@@ -221,6 +221,14 @@ def duration(value: object) -> int | None:
     return total
 
 
+def timestamp(value: object) -> dt.datetime | None:
+    """Return an ISO 8601 time, in UTC if it names no zone, or None if it is malformed or not a time of a video."""
+    try:
+        return _time({"value": value}, "value")
+    except _Malformed:
+        return None
+
+
 def _part(item: dict[str, Any], name: str) -> dict[str, Any]:
     value = item.get(name)
     return value if isinstance(value, dict) else {}
@@ -275,10 +283,7 @@ def _time(part: dict[str, Any], name: str) -> dt.datetime | None:
 
 def _start(part: dict[str, Any]) -> dt.datetime | None:
     """Return the scheduled start, or None if it is malformed: the video's other fields don't depend on it."""
-    try:
-        return _time(part, "scheduledStartTime")
-    except _Malformed:
-        return None
+    return timestamp(part.get("scheduledStartTime"))
 
 
 def _flag(part: dict[str, Any], name: str) -> bool | None:

@@ -11,7 +11,10 @@ import re
 import select
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httplib2
@@ -70,6 +73,10 @@ def _forms(character: str) -> str:
     return rf"(?:\\*{re.escape(character)}|(?i:{escapes}))"
 
 
+class TooLong(http.client.HTTPException):
+    """The response has more bytes than we take."""
+
+
 class ProxyFailed(Exception):
     """The proxy could not be reached, or refused the connection. The message has no password."""
 
@@ -89,12 +96,21 @@ class OneShotHttp(httplib2.Http):
     A request to an https:// URL goes through a tunnel of the proxy, which sees only the host name.
     """
 
-    def __init__(self, *, timeout: float, redactor: Redactor, proxy: Proxy | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        redactor: Redactor,
+        proxy: Proxy | None = None,
+        patience: float = PATIENCE,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         super().__init__(timeout=timeout, proxy_info=None)
         self.follow_redirects = False
         self._redactor = redactor
         self._proxy = proxy
-        self._patience = PATIENCE * timeout
+        self._patience = patience * timeout
+        self._max_bytes = max_bytes
 
     def _conn_request(
         self, conn: Any, request_uri: str, method: str, body: Any, headers: dict[str, str]
@@ -107,9 +123,11 @@ class OneShotHttp(httplib2.Http):
                 request_uri, headers = self._route(conn, self._proxy, request_uri, headers)
             elif conn.sock is None:
                 conn.connect()
+            deadline = time.monotonic() + self._patience
             conn.request(method, request_uri, body, headers)
-            raw = conn.getresponse()
-            content = _read(raw, time.monotonic() + self._patience)
+            with _ended_after(self._patience, conn.sock):
+                raw = conn.getresponse()
+                content = _read(raw, deadline, self._max_bytes)
         except BaseException:
             # Also if a time limit interrupts us: the rest of this response would be taken for the next one's.
             conn.close()
@@ -147,15 +165,43 @@ class OneShotHttp(httplib2.Http):
         return response, content if response.status < 300 else self._redactor.raw(content)
 
 
-def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
+@contextmanager
+def _ended_after(seconds: float, sock: socket.socket) -> Iterator[None]:
+    """End a connection after so many seconds: each byte of the headers begins a new time limit of the socket.
+
+    Raises TimeoutError.
+    """
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        with suppress(OSError):
+            # Not the method of an SSLSocket, which is not for several threads.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, ValueError, http.client.HTTPException):
+        if not is_over.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if is_over.is_set():
+        raise TimeoutError
+
+
+def _read(response: http.client.HTTPResponse, deadline: float, max_bytes: int) -> bytes:
     """Read a response that may never end. Raises TimeoutError after the deadline, and IncompleteRead."""
     content = bytearray()
     while chunk := response.read1(65_536):
         content += chunk
         if time.monotonic() > deadline:
             raise TimeoutError
-        if len(content) > MAX_BYTES:
-            raise http.client.HTTPException("The response is too long.")
+        if len(content) > max_bytes:
+            raise TooLong("The response is too long.")
     # The end, which frees the connection. If a part is missing, this raises an error.
     return bytes(content) + response.read()
 

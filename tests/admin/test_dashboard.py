@@ -15,16 +15,18 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from bands.models import Video
 from syncjobs.admin import dashboard
 from syncjobs.choices import JobStatus, JobType, QueueName, Role
 from syncjobs.engine import outcomes, quota
+from syncjobs.freshness import feeds
 from syncjobs.listing import filters as listing_filters
 from syncjobs.listing.rows import read_page
-from syncjobs.models import Attempt, AuditEntry, BulkAction, Queue, QuotaDay, SyncJob, Worker
+from syncjobs.models import Attempt, AuditEntry, BulkAction, ChannelFeed, Queue, QuotaDay, SyncJob, Worker
 from syncjobs.operations import bulk, queues, schedules
 from syncjobs.stats import jobs
 from syncjobs.youtube.costs import Bucket
-from tests.clients import logged_in
+from tests.clients import MOST_QUERIES, logged_in
 from tests.factories import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
@@ -342,3 +344,22 @@ def test_clearing_a_failed_parent_leaves_the_children_that_have_not_failed(admin
     SyncJob.objects.create(**common, status="FAILED")
     assert bulk.clear_failed(PERSON, "video-sync") == 2
     assert list(SyncJob.objects.values_list("pk", "parent")) == [(running.pk, None)]
+
+
+def test_freshness_shows_unknown_as_unknown_and_counts_bands(moderator: Client) -> None:
+    band = make_band("herons", channel_id="UC" + "a" * 22)
+    text = moderator.get("/admin/", {"part": "freshness"}, headers=HTMX).content.decode()
+    assert "Push is off" in text
+    assert '<td class="number">—</td>' in text
+    assert "No data" in text
+    feeds.match_bands()
+    ChannelFeed.objects.update(watched_since=timezone.now() - dt.timedelta(days=1), trusted_at=timezone.now())
+    published = timezone.now() - dt.timedelta(minutes=5)
+    Video.objects.create(
+        youtube_id="v1", band=band, channel_id=band.channel_id, noticed_by="feed", published_at=published
+    )
+    with CaptureQueriesContext(connection) as queries:
+        text = moderator.get("/admin/", {"part": "freshness"}, headers=HTMX).content.decode()
+    assert "5 min" in text
+    assert "Feed: Trusted" in text
+    assert len(queries) <= MOST_QUERIES, len(queries)

@@ -331,7 +331,7 @@ def test_the_thread_goes_on_after_an_error(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(courier, "run_round", run_round)
     monkeypatch.setattr(courier, "WATCH_SECONDS", 0.01)
-    worker, other = courier.Courier("worker", is_worker=True), courier.Courier("beat", is_worker=False)
+    worker, other = courier.courier("worker", is_worker=True), courier.courier("beat", is_worker=False)
     worker.start()
     other.start()
     wait_for(lambda: len(rounds) >= 3, 10)

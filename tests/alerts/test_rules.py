@@ -15,23 +15,27 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
-from bands.models import Band
+from bands.models import Band, Video
 from syncjobs.alerts import conditions, rounds
 from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobStatus, JobType, QueueName
 from syncjobs.engine import clock, outcomes, quota
 from syncjobs.engine.quota import Spender
+from syncjobs.freshness import feeds, subscriptions
 from syncjobs.models import (
     Alert,
     AlertDelivery,
     AlertRound,
     AlertRule,
     Attempt,
+    ChannelFeed,
     ErrorGroup,
+    HubState,
     JobError,
     Queue,
     QuotaCall,
     QuotaDay,
+    Subscription,
     SyncJob,
     Worker,
 )
@@ -460,3 +464,57 @@ def test_the_documentation_lists_every_rule() -> None:
         assert (default == "—") == (allowed == "—") == (rule.threshold is None), name
         assert rule.threshold is None or default.startswith(f"{rule.threshold:g} "), name
         assert rule.threshold is None or allowed == f"{rule.least:g} – {rule.most:g}", name
+
+
+# ---- Push and freshness
+
+
+def test_push_that_does_not_work_for_most_bands(settings: LazySettings) -> None:
+    for number in range(4):
+        make_band(f"band{number}", channel_id=f"UC{number:022}")
+    settings.PUBLIC_URL = "https://sync.example.org"
+    subscriptions.reconcile()
+    works = {"state": "VERIFIED", "lease_ends_at": Now() + dt.timedelta(days=1)}
+    assert none(Rule.PUSH_OFF)  # They were asked for just now.
+    Subscription.objects.update(created_at=ago(hours=2), **works)
+    assert none(Rule.PUSH_OFF)
+    first, second = Subscription.objects.order_by("pk")[:2]
+    Subscription.objects.filter(pk=first.pk).update(trust_lost_at=Now())
+    assert none(Rule.PUSH_OFF)  # A quarter of them.
+    Subscription.objects.filter(pk=second.pk).update(lease_ends_at=Now())
+    HubState.objects.update(failing_since=Now(), problem="The hub answered 503.")
+    alert = the_alert(Rule.PUSH_OFF)
+    assert alert.sentence == (
+        "50% or more of the subscriptions at YouTube's hub don't work. Feeds are read often instead."
+        " The hub takes no requests: The hub answered 503."
+    )
+    settings.PUBLIC_URL = ""
+    Alert.objects.all().delete()
+    assert none(Rule.PUSH_OFF)
+
+
+def test_new_videos_that_come_late() -> None:
+    band = make_band("herons", channel_id=f"UC{1:022}")
+    feeds.match_bands()
+    ChannelFeed.objects.update(watched_since=ago(days=2))
+    now = clock.now()
+
+    def store(number: int, minutes: float, hours: float, noticed_by: str = "feed") -> None:
+        stored = now - dt.timedelta(hours=hours)
+        Video.objects.create(
+            band=band, channel_id=band.channel_id, youtube_id=f"v{number}", noticed_by=noticed_by,
+            created_at=stored, published_at=stored - dt.timedelta(minutes=minutes),
+        )  # fmt: skip
+
+    for number in range(4):
+        store(number, 55, number)
+    store(4, 55, 25)
+    store(5, 55, 1, "person")
+    assert none(Rule.VIDEOS_LATE)  # Four within a day are too few.
+    store(6, 55, 23)
+    alert = the_alert(Rule.VIDEOS_LATE)
+    assert "one in twenty is stored 50 minutes or more after" in alert.sentence
+    for number in range(10, 50):
+        store(number, 1, 0)
+    Alert.objects.all().delete()
+    assert none(Rule.VIDEOS_LATE)  # The newest forty are in time.

@@ -64,7 +64,10 @@ def test_every_documented_call_succeeds(tmp_path: Path, settings: LazySettings) 
     outcomes.fail(claim("maintenance"), "It broke.", reason="broken")
     known = {"METRICS_TOKEN": "a-token-for-prometheus", "ETAG": 'W/"old"', "BAND": str(band.pk)}
     known |= {"JOB": str(failed.pk), "QUEUED_JOB": str(queue_job().pk), "FINGERPRINT": ErrorGroup.objects.get().pk}
-    served = environment(settings.YOUTUBE_API_ENDPOINT) | {"METRICS_TOKEN": known["METRICS_TOKEN"]}
+    served = environment(settings.YOUTUBE_API_ENDPOINT) | {
+        "METRICS_TOKEN": known["METRICS_TOKEN"],
+        "PUBLIC_URL": "http://127.0.0.1",
+    }
     delayed = queue_job("ENRICH")  # type: ignore[arg-type]
     SyncJob.objects.filter(pk=delayed.pk).update(run_at=timezone.now() + dt.timedelta(hours=1))
     known["DELAYED_JOB"] = str(delayed.pk)

@@ -14,16 +14,19 @@ from django.db.models.functions import Now
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from bands.models import Band
+from bands.models import Band, Video
 from syncjobs import counters
 from syncjobs.choices import DelayReason, JobType
 from syncjobs.engine import outcomes
 from syncjobs.engine.clock import now
-from syncjobs.models import Alert, AlertDelivery, Attempt, MetricDelta, QuotaCall, SyncJob, Worker
+from syncjobs.freshness import feeds
+from syncjobs.models import Alert, AlertDelivery, Attempt, ChannelFeed, MetricDelta, QuotaCall, SyncJob, Worker
 from syncjobs.operations import bulk, jobs, queues
 from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.simulator.faults import FEED, Fault
 from tests.alerts.channels import make_channel
 from tests.factories import PERSON, band_with_videos, claim, failed_job, fanned_out, full_sync, make_band, queue_job
+from tests.freshness import site
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -266,3 +269,42 @@ def test_the_documentation_lists_every_metric(settings: LazySettings) -> None:
     text = (ROOT / "docs/operations.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
     assert set(re.findall(r"`(syncmonitor_\w+)`", text)) == served
     assert all(family.documentation for family in families)
+
+
+def test_new_videos_pushes_and_feeds_are_counted(youtube: Simulator, metrics: Metrics, settings: LazySettings) -> None:
+    settings.PUBLIC_URL = site.PUBLIC_URL
+    site.connect(youtube)
+    subscription = site.subscribed(youtube)
+    feeds.match_bands()
+    ChannelFeed.objects.update(watched_since=Now() - dt.timedelta(days=1), next_read_at=Now())
+    youtube.world.upload(subscription.channel_id, 1)
+    published = (now() - dt.timedelta(seconds=90)).isoformat()
+    entry = site.entry("aaaaaaaaaaa", Band.objects.get()).replace("2026-11-01T12:00:00+00:00", published)
+    assert site.post(subscription.token, site.feed(entry)) == 204
+    assert site.deliver(subscription, b"<") == 204
+    assert site.deliver(subscription, site.feed(entry)) == 204
+    assert feeds.read_due() == 1
+    figures = metrics()
+    expected = {
+        "push_deliveries_total bad_signature": 1,
+        "push_deliveries_total malformed": 1,
+        "push_deliveries_total accepted": 1,
+        "push_deliveries_total limited": 0,
+        "videos_noticed_total push": 1,
+        "videos_noticed_total feed": 1,
+        "feed_reads_total changed": 1,
+        "feed_reads_total not_found": 0,
+        "video_freshness_seconds_count push": 1,
+        "video_freshness_seconds_bucket 120.0 push": 1,
+        "video_freshness_seconds_bucket 60.0 push": 0,
+        "subscriptions trusted": 1,
+        "push_on": 1,
+    }
+    assert {name: figures.get(name) for name in expected} == expected
+    youtube.faults.add(Fault("foreign", FEED, status=404))
+    ChannelFeed.objects.update(next_read_at=Now())
+    feeds.read_due()
+    assert metrics()["feed_reads_total not_found"] == 1
+    counters.fold()
+    Video.objects.all().delete()
+    _never_fell(figures, metrics())

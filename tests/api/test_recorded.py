@@ -42,8 +42,8 @@ _HEADERS = (
 _SECRET_OR_RUNNING = {
     "access": "<token>", "refresh": "<token>", "oldestRunnableAge": "<seconds>", "runningSeconds": "<seconds>",
     "factor": "<number>", "resetsAt": "<reset>", "nextRunAt": "<next run>",
-    "key": "<key>", "deadlineAt": "<deadline>",
-
+    "key": "<key>", "deadlineAt": "<deadline>", "nextReadAt": "<next read>",
+    "nextRequestAt": "<next request>", "snoozedUntil": "<end of snooze>",
 }  # fmt: skip
 """Values that differ at every request, by key; null stays."""
 _HOURLY = {"overdue": "<whether overdue>", "lastRunAt": "<last run or null>"}
@@ -130,6 +130,11 @@ def normalized(content: Any, clock: Clock, key: str = "") -> Any:
     if isinstance(content, dict):
         if key == "forecast":
             return {name: value if name in ("used", "queued") else "<forecast>" for name, value in content.items()}
+        if key == "saved":
+            return dict.fromkeys(content, "<saved>")
+        if "byDay" in content:
+            days = [day | {"since": "<midnight>"} for day in content["byDay"]]
+            content = content | {"since": "<midnight>", "byDay": days}
         if "series" in content and content.get("period") in ("7d", "30d"):
             content = content | {"series": _by_day(content["series"], clock)}
         items = sorted(content.items()) if key in _KEYED_BY_DATA else content.items()
@@ -212,6 +217,7 @@ def api(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Api:
     monkeypatch.setattr(limits, "_MINUTE", 3600)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.METRICS_TOKEN = "a-token-for-the-metrics"
+    settings.PUBLIC_URL = "https://sync.example.org"
     settings.CORS_ALLOWED_ORIGINS = ["https://front.example"]
     settings.YOUTUBE_QUOTA_RESERVED = 500
     api = Api(world.build())

@@ -20,12 +20,11 @@ import httpx
 
 from . import seed
 from .report import Figure, show
-from .server import Client, running, token
+from .server import Client, running, token, watch
 
 JOBS = 200_000
 IMPORTER, PASSWORD = "importer", "correct horse battery"
 LOG_INS, ROWS, EXPORTS, BODIES, BODY_BYTES = 100, 20_000, 4, 20, 20_000_000
-STATUS = "/api/admin/queue/status"
 QUIET_SECONDS = 5
 
 
@@ -99,18 +98,6 @@ def _attack(port: int, credentials: str) -> Counter[str]:
     return Attack(port, credentials).run()
 
 
-def _watch(client: Client, is_over: Callable[[], bool]) -> list[float]:
-    """Ask for the status of the queues as a moderator until it is over; return the seconds of each request."""
-    times = []
-    while not is_over():
-        began = time.perf_counter()
-        status, _body = client.get(STATUS)
-        times.append(time.perf_counter() - began)
-        assert status == 200, status
-        time.sleep(0.02)
-    return times
-
-
 def _memory(pid: int, name: str) -> float:
     """Return the server's memory in MB: VmRSS now, or VmHWM at its peak."""
     found = re.search(rf"{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
@@ -142,12 +129,12 @@ def main(jobs: int = JOBS) -> bool:
     ):
         client = Client(port, credentials)
         end = time.monotonic() + QUIET_SECONDS
-        before = _watch(client, lambda: time.monotonic() > end)
+        before = watch(client, lambda: time.monotonic() > end)
         idle = _memory(pid, "VmRSS")
         Path(f"/proc/{pid}/clear_refs").write_text("5")  # The peak counts from here on.
         began = time.perf_counter()
         attack = process.submit(_attack, port, credentials)
-        times = sorted(_watch(client, attack.done))
+        times = sorted(watch(client, attack.done))
         seconds, peak = time.perf_counter() - began, _memory(pid, "VmHWM")
     sys.stdout.write(f"{dict(sorted(attack.result().items()))}\n")
     return show(

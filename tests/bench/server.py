@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+STATUS = "/api/admin/queue/status"
 
 
 def token() -> str:
@@ -77,3 +78,15 @@ class Client:
         self._connection.request("GET", path, headers=self._headers)
         answer = self._connection.getresponse()
         return answer.status, answer.read()
+
+
+def watch(client: Client, is_over: Callable[[], bool], pause: float = 0.02) -> list[float]:
+    """Ask for the status of the queues as a moderator until it is over; return the seconds of each request."""
+    times = []
+    while not is_over():
+        began = time.perf_counter()
+        status, _body = client.get(STATUS)
+        times.append(time.perf_counter() - began)
+        assert status == 200, status
+        time.sleep(pause)
+    return times

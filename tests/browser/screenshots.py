@@ -23,6 +23,7 @@ os.environ |= {
     "DJANGO_SETTINGS_MODULE": "syncmonitor.settings",
     "YOUTUBE_SIMULATED": "true",
     "YOUTUBE_API_KEY": "simulated-key",
+    "PUBLIC_URL": "https://sync.example.org",
     # A quota small enough that the usage of 16 bands is visible.
     "YOUTUBE_QUOTA_MAIN": "500",
     "YOUTUBE_QUOTA_STATS": "200",

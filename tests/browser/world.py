@@ -22,22 +22,25 @@ from django_celery_beat.models import PeriodicTask
 from bands.models import Availability, Band, ChannelProblem, Video
 from syncjobs.alerts import rounds
 from syncjobs.audit.actors import Actor, for_schedule
-from syncjobs.choices import EventKind, JobStatus, JobType, Origin, QueueName
+from syncjobs.choices import EventKind, JobStatus, JobType, Origin, QueueName, SubscriptionState
 from syncjobs.engine import outcomes
 from syncjobs.engine.claim import WorkerIdentity, claim_next
 from syncjobs.engine.enqueue import create_job
 from syncjobs.engine.errors import ErrorReport, record
+from syncjobs.freshness import feeds
 from syncjobs.models import (
     Alert,
     AlertChannel,
     AlertDelivery,
     AlertRound,
     Attempt,
+    ChannelFeed,
     ErrorGroup,
     JobError,
     Queue,
     QuotaCall,
     QuotaDay,
+    Subscription,
     SyncJob,
     Worker,
 )
@@ -83,6 +86,39 @@ def fill(seed: int = 1) -> None:
     """Add everything to a database that has only the roles."""
     _Site(random.Random(seed)).fill()
     _add_channels()
+    _add_freshness(random.Random(seed))
+
+
+def _add_freshness(chance: random.Random) -> None:
+    """Watch the channels: most bands are pushed, some are not, and each has new videos of the last days."""
+    feeds.match_bands()
+    now = timezone.now()
+    watched = {"watched_since": now - 90 * 24 * _HOUR, "probed_at": now - 9 * _HOUR, "status": 304}
+    ChannelFeed.objects.update(**watched, read_at=now - 7 * _MINUTE, next_read_at=now + 8 * _MINUTE, trusted_at=now)
+    works = {
+        "state": SubscriptionState.VERIFIED,
+        "lease_ends_at": now + 96 * _HOUR,
+        "next_request_at": now + 36 * _HOUR,
+    }
+    trusted = works | {"trusted_at": now - 200 * _HOUR, "delivered_at": now - 5 * _HOUR}
+    refused = {"problem": "The receiver answered 503: Try again later", "next_request_at": now + 11 * _MINUTE}
+    kinds = {1: works, 2: works | {"trust_lost_at": now - 3 * _HOUR}, 3: refused, 4: {}}
+    for number, feed in enumerate(ChannelFeed.objects.select_related("band").order_by("band__pk")):
+        Subscription.objects.create(
+            band=feed.band, channel_id=feed.channel_id, topic=f"https://www.youtube.com/feed?channel_id={feed.channel_id}",
+            **kinds.get(number, trusted),
+        )  # fmt: skip
+        source, seconds = ("feed", 700) if number in kinds else ("push", 9)
+        if number == 2:
+            ChannelFeed.objects.filter(pk=feed.pk).update(failures=4, problem="YouTube answered 404.", trusted_at=None)
+        newest = feed.band.videos.filter(channel_id=feed.channel_id).order_by("-published_at")[:5]
+        for place, video in enumerate(newest):
+            is_late = (number, place) == (2, 4)
+            late = 3000 * _SECOND if is_late else seconds * chance.uniform(0.5, 1.5) * _SECOND
+            stored = now - chance.random() * 160 * _HOUR
+            Video.objects.filter(pk=video.pk).update(
+                created_at=stored, published_at=stored - late, noticed_by="probe" if is_late else source
+            )
 
 
 def _add_channels() -> None:

@@ -1,17 +1,34 @@
-/* Moves the clock of a process by CHAOS_CLOCK_SECONDS: `LD_PRELOAD=clock.so`. Monotonic clocks stay. */
+/* Moves the clock of a process by CHAOS_CLOCK_SECONDS, and by the seconds that the file CHAOS_CLOCK_FILE has at the moment,
+   as a binary long: `LD_PRELOAD=clock.so`. Monotonic clocks stay. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
+static const long *shared;
+
+__attribute__((constructor)) static void open_file(void)
+{
+    const char *name = getenv("CHAOS_CLOCK_FILE");
+    int file = name ? open(name, O_RDONLY) : -1;
+    if (file < 0)
+        return;
+    void *mapped = mmap(NULL, sizeof(long), PROT_READ, MAP_SHARED, file, 0);
+    if (mapped != MAP_FAILED)
+        shared = mapped;
+    close(file);
+}
+
 static long shift(void)
 {
     const char *seconds = getenv("CHAOS_CLOCK_SECONDS");
-    return seconds ? atol(seconds) : 0;
+    return (seconds ? atol(seconds) : 0) + (shared ? *(volatile const long *)shared : 0);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now)

@@ -120,7 +120,8 @@ def test_an_idle_site_hardly_asks_the_database(workers: Workers, youtube: Simula
     sys.stdout.write(f"\nstatements a second, by number of workers: {rates}\n")
     assert statements[2]
     for count, found in statements.items():
-        assert rates[count] <= 5 + 0.3 * (count - 2), "\n".join(found)
+        # A window of a few seconds may hold more than its share of what happens every ten or thirty seconds.
+        assert rates[count] <= (5 if LONG else 5.5) + 0.3 * (count - 2), "\n".join(found)
     if LONG:
         assert (rates[more] - rates[2]) / (more - 2) <= 0.3, "\n".join(statements[more])
 

@@ -24,13 +24,14 @@ from syncjobs.engine import broker, clock
 from syncjobs.management import doctor
 from syncjobs.management.doctor import Finding, Level, alerts, postgresql, site
 from syncjobs.management.doctor import redis as redis_checks
-from syncjobs.models import AlertChannel, AlertDelivery, AlertRound, QuotaCall, Worker
+from syncjobs.models import AlertChannel, AlertDelivery, AlertRound, HubState, QuotaCall, Worker
 from syncjobs.operations import queues
 from syncjobs.youtube.simulator import Simulator
 from tests.alerts.channels import make_channel
 from tests.clients import run_command
-from tests.factories import PERSON, queue_job
+from tests.factories import PERSON, make_band, queue_job
 from tests.processes import ROOT, free_port
+from tests.receivers import web_receiver
 
 pytestmark = pytest.mark.django_db
 ALL_QUEUES = ["video-sync", "video-processing", "maintenance"]
@@ -376,3 +377,22 @@ def test_rules_that_nobody_evaluates(minutes: int, level: Level) -> None:
     assert [each.level for each in alerts.rounds()] == [Level.ERROR]
     AlertRound.objects.update(ended_at=Now() - dt.timedelta(minutes=minutes))
     assert [each.level for each in alerts.rounds()] == [level]
+
+
+def test_push_that_does_not_reach_the_site_or_that_the_hub_refuses(settings: LazySettings) -> None:
+    _sound_site()
+    assert not [name for name in _problems() if name.startswith("push")]
+    make_band("herons", channel_id=f"UC{1:022}")
+    with web_receiver() as proxy:
+        settings.PUBLIC_URL = f"http://127.0.0.1:{proxy.port}"
+        proxy.answer = lambda number: 410
+        found = _problems()
+        assert "push.callback" not in found
+        assert "0 of 1 bands have a subscription that the hub has verified (1 missing)." in found["push.hub"].message
+        proxy.answer = lambda number: 403
+        assert "answers 403 to a delivery" in _problems()["push.callback"].message
+        assert proxy.requests[-1].path == "/websub/doctor"
+    settings.PUBLIC_URL = f"http://127.0.0.1:{free_port()}"
+    HubState.objects.update(failing_since=Now(), problem="The receiver answered 503.")
+    assert _problems()["push.callback"].level is Level.WARNING
+    assert any("takes no requests since" in each.message for each in doctor.examine())

@@ -16,7 +16,7 @@ _FUNCTIONS = """
      WHERE pronamespace = 'public'::regnamespace AND prokind = 'f' AND proname LIKE 'syncjobs%'"""
 _TRIGGERS = """
     SELECT tgrelid::regclass::text || '.' || tgname, pg_get_triggerdef(oid) FROM pg_trigger
-     WHERE NOT tgisinternal AND tgrelid::regclass::text LIKE 'syncjobs%'"""
+     WHERE NOT tgisinternal AND tgrelid::regclass::text ~ '^(syncjobs|bands)'"""
 
 _PRIMARY_KEYS = """
     SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint

@@ -11,13 +11,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bands.models import Band, LiveState, Video
-from syncjobs.models import SyncJob
+from syncjobs.models import Subscription, SyncJob
 from syncjobs.operations import triggers
 from syncjobs.sync import refresh
 from syncjobs.sync.refresh import request_live
 from syncjobs.youtube.simulator import Simulator, resources
 from tests.concurrency import start_and_wait_for_lock
 from tests.factories import PERSON, band_with_videos, full_sync, queue_job, run_all, run_next
+from tests.freshness.test_feeds import subscribe
 
 # The lease is renewed on another connection, which must see the attempt.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +94,36 @@ def test_recent_videos_are_refreshed_once_a_day(youtube: Simulator, monkeypatch:
     SyncJob.objects.update(created_at=timezone.now() - 2 * DAY)
     _sync()
     assert len(youtube.calls("videos.list")) == 2
+
+
+def test_recent_videos_whose_changes_are_pushed_are_refreshed_once(youtube: Simulator) -> None:
+    band = _synced(youtube, 2, age=5 * DAY)
+    Video.objects.update(created_at=timezone.now() - 9 * DAY)
+    subscription = subscribe(band, trusted_at=timezone.now())
+
+    def refreshed() -> int:
+        youtube.clear_log()
+        SyncJob.objects.update(created_at=timezone.now() - 2 * DAY)
+        _sync()
+        return len(youtube.calls("videos.list"))
+
+    assert refreshed() == 0
+    # Of a new start, push does not tell.
+    Video.objects.filter(pk=Video.objects.earliest("pk").pk).update(
+        live_state=LiveState.UPCOMING, scheduled_start_at=timezone.now() + DAY
+    )
+    assert refreshed() == 1
+    Video.objects.update(live_state=LiveState.NONE, published_at=timezone.now() - 7.5 * DAY)
+    assert refreshed() == 1
+    Video.objects.update(live_state=LiveState.NONE, published_at=timezone.now() - 9 * DAY)
+    assert refreshed() == 0
+    for change in (
+        {"trusted_at": None},
+        {"trusted_at": timezone.now(), "lease_ends_at": timezone.now()},
+        {"lease_ends_at": timezone.now() + DAY, "channel_id": "UC" + "x" * 22},
+    ):
+        Subscription.objects.filter(pk=subscription.pk).update(**change)
+        assert refreshed() == 1
 
 
 def test_the_refresh_keeps_to_its_units(youtube: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ OURS = (
     "DEBUG",
     "SECRET_KEY",
     "ALLOWED_HOSTS",
+    "PUBLIC_URL",
+    "FEED_",
     "YOUTUBE_",
     "SYNC_",
     "SYNCMONITOR_",
@@ -114,11 +116,28 @@ def test_production_has_no_default_for_a_secret() -> None:
         ("CORS_ALLOWED_ORIGINS", "https://a.example,https://b.example/path"),
         ("METRICS_TOKEN", "short"),
         ("METRICS_ALLOWED_ADDRESSES", "10.0.0.0/8,10.0.0.1/8"),
+        ("PUBLIC_URL", "http://sync.example.org"),
+        ("PUBLIC_URL", "https://sync.example.org/path"),
+        ("PUBLIC_URL", "https://elsewhere.example.net"),
+        ("YOUTUBE_HUB", "hub"),
+        ("YOUTUBE_FEED_ENDPOINT", "feeds"),
+        ("FEED_POLL_SECONDS", "59"),
     ],
 )
 def test_an_invalid_value_is_refused_with_its_name(name: str, value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"\n  {name}: "):
         settings_for(**PRODUCTION | {name: value})
+
+
+def test_feeds_and_hub_are_where_youtube_is() -> None:
+    real = settings_for(**PRODUCTION | {"PUBLIC_URL": "https://example.org/"})
+    assert real["PUBLIC_URL"] == "https://example.org"
+    assert real["YOUTUBE_HUB"].startswith("https://pubsubhubbub.appspot.com/")
+    assert real["YOUTUBE_FEED_ENDPOINT"] == "https://www.youtube.com/feeds/videos.xml"
+    simulated = settings_for(**PRODUCTION | {"YOUTUBE_API_ENDPOINT": "http://127.0.0.1:8900"})
+    assert simulated["YOUTUBE_HUB"] == "http://127.0.0.1:8900/hub"
+    assert simulated["YOUTUBE_FEED_ENDPOINT"] == "http://127.0.0.1:8900/feeds/videos.xml"
+    assert settings_for(DEBUG="true", PUBLIC_URL="http://localhost:8000")["PUBLIC_URL"] == "http://localhost:8000"
 
 
 def test_a_wildcard_for_hosts_is_warned_of_in_production_only() -> None:

@@ -15,9 +15,10 @@ import pytest
 
 from syncjobs.youtube.references import parse_channel
 from syncjobs.youtube.simulator import Simulator, World
-from syncjobs.youtube.simulator.demo import bands, demo_world
+from syncjobs.youtube.simulator.demo import bands, demo_world, publish_in_background
 from syncjobs.youtube.simulator.parameters import token_for
 from syncjobs.youtube.simulator.world import uploads
+from tests.factories import wait_for
 
 KEY = "a-key-of-the-simulator"
 
@@ -169,3 +170,10 @@ def test_a_world_from_a_file_is_deterministic_and_keeps_channels_apart(tmp_path:
     assert world.playlists[uploads(other.id)] == ["ccccccccccc", "aaaaaaaaaaa"]
     assert world.videos["aaaaaaaaaaa"].channel_id == one.id
     assert World.from_video_file(path).videos == world.videos
+
+
+def test_the_demonstration_has_a_new_video_now_and_then(server: Simulator) -> None:
+    before = set(server.world.videos)
+    publish_in_background(server, 0.05)
+    [video_id, *_] = wait_for(lambda: set(server.world.videos) - before)
+    assert abs(server.now() - server.world.videos[video_id].published_at).total_seconds() < 60

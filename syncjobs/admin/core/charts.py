@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from ...choices import JobStatus
 from ...counters import DAY, HOUR
+from ...stats.freshness import Times
 
 Chart = dict[str, Any]
 _COLORS = {
@@ -43,6 +44,19 @@ def durations(series: Sequence[dict[str, Any]], period: str) -> Chart:
         for name, color, key in ((_("Duration p50"), "brand", "p50"), (_("Duration p95"), "warn", "p95"))
     ]
     return _chart("line", series, period, lines, unit="s")
+
+
+def freshness(by_day: Mapping[dt.date, Times]) -> Chart:
+    """Return the chart of the seconds from the publication of videos until they were stored, by day (UTC)."""
+    series = [{"since": dt.datetime.combine(day, dt.time(), dt.UTC)} for day in by_day]
+    lines = [
+        {"name": name, "color": color, "line": True, "values": [value and round(value, 1) for value in values]}
+        for name, color, values in (
+            ("p50", "brand", [times.p50 for times in by_day.values()]),
+            ("p95", "warn", [times.p95 for times in by_day.values()]),
+        )
+    ]
+    return _chart("line", series, "30d", lines, unit="s")
 
 
 def hours(per_hour: dict[str, int], now: dt.datetime, count: int = 24) -> list[int]:

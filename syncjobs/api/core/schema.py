@@ -26,6 +26,7 @@ TAGS = {
     "admin/sync/errors": "Errors",
     "admin/jobs": "Statistics",
     "admin/quota": "Quota",
+    "admin/freshness": "Freshness",
     "admin/schedules": "Schedules",
     "admin/filter-presets": "Filter presets",
     "admin/workers": "Workers",

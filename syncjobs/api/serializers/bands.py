@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bands.models import Band, ChannelProblem
 from bands.text import ONE_LINE, VISIBLE
 
+from ...stats.freshness import of_band
 from ..core.fields import ANYTHING, Flag, Many, NullableText, Strict, Text, Whole
+from .freshness import BandFeed, BandPush
 
 _COLOR = r"(#[0-9A-Fa-f]{6})?"
 _CHANNEL_ID = "UC[A-Za-z0-9_-]{22}"
@@ -108,6 +112,8 @@ class BandSerializer(serializers.ModelSerializer[Band]):
     )
     pausedBy = NullableText(source="paused_by")
     pauseReason = NullableText(source="pause_reason")
+    push = serializers.SerializerMethodField()
+    feed = serializers.SerializerMethodField()
 
     class Meta:
         model = Band
@@ -116,5 +122,13 @@ class BandSerializer(serializers.ModelSerializer[Band]):
             "searchKeywords", "isActive", "isFeatured", "primaryColor", "secondaryColor", "youtubeChannel", "playlists",
             "channelId", "channelTitle", "channelProblem", "channelProblemSince", "lastFullSyncAt",
             "lastIncrementalSyncAt", "consecutiveFailures", "videoCount", "unavailableVideos", "pausedAt", "pausedBy",
-            "pauseReason",
+            "pauseReason", "push", "feed",
         )  # fmt: skip
+
+    @extend_schema_field(BandPush)
+    def get_push(self, band: Band) -> Any:
+        return BandPush(of_band(band)).data
+
+    @extend_schema_field(BandFeed)
+    def get_feed(self, band: Band) -> Any:
+        return BandFeed(of_band(band)).data

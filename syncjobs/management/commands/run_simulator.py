@@ -13,7 +13,7 @@ from syncjobs.youtube.simulator import Simulator, World, demo
 class Command(base.Command):
     help = (
         "Serve a simulated YouTube API for YOUTUBE_API_ENDPOINT, with demonstration channels or the videos of a file. "
-        "Control it by HTTP at /__simulator__/log, faults, quota and world."
+        "Control it by HTTP at /__simulator__/log, faults, quota, world, feeds and hub."
     )
     requires_system_checks: list[str] = []
 
@@ -25,6 +25,13 @@ class Command(base.Command):
         )
         parser.add_argument(
             "--latency", type=base.seconds, default=0.0, metavar="SECONDS", help="delay before each response"
+        )
+        parser.add_argument(
+            "--publish-every",
+            type=base.seconds,
+            default=0.0,
+            metavar="SECONDS",
+            help="have a new video in one of the channels so often (default: never)",
         )
         parser.add_argument("--key", default="", help="accept this API key only (default: any)")
 
@@ -40,6 +47,8 @@ class Command(base.Command):
         simulator.faults.latency = options["latency"]
         if not options["videos"]:
             simulator.faults.add(*demo.faults())
+        if options["publish_every"]:
+            demo.publish_in_background(simulator, options["publish_every"])
         self.print(
             f"Simulated YouTube with {len(world.channels)} channels, {len(world.videos)} videos: {simulator.url}"
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from django.db import DatabaseError, InterfaceError, connection
 
 from ...exceptions import one_line
-from . import alerts, postgresql, redis, site, youtube
+from . import alerts, postgresql, push, redis, site, youtube
 from .findings import Finding, Level
 
 __all__ = ["Finding", "Level", "examine"]
@@ -30,12 +30,14 @@ _WITH_DATABASE: tuple[tuple[str, Check], ...] = (
     ("roles", site.roles),
     ("alerts.rounds", alerts.rounds),
     ("alerts.channels", alerts.channels),
+    ("push.hub", push.hub),
 )
 _WITHOUT_DATABASE: tuple[tuple[str, Check], ...] = (
     ("redis", redis.server),
     ("redis.tls", redis.encryption),
     ("static", site.static_files),
     ("mail", site.mail),
+    ("push.callback", push.callback),
     ("youtube.key", youtube.key),
 )
 

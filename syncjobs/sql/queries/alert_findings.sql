@@ -127,6 +127,29 @@ SELECT 'deliveries_failing', 'channel', channel.id::text, channel.name, 'WARNING
                     WHERE state = 'FAILED' AND ended_at > now - interval '1 day'
                       AND %(deliveries_failing)s::float8 IS NOT NULL))
 UNION ALL
+-- New bands are subscribed one after the other. A subscription is silent if a video came by another way first.
+SELECT 'push_off', 'site', '', '', 'WARNING',
+       jsonb_build_object('percent', greatest(floor(10.0 * off / n)::int * 10, %(push_off)s::float8::int),
+                          'problem', coalesce((SELECT problem FROM syncjobs_hubstate WHERE failing_since IS NOT NULL), ''))
+  FROM (SELECT count(*) AS n,
+               count(*) FILTER (WHERE NOT coalesce(state = 'VERIFIED' AND lease_ends_at > now
+                                                   AND (trusted_at IS NOT NULL OR trust_lost_at IS NULL), false)) AS off
+          FROM syncjobs_subscription, clock
+         WHERE state <> 'ENDING' AND created_at <= now - interval '1 hour') AS subscribed
+ WHERE %(push_is_on)s AND n > 0 AND 100.0 * off >= %(push_off)s::float8 * n
+UNION ALL
+SELECT 'videos_late', 'site', '', '', 'WARNING',
+       jsonb_build_object('minutes', greatest(floor(p95 / 600)::int * 10, %(videos_late)s::float8::int))
+  FROM (SELECT count(*) AS n, percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
+          FROM (SELECT extract(epoch FROM v.created_at - v.published_at)::float8 AS seconds
+                  FROM bands_video AS v JOIN syncjobs_channelfeed AS f ON f.band_id = v.band_id AND f.channel_id = v.channel_id,
+                       clock
+                 WHERE v.noticed_by <> '' AND v.noticed_by <> 'person'
+                   AND v.created_at - v.published_at < interval '30 days' AND v.created_at > now - interval '1 day'
+                   AND v.published_at >= f.watched_since AND %(videos_late)s::float8 IS NOT NULL
+                 ORDER BY v.created_at DESC LIMIT %(most_fresh)s) AS newest) AS fresh
+ WHERE n >= %(least_fresh)s AND p95 >= %(videos_late)s::float8 * 60
+UNION ALL
 SELECT 'database_degraded', 'service', 'connections', 'PostgreSQL', 'CRITICAL',
        jsonb_build_object('problem', 'connections', 'percent', %(database_degraded)s::float8::int, 'limit', quota)
   FROM (SELECT sum(numbackends) AS used, current_setting('max_connections')::int AS quota FROM pg_stat_database) AS server

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import random
+import threading
 from typing import Any
 
 from .faults import Fault
+from .server import Simulator
 from .world import Channel, Video, World, made_up_id, uploads
 
 _TOWNS = (
@@ -125,3 +127,16 @@ def _video(rng: random.Random, channel_id: str, band: str, index: int, published
         privacy="private" if rng.random() < 0.01 else "public",
         tags=["marching band", "drumline"] if rng.random() < 0.6 else [],
     )
+
+
+def publish_in_background(simulator: Simulator, seconds: float) -> None:
+    """Have a new video in one of the channels every so many seconds, in a thread, until it stops."""
+    threading.Thread(target=_publish, args=(simulator, seconds), name="publish", daemon=True).start()
+
+
+def _publish(simulator: Simulator, seconds: float) -> None:
+    rng = random.Random()  # noqa: S311 - another one in each demonstration
+    world = simulator.world
+    while not simulator.hub.stopped.wait(seconds):
+        channel = rng.choice(list(world.channels.values()))
+        world.publish(channel.id, simulator.now(), title=f"{channel.title} – {rng.choice(_SHOWS)}, just published")

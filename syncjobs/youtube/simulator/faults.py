@@ -1,4 +1,4 @@
-"""Errors and connection faults of YouTube, on demand."""
+"""Errors and connection faults of YouTube, and of its feeds and hub, on demand."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from ..costs import Operation
 
+_METHODS = frozenset(Operation)
 _HELP = ' See <a href="https://developers.google.com/youtube/v3">the documentation</a>.'
 
 # name → (HTTP status, errors[].reason, message, details[].reason)
@@ -46,6 +47,13 @@ CONNECTION_FAULTS = {
 PAGE_FAULTS = {"sameToken", "firstToken", "endless", "emptyPage", "noToken"}
 """Faults of a page of playlistItems.list: its token leads to itself or to the first page, there is always a next page,
 there is one and no item on this page, or there is no token."""
+FEED = "feed"
+HUB_SUBSCRIBE, HUB_VERIFY, HUB_DELIVER = "hub.subscribe", "hub.verify", "hub.deliver"
+"""Names of operations beside those of the API. A fault hits them only if it names them."""
+HUB_FAULTS = {"lose", "delay", "duplicate", "unsigned", "forged", "deny"}
+"""Faults of the hub: it sends no verification or delivery, sends it late (up to `seconds`) or twice, signs a delivery not at
+all or with another secret, or denies a subscription that it accepted. One that answers 503 has "unavailable", and
+one that is silent loses everything."""
 ANSWER_FAULTS = {"missingPart", "wrongValue", *PAGE_FAULTS}
 """Faults in a response that is right otherwise."""
 
@@ -74,6 +82,10 @@ class Fault:
     operation: str = ""
     playlist: str = ""
     """The only playlist whose requests it hits."""
+    channel: str = ""
+    """The only channel whose feed, subscriptions or deliveries it hits."""
+    seconds: float = 60.0
+    """How late a "delay" is at most."""
     probability: float = 1.0
     times: int | None = None
     """How many more requests it hits; None means all."""
@@ -93,11 +105,16 @@ class Fault:
     body: str = "<html><h1>Welcome to Forest Wi-Fi</h1><a href=/login>Log in</a></html>"
 
     def __post_init__(self) -> None:
-        known = [*ERRORS, *CONNECTION_FAULTS, *sorted(ANSWER_FAULTS)]
+        known = [*ERRORS, *CONNECTION_FAULTS, *sorted(ANSWER_FAULTS), *sorted(HUB_FAULTS)]
         if self.name not in known:
             raise ValueError(f"Unknown fault {self.name!r}. Faults: {', '.join(known)}.")
         if self.name in PAGE_FAULTS:
             self.operation = Operation.PLAYLIST_ITEMS_LIST
+
+    def concerns(self, operation: str, playlist: str, channel: str) -> bool:
+        """Whether it hits such requests."""
+        is_named = self.operation == operation if self.operation else operation in _METHODS
+        return is_named and self.playlist in ("", playlist) and self.channel in ("", channel)
 
 
 @dataclass
@@ -123,11 +140,11 @@ class Faults:
         self.released.set()
         self.released = threading.Event()
 
-    def match(self, operation: str, playlist: str = "") -> Fault | None:
+    def match(self, operation: str, playlist: str = "", *, channel: str = "") -> Fault | None:
         """Return the fault that hits this request, if any, and count it."""
         with self._lock:
             for fault in self.active:
-                if fault.operation not in ("", operation) or fault.playlist not in ("", playlist) or fault.times == 0:
+                if fault.times == 0 or not fault.concerns(operation, playlist, channel):
                     continue
                 if fault.after > 0:
                     fault.after -= 1

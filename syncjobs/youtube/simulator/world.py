@@ -8,7 +8,7 @@ import json
 import random
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,12 @@ class Video:
     broken: str = ""
     """How its resource is malformed. In videos.list: "no snippet" (or another part), "bad duration", "bad count" or
     "no id". In playlistItems.list: "entry" or "no contentDetails"."""
+    updated_at: dt.datetime | None = None
+
+    @property
+    def changed_at(self) -> dt.datetime:
+        """When it was published or last changed."""
+        return self.updated_at or self.published_at
 
     @property
     def is_readable(self) -> bool:
@@ -73,6 +79,10 @@ class World:
         self.channels: dict[str, Channel] = {}
         self.videos: dict[str, Video] = {}
         self.playlists: dict[str, list[str]] = {}
+        self.feed_lag = dt.timedelta()
+        """How long feeds don't show a change: YouTube caches them (observed)."""
+        self.on_change: list[Callable[[Video, bool], None]] = []
+        """Called with a video that was uploaded, changed or, if the second value is True, taken away."""
 
     def add_channel(self, handle: str, title: str = "", *, channel_id: str = "", username: str = "") -> Channel:
         """Add a channel without videos."""
@@ -107,15 +117,47 @@ class World:
                 )
                 for number in range(count)
             ]
-            return self.add_videos(channel_id, videos)
+            self.add_videos(channel_id, videos)
+        for video in videos:
+            self._changed(video)
+        return videos
+
+    def publish(self, channel_id: str, now: dt.datetime, *, title: str = "", video_id: str = "") -> Video:
+        """Upload one plain video that is published now."""
+        with self.lock:
+            count = len(self.playlists[uploads(channel_id)])
+            name = video_id or made_up_id(f"{channel_id}published{count}{now.timestamp()}", 11)
+            video = Video(name, title or f"Published {count + 1}", channel_id, now)
+            self.add_videos(channel_id, [video])
+        self._changed(video)
+        return video
+
+    def retitle(self, video_id: str, title: str, now: dt.datetime) -> None:
+        """Change a video's title."""
+        with self.lock:
+            video = self.videos[video_id]
+            video.title, video.updated_at = title, now
+        self._changed(video)
+
+    def set_privacy(self, video_id: str, privacy: str) -> None:
+        """Make a video public, unlisted, private or "deleted"."""
+        video = self.videos[video_id]
+        video.privacy = privacy
+        self._changed(video, is_gone=privacy != "public")
 
     def remove(self, video_id: str) -> None:
         """Delete a video from videos.list and from all playlists."""
         with self.lock:
-            self.videos.pop(video_id, None)
+            video = self.videos.pop(video_id, None)
             for entries in self.playlists.values():
                 if video_id in entries:
                     entries.remove(video_id)
+        if video is not None:
+            self._changed(video, is_gone=True)
+
+    def _changed(self, video: Video, *, is_gone: bool = False) -> None:
+        for listener in self.on_change:
+            listener(video, is_gone)
 
     def move(self, playlist_id: str, video_id: str, position: int) -> None:
         """Move a playlist's entry to another position."""

@@ -20,7 +20,7 @@ DROP = "DROP FUNCTION syncjobs_error_state_v1"
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('syncjobs', '0025_band_paused_rule'),
+        ('syncjobs', '0028_band_paused_rule'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -74,6 +74,6 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['group', 'id'], name='errornote_group')],
             },
         ),
-        migrations.RunSQL((SQL / "0026_error_states.sql").read_text(), DROP),
+        migrations.RunSQL((SQL / "0029_error_states.sql").read_text(), DROP),
         migrations.RunSQL(COPY_NOTES, migrations.RunSQL.noop),
     ]

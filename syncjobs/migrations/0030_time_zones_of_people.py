@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('syncjobs', '0026_error_states'),
+        ('syncjobs', '0029_error_states'),
     ]
 
     operations = [

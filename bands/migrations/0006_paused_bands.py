@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('bands', '0003_live_videos'),
+        ('bands', '0005_fresh_videos'),
     ]
 
     operations = [

@@ -12,7 +12,7 @@ DROP FUNCTION syncjobs_true_error_counts_v1, syncjobs_true_label_counts_v1;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("syncjobs", "0019_queued_changes")]
+    dependencies = [("syncjobs", "0022_queued_changes")]
 
     operations = [
         migrations.CreateModel(
@@ -61,5 +61,5 @@ class Migration(migrations.Migration):
             ],
             options={"default_permissions": ()},
         ),
-        migrations.RunSQL((SQL / "0020_job_marks.sql").read_text(), DROP),
+        migrations.RunSQL((SQL / "0023_job_marks.sql").read_text(), DROP),
     ]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('syncjobs', '0018_delivery_metric'),
+        ('syncjobs', '0021_freshness_alerts'),
     ]
 
     operations = [

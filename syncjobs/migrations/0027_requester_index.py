@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("syncjobs", "0023_preferences")]
+    dependencies = [("syncjobs", "0026_preferences")]
 
     operations = [
         AddIndexConcurrently(

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("syncjobs", "0021_count_job_marks")]
+    dependencies = [("syncjobs", "0024_count_job_marks")]
 
     operations = [
         AddIndexConcurrently(

@@ -8,11 +8,11 @@ SQL = Path(__file__).parent / "sql"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("syncjobs", "0020_job_marks")]
+    dependencies = [("syncjobs", "0023_job_marks")]
 
     operations = [
         migrations.RunSQL("SELECT pg_advisory_xact_lock(7460001)", migrations.RunSQL.noop),
         migrations.RunSQL(
-            (SQL / "0021_count_job_marks.sql").read_text(), "DELETE FROM syncjobs_jobcount WHERE grain >= 100"
+            (SQL / "0024_count_job_marks.sql").read_text(), "DELETE FROM syncjobs_jobcount WHERE grain >= 100"
         ),
     ]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("syncjobs", "0022_errors_index"),
+        ("syncjobs", "0025_errors_index"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,44 @@
+"""What push and the feed of a band are worth now, in one word each."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db.models import Case, CharField, Exists, Q, Value, When
+from django.db.models.functions import Now
+
+from ..choices import FeedState, PushState, SubscriptionState
+from ..models import Subscription
+from . import subscriptions, trust
+
+
+def push_state() -> Case:
+    """Return the PushState of a subscription that is not ending. Without PUBLIC_URL it is OFF, whatever this says."""
+    return Case(
+        When(~Q(state=SubscriptionState.VERIFIED) & ~Q(problem=""), then=Value(PushState.REFUSED)),
+        When(~Q(state=SubscriptionState.VERIFIED), then=Value(PushState.PENDING)),
+        When(~subscriptions.working(), then=Value(PushState.LAPSED)),
+        When(trusted_at__isnull=False, then=Value(PushState.TRUSTED)),
+        When(trust_lost_at__isnull=False, then=Value(PushState.SILENT)),
+        default=Value(PushState.UNPROVEN),
+        output_field=CharField(),
+    )
+
+
+def is_delivering() -> Exists:
+    """Whether the hub has lately delivered anything to the site: only then does push take the place of probes."""
+    quiet = dt.timedelta(seconds=trust.silent_after())
+    return Exists(Subscription.objects.filter(delivered_at__gt=Now() - quiet))
+
+
+def feed_state() -> Case:
+    """Return the FeedState of a feed."""
+    overdue = dt.timedelta(seconds=trust.OVERDUE)
+    return Case(
+        When(next_read_at__lte=Now() - overdue, then=Value(FeedState.OVERDUE)),
+        When(failures__gte=trust.FAILING_AFTER, then=Value(FeedState.FAILING)),
+        When(trusted_at__isnull=False, then=Value(FeedState.TRUSTED)),
+        When(read_at=None, then=Value(FeedState.MISSING)),
+        default=Value(FeedState.UNPROVEN),
+        output_field=CharField(),
+    )

@@ -1,0 +1,249 @@
+"""How fresh videos are, what push and feeds are worth, and what they save."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django.db import connection
+from django.db.models import Case, Count, Exists, OuterRef, Prefetch, Q, Sum
+
+from bands.models import Band, NoticedBy
+
+from ..choices import FeedState, JobType, PushState, SubscriptionState
+from ..engine import clock
+from ..freshness import states, subscriptions
+from ..models import ChannelFeed, HubState, QuotaCall, Subscription
+from ..youtube.client import PAGE_SIZE
+from ..youtube.costs import QUOTA_TIMEZONE, Operation, quota_day
+
+DEFAULT_DAYS, MOST_DAYS = 7, 90
+WORKING = (PushState.SILENT, PushState.UNPROVEN, PushState.TRUSTED)
+"""The states in which the hub has verified a subscription whose lease lasts."""
+
+# The index video_fresh has these videos and no others, so the number of videos makes no difference.
+_TIMES = """
+    WITH fresh AS MATERIALIZED (
+        SELECT v.noticed_by, (v.created_at AT TIME ZONE 'UTC')::date AS day,
+               greatest(0, extract(epoch FROM v.created_at - v.published_at))::float8 AS seconds
+          FROM bands_video v JOIN syncjobs_channelfeed f ON f.band_id = v.band_id AND f.channel_id = v.channel_id
+         WHERE v.noticed_by <> '' AND v.created_at - v.published_at < interval '30 days'
+           AND v.created_at >= %(since)s AND v.published_at >= f.watched_since)
+    SELECT day, noticed_by, count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY seconds)
+      FROM fresh GROUP BY GROUPING SETS ((day), (noticed_by), ())"""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """From the publication of videos until they were stored with their title, in seconds; None without videos."""
+
+    videos: int = 0
+    p50: float | None = None
+    p95: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An estimate of the units of the main bucket that push and feeds have saved since the quota's day began.
+
+    `hourly` is what a probe of all bands in each hour since then would have cost: hours × ⌈bands / 50⌉. `used` is what the
+    probes of incremental passes cost. The pages that probes would have led to are left out, so more was saved than this.
+    """
+
+    since: dt.datetime
+    hours: float
+    bands: int
+    hourly: int
+    used: int
+
+    @property
+    def units(self) -> int:
+        """The difference; never below 0, because people may probe more often."""
+        return max(0, self.hourly - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """The freshness of the site. `days` are days in UTC, the last one is today; `since` is when they began.
+
+    `total`, `by_source` and `by_day` are about the videos that were stored in these days, of active bands, and published
+    since we watch their channels. A video that is found a month late is left out, because it was private before. `push` and
+    `feeds` have the number of bands in each state.
+    """
+
+    as_of: dt.datetime
+    days: int
+    since: dt.datetime
+    total: Times
+    by_source: Mapping[NoticedBy, Times]
+    by_day: Mapping[dt.date, Times]
+    is_push_on: bool
+    bands: int
+    push: Mapping[PushState, int]
+    feeds: Mapping[FeedState, int]
+    daily_probes: int
+    hub: HubState | None
+    saved: Saved
+
+    @property
+    def push_working(self) -> int:
+        """The bands whose subscription the hub has verified."""
+        return sum(self.push[state] for state in WORKING)
+
+    @property
+    def hourly_probes(self) -> int:
+        return self.bands - self.daily_probes
+
+
+def freshness(days: int = DEFAULT_DAYS) -> Freshness:
+    """Return the freshness of the last `days` days. How many videos there are makes no difference to its cost."""
+    now = clock.now()
+    today = now.astimezone(dt.UTC).date()
+    first = today - dt.timedelta(days=days - 1)
+    since = dt.datetime.combine(first, dt.time(), dt.UTC)
+    total, by_source, by_day = _times(since)
+    bands = _watched()
+    now_states = states_now(bands)
+    return Freshness(
+        as_of=now,
+        days=days,
+        since=since,
+        total=total,
+        by_source={source: by_source.get(source, Times()) for source in NoticedBy},
+        by_day={day: by_day.get(day, Times()) for day in (first + dt.timedelta(days=n) for n in range(days))},
+        is_push_on=now_states.is_push_on,
+        bands=bands,
+        push=now_states.push,
+        feeds=now_states.feeds,
+        daily_probes=_daily_probes(),
+        hub=now_states.hub,
+        saved=_saved(now, bands),
+    )
+
+
+def _watched() -> int:
+    """Return the number of active bands whose channel is known."""
+    return Band.objects.syncable().exclude(channel_id="").count()
+
+
+class States(NamedTuple):
+    """The number of bands by what push and feeds are worth, and the hub, if there is push."""
+
+    push: Mapping[PushState, int]
+    feeds: Mapping[FeedState, int]
+    is_push_on: bool
+    hub: HubState | None
+
+
+def states_now(bands: int | None = None) -> States:
+    """Return the states of push and feeds of all `bands` bands."""
+    number = _watched() if bands is None else bands
+    if subscriptions.is_push_on():
+        return States(_push(number), _feeds(number), True, HubState.objects.first())
+    off = dict.fromkeys(PushState, 0) | {PushState.OFF: number}
+    return States(off, _feeds(number), False, None)
+
+
+def _times(since: dt.datetime) -> tuple[Times, dict[str, Times], dict[dt.date, Times]]:
+    """Return the times of all videos that were stored since then, by source and by day."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TIMES, {"since": since})
+        rows = cursor.fetchall()
+    total, by_source, by_day = Times(), {}, {}
+    for day, source, videos, percentiles in rows:
+        times = Times(videos, *(percentiles or ()))
+        if day is not None:
+            by_day[day] = times
+        elif source is not None:
+            by_source[source] = times
+        else:
+            total = times
+    return total, by_source, by_day
+
+
+def _push(bands: int) -> dict[PushState, int]:
+    live = Subscription.objects.exclude(state=SubscriptionState.ENDING).filter(band__isnull=False)
+    counts = _count(live, states.push_state())
+    found = {state: counts.get(state, 0) for state in PushState}
+    return found | {PushState.MISSING: max(0, bands - sum(found.values()))}
+
+
+def _feeds(bands: int) -> dict[FeedState, int]:
+    counts = _count(ChannelFeed.objects.all(), states.feed_state())
+    found = {state: counts.get(state, 0) for state in FeedState}
+    return found | {FeedState.MISSING: found[FeedState.MISSING] + max(0, bands - sum(found.values()))}
+
+
+def _count(rows: Any, state: Case) -> dict[str, int]:
+    return dict(rows.annotate(word=state).order_by().values_list("word").annotate(Count("pk")))
+
+
+def _daily_probes() -> int:
+    """Return the number of bands that are probed once a day only."""
+    trusted = Subscription.objects.filter(
+        subscriptions.working(),
+        states.is_delivering(),
+        band=OuterRef("band"),
+        channel_id=OuterRef("channel_id"),
+        trusted_at__isnull=False,
+    )
+    feeds = ChannelFeed.objects.annotate(word=states.feed_state())
+    return feeds.filter(Q(word=FeedState.TRUSTED) | Exists(trusted), probed_at__isnull=False).count()
+
+
+def saved(now: dt.datetime) -> Saved:
+    """Return what push and feeds have saved today, against a probe of all bands in every hour."""
+    return _saved(now, _watched())
+
+
+def _saved(now: dt.datetime, bands: int) -> Saved:
+    since = dt.datetime.combine(quota_day(now), dt.time(), QUOTA_TIMEZONE).astimezone(dt.UTC)
+    hours = (now - since) / dt.timedelta(hours=1)
+    probes = QuotaCall.objects.filter(
+        day=quota_day(now), operation=Operation.CHANNELS_LIST, job_type=JobType.INCREMENTAL_SYNC
+    )
+    used = probes.aggregate(units=Sum("units"))["units"] or 0
+    return Saved(since, hours, bands, round(hours * -(-bands // PAGE_SIZE)), used)
+
+
+# ---- One band
+
+
+@dataclass(frozen=True, slots=True)
+class BandFreshness:
+    """What push and the feed of a band are worth. Either row is None if there is none (yet)."""
+
+    push: PushState
+    subscription: Subscription | None
+    feed: FeedState
+    channel_feed: ChannelFeed | None
+
+    @property
+    def is_probed_daily(self) -> bool:
+        """Whether the hourly passes leave the band out, but for one in a day."""
+        by_push = self.push == PushState.TRUSTED and getattr(self.subscription, "is_delivering", False)
+        proven = by_push or self.feed == FeedState.TRUSTED
+        return proven and self.channel_feed is not None and self.channel_feed.probed_at is not None
+
+
+def with_bands() -> tuple[Prefetch[str], Prefetch[str]]:
+    """Return what to prefetch with bands, so that `of_band` needs no statement."""
+    live = Subscription.objects.exclude(state=SubscriptionState.ENDING)
+    live = live.annotate(word=states.push_state(), is_delivering=states.is_delivering())
+    feeds = ChannelFeed.objects.annotate(word=states.feed_state())
+    return Prefetch("subscriptions", live, to_attr="live_subscriptions"), Prefetch("feed", feeds)
+
+
+def of_band(band: Band) -> BandFreshness:
+    """Return the freshness of a band that was read with `with_bands()`, or a channel that is watched no more."""
+    subscription = next(iter(getattr(band, "live_subscriptions", ())), None)
+    feed = getattr(band, "feed", None)
+    push = PushState(getattr(subscription, "word", PushState.MISSING))
+    return BandFreshness(
+        push if subscriptions.is_push_on() else PushState.OFF,
+        subscription,
+        FeedState(getattr(feed, "word", FeedState.MISSING)),
+        feed,
+    )
