@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
@@ -20,6 +20,7 @@ from ..engine import broker
 from ..models import Attempt, Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..operations import schedules
+from .snapshot import one_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,7 @@ _READINESS = """
 
 def queues() -> list[QueueState]:
     """Return all queues. Ended jobs are not read, only their counts."""
-    with transaction.atomic():
-        _read_one_snapshot()
+    with one_snapshot():  # The states sum to the number of jobs.
         counted: dict[str, dict[str, int]] = {name: {} for name in QueueName.values}
         for cell in counters.cells(counters.Selection()):
             if cell.status in _COUNTS:
@@ -205,11 +205,3 @@ def _state(worker: Any) -> str:
     if not worker.is_alive:
         return "silent" if worker.is_silent else "failing"
     return "stopping" if worker.stopping_at else "alive"
-
-
-def _read_one_snapshot() -> None:
-    """Let all statements of the transaction see one snapshot, so that the states sum to the number of jobs."""
-    if not connection.in_atomic_block or len(connection.savepoint_ids):
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

@@ -240,15 +240,17 @@ def role_badge(role: Role | None) -> SafeString:
 def when(at: dt.datetime | None, kind: str = "at", none: str = "—") -> SafeString | str:
     """Show an instant in UTC; the script rewrites it.
 
-    `kind` is "at" (in the reader's time zone), "ago", "elapsed" (time since) or "countdown" (time until).
+    `kind` is "at" (in the reader's time zone), "clock" (the same without the day), "ago", "elapsed" (time since) or
+    "countdown" (time until).
     """
     if at is None:
         return none
     text = at.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     day, time = text[:10], text[11:19]
+    shown = time[:5] if kind == "clock" else f"{day} {time[:5]}"
     # No escaping needed; a list has hundreds of these.
     return mark_safe(  # noqa: S308
-        f'<time datetime="{text[:23]}Z" data-time="{kind}" title="{day} {time} UTC">{day} {time[:5]} UTC</time>'
+        f'<time datetime="{text[:23]}Z" data-time="{kind}" title="{day} {time} UTC">{shown} UTC</time>'
     )
 
 

@@ -157,6 +157,7 @@
     const timeZone = document.getElementById("page-data")?.dataset.timeZone || undefined;
     const format = (options) => new Intl.DateTimeFormat(language, { timeZone, ...options });
     const minutes = { hour: "numeric", minute: "2-digit" }, days = { month: "short", day: "numeric" };
+    const clock = format(minutes);
     const sameDay = format({ ...minutes, second: "2-digit" });
     const otherDay = format({ ...days, ...minutes });
     const otherYear = format({ year: "numeric", ...days, ...minutes });
@@ -182,7 +183,7 @@
         if (!time.dateTime) return;
         const at = new Date(time.dateTime);
         const now = new Date();
-        const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at) };
+        const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at), clock: () => clock.format(at) };
         const text = (kinds[time.dataset.time] ?? (() => formatOf(at, now).format(at)))();
         if (time.textContent !== text) time.textContent = text;
         time.title = `${exact.format(at)}\n${time.dateTime}`;
@@ -192,7 +193,7 @@
     }
     for (const name of ["DOMContentLoaded", "times"]) document.addEventListener(name, () => writeTimes());
     for (const name of ["htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(name, () => writeTimes());
-    setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at])"), 1000);
+    setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at], [data-time=clock])"), 1000);
 
     // Sentences of the server name instants in UTC.
     function inLocalTime(sentence) {
