@@ -16,10 +16,14 @@ from bands.models import Band
 
 from ..choices import JobType, Origin
 from ..engine import clock, quota
+from ..exceptions import InvalidInput
 from ..models import QuotaCall
 from ..youtube.costs import QUOTA_TIMEZONE, Bucket, next_reset, quota_day
 from .quota import Spent
 from .snapshot import one_snapshot
+
+FIRST_DAY = dt.date(2005, 1, 1)
+"""Before it, there was no YouTube."""
 
 
 class Grouping(StrEnum):
@@ -66,10 +70,12 @@ class Group:
 
     @property
     def units(self) -> int:
+        """The units of all buckets."""
         return sum(each.units for each in self.spent.values())
 
     @property
     def failed(self) -> int:
+        """The failed calls of all buckets."""
         return sum(each.failed for each in self.spent.values())
 
 
@@ -82,6 +88,19 @@ class Usage:
     used: dict[Bucket, int]
     groups: list[Group]
     as_of: dt.datetime
+
+
+def parse_day(text: str) -> dt.date:
+    """Return the quota day that the text names, as YYYY-MM-DD. Raises InvalidInput, also for days that are yet to come."""
+    today = quota_day(clock.now())
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        day = dt.date.max
+    if not FIRST_DAY <= day <= today:
+        message = _("Must be a day from %(first)s to %(last)s.")
+        raise InvalidInput(message % {"first": FIRST_DAY, "last": today}, field="day")
+    return day
 
 
 def usage(grouping: Grouping, day: dt.date | None = None) -> Usage:
