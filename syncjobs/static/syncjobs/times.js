@@ -29,6 +29,7 @@
         if (h > 47) return `${Math.floor(h / 24)} d ${h % 24} h`;
         return h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
     }
+    const titled = new WeakMap(); // time → the instant that its title shows
     function write(time) {
         if (!time.dateTime) return;
         const at = new Date(time.dateTime);
@@ -36,6 +37,8 @@
         const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at) };
         const text = (kinds[time.dataset.time] ?? (() => formatOf(at, now).format(at)))();
         if (time.textContent !== text) time.textContent = text;
+        if (titled.get(time) === time.dateTime) return;
+        titled.set(time, time.dateTime);
         time.title = `${exact.format(at)}\n${time.dateTime}`;
     }
     function writeTimes(root = document, selector = "time[data-time]") {
