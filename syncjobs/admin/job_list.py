@@ -106,7 +106,7 @@ def find(request: HttpRequest, filters: Filters) -> ListPage:
     if "limit" not in filters.values:
         limit = liked.jobs_per_page
     facets = listing_facets.read(values, request.user.get_username())
-    jobs, total = listing_rows.read_page(query, number, limit, facets.total)
+    jobs, total = listing_rows.read_page(query, number, limit, facets.kinds)
     return ListPage(jobs, total, liked, facets, number, limit)
 
 
