@@ -106,7 +106,7 @@ def find(request: HttpRequest, filters: Filters) -> ListPage:
     if "limit" not in filters.values:
         limit = liked.jobs_per_page
     facets = listing_facets.read(values, request.user.get_username())
-    jobs, total = listing_rows.read_page(query, number, limit, facets.total)
+    jobs, total = listing_rows.read_page(query, number, limit, facets.kinds)
     return ListPage(jobs, total, liked, facets, number, limit)
 
 
@@ -147,11 +147,8 @@ def region_context(
     columns = job_table.visible(rows, job_table.chosen(liked), filters.values.get("sort_by", "created_at"), kept)
     names = ",".join(column.name for column in columns)
     return {
+        **_chips(request, filters, listing, is_open=is_open),
         "listing": listing,
-        "statuses": job_filters.status_chips(filters, listing.facets),
-        "others": job_filters.other_chips(filters, listing.facets, request.user.get_username()),
-        "types": job_filters.type_chips(filters, listing.facets),
-        "ranges": job_filters.quick_ranges(filters, counted=is_open and not listing.problem),
         "is_open": is_open,
         "body": job_table.body(rows, rights, columns),
         "is_compact": liked.job_density == Preferences.Density.COMPACT,
@@ -166,6 +163,15 @@ def region_context(
         "region_url": filters.url("syncjobs_syncjob_rows", page=at, shown=ids, columns=names, open=is_open or None),
         "is_active": any(job.status in ACTIVE_STATUSES for job in shown),
         "has_bands": bool(shown) or Band.objects.exists(),
+    }
+
+
+def _chips(request: HttpRequest, filters: Filters, listing: ListPage, *, is_open: bool) -> dict[str, Any]:
+    return {
+        "statuses": job_filters.status_chips(filters, listing.facets),
+        "others": job_filters.other_chips(filters, listing.facets, request.user.get_username()),
+        "types": job_filters.type_chips(filters, listing.facets),
+        "ranges": job_filters.quick_ranges(filters, counted=is_open and not listing.problem),
     }
 
 

@@ -19,7 +19,8 @@ _MANY = 20_000
 class Facets:
     """Exact numbers of jobs. That of a status doesn't depend on the statuses selected now, that of a type not on the types."""
 
-    total: int
+    kinds: Kinds
+    """By status and type, those that are not selected too."""
     statuses: Mapping[str, int]
     types: Mapping[str, int]
     delayed: int
@@ -36,12 +37,13 @@ def read(values: Mapping[str, Any], requester: str) -> Facets:
     # Jobs that are due, now or later, are queued; another status replaces that.
     of_any_time = query_of({**values, "due": None, "delay_reason": None}).kinds() if is_timed else of_now
     selection = query.selection
+    statuses = {status: _with(of_any_time, selection, statuses=(status,)) for status in JobStatus.values}
     later = {**values, "status": [JobStatus.QUEUED.value], "due": "later", "delay_reason": None}
     return Facets(
-        total=selected(of_now, selection),
-        statuses={status: _with(of_any_time, selection, statuses=(status,)) for status in JobStatus.values},
+        kinds=of_now,
+        statuses=statuses,
         types={kind: _with(of_now, selection, types=_allowed(kind, values["queue"])) for kind in JobType.values},
-        delayed=query_of(later).count(),
+        delayed=query_of(later).count() if statuses[JobStatus.QUEUED] else 0,
         with_errors=_other(values, of_now, selection, "has_errors", "true"),
         mine=None if _is_slow(values, requester) else _other(values, of_now, selection, "requested_by", requester),
     )

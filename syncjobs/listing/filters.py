@@ -166,13 +166,17 @@ class JobQuery:
         matches = _matches(**self.narrowing)
         return None if matches is None else matches.kinds(with_errors=with_errors)
 
-    def rows(self, page: int, limit: int, total: int | None = None) -> tuple[SyncJobQuerySet, int]:
-        """Return the jobs of a page, unsorted and without annotations, and the total, which the caller may know."""
+    def rows(self, page: int, limit: int, kinds: Kinds | None = None) -> tuple[SyncJobQuerySet, int]:
+        """Return the jobs of a page, unsorted and without annotations, and the total.
+
+        `kinds` is what `kinds()` has returned, if the caller knows it.
+        """
         offset = (page - 1) * limit
+        known = None if kinds is None else narrowed(kinds, self.selection)
         if self.is_counted:
-            total, jobs = pages.page(self.selection, self.order, offset, limit)
+            total, jobs = pages.page(self.selection, self.order, offset, limit, known)
         else:
-            total = self.count() if total is None else total
+            total = self.count() if known is None else known.total()
             if self.matches is not None and self.order.column == "created_at":
                 jobs = self.matches.page(self.order, offset, limit)
             else:
@@ -227,13 +231,20 @@ def query_of(values: Mapping[str, Any]) -> JobQuery:
     return JobQuery(selection, order, narrowing, matches)
 
 
+def narrowed(kinds: Kinds, selection: Selection) -> Kinds:
+    """Return those of the counted jobs that have the selection's statuses and types."""
+    return Counter(
+        {
+            (status, job_type): n
+            for (status, job_type), n in kinds.items()
+            if status in (selection.statuses or (status,)) and job_type in (selection.types or (job_type,))
+        }
+    )
+
+
 def selected(kinds: Kinds, selection: Selection) -> int:
     """Return how many of the counted jobs have the selection's statuses and types."""
-    return sum(
-        n
-        for (status, job_type), n in kinds.items()
-        if status in (selection.statuses or (status,)) and job_type in (selection.types or (job_type,))
-    )
+    return narrowed(kinds, selection).total()
 
 
 def _matches(search: str = "", error: str = "", **_other: object) -> Matches | None:

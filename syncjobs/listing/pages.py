@@ -8,7 +8,7 @@ status and type that occurs in the period, merged.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,11 +56,19 @@ class _Mark:
 _Statement = tuple[Composable, list[Any]]
 
 
-def page(selection: Selection, order: Order, offset: int, limit: int) -> tuple[int, SyncJobQuerySet]:
-    """Return how many jobs the selection has, and the unsorted jobs of a page."""
+def page(
+    selection: Selection, order: Order, offset: int, limit: int, known: Mapping[tuple[str, str], int] | None = None
+) -> tuple[int, SyncJobQuerySet]:
+    """Return how many jobs the selection has, and the unsorted jobs of a page.
+
+    `known` are the selection's jobs by status and type if the caller has counted them.
+    """
     by_other_time = order.column != "created_at"
     seeks = offset >= SHALLOW or (by_other_time and selection.is_dated)
-    counted = counters.cells(selection, time=order.column, by_time=seeks)
+    if known is None or seeks or by_other_time:
+        counted = counters.cells(selection, time=order.column, by_time=seeks)
+    else:
+        counted = [Cell(None, *kind, n) for kind, n in known.items() if n]
     total = counters.total(counted)
     untimed = sum(cell.n for cell in counted if cell.untimed)
     reads = []

@@ -50,9 +50,11 @@ class JobRow(NamedTuple):
     child_sums: list[int] | None
 
 
-def read_page(query: filters.JobQuery, page: int, limit: int, total: int | None = None) -> tuple[list[JobRow], int]:
-    """Return the jobs of a page, and the total of the list, which the caller may know."""
-    jobs, total = query.rows(page, limit, total)
+def read_page(
+    query: filters.JobQuery, page: int, limit: int, kinds: filters.Kinds | None = None
+) -> tuple[list[JobRow], int]:
+    """Return the jobs of a page, and the total of the list. `kinds` are the counts that the caller knows."""
+    jobs, total = query.rows(page, limit, kinds)
     return read(jobs, query.order), total
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import seed
 from .report import Figure, show
-from .server import running
+from .server import as_in_production, running
 
 ROUNDS = 25
 MAX_MS, MAX_RATIO = 250, 3.0
@@ -86,7 +86,11 @@ def main() -> None:
     user.groups.set(people.Group.objects.filter(name="MODERATOR"))
     user.set_password(PASSWORD)
     user.save()
-    with running("syncmonitor.asgi:application") as (port, _pid), sync_playwright() as playwright:
+    with (
+        as_in_production() as variables,
+        running("syncmonitor.asgi:application", variables) as (port, _pid),
+        sync_playwright() as playwright,
+    ):
         base = f"http://127.0.0.1:{port}"
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,14 +37,32 @@ def token() -> str:
 
 
 @contextlib.contextmanager
-def running(application: str = "tests.bench.site:application") -> Iterator[tuple[int, int]]:
-    """Port and process id of a uvicorn that serves the application, on the services this process is on."""
+def as_in_production() -> Iterator[dict[str, str]]:
+    """The environment of a web server as in production, but without TLS: its static files have names that browsers cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        production = {"DEBUG": "false", "SECRET_KEY": secrets.token_urlsafe(60), "ALLOWED_HOSTS": "127.0.0.1"}
+        production |= {"SECURE_HTTPS": "false", "STATIC_ROOT": folder, "LOG_LEVEL": "WARNING"}
+        command = [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"]
+        subprocess.run(command, cwd=ROOT, env=os.environ | production, check=True)
+        yield production
+
+
+@contextlib.contextmanager
+def running(
+    application: str = "tests.bench.site:application", variables: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, int]]:
+    """Port and process id of a uvicorn that serves the application, on the services this process is on.
+
+    `variables` are added to its environment.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", application, "--port", str(port), "--log-level", "error"]
     command += ["--http", "syncmonitor.protocol:Protocol", "--ws", "none"]
-    server = subprocess.Popen([*command, "--timeout-graceful-shutdown", "1"], cwd=ROOT, env=os.environ)
+    server = subprocess.Popen(
+        [*command, "--timeout-graceful-shutdown", "1"], cwd=ROOT, env={**os.environ, **(variables or {})}
+    )
     try:
         deadline = time.monotonic() + 60
         while not _answers(port):

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from syncjobs.engine import clock
 from syncjobs.management import base
 from syncjobs.youtube.simulator import Simulator, World, demo
 
@@ -37,7 +38,8 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         try:
-            world = World.from_video_file(Path(options["videos"])) if options["videos"] else demo.demo_world()
+            file = options["videos"]
+            world = World.from_video_file(Path(file)) if file else demo.demo_world(clock.approximate())
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CommandError(f"{options['videos']} can't be used: {type(error).__name__}: {error}") from None
         try:

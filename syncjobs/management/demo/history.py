@@ -40,7 +40,6 @@ _DAILY = (("Statistics of all videos", JobType.STATS_REFRESH, 4), ("Availability
           ("Prune old jobs", JobType.PRUNE, 2))  # fmt: skip
 _WORKER = "celery@band-room"
 _LANES = 4
-_PARTS = ("snippet", "contentDetails", "status", "statistics", "liveStreamingDetails")
 _BUSY = ErrorReport("backendError", "The service is currently unavailable.", is_permanent=False, will_retry=True)
 _DENIED = "The request is not properly authorized to access this resource."
 _PRIVATE = "The request is not properly authorized to retrieve the specified playlist."
@@ -133,7 +132,7 @@ class History:
             "updated": 0,
             "unchanged": 0,
             "refused": 0,
-            "dryRun": False,
+            "dry_run": False,
         }
         self.rows.audit(self.kim, "import_bands", ("band", None), at, **data)
 

@@ -14,8 +14,6 @@ from syncjobs.youtube import parsing
 from syncjobs.youtube.simulator import resources
 from syncjobs.youtube.simulator.world import Video, World
 
-_PARTS = ("snippet", "contentDetails", "status", "statistics", "liveStreamingDetails")
-
 
 @dataclass
 class Member:
@@ -55,7 +53,7 @@ def save(member: Member, world: World, *, stats_at: dt.datetime, problem: Channe
 
 
 def _save_videos(world: World, member: Member) -> None:
-    found = [resources.video_resource(world, world.videos[video_id], _PARTS) for video_id in member.known]
+    found = [resources.video_resource(world, world.videos[video_id]) for video_id in member.known]
     details, _unreadable = parsing.parse_items(found, parsing.video)
     upsert_details(video_from_details(video, member.band.pk) for video in details)
     with connection.cursor() as cursor:

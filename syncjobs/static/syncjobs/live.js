@@ -31,7 +31,7 @@
     let healthVersion = "";
 
     function refreshOf(region) {
-        if (!refreshes.has(region)) refreshes.set(region, { isDue: false, last: Date.now(), timer: null });
+        if (!refreshes.has(region)) refreshes.set(region, { isDue: false, last: loadedAt, timer: null });
         return refreshes.get(region);
     }
 
@@ -194,7 +194,7 @@
     });
     // A list that was read before the newest refresh of its region shows older rows.
     document.addEventListener("listed", ({ detail }) => {
-        for (const region of regions()) if (refreshOf(region).last >= detail.since) refresh(region);
+        for (const region of document.querySelectorAll("#list [data-live]")) if (refreshOf(region).last >= detail.since) refresh(region);
     });
     // When something stops or starts answering, what the page shows of it is refreshed after the problems themselves.
     document.addEventListener("htmx:afterSettle", () => {

@@ -71,9 +71,9 @@ def handle(number: int) -> str:
     return "@" + _TOWNS[number][0].replace(" ", "") + "Band"
 
 
-def demo_world(until: dt.datetime | None = None) -> World:
-    """Return a world with the channels of the bands and what they have uploaded until then, by default until now."""
-    world, until = World(), until or dt.datetime.now(dt.UTC)
+def demo_world(until: dt.datetime) -> World:
+    """Return a world with the channels of the bands and what they have uploaded until then."""
+    world = World()
     for number, band in enumerate(bands()):
         _fill(world.add_channel(handle(number), band["name"], username=f"oldname{number}"), world, number, until)
     return world

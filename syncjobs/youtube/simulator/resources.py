@@ -95,8 +95,8 @@ def _duration(video: Video) -> str:
     return video.duration if video.live == "none" else "P0D"
 
 
-def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str, Any]:
-    """Return a video resource (developers.google.com/youtube/v3/docs/videos#resource)."""
+def video_resource(world: World, video: Video, parts: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return a video resource (developers.google.com/youtube/v3/docs/videos#resource), by default with all its parts."""
     snippet = {
         "publishedAt": _timestamp(video.published_at),
         "channelId": video.channel_id,
@@ -129,7 +129,7 @@ def video_resource(world: World, video: Video, parts: Sequence[str]) -> dict[str
         content.pop(video.broken.removeprefix("no "), None)
     name = {} if video.broken == "no id" else {"id": video.id}
     body: dict[str, Any] = {"kind": "youtube#video", **name} | {
-        part: content[part] for part in parts if part in content
+        part: content[part] for part in (content if parts is None else parts) if part in content
     }
     return {"etag": etag(body)} | body
 
