@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
@@ -64,7 +64,7 @@ def _waiting_url(state: buckets.BucketState) -> str:
     return links.jobs(status=JobStatus.QUEUED.value, due="later", delay_reason=reason)
 
 
-def _history() -> dict[str, Any]:
+def _history(_query: QueryDict) -> dict[str, Any]:
     series = stats_quota.history(_HISTORY_DAYS)
     return {
         "charts": [
@@ -147,7 +147,7 @@ def _link(group: Group) -> str:
     return links.band(int(group.member.key)) if is_band else ""
 
 
-_PARTS = {"today": _today, "history": lambda _query: _history()}
+_PARTS: dict[str, Callable[[QueryDict], dict[str, Any]]] = {"today": _today, "history": _history}
 
 
 @require_safe

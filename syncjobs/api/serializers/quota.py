@@ -125,13 +125,13 @@ class UsageOfBucket(serializers.Serializer[Any]):
     groups = UnitsOfGroup(many=True)
 
 
-class UsageSerializer(serializers.Serializer[Usage]):
+class UsageSerializer(serializers.Serializer[Any]):
     day = serializers.DateField(help_text="Begins at midnight America/Los_Angeles.")
     groupBy = serializers.ChoiceField(choices=[camel_case(grouping) for grouping in Grouping])
     buckets = UsageOfBucket(many=True)
     asOf = serializers.DateTimeField()
 
-    def to_representation(self, instance: Usage) -> dict[str, Any]:
+    def to_representation(self, instance: Any) -> dict[str, Any]:
         buckets = [
             {"bucket": bucket, "used": used, "groups": _groups_of(instance, bucket)}
             for bucket, used in instance.used.items()
