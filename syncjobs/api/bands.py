@@ -15,7 +15,8 @@ from rest_framework.response import Response
 from bands.models import Band, BandQuerySet, BandState, Video
 
 from ..exceptions import NotFound
-from ..listing.base_filters import MAX_LIMIT, Choice, Paged, Text, Whole
+from ..listing.bands import BandFreshness
+from ..listing.base_filters import MAX_LIMIT, Choice, Text, Whole
 from ..operations import bands
 from ..stats.freshness import with_bands
 from .core.etags import Versioned
@@ -28,7 +29,7 @@ from .serializers.videos import VideoSerializer
 from .videos import BandVideoList, video_ordering
 
 
-class BandList(Paged):
+class BandList(BandFreshness):
     """The query parameters of the list of bands."""
 
     search = Text("name", "icontains", help_text="Part of the name.")

@@ -27,6 +27,10 @@ REQUESTS: list[Any] = [
         state=ga
         conference=Coastal
         state=active
+        push=off
+        push=trusted
+        feed=missing
+        late=1
         page=2&limit=3
         page=9
         """,
@@ -36,6 +40,9 @@ REQUESTS: list[Any] = [
         "bands",
         """
         health=x
+        push=x
+        feed=off
+        late=0
         page=0
         limit=101
         nonsense=1
