@@ -36,6 +36,11 @@ class BandState(models.TextChoices):
     NEVER = "never", _("Never synced")
     NO_CHANNEL = "no-channel", _("No channel")
     PAUSED = "paused", _("Paused")
+    STALE = "stale", _("Not synced for a day")
+    HEALTHY = "healthy", _("Healthy")
+
+
+STALE_AFTER = dt.timedelta(days=1)
 
 
 _OBSTACLES: dict[BandState, dict[str, Any]] = {
@@ -51,6 +56,12 @@ _STATES = {
     BandState.PAUSED: Q(paused_at__isnull=False),
     BandState.NEVER: Q(last_full_sync_at=None, last_incremental_sync_at=None),
 }
+_SYNCED_LATELY = Q(last_full_sync_at__gt=Now() - STALE_AFTER) | Q(last_incremental_sync_at__gt=Now() - STALE_AFTER)
+_SYNCABLE = ~_STATES[BandState.NO_CHANNEL] & ~_STATES[BandState.INACTIVE]
+_STATES[BandState.STALE] = _SYNCABLE & ~_STATES[BandState.NEVER] & ~_SYNCED_LATELY
+_STATES[BandState.HEALTHY] = (
+    _SYNCABLE & _SYNCED_LATELY & ~_STATES[BandState.PROBLEM] & ~_STATES[BandState.FAILING] & ~_STATES[BandState.PAUSED]
+)
 
 
 class BandQuerySet(models.QuerySet["Band"]):
@@ -74,6 +85,12 @@ class BandQuerySet(models.QuerySet["Band"]):
     def in_state(self, state: BandState) -> Self:
         """Return the bands in this state."""
         return self.filter(_STATES[state])
+
+    def count_by_state(self) -> dict[BandState, int]:
+        """Return how many of the bands are in each state, in one statement."""
+        counts = {state.name: Count("pk", filter=condition) for state, condition in _STATES.items()}
+        found = self.order_by().aggregate(**counts)
+        return {state: found[state.name] for state in BandState}
 
     def matching(self, text: str) -> Self:
         """Return the bands whose name, school, city, slug, channel or keywords contain the text."""
@@ -206,6 +223,11 @@ class Band(models.Model):
     def is_recently_synced(self, now: dt.datetime, *, full: bool) -> bool:
         """Whether the minimum interval since the last sync has not ended by `now`, the database's time."""
         return self.next_sync_at(now, full=full) is not None
+
+    def is_stale(self, now: dt.datetime) -> bool:
+        """Whether the band has been synced, but not in the day before `now`."""
+        last = self.synced_at(full=False)
+        return last is not None and last <= now - STALE_AFTER
 
     @property
     def sync_obstacle(self) -> BandState | None:

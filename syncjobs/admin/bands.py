@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
@@ -14,7 +15,7 @@ from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from bands.models import Band, BandState
+from bands.models import Band, BandQuerySet, BandState
 from bands.text import parse_numbers
 
 from ..audit.actors import Actor
@@ -22,6 +23,7 @@ from ..counters import Selection
 from ..engine import clock
 from ..exceptions import DomainError, NotFound, RecentlySynced
 from ..listing import pages
+from ..listing.band_health import BandHealth
 from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
@@ -30,6 +32,7 @@ from ..stats.freshness import of_band, with_bands
 from . import band_pauses
 from .band_form import BandForm, initial_of, look_up
 from .core import advice, links
+from .core.job_filters import Chip
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
 from .core.paging import FilterForm, order, paginate, search_box, show_list, sort_field
@@ -43,6 +46,17 @@ _COLUMNS = {
     "videos": "video_count",
     "unavailable": "unavailable_videos",
 }
+_HEALTH = (
+    BandState.FAILING,
+    BandState.PROBLEM,
+    BandState.NO_CHANNEL,
+    BandState.STALE,
+    BandState.NEVER,
+    BandState.PAUSED,
+    BandState.INACTIVE,
+    BandState.HEALTHY,
+)
+"""The states that have a chip, what needs a person first."""
 _RECENT_JOBS = 10
 _NEWEST_VIDEOS = 10
 
@@ -60,9 +74,7 @@ class BandFilters(FilterForm):
     """The filters of the list of bands."""
 
     q = search_box(gettext_lazy("Search"), gettext_lazy("Name, school, city, channel"))
-    health = forms.ChoiceField(
-        required=False, label=gettext_lazy("Health"), choices=[("", gettext_lazy("Any")), *BandState.choices]
-    )
+    health = forms.ChoiceField(required=False, choices=BandState.choices, widget=forms.HiddenInput)
     state = forms.ChoiceField(required=False, label=gettext_lazy("State"), choices=_choices_of("state"))
     conference = forms.ChoiceField(required=False, label=gettext_lazy("Conference"), choices=_choices_of("conference"))
     sort = sort_field(_COLUMNS, "name")
@@ -91,16 +103,15 @@ class BandAdmin(PageAdmin):
         """List all bands with the state of their syncs."""
         filters = BandFilters(request.GET)
         wanted = filters.values()
-        bands = Band.objects.with_video_counts()
+        bands = Band.objects.all()
         if wanted["q"]:
             bands = bands.matching(wanted["q"])
-        if wanted["health"]:
-            bands = bands.in_state(BandState(wanted["health"]))
         for column in ("state", "conference"):
             if wanted[column]:
                 bands = bands.filter(**{column: wanted[column]})
-        page = paginate(request, order(bands, wanted["sort"], _COLUMNS))
-        return show_list(request, "bands", filters, {"page": page}, title=_("Bands"))
+        chips = _health_chips(request, wanted["health"], bands)
+        page = paginate(request, order(BandHealth.narrow(bands.with_video_counts(), wanted), wanted["sort"], _COLUMNS))
+        return show_list(request, "bands", filters, {"page": page, "chips": chips}, title=_("Bands"))
 
     @requires("view")
     def change_view(
@@ -280,6 +291,24 @@ def _get(band_id: int, *prefetch: Prefetch[str]) -> Band:
 
 def _selected(request: HttpRequest) -> list[Band]:
     return list(Band.objects.filter(pk__in=parse_numbers(request.GET.getlist("band"))).order_by("name"))
+
+
+def _health_chips(request: HttpRequest, selected: str, bands: BandQuerySet) -> list[Chip]:
+    """Return a chip for all of the bands and one for each state of their health, with their numbers."""
+    by_state = bands.count_by_state()
+    everything = by_state[BandState.ACTIVE] + by_state[BandState.INACTIVE]
+    choices = [("", _("All"), everything), *((state, str(state.label), by_state[state]) for state in _HEALTH)]
+    others = {name: value for name, value in request.GET.items() if value and name not in ("health", "page")}
+    return [
+        Chip(
+            label,
+            "?" + urlencode(others | ({"health": state} if state else {})),
+            is_on=state == selected,
+            name=f"health-{state or 'all'}",
+            count=count,
+        )
+        for state, label, count in choices
+    ]
 
 
 def _freshness(band: Band) -> dict[str, Any]:

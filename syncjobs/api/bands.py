@@ -12,10 +12,11 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bands.models import Band, BandQuerySet, BandState, Video
+from bands.models import Band, Video
 
 from ..exceptions import NotFound
-from ..listing.base_filters import MAX_LIMIT, Choice, Paged, Text, Whole
+from ..listing.band_health import BandHealth
+from ..listing.base_filters import MAX_LIMIT, Text, Whole
 from ..operations import band_pauses, bands
 from ..stats.freshness import with_bands
 from .core.etags import Versioned
@@ -29,7 +30,7 @@ from .serializers.videos import VideoSerializer
 from .videos import BandVideoList, video_ordering
 
 
-class BandList(Paged):
+class BandList(BandHealth):
     """The query parameters of the list of bands."""
 
     search = Text("name", "icontains", help_text="Part of the name.")
@@ -37,15 +38,7 @@ class BandList(Paged):
         "state", "iexact", strip=True, help_text="The state of the USA, as the band has it; case doesn't matter."
     )
     conference = Text("conference", "iexact", strip=True, help_text="As the band has it; case doesn't matter.")
-    health = Choice(
-        method="in_health",
-        choices=BandState.values,
-        help_text="How its syncs are. A band may match several, such as active and failing.",
-    )
     limit = Whole(max_value=MAX_LIMIT, initial=100)
-
-    def in_health(self, bands: BandQuerySet, name: str, value: str) -> BandQuerySet:
-        return bands.in_state(BandState(value))
 
 
 class BandViewSet(ListModelMixin, Versioned):

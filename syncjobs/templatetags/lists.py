@@ -13,8 +13,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from bands.models import Availability, Band, Video
+from bands.models import Availability, Band, BandState, Video
 
+from ..engine import clock
 from .monitor import badge, icon
 
 register = template.Library()
@@ -61,6 +62,8 @@ def band_badge(band: Band) -> SafeString:
         return badge(text % {"n": band.consecutive_failures}, "bad", "cross")
     if band.last_full_sync_at is None and band.last_incremental_sync_at is None:
         return badge(_("Never synced"), "off", "hourglass")
+    if band.is_stale(clock.approximate()):
+        return badge(str(BandState.STALE.label), "warn", "clock")
     return badge(_("Healthy"), "good", "check")
 
 

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bands.models import Availability, Band, ChannelProblem, Video
+from bands.models import Availability, Band, BandState, ChannelProblem, Video
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.engine import outcomes
 from syncjobs.freshness import feeds, subscriptions
@@ -38,6 +38,10 @@ def names(client: Client, **query: Any) -> list[str]:
     return re.findall(r'data-key="open">([^<]+)</a>', page)
 
 
+def chips(page: str) -> list[tuple[str, str]]:
+    return re.findall(r'id="chip-health-([^"]+)"(?:(?!</a>).)*class="chip-count">(\d+)', page)
+
+
 # ---- The list
 
 
@@ -49,17 +53,31 @@ def test_bands_can_be_filtered_by_their_problems(admin: Client) -> None:
     make_band("new", "@new")
     make_band("off", "@off", last_full_sync_at=now, is_active=False)
     make_band("none", last_full_sync_at=now, school_name="State University")
-    assert names(admin) == ["Failing", "Fine", "Gone", "New", "None", "Off"]
-    for health, found in (
-        ("active", ["Failing", "Fine", "Gone", "New", "None"]),
-        ("inactive", ["Off"]),
-        ("problem", ["Gone"]),
-        ("failing", ["Failing"]),
-        ("never", ["New"]),
-        ("no-channel", ["None"]),
-    ):
+    day = dt.timedelta(days=1)
+    make_band("old", "@old", last_full_sync_at=now - 9 * day, last_incremental_sync_at=now - day, conference="SWAC")
+    make_band("older", "@older", last_full_sync_at=now - day, is_active=False)
+    make_band("resting", "@resting", last_full_sync_at=now - 9 * day, last_incremental_sync_at=now, paused_at=now)
+    found_by = {
+        "active": ["Failing", "Fine", "Gone", "New", "None", "Old", "Resting"],
+        "inactive": ["Off", "Older"],
+        "problem": ["Gone"],
+        "failing": ["Failing"],
+        "never": ["New"],
+        "no-channel": ["None"],
+        "paused": ["Resting"],
+        "stale": ["Old"],
+        "healthy": ["Fine"],
+    }
+    assert set(found_by) == set(BandState.values)
+    page = admin.get(URL).content.decode()
+    for health, found in found_by.items():
         assert names(admin, health=health) == found, health
-    assert names(admin, conference="SWAC") == ["Fine"]
+        assert health == "active" or (health, str(len(found))) in chips(page), health
+    assert ("all", "9") in chips(page)
+    narrowed = admin.get(URL, {"conference": "SWAC", "health": "stale"}).content.decode()
+    assert [chip for chip in chips(narrowed) if chip[1] != "0"] == [("all", "2"), ("stale", "1"), ("healthy", "1")]
+    assert 'id="chip-health-stale" href="?conference=SWAC&amp;health=stale" aria-current="true"' in narrowed
+    assert names(admin, conference="SWAC") == ["Fine", "Old"]
     assert names(admin, state="GA") == ["Fine"]
     assert names(admin, q="state univ") == ["None"]
     assert names(admin, q="nothing like it") == []
@@ -71,13 +89,14 @@ def test_bands_can_be_filtered_by_their_problems(admin: Client) -> None:
         "Inactive",
         "No channel",
         "Healthy",
+        "Not synced for a day",
     ):
-        assert expected in page, expected
+        assert f"</svg>{expected}</span>" in page, expected
 
 
 def test_an_invalid_filter_shows_an_error_and_is_ignored(admin: Client) -> None:
     make_band()
-    for query in ({"state": "sad"}, {"conference": "x"}, {"q": "a\x00b"}, {"q": "x" * 201}):
+    for query in ({"state": "sad"}, {"conference": "x"}, {"health": "x"}, {"q": "a\x00b"}, {"q": "x" * 201}):
         answer = admin.get(URL, query)
         assert answer.status_code == 200
         assert 'class="error"' in answer.content.decode(), query

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from typing import Any
 
@@ -242,6 +243,11 @@ def test_bands_are_filtered_by_health_and_videos_by_band(admin: Api) -> None:
         Video.objects.create(band=band, youtube_id=f"video-{band.slug:>05}", title="March")
     assert [band["id"] for band in admin.get("bands", health="failing").json()["data"]] == [str(failing.pk)]
     assert admin.get("bands", health="active").json()["total"] == 2
+    assert admin.get("bands", health="healthy").json()["total"] == 0
+    Band.objects.update(last_full_sync_at=timezone.now())
+    assert [band["id"] for band in admin.get("bands", health="healthy").json()["data"]] == [str(fine.pk)]
+    Band.objects.update(last_full_sync_at=timezone.now() - dt.timedelta(days=1))
+    assert admin.get("bands", health="stale").json()["total"] == 2
     assert admin.get("bands", health="bored").json()["errors"][0]["field"] == "health"
     (video,) = admin.get("videos", bandId=fine.pk).json()["data"]
     assert video["bandId"] == str(fine.pk)

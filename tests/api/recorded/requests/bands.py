@@ -50,6 +50,8 @@ REQUESTS: list[Any] = [
         health=failing
         health=never
         health=no-channel
+        health=stale
+        health=healthy
         health=active&search=c&limit=2
         state=ga
         conference=Coastal
