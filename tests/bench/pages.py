@@ -129,10 +129,13 @@ class _Load:
 
 def _fill() -> dict[str, str]:
     """Fill the database with the site of the browser tests; return the addresses of the pages."""
+    import datetime as dt
+
     from django.core.management import call_command
+    from django.db.models.functions import Now
 
     from syncjobs.choices import JobStatus, Role
-    from syncjobs.models import SyncJob
+    from syncjobs.models import SyncJob, Worker
     from syncjobs.operations import people
     from tests.browser import world
     from tests.browser.driver import PASSWORD
@@ -141,6 +144,8 @@ def _fill() -> dict[str, str]:
     call_command("flush", interactive=False, verbosity=0)
     people.setup_roles()
     world.fill()
+    # The workers of this site are only rows.
+    Worker.objects.exclude(name="celery@north-2").update(heartbeat_at=Now() + dt.timedelta(hours=1))
     people.save_user(PERSON, "pat", PASSWORD, Role.SUPER_ADMIN)
     failed = SyncJob.objects.filter(status=JobStatus.FAILED, band__isnull=False).latest("pk")
     return {
@@ -154,14 +159,8 @@ def _fill() -> dict[str, str]:
 
 def _measure(browser: Any, state: Any, device: str, url: str) -> tuple[dict[str, float], list[str], list[str]]:
     """Medians of the rounds, and the problems and shifts of the last one."""
-    from django.db.models.functions import Now
-
-    from syncjobs.models import Worker
-
     rounds = []
     for number in range(ROUNDS + 1):
-        # The workers of this site are only rows.
-        Worker.objects.exclude(name="celery@north-2").update(heartbeat_at=Now())
         load = _Load(browser, state, device)
         measured = load.measure(url)
         shifts = [f"shift {each}" for each in measured.pop("shifts")]
