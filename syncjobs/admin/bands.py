@@ -360,8 +360,11 @@ def _show_channel(request: HttpRequest, question: Question, form: BandForm, band
     """Show the channel that was looked up: alone for htmx, otherwise above the unvalidated form."""
     result = look_up(request, band)
     if is_part(request):
-        return render(request, "syncjobs/bands/channel.html", {"look_up": result})
-    again = BandForm(request=request, band=band, initial={name: form[name].value() for name in form.fields})
+        return render(request, "syncjobs/bands/channel.html", {"look_up": result, "band": band})
+    typed = {name: form[name].value() for name in form.fields}
+    if result.channel and not typed["name"]:
+        typed["name"] = result.channel.title
+    again = BandForm(request=request, band=band, initial=typed)
     again.continue_from(form)
     context = {
         "question": question,
