@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from django.http import HttpRequest
 from django.urls import get_resolver
+from django.utils import timezone
 
 from bands.models import Band
 from bands.text import camel_case
@@ -23,6 +25,7 @@ from tests.factories import failed_job, make_alert
 
 pytestmark = pytest.mark.django_db
 MODERATOR_UP, ADMIN_UP, ANYBODY, LOGGED_IN = WHO[2:], WHO[3:], WHO, WHO[1:]
+TOMORROW = (timezone.now() + dt.timedelta(days=1)).isoformat()
 
 # (method, path, body, permitted roles, status if permitted)
 ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
@@ -40,6 +43,9 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("POST", "admin/sync-jobs/<id:job_id>/retry", None, MODERATOR_UP, 202),
     ("POST", "admin/sync-jobs/<id:job_id>/cancel", None, MODERATOR_UP, 409),
     ("POST", "admin/sync-jobs/<id:job_id>/run", None, MODERATOR_UP, 409),
+    ("POST", "admin/sync-jobs/<id:job_id>/delay", {"minutes": 5}, MODERATOR_UP, 409),
+    ("POST", "admin/sync-jobs/<id:job_id>/priority", {"priority": 30}, MODERATOR_UP, 409),
+    ("POST", "admin/sync-jobs/<id:job_id>/front", None, MODERATOR_UP, 409),
     ("GET", "admin/queue/status", None, MODERATOR_UP, 200),
     ("POST", "admin/queue/pause", {"reason": "why"}, ADMIN_UP, 200),
     ("POST", "admin/queue/resume", None, ADMIN_UP, 200),
@@ -49,6 +55,11 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("POST", "admin/sync/errors/<slug:fingerprint>/acknowledge", {"note": "seen"}, MODERATOR_UP, 200),
     ("DELETE", "admin/sync/errors/<slug:fingerprint>/acknowledge", None, MODERATOR_UP, 204),
     ("POST", "admin/sync/errors/<slug:fingerprint>/retry", None, MODERATOR_UP, 202),
+    ("GET", "admin/sync/errors/<slug:fingerprint>", None, MODERATOR_UP, 200),
+    ("POST", "admin/sync/errors/<slug:fingerprint>/assign", {"assignee": None}, MODERATOR_UP, 200),
+    ("POST", "admin/sync/errors/<slug:fingerprint>/notes", {"note": "seen"}, MODERATOR_UP, 201),
+    ("POST", "admin/sync/errors/<slug:fingerprint>/ignore", {"until": TOMORROW}, MODERATOR_UP, 200),
+    ("POST", "admin/sync/errors/<slug:fingerprint>/resolve", None, MODERATOR_UP, 200),
     ("GET", "admin/jobs/metrics", None, MODERATOR_UP, 200),
     ("GET", "admin/jobs/trends", None, MODERATOR_UP, 200),
     ("GET", "admin/jobs/stuck", None, MODERATOR_UP, 200),
@@ -97,6 +108,8 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("POST", "bands", {"name": "B", "slug": "b"}, ADMIN_UP, 201),
     ("GET", "bands/<id:band_id>", None, MODERATOR_UP, 200),
     ("GET", "bands/<id:band_id>/videos", None, MODERATOR_UP, 200),
+    ("POST", "bands/<id:band_id>/pause", {"reason": "why"}, MODERATOR_UP, 200),
+    ("POST", "bands/<id:band_id>/resume", None, MODERATOR_UP, 200),
     ("PATCH", "bands/<id:band_id>", {"city": "Ashby"}, ADMIN_UP, 200),
     ("DELETE", "bands/<id:band_id>", None, ADMIN_UP, 204),
     ("GET", "videos", None, MODERATOR_UP, 200),

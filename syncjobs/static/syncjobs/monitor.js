@@ -1,5 +1,5 @@
 "use strict";
-/* What every page shares: dialogs, toasts, times in the reader's time zone.
+/* What every page shares: dialogs, toasts, what a refresh keeps. times.js writes the times.
    Every page also works without scripts. */
 (() => {
     const $ = (selector, root = document) => root.querySelector(selector);
@@ -15,7 +15,7 @@
         const item = $("#toast-template").content.firstElementChild.cloneNode(true);
         item.classList.add(`toast-${level}`);
         item.setAttribute("role", level === "error" ? "alert" : "status");
-        $("span", item).textContent = inLocalTime(message);
+        $("span", item).textContent = window.inLocalTime(message);
         if (action) {
             const link = Object.assign(document.createElement("a"), { href: action.url, textContent: action.label, className: "btn btn-small" });
             link.dataset.dialog = "";
@@ -149,71 +149,8 @@
         if (event.persisted) document.querySelectorAll("button:disabled[type=submit]").forEach((b) => { b.disabled = false; });
     });
 
-    // ---- Times: in the reader's time zone, the exact instant on hover
+    // ---- Days in filters and times in forms are the reader's, so the server needs the time zone
 
-    // The page's language as the person's browser writes it: en-GB has 24 hours where en-US has 12.
-    const written = document.documentElement.lang || undefined;
-    const language = navigator.languages.find((each) => each.split("-")[0] === written) ?? written;
-    const timeZone = document.getElementById("page-data")?.dataset.timeZone || undefined;
-    const format = (options) => new Intl.DateTimeFormat(language, { timeZone, ...options });
-    const minutes = { hour: "numeric", minute: "2-digit" }, days = { month: "short", day: "numeric" };
-    const sameDay = format({ ...minutes, second: "2-digit" });
-    const otherDay = format({ ...days, ...minutes });
-    const otherYear = format({ year: "numeric", ...days, ...minutes });
-    const exact = format({ dateStyle: "full", timeStyle: "long" });
-    const date = format({ dateStyle: "short" });
-    const year = format({ year: "numeric" });
-    const formatOf = (at, now) => date.format(at) === date.format(now) ? sameDay : year.format(at) === year.format(now) ? otherDay : otherYear;
-    const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
-
-    function ago(at) {
-        const seconds = (at - Date.now()) / 1000;
-        for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]])
-            if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
-        return relative.format(Math.trunc(seconds), "second");
-    }
-    function duration(milliseconds) {
-        const seconds = Math.max(0, Math.round(milliseconds / 1000));
-        const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-        if (h > 47) return `${Math.floor(h / 24)} d ${h % 24} h`;
-        return h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
-    }
-    const titled = new WeakMap(); // time → the instant that its title shows
-    function write(time) {
-        if (!time.dateTime) return;
-        const at = new Date(time.dateTime);
-        const now = new Date();
-        const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at) };
-        const text = (kinds[time.dataset.time] ?? (() => formatOf(at, now).format(at)))();
-        if (time.textContent !== text) time.textContent = text;
-        if (titled.get(time) === time.dateTime) return;
-        titled.set(time, time.dateTime);
-        time.title = `${exact.format(at)}\n${time.dateTime}`;
-    }
-    function writeTimes(root = document, selector = "time[data-time]") {
-        root.querySelectorAll(selector).forEach(write);
-    }
-    for (const name of ["DOMContentLoaded", "times"]) document.addEventListener(name, () => writeTimes());
-    for (const name of ["htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(name, () => writeTimes());
-    setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at])"), 1000);
-
-    // Sentences of the server name instants in UTC.
-    function inLocalTime(sentence) {
-        return sentence.replace(/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?) UTC/g, (written, day, time) => {
-            const at = new Date(`${day}T${time}Z`);
-            return isNaN(at) ? written : formatOf(at, new Date()).format(at);
-        });
-    }
-    function writeSentences() {
-        document.querySelectorAll("[data-utc], .messagelist li").forEach((each) => {
-            const local = inLocalTime(each.textContent);
-            if (local !== each.textContent) each.textContent = local;
-        });
-    }
-    document.addEventListener("DOMContentLoaded", writeSentences);
-    document.addEventListener("htmx:afterSettle", writeSentences);
-
-    // Days in filters and times in forms are the reader's, so the server needs the time zone.
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     if (zone && !document.cookie.includes(`timezone=${zone};`) && !document.cookie.endsWith(`timezone=${zone}`))
         document.cookie = `timezone=${zone}; path=/; max-age=31536000; SameSite=Lax`;
