@@ -114,8 +114,7 @@ def _last_failure(band: Band) -> tuple[SyncJob | None, JobError | None]:
     """Return the newest failed sync of the band and the error that ended it."""
     failed = SyncJob.objects.filter(band=band, status=JobStatus.FAILED, job_type__in=BAND_SYNC_TYPES)
     job = failed.select_related("queue", "band").order_by("-created_at", "-pk").first()
-    error = job and job.job_errors.select_related("group").order_by("will_retry", "-pk").first()
-    return job, error
+    return job, job.job_errors.order_by("will_retry", "-pk").first() if job else None
 
 
 def _failures(band: Band) -> list[tuple[str, Text]]:

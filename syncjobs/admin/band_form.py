@@ -106,7 +106,6 @@ class BandForm(EditForm):
             "hx-trigger": "change, paste delay:300ms",
             "hx-vals": json.dumps({"look_up": BY_ITSELF}),
             "hx-target": "#channel-found",
-            "hx-swap": "innerHTML",
             "hx-sync": "this:queue last",
             "hx-indicator": "#channel-pending",
             "aria-describedby": "id_youtube_channel_helptext channel-found",

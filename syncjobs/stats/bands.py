@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection
 
@@ -53,7 +54,7 @@ def syncs(band_id: int, now: dt.datetime, days: int = DAYS) -> Syncs:
     """
     today = now.astimezone(dt.UTC).date()
     first = today - dt.timedelta(days=days - 1)
-    values = {
+    values: dict[str, Any] = {
         "band": band_id,
         "types": list(BAND_SYNC_TYPES),
         "since": dt.datetime.combine(first, dt.time(), dt.UTC),
