@@ -410,6 +410,14 @@ def test_the_page_says_what_is_wrong_with_push_and_asks_again(admin: Client, set
     moderator.post(f"{url}feed/")
     assert ChannelFeed.objects.get().next_read_at < later
     assert set(AuditEntry.objects.values_list("action", flat=True)) >= {"renew_subscriptions", "read_feeds"}
+    Subscription.objects.update(next_request_at=later)
+    ChannelFeed.objects.update(next_read_at=later)
+    assert moderator.post(f"{URL}subscribe/").status_code == 403
+    assert "Subscribe to all bands again?" in admin.get(f"{URL}subscribe/").content.decode()
+    admin.post(f"{URL}subscribe/")
+    moderator.post(f"{URL}feeds/")
+    assert Subscription.objects.get().next_request_at < later
+    assert ChannelFeed.objects.get().next_read_at < later
     works = {"state": "VERIFIED", "lease_ends_at": later, "problem": ""}
     Subscription.objects.update(**works, trust_lost_at=timezone.now())
     assert "a video came by another way first" in admin.get(f"{url}change/").content.decode()
