@@ -100,6 +100,10 @@ class BandQuerySet(models.QuerySet["Band"]):
             condition |= Q(**{f"{column}__icontains": text})
         return self.filter(condition)
 
+    def watched(self) -> Self:
+        """Return the syncable bands whose channel's id is known: their new videos are noticed."""
+        return self.syncable().exclude(channel_id="")
+
     def with_video_counts(self) -> Self:
         """Annotate `video_count` and `unavailable_videos`, counted only for the rows of the page."""
         videos = Video.objects.filter(band=OuterRef("pk")).order_by().values("band")

@@ -100,7 +100,7 @@ def _promtool(*arguments: str) -> str:
 
 @needs_promtool
 def test_promtool_accepts_the_rules() -> None:
-    assert "20 rules found" in _promtool("check", "rules", str(RULES))
+    assert "23 rules found" in _promtool("check", "rules", str(RULES))
 
 
 @needs_promtool
@@ -111,6 +111,14 @@ def test_promtool_accepts_the_queries_of_the_dashboard(tmp_path: Path) -> None:
     # JSON is YAML.
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     _promtool("check", "rules", str(file))
+
+
+def _times(source: str, soon: str, all_of_them: str) -> dict[str, str]:
+    """Return the series of videos that were stored within half an hour, and of all."""
+    name = "video_freshness_seconds"
+    buckets = {"1800.0": soon, "3600.0": all_of_them, "+Inf": all_of_them}
+    series = {f'{name}_bucket{{source="{source}",le="{bound}"}}': values for bound, values in buckets.items()}
+    return series | {f'{name}_count{{source="{source}"}}': all_of_them}
 
 
 @needs_promtool
@@ -144,6 +152,15 @@ def test_promtool_accepts_the_queries_of_the_dashboard(tmp_path: Path) -> None:
         ("SyncMonitorQuotaUsedUp", 1, {'quota_closed{bucket="a"}': "1x9"}, True),
         ("SyncMonitorFoldStopped", 9, {"deltas": "5000x9", "fold_timestamp_seconds": "0x9"}, True),
         ("SyncMonitorFoldStopped", 9, {"deltas": "5000x9", "fold_timestamp_seconds": "0+60x9"}, False),
+        ("SyncMonitorPushOff", 70, {'subscriptions{state="lapsed"}': "6x70", 'subscriptions{state="trusted"}': "5x70"}, True),
+        ("SyncMonitorPushOff", 70, {'subscriptions{state="lapsed"}': "5x70", 'subscriptions{state="trusted"}': "6x70"}, False),
+        ("SyncMonitorPushOff", 70, {'subscriptions{state="off"}': "9x70"}, False),
+        ("SyncMonitorVideosLate", 90, _times("feed", "0x90", "0+1x90"), True),
+        ("SyncMonitorVideosLate", 90, _times("feed", "0+1x90", "0+1x90"), False),
+        ("SyncMonitorVideosLate", 90, _times("person", "0x90", "0+1x90"), False),
+        ("SyncMonitorVideosLate", 90, _times("feed", "0x90", "0x88 4x2"), False),
+        ("SyncMonitorDeliveriesRejected", 60, {'push_deliveries_total{outcome="bad_signature"}': "0+1x60"}, True),
+        ("SyncMonitorDeliveriesRejected", 60, {'push_deliveries_total{outcome="accepted"}': "0+1x60"}, False),
     ],
 )  # fmt: skip
 def test_a_rule_fires_on_its_condition_and_not_without_it(

@@ -19,19 +19,23 @@ from bands.models import Band, BandQuerySet, BandState
 from bands.text import parse_numbers
 
 from ..audit.actors import Actor
+from ..choices import FeedState, PushState
 from ..counters import Selection
 from ..engine import clock
 from ..exceptions import DomainError, NotFound, RecentlySynced
 from ..listing import pages
-from ..listing.band_health import BandHealth
+from ..listing.bands import MOST_MINUTES, BandStates
 from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
-from ..operations import feeds, subscriptions, triggers
+from ..operations import triggers
+from ..stats import bands as stats_bands
 from ..stats.freshness import of_band, with_bands
-from . import band_pauses
+from . import band_pauses, freshness
+from .band_explanation import explain
 from .band_form import BandForm, initial_of, look_up
-from .core import advice, links
+from .band_syncs import chart
+from .core import links
 from .core.job_filters import Chip
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
@@ -57,7 +61,7 @@ _HEALTH = (
     BandState.HEALTHY,
 )
 """The states that have a chip, what needs a person first."""
-_RECENT_JOBS = 10
+_RECENT_JOBS = 5
 _NEWEST_VIDEOS = 10
 
 
@@ -77,6 +81,15 @@ class BandFilters(FilterForm):
     health = forms.ChoiceField(required=False, choices=BandState.choices, widget=forms.HiddenInput)
     state = forms.ChoiceField(required=False, label=gettext_lazy("State"), choices=_choices_of("state"))
     conference = forms.ChoiceField(required=False, label=gettext_lazy("Conference"), choices=_choices_of("conference"))
+    push = forms.ChoiceField(
+        required=False, label=gettext_lazy("Push"), choices=[("", gettext_lazy("Any")), *PushState.choices]
+    )
+    feed = forms.ChoiceField(
+        required=False, label=gettext_lazy("Feed"), choices=[("", gettext_lazy("Any")), *FeedState.choices]
+    )
+    late = forms.IntegerField(
+        required=False, min_value=1, max_value=MOST_MINUTES, label=gettext_lazy("Late in 24 h by (minutes)")
+    )
     sort = sort_field(_COLUMNS, "name")
 
 
@@ -95,6 +108,8 @@ class BandAdmin(PageAdmin):
             self.page("<id:band_id>/sync/", self.sync_view, "sync"),
             self.page("<id:band_id>/subscribe/", self.subscribe_view, "subscribe"),
             self.page("<id:band_id>/feed/", self.read_feed_view, "read_feed"),
+            self.page("subscribe/", self.subscribe_all_view, "subscribe_all"),
+            self.page("feeds/", self.read_feeds_view, "read_feeds"),
             *super().get_urls(),
         ]
 
@@ -109,23 +124,27 @@ class BandAdmin(PageAdmin):
         for column in ("state", "conference"):
             if wanted[column]:
                 bands = bands.filter(**{column: wanted[column]})
-        chips = _health_chips(request, wanted["health"], bands)
-        page = paginate(request, order(BandHealth.narrow(bands.with_video_counts(), wanted), wanted["sort"], _COLUMNS))
+        chips = _health_chips(request, wanted["health"], BandStates.narrow(bands, wanted | {"health": ""}))
+        page = paginate(request, order(BandStates.narrow(bands.with_video_counts(), wanted), wanted["sort"], _COLUMNS))
         return show_list(request, "bands", filters, {"page": page, "chips": chips}, title=_("Bands"))
 
     @requires("view")
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Show a band with its details, health, freshness, newest jobs and newest videos."""
+        """Show a band: what is wrong, its health, syncs, newest jobs, freshness, details and newest videos."""
         band = _get(id_of(object_id), *with_bands())
         total, jobs = pages.page(Selection(band_id=band.pk), Order(), 0, _RECENT_JOBS)
+        now = clock.approximate()
+        syncs = stats_bands.syncs(band.pk, now)
         context = {
             "band": band,
+            "boxes": explain(request, band, now),
+            "syncs": syncs,
+            "chart": chart(syncs),
             "jobs": pages.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
             "job_total": total,
-            "now": clock.approximate(),
-            "editors": [] if request.user.has_perm("bands.change_band") else advice.people_with("bands.change_band"),
+            "now": now,
         }
         context |= _freshness(band)
         if is_part(request):
@@ -174,42 +193,22 @@ class BandAdmin(PageAdmin):
     @requires("change", post=True)
     def subscribe_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
         """Have YouTube's hub asked anew for a band's subscription."""
-        band = _get(band_id)
-        question = Question(
-            title=_("Subscribe to %(band)s again?") % {"band": band.name},
-            text=_("YouTube's hub is asked within a minute, for no quota. A subscription that works goes on working."),
-            button=_("Subscribe again"),
-            back=links.band(band_id),
-            parent=band.name,
-            icon="retry",
-        )
+        return freshness.ask_to_subscribe(request, _get(band_id))
 
-        def do(actor: Actor, _values: dict[str, Any]) -> str:
-            if subscriptions.renew(actor, [band_id]):
-                return _("%(band)s: the hub will be asked again.") % {"band": band.name}
-            return _("%(band)s has no subscription: it is inactive, or its channel is not known.") % {"band": band.name}
-
-        return ask(request, question, do)
+    @requires("change", post=True)
+    def subscribe_all_view(self, request: HttpRequest) -> HttpResponse:
+        """Have YouTube's hub asked anew for all subscriptions."""
+        return freshness.ask_to_subscribe(request)
 
     @requires("syncjobs.trigger_sync", post=True)
     def read_feed_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
         """Have a band's feed read at once."""
-        band = _get(band_id)
-        question = Question(
-            title=_("Read the feed of %(band)s now?") % {"band": band.name},
-            text=_("A worker reads the channel's 15 newest videos within seconds, for no quota."),
-            button=_("Read the feed now"),
-            back=links.band(band_id),
-            parent=band.name,
-            icon="download",
-        )
+        return freshness.ask_to_read(request, _get(band_id))
 
-        def do(actor: Actor, _values: dict[str, Any]) -> str:
-            if feeds.read_now(actor, [band_id]):
-                return _("%(band)s: the feed will be read.") % {"band": band.name}
-            return _("%(band)s has no feed: it is inactive, or its channel is not known.") % {"band": band.name}
-
-        return ask(request, question, do)
+    @requires("syncjobs.trigger_sync", post=True)
+    def read_feeds_view(self, request: HttpRequest) -> HttpResponse:
+        """Have all feeds read at once."""
+        return freshness.ask_to_read(request)
 
     @requires("change", post=True)
     def switch_view(self, request: HttpRequest) -> HttpResponse:
@@ -360,8 +359,11 @@ def _show_channel(request: HttpRequest, question: Question, form: BandForm, band
     """Show the channel that was looked up: alone for htmx, otherwise above the unvalidated form."""
     result = look_up(request, band)
     if is_part(request):
-        return render(request, "syncjobs/bands/channel.html", {"look_up": result})
-    again = BandForm(request=request, band=band, initial={name: form[name].value() for name in form.fields})
+        return render(request, "syncjobs/bands/channel.html", {"look_up": result, "band": band})
+    typed = {name: form[name].value() for name in form.fields}
+    if result.channel and not typed["name"]:
+        typed["name"] = result.channel.title
+    again = BandForm(request=request, band=band, initial=typed)
     again.continue_from(form)
     context = {
         "question": question,

@@ -91,14 +91,14 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
 
 def _freshness(request: HttpRequest) -> dict[str, Any]:
     figures = stats_freshness.freshness()
-    push = [(state, _("Push: %(state)s"), figures.push[state]) for state in PushState]
-    feeds = [(state, _("Feed: %(state)s"), figures.feeds[state]) for state in FeedState]
+    push, feed = _("Push: %(state)s"), _("Feed: %(state)s")
     return {
         "figures": figures,
         "sources": [(source.label, times) for source, times in figures.by_source.items()],
         "states": [
-            (text % {"state": state.label}, number, state in _WRONG)
-            for state, text, number in [*push, *feeds]
+            (text % {"state": state.label}, number, state in _WRONG, links.bands(**{kind: state.value}))
+            for kind, text, counts in (("push", push, figures.push), ("feed", feed, figures.feeds))
+            for state, number in counts.items()
             if number
         ],
         "chart": charts.freshness(figures.by_day),

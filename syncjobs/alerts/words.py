@@ -63,6 +63,8 @@ def _words(rule: Rule, subject_type: str, subject_id: str, label: str, facts: Fa
 def _link(rule: Rule, subject_type: str, subject_id: str) -> str:
     if rule == Rule.FAILURE_RATE:
         return f"{reverse('admin:syncjobs_syncjob_changelist')}?{urlencode({'status': JobStatus.FAILED.value})}"
+    if rule in (Rule.PUSH_OFF, Rule.VIDEOS_LATE):
+        return f"{reverse('admin:index')}?part=freshness#part-freshness"
     if rule == Rule.YOUTUBE_SILENT:
         return reverse("admin:syncjobs_errorgroup_changelist")
     if subject_type in _LISTS:

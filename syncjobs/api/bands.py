@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from bands.models import Band, Video
 
 from ..exceptions import NotFound
-from ..listing.band_health import BandHealth
+from ..listing.bands import BandStates
 from ..listing.base_filters import MAX_LIMIT, Text, Whole
 from ..operations import band_pauses, bands
 from ..stats.freshness import with_bands
@@ -30,7 +30,7 @@ from .serializers.videos import VideoSerializer
 from .videos import BandVideoList, video_ordering
 
 
-class BandList(BandHealth):
+class BandList(BandStates):
     """The query parameters of the list of bands."""
 
     search = Text("name", "icontains", help_text="Part of the name.")

@@ -167,6 +167,11 @@ def _freshness() -> Iterator[Metric]:
     yield GaugeMetricFamily("syncmonitor_push_on", "1 if PUBLIC_URL is set.", is_push_on)
     failures = hub.failures if hub else 0
     yield GaugeMetricFamily("syncmonitor_hub_failures", "Requests in a row that the hub did not take.", failures)
+    yield GaugeMetricFamily(
+        "syncmonitor_quota_saved_units",
+        "Estimate of the units of main that push and feeds saved today against hourly probes.",
+        freshness.saved(clock.now()).units,
+    )
 
 
 def _events() -> Iterator[Metric]:

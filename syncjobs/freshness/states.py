@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.db.models import Case, CharField, Exists, Q, Value, When
+from django.db.models import Case, CharField, Exists, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 
+from bands.models import BandQuerySet
+
 from ..choices import FeedState, PushState, SubscriptionState
-from ..models import Subscription
+from ..models import ChannelFeed, Subscription
 from . import subscriptions, trust
 
 
@@ -42,3 +44,23 @@ def feed_state() -> Case:
         default=Value(FeedState.UNPROVEN),
         output_field=CharField(),
     )
+
+
+def in_push_state(bands: BandQuerySet, state: PushState) -> BandQuerySet:
+    """Return those of the watched bands whose push is in this state."""
+    watched = bands.watched()
+    if not subscriptions.is_push_on():
+        return watched if state == PushState.OFF else watched.none()
+    live = Subscription.objects.exclude(state=SubscriptionState.ENDING).filter(band=OuterRef("pk"))
+    if state == PushState.MISSING:
+        return watched.exclude(Exists(live))
+    return watched.filter(Exists(live.annotate(word=push_state()).filter(word=state)))
+
+
+def in_feed_state(bands: BandQuerySet, state: FeedState) -> BandQuerySet:
+    """Return those of the watched bands whose feed is in this state."""
+    feeds = ChannelFeed.objects.filter(band=OuterRef("pk"))
+    found = Q(Exists(feeds.annotate(word=feed_state()).filter(word=state)))
+    if state == FeedState.MISSING:
+        found |= ~Q(Exists(feeds))
+    return bands.watched().filter(found)

@@ -91,7 +91,7 @@ def _forget_ended() -> int:
 def _add_missing() -> int:
     """Subscribe for active bands with a channel id. A sync of the band looks up the id of a handle."""
     present = Subscription.objects.filter(band=OuterRef("pk")).exclude(state=SubscriptionState.ENDING)
-    bands = Band.objects.syncable().exclude(channel_id="").exclude(Exists(present)).order_by("pk")
+    bands = Band.objects.watched().exclude(Exists(present)).order_by("pk")
     added = 0
     while rows := list(bands.values_list("pk", "channel_id")[:_BATCH]):
         new = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import django_filters
 from django.core.validators import EMPTY_VALUES
@@ -27,6 +27,7 @@ from ..exceptions import InvalidInput
 MAX_TEXT = 200
 MAX_LIMIT = 100
 MAX_PAGE = 10_000_000
+Rows = TypeVar("Rows", bound=QuerySet[Any])
 Spelling = Callable[[str], str]
 """How requests write the names of parameters and of fields to sort by, which are in snake_case here."""
 _EARLIEST, _LATEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC), dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
@@ -200,7 +201,7 @@ class Parameters(django_filters.FilterSet):
         return values
 
     @classmethod
-    def narrow(cls, rows: QuerySet[Any], values: Mapping[str, Any]) -> QuerySet[Any]:
+    def narrow(cls, rows: Rows, values: Mapping[str, Any]) -> Rows:
         """Filter the rows by cleaned values; those that are missing don't filter."""
         for name, parameter in cls(queryset=rows).filters.items():
             if parameter.narrows and values.get(name) not in EMPTY_VALUES:

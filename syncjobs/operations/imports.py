@@ -68,10 +68,11 @@ class _Import:
     def load(self, rows: Sequence[Any], *, lock: bool) -> None:
         """Read the bands of the rows, and forget what is known about channels. Call it under the lock that the rows need.
 
-        `lock` keeps the bands from being deleted meanwhile; in one order, so that nobody who locks several deadlocks.
+        `lock` keeps the bands from being deleted meanwhile, and notices of videos from being stored: the row may change the
+        channel. All are locked in one order, so that nobody who locks several deadlocks.
         """
         bands = Band.objects.filter(slug__in=[_slug_of(row) for row in rows]).order_by("pk")
-        self._bands = {band.slug: band for band in (bands.select_for_update(no_key=True) if lock else bands)}
+        self._bands = {band.slug: band for band in (bands.select_for_update() if lock else bands)}
         self._index = None
 
     def row(self, number: int, row: Any, *, dry_run: bool) -> RowResult | None:

@@ -104,7 +104,7 @@ def freshness(days: int = DEFAULT_DAYS) -> Freshness:
     first = today - dt.timedelta(days=days - 1)
     since = dt.datetime.combine(first, dt.time(), dt.UTC)
     total, by_source, by_day = _times(since)
-    bands = _watched()
+    bands = Band.objects.watched().count()
     now_states = states_now(bands)
     return Freshness(
         as_of=now,
@@ -123,11 +123,6 @@ def freshness(days: int = DEFAULT_DAYS) -> Freshness:
     )
 
 
-def _watched() -> int:
-    """Return the number of active bands whose channel is known."""
-    return Band.objects.syncable().exclude(channel_id="").count()
-
-
 class States(NamedTuple):
     """The number of bands by what push and feeds are worth, and the hub, if there is push."""
 
@@ -139,7 +134,7 @@ class States(NamedTuple):
 
 def states_now(bands: int | None = None) -> States:
     """Return the states of push and feeds of all `bands` bands."""
-    number = _watched() if bands is None else bands
+    number = Band.objects.watched().count() if bands is None else bands
     if subscriptions.is_push_on():
         return States(_push(number), _feeds(number), True, HubState.objects.first())
     off = dict.fromkeys(PushState, 0) | {PushState.OFF: number}
@@ -164,14 +159,14 @@ def _times(since: dt.datetime) -> tuple[Times, dict[str, Times], dict[dt.date, T
 
 
 def _push(bands: int) -> dict[PushState, int]:
-    live = Subscription.objects.exclude(state=SubscriptionState.ENDING).filter(band__isnull=False)
+    live = Subscription.objects.exclude(state=SubscriptionState.ENDING).filter(band__in=Band.objects.watched())
     counts = _count(live, states.push_state())
     found = {state: counts.get(state, 0) for state in PushState}
     return found | {PushState.MISSING: max(0, bands - sum(found.values()))}
 
 
 def _feeds(bands: int) -> dict[FeedState, int]:
-    counts = _count(ChannelFeed.objects.all(), states.feed_state())
+    counts = _count(ChannelFeed.objects.filter(band__in=Band.objects.watched()), states.feed_state())
     found = {state: counts.get(state, 0) for state in FeedState}
     return found | {FeedState.MISSING: found[FeedState.MISSING] + max(0, bands - sum(found.values()))}
 
@@ -195,7 +190,7 @@ def _daily_probes() -> int:
 
 def saved(now: dt.datetime) -> Saved:
     """Return what push and feeds have saved today, against a probe of all bands in every hour."""
-    return _saved(now, _watched())
+    return _saved(now, Band.objects.watched().count())
 
 
 def _saved(now: dt.datetime, bands: int) -> Saved:

@@ -65,6 +65,20 @@ def test_the_strip_shows_the_worst_first_each_with_its_button(moderator: Client)
     assert f"acknowledge/?id={Alert.objects.get(rule=Rule.CLOCK_SKEW).pk}" in shown
 
 
+def test_alerts_of_freshness_lead_to_the_bands_and_to_what_helps(moderator: Client) -> None:
+    make_alert(Rule.VIDEOS_LATE, subject_type="site", facts={"minutes": 40})
+    make_alert(Rule.PUSH_OFF, subject_type="site", facts={"percent": 50, "problem": ""})
+    late = {"/admin/bands/band/?late=40", "/admin/bands/band/feeds/"}
+    both = {"/admin/?part=freshness#part-freshness"}
+    for client, urls in (
+        (moderator, late | both),
+        (logged_in(Role.ADMIN), late | both | {"/admin/bands/band/subscribe/"}),
+    ):
+        found = set(re.findall(r'class="btn btn-small" href="(/admin/[^"]*)"', strip(client)))
+        assert {url for url in found if "/alert/" not in url} == urls
+        assert all(client.get(url).status_code == 200 for url in urls)
+
+
 def test_many_alerts_of_a_kind_share_a_line_that_acknowledges_all_of_them(moderator: Client) -> None:
     band_alerts(30)
     shown = strip(moderator)

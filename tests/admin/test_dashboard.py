@@ -362,4 +362,8 @@ def test_freshness_shows_unknown_as_unknown_and_counts_bands(moderator: Client) 
         text = moderator.get("/admin/", {"part": "freshness"}, headers=HTMX).content.decode()
     assert "5 min" in text
     assert "Feed: Trusted" in text
+    assert 'href="/admin/bands/band/?feed=trusted">1<' in text
+    assert ">Herons<" in moderator.get("/admin/bands/band/?feed=trusted&push=off&late=5").content.decode()
+    for other in ("feed=failing", "push=silent", "late=6"):
+        assert ">Herons<" not in moderator.get(f"/admin/bands/band/?{other}").content.decode(), other
     assert len(queries) <= MOST_QUERIES, len(queries)

@@ -170,7 +170,8 @@ def _with_names(text: str, clock: Clock) -> str:
         r"\1 <number>",
         text,
     )
-    text = re.sub(r"^(syncmonitor_clock_skew_seconds\{.*\}|syncmonitor_schedules_overdue) .*", r"\1 <number>", text)
+    varying = r"syncmonitor_(?:clock_skew_seconds\{.*\}|schedules_overdue|quota_saved_units)"
+    text = re.sub(rf"^({varying}) .*", r"\1 <number>", text)
     return re.sub(r"\b(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d UTC", "<time> UTC", text)
 
 

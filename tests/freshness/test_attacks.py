@@ -13,7 +13,7 @@ from django.test import Client
 from bands.models import Band, Video
 from syncjobs.freshness import feeds, notices, trust
 from syncjobs.models import ChannelFeed, Subscription
-from syncjobs.operations import bands
+from syncjobs.operations import bands, imports
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import FEED, Fault
 from syncmonitor import access
@@ -119,14 +119,19 @@ def test_a_push_and_the_deletion_of_its_band_do_not_deadlock(site: Simulator) ->
     assert not Video.objects.exists()
 
 
-def test_a_new_channel_meanwhile_has_no_videos_of_the_old_one(youtube: Simulator) -> None:
+@pytest.mark.parametrize("by", ["change", "import"])
+def test_a_new_channel_meanwhile_has_no_videos_of_the_old_one(youtube: Simulator, by: str) -> None:
     band, _ = band_with_videos(youtube.world, 2)
     other = youtube.world.add_channel("@other")
     feeds.match_bands()
     ChannelFeed.objects.update(next_read_at=Now())
     results = [feeds._read(each) for each in feeds._claim(5)]
     with transaction.atomic():
-        bands.change(PERSON, band.pk, {"youtube_channel": other.id})
+        if by == "import":
+            [imported] = imports.import_bands(PERSON, [{"slug": band.slug, "youtube_channel": other.id}])
+            assert imported.outcome == "updated"
+        else:
+            bands.change(PERSON, band.pk, {"youtube_channel": other.id})
         storing = start_and_wait_for_lock(lambda: feeds._store(results))
     storing.result(10)
     assert not Video.objects.exists()

@@ -14,7 +14,7 @@ from syncjobs.choices import FeedState, JobType, PushState, Role, SubscriptionSt
 from syncjobs.engine import clock, quota
 from syncjobs.freshness import feeds, subscriptions, trust
 from syncjobs.models import AuditEntry, ChannelFeed, Subscription
-from syncjobs.stats.freshness import freshness, of_band, with_bands
+from syncjobs.stats.freshness import Freshness, freshness, of_band, with_bands
 from syncjobs.youtube.costs import Operation
 from tests.clients import Api
 from tests.factories import make_band
@@ -83,6 +83,8 @@ def test_recent_videos_are_found_by_an_index() -> None:
     """However many videos there are: the others are not in the index."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
+        # It would be as good for the few rows that the statistics of a test's database may tell of.
+        cursor.execute("DROP INDEX video_noticed")
         cursor.execute(
             "EXPLAIN SELECT noticed_by, published_at, band_id, channel_id FROM bands_video v WHERE v.noticed_by <> ''"
             " AND v.created_at - v.published_at < interval '30 days' AND v.created_at >= now() - interval '7 days'"
@@ -92,9 +94,10 @@ def test_recent_videos_are_found_by_an_index() -> None:
 
 
 def test_each_state_of_push_and_feed_is_counted_and_shown_with_its_band(settings: LazySettings) -> None:
-    bands = _bands(8)
+    *bands, inactive = _bands(9)
     settings.PUBLIC_URL = "https://sync.example.org"
     subscriptions.reconcile()
+    Band.objects.filter(pk=inactive.pk).update(is_active=False)  # Its subscription and its feed are about to end.
     now = clock.now()
     works = {"state": SubscriptionState.VERIFIED, "lease_ends_at": now + DAY}
     changes = {
@@ -125,7 +128,8 @@ def test_each_state_of_push_and_feed_is_counted_and_shown_with_its_band(settings
     assert (result.push, result.bands, result.push_working) == (expected, 8, 3)
     assert result.feeds == dict.fromkeys(FeedState, 1) | {FeedState.UNPROVEN: 4}
     assert result.daily_probes == 2  # By a feed, and by a push.
-    rows = list(Band.objects.order_by("pk").prefetch_related(*with_bands()))
+    _expect_lists_of(result)
+    rows = list(Band.objects.exclude(pk=inactive.pk).order_by("pk").prefetch_related(*with_bands()))
     shown = [of_band(band) for band in rows]
     assert [each.push for each in shown] == [*changes, PushState.MISSING, PushState.MISSING]
     assert [each.feed for each in shown[:5]] == list(kinds)
@@ -139,7 +143,32 @@ def test_each_state_of_push_and_feed_is_counted_and_shown_with_its_band(settings
     assert not of_band(silent).is_probed_daily
     settings.PUBLIC_URL = ""
     assert freshness().push[PushState.OFF] == 8
+    _expect_lists_of(freshness())
     assert of_band(rows[0]).push == PushState.OFF
+
+
+def _expect_lists_of(figures: Freshness) -> None:
+    """Each number of bands is that of the list that it links to, where each band is in the state."""
+    moderator = Api(Role.MODERATOR)
+    for name, counts in (("push", figures.push), ("feed", figures.feeds)):
+        for state, number in counts.items():
+            listed = moderator.get("bands", **{name: state}).json()["data"]
+            assert [band[name]["state"] for band in listed] == [state] * number, (name, state)
+
+
+def test_bands_with_late_videos_are_listed_as_the_alert_counts_them() -> None:
+    late, soon, private, before, person = _bands(5)
+    _video(late, NoticedBy.FEED, 1800)
+    _video(soon, NoticedBy.PUSH, 1799)
+    _video(soon, NoticedBy.PROBE, 7200, ago=DAY + HOUR)
+    _video(private, NoticedBy.PROBE, 31 * 86_400)
+    _video(before, NoticedBy.FULL_SYNC, 1800)
+    ChannelFeed.objects.filter(band=before).update(watched_since=clock.now())
+    _video(person, NoticedBy.PERSON, 7200)
+    moderator = Api(Role.MODERATOR)
+    assert [band["slug"] for band in moderator.get("bands", late=30).json()["data"]] == ["band0"]
+    assert moderator.get("bands", late=31).json()["data"] == []
+    assert moderator.get("bands", late="soon").status_code == 400
 
 
 def test_saved_units_are_those_of_hourly_probes_without_the_units_of_real_ones() -> None:

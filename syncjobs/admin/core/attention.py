@@ -161,8 +161,24 @@ def buttons_of(request: HttpRequest, alert: Alert, said: words.Words) -> tuple[B
         return (Button(_("Failed jobs"), said.link),)
     if alert.rule == Rule.YOUTUBE_SILENT:
         return (Button(_("Errors"), said.link),)
+    if alert.rule in (Rule.VIDEOS_LATE, Rule.PUSH_OFF):
+        return _buttons_of_freshness(request, alert)
     label, permission = _PAGES.get(alert.subject_type, ("", ""))
     return (Button(str(label), said.link),) if label and may(permission) else ()
+
+
+def _buttons_of_freshness(request: HttpRequest, alert: Alert) -> tuple[Button, ...]:
+    """Return the figures, the bands with late videos, and what may bring videos at once or get push to work."""
+    may, buttons = request.user.has_perm, []
+    if may("bands.view_band"):
+        buttons.append(Button(_("Freshness"), links.freshness()))
+        if alert.rule == Rule.VIDEOS_LATE and (minutes := alert.facts.get("minutes")):
+            buttons.append(Button(_("Late bands"), links.bands(late=minutes)))
+    if alert.rule == Rule.VIDEOS_LATE and may("syncjobs.trigger_sync"):
+        buttons.append(Button(_("Read all feeds now"), links.page("bands_band_read_feeds"), is_dialog=True))
+    if alert.rule == Rule.PUSH_OFF and may("bands.change_band"):
+        buttons.append(Button(_("Subscribe again"), links.page("bands_band_subscribe_all"), is_dialog=True))
+    return tuple(buttons)
 
 
 def action_url(name: str, selection: str) -> str:

@@ -53,6 +53,16 @@ def band(band_id: int) -> str:
     return object_page("bands_band_change", band_id)
 
 
+def bands(**filters: object) -> str:
+    """Return the URL of the list of bands with these filters."""
+    return f"{page('bands_band_changelist')}?{urlencode(filters)}"
+
+
+def freshness() -> str:
+    """Return the URL of the freshness on the dashboard."""
+    return f"{page('index')}?part=freshness#part-freshness"
+
+
 def error(fingerprint: str) -> str:
     """Return the URL of an error group's page."""
     return object_page("syncjobs_errorgroup_change", fingerprint)

@@ -78,7 +78,7 @@ class Command(base.Command):
 
 
 def _rows(ids: Sequence[int]) -> list[tuple[Band, BandFreshness]]:
-    bands = Band.objects.filter(pk__in=ids) if ids else Band.objects.syncable().exclude(channel_id="")
+    bands = Band.objects.filter(pk__in=ids) if ids else Band.objects.watched()
     return [(band, of_band(band)) for band in bands.prefetch_related(*with_bands())]
 
 

@@ -56,6 +56,10 @@ REQUESTS: list[Any] = [
         state=ga
         conference=Coastal
         state=active
+        push=off
+        push=trusted
+        feed=missing
+        late=1
         page=2&limit=3
         page=9
         """,
@@ -65,6 +69,9 @@ REQUESTS: list[Any] = [
         "bands",
         """
         health=x
+        push=x
+        feed=off
+        late=0
         page=0
         limit=101
         nonsense=1
