@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,10 @@ from .core.edits import EditForm
 from .core.pages import actor_of
 
 _CACHE_SECONDS = 3600
+_PROBLEM_SECONDS = 60
+"""So long a problem is not looked up again unless the person asks for it."""
+BY_ITSELF = "auto"
+"""The value of `look_up` in the request that the page sends by itself once somebody has pasted or changed the channel."""
 
 
 class BandForm(EditForm):
@@ -95,6 +100,16 @@ class BandForm(EditForm):
     def __init__(self, *args: Any, request: HttpRequest, band: Band | None, **kwargs: Any) -> None:
         super().__init__(*args, is_new=band is None, **kwargs)
         self._request, self._band = request, band
+        self.fields["youtube_channel"].widget.attrs |= {
+            "hx-post": request.path,
+            # A field that was pasted into has changed as well once it is left. The second request finds the first one's result.
+            "hx-trigger": "change, paste delay:300ms",
+            "hx-vals": json.dumps({"look_up": BY_ITSELF}),
+            "hx-target": "#channel-found",
+            "hx-sync": "this:queue last",
+            "hx-indicator": "#channel-pending",
+            "aria-describedby": "id_youtube_channel_helptext channel-found",
+        }
 
     def clean(self) -> None:
         """If the form has errors, add those the operation would raise, so that all of them are shown at once."""
@@ -143,7 +158,7 @@ def initial_of(band: Band) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """The result of looking a channel up: the channel, or the problem."""
+    """The result of looking a channel up: the channel, or the problem, or neither."""
 
     channel: Channel | None = None
     problem: str = ""
@@ -152,16 +167,26 @@ class LookUp:
 
 
 def look_up(request: HttpRequest, band: Band | None) -> LookUp:
-    """Resolve the channel in the form (1 unit at most) and cache the result until the form is saved."""
+    """Resolve the channel in the form (1 unit at most) and cache the result until the form is saved.
+
+    If the page asks by itself, that costs nothing for a channel that has just been looked up, or that the band has.
+    """
+    by_itself = request.POST.get("look_up") == BY_ITSELF
     reference = request.POST.get("youtube_channel", "").replace("\x00", "").strip()[:300]
+    if by_itself and (not reference or (band and reference == (band.channel_reference or band.channel_id))):
+        return LookUp()
     if not reference:
         return LookUp(problem=_("Paste a channel first."))
+    known = cache.get(_key(request, reference)) if by_itself else None
+    if isinstance(known, str):
+        return LookUp(problem=known)
+    channel = known if isinstance(known, Channel) else None
     try:
-        channel = channels.resolve_channel(actor_of(request), reference)
-    except DomainError as error:
-        return LookUp(problem=error.message)
-    except YouTubeError as error:
-        return LookUp(problem=_problem(error))
+        channel = channel or channels.resolve_channel(actor_of(request), reference)
+    except (DomainError, YouTubeError) as error:
+        problem = error.message if isinstance(error, DomainError) else _problem(error)
+        cache.set(_key(request, reference), problem, _PROBLEM_SECONDS)
+        return LookUp(problem=problem)
     cache.set(_key(request, reference), channel, _CACHE_SECONDS)
     candidate = Band(pk=band.pk if band else None, channel_id=channel.id, channel_handle=channel.handle)
     return LookUp(channel, others=tuple(channels.channel_index().others(candidate)[:3]))

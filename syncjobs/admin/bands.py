@@ -29,10 +29,13 @@ from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
 from ..operations import triggers
+from ..stats import bands as stats_bands
 from ..stats.freshness import of_band, with_bands
 from . import band_pauses, freshness
+from .band_explanation import explain
 from .band_form import BandForm, initial_of, look_up
-from .core import advice, links
+from .band_syncs import chart
+from .core import links
 from .core.job_filters import Chip
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
@@ -58,7 +61,7 @@ _HEALTH = (
     BandState.HEALTHY,
 )
 """The states that have a chip, what needs a person first."""
-_RECENT_JOBS = 10
+_RECENT_JOBS = 5
 _NEWEST_VIDEOS = 10
 
 
@@ -129,15 +132,19 @@ class BandAdmin(PageAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Show a band with its details, health, freshness, newest jobs and newest videos."""
+        """Show a band: what is wrong, its health, syncs, newest jobs, freshness, details and newest videos."""
         band = _get(id_of(object_id), *with_bands())
         total, jobs = pages.page(Selection(band_id=band.pk), Order(), 0, _RECENT_JOBS)
+        now = clock.approximate()
+        syncs = stats_bands.syncs(band.pk, now)
         context = {
             "band": band,
+            "boxes": explain(request, band, now),
+            "syncs": syncs,
+            "chart": chart(syncs),
             "jobs": pages.in_order(SyncJob.objects.filter(pk__in=jobs), Order()),
             "job_total": total,
-            "now": clock.approximate(),
-            "editors": [] if request.user.has_perm("bands.change_band") else advice.people_with("bands.change_band"),
+            "now": now,
         }
         context |= _freshness(band)
         if is_part(request):
@@ -352,8 +359,11 @@ def _show_channel(request: HttpRequest, question: Question, form: BandForm, band
     """Show the channel that was looked up: alone for htmx, otherwise above the unvalidated form."""
     result = look_up(request, band)
     if is_part(request):
-        return render(request, "syncjobs/bands/channel.html", {"look_up": result})
-    again = BandForm(request=request, band=band, initial={name: form[name].value() for name in form.fields})
+        return render(request, "syncjobs/bands/channel.html", {"look_up": result, "band": band})
+    typed = {name: form[name].value() for name in form.fields}
+    if result.channel and not typed["name"]:
+        typed["name"] = result.channel.title
+    again = BandForm(request=request, band=band, initial=typed)
     again.continue_from(form)
     context = {
         "question": question,

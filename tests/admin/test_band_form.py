@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bands.models import Band
+from syncjobs.admin.band_form import BY_ITSELF
 from syncjobs.choices import Role
 from syncjobs.engine import quota
 from syncjobs.models import AuditEntry
@@ -100,6 +101,44 @@ def test_a_channel_is_looked_up_and_saved_with_the_band(admin: Client, youtube: 
     again = admin.post(f"{URL}add/", form(youtube_channel="@herons", look_up="1"), headers=HTMX).content.decode()
     assert "Another band already uses this channel" in again
     assert f"{URL}{band.pk}/change/" in again
+
+
+def test_a_pasted_channel_is_looked_up_once(admin: Client, youtube: Simulator) -> None:
+    channel = youtube.world.add_channel("@herons", "<b>Herons</b>")
+
+    def paste(reference: str, path: str = "add/", look_up: str = BY_ITSELF, **fields: str) -> str:
+        sent = form(youtube_channel=reference, look_up=look_up, **fields)
+        return admin.post(URL + path, sent, headers=HTMX).content.decode()
+
+    for _ in range(2):  # Once for the paste, once because the field is left.
+        page = paste("@herons")
+        assert '<data hidden data-fills="id_name" value="&lt;b&gt;Herons&lt;/b&gt;">' in page
+        assert f'href="https://www.youtube.com/channel/{channel.id}"' in page
+    assert units_used() == 1
+    for _ in range(2):
+        assert "Channel not found: @gone" in paste("@gone")
+    assert units_used() == 2
+    assert "Channel not found: @gone" in paste("@gone", look_up="1")
+    assert units_used() == 3
+    for nothing in ("", " \x00"):
+        assert "1 unit" in paste(nothing)
+    for address, expected in (
+        ("https://youtu.be/dQw4w9WgXcQ", "is a video"),
+        ("https://www.youtube.com/playlist?list=PL0123456789abc", "is a playlist"),
+        ("x" * 400, "is not a YouTube channel"),
+    ):
+        assert '<p class="error">' in paste(address)
+        assert expected in paste(address)
+    band = make_band("owls", "@herons", channel_id=channel.id)
+    other = paste("@herons")
+    assert (f'{URL}{band.pk}/change/">Owls</a>' in other, "data-fills" in other) == (True, False)
+    assert "1 unit" in paste("@herons", f"{band.pk}/edit/")
+    youtube.world.add_channel("@geese", "Geese")
+    assert "Geese" in (moved := paste("@geese", f"{band.pk}/edit/"))
+    assert "data-fills" not in moved
+    assert units_used() == 4
+    whole = admin.post(f"{URL}add/", {"youtube_channel": "@geese", "look_up": "1"}).content.decode()
+    assert 'name="name" value="Geese"' in whole
 
 
 def test_a_channel_lookup_belongs_to_one_person(admin: Client, youtube: Simulator) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-_OWN = ("sync", "freshness", "burst", "throughput", "exports", "viewers", "lifecycle", "live", "attack")
+_OWN = ("sync", "freshness", "burst", "throughput", "exports", "viewers", "lifecycle", "live", "pages", "attack")
 _SIZED = ("lists", "admin_list", "list_clicks", "admin_dashboard", "alerts")
 JOBS = "10000000"
 

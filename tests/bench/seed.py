@@ -147,11 +147,11 @@ def main() -> None:
     sys.stdout.write(f"{SyncJob.objects.count()} jobs in {time.monotonic() - began:.0f} s\n")
 
 
-def prepare(count: int, *, migrate: bool = True) -> None:
-    """Set Django up on separate services for this many jobs."""
+def prepare(name: int | str, *, migrate: bool = True) -> None:
+    """Set Django up on separate services with this name, which is the number of jobs where that varies."""
     os.environ |= {
         "DEBUG": "true",
-        "SYNCMONITOR_INSTANCE": f"bench-{count}",
+        "SYNCMONITOR_INSTANCE": f"bench-{name}",
         "DJANGO_SETTINGS_MODULE": "syncmonitor.settings",
     }
     os.environ.setdefault("YOUTUBE_API_KEY", "simulated-key")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from syncjobs.choices import Role
+from syncjobs.engine import quota
 from syncjobs.operations import people, schedules
+from syncjobs.youtube.simulator import Simulator
 from tests.factories import PERSON, make_band
 
 from .conftest import LogIn
@@ -49,3 +52,31 @@ def test_untouched_forms_are_unchanged(log_in: LogIn) -> None:
     visitor = log_in(Role.SUPER_ADMIN)
     for address in addresses:
         assert visitor.go(address).evaluate(_CHANGED) == [], address
+
+
+def test_a_pasted_channel_fills_in_the_name(log_in: LogIn, youtube: Simulator) -> None:
+    for name in ("herons", "owls", "geese"):
+        youtube.world.add_channel(f"@{name}", f"The {name.title()}")
+    visitor = log_in(Role.ADMIN)
+    page = visitor.go("/admin/bands/band/add/")
+    channel, name = page.locator("#id_youtube_channel"), page.locator("#id_name")
+
+    def paste(text: str) -> None:
+        channel.evaluate(
+            "(field, text) => { field.value = text; field.dispatchEvent(new Event('paste', { bubbles: true })); }", text
+        )
+
+    paste("https://www.youtube.com/@herons")
+    expect(name).to_have_value("The Herons")
+    # Another channel replaces what only the first one filled in, but not what a person has typed.
+    channel.fill("@owls")
+    channel.press("Tab")
+    expect(name).to_have_value("The Owls")
+    name.fill("Night Owls")
+    paste("@geese")
+    expect(page.locator("#channel-found")).to_contain_text("The Geese")
+    expect(name).to_have_value("Night Owls")
+    paste("https://youtu.be/dQw4w9WgXcQ")
+    expect(page.locator("#channel-found .error")).to_contain_text("is a video")
+    assert quota.today()[0].used == 3
+    assert visitor.problems == []

@@ -177,6 +177,14 @@
         if (event.target.closest("[data-estimate-again]")) $("#trigger-form").dispatchEvent(new Event("change", { bubbles: true }));
     });
 
+    // ---- What was found fills a field in, unless somebody has typed there: data-fills has the ID of the field
+
+    document.addEventListener("htmx:afterSwap", ({ target }) => {
+        const found = target.querySelector?.("[data-fills]");
+        const field = found && document.getElementById(found.dataset.fills);
+        if (field && ["", field.dataset.filled].includes(field.value.trim())) field.value = field.dataset.filled = found.value;
+    });
+
     // ---- Images that don't load show a placeholder
 
     document.addEventListener("error", (event) => {
