@@ -21,6 +21,7 @@ _HEALTH = (
     BandState.NEVER,
     BandState.PAUSED,
     BandState.INACTIVE,
+    BandState.FRESH,
     BandState.HEALTHY,
 )
 """The states that have a chip, what needs a person first."""

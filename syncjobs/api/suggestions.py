@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -32,7 +33,7 @@ class SuggestionViewSet(ListModelMixin, ViewSet):
     lookup_url_kwarg = "suggestion_id"
     lookup_value_converter = "id"
 
-    def get_permissions(self) -> list[Any]:
+    def get_permissions(self) -> Sequence[Any]:
         return [requires(suggestions.MAY_SUGGEST)()] if self.action == "create" else super().get_permissions()
 
     @extend_schema(operation_id="listSuggestions")

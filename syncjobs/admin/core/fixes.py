@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from ...engine import error_reasons
 from ...models import ChannelSuggestion
@@ -18,44 +17,46 @@ from . import links
 MOST_BANDS = 3
 """So many bands of an error are offered; its page has the rest."""
 EDIT_BAND, _ADD_BAND, _PAUSE = "bands.change_band", "bands.add_band", "syncjobs.pause_queue"
-_CHANGE = gettext_lazy("Change the channel of %(band)s")
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A link to a page where a person can remove the cause."""
+    """A link to a page where a person can remove the cause. `short` is the label where the band is named beside it."""
 
     label: str
     url: str
     icon: str
+    short: str = ""
 
 
 def of(request: HttpRequest, reason: str, bands: Sequence[tuple[int, str]]) -> list[Fix]:
     """Return what helps with an error of this reason and the person may do; `bands` are (id, name) of those that have it."""
     needs = error_reasons.explain(reason).needs
     if needs == EDIT_BAND and request.user.has_perm(EDIT_BAND):
+        label, short = _("Change the channel of %(band)s"), _("Change the channel")
         if reason == "playlistUnreadable":
-            return [Fix(_("Edit %(band)s") % {"band": name}, _edit(pk), "edit") for pk, name in bands]
-        return [*_suggested(bands), *(Fix(_CHANGE % {"band": name}, _edit(pk), "edit") for pk, name in bands)]
+            label, short = _("Edit %(band)s"), _("Edit the band")
+        suggested = [] if reason == "playlistUnreadable" else _suggested(bands)
+        edits = [
+            Fix(label % {"band": name}, links.object_page("bands_band_edit", pk), "edit", short) for pk, name in bands
+        ]
+        return [*suggested, *edits]
     if needs == EDIT_BAND and reason != "playlistUnreadable" and request.user.has_perm(MAY_SUGGEST):
-        label = _("Suggest a channel for %(band)s")
-        return [Fix(label % {"band": name}, links.object_page("bands_band_suggest", pk), "plus") for pk, name in bands]
+        label, short = _("Suggest a channel for %(band)s"), _("Suggest a channel")
+        url = {pk: links.object_page("bands_band_suggest", pk) for pk, _name in bands}
+        return [Fix(label % {"band": name}, url[pk], "plus", short) for pk, name in bands]
     if needs == _ADD_BAND and request.user.has_perm(needs):
         return [Fix(_("Add band"), links.page("bands_band_add"), "plus")]
     if needs == _PAUSE and request.user.has_perm(needs):
         return [Fix(_("Resume all queues"), links.object_page("syncjobs_queue_resume", ALL_QUEUES), "play")]
     if not request.user.has_perm("bands.view_band"):
         return []
-    return [Fix(_("Open %(band)s") % {"band": name}, links.band(pk), "music") for pk, name in bands]
-
-
-def _edit(band_id: int) -> str:
-    return links.object_page("bands_band_edit", band_id)
+    return [Fix(_("Open %(band)s") % {"band": name}, links.band(pk), "music", _("Show the band")) for pk, name in bands]
 
 
 def _suggested(bands: Sequence[tuple[int, str]]) -> list[Fix]:
     """Return a link to each band for which a channel has been suggested."""
     suggested = ChannelSuggestion.objects.open().filter(band__in=[pk for pk, _name in bands])
     with_one = set(suggested.order_by().values_list("band_id", flat=True))
-    label = _("See the channel suggested for %(band)s")
-    return [Fix(label % {"band": name}, links.band(pk), "star") for pk, name in bands if pk in with_one]
+    label, short = _("See the channel suggested for %(band)s"), _("See the suggested channel")
+    return [Fix(label % {"band": name}, links.band(pk), "star", short) for pk, name in bands if pk in with_one]
