@@ -58,6 +58,7 @@ _HEALTH = (
     BandState.NEVER,
     BandState.PAUSED,
     BandState.INACTIVE,
+    BandState.FRESH,
     BandState.HEALTHY,
 )
 """The states that have a chip, what needs a person first."""

@@ -43,22 +43,7 @@ _GROUPINGS = {
 }
 
 
-def gauges() -> dict[str, Any]:
-    """Return the context of the buckets now, with the jobs that wait for each."""
-    waiting = stats_quota.waiting()
-    rows = [
-        {
-            "bucket": state,
-            "waiting": waiting[state.bucket][0],
-            "until": waiting[state.bucket][1],
-            "url": _waiting_url(state),
-        }
-        for state in buckets.today()
-    ]
-    return {"rows": rows, "as_of": clock.approximate()}
-
-
-def _waiting_url(state: buckets.BucketState) -> str:
+def waiting_url(state: buckets.BucketState) -> str:
     """Return the URL of the list of the jobs that wait for the bucket."""
     reason = buckets.DELAY_REASONS[state.bucket].value
     return links.jobs(status=JobStatus.QUEUED.value, due="later", delay_reason=reason)
@@ -108,7 +93,7 @@ def _kept(grouping: Grouping, shows_all: bool = False) -> dict[str, str]:
 def _block(figures: BucketFigures, hours: Mapping[dt.datetime, int]) -> dict[str, Any]:
     return {
         "figures": figures,
-        "row": {"waiting": figures.waiting_jobs, "until": figures.waiting_until, "url": _waiting_url(figures.state)},
+        "row": {"waiting": figures.waiting_jobs, "until": figures.waiting_until, "url": waiting_url(figures.state)},
         "chart": quota_chart.chart(figures, hours),
         "reopen_url": reverse("admin:quota_reopen", args=[figures.state.bucket]),
     }

@@ -15,7 +15,7 @@ from django_celery_beat.models import PeriodicTask
 from bands.models import Band
 
 from .. import counters
-from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from ..choices import QUEUE_OF_TYPE, TERMINAL_STATUSES, JobStatus, JobType, QueueName
 from ..engine import broker
 from ..models import Attempt, Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
@@ -120,6 +120,14 @@ def queues() -> list[QueueState]:
         )
         for name, paused_at, paused_by, pause_reason, waiting, delayed, of_paused_bands, oldest, workers, now in rows
     ]
+
+
+def ended_since(start: dt.datetime) -> dict[str, dict[str, int]]:
+    """Return the jobs created since then that have ended, by queue and by state: "completed", "failed" or "cancelled"."""
+    numbers = {name: {_COUNTS[status]: 0 for status in TERMINAL_STATUSES} for name in QueueName.values}
+    for cell in counters.cells(counters.Selection(statuses=tuple(TERMINAL_STATUSES), start=start)):
+        numbers[QUEUE_OF_TYPE[JobType(cell.job_type)]][_COUNTS[JobStatus(cell.status)]] += cell.n
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)

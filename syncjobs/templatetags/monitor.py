@@ -99,9 +99,10 @@ def live(
     swap: str = "outerHTML",
     job: int | None = None,
     active: bool | None = None,
+    load: bool = False,
     **query: Any,
 ) -> SafeString:
-    """Make the element a live region (see live.js) that is fetched from `url` with `query`.
+    """Make the element a live region (see live.js) that is fetched from `url` with `query`, also at once if it is to `load`.
 
     `on` are the events that refresh it, at most every `every` milliseconds; `poll` are the seconds between requests
     while there is no event stream. `job` limits the events to one job; `active` False stops the polling.
@@ -111,7 +112,12 @@ def live(
     attributes = {"data-live": on, "data-live-job": job, "data-live-every": every, "data-poll": poll or None}
     if active is not None:
         attributes["data-active"] = "true" if active else "false"
-    attributes |= {"hx-get": url, "hx-trigger": "refresh", "hx-swap": f"morph:{swap}", "hx-ext": "morph"}
+    attributes |= {
+        "hx-get": url,
+        "hx-trigger": "load, refresh" if load else "refresh",
+        "hx-swap": f"morph:{swap}",
+        "hx-ext": "morph",
+    }
     return mark_safe(  # noqa: S308
         " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items() if value is not None)
     )
