@@ -224,7 +224,7 @@ class BandAdmin(PageAdmin):
             button=_("Activate") if active else _("Deactivate"),
             back=_list_url(),
             parent=_("Bands"),
-            icon="check" if active else "stop",
+            icon="power",
             details=[band.name for band in selected],
         )
 

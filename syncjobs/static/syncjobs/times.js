@@ -56,11 +56,26 @@
         });
     }
     window.inLocalTime = inLocalTime;
-    function writeSentences() {
-        document.querySelectorAll("[data-utc], .messagelist li").forEach((each) => {
-            const local = inLocalTime(each.textContent);
-            if (local !== each.textContent) each.textContent = local;
+
+    // Sentences about schedules name times of the day in a zone of their own: only the language is the reader's.
+    const wall = (options) => new Intl.DateTimeFormat(language, { timeZone: "UTC", ...options });
+    const wallClock = wall(minutes), wallTime = wall({ ...days, ...minutes });
+    const inWords = (sentence) => sentence.replace(/\b(?:(\d{4}-\d\d-\d\d) )?(\d\d:\d\d)\b/g, (written, day, time) => {
+        const at = new Date(`${day ?? "2000-01-01"}T${time}Z`);
+        return isNaN(at) ? written : (day ? wallTime : wallClock).format(at);
+    });
+    const rewritten = new WeakMap(); // element → what it says now
+    function rewrite(selector, words) {
+        document.querySelectorAll(selector).forEach((each) => {
+            if (rewritten.get(each) === each.textContent) return;
+            const text = words(each.textContent);
+            if (text !== each.textContent) each.textContent = text;
+            rewritten.set(each, text);
         });
+    }
+    function writeSentences() {
+        rewrite("[data-utc], .messagelist li", inLocalTime);
+        rewrite("[data-wall]", inWords);
     }
     document.addEventListener("htmx:afterSettle", writeSentences);
     writeTimes();
