@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import zlib
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +34,8 @@ from .core.paging import paginate
 _PREVIEW_SECONDS = 1800
 _SHOWN = 200
 _PER_PAGE = 50
+_COLUMNS = tuple(each.name for each in fields(RowResult))
+_OUTCOME = _COLUMNS.index("outcome")
 
 
 class ImportForm(forms.Form):
@@ -99,8 +101,13 @@ def _keep_preview(request: HttpRequest, file: Any) -> HttpResponse:
     results = imports.import_bands(actor_of(request), rows, dry_run=True)
     preview = _Preview(secrets.token_urlsafe(16), zlib.compress(raw, 1), is_csv, file.name[:200])
     cache.set(_key(request), preview, _PREVIEW_SECONDS)
-    shown = json.dumps({"token": preview.token, "name": preview.name, "results": [astuple(each) for each in results]})
-    cache.set(_results_key(request), zlib.compress(shown.encode(), 1), _PREVIEW_SECONDS)
+    shown = {
+        "token": preview.token,
+        "name": preview.name,
+        "counts": imports.count_outcomes(results),
+        "results": [[getattr(each, column) for column in _COLUMNS] for each in results],
+    }
+    cache.set(_results_key(request), zlib.compress(json.dumps(shown).encode(), 1), _PREVIEW_SECONDS)
     return HttpResponseRedirect(f"{reverse('admin:import')}?{urlencode({'token': preview.token})}")
 
 
@@ -110,14 +117,12 @@ def _show_preview(request: HttpRequest, token: str) -> HttpResponse:
     kept = json.loads(zlib.decompress(packed)) if isinstance(packed, bytes) else {"token": ""}
     if not token or not secrets.compare_digest(kept["token"].encode(), token.encode()):
         return report(request, _expired(), reverse("admin:import"), level="error", redirect=True)
-    results = [_result_of(*values) for values in kept["results"]]
-    counts = imports.count_outcomes(results)
-    wanted = request.GET.get("outcome", "")
+    counts, wanted = kept["counts"], request.GET.get("outcome", "")
     if wanted in counts:
-        listed = [result for result in results if result.outcome == wanted]
+        listed = [values for values in kept["results"] if values[_OUTCOME] == wanted]
     else:
-        listed = [result for result in results if result.outcome != "unchanged"]
-        listed.sort(key=lambda result: result.outcome != "refused")
+        listed = [values for values in kept["results"] if values[_OUTCOME] != "unchanged"]
+        listed.sort(key=lambda values: values[_OUTCOME] != "refused")
     page = paginate(request, listed, per_page=_PER_PAGE)
     context = {
         "name": kept["name"],
@@ -126,7 +131,7 @@ def _show_preview(request: HttpRequest, token: str) -> HttpResponse:
         "changes": counts["created"] + counts["updated"],
         "chips": _chips(token, wanted if wanted in counts else "", counts),
         "page": page,
-        "results": page.object_list,
+        "results": [_result_of(*values) for values in page.object_list],
         "labels": {name: field.label for name, field in BandForm.base_fields.items()},
     }
     return _show(request, context, _("Import %(file)s?") % {"file": kept["name"]})
