@@ -84,7 +84,7 @@
             $("#palette-link").click();
             return;
         }
-        if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([data-select]), textarea, select, [contenteditable]")) return;
+        if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
         if (event.key === "Enter" && !event.target.matches("tr")) return;
         if ($("dialog[open]") && !$(`dialog [data-page-key="${CSS.escape(event.key)}"]`)) return;
         const act = keys[event.key];
