@@ -36,6 +36,7 @@ class BandState(models.TextChoices):
     NEVER = "never", _("Never synced")
     NO_CHANNEL = "no-channel", _("No channel")
     PAUSED = "paused", _("Paused")
+    FRESH = "fresh", _("Synced within a day")
     STALE = "stale", _("Not synced for a day")
     HEALTHY = "healthy", _("Healthy")
 
@@ -54,13 +55,15 @@ _STATES = {
     BandState.PROBLEM: ~Q(channel_problem=ChannelProblem.NONE),
     BandState.FAILING: Q(consecutive_failures__gt=0),
     BandState.PAUSED: Q(paused_at__isnull=False),
-    BandState.NEVER: Q(last_full_sync_at=None, last_incremental_sync_at=None),
 }
 _SYNCED_LATELY = Q(last_full_sync_at__gt=Now() - STALE_AFTER) | Q(last_incremental_sync_at__gt=Now() - STALE_AFTER)
 _SYNCABLE = ~_STATES[BandState.NO_CHANNEL] & ~_STATES[BandState.INACTIVE]
+# Each band that can be synced is in one of these three.
+_STATES[BandState.NEVER] = _SYNCABLE & Q(last_full_sync_at=None, last_incremental_sync_at=None)
+_STATES[BandState.FRESH] = _SYNCABLE & _SYNCED_LATELY
 _STATES[BandState.STALE] = _SYNCABLE & ~_STATES[BandState.NEVER] & ~_SYNCED_LATELY
 _STATES[BandState.HEALTHY] = (
-    _SYNCABLE & _SYNCED_LATELY & ~_STATES[BandState.PROBLEM] & ~_STATES[BandState.FAILING] & ~_STATES[BandState.PAUSED]
+    _STATES[BandState.FRESH] & ~_STATES[BandState.PROBLEM] & ~_STATES[BandState.FAILING] & ~_STATES[BandState.PAUSED]
 )
 
 

@@ -28,6 +28,14 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]")
 LONG_ENOUGH = 16
 """Minimum length at which a text found in a page is that text, and not part of a name or an address."""
 
+WRITTEN_LATER = re.compile(
+    r"<(time|pre|script|style|textarea)\b.*?</\1>|<[^>]*\bdata-(?:utc|wall)\b[^>]*>[^<]*|<div id=\"[^\"]*\" hidden>[^<]*",
+    re.DOTALL,
+)
+"""Times that the script writes in the reader's language, texts from outside, and the data of charts."""
+FOREIGN = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])|\d,\d{3}(?!\d)|\d{4}-\d\d-\d\d|\d%")
+"""Decimals, thousands, dates and percentages as Spanish does not write them."""
+
 Key = tuple[str, str]
 
 
@@ -106,6 +114,10 @@ def test_every_page_is_in_the_language_of_the_browser() -> None:
         words = html.unescape(re.sub(r"<[^>]*>", "\n", page))
         lines = {line.strip() for line in words.splitlines()}
         assert lines & english == set(), address
+        if (
+            "/quotacall/" not in address and "/jobevent/" not in address and "/attempt/" not in address
+        ):  # As they are stored.
+            assert FOREIGN.findall(html.unescape(re.sub(r"<[^>]*>", "\n", WRITTEN_LATER.sub("", page)))) == [], address
     assert opened > 20
 
 

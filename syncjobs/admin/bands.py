@@ -58,6 +58,7 @@ _HEALTH = (
     BandState.NEVER,
     BandState.PAUSED,
     BandState.INACTIVE,
+    BandState.FRESH,
     BandState.HEALTHY,
 )
 """The states that have a chip, what needs a person first."""
@@ -223,7 +224,7 @@ class BandAdmin(PageAdmin):
             button=_("Activate") if active else _("Deactivate"),
             back=_list_url(),
             parent=_("Bands"),
-            icon="check" if active else "stop",
+            icon="power",
             details=[band.name for band in selected],
         )
 

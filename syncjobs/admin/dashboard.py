@@ -1,7 +1,7 @@
-"""The dashboard.
+"""The dashboard: what needs attention, then the state of queues, jobs, quota, bands and errors.
 
-It consists of parts that can be requested one by one. The page contains the cheap parts; the others load once it is
-shown. Without scripts, a link in their place shows them.
+It consists of parts that can be requested one by one. The page contains the cheap parts. It has the room of the others, which
+load once it is shown; without scripts, a link in their place shows them.
 """
 
 from __future__ import annotations
@@ -18,33 +18,58 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from bands.models import Band
+from bands.models import Band, NoticedBy
 
+from .. import counters
 from ..choices import FeedState, JobStatus, JobType, PushState, QueueName
-from ..engine import clock
+from ..counters import Selection
+from ..engine import clock, quota
+from ..engine.quota import BucketState
 from ..models import SyncJob
 from ..operations import schedules
 from ..stats import errors
 from ..stats import freshness as stats_freshness
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
+from ..stats import quota as stats_quota
+from ..stats.freshness import Times
+from ..stats.quota import Forecast
+from ..templatetags.monitor import duration, milliseconds, number, percent
+from ..youtube.costs import quota_day
 from . import checklist
-from .core import attention, charts, links
+from .core import attention, bars, charts, links
 from .core.pages import health_of, is_part, show
-from .quota import gauges
+from .quota import waiting_url
 
-_RUNNING, _ERRORS, _SCHEDULES = 8, 5, 6
-_PERIOD_LABELS = {"24h": gettext_lazy("24 hours"), "7d": gettext_lazy("7 days"), "30d": gettext_lazy("30 days")}
+_RUNNING, _ERRORS, _SCHEDULES, _STALEST = 8, 5, 6, 10
+_PERIOD_NAMES = {"24h": gettext_lazy("24 h"), "7d": gettext_lazy("7 d"), "30d": gettext_lazy("30 d")}
+_PENDING = "…"
+
+
+def _attention(request: HttpRequest) -> dict[str, Any]:
+    return attention.strip(request, health_of(request))
 
 
 def _queues(request: HttpRequest) -> dict[str, Any]:
+    since = stats_jobs.start_of(_period(request), clock.approximate())
     queues = sorted(stats_queues.queues(), key=lambda queue: QueueName.values.index(queue.name))
-    cards = [{"label": QueueName(queue.name).label, "queue": queue, "urls": links.of_queue(queue)} for queue in queues]
+    ended = stats_queues.ended_since(since)
+    cards = [
+        {
+            "label": QueueName(queue.name).label,
+            "queue": queue,
+            "ended": ended[queue.name],
+            "urls": links.of_queue(queue, since),
+        }
+        for queue in queues
+    ]
     return {
         "cards": cards,
+        "since": since,
         "any_running": any(queue.paused_at is None for queue in queues),
         "any_paused": any(queue.paused_at is not None for queue in queues),
-        "any_failed": any(queue.failed for queue in queues),
+        "failed": sum(queue.failed for queue in queues),
+        "many_failed": sum(queue.failed > 0 for queue in queues) > 1,
         "as_of": queues[0].as_of if queues else clock.approximate(),
     }
 
@@ -64,45 +89,81 @@ def _running(request: HttpRequest) -> dict[str, Any]:
         }
         for job in running
     ]
+    has_more = len(jobs) > _RUNNING
     return {
         "jobs": jobs[:_RUNNING],
-        "has_more": len(jobs) > _RUNNING,
+        "has_more": has_more,
+        "total": counters.count(Selection(statuses=(JobStatus.IN_PROGRESS,))) if has_more else len(jobs),
         "stuck_count": len(stuck),
         "running_url": links.jobs(status=JobStatus.IN_PROGRESS.value),
         "as_of": clock.approximate(),
     }
 
 
+def _gauges(request: HttpRequest) -> dict[str, Any]:
+    """Return the buckets without their forecasts, which take longer: the page asks for those once it is shown."""
+    waiting = stats_quota.waiting()
+    states = quota.on(quota_day(clock.approximate()))
+    rows = [_bucket(state, None, *waiting[state.bucket]) for state in states]
+    return {"rows": rows, "is_pending": True}
+
+
 def _quota(request: HttpRequest) -> dict[str, Any]:
-    return gauges()
+    buckets = stats_quota.buckets()
+    return {"rows": [_bucket(each.state, each.forecast, each.waiting_jobs, each.waiting_until) for each in buckets]}
+
+
+def _bucket(state: BucketState, forecast: Forecast | None, waiting: int, until: dt.datetime | None) -> dict[str, Any]:
+    bar = bars.of_quota(state, forecast)
+    return {
+        "state": state,
+        "forecast": forecast,
+        "bar": bar,
+        "waiting": waiting,
+        "until": until,
+        "url": waiting_url(state),
+    }
 
 
 def _charts(request: HttpRequest) -> dict[str, Any]:
-    period = _period(request)
+    period, metrics = _period(request), stats_jobs.metrics()
     return {
-        "metrics": stats_jobs.metrics(),
+        "figures": [
+            percent(metrics["success_rate"]),
+            number(metrics["per_minute"]),
+            *(milliseconds(metrics[name]) for name in ("duration_p50", "duration_p95", "wait_p50", "wait_p95")),
+        ],
         "jobs_chart": charts.jobs(stats_jobs.trends(period), period),
         "durations_chart": charts.durations(stats_jobs.durations(period), period),
-        "sample": stats_jobs.BUCKET_SAMPLE,
-        "recent": stats_jobs.DAY_SAMPLE,
         "as_of": clock.approximate(),
     }
 
 
 def _freshness(request: HttpRequest) -> dict[str, Any]:
-    figures = stats_freshness.freshness()
+    bands, figures = stats_freshness.synced(_STALEST), stats_freshness.freshness()
     push, feed = _("Push: %(state)s"), _("Feed: %(state)s")
+    states = [
+        (text % {"state": state.label}, number, state in _WRONG, links.bands(**{kind: state.value}))
+        for kind, text, counts in (("push", push, figures.push), ("feed", feed, figures.feeds))
+        for state, number in counts.items()
+        if number
+    ]
     return {
+        "bands": bands,
         "figures": figures,
-        "sources": [(source.label, times) for source, times in figures.by_source.items()],
-        "states": [
-            (text % {"state": state.label}, number, state in _WRONG, links.bands(**{kind: state.value}))
-            for kind, text, counts in (("push", push, figures.push), ("feed", feed, figures.feeds))
-            for state, number in counts.items()
-            if number
+        "rows": [
+            _times(_("All"), figures.total),
+            *(_times(str(source.label), times) for source, times in figures.by_source.items()),
         ],
+        "states": states,
+        "is_bad": any(is_bad for _label, _number, is_bad, _url in states),
         "chart": charts.freshness(figures.by_day),
+        "as_of": bands.as_of,
     }
+
+
+def _times(label: str, times: Times) -> tuple[str, str, str, str]:
+    return label, number(times.videos), duration(times.p50), duration(times.p95)
 
 
 def _errors(request: HttpRequest) -> dict[str, Any]:
@@ -125,25 +186,34 @@ def _ahead(request: HttpRequest) -> dict[str, Any]:
     return {"upcoming": upcoming, "workers": workers, "as_of": now}
 
 
-def _attention(request: HttpRequest) -> dict[str, Any]:
-    return attention.strip(request, health_of(request))
-
-
 _WRONG = (PushState.REFUSED, PushState.LAPSED, PushState.SILENT, FeedState.OVERDUE, FeedState.FAILING)
 _Part = tuple[str, Callable[[HttpRequest], dict[str, Any]]]
 _AT_ONCE: dict[str, _Part] = {
     "attention": ("syncjobs.view_alert", _attention),
     "queues": ("syncjobs.view_queue", _queues),
     "running": ("syncjobs.view_syncjob", _running),
-    "quota": ("syncjobs.view_quotaday", _quota),
+    "quota": ("syncjobs.view_quotaday", _gauges),
 }
 _SETUP: dict[str, _Part] = {"checklist": (checklist.PERMISSION, checklist.steps)}
 _LATER: dict[str, _Part] = {
-    "charts": ("syncjobs.view_syncjob", _charts),
     "freshness": ("bands.view_band", _freshness),
+    "charts": ("syncjobs.view_syncjob", _charts),
     "errors": ("syncjobs.view_errorgroup", _errors),
     "ahead": ("syncjobs.view_queue", _ahead),
 }
+_IN_FULL = {"quota": _quota}
+"""What the request for a part shows, if that is more than the page has at once."""
+
+
+def _frames() -> dict[str, Any]:
+    """Return the parts that load later without their figures: they have the same size, so that nothing moves."""
+    sources = [_("All"), *(str(source.label) for source in NoticedBy)]
+    return {
+        "freshness": {"rows": [(source, *[_PENDING] * 3) for source in sources]},
+        "charts": {"figures": [_PENDING] * 6},
+        "errors": {},
+        "ahead": {},
+    }
 
 
 @require_safe
@@ -157,14 +227,22 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         if request.user.has_perm(permission)
     }
     part, period = request.GET.get("part", ""), _period(request)
-    periods = [(label, f"?period={value}#part-charts", value == period) for value, label in _PERIOD_LABELS.items()]
-    frame: dict[str, Any] = {"period": period, "periods": periods, "may_see": set(allowed)}
-    frame["later_urls"] = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in _LATER}
+    periods = [(label, f"?period={value}", value == period) for value, label in _PERIOD_NAMES.items()]
+    frame: dict[str, Any] = {
+        "period": period,
+        "period_name": _PERIOD_NAMES[period],
+        "periods": periods,
+        "sample": stats_jobs.BUCKET_SAMPLE,
+        "recent": stats_jobs.DAY_SAMPLE,
+    }
     if part in allowed and is_part(request):
-        return render(request, f"syncjobs/dashboard/{part}.html", {**frame, "part": allowed[part](request)})
-    frame["has_bands"] = Band.objects.exists()
+        build = _IN_FULL.get(part, allowed[part])
+        return render(request, f"syncjobs/dashboard/{part}.html", {**frame, "part": build(request)})
     shown = {name: build(request) for name, build in allowed.items() if name not in _LATER or name == part}
-    context = {**frame, "shown": shown}
+    has_bands = Band.objects.exists()
+    later = {name: frame for name, frame in _frames().items() if name in allowed and name not in shown and has_bands}
+    urls = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in _LATER}
+    context = {**frame, "shown": shown, "later": later, "later_urls": urls, "has_bands": has_bands}
     # The strip takes the place of the notes, for those who may see it.
     is_quiet = "attention" in allowed
     return show(request, "syncjobs/dashboard/page.html", context, title=_("Dashboard"), is_live=True, is_quiet=is_quiet)

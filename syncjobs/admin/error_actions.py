@@ -164,7 +164,7 @@ def ask_for_note(request: HttpRequest, fingerprint: str) -> HttpResponse:
         title=_("Add a note"),
         text=_("Everybody who sees this error sees the note. It can't be changed later."),
         button=_("Add note"),
-        icon="edit",
+        icon="plus",
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
@@ -181,7 +181,7 @@ def ask_to_reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
         title=_("Reopen this error?"),
         text=_("It is to do again. Its notes stay."),
         button=_("Reopen"),
-        icon="retry",
+        icon="unlock",
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:

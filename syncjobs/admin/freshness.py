@@ -24,7 +24,7 @@ def ask_to_subscribe(request: HttpRequest, band: Band | None = None) -> HttpResp
         if band
         else _("YouTube's hub is asked for two bands a second, for no quota. Subscriptions that work go on working."),
         button=_("Subscribe again"),
-        icon="retry",
+        icon="link",
         back=_back(band),
         parent=band.name if band else _("Dashboard"),
     )
@@ -49,7 +49,7 @@ def ask_to_read(request: HttpRequest, band: Band | None = None) -> HttpResponse:
         if band
         else _("A worker reads the 15 newest videos of each channel, eight channels a second, for no quota."),
         button=_("Read the feed now") if band else _("Read all feeds now"),
-        icon="download",
+        icon="feed",
         back=_back(band),
         parent=band.name if band else _("Dashboard"),
     )

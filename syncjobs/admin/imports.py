@@ -13,6 +13,7 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.functional import lazy
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -21,6 +22,7 @@ from django.views.decorators.http import require_http_methods
 from ..exceptions import InvalidInput
 from ..operations import band_files, imports
 from ..stats import queues
+from ..templatetags.monitor import number
 from .core.pages import actor_of, is_part, report, show, style
 
 _PREVIEW_SECONDS = 1800
@@ -37,7 +39,7 @@ class ImportForm(forms.Form):
                 "JSON or CSV in UTF-8, {megabytes} MB and {rows} rows at most. You see a preview before anything changes."
             ),
             megabytes=band_files.MAX_MEGABYTES,
-            rows=f"{band_files.MAX_ROWS:,}",
+            rows=lazy(number, str)(band_files.MAX_ROWS),
         ),
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.json,text/csv,application/json"}),
     )

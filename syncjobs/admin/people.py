@@ -138,14 +138,14 @@ class PersonAdmin(PageAdmin):
     def deactivate_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
         title, message = _("Deactivate %(name)s?"), _("%(name)s is deactivated.")
         text = _("They are logged out at once and can't log in again. Their actions stay in the audit log.")
-        question = _question(title, text, _("Deactivate"), icon="stop", is_danger=True)
+        question = _question(title, text, _("Deactivate"), icon="power", is_danger=True)
         return _set_active(request, user_id, question, message, active=False)
 
     @requires("change", post=True)
     def reactivate_view(self, request: HttpRequest, user_id: int) -> HttpResponse:
         title, message = _("Reactivate %(name)s?"), _("%(name)s can log in again.")
         text = _("They can log in again, with the same role and password as before.")
-        question = _question(title, text, _("Reactivate"), icon="check")
+        question = _question(title, text, _("Reactivate"), icon="power")
         return _set_active(request, user_id, question, message, active=True)
 
 

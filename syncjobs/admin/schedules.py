@@ -94,7 +94,7 @@ class ScheduleAdmin(PageAdmin):
             if enable
             else _("It triggers nothing until someone enables it again. Running jobs continue."),
             button=_("Enable") if enable else _("Disable"),
-            icon="check" if enable else "stop",
+            icon="power",
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

@@ -84,19 +84,23 @@ class Choices(Choice):
         super().__init__(field_name, "in", **{"help_text": "Repeatable, or separated by commas."} | options)
 
 
-class SortBy(Choice):
-    """The field that a list is sorted by: one of `fields`, which requests write in the spelling of their parameters."""
+class Spelled(Choice):
+    """One of `names`, which requests write in the spelling of their parameters."""
 
-    def __init__(self, fields: Iterable[str], *, initial: str, help_text: str, spell: Spelling = str) -> None:
-        self.fields = {spell(name): name for name in fields}
-        super().__init__(choices=self.fields, initial=spell(initial), help_text=help_text)
+    def __init__(self, names: Iterable[str], *, initial: str, help_text: str, spell: Spelling = str) -> None:
+        self.names = {spell(name): name for name in names}
+        super().__init__(choices=self.names, initial=spell(initial), help_text=help_text)
 
     def parse(self, value: str) -> str:
-        return self.fields[super().parse(value)]
+        return self.names[super().parse(value)]
 
-    def spelled(self, spell: Spelling) -> SortBy:
-        initial = self.fields[self.initial]
-        return SortBy(self.fields.values(), initial=initial, help_text=self.help_text, spell=spell)
+    def spelled(self, spell: Spelling) -> Spelled:
+        initial = self.names[self.initial]
+        return type(self)(self.names.values(), initial=initial, help_text=self.help_text, spell=spell)
+
+
+class SortBy(Spelled):
+    """The field that a list is sorted by."""
 
 
 class Text(Parameter):

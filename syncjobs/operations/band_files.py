@@ -11,6 +11,7 @@ from itertools import islice, zip_longest
 from pathlib import Path, PurePath
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from bands.text import camel_case
@@ -82,7 +83,7 @@ def too_large() -> InvalidInput:
 
 def _too_many_rows() -> InvalidInput:
     message = _("The file has more than %(rows)s rows. Split it and import the parts one by one.")
-    return InvalidInput(message % {"rows": f"{MAX_ROWS:,}"}, field="file")
+    return InvalidInput(message % {"rows": number_format(MAX_ROWS, force_grouping=True)}, field="file")
 
 
 def read_rows(raw: bytes, *, is_csv: bool) -> list[Any]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Case, Count, Exists, OuterRef, Prefetch, Q, Sum
+from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, Sum
+from django.db.models.functions import Greatest
 
-from bands.models import Band, NoticedBy
+from bands.models import Band, BandState, NoticedBy
 
 from ..choices import FeedState, JobType, PushState, SubscriptionState
 from ..engine import clock
@@ -121,6 +122,30 @@ def freshness(days: int = DEFAULT_DAYS) -> Freshness:
         hub=now_states.hub,
         saved=_saved(now, bands),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """The bands that can be synced, by their last sync, and those of them whose last sync is the longest ago.
+
+    The three counts sum to `bands`. The stalest have the time of their last sync as `last_synced`.
+    """
+
+    as_of: dt.datetime
+    bands: int
+    fresh: int
+    stale: int
+    never: int
+    stalest: list[Band]
+
+
+def synced(most: int) -> Synced:
+    """Return how many bands were synced within a day, and at most `most` of the stalest, never synced ones first."""
+    counts = Band.objects.count_by_state()
+    fresh, stale, never = (counts[state] for state in (BandState.FRESH, BandState.STALE, BandState.NEVER))
+    bands = Band.objects.syncable().annotate(last_synced=Greatest("last_full_sync_at", "last_incremental_sync_at"))
+    stalest = list(bands.order_by(F("last_synced").asc(nulls_first=True), "pk")[:most])
+    return Synced(clock.now(), fresh + stale + never, fresh, stale, never, stalest)
 
 
 class States(NamedTuple):

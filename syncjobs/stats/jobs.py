@@ -109,9 +109,14 @@ def metrics() -> dict[str, Any]:
     }
 
 
+def start_of(period: str, now: dt.datetime) -> dt.datetime:
+    """Return when the series of the period begin: a whole hour (24h) or day in UTC, at least the period before `now`."""
+    return _buckets(period, now)[1][0]
+
+
 def trends(period: str) -> list[dict[str, Any]]:
     """Return the jobs created in each hour (24h) or day of the period, in UTC, with their number by current status."""
-    step, starts = _buckets(period)
+    step, starts = _buckets(period, clock.now())
     series = {since: dict.fromkeys(JobStatus.values, 0) for since in starts}
     for cell in counters.series(Selection(start=starts[0]), hourly=step == counters.HOUR):
         if cell.since in series:
@@ -128,7 +133,7 @@ def durations(period: str) -> list[dict[str, Any]]:
     They are of a sample of at most BUCKET_SAMPLE jobs a point, of size `jobs`, and None if there are none. All-bands jobs
     are left out: they last as long as their children wait.
     """
-    step, starts = _buckets(period)
+    step, starts = _buckets(period, clock.now())
     with connection.cursor() as cursor:
         cursor.execute(_DURATIONS, _sampling(starts, step, _SLICES))
         by_bucket = {since: (jobs, times) for since, jobs, times in cursor.fetchall()}
@@ -143,9 +148,9 @@ def _sampling(buckets: list[dt.datetime], step: dt.timedelta, slices: int) -> di
     return {"buckets": buckets, "step": step, "slices": slices, "per_slice": _PER_SLICE}
 
 
-def _buckets(period: str) -> tuple[dt.timedelta, list[dt.datetime]]:
+def _buckets(period: str, now: dt.datetime) -> tuple[dt.timedelta, list[dt.datetime]]:
     """Return the step, and the starts of the hours (24h) or days in the period in UTC, oldest first."""
-    now = clock.now().astimezone(dt.UTC)
+    now = now.astimezone(dt.UTC)
     step = counters.HOUR if period == "24h" else counters.DAY
     begin = (now - PERIODS[period]).replace(minute=0, second=0, microsecond=0)
     if step == counters.DAY:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
@@ -15,11 +15,12 @@ from django_celery_beat.models import PeriodicTask
 from bands.models import Band
 
 from .. import counters
-from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from ..choices import QUEUE_OF_TYPE, TERMINAL_STATUSES, JobStatus, JobType, QueueName
 from ..engine import broker
 from ..models import Attempt, Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..operations import schedules
+from .snapshot import one_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,7 @@ _READINESS = """
 
 def queues() -> list[QueueState]:
     """Return all queues. Ended jobs are not read, only their counts."""
-    with transaction.atomic():
-        _read_one_snapshot()
+    with one_snapshot():  # The states sum to the number of jobs.
         counted: dict[str, dict[str, int]] = {name: {} for name in QueueName.values}
         for cell in counters.cells(counters.Selection()):
             if cell.status in _COUNTS:
@@ -120,6 +120,14 @@ def queues() -> list[QueueState]:
         )
         for name, paused_at, paused_by, pause_reason, waiting, delayed, of_paused_bands, oldest, workers, now in rows
     ]
+
+
+def ended_since(start: dt.datetime) -> dict[str, dict[str, int]]:
+    """Return the jobs created since then that have ended, by queue and by state: "completed", "failed" or "cancelled"."""
+    numbers = {name: {_COUNTS[status]: 0 for status in TERMINAL_STATUSES} for name in QueueName.values}
+    for cell in counters.cells(counters.Selection(statuses=tuple(TERMINAL_STATUSES), start=start)):
+        numbers[QUEUE_OF_TYPE[JobType(cell.job_type)]][_COUNTS[JobStatus(cell.status)]] += cell.n
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +213,3 @@ def _state(worker: Any) -> str:
     if not worker.is_alive:
         return "silent" if worker.is_silent else "failing"
     return "stopping" if worker.stopping_at else "alive"
-
-
-def _read_one_snapshot() -> None:
-    """Let all statements of the transaction see one snapshot, so that the states sum to the number of jobs."""
-    if not connection.in_atomic_block or len(connection.savepoint_ids):
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

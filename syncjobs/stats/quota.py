@@ -10,7 +10,6 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Min, Q, Sum
-from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django_celery_beat.models import PeriodicTask
@@ -24,6 +23,7 @@ from ..models import QuotaCall, QuotaDay
 from ..operations import schedules
 from ..sql import query
 from ..youtube.costs import Bucket, quota_day
+from .snapshot import one_snapshot
 
 TOP_BANDS = 10
 RATE_HOURS = 3
@@ -101,23 +101,22 @@ class BucketFigures:
 
 
 def today() -> list[BucketFigures]:
-    """Return all buckets as of now, including unused ones."""
+    """Return all buckets as of now, including unused ones, with what their calls were for."""
+    with one_snapshot():
+        found = buckets()
+        _add_spent({figures.state.bucket: figures for figures in found}, found[0].state.day)
+    return found
+
+
+def buckets() -> list[BucketFigures]:
+    """Return all buckets as of now, like `today()` but without what the calls were for."""
     now = clock.now()
-    states = quota.today()
-    needs, runs = _needs(now, states[0].resets_at)
     waits = waiting()
-    figures = {
-        state.bucket: BucketFigures(state, Forecast(state.used), *waits[state.bucket], as_of=now) for state in states
-    }
-    lately = _add_spent(figures, now)
-    for bucket, each in figures.items():
-        if each.state.closed_at is None:
-            _project(each.forecast, bucket, lately[bucket], each.state.resets_at - now, needs, runs)
-    return list(figures.values())
+    return [BucketFigures(state, forecast, *waits[state.bucket], as_of=now) for state, forecast in forecasts(now)]
 
 
 def forecasts(now: dt.datetime) -> list[tuple[BucketState, Forecast]]:
-    """Return the state and the forecast of each bucket, like `today()` but without what the calls were for.
+    """Return the state and the forecast of each bucket.
 
     `now` is the database's time. It takes few statements, because the rules of alerts need it all the time.
     """
@@ -158,24 +157,17 @@ def history(days: int) -> list[dict[str, Any]]:
     ]
 
 
-def _add_spent(figures: dict[Bucket, BucketFigures], now: dt.datetime) -> dict[Bucket, int]:
-    """Add today's calls to the figures; return the units of each bucket that manual syncs used in the last RATE_HOURS."""
+def _add_spent(figures: dict[Bucket, BucketFigures], day: dt.date) -> None:
+    """Add the day's calls to the figures."""
     rows = (
-        QuotaCall.objects.filter(day=quota_day(now))
+        QuotaCall.objects.filter(day=day)
         .order_by()
         .values("bucket", "operation", "job_type", "band_id")
-        .annotate(
-            spent=Sum("units"),
-            calls=Count("pk"),
-            failed=Count("pk", filter=~Q(reason="")),
-            recent=Coalesce(Sum("units", filter=_lately(now)), 0),
-        )
-        .values_list("bucket", "operation", "job_type", "band_id", "spent", "calls", "failed", "recent")
+        .annotate(spent=Sum("units"), calls=Count("pk"), failed=Count("pk", filter=~Q(reason="")))
+        .values_list("bucket", "operation", "job_type", "band_id", "spent", "calls", "failed")
     )
-    by_people = dict.fromkeys(figures, 0)
-    for name, operation, job_type, band_id, *spent, recent in rows:
+    for name, operation, job_type, band_id, *spent in rows:
         bucket = figures[Bucket(name)]
-        by_people[Bucket(name)] += recent
         bucket.operations.setdefault(operation, Spent()).add(*spent)
         bucket.job_types.setdefault(job_type, Spent()).add(*spent)
         if band_id is not None:
@@ -184,7 +176,6 @@ def _add_spent(figures: dict[Bucket, BucketFigures], now: dt.datetime) -> dict[B
     names = dict(Band.objects.filter(pk__in=top).values_list("pk", "name"))
     for bucket in figures.values():
         bucket.band_names = names
-    return by_people
 
 
 # ---- Forecast

@@ -49,22 +49,38 @@ def pager(context: RequestContext, page: Page[Any], label: str) -> dict[str, Any
 @register.simple_tag
 def band_badge(band: Band) -> SafeString:
     """Draw the health of a band's syncs. Show the most important problem."""
+    return badge(*_health(band))
+
+
+@register.simple_tag
+def band_problem(band: Band) -> SafeString | str:
+    """Draw the most important problem of a band's syncs, but not how long ago the last one was; nothing without a problem."""
+    text, look, picture = _health(band)
+    if look == "good" or text == str(BandState.STALE.label):
+        return ""
+    return format_html(
+        '<span class="badge badge-{}" title="{}">{}<span>{}</span></span>', look, text, icon(picture), text
+    )
+
+
+def _health(band: Band) -> tuple[str, str, str]:
+    """Return the text, look and icon of the most important problem of a band's syncs."""
     if not band.is_active:
-        return badge(_("Inactive"), "off", "pause")
+        return _("Inactive"), "off", "pause"
     if band.paused_at:
-        return badge(_("Paused"), "warn", "pause")
+        return _("Paused"), "warn", "pause"
     if band.channel_problem:
-        return badge(str(band.get_channel_problem_display()), "bad", "alert")
+        return str(band.get_channel_problem_display()), "bad", "alert"
     if band.sync_obstacle:
-        return badge(_("No channel"), "warn", "alert")
+        return _("No channel"), "warn", "alert"
     if band.consecutive_failures:
         text = ngettext("%(n)s consecutive failure", "%(n)s consecutive failures", band.consecutive_failures)
-        return badge(text % {"n": band.consecutive_failures}, "bad", "cross")
+        return text % {"n": band.consecutive_failures}, "bad", "cross"
     if band.last_full_sync_at is None and band.last_incremental_sync_at is None:
-        return badge(_("Never synced"), "off", "hourglass")
+        return _("Never synced"), "off", "hourglass"
     if band.is_stale(clock.approximate()):
-        return badge(str(BandState.STALE.label), "warn", "clock")
-    return badge(_("Healthy"), "good", "check")
+        return str(BandState.STALE.label), "warn", "clock"
+    return _("Healthy"), "good", "check"
 
 
 _AVAILABILITY = {

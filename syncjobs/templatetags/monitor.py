@@ -99,9 +99,10 @@ def live(
     swap: str = "outerHTML",
     job: int | None = None,
     active: bool | None = None,
+    load: bool = False,
     **query: Any,
 ) -> SafeString:
-    """Make the element a live region (see live.js) that is fetched from `url` with `query`.
+    """Make the element a live region (see live.js) that is fetched from `url` with `query`, also at once if it is to `load`.
 
     `on` are the events that refresh it, at most every `every` milliseconds; `poll` are the seconds between requests
     while there is no event stream. `job` limits the events to one job; `active` False stops the polling.
@@ -111,7 +112,12 @@ def live(
     attributes = {"data-live": on, "data-live-job": job, "data-live-every": every, "data-poll": poll or None}
     if active is not None:
         attributes["data-active"] = "true" if active else "false"
-    attributes |= {"hx-get": url, "hx-trigger": "refresh", "hx-swap": f"morph:{swap}", "hx-ext": "morph"}
+    attributes |= {
+        "hx-get": url,
+        "hx-trigger": "load, refresh" if load else "refresh",
+        "hx-swap": f"morph:{swap}",
+        "hx-ext": "morph",
+    }
     return mark_safe(  # noqa: S308
         " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items() if value is not None)
     )
@@ -240,15 +246,17 @@ def role_badge(role: Role | None) -> SafeString:
 def when(at: dt.datetime | None, kind: str = "at", none: str = "—") -> SafeString | str:
     """Show an instant in UTC; the script rewrites it.
 
-    `kind` is "at" (in the reader's time zone), "ago", "elapsed" (time since) or "countdown" (time until).
+    `kind` is "at" (in the reader's time zone), "clock" (the same without the day), "ago", "elapsed" (time since) or
+    "countdown" (time until).
     """
     if at is None:
         return none
     text = at.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     day, time = text[:10], text[11:19]
+    shown = time[:5] if kind == "clock" else f"{day} {time[:5]}"
     # No escaping needed; a list has hundreds of these.
     return mark_safe(  # noqa: S308
-        f'<time datetime="{text[:23]}Z" data-time="{kind}" title="{day} {time} UTC">{day} {time[:5]} UTC</time>'
+        f'<time datetime="{text[:23]}Z" data-time="{kind}" title="{day} {time} UTC">{shown} UTC</time>'
     )
 
 

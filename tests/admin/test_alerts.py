@@ -18,7 +18,7 @@ from syncjobs.engine import clock
 from syncjobs.models import Alert, AlertRule, AuditEntry, Worker
 from syncjobs.operations import alerts
 from tests.clients import DIALOG, MOST_QUERIES, PART, logged_in
-from tests.factories import HOSTILE, PERSON, make_alert, queue_job
+from tests.factories import HOSTILE, PERSON, make_alert, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 LIST, RULES = "/admin/syncjobs/alert/", "/admin/syncjobs/alertrule/"
@@ -74,9 +74,38 @@ def test_alerts_of_freshness_lead_to_the_bands_and_to_what_helps(moderator: Clie
         (moderator, late | both),
         (logged_in(Role.ADMIN), late | both | {"/admin/bands/band/subscribe/"}),
     ):
-        found = set(re.findall(r'class="btn btn-small" href="(/admin/[^"]*)"', strip(client)))
+        found = set(re.findall(r'class="btn btn-small[^"]*"\s+href="(/admin/[^"]*)"', strip(client)))
         assert {url for url in found if "/alert/" not in url} == urls
         assert all(client.get(url).status_code == 200 for url in urls)
+
+
+def test_alerts_about_a_band_and_its_error_share_a_line_with_the_fix(moderator: Client) -> None:
+    band, other = make_band("herons", "@herons"), make_band("owls", "@owls")
+    make_alert(Rule.NEW_ERROR, "f00", subject_type="error", subject_label="Channel not found: <id>")
+    make_alert(Rule.BAND_STALE, f"{band.pk}", subject_type="band", subject_label="Herons", facts={"since": None})
+    failing = {"failures": 3, "reason": "channelNotFound", "group": "f00", "error": "Channel not found: @herons"}
+    make_alert(Rule.BAND_FAILING, f"{band.pk}", subject_type="band", subject_label="Herons", facts=failing)
+    shown = strip(logged_in(Role.ADMIN))
+    assert texts_of(shown) == ["The last 3 or more syncs of Herons have failed. Last error: Channel not found: @herons"]
+    assert "Herons has never been synced." in shown
+    assert "paste its address into the band" in shown
+    assert re.search(rf'href="/admin/bands/band/{band.pk}/edit/"[^>]*>Change the channel<', shown)
+    assert re.search(r'href="/admin/syncjobs/alert/\?state=attention">\s*3 alerts\s*<', shown)
+    (url,) = re.findall(r'href="(/admin/syncjobs/alert/acknowledge/[^"]+)"', shown)
+    (ids,) = re.findall(r'name="ids" value="([^"]+)"', page(moderator, url, **DIALOG))
+    assert sorted(map(int, ids.split(","))) == sorted(Alert.objects.values_list("pk", flat=True))
+    # Who may not change the channel is told whom to ask. An error of two bands has a line of its own.
+    assert "Ask an admin (ADMIN@example) to do this: Find the band" in strip(moderator)
+    make_alert(Rule.BAND_FAILING, f"{other.pk}", subject_type="band", subject_label="Owls", facts=failing)
+    assert len(texts_of(strip(moderator))) == 3
+
+
+def test_a_quiet_site_says_so(moderator: Client) -> None:
+    assert "Nothing needs attention" in strip(moderator)
+    make_alert(acknowledged_at=clock.now(), acknowledged_by="pat")
+    shown = strip(moderator)
+    assert "Nothing needs attention" in shown
+    assert re.search(r'href="/admin/syncjobs/alert/\?state=unresolved">\s*1 acknowledged or snoozed', shown)
 
 
 def test_many_alerts_of_a_kind_share_a_line_that_acknowledges_all_of_them(moderator: Client) -> None:

@@ -65,6 +65,7 @@ def test_bands_can_be_filtered_by_their_problems(admin: Client) -> None:
         "never": ["New"],
         "no-channel": ["None"],
         "paused": ["Resting"],
+        "fresh": ["Failing", "Fine", "Gone", "Resting"],
         "stale": ["Old"],
         "healthy": ["Fine"],
     }
@@ -75,7 +76,12 @@ def test_bands_can_be_filtered_by_their_problems(admin: Client) -> None:
         assert health == "active" or (health, str(len(found))) in chips(page), health
     assert ("all", "9") in chips(page)
     narrowed = admin.get(URL, {"conference": "SWAC", "health": "stale"}).content.decode()
-    assert [chip for chip in chips(narrowed) if chip[1] != "0"] == [("all", "2"), ("stale", "1"), ("healthy", "1")]
+    assert [chip for chip in chips(narrowed) if chip[1] != "0"] == [
+        ("all", "2"),
+        ("stale", "1"),
+        ("fresh", "1"),
+        ("healthy", "1"),
+    ]
     assert 'id="chip-health-stale" href="?conference=SWAC&amp;health=stale" aria-current="true"' in narrowed
     assert names(admin, conference="SWAC") == ["Fine", "Old"]
     assert names(admin, state="GA") == ["Fine"]

@@ -81,15 +81,21 @@ def test_permissions() -> None:
 
 def test_every_figure_counts_the_rows_of_the_list_it_links_to(moderator: Client) -> None:
     some_of_each()
-    html = moderator.get("/admin/").content.decode()
-    found = re.findall(r'<dd><a href="/admin/syncjobs/syncjob/\?([^"]+)"[^>]*>([\d,]+)</a>', html)
-    assert len(found) == 18
-    counted = 0
-    for query, shown in found:
-        rows, total = read_page(listing_filters.job_query(QueryDict(unescape(query))), 1, 100)
-        assert (total, len(rows)) == (int(shown), int(shown)), query
-        counted += total
-    assert counted == SyncJob.objects.count() == 81
+    # The period is about jobs that have ended.
+    for status in ("COMPLETED", "QUEUED"):
+        old = timezone.now() - dt.timedelta(days=3)
+        SyncJob.objects.create(job_type="PRUNE", queue_id="maintenance", status=status, created_at=old, run_at=old)
+    for period, jobs_shown in (("24h", 82), ("7d", 83), ("30d", 83)):
+        html = moderator.get(f"/admin/?period={period}").content.decode()
+        found = re.findall(r'<dd><a href="/admin/syncjobs/syncjob/\?([^"]+)"[^>]*>([\d,]+)</a>', html)
+        assert len(found) == 18
+        counted = 0
+        for query, shown in found:
+            rows, total = read_page(listing_filters.job_query(QueryDict(unescape(query))), 1, 100)
+            assert (total, len(rows)) == (int(shown), int(shown)), query
+            counted += total
+        assert counted == jobs_shown
+    assert SyncJob.objects.count() == 83
 
 
 def test_the_page_takes_few_queries_for_any_number_of_rows(moderator: Client) -> None:
@@ -102,7 +108,7 @@ def test_the_page_takes_few_queries_for_any_number_of_rows(moderator: Client) ->
         claim("maintenance")
     with CaptureQueriesContext(connection) as many:
         moderator.get("/admin/")
-    assert len(few) == len(many) <= 17
+    assert len(few) == len(many) <= 19
     for part in parts():
         with CaptureQueriesContext(connection) as queries:
             assert moderator.get(f"/admin/?part={part}", headers=HTMX).status_code == 200
@@ -123,6 +129,9 @@ def test_a_partial_request_returns_the_same_part_as_the_page(moderator: Client, 
 
 
 def test_slow_parts_load_later_and_have_a_link_without_scripts(moderator: Client) -> None:
+    empty = moderator.get("/admin/").content.decode()
+    assert not [part for part in dashboard._LATER if f'id="part-{part}"' in empty], "an empty site has nothing to show"
+    make_band()
     html = moderator.get("/admin/?period=7d").content.decode()
     for part in dashboard._LATER:
         later = html.split(f'id="part-{part}"')[1].split("</section>")[0]
@@ -182,7 +191,7 @@ def _running_after_claim(client: Client) -> str:
 def test_quota_shows_remaining_units_reset_time_and_closed_buckets(moderator: Client) -> None:
     html = moderator.get("/admin/?part=quota", headers=HTMX).content.decode()
     assert "0 of 10,000" in html
-    assert html.count('data-time="countdown"') == 3
+    assert html.count('data-time="countdown"') == 1
     quota.close(Bucket.MAIN, "quotaExceeded")
     assert QuotaDay.objects.get().closed_at
     html = moderator.get("/admin/?part=quota", headers=HTMX).content.decode()
@@ -344,6 +353,25 @@ def test_clearing_a_failed_parent_leaves_the_children_that_have_not_failed(admin
     SyncJob.objects.create(**common, status="FAILED")
     assert bulk.clear_failed(PERSON, "video-sync") == 2
     assert list(SyncJob.objects.values_list("pk", "parent")) == [(running.pk, None)]
+
+
+def test_freshness_counts_the_bands_of_the_lists_it_links_to(moderator: Client) -> None:
+    now = timezone.now()
+    for number in range(12):
+        make_band(f"fresh{number}", f"@fresh{number}", last_incremental_sync_at=now - dt.timedelta(hours=number))
+    make_band("gone", "@gone", last_full_sync_at=now - dt.timedelta(days=9), channel_problem="NOT_FOUND")
+    make_band("new", "@new")
+    make_band("off", "@off", is_active=False)
+    text = moderator.get("/admin/", {"part": "freshness"}, headers=HTMX).content.decode()
+    shown = dict(re.findall(r'\?health=(\w+)"><?s?t?r?o?n?g?>?(\d+)', text))
+    assert shown == {"fresh": "12", "stale": "1", "never": "1"}
+    assert "of 14" in text
+    for health, number in shown.items():
+        listed = moderator.get("/admin/bands/band/", {"health": health}).content.decode()
+        assert len(re.findall(r'<tr id="band-', listed)) == int(number), health
+    stalest = re.findall(r'<a class="truncate"[^>]*>([^<]+)</a>', text)
+    assert stalest == ["New", "Gone", *(f"Fresh{number}" for number in range(11, 3, -1))]
+    assert "Channel not found" in text
 
 
 def test_freshness_shows_unknown_as_unknown_and_counts_bands(moderator: Client) -> None:

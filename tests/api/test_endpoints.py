@@ -101,6 +101,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("PATCH", "admin/filter-presets/<id:preset_id>", {"name": "renamed"}, ADMIN_UP, 200),
     ("DELETE", "admin/filter-presets/<id:preset_id>", None, ADMIN_UP, 204),
     ("GET", "admin/quota/history", None, MODERATOR_UP, 200),
+    ("GET", "admin/quota/usage", None, MODERATOR_UP, 200),
     ("POST", "admin/quota/reopen", {"bucket": "main"}, ADMIN_UP, 200),
     ("GET", "admin/quota", None, MODERATOR_UP, 200),
     ("GET", "admin/events", None, MODERATOR_UP, 200),

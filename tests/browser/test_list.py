@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from syncjobs.choices import JobStatus, Role
-from syncjobs.engine import outcomes
+from syncjobs.engine import outcomes, quota
 from syncjobs.models import SyncJob
+from syncjobs.youtube.costs import Operation
 from tests.factories import claim, make_band, queue_job, wait_for
 
 from . import saved_world, world
@@ -300,3 +301,21 @@ def test_a_typed_band_filters_the_list(log_in: LogIn) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(f"band_id={band.pk}"))
     expect(page.get_by_label("Band", exact=True)).to_have_value("Herons")
+
+
+def test_a_grouping_of_the_quota_is_in_the_address(log_in: LogIn) -> None:
+    band = make_band("herons")
+    quota.reserve(Operation.VIDEOS_LIST, quota.Spender(is_personal=True, job_type="FULL_SYNC", band_id=band.pk))
+    visitor = log_in(Role.MODERATOR, timezone_id="Europe/Madrid")
+    page = visitor.go("/admin/quota/")
+    page.evaluate("window.isSamePage = true")
+    expect(page.locator(".page-head")).to_contain_text(
+        re.compile(r"midnight Pacific time, which is (9|8):00.AM for you")
+    )
+    page.locator("#list").get_by_role("link", name="Band", exact=True).click()
+    page.wait_for_url("**/admin/quota/?by=band")
+    expect(page.locator(".usage-table tbody tr")).to_have_text(re.compile("Herons"))
+    page.go_back()
+    expect(page.locator(".usage-table tbody tr")).to_have_text(re.compile("Full sync"))
+    assert page.evaluate("window.isSamePage") is True
+    assert visitor.problems == []

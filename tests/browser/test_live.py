@@ -10,13 +10,14 @@ import pytest
 from django.db.models.functions import Now
 from playwright.sync_api import Page, expect
 
+from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobStatus, QueueName, Role, Severity
 from syncjobs.engine import broker, outcomes
 from syncjobs.models import Alert, Queue, SyncJob
 from syncjobs.operations import alerts, queues, triggers
 from syncjobs.operations import jobs as job_operations
 from syncjobs.youtube.simulator import Simulator
-from tests.factories import PERSON, band_with_videos, claim, make_alert, queue_job, wait_for
+from tests.factories import PERSON, band_with_videos, claim, make_alert, make_band, queue_job, wait_for
 from tests.processes import Workers
 
 from .conftest import LogIn
@@ -88,6 +89,35 @@ def test_a_pause_appears_on_other_pages_and_stops_the_worker(
     wait_for(lambda: SyncJob.objects.filter(pk=job.pk, status=JobStatus.COMPLETED).exists())
     expect(_card(other, "Video sync")).to_contain_text("Active")
     expect(_card(other, "Video sync").locator("dd").first).to_have_text("0")
+
+
+# Collects how far the page moves without the visitor, as Cumulative Layout Shift counts it.
+_SHIFTS = """window.shifts = [];
+new PerformanceObserver((list) => shifts.push(...list.getEntries().filter((entry) => !entry.hadRecentInput)))
+    .observe({ type: "layout-shift", buffered: true });"""
+_MOVED = """shifts.map((entry) => [entry.value, ...entry.sources.map(({ node }) => node?.outerHTML?.slice(0, 120))])"""
+
+
+def test_the_dashboard_does_not_move_while_it_loads(log_in: LogIn) -> None:
+    """Times become local ones, and slow parts take the place that is theirs from the start."""
+    for number in range(4):
+        band = make_band(f"band{number}", f"@band{number}")
+        make_alert(
+            Rule.BAND_PAUSED, str(band.pk), subject_type="band", facts={"since": "2026-11-01T12:00:00Z", "by": "x"}
+        )
+        queue_job()
+    outcomes.fail(claim(), "A band without a name" * 5, reason="broken")
+    claim()
+    visitor = log_in(Role.ADMIN)
+    visitor.page.add_init_script(_SHIFTS)
+    visitor.page.route("**/admin/events*", lambda route: route.abort())  # Nothing happens meanwhile.
+    for width, height in ((360, 780), (1440, 1600)):
+        visitor.page.set_viewport_size({"width": width, "height": height})
+        page = visitor.go("/admin/")
+        expect(page.locator("[aria-busy]")).to_have_count(0)
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        moved = page.evaluate(_MOVED)
+        assert sum(value for value, *_nodes in moved) <= 0.02, (width, moved)
 
 
 def test_an_update_does_not_disturb_the_user(log_in: LogIn) -> None:

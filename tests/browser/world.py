@@ -22,7 +22,7 @@ from django_celery_beat.models import PeriodicTask
 from bands.models import Availability, Band, ChannelProblem, Video
 from syncjobs.alerts import rounds
 from syncjobs.audit.actors import Actor, for_schedule
-from syncjobs.choices import EventKind, JobStatus, JobType, Origin, QueueName, SubscriptionState
+from syncjobs.choices import EventKind, JobStatus, JobType, Origin, QueueName, Role, SubscriptionState
 from syncjobs.engine import outcomes
 from syncjobs.engine.claim import WorkerIdentity, claim_next
 from syncjobs.engine.enqueue import create_job
@@ -44,12 +44,13 @@ from syncjobs.models import (
     SyncJob,
     Worker,
 )
-from syncjobs.operations import alert_channels, errors, jobs, queues, schedules
+from syncjobs.operations import alert_channels, errors, jobs, people, queues, schedules
 from syncjobs.youtube.costs import QUOTA_TIMEZONE, Operation, bucket_of, quota_day
 from syncjobs.youtube.simulator import demo
 from syncjobs.youtube.simulator.world import made_up_id
 
-MARKUP = '<img src=x onerror="alert(1)"><b>bold</b>'
+LONG_WORD = "Donaudampfschifffahrt" * 3
+MARKUP = f'<img src=x onerror="alert(1)"><b>bold</b>{LONG_WORD}'
 ROBIN, KIM = Actor("robin", Origin.ADMIN), Actor("kim", Origin.ADMIN)
 NIGHTLY, CHECK, STATISTICS = "Nightly full sync", "Check for new videos", "Statistics at noon"
 BANDS = 16
@@ -152,7 +153,7 @@ def _add_channels() -> None:
 
 
 def add_markup() -> None:
-    """Put markup into texts that come from outside: a band, a video, an error, a reason."""
+    """Put markup, and a word too long for a phone, into texts that come from outside: a band, a video, an error, a reason."""
     band = Band.objects.earliest("pk")
     Band.objects.filter(pk=band.pk).update(name=f"{MARKUP} Band", channel_title=MARKUP)
     SyncJob.objects.filter(band=band).update(band_name=f"{MARKUP} Band")
@@ -163,9 +164,12 @@ def add_markup() -> None:
     JobError.objects.filter(group=group).update(message=MARKUP)
     Queue.objects.filter(paused_at__isnull=False).update(pause_reason=MARKUP)
     Alert.objects.update(subject_label=MARKUP)
-    AlertChannel.objects.filter(name="Directors").update(name=f"{MARKUP} Directors")
+    AlertChannel.objects.filter(name="Directors").update(name=f"{LONG_WORD} Directors")
     AlertDelivery.objects.update(title=MARKUP, text=MARKUP, problem=MARKUP)
     queues.pause_queue(Actor(MARKUP, Origin.ADMIN), QueueName.VIDEO_PROCESSING, MARKUP)
+    PeriodicTask.objects.filter(name=CHECK).update(name=f"{MARKUP} check")
+    Worker.objects.filter(name="celery@north-2").update(name=f"celery@{LONG_WORD}")
+    people.save_user(KIM, LONG_WORD, "correct horse battery", Role.MODERATOR)
 
 
 class _Site:

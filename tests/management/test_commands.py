@@ -49,8 +49,8 @@ def test_invalid_arguments_show_an_error_and_change_nothing() -> None:
         (["reconcile", "--rebuild"], "Use --rebuild only with --counts."),
         (["reconcile", "--counts", "--json"], "Use --json without --counts."),
         (["sync_bands", "--all", "--timeout", "5"], "Use --timeout only with --wait."),
-        (["quota", "--reopen", "main", "--day", "2026-01-01"], "Use --reopen without --day and --json."),
-        (["quota", "--reopen", "main", "--json"], "Use --reopen without --day and --json."),
+        (["quota", "--reopen", "main", "--day", "2026-01-01"], "Use --reopen without --day, --by and --json."),
+        (["quota", "--reopen", "main", "--json"], "Use --reopen without --day, --by and --json."),
     ],
 )
 def test_an_option_without_effect_is_refused(arguments: list[str], message: str) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from bands.text import snake_case
 from syncjobs.choices import DelayReason, JobStatus, JobType, Role
 from syncjobs.engine import quota
 from syncjobs.engine.quota import Spender
 from syncjobs.models import QuotaDay, SyncJob
 from syncjobs.operations import schedules
 from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
-from tests.clients import Api
+from tests.clients import Api, run_command
 from tests.factories import SCHEDULE, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +56,37 @@ def test_units_are_grouped_by_operation_type_and_band() -> None:
     assert [row["units"] for row in result["bands"]] == list(range(12, 2, -1))
     assert [row["bandName"] for row in result["bands"]][:2] == [None, "Band10"]
     assert _figures("search")["operations"] == []
+
+
+def test_api_and_command_group_the_units_as_the_page_does() -> None:
+    band = make_band("herons")
+    job = queue_job()
+    _spend(3, personal=True, job_id=job.pk, job_type="FULL_SYNC", band_id=band.pk)
+    _spend(2, job_type="ENRICH")
+    QuotaDay.objects.filter(bucket="main").update(used=6)
+    api = Api(Role.MODERATOR)
+    expected: dict[str, list[tuple[str, str | None, str, int]]] = {
+        "operation": [("operation", "videos.list", "videos.list", 5)],
+        "jobType": [("jobType", "FULL_SYNC", "Full sync", 3), ("jobType", "ENRICH", "Video details", 2)],
+        "band": [("band", str(band.pk), "Herons", 3), ("none", None, "No band", 2)],
+        "person": [
+            ("person", job.requested_by_label, job.requested_by_label, 3),
+            ("deletedJob", None, "Deleted job", 2),
+        ],
+    }
+    for grouping, rows in expected.items():
+        main, search, _stats = api.get("admin/quota/usage", groupBy=grouping).json()["buckets"]
+        found = [(row["kind"], row["key"], row["name"], row["units"]) for row in main["groups"]]
+        assert found == [*rows, ("unrecorded", None, "No longer recorded", 1)], grouping
+        assert main["used"] == sum(row["units"] for row in main["groups"]) == 6
+        assert (search["used"], search["groups"]) == (0, [])
+        printed = json.loads(run_command("quota", "--by", snake_case(grouping), "--json"))["groups"]
+        assert [(row["name"], row["units"]) for row in printed] == [(row[2], row[3]) for row in found], grouping
+    assert "Herons" in run_command("quota", "--by", "band")
+    before = api.get("admin/quota/usage", day="2026-01-02").json()
+    assert (before["day"], [bucket["used"] for bucket in before["buckets"]]) == ("2026-01-02", [0, 0, 0])
+    for day in ("9999-12-31", "2026-02-30", "yesterday"):
+        assert api.get("admin/quota/usage", day=day).json()["errors"][0]["field"] == "day"
 
 
 def test_jobs_that_wait_for_a_bucket_are_counted() -> None:

@@ -1,4 +1,7 @@
-"""What needs attention, worst first: the strip on top of the dashboard. Alike alerts share a line."""
+"""What needs attention, worst first: the strip on top of the dashboard.
+
+Alike alerts share a line, and so do those about one band with the error that its syncs fail with.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,20 @@ from ...alerts import words
 from ...alerts.conditions import RULE_OF_PROBLEM
 from ...choices import AlertRuleName as Rule
 from ...choices import AlertSubject, Severity
+from ...engine import clock, error_reasons
 from ...live.health import Health, Problem
 from ...models import Alert
 from ...operations.alerts import MAX_ALERTS
 from ...operations.queues import ALL_QUEUES
-from . import health, links
+from . import advice, fixes, health, links
 
 MAX_LINES = 8
 _ALONE = 3
 """More alerts than this of one rule share a line."""
 _NAMED, _LONGEST = 4, 60
+_OF_BANDS = (Rule.BAND_FAILING, Rule.BAND_PAUSED, Rule.BAND_STALE)
+"""The rules about bands. The first of them that a band breaks leads its line."""
+_OF_ERRORS = (Rule.NEW_ERROR, Rule.ERROR_BACK)
 _PAGES: dict[str, tuple[str | Promise, str]] = {
     # What the link of an alert shows, and the permission that it needs
     AlertSubject.WORKER: (gettext_lazy("Workers"), "syncjobs.view_worker"),
@@ -51,11 +58,15 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One problem, or several of a kind. Without `selection` there is nothing to acknowledge."""
+    """One problem, or several of a kind. Without `selection` there is nothing to acknowledge.
+
+    `also` are sentences about the same subject. The first of the buttons helps most.
+    """
 
     key: str
     text: str
     is_critical: bool
+    also: Sequence[str] = ()
     advice: str = ""
     since: dt.datetime | None = None
     buttons: Sequence[Button] = field(default_factory=tuple)
@@ -74,8 +85,11 @@ def strip(request: HttpRequest, known: Health) -> dict[str, Any]:
     return {
         "lines": lines[:MAX_LINES],
         "counts": known.alerts,
-        "has_more": len(lines) > MAX_LINES,
+        "alerts": len(alerts),
+        "more": max(0, len(lines) - MAX_LINES),
+        "seen": len(unresolved) - len(alerts),
         "is_critical": any(line.is_critical for line in lines),
+        "as_of": clock.approximate(),
     }
 
 
@@ -101,26 +115,64 @@ def _lines_of_alerts(request: HttpRequest, alerts: Iterable[Alert]) -> list[Line
     kinds: dict[tuple[str, str], list[Alert]] = {}
     for alert in alerts:
         kinds.setdefault((alert.rule, alert.severity), []).append(alert)
-    lines = []
+    lines, alone = [], []
     for (rule, severity), alike in kinds.items():
         if len(alike) > _ALONE and rule in Rule.values:
             lines.append(_line_of_several(Rule(rule), severity, alike))
         else:
-            lines += [_line_of_one(request, alert) for alert in alike]
-    return lines
+            alone += alike
+    return lines + [_line_of_one(request, group) for group in _by_subject(alone)]
 
 
-def _line_of_one(request: HttpRequest, alert: Alert) -> Line:
+def _by_subject(alerts: Iterable[Alert]) -> list[list[Alert]]:
+    """Return the alerts in groups, each with the alert that leads it first: those of a band, with the error that it has.
+
+    An error that several bands have, or none, is a group of its own.
+    """
+    bands: dict[str, list[Alert]] = {}
+    groups = []
+    for alert in alerts:
+        if alert.rule not in _OF_BANDS:
+            groups.append([alert])
+        elif alert.subject_id in bands:
+            bands[alert.subject_id].append(alert)
+        else:
+            groups.append(bands.setdefault(alert.subject_id, [alert]))
+    for group in bands.values():
+        group.sort(key=lambda alert: _OF_BANDS.index(Rule(alert.rule)))
+    having: dict[str, list[list[Alert]]] = {}
+    for group in bands.values():
+        having.setdefault(group[0].facts.get("group") or "", []).append(group)
+    for error, *others in groups.copy():
+        owners = having.get(error.subject_id, ()) if error.rule in _OF_ERRORS and not others else ()
+        if len(owners) == 1:
+            owners[0].append(error)
+            groups.remove([error])
+    return groups
+
+
+def _line_of_one(request: HttpRequest, alerts: Sequence[Alert]) -> Line:
+    alert, *others = alerts
     said = words.of(alert)
     return Line(
         key=f"alert-{alert.pk}",
         text=said.sentence,
-        is_critical=alert.severity == Severity.CRITICAL,
-        advice=said.advice,
-        since=alert.opened_at,
+        is_critical=any(each.severity == Severity.CRITICAL for each in alerts),
+        also=[words.of(each).sentence for each in others if each.rule not in _OF_ERRORS],
+        advice=_advice(request, alert) or said.advice,
+        since=min(each.opened_at for each in alerts),
         buttons=buttons_of(request, alert, said),
-        selection=urlencode({"id": alert.pk}),
+        selection=urlencode([("id", each.pk) for each in alerts]),
     )
+
+
+def _advice(request: HttpRequest, alert: Alert) -> str:
+    """Return what helps a failing band with the error that it has, or whom to ask; empty for other alerts."""
+    reason = alert.facts.get("reason") if alert.rule == Rule.BAND_FAILING else ""
+    if not reason:
+        return ""
+    meaning = error_reasons.explain(reason)
+    return advice.for_user(request.user, str(meaning.advice), meaning.needs)
 
 
 def _line_of_several(rule: Rule, severity: str, alike: Sequence[Alert]) -> Line:
@@ -150,6 +202,12 @@ def buttons_of(request: HttpRequest, alert: Alert, said: words.Words) -> tuple[B
     if alert.rule == Rule.BAND_PAUSED and may("syncjobs.trigger_sync"):
         resume = Button(_("Resume"), links.object_page("bands_band_resume", alert.subject_id), is_dialog=True)
         return (resume, Button(_("Show the band"), said.link))
+    if alert.rule == Rule.BAND_FAILING and alert.subject_id.isdecimal():
+        helpful = fixes.of(request, alert.facts.get("reason") or "", [(int(alert.subject_id), alert.subject_label)])
+        found = [Button(fix.short or fix.label, fix.url) for fix in helpful]
+        if found and found[0].url != said.link and may("bands.view_band"):
+            found.append(Button(_("Show the band"), said.link))
+        return tuple(found)
     if alert.rule == Rule.NO_WORKER:
         return (Button(_("Workers"), links.page("syncjobs_worker_changelist")),) if may("syncjobs.view_worker") else ()
     if alert.rule == Rule.NO_SCHEDULER:

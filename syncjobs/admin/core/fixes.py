@@ -19,23 +19,28 @@ _EDIT_BAND, _ADD_BAND, _PAUSE = "bands.change_band", "bands.add_band", "syncjobs
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A link to a page where a person can remove the cause."""
+    """A link to a page where a person can remove the cause. `short` is the label where the band is named beside it."""
 
     label: str
     url: str
     icon: str
+    short: str = ""
 
 
 def of(request: HttpRequest, reason: str, bands: Sequence[tuple[int, str]]) -> list[Fix]:
     """Return what helps with an error of this reason and the person may do; `bands` are (id, name) of those that have it."""
     needs = error_reasons.explain(reason).needs
     if needs == _EDIT_BAND and request.user.has_perm(_EDIT_BAND):
-        label = _("Edit %(band)s") if reason == "playlistUnreadable" else _("Change the channel of %(band)s")
-        return [Fix(label % {"band": name}, links.object_page("bands_band_edit", pk), "edit") for pk, name in bands]
+        label, short = _("Change the channel of %(band)s"), _("Change the channel")
+        if reason == "playlistUnreadable":
+            label, short = _("Edit %(band)s"), _("Edit the band")
+        return [
+            Fix(label % {"band": name}, links.object_page("bands_band_edit", pk), "edit", short) for pk, name in bands
+        ]
     if needs == _ADD_BAND and request.user.has_perm(needs):
         return [Fix(_("Add band"), links.page("bands_band_add"), "plus")]
     if needs == _PAUSE and request.user.has_perm(needs):
         return [Fix(_("Resume all queues"), links.object_page("syncjobs_queue_resume", ALL_QUEUES), "play")]
     if not request.user.has_perm("bands.view_band"):
         return []
-    return [Fix(_("Open %(band)s") % {"band": name}, links.band(pk), "music") for pk, name in bands]
+    return [Fix(_("Open %(band)s") % {"band": name}, links.band(pk), "music", _("Show the band")) for pk, name in bands]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import cache
 from urllib.parse import urlencode
 
 from django.urls import get_script_prefix, reverse
 
-from ...choices import JobStatus
+from ...choices import TERMINAL_STATUSES, JobStatus
 from ...stats.queues import QueueState
 
 
@@ -80,8 +81,15 @@ STATES = {
 """The states of a queue's jobs, as filters of the list of jobs."""
 
 
-def of_queue(queue: QueueState) -> dict[str, str]:
-    """Return the URLs of a queue card: by state the list of its jobs, and its actions (pause, resume, clear)."""
-    lists = {state: jobs(queue=queue.name, **filters) for state, filters in STATES.items()}
+def of_queue(queue: QueueState, since: dt.datetime) -> dict[str, str]:
+    """Return the URLs of a queue card: by state the list of its jobs, and its actions (pause, resume, clear).
+
+    The lists of jobs that have ended have those created since then.
+    """
+    created = {"start_date": f"{since.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    lists = {
+        state: jobs(queue=queue.name, **filters, **(created if filters["status"] in TERMINAL_STATUSES else {}))
+        for state, filters in STATES.items()
+    }
     actions = {"pause": "pause", "resume": "resume", "clear": "clear_failed"}
     return lists | {key: object_page(f"syncjobs_queue_{name}", queue.name) for key, name in actions.items()}

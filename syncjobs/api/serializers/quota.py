@@ -7,7 +7,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from bands.text import camel_case
+
 from ...stats.quota import BucketFigures
+from ...stats.quota_usage import Grouping, Kind, Usage
 from ...youtube.costs import Bucket
 from ..core.fields import Choice, NullableText, Strict
 
@@ -104,6 +107,48 @@ class BucketSerializer(serializers.Serializer[Any]):
     def get_bands(self, figures: BucketFigures) -> Any:
         rows = [{"band_id": pk, "band_name": name, "spent": spent} for pk, name, spent in figures.top_bands()]
         return BandUnits(rows, many=True).data
+
+
+class UnitsOfGroup(_Spent):
+    kind = serializers.ChoiceField(
+        choices=[camel_case(kind) for kind in Kind],
+        help_text="What the group stands for. `none`: calls without a band, or outside of jobs. `unrecorded`: units whose "
+        "calls have been deleted since, with old jobs.",
+    )
+    key = NullableText(help_text="The operation, job type, band id, username or name of the schedule; null: none.")
+    name = serializers.CharField()
+
+
+class UsageOfBucket(serializers.Serializer[Any]):
+    bucket = serializers.ChoiceField(choices=_BUCKETS)
+    used = serializers.IntegerField(help_text="The sum of the groups' units.")
+    groups = UnitsOfGroup(many=True)
+
+
+class UsageSerializer(serializers.Serializer[Any]):
+    day = serializers.DateField(help_text="Begins at midnight America/Los_Angeles.")
+    groupBy = serializers.ChoiceField(choices=[camel_case(grouping) for grouping in Grouping])
+    buckets = UsageOfBucket(many=True)
+    asOf = serializers.DateTimeField()
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        buckets = [
+            {"bucket": bucket, "used": used, "groups": _groups_of(instance, bucket)}
+            for bucket, used in instance.used.items()
+        ]
+        values = {"day": instance.day, "groupBy": camel_case(instance.grouping), "buckets": buckets}
+        return dict(super().to_representation(values | {"asOf": instance.as_of}))
+
+
+def _groups_of(usage: Usage, bucket: Bucket) -> list[dict[str, Any]]:
+    """Return the groups of a bucket, those with most units first."""
+    groups = [group for group in usage.groups if bucket in group.spent]
+    groups.sort(key=lambda group: (group.member.kind is Kind.UNRECORDED, -group.spent[bucket].units))
+    return [
+        {"kind": camel_case(kind), "key": key, "name": name, "spent": group.spent[bucket]}
+        for group in groups
+        for kind, key, name, _exists in [group.member]
+    ]
 
 
 class QuotaDaySerializer(serializers.Serializer[Any]):

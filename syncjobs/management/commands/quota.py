@@ -2,58 +2,85 @@ from __future__ import annotations
 
 import datetime as dt
 from argparse import ArgumentParser, ArgumentTypeError
+from dataclasses import asdict
 from typing import Any
-
-from django.db.models import Count, Q, Sum
 
 from syncjobs.engine import clock, quota
 from syncjobs.management import base
-from syncjobs.models import QuotaCall
 from syncjobs.operations.quota import reopen_bucket
+from syncjobs.stats import quota_usage
+from syncjobs.stats.quota_usage import FIRST_DAY, Grouping, Kind, Usage
 from syncjobs.youtube.costs import Bucket, quota_day
-
-_FIRST_DAY = dt.date(2005, 1, 1)
 
 
 class Command(base.Command):
     help = (
-        "Show the usage of YouTube's daily quota by bucket and operation. A day begins at midnight Pacific time. With --reopen, "
-        "ask YouTube again about a bucket that it has closed, and wake the jobs that wait for it."
+        "Show the usage of YouTube's daily quota by bucket, and by operation, job type, band or person. A day begins at "
+        "midnight Pacific time. With --reopen, ask YouTube again about a bucket that it has closed, and wake the jobs that "
+        "wait for it."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--day", metavar="YYYY-MM-DD", type=_date, help="default: today")
+        parser.add_argument(
+            "--by", choices=list(map(str, Grouping)), help="what the calls are grouped by (default: operation)"
+        )
         parser.add_argument("--reopen", metavar="BUCKET", choices=list(map(str, Bucket)), help=", ".join(Bucket))
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
         if options["reopen"]:
-            if options["day"] or options["json"]:
-                self.refuse_arguments("Use --reopen without --day and --json.")
+            if options["day"] or options["by"] or options["json"]:
+                self.refuse_arguments("Use --reopen without --day, --by and --json.")
             reopened = reopen_bucket(self.actor, options["reopen"])
             self.print(f"Reopened: {options['reopen']}." if reopened else "The bucket is not closed.")
             return
         today = quota_day(clock.now())
         day = options["day"] or today
-        if not _FIRST_DAY <= day <= today:
-            self.refuse_arguments(f"Give a --day from {_FIRST_DAY} to {today}.")
+        if not FIRST_DAY <= day <= today:
+            self.refuse_arguments(f"Give a --day from {FIRST_DAY} to {today}.")
         states = quota.on(day)
-        calls = (
-            QuotaCall.objects.filter(day=day)
-            .values("bucket", "operation")
-            .order_by("bucket", "operation")
-            .annotate(calls=Count("pk"), spent=Sum("units"), failed=Count("pk", filter=~Q(reason="")))
-        )
+        usage = quota_usage.usage(Grouping(options["by"] or Grouping.OPERATION), day)
         if options["json"]:
-            buckets = [bucket_as_json(state) for state in states]
-            self.print_json({"day": day, "buckets": buckets, "operations": list(calls)})
+            shown = (
+                {"by": usage.grouping, "groups": _groups(usage)}
+                if options["by"]
+                else {"operations": _operations(usage)}
+            )
+            self.print_json({"day": day, "buckets": [bucket_as_json(state) for state in states], **shown})
             return
         for state in states:
             self.print(describe_bucket(state))
-        for row in calls:
-            self.print(
-                f"  {row['operation']:<24}{row['spent']:>8} units  {row['calls']:>8} calls  {row['failed']:>6} failed"
-            )
+        for row in _groups(usage):
+            spent = f"{row['units']:>8} units  {row['calls']:>8} calls  {row['failed']:>6} failed"
+            self.print(f"  {row['bucket']:<8}{row['name']:<36}{spent}")
+
+
+def _groups(usage: Usage) -> list[dict[str, Any]]:
+    """Return the groups of each bucket."""
+    return [
+        {"bucket": bucket, "kind": kind, "key": key, "name": name, **asdict(group.spent[bucket])}
+        for bucket in Bucket
+        for group in usage.groups
+        if bucket in group.spent
+        for kind, key, name, _exists in [group.member]
+    ]
+
+
+def _operations(usage: Usage) -> list[dict[str, Any]]:
+    """Return the operations of each bucket, as this command always has."""
+    rows = [
+        {
+            "bucket": row["bucket"],
+            "operation": row["key"],
+            "calls": row["calls"],
+            "spent": row["units"],
+            "failed": row["failed"],
+        }
+        for row in _groups(usage)
+        if row["kind"] == Kind.OPERATION
+    ]
+    return sorted(rows, key=lambda row: (row["bucket"], row["operation"]))
 
 
 def _date(text: str) -> dt.date:

@@ -77,7 +77,7 @@ SELECT 'band_failing', 'band', failing.id::text, failing.name, 'WARNING',
                         ORDER BY completed_at DESC LIMIT 1) AS job
         ORDER BY job.completed_at DESC LIMIT 1) AS job ON true
   LEFT JOIN LATERAL (
-       SELECT fingerprint, known.reason, known.message
+       SELECT fingerprint, known.reason, e.message
          FROM syncjobs_joberror AS e JOIN syncjobs_errorgroup AS known ON fingerprint = group_id
         WHERE e.job_id = job.id ORDER BY e.id DESC LIMIT 1) AS error ON true
 UNION ALL

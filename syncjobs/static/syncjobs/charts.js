@@ -5,6 +5,11 @@
     const written = document.documentElement.lang || undefined;
     const language = navigator.languages.find((each) => each.split("-")[0] === written) ?? written;
     const timeZone = document.getElementById("page-data")?.dataset.timeZone || undefined;
+    // Intl writes some languages' numbers otherwise than the rest of the page: this one has 1234.5 as the page writes it.
+    const sample = document.getElementById("page-data")?.dataset.number ?? "1,234.5";
+    const separators = { group: sample[1], decimal: sample.at(-2) };
+    const figures = new Intl.NumberFormat(language, { maximumFractionDigits: 3, useGrouping: "always" });
+    const number = (value) => figures.formatToParts(value).map((part) => separators[part.type] ?? part.value).join("");
     const hour = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "numeric", timeZone });
     const day = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", timeZone: "UTC" });
 
@@ -45,12 +50,12 @@
                 locale: language, animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false },
                 plugins: {
                     legend: { position: "bottom", align: "start", labels: { color: ink, boxWidth: 10, boxHeight: 10, font: { size: 11 } } },
-                    tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${item.formattedValue}${chart.unit ? ` ${chart.unit}` : ""}` } },
+                    tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${item.raw === null ? "—" : number(item.raw)}${chart.unit ? ` ${chart.unit}` : ""}` } },
                 },
                 scales: {
                     x: { stacked: !!chart.stacked, grid: { display: false }, border: { color: line }, ticks: { color: ink, maxRotation: 0, autoSkipPadding: 14, font: { size: 11 } } },
                     y: { stacked: !!chart.stacked, beginAtZero: true, grid: { color: line }, border: { display: false }, ticks: { color: ink, precision: chart.unit ? undefined : 0, maxTicksLimit: 6,
-                        callback(value) { return chart.unit ? `${this.getLabelForValue(value)} ${chart.unit}` : this.getLabelForValue(value); }, font: { size: 11 } } },
+                        callback: (value) => chart.unit ? `${number(value)} ${chart.unit}` : number(value), font: { size: 11 } } },
                 },
             },
         });

@@ -8,6 +8,7 @@
     const timeZone = document.getElementById("page-data")?.dataset.timeZone || undefined;
     const format = (options) => new Intl.DateTimeFormat(language, { timeZone, ...options });
     const minutes = { hour: "numeric", minute: "2-digit" }, days = { month: "short", day: "numeric" };
+    const clock = format(minutes);
     const sameDay = format({ ...minutes, second: "2-digit" });
     const otherDay = format({ ...days, ...minutes });
     const otherYear = format({ year: "numeric", ...days, ...minutes });
@@ -34,7 +35,7 @@
         if (!time.dateTime) return;
         const at = new Date(time.dateTime);
         const now = new Date();
-        const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at) };
+        const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at), clock: () => clock.format(at) };
         const text = (kinds[time.dataset.time] ?? (() => formatOf(at, now).format(at)))();
         if (time.textContent !== text) time.textContent = text;
         if (titled.get(time) === time.dateTime) return;
@@ -45,7 +46,7 @@
         root.querySelectorAll(selector).forEach(write);
     }
     for (const name of ["times", "htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(name, () => writeTimes());
-    setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at])"), 1000);
+    setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at], [data-time=clock])"), 1000);
 
     // Sentences of the server name instants in UTC. Toasts need it too.
     function inLocalTime(sentence) {
@@ -55,11 +56,26 @@
         });
     }
     window.inLocalTime = inLocalTime;
-    function writeSentences() {
-        document.querySelectorAll("[data-utc], .messagelist li").forEach((each) => {
-            const local = inLocalTime(each.textContent);
-            if (local !== each.textContent) each.textContent = local;
+
+    // Sentences about schedules name times of the day in a zone of their own: only the language is the reader's.
+    const wall = (options) => new Intl.DateTimeFormat(language, { timeZone: "UTC", ...options });
+    const wallClock = wall(minutes), wallTime = wall({ ...days, ...minutes });
+    const inWords = (sentence) => sentence.replace(/\b(?:(\d{4}-\d\d-\d\d) )?(\d\d:\d\d)\b/g, (written, day, time) => {
+        const at = new Date(`${day ?? "2000-01-01"}T${time}Z`);
+        return isNaN(at) ? written : (day ? wallTime : wallClock).format(at);
+    });
+    const rewritten = new WeakMap(); // element → what it says now
+    function rewrite(selector, words) {
+        document.querySelectorAll(selector).forEach((each) => {
+            if (rewritten.get(each) === each.textContent) return;
+            const text = words(each.textContent);
+            if (text !== each.textContent) each.textContent = text;
+            rewritten.set(each, text);
         });
+    }
+    function writeSentences() {
+        rewrite("[data-utc], .messagelist li", inLocalTime);
+        rewrite("[data-wall]", inWords);
     }
     document.addEventListener("htmx:afterSettle", writeSentences);
     writeTimes();
