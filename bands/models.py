@@ -195,6 +195,12 @@ class Band(models.Model):
     )
     paused_by = models.CharField(_("paused by"), max_length=150, blank=True, db_default="", default="", editable=False)
     pause_reason = models.CharField(_("reason"), max_length=500, blank=True, db_default="", default="", editable=False)
+    resumed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When its last pause ended. Of what should have been synced before, nothing is late."),
+    )
 
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)

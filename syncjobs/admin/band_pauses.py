@@ -41,7 +41,11 @@ def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> Http
         back=back,
         parent=_("Bands"),
         icon="pause",
-        details=_details(bands, _("Syncs of all bands go on without it.") if len(bands) == 1 else ""),
+        details=[
+            *_names(bands),
+            *([_("Syncs of all bands go on without it.")] if len(bands) == 1 else []),
+            _("New videos that push or a feed reports are still stored: they cost no quota."),
+        ],
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
@@ -66,7 +70,7 @@ def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str) -> Htt
         back=back,
         parent=_("Bands"),
         icon="play",
-        details=_details(bands, ""),
+        details=_names(bands),
     )
 
     def do(actor: Actor, _cleaned: dict[str, Any]) -> str:
@@ -84,9 +88,8 @@ def _named(bands: Sequence[Band], one: str, many: str) -> str:
     return one % {"band": bands[0].name} if len(bands) == 1 else many % {"n": len(bands)}
 
 
-def _details(bands: Sequence[Band], more: str) -> list[str]:
-    names = [band.name for band in bands] if len(bands) > 1 else []
-    return [*names, *([more] if more else [])]
+def _names(bands: Sequence[Band]) -> list[str]:
+    return [band.name for band in bands] if len(bands) > 1 else []
 
 
 def _nothing(request: HttpRequest, back: str) -> HttpResponse:

@@ -57,7 +57,9 @@ _FAILED = f"""
                                   WHERE s.band_id = f.band_id AND s.state = 'VERIFIED' AND s.trusted_at IS NOT NULL
                                     AND s.lease_ends_at > statement_timestamp() AND {DELIVERING}))
            >= GREATEST(1, %(share)s * count(*))
-      FROM syncjobs_channelfeed f"""  # noqa: S608 - constants
+      FROM syncjobs_channelfeed f
+     WHERE f.band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL)"""  # noqa: S608 - constants
+"""A pass leaves out paused bands, so it would be queued again and again for their feeds."""
 _MISSES = """
     WITH missed AS (
         SELECT s.id, s.band_id, max(v.created_at) AS at

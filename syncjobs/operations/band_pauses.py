@@ -25,6 +25,9 @@ from .texts import check_text
 def pause_band(actor: Actor, band_id: int, reason: str = "") -> bool:
     """Start no more jobs of a band until it is resumed. Running jobs finish, and all-bands jobs go on without the band.
 
+    What is no job of the band goes on too: push and feeds report new videos for no quota, and the job that fetches the details
+    of new videos is one for all bands.
+
     If a person gives a reason for a band that is already paused, it replaces the recorded one. Return whether the band was
     not paused before. Raises NotFound and InvalidInput.
     """
@@ -55,7 +58,7 @@ def resume_band(actor: Actor, band_id: int) -> bool:
     """
     with audited(actor, "resume_band", "band", band_id) as span:
         band = _lock_band(band_id)
-        values = {"paused_at": None, "paused_by": "", "pause_reason": ""}
+        values = {"paused_at": None, "paused_by": "", "pause_reason": "", "resumed_at": Now()}
         resumed = bool(Band.objects.filter(pk=band_id, paused_at__isnull=False).update(**values))
         waiting = SyncJob.objects.waiting().filter(band=band_id).order_by().values_list("queue").annotate(n=Count("pk"))
         for queue, count in waiting:

@@ -92,12 +92,12 @@ def reopen_errors(actor: Actor, fingerprint: str) -> None:
 def assign_errors(actor: Actor, fingerprint: str, username: str) -> None:
     """Assign an error group to a person who may act on it; to nobody if the name is empty.
 
-    Raises NotFound, and InvalidInput for any other person.
+    Raises NotFound, also for any other person.
     """
     with audited(actor, "assign_errors", "error", fingerprint[:16]) as span:
         person = assignable().filter(username=username).first() if username and "\x00" not in username else None
         if username and person is None:
-            raise InvalidInput(_("Nobody who may handle errors has this name."), field="assignee")
+            raise NotFound(_("Nobody who may handle errors has this name."), field="assignee")
         get_error_group(fingerprint)
         span.data = details({"assignee": username})
         if ErrorGroup.objects.filter(pk=fingerprint).exclude(assignee=person).update(assignee=person):

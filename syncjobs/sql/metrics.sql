@@ -88,8 +88,8 @@ CREATE OR REPLACE TRIGGER metric_delivered AFTER UPDATE OF state ON syncjobs_ale
     WHEN (OLD.state = 'PENDING' AND NEW.state <> 'PENDING') EXECUTE FUNCTION syncjobs_metric_delivery_v1();
 
 -- New videos by how they were noticed; and how late those were that we promised to notice: of watched channels, published
--- since we watch them.
-CREATE OR REPLACE FUNCTION syncjobs_metric_video_v1() RETURNS trigger LANGUAGE plpgsql AS $$
+-- since we watch them, and not before the end of a pause of the band.
+CREATE OR REPLACE FUNCTION syncjobs_metric_video_v2() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO syncjobs_metricdelta (name, label, second_label, n)
     SELECT 'noticed', noticed_by, '', count(*) FROM added WHERE noticed_by <> '' GROUP BY noticed_by;
@@ -97,7 +97,8 @@ BEGIN
     SELECT 'fresh', video.noticed_by, '', greatest(0, extract(epoch FROM video.created_at - video.published_at)::float8)
       FROM added AS video
       JOIN syncjobs_channelfeed AS feed ON feed.band_id = video.band_id AND feed.channel_id = video.channel_id
-     WHERE video.noticed_by <> '' AND video.published_at >= feed.watched_since
+      JOIN bands_band AS band ON band.id = video.band_id
+     WHERE video.noticed_by <> '' AND video.published_at >= greatest(feed.watched_since, band.resumed_at)
        AND video.created_at - video.published_at < interval '30 days';
     RETURN NULL;
 END $$;
@@ -109,6 +110,6 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE TRIGGER metric_noticed AFTER INSERT ON bands_video REFERENCING NEW TABLE AS added FOR EACH STATEMENT
-    EXECUTE FUNCTION syncjobs_metric_video_v1();
+    EXECUTE FUNCTION syncjobs_metric_video_v2();
 CREATE OR REPLACE TRIGGER metric_changed AFTER UPDATE OF notice_updated_at ON bands_video FOR EACH ROW
     WHEN (NEW.notice_updated_at IS DISTINCT FROM OLD.notice_updated_at) EXECUTE FUNCTION syncjobs_metric_change_v1();

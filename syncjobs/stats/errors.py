@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from ..choices import ErrorState, JobStatus
 from ..engine import clock
-from ..exceptions import InvalidInput, NotFound
+from ..exceptions import NotFound
 from ..models import ErrorGroup, ErrorNote, JobError
 from ..sql import query
 
@@ -111,13 +111,11 @@ def notes(fingerprint: str, limit: int) -> list[ErrorNote]:
 
 
 def assignee_id(name: str) -> int:
-    """Return the id of the person with this username; 0 for "nobody". Raises InvalidInput."""
+    """Return the id of the person with this username; 0 for "nobody", and -1 if there is no such person."""
     if name == "nobody":
         return 0
     person: int | None = get_user_model()._default_manager.filter(username=name).values_list("pk", flat=True).first()
-    if person is None:
-        raise InvalidInput(_("There is no user with this name."), field="assignee")
-    return person
+    return -1 if person is None else person
 
 
 def with_permanent_error(job_ids: Collection[int]) -> set[int]:

@@ -30,8 +30,10 @@ _TIMES = """
         SELECT v.noticed_by, (v.created_at AT TIME ZONE 'UTC')::date AS day,
                greatest(0, extract(epoch FROM v.created_at - v.published_at))::float8 AS seconds
           FROM bands_video v JOIN syncjobs_channelfeed f ON f.band_id = v.band_id AND f.channel_id = v.channel_id
+               JOIN bands_band b ON b.id = v.band_id
          WHERE v.noticed_by <> '' AND v.created_at - v.published_at < interval '30 days'
-           AND v.created_at >= %(since)s AND v.published_at >= f.watched_since)
+           AND v.created_at >= %(since)s AND v.published_at >= f.watched_since
+           AND COALESCE(b.resumed_at NOT BETWEEN v.published_at AND v.created_at, true))
     SELECT day, noticed_by, count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY seconds)
       FROM fresh GROUP BY GROUPING SETS ((day), (noticed_by), ())"""
 
@@ -70,8 +72,9 @@ class Freshness:
     """The freshness of the site. `days` are days in UTC, the last one is today; `since` is when they began.
 
     `total`, `by_source` and `by_day` are about the videos that were stored in these days, of active bands, and published
-    since we watch their channels. A video that is found a month late is left out, because it was private before. `push` and
-    `feeds` have the number of bands in each state.
+    since we watch their channels. A video that is found a month late is left out, because it was private before, and so is one
+    that is found after a pause of its band that it was published before the end of. `push` and `feeds` have the number of bands
+    in each state, paused ones too: a pause holds their jobs only.
     """
 
     as_of: dt.datetime
@@ -92,10 +95,6 @@ class Freshness:
     def push_working(self) -> int:
         """The bands whose subscription the hub has verified."""
         return sum(self.push[state] for state in WORKING)
-
-    @property
-    def hourly_probes(self) -> int:
-        return self.bands - self.daily_probes
 
 
 def freshness(days: int = DEFAULT_DAYS) -> Freshness:
@@ -120,7 +119,7 @@ def freshness(days: int = DEFAULT_DAYS) -> Freshness:
         feeds=now_states.feeds,
         daily_probes=_daily_probes(),
         hub=now_states.hub,
-        saved=_saved(now, bands),
+        saved=saved(now),
     )
 
 
@@ -201,7 +200,7 @@ def _count(rows: Any, state: Case) -> dict[str, int]:
 
 
 def _daily_probes() -> int:
-    """Return the number of bands that are probed once a day only."""
+    """Return the number of bands that are probed once a day only. Paused ones are not probed."""
     trusted = Subscription.objects.filter(
         subscriptions.working(),
         states.is_delivering(),
@@ -209,16 +208,13 @@ def _daily_probes() -> int:
         channel_id=OuterRef("channel_id"),
         trusted_at__isnull=False,
     )
-    feeds = ChannelFeed.objects.annotate(word=states.feed_state())
+    feeds = ChannelFeed.objects.filter(band__paused_at=None).annotate(word=states.feed_state())
     return feeds.filter(Q(word=FeedState.TRUSTED) | Exists(trusted), probed_at__isnull=False).count()
 
 
 def saved(now: dt.datetime) -> Saved:
-    """Return what push and feeds have saved today, against a probe of all bands in every hour."""
-    return _saved(now, Band.objects.watched().count())
-
-
-def _saved(now: dt.datetime, bands: int) -> Saved:
+    """Return what push and feeds have saved today, against a probe in every hour of all bands that are not paused."""
+    bands = Band.objects.watched().unpaused().count()
     since = dt.datetime.combine(quota_day(now), dt.time(), QUOTA_TIMEZONE).astimezone(dt.UTC)
     hours = (now - since) / dt.timedelta(hours=1)
     probes = QuotaCall.objects.filter(

@@ -227,6 +227,11 @@ def test_a_band_that_was_not_synced_for_long() -> None:
     Band.objects.filter(pk=never.pk).update(created_at=ago(hours=49))
     assert "Herons has not been synced since" in the_alert(Rule.BAND_STALE, str(band.pk)).sentence
     assert the_alert(Rule.BAND_STALE, str(never.pk)).sentence == "Never has never been synced."
+    # The time counts from the end of a pause.
+    for resumed_at, count in ((ago(hours=47), 1), (ago(hours=49), 2)):
+        Band.objects.filter(pk=band.pk).update(resumed_at=resumed_at)
+        Alert.objects.all().delete()
+        assert len([rule for rule, _ in unresolved() if rule == Rule.BAND_STALE]) == count
 
 
 # ---- Errors
@@ -512,6 +517,10 @@ def test_new_videos_that_come_late() -> None:
     store(5, 55, 1, "person")
     assert none(Rule.VIDEOS_LATE)  # Four within a day are too few.
     store(6, 55, 23)
+    # Not if the band was paused meanwhile.
+    Band.objects.update(resumed_at=now - dt.timedelta(hours=23, minutes=10))
+    assert none(Rule.VIDEOS_LATE)
+    Band.objects.update(resumed_at=now - dt.timedelta(hours=24))
     alert = the_alert(Rule.VIDEOS_LATE)
     assert "one in twenty is stored 50 minutes or more after" in alert.sentence
     for number in range(10, 50):

@@ -9,10 +9,12 @@ from django.db.models import Count, F, Max, Min, Q, Sum
 from django.test import override_settings
 from django.utils import timezone
 
-from bands.models import Band, BandState, ChannelProblem, Video
-from syncjobs.choices import ACTIVE_STATUSES, ErrorState, EventKind, JobStatus, JobType
+from bands.models import Band, BandState, ChannelProblem, NoticedBy, Video
+from syncjobs.choices import ACTIVE_STATUSES, ErrorState, EventKind, FeedState, JobStatus, JobType, PushState
+from syncjobs.freshness import feeds
 from syncjobs.models import AuditEntry, ErrorGroup, JobEvent, QuotaCall, QuotaDay, SyncJob
 from syncjobs.operations import schedules
+from syncjobs.stats.freshness import freshness
 from syncjobs.youtube.simulator import demo
 from tests.clients import command_error, run_command
 
@@ -25,7 +27,7 @@ def test_a_site_with_a_real_youtube_is_never_filled() -> None:
     assert not Band.objects.exists()
 
 
-@override_settings(YOUTUBE_SIMULATED=True)
+@override_settings(YOUTUBE_SIMULATED=True, PUBLIC_URL="http://127.0.0.1:8000")
 def test_the_figures_of_the_history_agree() -> None:
     assert "24 bands" in run_command("seed_demo")
     assert run_command("reconcile", "--counts") == "Every count equals COUNT(*).\n"
@@ -34,6 +36,7 @@ def test_the_figures_of_the_history_agree() -> None:
     _check_quota()
     _check_errors()
     _check_bands()
+    _check_freshness()
     assert now < schedules.upcoming(1)[0][0] < now + dt.timedelta(minutes=6)
     assert not any(schedules.is_overdue(each, now) for each in schedules.list_schedules())
     number = SyncJob.objects.count()
@@ -92,9 +95,30 @@ def _check_bands() -> None:
     problems = {n: ChannelProblem(band.channel_problem) for n, band in enumerate(bands) if band.channel_problem}
     assert problems == {demo.MOVED: ChannelProblem.NOT_FOUND, demo.FORBIDDEN: ChannelProblem.FORBIDDEN}
     assert Band.objects.in_state(BandState.FAILING).count() >= 2
-    added = dict(Video.objects.values_list("band").annotate(n=Count("pk")))
+    found = Video.objects.exclude(noticed_by__in=(NoticedBy.PUSH, NoticedBy.FEED))
+    added = dict(found.values_list("band").annotate(n=Count("pk")))
     jobs = SyncJob.objects.filter(band__isnull=False).values_list("band").annotate(n=Sum("videos_added"))
     assert {band: n for band, n in jobs.order_by() if n} == added
     synced = SyncJob.objects.filter(status=JobStatus.COMPLETED, job_type=JobType.FULL_SYNC)
     ends = dict(synced.filter(band__isnull=False).values_list("band").annotate(last=Max("completed_at")).order_by())
     assert all(abs(ends[band.pk] - band.last_full_sync_at) < dt.timedelta(seconds=2) for band in bands)
+
+
+def _check_freshness() -> None:
+    """New videos come by push in seconds, those of one band by its feed, and none waits for its details."""
+    shown = freshness()
+    push, feed = shown.by_source[NoticedBy.PUSH], shown.by_source[NoticedBy.FEED]
+    assert push.videos > 15
+    assert push.p95 is not None
+    assert push.p95 < 5
+    assert feed.videos >= 1
+    assert feed.p95 is not None
+    assert 200 < feed.p95 < 900
+    assert shown.total.videos == push.videos + feed.videos
+    assert sum(times.videos > 0 for times in shown.by_day.values()) >= 5
+    assert (shown.push_working, shown.push[PushState.SILENT]) == (24, 1)
+    assert shown.push[PushState.TRUSTED] >= 15
+    assert (shown.feeds[FeedState.TRUSTED], shown.feeds[FeedState.FAILING]) == (22, 2)
+    assert not Video.objects.filter(details_pending=True).exists()
+    assert not Video.objects.filter(details_stored_at__lt=F("created_at")).exists()
+    assert not feeds.probe_unread()

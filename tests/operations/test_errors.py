@@ -148,7 +148,7 @@ def test_a_group_is_assigned_to_people_who_may_handle_errors() -> None:
     logged_in()
     mo = "MODERATOR@example"
     for name in ("none@example", "who", "a\x00"):
-        with pytest.raises(InvalidInput) as refused:
+        with pytest.raises(NotFound) as refused:
             errors.assign_errors(PERSON, key, name)
         assert refused.value.field == "assignee"
     for _time in range(2):
@@ -157,6 +157,7 @@ def test_a_group_is_assigned_to_people_who_may_handle_errors() -> None:
     mine = stats_errors.groups(GroupFilter(assignee=stats_errors.assignee_id(mo)))
     nobodys = stats_errors.groups(GroupFilter(assignee=stats_errors.assignee_id("nobody")))
     assert ([g.fingerprint for g in mine.groups], [g.fingerprint for g in nobodys.groups]) == ([key], [other])
+    assert stats_errors.groups(GroupFilter(assignee=stats_errors.assignee_id("who"))).groups == []
     errors.assign_errors(PERSON, key, "")
     assert (stats_errors.group(key).assignee, thread(key)[0]) == (None, ("unassigned", "", ""))
 

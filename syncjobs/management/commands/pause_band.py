@@ -8,7 +8,10 @@ from syncjobs.operations import band_pauses
 
 
 class Command(base.Command):
-    help = "Pause a band until it is resumed: no more of its jobs start, and running ones finish."
+    help = (
+        "Pause a band until it is resumed: no more of its jobs start, and running ones finish. "
+        "New videos that push or its feed reports are still stored."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("band", help="the band's slug or id")

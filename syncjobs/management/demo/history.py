@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django_celery_beat.models import PeriodicTask
 
-from bands.models import Band, ChannelProblem
+from bands.models import Band, ChannelProblem, NoticedBy
 from syncjobs.audit.actors import SYSTEM, Actor, for_schedule, for_user
 from syncjobs.choices import EventKind, JobStatus, JobType, Origin, Role
 from syncjobs.engine.enqueue import band_key
@@ -25,6 +25,7 @@ from syncjobs.youtube.costs import QUOTA_TIMEZONE, Operation
 from syncjobs.youtube.simulator import demo
 from syncjobs.youtube.simulator.world import uploads
 
+from . import news
 from .members import Member, save
 from .recorder import Recorder
 
@@ -53,6 +54,7 @@ class History:
         self.now, self.start = now, now - DAYS * _DAY
         self.chance = random.Random(7)  # noqa: S311 - the same demonstration every time
         self.rows = Recorder()
+        self.watched_since = self.probed_at = now - news.DAYS * _DAY
         # The first four weeks of a channel that has moved, and when another one was closed to us.
         self.moved_at, self.forbidden_at, self.private_at = now - 2.3 * _DAY, now - 1.2 * _DAY, now - 9.4 * _DAY
 
@@ -68,6 +70,7 @@ class History:
         self.rows.save()
         self._save_notes()
         self._save_bands()
+        news.save(self.members, self.watched_since, self.now, self.probed_at)
         self._save_schedules()
 
     # ---- Who and what
@@ -117,6 +120,12 @@ class History:
         yield self.now - 0.6 * _DAY, self._cancel_one, (0, self.kim)
         yield self.private_at, self._audit_playlist, ()
         yield self.now - 12.4 * _DAY, self._pause_for_backup, ()
+        for due, batch in news.batches(news.list_notices(self.members, self.watched_since, self.chance)):
+            # What is reported shortly before now is left to the feeds.
+            if due < self.now - _QUIET:
+                for notice in batch:
+                    yield notice.at, self._notice, (notice,)
+                yield due, self._fetch_details, (batch,)
 
     def _at(self, day: int, hour: int) -> dt.datetime:
         """Return the latest moment before now with that hour in California, `day` days earlier."""
@@ -155,7 +164,11 @@ class History:
         clock = at + _SECOND
         if job_type == JobType.INCREMENTAL_SYNC:
             clock = self._calls(parent, clock, Operation.CHANNELS_LIST, 1)
+            self.probed_at = clock
         due = [m for m in self.members if job_type == JobType.FULL_SYNC or self._needs_sync(m, at)]
+        for member in self.members:
+            if member not in due:
+                member.checked_at = clock
         summary = {"queued": len(due), "unchanged": len(self.members) - len(due), "already_active": 0}
         children = [self._queue_child(parent, actor, member, clock) for member in due]
         parent.progress_total = len(due)
@@ -177,9 +190,11 @@ class History:
     def _needs_sync(self, member: Member, at: dt.datetime) -> bool:
         """Decide as an incremental pass does: the channel has changed, or it is the band's turn."""
         rotation = at - dt.timedelta(hours=settings.SYNC_ROTATION_HOURS)
+        is_shown = at > self.watched_since and news.is_shown(member)
+        is_due = member.read_at is None or (member.read_at < rotation and not is_shown)
         if member.number == demo.MOVED and at > self.moved_at:
-            return member.read_at is None or member.read_at < rotation or not member.problem_since
-        return member.read_at is None or member.read_at < rotation or bool(member.new(at))
+            return is_due or not member.problem_since
+        return is_due or bool(member.new(at))
 
     def _sync_one(self, at: dt.datetime, number: int, actor: Actor) -> None:
         """Let a person sync a band, and sync it again if that failed although it could have succeeded."""
@@ -288,8 +303,8 @@ class History:
             job.videos_unavailable = count - len(new) - len(member.known)
             job.videos_updated = self.chance.randrange(len(member.known) // 4 + 1)
             member.full_at = clock
-        member.known |= dict.fromkeys((video.id for video in new), clock)
-        member.read_at, member.entries = clock, count
+        member.add(new, clock, NoticedBy.FULL_SYNC if is_full else NoticedBy.PROBE)
+        member.read_at = clock
         return clock
 
     def _enrich(self, parent: SyncJob, actor: Actor, added: int, at: dt.datetime) -> dt.datetime:
@@ -302,6 +317,20 @@ class History:
         job.videos_updated = job.progress_done = added
         self.rows.end(attempt, JobStatus.COMPLETED, clock)
         return clock
+
+    def _notice(self, at: dt.datetime, notice: news.Notice) -> None:
+        if notice.video.id not in notice.member.known:
+            notice.member.add([notice.video], at, notice.noticed_by)
+
+    def _fetch_details(self, at: dt.datetime, batch: list[news.Notice]) -> None:
+        """Fetch the details of videos that push and feeds reported."""
+        job = self.rows.queue(SYSTEM, JobType.ENRICH, at, dedupe_key="ENRICH")
+        attempt = self.rows.start(job, at + self._seconds(0.05, 0.6), _WORKER)
+        clock = self._calls(job, at + _SECOND, Operation.VIDEOS_LIST, 1)
+        job.videos_updated = job.progress_done = len(batch)
+        self.rows.end(attempt, JobStatus.COMPLETED, clock)
+        for notice in batch:
+            notice.member.details_at[notice.video.id] = clock
 
     def _maintain(self, at: dt.datetime, job_type: JobType, actor: Actor) -> None:
         if at < self.start:

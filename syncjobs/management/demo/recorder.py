@@ -17,7 +17,7 @@ from django.db.models import Model
 from syncjobs import counters
 from syncjobs.audit.actors import Actor
 from syncjobs.audit.record import Span
-from syncjobs.choices import AttemptOutcome, DelayReason, EventKind, JobStatus, JobType, Origin
+from syncjobs.choices import PERSONAL_ORIGINS, AttemptOutcome, DelayReason, EventKind, JobStatus, JobType, Origin
 from syncjobs.engine import enqueue, quota
 from syncjobs.engine.errors import ErrorReport
 from syncjobs.engine.fingerprints import fingerprint, normalize
@@ -69,7 +69,7 @@ class Recorder:
         self._calls.append(
             QuotaCall(
                 bucket=bucket_of(operation), day=quota_day(at), operation=operation, units=units_of(operation), job=job,
-                job_type=job.job_type, band_id=job.band_id, is_personal=job.origin != Origin.SCHEDULE, at=at,
+                job_type=job.job_type, band_id=job.band_id, is_personal=Origin(job.origin) in PERSONAL_ORIGINS, at=at,
                 seconds=round(seconds, 3), http_status=status, reason=reason,
             )
         )  # fmt: skip

@@ -85,7 +85,7 @@ UNION ALL
         jsonb_build_object('since', greatest(last_full_sync_at, last_incremental_sync_at))
    FROM bands_band, clock
   WHERE is_active AND paused_at IS NULL AND (channel_id <> '' OR channel_reference <> '')
-    AND coalesce(greatest(last_full_sync_at, last_incremental_sync_at), created_at)
+    AND greatest(coalesce(greatest(last_full_sync_at, last_incremental_sync_at), created_at), resumed_at)
         <= now - %(band_stale)s::float8 * interval '1 hour'
   ORDER BY id LIMIT %(most)s)
 UNION ALL
@@ -142,11 +142,13 @@ SELECT 'videos_late', 'site', '', '', 'WARNING',
        jsonb_build_object('minutes', greatest(floor(p95 / 600)::int * 10, %(videos_late)s::float8::int))
   FROM (SELECT count(*) AS n, percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
           FROM (SELECT extract(epoch FROM v.created_at - v.published_at)::float8 AS seconds
-                  FROM bands_video AS v JOIN syncjobs_channelfeed AS f ON f.band_id = v.band_id AND f.channel_id = v.channel_id,
+                  FROM bands_video AS v JOIN syncjobs_channelfeed AS f ON f.band_id = v.band_id AND f.channel_id = v.channel_id
+                       JOIN bands_band AS band ON band.id = v.band_id,
                        clock
                  WHERE v.noticed_by <> '' AND v.noticed_by <> 'person'
                    AND v.created_at - v.published_at < interval '30 days' AND v.created_at > now - interval '1 day'
                    AND v.published_at >= f.watched_since AND %(videos_late)s::float8 IS NOT NULL
+                   AND coalesce(band.resumed_at NOT BETWEEN v.published_at AND v.created_at, true)
                  ORDER BY v.created_at DESC LIMIT %(most_fresh)s) AS newest) AS fresh
  WHERE n >= %(least_fresh)s AND p95 >= %(videos_late)s::float8 * 60
 UNION ALL
