@@ -82,6 +82,14 @@ class Origin(models.TextChoices):
 PERSONAL_ORIGINS = (Origin.ADMIN, Origin.API, Origin.COMMAND)
 
 
+class SuggestionState(models.TextChoices):
+    """What an admin has decided about a suggested channel."""
+
+    OPEN = "open", _("Open")
+    ACCEPTED = "accepted", _("Accepted")
+    DECLINED = "declined", _("Declined")
+
+
 class ErrorState(models.TextChoices):
     """What people have decided about an error group, and whether it holds. `syncjobs_error_state_v1` derives it from a row."""
 

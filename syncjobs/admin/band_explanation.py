@@ -13,6 +13,7 @@ from bands.models import Band, BandState, ChannelProblem
 
 from ..choices import BAND_SYNC_TYPES, JobStatus
 from ..models import JobError, SyncJob
+from ..operations.suggestions import MAY_SUGGEST
 from ..templatetags.monitor import number, when
 from . import job_explanation
 from .core import advice, links
@@ -137,7 +138,10 @@ def _of_job(request: HttpRequest, job: SyncJob | None, error: JobError | None) -
 
 def _change_channel(request: HttpRequest, band: Band) -> list[Button]:
     if not request.user.has_perm(_EDIT):
-        return []
+        suggest = Button(
+            _("Suggest a channel"), links.object_page("bands_band_suggest", band.pk), "plus", is_dialog=True
+        )
+        return [replace(suggest, is_primary=True)] if request.user.has_perm(MAY_SUGGEST) else []
     label = _("Change the channel") if band.channel_reference or band.channel_id else _("Add its channel")
     return [Button(label, links.object_page("bands_band_edit", band.pk), "edit", is_primary=True)]
 

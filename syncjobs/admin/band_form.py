@@ -31,16 +31,35 @@ BY_ITSELF = "auto"
 """The value of `look_up` in the request that the page sends by itself once somebody has pasted or changed the channel."""
 
 
-class BandForm(EditForm):
-    """The fields of a band, with the names that `operations.band_fields` reads."""
-
-    youtube_channel = forms.CharField(
+def channel_field() -> forms.CharField:
+    """Return a field for a channel's URL, @handle or id."""
+    return forms.CharField(
         required=False,
         max_length=300,
         label=gettext_lazy("YouTube channel"),
         help_text=gettext_lazy("Paste the channel's URL, @handle or ID (UC…)."),
         widget=forms.TextInput(attrs={"placeholder": "https://www.youtube.com/@…", "spellcheck": "false"}),
     )
+
+
+def look_up_attributes(request: HttpRequest, field_id: str) -> dict[str, str]:
+    """Return the attributes with which a page looks up what somebody has pasted into a channel field or typed there."""
+    return {
+        "hx-post": request.path,
+        # A field that was pasted into has changed as well once it is left. The second request finds the first one's result.
+        "hx-trigger": "change, paste delay:300ms",
+        "hx-vals": json.dumps({"look_up": BY_ITSELF}),
+        "hx-target": "#channel-found",
+        "hx-sync": "this:queue last",
+        "hx-indicator": "#channel-pending",
+        "aria-describedby": f"{field_id}_helptext channel-found",
+    }
+
+
+class BandForm(EditForm):
+    """The fields of a band, with the names that `operations.band_fields` reads."""
+
+    youtube_channel = channel_field()
     playlists = forms.CharField(
         required=False,
         max_length=5000,
@@ -100,16 +119,7 @@ class BandForm(EditForm):
     def __init__(self, *args: Any, request: HttpRequest, band: Band | None, **kwargs: Any) -> None:
         super().__init__(*args, is_new=band is None, **kwargs)
         self._request, self._band = request, band
-        self.fields["youtube_channel"].widget.attrs |= {
-            "hx-post": request.path,
-            # A field that was pasted into has changed as well once it is left. The second request finds the first one's result.
-            "hx-trigger": "change, paste delay:300ms",
-            "hx-vals": json.dumps({"look_up": BY_ITSELF}),
-            "hx-target": "#channel-found",
-            "hx-sync": "this:queue last",
-            "hx-indicator": "#channel-pending",
-            "aria-describedby": "id_youtube_channel_helptext channel-found",
-        }
+        self.fields["youtube_channel"].widget.attrs |= look_up_attributes(request, "id_youtube_channel")
 
     def clean(self) -> None:
         """If the form has errors, add those the operation would raise, so that all of them are shown at once."""
@@ -141,7 +151,7 @@ class BandForm(EditForm):
 
     def channel(self) -> Channel | None:
         """Return the channel YouTube knows by the reference in the field, if this user has looked it up."""
-        return _cached_channel(self._request, self.cleaned_data.get("youtube_channel", ""))
+        return looked_up(self._request, self.cleaned_data.get("youtube_channel", ""))
 
 
 def initial_of(band: Band) -> dict[str, Any]:
@@ -166,13 +176,13 @@ class LookUp:
     """Other bands with this channel."""
 
 
-def look_up(request: HttpRequest, band: Band | None) -> LookUp:
-    """Resolve the channel in the form (1 unit at most) and cache the result until the form is saved.
+def look_up(request: HttpRequest, band: Band | None, field: str = "youtube_channel") -> LookUp:
+    """Resolve the channel in the form's field (1 unit at most) and cache the result until the form is saved.
 
     If the page asks by itself, that costs nothing for a channel that has just been looked up, or that the band has.
     """
     by_itself = request.POST.get("look_up") == BY_ITSELF
-    reference = request.POST.get("youtube_channel", "").replace("\x00", "").strip()[:300]
+    reference = request.POST.get(field, "").replace("\x00", "").strip()[:300]
     if by_itself and (not reference or (band and reference == (band.channel_reference or band.channel_id))):
         return LookUp()
     if not reference:
@@ -206,6 +216,7 @@ def _key(request: HttpRequest, reference: str) -> str:
     return f"channel-look-up:{request.user.pk}:{hashlib.sha256(reference.encode()).hexdigest()}"
 
 
-def _cached_channel(request: HttpRequest, reference: str) -> Channel | None:
+def looked_up(request: HttpRequest, reference: str) -> Channel | None:
+    """Return the channel that this person has looked up by this reference lately."""
     channel = cache.get(_key(request, reference)) if reference else None
     return channel if isinstance(channel, Channel) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin
@@ -15,7 +14,7 @@ from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from bands.models import Band, BandQuerySet, BandState
+from bands.models import Band, BandState
 from bands.text import parse_numbers
 
 from ..audit.actors import Actor
@@ -29,14 +28,15 @@ from ..listing.pages import Order
 from ..models import SyncJob
 from ..operations import bands as operations
 from ..operations import triggers
+from ..operations.suggestions import MAY_DECIDE, MAY_SUGGEST
+from ..operations.suggestions import get as get_suggestion
 from ..stats import bands as stats_bands
 from ..stats.freshness import of_band, with_bands
-from . import band_pauses, freshness
+from . import band_chips, band_pauses, freshness, suggestions
 from .band_explanation import explain
 from .band_form import BandForm, initial_of, look_up
 from .band_syncs import chart
 from .core import links
-from .core.job_filters import Chip
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
 from .core.paging import FilterForm, order, paginate, search_box, show_list, sort_field
@@ -50,18 +50,6 @@ _COLUMNS = {
     "videos": "video_count",
     "unavailable": "unavailable_videos",
 }
-_HEALTH = (
-    BandState.FAILING,
-    BandState.PROBLEM,
-    BandState.NO_CHANNEL,
-    BandState.STALE,
-    BandState.NEVER,
-    BandState.PAUSED,
-    BandState.INACTIVE,
-    BandState.FRESH,
-    BandState.HEALTHY,
-)
-"""The states that have a chip, what needs a person first."""
 _RECENT_JOBS = 5
 _NEWEST_VIDEOS = 10
 
@@ -80,6 +68,7 @@ class BandFilters(FilterForm):
 
     q = search_box(gettext_lazy("Search"), gettext_lazy("Name, school, city, channel"))
     health = forms.ChoiceField(required=False, choices=BandState.choices, widget=forms.HiddenInput)
+    suggestion = forms.ChoiceField(required=False, choices=[("open", "")], widget=forms.HiddenInput)
     state = forms.ChoiceField(required=False, label=gettext_lazy("State"), choices=_choices_of("state"))
     conference = forms.ChoiceField(required=False, label=gettext_lazy("Conference"), choices=_choices_of("conference"))
     push = forms.ChoiceField(
@@ -106,6 +95,9 @@ class BandAdmin(PageAdmin):
             self.page("<id:band_id>/pause/", self.pause_view, "pause"),
             self.page("<id:band_id>/resume/", self.resume_view, "resume"),
             self.page("<id:band_id>/edit/", self.edit_view, "edit"),
+            self.page("<id:band_id>/suggest/", self.suggest_view, "suggest"),
+            self.page("suggestions/<id:suggestion_id>/accept/", self.accept_view, "accept_suggestion"),
+            self.page("suggestions/<id:suggestion_id>/decline/", self.decline_view, "decline_suggestion"),
             self.page("<id:band_id>/sync/", self.sync_view, "sync"),
             self.page("<id:band_id>/subscribe/", self.subscribe_view, "subscribe"),
             self.page("<id:band_id>/feed/", self.read_feed_view, "read_feed"),
@@ -125,8 +117,9 @@ class BandAdmin(PageAdmin):
         for column in ("state", "conference"):
             if wanted[column]:
                 bands = bands.filter(**{column: wanted[column]})
-        chips = _health_chips(request, wanted["health"], BandStates.narrow(bands, wanted | {"health": ""}))
-        page = paginate(request, order(BandStates.narrow(bands.with_video_counts(), wanted), wanted["sort"], _COLUMNS))
+        chips = band_chips.chips(request, wanted, bands)
+        shown = BandStates.narrow(suggestions.noted(bands.with_video_counts()), wanted)
+        page = paginate(request, order(shown, wanted["sort"], _COLUMNS))
         return show_list(request, "bands", filters, {"page": page, "chips": chips}, title=_("Bands"))
 
     @requires("view")
@@ -147,7 +140,7 @@ class BandAdmin(PageAdmin):
             "job_total": total,
             "now": now,
         }
-        context |= _freshness(band)
+        context |= _freshness(band) | suggestions.context_of(band)
         if is_part(request):
             return render(request, "syncjobs/bands/state.html", context)
         context["videos"] = order(band.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS]
@@ -162,6 +155,21 @@ class BandAdmin(PageAdmin):
     def edit_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
         """Edit a band."""
         return _edit(request, _get(band_id))
+
+    @requires(MAY_SUGGEST, post=True)
+    def suggest_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
+        """Suggest a channel for a band."""
+        return suggestions.ask_to_suggest(request, _get(band_id))
+
+    @requires(MAY_DECIDE, post=True)
+    def accept_view(self, request: HttpRequest, suggestion_id: int) -> HttpResponse:
+        """Give a band a suggested channel."""
+        return suggestions.ask_to_accept(request, get_suggestion(suggestion_id))
+
+    @requires(MAY_DECIDE, post=True)
+    def decline_view(self, request: HttpRequest, suggestion_id: int) -> HttpResponse:
+        """Decline a suggested channel with a reason."""
+        return suggestions.ask_to_decline(request, get_suggestion(suggestion_id))
 
     @requires("syncjobs.trigger_sync", post=True)
     def sync_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
@@ -291,24 +299,6 @@ def _get(band_id: int, *prefetch: Prefetch[str]) -> Band:
 
 def _selected(request: HttpRequest) -> list[Band]:
     return list(Band.objects.filter(pk__in=parse_numbers(request.GET.getlist("band"))).order_by("name"))
-
-
-def _health_chips(request: HttpRequest, selected: str, bands: BandQuerySet) -> list[Chip]:
-    """Return a chip for all of the bands and one for each state of their health, with their numbers."""
-    by_state = bands.count_by_state()
-    everything = by_state[BandState.ACTIVE] + by_state[BandState.INACTIVE]
-    choices = [("", _("All"), everything), *((state, str(state.label), by_state[state]) for state in _HEALTH)]
-    others = {name: value for name, value in request.GET.items() if value and name not in ("health", "page")}
-    return [
-        Chip(
-            label,
-            "?" + urlencode(others | ({"health": state} if state else {})),
-            is_on=state == selected,
-            name=f"health-{state or 'all'}",
-            count=count,
-        )
-        for state, label, count in choices
-    ]
 
 
 def _freshness(band: Band) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from bands.models import Band
 
 from ..engine import error_reasons
 from ..models import JobError, SyncJob
+from ..operations.suggestions import MAY_SUGGEST
 from ..stats.queues import Readiness
 from ..templatetags.monitor import number
 from .core import fixes, links
@@ -86,7 +87,8 @@ def _fix(facts: Facts, reason: str) -> list[Button]:
     job, needs = facts.job, error_reasons.explain(reason).needs
     if reason == "workerLost":
         return workers(facts)
-    if not needs or (needs == PAUSE and not job.queue.paused_at) or not facts.may(needs):
+    may = facts.may(needs) or (needs == fixes.EDIT_BAND and facts.may(MAY_SUGGEST))
+    if not needs or (needs == PAUSE and not job.queue.paused_at) or not may:
         return []
     bands = [(job.band_id, job.band_name)] if job.band_id else []
     return [

@@ -15,7 +15,8 @@ from bands.models import Band, BandState
 from ..choices import UNHANDLED_STATES, JobStatus
 from ..engine import clock
 from ..live import health
-from ..models import SyncJob
+from ..models import ChannelSuggestion, SyncJob
+from ..operations.suggestions import MAY_DECIDE
 from ..stats import errors
 from ..templatetags.monitor import number
 from .core.navigation import navigation
@@ -32,6 +33,8 @@ def menu(request: HttpRequest) -> HttpResponse:
     for entry in entries:
         if n := counts.get(entry["name"]):
             entry["count"] = _words(entry["name"]) % number(n)
+        if entry["name"] == "bands_band_changelist" and (suggested := _suggestions(request)):
+            entry["count"] = ", ".join(filter(None, [entry.get("count"), _("%s suggested") % number(suggested)]))
     context: dict[str, Any] = {"monitor_nav": entries, "alert_counts": alert_counts(request, now)}
     return render(request, "syncjobs/parts/menu.html", context)
 
@@ -49,6 +52,11 @@ def _errors(_now: health.Health) -> int:
 
 def _bands(_now: health.Health) -> int:
     return Band.objects.in_state(BandState.FAILING).count()
+
+
+def _suggestions(request: HttpRequest) -> int:
+    """Count the suggested channels that the person may decide about."""
+    return ChannelSuggestion.objects.open().count() if request.user.has_perm(MAY_DECIDE) else 0
 
 
 def _workers(now: health.Health) -> int:

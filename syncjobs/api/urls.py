@@ -21,6 +21,7 @@ from . import (
     quota,
     schedules,
     stats,
+    suggestions,
     videos,
     workers,
 )
@@ -47,6 +48,8 @@ router.register("admin/quota", quota.QuotaViewSet, "quota")  # /history /reopen
 router.register("admin/freshness", freshness.FreshnessViewSet, "freshness")  # /renew /read-feeds
 router.register("admin/events", events.EventViewSet, "event")
 router.register("bands", bands.BandViewSet, "band")  # /<band_id>/videos /<band_id>/pause /<band_id>/resume
+router.register("suggestions", suggestions.SuggestionViewSet, "suggestion")  # /<suggestion_id>/accept
+#                                                                              /<suggestion_id>/decline
 router.register("videos", videos.VideoViewSet, "video")
 
 urlpatterns = [

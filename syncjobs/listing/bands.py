@@ -11,6 +11,7 @@ from bands.models import BandQuerySet, BandState, NoticedBy, Video
 
 from ..choices import FeedState, PushState
 from ..freshness import states
+from ..models import ChannelSuggestion
 from .base_filters import Choice, Paged, Whole
 
 MOST_MINUTES = 43_200
@@ -24,6 +25,11 @@ class BandStates(Paged):
         method="in_health",
         choices=BandState.values,
         help_text="How its syncs are. A band may match several, such as active and failing.",
+    )
+    suggestion = Choice(
+        method="with_suggestion",
+        choices=("open",),
+        help_text="Bands for which a channel is suggested that nobody has decided about.",
     )
     push = Choice(
         method="in_push_state",
@@ -44,6 +50,10 @@ class BandStates(Paged):
     def in_health(self, bands: BandQuerySet, _name: str, state: str) -> BandQuerySet:
         """Return the bands in this state."""
         return bands.in_state(BandState(state))
+
+    def with_suggestion(self, bands: BandQuerySet, _name: str, _state: str) -> BandQuerySet:
+        """Return the bands for which a channel is suggested."""
+        return bands.filter(pk__in=ChannelSuggestion.objects.open().values("band"))
 
     def in_push_state(self, bands: BandQuerySet, _name: str, state: str) -> BandQuerySet:
         """Return the bands whose push is in this state."""

@@ -14,6 +14,7 @@ from .metrics import Metric, MetricDelta
 from .preferences import Preferences
 from .presets import FilterPreset
 from .quota import QuotaCall, QuotaDay
+from .suggestions import ChannelSuggestion
 from .workers import Worker
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "BandNameCount",
     "BulkAction",
     "ChannelFeed",
+    "ChannelSuggestion",
     "EndedLogIn",
     "ErrorBandCount",
     "ErrorDelta",

@@ -36,7 +36,7 @@ def pause_band(actor: Actor, band_id: int, reason: str = "") -> bool:
         raise InvalidInput(_("A reason has at most %(most)s characters.") % {"most": MAX_REASON}, field="reason")
     check_text(reason, "reason")
     with audited(actor, "pause_band", "band", band_id) as span:
-        band = _lock_band(band_id)
+        band = lock_band(band_id)
         # As in a queue's pause, a claim that has begun makes this wait, so none commits afterwards.
         list(Queue.objects.order_by("name").select_for_update(no_key=True))
         is_new = band.paused_at is None
@@ -57,7 +57,7 @@ def resume_band(actor: Actor, band_id: int) -> bool:
     Return whether the band was paused. Raises NotFound.
     """
     with audited(actor, "resume_band", "band", band_id) as span:
-        band = _lock_band(band_id)
+        band = lock_band(band_id)
         values = {"paused_at": None, "paused_by": "", "pause_reason": "", "resumed_at": Now()}
         resumed = bool(Band.objects.filter(pk=band_id, paused_at__isnull=False).update(**values))
         waiting = SyncJob.objects.waiting().filter(band=band_id).order_by().values_list("queue").annotate(n=Count("pk"))
@@ -68,7 +68,7 @@ def resume_band(actor: Actor, band_id: int) -> bool:
     return resumed
 
 
-def _lock_band(band_id: int) -> Band:
+def lock_band(band_id: int) -> Band:
     """Lock the band's row, but not against jobs that refer to it. Raises NotFound."""
     band = Band.objects.select_for_update(no_key=True).filter(pk=band_id).first()
     if band is None:

@@ -374,7 +374,7 @@ def test_a_retry_of_a_permanent_error_warns(moderator: Client) -> None:
         assert "This error is permanent, so a retry will probably fail again." in moderator.get(url).content.decode()
     admin = logged_in(Role.ADMIN)
     for url in (f"/admin/syncjobs/errorgroup/{group.pk}/retry/", f"/admin/syncjobs/syncjob/{job.pk}/retry/"):
-        for client, offer in ((moderator, "Open Herons"), (admin, "Change the channel of Herons")):
+        for client, offer in ((moderator, "Suggest a channel for Herons"), (admin, "Change the channel of Herons")):
             question = client.get(url).content.decode()
             assert re.search(rf'class="btn btn-primary" href="[^"]*".*?{offer}<', question, re.DOTALL)
             assert re.search(r'<button type="submit" class="btn ">.*Retry anyway', question, re.DOTALL)

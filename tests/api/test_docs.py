@@ -29,7 +29,13 @@ from tests.processes import environment, web_server
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
 CALLS = re.findall(r"^curl .+$", PAGE, re.MULTILINE)
-CREATES = {"alert-channels": "CHANNEL", "filter-presets": "PRESET", "schedules": "SCHEDULE", "bands": "NEW_BAND"}
+CREATES = {
+    "alert-channels": "CHANNEL",
+    "filter-presets": "PRESET",
+    "schedules": "SCHEDULE",
+    "bands": "NEW_BAND",
+    "suggestions": "SUGGESTION",
+}
 
 
 def _send(client: httpx.Client, words: list[str]) -> tuple[str, str, httpx.Response]:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from syncjobs.admin.core.model_admin import PageAdmin
 from syncjobs.admin.site import site
 from syncjobs.choices import JobStatus, Role
-from syncjobs.models import ErrorGroup, Queue, SyncJob
+from syncjobs.models import ChannelSuggestion, ErrorGroup, Queue, SyncJob
 from syncjobs.operations import people, schedules
 from tests.factories import PERSON
 
@@ -119,4 +119,6 @@ def _shown(model: type[Model], name: str) -> Any:
         return schedules.list_schedules().get(name="Nightly full sync").pk
     if model is Queue:
         return "video-sync"
+    if name.endswith("_suggestion"):
+        return ChannelSuggestion.objects.open().earliest("pk").pk
     return model._default_manager.order_by("pk").values_list("pk", flat=True).first()

@@ -44,10 +44,11 @@ from syncjobs.models import (
     SyncJob,
     Worker,
 )
-from syncjobs.operations import alert_channels, errors, jobs, people, queues, schedules
+from syncjobs.operations import alert_channels, errors, jobs, people, queues, schedules, suggestions
 from syncjobs.youtube.costs import QUOTA_TIMEZONE, Operation, bucket_of, quota_day
 from syncjobs.youtube.simulator import demo
 from syncjobs.youtube.simulator.world import made_up_id
+from syncjobs.youtube.types import Channel
 
 LONG_WORD = "Donaudampfschifffahrt" * 3
 MARKUP = f'<img src=x onerror="alert(1)"><b>bold</b>{LONG_WORD}'
@@ -86,8 +87,18 @@ class _Event:
 def fill(seed: int = 1) -> None:
     """Add everything to a database that has only the roles."""
     _Site(random.Random(seed)).fill()
+    _suggest_channels()
     _add_channels()
     _add_freshness(random.Random(seed))
+
+
+def _suggest_channels() -> None:
+    """Suggest two channels for the band whose channel is gone; one is declined."""
+    gone = Band.objects.get(channel_problem=ChannelProblem.NOT_FOUND)
+    wrong, _is_new = suggestions.suggest(ROBIN, gone.pk, "@NoSuchBandFans", "Found by their name")
+    suggestions.decline(KIM, wrong.pk, "A fan's channel, not the band's")
+    found = Channel("UC" + "m" * 22, "@NowElsewhere", LONG_NAME, "UU" + "m" * 22, 117)
+    suggestions.suggest(ROBIN, gone.pk, "https://www.youtube.com/@NowElsewhere", "Their own page links to it", found)
 
 
 def _add_freshness(chance: random.Random) -> None:

@@ -16,17 +16,18 @@ from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from ...alerts import words
 from ...alerts.conditions import RULE_OF_PROBLEM
 from ...choices import AlertRuleName as Rule
-from ...choices import AlertSubject, Severity
+from ...choices import AlertSubject, Severity, SuggestionState
 from ...engine import clock, error_reasons
 from ...live.health import Health, Problem
-from ...models import Alert
+from ...models import Alert, ChannelSuggestion
 from ...operations.alerts import MAX_ALERTS
 from ...operations.queues import ALL_QUEUES
+from ...operations.suggestions import MAY_DECIDE
 from . import advice, fixes, health, links
 
 MAX_LINES = 8
@@ -80,7 +81,7 @@ def strip(request: HttpRequest, known: Health) -> dict[str, Any]:
     alerted = {(alert.rule, alert.subject_id) for alert in unresolved}
     fresh = [each for each in known.problems if (_rule_of(each), each.name) not in alerted]
     alerts = [alert for alert in unresolved if alert.is_unseen]  # type: ignore[attr-defined]
-    lines = [*_lines_of_problems(request, fresh), *_lines_of_alerts(request, alerts)]
+    lines = [*_lines_of_problems(request, fresh), *_lines_of_alerts(request, alerts), *_lines_of_suggestions(request)]
     lines.sort(key=lambda line: not line.is_critical)
     return {
         "lines": lines[:MAX_LINES],
@@ -108,6 +109,30 @@ def _lines_of_problems(request: HttpRequest, problems: Sequence[Problem]) -> lis
             buttons=(Button(note.link, note.url),) if note.url else (),
         )
         for number, note in enumerate(health.notes_of(request, problems))
+    ]
+
+
+def _lines_of_suggestions(request: HttpRequest) -> list[Line]:
+    """Return a line about the suggested channels for those who decide about them."""
+    if not request.user.has_perm(MAY_DECIDE):
+        return []
+    undecided = list(ChannelSuggestion.objects.open().select_related("band").order_by("pk")[:MAX_ALERTS])
+    if not undecided:
+        return []
+    bands = list(dict.fromkeys(Truncator(each.band.name).chars(_LONGEST) for each in undecided))
+    names = ", ".join(bands[:_NAMED]) + (", …" if len(bands) > _NAMED else "")
+    text = ngettext("A channel is suggested for %(names)s.", "%(n)s channels are suggested: %(names)s.", len(undecided))
+    first = undecided[0]
+    url = links.band(first.band_id) if len(undecided) == 1 else links.bands(suggestion=SuggestionState.OPEN.value)
+    return [
+        Line(
+            key="suggestions",
+            text=text % {"n": len(undecided), "names": names},
+            is_critical=False,
+            advice=_("Accept or decline it; its author sees what you decide."),
+            since=first.created_at,
+            buttons=(Button(_("Show"), url),),
+        )
     ]
 
 

@@ -9,12 +9,14 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from ...engine import error_reasons
+from ...models import ChannelSuggestion
 from ...operations.queues import ALL_QUEUES
+from ...operations.suggestions import MAY_SUGGEST
 from . import links
 
 MOST_BANDS = 3
 """So many bands of an error are offered; its page has the rest."""
-_EDIT_BAND, _ADD_BAND, _PAUSE = "bands.change_band", "bands.add_band", "syncjobs.pause_queue"
+EDIT_BAND, _ADD_BAND, _PAUSE = "bands.change_band", "bands.add_band", "syncjobs.pause_queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,19 @@ class Fix:
 def of(request: HttpRequest, reason: str, bands: Sequence[tuple[int, str]]) -> list[Fix]:
     """Return what helps with an error of this reason and the person may do; `bands` are (id, name) of those that have it."""
     needs = error_reasons.explain(reason).needs
-    if needs == _EDIT_BAND and request.user.has_perm(_EDIT_BAND):
+    if needs == EDIT_BAND and request.user.has_perm(EDIT_BAND):
         label, short = _("Change the channel of %(band)s"), _("Change the channel")
         if reason == "playlistUnreadable":
             label, short = _("Edit %(band)s"), _("Edit the band")
-        return [
+        suggested = [] if reason == "playlistUnreadable" else _suggested(bands)
+        edits = [
             Fix(label % {"band": name}, links.object_page("bands_band_edit", pk), "edit", short) for pk, name in bands
         ]
+        return [*suggested, *edits]
+    if needs == EDIT_BAND and reason != "playlistUnreadable" and request.user.has_perm(MAY_SUGGEST):
+        label, short = _("Suggest a channel for %(band)s"), _("Suggest a channel")
+        url = {pk: links.object_page("bands_band_suggest", pk) for pk, _name in bands}
+        return [Fix(label % {"band": name}, url[pk], "plus", short) for pk, name in bands]
     if needs == _ADD_BAND and request.user.has_perm(needs):
         return [Fix(_("Add band"), links.page("bands_band_add"), "plus")]
     if needs == _PAUSE and request.user.has_perm(needs):
@@ -44,3 +52,11 @@ def of(request: HttpRequest, reason: str, bands: Sequence[tuple[int, str]]) -> l
     if not request.user.has_perm("bands.view_band"):
         return []
     return [Fix(_("Open %(band)s") % {"band": name}, links.band(pk), "music", _("Show the band")) for pk, name in bands]
+
+
+def _suggested(bands: Sequence[tuple[int, str]]) -> list[Fix]:
+    """Return a link to each band for which a channel has been suggested."""
+    suggested = ChannelSuggestion.objects.open().filter(band__in=[pk for pk, _name in bands])
+    with_one = set(suggested.order_by().values_list("band_id", flat=True))
+    label, short = _("See the channel suggested for %(band)s"), _("See the suggested channel")
+    return [Fix(label % {"band": name}, links.band(pk), "star", short) for pk, name in bands if pk in with_one]

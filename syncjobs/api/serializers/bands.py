@@ -27,7 +27,7 @@ _PLAYLIST = r"^(https://www\.youtube\.com/playlist\?list=)?PL[A-Za-z0-9_-]{10,62
 
 
 @extend_schema_field({"type": "string", "pattern": _CHANNEL, "maxLength": 300, "examples": ["@HumanJukebox"]})
-class _Channel(Text):
+class Channel(Text):
     """Parsed by `operations.band_fields`, which accepts more than the pattern: any URL of a channel that people paste."""
 
 
@@ -55,7 +55,7 @@ class BandBody(Strict):
     isFeatured = Flag(source="is_featured", required=False)
     primaryColor = Text(source="primary_color", required=False, allow_blank=True, pattern=_COLOR, like="#660000")
     secondaryColor = Text(source="secondary_color", required=False, allow_blank=True, pattern=_COLOR, like="#FFFFFF")
-    youtubeChannel = _Channel(
+    youtubeChannel = Channel(
         pattern=ANYTHING,
         source="youtube_channel",
         required=False,

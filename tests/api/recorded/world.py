@@ -26,6 +26,7 @@ from syncjobs.models import (
     Attempt,
     AuditEntry,
     BulkAction,
+    ChannelSuggestion,
     ErrorGroup,
     ErrorNote,
     FilterPreset,
@@ -56,7 +57,7 @@ QUEUES = {
     "PRUNE": "maintenance",
 }
 _NUMBERED: tuple[type[models.Model], ...] = (
-    Alert, AlertChannel, AlertDelivery, AlertDeliveryAttempt, Attempt, AuditEntry, Band, BulkAction, ErrorNote, FilterPreset, JobError, JobEvent, QuotaCall, QuotaDay, SyncJob, Video, User,
+    Alert, AlertChannel, AlertDelivery, AlertDeliveryAttempt, Attempt, AuditEntry, Band, BulkAction, ChannelSuggestion, ErrorNote, FilterPreset, JobError, JobEvent, QuotaCall, QuotaDay, SyncJob, Video, User,
     PeriodicTask, CrontabSchedule, IntervalSchedule, OutstandingToken, BlacklistedToken,
 )  # fmt: skip
 
@@ -397,6 +398,14 @@ def _the_rest(clock: Clock) -> None:
         stopping_at=clock.ago(2, 1),
     )  # fmt: skip
     at = {"created_at": clock.day(3)}
+    decided = {"state": "declined", "decided_by": "ADMIN", "decided_at": clock.day(2), "reason": "A fan's channel"}
+    for pk, band_id, reference, more in (
+        (98, 15, "@ProblemCadence2", {"note": "On their page"}),
+        (99, 15, "@Fans", {"channel_id": f"UC{99:022}", "channel_title": HTML} | decided),
+    ):
+        ChannelSuggestion.objects.create(
+            pk=pk, band_id=band_id, reference=reference, author_id=12, author_label="MODERATOR", **at, **more
+        )
     FilterPreset.objects.create(
         pk=61, name="Failed", filters={"status": "FAILED", "jobType": "FULL_SYNC,ENRICH"}, created_by="ADMIN", **at
     )

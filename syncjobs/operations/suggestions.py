@@ -1,0 +1,178 @@
+"""Suggest a channel for a band, and decide about it.
+
+A moderator may not change bands. A suggestion that an admin accepts changes the band as an edit does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from bands import channels
+from bands.models import Band
+
+from ..audit.actors import Actor
+from ..audit.record import audited
+from ..choices import SuggestionState
+from ..exceptions import Conflict, InvalidInput, NotFound
+from ..models import ChannelSuggestion
+from ..youtube.references import ChannelReference, MalformedReference, parse_channel, unwrap
+from ..youtube.types import Channel
+from . import bands
+from .band_pauses import lock_band
+from .channels import channel_index
+from .texts import check_text
+
+MAY_SUGGEST, MAY_DECIDE = "syncjobs.trigger_sync", "bands.change_band"
+MAX_TEXT = 500
+_MAX_REFERENCE = 300
+
+
+def get(suggestion_id: int) -> ChannelSuggestion:
+    """Return the suggestion with its band. Raises NotFound."""
+    suggestion = ChannelSuggestion.objects.filter(pk=suggestion_id).select_related("band").first()
+    if suggestion is None:
+        raise NotFound(_("There is no suggestion %(id)s.") % {"id": suggestion_id}, field="id")
+    return suggestion
+
+
+def suggest(
+    actor: Actor, band_id: int, reference: str, note: str = "", channel: Channel | None = None
+) -> tuple[ChannelSuggestion, bool]:
+    """Suggest a channel for a band; return the suggestion, and whether it is new: somebody else may have made it already.
+
+    `channel` is what YouTube knows by the reference, if the actor has looked it up.
+
+    Raises NotFound, InvalidInput, and Conflict if the band or another one has the channel.
+    """
+    reference = unwrap(reference)
+    with audited(actor, "suggest_channel", "band", band_id) as span:
+        note = _text(note, "note")
+        parsed = _parsed(reference)
+        # Two people who suggest the same at once wait for each other here.
+        band = lock_band(band_id)
+        _refuse_present(band, reference, parsed, channel)
+        open_now = ChannelSuggestion.objects.open().filter(band=band).order_by("pk")
+        found = _same(open_now, parsed, channel)
+        suggestion = found or ChannelSuggestion.objects.create(
+            band=band,
+            reference=reference,
+            note=note,
+            author_id=actor.user_id,
+            author_label=actor.label[:200],
+            **_known(channel),
+        )
+        span.message, span.data = note, {"band": band.name, "channel": reference, "new": found is None}
+    return suggestion, found is None
+
+
+def accept(actor: Actor, suggestion_id: int) -> Band:
+    """Give the band the suggested channel, and decline other suggestions for it. Return the band.
+
+    Raises NotFound, Conflict if somebody has decided about it, and Taken if another band has the channel by now.
+    """
+    suggestion = get(suggestion_id)
+    with audited(actor, "accept_suggestion", "band", suggestion.band_id) as span:
+        # Its lock on the band comes before those on its suggestions, as in the deletion of a band.
+        band = bands.change(
+            actor, suggestion.band_id, {"youtube_channel": suggestion.reference}, _channel_of(suggestion)
+        )
+        _decide(actor, suggestion, SuggestionState.ACCEPTED, "")
+        others = ChannelSuggestion.objects.open().filter(band=band)
+        others.update(**_decision(actor, SuggestionState.DECLINED, _("Another suggestion was accepted.")))
+        span.message = suggestion.reference
+        span.data = {"band": band.name, "suggestion": suggestion.pk, "author": suggestion.author_label}
+    return band
+
+
+def decline(actor: Actor, suggestion_id: int, reason: str) -> ChannelSuggestion:
+    """Decline a suggestion; its author sees the reason. Raises NotFound, InvalidInput, and Conflict if it is decided."""
+    suggestion = get(suggestion_id)
+    with audited(actor, "decline_suggestion", "band", suggestion.band_id) as span:
+        reason = _text(reason, "reason")
+        if not reason:
+            raise InvalidInput(_("Say why, so that its author knows."), field="reason")
+        _decide(actor, suggestion, SuggestionState.DECLINED, reason)
+        span.message = reason
+        span.data = {"band": suggestion.band.name, "suggestion": suggestion.pk, "channel": suggestion.reference}
+    return suggestion
+
+
+def _decide(actor: Actor, suggestion: ChannelSuggestion, state: SuggestionState, reason: str) -> None:
+    undecided = ChannelSuggestion.objects.open().filter(pk=suggestion.pk)
+    if not undecided.update(**_decision(actor, state, reason)):
+        raise Conflict(_("Somebody has already decided about this suggestion."))
+
+
+def _decision(actor: Actor, state: SuggestionState, reason: str) -> dict[str, Any]:
+    return {"state": state, "decided_at": Now(), "decided_by": actor.label[:200], "reason": reason}
+
+
+def _text(text: str, field: str) -> str:
+    text = text.strip()
+    if len(text) > MAX_TEXT:
+        raise InvalidInput(_("Must be at most %(max)s characters.") % {"max": MAX_TEXT}, field=field)
+    check_text(text, field)
+    return text
+
+
+def _parsed(reference: str) -> ChannelReference:
+    if len(reference) > _MAX_REFERENCE:
+        raise InvalidInput(_("Must be at most %(max)s characters.") % {"max": _MAX_REFERENCE}, field="channel")
+    check_text(reference, "channel")
+    try:
+        return parse_channel(reference)
+    except MalformedReference as error:
+        raise InvalidInput(str(error), field="channel") from None
+
+
+def _refuse_present(band: Band, reference: str, parsed: ChannelReference, channel: Channel | None) -> None:
+    """Raise Conflict if the band or another one has the channel. A handle may have moved on to another channel."""
+    has = band.channel_id == channel.id if channel else reference == band.channel_reference
+    if has or (parsed.kind == "id" and parsed.value == band.channel_id):
+        raise Conflict(_("%(band)s already has this channel.") % {"band": band.name}, field="channel")
+    candidate = Band(pk=band.pk, channel_reference=reference)
+    candidate.channel_id = channel.id if channel else parsed.value if parsed.kind == "id" else ""
+    candidate.channel_handle = channel.handle if channel else ""
+    if conflict := channels.channel_conflict(candidate, channel_index()):
+        raise Conflict(conflict, field="channel")
+
+
+def _same(
+    suggestions: Iterable[ChannelSuggestion], parsed: ChannelReference, channel: Channel | None
+) -> ChannelSuggestion | None:
+    """Return the first suggestion of the same channel."""
+
+    def names(reference: ChannelReference, channel_id: str) -> set[tuple[str, str]]:
+        value = reference.value if reference.kind == "id" else reference.value.casefold()
+        return {(reference.kind, value), *([("id", channel_id)] if channel_id else [])}
+
+    wanted = names(parsed, channel.id if channel else "")
+    return next((each for each in suggestions if wanted & names(parse_channel(each.reference), each.channel_id)), None)
+
+
+def _known(channel: Channel | None) -> dict[str, Any]:
+    if channel is None:
+        return {}
+    return {
+        "channel_id": channel.id,
+        "channel_handle": channel.handle[:120],
+        "channel_title": channel.title[:200],
+        "video_count": channel.video_count,
+    }
+
+
+def _channel_of(suggestion: ChannelSuggestion) -> Channel | None:
+    """Return the channel as its author saw it, so that the band's next sync need not look it up."""
+    if not suggestion.channel_id:
+        return None
+    return Channel(
+        id=suggestion.channel_id,
+        handle=suggestion.channel_handle,
+        title=suggestion.channel_title,
+        uploads_playlist_id=channels.uploads_playlist_id(suggestion.channel_id),
+        video_count=suggestion.video_count,
+    )

@@ -1,0 +1,130 @@
+"""Suggested channels in the admin: where they are offered, shown and decided."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from bands.models import Band, ChannelProblem
+from syncjobs.choices import Role
+from syncjobs.engine import outcomes, quota
+from syncjobs.models import ChannelSuggestion, ErrorGroup, SyncJob
+from syncjobs.operations import suggestions
+from syncjobs.youtube.simulator import Simulator
+from tests.clients import logged_in
+from tests.factories import HOSTILE, PERSON, claim, make_band, queue_job
+
+pytestmark = pytest.mark.django_db
+URL = "/admin/bands/band/"
+HTMX, DIALOG = {"HX-Request": "true"}, {"HX-Request": "true", "X-Dialog": "1"}
+
+
+@pytest.fixture
+def kim() -> Client:
+    return logged_in(Role.ADMIN)
+
+
+@pytest.fixture
+def robin() -> Client:
+    return logged_in(Role.MODERATOR)
+
+
+@pytest.fixture
+def band() -> Band:
+    """A band whose channel is gone, with the job that found that out."""
+    band = make_band("herons", "@herons", channel_id="UC" + "o" * 22)
+    queue_job(band=band)
+    outcomes.fail(claim(), "Channel not found: @herons", reason="channelNotFound")
+    ErrorGroup.objects.update(is_permanent=True)
+    Band.objects.update(channel_problem=ChannelProblem.NOT_FOUND)
+    return band
+
+
+def page(client: Client, path: str) -> str:
+    return client.get(path).content.decode()
+
+
+def test_a_moderator_suggests_and_an_admin_accepts(kim: Client, robin: Client, band: Band, youtube: Simulator) -> None:
+    channel = youtube.world.add_channel("@NewHerons", "New Herons")
+    suggest, edit = f'href="{URL}{band.pk}/suggest/"', f'href="{URL}{band.pk}/edit/"'
+    job, group = SyncJob.objects.get(), ErrorGroup.objects.get()
+    places = (
+        f"{URL}{band.pk}/change/",
+        f"/admin/syncjobs/syncjob/{job.pk}/change/",
+        f"/admin/syncjobs/errorgroup/{group.pk}/change/",
+    )
+    for path in places:
+        assert (suggest in page(robin, path), edit in page(robin, path)) == (True, False), path
+        assert (suggest in page(kim, path), edit in page(kim, path)) == (False, True), path
+    # The question is a dialog, in which a pasted channel is looked up at once.
+    asked = robin.get(f"{URL}{band.pk}/suggest/", headers=DIALOG).content.decode()
+    assert 'hx-trigger="change, paste delay:300ms"' in asked
+    sent = {"channel": "@NewHerons", "note": "On their page"}
+    found = robin.post(f"{URL}{band.pk}/suggest/", sent | {"look_up": "auto"}, headers=DIALOG).content.decode()
+    assert "New Herons" in found
+    assert (ChannelSuggestion.objects.count(), quota.today()[0].used) == (0, 1)
+    answer = robin.post(f"{URL}{band.pk}/suggest/", sent, headers=DIALOG)
+    assert "is suggested for Herons" in robin.get(answer["HX-Redirect"]).content.decode()
+    suggestion = ChannelSuggestion.objects.get()
+    assert (suggestion.channel_id, suggestion.author_label) == (channel.id, "MODERATOR@example")
+    accept = f"{URL}suggestions/{suggestion.pk}/accept/"
+    for client, decides in ((robin, False), (kim, True)):
+        shown = page(client, places[0])
+        assert "New Herons" in shown
+        assert "On their page" in shown
+        assert (accept in shown) is decides
+        assert ("1 suggested" in page(client, "/admin/menu/")) is decides
+        assert ("A channel is suggested for Herons." in page(client, "/admin/")) is decides
+    for path in places[1:]:
+        assert f'href="{places[0]}"' in page(kim, path)
+        assert "See the channel suggested for Herons" in page(kim, path)
+    assert robin.post(accept).status_code == 403
+    assert "@herons → @NewHerons" in page(kim, accept)
+    kim.post(accept)
+    band.refresh_from_db()
+    assert (band.channel_id, band.channel_problem) == (channel.id, "")
+    assert quota.today()[0].used == 1
+    assert "Accepted by ADMIN@example" in page(robin, places[0])
+    assert "suggested for Herons" not in page(kim, "/admin/")
+
+
+def test_a_declined_suggestion_says_why(kim: Client, robin: Client, band: Band) -> None:
+    robin.post(f"{URL}{band.pk}/suggest/", {"channel": "@NewHerons", "note": HOSTILE})
+    suggestion = ChannelSuggestion.objects.get()
+    decline = f"{URL}suggestions/{suggestion.pk}/decline/"
+    assert robin.post(decline, {"reason": "x"}).status_code == 403
+    assert kim.post(decline, {"reason": ""}).status_code == 422
+    assert HOSTILE not in page(kim, f"{URL}{band.pk}/change/")
+    kim.post(decline, {"reason": "A fan's channel"})
+    shown = page(robin, f"{URL}{band.pk}/change/")
+    assert "Declined by ADMIN@example" in shown
+    assert "A fan&#x27;s channel" in shown
+    assert "already decided" in kim.post(decline, {"reason": "x"}, headers=HTMX)["HX-Trigger"]
+    assert kim.get(f"{URL}suggestions/999/accept/").status_code == 404
+
+
+def test_what_is_wrong_with_a_suggestion_stands_at_its_field(robin: Client, band: Band) -> None:
+    make_band("owls", "@owls")
+    for channel, expected in (
+        ("", "required"),
+        ("https://youtu.be/dQw4w9WgXcQ", "is a video"),
+        ("@Owls", "Owls already has"),
+    ):
+        answer = robin.post(f"{URL}{band.pk}/suggest/", {"channel": channel})
+        assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["channel"])
+        assert expected in answer.content.decode()
+    assert robin.get(f"{URL}999/suggest/").status_code == 404
+
+
+def test_the_list_finds_bands_with_suggestions(kim: Client, robin: Client, band: Band) -> None:
+    make_band("owls", "@owls")
+    assert "Channel suggested" not in page(kim, URL)
+    suggestions.suggest(PERSON, band.pk, "@NewHerons")
+    suggestions.suggest(PERSON, band.pk, "@Others")
+    shown = page(robin, URL)
+    assert 'id="chip-suggestion" href="?suggestion=open"' in shown
+    assert "Channel suggested</span>" in shown
+    narrowed = page(robin, f"{URL}?suggestion=open&health=failing")
+    assert 'id="chip-suggestion" href="?health=failing" aria-current="true"' in narrowed
+    assert "Owls" not in narrowed
+    assert "2 channels are suggested: Herons" in page(kim, "/admin/")
