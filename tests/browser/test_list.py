@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from syncjobs.choices import JobStatus, Role
 from syncjobs.engine import outcomes, quota
@@ -174,10 +174,22 @@ def test_several_jobs_can_be_selected_and_retried(log_in: LogIn) -> None:
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.locator("[data-select-all]").check()
     expect(page.locator("[data-selected-count]").first).to_have_text("4")
+    page.locator(f"#row-{queued} [data-select]").uncheck()
+    expect(page.locator(".selection-bar").get_by_role("button", name="Cancel")).to_have_count(
+        0
+    )  # All of them have ended.
+    page.locator(f"#row-{queued} [data-select]").check()
+    expect(page.locator(".selection-bar").get_by_role("button", name="Cancel")).to_be_visible()
+    held: list[Route] = []
+    page.route(
+        "**/bulkaction/add/*", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+    )
     page.locator(".selection-bar").get_by_role("button", name="Retry").click()
     question = page.get_by_role("dialog")
     expect(question).to_contain_text("3")
     question.locator("form button[type=submit]").click()
+    expect(question.get_by_role("button", name="Working…")).to_be_disabled()
+    held[0].continue_()
     wait_for(lambda: SyncJob.objects.filter(retry_of__in=jobs).count() == 3)
     assert SyncJob.objects.filter(retry_of__in=jobs).values("retry_of").distinct().count() == 3
     assert not SyncJob.objects.filter(retry_of=queued).exists()
