@@ -156,7 +156,7 @@ def _freshness(request: HttpRequest) -> dict[str, Any]:
             *(_times(str(source.label), times) for source, times in figures.by_source.items()),
         ],
         "states": states,
-        "is_bad": any(is_bad for _label, _number, is_bad, _url in states),
+        "is_open": not is_part(request),
         "chart": charts.freshness(figures.by_day),
         "as_of": bands.as_of,
     }
@@ -227,6 +227,8 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         if request.user.has_perm(permission)
     }
     part, period = request.GET.get("part", ""), _period(request)
+    if part in _IN_FULL and part in allowed:
+        allowed[part] = _IN_FULL[part]
     periods = [(label, f"?period={value}", value == period) for value, label in _PERIOD_NAMES.items()]
     frame: dict[str, Any] = {
         "period": period,
@@ -236,12 +238,11 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "recent": stats_jobs.DAY_SAMPLE,
     }
     if part in allowed and is_part(request):
-        build = _IN_FULL.get(part, allowed[part])
-        return render(request, f"syncjobs/dashboard/{part}.html", {**frame, "part": build(request)})
+        return render(request, f"syncjobs/dashboard/{part}.html", {**frame, "part": allowed[part](request)})
     shown = {name: build(request) for name, build in allowed.items() if name not in _LATER or name == part}
     has_bands = Band.objects.exists()
     later = {name: frame for name, frame in _frames().items() if name in allowed and name not in shown and has_bands}
-    urls = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in _LATER}
+    urls = {name: f"{reverse('admin:index')}?part={name}&period={period}" for name in (*_LATER, *_IN_FULL)}
     context = {**frame, "shown": shown, "later": later, "later_urls": urls, "has_bands": has_bands}
     # The strip takes the place of the notes, for those who may see it.
     is_quiet = "attention" in allowed

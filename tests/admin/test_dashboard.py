@@ -139,6 +139,14 @@ def test_slow_parts_load_later_and_have_a_link_without_scripts(moderator: Client
         assert f'href="/admin/?part={part}&amp;period=7d#part-{part}"' in later
 
 
+def test_the_forecast_of_the_quota_loads_later_and_has_a_link_without_scripts(moderator: Client) -> None:
+    html = moderator.get("/admin/").content.decode().split('id="part-quota"')[1].split("</section>")[0]
+    assert 'hx-trigger="load, refresh"' in html
+    assert "On track" not in html
+    assert 'href="/admin/?part=quota&amp;period=24h#part-quota"' in html
+    assert "On track" in moderator.get("/admin/?part=quota").content.decode()
+
+
 def test_a_paused_queue_shows_who_paused_it_when_and_why(moderator: Client) -> None:
     queues.pause_queue(PERSON, "maintenance", "<b>tidying</b>")
     card = moderator.get("/admin/").content.decode().split('id="queue-maintenance"')[1].split("</article>")[0]
