@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib.auth.decorators import permission_required
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import lazy
@@ -94,7 +94,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 
 def _keep_preview(request: HttpRequest, file: Any) -> HttpResponse:
-    """Try the file out, keep it with what would happen to each row, and lead to the preview."""
+    """Try the file out, keep it with what would happen to each row, and show the first page of the preview."""
     is_csv, raw = band_files.is_csv(file.name), file.read()
     file.close()  # It is a second copy in memory.
     rows = band_files.read_rows(raw, is_csv=is_csv)
@@ -108,13 +108,15 @@ def _keep_preview(request: HttpRequest, file: Any) -> HttpResponse:
         "results": [[getattr(each, column) for column in _COLUMNS] for each in results],
     }
     cache.set(_results_key(request), zlib.compress(json.dumps(shown).encode(), 1), _PREVIEW_SECONDS)
-    return HttpResponseRedirect(f"{reverse('admin:import')}?{urlencode({'token': preview.token})}")
+    # The links to the other pages add to the address that this page would have.
+    request.GET = QueryDict(urlencode({"token": preview.token}))  # type: ignore[assignment]
+    return _show_preview(request, preview.token)
 
 
 def _show_preview(request: HttpRequest, token: str) -> HttpResponse:
     """Show a page of the rows, by default those worth reading: refused ones first, unchanged ones not at all."""
     packed = cache.get(_results_key(request))
-    kept = json.loads(zlib.decompress(packed)) if isinstance(packed, bytes) else {"token": ""}
+    kept: dict[str, Any] = json.loads(zlib.decompress(packed)) if isinstance(packed, bytes) else {"token": ""}
     if not token or not secrets.compare_digest(kept["token"].encode(), token.encode()):
         return report(request, _expired(), reverse("admin:import"), level="error", redirect=True)
     counts, wanted = kept["counts"], request.GET.get("outcome", "")
