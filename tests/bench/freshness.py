@@ -35,7 +35,7 @@ CASES = ("push", "lost10", "silent", "silent_proven", "503", "feeds404", "both",
 PROVEN = ("push", "lost10", "silent_proven", "both_proven")
 """Cases that begin with 15 days of as many new videos, all of which came by push."""
 TICK = 30
-"""Seconds between two rounds of the site's threads. On a real site, these are 1 to 2 seconds."""
+"""Seconds between two rounds of the site's threads. On a real site, these are 1 to 10 seconds."""
 HUB_DELAY = (2.0, 30.0)
 """Seconds until the hub delivers."""
 UNITS = {"push": 70, "lost10": 80, "no_public_url": 80}
