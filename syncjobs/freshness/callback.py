@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
+from bands import prepared
 from bands.models import Band, NoticedBy
 
 from ..choices import SubscriptionState
@@ -138,10 +139,8 @@ _COUNT_WITH_VIDEOS = _COUNT.format(
 def _find(token: str) -> _Found | None:
     if "\0" in token:
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [token])
-        row = cursor.fetchone()
-    return None if row is None else _Found._make(row)
+    rows = prepared.execute(_FIND, [token])
+    return _Found._make(rows[0]) if rows else None
 
 
 def _deliver(request: HttpRequest, token: str) -> HttpResponse:

@@ -117,7 +117,7 @@ def test_no_pushed_video_is_lost_whatever_is_killed(
     pending = Video.objects.filter(noticed_by="push", details_stored_at=None)
     wait_for(lambda: not pending.exists(), 60, workers.logs)
     _all_are_stored(hub)
-    assert verified.get().token not in workers.logs()
+    assert verified.get().token not in workers.logs()  # The log of the web servers is among them.
 
 
 def _all_are_stored(hub: Hub) -> None:
