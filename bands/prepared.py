@@ -19,8 +19,11 @@ _REFUSALS = (
     psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
     psycopg.errors.ProtocolViolation,
+    psycopg.errors.FeatureNotSupported,
 )
-"""What PgBouncer before 1.21 answers in transaction mode: it mixes the prepared statements of connections up."""
+"""PgBouncer before 1.21 mixes the prepared statements of connections up in transaction mode. The last one is PostgreSQL's answer
+after a migration has changed the type of a column: https://www.postgresql.org/docs/current/sql-prepare.html
+"""
 _is_possible = True
 
 
@@ -34,11 +37,11 @@ def execute(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[t
         try:
             return _execute(_prepared_cursor(), statement, values)
         except DatabaseError as error:
-            # PostgreSQL refuses before it executes anything.
+            # It was refused before it was executed.
             if not isinstance(error.__cause__, _REFUSALS):
                 raise
             _is_possible = False
-            logger.warning("The database takes no prepared statements, which would save time: %s", error)
+            logger.warning("From now on, statements are not prepared, which would save time: %s", error)
     return _execute(connection.cursor(), statement, values)
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.db import DataError, ProgrammingError, connection, transaction
 
 from bands import prepared
+from tests.concurrency import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STATEMENT = "SELECT %(text)s || '!'"
@@ -43,6 +44,7 @@ def test_a_statement_is_prepared_once_and_not_within_a_transaction() -> None:
         psycopg.errors.InvalidSqlStatementName,
         psycopg.errors.DuplicatePreparedStatement,
         psycopg.errors.ProtocolViolation,
+        psycopg.errors.FeatureNotSupported,
     ],
 )
 def test_a_database_that_refuses_prepared_statements_executes_them_as_usual(
@@ -58,3 +60,18 @@ def test_a_database_that_refuses_prepared_statements_executes_them_as_usual(
     for text in ("a", "b"):
         assert prepared.execute(STATEMENT, {"text": text}) == [(f"{text}!",)]
     assert len(asked) == 1
+
+
+def test_a_statement_is_executed_after_a_migration_has_changed_a_column() -> None:
+    def migrate(statement: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    in_thread(lambda: migrate("CREATE TABLE migrated AS SELECT 1 AS a"))
+    try:
+        assert prepared.execute("SELECT a FROM migrated WHERE a::text = %(a)s", {"a": "1"}) == [(1,)]
+        in_thread(lambda: migrate("ALTER TABLE migrated ALTER a TYPE text"))
+        assert prepared.execute("SELECT a FROM migrated WHERE a::text = %(a)s", {"a": "1"}) == [("1",)]
+        assert not prepared._is_possible
+    finally:
+        in_thread(lambda: migrate("DROP TABLE migrated"))
