@@ -15,6 +15,7 @@ from django.db.models import Case, Count, F, Q, Value, When
 from django.db.models.functions import Now
 from psycopg.sql import SQL, Composable, Identifier
 
+from . import prepared
 from .models import Availability, NoticedBy, Video
 
 _COUNTS = ("view_count", "like_count", "comment_count")
@@ -187,9 +188,7 @@ def notice_videos(videos: Iterable[Noticed], *, also: str = "", values: Mapping[
         "bands": sorted({row.band_id for row in rows}),
         "rows": orjson.dumps([row._asdict() for row in rows]).decode(),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_notice_statement(also), given | dict(values or {}))
-        return [youtube_id for (youtube_id,) in cursor.fetchall()]
+    return [youtube_id for (youtube_id,) in prepared.execute(_notice_statement(also), given | dict(values or {}))]
 
 
 @cache

@@ -11,6 +11,11 @@ from syncjobs.freshness.callback import callback
 from . import bodies, errors
 
 
+def is_delivery(method: str | None, path: str) -> bool:
+    """Whether a request is a delivery of the hub, or looks like one."""
+    return method == "POST" and path.startswith("/websub/")
+
+
 class DeliveryMiddleware(MiddlewareMixin):
     """Answers a delivery before the middleware of pages, which would take as long as the view.
 
@@ -18,7 +23,7 @@ class DeliveryMiddleware(MiddlewareMixin):
     """
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        if request.method != "POST" or not request.path_info.startswith("/websub/"):
+        if not is_delivery(request.method, request.path_info):
             return None
         match = resolve(request.path_info)
         if match.url_name != "websub" or bodies.find_problem(request):

@@ -17,7 +17,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
-from bands.models import Band, NoticedBy
+from bands import prepared
+from bands.models import NoticedBy
 
 from ..choices import SubscriptionState
 from ..models import Subscription
@@ -138,10 +139,8 @@ _COUNT_WITH_VIDEOS = _COUNT.format(
 def _find(token: str) -> _Found | None:
     if "\0" in token:
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [token])
-        row = cursor.fetchone()
-    return None if row is None else _Found._make(row)
+    rows = prepared.execute(_FIND, [token])
+    return _Found._make(rows[0]) if rows else None
 
 
 def _deliver(request: HttpRequest, token: str) -> HttpResponse:
@@ -175,15 +174,15 @@ def _deliver(request: HttpRequest, token: str) -> HttpResponse:
 def _store(found: _Found, feed: feeds.Feed) -> None:
     """Store what the feed says of the band's channel, and count the delivery."""
     entries = notices.own_entries(found.channel_id, feed.entries) if found.is_wanted else []
-    band = Band(pk=found.band_id, channel_id=found.channel_id, channel_title=found.channel_title)
-    if entries:
+    if found.band_id is not None and entries:
+        source = notices.Source(found.band_id, found.channel_id, found.channel_title)
         at = notices.Moment(found.now, found.details_due_at)
-        notices.store(band, entries, NoticedBy.PUSH, at, also=_COUNT_WITH_VIDEOS, values={"id": found.pk})
+        notices.store(source, entries, NoticedBy.PUSH, at, also=_COUNT_WITH_VIDEOS, values={"id": found.pk})
     else:
         with connection.cursor() as cursor:
             cursor.execute(_COUNT_ONLY, {"id": found.pk})
     if found.is_wanted:
-        notices.store_deletions(band, feed.deleted)
+        notices.store_deletions(found.channel_id, feed.deleted)
 
 
 def _is_signed(subscription: _Found, body: bytes, header: str) -> bool:

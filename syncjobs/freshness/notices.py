@@ -24,6 +24,14 @@ SMALL_JOB_PAUSE = dt.timedelta(minutes=34)
 FULL_UNIT = 50
 
 
+class Source(NamedTuple):
+    """What a notice needs of a band, for those who don't have the band itself."""
+
+    pk: int
+    channel_id: str
+    channel_title: str
+
+
 class Moment(NamedTuple):
     """The time of a notice, and when the details of a new video that it reports should be asked for."""
 
@@ -54,7 +62,7 @@ def moment() -> Moment:
 
 
 def store(
-    band: Band,
+    band: Band | Source,
     entries: Iterable[FeedEntry],
     noticed_by: NoticedBy,
     at: Moment | None = None,
@@ -93,15 +101,15 @@ def own_entries(channel_id: str, entries: Iterable[FeedEntry]) -> list[FeedEntry
     return [entry for entry in entries if entry.channel_id == channel_id != ""]
 
 
-def store_deletions(band: Band, deleted: Mapping[str, dt.datetime | None]) -> int:
-    """Have videos looked up by id, because YouTube reported their deletion. Return their number.
+def store_deletions(channel_id: str, deleted: Mapping[str, dt.datetime | None]) -> int:
+    """Have videos of a channel looked up by id, because YouTube reported their deletion. Return their number.
 
     As ever, a video is unavailable when two successful responses have omitted it.
     """
     if not deleted:
         return 0
     now, due_at = moment()
-    return notice_deletions({key: _past(at, now) for key, at in deleted.items()}, band.channel_id, due_at)
+    return notice_deletions({key: _past(at, now) for key, at in deleted.items()}, channel_id, due_at)
 
 
 def _past(moment: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
