@@ -19,7 +19,7 @@ from ..operations import jobs, queued_jobs
 from ..operations.queued_jobs import Action, Change
 from ..templatetags.monitor import number
 from .core import links
-from .core.pages import Question, ask, style
+from .core.pages import Question, ask, report, style
 from .job_page import scope_of
 
 
@@ -79,6 +79,8 @@ def change_of(action: str, values: dict[str, Any]) -> Change:
 def ask_to_delay(request: HttpRequest, job_id: int) -> HttpResponse:
     """Ask how long a job should wait, then delay it."""
     job = jobs.get_job(job_id)
+    if refusal := _refused(request, job, Action.DELAY):
+        return refusal
     question = Question(
         title=_("Delay job #%s?") % job_id,
         text=_("It does not start before the time below, whatever it waits for now."),
@@ -103,6 +105,8 @@ def ask_to_delay(request: HttpRequest, job_id: int) -> HttpResponse:
 def ask_to_prioritize(request: HttpRequest, job_id: int) -> HttpResponse:
     """Ask for the priority of a job, then change it."""
     job = jobs.get_job(job_id)
+    if refusal := _refused(request, job, Action.PRIORITY):
+        return refusal
     question = Question(
         title=_("Change the priority of job #%s?") % job_id,
         text=_("Of two waiting jobs, the one with the higher priority starts first."),
@@ -125,6 +129,8 @@ def ask_to_prioritize(request: HttpRequest, job_id: int) -> HttpResponse:
 def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
     """Confirm, then move a job to the front of its queue."""
     job = jobs.get_job(job_id)
+    if refusal := _refused(request, job, Action.FRONT):
+        return refusal
     text = _("It starts before all other jobs of its queue, once it is due and a worker is free.")
     question = Question(
         title=_("Move job #%s to the front?") % job_id,
@@ -140,6 +146,35 @@ def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
         return _("Job #%s is at the front of its queue.") % job_id
 
     return ask(request, question, do)
+
+
+def ask_to_run(request: HttpRequest, job_id: int) -> HttpResponse:
+    """Confirm, then end the delay of a job."""
+    job = jobs.get_job(job_id)
+    if refusal := _refused(request, job, Action.RUN):
+        return refusal
+    question = Question(
+        title=_("Run job #%s now?") % job_id,
+        text=_(
+            "It no longer waits, nor do its delayed child jobs. It starts when a worker is free, unless its queue is paused."
+            " If the quota is still used up, it is delayed again."
+        ),
+        button=_("Run now"),
+        back=links.job(job_id),
+        icon="play",
+    )
+
+    def do(actor: Actor, _values: dict[str, Any]) -> str:
+        return _("Job #%s is no longer delayed.") % queued_jobs.run_now(actor, job_id).pk
+
+    return ask(request, question, do)
+
+
+def _refused(request: HttpRequest, job: SyncJob, action: Action) -> HttpResponse | None:
+    """Instead of asking, report why the action is impossible, if so."""
+    if request.method == "POST" or (problem := queued_jobs.problem(job, action)) is None:
+        return None
+    return report(request, problem.message, links.job(job.pk), level="error")
 
 
 def _about_children(job: SyncJob) -> list[str]:

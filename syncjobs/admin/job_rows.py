@@ -59,6 +59,8 @@ class Row:
     is_sync_of_all: bool
     sooner: tuple[str, str, str] | None
     """URL, icon and label of what lets a queued job start sooner."""
+    actions: str
+    """What a selection may do with it, as the values of the buttons."""
     badge: SafeString
     note: str
     note_until: SafeString | str
@@ -134,13 +136,15 @@ def _row(job: Any, rights: Rights, words: Words, query: str) -> Row:
     errors = job.error_texts
     if job.pk in words.last_errors:
         errors = [words.last_errors[job.pk], *errors]
+    retries, cancels = rights.retry and can_retry(job), rights.cancel and can_cancel(job)
     return Row(
         id=job.pk,
         url=links.job(job.pk) + query,
-        retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else "",
-        cancel_url=links.object_page("syncjobs_syncjob_cancel", job.pk) if rights.cancel and can_cancel(job) else "",
+        retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if retries else "",
+        cancel_url=links.object_page("syncjobs_syncjob_cancel", job.pk) if cancels else "",
         is_sync_of_all=job.fans_out,
         sooner=_sooner(job, words) if rights.run and job.status == JobStatus.QUEUED else None,
+        actions=" ".join(["retry"] * retries + ["cancel"] * cancels + _changes(job, words) * rights.run),
         badge=words.badge(job),
         note=note,
         note_until=when(until, "countdown", "") if until else "",
@@ -161,6 +165,14 @@ def _row(job: Any, rights: Rights, words: Words, query: str) -> Row:
         took=took_of(job, now),
         elapsed=when(job.started_at, "elapsed", "") if job.status == JobStatus.IN_PROGRESS else "",
     )
+
+
+def _changes(job: Any, words: Words) -> list[str]:
+    """Return what may be changed of a queued job; of an all-bands job, of its children, which may be queued or delayed."""
+    is_parent = job.status == JobStatus.IN_PROGRESS and job.fans_out
+    if not is_parent and job.status != JobStatus.QUEUED:
+        return []
+    return ["front", "priority", "delay"] + ["run"] * (is_parent or job.run_at > words.now)
 
 
 def _sooner(job: Any, words: Words) -> tuple[str, str, str] | None:

@@ -92,7 +92,7 @@ def body(rows: Iterable[Row], rights: Rights, columns: Sequence[Column]) -> Safe
 def _row(row: Row, rights: Rights, labels: dict[str, str], names: list[str]) -> str:
     number = row.id
     tick = (
-        f'<td class="tick"><input type="checkbox" name="job" value="{number}" data-select'
+        f'<td class="tick"><input type="checkbox" name="job" value="{number}" data-select="{row.actions}"'
         f' aria-label="{labels["select"]} #{number}"></td>'
         if rights.any
         else ""

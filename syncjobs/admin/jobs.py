@@ -18,7 +18,6 @@ from ..listing import export
 from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
-from ..operations import queued_jobs
 from ..stats import errors as stats_errors
 from . import job_changes, job_list, job_look, job_page, trigger
 from .core import fixes, links
@@ -150,21 +149,7 @@ class JobAdmin(PageAdmin):
     @requires("syncjobs.trigger_sync", post=True)
     def run_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
         """End the delay of a job."""
-        question = Question(
-            title=_("Run job #%s now?") % job_id,
-            text=_(
-                "It no longer waits, nor do its delayed child jobs. It starts when a worker is free, unless its queue is paused."
-                " If the quota is still used up, it is delayed again."
-            ),
-            button=_("Run now"),
-            back=links.job(operations.get_job(job_id).pk),
-            icon="play",
-        )
-
-        def do(actor: Actor, _values: dict[str, Any]) -> str:
-            return _("Job #%s is no longer delayed.") % queued_jobs.run_now(actor, job_id).pk
-
-        return ask(request, question, do)
+        return job_changes.ask_to_run(request, job_id)
 
     @requires("syncjobs.trigger_sync", post=True)
     def delay_view(self, request: HttpRequest, job_id: int) -> HttpResponse:

@@ -92,6 +92,13 @@ def move_to_front(actor: Actor, job_id: int) -> SyncJob:
     return _change_one(actor, job_id, Change(Action.FRONT))
 
 
+def problem(job: SyncJob, action: str) -> DomainError | None:
+    """Return why the action can't be done with the job now, if so."""
+    queued = SyncJob.objects.delayed() if action == Action.RUN else SyncJob.objects.filter(status=JobStatus.QUEUED)
+    is_possible = queued.filter(Q(pk=job.pk) | Q(parent=job.pk)).exists()
+    return None if is_possible else _refusal(job.pk, job, action)
+
+
 def _change_one(actor: Actor, job_id: int, change: Change) -> SyncJob:
     with audited(actor, _AUDITED[change.action], "job", job_id) as span:
         check(change)

@@ -134,6 +134,8 @@ def test_buttons_depend_on_status_and_permissions() -> None:
     assert f"/admin/syncjobs/syncjob/{waiting.pk}/cancel/" in seen
     assert f"/admin/syncjobs/syncjob/{broken.pk}/cancel/" not in seen
     assert f"/admin/syncjobs/syncjob/{waiting.pk}/retry/" not in seen
+    allowed = dict(re.findall(r'name="job" value="(\d+)" data-select="([a-z ]*)"', seen))
+    assert allowed == {str(broken.pk): "retry", str(waiting.pk): "cancel front priority delay"}
     watcher = logged_in()
     user = get_user_model().objects.get(username="none@example")
     user.user_permissions.add(Permission.objects.get(codename="view_syncjob"))
@@ -142,6 +144,23 @@ def test_buttons_depend_on_status_and_permissions() -> None:
     assert "/cancel/" not in seen
     assert "data-select" not in seen
     assert 'value="retry"' not in seen
+
+
+def test_nobody_is_asked_about_what_is_impossible(moderator: Client) -> None:
+    broken, waiting = failed_job(), queue_job(JobType.ENRICH)
+    for job, action, problem in (
+        (waiting, "run", "only a delayed job can be run now"),
+        (broken, "run", "only a delayed job can be run now"),
+        (broken, "delay", "only a queued job can be delayed"),
+        (broken, "priority", "only a queued job"),
+        (broken, "front", "only a queued job can be moved"),
+        (broken, "cancel", "has already ended"),
+        (waiting, "retry", "only"),
+    ):
+        answer = moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/{action}/", headers={"HX-Request": "true"})
+        assert (answer.status_code, problem in answer.headers.get("HX-Trigger", "")) == (204, True), (action, answer)
+    for action in ("delay", "priority", "front", "cancel"):
+        assert moderator.get(f"/admin/syncjobs/syncjob/{waiting.pk}/{action}/").status_code == 200, action
 
 
 @pytest.mark.parametrize("role", [Role.MODERATOR, Role.ADMIN])

@@ -86,7 +86,15 @@ def _execute(sql: str, values: dict[str, Any] | None = None) -> None:
 
 
 def seed(count: int) -> None:
-    """Replace all jobs by `count` new ones."""
+    """Replace all jobs by `count` new ones. If it is interrupted, the database stays as it was."""
+    from django.db import transaction
+
+    with transaction.atomic():
+        _replace(count)
+    _execute("VACUUM ANALYZE")
+
+
+def _replace(count: int) -> None:
     from django.db import connection
 
     from syncjobs import counters
@@ -107,17 +115,16 @@ def seed(count: int) -> None:
         indexes = cursor.fetchall()
     for name, _ in indexes:
         _execute(f'DROP INDEX "{name}"')
-    _execute("SET maintenance_work_mem = '1GB'")
-    _execute("SET session_replication_role = replica")
+    _execute("SET LOCAL maintenance_work_mem = '1GB'")
+    _execute("SET LOCAL session_replication_role = replica")
     queued = min(200, count // 1000)
     _execute(_JOBS, {"n": count, "bands": BANDS, "days": DAYS, "queued": queued, "running": 20})
     _execute("SELECT setval(pg_get_serial_sequence('syncjobs_syncjob', 'id'), %(n)s)", {"n": count})
     seed_errors()
-    _execute("SET session_replication_role = origin")
+    _execute("SET LOCAL session_replication_role = origin")
     for _, definition in indexes:
         _execute(definition)
     counters.rebuild()
-    _execute("VACUUM ANALYZE")
 
 
 def seed_errors() -> None:

@@ -108,6 +108,8 @@ def _is_page(model_admin: ModelAdmin[Any], name: str) -> bool:
 
 def _shown(model: type[Model], name: str) -> Any:
     """Return the key of the object that the page shows, or None if the world has none."""
+    if model is SyncJob and name.endswith(("_run", "_delay", "_priority", "_front")):
+        return SyncJob.objects.delayed().earliest("pk").pk
     if model is SyncJob:
         status = JobStatus.FAILED if name.endswith("_retry") else JobStatus.IN_PROGRESS
         return SyncJob.objects.filter(status=status).earliest("pk").pk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from syncjobs.choices import JobStatus, Role
 from syncjobs.engine import outcomes, quota
@@ -85,6 +85,21 @@ def test_every_page_of_the_list_can_be_reached(log_in: LogIn) -> None:
     page.get_by_role("button", name="Go").click()
     page.wait_for_url(re.compile("page=2"))
     expect(page.locator("#job-rows tbody tr")).to_have_count(20)
+    # On a phone, the pages are in reach from the first row on, and cover neither the row in focus nor the actions.
+    page.set_viewport_size({"width": 360, "height": 640})
+    page.evaluate("scrollTo(0, 0)")
+    pager = page.locator(".pages-card nav")
+    expect(pager).to_be_in_viewport(ratio=1)
+    expect(pager).to_contain_text("2 of 3")
+    page.locator("#job-rows tbody tr").nth(12).locator("[data-select]").check()
+    bar, pages = page.locator(".selection-bar[data-when-selected]").bounding_box(), pager.bounding_box()
+    assert bar is not None
+    assert pages is not None
+    assert bar["y"] + bar["height"] <= pages["y"] + 1
+    pager.get_by_role("link", name="Last").click()
+    page.wait_for_url(re.compile("page=3"))
+    expect(page.locator("#job-rows tbody tr")).to_have_count(5)
+    expect(page.locator("#job-rows tbody tr").first).to_be_in_viewport()
 
 
 def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
@@ -159,10 +174,22 @@ def test_several_jobs_can_be_selected_and_retried(log_in: LogIn) -> None:
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.locator("[data-select-all]").check()
     expect(page.locator("[data-selected-count]").first).to_have_text("4")
+    page.locator(f"#row-{queued} [data-select]").uncheck()
+    expect(page.locator(".selection-bar").get_by_role("button", name="Cancel")).to_have_count(
+        0
+    )  # All of them have ended.
+    page.locator(f"#row-{queued} [data-select]").check()
+    expect(page.locator(".selection-bar").get_by_role("button", name="Cancel")).to_be_visible()
+    held: list[Route] = []
+    page.route(
+        "**/bulkaction/add/*", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+    )
     page.locator(".selection-bar").get_by_role("button", name="Retry").click()
     question = page.get_by_role("dialog")
     expect(question).to_contain_text("3")
     question.locator("form button[type=submit]").click()
+    expect(question.get_by_role("button", name="Working…")).to_be_disabled()
+    held[0].continue_()
     wait_for(lambda: SyncJob.objects.filter(retry_of__in=jobs).count() == 3)
     assert SyncJob.objects.filter(retry_of__in=jobs).values("retry_of").distinct().count() == 3
     assert not SyncJob.objects.filter(retry_of=queued).exists()
@@ -188,6 +215,21 @@ def test_rows_are_selected_by_key_and_by_range_and_the_palette_leads_anywhere(lo
     page.get_by_role("dialog").get_by_label("Errors").uncheck()
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(page.get_by_role("columnheader", name="Errors")).to_have_count(0)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    # The rows of a swapped list are moved through, selected and counted like those that the page came with.
+    page.locator("#chip-status-FAILED").click()
+    page.wait_for_url(re.compile("status=FAILED"))
+    page.locator("[data-select-all]").check()
+    page.locator("[data-select-all]").uncheck()
+    for key in ("k", "k", "k", "x", "j", "j", "Shift+X"):
+        page.keyboard.press(key)
+    expect(count).to_have_text("3")
+    page.locator(f"#row-{jobs[0]} [data-select]").click(modifiers=["Shift"])
+    expect(count).to_have_text("4")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text(f"#{jobs[2]}")
+    page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("Control+k")
     field = page.get_by_role("dialog").get_by_role("searchbox")

@@ -27,12 +27,21 @@
         const selected = boxes().filter((box) => box.checked).length;
         document.querySelectorAll("[data-selected-count]").forEach((each) => { each.textContent = selected; });
         document.querySelectorAll("[data-when-selected]").forEach((each) => { each.hidden = selected === 0; });
+        showActions();
         const all = $("[data-select-all]");
         if (all) {
             all.checked = selected > 0 && selected === boxes().length;
             all.indeterminate = selected > 0 && !all.checked;
         }
     }
+    // What none of the selected jobs allows is not offered; what others than the shown ones allow is unknown.
+    function showActions() {
+        const allowed = boxes().filter((box) => box.checked).flatMap((box) => box.dataset.select.split(" "));
+        const isAll = Boolean($(".selection-bar [name=all]")?.checked);
+        document.querySelectorAll(".selection-bar [name=action]").forEach((each) => { each.hidden = !isAll && !allowed.includes(each.value); });
+    }
+    document.addEventListener("change", ({ target }) => { if (target.matches(".selection-bar [name=all]")) showActions(); });
+
     // An action on the selection that has succeeded leaves none behind; an action on one row keeps it.
     let isOfSelection = false;
     document.addEventListener("submit", ({ target }) => { if (target.matches("form[method=get][data-dialog]")) isOfSelection = true; });
@@ -84,7 +93,7 @@
             $("#palette-link").click();
             return;
         }
-        if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([data-select]), textarea, select, [contenteditable]")) return;
+        if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
         if (event.key === "Enter" && !event.target.matches("tr")) return;
         if ($("dialog[open]") && !$(`dialog [data-page-key="${CSS.escape(event.key)}"]`)) return;
         const act = keys[event.key];

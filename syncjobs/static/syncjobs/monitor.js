@@ -139,6 +139,22 @@
         if (pathOfHash()) followHash();
     });
 
+    // ---- A button whose action is on its way says so
+
+    const pending = new Map(); // button → what it says otherwise
+    document.addEventListener("submit", ({ target, submitter }) => {
+        if (!submitter?.matches("button") || target.matches("[method=get], #logout-form") || pending.has(submitter)) return;
+        pending.set(submitter, [...submitter.childNodes]);
+        submitter.style.minWidth = `${submitter.offsetWidth}px`;
+        submitter.textContent = text("pending");
+    });
+    function restore() {
+        pending.forEach((words, button) => button.replaceChildren(...words));
+        pending.clear();
+    }
+    document.addEventListener("htmx:afterRequest", restore);
+    window.addEventListener("pageshow", restore);
+
     // ---- Plain forms can't be submitted twice
 
     document.addEventListener("submit", (event) => {
