@@ -109,7 +109,7 @@ def _keep_preview(request: HttpRequest, file: Any) -> HttpResponse:
     }
     cache.set(_results_key(request), zlib.compress(json.dumps(shown).encode(), 1), _PREVIEW_SECONDS)
     # The links to the other pages add to the address that this page would have.
-    request.GET = QueryDict(urlencode({"token": preview.token}))  # type: ignore[assignment]
+    request.GET = QueryDict(urlencode({"token": preview.token}))
     return _show_preview(request, preview.token)
 
 
