@@ -7,13 +7,14 @@ and repeated parameters, the API shows no forms, and each request would build on
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import django_filters
 from django.core.validators import EMPTY_VALUES
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.functional import Promise
@@ -207,20 +208,18 @@ class Parameters(django_filters.FilterSet):
     @classmethod
     def narrow(cls, rows: Rows, values: Mapping[str, Any]) -> Rows:
         """Filter the rows by cleaned values; those that are missing don't filter."""
-        for name, parameter in cls._bound(rows).items():
+        bound = _bound(cls, rows.model)  # type: ignore[arg-type]  # mypy looks at the hash of instances.
+        for name, parameter in bound.items():
             if parameter.narrows and values.get(name) not in EMPTY_VALUES:
                 rows = parameter.filter(rows, values[name])
         return rows
 
-    @classmethod
-    def _bound(cls, rows: QuerySet[Any]) -> dict[str, Parameter]:
-        """Return the parameters as filters of the rows. django-filter copies them all, which takes as long as two statements."""
-        if cls not in _BOUND:
-            _BOUND[cls] = cls(queryset=rows.none()).filters
-        return _BOUND[cls]
 
-
-_BOUND: dict[type[Parameters], dict[str, Parameter]] = {}
+@functools.cache
+def _bound(parameters: type[Parameters], model: type[Model]) -> dict[str, Parameter]:
+    """Return the parameters as filters of the model. django-filter copies them all, which takes as long as two statements."""
+    bound: dict[str, Parameter] = parameters(queryset=model._default_manager.none()).filters
+    return bound
 
 
 class Paged(Parameters):

@@ -14,6 +14,7 @@ from bands.models import Band
 from bands.text import ONE_LINE
 
 from ..youtube.references import MalformedReference, parse_channel, parse_playlist, unwrap
+from .texts import translated
 
 
 class _InvalidValue(Exception):
@@ -31,7 +32,9 @@ def apply(band: Band, row: dict[Any, Any]) -> list[tuple[str, str]]:
             continue
         try:
             set_field(band, value)
-        except (_InvalidValue, MalformedReference) as error:
+        except MalformedReference as error:
+            problems.append((key, translated(error)))
+        except _InvalidValue as error:
             problems.append((key, str(error)))
     try:
         band.full_clean(validate_unique=False)
@@ -116,3 +119,15 @@ COLUMNS: dict[Any, Callable[[Band, Any], None]] = {
     "youtube_channel": _set_channel,
     "playlists": _set_playlists,
 }
+
+
+def shown(band: Band, column: str) -> str:
+    """Return the value of a column as a person reads it."""
+    if column == "youtube_channel":
+        return band.channel_reference or band.channel_id
+    value = getattr(band, "extra_playlists" if column == "playlists" else column)
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return "; ".join(value)
+    return "" if value is None else str(value)
