@@ -142,7 +142,7 @@ class JobAdmin(PageAdmin):
             created = operations.retry_job(actor, job_id)
             if created.is_new:
                 return _("Job #%(old)s runs again as #%(new)s.") % {"old": job_id, "new": created.job.pk}
-            return _("The same job is already queued or running as #%s.") % created.job.pk
+            return triggers.describe(created)
 
         return ask(request, question, do)
 
