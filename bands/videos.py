@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from django.db import connection, transaction
@@ -14,6 +15,7 @@ from django.db.models import Case, Count, F, Q, Value, When
 from django.db.models.functions import Now
 from psycopg.sql import SQL, Composable, Identifier
 
+from . import prepared
 from .models import Availability, NoticedBy, Video
 
 _COUNTS = ("view_count", "like_count", "comment_count")
@@ -153,7 +155,21 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
     return _write(statement.as_string(), _as_json(rows, columns))
 
 
-def notice_videos(videos: Iterable[Video]) -> list[str]:
+class Noticed(NamedTuple):
+    """A video that push or the feed reported. Instances of the model would take as long as all else in a notice."""
+
+    youtube_id: str
+    band_id: int
+    channel_id: str
+    channel_title: str
+    title: str
+    published_at: dt.datetime | None
+    noticed_by: NoticedBy
+    notice_updated_at: dt.datetime | None
+    details_due_at: dt.datetime
+
+
+def notice_videos(videos: Iterable[Noticed], *, also: str = "", values: Mapping[str, Any] | None = None) -> list[str]:
     """Insert videos that push or the feed reported, and have the details of known ones fetched again that have changed since.
 
     Details are pending from each video's `details_due_at` on. `notice_updated_at` is YouTube's time of the change, so a
@@ -161,28 +177,32 @@ def notice_videos(videos: Iterable[Video]) -> list[str]:
     `channel_video_count`, which incremental passes compare with YouTube's. Return the ids of the inserted videos.
 
     Videos of a band that has been deleted, or has another channel now, are left out.
+
+    `also` is an UPDATE, INSERT or DELETE with named `values` that the same statement makes, whatever becomes of the videos:
+    each statement of its own would have a commit that waits for the disk. Where it reads `written`, it sees the new videos.
     """
     rows = _unique(videos)
     if not rows:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(_notice_statement(), [sorted({row.band_id for row in rows}), _as_json(rows, _NOTICED)])
-        return [youtube_id for (youtube_id,) in cursor.fetchall()]
-
-
-_NOTICED = ("youtube_id", "band_id", "noticed_by", "notice_updated_at", "details_due_at", *_BASICS)
+    given = {
+        "bands": sorted({row.band_id for row in rows}),
+        "rows": orjson.dumps([row._asdict() for row in rows]).decode(),
+    }
+    return [youtube_id for (youtube_id,) in prepared.execute(_notice_statement(also), given | dict(values or {}))]
 
 
 @cache
-def _notice_statement() -> str:
+def _notice_statement(also: str) -> str:
     return (
         SQL("""
         WITH kept AS MATERIALIZED (
             -- As in the deletion of a band, its row is locked before its videos.
-            SELECT id, channel_id FROM bands_band WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE),
+            SELECT id, channel_id FROM bands_band WHERE id = ANY(%(bands)s) ORDER BY id FOR KEY SHARE),
         written AS (
-            INSERT INTO bands_video ({columns}, {pending_columns})
-            SELECT {rows} AS reported WHERE (reported.band_id, reported.channel_id) IN (SELECT id, channel_id FROM kept)
+            INSERT INTO bands_video ({columns}, description, thumbnails, {pending_columns})
+            SELECT {columns}, '', '{{}}', {pending}
+              FROM json_populate_recordset(NULL::bands_video, %(rows)s::json) AS reported
+             WHERE (reported.band_id, reported.channel_id) IN (SELECT id, channel_id FROM kept)
             ON CONFLICT (youtube_id) DO UPDATE
                SET details_pending = true, details_attempt = NULL, details_tries = 0, band_id = {owner},
                    notice_updated_at = EXCLUDED.notice_updated_at,
@@ -200,13 +220,14 @@ def _notice_statement() -> str:
             -- Rows of bands are changed after those of videos.
             UPDATE bands_band SET channel_video_count = channel_video_count + new.number
               FROM (SELECT band_id, count(*) AS number FROM written WHERE is_new GROUP BY band_id) AS new
-             WHERE bands_band.id = new.band_id)
+             WHERE bands_band.id = new.band_id){also}
         SELECT youtube_id FROM written WHERE is_new""")
         .format(
-            columns=_names("{}", _NOTICED),
+            columns=_names("{}", Noticed._fields),
             pending_columns=SQL(_PENDING_COLUMNS),
-            rows=_from_json(_NOTICED, _PENDING),
+            pending=SQL(_PENDING),
             owner=SQL(_OWNER),
+            also=SQL(f", also AS ({also})" if also else ""),
         )
         .as_string()
     )
@@ -328,7 +349,10 @@ def _lock(condition: Q) -> list[int]:
     return list(rows.values_list("pk", flat=True))
 
 
-def _unique(videos: Iterable[Video]) -> list[Video]:
+_Row = TypeVar("_Row", Video, Noticed)
+
+
+def _unique(videos: Iterable[_Row]) -> list[_Row]:
     return sorted({video.youtube_id: video for video in videos}.values(), key=lambda video: video.youtube_id)
 
 

@@ -1,5 +1,6 @@
 """The ASGI application: `uvicorn syncmonitor.asgi:application`."""
 
+import gc
 import importlib
 import os
 import socket
@@ -19,6 +20,7 @@ django.setup(set_prefix=False)
 
 from syncjobs.alerts import courier, rounds  # noqa: E402 - needs the settings
 from syncjobs.engine import clock  # noqa: E402
+from syncjobs.freshness import tally  # noqa: E402
 
 from .threads import OneThreadHandler  # noqa: E402
 
@@ -30,3 +32,8 @@ clock.report_in_background("web")
 rounds.watch_in_background()
 # Messages leave the site even if no worker and no scheduler is left.
 courier.start(f"web@{socket.gethostname()}")
+tally.start()
+# What every request needs, so that no full collection ever looks at it: each would stop all requests for a tenth of a second.
+importlib.import_module("syncmonitor.urls")
+gc.collect()
+gc.freeze()

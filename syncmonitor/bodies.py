@@ -246,7 +246,7 @@ class BodyMiddleware(MiddlewareMixin):
     """Refuse a body that was not read, and parameters that can't be parsed, before anything else looks at them."""
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        problem = getattr(request, "scope", {}).get("body_problem") or _problem(request)
+        problem = find_problem(request)
         if problem is None:
             return None
         # Nothing else may fail on it: an error page too looks at the parameters.
@@ -256,6 +256,12 @@ class BodyMiddleware(MiddlewareMixin):
         if problem.retry_after:
             response["Retry-After"] = str(problem.retry_after)
         return response
+
+
+def find_problem(request: HttpRequest) -> Problem | None:
+    """Return why the request is refused because of its body or its parameters, or None."""
+    problem: Problem | None = getattr(request, "scope", {}).get("body_problem")
+    return problem or _problem(request)
 
 
 def _problem(request: HttpRequest) -> Problem | None:

@@ -75,10 +75,15 @@ class ErrorMiddleware(MiddlewareMixin):
     """Answers what views raise, with DEBUG too: our 404 page instead of Django's, and 503 while the database is away."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, Http404):
-            return not_found(request, exception)
-        error = exception if isinstance(exception, exceptions.Busy) else exceptions.unavailable(exception)
-        if error is None:
-            return None
-        logger.warning("Answered 503 %s: %s (%s)", request.path, error, type(exception).__name__)
-        return unavailable(request, error)
+        return answer(request, exception)
+
+
+def answer(request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    """Return the response to what a view raised, or None if it is an error of ours."""
+    if isinstance(exception, Http404):
+        return not_found(request, exception)
+    error = exception if isinstance(exception, exceptions.Busy) else exceptions.unavailable(exception)
+    if error is None:
+        return None
+    logger.warning("Answered 503 %s: %s (%s)", request.path, error, type(exception).__name__)
+    return unavailable(request, error)

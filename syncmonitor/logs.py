@@ -44,6 +44,8 @@ def configuration(level: str, format_name: str) -> dict[str, Any]:
             "uvicorn.access": {"propagate": False},
             # The logger of billiard passes nothing on.
             "multiprocessing": {"handlers": ["stderr"], "level": "WARNING"},
+            # With DEBUG, Django's own handler would write lines again, without our filters.
+            "django": {"handlers": []},
             # Errors of clients are in their responses.
             "django.request": {"level": "ERROR"},
         },

@@ -237,6 +237,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "syncmonitor.access.AccessMiddleware",
     "syncmonitor.health.HealthMiddleware",
+    "syncmonitor.deliveries.DeliveryMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

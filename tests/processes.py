@@ -133,6 +133,22 @@ def restart_postgres() -> None:
     embedded._launch_postgres(embedded.home() / "postgres")
 
 
+def kill_postgres() -> None:
+    """Kill the test's PostgreSQL and start it again, which recovers what was committed."""
+    connection.close()
+    postmaster = embedded.home() / "postgres" / "postmaster.pid"
+    os.kill(int(postmaster.read_text().split()[0]), signal.SIGKILL)
+    # Its other processes end by themselves; until then it does not start.
+    wait_for(_starts, 60, "PostgreSQL to recover")
+
+
+def _starts() -> bool:
+    with contextlib.suppress(embedded.CannotStart):
+        embedded._start_postgres()
+        return True
+    return False
+
+
 def stop_redis(client: redis.Redis) -> None:
     """Stop the test's Redis, which forgets everything. `embedded._start_redis()` starts it again."""
     client.flushall()
@@ -156,6 +172,13 @@ def free_port() -> int:
 @contextlib.contextmanager
 def web_server(environment: Mapping[str, str], log: Path) -> Iterator[str]:
     """Serve the site with uvicorn; yield its base URL."""
+    with web_process(environment, log) as (base, _process):
+        yield base
+
+
+@contextlib.contextmanager
+def web_process(environment: Mapping[str, str], log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve the site with uvicorn; yield its base URL and its process, which may be killed."""
     port = free_port()
     options = ["--port", str(port), "--log-level", "warning", "--timeout-graceful-shutdown", "1"]
     process = subprocess.Popen(
@@ -178,7 +201,7 @@ def web_server(environment: Mapping[str, str], log: Path) -> Iterator[str]:
 
     try:
         wait_for(answers, 60, "the web server")
-        yield base
+        yield base, process
     finally:
         kill_group(process)
 

@@ -46,6 +46,9 @@ def explain(request: HttpRequest, band: Band, now: dt.datetime) -> list[Explanat
 
 def _of_channel(request: HttpRequest, band: Band, now: dt.datetime) -> Explanation:
     text, helps = _channel_words(band.channel_problem)
+    helps = advice.for_user(request.user, helps, _EDIT)
+    if band.channel_problem == ChannelProblem.NOT_FOUND and _may_only_suggest(request):
+        helps = _("Find the band's new channel on YouTube and suggest it. An admin decides.")
     job, error = _last_failure(band)
     buttons = _change_channel(request, band)
     if band.channel_id:
@@ -62,7 +65,7 @@ def _of_channel(request: HttpRequest, band: Band, now: dt.datetime) -> Explanati
         text=text,
         message=error.message if error else "",
         facts=[*since, *_failures(band)],
-        advice=advice.for_user(request.user, helps, _EDIT),
+        advice=helps,
         buttons=buttons,
     )
 
@@ -144,6 +147,10 @@ def _change_channel(request: HttpRequest, band: Band) -> list[Button]:
         return [replace(suggest, is_primary=True)] if request.user.has_perm(MAY_SUGGEST) else []
     label = _("Change the channel") if band.channel_reference or band.channel_id else _("Add its channel")
     return [Button(label, links.object_page("bands_band_edit", band.pk), "edit", is_primary=True)]
+
+
+def _may_only_suggest(request: HttpRequest) -> bool:
+    return request.user.has_perm(MAY_SUGGEST) and not request.user.has_perm(_EDIT)
 
 
 def _paused(request: HttpRequest, band: Band) -> Explanation:

@@ -52,6 +52,7 @@ def look_up_attributes(request: HttpRequest, field_id: str) -> dict[str, str]:
         "hx-target": "#channel-found",
         "hx-sync": "this:queue last",
         "hx-indicator": "#channel-pending",
+        "hx-disabled-elt": "unset",
         "aria-describedby": f"{field_id}_helptext channel-found",
     }
 

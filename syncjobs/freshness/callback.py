@@ -17,16 +17,15 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 
-from bands.models import Band, NoticedBy
+from bands import prepared
+from bands.models import NoticedBy
 
 from ..choices import SubscriptionState
-from ..counters import metrics
-from ..counters.metrics import Event
 from ..models import Subscription
 from ..senders import secrets
 from ..youtube import feeds
 from ..youtube.parsing import clean
-from . import hub, notices, subscriptions
+from . import hub, notices, subscriptions, tally
 
 logger = logging.getLogger(__name__)
 
@@ -101,30 +100,47 @@ def _deny(request: HttpRequest, rows: subscriptions.Rows) -> bool:
 
 
 class _Found(NamedTuple):
-    """A subscription and its band, in one statement. Models would take as long as everything else together."""
+    """A subscription and its band, and what else a delivery needs to know, in one statement.
+
+    Models would take as long as everything else together. `minute_count` is the number of deliveries in the present minute.
+    """
 
     pk: int
     channel_id: str
     secret: str
-    is_trusted: bool
+    minute_count: int
     band_id: int | None
     channel_title: str
     is_wanted: bool
+    now: dt.datetime
+    details_due_at: dt.datetime
 
 
-_FIND = """
-    SELECT s.id, s.channel_id, s.secret, s.trusted_at IS NOT NULL, b.id, b.channel_title,
-           COALESCE(b.is_active AND b.channel_id = s.channel_id, false)
-      FROM syncjobs_subscription s LEFT JOIN bands_band b ON b.id = s.band_id WHERE s.token = %s"""
+_IS_SAME_MINUTE = "s.minute_began_at > statement_timestamp() - interval '1 minute'"
+_FIND = f"""
+    SELECT s.id, s.channel_id, s.secret, CASE WHEN {_IS_SAME_MINUTE} THEN s.minute_count ELSE 0 END,
+           b.id, b.channel_title, COALESCE(b.is_active AND b.channel_id = s.channel_id, false),
+           statement_timestamp(), {notices.DETAILS_DUE_AT}
+      FROM syncjobs_subscription s LEFT JOIN bands_band b ON b.id = s.band_id WHERE s.token = %s"""  # noqa: S608 - constants
+_COUNT = f"""
+    UPDATE syncjobs_subscription s
+       SET delivered_at = statement_timestamp(),
+           minute_count = CASE WHEN {_IS_SAME_MINUTE} THEN s.minute_count + 1 ELSE 1 END,
+           minute_began_at = CASE WHEN {_IS_SAME_MINUTE} THEN s.minute_began_at ELSE statement_timestamp() END,
+           trusted_at = {{trusted_at}}
+     WHERE s.id = %(id)s"""  # noqa: S608 - constants
+_COUNT_ONLY = _COUNT.format(trusted_at="s.trusted_at")
+_COUNT_WITH_VIDEOS = _COUNT.format(
+    trusted_at="COALESCE(s.trusted_at, CASE WHEN EXISTS (SELECT FROM written WHERE is_new) THEN statement_timestamp() END)"
+)
+"""The row is locked after that of the band, as in a band's deletion."""
 
 
 def _find(token: str) -> _Found | None:
     if "\0" in token:
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [token])
-        row = cursor.fetchone()
-    return None if row is None else _Found._make(row)
+    rows = prepared.execute(_FIND, [token])
+    return _Found._make(rows[0]) if rows else None
 
 
 def _deliver(request: HttpRequest, token: str) -> HttpResponse:
@@ -138,23 +154,35 @@ def _deliver(request: HttpRequest, token: str) -> HttpResponse:
     except RawPostDataException:
         return discarded  # A form with files.
     if not _is_signed(found, body, request.headers.get("X-Hub-Signature", "")):
-        metrics.add(Event.PUSH, {("bad_signature", ""): 1})
+        tally.note("bad_signature")
         return discarded
     try:
         feed = feeds.parse_feed(body)
     except feeds.MalformedFeed as error:
         logger.info("Discarded a delivery of %s: %s", found.channel_id, error)
-        metrics.add(Event.PUSH, {("malformed", ""): 1})
+        tally.note("malformed")
         return discarded
-    if _count(found) > MOST_PER_MINUTE:
+    # Deliveries that arrive at once may exceed it by their number.
+    if found.minute_count >= MOST_PER_MINUTE:
+        tally.note("limited")
         return HttpResponse(status=429, headers={"Retry-After": "60"})
-    if not found.is_wanted:
-        return discarded
-    band = Band(pk=found.band_id, channel_id=found.channel_id, channel_title=found.channel_title)
-    if notices.store(band, feed.entries, NoticedBy.PUSH) and not found.is_trusted:
-        Subscription.objects.filter(pk=found.pk, trusted_at=None).update(trusted_at=Now())
-    notices.store_deletions(band, feed.deleted)
+    _store(found, feed)
+    tally.note("accepted")
     return HttpResponse(status=204)
+
+
+def _store(found: _Found, feed: feeds.Feed) -> None:
+    """Store what the feed says of the band's channel, and count the delivery."""
+    entries = notices.own_entries(found.channel_id, feed.entries) if found.is_wanted else []
+    if found.band_id is not None and entries:
+        source = notices.Source(found.band_id, found.channel_id, found.channel_title)
+        at = notices.Moment(found.now, found.details_due_at)
+        notices.store(source, entries, NoticedBy.PUSH, at, also=_COUNT_WITH_VIDEOS, values={"id": found.pk})
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute(_COUNT_ONLY, {"id": found.pk})
+    if found.is_wanted:
+        notices.store_deletions(found.channel_id, feed.deleted)
 
 
 def _is_signed(subscription: _Found, body: bytes, header: str) -> bool:
@@ -172,26 +200,3 @@ def _is_signed(subscription: _Found, body: bytes, header: str) -> bool:
         return False
     expected = hmac.new(secret.encode(), body, method).hexdigest()
     return hmac.compare_digest(expected.encode(), signature.strip().lower().encode())
-
-
-def _count(subscription: _Found) -> int:
-    """Note the delivery. Return its number in the topic's present minute."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH counted AS (
-                UPDATE syncjobs_subscription
-                   SET delivered_at = statement_timestamp(),
-                       minute_count = CASE WHEN minute_began_at > statement_timestamp() - interval '1 minute'
-                                           THEN minute_count + 1 ELSE 1 END,
-                       minute_began_at = CASE WHEN minute_began_at > statement_timestamp() - interval '1 minute'
-                                              THEN minute_began_at ELSE statement_timestamp() END
-                 WHERE id = %(id)s RETURNING minute_count),
-            noted AS (
-                INSERT INTO syncjobs_metricdelta (name, label, second_label)
-                SELECT 'push', CASE WHEN minute_count > %(most)s THEN 'limited' ELSE 'accepted' END, '' FROM counted)
-            SELECT minute_count FROM counted""",
-            {"id": subscription.pk, "most": MOST_PER_MINUTE},
-        )
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0

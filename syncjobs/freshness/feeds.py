@@ -53,7 +53,7 @@ RETRIES = (20, 20, 20, 20, 20, 20, 40, 80, 160, 320)
 BUSY = (403, 429)
 """YouTube answers so to those who ask too often. Such a feed is not read sooner than others."""
 RARELY = 8
-"""How many times as seldom a feed is read whose channel's push has proven itself, while the hub delivers."""
+"""How many times as seldom a feed is read whose channel's push has proven itself, while the hub is reliable."""
 JITTER = 0.1
 CATCH_UP = 1 / 3
 """The share of FEED_POLL_SECONDS in which feeds are read that would have been read already without push."""
@@ -92,7 +92,7 @@ _READ_SOONER = f"""
              WHERE next_read_at > statement_timestamp() + make_interval(secs => %(spread)s)
                AND next_read_at > tried_at + make_interval(secs => GREATEST(%(poll)s, %(lease)s))
              ORDER BY band_id FOR NO KEY UPDATE) rare
-     WHERE f.band_id = rare.band_id AND NOT {trust.DELIVERING}"""  # noqa: S608 - constants
+     WHERE f.band_id = rare.band_id AND NOT {trust.RELIABLE}"""  # noqa: S608 - constants
 """A feed is never read sooner than it would have been without push, and a claimed one is left alone."""
 
 _STORE = """
@@ -167,12 +167,12 @@ def probe_unread() -> bool:
 
 
 def read_sooner() -> int:
-    """If the hub delivers nothing to the whole site, read feeds as though there were no push. Return how many that changes.
+    """If the hub delivers too little, or misses too much, read feeds as though there were no push. Return how many that changes.
 
     Push had proven itself, so they would be read in up to two hours. In the next round, none of them is left to change.
     """
     poll = settings.FEED_POLL_SECONDS
-    values = {"poll": poll, "jitter": JITTER, "spread": CATCH_UP * poll, "lease": LEASE, "quiet": trust.quiet_after()}
+    values = {"poll": poll, "jitter": JITTER, "spread": CATCH_UP * poll, "lease": LEASE} | trust.reliable()
     with connection.cursor() as cursor:
         cursor.execute(_READ_SOONER, values)
         return int(cursor.rowcount)

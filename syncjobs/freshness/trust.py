@@ -27,10 +27,15 @@ PROVEN_BY = 3
 PROVEN_DAYS = 30
 DISTRUST_DAYS = 7
 """A band whose push missed a video has its feed read as often as without push for so long."""
-WORST = 0.02
-"""If push missed videos of more than this share of the bands in DISTRUST_DAYS, no push has proven itself."""
 QUIET = 0.5
-"""No push has proven itself while the hub has delivered nothing to the whole site for this share of FEED_POLL_SECONDS."""
+BUSY = 10
+"""No push has proven itself unless the hub has told of so many bands within QUIET times FEED_POLL_SECONDS.
+
+Only then does a hub that falls silent, or that loses some of its deliveries, show soon enough: the video that shows it first
+may be late. On a site with fewer new videos, reading feeds rarely would save little.
+"""
+WORST = 0.02
+"""Nor if, within a day, push missed videos of more than this share of the bands that it told of."""
 SILENT = 3
 """After so many times FEED_POLL_SECONDS without a delivery, no push takes the place of probes any more."""
 PROBE_HOURS = 23.5
@@ -45,6 +50,12 @@ _WATCHED: dict[str, float] = {"failing": FAILING_AFTER, "overdue": OVERDUE}
 DELIVERING = """COALESCE((SELECT max(d.delivered_at) FROM syncjobs_subscription d)
                          > statement_timestamp() - make_interval(secs => %(quiet)s), false)"""
 """Whether the hub has delivered anything to the site in `quiet` seconds."""
+RELIABLE = """(
+    SELECT count(*) FILTER (WHERE d.delivered_at > statement_timestamp() - make_interval(secs => %(quiet)s)) >= %(busy)s
+       AND count(*) FILTER (WHERE d.trust_lost_at > statement_timestamp() - interval '1 day')
+           <= %(worst)s * count(*) FILTER (WHERE d.delivered_at > statement_timestamp() - interval '1 day')
+      FROM syncjobs_subscription d)"""
+"""Whether the hub delivers so much, and misses so little, that feeds may be read rarely. `reliable()` has its values."""
 
 UNREAD = 1800
 FAILED_SHARE = 0.05
@@ -116,14 +127,12 @@ _FEEDS_LACK = f"""
 _PROVEN = f"""
     SELECT s.band_id FROM syncjobs_subscription s
      WHERE s.band_id = ANY(%(bands)s) AND s.state = 'VERIFIED' AND s.lease_ends_at > statement_timestamp()
-       AND s.trusted_at IS NOT NULL AND {DELIVERING}
+       AND s.trusted_at IS NOT NULL AND {RELIABLE}
        AND (s.trust_lost_at IS NULL OR s.trust_lost_at < statement_timestamp() - make_interval(days => %(distrust)s))
        AND (SELECT count(*) FROM bands_video v
              WHERE v.band_id = s.band_id AND v.noticed_by = 'push'
                AND v.published_at > statement_timestamp() - make_interval(days => %(days)s)
-               AND (s.trust_lost_at IS NULL OR v.created_at > s.trust_lost_at)) >= %(least)s
-       AND (SELECT count(*) FILTER (WHERE o.trust_lost_at > statement_timestamp() - make_interval(days => %(distrust)s))
-                   <= %(worst)s * count(*) FROM syncjobs_subscription o WHERE o.state = 'VERIFIED')"""  # noqa: S608 - constants
+               AND (s.trust_lost_at IS NULL OR v.created_at > s.trust_lost_at)) >= %(least)s"""  # noqa: S608 - constants
 _FEEDS_PROVEN = f"SELECT f.band_id FROM syncjobs_channelfeed f WHERE {_HEALTHY}"  # noqa: S608 - constants
 _NOTE_PROBES = """
     UPDATE syncjobs_channelfeed f SET probed_at = statement_timestamp()
@@ -181,9 +190,9 @@ def note_feeds(shown: Mapping[int, Sequence[FeedEntry]]) -> None:
         cursor.execute(_FEEDS_LACK, values)
 
 
-def quiet_after() -> float:
-    """Return after how many seconds without a delivery feeds are no longer read rarely."""
-    return QUIET * settings.FEED_POLL_SECONDS
+def reliable() -> dict[str, float]:
+    """Return the values of RELIABLE."""
+    return {"quiet": QUIET * settings.FEED_POLL_SECONDS, "busy": BUSY, "worst": WORST}
 
 
 def silent_after() -> float:
@@ -194,16 +203,14 @@ def silent_after() -> float:
 def push_proven(band_ids: Iterable[int]) -> set[int]:
     """Return those of the bands whose push has proven itself, so that their feeds may be read rarely.
 
-    They are none while the hub is quiet.
+    They are none while the hub is not reliable.
     """
     values: dict[str, Any] = {
         "bands": list(band_ids),
         "distrust": DISTRUST_DAYS,
         "days": PROVEN_DAYS,
         "least": PROVEN_BY,
-        "worst": WORST,
-        "quiet": quiet_after(),
-    }
+    } | reliable()
     with connection.cursor() as cursor:
         cursor.execute(_PROVEN, values)
         return {band_id for (band_id,) in cursor.fetchall()}

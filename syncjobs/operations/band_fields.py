@@ -116,3 +116,15 @@ COLUMNS: dict[Any, Callable[[Band, Any], None]] = {
     "youtube_channel": _set_channel,
     "playlists": _set_playlists,
 }
+
+
+def shown(band: Band, column: str) -> str:
+    """Return the value of a column as a person reads it."""
+    if column == "youtube_channel":
+        return band.channel_reference or band.channel_id
+    value = getattr(band, "extra_playlists" if column == "playlists" else column)
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return "; ".join(value)
+    return "" if value is None else str(value)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
@@ -38,21 +38,35 @@ MAX_FOREGROUND = 500
 _CHUNK = 50
 """So many rows are imported in one transaction, which holds the lock on the channels."""
 _MOST_PROBLEMS = 1000
-_MOST_SLUG, _MOST_PROBLEM = 100, 500
+_MOST_SLUG, _MOST_PROBLEM, _MOST_SHOWN = 100, 500, 300
+
+
+class Change(NamedTuple):
+    """What a row changes about a band: a column of `band_fields`, and its value before and after."""
+
+    column: str
+    before: str
+    after: str
 
 
 @dataclass(slots=True)
 class RowResult:
-    """The result of a row. `outcome` is one of OUTCOMES; `problems` says why the row was refused."""
+    """The result of a row. `outcome` is one of OUTCOMES; `problems` says why the row was refused.
+
+    A preview also has the `name` of the band and the `changes`; of a new band, the values that it gets.
+    """
 
     row: int
     slug: str
     outcome: str
     problems: list[str] = field(default_factory=list)
+    name: str = ""
+    changes: list[Change] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Shorten what the row itself says, and keep it from changing the page or terminal that shows it."""
         self.slug = escape_controls(self.slug)[:_MOST_SLUG]
+        self.name = escape_controls(self.name)[:_MOST_SLUG]
         self.problems = [escape_controls(problem)[:_MOST_PROBLEM] for problem in self.problems]
 
 
@@ -99,13 +113,15 @@ class _Import:
             if conflict := channels.channel_conflict(band, self._index):
                 problems.append(f"{written['youtube_channel']}: {conflict}")
         if problems:
-            return RowResult(number, slug, "refused", problems)
+            return RowResult(number, slug, "refused", problems, found.name if found else "")
+        changes = _changes(before, band, written) if dry_run else []
         if changed or not found:
             try:
                 self._save(band, changed, is_new=not found, dry_run=dry_run)
             except Conflict as error:
                 return RowResult(number, slug, "refused", [f"{error.field}: {error.message}"])
-        return RowResult(number, slug, "created" if not found else "updated" if changed else "unchanged")
+        outcome = "created" if not found else "updated" if changed else "unchanged"
+        return RowResult(number, slug, outcome, name=band.name if dry_run else "", changes=changes)
 
     def _problem(self, row: Any, slug: str) -> list[str]:
         """Return why the row can't be looked at, or []."""
@@ -134,6 +150,16 @@ class _Import:
                 raise Conflict(_("another band has just been added with it."), field="slug") from None
         if self._index:
             self._index.note(band)
+
+
+def _changes(before: Band, after: Band, columns: Iterable[str]) -> list[Change]:
+    """Return what differs between a band as it is and as the row has it, in the order of the row's columns."""
+    found = []
+    for column in columns:
+        values = [escape_controls(band_fields.shown(band, column))[:_MOST_SHOWN] for band in (before, after)]
+        if values[0] != values[1] and column != "slug":
+            found.append(Change(column, *values))
+    return found
 
 
 _BLANK = Band()

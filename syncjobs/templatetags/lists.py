@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import template
@@ -132,3 +133,9 @@ def swatch(color: str) -> SafeString | str:
         color,
         color,
     )
+
+
+@register.filter
+def at(values: Mapping[str, Any], key: str) -> Any:
+    """Return the value of a key that a template has in a variable, or the key."""
+    return values.get(key, key)

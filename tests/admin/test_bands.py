@@ -219,7 +219,7 @@ def test_a_bands_page_begins_with_what_is_wrong_and_what_helps(admin: Client) ->
     assert "Paused by robin" in paused
     assert f"{URL}{band.pk}/resume/" in paused
     assert "/edit/" not in boxes(kim)[0]
-    assert "Ask an admin" in boxes(kim)[0]
+    assert "suggest it. An admin decides." in boxes(kim)[0]
     Band.objects.update(channel_problem="", consecutive_failures=0, paused_at=None)
     (off,) = boxes(admin, is_active=False, last_full_sync_at=now - dt.timedelta(days=2))
     assert f"{URL}switch/?band={band.pk}&amp;active=1" in off

@@ -48,6 +48,9 @@ def test_a_preview_changes_nothing_and_the_import_applies_it(admin: Client) -> N
     assert "Import 2 bands" in page
     for problem in preview.context["results"][0].problems:
         assert problem.split(":")[0] in page
+    text = re.sub(r"<[^>]+>|\s", " ", page)
+    assert re.search(r"Herons +herons +Updated +Founded +empty +→ +1908 ", text)
+    assert re.search(r"Blue Tide +blue-tide +Created +Name +Blue Tide ", text)
     assert Band.objects.count() == 2
     done = admin.post(URL, {"token": token_of(preview)}, follow=True).content.decode()
     assert "bands.csv: 1 created, 1 updated, 1 unchanged. 1 row was refused." in done
@@ -107,12 +110,40 @@ def test_only_its_author_can_import_a_preview_and_only_once(admin: Client) -> No
     assert "preview has expired" in admin.post(URL, {"token": ""}, follow=True).content.decode()
 
 
-def test_refused_rows_are_shown_first(admin: Client) -> None:
-    rows = [f"band-{number},Band {number}" for number in range(300)] + ["bad slug,Bad"]
-    preview = upload(admin, "slug,name\n" + "\n".join(rows))
+def test_the_rows_of_a_preview_are_paged_by_outcome(admin: Client) -> None:
+    Band.objects.create(slug="old", name="Old", channel_reference="@old", search_keywords=["a"], is_featured=True)
+    rows = [f"band-{number},Band {number},@b{number:03},,yes" for number in range(300)]
+    rows += ["bad slug,Bad,,,", "old,Older,@older,b;c,no"]
+    preview = upload(admin, "slug,name,youtube_channel,search_keywords,is_featured\n" + "\n".join(rows))
     results = preview.context["results"]
-    assert (results[0].outcome, len(results), preview.context["left_out"]) == ("refused", 200, 101)
-    assert "Import 300 bands" in preview.content.decode()
+    assert (results[0].outcome, len(results), preview.context["page"].paginator.num_pages) == ("refused", 50, 7)
+    page = preview.content.decode()
+    assert "Import 300 bands" not in page
+    assert "Import 301 bands" in page
+    counts = re.findall(r'id="chip-outcome-(\w+)"(?:(?!</a>).)*chip-count">(\d+)', page)
+    assert counts == [("all", "302"), ("refused", "1"), ("created", "300"), ("updated", "1"), ("unchanged", "0")]
+    address = f"{URL}?token={token_of(preview)}"
+    assert f'href="?token={token_of(preview)}&amp;page=7"' in page
+    last = admin.get(f"{address}&page=7").context["results"]
+    assert [each.row for each in last] == [300, 302]
+    (old,) = admin.get(f"{address}&outcome=updated").context["results"]
+    assert (old.name, [tuple(change) for change in old.changes]) == (
+        "Older",
+        [
+            ("name", "Old", "Older"),
+            ("youtube_channel", "@old", "@older"),
+            ("search_keywords", "a", "b; c"),
+            ("is_featured", "yes", "no"),
+        ],
+    )
+    assert "No row has this outcome" in admin.get(f"{address}&outcome=unchanged").content.decode()
+    swapped = admin.get(f"{address}&page=2", headers={"HX-Request": "true", "X-List": "1"}).content.decode()
+    assert ("<html" in swapped, 'id="list"' in swapped) == (False, True)
+    # Pages are of the newest upload alone, of the person who uploaded it, until it is imported.
+    assert "preview has expired" in logged_in(Role.SUPER_ADMIN).get(address, follow=True).content.decode()
+    admin.post(URL, {"token": token_of(preview)})
+    assert "preview has expired" in admin.get(address, follow=True).content.decode()
+    assert Band.objects.count() == 301
 
 
 def test_markup_in_rows_is_escaped(admin: Client) -> None:

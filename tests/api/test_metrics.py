@@ -19,7 +19,7 @@ from syncjobs import counters
 from syncjobs.choices import DelayReason, JobType
 from syncjobs.engine import outcomes
 from syncjobs.engine.clock import now
-from syncjobs.freshness import feeds
+from syncjobs.freshness import feeds, tally
 from syncjobs.models import Alert, AlertDelivery, Attempt, ChannelFeed, MetricDelta, QuotaCall, SyncJob, Worker
 from syncjobs.operations import bulk, jobs, queues
 from syncjobs.youtube.simulator import Simulator
@@ -273,6 +273,7 @@ def test_the_documentation_lists_every_metric(settings: LazySettings) -> None:
 
 def test_new_videos_pushes_and_feeds_are_counted(youtube: Simulator, metrics: Metrics, settings: LazySettings) -> None:
     settings.PUBLIC_URL = site.PUBLIC_URL
+    tally._counts.clear()  # Other tests'.
     site.connect(youtube)
     subscription = site.subscribed(youtube)
     feeds.match_bands()
@@ -284,6 +285,7 @@ def test_new_videos_pushes_and_feeds_are_counted(youtube: Simulator, metrics: Me
     assert site.deliver(subscription, b"<") == 204
     assert site.deliver(subscription, site.feed(entry)) == 204
     assert feeds.read_due() == 1
+    tally.write()
     figures = metrics()
     expected = {
         "push_deliveries_total bad_signature": 1,

@@ -87,12 +87,11 @@ def _send_all(port: int, deliveries: list[tuple[str, bytes]]) -> list[float]:
         token, body = deliveries[number]
         signature = "sha1=" + hmac.new(SECRET.encode(), body, hashlib.sha1).hexdigest()
         headers = {"Content-Type": "application/atom+xml", "X-Hub-Signature": signature}
-        sent = time.perf_counter()
         local.connection.request("POST", f"/websub/{token}", body, headers)
         answer = local.connection.getresponse()
         answer.read()
         assert answer.status == 204, answer.status
-        return time.perf_counter() - sent
+        return time.perf_counter() - due
 
     with ThreadPoolExecutor(SENDERS) as pool:
         return list(pool.map(send, range(len(deliveries))))

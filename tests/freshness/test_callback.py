@@ -7,15 +7,17 @@ from urllib.parse import urlencode
 
 import pytest
 from django.conf import LazySettings
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from bands.channels import set_channel
 from bands.models import Band, Video
 from syncjobs.engine import clock
 from syncjobs.engine.reconcile import reconcile
-from syncjobs.freshness import callback, subscriptions
-from syncjobs.models import QuotaCall, Subscription
+from syncjobs.freshness import callback, subscriptions, tally
+from syncjobs.models import MetricDelta, QuotaCall, Subscription
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import HUB_DELIVER, Fault
 from tests.factories import band_with_videos, full_sync, run_all
@@ -206,6 +208,43 @@ def test_other_requests_are_refused(site: Simulator) -> None:
     assert Client().get(f"/websub/{subscription.token}").status_code == 404
     assert deliver(subscription, body, **{"Content-Type": "text/xml; charset=utf-8"}) == 204
     assert Video.objects.count() == 1
+
+
+def test_what_is_discarded_writes_no_row(site: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    subscription = subscribed(site)
+    body = feed(entry(FIRST, band_of(subscription)))
+    MetricDelta.objects.all().delete()
+    tally._counts.clear()
+    with CaptureQueriesContext(connection) as queries:
+        for _number in range(5):
+            assert post(subscription.token, body) == 204
+            assert post(subscription.token, body, **{"X-Hub-Signature": "sha1=" + "0" * 40}) == 204
+            assert deliver(subscription, b"<") == 204
+            assert post("unknown", body) == 410
+    assert [query["sql"][:20] for query in queries if "SELECT" not in query["sql"][:20]] == []
+
+    def fail(*_arguments: object) -> None:
+        raise OperationalError("The database is away.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tally.metrics, "add", fail)
+        with pytest.raises(OperationalError):
+            tally.write()
+    for _repetition in range(2):
+        tally.write()
+    rows = MetricDelta.objects.order_by("label").values_list("name", "label", "n")
+    assert list(rows) == [("push", "bad_signature", 10), ("push", "malformed", 5)]
+
+
+def test_a_delivery_takes_two_statements(site: Simulator) -> None:
+    """Each one that writes has a commit that waits for the disk, which many deliveries at once would wait for."""
+    subscription = subscribed(site)
+    body = feed(entry(FIRST, band_of(subscription)))
+    with CaptureQueriesContext(connection) as queries:
+        assert deliver(subscription, body) == 204
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT", "WITH"]
+    row = Subscription.objects.get()
+    assert (row.minute_count, row.trusted_at is not None, row.delivered_at is not None) == (1, True, True)
 
 
 def test_entries_of_others_are_discarded(site: Simulator) -> None:

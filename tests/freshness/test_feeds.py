@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from bands.models import Band, NoticedBy, Video
 from syncjobs.choices import JobType, SubscriptionState
-from syncjobs.freshness import feeds
+from syncjobs.freshness import feeds, trust
 from syncjobs.models import ChannelFeed, Subscription, SyncJob
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.faults import FEED, Fault
@@ -43,6 +43,13 @@ def subscribe(band: Band, **fields: Any) -> Subscription:
     }  # fmt: skip
     topic = f"https://www.youtube.com/feeds/videos.xml?channel_id={band.channel_id}"
     return Subscription.objects.create(band=band, channel_id=band.channel_id, topic=topic, **values | fields)
+
+
+def tell_of(bands: int) -> None:
+    """Let the hub have delivered of so many other bands just now."""
+    Subscription.objects.bulk_create(
+        Subscription(channel_id=f"UC{number:022}", delivered_at=Now()) for number in range(bands)
+    )
 
 
 def pushed(band: Band, count: int, age: dt.timedelta = dt.timedelta(days=2)) -> None:
@@ -180,12 +187,29 @@ def test_the_rows_follow_the_bands(youtube: Simulator) -> None:
 def test_a_feed_is_read_rarely_only_while_push_has_proven_itself(youtube: Simulator, settings: LazySettings) -> None:
     band, channel = band_with_videos(youtube.world, 1)
     subscription = subscribe(band, trusted_at=Now(), delivered_at=Now())
+    tell_of(trust.BUSY - 1)
     pushed(band, 2)
     read_all()
     assert pause() <= 900
     pushed(band, 3, dt.timedelta(days=1))
     read_all()
     assert 0.9 * 8 * 900 - 5 < pause() <= 8 * 900
+    # With fewer deliveries, one that is lost would not show for hours.
+    Subscription.objects.exclude(pk=subscription.pk).filter(channel_id=f"UC{0:022}").update(delivered_at=None)
+    assert feeds.read_sooner() == 1
+    read_all()
+    assert pause() <= 900
+    Subscription.objects.update(delivered_at=Now())
+    read_all()
+    assert pause() > 900
+    # The hub lost a video of another band within the day: one of ten bands is too many.
+    Subscription.objects.exclude(band=band).filter(channel_id=f"UC{0:022}").update(trust_lost_at=Now())
+    assert feeds.read_sooner() == 1
+    read_all()
+    assert pause() <= 900
+    Subscription.objects.update(trust_lost_at=None)
+    read_all()
+    assert pause() > 900
     # A video that the feed shows 5 minutes after its publication should have come by push.
     youtube.world.publish(channel.id, timezone.now() - dt.timedelta(minutes=5))
     read_all()
@@ -206,8 +230,9 @@ def test_when_the_hub_falls_silent_for_the_site_feeds_are_read_as_though_there_w
     band, _ = band_with_videos(youtube.world, 1)
     other, _ = band_with_videos(youtube.world, 1, "other")
     subscribe(band, trusted_at=Now())
-    # The hub may have had nothing to tell of this band, as long as it tells of another.
+    # The hub may have had nothing to tell of this band, as long as it tells of others.
     subscribe(other, trusted_at=Now(), delivered_at=Now())
+    tell_of(trust.BUSY - 1)
     pushed(band, 3)
 
     def read_before(seconds: int) -> float:

@@ -49,6 +49,9 @@ def _sound_site() -> None:
     make_channel()
 
 
+SYNCHRONOUS_COMMIT = postgresql._SETTINGS["synchronous_commit"]
+
+
 def _problems(*, ask_youtube: bool = False) -> dict[str, Finding]:
     """Return the findings that are not OK, by check. Each says what to do."""
     found = {each.check: each for each in doctor.examine(ask_youtube=ask_youtube) if each.level is not Level.OK}
@@ -65,7 +68,7 @@ def _sql(*statements: str) -> None:
 @pytest.fixture(autouse=True)
 def quick_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' own PostgreSQL doesn't wait for the disk, which is not what they are about."""
-    for name in ("fsync", "full_page_writes"):
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
         monkeypatch.delitem(postgresql._SETTINGS, name)
 
 
@@ -220,11 +223,13 @@ def test_migrations_that_are_missing_or_of_another_release() -> None:
     [
         ("SET LOCAL default_transaction_isolation = 'serializable'", "default_transaction_isolation is serializable"),
         ("SET LOCAL session_replication_role = replica", "triggers don't count jobs"),
+        ("SET LOCAL synchronous_commit = off", "synchronous_commit is off"),
     ],
 )
-def test_settings_of_postgresql(statement: str, message: str) -> None:
+def test_settings_of_postgresql(statement: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _sound_site()
-    _sql(statement)
+    monkeypatch.setitem(postgresql._SETTINGS, "synchronous_commit", SYNCHRONOUS_COMMIT)
+    _sql("SET LOCAL synchronous_commit = local", statement)
     found = _problems()
     _sql("SET LOCAL session_replication_role = origin")
     assert set(found) == {"postgresql.settings"}

@@ -141,6 +141,8 @@ def test_each_state_of_push_and_feed_is_counted_and_shown_with_its_band(settings
     assert freshness().daily_probes == len(trust.not_due_for_probe()) == 1
     (silent,) = Band.objects.filter(pk=bands[5].pk).prefetch_related(*with_bands())
     assert not of_band(silent).is_probed_daily
+    ChannelFeed.objects.filter(band=bands[7]).delete()
+    _expect_lists_of(freshness())
     settings.PUBLIC_URL = ""
     assert freshness().push[PushState.OFF] == 8
     _expect_lists_of(freshness())

@@ -142,6 +142,39 @@ def test_a_body_at_a_fair_rate_has_more_time_than_the_grace(monkeypatch: pytest.
     assert asyncio.run(talk()) == 400  # The view has read it.
 
 
+def test_many_deliveries_share_a_few_threads_and_keep_nobody_waiting(
+    views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, path = OneThreadHandler.get_response, "/websub/unknown"
+    monkeypatch.setattr(OneThreadHandler, "get_response", lambda handler, request: (
+        views(request) if request.path == path else answer(handler, request)
+    ))  # fmt: skip
+
+    async def talk() -> list[Sender]:
+        application = OneThreadHandler()
+        senders = [Sender(application, path, 2) for _ in range(3 * threads._DELIVERY_THREADS)]
+        for sender in senders:
+            sender.send(b"{}")
+        await until(lambda: views.running == threads._DELIVERY_THREADS)
+        others = [
+            Sender(application, "/healthz", 0, "GET"),
+            Sender(application, "/websub/unknown", 0, "PUT"),
+            Sender(application, path, bodies.MOST_BYTES + 1),
+        ]
+        for other in others:
+            other.send(b"")
+        monkeypatch.setattr(OneThreadHandler, "get_response", answer)
+        await asyncio.gather(*(other.task for other in others))
+        views.may_end.set()
+        await asyncio.gather(*(sender.task for sender in senders))
+        return [*others, *senders]
+
+    statuses = [sender.status for sender in asyncio.run(talk())]
+    assert statuses[:3] == [200, 405, 413]
+    assert set(statuses[3:]) == {200, 410}, "those that began later have the project's own view"
+    assert views.most == threads._DELIVERY_THREADS
+
+
 def test_of_many_huge_bodies_one_is_worked_on_and_the_rest_are_refused(
     views: Views, monkeypatch: pytest.MonkeyPatch
 ) -> None:

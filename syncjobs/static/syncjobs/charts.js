@@ -1,5 +1,5 @@
 "use strict";
-/* Draws <canvas data-chart="ID"> with Chart.js from the JSON in the hidden element with that ID:
+/* Draws each visible <canvas data-chart="ID"> with Chart.js, which is loaded when one is, from the JSON in the hidden element with that ID:
    {type, labels, step, series: [{name, values, color: "good"|"bad"|"run"|"warn"|"off"|"brand", line?, dashed?}], stacked?, unit?} */
 (() => {
     const written = document.documentElement.lang || undefined;
@@ -10,6 +10,7 @@
     const separators = { group: sample[1], decimal: sample.at(-2) };
     const figures = new Intl.NumberFormat(language, { maximumFractionDigits: 3, useGrouping: "always" });
     const number = (value) => figures.formatToParts(value).map((part) => separators[part.type] ?? part.value).join("");
+    const { library } = document.currentScript.dataset;
     const hour = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "numeric", timeZone });
     const day = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", timeZone: "UTC" });
 
@@ -62,9 +63,17 @@
         drawn.$source = source.textContent;
         drawn.$ink = ink;
     }
-    const drawAll = () => document.querySelectorAll("canvas[data-chart]").forEach(draw);
+    // A phone has its charts folded, and need not load what draws them.
+    const isShown = (canvas) => canvas.checkVisibility?.() ?? true;
+    function drawAll() {
+        const shown = [...document.querySelectorAll("canvas[data-chart]")].filter(isShown);
+        if (window.Chart) shown.forEach(draw);
+        else if (shown.length && !document.getElementById("chart-library"))
+            document.head.append(Object.assign(document.createElement("script"), { id: "chart-library", src: library, onload: drawAll }));
+    }
     document.addEventListener("DOMContentLoaded", drawAll);
     document.addEventListener("htmx:afterSettle", drawAll);
+    document.addEventListener("toggle", drawAll, true);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
     new MutationObserver(drawAll).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 })();
