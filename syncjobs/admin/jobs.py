@@ -18,6 +18,7 @@ from ..listing import export
 from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
+from ..operations import triggers
 from ..stats import errors as stats_errors
 from . import job_changes, job_list, job_look, job_page, trigger
 from .core import fixes, links

@@ -115,7 +115,9 @@ def describe(created: Created) -> str:
         sentences.append(_("It now includes recently synced bands."))
     if "priority" in created.kept:
         sentences.append(
-            _("Its priority stays %(priority)s, because a trigger never lowers it. You can change it on the job's page.")
+            _(
+                "Its priority stays %(priority)s, because a trigger never lowers it. You can change it on the job's page."
+            )
             if job.status == JobStatus.QUEUED
             else _("Its priority stays %(priority)s, because it has started.")
         )

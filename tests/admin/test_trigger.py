@@ -179,6 +179,11 @@ def test_the_estimated_time_is_that_of_similar_jobs() -> None:
     assert estimates.estimate([mine], full=True).seconds_p50 == pytest.approx(10)
     assert estimates.estimate([mine, other], full=True).seconds_p50 == pytest.approx(505)
     assert estimates.estimate(None, full=True).seconds_p50 is None
+    SyncJob.objects.update(band=None, fans_out=True, progress_total=20)
+    assert estimates.estimate(None, full=True).seconds_p50 == pytest.approx(50.5)
+    just_synced(mine)
+    assert estimates.estimate(None, full=True).seconds_p50 == pytest.approx(25.25)
+    assert estimates.estimate(None, full=True, force=True).seconds_p50 == pytest.approx(50.5)
 
 
 def test_too_many_bands_at_once_are_refused() -> None:
