@@ -21,7 +21,7 @@ from . import access, bodies, deliveries
 
 _TURN_SECONDS = 30.0
 """How long a request with a huge body waits for the one before it."""
-_DELIVERY_THREADS = 8
+_DELIVERY_THREADS = 4
 """So many deliveries of the hub are worked on at once. The others wait, and leave connections to people's requests."""
 
 

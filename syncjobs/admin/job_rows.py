@@ -21,7 +21,7 @@ from ..models import SyncJob
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
 from ..stats.queues import Readiness
-from ..templatetags.monitor import duration, meter, number, status_badge, when
+from ..templatetags.monitor import duration, meter, number, requester, status_badge, when
 from .core import links
 
 _MAX_ERROR_LENGTH = 200
@@ -159,7 +159,7 @@ def _row(job: Any, rights: Rights, words: Words, query: str) -> Row:
         error=shortened(errors[0]) if errors else "",
         more_errors=max(0, len(errors) - 1, job.error_count - 1),
         created=when(job.created_at),
-        by=job.requested_by_label,
+        by=requester(job.requested_by_label),
         started=when(job.started_at, "at", ""),
         ended=when(job.completed_at, "at", ""),
         took=took_of(job, now),

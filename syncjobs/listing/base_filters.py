@@ -208,7 +208,8 @@ class Parameters(django_filters.FilterSet):
     @classmethod
     def narrow(cls, rows: Rows, values: Mapping[str, Any]) -> Rows:
         """Filter the rows by cleaned values; those that are missing don't filter."""
-        for name, parameter in _bound(cls, rows.model).items():
+        bound = _bound(cls, rows.model)  # type: ignore[arg-type]  # mypy looks at the hash of instances.
+        for name, parameter in bound.items():
             if parameter.narrows and values.get(name) not in EMPTY_VALUES:
                 rows = parameter.filter(rows, values[name])
         return rows
@@ -217,7 +218,8 @@ class Parameters(django_filters.FilterSet):
 @functools.cache
 def _bound(parameters: type[Parameters], model: type[Model]) -> dict[str, Parameter]:
     """Return the parameters as filters of the model. django-filter copies them all, which takes as long as two statements."""
-    return parameters(queryset=model._default_manager.none()).filters
+    bound: dict[str, Parameter] = parameters(queryset=model._default_manager.none()).filters
+    return bound
 
 
 class Paged(Parameters):

@@ -14,6 +14,7 @@ from bands.models import Band
 from bands.text import ONE_LINE
 
 from ..youtube.references import MalformedReference, parse_channel, parse_playlist, unwrap
+from .texts import translated
 
 
 class _InvalidValue(Exception):
@@ -31,7 +32,9 @@ def apply(band: Band, row: dict[Any, Any]) -> list[tuple[str, str]]:
             continue
         try:
             set_field(band, value)
-        except (_InvalidValue, MalformedReference) as error:
+        except MalformedReference as error:
+            problems.append((key, translated(error)))
+        except _InvalidValue as error:
             problems.append((key, str(error)))
     try:
         band.full_clean(validate_unique=False)

@@ -21,7 +21,7 @@ from ..youtube.costs import Bucket
 from ..youtube.errors import Kind, YouTubeError
 from ..youtube.references import MalformedReference, parse_channel, unwrap
 from ..youtube.types import Channel
-from .texts import check_text
+from .texts import check_text, translated
 
 
 def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> Channel:
@@ -37,7 +37,7 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
         try:
             parsed = parse_channel(reference)
         except MalformedReference as error:
-            raise InvalidInput(str(error), field="channel") from None
+            raise InvalidInput(translated(error), field="channel") from None
     try:
         channel = _client(band).find_channel(parsed)
     except YouTubeError as error:

@@ -24,7 +24,7 @@ from ..youtube.types import Channel
 from . import bands
 from .band_pauses import lock_band
 from .channels import channel_index
-from .texts import check_text
+from .texts import check_text, translated
 
 MAY_SUGGEST, MAY_DECIDE = "syncjobs.trigger_sync", "bands.change_band"
 MAX_TEXT = 500
@@ -126,7 +126,7 @@ def _parsed(reference: str) -> ChannelReference:
     try:
         return parse_channel(reference)
     except MalformedReference as error:
-        raise InvalidInput(str(error), field="channel") from None
+        raise InvalidInput(translated(error), field="channel") from None
 
 
 def _refuse_present(band: Band, reference: str, parsed: ChannelReference, channel: Channel | None) -> None:

@@ -23,6 +23,7 @@ from ..exceptions import BandInactive, Conflict, InvalidInput, NoChannel, NotFou
 from ..models import SyncJob
 from ..youtube.references import MalformedReference, parse_video
 from .rates import limited
+from .texts import translated
 
 MAX_BANDS = 200
 
@@ -175,7 +176,7 @@ def trigger_video(actor: Actor, reference: str, band: Band | None = None) -> Cre
         try:
             video_id = parse_video(reference)
         except MalformedReference as error:
-            raise InvalidInput(str(error), field="video") from None
+            raise InvalidInput(translated(error), field="video") from None
         _check_exists(band)
         key = f"{JobType.SINGLE_VIDEO}:{video_id}"
         params = {"video_id": video_id}

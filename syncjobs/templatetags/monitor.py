@@ -332,6 +332,14 @@ def sparkline(values: Sequence[int], label: str) -> SafeString:
 
 
 @register.filter
+def requester(label: str) -> str:
+    """Name who asked for a job by its label: a person, or a schedule in the language of the page. No username has a colon."""
+    if not label.startswith("schedule: "):
+        return label
+    return _("schedule: %(name)s") % {"name": label.removeprefix("schedule: ")}
+
+
+@register.filter
 def milliseconds(value: float | None) -> str:
     """Format a duration in milliseconds."""
     return duration(None if value is None else value / 1000)

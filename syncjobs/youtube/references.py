@@ -27,8 +27,17 @@ _NOT_NAMES = {"watch", "shorts", "live", "embed", "v", "playlist", "feed", "feed
               "channel", "user", "c", "e", "clip", "post", "redirect", "attribution_link", "account", "premium"}  # fmt: skip
 
 
+def _(pattern: str) -> str:
+    """Mark a sentence for translation. This package needs no Django, so `operations.texts.translated` translates it."""
+    return pattern
+
+
 class MalformedReference(ValueError):
-    """The text is not a valid reference; the message says what is valid."""
+    """The text is not a valid reference; the message says what is valid: `pattern` with `text` in it."""
+
+    def __init__(self, pattern: str, text: str = "") -> None:
+        self.pattern, self.text = pattern, _short(text)
+        super().__init__(pattern % {"text": self.text})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +66,21 @@ def parse_channel(text: str) -> ChannelReference:
         return _handle(text)
     url = _youtube_url(text)
     if url is None:
-        raise MalformedReference(_bare_word(text))
+        raise _bare_word(text)
     return _channel_of_url(text, url)
 
 
-def _bare_word(text: str) -> str:
-    expected = "Give a channel ID (UC and 22 more characters), an @handle, or the URL of the channel's page."
+def _bare_word(text: str) -> MalformedReference:
+    if not text:
+        expected = _("Give a channel ID (UC and 22 more characters), an @handle, or the URL of the channel's page.")
+        return MalformedReference(expected)
     if _is_handle("@" + text) and not text.startswith("UC"):
-        return f"“{_short(text)}” is not a channel. If it is a handle, write “@{_short(text)}”."
-    return f"“{_short(text)}” is not a YouTube channel. {expected}" if text else expected
+        return MalformedReference(_("“%(text)s” is not a channel. If it is a handle, write “@%(text)s”."), text)
+    pattern = _(
+        "“%(text)s” is not a YouTube channel. Give a channel ID (UC and 22 more characters), an @handle, or the URL of the"
+        " channel's page."
+    )
+    return MalformedReference(pattern, text)
 
 
 def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
@@ -80,7 +95,7 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
     if candidate:
         if _CHANNEL_ID.match(candidate):
             return ChannelReference("id", candidate)
-        raise MalformedReference(f"“{_short(candidate)}” is not a channel ID (UC and 22 more characters).")
+        raise MalformedReference(_("“%(text)s” is not a channel ID (UC and 22 more characters)."), candidate)
     if head.startswith("@"):
         return _handle(head)
     if head == "user" and rest and _NAME.match(rest[0]):
@@ -89,8 +104,11 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
         return _handle("@" + rest[0], _OTHER_LENGTH)
     if head and head not in _NOT_NAMES and url.hostname not in {"youtu.be", "www.youtu.be"}:
         return _handle("@" + head, _OTHER_LENGTH)
-    kind = "a video" if _video_of(url) else "a playlist" if playlist else "not a channel"
-    raise MalformedReference(f"“{_short(text)}” is {kind}. Give the URL of the channel's own page.")
+    if _video_of(url):
+        raise MalformedReference(_("“%(text)s” is a video. Give the URL of the channel's own page."), text)
+    if playlist:
+        raise MalformedReference(_("“%(text)s” is a playlist. Give the URL of the channel's own page."), text)
+    raise MalformedReference(_("“%(text)s” is not a channel. Give the URL of the channel's own page."), text)
 
 
 def _channel_of_uploads(playlist_id: str) -> str:
@@ -101,8 +119,10 @@ def _handle(text: str, lengths: range = _HANDLE_LENGTH) -> ChannelReference:
     """Parse a handle. `lengths` are those of a name in ASCII."""
     handle = unicodedata.normalize("NFC", unquote(text))
     if not _is_handle(handle, lengths):
-        expected = "@ and 3 to 30 letters, digits, or _ - . (fewer in scripts other than Latin)"
-        raise MalformedReference(f"“{_short(handle)}” is not a handle: {expected}.")
+        pattern = _(
+            "“%(text)s” is not a handle: @ and 3 to 30 letters, digits, or _ - . (fewer in scripts other than Latin)."
+        )
+        raise MalformedReference(pattern, handle)
     return ChannelReference("handle", handle)
 
 
@@ -129,7 +149,8 @@ def parse_video(text: str) -> str:
     url = _youtube_url(text)
     candidate = _video_of(url) if url else ""
     if not candidate:
-        raise MalformedReference(f"“{_short(text)}” is not a video. Give its ID (11 characters) or its page's URL.")
+        pattern = _("“%(text)s” is not a video. Give its ID (11 characters) or its page's URL.")
+        raise MalformedReference(pattern, text)
     return candidate
 
 
@@ -150,7 +171,7 @@ def parse_playlist(text: str) -> str:
     url = _youtube_url(text)
     candidate = text if url is None else (parse_qs(url.query).get("list") or [""])[0]
     if not _PLAYLIST_ID.match(candidate):
-        raise MalformedReference(f"“{_short(text)}” is not a playlist. Give its ID (PL…) or its page's URL.")
+        raise MalformedReference(_("“%(text)s” is not a playlist. Give its ID (PL…) or its page's URL."), text)
     return candidate
 
 

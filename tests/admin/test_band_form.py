@@ -129,6 +129,9 @@ def test_a_pasted_channel_is_looked_up_once(admin: Client, youtube: Simulator) -
     ):
         assert '<p class="error">' in paste(address)
         assert expected in paste(address)
+    admin.cookies["django_language"] = "es"
+    assert "es una lista de reproducción" in paste("https://www.youtube.com/playlist?list=PLother0123456789")
+    admin.cookies["django_language"] = "en"
     band = make_band("owls", "@herons", channel_id=channel.id)
     other = paste("@herons")
     assert (f'{URL}{band.pk}/change/">Owls</a>' in other, "data-fills" in other) == (True, False)

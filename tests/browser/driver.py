@@ -97,6 +97,9 @@ def addresses() -> dict[str, str]:
                 found[name] = reverse(f"admin:{name}")
             elif shown := _shown(model, name):
                 found[name] = reverse(f"admin:{name}", args=[shown])
+    # Its reason and the buttons that help come first.
+    failed = SyncJob.objects.filter(status=JobStatus.FAILED, band__channel_problem_since__isnull=False).latest("pk")
+    found["failed_job"] = reverse("admin:syncjobs_syncjob_change", args=[failed.pk])
     return found
 
 

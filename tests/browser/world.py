@@ -167,6 +167,7 @@ def add_markup() -> None:
     """Put markup, and a word too long for a phone, into texts that come from outside: a band, a video, an error, a reason."""
     band = Band.objects.earliest("pk")
     Band.objects.filter(pk=band.pk).update(name=f"{MARKUP} Band", channel_title=MARKUP)
+    Band.objects.exclude(channel_problem="").update(name=f"{LONG_WORD} Band")
     SyncJob.objects.filter(band=band).update(band_name=f"{MARKUP} Band")
     Video.objects.filter(pk=Video.objects.earliest("pk").pk).update(title=MARKUP)
     group = ErrorGroup.objects.get(reason="internalError")

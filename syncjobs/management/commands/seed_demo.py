@@ -8,12 +8,13 @@ from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models.functions import Now
 
-from bands.models import Band
+from bands.models import Band, ChannelProblem
 from syncjobs.engine import clock
 from syncjobs.management import base
 from syncjobs.management.demo.history import History
 from syncjobs.models import AlertRound, SyncJob
-from syncjobs.operations import band_pauses, queued_jobs, triggers
+from syncjobs.operations import band_pauses, queued_jobs, suggestions, triggers
+from syncjobs.youtube.simulator import demo
 
 _RUNNING, _DELAYED, _PAUSED = ("Cedar Hollow", "Pewter Mills", "Bellweather", "Windrow"), "Larkspur", "Tamarack"
 """The cities of some bands."""
@@ -46,5 +47,7 @@ def _begin(history: History) -> None:
     delayed = triggers.trigger_sync(history.kim, bands[_DELAYED], full=True, force=True)
     queued_jobs.delay(history.kim, delayed.job.pk, history.now + dt.timedelta(hours=7))
     band_pauses.pause_band(history.robin, bands[_PAUSED].pk, "New channel on Monday, they say.")
+    gone = Band.objects.get(channel_problem=ChannelProblem.NOT_FOUND)
+    suggestions.suggest(history.robin, gone.pk, demo.handle(demo.MOVED), "The band's own page links to it.")
     # The workers are not up yet. That is no reason for an alert.
     AlertRound.objects.update(due_at=Now() + dt.timedelta(seconds=45))
