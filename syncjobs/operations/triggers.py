@@ -100,7 +100,8 @@ def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | No
 
 def describe(created: Created) -> str:
     """Say what has happened: a job is queued, or an equal one was there, and what it took over of what was asked."""
-    job, values = created.job, {"id": created.job.pk}
+    job = created.job
+    values: dict[str, Any] = {"id": job.pk}
     if created.is_new:
         sentences = [_("Job #%(id)s is queued.")]
     elif created.has_ended_delay:
