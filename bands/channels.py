@@ -34,7 +34,7 @@ def set_channel(band: Band, reference: str, *, channel_id: str = "") -> None:
     band.channel_handle = band.channel_title = ""
     band.channel_video_count = None
     band.last_full_sync_at = band.last_incremental_sync_at = band.last_page_read_at = None
-    band.channel_problem, band.channel_problem_since = "", None
+    band.channel_problem, band.channel_problem_since, band.consecutive_failures = "", None, 0
 
 
 def lock_channels() -> None:

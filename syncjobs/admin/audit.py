@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django_celery_beat.models import PeriodicTask
 
+from bands.models import Band
 from bands.text import parse_number
 
+from ..alerts import words
 from ..audit.labels import ACTIONS, RESULTS, TARGETS
 from ..choices import QueueName
 from ..exceptions import NotFound
 from ..listing import export as listing_export
 from ..listing.export import file_of
-from ..models import AuditEntry
+from ..models import Alert, AlertChannel, AuditEntry
 from ..operations.queues import ALL_QUEUES
 from .core import links
 from .core.local_time import start_of
@@ -81,7 +86,7 @@ class AuditAdmin(PageAdmin):
         """List the entries, newest first."""
         filters = AuditFilters(request.GET)
         page = paginate(request, _entries(filters.values()), 50)
-        context = {"page": page, "rows": [_row(entry) for entry in page.object_list]}
+        context = {"page": page, "rows": _rows(list(page.object_list))}
         return show_list(request, "audit", filters, context, title=_("Audit log"))
 
     @requires("view")
@@ -92,7 +97,10 @@ class AuditAdmin(PageAdmin):
         entry = AuditEntry.objects.filter(pk=id_of(object_id)).first()
         if entry is None:
             raise NotFound(_("There is no audit entry %(id)s.") % {"id": object_id})
-        context = {**_row(entry), "data": json.dumps(entry.data, indent=2, ensure_ascii=False) if entry.data else ""}
+        context = {
+            **_rows([entry])[0],
+            "data": json.dumps(entry.data, indent=2, ensure_ascii=False) if entry.data else "",
+        }
         crumbs = ((reverse("admin:syncjobs_auditentry_changelist"), _("Audit log")),)
         return show(request, "syncjobs/audit/entry.html", context, title=str(context["action"]), crumbs=crumbs)
 
@@ -125,26 +133,59 @@ def _midnight(day: dt.date) -> dt.datetime:
     return start_of(day, timezone.get_current_timezone())
 
 
-def _row(entry: AuditEntry) -> dict[str, Any]:
-    """Return the labels of an entry and the URL of its target."""
+def _rows(entries: Sequence[AuditEntry]) -> list[dict[str, Any]]:
+    names = _names(entries)
+    return [_row(entry, names.get((entry.target_type, entry.target_id), "")) for entry in entries]
+
+
+def _row(entry: AuditEntry, name: str) -> dict[str, Any]:
+    """Return the labels of an entry and the URL of its target, which has this name now."""
     job = entry.data.get("job") if isinstance(entry.data, dict) else None
     return {
         "entry": entry,
         "action": ACTIONS.get(entry.action, entry.action),
-        "target": _target(entry),
+        "target": _target(entry, name),
         "url": _url(entry.target_type, entry.target_id),
         "result": RESULTS.get(entry.result, entry.result),
         "job": job if isinstance(job, int) and str(job) != entry.target_id else None,
     }
 
 
-def _target(entry: AuditEntry) -> str:
+def _names(entries: Iterable[AuditEntry]) -> dict[tuple[str, str], str]:
+    """Return the names of the targets by type and id, with one query for each type. What has been deleted has none."""
+    ids: dict[str, set[int]] = {}
+    for entry in entries:
+        if (number := parse_number(entry.target_id)) is not None:
+            ids.setdefault(entry.target_type, set()).add(number)
+    names = {("queue", each.value): str(each.label) for each in QueueName}
+    for kind, (model, column) in _NAMED.items():
+        if kind in ids:
+            rows = model._default_manager.filter(pk__in=ids[kind]).values_list("pk", column)
+            names |= {(kind, str(pk)): name for pk, name in rows}
+    for alert in Alert.objects.filter(pk__in=ids.get("alert", ())):
+        names["alert", str(alert.pk)] = ": ".join(
+            filter(None, [str(alert.get_rule_display()), words.subject_of(alert)])
+        )
+    return names
+
+
+_NAMED: dict[str, tuple[type[Model], str]] = {
+    "band": (Band, "name"),
+    "user": (get_user_model(), "username"),
+    "schedule": (PeriodicTask, "name"),
+    "channel": (AlertChannel, "name"),
+}
+
+
+def _target(entry: AuditEntry, name: str) -> str:
     kind = str(TARGETS.get(entry.target_type, entry.target_type))
     if not entry.target_id:
         count = entry.data.get("count") if isinstance(entry.data, dict) else None
         return f"{kind} {count}" if kind and count is not None else ""
     if entry.target_id == ALL_QUEUES:
         return _("%(kind)s: all") % {"kind": kind}
+    if name:
+        return f"{kind}: {name}"
     number = f"#{entry.target_id}" if entry.target_type == "job" else entry.target_id[:40]
     return f"{kind} {number}"
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from bands.models import Band, BandState, ChannelProblem
 
 from ..choices import BAND_SYNC_TYPES, JobStatus
+from ..engine import error_reasons
 from ..models import JobError, SyncJob
 from ..operations.suggestions import MAY_SUGGEST
 from ..templatetags.monitor import number, when
@@ -35,6 +36,8 @@ def explain(request: HttpRequest, band: Band, now: dt.datetime) -> list[Explanat
         boxes.append(_without_channel(request, band))
     elif band.consecutive_failures:
         boxes.append(_failing(request, band, now))
+    elif obstacle is None and band.synced_at(full=False) is None and _last_failure(band)[0]:
+        boxes.append(_not_tried(request, band))
     if band.paused_at:
         boxes.append(_paused(request, band))
     if obstacle == BandState.INACTIVE:
@@ -45,8 +48,8 @@ def explain(request: HttpRequest, band: Band, now: dt.datetime) -> list[Explanat
 
 
 def _of_channel(request: HttpRequest, band: Band, now: dt.datetime) -> Explanation:
-    text, helps = _channel_words(band.channel_problem)
-    helps = advice.for_user(request.user, helps, _EDIT)
+    meaning = error_reasons.explain(_REASONS[ChannelProblem(band.channel_problem)])
+    helps = advice.for_user(request.user, str(meaning.advice), meaning.needs)
     if band.channel_problem == ChannelProblem.NOT_FOUND and _may_only_suggest(request):
         helps = _("Find the band's new channel on YouTube and suggest it. An admin decides.")
     job, error = _last_failure(band)
@@ -62,7 +65,7 @@ def _of_channel(request: HttpRequest, band: Band, now: dt.datetime) -> Explanati
         look="bad",
         icon="alert",
         title=str(band.get_channel_problem_display()),
-        text=text,
+        text=str(meaning.text),
         message=error.message if error else "",
         facts=[*since, *_failures(band)],
         advice=helps,
@@ -70,16 +73,12 @@ def _of_channel(request: HttpRequest, band: Band, now: dt.datetime) -> Explanati
     )
 
 
-def _channel_words(problem: str) -> tuple[str, str]:
-    """Return what a problem with the channel means, and what to do."""
-    if problem == ChannelProblem.NOT_FOUND:
-        text = _("YouTube no longer has this channel: it was deleted, suspended or moved.")
-        return text, _("Find the band's new channel on YouTube and enter it here. The next sync uses it.")
-    if problem == ChannelProblem.TAKEN:
-        text = _("The band's channel belongs to another band, and so do its videos.")
-        return text, _("Change the channel of one of the two bands, or delete the band that is there twice.")
-    text = _("YouTube denies access to this channel's videos.")
-    return text, _("Open the channel in a browser. If it stays private, change the channel or deactivate the band.")
+_REASONS = {
+    ChannelProblem.NOT_FOUND: "channelNotFound",
+    ChannelProblem.TAKEN: "channelTaken",
+    ChannelProblem.FORBIDDEN: "forbidden",
+}
+"""The reason of the error that sets each problem; the page of the error has the same words."""
 
 
 def _without_channel(request: HttpRequest, band: Band) -> Explanation:
@@ -112,6 +111,21 @@ def _failing(request: HttpRequest, band: Band, now: dt.datetime) -> Explanation:
     here = links.band(band.pk)
     buttons = [each for each in box.buttons if each.url != here]
     return replace(box, buttons=[*buttons, *_of_job(request, job, None)])
+
+
+def _not_tried(request: HttpRequest, band: Band) -> Explanation:
+    """Explain a band that was failing until its channel was changed, which cleared its failures and its last syncs."""
+    button = Button(
+        _("Sync now"), links.object_page("bands_band_sync", band.pk), "play", is_dialog=True, is_primary=True
+    )
+    return Explanation(
+        look="warn",
+        icon="clock",
+        title=_("New channel, not synced yet"),
+        text=_("The channel was changed since the last sync failed."),
+        advice=_("Sync the band now to see whether the new channel works."),
+        buttons=[button] if request.user.has_perm(_SYNC) else (),
+    )
 
 
 def _last_failure(band: Band) -> tuple[SyncJob | None, JobError | None]:

@@ -18,6 +18,7 @@ from ..listing import export
 from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
+from ..operations import triggers
 from ..stats import errors as stats_errors
 from . import job_changes, job_list, job_look, job_page, trigger
 from .core import fixes, links
@@ -142,7 +143,7 @@ class JobAdmin(PageAdmin):
             created = operations.retry_job(actor, job_id)
             if created.is_new:
                 return _("Job #%(old)s runs again as #%(new)s.") % {"old": job_id, "new": created.job.pk}
-            return _("The same job is already queued or running as #%s.") % created.job.pk
+            return triggers.describe(created)
 
         return ask(request, question, do)
 

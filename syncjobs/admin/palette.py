@@ -27,6 +27,22 @@ _LISTS: tuple[tuple[str | Promise, dict[str, str]], ...] = (
     (gettext_lazy("Delayed jobs"), links.STATES["delayed"]),
     (gettext_lazy("Jobs with errors"), {"has_errors": "true"}),
 )
+_OTHERS: tuple[tuple[str | Promise, str, str, str, str], ...] = (
+    # label, icon, URL name, query, permission
+    (gettext_lazy("Paused bands"), "music", "bands_band_changelist", "?health=paused", "bands.view_band"),
+    (gettext_lazy("Failing bands"), "music", "bands_band_changelist", "?health=failing", "bands.view_band"),
+    (gettext_lazy("Freshness"), "home", "index", "#part-freshness", "syncjobs.view_queue"),
+    (gettext_lazy("Rules of alerts"), "bell", "syncjobs_alertrule_changelist", "", "syncjobs.view_alertrule"),
+    (gettext_lazy("Alert channels"), "bell", "syncjobs_alertchannel_changelist", "", "syncjobs.view_alertchannel"),
+    (
+        gettext_lazy("Messages of alerts"),
+        "bell",
+        "syncjobs_alertdelivery_changelist",
+        "",
+        "syncjobs.view_alertdelivery",
+    ),
+)
+"""Pages, lists and parts of pages that the navigation does not name."""
 _ACTIONS = (
     # label, icon, URL name, permission, whether it opens in a dialog
     (gettext_lazy("Trigger sync"), "play", "syncjobs_syncjob_add", "syncjobs.trigger_sync", True),
@@ -79,7 +95,7 @@ def _entries(request: HttpRequest, text: str) -> Iterator[Entry]:
     number = parse_number(text.removeprefix("#"))
     if number is not None and may("syncjobs.view_syncjob") and SyncJob.objects.filter(pk=number).exists():
         yield Entry(_("Job #%s") % number, _("Job"), links.job(number), "list")
-    for entry in (*_pages(request), *_actions(request)):
+    for entry in (*_pages(request), *_actions(request), *_others(request)):
         if sought in entry.label.casefold():
             yield entry
     if text and may("bands.view_band"):
@@ -107,3 +123,9 @@ def _actions(request: HttpRequest) -> Iterator[Entry]:
             name, pattern = ("resume", _("Resume queue %s")) if queue.paused_at else ("pause", _("Pause queue %s"))
             url = links.object_page(f"syncjobs_queue_{name}", queue.name)
             yield Entry(pattern % queue.name, kind, url, "play" if queue.paused_at else "pause", is_dialog=True)
+
+
+def _others(request: HttpRequest) -> Iterator[Entry]:
+    for label, icon, name, query, permission in _OTHERS:
+        if request.user.has_perm(permission):
+            yield Entry(str(label), _("Page"), reverse(f"admin:{name}") + query, icon)

@@ -15,6 +15,7 @@ from ..stats.quota import BucketFigures
 _WIDTH, _HEIGHT, _LOW = 1000, 130, 56
 """The drawings stretch to the width of the page, so these are shares of it."""
 _TICKS = 4
+_BAR = '<rect class="chart-bar" x="{}" width="{}" y="{}" height="{}"></rect>'
 _LEAST = 2
 """The height of the smallest bar."""
 
@@ -63,10 +64,9 @@ def chart(figures: BucketFigures, hours: Mapping[dt.datetime, int]) -> Chart | N
         if units
         for height in [max(_LOW * units / most, _LEAST)]
     ]
-    bar = '<rect class="chart-bar" x="{}" width="{}" y="{}" height="{}"></rect>'
     return Chart(
         total=_svg(_HEIGHT, mark_safe("".join(shapes))),  # noqa: S308
-        by_hour=_svg(_LOW, format_html_join("", bar, bars)),
+        by_hour=_svg(_LOW, format_html_join("", _BAR, bars)),
         top=top,
         most=most,
         ticks=[start + (end - start) * number / _TICKS for number in range(_TICKS + 1)],

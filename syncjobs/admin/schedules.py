@@ -18,7 +18,7 @@ from ..audit.actors import Actor
 from ..choices import JobType
 from ..engine import clock
 from ..exceptions import DomainError, InvalidInput
-from ..operations import schedules
+from ..operations import schedules, triggers
 from ..stats.queues import lacks_scheduler
 from . import recurrence
 from .core.model_admin import PageAdmin, id_of, requires
@@ -117,11 +117,7 @@ class ScheduleAdmin(PageAdmin):
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             created = schedules.run_now(actor, schedule_id)
-            if created.is_new:
-                return _("Job #%(job)s is queued.") % {"job": created.job.pk}
-            if created.has_ended_delay:
-                return _("The same job, #%s, is no longer delayed.") % created.job.pk
-            return _("The same job is already queued or running as #%s.") % created.job.pk
+            return triggers.describe(created)
 
         return ask(request, question, do)
 

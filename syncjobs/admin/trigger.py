@@ -128,21 +128,15 @@ def _redirect(request: HttpRequest, created: list[Created], refused: list[Domain
     """Go to the job, or to the list of several jobs, with a message."""
     new = [each.job for each in created if each.is_new]
     if len(created) == 1:
-        job = created[0].job
-        if new:
-            text = _("Job #%s is queued.")
-        elif created[0].has_ended_delay:
-            text = _("Job #%s already does this. It is no longer delayed.")
-        elif created[0].is_raised:
-            text = _("Job #%s was already queued; its priority or options were updated.")
-        else:
-            text = _("The same job is already queued or running as #%s.")
-        text, target = text % job.pk, links.job(job.pk)
+        text, target = triggers.describe(created[0]), links.job(created[0].job.pk)
     else:
         text = ngettext("%s job is queued.", "%s jobs are queued.", len(new)) % number(len(new))
         if others := len(created) - len(new):
             more = ngettext("%s was already queued or running.", "%s were already queued or running.", others)
             text += " " + more % number(others)
+        if kept := sum("priority" in each.kept for each in created):
+            more = ngettext("%s of them keeps its priority.", "%s of them keep their priority.", kept)
+            text += " " + more % number(kept)
         target = _new_jobs(new) if new else links.jobs(status="QUEUED,IN_PROGRESS")
     if refused:
         text = " ".join([text, *_first(error.message for error in refused)])

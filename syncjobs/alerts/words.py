@@ -195,10 +195,9 @@ def _stuck_job(subject: str, facts: Facts) -> tuple[str, str]:
 
 
 def _band_failing(subject: str, facts: Facts) -> tuple[str, str]:
-    sentence = _("The last %(n)s or more syncs of %(band)s have failed.") % {
-        "n": facts.get("failures"),
-        "band": subject,
-    }
+    n = int(facts.get("failures") or 1)
+    pattern = ngettext("The last sync of %(band)s has failed.", "The last %(n)s syncs of %(band)s have failed.", n)
+    sentence = pattern % {"n": n, "band": subject}
     if facts.get("error"):
         sentence += " " + _("Last error: %(error)s") % {"error": facts["error"]}
     return sentence, _("See the band's last job for the reason. Correct the band's channel if it is wrong.")

@@ -110,8 +110,9 @@ class BandViewSet(ListModelMixin, Versioned):
     )
     def pause(self, request: Request, band_id: int) -> Response:
         """Pause a band: none of its jobs starts after the response. Running jobs finish."""
-        band, body = self.get_band(band_id), self.get_serializer(data=request.data)
+        body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
+        band = self.get_band(band_id)
         is_new = band_pauses.pause_band(self.actor, band_id, body.validated_data["reason"])
         return Response({"message": f"{band.name} is paused." if is_new else f"{band.name} was paused already."})
 

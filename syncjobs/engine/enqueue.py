@@ -23,13 +23,14 @@ from . import broker, timeline, tracing
 class Created:
     """A job, and whether it is new; False means that an equal one was active already.
 
-    `is_raised` means that the equal one was still waiting and was raised to the priority or options asked for;
-    `has_ended_delay` that it, or a child of it, was delayed and is due now.
+    Of what was asked of an equal one, `changed` and `kept` name what it took over and what stays as it was, among
+    "priority" and "force"; `has_ended_delay` means that it, or a child of it, was delayed and is due now.
     """
 
     job: SyncJob
     is_new: bool
-    is_raised: bool = False
+    changed: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
     has_ended_delay: bool = False
 
 

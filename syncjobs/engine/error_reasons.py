@@ -119,7 +119,7 @@ _MEANINGS: dict[str, Meaning] = {
     ),
     "channelNotFound": Meaning(
         _("Channel not found"),
-        _("YouTube has no channel with this ID, handle or address. It was renamed, deleted or mistyped."),
+        _("YouTube has no channel with this ID, handle or address. It was renamed, deleted, suspended or mistyped."),
         _("Find the band's channel on YouTube, paste its address into the band, and sync again."),
         _CHANGE_BAND,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from bands.models import BandQuerySet, BandState, NoticedBy, Video
@@ -66,7 +66,10 @@ class BandStates(Paged):
     def are_late(self, bands: BandQuerySet, _name: str, minutes: int) -> BandQuerySet:
         """Return the bands with late videos, as the alert `videos_late` counts them."""
         videos = Video.objects.exclude(noticed_by="").exclude(noticed_by=NoticedBy.PERSON)
+        resumed_at = F("band__resumed_at")
         late = videos.filter(
+            # Not because of a pause.
+            Q(band__resumed_at=None) | Q(published_at__gt=resumed_at) | Q(created_at__lt=resumed_at),
             created_at__gt=Now() - dt.timedelta(days=1),
             published_at__lte=F("created_at") - dt.timedelta(minutes=minutes),
             published_at__gt=F("created_at") - dt.timedelta(minutes=MOST_MINUTES),

@@ -55,13 +55,16 @@ DEFAULTS: dict[Rule, Default] = {
     ),
     Rule.NO_SCHEDULER: Default(),
     Rule.SCHEDULE_OVERDUE: Default(5, gettext_lazy("minutes after a schedule was due"), least=1, most=_WEEK_MINUTES),
-    Rule.QUEUE_PAUSED: Default(60, gettext_lazy("minutes since the queue was paused"), least=0, most=_MONTH_MINUTES),
-    Rule.BAND_PAUSED: Default(24, gettext_lazy("hours since the band was paused"), least=0, most=_YEAR_HOURS),
+    # What a person or a successful sync has ended does not come back by itself, so these three are over at once.
+    Rule.QUEUE_PAUSED: Default(60, gettext_lazy("minutes since the queue was paused"), 0, least=0, most=_MONTH_MINUTES),
+    Rule.BAND_PAUSED: Default(24, gettext_lazy("hours since the band was paused"), 0, least=0, most=_YEAR_HOURS),
     Rule.OLD_JOB: Default(60, gettext_lazy("minutes that the oldest due job has waited"), least=1, most=_MONTH_MINUTES),
     Rule.STUCK_JOB: Default(
         5, gettext_lazy("times the p95 of its job type, and at least ten minutes"), least=1, most=1000
     ),
-    Rule.BAND_FAILING: Default(3, gettext_lazy("failed syncs of a band in a row"), least=1, most=1000, is_whole=True),
+    Rule.BAND_FAILING: Default(
+        3, gettext_lazy("failed syncs of a band in a row"), 0, least=1, most=1000, is_whole=True
+    ),
     Rule.BAND_STALE: Default(48, gettext_lazy("hours since a band was last synced"), least=1, most=_YEAR_HOURS),
     Rule.FAILURE_RATE: Default(
         30,

@@ -72,22 +72,66 @@ def trigger_sync(
 
 
 def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | None) -> Created:
-    """Give a job that is still queued the higher priority and `force`. The caller has locked its row."""
-    if job.status != JobStatus.QUEUED:
-        return Created(job, is_new=False)
-    changes: dict[str, Any] = {}
+    """Give a job that is still queued the higher priority and `force`. The caller has locked its row.
+
+    It never loses what somebody asked for before, so it keeps a higher priority and `force`.
+    """
     requested = default_priority(actor) if priority is None else priority
-    if requested > job.priority:
+    is_queued, is_forced = job.status == JobStatus.QUEUED, bool(job.params.get("force"))
+    changes: dict[str, Any] = {}
+    if is_queued and requested > job.priority:
         changes["priority"] = requested
-    if force and not job.params.get("force"):
+    if is_queued and force and not is_forced:
         changes["params"] = job.params | {"force": True}
+    kept = set()
+    if priority is not None and "priority" not in changes and priority != min(job.priority, Priority.URGENT):
+        kept.add("priority")
+    if job.fans_out and "params" not in changes and force != is_forced:
+        kept.add("force")
     if changes:
         SyncJob.objects.filter(pk=job.pk).update(**changes)
         descriptions = {"priority": f"priority {Priority(requested).label}", "params": "force"}
         message = f"{actor.label}: {', '.join(descriptions[name] for name in changes)}"
         timeline.note(job.pk, EventKind.NOTE, message)
         job.refresh_from_db()
-    return Created(job, is_new=False, is_raised=bool(changes))
+    changed = {"force" if name == "params" else name for name in changes}
+    return Created(job, is_new=False, changed=frozenset(changed), kept=frozenset(kept))
+
+
+def describe(created: Created) -> str:
+    """Say what has happened: a job is queued, or an equal one was there, and what it took over of what was asked."""
+    job = created.job
+    values: dict[str, Any] = {"id": job.pk}
+    if created.is_new:
+        sentences = [_("Job #%(id)s is queued.")]
+    elif created.has_ended_delay:
+        sentences = [_("Job #%(id)s already does this. It is no longer delayed.")]
+    elif job.status == JobStatus.QUEUED:
+        sentences = [_("Job #%(id)s was queued already.")]
+    else:
+        sentences = [_("Job #%(id)s is running already, as it was asked for before.")]
+    values["priority"] = Priority(min(job.priority, Priority.URGENT)).label
+    if "priority" in created.changed:
+        sentences.append(_("Its priority is now %(priority)s."))
+    if "force" in created.changed and job.fans_out:
+        sentences.append(_("It now includes recently synced bands."))
+    if "priority" in created.kept:
+        sentences.append(
+            _(
+                "Its priority stays %(priority)s, because a trigger never lowers it. You can change it on the job's page."
+            )
+            if job.status == JobStatus.QUEUED
+            else _("Its priority stays %(priority)s, because it has started.")
+        )
+    if "force" in created.kept:
+        sentences.append(
+            _("It includes recently synced bands, because somebody asked for that before.")
+            if job.params.get("force")
+            else _("It leaves out recently synced bands, because it has started.")
+        )
+    if job.status == JobStatus.QUEUED and SyncJob.objects.of_paused_bands().filter(pk=job.pk).exists():
+        sentences.append(_("It waits, because its band is paused."))
+    return " ".join(sentences) % values
 
 
 def run_now(actor: Actor, created: Created) -> Created:

@@ -56,7 +56,7 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
         units = sum(estimate_units(band, full=full) for band in due)
     state = next(state for state in quota.today() if state.bucket == Bucket.MAIN)
     left, job_type = state.left_for_manual_syncs, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
-    p50, p95 = _seconds(selected, job_type) if due else (None, None)
+    p50, p95 = _seconds(selected, job_type, len(due)) if due else (None, None)
     return Estimate(
         units={Bucket.MAIN.value: units},
         seconds_p50=p50,
@@ -72,12 +72,23 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
     )
 
 
-def _seconds(bands: Sequence[Band] | None, job_type: JobType) -> tuple[float | None, float | None]:
-    """Return p50 and p95 of the newest jobs of the type: of these bands, or of all-bands jobs."""
+def _seconds(bands: Sequence[Band] | None, job_type: JobType, due: int) -> tuple[float | None, float | None]:
+    """Return p50 and p95 of the newest jobs of the type: of these bands, or of all-bands jobs.
+
+    Those of full syncs of all bands are scaled from the bands that they had to the number of bands that are due. How many
+    bands an incremental one will find changed is not known.
+    """
     jobs = SyncJob.objects.filter(job_type=job_type, status=JobStatus.COMPLETED, started_at__isnull=False)
     jobs = jobs.filter(fans_out=True, band=None) if bands is None else jobs.filter(band__in=bands)
-    times = jobs.order_by("-created_at", "-pk").values_list("started_at", "completed_at")[:_SAMPLE]
-    seconds = sorted((ended - started).total_seconds() for started, ended in times if started and ended)
+    is_scaled = bands is None and job_type == JobType.FULL_SYNC
+    if is_scaled:
+        jobs = jobs.filter(progress_total__gt=0)
+    times = jobs.order_by("-created_at", "-pk").values_list("started_at", "completed_at", "progress_total")[:_SAMPLE]
+    seconds = sorted(
+        (ended - started).total_seconds() * (due / total if is_scaled and total else 1)
+        for started, ended, total in times
+        if started and ended
+    )
     return (_percentile(seconds, 0.5), _percentile(seconds, 0.95)) if seconds else (None, None)
 
 

@@ -86,7 +86,7 @@ def test_alerts_about_a_band_and_its_error_share_a_line_with_the_fix(moderator: 
     failing = {"failures": 3, "reason": "channelNotFound", "group": "f00", "error": "Channel not found: @herons"}
     make_alert(Rule.BAND_FAILING, f"{band.pk}", subject_type="band", subject_label="Herons", facts=failing)
     shown = strip(logged_in(Role.ADMIN))
-    assert texts_of(shown) == ["The last 3 or more syncs of Herons have failed. Last error: Channel not found: @herons"]
+    assert texts_of(shown) == ["The last 3 syncs of Herons have failed. Last error: Channel not found: @herons"]
     assert "Herons has never been synced." in shown
     assert "paste its address into the band" in shown
     assert re.search(rf'href="/admin/bands/band/{band.pk}/edit/"[^>]*>Change the channel<', shown)

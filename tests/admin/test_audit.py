@@ -18,13 +18,14 @@ from django.utils import timezone
 
 from syncjobs.audit.actors import Actor
 from syncjobs.audit.labels import ACTIONS, RESULTS, TARGETS
+from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobType, Origin, Role
 from syncjobs.exceptions import DomainError
 from syncjobs.models import AuditEntry
 from syncjobs.operations import bands as band_operations
 from syncjobs.operations import jobs, queues, schedules, triggers
 from tests.clients import logged_in
-from tests.factories import PERSON, make_band
+from tests.factories import PERSON, make_alert, make_band
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/syncjobs/auditentry/"
@@ -174,6 +175,22 @@ def _read(answer: Any) -> bytes:
         return b"".join([part async for part in answer.streaming_content])
 
     return asyncio.run(whole())
+
+
+def test_targets_have_their_names_while_they_exist(admin: Client) -> None:
+    band, alert = make_band("herons", "@herons"), make_alert(Rule.QUEUE_PAUSED, "video-sync")
+    for kind, target in (
+        ("band", band.pk),
+        ("band", 4711),
+        ("alert", alert.pk),
+        ("queue", "video-sync"),
+        ("user", admin.session["_auth_user_id"]),
+    ):
+        entry(target_type=kind, target_id=str(target))
+    page = admin.get(URL).content.decode()
+    for expected in (f"Band: {band.name}", "Band 4711", "Queue: Video sync", "User: "):
+        assert expected in page, expected
+    assert f"Alert: {alert.get_rule_display()}" in page
 
 
 def test_queries_do_not_grow_with_rows(admin: Client) -> None:

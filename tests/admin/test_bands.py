@@ -12,14 +12,16 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
 from bands.models import Availability, Band, BandState, ChannelProblem, Video
 from syncjobs.choices import JobStatus, JobType, Role
-from syncjobs.engine import outcomes
+from syncjobs.engine import error_reasons, outcomes
 from syncjobs.freshness import feeds, subscriptions
 from syncjobs.models import AuditEntry, ChannelFeed, Subscription, SyncJob
+from syncjobs.operations import bands as band_operations
 from tests.clients import logged_in
-from tests.factories import claim, make_band, queue_job
+from tests.factories import PERSON, claim, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/bands/band/"
@@ -165,7 +167,9 @@ def test_a_bands_page_shows_its_health_jobs_and_videos(admin: Client) -> None:
     Video.objects.create(youtube_id="v1", band=band, title="Halftime", view_count=0, like_count=None)
     Video.objects.create(youtube_id="v2", band=band, title="Parade", availability=Availability.UNAVAILABLE)
     page = admin.get(f"{URL}{band.pk}/change/").content.decode()
-    assert "Find the band&#x27;s new channel" in page or "Find the band's new channel" in page
+    meaning = error_reasons.explain("channelNotFound")
+    assert escape(str(meaning.text)) in page, "as on the page of the error"
+    assert escape(str(meaning.advice)) in page
     assert f'href="/admin/syncjobs/syncjob/{job.pk}/change/"' in page
     assert f'href="/admin/syncjobs/syncjob/?band_id={band.pk}"' in page
     assert 'fill="#660000"' in page
@@ -220,7 +224,11 @@ def test_a_bands_page_begins_with_what_is_wrong_and_what_helps(admin: Client) ->
     assert f"{URL}{band.pk}/resume/" in paused
     assert "/edit/" not in boxes(kim)[0]
     assert "suggest it. An admin decides." in boxes(kim)[0]
-    Band.objects.update(channel_problem="", consecutive_failures=0, paused_at=None)
+    band_operations.change(PERSON, band.pk, {"youtube_channel": "@moved"})
+    Band.objects.update(paused_at=None)
+    (untried,) = boxes(kim)
+    assert "The channel was changed since the last sync failed." in untried
+    assert f'href="{URL}{band.pk}/sync/"' in untried
     (off,) = boxes(admin, is_active=False, last_full_sync_at=now - dt.timedelta(days=2))
     assert f"{URL}switch/?band={band.pk}&amp;active=1" in off
     assert "Not synced for a day" in boxes(admin, is_active=True)[0]
@@ -258,7 +266,7 @@ def test_queries_do_not_grow_with_jobs_and_videos(admin: Client) -> None:
     for number in range(15):
         queue_job(band=band, dedupe_key=str(number))
         Video.objects.create(youtube_id=f"v{number}", band=band)
-    assert count() == few <= 14
+    assert count() == few <= 15
 
 
 def test_an_unknown_band_is_a_404(admin: Client) -> None:

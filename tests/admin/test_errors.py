@@ -182,7 +182,7 @@ def test_people_decide_assign_and_write_notes(moderator: Client) -> None:
     assert moderator.post(f"{url}note/", {"note": " "}).status_code == 422
     assert moderator.post(f"{url}assign/", {"assignee": "who"}).status_code == 422
     thread = moderator.get(f"{url}change/").content.decode().split('class="lines thread"')[1].split("</ul>")[0]
-    words = re.findall(r"</strong> (.+?)</span>", thread)
+    words = re.findall(r"</strong> <span data-utc>(.+?)</span>", thread)
     assert [word.split(" 20")[0] for word in words] == [
         "reopened it", "ignored it until", "ignored it until", "resolved it", "wrote", "assigned it to MODERATOR@example",
     ]  # fmt: skip
@@ -282,7 +282,7 @@ def test_an_acknowledgement_shows_its_author_and_note_until_the_error_recurs(mod
     assert (done.status_code, "Acknowledged." in done["HX-Trigger"]) == (204, True)
     html = moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/").content.decode()
     assert html.count("Acknowledged by MODERATOR@example") == 1
-    assert "<strong>MODERATOR@example</strong> acknowledged it" in html
+    assert "<strong>MODERATOR@example</strong> <span data-utc>acknowledged it" in html
     assert "&lt;b&gt;Their host&lt;/b&gt; was down." in html
     assert AuditEntry.objects.get(action="acknowledge_errors").actor_label == "MODERATOR@example"
     pages = (

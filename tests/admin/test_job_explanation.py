@@ -105,6 +105,7 @@ def test_a_waiting_job_says_why_and_until_when() -> None:
     admin, moderator = logged_in(Role.ADMIN), logged_in(Role.MODERATOR)
     job = queue_job(band=make_band())
     outcomes.retry_later(claim(), "YouTube answered 503", reason="backendError")
+    SyncJob.objects.filter(pk=job.pk).update(run_at=timezone.now() + dt.timedelta(hours=1))
     boxes = _boxes(moderator, job)
     assert boxes[0].startswith("box-warn YouTube is busy")
     assert "So far 1 of at most 5 attempts in a row failed" in boxes[0]

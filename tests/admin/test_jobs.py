@@ -340,6 +340,7 @@ def test_cancel_shows_when_it_was_requested_and_when_the_job_ended(moderator: Cl
 def test_a_delayed_job_shows_its_last_error_in_its_row_and_on_its_page(moderator: Client) -> None:
     job = queue_job(JobType.FULL_SYNC)
     outcomes.retry_later(claim(), "YouTube said: backend <error>", reason="backendError")
+    SyncJob.objects.update(run_at=clock.now() + dt.timedelta(hours=1))
     job.refresh_from_db()
     assert (job.status, job.delay_reason) == (JobStatus.QUEUED, DelayReason.RETRY)
     row = moderator.get("/admin/syncjobs/syncjob/").content.decode().split(f'id="row-{job.pk}"')[1].split("</tr>")[0]

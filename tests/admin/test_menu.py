@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.urls import reverse
 
 from bands.models import Band
 from syncjobs.choices import JobStatus, Role
@@ -35,6 +36,18 @@ def test_the_menu_has_all_pages_with_what_there_is_to_see() -> None:
     # Only pages that the person may open.
     assert "/admin/auth/user/" not in menu
     assert "/admin/auth/user/" in logged_in(Role.SUPER_ADMIN).get("/admin/menu/").content.decode()
+
+
+def test_the_palette_leads_to_pages_that_the_menu_does_not_name() -> None:
+    client = logged_in(Role.MODERATOR)
+    found: set[str] = set()
+    for text in ("alert", "fresh", "bands"):
+        results = client.get(reverse("admin:palette"), {"q": text}, headers={"HX-Request": "true"}).content.decode()
+        found |= set(re.findall(r'<a[^>]* href="([^"]+)"', results))
+    alerts = {f"/admin/syncjobs/{name}/" for name in ("alert", "alertrule", "alertchannel", "alertdelivery")}
+    lists = {f"/admin/bands/band/?health={state}" for state in ("paused", "failing")}
+    assert alerts | lists | {"/admin/#part-freshness", "/admin/bands/band/"} == found
+    assert [url for url in found if client.get(url.partition("#")[0]).status_code != 200] == []
 
 
 def test_pages_say_what_is_missing_without_scripts() -> None:

@@ -72,7 +72,7 @@ def test_triggering_one_band_redirects_to_its_job(moderator: Client) -> None:
     assert (job.band_id, job.job_type, job.priority) == (band.pk, JobType.FULL_SYNC, Priority.HIGH)
     assert job.params == {"force": True}
     again = moderator.post(URL, sent, follow=True)
-    assert "is already queued or running" in again.content.decode()
+    assert "was queued already." in again.content.decode()
     assert SyncJob.objects.count() == 1
 
 
@@ -179,6 +179,11 @@ def test_the_estimated_time_is_that_of_similar_jobs() -> None:
     assert estimates.estimate([mine], full=True).seconds_p50 == pytest.approx(10)
     assert estimates.estimate([mine, other], full=True).seconds_p50 == pytest.approx(505)
     assert estimates.estimate(None, full=True).seconds_p50 is None
+    SyncJob.objects.update(band=None, fans_out=True, progress_total=20)
+    assert estimates.estimate(None, full=True).seconds_p50 == pytest.approx(50.5)
+    just_synced(mine)
+    assert estimates.estimate(None, full=True).seconds_p50 == pytest.approx(25.25)
+    assert estimates.estimate(None, full=True, force=True).seconds_p50 == pytest.approx(50.5)
 
 
 def test_too_many_bands_at_once_are_refused() -> None:

@@ -28,7 +28,7 @@ def test_an_alert_is_told_after_a_moment_and_once() -> None:
     pass_time(hours=30)
     assert digests.collect() == 0
     delivery = AlertDelivery.objects.get()
-    assert delivery.title == "Warning: The last 3 or more syncs of Band 7 have failed."
+    assert delivery.title == "Warning: The last 3 syncs of Band 7 have failed."
     assert "What to do: See the band's last job" in delivery.text
     assert "/admin/bands/band/7/change/" in delivery.text
     assert delivery.payload["key"] == str(delivery.key)
@@ -78,7 +78,7 @@ def test_300_bands_that_fail_within_a_minute_are_one_message_and_one_when_it_is_
     assert titles() == ["Warning: Band failing (300)"]
     delivery = AlertDelivery.objects.get()
     assert delivery.alert_count == len(delivery.payload["alerts"]) == 300
-    assert delivery.text.count("\n- The last 3 or more syncs of Band") == 300
+    assert delivery.text.count("\n- The last 3 syncs of Band") == 300
     take(RESOLVED, *alerts)
     pass_time(seconds=21)
     assert digests.collect() == 1
@@ -164,7 +164,7 @@ def test_it_is_over_is_told_to_those_who_were_told_that_it_began() -> None:
     newest = AlertDelivery.objects.first()
     assert newest is not None
     assert (newest.channel, newest.severity) == (told, "")
-    assert newest.title == "Over: The last 3 or more syncs of Band 7 have failed."
+    assert newest.title == "Over: The last 3 syncs of Band 7 have failed."
     assert "It lasted 12 minutes." in newest.text
     assert newest.payload["alerts"][0]["step"] == "resolved"
 

@@ -39,7 +39,7 @@ from syncjobs.models import (
     SyncJob,
     Worker,
 )
-from syncjobs.operations import alert_rules, errors, queues, schedules
+from syncjobs.operations import alert_rules, bands, errors, queues, schedules
 from syncjobs.youtube.costs import Bucket, Operation, quota_day
 from tests.alerts.channels import make_channel
 from tests.factories import PERSON, claim, failed_job, make_band, queue_job
@@ -212,10 +212,22 @@ def test_a_band_whose_last_syncs_failed() -> None:
         outcomes.fail(claim(), f"Playlist {count} was not found", reason="playlistNotFound")
     alert = the_alert(Rule.BAND_FAILING, str(band.pk))
     assert alert.facts["reason"] == "playlistNotFound"
-    assert "The last 3 or more syncs of Herons have failed." in alert.sentence
-    Band.objects.update(is_active=False)
-    Alert.objects.update(last_seen_at=ago(hours=1))
-    assert none(Rule.BAND_FAILING)
+    assert "The last 3 syncs of Herons have failed." in alert.sentence
+    queue_job(band=band)
+    outcomes.fail(claim(), "Playlist 4 was not found", reason="playlistNotFound")
+    assert "The last 4 syncs of Herons have failed." in the_alert(Rule.BAND_FAILING, str(band.pk)).sentence
+    bands.change(PERSON, band.pk, {"youtube_channel": "@other"})
+    assert none(Rule.BAND_FAILING), "a new channel has not failed yet, and its alert is over at once"
+
+
+def test_an_error_is_named_by_its_message_as_long_as_it_has_one() -> None:
+    for name in ("@herons", "@herons", "@owls"):
+        queue_job(band=Band.objects.first() or make_band("herons", "@herons"))
+        outcomes.fail(claim(), f"Channel not found: {name}", reason="channelNotFound")
+        group = ErrorGroup.objects.get().pk
+        expected = name if name == "@herons" else "<handle>"
+        sentence = the_alert(Rule.NEW_ERROR, group).sentence
+        assert sentence == f"A new error has occurred: Channel not found: {expected}"
 
 
 def test_a_band_that_was_not_synced_for_long() -> None:

@@ -48,7 +48,7 @@ def test_an_alert_is_opened_once_and_is_over_when_its_condition_has_been_gone_fo
     assert alert.opened_at == START
     assert alert.last_seen_at == START + dt.timedelta(seconds=15)
     assert alert.resolved_at == START + dt.timedelta(seconds=135)
-    assert alert.sentence == "The last 3 or more syncs of Herons have failed."
+    assert alert.sentence == "The last 3 syncs of Herons have failed."
     assert apply(150, finding()) == [(Step.OPENED, "7")]
     assert Alert.objects.count() == 2
 
@@ -71,7 +71,7 @@ def test_a_worse_finding_escalates_the_alert_and_a_milder_one_does_not_take_that
     alert = Alert.objects.get()
     assert (alert.severity, alert.escalated_at) == (Severity.CRITICAL, START + dt.timedelta(seconds=15))
     assert alert.facts == {"failures": 9}
-    assert alert.sentence == "The last 9 or more syncs of Herons have failed."
+    assert alert.sentence == "The last 9 syncs of Herons have failed."
 
 
 def test_an_acknowledged_alert_needs_attention_again_once_it_becomes_critical() -> None:

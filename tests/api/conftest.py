@@ -14,7 +14,17 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from bands.models import Band
 from syncjobs.choices import AlertRuleName, Role
-from syncjobs.models import Alert, AlertChannel, AlertDelivery, BulkAction, ErrorGroup, FilterPreset, SyncJob, Worker
+from syncjobs.models import (
+    Alert,
+    AlertChannel,
+    AlertDelivery,
+    BulkAction,
+    ChannelSuggestion,
+    ErrorGroup,
+    FilterPreset,
+    SyncJob,
+    Worker,
+)
 from syncjobs.operations import errors, schedules, triggers
 from tests.alerts.channels import make_channel
 from tests.api import schema_hooks  # noqa: F401 - registers its hook
@@ -46,6 +56,7 @@ def ids(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Callable[[st
         "alert_id": Alert.objects.all(),
         "channel_id": AlertChannel.objects.all(),
         "delivery_id": AlertDelivery.objects.all(),
+        "suggestion_id": ChannelSuggestion.objects.all(),
         "fingerprint": ErrorGroup.objects.all(),
         "name": Worker.objects.all(),
     }

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
+from syncjobs.choices import Role
 from syncjobs.models import SyncJob
+from syncjobs.operations import triggers
 from syncjobs.youtube.simulator import Simulator
-from tests.clients import Api
-from tests.factories import band_with_videos, claim, run_all
+from tests.clients import Api, logged_in, run_command
+from tests.factories import PERSON, band_with_videos, claim, make_band, run_all
 
 pytestmark = pytest.mark.django_db
 
@@ -95,11 +98,28 @@ def test_an_equal_trigger_raises_the_waiting_job(moderator: Api) -> None:
     result = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40, "forceSync": True}).json()
     job = SyncJob.objects.get()
     assert (result["isNew"], result["jobId"], job.priority, job.params) == (False, str(job.pk), 40, {"force": True})
-    assert "taken on" in result["message"]
+    taken_on = "Its priority is now Urgent. It now includes recently synced bands."
+    assert result["message"] == f"Job {job} was queued already. {taken_on}"
     assert job.events.get(kind="NOTE").message == "MODERATOR: priority Urgent, force"
     result = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 20}).json()
-    assert "was queued already." in result["message"]
+    assert "Its priority stays Urgent, because a trigger never lowers it." in result["message"]
+    assert "It includes recently synced bands, because somebody asked for that before." in result["message"]
     claim()
-    result = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 40}).json()
+    result = moderator.post("admin/sync-jobs/trigger", {"syncType": "FULL", "priority": 30, "forceSync": True}).json()
     assert "running already" in result["message"]
+    assert "Its priority stays Urgent, because it has started." in result["message"]
     assert SyncJob.objects.get().priority == 40
+
+
+def test_every_skin_says_that_a_lower_priority_changes_nothing(moderator: Api) -> None:
+    band = make_band("herons", "@herons")
+    job = triggers.trigger_sync(PERSON, band, full=True).job
+    stays = "Its priority stays Normal, because a trigger never lowers it."
+    body = {"bandId": str(band.pk), "syncType": "FULL", "priority": 10}
+    assert stays in moderator.post("admin/sync-jobs/trigger", body).json()["message"]
+    assert stays in run_command("sync_bands", "--band", band.slug, "--full", "--priority", "low")
+    form = {"scope": "some", "band": band.pk, "type": "FULL_SYNC", "priority": 10}
+    answer = logged_in(Role.MODERATOR).post("/admin/syncjobs/syncjob/add/", form, follow=True)
+    assert escape(stays) in answer.content.decode()
+    assert SyncJob.objects.get() == job
+    assert not job.events.filter(kind="NOTE").exists()

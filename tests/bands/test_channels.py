@@ -154,7 +154,7 @@ def test_a_sync_of_a_taken_channel_fails_permanently(youtube: Simulator, kind: A
     assert error.message.startswith("Herons already has the channel UC")
     assert Video.objects.count() == 0
     assert (
-        "belongs to another band"
+        "already belongs to another band"
         in logged_in(Role.ADMIN).get(f"/admin/bands/band/{second.pk}/change/").content.decode()
     )
     Band.objects.filter(slug="herons").delete()

@@ -9,12 +9,14 @@ from django.conf import LazySettings
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
+from django.http import QueryDict
 from django.utils import timezone
 
 from bands.models import Band, NoticedBy, Video
 from syncjobs.choices import EventKind, JobStatus, JobType
 from syncjobs.engine.reconcile import reconcile
 from syncjobs.freshness import feeds
+from syncjobs.listing.bands import BandStates
 from syncjobs.models import ChannelFeed, SyncJob
 from syncjobs.operations import band_pauses
 from syncjobs.stats.freshness import freshness, of_band, with_bands
@@ -46,6 +48,11 @@ def _found_late(band: Band, minutes: float = 600) -> Video:
         noticed_by=NoticedBy.PROBE,
         published_at=timezone.now() - dt.timedelta(minutes=minutes),
     )
+
+
+def _late_bands() -> list[Band]:
+    """Return the bands that the list of late ones shows."""
+    return list(BandStates.narrow(Band.objects.all(), BandStates.clean(QueryDict("late=60"))))
 
 
 def test_new_videos_are_noticed_and_get_their_details_while_the_bands_own_jobs_wait(
@@ -108,6 +115,7 @@ def test_what_is_found_after_a_pause_is_not_late(youtube: Simulator) -> None:
     in_time = _found_late(band, 1)
     band_pauses.resume_band(PERSON, band.pk)
     _found_late(band)
+    assert not _late_bands()
     assert freshness().by_source[NoticedBy.PROBE].videos == 1
     with connection.cursor() as cursor:
         cursor.execute("SELECT label FROM syncjobs_metricdelta WHERE name = 'fresh' AND label = 'probe'")
@@ -115,6 +123,7 @@ def test_what_is_found_after_a_pause_is_not_late(youtube: Simulator) -> None:
     # A video that was published after the pause can be late.
     Band.objects.update(resumed_at=F("resumed_at") - DAY)
     late = _found_late(band)
+    assert _late_bands() == [band]
     figures = freshness().by_source[NoticedBy.PROBE]
     assert (figures.videos, Video.objects.filter(noticed_by=NoticedBy.PROBE).count()) == (3, 3)
     assert late.created_at > in_time.created_at

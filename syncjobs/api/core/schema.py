@@ -38,6 +38,7 @@ TAGS = {
     "admin/events": "Events",
     "bands": "Bands and videos",
     "videos": "Bands and videos",
+    "suggestions": "Bands and videos",
 }
 _INSTANT = (
     "^(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0)-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"

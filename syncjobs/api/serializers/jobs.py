@@ -10,6 +10,7 @@ from rest_framework import serializers
 from ...choices import JobStatus, JobType, Priority, QueueName
 from ...engine.enqueue import Created
 from ...models import Attempt, JobEvent, SyncJob
+from ...operations import triggers
 from ..core.fields import Choice, Flag, Id, NullableText, Strict, Whole
 
 PRIORITIES = "The higher goes first: 10 low, 20 normal, 30 high, 40 urgent."
@@ -176,20 +177,7 @@ class Accepted(serializers.Serializer[Created]):
     isNew = serializers.BooleanField(source="is_new")
 
     def get_message(self, created: Created) -> str:
-        job = created.job
-        if job.status == JobStatus.QUEUED and SyncJob.objects.of_paused_bands().filter(pk=job.pk).exists():
-            return (
-                f"Job {job} {'is' if created.is_new else 'was already'} queued. It waits, because its band is paused."
-            )
-        if created.is_new:
-            return f"Job {job} is queued."
-        if created.has_ended_delay:
-            return f"Job {job} already does this. It is no longer delayed."
-        if created.is_raised:
-            return f"Job {job} was queued already, and has taken on the priority or force that you asked for."
-        if job.status == JobStatus.QUEUED:
-            return f"Job {job} was queued already."
-        return f"Job {job} is running already, as it was asked for before."
+        return triggers.describe(created)
 
 
 class Running(serializers.Serializer[SyncJob]):

@@ -14,4 +14,4 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         created = triggers.trigger_maintenance(self.actor, JobType.PRUNE)
-        self.print(f"{created.job} {'queued' if created.is_new else 'was already queued or running'}.")
+        self.print(triggers.describe(created))

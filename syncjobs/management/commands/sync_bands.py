@@ -124,7 +124,7 @@ class Command(base.Command):
             self.print(f"{job}  {job.get_job_type_display()}  {band}  {status}")
         for each in created:
             if not each.is_new:
-                self.print(f"{each.job} was already queued or running.")
+                self.print(triggers.describe(each))
         if options["wait"]:
             units = ", ".join(f"{number} {bucket}" for bucket, number in _units(jobs).items())
             self.print(

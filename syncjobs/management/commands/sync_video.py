@@ -23,4 +23,4 @@ class Command(base.Command):
         if options["json"]:
             self.print_json({"job_id": str(created.job.pk), "new": created.is_new})
         else:
-            self.print(f"{created.job} {'queued' if created.is_new else 'was already queued or running'}.")
+            self.print(triggers.describe(created))

@@ -18,8 +18,6 @@ from .members import Member
 
 DAYS = 8
 """The site has had its address for so long."""
-SILENT = 20
-"""The number of the band whose push misses videos. Its feed shows them some minutes later."""
 _UNPROVEN = (demo.MOVED, demo.FORBIDDEN, demo.PRIVATE_PLAYLIST)
 """The bands whose pages are read regularly: their feed can't be read, or they have another playlist as well."""
 _MINUTE, _DAY = dt.timedelta(minutes=1), dt.timedelta(days=1)
@@ -41,11 +39,17 @@ def is_shown(member: Member) -> bool:
     return member.number not in _UNPROVEN
 
 
-def list_notices(members: Iterable[Member], since: dt.datetime, chance: random.Random) -> list[Notice]:
+def silent_member(members: Iterable[Member], since: dt.datetime) -> Member:
+    """Return the band whose push misses videos, which its feed shows some minutes later: the one with the most of them."""
+    return max(filter(is_shown, members), key=lambda member: sum(v.published_at > since for v in member.videos))
+
+
+def list_notices(members: Sequence[Member], since: dt.datetime, chance: random.Random) -> list[Notice]:
     """Return the notices of the videos that were published since then, the earliest first."""
     found = []
+    silent = silent_member(members, since)
     for member in members:
-        by_push = subscriptions.is_push_on() and member.number != SILENT
+        by_push = subscriptions.is_push_on() and member is not silent
         for video in member.videos:
             if video.published_at > since and video.is_readable:
                 seconds = chance.uniform(0.6, 4) if by_push else chance.uniform(200, 900)
@@ -71,11 +75,12 @@ def batches(found: Sequence[Notice]) -> Iterator[tuple[dt.datetime, list[Notice]
 def save(members: Sequence[Member], since: dt.datetime, now: dt.datetime, probed_at: dt.datetime) -> None:
     """Save the subscription and the feed of each band, as they are when the story ends."""
     if subscriptions.is_push_on():
-        Subscription.objects.bulk_create(_subscription(member, since, now) for member in members)
+        silent = silent_member(members, since)
+        Subscription.objects.bulk_create(_subscription(m, since, now, is_silent=m is silent) for m in members)
     ChannelFeed.objects.bulk_create(_feed(member, since, now, probed_at) for member in members)
 
 
-def _subscription(member: Member, since: dt.datetime, now: dt.datetime) -> Subscription:
+def _subscription(member: Member, since: dt.datetime, now: dt.datetime, *, is_silent: bool) -> Subscription:
     band, verified_at = member.band, now - _RENEWED
     pushed = member.times_of(NoticedBy.PUSH)
     row = Subscription(
@@ -86,7 +91,7 @@ def _subscription(member: Member, since: dt.datetime, now: dt.datetime) -> Subsc
         next_request_at=now,
     )  # fmt: skip
     row.callback = subscriptions.callback_url(row.token)
-    if member.number == SILENT:
+    if is_silent:
         row.trust_lost_at = max(member.times_of(NoticedBy.FEED), default=None)
     return row
 

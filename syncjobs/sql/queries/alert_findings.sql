@@ -15,7 +15,8 @@ ended AS MATERIALIZED (
      WHERE status IN ('COMPLETED', 'FAILED') AND job_type = ANY (%(job_types)s) AND completed_at > now - interval '1 hour'
        AND %(failure_rate)s::float8 IS NOT NULL),
 failing AS (
-    SELECT id, name FROM bands_band WHERE is_active AND consecutive_failures >= %(band_failing)s::float8
+    SELECT id, name, consecutive_failures FROM bands_band
+     WHERE is_active AND consecutive_failures >= %(band_failing)s::float8
      ORDER BY consecutive_failures DESC, id LIMIT %(most)s),
 recent AS MATERIALIZED (
     SELECT fingerprint, message, reason, is_permanent, first_seen_at, last_seen_at, acknowledged_at,
@@ -27,13 +28,17 @@ recent AS MATERIALIZED (
       FROM syncjobs_errorgroup AS known, clock
      WHERE last_seen_at > now - greatest(%(new_error)s::float8, %(error_back)s::float8) * interval '1 hour'
      ORDER BY last_seen_at DESC LIMIT %(most)s),
--- A group whose newest errors were all retried concerns nobody yet.
+-- A group whose newest errors were all retried concerns nobody yet. If these have one message, it says more than that of the
+-- group, which has placeholders for names and numbers.
 serious AS MATERIALIZED (
-    SELECT * FROM recent
-     WHERE is_open
-        OR EXISTS (SELECT FROM (SELECT will_retry FROM syncjobs_joberror
-                                 WHERE group_id = fingerprint ORDER BY created_at DESC LIMIT 20) AS newest
-                    WHERE NOT will_retry))
+    SELECT fingerprint, left(coalesce(newest.message, recent.message), 200) AS message, reason, is_permanent, first_seen_at,
+           last_seen_at, acknowledged_at, state, was_over, is_open
+      FROM recent,
+           LATERAL (SELECT CASE WHEN min(message) = max(message) THEN min(message) END AS message,
+                           bool_or(NOT will_retry) AS is_serious
+                      FROM (SELECT message, will_retry FROM syncjobs_joberror
+                             WHERE group_id = fingerprint ORDER BY created_at DESC LIMIT 20) AS of_group) AS newest
+     WHERE is_open OR is_serious)
 
 SELECT 'queue_paused' AS rule, 'queue' AS subject_type, name AS subject_id, name AS label, 'WARNING' AS severity,
        jsonb_build_object('since', paused_at, 'by', paused_by, 'reason', pause_reason) AS facts
@@ -66,7 +71,7 @@ SELECT 'clock_skew', 'worker', name, name, 'WARNING', jsonb_build_object('second
  WHERE abs(clock_skew) > %(clock_skew)s::float8 AND heartbeat_at > now - make_interval(secs => %(silence)s)
 UNION ALL
 SELECT 'band_failing', 'band', failing.id::text, failing.name, 'WARNING',
-       jsonb_build_object('failures', %(band_failing)s::float8::int, 'reason', error.reason, 'group', error.fingerprint,
+       jsonb_build_object('failures', consecutive_failures, 'reason', error.reason, 'group', error.fingerprint,
                           'error', left(error.message, 200))
   FROM failing
   LEFT JOIN LATERAL (
@@ -94,15 +99,15 @@ SELECT 'failure_rate', 'site', '', '', CASE WHEN failed >= 0.8 * n THEN 'CRITICA
        jsonb_build_object('percent', greatest(floor(10.0 * failed / n)::int * 10, %(failure_rate)s::float8::int))
   FROM ended WHERE n >= %(least_ended)s AND 100.0 * failed >= %(failure_rate)s::float8 * n
 UNION ALL
-SELECT 'new_error', 'error', fingerprint, left(message, 200), 'WARNING',
-       jsonb_build_object('reason', reason, 'permanent', is_permanent)
+SELECT 'new_error', 'error', fingerprint, message, 'WARNING',
+       jsonb_build_object('reason', reason, 'permanent', is_permanent, 'message', message)
   FROM serious, clock
  WHERE state = 'open' AND acknowledged_at IS NULL AND NOT was_over
    AND last_seen_at > now - %(new_error)s::float8 * interval '1 hour'
    AND (is_open OR first_seen_at > now - %(new_error)s::float8 * interval '1 hour')
 UNION ALL
-SELECT 'error_back', 'error', fingerprint, left(message, 200), 'WARNING',
-       jsonb_build_object('reason', reason, 'permanent', is_permanent)
+SELECT 'error_back', 'error', fingerprint, message, 'WARNING',
+       jsonb_build_object('reason', reason, 'permanent', is_permanent, 'message', message)
   FROM serious, clock
  WHERE last_seen_at > now - %(error_back)s::float8 * interval '1 hour'
    AND (state = 'regressed' OR state = 'open' AND (acknowledged_at IS NOT NULL OR was_over))

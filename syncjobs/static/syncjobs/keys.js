@@ -55,6 +55,19 @@
     document.addEventListener("DOMContentLoaded", showSelection);
     document.addEventListener("htmx:afterSettle", showSelection);
 
+    // ---- The row that had the focus keeps it when the button that had it is gone, such as Cancel of a job that was asked to stop
+
+    let rowInUse = "";
+    const rowOf = (element) => element.closest?.("[data-rows] > [id]");
+    document.addEventListener("focusin", ({ target }) => { if (!target.closest("dialog")) rowInUse = rowOf(target)?.id ?? ""; });
+    document.addEventListener("pointerdown", ({ target }) => { if (!target.closest("dialog") && !rowOf(target)) rowInUse = ""; });
+    document.addEventListener("htmx:afterSettle", () => {
+        const row = document.activeElement === document.body && !$("dialog[open]") && document.getElementById(rowInUse);
+        if (!row) return;
+        row.tabIndex = -1;
+        row.focus({ preventScroll: true });
+    });
+
     // ---- Keys
 
     const rows = () => [...document.querySelectorAll("[data-rows] > tr, [data-rows] > li")];

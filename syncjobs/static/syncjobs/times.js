@@ -30,7 +30,6 @@
         if (h > 47) return `${Math.floor(h / 24)} d ${h % 24} h`;
         return h ? `${h} h ${m} min` : m ? `${m} min ${s} s` : `${s} s`;
     }
-    const titled = new WeakMap(); // time → the instant that its title shows
     function write(time) {
         if (!time.dateTime) return;
         const at = new Date(time.dateTime);
@@ -38,10 +37,12 @@
         const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at), clock: () => clock.format(at) };
         const text = (kinds[time.dataset.time] ?? (() => formatOf(at, now).format(at)))();
         if (time.textContent !== text) time.textContent = text;
-        if (titled.get(time) === time.dateTime) return;
-        titled.set(time, time.dateTime);
-        time.title = `${exact.format(at)}\n${time.dateTime}`;
     }
+    // A page has hundreds of times, and a person looks at one of their titles at most.
+    document.addEventListener("mouseover", ({ target }) => {
+        const time = target.closest?.("time[data-time]");
+        if (time?.dateTime) time.title = `${exact.format(new Date(time.dateTime))}\n${time.dateTime}`;
+    });
     function writeTimes(root = document, selector = "time[data-time]") {
         root.querySelectorAll(selector).forEach(write);
     }

@@ -342,7 +342,7 @@ def _alerts(clock: Clock) -> None:
     )  # fmt: skip
     Alert.objects.create(
         pk=92, rule="band_failing", subject_type="band", subject_id="11", subject_label="Cedar Hollow Herons",
-        severity="WARNING", sentence="The last 3 or more syncs have failed.", link="/admin/bands/band/11/change/",
+        severity="WARNING", sentence="The last 3 syncs have failed.", link="/admin/bands/band/11/change/",
         facts={"failures": 3, "error": HTML}, opened_at=clock.ago(2), last_seen_at=clock.ago(0),
         acknowledged_at=clock.ago(1), acknowledged_by="ADMIN", note="Their channel moved.",
     )  # fmt: skip
