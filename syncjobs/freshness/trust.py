@@ -38,8 +38,9 @@ WORST = 0.02
 """Nor if, within a day, push missed videos of more than this share of the bands that it told of."""
 SILENT = 3
 """After so many times FEED_POLL_SECONDS without a delivery, no push takes the place of probes any more."""
-PROBE_HOURS = 23.5
-"""A channel whose push or feed has proven itself is probed once in so many hours, so that an hourly pass does so daily."""
+PROBE_HOURS = 22.5
+"""A channel whose push or feed has proven itself is probed once in so many hours: by an hourly pass after 23, and so none counts
+as not synced for a day."""
 FAILING_AFTER = 3
 """A feed that could not be read so many times in a row, or that nobody reads, proves nothing."""
 OVERDUE = 300
