@@ -74,7 +74,7 @@ class AcknowledgeForm(SelectionForm):
     note = forms.CharField(
         required=False,
         max_length=operations.MAX_NOTE,
-        label=gettext_lazy("Note"),
+        label=gettext_lazy("Note (optional)"),
         help_text=gettext_lazy("What you found out and what was done about it. Shown with your name."),
         widget=forms.Textarea(attrs={"rows": 3}),
     )

@@ -32,10 +32,19 @@ class NoteForm(forms.Form):
     note = forms.CharField(
         required=False,
         max_length=operations.MAX_NOTE,
-        label=gettext_lazy("Note"),
+        label=gettext_lazy("Note (optional)"),
         help_text=gettext_lazy("What you found out and what was done about it. Shown with your name."),
         widget=forms.Textarea(attrs={"rows": 4}),
     )
+
+
+class NewNoteForm(NoteForm):
+    """A note on its own, which must say something."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["note"].label = _("Note")
+        self.fields["note"].required = True
 
 
 class IgnoreForm(NoteForm):
@@ -171,7 +180,7 @@ def ask_for_note(request: HttpRequest, fingerprint: str) -> HttpResponse:
         operations.add_error_note(actor, fingerprint, values["note"])
         return _("Note added.")
 
-    return _ask(request, question, do, NoteForm)
+    return _ask(request, question, do, NewNoteForm)
 
 
 def ask_to_reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:

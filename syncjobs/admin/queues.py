@@ -31,7 +31,7 @@ class PauseForm(forms.Form):
     reason = forms.CharField(
         required=False,
         max_length=queues.MAX_REASON,
-        label=gettext_lazy("Reason"),
+        label=gettext_lazy("Reason (optional)"),
         help_text=gettext_lazy("Shown next to the queue and kept in the audit log."),
     )
 

@@ -34,7 +34,7 @@ class SuggestionForm(forms.Form):
     note = forms.CharField(
         required=False,
         max_length=suggestions.MAX_TEXT,
-        label=gettext_lazy("Note"),
+        label=gettext_lazy("Note (optional)"),
         help_text=gettext_lazy("Where you found it, for the admin who decides."),
     )
 

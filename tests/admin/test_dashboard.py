@@ -277,6 +277,7 @@ def test_only_admins_can_change_queues(action: str) -> None:
 
 def test_admins_pause_a_queue_with_a_reason_and_resume_it(admin: Client) -> None:
     assert admin.get("/admin/syncjobs/queue/nonsense/pause/").status_code == 404
+    assert "Reason (optional)" in admin.get("/admin/syncjobs/queue/maintenance/pause/").content.decode()
     done = admin.post("/admin/syncjobs/queue/maintenance/pause/", {"reason": "moving house"}, headers=HTMX)
     assert done.status_code == 204
     assert "Paused: Maintenance." in json.loads(done["HX-Trigger"])["toast"]["text"]

@@ -24,7 +24,7 @@
         }
         $("button", item).addEventListener("click", () => item.remove());
         list.append(item);
-        setTimeout(() => item.remove(), level === "error" ? 15000 : 6000);
+        setTimeout(() => item.remove(), Math.max(level === "error" ? 15000 : 8000, message.length * 80));
     }
     document.addEventListener("toast", ({ detail }) => toast(detail.level, detail.text, detail.action));
     // A request that is refused before its view gets a sentence as plain text.
