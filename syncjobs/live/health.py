@@ -14,20 +14,20 @@ from django.db import connection
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..sql import query
 
-YOUTUBE_SILENCE = dt.timedelta(seconds=18)
+YOUTUBE_SILENCE_SECONDS = 18
 """Calls to YouTube that bring no answer for this long are a problem; less is an ordinary retry.
 
 It is longer than a call may take plus the time until its result is recorded: at the renewal of the lease at the latest.
 """
-YOUTUBE_PAUSE = dt.timedelta(minutes=5)
+YOUTUBE_PAUSE_SECONDS = 300
 """Calls that are further apart say nothing about the time between them."""
 LATE_ROUND_SECONDS = 90
 """A round of the alerts takes place every 15 seconds. If the last one ended longer ago, alerts may be missing."""
-_PARAMETERS: dict[str, int | str | dt.timedelta] = {
+_PARAMETERS: dict[str, int | str] = {
     "silence": WORKER_SILENCE_SECONDS,
     "task": "syncjobs.trigger",
-    "youtube_silence": YOUTUBE_SILENCE,
-    "youtube_pause": YOUTUBE_PAUSE,
+    "youtube_silence": YOUTUBE_SILENCE_SECONDS,
+    "youtube_pause": YOUTUBE_PAUSE_SECONDS,
     "late_round": LATE_ROUND_SECONDS,
 }
 

@@ -32,8 +32,8 @@ unanswered AS (
      WHERE result IN ('open', 'failed')
        AND id > (SELECT coalesce(max(id), 0) FROM call WHERE result = 'answered')),
 run AS (
-    SELECT min(at) AS since, max(ended_at) - min(at) >= %(youtube_silence)s AS is_silent
-      FROM (SELECT *, count(*) FILTER (WHERE at > previous + %(youtube_pause)s) OVER (ORDER BY id) AS number
+    SELECT min(at) AS since, max(ended_at) - min(at) >= make_interval(secs => %(youtube_silence)s) AS is_silent
+      FROM (SELECT *, count(*) FILTER (WHERE at > previous + make_interval(secs => %(youtube_pause)s)) OVER (ORDER BY id) AS number
               FROM unanswered) AS numbered
      GROUP BY number),
 youtube AS (
@@ -59,7 +59,7 @@ SELECT ARRAY(SELECT queue.name::text FROM syncjobs_queue AS queue
        NOT EXISTS (SELECT FROM worker WHERE is_scheduler AND state = 'alive')
            AND EXISTS (SELECT FROM django_celery_beat_periodictask WHERE enabled AND task = %(task)s),
        (SELECT since FROM youtube WHERE is_silent),
-       (SELECT since + %(youtube_silence)s FROM youtube),
+       (SELECT since + make_interval(secs => %(youtube_silence)s) FROM youtube),
        (SELECT min(ended_at) FROM syncjobs_alertround
          WHERE ended_at < statement_timestamp() - make_interval(secs => %(late_round)s)),
        alert.attention, alert.critical, alert.version,
