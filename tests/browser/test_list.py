@@ -139,6 +139,8 @@ def test_a_modal_opens_and_closes_by_mouse_key_and_link(log_in: LogIn) -> None:
 
 
 def test_the_list_works_with_the_keyboard_alone(log_in: LogIn) -> None:
+    running = queue_job("SINGLE_VIDEO").pk  # type: ignore[arg-type]
+    claim("video-processing")
     first, second = _failed(2)
     page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
     page.keyboard.press("?")
@@ -166,6 +168,46 @@ def test_the_list_works_with_the_keyboard_alone(log_in: LogIn) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     expect(page.locator(".toast")).to_be_visible()
     assert SyncJob.objects.get(retry_of=second).status == JobStatus.QUEUED
+    # The button disappears with what it did; whoever pressed it stays in the row.
+    cancel = page.get_by_role("link", name=f"Cancel #{running}")
+    cancel.press("Enter")
+    page.get_by_role("dialog").locator("form button[type=submit]").press("Enter")
+    expect(cancel).to_have_count(0)
+    expect(page.locator(f"#row-{running}")).to_be_focused()
+
+
+def test_a_dialog_that_closes_leaves_alone_what_was_done_meanwhile(log_in: LogIn) -> None:
+    first, second = _failed(2)
+    page = log_in(Role.MODERATOR).go("/admin/syncjobs/syncjob/")
+    dialog = page.get_by_role("dialog")
+    open_first = page.locator(f"#row-{first} [data-key=open]")
+    open_first.click()
+    expect(dialog).to_contain_text(f"#{first}")
+    # The browser tells of the end of a dialog later than it ends.
+    page.evaluate("""() => new Promise((resolve) => {
+        const dialog = document.getElementById("dialog");
+        dialog.addEventListener("close", resolve, { once: true });
+        dialog.close();
+        document.getElementById("look").focus();
+    })""")
+    expect(page.locator("#look")).to_be_focused()
+    page.wait_for_url("**/admin/syncjobs/syncjob/")
+    # The way back from its address ends after another one has been opened.
+    open_first.click()
+    expect(dialog).to_contain_text(f"#{first}")
+    page.evaluate(
+        """(row) => {
+            const dialog = document.getElementById("dialog");
+            dialog.addEventListener("close", () => document.querySelector(`#${row} [data-key=open]`).click(), { once: true });
+            dialog.close();
+        }""",
+        f"row-{second}",
+    )
+    page.wait_for_url(f"**/#job-{second}")
+    expect(dialog).to_contain_text(f"#{second}")
+    page.go_back()
+    expect(dialog).to_have_count(0)
+    assert page.url.endswith("/admin/syncjobs/syncjob/")
 
 
 def test_several_jobs_can_be_selected_and_retried(log_in: LogIn) -> None:

@@ -49,7 +49,8 @@
 
     const dialog = () => document.getElementById("dialog");
     let opener = null;
-    let hasAddress = false;
+    let address = ""; // of the open dialog, such as job-7; empty if it has none
+    let isGoingBack = false; // from the address of a dialog that was closed
     let openedAt = 0;
     let dialogUrl = "";
 
@@ -58,14 +59,14 @@
         dialogUrl = url;
         const isNested = box.open && Boolean(pathOfHash());
         if (!box.open) opener = document.activeElement;
-        hasAddress = Boolean(hash) || (box.open && hasAddress);
+        address = hash || (box.open ? address : "");
         $(".dialog-content", box).replaceChildren($("#dialog-loading").content.cloneNode(true));
         if (!box.open) {
             box.showModal();
             openedAt = Date.now();
         }
         // A job opened from another one takes its address, so that one step back leaves both.
-        if (hash && location.hash !== `#${hash}`) {
+        if (hash && !isGoingBack && location.hash !== `#${hash}`) {
             if (isNested) history.replaceState(history.state, "", `#${hash}`);
             else history.pushState({ dialog: true }, "", `#${hash}`);
         }
@@ -83,10 +84,13 @@
         $(".dialog-content", dialog()).replaceChildren();
         document.body.append($("#toasts"));
         if (location.hash && pathOfHash()) {
-            if (history.state?.dialog) history.back();
-            else history.replaceState(null, "", location.pathname + location.search);
+            if (history.state?.dialog) {
+                isGoingBack = true;
+                history.back();
+            } else history.replaceState(null, "", location.pathname + location.search);
         }
-        if (opener?.isConnected) opener.focus({ preventScroll: true });
+        // Nobody loses the focus who has moved it meanwhile.
+        if (opener?.isConnected && document.activeElement === document.body) opener.focus({ preventScroll: true });
         opener = null;
     }
 
@@ -97,10 +101,16 @@
     }
 
     function followHash() {
+        // A dialog that was opened since then stays, and takes its address now.
+        if (isGoingBack) {
+            isGoingBack = false;
+            if (dialog().open && address) history.pushState({ dialog: true }, "", `#${address}`);
+            return;
+        }
         const path = pathOfHash();
         if (path) openDialog(path, location.hash.slice(1));
         // A dialog without an address has nothing to do with Back.
-        else if (hasAddress) closeDialog();
+        else if (address) closeDialog();
     }
 
     document.addEventListener("click", (event) => {
