@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,8 +16,7 @@ from django.utils.html import escape
 from bands.models import Availability, Band, BandState, ChannelProblem, Video
 from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.engine import error_reasons, outcomes
-from syncjobs.freshness import feeds, subscriptions
-from syncjobs.models import AuditEntry, ChannelFeed, Subscription, SyncJob
+from syncjobs.models import AuditEntry, SyncJob
 from syncjobs.operations import bands as band_operations
 from tests.clients import logged_in
 from tests.factories import PERSON, claim, make_band, queue_job
@@ -379,65 +377,3 @@ def test_permissions(role: str, sees: bool, syncs: bool, writes: bool) -> None:
             assert client.post(path, {"name": "Marching Herons"}).status_code == 403, path
     assert Client().get(URL)["Location"].startswith("/admin/login/")
     assert (Band.objects.get().name, SyncJob.objects.count()) == ("Herons", 0)
-
-
-# ---- Freshness
-
-
-def test_the_page_says_what_is_wrong_with_push_and_asks_again(admin: Client, settings: LazySettings) -> None:
-    band = make_band("herons", channel_id=CHANNEL)
-    url = f"{URL}{band.pk}/"
-    moderator = logged_in(Role.MODERATOR)
-    feeds.match_bands()
-    text = admin.get(f"{url}change/").content.decode()
-    assert "The site has no public address (PUBLIC_URL)" in text
-    assert "Subscribe again" not in text
-    settings.PUBLIC_URL = "https://sync.example.org"
-    subscriptions.reconcile()
-    later = timezone.now() + dt.timedelta(hours=1)
-    Subscription.objects.update(problem=f"The hub answered 503: {HOSTILE}", next_request_at=later)
-    ChannelFeed.objects.update(failures=3, problem="YouTube answered 404.", next_read_at=later)
-    published = timezone.now() - dt.timedelta(seconds=12)
-    Video.objects.create(
-        youtube_id="v1", band=band, channel_id=CHANNEL, noticed_by="push", published_at=published,
-        created_at=published + dt.timedelta(seconds=12),
-    )  # fmt: skip
-    text = admin.get(f"{url}change/").content.decode()
-    for part in (
-        "Not accepted",
-        "The hub answered 503",
-        "Failing",
-        "YouTube answered 404.",
-        "12 s after its publication",
-    ):
-        assert part in text, part
-    assert HOSTILE not in text
-    assert "Subscribe again" in text
-    shown = moderator.get(f"{url}change/", headers=HTMX).content.decode()
-    assert "Subscribe again" not in shown
-    assert "Read the feed now" in shown
-    assert moderator.post(f"{url}subscribe/").status_code == 403
-    assert "goes on working" in admin.get(f"{url}subscribe/").content.decode()
-    assert Subscription.objects.get().next_request_at == later
-    admin.post(f"{url}subscribe/")
-    assert Subscription.objects.get().next_request_at < later
-    moderator.post(f"{url}feed/")
-    assert ChannelFeed.objects.get().next_read_at < later
-    assert set(AuditEntry.objects.values_list("action", flat=True)) >= {"renew_subscriptions", "read_feeds"}
-    Subscription.objects.update(next_request_at=later)
-    ChannelFeed.objects.update(next_read_at=later)
-    assert moderator.post(f"{URL}subscribe/").status_code == 403
-    assert "Subscribe to all bands again?" in admin.get(f"{URL}subscribe/").content.decode()
-    admin.post(f"{URL}subscribe/")
-    moderator.post(f"{URL}feeds/")
-    assert Subscription.objects.get().next_request_at < later
-    assert ChannelFeed.objects.get().next_read_at < later
-    works = {"state": "VERIFIED", "lease_ends_at": later, "problem": ""}
-    Subscription.objects.update(**works, trust_lost_at=timezone.now())
-    assert "a video came by another way first" in admin.get(f"{url}change/").content.decode()
-    Subscription.objects.update(trusted_at=timezone.now(), problem="Denied.")
-    text = admin.get(f"{url}change/").content.decode()
-    assert "A new video came by push before" in text
-    assert "The last renewal failed: Denied." in text
-    Band.objects.update(is_active=False)
-    assert "Nothing is pushed for an inactive band." in admin.get(f"{url}change/").content.decode()
