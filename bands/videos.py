@@ -156,7 +156,7 @@ def insert_basics(videos: Iterable[Video]) -> UpsertCounts:
 
 
 class Noticed(NamedTuple):
-    """A video that push or the feed reported. Instances of the model would take as long as all else in a notice."""
+    """A video that push or the feed reported. Creating instances of the model would double the time of a notice."""
 
     youtube_id: str
     band_id: int

@@ -296,7 +296,7 @@ class AlertRuleAdmin(PageAdmin):
         """List the rules."""
         crumbs = ((reverse("admin:syncjobs_alert_changelist"), _("Alerts")),)
         context = {"rules": rules.in_effect()}
-        return show(request, "syncjobs/alerts/rules.html", context, title=_("Rules of alerts"), crumbs=crumbs)
+        return show(request, "syncjobs/alerts/rules.html", context, title=_("Alert rules"), crumbs=crumbs)
 
     @requires("change", post=True)
     def change_view(
@@ -313,7 +313,7 @@ class AlertRuleAdmin(PageAdmin):
             text=_("Empty numbers restore the default. The next round uses the change."),
             button=_("Save"),
             back=reverse("admin:syncjobs_alertrule_changelist"),
-            parent=_("Rules of alerts"),
+            parent=_("Alert rules"),
         )
 
         def do(actor: Actor, values: dict[str, Any]) -> str:

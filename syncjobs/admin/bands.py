@@ -201,12 +201,12 @@ class BandAdmin(PageAdmin):
 
     @requires("change", post=True)
     def subscribe_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
-        """Have YouTube's hub asked anew for a band's subscription."""
+        """Ask YouTube's hub again for a band's subscription."""
         return freshness.ask_to_subscribe(request, _get(band_id))
 
     @requires("change", post=True)
     def subscribe_all_view(self, request: HttpRequest) -> HttpResponse:
-        """Have YouTube's hub asked anew for all subscriptions."""
+        """Ask YouTube's hub again for all subscriptions."""
         return freshness.ask_to_subscribe(request)
 
     @requires("syncjobs.trigger_sync", post=True)

@@ -1,4 +1,4 @@
-"""Asking the hub anew and reading feeds at once, of one band or of all: the questions."""
+"""The questions before the hub is asked again, and before feeds are read at once, for one band or for all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .core.pages import Question, ask
 
 
 def ask_to_subscribe(request: HttpRequest, band: Band | None = None) -> HttpResponse:
-    """Confirm, then have YouTube's hub asked anew for the subscription of a band, or of all."""
+    """Confirm, then ask YouTube's hub again for the subscription of a band, or of all."""
     question = Question(
         title=_("Subscribe to %(band)s again?") % {"band": band.name} if band else _("Subscribe to all bands again?"),
         text=_("YouTube's hub is asked within a minute, for no quota. A subscription that works goes on working.")

@@ -32,7 +32,7 @@ _OTHERS: tuple[tuple[str | Promise, str, str, str, str], ...] = (
     (gettext_lazy("Paused bands"), "music", "bands_band_changelist", "?health=paused", "bands.view_band"),
     (gettext_lazy("Failing bands"), "music", "bands_band_changelist", "?health=failing", "bands.view_band"),
     (gettext_lazy("Freshness"), "home", "index", "#part-freshness", "syncjobs.view_queue"),
-    (gettext_lazy("Rules of alerts"), "bell", "syncjobs_alertrule_changelist", "", "syncjobs.view_alertrule"),
+    (gettext_lazy("Alert rules"), "bell", "syncjobs_alertrule_changelist", "", "syncjobs.view_alertrule"),
     (gettext_lazy("Alert channels"), "bell", "syncjobs_alertchannel_changelist", "", "syncjobs.view_alertchannel"),
     (
         gettext_lazy("Messages of alerts"),

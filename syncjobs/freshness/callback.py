@@ -144,7 +144,7 @@ def _find(token: str) -> _Found | None:
 
 
 def _deliver(request: HttpRequest, token: str) -> HttpResponse:
-    """Store what a delivery tells of. What is discarded is answered in the same way, so that nobody learns why."""
+    """Store what a delivery reports. What is discarded is answered in the same way, so that nobody learns why."""
     discarded = HttpResponse(status=204)
     found = _find(token)
     if found is None:

@@ -108,14 +108,14 @@ def _add_missing() -> int:
 
 
 def _ask_for_moved() -> int:
-    """Ask anew for subscriptions whose callback has another address than the site has now."""
+    """Ask again for subscriptions whose callback has another address than the site has now."""
     here = Concat(Value(f"{settings.PUBLIC_URL}/websub/"), F("token"))
     live = Subscription.objects.exclude(state=SubscriptionState.ENDING).exclude(callback="")
     return live.exclude(callback=here).filter(next_request_at__gt=Now()).update(next_request_at=Now())
 
 
 def rotate_secrets() -> tuple[int, int]:
-    """Encrypt with SECRET_KEY what a fallback has encrypted. A secret that no key reads is replaced, and the hub asked anew.
+    """Encrypt with SECRET_KEY what a fallback has encrypted. A secret that no key reads is replaced, and the hub asked again.
 
     Return how many were encrypted again, and how many were replaced.
     """

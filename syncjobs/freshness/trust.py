@@ -29,13 +29,13 @@ DISTRUST_DAYS = 7
 """A band whose push missed a video has its feed read as often as without push for so long."""
 QUIET = 0.5
 BUSY = 10
-"""No push has proven itself unless the hub has told of so many bands within QUIET times FEED_POLL_SECONDS.
+"""No push has proven itself unless the hub has reported so many bands within QUIET times FEED_POLL_SECONDS.
 
 Only then does a hub that falls silent, or that loses some of its deliveries, show soon enough: the video that shows it first
 may be late. On a site with fewer new videos, reading feeds rarely would save little.
 """
 WORST = 0.02
-"""Nor if, within a day, push missed videos of more than this share of the bands that it told of."""
+"""Push has not proven itself either if, within a day, it missed videos of more than this share of the bands it reported."""
 SILENT = 3
 """After so many times FEED_POLL_SECONDS without a delivery, no push takes the place of probes any more."""
 PROBE_HOURS = 22.5
@@ -161,7 +161,7 @@ def have_feeds_failed() -> bool:
 def note_misses(band_ids: Iterable[int]) -> None:
     """Take trust away where a video of the last hour was found by something else than what should have reported it.
 
-    Such a push is subscribed anew. Call this outside of transactions: pushes lock these rows before those of videos.
+    Such a push is subscribed again. Call this outside of transactions: pushes lock these rows before those of videos.
     """
     values: dict[str, Any] = {"bands": list(band_ids), "grace": PUSH_GRACE, "lag": FEED_LAG, "renewed": RENEWED}
     if not values["bands"]:

@@ -1,4 +1,4 @@
-"""Ask YouTube's hub anew for subscriptions."""
+"""Ask YouTube's hub again for subscriptions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..models import Subscription
 
 
 def renew(actor: Actor, band_ids: Sequence[int] | None = None) -> int:
-    """Have the hub asked anew for the subscriptions of these bands, or of all; return how many there are.
+    """Ask the hub again for the subscriptions of these bands, or of all; return how many there are.
 
     The requests are sent one after the other, at a polite rate. Those that work go on working. Raises Conflict without
     PUBLIC_URL.

@@ -25,7 +25,7 @@ RECENT_UNITS = 50
 """Units for recent videos in 24 hours: 2,500 videos."""
 RECENT_DAYS = 14
 PUSHED_AGE = (dt.timedelta(days=7), dt.timedelta(days=8))
-"""The age at which a recent video is refreshed whose changes push tells of. A daily pass finds it once."""
+"""The age at which a recent video is refreshed whose changes push reports. A daily pass finds it once."""
 _REFRESHED = "recent_refreshed"
 # A broadcast that was scheduled, but never took place, stays upcoming for ever.
 _LATE_START = dt.timedelta(days=2)
@@ -58,7 +58,7 @@ def request_due(context: JobContext) -> None:
 def _recent() -> Q:
     """Return the condition of videos that are refreshed daily, and of those whose week is over.
 
-    Push tells of changed titles and descriptions, but not of a new start:
+    Push reports changed titles and descriptions, but not of a new start:
     https://developers.google.com/youtube/v3/guides/push_notifications
     """
     is_young = Q(published_at__gt=Now() - dt.timedelta(days=RECENT_DAYS))

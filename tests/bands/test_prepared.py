@@ -16,7 +16,7 @@ STATEMENT = "SELECT %(text)s || '!'"
 
 
 @pytest.fixture(autouse=True)
-def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def prepared_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepared, "_is_possible", True)
 
 

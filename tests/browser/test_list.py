@@ -183,7 +183,7 @@ def test_a_dialog_that_closes_leaves_alone_what_was_done_meanwhile(log_in: LogIn
     open_first = page.locator(f"#row-{first} [data-key=open]")
     open_first.click()
     expect(dialog).to_contain_text(f"#{first}")
-    # The browser tells of the end of a dialog later than it ends.
+    # The browser sends the event after the dialog has ended.
     page.evaluate("""() => new Promise((resolve) => {
         const dialog = document.getElementById("dialog");
         dialog.addEventListener("close", resolve, { once: true });

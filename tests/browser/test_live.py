@@ -51,7 +51,7 @@ def test_a_job_is_followed_from_trigger_to_end_without_a_reload(
     page.evaluate(_WATCH)
     queues.resume_queue(PERSON, QueueName.VIDEO_SYNC)
     expect(page.locator("#job-facts .badge").first).to_have_text("Completed", timeout=60_000)
-    assert page.evaluate("window.mark"), "the page was loaded anew"
+    assert page.evaluate("window.mark"), "the page was loaded again"
     states = [seen.split("|")[0] for seen in page.evaluate("window.seen")]
     assert list(dict.fromkeys(states)) == ["Queued", "In progress", "Completed"]
     shown = [float(value) for value in (seen.split("|")[1] for seen in page.evaluate("window.seen")) if value]
@@ -205,7 +205,7 @@ def test_without_a_stream_the_page_polls_every_30_seconds_while_it_is_visible_an
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     visitor = log_in(Role.MODERATOR)
     visitor.context.route("**/admin/events*", lambda route: route.abort())
-    # When something stops answering, the page shows the rows anew as well.
+    # When something stops answering, the page refreshes the rows as well.
     visitor.context.route("**/admin/health/*", lambda route: route.fulfill(status=204))
     page = visitor.page
     page.clock.install(time=0)

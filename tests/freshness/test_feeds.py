@@ -217,7 +217,7 @@ def test_a_feed_is_read_rarely_only_while_push_has_proven_itself(youtube: Simula
     subscription.refresh_from_db()
     assert subscription.trusted_at is None
     assert subscription.trust_lost_at is not None
-    # It is subscribed anew.
+    # It is subscribed again.
     assert subscription.next_request_at <= timezone.now()
     # One push does not undo that.
     Subscription.objects.update(trusted_at=Now())
@@ -230,7 +230,7 @@ def test_when_the_hub_falls_silent_for_the_site_feeds_are_read_as_though_there_w
     band, _ = band_with_videos(youtube.world, 1)
     other, _ = band_with_videos(youtube.world, 1, "other")
     subscribe(band, trusted_at=Now())
-    # The hub may have had nothing to tell of this band, as long as it tells of others.
+    # The hub may have had nothing to report of this band, as long as it reports others.
     subscribe(other, trusted_at=Now(), delivered_at=Now())
     tell_of(trust.BUSY - 1)
     pushed(band, 3)

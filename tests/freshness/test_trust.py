@@ -89,7 +89,7 @@ def test_what_push_and_feed_miss_is_found_by_the_daily_probe_and_both_lose_their
     assert hourly_pass(youtube) == 1
     ChannelFeed.objects.update(watched_since=Now() - DAY)
     ChannelFeed.objects.filter(trusted_at=None).update(trusted_at=Now())
-    # A video of two hours ago that neither told of. The feed was read since, and does not list it.
+    # A video of two hours ago that neither reported. The feed was read since, and does not list it.
     youtube.world.feed_lag = DAY
     missed = youtube.world.publish(channel.id, timezone.now() - dt.timedelta(hours=2))
     assert hourly_pass(youtube) == 0
@@ -117,7 +117,7 @@ def test_a_push_that_works_is_enough_for_a_daily_probe(youtube: Simulator) -> No
     subscribe(band, trusted_at=Now(), delivered_at=Now())
     assert hourly_pass(youtube) == 1
     assert hourly_pass(youtube) == 0
-    # Nor is it, while the hub tells of no band at all.
+    # Nor is it, while the hub reports no band at all.
     Subscription.objects.update(delivered_at=Now() - dt.timedelta(minutes=46))
     assert hourly_pass(youtube) == 1
     Subscription.objects.update(delivered_at=Now())

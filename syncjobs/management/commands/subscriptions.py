@@ -20,14 +20,14 @@ _FINE_FEEDS = (FeedState.MISSING, FeedState.UNPROVEN, FeedState.TRUSTED)
 class Command(base.Command):
     help = (
         "Show how fresh videos are, and what push and the feed of each band are worth. With --check, list only what does not "
-        "work, and exit with 1 if anything is listed. With --renew, ask YouTube's hub anew."
+        "work, and exit with 1 if anything is listed. With --renew, ask YouTube's hub again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("bands", nargs="*", metavar="band", help="slug or id; without any: all bands")
         action = parser.add_mutually_exclusive_group()
         action.add_argument("--check", action="store_true", help="list only what does not work, and exit with 1 then")
-        action.add_argument("--renew", action="store_true", help="ask the hub anew for the subscriptions")
+        action.add_argument("--renew", action="store_true", help="ask the hub again for the subscriptions")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:

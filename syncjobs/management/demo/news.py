@@ -87,7 +87,7 @@ def _subscription(member: Member, since: dt.datetime, now: dt.datetime, *, is_si
         band=band, channel_id=band.channel_id, topic=subscriptions.topic_of(band.channel_id), secret=subscriptions.new_secret(),
         state=SubscriptionState.VERIFIED, created_at=since, requested_at=verified_at, verified_at=verified_at,
         lease_ends_at=verified_at + _LEASE, delivered_at=max(pushed, default=None), trusted_at=min(pushed, default=None),
-        # The hub has begun anew, as the simulator does each time. It is asked as soon as a worker is up.
+        # The simulator starts with a hub that knows no subscription. It is asked as soon as a worker is up.
         next_request_at=now,
     )  # fmt: skip
     row.callback = subscriptions.callback_url(row.token)

@@ -195,7 +195,7 @@ class Hub:
                 self.subscriptions[key] = Subscription(request.callback, request.topic, request.secret, until)
 
     def _publish(self, video: Video, is_gone: bool) -> None:
-        """Queue the deliveries about a video. YouTube tells of public videos only."""
+        """Queue the deliveries about a video. YouTube reports public videos only."""
         channel = self._world.channels[video.channel_id]
         if not is_gone and video.privacy != "public":
             return
