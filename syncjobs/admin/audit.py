@@ -112,7 +112,9 @@ class AuditAdmin(PageAdmin):
         if filters.errors:
             lines = [f"{name}: {' '.join(map(str, messages))}" for name, messages in filters.errors.items()]
             return HttpResponse("\n".join(lines), status=400, content_type="text/plain; charset=utf-8")
-        return file_of(listing_export.audit(_entries(wanted), "csv", person=request.user.pk), "csv", "audit")
+        return file_of(
+            listing_export.audit(_entries(wanted), "csv", person=request.user.pk), "csv", listing_export.dated("audit")
+        )
 
 
 def _entries(wanted: dict[str, Any]) -> QuerySet[AuditEntry]:

@@ -13,7 +13,7 @@ from bands.models import Band, BandState, ChannelProblem
 
 from ..choices import BAND_SYNC_TYPES, JobStatus
 from ..engine import error_reasons
-from ..models import JobError, SyncJob
+from ..models import ChannelSuggestion, JobError, SyncJob
 from ..operations.suggestions import MAY_SUGGEST
 from ..templatetags.monitor import number, when
 from . import job_explanation
@@ -52,8 +52,13 @@ def _of_channel(request: HttpRequest, band: Band, now: dt.datetime) -> Explanati
     helps = advice.for_user(request.user, str(meaning.advice), meaning.needs)
     if band.channel_problem == ChannelProblem.NOT_FOUND and _may_only_suggest(request):
         helps = _("Find the band's new channel on YouTube and suggest it. An admin decides.")
+    is_suggested = ChannelSuggestion.objects.open().filter(band=band).exists()
+    if is_suggested:
+        helps = _("A channel is suggested below. Accept it, or change the channel yourself.")
+        if not request.user.has_perm(_EDIT):
+            helps = _("A channel is suggested below. An admin decides.")
     job, error = _last_failure(band)
-    buttons = _change_channel(request, band)
+    buttons = [replace(each, is_primary=not is_suggested) for each in _change_channel(request, band)]
     if band.channel_id:
         url = f"https://www.youtube.com/channel/{band.channel_id}"
         buttons.append(Button(_("Channel on YouTube"), url, "external", is_outside=True))
@@ -160,7 +165,9 @@ def _change_channel(request: HttpRequest, band: Band) -> list[Button]:
         )
         return [replace(suggest, is_primary=True)] if request.user.has_perm(MAY_SUGGEST) else []
     label = _("Change the channel") if band.channel_reference or band.channel_id else _("Add its channel")
-    return [Button(label, links.object_page("bands_band_edit", band.pk), "edit", is_primary=True)]
+    return [
+        Button(label, f"{links.object_page('bands_band_edit', band.pk)}#id_youtube_channel", "edit", is_primary=True)
+    ]
 
 
 def _may_only_suggest(request: HttpRequest) -> bool:

@@ -20,6 +20,7 @@ from .core.pages import Question, ask
 
 PERMISSION = "bands.add_band"
 """Those who may add bands set a site up. Others have nothing to do here."""
+_FEW = 2
 _GOOGLE = "https://console.cloud.google.com/apis/credentials"
 _TEXTS: dict[Step, tuple[str | Promise, str | Promise]] = {
     Step.KEY: (
@@ -43,14 +44,15 @@ _TEXTS: dict[Step, tuple[str | Promise, str | Promise]] = {
 
 
 def steps(request: HttpRequest) -> dict[str, Any]:
-    """Return the context of the checklist: no rows if there is nothing left to do."""
+    """Return the context of the checklist: no rows if there is nothing left to do, and only what is if that is little."""
     done = checklist.remaining() or {}
+    is_short = len(done) - sum(done.values()) <= _FEW
     rows = [
         {"code": step.value, "title": title, "text": text, "is_done": done[step], "links": _links(step)}
         for step, (title, text) in _TEXTS.items()
-        if step in done
+        if step in done and not (is_short and done[step])
     ]
-    return {"rows": rows, "done": sum(done.values()), "total": len(rows)}
+    return {"rows": rows, "done": sum(done.values()), "total": len(done)}
 
 
 def _links(step: Step) -> list[tuple[str, str]]:

@@ -218,10 +218,14 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
         title=_("Retry the failed jobs of this error?"),
         text=text % {"count": number(count)}
         if count
-        else _("There is nothing to retry: every failed job with this error was retried or deleted."),
+        else _(
+            "There is nothing to retry: every job with this error completed in the end, runs again by itself,"
+            " or was retried or deleted."
+        ),
         button=_("Retry anyway") if group.is_permanent else _("Retry"),
+        is_possible=count > 0,
         icon="retry",
-        warning=advice.group_warning(request, group.reason) if group.is_permanent else "",
+        warning=advice.group_warning(request, group.reason) if count and group.is_permanent else "",
         offers=fixes.of(request, group.reason, bands) if group.is_permanent else (),
     )
     return ask(request, question, lambda actor, _values: _summary(bulk.retry_group(actor, fingerprint)))

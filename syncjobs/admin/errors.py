@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.urls import URLPattern, reverse
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -32,6 +33,7 @@ from .core.paging import FilterForm
 from .site import site
 
 _PER_PAGE, _BANDS, _DAYS, _NOTES = 20, 10, 30, 50
+_NAMED, _LONGEST = 3, 60
 _WINDOWS = {
     "24h": (gettext_lazy("24 hours"), dt.timedelta(hours=24)),
     "7d": (gettext_lazy("7 days"), dt.timedelta(days=7)),
@@ -155,6 +157,10 @@ class ErrorGroupAdmin(PageAdmin):
         context = _group_context(request, object_id.replace("\x00", ""))
         if is_part(request):
             return render(request, "syncjobs/errors/facts.html", context)
+        may_retry = request.user.has_perm("syncjobs.retry_job")
+        context["can_retry"] = (
+            may_retry and operations.unretried_jobs(fingerprint=context["group"].fingerprint).exists()
+        )
         crumbs = ((reverse("admin:syncjobs_errorgroup_changelist"), _("Errors")),)
         title = str(context["meaning"].title)
         return show(request, "syncjobs/errors/group.html", context, title=title, crumbs=crumbs, is_live=True)
@@ -202,7 +208,7 @@ class ErrorGroupAdmin(PageAdmin):
             return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
         fingerprint = request.GET.get("error", "").replace("\x00", "")[:16] or None
         log = stats_errors.log(form.selection(), fingerprint=fingerprint)
-        return file_of(listing_export.errors(log, "csv", person=request.user.pk), "csv", "errors")
+        return file_of(listing_export.errors(log, "csv", person=request.user.pk), "csv", listing_export.dated("errors"))
 
 
 def _list_context(form: ErrorFilters) -> dict[str, Any]:
@@ -276,7 +282,10 @@ def _rows(groups: list[GroupFigures], window: str) -> list[dict[str, Any]]:
         else:
             trend = charts.days(days[group.fingerprint], _first_day(window, now).date(), now)
         url, meaning = links.error(group.fingerprint), error_reasons.explain(group.reason)
-        rows.append({"group": group, "url": url, "meaning": meaning, "trend": trend})
+        bands = ", ".join(Truncator(name).chars(_LONGEST) for name in group.band_names[:_NAMED] if name)
+        if bands and group.bands > _NAMED:
+            bands += ", …"
+        rows.append({"group": group, "url": url, "meaning": meaning, "trend": trend, "bands": bands})
     return rows
 
 

@@ -153,7 +153,9 @@ def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        queued_jobs.move_to_front(actor, job_id)
+        moved = queued_jobs.move_to_front(actor, job_id)
+        if moved.queue.paused_at:
+            return _("Job #%s is at the front of its queue. It starts first once the queue is resumed.") % job_id
         return _("Job #%s is at the front of its queue.") % job_id
 
     return ask(request, question, do)

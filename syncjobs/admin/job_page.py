@@ -115,7 +115,7 @@ def _explained(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _actions(job: SyncJob, rights: Rights) -> dict[str, Any]:
+def _actions(job: Any, rights: Rights) -> dict[str, Any]:
     return {
         "can_cancel": rights.cancel and can_cancel(job),
         "can_run": rights.run and can_run(job),
@@ -149,14 +149,17 @@ def _relations(job: SyncJob, related: Sequence[SyncJob], now: dt.datetime) -> li
     return [*lines, *([(_("Retried as"), again)] if again else [])]
 
 
-def _changes(job: SyncJob) -> list[tuple[str, str, str]]:
-    """Return URL, icon and label of each way to change when a queued job starts."""
+def _changes(job: Any) -> list[tuple[str, str, str]]:
+    """Return URL, icon and label of each way to change when a queued job starts. One that was moved there can't move further."""
+    is_first = job.is_in_front and job.queue_position == 1 and not job.fans_out
     changes = (
         ("front", "front", _("Move to front")),
         ("priority", "priority", _("Change priority")),
         ("delay", "clock", _("Delay")),
     )
-    return [(links.object_page(f"syncjobs_syncjob_{name}", job.pk), icon, label) for name, icon, label in changes]
+    return [
+        (links.object_page(f"syncjobs_syncjob_{name}", job.pk), icon, label) for name, icon, label in changes[is_first:]
+    ]
 
 
 def _history(job: SyncJob) -> dict[str, Any]:

@@ -227,7 +227,9 @@ def note_of(
     if job.run_at > now:
         return str(DelayReason(job.delay_reason).label if job.delay_reason else DelayReason.SCHEDULED.label), job.run_at
     if queue and queue.paused_at:
-        return _("Queue paused by %s") % queue.paused_by, None
+        is_next = job.queue_position == 1
+        text = _("Queue paused by %s; next in queue") if is_next else _("Queue paused by %s")
+        return text % queue.paused_by, None
     if queue and not queue.has_worker:
         return _("No worker is running"), None
     if job.queue_position:

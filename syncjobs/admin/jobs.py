@@ -101,7 +101,7 @@ class JobAdmin(PageAdmin):
             jobs = listing_filters.job_query(filters.replaced(values).query()).jobs
         except InvalidInput as error:
             return _refused(sentence_of(error))
-        return export.file_of(export.jobs(jobs, kind, person=request.user.pk), kind, "sync-jobs")
+        return export.file_of(export.jobs(jobs, kind, person=request.user.pk), kind, export.dated("sync-jobs"))
 
     @requires("add", post=True)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:

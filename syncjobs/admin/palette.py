@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from bands.text import parse_number
 
+from ..choices import JobStatus
 from ..models import Queue, SyncJob
 from .core import links
 from .core.job_filters import suggestions
@@ -23,6 +24,8 @@ from .core.pages import is_part, show
 
 _MOST = 20
 _LISTS: tuple[tuple[str | Promise, dict[str, str]], ...] = (
+    (gettext_lazy("Queued jobs"), {"status": JobStatus.QUEUED.value}),
+    (gettext_lazy("Running jobs"), links.STATES["active"]),
     (gettext_lazy("Failed jobs"), links.STATES["failed"]),
     (gettext_lazy("Delayed jobs"), links.STATES["delayed"]),
     (gettext_lazy("Jobs with errors"), {"has_errors": "true"}),

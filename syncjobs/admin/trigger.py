@@ -165,5 +165,6 @@ def _estimate(wanted: TriggerRequest) -> dict[str, Any]:
         "estimate": estimate,
         "units": estimate.units[Bucket.MAIN.value],
         "is_all": wanted.bands is None,
+        "is_probe": wanted.bands is None and not wanted.full,
         "is_several": bool(wanted.bands and estimate.bands > 1),
     }

@@ -14,11 +14,13 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from psycopg.sql import SQL, Composed, Identifier
 
 from bands.text import camel_case
 
+from ..engine import clock
 from ..exceptions import Busy
 from ..live import connections
 from ..models import AuditEntry, JobError, SyncJob
@@ -275,6 +277,11 @@ async def _copy(
                     blocks, size = [], 0
         if blocks:
             await put(blocks)
+
+
+def dated(name: str) -> str:
+    """Return the name of a file that a person downloads, with today's date in their time zone."""
+    return f"{name}-{clock.now().astimezone(timezone.get_current_timezone()):%Y-%m-%d}"
 
 
 def file_of(content: Any, kind: str, name: str) -> StreamingHttpResponse:

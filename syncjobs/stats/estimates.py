@@ -9,6 +9,7 @@ from bands.models import Band
 
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType
 from ..engine import clock, quota
+from ..engine.enqueue import band_key
 from ..engine.estimates import estimate_units
 from ..models import SyncJob
 from ..youtube.costs import Bucket
@@ -24,7 +25,8 @@ class Estimate:
 
     `units` are per bucket. `seconds_p50` and `seconds_p95` are the durations of past jobs of the same kind; None if there
     were none or nothing would be synced. `bands` would be synced; the other selected bands were synced recently, or are
-    inactive or without a channel. `paused_bands` are paused: their own jobs wait, and an all-bands job leaves them out.
+    inactive or without a channel, or `already_active`: an equal job of theirs is queued or running, and no other is queued.
+    `paused_bands` are paused: their own jobs wait, and an all-bands job leaves them out.
     `units_left` are for manual syncs; `from_reserve` of the units are reserved for these.
     `queue` says whether the jobs would start.
     """
@@ -35,11 +37,17 @@ class Estimate:
     bands: int
     skipped_as_just_synced: int
     skipped_as_unsyncable: int
+    already_active: int
     paused_bands: int
     units_left: int
     from_reserve: int
     fits_quota: bool
     queue: Readiness
+
+    @property
+    def is_nothing(self) -> bool:
+        """Return whether a trigger would neither queue a job nor meet an equal one, which it may raise."""
+        return not self.bands and not self.already_active
 
 
 def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
@@ -49,27 +57,40 @@ def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False
     paused = syncable.paused().count() if selected is None else sum(band.paused_at is not None for band in selected)
     able = [band for band in bands if band.sync_obstacle is None]
     now = clock.now()
-    due = able if force else [band for band in able if not band.is_recently_synced(now, full=full)]
+    wanted = able if force else [band for band in able if not band.is_recently_synced(now, full=full)]
+    job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
+    active = _with_active_job(wanted, job_type)
+    due = [band for band in wanted if band.pk not in active]
     if selected is None and not full:
         units = estimate_units(None, full=False) if due else 0
     else:
         units = sum(estimate_units(band, full=full) for band in due)
     state = next(state for state in quota.today() if state.bucket == Bucket.MAIN)
-    left, job_type = state.left_for_manual_syncs, JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
+    left = state.left_for_manual_syncs
     p50, p95 = _seconds(selected, job_type, len(due)) if due else (None, None)
     return Estimate(
         units={Bucket.MAIN.value: units},
         seconds_p50=p50,
         seconds_p95=p95,
         bands=len(due),
-        skipped_as_just_synced=len(able) - len(due),
+        skipped_as_just_synced=len(able) - len(wanted),
         skipped_as_unsyncable=len(bands) - len(able),
+        already_active=len(active),
         paused_bands=paused,
         units_left=left,
         from_reserve=max(0, min(units, left) - state.left_for_automatic_syncs),
         fits_quota=units <= left,
         queue=queues.readiness()[QUEUE_OF_TYPE[job_type]],
     )
+
+
+def _with_active_job(bands: Sequence[Band], job_type: JobType) -> set[int]:
+    """Return the ids of the bands that have an equal job."""
+    if not bands:
+        return set()
+    keys = {band.pk: band_key(job_type, band.pk) for band in bands}
+    found = set(SyncJob.objects.active().filter(dedupe_key__in=keys.values()).values_list("dedupe_key", flat=True))
+    return {band_id for band_id, key in keys.items() if key in found}
 
 
 def _seconds(bands: Sequence[Band] | None, job_type: JobType, due: int) -> tuple[float | None, float | None]:

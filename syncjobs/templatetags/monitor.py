@@ -95,7 +95,9 @@ def job_link(job_id: int, key: str = "") -> SafeString:
     """Link to a job, opened in the dialog. `key` "open" makes it what Enter opens in the selected row."""
     url = reverse("admin:syncjobs_syncjob_change", args=[job_id])
     opens = format_html(' data-key="{}"', key) if key else ""
-    return format_html('<a href="{}" data-dialog data-dialog-hash="job-{}"{}>#{}</a>', url, job_id, opens, job_id)
+    return format_html(
+        '<a href="{}" class="nowrap" data-dialog data-dialog-hash="job-{}"{}>#{}</a>', url, job_id, opens, job_id
+    )
 
 
 @register.simple_tag

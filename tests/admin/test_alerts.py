@@ -89,8 +89,9 @@ def test_alerts_about_a_band_and_its_error_share_a_line_with_the_fix(moderator: 
     assert texts_of(shown) == ["The last 3 syncs of Herons have failed. Last error: Channel not found: @herons"]
     assert "Herons has never been synced." in shown
     assert "paste its address into the band" in shown
-    assert re.search(rf'href="/admin/bands/band/{band.pk}/edit/"[^>]*>Change the channel<', shown)
+    assert re.search(rf'href="/admin/bands/band/{band.pk}/edit/#id_youtube_channel"[^>]*>Change the channel<', shown)
     assert re.search(r'href="/admin/syncjobs/alert/\?state=attention">\s*3 alerts\s*<', shown)
+    assert "in 1 entry: alerts about the same thing share it" in shown
     (url,) = re.findall(r'href="(/admin/syncjobs/alert/acknowledge/[^"]+)"', shown)
     (ids,) = re.findall(r'name="ids" value="([^"]+)"', page(moderator, url, **DIALOG))
     assert sorted(map(int, ids.split(","))) == sorted(Alert.objects.values_list("pk", flat=True))

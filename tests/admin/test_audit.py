@@ -159,7 +159,7 @@ def test_the_export_applies_the_filter(admin: Client) -> None:
     entry("pause_queue", message="=HYPERLINK(1)", data={"paused": ["video-sync"]})
     entry("cancel_job", actor_label="bob")
     answer = admin.get(f"{URL}export/", {"actor": "ann"})
-    assert answer["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    assert answer["Content-Disposition"] == f'attachment; filename="audit-{timezone.localdate()}.csv"'
     (row,) = csv.DictReader(io.StringIO(_read(answer).decode()))
     assert (row["actor"], row["action"], row["message"]) == ("ann", "pause_queue", "'=HYPERLINK(1)")
     link = re.search(

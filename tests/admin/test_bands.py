@@ -212,7 +212,7 @@ def test_a_bands_page_begins_with_what_is_wrong_and_what_helps(admin: Client) ->
     for expected in (
         "Channel not found: @herons",
         "3 syncs in a row have failed",
-        f'href="{URL}{band.pk}/edit/"',
+        f'href="{URL}{band.pk}/edit/#id_youtube_channel"',
         f"https://www.youtube.com/channel/{CHANNEL}",
         f"Failed job #{broken.pk}",
         "About this error",

@@ -43,6 +43,12 @@ def test_the_steps_tick_themselves_off_and_link_to_where_they_are_done() -> None
     with CaptureQueriesContext(connection) as queries:
         assert checklist.remaining() == {step: step != "channel" for step in checklist.Step}
     assert len(queries) == 1
+    # What is done makes room once little is left.
+    html = admin.get("/admin/").content.decode()
+    assert re.findall(r'<li id="step-(\w+)"', html) == ["channel"]
+    assert "4 of 5 done" in html
+    with override_settings(YOUTUBE_SIMULATED=True):
+        assert _open(admin.get("/admin/").content.decode()) == ["key", "channel"]
     AlertChannel.objects.create(name="Operators", kind="EMAIL", address="ops@example.org")
     assert "part-checklist" not in admin.get("/admin/").content.decode()
     assert "all done" in admin.get("/admin/?part=checklist", headers=PART).content.decode()

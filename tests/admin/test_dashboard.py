@@ -17,6 +17,7 @@ from django_celery_beat.models import PeriodicTask
 
 from bands.models import Video
 from syncjobs.admin import dashboard
+from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobStatus, JobType, QueueName, Role
 from syncjobs.engine import outcomes, quota
 from syncjobs.freshness import feeds
@@ -27,7 +28,7 @@ from syncjobs.operations import bulk, queues, schedules
 from syncjobs.stats import jobs
 from syncjobs.youtube.costs import Bucket
 from tests.clients import MOST_QUERIES, logged_in
-from tests.factories import PERSON, claim, make_band, queue_job
+from tests.factories import PERSON, claim, make_alert, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -153,6 +154,11 @@ def test_a_paused_queue_shows_who_paused_it_when_and_why(moderator: Client) -> N
     assert "Paused by pat" in card
     assert "&lt;b&gt;tidying&lt;/b&gt;" in card
     assert Queue.objects.get(pk="maintenance").paused_at.strftime("%Y-%m-%d %H:%M") in card  # type: ignore[union-attr]
+    # The first screen says it too, unless an alert says it there.
+    strip = "/admin/?part=attention"
+    assert "Maintenance is paused by pat" in moderator.get(strip, headers=HTMX).content.decode()
+    make_alert(Rule.QUEUE_PAUSED, "maintenance", subject_type="queue", subject_label="maintenance")
+    assert "Maintenance is paused by pat" not in moderator.get(strip, headers=HTMX).content.decode()
 
 
 def test_a_queue_with_waiting_jobs_and_no_worker_has_a_warning(moderator: Client) -> None:
@@ -287,7 +293,8 @@ def test_admins_pause_a_queue_with_a_reason_and_resume_it(admin: Client) -> None
     assert "already paused" in again["HX-Trigger"]
     assert Queue.objects.get(pk="maintenance").pause_reason == "moving house"
     html = admin.get("/admin/").content.decode()
-    assert 'href="/admin/syncjobs/queue/maintenance/resume/"' in html
+    assert 'href="/admin/syncjobs/queue/maintenance/resume/"' in html.split('id="part-queues"')[0]
+    assert 'href="/admin/syncjobs/queue/maintenance/resume/"' in html.split('id="part-queues"')[1]
     assert 'href="/admin/syncjobs/queue/maintenance/pause/"' not in html
     assert admin.post("/admin/syncjobs/queue/all/resume/").status_code == 302
     assert not Queue.objects.filter(paused_at__isnull=False).exists()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.test import AsyncClient, Client
+from django.utils import timezone
 
 from syncjobs.choices import JobType, Role
 from tests.clients import logged_in
@@ -42,7 +43,7 @@ def test_filtered_jobs_can_be_exported(moderator: Client) -> None:
     broken = failed_job(HOSTILE)
     queue_job(JobType.ENRICH)
     answer, content = exported(moderator, "format=csv&status=FAILED&page=1&limit=20")
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="sync-jobs.csv"'
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="sync-jobs-{timezone.localdate()}.csv"'
     (row,) = csv.DictReader(io.StringIO(content.decode()))
     assert (row["id"], row["errors"]) == (str(broken.pk), HOSTILE)
     _, content = exported(moderator, "format=json")

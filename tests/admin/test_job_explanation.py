@@ -50,7 +50,7 @@ def test_a_failed_job_begins_with_its_reason_and_with_what_helps() -> None:
     assert "How often 2 jobs · first seen" in box
     assert "What to do: Find the band's channel" in box
     for link in (
-        f"⟨/admin/bands/band/{band}/edit/⟩ Change the channel of Owls",
+        f"⟨/admin/bands/band/{band}/edit/#id_youtube_channel⟩ Change the channel of Owls",
         f"⟨/admin/bands/band/{band}/change/⟩ Open the band",
         f"⟨https://www.youtube.com/channel/UC{'x' * 22}⟩",
         f"⟨/admin/syncjobs/syncjob/{job.pk}/retry/⟩ Retry",

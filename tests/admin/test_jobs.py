@@ -17,7 +17,7 @@ from bands.models import Band
 from syncjobs.choices import DelayReason, JobStatus, JobType, Role
 from syncjobs.engine import clock, outcomes
 from syncjobs.models import Attempt, AuditEntry, SyncJob
-from syncjobs.operations import jobs
+from syncjobs.operations import jobs, queued_jobs, queues
 from syncjobs.templatetags.monitor import number
 from tests.clients import DIALOG, MOST_QUERIES, PART, listed_jobs, logged_in
 from tests.factories import HOSTILE, PERSON, claim, failed_job, make_band, queue_job
@@ -159,6 +159,19 @@ def test_nobody_is_asked_about_what_is_impossible(moderator: Client) -> None:
     ):
         answer = moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/{action}/", headers={"HX-Request": "true"})
         assert (answer.status_code, problem in answer.headers.get("HX-Trigger", "")) == (204, True), (action, answer)
+    # A job that was moved to the front isn't offered to move there again, also in a paused queue, which says so.
+    behind = queue_job(JobType.ENRICH)
+    queued_jobs.move_to_front(PERSON, waiting.pk)
+    queues.pause_queue(PERSON, "video-processing")
+    first, second = (
+        moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode() for job in (waiting, behind)
+    )
+    assert f'{waiting.pk}/front/"' not in first
+    assert f'{behind.pk}/front/"' in second
+    assert ("; next in queue" in first, "; next in queue" in second) == (True, False)
+    done = moderator.post(f"/admin/syncjobs/syncjob/{behind.pk}/front/", headers={"HX-Request": "true"})
+    assert "It starts first once the queue is resumed." in done.headers["HX-Trigger"]
+    queues.resume_queue(PERSON, "video-processing")
     for action in ("delay", "priority", "front", "cancel"):
         assert moderator.get(f"/admin/syncjobs/syncjob/{waiting.pk}/{action}/").status_code == 200, action
 

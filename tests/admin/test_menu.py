@@ -48,6 +48,12 @@ def test_the_palette_leads_to_pages_that_the_menu_does_not_name() -> None:
     lists = {f"/admin/bands/band/?health={state}" for state in ("paused", "failing")}
     assert alerts | lists | {"/admin/#part-freshness", "/admin/bands/band/"} == found
     assert [url for url in found if client.get(url.partition("#")[0]).status_code != 200] == []
+    for text, url in (
+        ("queued", "/admin/syncjobs/syncjob/?status=QUEUED"),
+        ("running", "/admin/syncjobs/syncjob/?status=IN_PROGRESS"),
+        ("failing", "/admin/bands/band/?health=failing"),
+    ):
+        assert f'href="{url}"' in client.get(reverse("admin:palette"), {"q": text}).content.decode(), text
 
 
 def test_pages_say_what_is_missing_without_scripts() -> None:

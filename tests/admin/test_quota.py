@@ -224,7 +224,7 @@ def test_what_is_left_is_what_is_left(moderator: Client, used: int, shown: str, 
     assert ("reserved" in main) == ("reserved" in shown)
     assert "of them" in shown or shown in dashboard
     reserved = min(500, 10_000 - used)
-    assert f"Left {10_000 - used - reserved:,} Reserved {reserved} " in dashboard
+    assert f"Left at reset {10_000 - used - reserved:,} Reserved {reserved} " in dashboard
     assert f"{10_000 - used} left, {min(500, 10_000 - used)} of them reserved" in run_command("quota")
 
 

@@ -46,7 +46,7 @@ def page(client: Client, path: str) -> str:
 
 def test_a_moderator_suggests_and_an_admin_accepts(kim: Client, robin: Client, band: Band, youtube: Simulator) -> None:
     channel = youtube.world.add_channel("@NewHerons", "New Herons")
-    suggest, edit = f'href="{URL}{band.pk}/suggest/"', f'href="{URL}{band.pk}/edit/"'
+    suggest, edit = f'href="{URL}{band.pk}/suggest/"', f'href="{URL}{band.pk}/edit/#id_youtube_channel"'
     job, group = SyncJob.objects.get(), ErrorGroup.objects.get()
     places = (
         f"{URL}{band.pk}/change/",
@@ -72,6 +72,8 @@ def test_a_moderator_suggests_and_an_admin_accepts(kim: Client, robin: Client, b
         shown = page(client, places[0])
         assert "New Herons" in shown
         assert "On their page" in shown
+        assert "A channel is suggested below." in shown
+        assert shown.count("btn-primary") == decides
         assert (accept in shown) is decides
         assert ("1 suggested" in page(client, "/admin/menu/")) is decides
         assert ("A channel is suggested for Herons." in page(client, "/admin/")) is decides

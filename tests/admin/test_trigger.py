@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from bands.models import Band
 from syncjobs.choices import JobType, Priority, Role
+from syncjobs.engine.enqueue import band_key
 from syncjobs.engine.estimates import estimate_units
 from syncjobs.exceptions import InvalidInput
 from syncjobs.models import QuotaDay, SyncJob, Worker
 from syncjobs.models.workers import WORKER_SILENCE_SECONDS
-from syncjobs.operations import queues, triggers
+from syncjobs.operations import queued_jobs, queues, triggers
 from syncjobs.stats import estimates
 from syncjobs.youtube.costs import quota_day
 from tests.clients import DIALOG, MOST_QUERIES, PART, Api, listed_jobs, logged_in
@@ -159,6 +160,20 @@ def test_the_estimate_excludes_bands_that_would_be_refused() -> None:
     assert (estimate.skipped_as_just_synced, estimate.skipped_as_unsyncable) == (1, 2)
     assert estimate.units == {"main": estimate_units(ready, full=True)}
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
+    # A delayed job counts too. All bands have the same figures, and nobody is told that there is nothing to trigger.
+    job = queue_job(JobType.FULL_SYNC, band=ready, dedupe_key=band_key(JobType.FULL_SYNC, ready.pk))
+    queued_jobs.delay(PERSON, job.pk, timezone.now() + dt.timedelta(hours=1))
+    for chosen in ([ready, recent], None):
+        estimate = estimates.estimate(chosen, full=True)
+        assert (estimate.bands, estimate.units["main"], estimate.already_active) == (0, 0, 1)
+        assert not estimate.is_nothing
+    assert estimates.estimate(None, full=False).already_active == 0
+    client = logged_in(Role.MODERATOR)
+    html = _estimate(client, scope="all", type="FULL_SYNC")
+    assert "1 band has such a job already, queued or running" in html
+    assert "Nothing to sync" not in html
+    html = _estimate(client, scope="all")
+    assert "Each band with new videos takes about 2 more" in html
     assert set(Band.objects.syncable()) == {ready, recent}
     assert [band.sync_obstacle for band in (ready, recent, silent, idle)] == [None, None, "no-channel", "inactive"]
 

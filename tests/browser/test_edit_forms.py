@@ -79,4 +79,18 @@ def test_a_pasted_channel_fills_in_the_name(log_in: LogIn, youtube: Simulator) -
     paste("https://youtu.be/dQw4w9WgXcQ")
     expect(page.locator("#channel-found .error")).to_contain_text("is a video")
     assert quota.today()[0].used == 3
+    # A click on the button leaves the field, which looks up by itself: that is one look-up.
+    channel.fill("@owls")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("#channel-found")).to_contain_text("The Owls")
+    assert quota.today()[0].used == 3
+    youtube.world.add_channel("@ducks", "The Ducks")
+    channel.fill("@ducks")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("#channel-found")).to_contain_text("The Ducks")
+    page.wait_for_function("!document.querySelector('.htmx-request')")
+    assert quota.today()[0].used == 4
+    # A link to the field focuses it.
+    page = visitor.go("/admin/bands/band/add/#id_youtube_channel")
+    expect(channel).to_be_focused()
     assert visitor.problems == []

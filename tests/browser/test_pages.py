@@ -18,12 +18,17 @@ from .driver import STOCK, addresses
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AXE = Axe().axe_script
-WIDTHS = (360, 768, 1440)
+WIDTHS = (360, 768, 1280)
 # Elements that observe their size follow in the next frame.
 OVERFLOW = """async () => {
     await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
     return document.documentElement.scrollWidth - document.documentElement.clientWidth;
 }"""
+
+# Tables with buttons in their last column, if it is cut off.
+CUT = """() => [...document.querySelectorAll(".table-wrap:has(.alert-table, .error-table, .job-table)")]
+    .filter(each => each.scrollWidth > each.clientWidth)
+    .map(each => `${each.scrollWidth} in ${each.clientWidth}: ${each.textContent.trim().slice(0, 40)}`)"""
 
 
 def _violations(page: Page, kind: str, rules: list[str]) -> dict[str, list[str]]:
@@ -41,6 +46,7 @@ def _problems(page: Page) -> dict[str, Any]:
         page.set_viewport_size({"width": width, "height": 900})
         over = page.evaluate(OVERFLOW)
         found |= {f"{width} pixels": f"wider by {over}"} if over > 0 else {}
+    found |= {"cut off": cut} if (cut := page.evaluate(CUT)) else {}
     page.evaluate(AXE)
     found |= _violations(page, "tag", RULES)
     # Nothing else depends on the scheme.

@@ -21,10 +21,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from ...alerts import words
 from ...alerts.conditions import RULE_OF_PROBLEM
 from ...choices import AlertRuleName as Rule
-from ...choices import AlertSubject, Severity, SuggestionState
+from ...choices import AlertSubject, QueueName, Severity, SuggestionState
 from ...engine import clock, error_reasons
 from ...live.health import Health, Problem
-from ...models import Alert, ChannelSuggestion
+from ...models import Alert, ChannelSuggestion, Queue
 from ...operations.alerts import MAX_ALERTS
 from ...operations.queues import ALL_QUEUES
 from ...operations.suggestions import MAY_DECIDE
@@ -83,8 +83,11 @@ def strip(request: HttpRequest, known: Health) -> dict[str, Any]:
     alerts = [alert for alert in unresolved if alert.is_unseen]  # type: ignore[attr-defined]
     lines = [*_lines_of_problems(request, fresh), *_lines_of_alerts(request, alerts), *_lines_of_suggestions(request)]
     lines.sort(key=lambda line: not line.is_critical)
+    entries = sum(bool(line.selection) for line in lines)
     return {
         "lines": lines[:MAX_LINES],
+        "entries": entries if entries != len(alerts) else 0,
+        "paused": _paused(request, alerts),
         "counts": known.alerts,
         "alerts": len(alerts),
         "more": max(0, len(lines) - MAX_LINES),
@@ -92,6 +95,23 @@ def strip(request: HttpRequest, known: Health) -> dict[str, Any]:
         "is_critical": any(line.is_critical for line in lines),
         "as_of": clock.approximate(),
     }
+
+
+def _paused(request: HttpRequest, alerts: Iterable[Alert]) -> list[dict[str, Any]]:
+    """Return the paused queues that no alert in the strip is about."""
+    said = {alert.subject_id or ALL_QUEUES for alert in alerts if alert.rule in (Rule.QUEUE_PAUSED, Rule.KEY_REFUSED)}
+    if ALL_QUEUES in said:
+        return []
+    paused = Queue.objects.exclude(paused_at=None).exclude(pk__in=said).order_by("pk")
+    may_resume = request.user.has_perm("syncjobs.pause_queue")
+    return [
+        {
+            "queue": queue,
+            "label": QueueName(queue.name).label,
+            "resume_url": links.object_page("syncjobs_queue_resume", queue.name) if may_resume else "",
+        }
+        for queue in paused
+    ]
 
 
 def _rule_of(problem: Problem) -> str:

@@ -46,7 +46,7 @@ def of_quota(state: BucketState, forecast: Forecast | None) -> QuotaBar:
         Part("queued", _("Queued"), forecast.queued if forecast else None),
         Part("scheduled", _("Scheduled"), forecast.scheduled if forecast else None),
         Part("manual", _("Manual"), forecast.people if forecast else None),
-        Part("left", _("Left"), free - reserved),
+        Part("left", _("Left at reset") if forecast else _("Left"), free - reserved),
         Part("reserved", _("Reserved"), reserved),
     )
     shown = [(part.look, part.units) for part in parts if part.units]

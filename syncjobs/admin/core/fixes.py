@@ -33,12 +33,13 @@ def of(request: HttpRequest, reason: str, bands: Sequence[tuple[int, str]]) -> l
     """Return what helps with an error of this reason and the person may do; `bands` are (id, name) of those that have it."""
     needs = error_reasons.explain(reason).needs
     if needs == EDIT_BAND and request.user.has_perm(EDIT_BAND):
-        label, short = _("Change the channel of %(band)s"), _("Change the channel")
+        label, short, field = _("Change the channel of %(band)s"), _("Change the channel"), "id_youtube_channel"
         if reason == "playlistUnreadable":
-            label, short = _("Edit %(band)s"), _("Edit the band")
+            label, short, field = _("Edit %(band)s"), _("Edit the band"), "id_playlists"
         suggested = [] if reason == "playlistUnreadable" else _suggested(bands)
         edits = [
-            Fix(label % {"band": name}, links.object_page("bands_band_edit", pk), "edit", short) for pk, name in bands
+            Fix(label % {"band": name}, f"{links.object_page('bands_band_edit', pk)}#{field}", "edit", short)
+            for pk, name in bands
         ]
         return [*suggested, *edits]
     if needs == EDIT_BAND and reason != "playlistUnreadable" and request.user.has_perm(MAY_SUGGEST):

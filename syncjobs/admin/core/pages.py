@@ -139,6 +139,7 @@ def alert_counts(request: HttpRequest, known: Health | None) -> AlertCounts | No
 class Question:
     """What to confirm before an action. `back` is the URL of the page behind the question, `parent` its name.
 
+    Without `is_possible` there is no button, and the text says why.
     `offers` are links to what helps more than the action; the first of them takes the place of its button.
     """
 
@@ -148,6 +149,7 @@ class Question:
     back: str
     icon: str = ""
     is_danger: bool = False
+    is_possible: bool = True
     details: Sequence[str] = field(default_factory=tuple)
     parent: str = ""
     warning: str = ""

@@ -229,6 +229,9 @@ class EstimateResult(serializers.Serializer[Any]):
     skippedAsUnsyncable = serializers.IntegerField(
         source="skipped_as_unsyncable", help_text="Without a channel, or not active."
     )
+    alreadyActive = serializers.IntegerField(
+        source="already_active", help_text="With an equal job, queued or running: no other is queued for them."
+    )
     pausedBands = serializers.IntegerField(
         source="paused_bands", help_text="Their own jobs wait until they are resumed; an all-bands job leaves them out."
     )

@@ -126,6 +126,12 @@
         // The second half of a double click that opened it doesn't close it.
         if (event.target === dialog() && Date.now() - openedAt > 500) closeDialog();
     });
+    // Esc closes the dialog at once: a browser would first clear its search field.
+    document.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape" || !event.target.matches("dialog input[type=search]")) return;
+        event.preventDefault();
+        closeDialog();
+    });
     // A GET form with data-dialog opens its answer, a question, in the dialog.
     document.addEventListener("submit", (event) => {
         if (!event.target.matches("form[method=get][data-dialog]")) return;
