@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from bands.channels import Assigned
 from bands.models import Band
 
-from ..exceptions import DomainError
+from ..exceptions import DomainError, TooMany
 from ..operations import band_fields, bands, channels
 from ..youtube.errors import Kind, YouTubeError
 from ..youtube.types import Channel
@@ -196,6 +196,8 @@ def look_up(request: HttpRequest, band: Band | None, field: str = "youtube_chann
         channel = channel or channels.resolve_channel(actor_of(request), reference)
     except (DomainError, YouTubeError) as error:
         problem = error.message if isinstance(error, DomainError) else _problem(error)
+        if isinstance(error, TooMany):
+            return LookUp(problem=problem)  # Soon it is no longer true.
         cache.set(_key(request, reference), problem, _PROBLEM_SECONDS)
         return LookUp(problem=problem)
     cache.set(_key(request, reference), channel, _CACHE_SECONDS)

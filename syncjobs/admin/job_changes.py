@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from ..audit.actors import Actor
 from ..choices import JobStatus, Priority
 from ..engine import clock
+from ..exceptions import InvalidInput
 from ..models import SyncJob
 from ..operations import jobs, queued_jobs
 from ..operations.queued_jobs import Action, Change
@@ -52,6 +53,16 @@ class DelayForm(forms.Form):
         self.fields["until"].help_text = _(
             "In the time zone %(zone)s, within the next 30 days. This time counts if both are given."
         ) % {"zone": timezone.get_current_timezone_name()}
+
+    def clean_until(self) -> dt.datetime | None:
+        """Check the time before anything converts it: the first and last years have no time in some zones."""
+        until: dt.datetime | None = self.cleaned_data["until"]
+        if until is not None:
+            try:
+                queued_jobs.check(Change(Action.DELAY, until=until))
+            except InvalidInput as error:
+                raise forms.ValidationError(error.message) from None
+        return until
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}

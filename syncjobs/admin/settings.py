@@ -70,6 +70,8 @@ def _page_behind(request: HttpRequest) -> str:
     url = request.headers.get("HX-Current-URL", "")
     if url_has_allowed_host_and_scheme(url, {request.get_host()}):
         parts = urlsplit(url)
-        if parts.path != request.path:
-            return parts.path + (f"?{parts.query}" if parts.query else "")
+        page = parts.path + (f"?{parts.query}" if parts.query else "")
+        # A path that begins with two slashes would lead to another site.
+        if parts.path != request.path and url_has_allowed_host_and_scheme(page, None):
+            return page
     return reverse("admin:index")

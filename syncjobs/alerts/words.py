@@ -87,11 +87,9 @@ _PAGES = {
 }
 
 
-def _time(facts: Facts, name: str) -> str:
+def _time(facts: Facts, name: str, pattern: str = "%Y-%m-%d %H:%M") -> str:
     value = facts.get(name)
-    return (
-        f"{dt.datetime.fromisoformat(value).astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC" if value else _("an unknown time")
-    )
+    return f"{dt.datetime.fromisoformat(value).astimezone(dt.UTC):{pattern}} UTC" if value else _("an unknown time")
 
 
 def _duration(seconds: float) -> str:
@@ -261,8 +259,10 @@ def _key_refused(subject: str, facts: Facts) -> tuple[str, str]:
 
 
 def _youtube_silent(subject: str, facts: Facts) -> tuple[str, str]:
+    # With seconds, so that it agrees with the bar on the pages, which says how long ago that was.
+    since = _time(facts, "since", "%Y-%m-%d %H:%M:%S")
     return (
-        _("YouTube has not answered since %(time)s. Jobs retry automatically.") % {"time": _time(facts, "since")},
+        _("YouTube has not answered since %(time)s. Jobs retry automatically.") % {"time": since},
         _("Check the server's network and YouTube's status. Pause the queues if it lasts for hours."),
     )
 

@@ -14,16 +14,20 @@ from django.db import connection
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..sql import query
 
-YOUTUBE_SILENCE = dt.timedelta(seconds=18)
-"""Calls to YouTube that bring no answer for longer than this are a problem; a shorter pause is an ordinary retry.
+YOUTUBE_SILENCE_SECONDS = 18
+"""Calls to YouTube that bring no answer for this long are a problem; less is an ordinary retry.
 
 It is longer than a call may take plus the time until its result is recorded: at the renewal of the lease at the latest.
 """
+YOUTUBE_PAUSE_SECONDS = 300
+"""Calls that are further apart say nothing about the time between them."""
 LATE_ROUND_SECONDS = 90
 """A round of the alerts takes place every 15 seconds. If the last one ended longer ago, alerts may be missing."""
 _PARAMETERS: dict[str, int | str] = {
     "silence": WORKER_SILENCE_SECONDS,
     "task": "syncjobs.trigger",
+    "youtube_silence": YOUTUBE_SILENCE_SECONDS,
+    "youtube_pause": YOUTUBE_PAUSE_SECONDS,
     "late_round": LATE_ROUND_SECONDS,
 }
 
@@ -55,7 +59,7 @@ class AlertCounts:
 class Health:
     """The problems, and the state of each worker and scheduler ("alive", "stopping", "failing" or "silent") by name.
 
-    YouTube counts as silent at `youtube_silent_at` if it answers nothing until then; None if it has answered last.
+    YouTube counts as silent at `youtube_silent_at` if calls go on and bring no answer until then; None if it answered last.
     """
 
     problems: tuple[Problem, ...]
@@ -83,7 +87,7 @@ async def read(database: psycopg.AsyncConnection[Any]) -> Health:
 
 
 def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
-    now, unserved, lacks_scheduler, youtube_since, round_at, attention, critical, alerts = rows[0][:8]
+    unserved, lacks_scheduler, youtube_since, silent_at, round_at, attention, critical, alerts = rows[0][:8]
     workers = [row[8:] for row in rows if row[8] is not None]
     served = {queue for _name, _is_scheduler, queues, state, _at in workers if state == "alive" for queue in queues}
     problems = [Problem("no_worker", queue) for queue in unserved]
@@ -94,10 +98,10 @@ def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
         problems.append(Problem(f"worker_{state}", name, since, urgent=not served.issuperset(queues)))
     if lacks_scheduler:
         problems.append(Problem("no_scheduler"))
-    if youtube_since is not None and now - youtube_since >= YOUTUBE_SILENCE:
+    if youtube_since is not None:
         problems.append(Problem("youtube_silent", since=youtube_since))
     if round_at is not None:
         problems.append(Problem("alerts_late", since=round_at, urgent=False))
     states = tuple((name, state) for name, _is_scheduler, _queues, state, _at in workers)
     counts = AlertCounts(attention, critical, f"{zlib.crc32(alerts.encode()):08x}")
-    return Health(tuple(problems), states, counts, youtube_since and youtube_since + YOUTUBE_SILENCE)
+    return Health(tuple(problems), states, counts, silent_at)

@@ -16,8 +16,9 @@ class BulkAction(models.Model):
     """Retry, cancel, clear or change a set of jobs in the background, chunk by chunk.
 
     The set is fixed when the action is requested: `job_ids`, or `failed_jobs` (`queues`, and `until` when jobs failed)
-    for clearing. `values` has `until` (ISO 8601) of a delay, or the `priority`. A chunk's jobs and `done` change in one
-    transaction, so a crash repeats and skips nothing. `covered` are the succeeded retries that got no job of their own.
+    for clearing. The ids of jobs to be changed are stored as negative numbers. `values` has `until` (ISO 8601) of a delay, or
+    the `priority`. A chunk's jobs and `done` change in one transaction, so a crash repeats and skips nothing. `covered` are
+    the succeeded retries that got no job of their own.
     """
 
     class Action(models.TextChoices):

@@ -80,7 +80,8 @@ DEFAULTS: dict[Rule, Default] = {
     ),
     Rule.QUOTA_EXHAUSTED: Default(),
     Rule.KEY_REFUSED: Default(),
-    Rule.YOUTUBE_SILENT: Default(),
+    # One answer ends the silence.
+    Rule.YOUTUBE_SILENT: Default(resolve_after=0),
     Rule.REDIS_DEGRADED: Default(),
     Rule.DATABASE_DEGRADED: Default(85, gettext_lazy("percent of PostgreSQL's connections in use"), least=1, most=100),
     Rule.DELIVERIES_FAILING: Default(

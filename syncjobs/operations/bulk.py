@@ -214,7 +214,9 @@ def start(actor: Actor, action: str, job_ids: Sequence[int], change: Change | No
             # Each chunk goes before the last one, so that the oldest of all comes first.
             ids.sort(reverse=True)
         if len(ids) > MAX_FOREGROUND:
-            bulk = _enqueue(actor, action, len(ids), job_ids=ids, values=change.values())
+            # A worker of an older release cancels the jobs of an action that it doesn't know. It finds none by these ids.
+            kept = [-job_id for job_id in ids] if action in queued_jobs.ACTIONS else ids
+            bulk = _enqueue(actor, action, len(ids), job_ids=kept, values=change.values())
             span.data["bulk"] = bulk.pk
             return bulk
     return apply(actor, action, ids, change)
@@ -365,7 +367,7 @@ def _run_chunk() -> int | None:
 
 def _act_on_chunk(bulk: BulkAction) -> int:
     chunk = BulkAction.objects.filter(pk=bulk.pk).values_list(f"job_ids__{bulk.done}_{bulk.done + _CHUNK}", flat=True)
-    ids: list[int] = chunk.get()
+    ids = [abs(job_id) for job_id in chunk.get()]
     actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
     result = apply(actor, bulk.action, ids, Change.of(bulk.action, bulk.values))
     for job_id in _cancelled_before(bulk, result.ended):

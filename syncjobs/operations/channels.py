@@ -21,14 +21,16 @@ from ..youtube.costs import Bucket
 from ..youtube.errors import Kind, YouTubeError
 from ..youtube.references import MalformedReference, parse_channel, unwrap
 from ..youtube.types import Channel
+from .rates import limited
 from .texts import check_text, translated
 
 
+@limited
 def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> Channel:
     """Ask YouTube for a channel (1 unit), and assign it to the band, if one is given.
 
     `reference` is a channel id, an @handle or a URL. Raises InvalidInput, NotFound, QuotaExhausted, Conflict if another
-    band has the channel, and YouTubeError.
+    band has the channel, TooMany, and YouTubeError.
     """
     reference = unwrap(reference)
     with audited(actor, "resolve_channel", "band", band.slug if band else None) as span:

@@ -1,4 +1,4 @@
-"""Limit how often a person makes jobs: one rate for the admin and the API. Commands and schedules have none."""
+"""Limit how often a person makes jobs or asks YouTube: one rate for the admin and the API. Commands and schedules have none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _is_counted: ContextVar[bool] = ContextVar("_is_counted", default=False)
 
 
 def limited(operation: Callable[Concatenate[Actor, P], T]) -> Callable[Concatenate[Actor, P], T]:
-    """Count an operation that makes jobs, and refuse it if its actor has used up the rate. Raises TooMany.
+    """Count an operation that makes jobs or asks YouTube, and refuse it if its actor has used up the rate. Raises TooMany.
 
     Operations that it calls itself are not counted.
     """
@@ -36,7 +36,8 @@ def limited(operation: Callable[Concatenate[Actor, P], T]) -> Callable[Concatena
         number, wait = limits.count(f"triggers:{actor.user_id}", MINUTE)
         if number > settings.TRIGGERS_PER_MINUTE:
             message = _(
-                "You may trigger, retry or cancel in bulk %(most)s times a minute. Try again in %(wait)s seconds."
+                "You may trigger syncs, look up channels or act on many jobs %(most)s times a minute."
+                " Try again in %(wait)s seconds."
             )
             raise TooMany(message % {"most": settings.TRIGGERS_PER_MINUTE, "wait": wait}, retry_after=wait)
         token = _is_counted.set(True)

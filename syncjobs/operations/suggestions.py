@@ -28,6 +28,8 @@ from .texts import check_text, translated
 
 MAY_SUGGEST, MAY_DECIDE = "syncjobs.trigger_sync", "bands.change_band"
 MAX_TEXT = 500
+MAX_OPEN = 20
+"""A band has at most so many suggestions that nobody has decided about: its page shows them all."""
 _MAX_REFERENCE = 300
 
 
@@ -46,7 +48,7 @@ def suggest(
 
     `channel` is what YouTube knows by the reference, if the actor has looked it up.
 
-    Raises NotFound, InvalidInput, and Conflict if the band or another one has the channel.
+    Raises NotFound, InvalidInput, and Conflict if the band or another one has the channel, or the band MAX_OPEN suggestions.
     """
     reference = unwrap(reference)
     with audited(actor, "suggest_channel", "band", band_id) as span:
@@ -55,8 +57,14 @@ def suggest(
         # Two people who suggest the same at once wait for each other here.
         band = lock_band(band_id)
         _refuse_present(band, reference, parsed, channel)
-        open_now = ChannelSuggestion.objects.open().filter(band=band).order_by("pk")
+        open_now = list(ChannelSuggestion.objects.open().filter(band=band).order_by("pk"))
         found = _same(open_now, parsed, channel)
+        if found is None and len(open_now) >= MAX_OPEN:
+            raise Conflict(
+                _("%(band)s has %(n)s open suggestions. An admin has to decide about them first.")
+                % {"band": band.name, "n": MAX_OPEN},
+                field="channel",
+            )
         suggestion = found or ChannelSuggestion.objects.create(
             band=band,
             reference=reference,

@@ -155,6 +155,9 @@ def prune(context: JobContext) -> None:
     """PRUNE: delete jobs that ended more than SYNC_KEEP_JOBS_DAYS ago, with their details, and equally old ledger rows."""
     before = clock.now() - dt.timedelta(days=settings.SYNC_KEEP_JOBS_DAYS)
     old = SyncJob.objects.filter(status__in=TERMINAL_STATUSES, completed_at__lt=before).order_by("pk")
+    # A job of a band that was paused outlives the all-bands job that queued it. No other child is added to those that have ended.
+    kept = SyncJob.objects.exclude(status__in=TERMINAL_STATUSES, completed_at__lt=before)
+    kept.filter(parent__in=old.filter(fans_out=True)).update(parent=None)
     _delete_in_batches(context, old)
     calls = QuotaCall.objects.filter(at__lt=before).order_by("pk")
     _delete_in_batches(context, calls)

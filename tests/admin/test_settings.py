@@ -29,9 +29,10 @@ def test_the_chosen_time_zone_comes_before_the_browsers() -> None:
     assert 'data-time-zone="America/New_York"' in client.get(JOBS).content.decode()
     assert 'data-time-zone=""' in other.get(JOBS).content.decode()
     # Nobody is sent to another site.
-    headers["HX-Current-URL"] = "https://evil.example/admin/quota/"
-    answer = client.post(URL, {"time_zone": "America/New_York"}, headers=headers)
-    assert answer.headers["HX-Redirect"] == "/admin/"
+    for elsewhere in ("https://evil.example/admin/quota/", "http://testserver//evil.example/"):
+        headers["HX-Current-URL"] = elsewhere
+        answer = client.post(URL, {"time_zone": "America/New_York"}, headers=headers)
+        assert answer.headers["HX-Redirect"] == "/admin/"
     # 2026-07-01 in New York begins at 04:00 UTC.
     early, late = (queue_job("PRUNE") for _ in range(2))  # type: ignore[arg-type]
     for job, hour in ((early, 3), (late, 5)):
@@ -62,3 +63,8 @@ def test_times_are_entered_in_the_persons_time_zone() -> None:
     client.post(URL, {"time_zone": "America/New_York"})
     answer = client.post(address, {"until": "2027-03-14T02:30"}, headers={"HX-Request": "true"})
     assert (answer.status_code, "may not exist" in answer.content.decode()) == (422, True)
+    # UTC has no such years.
+    for zone, typed in (("America/New_York", "9999-12-31T23:59"), ("Asia/Tokyo", "0001-01-01T00:00")):
+        client.post(URL, {"time_zone": zone})
+        answer = client.post(address, {"until": typed}, headers={"HX-Request": "true"})
+        assert (answer.status_code, "next 30 days" in answer.content.decode()) == (422, True)

@@ -125,11 +125,17 @@ def test_the_next_round_does_not_wait_longer_than_until_youtube_counts_as_silent
     rounds.run_if_due()
     assert 3 < seconds_until_due() < 4.5
     # The round in between is not left to the forecast.
-    QuotaCall.objects.update(at=Now() - dt.timedelta(seconds=19))
+    QuotaCall.objects.update(at=Now() - dt.timedelta(seconds=19), seconds=18)
     make_due()
     rounds.run_if_due()
     assert Alert.objects.filter(rule=Rule.YOUTUBE_SILENT).exists()
     assert 0 < seconds_until_due() <= rounds.FORECAST_AFTER_SECONDS
+    # One answer ends it.
+    QuotaCall.objects.update(reason="", http_status=200)
+    AlertRound.objects.update(number=2)
+    make_due()
+    rounds.run_if_due()
+    assert not Alert.objects.filter(rule=Rule.YOUTUBE_SILENT, resolved_at=None).exists()
 
 
 def test_a_process_that_is_frozen_in_its_round_does_not_block_the_others() -> None:

@@ -363,9 +363,11 @@ def test_an_api_key_that_youtube_refuses() -> None:
 def test_youtube_that_does_not_answer() -> None:
     day = quota_day(clock.now())
     QuotaCall.objects.create(
-        bucket="main", operation="videos.list", units=1, day=day, at=ago(seconds=20), seconds=10, reason="timeout"
+        bucket="main", operation="videos.list", units=1, day=day, at=ago(seconds=20), seconds=18, reason="timeout"
     )
-    assert "YouTube has not answered since" in the_alert(Rule.YOUTUBE_SILENT).sentence
+    alert = the_alert(Rule.YOUTUBE_SILENT)
+    since = dt.datetime.fromisoformat(alert.facts["since"]).astimezone(dt.UTC)
+    assert f"YouTube has not answered since {since:%Y-%m-%d %H:%M:%S} UTC" in alert.sentence
 
 
 # ---- Services

@@ -44,6 +44,9 @@ def before_call(context: Any, case: Any, **_options: Any) -> None:
             _correct_dates(given)
         if isinstance(given, dict) and not _is_in_order(given):
             del given["endDate"]
+    if isinstance(case.query, dict) and case.query.get("day"):
+        # A day that the calendar has, and that has begun.
+        case.query["day"] = (dt.datetime.now(dt.UTC) - dt.timedelta(days=1)).date().isoformat()
     if case.path.endswith("/ignore"):
         body["until"] = (dt.datetime.now(dt.UTC) + dt.timedelta(days=30)).isoformat()
     if "/alert-rules" in case.path:

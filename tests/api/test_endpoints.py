@@ -113,6 +113,11 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("POST", "bands/<id:band_id>/resume", None, MODERATOR_UP, 200),
     ("PATCH", "bands/<id:band_id>", {"city": "Ashby"}, ADMIN_UP, 200),
     ("DELETE", "bands/<id:band_id>", None, ADMIN_UP, 204),
+    ("GET", "suggestions", None, MODERATOR_UP, 200),
+    ("POST", "suggestions", {"bandId": "99999", "youtubeChannel": "@herons"}, MODERATOR_UP, 404),
+    ("GET", "suggestions/<id:suggestion_id>", None, MODERATOR_UP, 404),
+    ("POST", "suggestions/<id:suggestion_id>/accept", None, ADMIN_UP, 404),
+    ("POST", "suggestions/<id:suggestion_id>/decline", {"reason": "why"}, ADMIN_UP, 404),
     ("GET", "videos", None, MODERATOR_UP, 200),
     ("GET", "schema", None, ANYBODY, 200),
     ("GET", "docs", None, ANYBODY, 200),
@@ -128,7 +133,7 @@ def address() -> Callable[[str], str]:
     band = Band.objects.create(name="A", slug="a")
     preset = FilterPreset.objects.create(name="shared", created_by="pat")
     ids = {"job": job.pk, "band": band.pk, "preset": preset.pk, "bulk": 1, "schedule": 99999, "alert": make_alert().pk}
-    ids |= {"channel": make_channel().pk, "delivery": 99999}
+    ids |= {"channel": make_channel().pk, "delivery": 99999, "suggestion": 99999}
 
     def address(path: str) -> str:
         path = re.sub(r"<id:(\w+)_id>", lambda match: str(ids[match[1]]), path)

@@ -198,7 +198,8 @@ def _expect_requests(requests: Requests, *, seconds: int, count: int) -> None:
         requests.wait()
     requests.wait(expected)
     requests.page.wait_for_load_state("networkidle")
-    assert requests.sent == expected
+    # One that began before the clock stood still may come late.
+    assert expected <= requests.sent <= expected + (count > 0)
 
 
 def test_without_a_stream_the_page_polls_every_30_seconds_while_it_is_visible_and_a_job_active(log_in: LogIn) -> None:

@@ -111,7 +111,8 @@ def test_schedules_need_a_scheduler() -> None:
     [
         ({"http_status": 200}, False),
         ({"http_status": None, "reason": "timeout"}, True),
-        ({"http_status": 503, "reason": "backendError"}, True),
+        ({"http_status": 503, "reason": "backendError"}, False),
+        ({"http_status": 503, "reason": "http503"}, True),
         ({"http_status": 302, "reason": "http302"}, True),
         ({"http_status": 403, "reason": "quotaExceeded"}, False),
         ({"http_status": None, "reason": "aborted"}, False),
@@ -120,14 +121,25 @@ def test_schedules_need_a_scheduler() -> None:
 def test_youtube_is_silent_from_the_first_call_without_an_answer(last: dict[str, object], is_silent: bool) -> None:
     _call(60, http_status=200)
     _call(40, **last)
+    _call(20, **last)
     assert _problems() == ([("youtube_silent", "", True)] if is_silent else [])
     _call(1, http_status=200)
     assert _problems() == []
 
 
-def test_one_retry_of_a_call_is_no_silence() -> None:
-    _call(5, http_status=None, reason="connection")
+def test_time_without_calls_is_no_silence() -> None:
+    _call(7200, http_status=None, reason="connection")
+    _call(3600, http_status=None, reason="connection")
+    _call(3590, http_status=None, reason="timeout", seconds=7)
     assert _problems() == []
+    _call(60, http_status=None, reason="connection")
+    assert _problems() == []
+    last = _call(50, http_status=None, reason="timeout", seconds=7)
+    assert _problems() == []
+    _call(40, http_status=None, reason="connection")
+    (problem,) = health.current().problems
+    first = QuotaCall.objects.order_by("-id")[2]
+    assert (problem.code, problem.since, last.id) == ("youtube_silent", first.at, first.id + 1)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -155,7 +155,10 @@ def test_jobs_that_are_moved_together_keep_their_order(in_background: bool, monk
 def test_a_delay_in_the_background_keeps_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "MAX_FOREGROUND", 1)
     waiting, until = [queue_job() for _ in range(2)], clock.now() + HOUR
-    bulk.start(PERSON, "delay", [job.pk for job in waiting], Change("delay", until=until))
+    stored = bulk.start(PERSON, "delay", [job.pk for job in waiting], Change("delay", until=until))
+    # A worker of an older release would cancel the jobs. It must find none.
+    assert isinstance(stored, BulkAction)
+    assert max(stored.job_ids) < 0
     bulk.run_pending()
     assert set(SyncJob.objects.values_list("run_at", flat=True)) == {until}
     bulk.start(PERSON, "priority", [job.pk for job in waiting], Change("priority", priority=40))

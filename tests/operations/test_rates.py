@@ -14,7 +14,7 @@ from syncjobs.audit.actors import for_user
 from syncjobs.choices import JobType, Origin, Role
 from syncjobs.exceptions import DomainError, TooMany
 from syncjobs.models import AuditEntry, SyncJob
-from syncjobs.operations import bulk, jobs, people, rates, schedules, triggers
+from syncjobs.operations import bulk, channels, jobs, people, rates, schedules, triggers
 from tests.clients import Api, logged_in, run_command
 from tests.concurrency import in_parallel
 from tests.factories import PERSON, failed_job, make_band
@@ -37,6 +37,7 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "retry_job": lambda actor: jobs.retry_job(actor, SyncJob.objects.earliest("pk").pk),
     "bulk": lambda actor: bulk.start(actor, "cancel", [1, 2]),
     "retry_group": lambda actor: bulk.retry_group(actor, "none"),
+    "resolve_channel": lambda actor: channels.resolve_channel(actor, "not a channel"),
     "run_schedule": lambda actor: schedules.run_now(actor, schedules.list_schedules().earliest("pk").pk),
 }
 

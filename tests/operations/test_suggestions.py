@@ -62,6 +62,17 @@ def test_an_accepted_suggestion_changes_the_channel() -> None:
     assert actions == [(action, "band", str(band.pk), "ok") for action in expected]
 
 
+def test_the_number_of_open_suggestions_of_a_band_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggestions, "MAX_OPEN", 2)
+    band = gone_band()
+    first, _ = suggestions.suggest(ROBIN, band.pk, "@first")
+    suggestions.suggest(ROBIN, band.pk, "@second")
+    assert isinstance(result_of(lambda: suggestions.suggest(ROBIN, band.pk, "@third")), Conflict)
+    assert suggestions.suggest(KIM, band.pk, "@first") == (first, False)
+    suggestions.decline(KIM, first.pk, "No")
+    assert suggestions.suggest(ROBIN, band.pk, "@third")[1]
+
+
 def test_a_suggestion_that_nobody_looked_up_is_resolved_by_the_next_sync() -> None:
     band = gone_band()
     suggestion, _ = suggestions.suggest(ROBIN, band.pk, "@NewHerons")

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from syncjobs.choices import JobStatus, JobType
 from syncjobs.models import SyncJob
+from syncjobs.operations import band_pauses, triggers
 from syncjobs.operations import jobs as job_operations
-from syncjobs.operations import triggers
 from syncjobs.sync.run import run_attempt
 from syncjobs.youtube.simulator import Simulator
 from tests.concurrency import start_and_wait_for_lock
@@ -20,7 +20,9 @@ from tests.factories import (
     PERSON,
     band_with_videos,
     claim,
+    fanned_out,
     full_sync,
+    make_band,
     queue_job,
     run_all,
 )
@@ -49,3 +51,17 @@ def test_prune_deletes_only_jobs_that_ended_long_ago(youtube: Simulator) -> None
     job = triggers.trigger_maintenance(PERSON, JobType.PRUNE).job
     run_all()
     assert set(SyncJob.objects.values_list("pk", flat=True)) == {new.pk, job.pk}
+
+
+def test_a_job_of_a_paused_band_outlives_the_all_bands_job_that_queued_it() -> None:
+    parent, (child,) = fanned_out(1)
+    band = make_band("herons")
+    SyncJob.objects.filter(pk=child.pk).update(band=band)
+    band_pauses.pause_band(PERSON, band.pk)
+    long_ago = timezone.now() - dt.timedelta(days=91)
+    SyncJob.objects.filter(pk=parent.pk, status=JobStatus.COMPLETED).update(completed_at=long_ago)
+    queue_job(JobType.PRUNE)
+    assert run_attempt(claim("maintenance"))
+    assert not SyncJob.objects.filter(pk=parent.pk).exists()
+    band_pauses.resume_band(PERSON, band.pk)
+    assert claim().job_id == child.pk

@@ -6,9 +6,10 @@
     const TYPING_PAUSE = 250; // milliseconds
     const list = () => document.getElementById("list");
     const here = () => location.pathname + location.search;
-    const isListRequest = (detail) => "X-List" in (detail.requestConfig?.headers ?? {});
     let shown = here();
+    let serial = 0;
     let current = null; // the newest request
+    const isNewest = (detail) => current !== null && detail.requestConfig?.headers?.["X-List"] === current.serial;
     let timer = null;
 
     /* `how` is push, replace (the address of what is being typed) or back (the browser has the address already). */
@@ -17,17 +18,17 @@
         const box = list();
         current = null;
         htmx.trigger(box, "htmx:abort");
-        current = { how, isTyped, fromPager, at: Date.now(), hadFocus: box.contains(document.activeElement) };
+        current = { serial: String(++serial), how, isTyped, fromPager, at: Date.now(), hadFocus: box.contains(document.activeElement) };
         box.setAttribute("aria-busy", "true");
         // What is being typed stays; anything else in the fields is of the list that goes.
         document.documentElement.toggleAttribute("data-overwrites", !isTyped);
-        const headers = { "X-List": "1" };
+        const headers = { "X-List": current.serial };
         if (box.querySelector(".more-filters[open]")) headers["X-Open"] = "1";
         htmx.ajax("GET", url, { source: box, target: box, swap: "morph:outerHTML", headers }).catch(() => {});
     }
 
     function onSwapped({ detail }) {
-        if (!isListRequest(detail) || !current) return;
+        if (!isNewest(detail)) return;
         const { how, isTyped, fromPager, at, hadFocus } = current;
         current = null;
         // The server may have redirected to the address that it prefers.
@@ -62,16 +63,16 @@
 
     document.addEventListener("htmx:afterSwap", onSwapped);
     document.addEventListener("htmx:afterRequest", ({ detail }) => {
-        if (!isListRequest(detail) || detail.successful || !current || detail.xhr?.status === 401) return;
+        if (!isNewest(detail) || detail.successful || detail.xhr?.status === 401) return;
         document.documentElement.removeAttribute("data-overwrites");
         list().removeAttribute("aria-busy");
         if (current.how === "back") location.reload();
         current = null;
     });
 
-    // Ranges of dates are counted once somebody sees them.
+    // Ranges of dates are counted once somebody sees them, who may be typing already.
     document.addEventListener("toggle", ({ target }) => {
-        if (target.matches("#list .more-filters[open]") && !target.querySelector("#ranges .chip-count")) load(here(), { how: "replace" });
+        if (target.matches("#list .more-filters[open]") && !target.querySelector("#ranges .chip-count")) load(here(), { how: "replace", isTyped: true });
     }, true);
 
     // A person has changed how the list looks.
