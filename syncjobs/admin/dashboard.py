@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
+from django_stubs_ext import StrPromise
 
 from bands.models import Band, NoticedBy
 
@@ -143,7 +144,13 @@ def _freshness(request: HttpRequest) -> dict[str, Any]:
     bands, figures = stats_freshness.synced(_STALEST), stats_freshness.freshness()
     push, feed = _("Push: %(state)s"), _("Feed: %(state)s")
     states = [
-        (text % {"state": state.label}, number, state in _WRONG, links.bands(**{kind: state.value}))
+        (
+            text % {"state": state.label},
+            number,
+            state in _WRONG,
+            links.bands(**{kind: state.value}),
+            _UNPROVEN.get(state),
+        )
         for kind, text, counts in (("push", push, figures.push), ("feed", feed, figures.feeds))
         for state, number in counts.items()
         if number
@@ -187,6 +194,10 @@ def _ahead(request: HttpRequest) -> dict[str, Any]:
 
 
 _WRONG = (PushState.REFUSED, PushState.LAPSED, PushState.SILENT, FeedState.OVERDUE, FeedState.FAILING)
+_UNPROVEN: dict[object, StrPromise] = {
+    PushState.UNPROVEN: gettext_lazy("The hub has verified the subscription, but no new video has come by it yet."),
+    FeedState.UNPROVEN: gettext_lazy("It does not show the newest video that we know."),
+}
 _Part = tuple[str, Callable[[HttpRequest], dict[str, Any]]]
 _AT_ONCE: dict[str, _Part] = {
     "attention": ("syncjobs.view_alert", _attention),

@@ -67,6 +67,7 @@ def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> d
         "band_text": job_filters.name_of(band) if band else request.GET.get("band", ""),
         "start_date": filters.date("start_date"),
         "end_date": filters.date("end_date"),
+        "zone": str(filters.zone),
         "is_narrowed": bool(filters.narrowing()),
         "presets": _presets(request, filters),
         "pagination": _pagination(filters, listing),

@@ -54,7 +54,7 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
     history = _history(job)
     children = _children(job, rights) if job.fans_out else {}
     facts = _facts(request, job, rights, history, children)
-    note, until = note_of(job, facts.now, facts.queue, facts.paused_band)
+    note, until = note_of(job, facts.now)  # Boxes say what is paused.
     bar, progress = progress_of(job)
     return {
         "job": job,
@@ -204,7 +204,7 @@ def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
 
 
 def _parameters(params: dict[str, Any]) -> list[tuple[str, str]]:
-    labels = {"force": _("Forced"), "video_id": _("Video")}
+    labels = {"force": _("Include recently synced bands"), "video_id": _("Video")}
     return [
         (str(labels.get(name, name)), (_("yes") if value else _("no")) if isinstance(value, bool) else str(value))
         for name, value in params.items()

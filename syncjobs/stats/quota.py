@@ -94,6 +94,15 @@ class BucketFigures:
             return True
         return None if self.forecast.unknown else False
 
+    @property
+    def runs_out_at(self) -> dt.datetime | None:
+        """When the limit is reached if units are used evenly from now on; None if the forecast is within the limit."""
+        used, limit = self.state.used, self.state.limit
+        if not self.exceeds_limit:
+            return None
+        share = max(limit - used, 0) / max(self.forecast.at_least - used, 1)
+        return self.as_of + (self.state.resets_at - self.as_of) * share
+
     def top_bands(self) -> list[tuple[int, str | None, Spent]]:
         """Return the TOP_BANDS with the most units: id, name (None if deleted since) and use."""
         most = sorted(self.bands.items(), key=lambda item: (-item[1].units, item[0]))[:TOP_BANDS]

@@ -169,6 +169,7 @@ def test_the_list_has_a_history_and_filters(moderator: Client) -> None:
     shown = page(moderator, LIST)
     assert re.findall(r">The clock of (\S+) is", shown) == ["mine@a", "w@a", "over@a"]
     assert "Ordered a clock" in shown
+    assert len(re.findall(r'<div>\s*<span class="badge badge-\w+">.*?Warning</span>\s*</div>', shown)) == 3
     assert re.findall(r">The clock of (\S+) is", page(moderator, f"{LIST}?state=resolved")) == ["over@a"]
     assert re.findall(r">The clock of (\S+) is", page(moderator, f"{LIST}?state=attention&rule=clock_skew")) == ["w@a"]
     assert "No matching alerts" in page(moderator, f"{LIST}?rule=band_stale")

@@ -400,7 +400,15 @@ def test_days_of_the_filters_are_those_of_the_reader(
         page = moderator.get("/admin/syncjobs/syncjob/", {"start_date": start, "end_date": end})
         assert listed_jobs(page) == ([job.pk] if is_found else []), (start, end)
     monkeypatch.setattr(clock, "approximate", lambda: at)
-    assert f'start_date={day}">Today</a>' in moderator.get("/admin/syncjobs/syncjob/").content.decode()
+    html = moderator.get("/admin/syncjobs/syncjob/").content.decode()
+    assert f'start_date={day}">Today</a>' in html
+    # Both days are in the week of Monday, the 23rd of November.
+    assert 'start_date=2026-11-16&amp;end_date=2026-11-22">Last week</a>' in html
+    assert f"midnight in {zone if zone[:1] in ('P', 'A') else 'UTC'}." in html
+    html = moderator.get("/admin/syncjobs/syncjob/", {"end_date": "2026-11-29"}).content.decode()
+    assert "To Nov. 29, 2026" in html
+    # The title says what the buttons export: the jobs that the list counts.
+    assert html.count('title="1 job: all that the filters select"') == 2
 
 
 @pytest.mark.parametrize("zone", ["", "Asia/Tokyo", "America/Los_Angeles"])

@@ -171,7 +171,11 @@ def test_a_closed_bucket_shows_when_and_why_it_closed(moderator: Client) -> None
 def test_without_data_there_is_no_forecast_yet(moderator: Client) -> None:
     SyncJob.objects.create(job_type="ENRICH", queue_id="video-processing", run_at=timezone.now())
     html = card(part(moderator, "today"), Bucket.MAIN)
-    assert "No forecast yet: no data for" in html
+    assert "No forecast yet" in html
+    assert (
+        "It can't be said yet whether today's quota will last, because there is no data for 1 Video details job."
+        in html
+    )
     assert "at least 0" in html
 
 
@@ -180,6 +184,34 @@ def test_a_forecast_past_the_limit_warns(moderator: Client) -> None:
     html = card(part(moderator, "today"), Bucket.MAIN)
     assert "Over budget" in html
     assert "About 12,345 units are needed" in html
+    figures = next(each for each in stats_quota.buckets() if each.state.bucket == Bucket.MAIN)
+    left = figures.state.resets_at - figures.as_of
+    assert figures.runs_out_at == figures.as_of + left * (10_000 / 12_345)
+    assert re.search(r"Today's quota will run out about <time [^>]*data-time=\"clock\"", html)
+
+
+@pytest.mark.parametrize(
+    ("used", "planned", "verdict"),
+    [
+        (0, 0, "Not used today Nothing has been used today, and nothing is planned until the reset."),
+        (40, 300, "On track Today's quota will last. About 340 of 10,000 units will be used by the reset."),
+        (9_600, 0, "Manual syncs only What is left of today's quota is for manual syncs."),
+        (10_000, 1, "Used up Today's quota is used up. Jobs that need it wait for the reset."),
+    ],
+)
+def test_each_bucket_has_a_verdict(
+    moderator: Client, used: int, planned: int, verdict: str, settings: LazySettings
+) -> None:
+    settings.YOUTUBE_QUOTA_MAIN, settings.YOUTUBE_QUOTA_RESERVED = 10_000, 500
+    QuotaDay.objects.create(bucket="main", day=quota_day(timezone.now()), limit=10_000, used=used)
+    if planned:
+        SyncJob.objects.create(
+            job_type="FULL_SYNC", queue_id="video-sync", run_at=timezone.now(), quota_estimated=planned
+        )
+    html = card(part(moderator, "today"), Bucket.MAIN)
+    assert verdict in " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    # The forecast is the end of a sum; what is left is another list.
+    assert re.search(r"Used by the reset \(forecast\).*?</dl>.*?<dt>Left now</dt>", html, re.DOTALL)
 
 
 def test_the_chart_shows_thirty_days_with_their_limits(moderator: Client) -> None:

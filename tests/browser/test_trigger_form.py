@@ -15,12 +15,19 @@ from syncjobs.engine import outcomes, quota
 from syncjobs.exceptions import QuotaExhausted
 from syncjobs.models import SyncJob
 from syncjobs.youtube.costs import Bucket
-from tests.factories import claim, make_band, queue_job
+from tests.factories import claim, failed_job, make_band, queue_job
 
 from .conftest import LogIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 TOKYO = zoneinfo.ZoneInfo("Asia/Tokyo")
+GAPS = """() => {
+    const table = document.querySelector(".job-table"), range = document.createRange();
+    const box = (cell) => { range.selectNodeContents(cell.querySelector("time, .clamp") ?? cell); return range.getBoundingClientRect(); };
+    const between = (row) => [...row.cells].slice(1, -1).map(box).flatMap((each, i, all) => i ? [each.left - all[i - 1].right] : []);
+    return [...table.rows].flatMap(between).concat(table.parentElement.clientWidth - table.scrollWidth + 6);
+}"""
+"""The pixels between the texts of neighboring cells; the last is less than 6 if the table is wider than its place."""
 
 
 def test_an_estimate_that_fails_is_marked_and_can_be_tried_again(log_in: LogIn) -> None:
@@ -51,6 +58,9 @@ def test_a_band_that_is_typed_can_be_triggered_without_leaving_the_field(log_in:
     page.get_by_label("Selected bands").check()
     trigger = page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True)
     expect(trigger).to_be_disabled()
+    for width, height in ((360, 480), (1280, 420)):
+        page.set_viewport_size({"width": width, "height": height})
+        expect(trigger).to_be_in_viewport(ratio=1)  # The dialog is higher than the window.
     page.get_by_label("Add band").press_sequentially("Herons")
     trigger.click()
     page.wait_for_url(re.compile(r"/admin/syncjobs/syncjob/\d+/change/$"))
@@ -108,6 +118,19 @@ def test_a_refusal_names_local_times_and_can_be_forced(log_in: LogIn) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Sync anyway").click()
     expect(page.locator(".toast-success")).to_contain_text("is queued")
     assert SyncJob.objects.get().params["force"] is True
+
+
+def test_no_column_of_the_list_runs_into_the_next(log_in: LogIn) -> None:
+    job = failed_job("The playlist cannot be found")
+    created = timezone.now().replace(hour=12, minute=49) - dt.timedelta(days=4)
+    figures = {"videos_found": 12_345, "videos_added": 12_345, "videos_updated": 12_345}
+    SyncJob.objects.filter(pk=job.pk).update(created_at=created, completed_at=timezone.now(), **figures)
+    page = log_in(Role.SUPER_ADMIN).go("/admin/syncjobs/syncjob/")
+    for width in (1280, 1440):
+        page.set_viewport_size({"width": width, "height": 800})
+        gaps = page.evaluate(GAPS)
+        assert len(gaps) == 2 * 7 + 1
+        assert min(gaps) >= 6, (width, gaps)
 
 
 def test_today_is_the_day_of_the_reader(log_in: LogIn) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import Q
 from django.http import HttpRequest, QueryDict
 from django.utils.dateparse import parse_date
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -141,10 +142,12 @@ class Filters:
 def quick_ranges(filters: Filters, *, counted: bool) -> list[Chip]:
     """Return chips for ranges of whole days of the person; not `counted` while nobody sees them."""
     today = clock.approximate().astimezone(filters.zone).date()
+    monday = today - dt.timedelta(days=today.weekday())
     ranges = (
         (_("Today"), today, None),
         (_("Yesterday"), today - dt.timedelta(days=1), today - dt.timedelta(days=1)),
         (_("7 days"), today - dt.timedelta(days=6), None),
+        (_("Last week"), monday - dt.timedelta(days=7), monday - dt.timedelta(days=1)),
         (_("30 days"), today - dt.timedelta(days=29), None),
     )
     chips = []
@@ -202,10 +205,13 @@ def _label(name: str, value: str, band: Band | None) -> tuple[str, SafeString | 
 def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
     label = _("From") if name == "start_date" else _("To")
     try:
-        instant = None if parse_date(value) else parse_instant(value)
+        day = parse_date(value)
+        instant = None if day else parse_instant(value)
     except (ValueError, InvalidInput):
-        instant = None
-    return (f"{label} {value}", "") if instant is None else (label, when(instant))
+        day = instant = None
+    if instant is not None:
+        return label, when(instant)
+    return f"{label} {date_format(day, 'DATE_FORMAT') if day else value}", ""
 
 
 def status_chips(filters: Filters, facets: Facets | None) -> list[Chip]:
