@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.test import Client
+from django.utils import translation
 
 from syncjobs.choices import DelayReason, JobStatus, JobType, Priority, Role
 from syncjobs.engine import clock
@@ -149,6 +150,37 @@ def test_jobs_that_are_moved_together_keep_their_order(in_background: bool, monk
     else:
         assert bulk.summary("front", result) == "5 moved to the front; 1 had ended."
     assert _order() == [*moved, urgent.pk]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("in_background", [False, True])
+def test_children_that_are_selected_with_their_parent_are_changed_and_not_refused(
+    in_background: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_CHUNK", 2)
+    if in_background:
+        monkeypatch.setattr(bulk, "MAX_FOREGROUND", 1)
+    parent, _children = fanned_out(4)
+    due = queue_job()
+    queued_jobs.delay(PERSON, parent.pk, clock.now() + HOUR)
+    ids = [*bulk.eligible_ids(SyncJob.objects.all(), "run"), due.pk]
+    result = bulk.start(PERSON, "run", ids)
+    if isinstance(result, BulkAction):
+        bulk.run_pending()
+        result.refresh_from_db()
+        refused = [int(job_id) for job_id in result.refused]
+    else:
+        refused = list(result.refused)
+    assert (result.succeeded, refused) == (5, [due.pk])
+    assert SyncJob.objects.runnable().count() == 5
+
+
+@pytest.mark.django_db
+def test_timelines_are_written_in_one_language() -> None:
+    job = queue_job()
+    with translation.override("es"):
+        queued_jobs.prioritize(PERSON, job.pk, Priority.LOW)
+    assert job.events.latest("pk").message == "pat: priority Low"
 
 
 @pytest.mark.django_db
