@@ -141,6 +141,15 @@ def test_jobs_without_an_estimate_use_earlier_jobs_or_are_unknown() -> None:
     assert _figures("stats")["forecast"]["queued"] == 4
 
 
+def test_a_job_that_outlives_its_all_bands_job_is_in_the_forecast() -> None:
+    parent = queue_job(quota_estimated=100, fans_out=True)
+    queue_job(parent=parent, quota_estimated=7)
+    assert _figures()["forecast"]["queued"] == 100
+    # As when its band was paused meanwhile.
+    SyncJob.objects.filter(pk=parent.pk).update(status=JobStatus.COMPLETED)
+    assert _figures()["forecast"]["queued"] == 7
+
+
 def test_the_forecast_of_a_closed_bucket_adds_nothing() -> None:
     _spend(3, personal=True)
     quota.close(Bucket.MAIN, "quotaExceeded")
