@@ -187,7 +187,7 @@ class ErrorGroupViewSet(ViewSet):
         window, since = given["window"], None
         if window != "all":
             since = clock.now() - dt.timedelta(**{"hours" if window.endswith("h") else "days": int(window[:-1])})
-        states = given["state"]
+        states = given["state"] or None
         if acknowledged := given["acknowledged"]:
             is_wanted = acknowledged == "false"
             states = [state for state in states or ErrorState.values if (state in UNHANDLED_STATES) == is_wanted]

@@ -203,6 +203,22 @@ def test_counts_by_state_follow_the_other_filters_and_add_up() -> None:
         assert stats_errors.groups(GroupFilter(reason="broken")).by_state["open"] == 1
 
 
+def test_a_note_to_a_group_that_is_deleted_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = fail()
+    JobError.objects.all().delete()
+    found = errors.get_error_group
+
+    def found_and_deleted(fingerprint: str) -> ErrorGroup:
+        group = found(fingerprint)
+        ErrorGroup.objects.all().delete()
+        return group
+
+    monkeypatch.setattr(errors, "get_error_group", found_and_deleted)
+    with pytest.raises(NotFound):
+        errors.add_error_note(PERSON, key, "Too late.")
+    assert not ErrorNote.objects.exists()
+
+
 def test_cleanup_deletes_old_groups_with_their_threads() -> None:
     key = fail()
     errors.add_error_note(PERSON, key, "Gone soon.")
