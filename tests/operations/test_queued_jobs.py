@@ -11,10 +11,11 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import F
 from django.test import Client
 from django.utils import translation
 
-from syncjobs.choices import DelayReason, JobStatus, JobType, Priority, Role
+from syncjobs.choices import MAX_FRONT, DelayReason, JobStatus, JobType, Priority, Role
 from syncjobs.engine import clock
 from syncjobs.engine.claim import claim_next
 from syncjobs.exceptions import DomainError, InvalidInput, NotFound, WrongState
@@ -71,6 +72,21 @@ def test_changes_of_a_queued_job_are_noted_and_audited() -> None:
     # The next one moved is first, and not behind the highest that ever was.
     queued_jobs.prioritize(PERSON, urgent.pk, Priority.LOW)
     assert SyncJob.objects.get(pk=urgent.pk).priority == Priority.LOW
+
+
+@pytest.mark.django_db
+def test_the_last_one_moved_is_first_however_many_were_moved_before() -> None:
+    """The column of the priority holds numbers up to 32,767, and each move takes the next one."""
+    tied, *others, urgent = (queue_job(priority=Priority.URGENT) for _ in range(6))
+    for job in (*others, tied):
+        queued_jobs.move_to_front(PERSON, job.pk)
+    SyncJob.objects.filter(priority__gt=Priority.URGENT).update(priority=F("priority") + MAX_FRONT - 45)
+    assert SyncJob.objects.get(pk=tied.pk).priority == MAX_FRONT
+    for job in (others[2], others[0]):
+        queued_jobs.move_to_front(PERSON, job.pk)
+    assert _order() == [pk.pk for pk in (others[0], others[2], tied, others[3], others[1], urgent)]
+    assert SyncJob.objects.get(pk=others[0].pk).priority < 50
+    assert SyncJob.objects.get(pk=urgent.pk).priority == Priority.URGENT
 
 
 @pytest.mark.django_db
