@@ -47,7 +47,7 @@ def unretried_jobs(*, queue: str = ALL_QUEUES, fingerprint: str = "") -> SyncJob
 
 
 def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
-    """Mark an error group as acknowledged by the actor until its next error.
+    """Mark an error group as acknowledged by the actor until its next error that isn't retried.
 
     Raises NotFound, InvalidInput, and Conflict if the group is resolved.
     """
@@ -57,7 +57,7 @@ def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) 
 
 
 def resolve_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
-    """Mark an error group as resolved by the actor. Its next error makes it regressed.
+    """Mark an error group as resolved by the actor. Its next error that isn't retried makes it regressed.
 
     Raises NotFound, InvalidInput, and Conflict if the group is resolved already.
     """
