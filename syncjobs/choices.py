@@ -88,7 +88,6 @@ class SuggestionState(models.TextChoices):
     OPEN = "open", _("Open")
     ACCEPTED = "accepted", _("Accepted")
     DECLINED = "declined", _("Declined")
-    SUPERSEDED = "superseded", _("Another one was accepted")
     WITHDRAWN = "withdrawn", _("Withdrawn by its author")
 
 

@@ -92,7 +92,7 @@ def test_a_moderator_suggests_and_an_admin_accepts(kim: Client, robin: Client, b
     part = kim.get(places[0], headers=HTMX).content.decode()
     assert "Channel not found" not in part
     assert "New channel, not synced yet" in part
-    assert part.count("Not this channel yet") == 2
+    assert part.count("Not of this channel yet") == 2
     head = part[part.index('id="band-lead"') :]
     assert ("@newherons" in head, 'id="band-tools"' in head) == (True, True)
     queues.pause_queue(PERSON, "video-sync", "")

@@ -105,10 +105,7 @@ def _check_bands() -> None:
 
 
 def _check_freshness() -> None:
-    """New videos come by push in seconds, those of one band by its feed, and none waits for its details.
-
-    A sync that happens to run before the feed is read finds a video first; that depends on the time of day.
-    """
+    """New videos come by push in seconds, those of one band by its feed, and none waits for its details."""
     shown = freshness()
     push, feed = shown.by_source[NoticedBy.PUSH], shown.by_source[NoticedBy.FEED]
     assert push.videos > 15
@@ -117,7 +114,10 @@ def _check_freshness() -> None:
     assert feed.videos >= 1
     assert feed.p95 is not None
     assert 200 < feed.p95 < 900
-    assert shown.total.videos == sum(each.videos for each in shown.by_source.values())
+    # At some times of day, a pass is the first to see one.
+    assert (
+        shown.total.videos == sum(times.videos for times in shown.by_source.values()) <= push.videos + feed.videos + 2
+    )
     assert sum(times.videos > 0 for times in shown.by_day.values()) >= 5
     assert (shown.push_working, shown.push[PushState.SILENT]) == (24, 1)
     assert shown.push[PushState.TRUSTED] >= 15

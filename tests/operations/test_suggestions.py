@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.utils import translation
 
 from bands.models import Band, ChannelProblem
+from syncjobs.admin.suggestions import context_of
 from syncjobs.audit.actors import Actor
 from syncjobs.choices import Origin, SuggestionState
 from syncjobs.exceptions import Conflict, DomainError, InvalidInput, NotFound, NotPermitted, Taken
@@ -50,13 +52,16 @@ def test_an_accepted_suggestion_changes_the_channel() -> None:
     assert (by_id.pk, is_new) == (first.pk, False)
     other, is_new = suggestions.suggest(KIM, band.pk, "@others")
     assert is_new
-    suggestions.accept(KIM, first.pk)
+    with translation.override("es"):
+        suggestions.accept(KIM, first.pk)
+        (reason,) = [each.reason for each in context_of(band)["decided"] if each.reason]
+        assert reason == "Se aceptó otra propuesta."
     band.refresh_from_db()
     assert (band.channel_id, band.channel_title, band.channel_problem) == (NEW, "New Herons", "")
     first.refresh_from_db()
     other.refresh_from_db()
     assert (first.state, first.decided_by, bool(first.decided_at)) == ("accepted", "kim", True)
-    assert (other.state, other.decided_by, other.reason) == ("superseded", "kim", "")
+    assert (other.state, other.reason) == ("declined", "Another suggestion was accepted.")
     actions = list(AuditEntry.objects.order_by("pk").values_list("action", "target_type", "target_id", "result"))
     expected = [*["suggest_channel"] * 4, "change_band", "accept_suggestion"]
     assert actions == [(action, "band", str(band.pk), "ok") for action in expected]
