@@ -121,6 +121,13 @@ def assignable() -> QuerySet[User]:
     return people.order_by("username")
 
 
+def assignees() -> QuerySet[User]:
+    """Return the people who can be assigned error groups, and those who have any from when they could, by name."""
+    assigned = ErrorGroup.objects.filter(assignee__isnull=False).values("assignee")
+    people = get_user_model()._default_manager.filter(Q(pk__in=assignable().values("pk")) | Q(pk__in=assigned))
+    return people.order_by("username")
+
+
 def get_error_group(fingerprint: str, groups: QuerySet[ErrorGroup] | None = None) -> ErrorGroup:
     """Return the group with this fingerprint. Raises NotFound."""
     group = (ErrorGroup.objects if groups is None else groups).filter(pk=fingerprint).first()
