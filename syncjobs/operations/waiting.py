@@ -13,6 +13,8 @@ from ..models import Queue, SyncJob
 
 def pauses(job_ids: Collection[int]) -> str:
     """Return sentences that say which pauses the queued ones of these jobs wait for; empty if there are none."""
+    if not job_ids:
+        return ""
     jobs = SyncJob.objects.filter(pk__in=job_ids, status=JobStatus.QUEUED).order_by()
     paused = Queue.objects.filter(paused_at__isnull=False, pk__in=jobs.values("queue")).order_by("pk")
     sentences = [
