@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from bands.models import Band
-from bands.text import parse_number
 
 from ..choices import ACTIVE_STATUSES, QueueName
 from ..exceptions import InvalidInput
@@ -55,14 +54,14 @@ class ListPage:
 
 def list_context(request: HttpRequest, filters: Filters, listing: ListPage, *, is_open: bool) -> dict[str, Any]:
     """Return the context of the whole page; `is_open` says whether all filters are visible."""
-    band, person = _selected_band(filters), request.user.get_username()
+    (band, band_text), person = job_filters.selected_band(filters), request.user.get_username()
     return {
         **region_context(request, filters, listing, listing.jobs, "", is_open=is_open),
         "filters": filters,
         "values": filters.values,
         "chips": job_filters.set_filters(filters, band, person),
         "queues": QueueName.choices,
-        "band_text": job_filters.name_of(band) if band else request.GET.get("band", ""),
+        "band_text": band_text or request.GET.get("band", ""),
         "start_date": filters.date("start_date"),
         "end_date": filters.date("end_date"),
         "zone": str(filters.zone),
@@ -129,11 +128,6 @@ def with_band_id(filters: Filters) -> tuple[Filters, str]:
     if band is not None:
         values["band_id"] = str(band.pk)
     return filters.replaced(values), problem
-
-
-def _selected_band(filters: Filters) -> Band | None:
-    number = parse_number(filters.values.get("band_id", ""))
-    return None if number is None else Band.objects.filter(pk=number).only("name").first()
 
 
 def region_context(

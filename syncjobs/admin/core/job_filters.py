@@ -22,7 +22,6 @@ from ...engine import clock
 from ...exceptions import InvalidInput
 from ...listing.base_filters import parse_instant, split
 from ...listing.facets import Facets, Range
-from ...listing.filters import JobList
 from ...models import ErrorGroup
 from ...templatetags.monitor import when
 from . import links
@@ -139,34 +138,34 @@ class Filters:
         return text if day and text == day.isoformat() else ""
 
 
-def quick_ranges(filters: Filters) -> list[tuple[str, str, str]]:
-    """Return the label, first and last day of ranges of the person's days; the last is empty if it doesn't end."""
+def quick_ranges(filters: Filters) -> list[tuple[str, dt.date, dt.date | None]]:
+    """Return the label, first and last day of ranges of the person's days; without a last day they don't end."""
     today = clock.approximate().astimezone(filters.zone).date()
     monday = today - dt.timedelta(days=today.weekday())
-    ranges = (
+    return [
         (_("Today"), today, None),
         (_("Yesterday"), today - dt.timedelta(days=1), today - dt.timedelta(days=1)),
         (_("7 days"), today - dt.timedelta(days=6), None),
         (_("Last week"), monday - dt.timedelta(days=7), monday - dt.timedelta(days=1)),
         (_("30 days"), today - dt.timedelta(days=29), None),
-    )
-    return [(label, start.isoformat(), end.isoformat() if end else "") for label, start, end in ranges]
+    ]
 
 
-def range_of(filters: Filters, start: str, end: str) -> Range:
+def range_of(filters: Filters, start: dt.date, end: dt.date | None) -> Range:
     """Return when the person's days from `start` to `end` begin and end."""
-    values = JobList.clean(filters.replaced({"start_date": start, "end_date": end}).query())
-    return values["start_date"], values["end_date"]
+    after = end and start_of(end + dt.timedelta(days=1), filters.zone)
+    return start_of(start, filters.zone), after
 
 
 def range_chips(filters: Filters, facets: Facets | None) -> list[Chip]:
     """Return chips for the quick ranges, with their counts if the facets have them."""
     chips = []
     for number, (label, start, end) in enumerate(quick_ranges(filters)):
-        is_on = filters.values.get("start_date") == start and filters.values.get("end_date", "") == end
-        target = {"start_date": None, "end_date": None} if is_on else {"start_date": start, "end_date": end}
+        days = {"start_date": start.isoformat(), "end_date": end.isoformat() if end else None}
+        is_on = all(filters.values.get(name) == value for name, value in days.items())
+        url = filters.url(**(dict.fromkeys(days) if is_on else days))
         count = facets.ranges[number] if facets and facets.ranges else None
-        chips.append(Chip(label, filters.url(**target), is_on, name=f"from-{start}", count=count))
+        chips.append(Chip(label, url, is_on, name=f"from-{start}", count=count))
     return chips
 
 
@@ -265,9 +264,18 @@ def band_named(text: str) -> tuple[Band | None, str]:
     return None, _("No band is named “%s”.") % text
 
 
-def name_of(band: Band) -> str:
-    """Return what the band field shows for the band: a text for which `band_named` returns it."""
-    return band.name if band_named(band.name)[0] == band else f"#{band.pk}"
+def selected_band(filters: Filters) -> tuple[Band | None, str]:
+    """Return the band that `band_id` selects, and what the band field shows for it: a text for which `band_named` returns it."""
+    number = parse_number(filters.values.get("band_id", ""))
+    if number is None:
+        return None, ""
+    name = Band.objects.filter(pk=number).values("name")[:1]
+    alike = {band.pk: band for band in Band.objects.filter(name__iexact=name).only("name")}
+    band = alike.get(number)
+    if band is None:
+        return None, ""
+    is_plain = len(alike) == 1 and parse_number(band.name.removeprefix("#")) in (None, number)
+    return band, band.name if is_plain else f"#{number}"
 
 
 def suggestions(text: str) -> list[dict[str, str]]:
