@@ -11,7 +11,7 @@ from django.db import connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from ..choices import JobStatus, JobType
-from .selection import DAY, HOUR, OF_ERRORS, QUARTER, Cell, Grain, Selection, Split, ceil, floor, split
+from .selection import DAY, HOUR, IS_OF_PART, OF_ERRORS, QUARTER, Cell, Grain, Selection, Split, ceil, floor, split
 
 _ALL_BANDS = -1
 _FEW_KINDS = 4
@@ -86,8 +86,9 @@ def cells(selection: Selection, *, time: str = "created_at", by_time: bool = Fal
     """
     axis = _AXES[time]
     if selection.is_dated or by_time:
-        return _fetch(_by_day(selection, axis))
-    return _fetch(_undated(selection, axis))
+        label = DAY if selection.band_id is None else QUARTER
+        return _fetch([*_by_day(selection, axis), *_other_part(selection, axis, label)])
+    return _fetch([*_undated(selection, axis), *_other_part(selection, axis, None)])
 
 
 def hours_of(selection: Selection, low: dt.datetime, high: dt.datetime, *, time: str = "created_at") -> list[Cell]:
@@ -225,6 +226,30 @@ def _not_yet_counted(selection: Selection, label: str, *conditions: _Part) -> _P
     source = "syncjobs_jobmarkdelta WHERE with_errors" if selection.with_errors else "syncjobs_jobdelta WHERE true"
     statement = SQL("SELECT {label}, NULL, status, job_type, n FROM {source}{where}")
     return statement.format(label=SQL(label), source=SQL(source), where=where), values
+
+
+def _other_part(selection: Selection, axis: _Axis, label: dt.timedelta | None) -> list[_Part]:
+    """Subtract the queued jobs of the part that isn't selected, which the counts don't know; by `label` if not None."""
+    queued = JobStatus.QUEUED
+    if not selection.part or (selection.statuses and queued not in selection.statuses):
+        return []
+    if label is None:
+        since, hour = f"CASE WHEN {axis.column} IS NOT NULL THEN '-infinity'::timestamptz END", "NULL::timestamptz"
+    else:
+        since, hour = _TRUNCATED[label].format(axis.column), f"date_trunc('hour', {axis.column}, 'UTC')"
+    created = _between("created_at", (selection.start, selection.end))
+    where, values = _where(_of_band(selection), created, _kinds(replace(selection, statuses=(queued.value,))))
+    statement = SQL(
+        "SELECT COALESCE({since}, 'infinity'), {hour}, status, job_type, -count(*) FROM syncjobs_syncjob"
+        " WHERE NOT {is_of_part} AND {errors}{where} GROUP BY 1, 2, 3, 4"
+    ).format(
+        since=SQL(since),
+        hour=SQL(hour),
+        is_of_part=SQL(f"({IS_OF_PART[selection.part]})"),
+        errors=SQL("error_count > 0" if selection.with_errors else "true"),
+        where=where,
+    )
+    return [(statement, values)]
 
 
 def _one_by_one(

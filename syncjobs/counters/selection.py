@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ..choices import QueuedPart
+
 HOUR, QUARTER, DAY = dt.timedelta(hours=1), dt.timedelta(hours=6), dt.timedelta(days=1)
 
 
@@ -31,6 +33,11 @@ class Grain(IntEnum):
     ENDED_BAND_QUARTER = 23
 
 
+IS_OF_PART = {
+    QueuedPart.WAITING.value: "syncjobs_syncjob.run_at <= statement_timestamp()",
+    QueuedPart.DELAYED.value: "syncjobs_syncjob.run_at > statement_timestamp()",
+}
+"""The condition of each part of the queued jobs."""
 OF_ERRORS = 100
 """Added to a grain: the same counts of the jobs with errors alone."""
 
@@ -45,6 +52,8 @@ class Selection:
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     with_errors: bool = False
+    part: str = ""
+    """One of QueuedPart: of the queued jobs, only these are selected."""
 
     @property
     def is_dated(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import counters
-from ..choices import QUEUE_OF_TYPE, JobStatus, JobType
+from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueuedPart
 from ..counters import Selection
 from . import filters
 from .filters import Kinds, query_of, selected
@@ -22,8 +22,8 @@ class Facets:
     kinds: Kinds
     """By status and type, those that are not selected too."""
     statuses: Mapping[str, int]
+    """By status; the queued jobs also by the values of QueuedPart."""
     types: Mapping[str, int]
-    delayed: int
     with_errors: int
     mine: int | None
     """None if nobody knows it without reading too many jobs."""
@@ -33,17 +33,20 @@ def read(values: Mapping[str, Any], requester: str) -> Facets:
     """Count what each filter would select besides these cleaned values of JobFilters. `requester` asked for "mine"."""
     query = query_of(values)
     of_now = query.kinds()
-    is_timed = bool(values["due"] or values["delay_reason"])
-    # Jobs that are due, now or later, are queued; another status replaces that.
-    of_any_time = query_of({**values, "due": None, "delay_reason": None}).kinds() if is_timed else of_now
     selection = query.selection
+    is_timed = bool(values["due"] or values["delay_reason"] or selection.part)
+    # Jobs that are due, now or later, are queued; another status replaces that.
+    any_time = {**values, "status": None, "due": None, "delay_reason": None}
+    of_any_time = query_of(any_time).kinds() if is_timed else of_now
     statuses = {status: _with(of_any_time, selection, statuses=(status,)) for status in JobStatus.values}
-    later = {**values, "status": [JobStatus.QUEUED.value], "due": "later", "delay_reason": None}
+    queued, later = JobStatus.QUEUED.value, {"status": [JobStatus.QUEUED.value], "due": "later"}
+    delayed = query_of({**any_time, **later}).count() if statuses[queued] else 0
+    statuses[QueuedPart.DELAYED.value] = delayed
+    statuses[QueuedPart.WAITING.value] = max(0, statuses[queued] - delayed)
     return Facets(
         kinds=of_now,
         statuses=statuses,
         types={kind: _with(of_now, selection, types=_allowed(kind, values["queue"])) for kind in JobType.values},
-        delayed=query_of(later).count() if statuses[JobStatus.QUEUED] else 0,
         with_errors=_other(values, of_now, selection, "has_errors", "true"),
         mine=None if _is_slow(values, requester) else _other(values, of_now, selection, "requested_by", requester),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from bands.text import VISIBLE, is_storable
 
 from .. import counters
-from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
+from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueuedPart, QueueName
 from ..counters import Selection
 from ..exceptions import InvalidInput
 from ..models import JobError, SyncJob
@@ -39,7 +39,10 @@ MAX_CHILD_ERRORS = 100
 class JobFilters(Parameters):
     """The filters and the sorting of a list of jobs."""
 
-    status = Choices(choices=JobStatus.values)
+    status = Choices(
+        choices=[*JobStatus.values, *QueuedPart.values],
+        help_text="Repeatable, or separated by commas. WAITING and DELAYED are the two parts of QUEUED: due now, or only later.",
+    )
     job_type = Choices(choices=JobType.values)
     band_id = Id()
     queue = Choice(choices=QueueName.values)
@@ -138,6 +141,8 @@ class JobQuery:
             return counters.count(self.selection)
         if self.matches is not None:
             return self.matches.count()
+        if self.selection.part:
+            return selected(self.kinds(), self.selection)
         kinds = self._labeled()
         return self.jobs.order_by().count() if kinds is None else selected(kinds, self.selection)
 
@@ -149,12 +154,20 @@ class JobQuery:
             for cell in counters.cells(every):
                 kinds[cell.status, cell.job_type] += cell.n
             return kinds
+        if self.selection.part:
+            whole = replace(self, selection=replace(self.selection, part="")).kinds()
+            queued = pages.selected(replace(every, statuses=(JobStatus.QUEUED.value,)))
+            return Counter({kind: n for kind, n in whole.items() if kind[0] != JobStatus.QUEUED}) + self._grouped(
+                queued
+            )
         labeled = self._labeled()
         if labeled is not None:
             return labeled
-        jobs = JobFilters.narrow(pages.selected(every), self.narrowing).order_by()
-        grouped = jobs.values_list("status", "job_type").annotate(n=Count("pk"))
-        return Counter({(status, job_type): n for status, job_type, n in grouped})
+        return self._grouped(pages.selected(every))
+
+    def _grouped(self, jobs: QuerySet[SyncJob]) -> Kinds:
+        grouped = JobFilters.narrow(jobs, self.narrowing).order_by().values_list("status", "job_type")
+        return Counter({(status, job_type): n for status, job_type, n in grouped.annotate(n=Count("pk"))})
 
     def _labeled(self) -> Kinds | None:
         """Count the jobs by status and type from the counts by label, if they know this; else None."""
@@ -217,18 +230,30 @@ def query_of(values: Mapping[str, Any]) -> JobQuery:
         of_queue = [kind for kind in JobType.values if QUEUE_OF_TYPE[kind] == queue]
         types = [kind for kind in types or of_queue if kind in of_queue] or ["none"]
     band = values["band_id"]
+    statuses, part = _statuses(values["status"] or ())
     selection = Selection(
-        tuple(values["status"] or ()),
+        statuses,
         tuple(types),
         int(band) if band else None,
         values["start_date"],
         values["end_date"],
         values["has_errors"] == "true",
+        part,
     )
     narrowing = {name: values[name] for name in _NARROWING if values[name]}
     order = Order(values["sort_by"], descending=values["sort_order"] == "desc")
     matches = _matches(**narrowing) if selection == Selection() and len(narrowing) == 1 else None
     return JobQuery(selection, order, narrowing, matches)
+
+
+def _statuses(values: Collection[str]) -> tuple[tuple[str, ...], str]:
+    """Return the statuses that the filter selects, and the part of the queued jobs if it is one of the two."""
+    parts, queued = [value for value in values if value in QueuedPart.values], JobStatus.QUEUED.value
+    if not parts:
+        return tuple(values), ""
+    is_whole = queued in values or len(set(parts)) == len(QueuedPart)
+    others = [value for value in values if value not in (queued, *QueuedPart.values)]
+    return (queued, *others), "" if is_whole else parts[0]
 
 
 def narrowed(kinds: Kinds, selection: Selection) -> Kinds:
