@@ -58,7 +58,7 @@ _STATES_OF = {value: states for value, _label, states in _STATES}
 
 
 def _assignee_choices() -> list[tuple[str, Any]]:
-    people = [(str(person.pk), person.get_username()) for person in operations.assignable()]
+    people = [(str(person.pk), person.get_username()) for person in operations.assignees()]
     return [("", _("Anyone")), ("me", _("Me")), ("nobody", _("Nobody")), *people]
 
 
@@ -95,14 +95,19 @@ class ErrorFilters(FilterForm):
     def selection(self) -> GroupFilter:
         """Return the groups to select; `since` is where the window starts."""
         span = _WINDOWS[self.value("window", "24h")][1]
-        assignee = self.value("assignee")
         return GroupFilter(
             since=clock.approximate() - span if span else None,
             states=_STATES_OF[self.value("state", _TO_DO)],
             reason=self.value("reason"),
-            assignee=None if assignee is None else {"me": self._person, "nobody": 0}.get(assignee) or int(assignee),
+            assignee=self._assignee(),
             is_new=bool(self.value("is_new")),
         )
+
+    def _assignee(self) -> int | None:
+        name = self.value("assignee")
+        if name == "me":
+            return self._person
+        return 0 if name == "nobody" else int(name) if name else None
 
     def address(self, **changes: Any) -> str:
         """Return a query string with these filters, some of them changed, and the first page."""

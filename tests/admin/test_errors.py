@@ -11,6 +11,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.http import QueryDict
 from django.test import Client
@@ -187,6 +188,25 @@ def test_people_decide_assign_and_write_notes(moderator: Client) -> None:
         "reopened it", "ignored it until", "ignored it until", "resolved it", "wrote", "assigned it to MODERATOR@example",
     ]  # fmt: skip
     assert "Asked the school." in thread
+
+
+def test_the_list_is_filtered_by_who_takes_care_of_an_error(moderator: Client) -> None:
+    group, person, admin = fail("It broke."), get_user_model().objects.get(), logged_in(Role.ADMIN)
+
+    def listed(client: Client) -> list[object]:
+        pages = {
+            who: client.get("/admin/syncjobs/errorgroup/", {"assignee": who}) for who in ("nobody", "me", person.pk)
+        }
+        return [who for who, page in pages.items() if page.status_code == 200 and "It broke." in page.content.decode()]
+
+    assert listed(moderator) == ["nobody"]
+    errors.assign_errors(PERSON, group.pk, person.get_username())
+    assert listed(moderator) == ["me", person.pk]
+    # Who leaves may still have errors, which the others have to find.
+    get_user_model().objects.filter(pk=person.pk).update(is_active=False)
+    assert listed(admin) == [person.pk]
+    page = admin.get(f"/admin/syncjobs/errorgroup/?assignee={person.pk}").content.decode()
+    assert f'<option value="{person.pk}" selected' in page
 
 
 def test_chips_count_the_groups_that_they_lead_to(moderator: Client) -> None:
