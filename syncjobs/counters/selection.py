@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
-from ..choices import QueuedPart
+from ..choices import JobStatus, QueuedPart
 
 HOUR, QUARTER, DAY = dt.timedelta(hours=1), dt.timedelta(hours=6), dt.timedelta(days=1)
 
@@ -33,7 +34,7 @@ class Grain(IntEnum):
     ENDED_BAND_QUARTER = 23
 
 
-IS_OF_PART = {
+_IS_OF_PART = {
     QueuedPart.WAITING.value: "syncjobs_syncjob.run_at <= statement_timestamp()",
     QueuedPart.DELAYED.value: "syncjobs_syncjob.run_at > statement_timestamp()",
 }
@@ -59,6 +60,30 @@ class Selection:
     def is_dated(self) -> bool:
         """Whether it filters by time of creation."""
         return self.start is not None or self.end is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Labeled:
+    """Jobs whose band has one of these names ("name"), or that one of these people or schedules requested ("by")."""
+
+    kind: Literal["name", "by"]
+    labels: tuple[str, ...]
+    with_errors: bool = False
+    part: str = ""
+
+
+def of_part(part: str) -> str:
+    """Return the condition that leaves out the queued jobs of the other part."""
+    return f"(syncjobs_syncjob.status <> '{JobStatus.QUEUED}' OR {_IS_OF_PART[part]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Jobs of the selection that nothing counts, but that an index finds: those due later, or of a requester, or both."""
+
+    selection: Selection
+    is_delayed: bool
+    requester: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 from .. import counters
 from ..choices import JobStatus, QueuedPart
 from ..counters import DAY, HOUR, QUARTER, Cell, Selection
-from ..counters.selection import IS_OF_PART
+from ..counters.selection import of_part
 from ..models import SyncJob
 from ..models.querysets import SyncJobQuerySet
 
@@ -216,8 +216,7 @@ def within(selection: Selection, order: Order, low: dt.datetime, high: dt.dateti
     if selection.with_errors:
         sql.append(Composed([SQL(" AND error_count > 0")]))
     if selection.part:
-        text = f" AND (syncjobs_syncjob.status <> '{JobStatus.QUEUED}' OR {IS_OF_PART[selection.part]})"
-        sql.append(Composed([SQL(text)]))
+        sql.append(Composed([SQL(f" AND {of_part(selection.part)}")]))
     if order.column != "created_at":
         test = "NOT NULL" if is_timed else "NULL"
         sql.append(SQL(" AND {} IS {}").format(Identifier(order.column), SQL(test)))
