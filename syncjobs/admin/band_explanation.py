@@ -18,8 +18,7 @@ from ..operations.suggestions import MAY_SUGGEST
 from ..templatetags.monitor import number, when
 from . import job_explanation
 from .core import advice, links
-from .job_buttons import Button, Facts
-from .job_explanation import Explanation, Text
+from .job_buttons import Button, Explanation, Facts, Text
 from .job_rows import Rights, can_retry
 
 _EDIT, _SYNC = "bands.change_band", "syncjobs.trigger_sync"

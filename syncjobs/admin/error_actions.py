@@ -95,7 +95,7 @@ def ask_to_acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
     question = _question(
         fingerprint,
         title=_("Acknowledge this error?"),
-        text=_("Somebody takes care of it. It leaves what is to do until it occurs again."),
+        text=_("Somebody takes care of it. It leaves what is to do until it occurs again and no retry heals it."),
         button=_("Acknowledge"),
         icon="check",
     )
@@ -112,7 +112,7 @@ def ask_to_resolve(request: HttpRequest, fingerprint: str) -> HttpResponse:
     question = _question(
         fingerprint,
         title=_("Resolve this error?"),
-        text=_("Its cause has been removed. If it occurs again, it comes back as regressed."),
+        text=_("Its cause has been removed. If it occurs again and no retry heals it, it comes back as regressed."),
         button=_("Resolve"),
         icon="resolve",
     )

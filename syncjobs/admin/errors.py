@@ -58,7 +58,7 @@ _STATES_OF = {value: states for value, _label, states in _STATES}
 
 
 def _assignee_choices() -> list[tuple[str, Any]]:
-    people = [(str(person.pk), person.get_username()) for person in operations.assignable()]
+    people = [(str(person.pk), person.get_username()) for person in operations.assignees()]
     return [("", _("Anyone")), ("me", _("Me")), ("nobody", _("Nobody")), *people]
 
 
@@ -95,14 +95,19 @@ class ErrorFilters(FilterForm):
     def selection(self) -> GroupFilter:
         """Return the groups to select; `since` is where the window starts."""
         span = _WINDOWS[self.value("window", "24h")][1]
-        assignee = self.value("assignee")
         return GroupFilter(
             since=clock.approximate() - span if span else None,
             states=_STATES_OF[self.value("state", _TO_DO)],
             reason=self.value("reason"),
-            assignee=None if assignee is None else {"me": self._person, "nobody": 0}.get(assignee) or int(assignee),
+            assignee=self._assignee(),
             is_new=bool(self.value("is_new")),
         )
+
+    def _assignee(self) -> int | None:
+        name = self.value("assignee")
+        if name == "me":
+            return self._person
+        return 0 if name == "nobody" else int(name) if name else None
 
     def address(self, **changes: Any) -> str:
         """Return a query string with these filters, some of them changed, and the first page."""
@@ -144,7 +149,7 @@ class ErrorGroupAdmin(PageAdmin):
         """List the groups, most frequent first."""
         form = ErrorFilters(request.GET, person=request.user.pk)
         form.is_valid()
-        context = _list_context(form)
+        context = _list_context(form, may_retry=request.user.has_perm("syncjobs.retry_job"))
         if is_part(request):
             return render(request, "syncjobs/errors/groups.html", context)
         return show(request, "syncjobs/errors/list.html", context, title=_("Errors"), is_live=True)
@@ -211,7 +216,7 @@ class ErrorGroupAdmin(PageAdmin):
         return file_of(listing_export.errors(log, "csv", person=request.user.pk), "csv", listing_export.dated("errors"))
 
 
-def _list_context(form: ErrorFilters) -> dict[str, Any]:
+def _list_context(form: ErrorFilters, *, may_retry: bool) -> dict[str, Any]:
     window, number = form.value("window", "24h"), form.value("page", 1)
     page = stats_errors.groups(form.selection(), limit=_PER_PAGE + 1, offset=(number - 1) * _PER_PAGE)
     return {
@@ -219,7 +224,7 @@ def _list_context(form: ErrorFilters) -> dict[str, Any]:
         "window": window,
         "windows": [(label, form.address(window=value), value == window) for value, (label, _span) in _WINDOWS.items()],
         **_states(form, page),
-        "rows": _rows(page.groups[:_PER_PAGE], window),
+        "rows": _rows(page.groups[:_PER_PAGE], window, may_retry=may_retry),
         "trend": _("Per hour") if window == "24h" else _("Per day"),
         "total": page.total,
         "as_of": clock.approximate(),
@@ -272,9 +277,10 @@ def _heading(state: str, n: int, *, is_new: bool) -> str:
     return text % {"n": number(n)}
 
 
-def _rows(groups: list[GroupFigures], window: str) -> list[dict[str, Any]]:
-    now = clock.approximate()
-    days = {} if window == "24h" else stats_errors.per_day([g.fingerprint for g in groups], _first_day(window, now))
+def _rows(groups: list[GroupFigures], window: str, *, may_retry: bool) -> list[dict[str, Any]]:
+    now, keys = clock.approximate(), [group.fingerprint for group in groups]
+    days = {} if window == "24h" else stats_errors.per_day(keys, _first_day(window, now))
+    retryable = stats_errors.retryable(keys) if may_retry else set()
     rows = []
     for group in groups:
         if window == "24h":
@@ -285,7 +291,10 @@ def _rows(groups: list[GroupFigures], window: str) -> list[dict[str, Any]]:
         bands = ", ".join(Truncator(name).chars(_LONGEST) for name in group.band_names[:_NAMED] if name)
         if bands and group.bands > _NAMED:
             bands += ", …"
-        rows.append({"group": group, "url": url, "meaning": meaning, "trend": trend, "bands": bands})
+        can_retry = group.fingerprint in retryable
+        rows.append(
+            {"group": group, "url": url, "meaning": meaning, "trend": trend, "bands": bands, "can_retry": can_retry}
+        )
     return rows
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -21,6 +22,9 @@ from ..templatetags.monitor import number
 from .core import fixes, links
 
 PAUSE = "syncjobs.pause_queue"
+
+
+Text = str | SafeString
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,21 @@ class Facts:
         """Return the newest job that runs this one again or covers it."""
         again = [each for each in self.related if each.retry_of_id == self.job.pk or each.pk == self.job.covered_by_id]
         return max(again, key=lambda each: each.pk, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A box on top of a job. `look` is "bad" if it needs a person, "warn" if it may, "off" if it doesn't."""
+
+    look: str
+    icon: str
+    title: str
+    text: Text = ""
+    message: str = ""
+    """What YouTube or a person wrote."""
+    facts: Sequence[tuple[str, Text]] = ()
+    advice: str = ""
+    buttons: Sequence[Button] = ()
 
 
 def for_error(facts: Facts, reason: str, error: JobError | None, same: int, *, is_open: bool) -> list[Button]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils.html import format_html
@@ -13,34 +12,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from bands.models import Band
-
 from .. import counters
 from ..choices import ACTIVE_STATUSES, BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, JobStatus, JobType
 from ..engine import error_reasons
 from ..models import JobError, SyncJob
-from ..stats.queues import Readiness
 from ..templatetags.monitor import job_link, number, status_badge, when
 from . import job_buttons as buttons
+from . import job_waits
 from .core import advice, links
-from .job_buttons import Button, Facts
-
-Text = str | SafeString
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A box on top of a job. `look` is "bad" if it needs a person, "warn" if it may, "off" if it doesn't."""
-
-    look: str
-    icon: str
-    title: str
-    text: Text = ""
-    message: str = ""
-    """What YouTube or a person wrote."""
-    facts: Sequence[tuple[str, Text]] = ()
-    advice: str = ""
-    buttons: Sequence[Button] = ()
+from .job_buttons import Button, Explanation, Facts, Text
 
 
 def explain(facts: Facts) -> list[Explanation]:
@@ -53,8 +33,8 @@ def explain(facts: Facts) -> list[Explanation]:
         case JobStatus.QUEUED:
             return _queued(facts)
         case JobStatus.IN_PROGRESS:
-            return [*_running(facts), *_of_children(facts)]
-    return _of_children(facts) if facts.job.fans_out else _with_errors(facts)
+            return [*_running(facts), *_failed_children(facts), *job_waits.of_children(facts)]
+    return [*(_failed_children(facts) or _with_errors(facts)), *job_waits.of_children(facts)]
 
 
 def relation(job: SyncJob, now: dt.datetime) -> SafeString:
@@ -192,11 +172,11 @@ def _items(count: int) -> str:
     return ngettext("%s item", "%s items", count) % number(count)
 
 
-def _of_children(facts: Facts) -> list[Explanation]:
+def _failed_children(facts: Facts) -> list[Explanation]:
     """Explain an all-bands job of which some child jobs failed."""
     failed, total = facts.children.get(JobStatus.FAILED, 0), sum(facts.children.values())
     if not failed:
-        return _with_errors(facts) if facts.job.status == JobStatus.COMPLETED and facts.errors else []
+        return []
     of_parent = {"parent_id": facts.job.pk, "status": JobStatus.FAILED.value}
     shown = [Button(_("Show the failed jobs"), links.jobs(**of_parent), "list", is_primary=True)]
     if facts.may("syncjobs.retry_job"):
@@ -222,20 +202,12 @@ def _queued(facts: Facts) -> list[Explanation]:
     if facts.job.run_at > facts.now:
         boxes.append(_delayed(facts))
     if facts.paused_band:
-        boxes.append(_of_paused_band(facts, facts.paused_band))
+        boxes.append(job_waits.for_band(facts, facts.paused_band, _("The job starts once the band is resumed.")))
     if facts.queue and facts.queue.paused_at:
-        boxes.append(_of_paused_queue(facts, facts.queue))
+        helps = _("The job starts once the queue is resumed.")
+        boxes.append(job_waits.for_queue(facts, facts.job.queue_id, facts.queue, helps))
     if facts.queue and not facts.queue.has_worker:
-        boxes.append(
-            Explanation(
-                look="bad",
-                icon="alert",
-                title=_("No worker is running for this queue"),
-                text=_("The job waits until one starts."),
-                advice=_("Start a worker for this queue, or find out why it stopped."),
-                buttons=buttons.workers(facts),
-            )
-        )
+        boxes.append(job_waits.for_worker(facts, _("The job waits until one starts.")))
     return boxes
 
 
@@ -283,35 +255,6 @@ def _retrying(facts: Facts, goes_on: Sequence[tuple[str, Text]]) -> Explanation:
         ],
         advice=_("Nothing: the next attempt starts by itself. “Run now” starts it at once."),
         buttons=buttons.for_error(facts, "", error, same, is_open=False),
-    )
-
-
-def _of_paused_queue(facts: Facts, queue: Readiness) -> Explanation:
-    url = links.object_page("syncjobs_queue_resume", facts.job.queue_id)
-    resume = [Button(_("Resume the queue"), url, "play", is_dialog=True)] if facts.may(buttons.PAUSE) else ()
-    helps = _("The job starts once the queue is resumed.")
-    return Explanation(
-        look="warn",
-        icon="pause",
-        title=_("Queue paused by %s") % queue.paused_by,
-        message=queue.pause_reason,
-        facts=[(_("Since"), when(queue.paused_at))],
-        advice=helps if resume else advice.for_user(facts.request.user, helps, buttons.PAUSE),
-        buttons=resume,
-    )
-
-
-def _of_paused_band(facts: Facts, band: Band) -> Explanation:
-    url = links.object_page("bands_band_resume", band.pk)
-    may = facts.may("syncjobs.trigger_sync")
-    return Explanation(
-        look="warn",
-        icon="pause",
-        title=_("The band was paused by %(who)s") % {"who": band.paused_by},
-        message=band.pause_reason,
-        facts=[(_("Since"), when(band.paused_at))],
-        advice=_("The job starts once the band is resumed."),
-        buttons=[Button(_("Resume the band"), url, "play", is_dialog=True)] if may else (),
     )
 
 

@@ -20,9 +20,10 @@ from ..listing.rows import JobRow
 from ..models import SyncJob
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
-from ..stats.queues import Readiness
+from ..stats.queues import Readiness, Wait
 from ..templatetags.monitor import duration, meter, number, requester, status_badge, when
 from .core import links
+from .job_waits import note_of_children
 
 _MAX_ERROR_LENGTH = 200
 Job = SyncJob | JobRow
@@ -103,21 +104,25 @@ class Words:
     """Of the jobs that wait to be retried."""
     queues: Mapping[str, Readiness]
     paused_bands: Mapping[int, Band]
+    waits: Sequence[Wait]
+    """What the child jobs of the all-bands jobs wait for."""
     badges: dict[object, SafeString] = field(default_factory=dict)
 
     @classmethod
     def here(cls, jobs: Sequence[Any]) -> Words:
         """Translate into the language of the request, and read what is known of all these jobs at once."""
         types = {kind.value: str(kind.label) for kind in JobType}
-        statuses = {job.status for job in jobs}
+        parents = [job.pk for job in jobs if job.fans_out and job.status == JobStatus.IN_PROGRESS]
+        is_waiting = bool(parents) or any(job.status == JobStatus.QUEUED for job in jobs)
         return cls(
             clock.approximate(),
             types,
             _("All bands"),
             stats_queues.unresponsive([job.pk for job in jobs if job.status == JobStatus.IN_PROGRESS]),
             stats_jobs.last_errors([job.pk for job in jobs if job.delay_reason == DelayReason.RETRY]),
-            stats_queues.readiness() if JobStatus.QUEUED in statuses else {},
+            stats_queues.readiness() if is_waiting else {},
             stats_queues.paused_bands(jobs),
+            stats_queues.waits_of_children(parents),
         )
 
     def badge(self, job: Any) -> SafeString:
@@ -132,6 +137,7 @@ class Words:
 def _row(job: Any, rights: Rights, words: Words, query: str) -> Row:
     now = words.now
     note, until = note_of(job, now, words.queues.get(job.queue_id), words.paused_bands.get(job.band_id))
+    note = note or note_of_children([wait for wait in words.waits if wait.parent_id == job.pk], words.queues)
     bar, progress = progress_of(job)
     errors = job.error_texts
     if job.pk in words.last_errors:

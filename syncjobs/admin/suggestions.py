@@ -60,6 +60,9 @@ def context_of(band: Band) -> dict[str, Any]:
     rows = ChannelSuggestion.objects.filter(Q(state=SuggestionState.OPEN) | Q(decided_at__gte=since), band=band)
     found = list(rows.order_by("pk"))
     decided = [row for row in found if row.state != SuggestionState.OPEN]
+    for row in decided:
+        if row.reason == suggestions.OTHER_ACCEPTED:
+            row.reason = _(suggestions.OTHER_ACCEPTED)
     return {
         "suggestions": [row for row in found if row.state == SuggestionState.OPEN],
         "decided": decided[: -_DECIDED - 1 : -1],

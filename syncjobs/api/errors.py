@@ -103,7 +103,7 @@ class ErrorGroupViewSet(ViewSet):
         permission_classes=[requires(errors.MAY_ACT)],
     )
     def acknowledge(self, request: Request, fingerprint: str) -> Response:
-        """Acknowledge an error group until its next occurrence. One that is resolved is a 409."""
+        """Acknowledge an error group until its next occurrence that is not retried. One that is resolved is a 409."""
         errors.acknowledge_errors(self.actor, fingerprint, self.validated().get("note"))
         return Response({"message": "Acknowledged."})
 
@@ -117,7 +117,7 @@ class ErrorGroupViewSet(ViewSet):
     @extend_schema(operation_id="resolveError", responses=ErrorGroupWithNotes)
     @action(detail=True, methods=["post"], serializer_class=NoteBody, permission_classes=[requires(errors.MAY_ACT)])
     def resolve(self, request: Request, fingerprint: str) -> Response:
-        """Resolve an error group. Its next occurrence makes it regressed. One that is resolved already is a 409."""
+        """Resolve an error group. Its next occurrence that is not retried makes it regressed. One that is resolved is a 409."""
         errors.resolve_errors(self.actor, fingerprint, self.validated().get("note"))
         return self._group(fingerprint)
 
@@ -187,7 +187,7 @@ class ErrorGroupViewSet(ViewSet):
         window, since = given["window"], None
         if window != "all":
             since = clock.now() - dt.timedelta(**{"hours" if window.endswith("h") else "days": int(window[:-1])})
-        states = given["state"]
+        states = given["state"] or None
         if acknowledged := given["acknowledged"]:
             is_wanted = acknowledged == "false"
             states = [state for state in states or ErrorState.values if (state in UNHANDLED_STATES) == is_wanted]

@@ -101,7 +101,7 @@ def unfolded() -> int:
     """Return how many deltas wait for the fold, of all kinds."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT (SELECT count(*) FROM syncjobs_jobdelta) + (SELECT count(*) FROM syncjobs_errordelta)"
-            " + (SELECT count(*) FROM syncjobs_metricdelta)"
+            "SELECT (SELECT count(*) FROM syncjobs_jobdelta) + (SELECT count(*) FROM syncjobs_jobmarkdelta)"
+            " + (SELECT count(*) FROM syncjobs_errordelta) + (SELECT count(*) FROM syncjobs_metricdelta)"
         )
         return int(cursor.fetchone()[0])

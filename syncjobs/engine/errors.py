@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db.models import DateTimeField, F, Func
-from django.db.models.functions import Greatest
+from django.db.models.functions import Coalesce, Greatest
 
 from ..models import AlertRound, Attempt, ErrorGroup, JobError, SyncJob
 from ..youtube.parsing import clean_lines
@@ -60,7 +60,14 @@ def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
 
 def _update_group(key: str, report: ErrorReport, message: str) -> None:
     group = ErrorGroup.objects.filter(pk=key)
-    changes = {"sample": message, "is_permanent": report.is_permanent, "last_seen_at": _after_all_decisions()}
+    # Of a retried occurrence, what the group was before stays: it undoes no decision.
+    final = Coalesce("last_final_at", "last_seen_at") if report.will_retry else None
+    changes = {
+        "sample": message,
+        "is_permanent": report.is_permanent,
+        "last_seen_at": _after_all_decisions(),
+        "last_final_at": final,
+    }
     if group.update(**changes):
         return
     new = ErrorGroup(

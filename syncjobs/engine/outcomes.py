@@ -251,6 +251,8 @@ def complete_parents(job_id: int | None = None) -> int:
 
 def _without_paused(parent_id: int) -> str:
     paused = SyncJob.objects.filter(parent=parent_id).of_paused_bands().count()
+    if paused == 1:
+        return "Without 1 job of a paused band, which waits until the band is resumed."
     return f"Without {paused} jobs of paused bands, which wait until their bands are resumed." if paused else ""
 
 

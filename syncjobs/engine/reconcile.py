@@ -28,6 +28,7 @@ from ..models import (
     BulkAction,
     ErrorDelta,
     JobDelta,
+    JobMarkDelta,
     MetricDelta,
     Queue,
     SyncJob,
@@ -115,6 +116,7 @@ def _look() -> Sequence[Mapping[str, Any]]:
             has_imports=Exists(BandImport.objects.filter(ended_at=None)),
             has_waiting_for_quota=Exists(quota.waiting_jobs()),
             has_deltas=Exists(JobDelta.objects.all())
+            | Exists(JobMarkDelta.objects.all())
             | Exists(ErrorDelta.objects.all())
             | Exists(MetricDelta.objects.all()),
             has_old_changes=changes.has_old(),

@@ -3,7 +3,15 @@ from .alerts import Alert, AlertRound, AlertRule
 from .audit import AuditEntry
 from .bulk import BulkAction
 from .changes import JobChange, JobChangeHorizon
-from .counters import BandNameCount, ErrorBandCount, ErrorDelta, JobCount, JobDelta
+from .counters import (
+    BandNameCount,
+    ErrorBandCount,
+    ErrorDelta,
+    JobCount,
+    JobDelta,
+    JobLabelCount,
+    JobMarkDelta,
+)
 from .errors import ErrorGroup, ErrorNote, JobError
 from .freshness import ChannelFeed, HubState, Subscription
 from .idempotency import IdempotencyKey

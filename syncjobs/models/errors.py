@@ -8,7 +8,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Func
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from bands.models import Band
@@ -22,8 +22,9 @@ class ErrorGroupQuerySet(models.QuerySet["ErrorGroup"]):
 
     def in_states(self, states: Collection[str]) -> Self:
         """Return the groups that are in one of these states now."""
-        columns = [F(name) for name in ("acknowledged_at", "resolved_at", "ignored_until", "last_seen_at")]
-        state = Func(*columns, Now(), function="syncjobs_error_state_v1", output_field=models.CharField())
+        decided = [F(name) for name in ("acknowledged_at", "resolved_at", "ignored_until")]
+        final = Coalesce("last_final_at", "last_seen_at")
+        state = Func(*decided, final, Now(), function="syncjobs_error_state_v1", output_field=models.CharField())
         return self.alias(state=state).filter(state__in=states)
 
     def unhandled(self) -> Self:
@@ -44,6 +45,11 @@ class ErrorGroup(models.Model):
     band_count = models.PositiveBigIntegerField(default=0)
     first_seen_at = models.DateTimeField(_("first seen"), db_default=Now())
     last_seen_at = models.DateTimeField(_("last seen"), db_default=Now())
+    last_final_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text=_("The last occurrence after which no retry followed; empty: the last one."),
+    )
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=200, blank=True)
     resolved_at = models.DateTimeField(null=True, blank=True)

@@ -17,11 +17,11 @@ from django.utils.translation import ngettext
 
 from ..audit.actors import Actor
 from ..audit.record import audited
-from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, TERMINAL_STATUSES, JobStatus, Origin
+from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, TERMINAL_STATUSES, EventKind, JobStatus, Origin
 from ..engine import broker, clock
 from ..engine.enqueue import Created
 from ..exceptions import DomainError, InvalidInput, NotFound, is_away
-from ..models import BulkAction, SyncJob
+from ..models import BulkAction, JobEvent, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from . import errors, queued_jobs, queues
 from . import jobs as job_operations
@@ -117,44 +117,43 @@ def _retry_parts(result: BulkResult) -> list[str]:
     new = {job_id for old, job_id in result.retried.items() if old not in result.covered_by}
     by_new = sum(covering in new for covering in result.covered_by.values())
     by_others = len(result.covered_by) - by_new
-    parts = [_("%(n)s queued") % {"n": _number(result.queued)}]
-    if by_new:
-        text = ngettext("%(n)s is covered by them", "%(n)s are covered by them", by_new)
-        parts.append(text % {"n": _number(by_new)})
-    if by_others:
-        text = ngettext(
-            "%(n)s is covered by a job that was already queued or running",
-            "%(n)s are covered by jobs that were already queued or running",
-            by_others,
-        )
-        parts.append(text % {"n": _number(by_others)})
-    return parts
+    covered = ngettext(
+        "%(n)s is covered by a job that was already queued or running",
+        "%(n)s are covered by jobs that were already queued or running",
+        by_others,
+    )
+    return _counted(
+        (result.queued, _("%(n)s queued")),
+        (by_new, ngettext("%(n)s is covered by them", "%(n)s are covered by them", by_new)),
+        (by_others, covered),
+    )
 
 
 def _cancel_parts(result: BulkResult) -> list[str]:
-    """Name each state that has jobs, cancelled ones in any case."""
-    states = (
+    return _counted(
         (len(result.cancelled) - len(result.stopping), _("%(n)s cancelled")),
         (len(result.stopping), _("%(n)s stopping")),
         (len(result.children), _("%(n)s child jobs cancelled or stopping with them")),
         (len(result.ended), _("%(n)s had ended")),
     )
-    return [text % {"n": _number(n)} for place, (n, text) in enumerate(states) if n or not place]
 
 
 def _change_parts(action: str, result: BulkResult) -> list[str]:
-    """Name what was done, and each other state that has jobs."""
     done = {
         BulkAction.Action.RUN: _("%(n)s no longer delayed"),
         BulkAction.Action.DELAY: _("%(n)s delayed"),
         BulkAction.Action.PRIORITY: _("%(n)s given another priority"),
         BulkAction.Action.FRONT: _("%(n)s moved to the front"),
     }
-    states = (
+    return _counted(
         (len(result.changed), done[BulkAction.Action(action)]),
         (len(result.children), _("%(n)s child jobs changed with them")),
         (len(result.ended), _("%(n)s had ended")),
     )
+
+
+def _counted(*states: tuple[int, str]) -> list[str]:
+    """Name each state that has jobs, the first one in any case."""
     return [text % {"n": _number(n)} for place, (n, text) in enumerate(states) if n or not place]
 
 
@@ -168,8 +167,7 @@ def eligible_ids(jobs: QuerySet[SyncJob], action: str) -> list[int]:
     Jobs in any other state are refused one by one.
     """
     _check_action(action)
-    eligible = jobs.filter(_is_eligible(action)).order_by("pk").values_list("pk", flat=True)
-    ids = list(eligible[: MAX_JOBS + 1])
+    ids = list(jobs.filter(_is_eligible(action)).order_by("pk").values_list("pk", flat=True)[: MAX_JOBS + 1])
     _check_count(ids)
     return ids
 
@@ -370,9 +368,9 @@ def _act_on_chunk(bulk: BulkAction) -> int:
     ids = [abs(job_id) for job_id in chunk.get()]
     actor = Actor(bulk.actor_label, Origin(bulk.origin), bulk.actor_id, bulk.address)
     result = apply(actor, bulk.action, ids, Change.of(bulk.action, bulk.values))
-    for job_id in _cancelled_before(bulk, result.ended):
+    for job_id in _done_before(bulk, result.refused):
         del result.refused[job_id]
-        result.cancelled.append(job_id)
+        (result.cancelled if bulk.action == BulkAction.Action.CANCEL else result.changed).append(job_id)
     bulk.succeeded += result.succeeded
     bulk.covered += len(result.covered_by)
     # Each chunk rewrites all reasons, so their number is limited. `done` and `succeeded` give the number of refusals.
@@ -381,13 +379,19 @@ def _act_on_chunk(bulk: BulkAction) -> int:
     return len(ids)
 
 
-def _cancelled_before(bulk: BulkAction, job_ids: Collection[int]) -> list[int]:
-    """Return those of the jobs that earlier chunks of the action have cancelled with their parents."""
-    selected = Func("job_ids", function="unnest", output_field=BigIntegerField())
+def _done_before(bulk: BulkAction, refused: Collection[int]) -> list[int]:
+    """Return those of the jobs that earlier chunks of the action have cancelled or changed with their parents."""
+    if not refused or bulk.action == BulkAction.Action.RETRY:
+        return []
+    selected = Func("job_ids", template="abs(unnest(%(expressions)s))", output_field=BigIntegerField())
     parents = BulkAction.objects.filter(pk=bulk.pk).values_list(selected)
-    cancelled = SyncJob.objects.filter(pk__in=job_ids, status=JobStatus.CANCELLED, parent__in=parents)
-    requested = cancelled.filter(cancel_requested_by=bulk.actor_label, cancel_requested_at__gte=bulk.created_at)
-    return list(requested.values_list("pk", flat=True)) if job_ids else []
+    jobs = SyncJob.objects.filter(pk__in=refused, parent__in=parents)
+    if bulk.action == BulkAction.Action.CANCEL:
+        jobs, kind, message = jobs.filter(status=JobStatus.CANCELLED), EventKind.CANCEL_REQUESTED, bulk.actor_label
+    else:
+        kind, message = queued_jobs.event_of(bulk.actor_label, Change.of(bulk.action, bulk.values))
+    events = JobEvent.objects.filter(job=OuterRef("pk"), kind=kind, message=message, at__gte=bulk.created_at)
+    return list(jobs.filter(Exists(events)).values_list("pk", flat=True))
 
 
 def _clear_chunk(bulk: BulkAction) -> int:

@@ -47,7 +47,7 @@ def unretried_jobs(*, queue: str = ALL_QUEUES, fingerprint: str = "") -> SyncJob
 
 
 def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
-    """Mark an error group as acknowledged by the actor until its next error.
+    """Mark an error group as acknowledged by the actor until its next error that isn't retried.
 
     Raises NotFound, InvalidInput, and Conflict if the group is resolved.
     """
@@ -57,7 +57,7 @@ def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) 
 
 
 def resolve_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
-    """Mark an error group as resolved by the actor. Its next error makes it regressed.
+    """Mark an error group as resolved by the actor. Its next error that isn't retried makes it regressed.
 
     Raises NotFound, InvalidInput, and Conflict if the group is resolved already.
     """
@@ -121,13 +121,24 @@ def assignable() -> QuerySet[User]:
     return people.order_by("username")
 
 
+def assignees() -> QuerySet[User]:
+    """Return the people who can be assigned error groups, and those who have any from when they could, by name."""
+    assigned = ErrorGroup.objects.filter(assignee__isnull=False).values("assignee")
+    people = get_user_model()._default_manager.filter(Q(pk__in=assignable().values("pk")) | Q(pk__in=assigned))
+    return people.order_by("username")
+
+
 def get_error_group(fingerprint: str, groups: QuerySet[ErrorGroup] | None = None) -> ErrorGroup:
     """Return the group with this fingerprint. Raises NotFound."""
     group = (ErrorGroup.objects if groups is None else groups).filter(pk=fingerprint).first()
     if group is None:
-        message = _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}
-        raise NotFound(message, field="fingerprint")
+        raise _not_found(fingerprint)
     return group
+
+
+def _not_found(fingerprint: str) -> NotFound:
+    message = _("There is no error group %(fingerprint)s.") % {"fingerprint": fingerprint[:16]}
+    return NotFound(message, field="fingerprint")
 
 
 def _decide(
@@ -153,14 +164,14 @@ def _decide(
 def _add_entry(
     actor: Actor, fingerprint: str, action: ErrorNote.Action, text: str = "", subject: str = ""
 ) -> ErrorNote:
-    """Add an entry to the thread of a group. Raises InvalidInput."""
+    """Add an entry to the thread of a group. Raises InvalidInput, and NotFound if the group has just been deleted."""
     if len(text) > MAX_NOTE:
         raise InvalidInput(_("A note has at most %(most)s characters.") % {"most": MAX_NOTE}, field="note")
     check_text(text, "note", is_one_line=False)
     text = text.strip()
-    if text:
-        # This locks the group, so the newest note of the thread is the group's.
-        ErrorGroup.objects.filter(pk=fingerprint).update(note=text)
+    # This locks the group, so the newest note of the thread is the group's.
+    if text and not ErrorGroup.objects.filter(pk=fingerprint).update(note=text):
+        raise _not_found(fingerprint)
     return ErrorNote.objects.create(
         group_id=fingerprint, author=actor.label[:200], action=action, subject=subject[:200], text=text
     )

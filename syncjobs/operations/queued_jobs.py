@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
@@ -18,8 +18,9 @@ from ..engine import clock, timeline
 from ..engine.enqueue import end_delay
 from ..exceptions import DomainError, InvalidInput, WrongState
 from ..models import BulkAction, Queue, SyncJob
+from ..sql import query
 from .jobs import get_job, lock, not_found, status_of
-from .triggers import check_priority
+from .triggers import check_priority, priority_note
 
 Action = BulkAction.Action
 MAX_DELAY = dt.timedelta(days=30)
@@ -169,34 +170,56 @@ def _refusal(job_id: int, job: SyncJob | None, action: str) -> DomainError:
     return WrongState(messages[Action(action)] % status_of(job), status=job.status)
 
 
-def _run(actor: Actor, jobs: Sequence[SyncJob], _change: Change) -> None:
-    end_delay(jobs, f"{actor.label}: run now")
+def event_of(author: str, change: Change) -> tuple[EventKind, str]:
+    """Return the kind and message of the event that the author's change leaves on a job's timeline."""
+    if change.until is not None:
+        return EventKind.DELAYED, f"{author}: until {change.until.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if change.priority is not None:
+        return EventKind.NOTE, f"{author}: {priority_note(change.priority)}"
+    return EventKind.NOTE, f"{author}: {'run now' if change.action == Action.RUN else 'moved to the front'}"
+
+
+def _run(actor: Actor, jobs: Sequence[SyncJob], change: Change) -> None:
+    end_delay(jobs, event_of(actor.label, change)[1])
 
 
 def _delay(actor: Actor, jobs: Sequence[SyncJob], change: Change) -> None:
-    assert change.until is not None
     _update(jobs, run_at=change.until, delay_reason=DelayReason.SCHEDULED)
-    timeline.note_each(
-        jobs, EventKind.DELAYED, f"{actor.label}: until {change.until.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
-    )
+    timeline.note_each(jobs, *event_of(actor.label, change))
 
 
 def _prioritize(actor: Actor, jobs: Sequence[SyncJob], change: Change) -> None:
     _update(jobs, priority=change.priority)
-    timeline.note_each(jobs, EventKind.NOTE, f"{actor.label}: priority {Priority(change.priority or 0).label}")
+    timeline.note_each(jobs, *event_of(actor.label, change))
 
 
-def _move(actor: Actor, jobs: Sequence[SyncJob], _change: Change) -> None:
+def _move(actor: Actor, jobs: Sequence[SyncJob], change: Change) -> None:
     # Of two people who move jobs at once, the second waits here. A worker's claim holds this lock too, but waits for no job.
     queues = Queue.objects.filter(pk__in={job.queue_id for job in jobs}).order_by("pk")
     for queue in list(queues.select_for_update(no_key=True)):
-        others = SyncJob.objects.filter(queue=queue, status=JobStatus.QUEUED)
-        highest = others.aggregate(highest=Max("priority"))["highest"] or 0
+        highest = _highest(queue)
+        if highest >= MAX_FRONT:
+            _renumber(queue)
+            highest = _highest(queue)
         _update(
             [job for job in jobs if job.queue_id == queue.pk],
             priority=min(max(highest, Priority.URGENT) + 1, MAX_FRONT),
         )
-    timeline.note_each(jobs, EventKind.NOTE, f"{actor.label}: moved to the front")
+    timeline.note_each(jobs, *event_of(actor.label, change))
+
+
+def _highest(queue: Queue) -> int:
+    queued = SyncJob.objects.filter(queue=queue, status=JobStatus.QUEUED)
+    return queued.aggregate(highest=Max("priority"))["highest"] or 0
+
+
+def _renumber(queue: Queue) -> None:
+    """Give the jobs in front of a queue the lowest priorities that keep their order. The caller has locked the queue's row.
+
+    Jobs that somebody else has locked are left out: waiting for them could deadlock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(query("renumber_front"), {"queue": queue.pk, "urgent": Priority.URGENT})
 
 
 def _update(jobs: Sequence[SyncJob], **values: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from bands import channels
 from bands.models import Band
@@ -30,6 +31,8 @@ MAY_SUGGEST, MAY_DECIDE = "syncjobs.trigger_sync", "bands.change_band"
 MAX_TEXT = 500
 MAX_OPEN = 20
 """A band has at most so many suggestions that nobody has decided about: its page shows them all."""
+OTHER_ACCEPTED = gettext_noop("Another suggestion was accepted.")
+"""The reason that the site gives itself. It is stored in English, and pages translate it."""
 _MAX_REFERENCE = 300
 
 
@@ -90,7 +93,7 @@ def accept(actor: Actor, suggestion_id: int) -> Band:
         )
         _decide(actor, suggestion, SuggestionState.ACCEPTED, "")
         others = ChannelSuggestion.objects.open().filter(band=band)
-        others.update(**_decision(actor, SuggestionState.DECLINED, _("Another suggestion was accepted.")))
+        others.update(**_decision(actor, SuggestionState.DECLINED, OTHER_ACCEPTED))
         span.message = suggestion.reference
         span.data = {"band": band.name, "suggestion": suggestion.pk, "author": suggestion.author_label}
     return band

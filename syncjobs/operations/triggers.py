@@ -90,7 +90,7 @@ def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | No
         kept.add("force")
     if changes:
         SyncJob.objects.filter(pk=job.pk).update(**changes)
-        descriptions = {"priority": f"priority {Priority(requested).label}", "params": "force"}
+        descriptions = {"priority": priority_note(requested), "params": "force"}
         message = f"{actor.label}: {', '.join(descriptions[name] for name in changes)}"
         timeline.note(job.pk, EventKind.NOTE, message)
         job.refresh_from_db()
@@ -230,6 +230,11 @@ def check_priority(priority: int | None) -> None:
     if priority is not None and priority not in Priority.values:
         allowed = ", ".join(map(str, Priority.values))
         raise InvalidInput(_("Priority must be one of %(priorities)s.") % {"priorities": allowed}, field="priority")
+
+
+def priority_note(priority: int) -> str:
+    """Return what a timeline says about a new priority: in English, whatever the language of the person who gave it."""
+    return f"priority {Priority(priority).name.capitalize()}"
 
 
 def _check_exists(band: Band | None) -> None:

@@ -1,4 +1,5 @@
--- The state of an error group: what people have decided about it, and whether an error has occurred since then.
+-- The state of an error group: what people have decided about it, and whether an error has occurred since then. Callers pass
+-- the time of the last error after which no retry followed as last_seen_at: one that a retry healed undoes no decision.
 --
 -- Errors and decisions lock the row of their group and take the time while they have it, so the order of the times is the order
 -- in which they happened: engine/errors.py and operations/errors.py.

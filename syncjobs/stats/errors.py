@@ -124,6 +124,13 @@ def with_permanent_error(job_ids: Collection[int]) -> set[int]:
     return set(ends.filter(job__status=JobStatus.FAILED).values_list("job_id", flat=True))
 
 
+def retryable(fingerprints: Sequence[str]) -> set[str]:
+    """Return those of the groups of which a failed job can be retried, as far as their newest errors say."""
+    with connection.cursor() as cursor:
+        cursor.execute(query("retryable_groups"), {"groups": list(fingerprints), "sampled": _SAMPLED})
+        return {fingerprint for (fingerprint,) in cursor.fetchall()}
+
+
 def last_reason(job_id: int) -> str:
     """Return the reason of the error that ended the job; "" if it has none."""
     ends = JobError.objects.filter(job_id=job_id, will_retry=False).order_by("-pk")

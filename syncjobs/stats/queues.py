@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Count, Exists, Min, OuterRef, Q, When
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
@@ -17,7 +17,7 @@ from bands.models import Band
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, TERMINAL_STATUSES, JobStatus, JobType, QueueName
 from ..engine import broker
-from ..models import Attempt, Worker
+from ..models import Attempt, SyncJob, Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..operations import schedules
 from .snapshot import one_snapshot
@@ -156,6 +156,39 @@ def paused_bands(jobs: Iterable[Any]) -> dict[int, Band]:
         band.pk: band
         for band in Band.objects.paused().filter(pk__in=ids).only("paused_at", "paused_by", "pause_reason")
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something that keeps queued child jobs of an all-bands job waiting, and how many: a time, their queue, or their bands.
+
+    A job that waits for its queue or for a time may be of a paused band too, as in the lists of jobs.
+    """
+
+    parent_id: int
+    queue: str
+    delay_reason: str | None
+    """None if they are due, or wait for their bands."""
+    until: dt.datetime
+    """When the first of them is due."""
+    jobs: int
+    is_of_bands: bool = False
+
+
+def waits_of_children(parent_ids: Collection[int]) -> list[Wait]:
+    """Return what the queued child jobs of these all-bands jobs wait for."""
+    if not parent_ids:
+        return []
+    queued = SyncJob.objects.filter(parent__in=parent_ids, status=JobStatus.QUEUED).order_by()
+    causes = queued.annotate(reason=Case(When(run_at__gt=Now(), then="delay_reason"), default=None))
+    of_bands = Count("pk", filter=Q(band__in=Band.objects.paused().values("pk")))
+    rows = causes.values_list("parent", "queue", "reason").annotate(first=Min("run_at"), n=Count("pk"), paused=of_bands)
+    waits = []
+    for parent, queue, reason, first, jobs, paused in rows.order_by("parent", "queue", "first"):
+        waits.append(Wait(parent, queue, reason, first, jobs))
+        if paused:
+            waits.append(Wait(parent, queue, None, first, paused, is_of_bands=True))
+    return waits
 
 
 def lacks_bulk_worker() -> bool:

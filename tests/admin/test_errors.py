@@ -11,6 +11,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.http import QueryDict
 from django.test import Client
@@ -189,6 +190,25 @@ def test_people_decide_assign_and_write_notes(moderator: Client) -> None:
     assert "Asked the school." in thread
 
 
+def test_the_list_is_filtered_by_who_takes_care_of_an_error(moderator: Client) -> None:
+    group, person, admin = fail("It broke."), get_user_model().objects.get(), logged_in(Role.ADMIN)
+
+    def listed(client: Client) -> list[object]:
+        pages = {
+            who: client.get("/admin/syncjobs/errorgroup/", {"assignee": who}) for who in ("nobody", "me", person.pk)
+        }
+        return [who for who, page in pages.items() if page.status_code == 200 and "It broke." in page.content.decode()]
+
+    assert listed(moderator) == ["nobody"]
+    errors.assign_errors(PERSON, group.pk, person.get_username())
+    assert listed(moderator) == ["me", person.pk]
+    # Who leaves may still have errors, which the others have to find.
+    get_user_model().objects.filter(pk=person.pk).update(is_active=False)
+    assert listed(admin) == [person.pk]
+    page = admin.get(f"/admin/syncjobs/errorgroup/?assignee={person.pk}").content.decode()
+    assert f'<option value="{person.pk}" selected' in page
+
+
 def test_chips_count_the_groups_that_they_lead_to(moderator: Client) -> None:
     keys = [fail(f"Way {letter}.").pk for letter in "abcd"]
     errors.acknowledge_errors(PERSON, keys[0])
@@ -235,7 +255,7 @@ def test_queries_do_not_grow_with_groups(moderator: Client, window: str) -> None
         fail(f"It broke in the way {letter}", slug=letter)
     with CaptureQueriesContext(connection) as many:
         moderator.get(f"/admin/syncjobs/errorgroup/?window={window}")
-    assert len(few) == len(many) <= 12
+    assert len(few) == len(many) <= 13
     with CaptureQueriesContext(connection) as one:
         moderator.get(f"/admin/syncjobs/errorgroup/{group.pk}/change/")
     assert len(one) <= 13
@@ -307,6 +327,15 @@ def test_retrying_shows_the_number_of_jobs_before_and_after(moderator: Client) -
     fail("It broke.")
     url = f"/admin/syncjobs/errorgroup/{group.pk}/retry/"
     about = f"/admin/syncjobs/errorgroup/{group.pk}/change/"
+    other = fail("It broke as well.")
+    SyncJob.objects.filter(job_errors__group=other).update(status="COMPLETED")
+
+    def offered() -> set[str]:
+        return set(
+            re.findall(r"errorgroup/(\w+)/retry/", moderator.get("/admin/syncjobs/errorgroup/").content.decode())
+        )
+
+    assert offered() == {group.pk}
     assert "Retry failed jobs" in moderator.get(about).content.decode()
     asked = moderator.get(url).content.decode()
     assert "2 failed jobs can be retried" in asked
@@ -318,8 +347,9 @@ def test_retrying_shows_the_number_of_jobs_before_and_after(moderator: Client) -
     assert "There is nothing to retry" in asked
     assert '<button type="submit" class="btn' not in asked
     assert "Retry failed jobs" not in moderator.get(about).content.decode()
+    assert offered() == set()
     assert "0 queued." in moderator.post(url, headers=HTMX)["HX-Trigger"]
-    assert SyncJob.objects.count() == 4
+    assert SyncJob.objects.count() == 5
 
 
 def test_a_refused_retry_shows_the_reason(moderator: Client) -> None:

@@ -11,10 +11,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from bands.models import Band
 from syncjobs.admin.job_attempts import axis
-from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus, JobType, Role
+from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus, JobType, QueueName, Role
 from syncjobs.engine import outcomes
-from syncjobs.models import Attempt, SyncJob
+from syncjobs.models import Attempt, SyncJob, Worker
 from syncjobs.operations import jobs, queued_jobs, queues
 from tests.clients import DIALOG, PART, logged_in
 from tests.factories import PERSON, claim, failed_job, fanned_out, make_band, queue_job
@@ -126,6 +127,56 @@ def test_a_waiting_job_says_why_and_until_when() -> None:
     assert "box-warn Queue paused by pat The disk is full" in _boxes(admin, paused)[0]
     assert "⟨/admin/syncjobs/queue/maintenance/resume/⟩ Resume the queue" in _boxes(admin, paused)[0]
     assert "Ask an admin (ADMIN@example)" in _boxes(moderator, paused)[0]
+
+
+def test_an_all_bands_job_says_what_its_children_wait_for() -> None:
+    admin, moderator = logged_in(Role.ADMIN), logged_in(Role.MODERATOR)
+    parent, children = fanned_out(7)
+    queued = f"/admin/syncjobs/syncjob/?parent_id={parent.pk}&status=QUEUED&due="
+
+    def note() -> str:
+        html = moderator.get("/admin/syncjobs/syncjob/?status=IN_PROGRESS").content.decode()
+        return " ".join(re.sub(r"<[^>]*>", " ", html.split(f'id="row-{parent.pk}"')[1].split("</tr>")[0]).split())
+
+    (box,) = _boxes(moderator, parent)
+    assert box.startswith("box-bad No worker is running for this queue 7 of 7 child jobs wait for it.")
+    assert "7 jobs wait: no worker is running" in note()
+    Worker.objects.create(name="w@a", process_id=1, concurrency=1, queues=list(QueueName.values))
+    assert _boxes(moderator, parent) == []
+    assert "wait" not in note()
+    claim()
+    queues.pause_queue(PERSON, "video-sync", "The disk is full")
+    (box,) = _boxes(admin, parent)
+    assert box.startswith("box-warn Queue paused by pat 6 of 7 child jobs wait for it. The disk is full Since")
+    assert "⟨/admin/syncjobs/queue/video-sync/resume/⟩ Resume the queue" in box
+    assert f"⟨{queued}now⟩ Show the waiting jobs" in box
+    (box,) = _boxes(moderator, parent, DIALOG)
+    assert "Ask an admin (ADMIN@example) to do this" in box
+    assert "6 jobs wait: queue paused by pat" in note()
+    bands = [make_band(slug) for slug in ("herons", "owls", "larks")]
+    for child, band in zip(children[1:], bands, strict=False):
+        SyncJob.objects.filter(pk=child.pk).update(band=band)
+    Band.objects.exclude(slug="larks").update(paused_at=NOW, paused_by="kim", pause_reason="Tour")
+    until = timezone.now() + dt.timedelta(hours=7)
+    SyncJob.objects.filter(pk__in=[child.pk for child in children[3:6]]).update(
+        run_at=until, delay_reason=DelayReason.QUOTA_MAIN
+    )
+    boxes = _boxes(moderator, parent)
+    assert [re.findall(r"(?:box-\w+) (.*?) (\d) of 7", box)[0] for box in boxes] == [
+        ("Bands paused", "2"), ("Queue paused by pat", "3"), ("Waiting for the main quota to reset", "3"),
+    ]  # fmt: skip
+    assert "wait for it. Herons, Owls What to do: They start once the bands are resumed." in boxes[0]
+    assert f"⟨{queued}paused⟩" in boxes[0]
+    assert f"⟨{queued}later&delay_reason=QUOTA_MAIN⟩" in boxes[2]
+    assert f"The first goes on {until:%Y-%m-%d}" in boxes[2]
+    for each, count in (("now", 3), ("paused", 2), ("later", 3)):
+        page = moderator.get(f"{queued}{each}").content.decode()
+        assert f"<strong>{count}</strong>" in page, each
+    assert "3 jobs wait: waiting for the main quota to reset" in note()
+    Band.objects.filter(slug="owls").update(paused_at=None)
+    box = next(box for box in _boxes(moderator, parent) if "band was paused" in box)
+    assert "The band was paused by kim 1 of 7 child jobs wait for it. Herons Tour" in box
+    assert f"⟨/admin/bands/band/{bands[0].pk}/resume/⟩ Resume the band" in box
 
 
 def test_other_jobs_explain_themselves_too() -> None:

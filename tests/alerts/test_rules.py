@@ -306,6 +306,26 @@ def test_a_resolved_error_is_no_news_until_it_regresses_and_an_ignored_one_never
     assert the_alert(Rule.NEW_ERROR, group)
 
 
+def test_an_error_that_was_retried_neither_brings_an_alert_back_nor_makes_it_last() -> None:
+    def retry_one() -> None:
+        queue_job()
+        outcomes.retry_later(claim(), "It broke.", reason="broken")
+
+    group = _error()
+    for act in (errors.acknowledge_errors, errors.resolve_errors):
+        act(PERSON, group)
+        retry_one()
+        assert none(Rule.ERROR_BACK)
+        assert none(Rule.NEW_ERROR)
+        _error()
+        assert the_alert(Rule.ERROR_BACK, group)
+        Alert.objects.all().delete()
+    retry_one()
+    ErrorGroup.objects.update(last_final_at=ago(hours=30))
+    evaluate()
+    assert none(Rule.ERROR_BACK)
+
+
 def test_an_error_that_comes_back_after_its_alert_was_resolved() -> None:
     group = _error()
     evaluate()

@@ -15,9 +15,10 @@ from bands.models import Band
 from syncjobs import counters
 from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType
 from syncjobs.counters import Selection
+from syncjobs.engine import reconcile
 from syncjobs.listing import pages
 from syncjobs.listing.pages import Order
-from syncjobs.models import BandNameCount, SyncJob
+from syncjobs.models import BandNameCount, JobDelta, JobMarkDelta, SyncJob
 from tests.factories import make_band, queue_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -167,6 +168,17 @@ def test_random_filters_count_and_page_as_the_database_does(
             total, found_jobs = pages.page(selection, order, offset, 5)
             found = pages.in_order(found_jobs, order)
             assert (total, [job.pk for job in found]) == (len(everything), everything[offset : offset + 5])
+
+
+def test_deltas_of_marks_alone_are_seen_and_folded() -> None:
+    job = queue_job()
+    counters.fold()
+    SyncJob.objects.filter(pk=job.pk).update(error_count=1)
+    assert not JobDelta.objects.exists()
+    assert counters.metrics.unfolded() == JobMarkDelta.objects.count() == 2
+    assert reconcile._look()[0]["has_deltas"]
+    counters.fold()
+    assert counters.metrics.unfolded() == counters.wrong_cells() == 0
 
 
 def test_an_empty_table_has_no_counts_left() -> None:

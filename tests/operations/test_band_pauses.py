@@ -118,7 +118,7 @@ def test_an_all_bands_job_goes_on_without_a_paused_band() -> None:
     outcomes.complete(children[1].attempts.get())
     parent.refresh_from_db()
     assert parent.status == JobStatus.COMPLETED
-    assert "Without 1 jobs of paused bands" in parent.events.order_by("pk").last().message  # type: ignore[union-attr]
+    assert "Without 1 job of a paused band" in parent.events.order_by("pk").last().message  # type: ignore[union-attr]
     band_pauses.resume_band(PERSON, paused.pk)
     outcomes.complete(claim())
     assert SyncJob.objects.get(pk=children[0].pk).status == JobStatus.COMPLETED

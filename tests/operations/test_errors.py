@@ -13,7 +13,7 @@ from django.utils import timezone
 from syncjobs.choices import ErrorState, Role
 from syncjobs.engine import outcomes
 from syncjobs.exceptions import Conflict, InvalidInput, NotFound
-from syncjobs.models import AuditEntry, ErrorGroup, ErrorNote, JobError
+from syncjobs.models import AuditEntry, ErrorGroup, ErrorNote, JobError, SyncJob
 from syncjobs.operations import cleanup, errors
 from syncjobs.stats import errors as stats_errors
 from syncjobs.stats.errors import GroupFilter
@@ -90,6 +90,31 @@ def test_an_error_that_is_deleted_later_does_not_undo_a_regression() -> None:
     fail()
     JobError.objects.all().delete()
     assert stats_errors.group(key).state == ErrorState.REGRESSED
+
+
+@pytest.mark.parametrize(
+    ("act", "before", "after"),
+    [
+        (errors.resolve_errors, ErrorState.RESOLVED, ErrorState.REGRESSED),
+        (errors.acknowledge_errors, ErrorState.ACKNOWLEDGED, ErrorState.OPEN),
+    ],
+)
+def test_an_error_that_is_retried_undoes_no_decision(act: Callable[..., None], before: str, after: str) -> None:
+    key = fail()
+    act(PERSON, key)
+    seen = stats_errors.group(key).last_at
+    for _time in range(2):
+        queue_job("PRUNE")  # type: ignore[arg-type]
+        outcomes.retry_later(claim("maintenance"), "It broke.", reason="broken")
+        figures = stats_errors.group(key)
+        assert (figures.state, figures.has_come_back) == (before, False)
+        assert figures.last_at > seen
+        assert ErrorGroup.objects.in_states([before]).exists()
+    SyncJob.objects.filter(status="QUEUED").update(run_at=timezone.now())
+    outcomes.fail(claim("maintenance"), "It broke.", reason="broken", permanent=False)
+    figures = stats_errors.group(key)
+    assert (figures.state, figures.has_come_back) == (after, True)
+    assert ErrorGroup.objects.in_states([after]).exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -201,6 +226,22 @@ def test_counts_by_state_follow_the_other_filters_and_add_up() -> None:
             assert stats_errors.log(one).count() == listed.total
         assert stats_errors.log(GroupFilter(since=since, is_new=True)).count() == 1
         assert stats_errors.groups(GroupFilter(reason="broken")).by_state["open"] == 1
+
+
+def test_a_note_to_a_group_that_is_deleted_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = fail()
+    JobError.objects.all().delete()
+    found = errors.get_error_group
+
+    def found_and_deleted(fingerprint: str) -> ErrorGroup:
+        group = found(fingerprint)
+        ErrorGroup.objects.all().delete()
+        return group
+
+    monkeypatch.setattr(errors, "get_error_group", found_and_deleted)
+    with pytest.raises(NotFound):
+        errors.add_error_note(PERSON, key, "Too late.")
+    assert not ErrorNote.objects.exists()
 
 
 def test_cleanup_deletes_old_groups_with_their_threads() -> None:

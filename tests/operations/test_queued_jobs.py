@@ -11,9 +11,11 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import F
 from django.test import Client
+from django.utils import translation
 
-from syncjobs.choices import DelayReason, JobStatus, JobType, Priority, Role
+from syncjobs.choices import MAX_FRONT, DelayReason, JobStatus, JobType, Priority, Role
 from syncjobs.engine import clock
 from syncjobs.engine.claim import claim_next
 from syncjobs.exceptions import DomainError, InvalidInput, NotFound, WrongState
@@ -70,6 +72,21 @@ def test_changes_of_a_queued_job_are_noted_and_audited() -> None:
     # The next one moved is first, and not behind the highest that ever was.
     queued_jobs.prioritize(PERSON, urgent.pk, Priority.LOW)
     assert SyncJob.objects.get(pk=urgent.pk).priority == Priority.LOW
+
+
+@pytest.mark.django_db
+def test_the_last_one_moved_is_first_however_many_were_moved_before() -> None:
+    """The column of the priority holds numbers up to 32,767, and each move takes the next one."""
+    tied, *others, urgent = (queue_job(priority=Priority.URGENT) for _ in range(6))
+    for job in (*others, tied):
+        queued_jobs.move_to_front(PERSON, job.pk)
+    SyncJob.objects.filter(priority__gt=Priority.URGENT).update(priority=F("priority") + MAX_FRONT - 45)
+    assert SyncJob.objects.get(pk=tied.pk).priority == MAX_FRONT
+    for job in (others[2], others[0]):
+        queued_jobs.move_to_front(PERSON, job.pk)
+    assert _order() == [pk.pk for pk in (others[0], others[2], tied, others[3], others[1], urgent)]
+    assert SyncJob.objects.get(pk=others[0].pk).priority < 50
+    assert SyncJob.objects.get(pk=urgent.pk).priority == Priority.URGENT
 
 
 @pytest.mark.django_db
@@ -149,6 +166,37 @@ def test_jobs_that_are_moved_together_keep_their_order(in_background: bool, monk
     else:
         assert bulk.summary("front", result) == "5 moved to the front; 1 had ended."
     assert _order() == [*moved, urgent.pk]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("in_background", [False, True])
+def test_children_that_are_selected_with_their_parent_are_changed_and_not_refused(
+    in_background: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_CHUNK", 2)
+    if in_background:
+        monkeypatch.setattr(bulk, "MAX_FOREGROUND", 1)
+    parent, _children = fanned_out(4)
+    due = queue_job()
+    queued_jobs.delay(PERSON, parent.pk, clock.now() + HOUR)
+    ids = [*bulk.eligible_ids(SyncJob.objects.all(), "run"), due.pk]
+    result = bulk.start(PERSON, "run", ids)
+    if isinstance(result, BulkAction):
+        bulk.run_pending()
+        result.refresh_from_db()
+        refused = [int(job_id) for job_id in result.refused]
+    else:
+        refused = list(result.refused)
+    assert (result.succeeded, refused) == (5, [due.pk])
+    assert SyncJob.objects.runnable().count() == 5
+
+
+@pytest.mark.django_db
+def test_timelines_are_written_in_one_language() -> None:
+    job = queue_job()
+    with translation.override("es"):
+        queued_jobs.prioritize(PERSON, job.pk, Priority.LOW)
+    assert job.events.latest("pk").message == "pat: priority Low"
 
 
 @pytest.mark.django_db

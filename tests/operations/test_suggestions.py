@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import translation
 
 from bands.models import Band, ChannelProblem
+from syncjobs.admin.suggestions import context_of
 from syncjobs.audit.actors import Actor
 from syncjobs.choices import Origin, SuggestionState
 from syncjobs.exceptions import Conflict, DomainError, InvalidInput, NotFound, Taken
@@ -50,7 +52,10 @@ def test_an_accepted_suggestion_changes_the_channel() -> None:
     assert (by_id.pk, is_new) == (first.pk, False)
     other, is_new = suggestions.suggest(KIM, band.pk, "@others")
     assert is_new
-    suggestions.accept(KIM, first.pk)
+    with translation.override("es"):
+        suggestions.accept(KIM, first.pk)
+        (reason,) = [each.reason for each in context_of(band)["decided"] if each.reason]
+        assert reason == "Se aceptó otra propuesta."
     band.refresh_from_db()
     assert (band.channel_id, band.channel_title, band.channel_problem) == (NEW, "New Herons", "")
     first.refresh_from_db()

@@ -111,8 +111,9 @@ def test_the_forecast_adds_people_jobs_and_schedules() -> None:
     interval = IntervalSchedule.objects.create(every=10, period="minutes")
     task = PeriodicTask.objects.create(
         name="often", task=schedules.TASK, interval=interval, kwargs='{"job_type": "FULL_SYNC"}',
-        last_run_at=timezone.now(),
+        last_run_at=timezone.now() - dt.timedelta(minutes=10),
     )  # fmt: skip
+    # It is due now, and so before the reset whenever this test runs.
     assert _figures()["forecast"]["unknown"] == ["schedule “often”"]
     assert _figures()["forecast"]["units"] is None
     for number in range(2):
@@ -138,6 +139,15 @@ def test_jobs_without_an_estimate_use_earlier_jobs_or_are_unknown() -> None:
         done = queue_job(JobType.STATS_REFRESH)
         SyncJob.objects.filter(pk=done.pk).update(status=JobStatus.COMPLETED, quota_used=units)
     assert _figures("stats")["forecast"]["queued"] == 4
+
+
+def test_a_job_that_outlives_its_all_bands_job_is_in_the_forecast() -> None:
+    parent = queue_job(quota_estimated=100, fans_out=True)
+    queue_job(parent=parent, quota_estimated=7)
+    assert _figures()["forecast"]["queued"] == 100
+    # As when its band was paused meanwhile.
+    SyncJob.objects.filter(pk=parent.pk).update(status=JobStatus.COMPLETED)
+    assert _figures()["forecast"]["queued"] == 7
 
 
 def test_the_forecast_of_a_closed_bucket_adds_nothing() -> None:

@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 from ...choices import JobStatus
 from ...counters import DAY, HOUR
 from ...stats.freshness import Times
-from ...templatetags.monitor import percent
 
 Chart = dict[str, Any]
 _COLORS = {
@@ -42,7 +41,7 @@ def durations(series: Sequence[dict[str, Any]], period: str) -> Chart:
             "line": True,
             "values": [None if point[key] is None else round(point[key], 1) for point in series],
         }
-        for name, color, key in ((_("Duration, median"), "brand", "p50"), (_("Duration, 95%"), "warn", "p95"))
+        for name, color, key in ((_("Duration p50"), "brand", "p50"), (_("Duration p95"), "warn", "p95"))
     ]
     return _chart("line", series, period, lines, unit="s")
 
@@ -53,8 +52,8 @@ def freshness(by_day: Mapping[dt.date, Times]) -> Chart:
     lines = [
         {"name": name, "color": color, "line": True, "values": [value and round(value, 1) for value in values]}
         for name, color, values in (
-            (_("Median"), "brand", [times.p50 for times in by_day.values()]),
-            (percent(0.95), "warn", [times.p95 for times in by_day.values()]),
+            ("p50", "brand", [times.p50 for times in by_day.values()]),
+            ("p95", "warn", [times.p95 for times in by_day.values()]),
         )
     ]
     return _chart("line", series, "30d", lines, unit="s")

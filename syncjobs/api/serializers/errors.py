@@ -40,7 +40,8 @@ class ErrorGroupSerializer(serializers.Serializer[Any]):
     acknowledgedAt = serializers.DateTimeField(source="acknowledged_at", allow_null=True)
     acknowledgedBy = serializers.CharField(source="acknowledged_by", allow_blank=True)
     hasComeBack = serializers.BooleanField(
-        source="has_come_back", help_text="Whether it has occurred since it was acknowledged or resolved."
+        source="has_come_back",
+        help_text="Whether it has occurred, and not only been retried, since it was acknowledged or resolved.",
     )
     note = serializers.CharField(allow_blank=True, help_text="The newest note.")
     recentJobIds = serializers.ListField(child=serializers.CharField(), source="recent_jobs")
@@ -51,8 +52,8 @@ class ErrorGroupSerializer(serializers.Serializer[Any]):
     )
     state = serializers.ChoiceField(
         choices=ErrorState.choices,
-        help_text="acknowledged lasts until the next occurrence, resolved becomes regressed with it, and ignored lasts until"
-        " `ignoredUntil` whatever occurs.",
+        help_text="acknowledged lasts until the next occurrence that is not retried, resolved becomes regressed with it, and"
+        " ignored lasts until `ignoredUntil` whatever occurs.",
     )
     isNew = serializers.BooleanField(
         source="is_new", help_text="Whether it is open and its first occurrence is less than 24 hours ago."

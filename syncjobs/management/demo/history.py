@@ -42,6 +42,8 @@ _DAILY = (("Statistics of all videos", JobType.STATS_REFRESH, 4), ("Availability
 _WORKER = "celery@band-room"
 _LANES = 4
 _BUSY = ErrorReport("backendError", "The service is currently unavailable.", is_permanent=False, will_retry=True)
+_GAVE_UP = 4.2
+"""So many days before now, a sync failed in its last attempt too, so that the resolved error has come back."""
 _DENIED = "The request is not properly authorized to access this resource."
 _PRIVATE = "The request is not properly authorized to retrieve the specified playlist."
 _SECOND, _DAY = dt.timedelta(seconds=1), dt.timedelta(days=1)
@@ -114,7 +116,7 @@ class History:
             for _ in range(self.chance.choice((0, 1, 1, 2, 3))):
                 at = self._at(day, 0) + dt.timedelta(hours=self.chance.uniform(8, 18))
                 yield at, self._sync_one, (self.chance.randrange(24), self.chance.choice((self.robin, self.kim)))
-        for member, ago in ((demo.MOVED, 1.9), (demo.MOVED, 0.8), (demo.FORBIDDEN, 0.3), (demo.INTERMITTENT, 4.2)):
+        for member, ago in ((demo.MOVED, 1.9), (demo.MOVED, 0.8), (demo.FORBIDDEN, 0.3), (demo.INTERMITTENT, _GAVE_UP)):
             yield self.now - ago * _DAY, self._sync_one, (member, self.robin)
         yield self.now - 6.4 * _DAY, self._cancel_one, (5, self.robin)
         yield self.now - 0.6 * _DAY, self._cancel_one, (0, self.kim)
@@ -279,7 +281,8 @@ class History:
     def _is_busy(self, member: Member, at: dt.datetime) -> bool:
         """Whether YouTube answers this attempt with 503: often for one band, and for all in an hour of the twelfth day."""
         if member.number == demo.INTERMITTENT:
-            return self.chance.random() < (0.9 if self.now - at < _DAY / 5 else 0.45)
+            gave_up = abs(self.now - _GAVE_UP * _DAY - at) < _QUIET
+            return self.chance.random() < (0.9 if self.now - at < _DAY / 5 else 0.45) or gave_up
         return abs(self.now - 11.6 * _DAY - at) < PAUSE / 2 and self.chance.random() < 0.6
 
     def _read(self, member: Member, job: SyncJob, at: dt.datetime) -> dt.datetime:

@@ -80,8 +80,11 @@ class Recorder:
         key, job = fingerprint(report.reason, report.message), attempt.job
         group = self.groups.setdefault(
             key,
-            ErrorGroup(pk=key, reason=report.reason, message=normalize(report.message), first_seen_at=at),
+            ErrorGroup(
+                pk=key, reason=report.reason, message=normalize(report.message), first_seen_at=at, last_seen_at=at
+            ),
         )
+        group.last_final_at = group.last_final_at or group.last_seen_at if report.will_retry else None
         group.sample, group.is_permanent, group.last_seen_at = report.message, report.is_permanent, at
         self._errors.append(
             JobError(

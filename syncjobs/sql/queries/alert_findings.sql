@@ -18,21 +18,22 @@ failing AS (
     SELECT id, name, consecutive_failures FROM bands_band
      WHERE is_active AND consecutive_failures >= %(band_failing)s::float8
      ORDER BY consecutive_failures DESC, id LIMIT %(most)s),
+-- Errors that were retried count for nothing: neither do they bring a group back, nor do they make its alert last.
 recent AS MATERIALIZED (
-    SELECT fingerprint, message, reason, is_permanent, first_seen_at, last_seen_at, acknowledged_at,
-           syncjobs_error_state_v1(acknowledged_at, resolved_at, ignored_until, last_seen_at, now) AS state,
+    SELECT fingerprint, message, reason, is_permanent, first_seen_at, final_at, acknowledged_at,
+           syncjobs_error_state_v1(acknowledged_at, resolved_at, ignored_until, final_at, now) AS state,
            EXISTS (SELECT FROM syncjobs_alert AS alert WHERE subject_type = 'error' AND subject_id = fingerprint
-                      AND resolved_at < known.last_seen_at) AS was_over,
+                      AND resolved_at < final_at) AS was_over,
            EXISTS (SELECT FROM syncjobs_alert AS alert WHERE subject_type = 'error' AND subject_id = fingerprint
                       AND resolved_at IS NULL) AS is_open
-      FROM syncjobs_errorgroup AS known, clock
+      FROM syncjobs_errorgroup AS known, clock, LATERAL (SELECT coalesce(last_final_at, last_seen_at) AS final_at) AS final
      WHERE last_seen_at > now - greatest(%(new_error)s::float8, %(error_back)s::float8) * interval '1 hour'
      ORDER BY last_seen_at DESC LIMIT %(most)s),
 -- A group whose newest errors were all retried concerns nobody yet. If these have one message, it says more than that of the
 -- group, which has placeholders for names and numbers.
 serious AS MATERIALIZED (
     SELECT fingerprint, left(coalesce(newest.message, recent.message), 200) AS message, reason, is_permanent, first_seen_at,
-           last_seen_at, acknowledged_at, state, was_over, is_open
+           final_at, acknowledged_at, state, was_over, is_open
       FROM recent,
            LATERAL (SELECT CASE WHEN min(message) = max(message) THEN min(message) END AS message,
                            bool_or(NOT will_retry) AS is_serious
@@ -103,13 +104,13 @@ SELECT 'new_error', 'error', fingerprint, message, 'WARNING',
        jsonb_build_object('reason', reason, 'permanent', is_permanent, 'message', message)
   FROM serious, clock
  WHERE state = 'open' AND acknowledged_at IS NULL AND NOT was_over
-   AND last_seen_at > now - %(new_error)s::float8 * interval '1 hour'
+   AND final_at > now - %(new_error)s::float8 * interval '1 hour'
    AND (is_open OR first_seen_at > now - %(new_error)s::float8 * interval '1 hour')
 UNION ALL
 SELECT 'error_back', 'error', fingerprint, message, 'WARNING',
        jsonb_build_object('reason', reason, 'permanent', is_permanent, 'message', message)
   FROM serious, clock
- WHERE last_seen_at > now - %(error_back)s::float8 * interval '1 hour'
+ WHERE final_at > now - %(error_back)s::float8 * interval '1 hour'
    AND (state = 'regressed' OR state = 'open' AND (acknowledged_at IS NOT NULL OR was_over))
 UNION ALL
 SELECT 'quota_exhausted', 'bucket', b.bucket, b.bucket,

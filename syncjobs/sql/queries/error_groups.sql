@@ -16,8 +16,8 @@ WITH delta AS MATERIALIZED (
     SELECT fingerprint, n, last_at, state,
            state = 'open' AND first_seen_at > statement_timestamp() - make_interval(hours => %(new_hours)s) AS is_new
       FROM counted JOIN syncjobs_errorgroup AS g ON fingerprint = group_id,
-           LATERAL (SELECT syncjobs_error_state_v1(acknowledged_at, resolved_at, ignored_until, last_seen_at,
-                                                   statement_timestamp()) AS state) AS derived
+           LATERAL (SELECT syncjobs_error_state_v1(acknowledged_at, resolved_at, ignored_until,
+                                                   COALESCE(last_final_at, last_seen_at), statement_timestamp()) AS state) AS derived
      WHERE (n > 0 OR fingerprint = %(fingerprint)s)
        AND (%(reason)s::text IS NULL OR reason = %(reason)s)
        AND (%(assignee)s::bigint IS NULL OR COALESCE(assignee_id, 0) = %(assignee)s)
@@ -33,7 +33,7 @@ WITH delta AS MATERIALIZED (
 SELECT page.fingerprint, reason, message, sample, is_permanent, acknowledged_at, acknowledged_by, note, first_seen_at,
        last_at, n AS count, total, tally.states, tally.new, state, is_new, resolved_at, resolved_by, ignored_until, ignored_by,
        (SELECT username FROM auth_user WHERE auth_user.id = assignee_id) AS assignee,
-       COALESCE(GREATEST(acknowledged_at, resolved_at) < last_seen_at, false) AS has_come_back,
+       COALESCE(GREATEST(acknowledged_at, resolved_at) < COALESCE(last_final_at, last_seen_at), false) AS has_come_back,
        CASE WHEN %(since)s::timestamptz IS NULL THEN
            -- The folded count, and the bands that what is not folded yet adds or removes.
            band_count + (SELECT COALESCE(sum((COALESCE(folded.n, 0) + change.n > 0)::int - (COALESCE(folded.n, 0) > 0)::int), 0)

@@ -1,7 +1,7 @@
 -- What the forecast of the quota is made of: what it is for, its name, the units, and an average.
 --
 -- "active": the units that active jobs of a type still need by their estimates, the number of those without an estimate, and
--- the average of the newest completed jobs of the type, if any has none. A parent's estimate includes its children.
+-- the average of the newest completed jobs of the type, if any has none. The estimate of an active parent includes its children.
 -- Queued jobs of paused bands need nothing until somebody resumes the bands.
 -- "schedule": the average of a schedule's last runs, with all their jobs, by the label of its jobs.
 WITH active AS (
@@ -10,7 +10,9 @@ WITH active AS (
       FROM syncjobs_syncjob AS job
       LEFT JOIN LATERAL (
            SELECT sum(quota_used) AS units FROM syncjobs_syncjob WHERE parent_id = job.id) AS of_children ON true
-     WHERE status IN ('QUEUED', 'IN_PROGRESS') AND parent_id IS NULL AND run_at < %(until)s
+     WHERE status IN ('QUEUED', 'IN_PROGRESS') AND run_at < %(until)s
+       AND (parent_id IS NULL
+            OR parent_id NOT IN (SELECT id FROM syncjobs_syncjob WHERE status IN ('QUEUED', 'IN_PROGRESS') AND fans_out))
        AND (status = 'IN_PROGRESS' OR band_id IS NULL
             OR band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL))
      GROUP BY job_type)
