@@ -97,7 +97,7 @@ def _row(row: Row, rights: Rights, labels: dict[str, str], names: list[str]) -> 
         if rights.any
         else ""
     )
-    until = f" · {labels['in']} {row.note_until}" if row.note_until else ""
+    until = f' · <span class="in-word">{labels["in"]}</span> {row.note_until}' if row.note_until else ""
     note = f'<div class="sub">{escape(row.note)}{until}</div>' if row.note else ""
     progress = f'<div class="progress-cell">{row.meter}{escape(row.progress)}</div>' if row.progress else ""
     cells = _cells(row, labels)

@@ -153,6 +153,7 @@ def test_only_the_last_process_stops_the_services(second: Checkout, checkout: Ch
     assert second.sockets != first.sockets
     stop(two)
     assert first.is_stopped()
+    assert not first.sockets.exists()
     assert second.answers()
     stop(other)
     assert second.is_stopped()

@@ -74,6 +74,7 @@
     document.addEventListener("DOMContentLoaded", drawAll);
     document.addEventListener("htmx:afterSettle", drawAll);
     document.addEventListener("toggle", drawAll, true);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+    // Paper is light, whatever the screen is.
+    for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", drawAll);
     new MutationObserver(drawAll).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 })();
