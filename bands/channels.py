@@ -5,6 +5,7 @@ This module can't parse channel references: `ChannelIndex` takes a function that
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
@@ -26,15 +27,26 @@ def uploads_playlist_id(channel_id: str) -> str:
 
 def set_channel(band: Band, reference: str, *, channel_id: str = "") -> None:
     """Set a band's channel without saving; for a new channel, clear what is known about the old one."""
-    band.channel_reference = reference
+    is_same_reference, band.channel_reference = reference == band.channel_reference, reference
     if channel_id == band.channel_id != "":
         return
+    if band.pk and (band.channel_id or not is_same_reference):
+        band.channel_changed_at = _now()
     band.channel_id = channel_id
     band.uploads_playlist_id = uploads_playlist_id(channel_id) if channel_id else ""
     band.channel_handle = band.channel_title = ""
     band.channel_video_count = None
     band.last_full_sync_at = band.last_incremental_sync_at = band.last_page_read_at = None
-    band.channel_problem, band.channel_problem_since, band.consecutive_failures = "", None, 0
+    band.channel_problem, band.channel_problem_since = "", None
+    band.consecutive_failures, band.failing_since = 0, None
+
+
+def _now() -> dt.datetime:
+    """Return the database's time."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        now: dt.datetime = cursor.fetchone()[0]
+    return now
 
 
 def lock_channels() -> None:

@@ -33,7 +33,7 @@ class BandState(models.TextChoices):
     INACTIVE = "inactive", _("Inactive")
     PROBLEM = "problem", _("Channel problem")
     FAILING = "failing", _("Failing")
-    NEVER = "never", _("Never synced")
+    NEVER = "never", _("Not synced yet")
     NO_CHANNEL = "no-channel", _("No channel")
     PAUSED = "paused", _("Paused")
     FRESH = "fresh", _("Synced within a day")
@@ -185,6 +185,9 @@ class Band(models.Model):
         editable=False,
     )
     channel_problem_since = models.DateTimeField(null=True, blank=True, editable=False)
+    # The first of the failures in a row, if that is known; and when it got another channel: what was before doesn't count.
+    failing_since = models.DateTimeField(null=True, blank=True, editable=False)
+    channel_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     paused_at = models.DateTimeField(
         _("paused at"),

@@ -83,11 +83,12 @@ PERSONAL_ORIGINS = (Origin.ADMIN, Origin.API, Origin.COMMAND)
 
 
 class SuggestionState(models.TextChoices):
-    """What an admin has decided about a suggested channel."""
+    """What has become of a suggested channel."""
 
     OPEN = "open", _("Open")
     ACCEPTED = "accepted", _("Accepted")
     DECLINED = "declined", _("Declined")
+    WITHDRAWN = "withdrawn", _("Withdrawn by its author")
 
 
 class ErrorState(models.TextChoices):

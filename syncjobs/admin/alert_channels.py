@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import zoneinfo
 from typing import Any
 
 from django import forms
@@ -20,7 +19,7 @@ from bands.models import Band
 from ..audit.actors import Actor
 from ..choices import AlertRuleName, ChannelKind, DeliveryState, Severity
 from ..models import AlertChannel, AlertDelivery
-from ..operations import alert_channels
+from ..operations import alert_channels, time_zones
 from .core.edits import EditForm
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, is_part, show, style
@@ -259,7 +258,7 @@ def _edit(request: HttpRequest, channel: AlertChannel | None, form: ChannelForm,
             saved = alert_channels.save(actor, channel.pk, fields, check=check).channel
         return _("“%(name)s” is saved.") % {"name": saved.name}
 
-    extra = {"zones": sorted(zoneinfo.available_timezones())}
+    extra = {"zones": time_zones.listed()}
     template = "syncjobs/alert_channels/form.html"
     return ask(
         request, _question(title=title, text="", button=_("Save")), do, form=style(form), template=template, extra=extra

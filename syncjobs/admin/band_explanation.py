@@ -15,6 +15,7 @@ from ..choices import BAND_SYNC_TYPES, JobStatus
 from ..engine import error_reasons
 from ..models import ChannelSuggestion, JobError, SyncJob
 from ..operations.suggestions import MAY_SUGGEST
+from ..operations.waiting import pauses
 from ..templatetags.monitor import number, when
 from . import job_explanation
 from .core import advice, links
@@ -35,8 +36,8 @@ def explain(request: HttpRequest, band: Band, now: dt.datetime) -> list[Explanat
         boxes.append(_without_channel(request, band))
     elif band.consecutive_failures:
         boxes.append(_failing(request, band, now))
-    elif obstacle is None and band.synced_at(full=False) is None and _last_failure(band)[0]:
-        boxes.append(_not_tried(request, band))
+    elif obstacle is None and band.channel_changed_at and band.synced_at(full=False) is None:
+        boxes.append(_not_synced(request, band))
     if band.paused_at:
         boxes.append(_paused(request, band))
     if obstacle == BandState.INACTIVE:
@@ -117,19 +118,30 @@ def _failing(request: HttpRequest, band: Band, now: dt.datetime) -> Explanation:
     return replace(box, buttons=[*buttons, *_of_job(request, job, None)])
 
 
-def _not_tried(request: HttpRequest, band: Band) -> Explanation:
-    """Explain a band that was failing until its channel was changed, which cleared its failures and its last syncs."""
-    button = Button(
-        _("Sync now"), links.object_page("bands_band_sync", band.pk), "play", is_dialog=True, is_primary=True
-    )
+def _not_synced(request: HttpRequest, band: Band) -> Explanation:
+    """Explain a band whose channel was changed, which cleared its failures and its last syncs."""
+    sync_url = links.object_page("bands_band_sync", band.pk)
+    may = request.user.has_perm(_SYNC)
+    buttons = [Button(_("Sync now"), sync_url, "play", is_dialog=True, is_primary=True)] if may else []
+    helps = _("Sync the band now to see whether the new channel works.") if may else ""
+    job = SyncJob.objects.active().filter(band=band, job_type__in=BAND_SYNC_TYPES).order_by("pk").first()
+    if job is not None:
+        buttons, helps = _of_job(request, job, None), pauses([job.pk])
     return Explanation(
         look="warn",
         icon="clock",
         title=_("New channel, not synced yet"),
-        text=_("The channel was changed since the last sync failed."),
-        advice=_("Sync the band now to see whether the new channel works."),
-        buttons=[button] if request.user.has_perm(_SYNC) else (),
+        text=_("A sync of the new channel is queued or running.")
+        if job
+        else _("What was known about the syncs of the old channel no longer counts."),
+        facts=[(_("Channel changed"), _ago(band.channel_changed_at))],
+        advice=helps,
+        buttons=buttons,
     )
+
+
+def _ago(at: dt.datetime | None) -> Text:
+    return format_html("{} · {}", when(at), when(at, "ago"))
 
 
 def _last_failure(band: Band) -> tuple[SyncJob | None, JobError | None]:
@@ -145,13 +157,17 @@ def _failures(band: Band) -> list[tuple[str, Text]]:
         lines.append((_("Failures"), _("The last sync failed")))
     elif band.consecutive_failures:
         lines.append((_("Failures"), _("%s syncs in a row have failed") % number(band.consecutive_failures)))
-    return [*lines, (_("Last sync that worked"), when(band.synced_at(full=False), "ago", _("Never")))]
+    if band.consecutive_failures > 1 and band.failing_since and not band.channel_problem_since:
+        lines.append((_("Failing since"), when(band.failing_since)))
+    never = _("None of this channel") if band.channel_changed_at else _("Never")
+    return [*lines, (_("Last sync that worked"), when(band.synced_at(full=False), "ago", never))]
 
 
 def _of_job(request: HttpRequest, job: SyncJob | None, error: JobError | None) -> list[Button]:
     buttons = []
     if job is not None and request.user.has_perm("syncjobs.view_syncjob"):
-        buttons.append(Button(_("Failed job #%s") % job.pk, links.job(job.pk), "list", is_dialog=True))
+        label = _("Failed job #%s") if job.status == JobStatus.FAILED else _("Job #%s")
+        buttons.append(Button(label % job.pk, links.job(job.pk), "list", is_dialog=True))
     if error is not None and request.user.has_perm("syncjobs.view_errorgroup"):
         buttons.append(Button(_("About this error"), links.error(error.group_id), "alert"))
     return buttons
@@ -182,7 +198,7 @@ def _paused(request: HttpRequest, band: Band) -> Explanation:
         title=_("Paused by %(who)s") % {"who": band.paused_by},
         text=_("Its jobs wait, and syncs of all bands leave it out."),
         message=band.pause_reason,
-        facts=[(_("Since"), format_html("{} · {}", when(band.paused_at), when(band.paused_at, "ago")))],
+        facts=[(_("Since"), _ago(band.paused_at))],
         buttons=[Button(_("Resume"), url, "play", is_dialog=True)] if may else (),
     )
 

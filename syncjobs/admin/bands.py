@@ -30,6 +30,7 @@ from ..operations import bands as operations
 from ..operations import triggers
 from ..operations.suggestions import MAY_DECIDE, MAY_SUGGEST
 from ..operations.suggestions import get as get_suggestion
+from ..operations.waiting import pauses
 from ..stats import bands as stats_bands
 from ..stats.freshness import of_band, with_bands
 from . import band_chips, band_pauses, freshness, suggestions
@@ -98,6 +99,7 @@ class BandAdmin(PageAdmin):
             self.page("<id:band_id>/suggest/", self.suggest_view, "suggest"),
             self.page("suggestions/<id:suggestion_id>/accept/", self.accept_view, "accept_suggestion"),
             self.page("suggestions/<id:suggestion_id>/decline/", self.decline_view, "decline_suggestion"),
+            self.page("suggestions/<id:suggestion_id>/withdraw/", self.withdraw_view, "withdraw_suggestion"),
             self.page("<id:band_id>/sync/", self.sync_view, "sync"),
             self.page("<id:band_id>/subscribe/", self.subscribe_view, "subscribe"),
             self.page("<id:band_id>/feed/", self.read_feed_view, "read_feed"),
@@ -142,8 +144,7 @@ class BandAdmin(PageAdmin):
         }
         context |= _freshness(band) | suggestions.context_of(band)
         if is_part(request):
-            return render(request, "syncjobs/bands/state.html", context)
-        context["videos"] = order(band.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS]
+            return render(request, "syncjobs/bands/state.html", context | {"is_refresh": True})
         crumbs = ((_list_url(), _("Bands")),)
         return show(request, "syncjobs/bands/band.html", context, title=band.name, crumbs=crumbs, is_live=True)
 
@@ -171,6 +172,11 @@ class BandAdmin(PageAdmin):
         """Decline a suggested channel with a reason."""
         return suggestions.ask_to_decline(request, get_suggestion(suggestion_id))
 
+    @requires(MAY_SUGGEST, post=True)
+    def withdraw_view(self, request: HttpRequest, suggestion_id: int) -> HttpResponse:
+        """Take back a channel that the person has suggested."""
+        return suggestions.ask_to_withdraw(request, get_suggestion(suggestion_id))
+
     @requires("syncjobs.trigger_sync", post=True)
     def sync_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
         """Queue an incremental sync of a band; with `force`, even if it was synced recently."""
@@ -188,11 +194,12 @@ class BandAdmin(PageAdmin):
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             created = triggers.trigger_sync(actor, band, full=False, force=force)
             values = {"band": band.name, "job": created.job.pk}
-            if band.paused_at:
-                return _("%(band)s: sync #%(job)s is queued. It waits, because the band is paused.") % values
-            if created.is_new:
-                return _("%(band)s: sync #%(job)s is queued.") % values
-            return _("%(band)s: sync #%(job)s is already queued or running.") % values
+            said = (
+                _("%(band)s: sync #%(job)s is queued.")
+                if created.is_new
+                else _("%(band)s: sync #%(job)s is already queued or running.")
+            )
+            return f"{said % values} {pauses([created.job.pk])}".rstrip()
 
         def offer(error: DomainError) -> tuple[str, str] | None:
             return (f"{request.path}?force=1", _("Sync anyway")) if isinstance(error, RecentlySynced) else None
@@ -302,10 +309,10 @@ def _selected(request: HttpRequest) -> list[Band]:
 
 
 def _freshness(band: Band) -> dict[str, Any]:
-    videos = order(band.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS]
+    videos = list(order(band.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS])
     newest = next((video for video in videos if video.noticed_by and video.published_at), None)
     after = newest.created_at - newest.published_at if newest and newest.published_at else None
-    return {"fresh": of_band(band), "newest": newest, "newest_after": after}
+    return {"videos": videos, "fresh": of_band(band), "newest": newest, "newest_after": after}
 
 
 def _list_url() -> str:

@@ -18,6 +18,7 @@ from ..exceptions import InvalidInput
 from ..models import SyncJob
 from ..operations import jobs, queued_jobs
 from ..operations.queued_jobs import Action, Change
+from ..operations.waiting import pauses
 from ..templatetags.monitor import number
 from .core import links
 from .core.pages import Question, ask, report, style
@@ -178,7 +179,8 @@ def ask_to_run(request: HttpRequest, job_id: int) -> HttpResponse:
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        return _("Job #%s is no longer delayed.") % queued_jobs.run_now(actor, job_id).pk
+        queued_jobs.run_now(actor, job_id)
+        return f"{_('Job #%s is no longer delayed.') % job_id} {pauses([job_id])}".rstrip()
 
     return ask(request, question, do)
 

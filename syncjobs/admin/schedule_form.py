@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_celery_beat.models import PeriodicTask
 
-from ..operations import schedules
+from ..operations import schedules, time_zones
 from .core.edits import EditForm
 from .recurrence import CRON_FIELDS, WEEKDAYS, Kind, Recurrence, of_schedule
 
@@ -79,8 +77,7 @@ class ScheduleForm(EditForm):
     def clean_zone(self) -> str:
         """Check that the system knows the time zone."""
         zone = str(self.cleaned_data["zone"]).strip() or DEFAULT_ZONE
-        if zone not in zoneinfo.available_timezones():
-            raise ValidationError(_("Unknown time zone. Choose one from the list, for example America/New_York."))
+        time_zones.check(zone)
         return zone
 
     def clean(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
 from typing import Any
 
 from django.contrib import admin
@@ -18,7 +17,7 @@ from ..audit.actors import Actor
 from ..choices import JobType
 from ..engine import clock
 from ..exceptions import DomainError, InvalidInput
-from ..operations import schedules, triggers
+from ..operations import schedules, time_zones, triggers
 from ..stats.queues import lacks_scheduler
 from . import recurrence
 from .core.model_admin import PageAdmin, id_of, requires
@@ -201,7 +200,7 @@ def _edit(request: HttpRequest, schedule: PeriodicTask | None, form: ScheduleFor
         do,
         form=style(form),
         template="syncjobs/schedules/form.html",
-        extra={"zones": sorted(zoneinfo.available_timezones()), "preview": _preview(form)},
+        extra={"zones": time_zones.listed(), "preview": _preview(form)},
     )
 
 

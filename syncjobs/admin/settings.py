@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -15,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..audit.actors import Actor
-from ..operations import preferences
+from ..operations import preferences, time_zones
 from .core import local_time
 from .core.pages import Question, ask, style
 
@@ -33,8 +31,8 @@ class SettingsForm(forms.Form):
     def clean_time_zone(self) -> str:
         """Check that the system knows the time zone."""
         name = str(self.cleaned_data["time_zone"]).strip()
-        if name and name not in zoneinfo.available_timezones():
-            raise ValidationError(_("Unknown time zone. Choose one from the list, for example America/New_York."))
+        if name:
+            time_zones.check(name)
         return name
 
 
@@ -60,7 +58,7 @@ def settings(request: HttpRequest) -> HttpResponse:
         if local_time.named(browser)
         else _("Type a city. If it is empty, your browser's counts.")
     )
-    extra = {"zones": sorted(zoneinfo.available_timezones())}
+    extra = {"zones": time_zones.listed()}
     # All times on the page behind the question change.
     return ask(request, question, do, form=style(form), then=question.back, extra=extra)
 

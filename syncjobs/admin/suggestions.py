@@ -79,7 +79,9 @@ def ask_to_suggest(request: HttpRequest, band: Band) -> HttpResponse:
     form = SuggestionForm(request.POST if request.method == "POST" else None, request=request)
     question = Question(
         title=_("Suggest a channel for %(band)s") % {"band": band.name},
-        text=_("An admin sees your suggestion on the band's page and accepts or declines it."),
+        text=_(
+            "An admin sees your suggestion on the band's page and accepts or declines it. Until then you can withdraw it."
+        ),
         button=_("Suggest"),
         back=links.band(band.pk),
         parent=band.name,
@@ -122,12 +124,14 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
         suggestions.accept(actor, suggestion.pk)
-        return _("%(band)s has the channel %(channel)s now. Sync it to see whether it works.") % {
+        return _("%(band)s has the channel %(channel)s now. It has not been synced yet.") % {
             "band": band.name,
             "channel": suggestion.reference,
         }
 
-    return ask(request, question, do)
+    may_sync = request.user.has_perm("syncjobs.trigger_sync") and band.is_active
+    next_step = (links.object_page("bands_band_sync", band.pk), _("Sync now")) if may_sync else None
+    return ask(request, question, do, next_step=next_step)
 
 
 def ask_to_decline(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpResponse:
@@ -147,3 +151,22 @@ def ask_to_decline(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpR
         return _("The suggestion is declined.")
 
     return ask(request, question, do, form=style(DeclineForm(request.POST if request.method == "POST" else None)))
+
+
+def ask_to_withdraw(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpResponse:
+    """Confirm, then withdraw a suggestion."""
+    band = suggestion.band
+    question = Question(
+        title=_("Withdraw your suggestion for %(band)s?") % {"band": band.name},
+        text=_("You suggested %(channel)s.") % {"channel": suggestion.reference},
+        button=_("Withdraw"),
+        back=links.band(band.pk),
+        parent=band.name,
+        icon="cross",
+    )
+
+    def do(actor: Actor, _values: dict[str, Any]) -> str:
+        suggestions.withdraw(actor, suggestion.pk)
+        return _("The suggestion is withdrawn.")
+
+    return ask(request, question, do)

@@ -19,6 +19,7 @@ from ..engine.enqueue import Created
 from ..exceptions import DomainError, RecentlySynced
 from ..models import SyncJob
 from ..operations import triggers
+from ..operations.waiting import pauses
 from ..stats import estimates
 from ..templatetags.monitor import number
 from ..youtube.costs import Bucket
@@ -137,6 +138,7 @@ def _redirect(request: HttpRequest, created: list[Created], refused: list[Domain
         if kept := sum("priority" in each.kept for each in created):
             more = ngettext("%s of them keeps its priority.", "%s of them keep their priority.", kept)
             text += " " + more % number(kept)
+        text = f"{text} {pauses({each.job.pk for each in created})}".rstrip()
         target = _new_jobs(new) if new else links.jobs(status="QUEUED,IN_PROGRESS")
     if refused:
         text = " ".join([text, *_first(error.message for error in refused)])

@@ -16,6 +16,7 @@ from bands.models import Availability, Band, LiveState, Video
 from ..audit.actors import Actor
 from ..exceptions import NotFound
 from ..operations import triggers
+from ..operations.waiting import pauses
 from .core import links
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, show
@@ -94,9 +95,12 @@ class VideoAdmin(PageAdmin):
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             created = triggers.trigger_video(actor, video.youtube_id, video.band)
             values = {"job": created.job.pk}
-            if created.is_new:
-                return _("Sync #%(job)s is queued.") % values
-            return _("Sync #%(job)s of this video is already queued or running.") % values
+            said = (
+                _("Sync #%(job)s is queued.")
+                if created.is_new
+                else _("Sync #%(job)s of this video is already queued or running.")
+            )
+            return f"{said % values} {pauses([created.job.pk])}".rstrip()
 
         return ask(request, question, do)
 

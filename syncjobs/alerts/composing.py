@@ -124,7 +124,7 @@ def _over(alert: Alert) -> str:
     text = _("Over: %(problem)s") % {"problem": words.of(alert).sentence}
     if alert.resolved_at is None:
         return text
-    minutes = max(1, round((alert.resolved_at - alert.opened_at).total_seconds() / 60))
+    minutes = max(1, round((alert.resolved_at - words.since(alert)).total_seconds() / 60))
     lasted = ngettext("It lasted %(n)s minute.", "It lasted %(n)s minutes.", minutes) % {"n": minutes}
     return f"{text} {lasted}"
 

@@ -14,6 +14,7 @@ from ..choices import AlertStep as Step
 from ..choices import AlertSubject, DeliveryKind, Severity
 from ..engine import broker, clock
 from ..models import Alert, AlertChannel, AlertDelivery, AlertNotice, AlertRound
+from ..models.alerts import GONE
 from . import composing, routing
 from .notices import COLLECT
 
@@ -27,9 +28,6 @@ REST = dt.timedelta(minutes=10)
 A kind is a rule; of bands, also the reason why they fail. Critical alerts never wait.
 """
 _Kind = tuple[str, str, str]
-
-GONE = dt.timedelta(seconds=5)
-"""A condition that was found so long before the last round began, and not in it, is gone: perhaps a process restarted."""
 
 
 def collect(overdue: dt.timedelta = dt.timedelta()) -> int:

@@ -44,6 +44,15 @@ def of(alert: Alert) -> Words:
     return _words(Rule(alert.rule), alert.subject_type, alert.subject_id, alert.subject_label, alert.facts)
 
 
+def since(alert: Alert) -> dt.datetime:
+    """Return when what the alert is about began, as far as that is known: else when a round first found it."""
+    known = next(filter(None, (alert.facts.get(name) for name in _BEGINNINGS)), None)
+    return dt.datetime.fromisoformat(known) if known else alert.opened_at
+
+
+_BEGINNINGS = ("since", "due", "channel_since", "added_at")
+
+
 def subject_of(alert: Alert) -> str:
     """Return the name of what the alert is about in the active language; empty for the site."""
     return _subject(alert.subject_type, alert.subject_id, alert.subject_label)
@@ -195,19 +204,25 @@ def _stuck_job(subject: str, facts: Facts) -> tuple[str, str]:
 def _band_failing(subject: str, facts: Facts) -> tuple[str, str]:
     n = int(facts.get("failures") or 1)
     pattern = ngettext("The last sync of %(band)s has failed.", "The last %(n)s syncs of %(band)s have failed.", n)
-    sentence = pattern % {"n": n, "band": subject}
+    if facts.get("since") and n > 1:
+        pattern = _("The last %(n)s syncs of %(band)s have failed, the first at %(time)s.")
+    sentence = pattern % {"n": n, "band": subject, "time": _time(facts, "since")}
     if facts.get("error"):
         sentence += " " + _("Last error: %(error)s") % {"error": facts["error"]}
     return sentence, _("See the band's last job for the reason. Correct the band's channel if it is wrong.")
 
 
 def _band_stale(subject: str, facts: Facts) -> tuple[str, str]:
-    sentence = (
-        _("%(band)s has not been synced since %(time)s.") % {"band": subject, "time": _time(facts, "since")}
-        if facts.get("since")
-        else _("%(band)s has never been synced.") % {"band": subject}
+    if facts.get("since"):
+        sentence = _("%(band)s has not been synced since %(time)s.")
+    elif facts.get("channel_since"):
+        sentence = _("%(band)s got another channel at %(changed)s, and has not been synced since.")
+    else:
+        sentence = _("%(band)s has never been synced.")
+    values = {"band": subject, "time": _time(facts, "since"), "changed": _time(facts, "channel_since")}
+    return sentence % values, _(
+        "Check that a schedule syncs all bands, and see the band's last jobs. Or deactivate the band."
     )
-    return sentence, _("Check that a schedule syncs all bands, and see the band's last jobs. Or deactivate the band.")
 
 
 def _failure_rate(subject: str, facts: Facts) -> tuple[str, str]:
@@ -220,16 +235,34 @@ def _failure_rate(subject: str, facts: Facts) -> tuple[str, str]:
 
 def _new_error(subject: str, facts: Facts) -> tuple[str, str]:
     return (
-        _("A new error has occurred: %(error)s") % {"error": subject},
+        _of_error(
+            subject,
+            facts,
+            _("A new error has occurred (%(where)s): %(error)s"),
+            _("A new error has occurred: %(error)s"),
+        ),
         _("Read what the error means and what to do. Then resolve the error."),
     )
 
 
 def _error_back(subject: str, facts: Facts) -> tuple[str, str]:
     return (
-        _("An error has come back: %(error)s") % {"error": subject},
+        _of_error(
+            subject, facts, _("An error has come back (%(where)s): %(error)s"), _("An error has come back: %(error)s")
+        ),
         _("Read the note from the last time. Resolve the error again once its cause is gone."),
     )
+
+
+def _of_error(error: str, facts: Facts, pattern: str, without_band: str) -> str:
+    """Name the band that has the error, how many others do, and whether the text stands for others like it."""
+    others = max(0, int(facts.get("bands") or 0) - 1)
+    where = facts.get("band") or ""
+    if where and others:
+        where = ngettext("%(band)s and %(n)s other band", "%(band)s and %(n)s other bands", others)
+        where %= {"band": facts["band"], "n": others}
+    sentence = (pattern if where else without_band) % {"where": where, "error": error}
+    return _("%(sentence)s (and others like it)") % {"sentence": sentence} if facts.get("alike") else sentence
 
 
 def _quota_forecast(subject: str, facts: Facts) -> tuple[str, str]:

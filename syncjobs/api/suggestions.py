@@ -1,4 +1,4 @@
-"""Suggested channels: list and make them, and decide about them."""
+"""Suggested channels: list, make and withdraw them, and decide about them."""
 
 from __future__ import annotations
 
@@ -77,6 +77,18 @@ class SuggestionViewSet(ListModelMixin, ViewSet):
     def decline(self, request: Request, suggestion_id: int) -> Response:
         """Decline a suggestion with a reason. 409 if somebody has decided about it."""
         suggestions.decline(self.actor, suggestion_id, self.validated()["reason"])
+        return self._suggestion(suggestion_id)
+
+    @extend_schema(operation_id="withdrawSuggestion", request=None, responses=SuggestionSerializer)
+    @action(
+        detail=True,
+        methods=["post"],
+        serializer_class=NoBody,
+        permission_classes=[requires(suggestions.MAY_SUGGEST)],
+    )
+    def withdraw(self, request: Request, suggestion_id: int) -> Response:
+        """Withdraw one's own suggestion. 403 if it is somebody else's, 409 if somebody has decided about it."""
+        suggestions.withdraw(self.actor, suggestion_id)
         return self._suggestion(suggestion_id)
 
     def _suggestion(self, suggestion_id: int) -> Response:

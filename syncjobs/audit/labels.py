@@ -55,6 +55,7 @@ ACTIONS = {
     "suggest_channel": _("Suggested a channel"),
     "accept_suggestion": _("Accepted a suggested channel"),
     "decline_suggestion": _("Declined a suggested channel"),
+    "withdraw_suggestion": _("Withdrew a suggested channel"),
     "resolve_channel": _("Looked up a channel"),
     "renew_subscriptions": _("Renewed subscriptions"),
     "read_feeds": _("Had feeds read"),

@@ -15,14 +15,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Case, Exists, F, OuterRef, When
 from django.db.models.functions import Coalesce, Now
 
 from bands.models import Band
 
-from ..choices import BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, JobStatus
+from ..choices import BAND_SYNC_TYPES, AlertSubject, AttemptOutcome, DelayReason, EventKind, JobStatus
 from ..exceptions import Fenced
-from ..models import Attempt, SeenVideo, SyncJob
+from ..models import AlertRound, Attempt, SeenVideo, SyncJob
 from ..sql import query
 from . import broker, errors, job_log
 from .enqueue import create_enrich_child
@@ -42,8 +42,9 @@ def complete(attempt: Attempt) -> None:
         job = attempt.job
         if job.band_id and job.job_type in BAND_SYNC_TYPES:
             Band.objects.filter(pk=job.band_id).update(
-                consecutive_failures=0, channel_problem="", channel_problem_since=None
+                consecutive_failures=0, failing_since=None, channel_problem="", channel_problem_since=None
             )
+            AlertRound.objects.request_about(AlertSubject.BAND, job.band_id)
 
 
 def wait_for_children(attempt: Attempt) -> None:
@@ -327,4 +328,7 @@ def _end_attempt(
 
 def _count_band_failure(job: SyncJob) -> None:
     if job.band_id and job.job_type in BAND_SYNC_TYPES:
-        Band.objects.filter(pk=job.band_id).update(consecutive_failures=F("consecutive_failures") + 1)
+        since = Case(When(consecutive_failures=0, then=Now()), default=F("failing_since"))
+        Band.objects.filter(pk=job.band_id).update(
+            consecutive_failures=F("consecutive_failures") + 1, failing_since=since
+        )

@@ -264,6 +264,7 @@ def reopen(bucket: Bucket) -> bool:
         if not stopped.update(closed_at=None, closed_reason="", probe_at=now, probes=0):
             return False
         wake_jobs(bucket)
+        AlertRound.objects.request()
     return True
 
 

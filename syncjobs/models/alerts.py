@@ -6,12 +6,14 @@ import datetime as dt
 from typing import Any, Self
 
 from django.db import models, transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from ..choices import AlertRuleName, AlertSubject, Severity
 
+GONE = dt.timedelta(seconds=5)
+"""A condition that was found so long before the last round began, and not in it, is gone: perhaps a process restarted."""
 _UNSEEN = (Q(acknowledged_at=None) | Q(acknowledged_at__lt=F("escalated_at"))) & (
     Q(snoozed_until=None) | Q(snoozed_until__lte=Now())
 )
@@ -37,8 +39,16 @@ class AlertQuerySet(models.QuerySet["Alert"]):
         return self.filter(needs_routing=True, changed_at__lte=Now() - overdue)
 
     def with_attention(self) -> Self:
-        """Annotate `is_unseen`, whether an unresolved alert needs attention."""
-        return self.annotate(is_unseen=_UNSEEN)
+        """Annotate `is_unseen`, whether an unresolved alert needs attention, and `is_gone`."""
+        return self.annotate(is_unseen=_UNSEEN).with_gone()
+
+    def with_gone(self) -> Self:
+        """Annotate `is_gone`: whether the last round has not found the condition of an unresolved alert any more.
+
+        The forecast has rounds of its own, so nothing is said about it.
+        """
+        last = AlertRound.objects.filter(ended_at__gte=F("began_at"), began_at__gt=OuterRef("last_seen_at") + GONE)
+        return self.annotate(is_gone=Q(resolved_at=None) & ~Q(rule=AlertRuleName.QUOTA_FORECAST) & Exists(last))
 
     def worst_first(self) -> Self:
         """Order by severity, then the newest first."""
@@ -143,6 +153,12 @@ class AlertRoundManager(models.Manager["AlertRound"]):
     def request(self) -> None:
         """Let the next round begin after this transaction, because it should see at once what has happened."""
         transaction.on_commit(lambda: self.filter(due_at__gt=Now()).update(due_at=Now()), robust=True)
+
+    def request_about(self, subject_type: AlertSubject, subject_id: int | str) -> None:
+        """Do so if there is an unresolved alert about the subject: perhaps it is over."""
+        alerts = Alert.objects.unresolved().filter(subject_type=subject_type, subject_id=str(subject_id))
+        waiting = self.filter(Exists(alerts), due_at__gt=Now())
+        transaction.on_commit(lambda: waiting.update(due_at=Now()), robust=True)
 
 
 class AlertRound(models.Model):

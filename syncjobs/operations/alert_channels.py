@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import secrets as random_secrets
 import uuid
-import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +29,7 @@ from ..models import AlertChannel, AlertDelivery
 from ..senders import chat, mail, secrets, webhook
 from ..senders.addresses import ForbiddenAddress
 from ..senders.messages import SendFailed
+from . import time_zones
 from .texts import check_text
 
 MAX_NAME = 80
@@ -130,9 +130,8 @@ def _routing_problems(channel: AlertChannel) -> list[tuple[str, str]]:
         problems.append(("rules", _one_of(AlertRuleName.values)))
     if channel.language not in dict(settings.LANGUAGES):
         problems.append(("language", _one_of([code for code, _name in settings.LANGUAGES])))
-    if channel.time_zone not in zoneinfo.available_timezones():
-        message = _("Unknown time zone. Choose one from the list, for example America/New_York.")
-        problems.append(("time_zone", message))
+    if channel.time_zone not in time_zones.NAMES:
+        problems.append(("time_zone", time_zones.unknown()))
     if (channel.quiet_from is None) != (channel.quiet_until is None):
         field = "quiet_from" if channel.quiet_from is None else "quiet_until"
         problems.append((field, _("Quiet hours need both a beginning and an end.")))

@@ -54,18 +54,19 @@ DEFAULTS: dict[Rule, Default] = {
         most=3600,
     ),
     Rule.NO_SCHEDULER: Default(),
-    Rule.SCHEDULE_OVERDUE: Default(5, gettext_lazy("minutes after a schedule was due"), least=1, most=_WEEK_MINUTES),
-    # What a person or a successful sync has ended does not come back by itself, so these three are over at once.
+    # What a row proves to be over is over at once, so that no sentence is shown that is no longer true: a run, a pause that
+    # a person has ended, a sync, an answer, a delivery. What is measured, or what restarts, may come and go.
+    Rule.SCHEDULE_OVERDUE: Default(5, gettext_lazy("minutes after a schedule was due"), 0, least=1, most=_WEEK_MINUTES),
     Rule.QUEUE_PAUSED: Default(60, gettext_lazy("minutes since the queue was paused"), 0, least=0, most=_MONTH_MINUTES),
     Rule.BAND_PAUSED: Default(24, gettext_lazy("hours since the band was paused"), 0, least=0, most=_YEAR_HOURS),
     Rule.OLD_JOB: Default(60, gettext_lazy("minutes that the oldest due job has waited"), least=1, most=_MONTH_MINUTES),
     Rule.STUCK_JOB: Default(
-        5, gettext_lazy("times the p95 of its job type, and at least ten minutes"), least=1, most=1000
+        5, gettext_lazy("times the p95 of its job type, and at least ten minutes"), 0, least=1, most=1000
     ),
     Rule.BAND_FAILING: Default(
         3, gettext_lazy("failed syncs of a band in a row"), 0, least=1, most=1000, is_whole=True
     ),
-    Rule.BAND_STALE: Default(48, gettext_lazy("hours since a band was last synced"), least=1, most=_YEAR_HOURS),
+    Rule.BAND_STALE: Default(48, gettext_lazy("hours since a band was last synced"), 0, least=1, most=_YEAR_HOURS),
     Rule.FAILURE_RATE: Default(
         30,
         gettext_lazy("percent of the jobs that ended in the last hour, if they are ten or more"),
@@ -73,19 +74,20 @@ DEFAULTS: dict[Rule, Default] = {
         least=1,
         most=100,
     ),
-    Rule.NEW_ERROR: Default(24, gettext_lazy("hours without the error until it is over"), least=1, most=_YEAR_HOURS),
-    Rule.ERROR_BACK: Default(24, gettext_lazy("hours without the error until it is over"), least=1, most=_YEAR_HOURS),
+    Rule.NEW_ERROR: Default(24, gettext_lazy("hours without the error until it is over"), 0, least=1, most=_YEAR_HOURS),
+    Rule.ERROR_BACK: Default(
+        24, gettext_lazy("hours without the error until it is over"), 0, least=1, most=_YEAR_HOURS
+    ),
     Rule.QUOTA_FORECAST: Default(
         100, gettext_lazy("percent of the limit that will be needed until the reset"), least=1, most=1000
     ),
-    Rule.QUOTA_EXHAUSTED: Default(),
-    Rule.KEY_REFUSED: Default(),
-    # One answer ends the silence.
+    Rule.QUOTA_EXHAUSTED: Default(resolve_after=0),
+    Rule.KEY_REFUSED: Default(resolve_after=0),
     Rule.YOUTUBE_SILENT: Default(resolve_after=0),
     Rule.REDIS_DEGRADED: Default(),
     Rule.DATABASE_DEGRADED: Default(85, gettext_lazy("percent of PostgreSQL's connections in use"), least=1, most=100),
     Rule.DELIVERIES_FAILING: Default(
-        3, gettext_lazy("failed attempts to deliver one message"), least=1, most=100, is_whole=True
+        3, gettext_lazy("failed attempts to deliver one message"), 0, least=1, most=100, is_whole=True
     ),
     Rule.PUSH_OFF: Default(
         50, gettext_lazy("percent of the subscriptions of an hour ago or longer that don't work"), least=1, most=100

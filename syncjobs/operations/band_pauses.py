@@ -13,11 +13,11 @@ from bands.models import Band
 
 from ..audit.actors import Actor
 from ..audit.record import audited
-from ..choices import JobStatus
+from ..choices import AlertSubject, JobStatus
 from ..engine import broker, outcomes
 from ..exceptions import InvalidInput, NotFound
 from ..live import changes
-from ..models import Queue, SyncJob
+from ..models import AlertRound, Queue, SyncJob
 from .queues import MAX_REASON
 from .texts import check_text
 
@@ -47,6 +47,7 @@ def pause_band(actor: Actor, band_id: int, reason: str = "") -> bool:
         elif reason and actor.is_personal:
             Band.objects.filter(pk=band_id).update(**author)
         _note_changes(band_id)
+        AlertRound.objects.request_about(AlertSubject.BAND, band_id)
         span.message, span.data = reason, {"band": band.name, "paused": is_new}
     return is_new
 
@@ -62,8 +63,9 @@ def resume_band(actor: Actor, band_id: int) -> bool:
         resumed = bool(Band.objects.filter(pk=band_id, paused_at__isnull=False).update(**values))
         waiting = SyncJob.objects.waiting().filter(band=band_id).order_by().values_list("queue").annotate(n=Count("pk"))
         for queue, count in waiting:
-            broker.notify_on_commit(queue, min(count, broker.MAX_WAKE_UPS))
+            broker.notify_on_commit(queue, count)
         _note_changes(band_id)
+        AlertRound.objects.request_about(AlertSubject.BAND, band_id)
         span.data = {"band": band.name, "resumed": resumed}
     return resumed
 

@@ -14,8 +14,9 @@ from bands.models import Band
 
 from ..audit.actors import Actor
 from ..audit.record import audited, details
+from ..choices import AlertSubject
 from ..exceptions import Conflict, InvalidFields, NotFound, Taken
-from ..models import SyncJob
+from ..models import AlertRound, SyncJob
 from ..youtube.types import Channel
 from . import band_fields
 from .channels import channel_index, set_names
@@ -61,7 +62,9 @@ def change(
         if changed:
             # Only the changed columns: a worker may be writing other columns of the row.
             _save(band, update_fields=[*changed, "updated_at"])
-        span.message, span.data = band.name, {"changed": changed}
+            AlertRound.objects.request_about(AlertSubject.BAND, band.pk)
+        columns = [name for name in changed if name != "channel_changed_at"]
+        span.message, span.data = band.name, {"changed": columns}
     return band
 
 
@@ -84,6 +87,7 @@ def set_active(actor: Actor, band_ids: Sequence[int], *, active: bool) -> list[s
         rows = Band.objects.select_for_update().filter(pk__in=band_ids).exclude(is_active=active).order_by("pk")
         names = {band.pk: band.name for band in rows}
         Band.objects.filter(pk__in=names).update(is_active=active, updated_at=Now())
+        AlertRound.objects.request()
         span.data = {"count": len(band_ids), "bands": sorted(names)}
     return list(names.values())
 
@@ -101,6 +105,7 @@ def delete(actor: Actor, band_id: int, *, check: Callable[[Band], None] = lambda
             message = _("Job %(job)s of %(band)s is queued or running. Cancel it, then delete the band.")
             raise Conflict(message % {"job": job, "band": band.name})
         span.message = band.name
+        AlertRound.objects.request_about(AlertSubject.BAND, band.pk)
         band.delete()
 
 

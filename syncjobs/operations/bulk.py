@@ -28,6 +28,7 @@ from . import jobs as job_operations
 from .jobs import Cancelled
 from .queued_jobs import Change, Changed
 from .rates import limited
+from .waiting import pauses
 
 logger = logging.getLogger(__name__)
 
@@ -100,17 +101,16 @@ class BulkResult:
 
 
 def summary(action: str, result: BulkResult) -> str:
-    """Return a sentence with the number of jobs in each state after the action, and the first reason of a refusal."""
+    """Return the number of jobs in each state after the action, the first reason of a refusal, and what the jobs wait for."""
     is_retry = action == BulkAction.Action.RETRY
-    if action in queued_jobs.ACTIONS:
-        parts = _change_parts(action, result)
-    else:
-        parts = _retry_parts(result) if is_retry else _cancel_parts(result)
+    tell = {BulkAction.Action.RETRY.value: _retry_parts, BulkAction.Action.CANCEL.value: _cancel_parts}.get(action)
+    parts = tell(result) if tell else _change_parts(action, result)
     refused = [why for job_id, why in result.refused.items() if is_retry or job_id not in result.ended]
-    if not refused:
-        return "; ".join(parts) + "."
-    refusals = ngettext("%(n)s refused: %(why)s", "%(n)s refused, the first because: %(why)s", len(refused))
-    return "; ".join([*parts, refusals % {"n": _number(len(refused)), "why": refused[0]}])
+    to_run = {*result.retried.values(), *(result.changed if action == BulkAction.Action.RUN else ())}
+    if refused:
+        refusals = ngettext("%(n)s refused: %(why)s", "%(n)s refused, the first because: %(why)s", len(refused))
+        parts.append(refusals % {"n": _number(len(refused)), "why": refused[0]})
+    return f"{'; '.join(parts)}{'' if refused else '.'} {pauses(to_run)}".rstrip()
 
 
 def _retry_parts(result: BulkResult) -> list[str]:

@@ -13,9 +13,11 @@ from bands.models import Band
 
 from ..audit.actors import Actor
 from ..audit.record import audited
+from ..choices import AlertSubject
 from ..engine import quota
 from ..engine.meter import Meter
 from ..exceptions import Conflict, InvalidInput, NotFound
+from ..models import AlertRound
 from ..youtube.client import YouTubeClient
 from ..youtube.costs import Bucket
 from ..youtube.errors import Kind, YouTubeError
@@ -58,6 +60,7 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
             if conflict := channel_conflict(band, channel_index()):
                 raise Conflict(conflict, field="channel")
             band.save()
+            AlertRound.objects.request_about(AlertSubject.BAND, band.pk)
     return channel
 
 

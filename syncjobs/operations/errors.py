@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 
 from ..audit.actors import Actor
 from ..audit.record import audited, details
-from ..choices import ErrorState
+from ..choices import AlertSubject, ErrorState
 from ..engine import clock
 from ..exceptions import Conflict, InvalidInput, NotFound
-from ..models import ErrorGroup, ErrorNote, JobError, SyncJob
+from ..models import AlertRound, ErrorGroup, ErrorNote, JobError, SyncJob
 from ..models.querysets import SyncJobQuerySet
 from .queues import ALL_QUEUES, queue_names
 from .texts import check_text
@@ -159,6 +159,7 @@ def _decide(
             raise Conflict(_("%(person)s has already resolved this error.") % {"person": resolved_by})
         span.message, span.data = note or "", details(data or {})
         _add_entry(actor, fingerprint, done, note or "", subject)
+        AlertRound.objects.request_about(AlertSubject.ERROR, fingerprint)
 
 
 def _add_entry(

@@ -67,6 +67,7 @@ def resume_queue(actor: Actor, name: str) -> list[str]:
                 SyncJob.objects.waiting().of_unpaused_bands().filter(queue_id=queue)[: broker.MAX_WAKE_UPS].count()
             )
             broker.notify_on_commit(queue, wake_ups=waiting)
+        AlertRound.objects.request()
         span.data = {"resumed": resumed}
     return resumed
 

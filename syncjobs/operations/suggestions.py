@@ -1,4 +1,4 @@
-"""Suggest a channel for a band, and decide about it.
+"""Suggest a channel for a band, withdraw the suggestion, and decide about it.
 
 A moderator may not change bands. A suggestion that an admin accepts changes the band as an edit does.
 """
@@ -18,7 +18,7 @@ from bands.models import Band
 from ..audit.actors import Actor
 from ..audit.record import audited
 from ..choices import SuggestionState
-from ..exceptions import Conflict, InvalidInput, NotFound
+from ..exceptions import Conflict, InvalidInput, NotFound, NotPermitted
 from ..models import ChannelSuggestion
 from ..youtube.references import ChannelReference, MalformedReference, parse_channel, unwrap
 from ..youtube.types import Channel
@@ -91,7 +91,7 @@ def accept(actor: Actor, suggestion_id: int) -> Band:
         band = bands.change(
             actor, suggestion.band_id, {"youtube_channel": suggestion.reference}, _channel_of(suggestion)
         )
-        _decide(actor, suggestion, SuggestionState.ACCEPTED, "")
+        _decide(actor, suggestion, SuggestionState.ACCEPTED)
         others = ChannelSuggestion.objects.open().filter(band=band)
         others.update(**_decision(actor, SuggestionState.DECLINED, OTHER_ACCEPTED))
         span.message = suggestion.reference
@@ -112,13 +112,31 @@ def decline(actor: Actor, suggestion_id: int, reason: str) -> ChannelSuggestion:
     return suggestion
 
 
-def _decide(actor: Actor, suggestion: ChannelSuggestion, state: SuggestionState, reason: str) -> None:
+def withdraw(actor: Actor, suggestion_id: int) -> ChannelSuggestion:
+    """Take one's own suggestion back. Raises NotFound, NotPermitted, and Conflict if somebody has decided about it."""
+    suggestion = get(suggestion_id)
+    with audited(actor, "withdraw_suggestion", "band", suggestion.band_id) as span:
+        if not is_author(actor, suggestion):
+            raise NotPermitted(_("Only %(who)s can withdraw this suggestion.") % {"who": suggestion.author_label})
+        _decide(actor, suggestion, SuggestionState.WITHDRAWN)
+        span.data = {"band": suggestion.band.name, "suggestion": suggestion.pk, "channel": suggestion.reference}
+    return suggestion
+
+
+def is_author(actor: Actor, suggestion: ChannelSuggestion) -> bool:
+    """Whether the actor has made the suggestion. Operators have no account, only the name and host that label them."""
+    if actor.user_id is not None or suggestion.author_id is not None:
+        return actor.user_id == suggestion.author_id
+    return actor.is_personal and actor.label[:200] == suggestion.author_label
+
+
+def _decide(actor: Actor, suggestion: ChannelSuggestion, state: SuggestionState, reason: str = "") -> None:
     undecided = ChannelSuggestion.objects.open().filter(pk=suggestion.pk)
     if not undecided.update(**_decision(actor, state, reason)):
         raise Conflict(_("Somebody has already decided about this suggestion."))
 
 
-def _decision(actor: Actor, state: SuggestionState, reason: str) -> dict[str, Any]:
+def _decision(actor: Actor, state: SuggestionState, reason: str = "") -> dict[str, Any]:
     return {"state": state, "decided_at": Now(), "decided_by": actor.label[:200], "reason": reason}
 
 

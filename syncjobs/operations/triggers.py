@@ -24,6 +24,7 @@ from ..models import SyncJob
 from ..youtube.references import MalformedReference, parse_video
 from .rates import limited
 from .texts import translated
+from .waiting import pauses
 
 MAX_BANDS = 200
 
@@ -129,9 +130,9 @@ def describe(created: Created) -> str:
             if job.params.get("force")
             else _("It leaves out recently synced bands, because it has started.")
         )
-    if job.status == JobStatus.QUEUED and SyncJob.objects.of_paused_bands().filter(pk=job.pk).exists():
-        sentences.append(_("It waits, because its band is paused."))
-    return " ".join(sentences) % values
+    said = " ".join(sentences) % values
+    waits = pauses([job.pk]) if job.status == JobStatus.QUEUED else ""
+    return f"{said} {waits}".rstrip()
 
 
 def run_now(actor: Actor, created: Created) -> Created:

@@ -55,8 +55,7 @@ def queue_children(context: JobContext) -> None:
             request_due(context)
         context.save()
         if not is_full:
-            Band.objects.filter(pk__in=skipped).update(last_incremental_sync_at=Now())
-            trust.note_probes(band.pk for band in bands if band.channel_id)
+            _note_probes(bands, skipped)
         message = f"{queued} bands queued, {len(skipped)} {'recently synced' if is_full else 'unchanged'}"
         paused = Band.objects.syncable().paused().count()
         message += f", {paused} paused" if paused else ""
@@ -65,6 +64,16 @@ def queue_children(context: JobContext) -> None:
         message += f", {rested} left to push and feeds until their daily probe" if rested else ""
         timeline.note(job.pk, EventKind.FANNED_OUT, message, attempt=context.attempt.number, **summary)
         broker.notify_on_commit(job.queue_id, wake_ups=queued)
+
+
+def _note_probes(bands: list[Band], skipped: list[int]) -> None:
+    """Note that the bands were asked for, and that the skipped ones have nothing new: their sync has worked.
+
+    Of a band that fails, or whose channel is missing, a probe proves nothing.
+    """
+    working = Band.objects.filter(pk__in=skipped, consecutive_failures=0, channel_problem="")
+    working.update(last_incremental_sync_at=Now())
+    trust.note_probes(band.pk for band in bands if band.channel_id)
 
 
 def _children(parent: SyncJob, plan: Plan) -> list[SyncJob]:

@@ -78,7 +78,8 @@ def _health(band: Band) -> tuple[str, str, str]:
         text = ngettext("%(n)s consecutive failure", "%(n)s consecutive failures", band.consecutive_failures)
         return text % {"n": band.consecutive_failures}, "bad", "cross"
     if band.last_full_sync_at is None and band.last_incremental_sync_at is None:
-        return _("Never synced"), "off", "hourglass"
+        text = _("New channel, not synced yet") if band.channel_changed_at else _("Never synced")
+        return text, "off", "hourglass"
     if band.is_stale(clock.approximate()):
         return str(BandState.STALE.label), "warn", "clock"
     return _("Healthy"), "good", "check"

@@ -225,7 +225,7 @@ def test_a_bands_page_begins_with_what_is_wrong_and_what_helps(admin: Client) ->
     band_operations.change(PERSON, band.pk, {"youtube_channel": "@moved"})
     Band.objects.update(paused_at=None)
     (untried,) = boxes(kim)
-    assert "The channel was changed since the last sync failed." in untried
+    assert "What was known about the syncs of the old channel no longer counts." in untried
     assert f'href="{URL}{band.pk}/sync/"' in untried
     (off,) = boxes(admin, is_active=False, last_full_sync_at=now - dt.timedelta(days=2))
     assert f"{URL}switch/?band={band.pk}&amp;active=1" in off

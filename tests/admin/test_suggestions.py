@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.test import Client
 
@@ -9,7 +11,7 @@ from bands.models import Band, ChannelProblem
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes, quota
 from syncjobs.models import ChannelSuggestion, ErrorGroup, SyncJob
-from syncjobs.operations import suggestions
+from syncjobs.operations import queues, suggestions
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import logged_in
 from tests.factories import HOSTILE, PERSON, claim, make_band, queue_job
@@ -82,7 +84,23 @@ def test_a_moderator_suggests_and_an_admin_accepts(kim: Client, robin: Client, b
         assert "See the channel suggested for Herons" in page(kim, path)
     assert robin.post(accept).status_code == 403
     assert "@herons → @NewHerons" in page(kim, accept)
-    kim.post(accept)
+    # The toast offers what follows, and the page that is open behind the dialog shows the new channel in its head too.
+    answer = kim.post(accept, headers=DIALOG)
+    toast = json.loads(answer["HX-Trigger"])["toast"]
+    assert "has not been synced yet" in toast["text"]
+    assert toast["action"] == {"url": f"{URL}{band.pk}/sync/", "label": "Sync now"}
+    part = kim.get(places[0], headers=HTMX).content.decode()
+    assert "Channel not found" not in part
+    assert "New channel, not synced yet" in part
+    assert part.count("Not of this channel yet") == 2
+    head = part[part.index('id="band-lead"') :]
+    assert ("@newherons" in head, 'id="band-tools"' in head) == (True, True)
+    queues.pause_queue(PERSON, "video-sync", "")
+    toast = json.loads(kim.post(f"{URL}{band.pk}/sync/", headers=HTMX)["HX-Trigger"])["toast"]
+    assert toast["text"].endswith("is queued. The queue Video sync is paused, so its jobs wait.")
+    part = page(kim, places[0])
+    assert "A sync of the new channel is queued or running." in part
+    assert "The queue Video sync is paused, so its jobs wait." in part
     band.refresh_from_db()
     assert (band.channel_id, band.channel_problem) == (channel.id, "")
     assert quota.today()[0].used == 1
@@ -103,6 +121,18 @@ def test_a_declined_suggestion_says_why(kim: Client, robin: Client, band: Band) 
     assert "A fan&#x27;s channel" in shown
     assert "already decided" in kim.post(decline, {"reason": "x"}, headers=HTMX)["HX-Trigger"]
     assert kim.get(f"{URL}suggestions/999/accept/").status_code == 404
+
+
+def test_the_author_withdraws_a_suggestion(kim: Client, robin: Client, band: Band) -> None:
+    robin.post(f"{URL}{band.pk}/suggest/", {"channel": "@NewHerons"})
+    withdraw = f"{URL}suggestions/{ChannelSuggestion.objects.get().pk}/withdraw/"
+    assert withdraw in page(robin, f"{URL}{band.pk}/change/")
+    assert withdraw not in page(kim, f"{URL}{band.pk}/change/")
+    assert "Only MODERATOR@example can withdraw" in kim.post(withdraw, headers=HTMX)["HX-Trigger"]
+    assert "You suggested @NewHerons." in page(robin, withdraw)
+    robin.post(withdraw)
+    assert ChannelSuggestion.objects.get().state == "withdrawn"
+    assert "Withdrawn" in page(kim, f"{URL}{band.pk}/change/")
 
 
 def test_what_is_wrong_with_a_suggestion_stands_at_its_field(robin: Client, band: Band) -> None:

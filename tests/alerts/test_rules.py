@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
 
 from bands.models import Band, Video
-from syncjobs.alerts import conditions, rounds
+from syncjobs.alerts import conditions, rounds, words
 from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobStatus, JobType, QueueName
 from syncjobs.engine import clock, outcomes, quota
@@ -212,22 +212,66 @@ def test_a_band_whose_last_syncs_failed() -> None:
         outcomes.fail(claim(), f"Playlist {count} was not found", reason="playlistNotFound")
     alert = the_alert(Rule.BAND_FAILING, str(band.pk))
     assert alert.facts["reason"] == "playlistNotFound"
-    assert "The last 3 syncs of Herons have failed." in alert.sentence
+    assert "The last 3 syncs of Herons have failed, the first at " in alert.sentence
+    # The fault began days before a round could find it.
+    began = clock.now() - dt.timedelta(days=3)
+    Band.objects.update(failing_since=began)
     queue_job(band=band)
     outcomes.fail(claim(), "Playlist 4 was not found", reason="playlistNotFound")
-    assert "The last 4 syncs of Herons have failed." in the_alert(Rule.BAND_FAILING, str(band.pk)).sentence
+    alert = the_alert(Rule.BAND_FAILING, str(band.pk))
+    assert f"The last 4 syncs of Herons have failed, the first at {began:%Y-%m-%d %H:%M} UTC." in alert.sentence
+    assert words.since(alert) == began
+    AlertRound.objects.update(due_at=Now() + dt.timedelta(seconds=10))
     bands.change(PERSON, band.pk, {"youtube_channel": "@other"})
+    assert AlertRound.objects.due().exists(), "the next round is not waited for"
     assert none(Rule.BAND_FAILING), "a new channel has not failed yet, and its alert is over at once"
 
 
-def test_an_error_is_named_by_its_message_as_long_as_it_has_one() -> None:
-    for name in ("@herons", "@herons", "@owls"):
-        queue_job(band=Band.objects.first() or make_band("herons", "@herons"))
+def test_a_band_is_no_longer_called_stale_once_it_is_synced_or_has_another_channel() -> None:
+    band = make_band("herons", "@herons", last_full_sync_at=ago(hours=49))
+    Band.objects.update(created_at=ago(hours=500))
+    for end in (_sync, _change_channel):
+        Band.objects.update(last_full_sync_at=ago(hours=49), channel_changed_at=None)
+        assert the_alert(Rule.BAND_STALE, str(band.pk))
+        AlertRound.objects.update(due_at=Now() + dt.timedelta(seconds=10))
+        end(band)
+        assert AlertRound.objects.due().exists(), "the next round is not waited for"
+        assert none(Rule.BAND_STALE)
+    Band.objects.update(channel_changed_at=ago(hours=49))
+    assert the_alert(Rule.BAND_STALE, str(band.pk)).sentence.startswith("Herons got another channel at ")
+
+
+def _sync(band: Band) -> None:
+    queue_job(band=band)
+    Band.objects.update(last_full_sync_at=Now())
+    outcomes.complete(claim())
+
+
+def _change_channel(band: Band) -> None:
+    bands.change(PERSON, band.pk, {"youtube_channel": "@other"})
+
+
+def test_only_what_a_measurement_may_find_again_waits_before_it_is_over() -> None:
+    waiting = {rule for rule, default in alert_rules.DEFAULTS.items() if default.resolve_after}
+    assert waiting == {
+        *(Rule.NO_WORKER, Rule.WORKER_SILENT, Rule.WORKER_FAILING, Rule.NO_SCHEDULER, Rule.CLOCK_SKEW, Rule.OLD_JOB),
+        *(Rule.REDIS_DEGRADED, Rule.DATABASE_DEGRADED, Rule.QUOTA_FORECAST),
+        *(Rule.FAILURE_RATE, Rule.PUSH_OFF, Rule.VIDEOS_LATE),
+    }
+
+
+def test_an_error_is_named_by_one_of_its_messages_and_by_its_bands() -> None:
+    expected = {
+        "@owls": "A new error has occurred (Owls): Channel not found: @owls",
+        "@herons": "A new error has occurred (Herons and 1 other band): Channel not found: @herons (and others like it)",
+    }
+    for name, sentence in expected.items():
+        queue_job(band=make_band(name[1:], name))
         outcomes.fail(claim(), f"Channel not found: {name}", reason="channelNotFound")
-        group = ErrorGroup.objects.get().pk
-        expected = name if name == "@herons" else "<handle>"
-        sentence = the_alert(Rule.NEW_ERROR, group).sentence
-        assert sentence == f"A new error has occurred: Channel not found: {expected}"
+        ErrorGroup.objects.update(first_seen_at=ago(hours=3))
+        alert = the_alert(Rule.NEW_ERROR, ErrorGroup.objects.get().pk)
+        assert alert.sentence == sentence
+        assert words.since(alert) < clock.now() - dt.timedelta(hours=2)
 
 
 def test_a_band_that_was_not_synced_for_long() -> None:

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import translation
 
 from bands.models import Band, ChannelProblem
 from syncjobs.admin.suggestions import context_of
 from syncjobs.audit.actors import Actor
 from syncjobs.choices import Origin, SuggestionState
-from syncjobs.exceptions import Conflict, DomainError, InvalidInput, NotFound, Taken
+from syncjobs.exceptions import Conflict, DomainError, InvalidInput, NotFound, NotPermitted, Taken
 from syncjobs.models import AuditEntry, ChannelSuggestion
 from syncjobs.operations import bands, suggestions
 from syncjobs.youtube.types import Channel
 from tests.concurrency import start_and_wait_for_lock
-from tests.factories import make_band
+from tests.factories import PERSON, make_band
 
 pytestmark = pytest.mark.django_db
 KIM, ROBIN = Actor("kim", Origin.ADMIN), Actor("robin", Origin.ADMIN)
@@ -110,6 +110,32 @@ def test_a_declined_suggestion_keeps_its_reason() -> None:
     assert band.channel_id == OLD
     assert suggestions.suggest(ROBIN, band.pk, "@NewHerons")[1]
     assert AuditEntry.objects.filter(action="decline_suggestion", result="ok").get().message == "A fan's channel"
+
+
+def test_only_its_author_withdraws_a_suggestion() -> None:
+    band = gone_band()
+    suggestion, _ = suggestions.suggest(ROBIN, band.pk, "@NewHerons")
+    stranger = Actor("robin", Origin.ADMIN, user_id=PERSON.user_id or 1)
+    for other in (KIM, stranger, Actor("robin", Origin.SYSTEM)):
+        assert isinstance(result_of(lambda other=other: suggestions.withdraw(other, suggestion.pk)), NotPermitted)
+    assert suggestions.withdraw(ROBIN, suggestion.pk).pk == suggestion.pk
+    suggestion.refresh_from_db()
+    assert (suggestion.state, suggestion.decided_by, suggestion.reason) == ("withdrawn", "robin", "")
+    for act in (suggestions.accept, suggestions.withdraw):
+        assert isinstance(result_of(lambda act=act: act(ROBIN, suggestion.pk)), Conflict)
+    results = AuditEntry.objects.filter(action="withdraw_suggestion").order_by("pk").values_list("result", flat=True)
+    assert list(results) == [*["permission_denied"] * 3, "ok", "conflict"]
+    band.refresh_from_db()
+    assert band.channel_id == OLD
+
+
+def test_a_suggestion_goes_with_its_band_if_a_release_deletes_it_that_does_not_know_it() -> None:
+    band = gone_band()
+    suggestions.suggest(ROBIN, band.pk, "@NewHerons")
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM bands_band WHERE id = %s", [band.pk])
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    assert ChannelSuggestion.objects.count() == 0
 
 
 @pytest.mark.parametrize(

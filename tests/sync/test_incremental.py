@@ -8,7 +8,7 @@ import pytest
 from django.db.models import Sum
 from django.utils import timezone
 
-from bands.models import Availability, Band, Video
+from bands.models import Availability, Band, ChannelProblem, Video
 from syncjobs.choices import JobStatus, JobType
 from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob
@@ -72,6 +72,23 @@ def test_rotation_reads_a_band_whose_count_did_not_change(youtube: Simulator) ->
     triggers.trigger_sync(PERSON, None, full=False)
     run_all()
     assert Video.objects.count() == 31
+
+
+def test_a_probe_is_no_successful_sync_of_a_band_that_fails(youtube: Simulator) -> None:
+    fails, _ = band_with_videos(youtube.world, 3, "fails")
+    works, _ = band_with_videos(youtube.world, 3, "works")
+    gone, channel = band_with_videos(youtube.world, 3, "gone")
+    for band in (fails, works, gone):
+        full_sync(band)
+    del youtube.world.channels[channel.id]
+    before = timezone.now()
+    Band.objects.update(last_incremental_sync_at=before)
+    Band.objects.filter(pk=fails.pk).update(consecutive_failures=3)
+    Band.objects.filter(pk=gone.pk).update(channel_problem=ChannelProblem.NOT_FOUND)
+    triggers.trigger_sync(PERSON, None, full=False)
+    parent = run_next()
+    assert parent.checkpoint["unchanged"] == 3
+    assert list(Band.objects.exclude(last_incremental_sync_at=before)) == [works]
 
 
 def test_an_incremental_sync_stops_at_the_first_page_of_known_videos(youtube: Simulator) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.text import Truncator
@@ -199,13 +198,17 @@ def _by_subject(alerts: Iterable[Alert]) -> list[list[Alert]]:
 def _line_of_one(request: HttpRequest, alerts: Sequence[Alert]) -> Line:
     alert, *others = alerts
     said = words.of(alert)
+    is_gone = alert.is_gone  # type: ignore[attr-defined]
+    gone = _("It was last found at %(time)s UTC, and is over unless it comes back.")
     return Line(
         key=f"alert-{alert.pk}",
-        text=said.sentence,
+        text=_("Probably over: %(problem)s") % {"problem": said.sentence} if is_gone else said.sentence,
         is_critical=any(each.severity == Severity.CRITICAL for each in alerts),
         also=[words.of(each).sentence for each in others if each.rule not in _OF_ERRORS],
-        advice=_advice(request, alert) or said.advice,
-        since=min(each.opened_at for each in alerts),
+        advice=gone % {"time": f"{alert.last_seen_at:%Y-%m-%d %H:%M:%S}"}
+        if is_gone
+        else _advice(request, alert) or said.advice,
+        since=min(words.since(each) for each in alerts),
         buttons=buttons_of(request, alert, said),
         selection=urlencode([("id", each.pk) for each in alerts]),
     )
@@ -230,7 +233,7 @@ def _line_of_several(rule: Rule, severity: str, alike: Sequence[Alert]) -> Line:
         text=_("%(kind)s (%(n)s): %(names)s") % values,
         is_critical=severity == Severity.CRITICAL,
         advice=words.of(alike[0]).advice,
-        since=min(alert.opened_at for alert in alike),
+        since=min(words.since(alert) for alert in alike),
         buttons=(Button(_("Show all"), f"{links.page('syncjobs_alert_changelist')}?{query}"),),
         selection=query,
     )
@@ -282,8 +285,3 @@ def _buttons_of_freshness(request: HttpRequest, alert: Alert) -> tuple[Button, .
     if alert.rule == Rule.PUSH_OFF and may("bands.change_band"):
         buttons.append(Button(_("Subscribe again"), links.page("bands_band_subscribe_all"), is_dialog=True))
     return tuple(buttons)
-
-
-def action_url(name: str, selection: str) -> str:
-    """Return the URL of the question that acknowledges or snoozes the selected alerts."""
-    return f"{reverse(f'admin:syncjobs_alert_{name}')}?{selection}"

@@ -7,7 +7,7 @@ import zoneinfo
 
 from django.http import HttpRequest
 
-from ...operations import preferences
+from ...operations import preferences, time_zones
 
 COOKIE = "timezone"
 """The browser's time zone: monitor.js keeps it up to date."""
@@ -26,8 +26,8 @@ def chosen_by(request: HttpRequest) -> str:
 def named(name: str) -> dt.tzinfo | None:
     """Return the time zone with this name, or None if there is none."""
     try:
-        return zoneinfo.ZoneInfo(name) if name and len(name) <= 64 else None
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return zoneinfo.ZoneInfo(name) if name in time_zones.NAMES else None
+    except zoneinfo.ZoneInfoNotFoundError:  # The system's data have changed.
         return None
 
 

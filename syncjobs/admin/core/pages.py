@@ -44,9 +44,11 @@ def answering_domain_errors(view: View) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "GET" and not request.headers.get("HX-Request"):
-            request.META[_POSITION] = changes.position()
             if request.user.has_perm(health.PERMISSION):
-                request.META[_HEALTH] = live_health.current()
+                request.META[_HEALTH] = known = live_health.current()
+                request.META[_POSITION] = known.position
+            else:
+                request.META[_POSITION] = changes.position()
         try:
             with timezone.override(local_time.zone_of(request)):
                 return view(request, *args, **kwargs)
@@ -166,12 +168,14 @@ def ask(
     template: str = "syncjobs/ask.html",
     extra: dict[str, Any] | None = None,
     offer: Callable[[DomainError], tuple[str, str] | None] = lambda _error: None,
+    next_step: tuple[str, str] | None = None,
 ) -> HttpResponse:
     """Ask on GET, act on POST. `do` gets the form's cleaned data and returns a sentence that reports the result.
 
     A DomainError appears at the form fields it names, otherwise in a toast; so does a YouTubeError. `then` is the URL to
     go to after success (default: stay on the question's `back`), or a function called after `do`. `template` shows the
-    question, with the context in `extra`. `offer` returns the (URL, label) that a refusal offers instead.
+    question, with the context in `extra`. `offer` returns the (URL, label) that a refusal offers instead, and `next_step` is
+    what follows from success.
     """
 
     def show_question(status: int = 200) -> HttpResponse:
@@ -193,7 +197,7 @@ def ask(
     except YouTubeError as error:
         return report(request, f"YouTube: {error.message}", question.back, level="error")
     after = then() if callable(then) else then
-    return report(request, message, after or question.back, redirect=after is not None)
+    return report(request, message, after or question.back, redirect=after is not None, offer=next_step)
 
 
 def _add_errors(form: forms.Form, error: DomainError) -> bool:

@@ -11,6 +11,7 @@ from ...choices import JobStatus, JobType, Priority, QueueName
 from ...engine.enqueue import Created
 from ...models import Attempt, JobEvent, SyncJob
 from ...operations import triggers
+from ...operations.waiting import pauses
 from ..core.fields import Choice, Flag, Id, NullableText, Strict, Whole
 
 PRIORITIES = "The higher goes first: 10 low, 20 normal, 30 high, 40 urgent."
@@ -185,9 +186,8 @@ class Running(serializers.Serializer[SyncJob]):
     jobId = serializers.CharField(source="pk")
 
     def get_message(self, job: SyncJob) -> str:
-        if SyncJob.objects.of_paused_bands().filter(pk=job.pk).exists():
-            return f"Job {job} is no longer delayed. It waits, because its band is paused."
-        return f"Job {job} is no longer delayed. It starts when a worker is free, unless its queue is paused."
+        waits = pauses([job.pk]) or "It starts when a worker is free, unless its queue is paused."
+        return f"Job {job} is no longer delayed. {waits}"
 
 
 class DelayBody(Strict):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
-from zoneinfo import available_timezones
 
 from django_celery_beat.models import PeriodicTask
 from drf_spectacular.utils import extend_schema_field
@@ -13,7 +12,7 @@ from rest_framework import serializers
 from bands.text import ONE_LINE, VISIBLE
 
 from ...choices import JobStatus
-from ...operations import schedules
+from ...operations import schedules, time_zones
 from ..core.fields import Choice, Flag, Strict, Text, Whole
 
 
@@ -130,7 +129,7 @@ class CronBody(Strict):
     monthOfYear = _CronField(1, 12, source="month_of_year", max_length=64, like="*")
     timezone = _TimeZone(
         required=False,
-        choices=sorted(available_timezones() - {"Factory"}),
+        choices=time_zones.listed(),
         message="Must be a time zone such as America/New_York.",
     )
 

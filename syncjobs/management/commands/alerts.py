@@ -70,7 +70,7 @@ class Command(base.Command):
             return
         for alert in found:
             said = words.of(alert)
-            self.print(f"{alert.pk}  {_state(alert)}  since {alert.opened_at:%Y-%m-%d %H:%M} UTC  {said.sentence}")
+            self.print(f"{alert.pk}  {_state(alert)}  since {words.since(alert):%Y-%m-%d %H:%M} UTC  {said.sentence}")
             if alert.resolved_at is None and said.advice:
                 self.print(f"    {said.advice}")
         if not found:

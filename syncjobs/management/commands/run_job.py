@@ -5,6 +5,7 @@ from typing import Any
 
 from syncjobs.management import base
 from syncjobs.operations import queued_jobs
+from syncjobs.operations.waiting import pauses
 
 
 class Command(base.Command):
@@ -15,4 +16,5 @@ class Command(base.Command):
 
     def run(self, **options: Any) -> None:
         job = queued_jobs.run_now(self.actor, options["job"])
-        self.print(f"Job {job} is no longer delayed. It starts when a worker is free, unless its queue is paused.")
+        waits = pauses([job.pk]) or "It starts when a worker is free, unless its queue is paused."
+        self.print(f"Job {job} is no longer delayed. {waits}")

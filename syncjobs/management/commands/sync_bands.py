@@ -16,6 +16,7 @@ from syncjobs.listing.filters import for_display
 from syncjobs.management import base
 from syncjobs.models import QuotaCall, SyncJob
 from syncjobs.operations import triggers
+from syncjobs.operations.waiting import pauses
 from syncjobs.youtube.costs import Bucket
 
 POLL_SECONDS = 0.25
@@ -125,6 +126,8 @@ class Command(base.Command):
         for each in created:
             if not each.is_new:
                 self.print(triggers.describe(each))
+        if (new := {each.job.pk for each in created if each.is_new}) and (waits := pauses(new)):
+            self.print(waits)
         if options["wait"]:
             units = ", ".join(f"{number} {bucket}" for bucket, number in _units(jobs).items())
             self.print(

@@ -169,7 +169,7 @@ class History:
             self.probed_at = clock
         due = [m for m in self.members if job_type == JobType.FULL_SYNC or self._needs_sync(m, at)]
         for member in self.members:
-            if member not in due:
+            if member not in due and not member.failures:
                 member.checked_at = clock
         summary = {"queued": len(due), "unchanged": len(self.members) - len(due), "already_active": 0}
         children = [self._queue_child(parent, actor, member, clock) for member in due]
@@ -236,7 +236,7 @@ class History:
         if failed is not None:
             clock, report = failed
             self.rows.end(attempt, JobStatus.FAILED, clock, report)
-            member.failures += 1
+            member.fail(clock)
             member.problem_since = member.problem_since or clock
             return clock
         clock = at
@@ -251,7 +251,7 @@ class History:
             final = ErrorReport(_BUSY.reason, _BUSY.message, is_permanent=False)
             job.failures_in_a_row += 1
             self.rows.end(attempt, JobStatus.FAILED, clock, final)
-            member.failures += 1
+            member.fail(clock)
             return clock
         clock = self._read(member, job, clock)
         if member.number == demo.PRIVATE_PLAYLIST and at > self.private_at:
@@ -261,7 +261,7 @@ class History:
             report = ErrorReport("playlistUnreadable", message, is_permanent=True, item_id=demo.PLAYLIST)
             self.rows.report(attempt, report, clock)
         self.rows.end(attempt, JobStatus.COMPLETED, clock)
-        member.failures, member.problem_since = 0, None
+        member.failures, member.failing_since, member.problem_since = 0, None, None
         return clock
 
     def _fail_for_good(self, member: Member, job: SyncJob, at: dt.datetime) -> tuple[dt.datetime, ErrorReport] | None:

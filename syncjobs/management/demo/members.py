@@ -33,6 +33,7 @@ class Member:
     checked_at: dt.datetime | None = None
     """When a pass last found the channel unchanged, or left it to push and feeds."""
     failures: int = 0
+    failing_since: dt.datetime | None = None
     problem_since: dt.datetime | None = None
 
     def new(self, at: dt.datetime) -> list[Video]:
@@ -48,6 +49,10 @@ class Member:
         """Return when the videos were added that were noticed so."""
         return [self.known[video_id] for video_id, by in self.noticed_by.items() if by == noticed_by]
 
+    def fail(self, at: dt.datetime) -> None:
+        """Count a sync that failed then."""
+        self.failures, self.failing_since = self.failures + 1, self.failing_since or at
+
     def count(self, at: dt.datetime) -> int:
         """Return how many entries the playlist has by then."""
         return sum(video.published_at <= at for video in self.videos)
@@ -62,7 +67,7 @@ def save(member: Member, world: World, *, stats_at: dt.datetime, problem: Channe
     band.last_incremental_sync_at = max((at for at in checks if at), default=None)
     band.last_page_read_at, band.last_stats_refresh_at = member.read_at, stats_at
     band.channel_video_count = sum(world.videos[video_id].privacy == "public" for video_id in member.known)
-    band.consecutive_failures = member.failures
+    band.consecutive_failures, band.failing_since = member.failures, member.failing_since
     if member.problem_since:
         band.channel_problem, band.channel_problem_since = problem, member.problem_since
     band.save()

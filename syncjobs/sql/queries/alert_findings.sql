@@ -15,12 +15,12 @@ ended AS MATERIALIZED (
      WHERE status IN ('COMPLETED', 'FAILED') AND job_type = ANY (%(job_types)s) AND completed_at > now - interval '1 hour'
        AND %(failure_rate)s::float8 IS NOT NULL),
 failing AS (
-    SELECT id, name, consecutive_failures FROM bands_band
+    SELECT id, name, consecutive_failures, failing_since FROM bands_band
      WHERE is_active AND consecutive_failures >= %(band_failing)s::float8
      ORDER BY consecutive_failures DESC, id LIMIT %(most)s),
 -- Errors that were retried count for nothing: neither do they bring a group back, nor do they make its alert last.
 recent AS MATERIALIZED (
-    SELECT fingerprint, message, reason, is_permanent, first_seen_at, final_at, acknowledged_at,
+    SELECT fingerprint, sample, reason, is_permanent, first_seen_at, final_at, acknowledged_at, band_count,
            syncjobs_error_state_v1(acknowledged_at, resolved_at, ignored_until, final_at, now) AS state,
            EXISTS (SELECT FROM syncjobs_alert AS alert WHERE subject_type = 'error' AND subject_id = fingerprint
                       AND resolved_at < final_at) AS was_over,
@@ -29,16 +29,20 @@ recent AS MATERIALIZED (
       FROM syncjobs_errorgroup AS known, clock, LATERAL (SELECT coalesce(last_final_at, last_seen_at) AS final_at) AS final
      WHERE last_seen_at > now - greatest(%(new_error)s::float8, %(error_back)s::float8) * interval '1 hour'
      ORDER BY last_seen_at DESC LIMIT %(most)s),
--- A group whose newest errors were all retried concerns nobody yet. If these have one message, it says more than that of the
--- group, which has placeholders for names and numbers.
+-- A group whose newest errors were all retried concerns nobody yet. The message of the group has placeholders for names and
+-- numbers, so one of the errors stands for the others; it is the same in each round while they have the same messages.
 serious AS MATERIALIZED (
-    SELECT fingerprint, left(coalesce(newest.message, recent.message), 200) AS message, reason, is_permanent, first_seen_at,
-           final_at, acknowledged_at, state, was_over, is_open
+    SELECT fingerprint, left(coalesce(newest.message, sample), 200) AS message, reason, is_permanent, first_seen_at,
+           final_at, acknowledged_at, state, was_over, is_open,
+           jsonb_build_object('reason', reason, 'permanent', is_permanent, 'message', coalesce(newest.message, sample),
+                              'alike', coalesce(has_several, false), 'band', newest.band,
+                              'bands', greatest(band_count, newest.bands)) AS facts
       FROM recent,
-           LATERAL (SELECT CASE WHEN min(message) = max(message) THEN min(message) END AS message,
-                           bool_or(NOT will_retry) AS is_serious
-                      FROM (SELECT message, will_retry FROM syncjobs_joberror
-                             WHERE group_id = fingerprint ORDER BY created_at DESC LIMIT 20) AS of_group) AS newest
+           LATERAL (SELECT min(message) AS message, min(message) <> max(message) AS has_several,
+                           bool_or(NOT will_retry) AS is_serious, min(band.name) AS band, count(DISTINCT band_id) AS bands
+                      FROM (SELECT message, will_retry, band_id FROM syncjobs_joberror
+                             WHERE group_id = fingerprint ORDER BY created_at DESC LIMIT 20) AS of_group
+                           LEFT JOIN bands_band AS band ON band.id = band_id) AS newest
      WHERE is_open OR is_serious)
 
 SELECT 'queue_paused' AS rule, 'queue' AS subject_type, name AS subject_id, name AS label, 'WARNING' AS severity,
@@ -47,7 +51,7 @@ SELECT 'queue_paused' AS rule, 'queue' AS subject_type, name AS subject_id, name
  WHERE paused_at <= now - %(queue_paused)s::float8 * interval '1 minute'
    AND NOT (paused_by = %(system)s AND pause_reason LIKE %(key_refused)s)
 UNION ALL
-SELECT 'key_refused', 'site', '', '', 'CRITICAL', jsonb_build_object('reason', min(pause_reason))
+SELECT 'key_refused', 'site', '', '', 'CRITICAL', jsonb_build_object('reason', min(pause_reason), 'since', min(paused_at))
   FROM syncjobs_queue
  WHERE paused_at IS NOT NULL AND paused_by = %(system)s AND pause_reason LIKE %(key_refused)s
 HAVING count(*) > 0
@@ -72,8 +76,8 @@ SELECT 'clock_skew', 'worker', name, name, 'WARNING', jsonb_build_object('second
  WHERE abs(clock_skew) > %(clock_skew)s::float8 AND heartbeat_at > now - make_interval(secs => %(silence)s)
 UNION ALL
 SELECT 'band_failing', 'band', failing.id::text, failing.name, 'WARNING',
-       jsonb_build_object('failures', consecutive_failures, 'reason', error.reason, 'group', error.fingerprint,
-                          'error', left(error.message, 200))
+       jsonb_build_object('failures', consecutive_failures, 'since', failing_since, 'reason', error.reason,
+                          'group', error.fingerprint, 'error', left(error.message, 200))
   FROM failing
   LEFT JOIN LATERAL (
        SELECT job.id
@@ -88,10 +92,11 @@ SELECT 'band_failing', 'band', failing.id::text, failing.name, 'WARNING',
         WHERE e.job_id = job.id ORDER BY e.id DESC LIMIT 1) AS error ON true
 UNION ALL
 (SELECT 'band_stale', 'band', id::text, name, 'WARNING',
-        jsonb_build_object('since', greatest(last_full_sync_at, last_incremental_sync_at))
+        jsonb_build_object('since', greatest(last_full_sync_at, last_incremental_sync_at),
+                           'channel_since', channel_changed_at, 'added_at', created_at)
    FROM bands_band, clock
   WHERE is_active AND paused_at IS NULL AND (channel_id <> '' OR channel_reference <> '')
-    AND greatest(coalesce(greatest(last_full_sync_at, last_incremental_sync_at), created_at), resumed_at)
+    AND greatest(coalesce(greatest(last_full_sync_at, last_incremental_sync_at), created_at), channel_changed_at, resumed_at)
         <= now - %(band_stale)s::float8 * interval '1 hour'
   ORDER BY id LIMIT %(most)s)
 UNION ALL
@@ -100,22 +105,20 @@ SELECT 'failure_rate', 'site', '', '', CASE WHEN failed >= 0.8 * n THEN 'CRITICA
        jsonb_build_object('percent', greatest(floor(10.0 * failed / n)::int * 10, %(failure_rate)s::float8::int))
   FROM ended WHERE n >= %(least_ended)s AND 100.0 * failed >= %(failure_rate)s::float8 * n
 UNION ALL
-SELECT 'new_error', 'error', fingerprint, message, 'WARNING',
-       jsonb_build_object('reason', reason, 'permanent', is_permanent, 'message', message)
+SELECT 'new_error', 'error', fingerprint, message, 'WARNING', facts || jsonb_build_object('since', first_seen_at)
   FROM serious, clock
  WHERE state = 'open' AND acknowledged_at IS NULL AND NOT was_over
    AND final_at > now - %(new_error)s::float8 * interval '1 hour'
    AND (is_open OR first_seen_at > now - %(new_error)s::float8 * interval '1 hour')
 UNION ALL
-SELECT 'error_back', 'error', fingerprint, message, 'WARNING',
-       jsonb_build_object('reason', reason, 'permanent', is_permanent, 'message', message)
+SELECT 'error_back', 'error', fingerprint, message, 'WARNING', facts
   FROM serious, clock
  WHERE final_at > now - %(error_back)s::float8 * interval '1 hour'
    AND (state = 'regressed' OR state = 'open' AND (acknowledged_at IS NOT NULL OR was_over))
 UNION ALL
 SELECT 'quota_exhausted', 'bucket', b.bucket, b.bucket,
        CASE WHEN closed_at IS NOT NULL OR used >= b.quota THEN 'CRITICAL' ELSE 'WARNING' END,
-       jsonb_build_object('until', %(resets_at)s::timestamptz, 'jobs', coalesce(waiting.n, 0))
+       jsonb_build_object('until', %(resets_at)s::timestamptz, 'jobs', coalesce(waiting.n, 0), 'since', closed_at)
   FROM unnest(%(buckets)s::text[], %(quotas)s::int[], %(quota_reasons)s::text[]) AS b (bucket, quota, delay_reason)
   LEFT JOIN syncjobs_quotaday AS used_up ON used_up.bucket = b.bucket AND day = %(day)s
   LEFT JOIN waiting ON waiting.delay_reason = b.delay_reason

@@ -10,6 +10,7 @@
     document.addEventListener("change", (event) => {
         if (event.target.matches("[data-select-all]")) boxes().forEach((box) => { box.checked = event.target.checked; });
         if (event.target.matches("[data-select-all], [data-select]")) showSelection();
+        if (event.target.matches("[data-select-all]")) announceSelection();
         if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
     });
     document.addEventListener("click", (event) => {
@@ -22,7 +23,9 @@
         if (isRange && from >= 0) all.slice(from, to + 1).forEach((each) => { each.checked = box.checked; });
         last = box;
         showSelection();
+        announceSelection();
     }
+    const announceSelection = () => window.announce(($(".selection-bar > span")?.textContent ?? "").trim());
     function showSelection() {
         const selected = boxes().filter((box) => box.checked).length;
         document.querySelectorAll("[data-selected-count]").forEach((each) => { each.textContent = selected; });
@@ -55,18 +58,46 @@
     document.addEventListener("DOMContentLoaded", showSelection);
     document.addEventListener("htmx:afterSettle", showSelection);
 
-    // ---- The row that had the focus keeps it when the button that had it is gone, such as Cancel of a job that was asked to stop
+    // ---- When what had the focus is gone, such as Cancel of a job that was asked to stop, its row gets the focus, or the
+    // heading of the nearest part of the page that is left: otherwise a keyboard would begin at the top of the page again
 
-    let rowInUse = "";
+    // A row of a table has no name of its own, and a screen reader would say nothing.
+    function focusOn(element) {
+        if (element.matches("tr")) nameRow(element);
+        element.tabIndex = -1;
+        element.focus({ preventScroll: true });
+    }
+    function nameRow(row) {
+        const cells = [...row.cells].filter((cell) => !cell.matches(".tick, .actions"));
+        row.setAttribute("aria-label", cells.map((cell) => cell.innerText.trim().replace(/\s+/g, " ")).filter(Boolean).join(", "));
+    }
+    document.addEventListener("htmx:afterSettle", () => { if (document.activeElement.matches("tr")) nameRow(document.activeElement); });
+
+    let places = []; // IDs of what is around the element that had the focus, the nearest first
     const rowOf = (element) => element.closest?.("[data-rows] > [id]");
-    document.addEventListener("focusin", ({ target }) => { if (!target.closest("dialog")) rowInUse = rowOf(target)?.id ?? ""; });
-    document.addEventListener("pointerdown", ({ target }) => { if (!target.closest("dialog") && !rowOf(target)) rowInUse = ""; });
+    function placesOf(element) {
+        const found = [];
+        for (let each = element.closest("[id]"); each; each = each.parentElement?.closest("[id]")) found.push(each.id);
+        return found;
+    }
+    document.addEventListener("focusin", ({ target }) => { if (!target.closest("dialog, #toasts, .selection-bar")) places = placesOf(target); });
+    document.addEventListener("pointerdown", ({ target }) => { if (!target.closest("dialog") && !rowOf(target)) places = []; });
+    function restoreFocus() {
+        if (document.activeElement !== document.body || $("dialog[open], [data-had-focus]")) return;
+        const place = places.map((id) => document.getElementById(id)).find((each) => each?.checkVisibility());
+        const target = place && (place.parentElement.matches("[data-rows]") ? place : $("h1, h2, h3, [data-list-head]", place) ?? place);
+        if (!target) return;
+        focusOn(target);
+    }
+    // What a person has changed may push the button that they pressed out of view.
+    let actedAt = 0;
+    document.addEventListener("changed", () => { actedAt = Date.now(); });
     document.addEventListener("htmx:afterSettle", () => {
-        const row = document.activeElement === document.body && !$("dialog[open]") && document.getElementById(rowInUse);
-        if (!row) return;
-        row.tabIndex = -1;
-        row.focus({ preventScroll: true });
+        restoreFocus();
+        const at = document.activeElement;
+        if (Date.now() - actedAt < 2000 && at.matches(":focus-visible") && !at.closest("dialog")) at.scrollIntoView({ block: "nearest" });
     });
+    document.addEventListener("focuslost", restoreFocus);
 
     // ---- Keys
 
@@ -78,8 +109,7 @@
         const next = all[Math.min(all.length - 1, Math.max(0, at < 0 ? 0 : at + step))];
         all.forEach((row) => row.removeAttribute("aria-selected"));
         next.setAttribute("aria-selected", "true");
-        next.tabIndex = -1;
-        next.focus({ preventScroll: true });
+        focusOn(next);
         next.scrollIntoView({ block: "nearest" });
     }
     function toggle(isRange) {
@@ -96,6 +126,7 @@
         "k": () => $("[data-page-key=k]") ? follow("k") : move(-1),
         "x": () => toggle(false),
         "X": () => toggle(true),
+        "a": () => [...document.querySelectorAll(".toast a, .selection-bar button")].find((each) => each.checkVisibility())?.focus(),
         "r": () => $('tr[aria-selected="true"] [data-key=r], [data-page-key=r]')?.click(),
         "Enter": () => $('tr[aria-selected="true"] [data-key=open]')?.click(),
         "?": () => document.dispatchEvent(new CustomEvent("open-dialog", { detail: document.getElementById("page-data").dataset.helpUrl })),
@@ -127,9 +158,14 @@
     document.addEventListener("submit", (event) => {
         if (event.target.id !== "palette") return;
         event.preventDefault();
-        const text = $("#palette-text"), open = () => $("#palette-results a")?.click();
-        // What is found may still be that of an earlier text.
-        if (text.value.trim() === ($("#palette-results [data-text]")?.dataset.text ?? "")) open();
-        else document.addEventListener("htmx:afterSettle", open, { once: true });
+        // What is found may still be that of an earlier text, and something else may settle before the answer comes.
+        const text = $("#palette-text");
+        function openFirst() {
+            if (text.isConnected && text.value.trim() !== ($("#palette-results [data-text]")?.dataset.text ?? "")) return;
+            document.removeEventListener("htmx:afterSettle", openFirst);
+            if (text.isConnected) $("#palette-results a")?.click();
+        }
+        document.addEventListener("htmx:afterSettle", openFirst);
+        openFirst();
     });
 })();

@@ -54,7 +54,7 @@
 
     function announce() {
         const texts = [...list().querySelectorAll("[data-announce]")].map((each) => each.textContent.trim().replace(/\s+/g, " "));
-        document.getElementById("announcement").textContent = texts.filter(Boolean).join(", ");
+        window.announce(texts.filter(Boolean).join(", "));
     }
 
     function showTop() {

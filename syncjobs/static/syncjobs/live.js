@@ -104,6 +104,19 @@
         document.title = attention ? `(${attention}) ${title}` : title;
     }
 
+    // Of the strip on the dashboard only what is new is announced: a live region would read its times again and again.
+    let knownLines = null; // IDs
+    function announceNew() {
+        const strip = document.getElementById("part-attention");
+        if (!strip) return;
+        const lines = [...strip.querySelectorAll("[data-line]")], known = knownLines;
+        knownLines = lines.map((line) => line.id);
+        if (!known) return;
+        const words = lines.filter((line) => !known.includes(line.id)).map((line) => line.querySelector("[data-line-text]").textContent.trim());
+        if (known.length && !lines.length) words.push(strip.querySelector("h2").textContent.trim());
+        window.announce(words.join(" "));
+    }
+
     function onEvent({ type, data }) {
         heard();
         let change = null;
@@ -200,6 +213,7 @@
     document.addEventListener("htmx:afterSettle", () => {
         const strip = document.getElementById("part-attention");
         if (strip) showAlerts(Number(strip.dataset.attention), Number(strip.dataset.critical));
+        announceNew();
         const region = document.getElementById("health");
         if (!region || region.dataset.version === healthVersion) return;
         healthVersion = region.dataset.version;
@@ -227,6 +241,7 @@
     document.addEventListener("changed", () => regions().forEach((region) => refresh(region, true)));
     document.addEventListener("DOMContentLoaded", () => {
         healthVersion = document.getElementById("health")?.dataset.version ?? "";
+        announceNew();
         show();
         connect();
     });

@@ -5,6 +5,26 @@
     const $ = (selector, root = document) => root.querySelector(selector);
     const text = (name) => document.getElementById("texts").dataset[name];
 
+    // ---- What is announced to people who don't see it. A region that is added together with its text is not read, except
+    // an alert, so these regions are on the page from the start; an open dialog has one of its own, as the page is inert.
+
+    function announce(words) {
+        const region = $("dialog[open] > [role=status]") ?? document.getElementById("announcement");
+        // The same words once more are read only if the text differs.
+        if (words) region.textContent = region.textContent === words ? `${words}\u00a0` : words;
+    }
+    window.announce = announce;
+    const wordsOf = (element) => element.textContent.trim().replace(/\s+/g, " ");
+    const SETTLED = 150; // milliseconds until a screen reader has said what has the focus now
+    document.addEventListener("DOMContentLoaded", () => {
+        const messages = [...document.querySelectorAll(".messagelist li")].map(wordsOf).join(" ");
+        setTimeout(() => announce(messages), SETTLED);
+    });
+    document.addEventListener("htmx:afterSettle", ({ target }) => {
+        const found = target.querySelector?.("[data-says]");
+        if (found) announce(wordsOf(found));
+    });
+
     // ---- Toasts
 
     // `action` is {url, label}: a link that opens its page in the dialog.
@@ -14,18 +34,38 @@
         ($("dialog[open]") ?? document.body).append(list);
         const item = $("#toast-template").content.firstElementChild.cloneNode(true);
         item.classList.add(`toast-${level}`);
-        item.setAttribute("role", level === "error" ? "alert" : "status");
-        $("span", item).textContent = window.inLocalTime(message);
+        const words = window.inLocalTime(message);
+        $("span", item).textContent = words;
+        if (level === "error") item.setAttribute("role", "alert");
+        else setTimeout(() => announce(words), SETTLED); // once the dialog has closed
         if (action) {
             const link = Object.assign(document.createElement("a"), { href: action.url, textContent: action.label, className: "btn btn-small" });
             link.dataset.dialog = "";
             link.addEventListener("click", () => item.remove());
             $("span", item).after(link);
         }
-        $("button", item).addEventListener("click", () => item.remove());
+        let before = null; // what had the focus before the toast
+        item.addEventListener("focusin", ({ relatedTarget }) => { if (!item.contains(relatedTarget)) before = relatedTarget; });
+        $("button", item).addEventListener("click", () => {
+            item.remove();
+            if (document.activeElement === document.body) (before?.isConnected ? before : $("main")).focus({ preventScroll: true });
+        });
         list.append(item);
-        setTimeout(() => item.remove(), Math.max(level === "error" ? 15000 : 8000, message.length * 80));
+        makeRoom();
+        const time = Math.max(level === "error" ? 15000 : 8000, message.length * 80);
+        const leave = () => item.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : item.remove();
+        setTimeout(leave, time);
     }
+    // A toast doesn't stay above what has the focus.
+    function makeRoom() {
+        const list = $("#toasts"), at = document.activeElement;
+        if (!list?.childElementCount || list.contains(at)) return;
+        list.classList.remove("is-high");
+        const [above, below] = [list.getBoundingClientRect(), at.getBoundingClientRect()];
+        const isApart = above.top > below.bottom || below.top > above.bottom || above.left > below.right || below.left > above.right;
+        list.classList.toggle("is-high", !isApart && at.clientHeight < innerHeight / 2);
+    }
+    document.addEventListener("focusin", () => requestAnimationFrame(makeRoom));
     document.addEventListener("toast", ({ detail }) => toast(detail.level, detail.text, detail.action));
     // A request that is refused before its view gets a sentence as plain text.
     const sentenceOf = (xhr) => (xhr.getResponseHeader("Content-Type") ?? "").startsWith("text/plain") && xhr.responseText;
@@ -90,7 +130,10 @@
             } else history.replaceState(null, "", location.pathname + location.search);
         }
         // Nobody loses the focus who has moved it meanwhile.
-        if (opener?.isConnected && document.activeElement === document.body) opener.focus({ preventScroll: true });
+        if (document.activeElement === document.body) {
+            if (opener?.isConnected) opener.focus({ preventScroll: true });
+            else document.dispatchEvent(new Event("focuslost"));
+        }
         opener = null;
     }
 
@@ -161,11 +204,17 @@
     document.addEventListener("submit", ({ target, submitter }) => {
         if (!submitter?.matches("button") || target.matches("[method=get], #logout-form") || pending.has(submitter)) return;
         pending.set(submitter, [...submitter.childNodes]);
+        submitter.toggleAttribute("data-had-focus", document.activeElement === submitter);
         submitter.style.minWidth = `${submitter.offsetWidth}px`;
         submitter.textContent = text("pending");
     });
     function restore() {
-        pending.forEach((words, button) => button.replaceChildren(...words));
+        pending.forEach((words, button) => {
+            button.replaceChildren(...words);
+            // It was disabled meanwhile, and a disabled button has no focus.
+            if (button.hasAttribute("data-had-focus") && document.activeElement === document.body) button.focus({ preventScroll: true });
+            button.removeAttribute("data-had-focus");
+        });
         pending.clear();
     }
     document.addEventListener("htmx:afterRequest", restore);
@@ -228,7 +277,7 @@
     if (window.Idiomorph) {
         Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
             !((name === "open" && node.matches("details")) || (name === "checked" && node.matches("input")) ||
-              (name === "aria-selected" && node.matches("tr")) || (name === "tabindex" && node.matches("tr")));
+              (["aria-selected", "aria-label", "tabindex"].includes(name) && node.matches("tr")));
         Idiomorph.defaults.callbacks.beforeNodeMorphed = (node, next) => {
             if (node.nodeType !== 1) return true;
             const isEdited = node === document.activeElement && node.matches("input:not([type=checkbox]), textarea, select");

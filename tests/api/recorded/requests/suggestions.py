@@ -36,6 +36,8 @@ REQUESTS: list[Any] = [
             {"youtubeChannel": ""}, {"bandId": "9999"}, {"bandId": 15}, {"note": "x" * 501}, {"note": "a\nb"}, {"why": "x"},
         )
     ],
+    [post(SUGGESTIONS, _NEW), post(f"{SUGGESTIONS}/{{last.id}}/withdraw")],
+    [post(SUGGESTIONS, _NEW), post(f"{SUGGESTIONS}/{{last.id}}/withdraw", who=ADMIN)],
     post(SUGGESTIONS, {"bandId": "15"}),
     post(SUGGESTIONS, _NEW, PLAIN),
     *[post(f"{SUGGESTIONS}/98/decline", body, ADMIN) for body in (None, {"reason": " "}, {"reason": "x" * 501}, {"x": 1})],
