@@ -229,7 +229,8 @@ def test_root_runs_postgres_as_the_owner_of_the_data(second: Checkout, monkeypat
         os.chown(path, owner, -1)
     assert second.module._postgres_uid() == owner
     stop(second.start())
-    # The sockets of an earlier run belong to one of the system's users.
+    # The folder that a killed run left behind belongs to one of the system's users.
+    second.sockets.mkdir(mode=0o700)
     monkeypatch.setattr(second.module, "_system_users", lambda: [45_679])
     os.chown(second.sockets, 45_679, -1)
     second.module._make_private(second.sockets)
