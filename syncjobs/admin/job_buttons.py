@@ -17,7 +17,7 @@ from bands.models import Band
 from ..engine import error_reasons
 from ..models import JobError, SyncJob
 from ..operations.suggestions import MAY_SUGGEST
-from ..stats.queues import Readiness
+from ..stats.queues import Readiness, Wait
 from ..templatetags.monitor import number
 from .core import fixes, links
 
@@ -59,6 +59,8 @@ class Facts:
     is_silent: bool = False
     children: Mapping[str, int] = field(default_factory=dict)
     """The number of child jobs by status."""
+    waits: Sequence[Wait] = ()
+    """What its queued child jobs wait for."""
     retry_url: str = ""
     """Empty if the person or the job's status doesn't allow a retry."""
 
