@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Case, Value, When
+from django.db.models import Case, Exists, OuterRef, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -53,13 +53,12 @@ def _attention(request: HttpRequest) -> dict[str, Any]:
 
 def _queues(request: HttpRequest) -> dict[str, Any]:
     since = stats_jobs.start_of(_period(request), clock.approximate())
-    queues = sorted(stats_queues.queues(), key=lambda queue: QueueName.values.index(queue.name))
-    ended = stats_queues.ended_since(since)
+    queues = sorted(stats_queues.queues(since), key=lambda queue: QueueName.values.index(queue.name))
     cards = [
         {
             "label": QueueName(queue.name).label,
             "queue": queue,
-            "ended": ended[queue.name],
+            "ended": queue.ended,
             "urls": links.of_queue(queue, since),
         }
         for queue in queues
@@ -78,17 +77,17 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
 def _running(request: HttpRequest) -> dict[str, Any]:
     stuck = {row["job_id"]: row for row in stats_jobs.stuck()}
     stuck_first = Case(When(pk__in=stuck, then=Value(0)), default=Value(1))
-    running = list(SyncJob.objects.in_progress().order_by(stuck_first, "started_at", "pk")[: _RUNNING + 1])
-    silent = stats_queues.unresponsive([job.pk for job in running])
+    is_silent = Exists(stats_queues.unresponsive_attempts().filter(job=OuterRef("pk")))
+    running = SyncJob.objects.in_progress().annotate(is_silent=is_silent).order_by(stuck_first, "started_at", "pk")
     jobs = [
         {
             "job": job,
             "stuck": stuck.get(job.pk),
-            "is_silent": job.pk in silent,
+            "is_silent": job.is_silent,  # type: ignore[attr-defined]
             "label": JobType(job.job_type).label,
             "url": links.job(job.pk),
         }
-        for job in running
+        for job in running[: _RUNNING + 1]
     ]
     has_more = len(jobs) > _RUNNING
     return {

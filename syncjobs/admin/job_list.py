@@ -53,11 +53,9 @@ class ListPage:
         return max(1, -(-self.total // self.limit))
 
 
-def list_context(request: HttpRequest, filters: Filters, listing: ListPage) -> dict[str, Any]:
-    """Return the context of the whole page."""
+def list_context(request: HttpRequest, filters: Filters, listing: ListPage, *, is_open: bool) -> dict[str, Any]:
+    """Return the context of the whole page; `is_open` says whether all filters are visible."""
     band, person = _selected_band(filters), request.user.get_username()
-    is_open = "X-Open" in request.headers or "job_type" in filters.values
-    is_open = is_open or bool(job_filters.without_chip(filters, person).keys() - {"search"})
     return {
         **region_context(request, filters, listing, listing.jobs, "", is_open=is_open),
         "filters": filters,
@@ -84,7 +82,7 @@ def refreshed_context(
 
     The visible columns stay, so that nothing moves; others appear when they have a value.
     """
-    listing = find(request, filters)
+    listing = find(request, filters, is_open=is_open)
     shown, news = listing.jobs, ""
     if visible:
         known = {job.pk: job for job in listing.jobs}
@@ -96,17 +94,29 @@ def refreshed_context(
     return region_context(request, filters, listing, shown, news, columns, is_open=is_open) | {"is_refresh": True}
 
 
-def find(request: HttpRequest, filters: Filters) -> ListPage:
-    """Return the page that the query string asks for, by the API's rules; a violation becomes the result's `problem`."""
+def shows_all_filters(request: HttpRequest, filters: Filters) -> bool:
+    """Return whether the filters below "More filters" are visible: the person opened them, or one of them is set."""
+    without_chip = job_filters.without_chip(filters, request.user.get_username())
+    return "X-Open" in request.headers or "job_type" in filters.values or bool(without_chip.keys() - {"search"})
+
+
+def find(request: HttpRequest, filters: Filters, *, is_open: bool) -> ListPage:
+    """Return the page that the query string asks for, by the API's rules; a violation becomes the result's `problem`.
+
+    The ranges of dates are counted only if all filters are visible.
+    """
     try:
         values = listing_filters.JobList.clean(filters.query())
     except InvalidInput as error:
         return ListPage(problem=job_filters.sentence_of(error), liked=preferences.get(request.user))
+    values = listing_filters.with_matches(values)
     query, number, limit = listing_filters.query_of(values), values["page"], values["limit"]
     liked = preferences.get(request.user)
     if "limit" not in filters.values:
         limit = liked.jobs_per_page
-    facets = listing_facets.read(values, request.user.get_username())
+    days = job_filters.quick_ranges(filters) if is_open else ()
+    ranges = [job_filters.range_of(filters, start, end) for _label, start, end in days]
+    facets = listing_facets.read(values, request.user.get_username(), ranges)
     jobs, total = listing_rows.read_page(query, number, limit, facets.kinds)
     return ListPage(jobs, total, liked, facets, number, limit)
 
@@ -148,7 +158,7 @@ def region_context(
     columns = job_table.visible(rows, job_table.chosen(liked), filters.values.get("sort_by", "created_at"), kept)
     names = ",".join(column.name for column in columns)
     return {
-        **_chips(request, filters, listing, is_open=is_open),
+        **_chips(request, filters, listing),
         "listing": listing,
         "is_open": is_open,
         "body": job_table.body(rows, rights, columns),
@@ -167,12 +177,12 @@ def region_context(
     }
 
 
-def _chips(request: HttpRequest, filters: Filters, listing: ListPage, *, is_open: bool) -> dict[str, Any]:
+def _chips(request: HttpRequest, filters: Filters, listing: ListPage) -> dict[str, Any]:
     return {
         "statuses": job_filters.status_chips(filters, listing.facets),
         "others": job_filters.other_chips(filters, listing.facets, request.user.get_username()),
         "types": job_filters.type_chips(filters, listing.facets),
-        "ranges": job_filters.quick_ranges(filters, counted=is_open and not listing.problem),
+        "ranges": job_filters.range_chips(filters, listing.facets),
     }
 
 
@@ -257,5 +267,5 @@ def _presets(request: HttpRequest, filters: Filters) -> list[dict[str, Any]]:
             if may_share or not preset.is_shared
             else "",
         }
-        for preset in presets.list_presets(request.user)
+        for preset in presets.read_presets(request.user)
     ]

@@ -60,8 +60,9 @@ class JobAdmin(PageAdmin):
             filters, problem = job_list.with_band_id(filters)
         if not problem and dict(request.GET.lists()) != {name: [value] for name, value in filters.values.items()}:
             return HttpResponseRedirect(filters.url(page=filters.values.get("page")))
-        listing = job_list.ListPage(problem=problem) if problem else job_list.find(request, filters)
-        context = job_list.list_context(request, filters, listing)
+        is_open = job_list.shows_all_filters(request, filters)
+        listing = job_list.ListPage(problem=problem) if problem else job_list.find(request, filters, is_open=is_open)
+        context = job_list.list_context(request, filters, listing, is_open=is_open)
         return show(request, "syncjobs/jobs/list.html", context, title=_("Sync jobs"), is_live=True)
 
     @requires("view")

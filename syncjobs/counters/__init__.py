@@ -10,23 +10,29 @@ from . import errors, metrics
 from .errors import jobs_of_group, searchable
 from .folding import fold, rebuild, wrong_cells
 from .jobs import cells, count, hours_of, series, total
-from .labels import labeled
-from .selection import DAY, HOUR, QUARTER, Cell, Grain, Selection
+from .kinds import Countable, Kinds, kinds
+from .kinds import statement as kinds_statement
+from .selection import DAY, HOUR, QUARTER, Cell, Grain, Labeled, Selection, Uncounted
 
 __all__ = [
     "DAY",
     "HOUR",
     "QUARTER",
     "Cell",
+    "Countable",
     "Grain",
+    "Kinds",
+    "Labeled",
     "Selection",
+    "Uncounted",
     "cells",
     "count",
     "errors",
     "fold",
     "hours_of",
     "jobs_of_group",
-    "labeled",
+    "kinds",
+    "kinds_statement",
     "metrics",
     "rebuild",
     "searchable",

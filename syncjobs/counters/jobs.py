@@ -11,7 +11,7 @@ from django.db import connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from ..choices import JobStatus, JobType
-from .selection import DAY, HOUR, OF_ERRORS, QUARTER, Cell, Grain, Selection, Split, ceil, floor, split
+from .selection import DAY, HOUR, OF_ERRORS, QUARTER, Cell, Grain, Selection, Split, Uncounted, ceil, floor, split
 
 _ALL_BANDS = -1
 _FEW_KINDS = 4
@@ -74,7 +74,9 @@ _AXES = {
         Grain.ENDED_BAND_QUARTER,
     ),
 }
-_Part = tuple[Composable, list[Any]]
+COLUMNS = SQL("(since, hour, status, job_type, n)")
+"""The columns of each part of a statement."""
+Part = tuple[Composable, list[Any]]
 _Range = tuple[dt.datetime | None, dt.datetime | None]
 
 
@@ -85,9 +87,32 @@ def cells(selection: Selection, *, time: str = "created_at", by_time: bool = Fal
     The cells come from one snapshot; their `n` sum to the number of jobs, and none is 0.
     """
     axis = _AXES[time]
-    if selection.is_dated or by_time:
-        return _fetch(_by_day(selection, axis))
-    return _fetch(_undated(selection, axis))
+    return _fetch(_by_day(selection, axis) if selection.is_dated or by_time else _undated(selection, axis))
+
+
+def parts_of(selection: Selection) -> list[Part]:
+    """Return statements whose rows, named COLUMNS, have numbers of the selection's jobs."""
+    axis = _AXES["created_at"]
+    return _by_day(selection, axis) if selection.is_dated else _undated(selection, axis)
+
+
+def part_of_uncounted(uncounted: Uncounted) -> Part:
+    """Return such a statement that reads the jobs."""
+    selection = uncounted.selection
+    delayed: Part = SQL(" AND status = 'QUEUED' AND run_at > statement_timestamp()"), []
+    requested: Part = SQL(" AND requested_by_label = %s"), [uncounted.requester]
+    where, values = _where(
+        *([delayed] if uncounted.is_delayed else []),
+        *([requested] if uncounted.requester else []),
+        _of_band(selection),
+        _between("created_at", (selection.start, selection.end)),
+        _kinds(selection),
+    )
+    statement = SQL(
+        "SELECT NULL::timestamptz, NULL::timestamptz, status, job_type, count(*) FROM syncjobs_syncjob"
+        " WHERE {errors}{where} GROUP BY 3, 4"
+    )
+    return statement.format(errors=SQL("error_count > 0" if selection.with_errors else "true"), where=where), values
 
 
 def hours_of(selection: Selection, low: dt.datetime, high: dt.datetime, *, time: str = "created_at") -> list[Cell]:
@@ -127,14 +152,14 @@ def total(cells: Iterable[Cell]) -> int:
     return sum(cell.n for cell in cells)
 
 
-def _fetch(parts: list[_Part]) -> list[Cell]:
+def _fetch(parts: list[Part]) -> list[Cell]:
     if not parts:
         return []
     statement = SQL(
         "SELECT CASE WHEN isfinite(since) THEN since END, status, job_type, sum(n), hour, since = 'infinity'"
-        " FROM ({parts}) AS part (since, hour, status, job_type, n)"
+        " FROM ({parts}) AS part {columns}"
         " GROUP BY since, hour, status, job_type HAVING sum(n) <> 0 ORDER BY since"
-    ).format(parts=SQL(" UNION ALL ").join(SQL("({})").format(sql) for sql, _ in parts))
+    ).format(parts=SQL(" UNION ALL ").join(SQL("({})").format(sql) for sql, _ in parts), columns=COLUMNS)
     with connection.cursor() as cursor:
         cursor.execute(statement.as_string(), [value for _, values in parts for value in values])
         return [
@@ -143,7 +168,7 @@ def _fetch(parts: list[_Part]) -> list[Cell]:
         ]
 
 
-def _undated(selection: Selection, axis: _Axis) -> list[_Part]:
+def _undated(selection: Selection, axis: _Axis) -> list[Part]:
     has_time = (
         axis.of_total
         if axis.of_delta == "hour"
@@ -153,7 +178,7 @@ def _undated(selection: Selection, axis: _Axis) -> list[_Part]:
     return [_counted(selection, grain, axis.of_total), _not_yet_counted(selection, has_time)]
 
 
-def _by_day(selection: Selection, axis: _Axis) -> list[_Part]:
+def _by_day(selection: Selection, axis: _Axis) -> list[Part]:
     """Read whole days (and, for all bands, whole hours at the edges) from the counts, and the rest from the jobs."""
     step = HOUR if selection.band_id is None else QUARTER
     label = DAY if selection.band_id is None else QUARTER
@@ -184,14 +209,14 @@ def _days_and_hours(parts: Split) -> tuple[_Range | None, list[_Range]]:
     return (first, last), hours
 
 
-def _between(column: str, bounds: _Range) -> _Part:
+def _between(column: str, bounds: _Range) -> Part:
     low, high = bounds
     conditions = [SQL(" AND {} >= %s")] * (low is not None) + [SQL(" AND {} < %s")] * (high is not None)
     name = Identifier(column)
     return Composed([condition.format(name) for condition in conditions]), [bound for bound in bounds if bound]
 
 
-def _kinds(selection: Selection) -> _Part:
+def _kinds(selection: Selection) -> Part:
     sql, values = [], []
     if selection.statuses:
         sql.append(SQL(" AND status = ANY(%s)"))
@@ -202,15 +227,15 @@ def _kinds(selection: Selection) -> _Part:
     return Composed(sql), values
 
 
-def _where(*conditions: _Part) -> _Part:
+def _where(*conditions: Part) -> Part:
     return Composed([sql for sql, _ in conditions]), [value for _, values in conditions for value in values]
 
 
-def _of_band(selection: Selection) -> _Part:
+def _of_band(selection: Selection) -> Part:
     return (SQL(""), []) if selection.band_id is None else (SQL(" AND band_id = %s"), [selection.band_id])
 
 
-def _counted(selection: Selection, grain: Grain, label: str, *conditions: _Part) -> _Part:
+def _counted(selection: Selection, grain: Grain, label: str, *conditions: Part) -> Part:
     where, values = _where(*conditions, _kinds(selection))
     statement = SQL(
         "SELECT {label} AS since, NULL::timestamptz AS hour, status, job_type, n FROM syncjobs_jobcount"
@@ -220,7 +245,7 @@ def _counted(selection: Selection, grain: Grain, label: str, *conditions: _Part)
     return statement, [grain + OF_ERRORS * selection.with_errors, band, *values]
 
 
-def _not_yet_counted(selection: Selection, label: str, *conditions: _Part) -> _Part:
+def _not_yet_counted(selection: Selection, label: str, *conditions: Part) -> Part:
     where, values = _where(_of_band(selection), *conditions, _kinds(selection))
     source = "syncjobs_jobmarkdelta WHERE with_errors" if selection.with_errors else "syncjobs_jobdelta WHERE true"
     statement = SQL("SELECT {label}, NULL, status, job_type, n FROM {source}{where}")
@@ -229,11 +254,11 @@ def _not_yet_counted(selection: Selection, label: str, *conditions: _Part) -> _P
 
 def _one_by_one(
     selection: Selection, axis: _Axis, label: dt.timedelta, low: dt.datetime, high: dt.datetime, sign: int
-) -> _Part:
+) -> Part:
     kinds, kind_values = _kinds(selection)
     number = (len(selection.statuses) or len(JobStatus)) * (len(selection.types) or len(JobType))
     # An index on kinds finds a few kinds quickly. For more, one scan through all kinds reads less.
-    nothing: _Part = SQL(""), []
+    nothing: Part = SQL(""), []
     inside, outside = ((kinds, kind_values), nothing) if number <= _FEW_KINDS else (nothing, (kinds, kind_values))
     where, values = _where(_of_band(selection), _between("created_at", (low, high)), inside)
     statement = SQL(

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
-from typing import Literal
+from psycopg.sql import SQL
 
-from django.db import connection
-
-_SUM = """
-    SELECT status, job_type, sum(n)
-      FROM (SELECT status, job_type, with_errors, n FROM syncjobs_joblabelcount WHERE kind = %(kind)s AND label = ANY(%(labels)s)
-            UNION ALL
-            SELECT status, job_type, with_errors, n FROM syncjobs_jobmarkdelta
-             WHERE CASE %(kind)s WHEN 'name' THEN band_name ELSE requester END = ANY(%(labels)s)) AS part
-     WHERE with_errors OR NOT %(with_errors)s
-     GROUP BY 1, 2 HAVING sum(n) <> 0"""
+from .jobs import Part
+from .selection import Labeled
 
 
-def labeled(
-    kind: Literal["name", "by"], labels: Collection[str], *, with_errors: bool = False
-) -> Counter[tuple[str, str]]:
-    """Count the jobs with one of these labels, or those of them with errors, by status and type."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SUM, {"kind": kind, "labels": list(labels), "with_errors": with_errors})
-        return Counter({(status, job_type): int(n) for status, job_type, n in cursor.fetchall()})
+def parts_of(labeled: Labeled) -> list[Part]:
+    """Return statements whose rows have numbers of the jobs with one of the labels, as those of counters.jobs do."""
+    errors = SQL(" AND with_errors") if labeled.with_errors else SQL("")
+    column = SQL("band_name" if labeled.kind == "name" else "requester")
+    labels = list(labeled.labels)
+    columns = SQL("SELECT NULL::timestamptz, NULL::timestamptz, status, job_type, n")
+    counted = SQL("{} FROM syncjobs_joblabelcount WHERE kind = %s AND label = ANY(%s){}").format(columns, errors)
+    delta = SQL("{} FROM syncjobs_jobmarkdelta WHERE {} = ANY(%s){}").format(columns, column, errors)
+    return [(counted, [labeled.kind, labels]), (delta, [labels])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 HOUR, QUARTER, DAY = dt.timedelta(hours=1), dt.timedelta(hours=6), dt.timedelta(days=1)
 
@@ -50,6 +51,24 @@ class Selection:
     def is_dated(self) -> bool:
         """Whether it filters by time of creation."""
         return self.start is not None or self.end is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Labeled:
+    """Jobs whose band has one of these names ("name"), or that one of these people or schedules requested ("by")."""
+
+    kind: Literal["name", "by"]
+    labels: tuple[str, ...]
+    with_errors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Jobs of the selection that nothing counts, but that an index finds: those due later, or of a requester, or both."""
+
+    selection: Selection
+    is_delayed: bool
+    requester: str = ""
 
 
 @dataclass(frozen=True, slots=True)

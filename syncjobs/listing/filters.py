@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from bands.text import VISIBLE, is_storable
 
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
-from ..counters import Selection
+from ..counters import Countable, Kinds, Labeled, Selection, Uncounted
 from ..exceptions import InvalidInput
 from ..models import JobError, SyncJob
 from ..models.querysets import SyncJobQuerySet
@@ -79,8 +79,8 @@ class JobFilters(Parameters):
     )
     sort_order = SortOrder()
 
-    def with_error(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
-        return listing_search.with_error(value).narrow(jobs)
+    def with_error(self, jobs: QuerySet[SyncJob], name: str, value: str | Matches) -> QuerySet[SyncJob]:
+        return _matches(error=value).narrow(jobs)
 
     def with_errors(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
         return jobs.filter(error_count__gt=0)
@@ -94,12 +94,8 @@ class JobFilters(Parameters):
         # Only queued jobs have a reason, and an index finds those.
         return jobs.filter(status=JobStatus.QUEUED, delay_reason=value)
 
-    def matching(self, jobs: QuerySet[SyncJob], name: str, value: str) -> QuerySet[SyncJob]:
-        return listing_search.search(value).narrow(jobs)
-
-
-Kinds = Counter[tuple[str, str]]
-"""Numbers of jobs by status and type."""
+    def matching(self, jobs: QuerySet[SyncJob], name: str, value: str | Matches) -> QuerySet[SyncJob]:
+        return _matches(search=value).narrow(jobs)
 
 
 class JobList(JobFilters, Paged):
@@ -138,33 +134,38 @@ class JobQuery:
             return counters.count(self.selection)
         if self.matches is not None:
             return self.matches.count()
-        kinds = self._labeled()
-        return self.jobs.order_by().count() if kinds is None else selected(kinds, self.selection)
+        return self.jobs.order_by().count() if self.counted_set is None else selected(self.kinds(), self.selection)
 
     def kinds(self) -> Kinds:
         """Count the jobs by status and type, including the statuses and types that are not selected."""
+        return kinds_of([self])[0]
+
+    @property
+    def counted_set(self) -> Countable | None:
+        """The jobs that `kinds` counts, if that takes no statement of its own."""
         every = replace(self.selection, statuses=(), types=())
         if self.is_counted:
-            kinds: Kinds = Counter()
-            for cell in counters.cells(every):
-                kinds[cell.status, cell.job_type] += cell.n
-            return kinds
-        labeled = self._labeled()
-        if labeled is not None:
-            return labeled
-        jobs = JobFilters.narrow(pages.selected(every), self.narrowing).order_by()
-        grouped = jobs.values_list("status", "job_type").annotate(n=Count("pk"))
-        return Counter({(status, job_type): n for status, job_type, n in grouped})
-
-    def _labeled(self) -> Kinds | None:
-        """Count the jobs by status and type from the counts by label, if they know this; else None."""
-        with_errors = self.selection.with_errors
-        if replace(self.selection, statuses=(), types=(), with_errors=False) != Selection() or len(self.narrowing) != 1:
+            return every
+        requester, due = self.narrowing.get("requested_by", ""), self.narrowing.get("due")
+        if self.narrowing.keys() - {"requested_by", "due"} or due not in (None, "later"):
             return None
-        if requester := self.narrowing.get("requested_by"):
-            return counters.labeled("by", [requester], with_errors=with_errors)
-        matches = _matches(**self.narrowing)
-        return None if matches is None else matches.kinds(with_errors=with_errors)
+        if requester and self._has_no_other_filter:
+            return Labeled("by", (requester,), every.with_errors)
+        return Uncounted(every, due is not None, requester)
+
+    @property
+    def _has_no_other_filter(self) -> bool:
+        """Whether one filter that the counts don't cover is all that matters for `kinds`, but for the errors."""
+        every = replace(self.selection, statuses=(), types=(), with_errors=False)
+        return every == Selection() and len(self.narrowing) == 1
+
+    def read_kinds(self) -> Kinds:
+        """Count as `kinds` does by reading the jobs."""
+        if self._has_no_other_filter and self.narrowing.keys() & {"search", "error"}:
+            return _matches(**self.narrowing).kinds(with_errors=self.selection.with_errors)
+        jobs = JobFilters.narrow(pages.selected(replace(self.selection, statuses=(), types=())), self.narrowing)
+        grouped = jobs.order_by().values_list("status", "job_type").annotate(n=Count("pk"))
+        return Counter({(status, job_type): n for status, job_type, n in grouped})
 
     def rows(self, page: int, limit: int, kinds: Kinds | None = None) -> tuple[SyncJobQuerySet, int]:
         """Return the jobs of a page, unsorted and without annotations, and the total.
@@ -210,8 +211,21 @@ def job_query(data: QueryDict) -> JobQuery:
     return query_of(JobList.clean(data))
 
 
+def kinds_of(queries: Sequence[JobQuery]) -> list[Kinds]:
+    """Return the `kinds()` of each query, those that the counts know from one statement."""
+    sets = [query.counted_set for query in queries]
+    counted = iter(counters.kinds([each for each in sets if each is not None]))
+    return [query.read_kinds() if each is None else next(counted) for query, each in zip(queries, sets, strict=True)]
+
+
+def with_matches(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Search once for all queries of these cleaned values: replace the text and the error group by what they find."""
+    found = {name: _matches(**{name: values[name]}) for name in ("search", "error") if values[name]}
+    return {**values, **found}
+
+
 def query_of(values: Mapping[str, Any]) -> JobQuery:
-    """Return the jobs that cleaned values of JobFilters select."""
+    """Return the jobs that cleaned values of JobFilters, or what `with_matches` makes of them, select."""
     types = values["job_type"] or []
     if queue := values["queue"]:
         of_queue = [kind for kind in JobType.values if QUEUE_OF_TYPE[kind] == queue]
@@ -227,8 +241,8 @@ def query_of(values: Mapping[str, Any]) -> JobQuery:
     )
     narrowing = {name: values[name] for name in _NARROWING if values[name]}
     order = Order(values["sort_by"], descending=values["sort_order"] == "desc")
-    matches = _matches(**narrowing) if selection == Selection() and len(narrowing) == 1 else None
-    return JobQuery(selection, order, narrowing, matches)
+    is_alone = selection == Selection() and len(narrowing) == 1 and narrowing.keys() & {"search", "error"}
+    return JobQuery(selection, order, narrowing, _matches(**narrowing) if is_alone else None)
 
 
 def narrowed(kinds: Kinds, selection: Selection) -> Kinds:
@@ -247,10 +261,12 @@ def selected(kinds: Kinds, selection: Selection) -> int:
     return narrowed(kinds, selection).total()
 
 
-def _matches(search: str = "", error: str = "", **_other: object) -> Matches | None:
-    if search:
-        return listing_search.search(search)
-    return listing_search.with_error(error) if error else None
+def _matches(search: str | Matches = "", error: str | Matches = "") -> Matches:
+    """Return what one of them finds; a search that has been made is not repeated."""
+    value = search or error
+    if isinstance(value, Matches):
+        return value
+    return listing_search.search(value) if search else listing_search.with_error(value)
 
 
 def filters_of(body: Mapping[str, Any], field: str, spell: Spelling = str) -> dict[str, str]:

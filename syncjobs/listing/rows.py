@@ -10,6 +10,7 @@ from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
+from ..counters import Kinds
 from ..models import SyncJob
 from ..models.querysets import SUMMED
 from . import filters
@@ -50,9 +51,7 @@ class JobRow(NamedTuple):
     child_sums: list[int] | None
 
 
-def read_page(
-    query: filters.JobQuery, page: int, limit: int, kinds: filters.Kinds | None = None
-) -> tuple[list[JobRow], int]:
+def read_page(query: filters.JobQuery, page: int, limit: int, kinds: Kinds | None = None) -> tuple[list[JobRow], int]:
     """Return the jobs of a page, and the total of the list. `kinds` are the counts that the caller knows."""
     jobs, total = query.rows(page, limit, kinds)
     return read(jobs, query.order), total

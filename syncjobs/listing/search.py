@@ -25,6 +25,7 @@ from psycopg.sql import SQL, Composable
 from bands.text import parse_number
 
 from .. import counters
+from ..counters import Kinds, Labeled
 from ..engine.fingerprints import MAX_MESSAGE
 from ..models import JobError, SyncJob
 from ..models.querysets import SyncJobQuerySet
@@ -88,13 +89,13 @@ class Matches:
             cursor.execute(SQL("SELECT count(DISTINCT id) FROM ({}) AS matches").format(ids).as_string(), values)
             return int(cursor.fetchone()[0])
 
-    def kinds(self, *, with_errors: bool) -> Counter[tuple[str, str]]:
+    def kinds(self, *, with_errors: bool) -> Kinds:
         """Count the jobs that match, or those of them with errors, by status and type.
 
         Jobs of the bands come from the counts; the others are read.
         """
         names = [name for name, _ in self.names]
-        kinds = counters.labeled("name", names, with_errors=with_errors) if names else Counter()
+        (kinds,) = counters.kinds([Labeled("name", tuple(names), with_errors)]) if names else [Counter()]
         union = replace(self, names=())._union()
         if union is None:
             return kinds

@@ -66,6 +66,8 @@ class Health:
     states: tuple[tuple[str, str], ...]
     alerts: AlertCounts = AlertCounts()
     youtube_silent_at: dt.datetime | None = None
+    position: str = ""
+    """The position in the stream of changes (see changes.py) at which this was read."""
 
     @property
     def version(self) -> str:
@@ -87,8 +89,8 @@ async def read(database: psycopg.AsyncConnection[Any]) -> Health:
 
 
 def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
-    unserved, lacks_scheduler, youtube_since, silent_at, round_at, attention, critical, alerts = rows[0][:8]
-    workers = [row[8:] for row in rows if row[8] is not None]
+    unserved, lacks_scheduler, youtube_since, silent_at, round_at, attention, critical, alerts, position = rows[0][:9]
+    workers = [row[9:] for row in rows if row[9] is not None]
     served = {queue for _name, _is_scheduler, queues, state, _at in workers if state == "alive" for queue in queues}
     problems = [Problem("no_worker", queue) for queue in unserved]
     for name, is_scheduler, queues, state, heartbeat_at in workers:
@@ -104,4 +106,4 @@ def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
         problems.append(Problem("alerts_late", since=round_at, urgent=False))
     states = tuple((name, state) for name, _is_scheduler, _queues, state, _at in workers)
     counts = AlertCounts(attention, critical, f"{zlib.crc32(alerts.encode()):08x}")
-    return Health(tuple(problems), states, counts, silent_at)
+    return Health(tuple(problems), states, counts, silent_at, position)

@@ -63,7 +63,7 @@ def resume_band(actor: Actor, band_id: int) -> bool:
         resumed = bool(Band.objects.filter(pk=band_id, paused_at__isnull=False).update(**values))
         waiting = SyncJob.objects.waiting().filter(band=band_id).order_by().values_list("queue").annotate(n=Count("pk"))
         for queue, count in waiting:
-            broker.notify_on_commit(queue, min(count, broker.MAX_WAKE_UPS))
+            broker.notify_on_commit(queue, count)
         _note_changes(band_id)
         AlertRound.objects.request_about(AlertSubject.BAND, band_id)
         span.data = {"band": band.name, "resumed": resumed}

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
 from django.db.models import Case, Count, Exists, Min, OuterRef, Q, When
 from django.db.models.functions import Now
 from django_celery_beat.models import PeriodicTask
+from psycopg.sql import SQL
 
 from bands.models import Band
 
 from .. import counters
 from ..choices import QUEUE_OF_TYPE, TERMINAL_STATUSES, JobStatus, JobType, QueueName
+from ..counters import Selection
 from ..engine import broker
 from ..models import Attempt, SyncJob, Worker
+from ..models.querysets import AttemptQuerySet
 from ..models.workers import WORKER_SILENCE_SECONDS
 from ..operations import schedules
-from .snapshot import one_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class QueueState:
     """A queue and its jobs by state. The six counts from `waiting` to `cancelled` sum to the number of its jobs.
 
     Jobs are waiting or delayed by their own time, whether or not the queue or their band is paused. `of_paused_bands`
-    are those of both that can't start until their band is resumed; `oldest_waiting_since` leaves them out.
+    are those of both that can't start until their band is resumed; `oldest_waiting_since` leaves them out. `ended` has the
+    ended ones of a period by state, if one was asked for.
     """
 
     name: str
@@ -45,6 +48,7 @@ class QueueState:
     paused_by: str
     pause_reason: str
     as_of: dt.datetime
+    ended: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_paused(self) -> bool:
@@ -65,9 +69,10 @@ _COUNTS = {
 }
 
 
-# Each figure of queued jobs reads a range of an index.
+# One statement, so that the states sum to the number of jobs. Each figure of queued jobs reads a range of an index.
 _QUEUES = """
-    SELECT q.name, q.paused_at, q.paused_by, q.pause_reason,
+    WITH counted AS ({})
+    SELECT (SELECT json_agg(counted) FROM counted), q.name, q.paused_at, q.paused_by, q.pause_reason,
            (SELECT count(*) FROM syncjobs_syncjob
              WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()),
            (SELECT count(*) FROM syncjobs_syncjob
@@ -79,7 +84,7 @@ _QUEUES = """
              WHERE queue = q.name AND status = 'QUEUED' AND run_at <= statement_timestamp()
                AND (band_id IS NULL OR band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL))),
            (SELECT count(*) FROM syncjobs_worker
-             WHERE heartbeat_at > statement_timestamp() - make_interval(secs => %(silence)s)
+             WHERE heartbeat_at > statement_timestamp() - make_interval(secs => %s)
                AND failing_since IS NULL AND q.name = ANY(queues)),
            statement_timestamp()
       FROM syncjobs_queue q ORDER BY q.name"""
@@ -93,41 +98,35 @@ _READINESS = """
       FROM syncjobs_queue q"""
 
 
-def queues() -> list[QueueState]:
-    """Return all queues. Ended jobs are not read, only their counts."""
-    with one_snapshot():  # The states sum to the number of jobs.
-        counted: dict[str, dict[str, int]] = {name: {} for name in QueueName.values}
-        for cell in counters.cells(counters.Selection()):
-            if cell.status in _COUNTS:
-                states, state = counted[QUEUE_OF_TYPE[JobType(cell.job_type)]], _COUNTS[JobStatus(cell.status)]
-                states[state] = states.get(state, 0) + cell.n
-        with connection.cursor() as cursor:
-            cursor.execute(_QUEUES, {"silence": WORKER_SILENCE_SECONDS})
-            rows = cursor.fetchall()
+def queues(since: dt.datetime | None = None) -> list[QueueState]:
+    """Return all queues, with the `ended` jobs of those created since then. Ended jobs are not read, only their counts."""
+    sets = [Selection()] + [Selection(statuses=tuple(TERMINAL_STATUSES), start=since)] * (since is not None)
+    counted, values = counters.kinds_statement(sets)
+    with connection.cursor() as cursor:
+        cursor.execute(SQL(_QUEUES).format(counted).as_string(), [*values, WORKER_SILENCE_SECONDS])
+        rows = cursor.fetchall()
+    numbers = [{queue: dict.fromkeys(_COUNTS.values(), 0) for queue in QueueName.values} for _ in sets]
+    for cell in rows[0][0] or () if rows else ():
+        if cell["status"] in _COUNTS:
+            states = numbers[cell["place"]][QUEUE_OF_TYPE[JobType(cell["job_type"])]]
+            states[_COUNTS[JobStatus(cell["status"])]] += cell["n"]
     return [
         QueueState(
             name=name,
             waiting=waiting,
             delayed=delayed,
             of_paused_bands=of_paused_bands,
-            **{state: counted[name].get(state, 0) for state in _COUNTS.values()},
+            **numbers[0][name],
             oldest_waiting_since=oldest,
             workers=workers,
             paused_at=paused_at,
             paused_by=paused_by,
             pause_reason=pause_reason,
             as_of=now,
+            ended=numbers[1][name] if since else {},
         )
-        for name, paused_at, paused_by, pause_reason, waiting, delayed, of_paused_bands, oldest, workers, now in rows
+        for _, name, paused_at, paused_by, pause_reason, waiting, delayed, of_paused_bands, oldest, workers, now in rows
     ]
-
-
-def ended_since(start: dt.datetime) -> dict[str, dict[str, int]]:
-    """Return the jobs created since then that have ended, by queue and by state: "completed", "failed" or "cancelled"."""
-    numbers = {name: {_COUNTS[status]: 0 for status in TERMINAL_STATUSES} for name in QueueName.values}
-    for cell in counters.cells(counters.Selection(statuses=tuple(TERMINAL_STATUSES), start=start)):
-        numbers[QUEUE_OF_TYPE[JobType(cell.job_type)]][_COUNTS[JobStatus(cell.status)]] += cell.n
-    return numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +147,10 @@ def readiness() -> dict[str, Readiness]:
 
 
 def paused_bands(jobs: Iterable[Any]) -> dict[int, Band]:
-    """Return the paused bands of those of the jobs that are queued, by id."""
-    ids = {job.band_id for job in jobs if job.status == JobStatus.QUEUED and job.band_id is not None}
+    """Return the paused bands of those of the jobs that are queued, by id. The jobs have their `queue_position`."""
+    queued = [job for job in jobs if job.status == JobStatus.QUEUED and job.band_id is not None]
+    # A job with a position has no paused band.
+    ids = {job.band_id for job in queued if job.queue_position is None}
     if not ids:
         return {}
     return {
@@ -217,13 +218,17 @@ def workers() -> tuple[list[WorkerState], list[Attempt]]:
     return states, [attempt for attempts in running.values() for attempt in attempts]
 
 
+def unresponsive_attempts() -> AttemptQuerySet:
+    """Return the running attempts whose worker has stopped reporting, or has not renewed their lease."""
+    silent = Worker.objects.silent().filter(pk=OuterRef("worker"))
+    return Attempt.objects.running().filter(Exists(silent) | Q(lease_expires_at__lte=Now()))
+
+
 def unresponsive(job_ids: Collection[int]) -> set[int]:
-    """Return those of the jobs whose worker has stopped reporting, or has not renewed its lease."""
+    """Return those of the jobs that have an unresponsive attempt."""
     if not job_ids:
         return set()
-    silent = Worker.objects.silent().filter(pk=OuterRef("worker"))
-    running = Attempt.objects.running().filter(Exists(silent) | Q(lease_expires_at__lte=Now()), job_id__in=job_ids)
-    return set(running.values_list("job_id", flat=True))
+    return set(unresponsive_attempts().filter(job_id__in=job_ids).values_list("job_id", flat=True))
 
 
 def schedulers() -> list[WorkerState]:

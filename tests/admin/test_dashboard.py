@@ -109,7 +109,7 @@ def test_the_page_takes_few_queries_for_any_number_of_rows(moderator: Client) ->
         claim("maintenance")
     with CaptureQueriesContext(connection) as many:
         moderator.get("/admin/")
-    assert len(few) == len(many) <= 19
+    assert len(few) == len(many) <= 13
     for part in parts():
         with CaptureQueriesContext(connection) as queries:
             assert moderator.get(f"/admin/?part={part}", headers=HTMX).status_code == 200

@@ -20,6 +20,12 @@ from tests.factories import make_band
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
+_RANGES = (
+    (NOW - dt.timedelta(hours=150), None),
+    (NOW - dt.timedelta(hours=200), NOW - dt.timedelta(hours=100)),
+    (NOW.replace(hour=0, minute=0, second=0, microsecond=0), None),
+    ((NOW - dt.timedelta(days=9)).replace(hour=0, minute=0, second=0, microsecond=0), NOW),
+)
 
 
 def _fill(chance: random.Random, count: int) -> None:
@@ -100,7 +106,7 @@ def test_facets_equal_count_star(folded: bool, monkeypatch: pytest.MonkeyPatch) 
     for number in range(60):
         monkeypatch.setattr(search, "_MANY_JOBS", 20_000 * (number % 2))
         values = _values(chance)
-        found = facets.read(values, "kim")
+        found = facets.read(filters.with_matches(values), "kim", _RANGES)
         query = filters.query_of(values)
         page = rows.read_page(query, 1, 20)
         assert page == rows.read_page(query, 1, 20, found.kinds), values
@@ -111,3 +117,16 @@ def test_facets_equal_count_star(folded: bool, monkeypatch: pytest.MonkeyPatch) 
         assert found.delayed == _star(timeless, status=["QUEUED"], due="later"), values
         assert found.with_errors == _star(values, has_errors="true"), values
         assert found.mine == _star(values, requested_by="kim"), values
+        assert found.ranges == [_star(values, start_date=start, end_date=end) for start, end in _RANGES], values
+
+
+def test_all_that_the_counts_know_is_one_statement(django_assert_num_queries: Any) -> None:
+    _fill(random.Random(3), 20)
+    values = filters.JobFilters.clean(QueryDict("status=FAILED"))
+    with django_assert_num_queries(1):
+        facets.read(values, "kim", _RANGES)
+    # Without the counts, the ranges are read together, and a text is sought once.
+    values = filters.JobFilters.clean(QueryDict("status=FAILED&search=owls"))
+    with django_assert_num_queries(9) as queries:
+        facets.read(filters.with_matches(values), "kim", _RANGES)
+    assert sum("regexp_replace(band_name" in query["sql"] for query in queries) == 1

@@ -21,8 +21,8 @@ from ...choices import DelayReason, JobStatus, JobType, QueueName
 from ...engine import clock
 from ...exceptions import InvalidInput
 from ...listing.base_filters import parse_instant, split
-from ...listing.facets import Facets
-from ...listing.filters import JobList, query_of
+from ...listing.facets import Facets, Range
+from ...listing.filters import JobList
 from ...models import ErrorGroup
 from ...templatetags.monitor import when
 from . import links
@@ -139,8 +139,8 @@ class Filters:
         return text if day and text == day.isoformat() else ""
 
 
-def quick_ranges(filters: Filters, *, counted: bool) -> list[Chip]:
-    """Return chips for ranges of whole days of the person; not `counted` while nobody sees them."""
+def quick_ranges(filters: Filters) -> list[tuple[str, str, str]]:
+    """Return the label, first and last day of ranges of the person's days; the last is empty if it doesn't end."""
     today = clock.approximate().astimezone(filters.zone).date()
     monday = today - dt.timedelta(days=today.weekday())
     ranges = (
@@ -150,19 +150,24 @@ def quick_ranges(filters: Filters, *, counted: bool) -> list[Chip]:
         (_("Last week"), monday - dt.timedelta(days=7), monday - dt.timedelta(days=1)),
         (_("30 days"), today - dt.timedelta(days=29), None),
     )
+    return [(label, start.isoformat(), end.isoformat() if end else "") for label, start, end in ranges]
+
+
+def range_of(filters: Filters, start: str, end: str) -> Range:
+    """Return when the person's days from `start` to `end` begin and end."""
+    values = JobList.clean(filters.replaced({"start_date": start, "end_date": end}).query())
+    return values["start_date"], values["end_date"]
+
+
+def range_chips(filters: Filters, facets: Facets | None) -> list[Chip]:
+    """Return chips for the quick ranges, with their counts if the facets have them."""
     chips = []
-    for label, start, end in ranges:
-        begin, until = start.isoformat(), end.isoformat() if end else None
-        is_on = filters.values.get("start_date") == begin and filters.values.get("end_date") == until
-        target = {"start_date": None, "end_date": None} if is_on else {"start_date": begin, "end_date": until}
-        count = _count({**filters.values, "start_date": begin, "end_date": until or ""}, filters) if counted else None
-        chips.append(Chip(label, filters.url(**target), is_on, name=f"from-{begin}", count=count))
+    for number, (label, start, end) in enumerate(quick_ranges(filters)):
+        is_on = filters.values.get("start_date") == start and filters.values.get("end_date", "") == end
+        target = {"start_date": None, "end_date": None} if is_on else {"start_date": start, "end_date": end}
+        count = facets.ranges[number] if facets and facets.ranges else None
+        chips.append(Chip(label, filters.url(**target), is_on, name=f"from-{start}", count=count))
     return chips
-
-
-def _count(values: Mapping[str, str], filters: Filters) -> int:
-    """Count the jobs that other values of valid filters select."""
-    return query_of(JobList.clean(filters.replaced(values).query())).count()
 
 
 def without_chip(filters: Filters, person: str) -> dict[str, str]:
@@ -251,7 +256,7 @@ def band_named(text: str) -> tuple[Band | None, str]:
     if (number := parse_number(text.removeprefix("#"))) is not None:
         exact |= Q(pk=number)
     for condition in (exact, Q(name__icontains=text)):
-        bands = list(Band.objects.filter(condition).order_by("name", "pk")[: _SUGGESTED + 1])
+        bands = list(Band.objects.filter(condition).only("name").order_by("name", "pk")[: _SUGGESTED + 1])
         if len(bands) == 1:
             return bands[0], ""
         if bands:

@@ -44,9 +44,11 @@ def answering_domain_errors(view: View) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "GET" and not request.headers.get("HX-Request"):
-            request.META[_POSITION] = changes.position()
             if request.user.has_perm(health.PERMISSION):
-                request.META[_HEALTH] = live_health.current()
+                request.META[_HEALTH] = known = live_health.current()
+                request.META[_POSITION] = known.position
+            else:
+                request.META[_POSITION] = changes.position()
         try:
             with timezone.override(local_time.zone_of(request)):
                 return view(request, *args, **kwargs)

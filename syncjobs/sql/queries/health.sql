@@ -1,5 +1,5 @@
--- What is silent at the moment, by the database's clock, and how many alerts there are: one row per worker, with the facts
--- about the site in each.
+-- What is silent at the moment, by the database's clock, how many alerts there are, and the position in the stream of
+-- changes: one row per worker, with the facts about the site in each.
 --
 -- YouTube is silent if a run of calls since its last answer brought no answer for long. A run lasts from its first call to
 -- the end of its last one: time in which nothing was asked is no silence, and a longer pause begins a new run. A call that
@@ -62,7 +62,7 @@ SELECT ARRAY(SELECT queue.name::text FROM syncjobs_queue AS queue
        (SELECT since + make_interval(secs => %(youtube_silence)s) FROM youtube),
        (SELECT min(ended_at) FROM syncjobs_alertround
          WHERE ended_at < statement_timestamp() - make_interval(secs => %(late_round)s)),
-       alert.attention, alert.critical, alert.version,
+       alert.attention, alert.critical, alert.version, pg_current_snapshot()::text,
        worker.name, worker.is_scheduler, worker.queues, worker.state, worker.heartbeat_at
   FROM alert LEFT JOIN worker ON true
  ORDER BY worker.name
