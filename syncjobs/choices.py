@@ -16,6 +16,13 @@ class JobStatus(models.TextChoices):
     CANCELLED = "CANCELLED", _("Cancelled")
 
 
+class QueuedPart(models.TextChoices):
+    """The two parts of the QUEUED jobs, which filters of jobs can tell apart. People call the first simply queued."""
+
+    WAITING = "WAITING", _("Queued")
+    DELAYED = "DELAYED", _("Delayed")
+
+
 ACTIVE_STATUSES = (JobStatus.QUEUED, JobStatus.IN_PROGRESS)
 TERMINAL_STATUSES = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 RETRYABLE_STATUSES = (JobStatus.FAILED, JobStatus.CANCELLED)

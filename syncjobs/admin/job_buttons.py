@@ -17,7 +17,7 @@ from bands.models import Band
 from ..engine import error_reasons
 from ..models import JobError, SyncJob
 from ..operations.suggestions import MAY_SUGGEST
-from ..stats.queues import Readiness
+from ..stats.queues import Readiness, Wait
 from ..templatetags.monitor import number
 from .core import fixes, links
 
@@ -59,6 +59,8 @@ class Facts:
     is_silent: bool = False
     children: Mapping[str, int] = field(default_factory=dict)
     """The number of child jobs by status."""
+    waits: Sequence[Wait] = ()
+    """What its queued child jobs wait for."""
     retry_url: str = ""
     """Empty if the person or the job's status doesn't allow a retry."""
 
@@ -111,8 +113,8 @@ def _fix(facts: Facts, reason: str) -> list[Button]:
         return []
     bands = [(job.band_id, job.band_name)] if job.band_id else []
     return [
-        Button(fix.label, fix.url, fix.icon, is_dialog=needs == PAUSE, is_primary=needs != PAUSE)
-        for fix in fixes.of(facts.request, reason, bands)
+        Button(fix.label, fix.url, fix.icon, is_dialog=needs == PAUSE, is_primary=needs != PAUSE and not number)
+        for number, fix in enumerate(fixes.of(facts.request, reason, bands))
     ]
 
 

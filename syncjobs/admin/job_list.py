@@ -255,7 +255,7 @@ def _presets(request: HttpRequest, filters: Filters) -> list[dict[str, Any]]:
         {
             "name": preset.name,
             "url": filters.replaced(preset.filters).url(),
-            "is_on": preset.filters == current,
+            "is_on": job_filters.with_parts(preset.filters) == current,
             "is_shared": preset.is_shared,
             "delete_url": links.object_page("syncjobs_filterpreset_delete", preset.pk)
             if may_share or not preset.is_shared

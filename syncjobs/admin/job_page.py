@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from ..audit.labels import ACTIONS, RESULTS
-from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus
+from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, JobStatus, QueuedPart
 from ..engine import clock
 from ..exceptions import NotFound
 from ..listing import filters
@@ -78,7 +78,7 @@ def context_of(request: HttpRequest, job: Any) -> dict[str, Any]:
         **history,
         **children,
         **_explained(facts),
-        **_actions(job, rights),
+        **_actions(facts, rights),
     }
 
 
@@ -95,6 +95,7 @@ def _facts(request: HttpRequest, job: Any, rights: Rights, history: dict[str, An
         paused_band=stats_queues.paused_bands([job]).get(job.band_id),
         is_silent=is_running and bool(stats_queues.unresponsive([job.pk])),
         children=children.get("counts", {}),
+        waits=children.get("waits", ()),
         retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else "",
     )
 
@@ -115,11 +116,12 @@ def _explained(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _actions(job: Any, rights: Rights) -> dict[str, Any]:
+def _actions(facts: Facts, rights: Rights) -> dict[str, Any]:
+    job = facts.job
     return {
         "can_cancel": rights.cancel and can_cancel(job),
-        "can_run": rights.run and can_run(job),
-        "changes": _changes(job) if rights.run and can_change(job) else (),
+        "can_run": rights.run and can_run(job, facts.now, facts.waits),
+        "changes": _changes(job) if rights.run and can_change(job, facts.waits) else (),
         "run_url": links.object_page("syncjobs_syncjob_run", job.pk),
         "cancel_url": links.object_page("syncjobs_syncjob_cancel", job.pk),
     }
@@ -188,14 +190,19 @@ def _audit(job: SyncJob) -> list[tuple[AuditEntry, object, object]]:
 def _children(job: SyncJob, rights: Rights) -> dict[str, Any]:
     """Count the children by status, and list those that are running, failed or have errors."""
     counts, _sums = stats_jobs.children(job)
+    waits = stats_queues.waits_of_children([job.pk]) if counts.get(JobStatus.QUEUED) else []
+    parts: dict[str, int] = {status: n for status, n in counts.items() if status != JobStatus.QUEUED}
+    parts[QueuedPart.DELAYED] = sum(wait.jobs for wait in waits if wait.is_for_time)
+    parts[QueuedPart.WAITING] = max(0, counts.get(JobStatus.QUEUED, 0) - parts[QueuedPart.DELAYED])
     notable = Q(status__in=(JobStatus.IN_PROGRESS, JobStatus.FAILED)) | Q(error_count__gt=0)
     shown = job.children.filter(notable).order_by("-status", "pk")
     return {
         "counts": counts,
+        "waits": waits,
         "child_counts": [
-            (f"{status.label} {number(counts[status])}", links.jobs(parent_id=job.pk, status=status.value))
-            for status in JobStatus
-            if status in counts
+            (f"{status.label} {number(n)}", links.jobs(parent_id=job.pk, status=status.value))
+            for status in (*QueuedPart, *JobStatus)
+            if (n := parts.get(status, 0))
         ],
         "children_total": sum(counts.values()),
         "children_url": links.jobs(parent_id=job.pk),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Q
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -206,17 +205,15 @@ def can_cancel(job: Job) -> bool:
     return job.status in ACTIVE_STATUSES and job.cancel_requested_at is None
 
 
-def can_run(job: SyncJob) -> bool:
-    """Return whether the job, or one of its children, is delayed."""
-    return SyncJob.objects.delayed().filter(Q(pk=job.pk) | Q(parent=job.pk)).exists()
+def can_run(job: SyncJob, now: dt.datetime, waits: Sequence[Wait]) -> bool:
+    """Return whether the job, or one of its children, is delayed. `waits` are those of its children."""
+    is_delayed = job.status == JobStatus.QUEUED and job.run_at > now
+    return is_delayed or any(wait.is_for_time for wait in waits)
 
 
-def can_change(job: SyncJob) -> bool:
-    """Return whether the job, or one of its children, is queued."""
-    if job.status == JobStatus.QUEUED:
-        return True
-    children = SyncJob.objects.filter(parent=job.pk, status=JobStatus.QUEUED)
-    return job.status == JobStatus.IN_PROGRESS and job.fans_out and children.exists()
+def can_change(job: SyncJob, waits: Sequence[Wait]) -> bool:
+    """Return whether the job, or one of its children, is queued. `waits` are those of its children."""
+    return job.status == JobStatus.QUEUED or bool(waits)
 
 
 def note_of(

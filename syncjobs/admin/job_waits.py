@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from bands.models import Band
 
-from ..choices import DelayReason, JobStatus
+from ..choices import DelayReason, JobStatus, QueuedPart
 from ..models import SyncJob
 from ..stats import queues as stats_queues
 from ..stats.queues import Readiness, Wait
@@ -74,23 +74,22 @@ def for_worker(facts: Facts, text: str, more: Sequence[Button] = ()) -> Explanat
 
 def of_children(facts: Facts) -> list[Explanation]:
     """Explain what keeps child jobs waiting; empty if they only wait for their turn."""
-    if not facts.children.get(JobStatus.QUEUED):
+    if not facts.waits:
         return []
     queues, boxes = stats_queues.readiness(), []
-    waits = stats_queues.waits_of_children([facts.job.pk])
-    if of_bands := sum(wait.jobs for wait in waits if wait.is_of_bands):
+    if of_bands := sum(wait.jobs for wait in facts.waits if wait.is_of_bands):
         boxes.append(_for_bands(facts, of_bands))
-    for wait in waits:
+    for wait in facts.waits:
         if wait.is_of_bands:
             continue
-        if wait.delay_reason is not None:
+        if wait.is_for_time:
             boxes.append(_for_time(facts, wait))
         elif queues[wait.queue].paused_at:
             helps = _("They start once the queue is resumed.")
-            shown = [_shown(facts, due="now")]
+            shown = [_shown(facts, QueuedPart.WAITING)]
             boxes.append(for_queue(facts, wait.queue, queues[wait.queue], helps, _how_many(facts, wait.jobs), shown))
         elif not queues[wait.queue].has_worker:
-            boxes.append(for_worker(facts, _how_many(facts, wait.jobs), [_shown(facts, due="now")]))
+            boxes.append(for_worker(facts, _how_many(facts, wait.jobs), [_shown(facts, QueuedPart.WAITING)]))
     return boxes
 
 
@@ -107,7 +106,7 @@ def note_of_children(waits: Sequence[Wait], queues: Mapping[str, Readiness]) -> 
 def _why(wait: Wait, queue: Readiness) -> str:
     if wait.is_of_bands:
         return _("band paused")
-    if wait.delay_reason is not None:
+    if wait.is_for_time:
         label = _label(wait)
         return label[:1].lower() + label[1:]
     if queue.paused_at:
@@ -125,9 +124,8 @@ def _how_many(facts: Facts, jobs: int) -> str:
     return text % {"n": number(jobs), "total": number(total)}
 
 
-def _shown(facts: Facts, **filters: str) -> Button:
-    queued = {"parent_id": facts.job.pk, "status": JobStatus.QUEUED.value}
-    return Button(_("Show the waiting jobs"), links.jobs(**queued, **filters), "list")
+def _shown(facts: Facts, part: QueuedPart | JobStatus, **filters: str) -> Button:
+    return Button(_("Show the waiting jobs"), links.jobs(parent_id=facts.job.pk, status=part.value, **filters), "list")
 
 
 def _for_bands(facts: Facts, jobs: int) -> Explanation:
@@ -135,7 +133,7 @@ def _for_bands(facts: Facts, jobs: int) -> Explanation:
     queued = SyncJob.objects.of_paused_bands().filter(parent=facts.job.pk)
     bands = list(Band.objects.filter(pk__in=queued.values("band")).order_by("name", "pk")[: _NAMED + 1])
     helps = _("They start once the bands are resumed. This job completes without them.")
-    shown = [_shown(facts, due="paused")]
+    shown = [_shown(facts, JobStatus.QUEUED, due="paused")]
     names = ", ".join(band.name for band in bands[:_NAMED]) + ("…" if len(bands) > _NAMED else "")
     text = format_html("{} {}", _how_many(facts, jobs), names)
     if len(bands) == 1:
@@ -151,7 +149,7 @@ def _for_time(facts: Facts, wait: Wait) -> Explanation:
     if is_quota:
         helps = _("Nothing, unless it is urgent. Quota shows what used the units.")
     reason = {"delay_reason": wait.delay_reason} if wait.delay_reason else {}
-    shown = [_shown(facts, due="later", **reason)]
+    shown = [_shown(facts, QueuedPart.DELAYED, **reason)]
     if is_quota and facts.may("syncjobs.view_quotaday"):
         shown.insert(0, Button(_("Quota"), links.page("quota"), "gauge"))
     return Explanation(

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from bands.models import Band, BandState
 
-from ..choices import UNHANDLED_STATES, JobStatus
+from ..choices import JobStatus
 from ..engine import clock
 from ..live import health
 from ..models import ChannelSuggestion, SyncJob
@@ -45,9 +45,7 @@ def _running(_now: health.Health) -> int:
 
 def _errors(_now: health.Health) -> int:
     """Count the groups that the list of errors shows at first."""
-    since = clock.now() - dt.timedelta(days=1)
-    page = errors.groups(errors.GroupFilter(since=since, states=UNHANDLED_STATES), limit=1)
-    return sum(page.by_state.get(state, 0) for state in UNHANDLED_STATES)
+    return errors.to_do(clock.now() - dt.timedelta(days=1))
 
 
 def _bands(_now: health.Health) -> int:

@@ -15,7 +15,6 @@ from django.views.decorators.http import require_safe
 
 from bands.text import parse_number
 
-from ..choices import JobStatus
 from ..models import Queue, SyncJob
 from .core import links
 from .core.job_filters import suggestions
@@ -24,7 +23,7 @@ from .core.pages import is_part, show
 
 _MOST = 20
 _LISTS: tuple[tuple[str | Promise, dict[str, str]], ...] = (
-    (gettext_lazy("Queued jobs"), {"status": JobStatus.QUEUED.value}),
+    (gettext_lazy("Queued jobs"), links.STATES["waiting"]),
     (gettext_lazy("Running jobs"), links.STATES["active"]),
     (gettext_lazy("Failed jobs"), links.STATES["failed"]),
     (gettext_lazy("Delayed jobs"), links.STATES["delayed"]),

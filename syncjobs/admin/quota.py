@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from ..audit.actors import Actor
-from ..choices import JobStatus
 from ..engine import clock
 from ..engine import quota as buckets
 from ..operations.quota import reopen_bucket
@@ -46,7 +45,7 @@ _GROUPINGS = {
 def waiting_url(state: buckets.BucketState) -> str:
     """Return the URL of the list of the jobs that wait for the bucket."""
     reason = buckets.DELAY_REASONS[state.bucket].value
-    return links.jobs(status=JobStatus.QUEUED.value, due="later", delay_reason=reason)
+    return links.jobs(**links.STATES["delayed"], delay_reason=reason)
 
 
 def _history(_query: QueryDict) -> dict[str, Any]:

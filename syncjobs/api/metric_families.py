@@ -28,9 +28,9 @@ from ..choices import (
 )
 from ..counters.metrics import BOUNDS, Event, Series
 from ..engine import clock, quota
-from ..models import Alert, AlertChannel, AlertDelivery, ErrorGroup, Worker
+from ..models import Alert, AlertChannel, AlertDelivery, Worker
 from ..operations import schedules
-from ..stats import freshness
+from ..stats import errors, freshness
 from ..stats import queues as queue_status
 from ..youtube.costs import Operation, bucket_of
 
@@ -55,8 +55,8 @@ class Figures(Collector):
         yield from _bands()
         yield from _freshness()
         yield from _events()
-        groups = ErrorGroup.objects.unhandled().count()
-        yield GaugeMetricFamily("syncmonitor_error_groups_open", "Error groups that are open or regressed.", groups)
+        help_text = "Error groups that are open or regressed."
+        yield GaugeMetricFamily("syncmonitor_error_groups_open", help_text, errors.to_do())
 
 
 def _queues() -> Iterator[Metric]:

@@ -11,7 +11,21 @@ from django.db import connection
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from ..choices import JobStatus, JobType
-from .selection import DAY, HOUR, OF_ERRORS, QUARTER, Cell, Grain, Selection, Split, Uncounted, ceil, floor, split
+from .selection import (
+    DAY,
+    HOUR,
+    OF_ERRORS,
+    QUARTER,
+    Cell,
+    Grain,
+    Selection,
+    Split,
+    Uncounted,
+    ceil,
+    floor,
+    of_part,
+    split,
+)
 
 _ALL_BANDS = -1
 _FEW_KINDS = 4
@@ -87,13 +101,19 @@ def cells(selection: Selection, *, time: str = "created_at", by_time: bool = Fal
     The cells come from one snapshot; their `n` sum to the number of jobs, and none is 0.
     """
     axis = _AXES[time]
-    return _fetch(_by_day(selection, axis) if selection.is_dated or by_time else _undated(selection, axis))
+    return _fetch(_parts(selection, axis, by_time=selection.is_dated or by_time))
 
 
 def parts_of(selection: Selection) -> list[Part]:
     """Return statements whose rows, named COLUMNS, have numbers of the selection's jobs."""
-    axis = _AXES["created_at"]
-    return _by_day(selection, axis) if selection.is_dated else _undated(selection, axis)
+    return _parts(selection, _AXES["created_at"], by_time=selection.is_dated)
+
+
+def _parts(selection: Selection, axis: _Axis, *, by_time: bool) -> list[Part]:
+    if by_time:
+        label = DAY if selection.band_id is None else QUARTER
+        return [*_by_day(selection, axis), *_other_part(selection, axis, label)]
+    return [*_undated(selection, axis), *_other_part(selection, axis, None)]
 
 
 def part_of_uncounted(uncounted: Uncounted) -> Part:
@@ -104,6 +124,7 @@ def part_of_uncounted(uncounted: Uncounted) -> Part:
     where, values = _where(
         *([delayed] if uncounted.is_delayed else []),
         *([requested] if uncounted.requester else []),
+        *([(SQL(f" AND {of_part(selection.part)}"), [])] if selection.part else []),
         _of_band(selection),
         _between("created_at", (selection.start, selection.end)),
         _kinds(selection),
@@ -250,6 +271,29 @@ def _not_yet_counted(selection: Selection, label: str, *conditions: Part) -> Par
     source = "syncjobs_jobmarkdelta WHERE with_errors" if selection.with_errors else "syncjobs_jobdelta WHERE true"
     statement = SQL("SELECT {label}, NULL, status, job_type, n FROM {source}{where}")
     return statement.format(label=SQL(label), source=SQL(source), where=where), values
+
+
+def _other_part(selection: Selection, axis: _Axis, label: dt.timedelta | None) -> list[Part]:
+    """Subtract the queued jobs of the part that isn't selected, which the counts don't know; by `label` if not None."""
+    if not selection.part or (selection.statuses and JobStatus.QUEUED not in selection.statuses):
+        return []
+    if label is None:
+        since, hour = f"CASE WHEN {axis.column} IS NOT NULL THEN '-infinity'::timestamptz END", "NULL::timestamptz"
+    else:
+        since, hour = _TRUNCATED[label].format(axis.column), f"date_trunc('hour', {axis.column}, 'UTC')"
+    created = _between("created_at", (selection.start, selection.end))
+    where, values = _where(_of_band(selection), created, _kinds(replace(selection, statuses=())))
+    statement = SQL(
+        "SELECT COALESCE({since}, 'infinity'), {hour}, status, job_type, -count(*) FROM syncjobs_syncjob"
+        " WHERE NOT {of_part} AND {errors}{where} GROUP BY 1, 2, 3, 4"
+    ).format(
+        since=SQL(since),
+        hour=SQL(hour),
+        of_part=SQL(of_part(selection.part)),
+        errors=SQL("error_count > 0" if selection.with_errors else "true"),
+        where=where,
+    )
+    return [(statement, values)]
 
 
 def _one_by_one(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+from ..choices import JobStatus, QueuedPart
+
 HOUR, QUARTER, DAY = dt.timedelta(hours=1), dt.timedelta(hours=6), dt.timedelta(days=1)
 
 
@@ -32,6 +34,11 @@ class Grain(IntEnum):
     ENDED_BAND_QUARTER = 23
 
 
+_IS_OF_PART = {
+    QueuedPart.WAITING.value: "syncjobs_syncjob.run_at <= statement_timestamp()",
+    QueuedPart.DELAYED.value: "syncjobs_syncjob.run_at > statement_timestamp()",
+}
+"""The condition of each part of the queued jobs."""
 OF_ERRORS = 100
 """Added to a grain: the same counts of the jobs with errors alone."""
 
@@ -46,6 +53,8 @@ class Selection:
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     with_errors: bool = False
+    part: str = ""
+    """One of QueuedPart: of the queued jobs, only these are selected."""
 
     @property
     def is_dated(self) -> bool:
@@ -60,6 +69,12 @@ class Labeled:
     kind: Literal["name", "by"]
     labels: tuple[str, ...]
     with_errors: bool = False
+    part: str = ""
+
+
+def of_part(part: str) -> str:
+    """Return the condition that leaves out the queued jobs of the other part."""
+    return f"(syncjobs_syncjob.status <> '{JobStatus.QUEUED}' OR {_IS_OF_PART[part]})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from .. import counters
-from ..choices import QUEUE_OF_TYPE, JobStatus, JobType
+from ..choices import QUEUE_OF_TYPE, JobStatus, JobType, QueuedPart
 from ..counters import Kinds, Labeled, Selection
 from . import pages
 from .filters import JobFilters, JobQuery, kinds_of, query_of, selected
@@ -27,8 +27,8 @@ class Facets:
     kinds: Kinds
     """By status and type, those that are not selected too."""
     statuses: Mapping[str, int]
+    """By status; the queued jobs also by the values of QueuedPart."""
     types: Mapping[str, int]
-    delayed: int
     with_errors: int
     mine: int | None
     """None if nobody knows it without reading too many jobs."""
@@ -49,6 +49,8 @@ def read(values: Mapping[str, Any], requester: str, ranges: Sequence[Range] = ()
     }
     if not _is_slow(values, requester):
         changes["mine"] = {"requested_by": requester}
+    if query.selection.part:
+        changes["any time"]["status"] = None
     later = {"status": [JobStatus.QUEUED.value], "due": "later", "delay_reason": None}
     if query.counted_set is not None:
         changes["delayed"] = later
@@ -58,13 +60,14 @@ def read(values: Mapping[str, Any], requester: str, ranges: Sequence[Range] = ()
     statuses = {each: _with(kinds["any time"], query.selection, statuses=(each,)) for each in JobStatus.values}
     if "delayed" not in totals:
         totals["delayed"] = query_of({**values, **later}).count() if statuses[JobStatus.QUEUED] else 0
+    delayed = statuses[QueuedPart.DELAYED.value] = totals["delayed"]
+    statuses[QueuedPart.WAITING.value] = max(0, statuses[JobStatus.QUEUED] - delayed)
     return Facets(
         kinds=kinds["now"],
         statuses=statuses,
         types={
             each: _with(kinds["now"], query.selection, types=_allowed(each, values["queue"])) for each in JobType.values
         },
-        delayed=totals["delayed"],
         with_errors=totals["with errors"],
         mine=totals.get("mine"),
         ranges=[totals[f"range {n}"] for n in range(len(ranges))] if query.is_counted else _read_ranges(query, ranges),

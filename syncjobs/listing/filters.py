@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from bands.text import VISIBLE, is_storable
 
 from .. import counters
-from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueueName
+from ..choices import QUEUE_OF_TYPE, DelayReason, JobStatus, JobType, QueuedPart, QueueName
 from ..counters import Countable, Kinds, Labeled, Selection, Uncounted
 from ..exceptions import InvalidInput
 from ..models import JobError, SyncJob
@@ -39,7 +39,10 @@ MAX_CHILD_ERRORS = 100
 class JobFilters(Parameters):
     """The filters and the sorting of a list of jobs."""
 
-    status = Choices(choices=JobStatus.values)
+    status = Choices(
+        choices=[*JobStatus.values, *QueuedPart.values],
+        help_text="Repeatable, or separated by commas. WAITING and DELAYED are the two parts of QUEUED: due now, or only later.",
+    )
     job_type = Choices(choices=JobType.values)
     band_id = Id()
     queue = Choice(choices=QueueName.values)
@@ -150,20 +153,27 @@ class JobQuery:
         if self.narrowing.keys() - {"requested_by", "due"} or due not in (None, "later"):
             return None
         if requester and self._has_no_other_filter:
-            return Labeled("by", (requester,), every.with_errors)
+            return Labeled("by", (requester,), every.with_errors, every.part)
         return Uncounted(every, due is not None, requester)
 
     @property
     def _has_no_other_filter(self) -> bool:
         """Whether one filter that the counts don't cover is all that matters for `kinds`, but for the errors."""
-        every = replace(self.selection, statuses=(), types=(), with_errors=False)
+        every = replace(self.selection, statuses=(), types=(), with_errors=False, part="")
         return every == Selection() and len(self.narrowing) == 1
 
     def read_kinds(self) -> Kinds:
         """Count as `kinds` does by reading the jobs."""
+        if self.selection.part:
+            whole = replace(self, selection=replace(self.selection, part="")).read_kinds()
+            queued = self._grouped(replace(self.selection, statuses=(JobStatus.QUEUED.value,), types=()))
+            return Counter({kind: n for kind, n in whole.items() if kind[0] != JobStatus.QUEUED}) + queued
         if self._has_no_other_filter and self.narrowing.keys() & {"search", "error"}:
             return _matches(**self.narrowing).kinds(with_errors=self.selection.with_errors)
-        jobs = JobFilters.narrow(pages.selected(replace(self.selection, statuses=(), types=())), self.narrowing)
+        return self._grouped(replace(self.selection, statuses=(), types=()))
+
+    def _grouped(self, selection: Selection) -> Kinds:
+        jobs = JobFilters.narrow(pages.selected(selection), self.narrowing)
         grouped = jobs.order_by().values_list("status", "job_type").annotate(n=Count("pk"))
         return Counter({(status, job_type): n for status, job_type, n in grouped})
 
@@ -231,18 +241,30 @@ def query_of(values: Mapping[str, Any]) -> JobQuery:
         of_queue = [kind for kind in JobType.values if QUEUE_OF_TYPE[kind] == queue]
         types = [kind for kind in types or of_queue if kind in of_queue] or ["none"]
     band = values["band_id"]
+    statuses, part = _statuses(values["status"] or ())
     selection = Selection(
-        tuple(values["status"] or ()),
+        statuses,
         tuple(types),
         int(band) if band else None,
         values["start_date"],
         values["end_date"],
         values["has_errors"] == "true",
+        part,
     )
     narrowing = {name: values[name] for name in _NARROWING if values[name]}
     order = Order(values["sort_by"], descending=values["sort_order"] == "desc")
     is_alone = selection == Selection() and len(narrowing) == 1 and narrowing.keys() & {"search", "error"}
     return JobQuery(selection, order, narrowing, _matches(**narrowing) if is_alone else None)
+
+
+def _statuses(values: Collection[str]) -> tuple[tuple[str, ...], str]:
+    """Return the statuses that the filter selects, and the part of the queued jobs if it is one of the two."""
+    parts, queued = [value for value in values if value in QueuedPart.values], JobStatus.QUEUED.value
+    if not parts:
+        return tuple(values), ""
+    is_whole = queued in values or len(set(parts)) == len(QueuedPart)
+    others = [value for value in values if value not in (queued, *QueuedPart.values)]
+    return (queued, *others), "" if is_whole else parts[0]
 
 
 def narrowed(kinds: Kinds, selection: Selection) -> Kinds:

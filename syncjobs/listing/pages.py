@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import BooleanField, F, OrderBy, QuerySet
+from django.db.models import BooleanField, F, OrderBy, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from .. import counters
+from ..choices import JobStatus, QueuedPart
 from ..counters import DAY, HOUR, QUARTER, Cell, Selection
+from ..counters.selection import of_part
 from ..models import SyncJob
 from ..models.querysets import SyncJobQuerySet
 
@@ -112,6 +115,9 @@ def selected(selection: Selection) -> SyncJobQuerySet:
         jobs = jobs.filter(band_id=selection.band_id)
     if selection.with_errors:
         jobs = jobs.filter(error_count__gt=0)
+    if selection.part:
+        is_due = Q(run_at__lte=Now()) if selection.part == QueuedPart.WAITING else Q(run_at__gt=Now())
+        jobs = jobs.filter(~Q(status=JobStatus.QUEUED) | is_due)
     if selection.start:
         jobs = jobs.filter(created_at__gte=selection.start)
     return jobs.filter(created_at__lt=selection.end) if selection.end else jobs
@@ -184,7 +190,8 @@ def _read(
     column = Identifier(order.column)
     ordering = SQL("ORDER BY {0} {1}, id {1}").format(column, SQL(direction))
     where, values = within(selection, order, start.instant, end.instant, is_timed)
-    if order.column == "created_at" and not (selection.statuses or selection.types or selection.with_errors):
+    has_kinds = selection.statuses or selection.types or selection.with_errors or selection.part
+    if order.column == "created_at" and not has_kinds:
         statement = SQL("(SELECT id FROM syncjobs_syncjob WHERE true{} {} OFFSET %s LIMIT %s)")
         return statement.format(where, ordering), [*values, skipped, high - low]
     run = SQL("(SELECT {}, id FROM syncjobs_syncjob WHERE status = %s AND job_type = %s{} {} LIMIT %s)")
@@ -208,6 +215,8 @@ def within(selection: Selection, order: Order, low: dt.datetime, high: dt.dateti
     sql = [SQL(" AND {} {} %s").format(Identifier(column), SQL(sign)) for column, sign, _ in narrowing]
     if selection.with_errors:
         sql.append(Composed([SQL(" AND error_count > 0")]))
+    if selection.part:
+        sql.append(Composed([SQL(f" AND {of_part(selection.part)}")]))
     if order.column != "created_at":
         test = "NOT NULL" if is_timed else "NULL"
         sql.append(SQL(" AND {} IS {}").format(Identifier(order.column), SQL(test)))

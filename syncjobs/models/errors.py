@@ -13,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 
 from bands.models import Band
 
-from ..choices import UNHANDLED_STATES
 from .jobs import SyncJob
 
 
@@ -26,10 +25,6 @@ class ErrorGroupQuerySet(models.QuerySet["ErrorGroup"]):
         final = Coalesce("last_final_at", "last_seen_at")
         state = Func(*decided, final, Now(), function="syncjobs_error_state_v1", output_field=models.CharField())
         return self.alias(state=state).filter(state__in=states)
-
-    def unhandled(self) -> Self:
-        """Return the groups that nobody has dealt with since their last occurrence."""
-        return self.in_states(UNHANDLED_STATES)
 
 
 class ErrorGroup(models.Model):

@@ -16,7 +16,7 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import Now, TruncDay
 from django.utils.translation import gettext as _
 
-from ..choices import ErrorState, JobStatus
+from ..choices import UNHANDLED_STATES, ErrorState, JobStatus
 from ..engine import clock
 from ..exceptions import NotFound
 from ..models import ErrorGroup, ErrorNote, JobError
@@ -93,6 +93,12 @@ class GroupPage:
 def groups(selection: GroupFilter, *, limit: int = 20, offset: int = 0) -> GroupPage:
     """Return a page of the selected groups, the most frequent first."""
     return _read(selection, limit=limit, offset=offset)
+
+
+def to_do(since: dt.datetime | None = None) -> int:
+    """Return how many groups with errors, since then or of all time, nobody has dealt with since their last occurrence."""
+    by_state = groups(GroupFilter(since=since), limit=0).by_state
+    return sum(by_state[state] for state in UNHANDLED_STATES)
 
 
 def group(fingerprint: str) -> GroupFigures:

@@ -175,6 +175,11 @@ class Wait:
     jobs: int
     is_of_bands: bool = False
 
+    @property
+    def is_for_time(self) -> bool:
+        """Whether they are delayed."""
+        return self.delay_reason is not None
+
 
 def waits_of_children(parent_ids: Collection[int]) -> list[Wait]:
     """Return what the queued child jobs of these all-bands jobs wait for."""

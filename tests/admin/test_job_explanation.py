@@ -132,7 +132,7 @@ def test_a_waiting_job_says_why_and_until_when() -> None:
 def test_an_all_bands_job_says_what_its_children_wait_for() -> None:
     admin, moderator = logged_in(Role.ADMIN), logged_in(Role.MODERATOR)
     parent, children = fanned_out(7)
-    queued = f"/admin/syncjobs/syncjob/?parent_id={parent.pk}&status=QUEUED&due="
+    children_url = f"/admin/syncjobs/syncjob/?parent_id={parent.pk}&status="
 
     def note() -> str:
         html = moderator.get("/admin/syncjobs/syncjob/?status=IN_PROGRESS").content.decode()
@@ -149,7 +149,7 @@ def test_an_all_bands_job_says_what_its_children_wait_for() -> None:
     (box,) = _boxes(admin, parent)
     assert box.startswith("box-warn Queue paused by pat 6 of 7 child jobs wait for it. The disk is full Since")
     assert "⟨/admin/syncjobs/queue/video-sync/resume/⟩ Resume the queue" in box
-    assert f"⟨{queued}now⟩ Show the waiting jobs" in box
+    assert f"⟨{children_url}WAITING⟩ Show the waiting jobs" in box
     (box,) = _boxes(moderator, parent, DIALOG)
     assert "Ask an admin (ADMIN@example) to do this" in box
     assert "6 jobs wait: queue paused by pat" in note()
@@ -166,11 +166,11 @@ def test_an_all_bands_job_says_what_its_children_wait_for() -> None:
         ("Bands paused", "2"), ("Queue paused by pat", "3"), ("Waiting for the main quota to reset", "3"),
     ]  # fmt: skip
     assert "wait for it. Herons, Owls What to do: They start once the bands are resumed." in boxes[0]
-    assert f"⟨{queued}paused⟩" in boxes[0]
-    assert f"⟨{queued}later&delay_reason=QUOTA_MAIN⟩" in boxes[2]
+    assert f"⟨{children_url}QUEUED&due=paused⟩" in boxes[0]
+    assert f"⟨{children_url}DELAYED&delay_reason=QUOTA_MAIN⟩" in boxes[2]
     assert f"The first goes on {until:%Y-%m-%d}" in boxes[2]
-    for each, count in (("now", 3), ("paused", 2), ("later", 3)):
-        page = moderator.get(f"{queued}{each}").content.decode()
+    for each, count in (("WAITING", 3), ("QUEUED&due=paused", 2), ("DELAYED", 3)):
+        page = moderator.get(f"{children_url}{each}").content.decode()
         assert f"<strong>{count}</strong>" in page, each
     assert "3 jobs wait: waiting for the main quota to reset" in note()
     Band.objects.filter(slug="owls").update(paused_at=None)

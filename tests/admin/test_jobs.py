@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from html import unescape
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -73,6 +74,40 @@ def test_the_address_determines_what_is_listed(moderator: Client) -> None:
         ("?limit=1&page=2", [broken.pk]),
     ):
         assert listed_jobs(moderator.get(f"/admin/syncjobs/syncjob/{query}")) == expected, query
+
+
+def test_a_delayed_job_is_counted_once_and_a_chip_leads_to_what_it_counts(moderator: Client) -> None:
+    failed_job()
+    waiting, delayed = queue_job(JobType.ENRICH), queue_job(JobType.PRUNE)
+    SyncJob.objects.filter(pk=delayed.pk).update(run_at=clock.now() + dt.timedelta(hours=1), delay_reason="RETRY")
+
+    def chips(query: str) -> tuple[list[int], dict[str, tuple[str, bool, str]]]:
+        """Return the listed jobs, and the count, state and query of each status chip that counts something or is on."""
+        answer = moderator.get(f"/admin/syncjobs/syncjob/?{query}", follow=True)
+        group = answer.content.decode().split('role="group" aria-label="Status"')[1].split("</div>")[0]
+        found = {}
+        for link in re.findall(r"<a .*?</a>", group, re.DOTALL):
+            name, *count = " ".join(re.sub(r"<[^>]*>", " ", link).split()).rsplit(" ", 1)
+            target = unescape(re.findall(r'href="[^"?]*\??([^"]*)"', link)[0])
+            if count != ["0"]:
+                found[name] = (*count, "aria-current" in link or "aria-pressed" in link, target)
+        return sorted(listed_jobs(answer)), found
+
+    jobs, found = chips("")
+    assert {name: n for name, (n, _on, _url) in found.items()} == {"Queued": "1", "Delayed": "1", "Failed": "1"}
+    assert (len(jobs), found["Queued"][2], found["Delayed"][2]) == (3, "status=WAITING", "status=DELAYED")
+    for query, expected, on in (
+        ("status=WAITING", [waiting.pk], {"Queued"}), ("status=DELAYED", [delayed.pk], {"Delayed"}),
+        ("status=QUEUED", [waiting.pk, delayed.pk], {"Queued", "Delayed"}),
+        ("status=QUEUED&due=later", [delayed.pk], {"Delayed"}), ("status=QUEUED&due=now", [waiting.pk], {"Queued"}),
+    ):  # fmt: skip
+        jobs, found = chips(query)
+        assert jobs == expected, query
+        assert {name for name, (_n, is_on, _url) in found.items() if is_on} == on, query
+        assert [found[name][0] for name in ("Queued", "Delayed", "Failed")] == ["1", "1", "1"], query
+    assert (found["Queued"][2], found["Delayed"][2]) == ("", "status=QUEUED")
+    assert found["Failed"][2] == "status=WAITING,FAILED"
+    assert len(chips("status=WAITING,FAILED")[0]) == 2
 
 
 def test_blank_and_repeated_form_fields_are_removed_from_the_address(moderator: Client) -> None:
@@ -289,7 +324,7 @@ def test_an_all_bands_job_shows_its_children(moderator: Client) -> None:
     child = queue_job(JobType.FULL_SYNC, band=make_band(), parent=parent)
     SyncJob.objects.filter(pk=child.pk).update(videos_found=4321, quota_used=87)
     page = moderator.get(f"/admin/syncjobs/syncjob/{parent.pk}/change/").content.decode()
-    assert f"?parent_id={parent.pk}&amp;status=QUEUED" in page
+    assert f"?parent_id={parent.pk}&amp;status=WAITING" in page
     assert number(4321) in page
     assert "<dd>87</dd>" in page
     assert f"#{parent.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{child.pk}/change/").content.decode()

@@ -49,7 +49,7 @@ def test_the_palette_leads_to_pages_that_the_menu_does_not_name() -> None:
     assert alerts | lists | {"/admin/#part-freshness", "/admin/bands/band/"} == found
     assert [url for url in found if client.get(url.partition("#")[0]).status_code != 200] == []
     for text, url in (
-        ("queued", "/admin/syncjobs/syncjob/?status=QUEUED"),
+        ("queued", "/admin/syncjobs/syncjob/?status=WAITING"),
         ("running", "/admin/syncjobs/syncjob/?status=IN_PROGRESS"),
         ("failing", "/admin/bands/band/?health=failing"),
     ):

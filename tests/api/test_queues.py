@@ -52,7 +52,13 @@ def test_queued_jobs_are_waiting_or_delayed(moderator: Api) -> None:
         run_at=timezone.now() + dt.timedelta(hours=1),
         delay_reason=DelayReason.QUOTA_MAIN,
     )
-    for filters, expected in (({"due": "now"}, now), ({"due": "later"}, later), ({"delayReason": "QUOTA_MAIN"}, later)):
+    for filters, expected in (
+        ({"due": "now"}, now),
+        ({"due": "later"}, later),
+        ({"delayReason": "QUOTA_MAIN"}, later),
+        ({"status": "WAITING"}, now),
+        ({"status": "DELAYED"}, later),
+    ):
         result = moderator.get("admin/sync-jobs", **filters).json()
         assert ([job["id"] for job in result["data"]], result["total"]) == ([str(expected.pk)], 1)
     assert moderator.get("admin/sync-jobs", due="soon").status_code == 400

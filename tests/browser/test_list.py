@@ -41,11 +41,11 @@ def test_filters_are_in_the_address_and_back_restores_them(log_in: LogIn) -> Non
     expect(rows).to_have_count(2)
     expect(failed).to_be_focused()
     expect(failed).to_have_text("Failed 2")
-    expect(page.locator("#chip-status-QUEUED")).to_have_text("Queued 1")
+    expect(page.locator("#chip-status-WAITING")).to_have_text("Queued 1")
     page.locator(".more-filters summary").click()
     expect(page.get_by_role("link", name=re.compile("^Today"))).to_have_text("Today 2")
     queue_job("SINGLE_VIDEO")  # type: ignore[arg-type] - the counts are live
-    expect(page.locator("#chip-status-QUEUED")).to_have_text("Queued 2")
+    expect(page.locator("#chip-status-WAITING")).to_have_text("Queued 2")
     expect(page.locator("#chip-job_type-SINGLE_VIDEO")).to_have_text("Single video 0")  # none of them has failed
     expect(page.locator("#chip-has_errors")).to_have_text("With errors 2")
     expect(page.locator("#announcement")).to_have_text("2 jobs")

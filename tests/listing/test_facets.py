@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bands.models import Band
 from syncjobs import counters
-from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType
+from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType, QueuedPart
 from syncjobs.engine.fingerprints import fingerprint, normalize
 from syncjobs.listing import facets, filters, rows, search
 from syncjobs.models import ErrorGroup, JobError, SyncJob
@@ -65,7 +65,14 @@ def _group(message: str) -> str:
 def _values(chance: random.Random) -> dict[str, Any]:
     query = QueryDict(mutable=True)
     parts = {
-        "status": [JobStatus.FAILED, "QUEUED,COMPLETED"],
+        "status": [
+            JobStatus.FAILED,
+            "QUEUED,COMPLETED",
+            "WAITING",
+            "DELAYED,FAILED",
+            "COMPLETED,WAITING",
+            "WAITING,DELAYED",
+        ],
         "job_type": [JobType.FULL_SYNC, "PRUNE,ENRICH"],
         "queue": ["video-sync"],
         "band_id": [str(Band.objects.get(slug="herons").pk)],
@@ -112,9 +119,11 @@ def test_facets_equal_count_star(folded: bool, monkeypatch: pytest.MonkeyPatch) 
         assert page == rows.read_page(query, 1, 20, found.kinds), values
         assert page[1] == query.count() == _star(values), values
         timeless = {**values, "due": None, "delay_reason": None}
-        assert found.statuses == {each: _star(timeless, status=[each]) for each in JobStatus.values}, values
+        names = [*JobStatus.values, *QueuedPart.values]
+        assert found.statuses == {each: _star(timeless, status=[each]) for each in names}, values
+        assert found.statuses["WAITING"] == _star(timeless, status=["QUEUED"], due="now"), values
+        assert found.statuses["DELAYED"] == _star(timeless, status=["QUEUED"], due="later"), values
         assert found.types == {each: _star(values, job_type=[each]) for each in JobType.values}, values
-        assert found.delayed == _star(timeless, status=["QUEUED"], due="later"), values
         assert found.with_errors == _star(values, has_errors="true"), values
         assert found.mine == _star(values, requested_by="kim"), values
         assert found.ranges == [_star(values, start_date=start, end_date=end) for start, end in _RANGES], values

@@ -31,7 +31,7 @@ def test_neighbors_are_those_of_the_whole_list() -> None:
     filters = (
         "", "status=FAILED,COMPLETED", "job_type=ENRICH", f"band_id={band}&status=QUEUED", dates, f"{dates}&band_id={band}",
         "has_errors=true", "queue=video-processing", "search=broke", f"error={group}", f"error={group}&status=FAILED",
-        "requested_by=pat", "search=heron", "status=QUEUED&due=now",
+        "requested_by=pat", "search=heron", "status=QUEUED&due=now", "status=WAITING,FAILED", "status=WAITING&search=heron",
     )  # fmt: skip
     orders = itertools.product(("created_at", "started_at", "completed_at"), ("asc", "desc"))
     for text, (by, order) in itertools.product(filters, orders):

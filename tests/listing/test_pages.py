@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bands.models import Band
 from syncjobs import counters
-from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType, QueueName
+from syncjobs.choices import QUEUE_OF_TYPE, JobStatus, JobType, QueuedPart, QueueName
 from syncjobs.engine import errors as engine_errors
 from syncjobs.listing import filters as listing_filters
 from syncjobs.listing import pages
@@ -29,6 +29,7 @@ NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 BANDS = (1, 2, 3)
 REQUESTERS = ("ann", "schedule: All bands")
 SPAN = 4 * 86_400
+LATER = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
 QUICK: dict[str, Any] = {
     "deadline": None,
     "phases": (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),  # The explain phase is slow.
@@ -50,6 +51,7 @@ jobs = st.builds(
     started_at=st.none() | instants,
     completed_at=st.none() | instants,
     requested_by_label=st.sampled_from(REQUESTERS),
+    run_at=st.sampled_from([BEGIN, LATER]),
 )
 a_day = st.integers(0, 4).map(lambda n: (BEGIN + dt.timedelta(days=n)).date().isoformat())
 a_time = instants.map(lambda at: at.isoformat())
@@ -90,7 +92,7 @@ class Asked:
 
 asked = st.builds(
     Asked,
-    statuses=st.lists(st.sampled_from(JobStatus.values), max_size=3, unique=True),
+    statuses=st.lists(st.sampled_from([*JobStatus.values, *QueuedPart.values]), max_size=3, unique=True),
     types=st.lists(st.sampled_from(JobType.values), max_size=3, unique=True),
     band_id=st.sampled_from([None, None, *BANDS]),
     queue=st.sampled_from([None, None, *QueueName.values]),
@@ -110,6 +112,12 @@ def _moment(text: str, *, is_end: bool) -> dt.datetime:
     return dt.datetime.fromisoformat(text + "T00:00:00+00:00") + dt.timedelta(days=is_end)
 
 
+def _part(job: SyncJob) -> str:
+    if job.status != JobStatus.QUEUED:
+        return ""
+    return QueuedPart.DELAYED if job.run_at == LATER else QueuedPart.WAITING
+
+
 def _plain(rows: list[SyncJob], wanted: Asked) -> list[int]:
     """Return the ids that the list must show on all pages."""
     start = wanted.start and _moment(wanted.start, is_end=False)
@@ -117,7 +125,7 @@ def _plain(rows: list[SyncJob], wanted: Asked) -> list[int]:
     chosen = [
         row
         for row in rows
-        if (not wanted.statuses or row.status in wanted.statuses)
+        if (not wanted.statuses or row.status in wanted.statuses or _part(row) in wanted.statuses)
         and (not wanted.types or row.job_type in wanted.types)
         and (not wanted.band_id or row.band_id == wanted.band_id)
         and (not wanted.queue or QUEUE_OF_TYPE[JobType(row.job_type)] == wanted.queue)

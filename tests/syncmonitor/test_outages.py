@@ -18,11 +18,11 @@ from django.test import Client
 from bands.models import Band
 from syncjobs.choices import JobStatus, Role
 from syncjobs.engine import broker
-from syncjobs.models import SyncJob
+from syncjobs.models import ErrorGroup, SyncJob
 from syncjobs.operations import people
 from syncmonitor import embedded
 from tests.clients import DIALOG, NOBODY, PASSWORD, Api, command_error, logged_in, run_command
-from tests.factories import PERSON, failed_job, make_band, wait_for
+from tests.factories import PERSON, failed_job, make_band, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHANNEL = "UC" + "a" * 22
@@ -93,6 +93,10 @@ def test_people_act_without_redis(without_redis: str) -> None:
     assert answer.status_code == 202, answer.content
     job = SyncJob.objects.get(band=band)
     assert api.get("admin/sync-jobs").status_code == 200
+    assert api.post(f"admin/sync-jobs/{job.pk}/delay", {"minutes": 5}).status_code == 202
+    assert api.post(f"bands/{band.pk}/pause").status_code == 200
+    assert api.post(f"bands/{band.pk}/resume").status_code == 200
+    assert api.post(f"admin/sync-jobs/{job.pk}/run").status_code == 202
     assert api.post(f"admin/sync-jobs/{job.pk}/cancel").status_code == 202
     assert api.post(f"admin/sync-jobs/{failed.pk}/retry").status_code == 202
     assert SyncJob.objects.filter(status=JobStatus.QUEUED, retry_of=failed).exists()
@@ -136,7 +140,8 @@ def test_log_ins_are_limited_without_redis(without_redis: str) -> None:
 def test_the_api_says_that_the_database_is_read_only(read_only: None, caplog: pytest.LogCaptureFixture) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = off")
-    api, band, failed = Api(Role.ADMIN), make_band("herons", CHANNEL), failed_job()
+    api, band, failed, queued = Api(Role.ADMIN), make_band("herons", CHANNEL), failed_job(), queue_job()
+    job, errors = f"admin/sync-jobs/{queued.pk}", f"admin/sync/errors/{ErrorGroup.objects.get().pk}"
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = on")
     caplog.clear()
@@ -144,6 +149,16 @@ def test_the_api_says_that_the_database_is_read_only(read_only: None, caplog: py
         ("POST", "auth/token", {"username": Role.ADMIN, "password": PASSWORD}),
         ("POST", TRIGGER, {"syncType": "FULL"}),
         ("POST", f"admin/sync-jobs/{failed.pk}/retry", None),
+        ("POST", f"{job}/front", None),
+        ("POST", f"{job}/delay", {"minutes": 5}),
+        ("POST", f"{job}/priority", {"priority": 30}),
+        ("POST", "admin/sync-jobs/bulk", {"action": "front", "ids": [str(queued.pk)]}),
+        ("POST", f"{errors}/resolve", None),
+        ("POST", f"{errors}/notes", {"note": "Seen."}),
+        ("POST", f"{errors}/assign", {"assignee": Role.ADMIN}),
+        ("POST", f"bands/{band.pk}/pause", {"reason": "why"}),
+        ("POST", f"bands/{band.pk}/resume", None),
+        ("POST", "suggestions", {"bandId": str(band.pk), "youtubeChannel": "@Herons"}),
         ("POST", "admin/queue/pause", {"reason": "why"}),
         ("PATCH", f"bands/{band.pk}", {"city": "Ashby"}),
         ("DELETE", f"bands/{band.pk}", None),
@@ -160,7 +175,7 @@ def test_the_api_says_that_the_database_is_read_only(read_only: None, caplog: py
 
 
 def test_the_admin_says_that_the_database_is_read_only(caplog: pytest.LogCaptureFixture) -> None:
-    client, band = logged_in(Role.ADMIN), make_band("herons", CHANNEL)
+    client, band, job = logged_in(Role.ADMIN), make_band("herons", CHANNEL), queue_job()
     client.raise_request_exception = False
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = on")
@@ -175,6 +190,10 @@ def test_the_admin_says_that_the_database_is_read_only(caplog: pytest.LogCapture
         toast = client.post(url, headers=DIALOG)
         assert (toast.status_code, toast["Content-Type"]) == (503, "text/plain; charset=utf-8")
         assert toast.content.decode().startswith("The database is read-only")
+        others = (f"/admin/syncjobs/syncjob/{job.pk}/front/", f"/admin/bands/band/{band.pk}/pause/", "/admin/settings/")
+        assert [client.post(other, headers=DIALOG).status_code for other in others] == [503] * 3
+        for command in (("pause_band", band.slug), ("move_to_front", str(job.pk)), ("run_job", str(job.pk))):
+            assert "read-only" in command_error(*command)
         ready = Client().get("/readyz")
         assert (ready.status_code, ready.json()["database"]) == (503, False)
         assert "read-only" in ready.json()["problems"][0]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.text import Truncator
@@ -286,8 +285,3 @@ def _buttons_of_freshness(request: HttpRequest, alert: Alert) -> tuple[Button, .
     if alert.rule == Rule.PUSH_OFF and may("bands.change_band"):
         buttons.append(Button(_("Subscribe again"), links.page("bands_band_subscribe_all"), is_dialog=True))
     return tuple(buttons)
-
-
-def action_url(name: str, selection: str) -> str:
-    """Return the URL of the question that acknowledges or snoozes the selected alerts."""
-    return f"{reverse(f'admin:syncjobs_alert_{name}')}?{selection}"

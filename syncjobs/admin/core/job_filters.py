@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from bands.models import Band, BandState
 from bands.text import parse_number
 
-from ...choices import DelayReason, JobStatus, JobType, QueueName
+from ...choices import DelayReason, JobStatus, JobType, QueuedPart, QueueName
 from ...engine import clock
 from ...exceptions import InvalidInput
 from ...listing.base_filters import parse_instant, split
@@ -64,7 +64,7 @@ class Filters:
                 texts = [",".join(part for value in texts for part in split(value))]
             if texts and texts[-1]:
                 values[name] = texts[-1]
-        return cls(values, zone_of(request))
+        return cls(with_parts(values), zone_of(request))
 
     def replaced(self, values: Mapping[str, str]) -> Filters:
         """Return other parameters of the same person."""
@@ -112,15 +112,10 @@ class Filters:
         chips = []
         for value, label in choices:
             others = [each for each in selected if each != value]
-            target = others if value in selected else [*selected, value]
+            target = _joined(others if value in selected else [*selected, value])
             url = self.url(**{name: ",".join(target)} | changes)
             chips.append(Chip(label, url, value in selected, name=f"{name}-{value}", count=counts.get(value)))
         return chips
-
-    @property
-    def is_delayed(self) -> bool:
-        """Whether exactly the delayed jobs are selected, whatever else filters them."""
-        return self.values.get("status") == JobStatus.QUEUED and self.values.get("due") == "later"
 
     def hidden(self) -> list[tuple[str, str]]:
         """Return the parameters without a field in the form, so that submitting it keeps them."""
@@ -136,6 +131,21 @@ class Filters:
         except ValueError:
             return ""
         return text if day and text == day.isoformat() else ""
+
+
+def _joined(values: list[str]) -> list[str]:
+    """Return the values, with QUEUED in place of both of its parts."""
+    parts = QueuedPart.values
+    return [JobStatus.QUEUED.value, *(v for v in values if v not in parts)] if {*parts} <= {*values} else values
+
+
+def with_parts(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the filters, with a part of the queued jobs in place of QUEUED and when they are due, as saved links may have."""
+    parts = {"now": QueuedPart.WAITING.value, "later": QueuedPart.DELAYED.value}
+    changed = dict(values)
+    if changed.get("status") == JobStatus.QUEUED and changed.get("due") in parts:
+        changed["status"] = parts[changed.pop("due")]
+    return changed
 
 
 def quick_ranges(filters: Filters) -> list[tuple[str, dt.date, dt.date | None]]:
@@ -173,7 +183,6 @@ def without_chip(filters: Filters, person: str) -> dict[str, str]:
     """Return the filters that are set and have no chip of their own."""
     values = filters.narrowing()
     with_chip = {*_MANY, "has_errors"}
-    with_chip |= {"due"} if filters.is_delayed else set()
     with_chip |= {"requested_by"} if values.get("requested_by") == person else set()
     return {name: value for name, value in values.items() if name not in with_chip}
 
@@ -219,15 +228,13 @@ def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
 
 
 def status_chips(filters: Filters, facets: Facets | None) -> list[Chip]:
-    """Return a chip for each status, and after the queued jobs one for those of them that are delayed."""
-    selected = [] if filters.is_delayed else filters.several("status")
-    choices = [(status.value, str(status.label)) for status in JobStatus]
-    chips = filters.toggles("status", choices, selected, facets.statuses if facets else {}, due=None, delay_reason=None)
-    target = (None, None) if filters.is_delayed else (JobStatus.QUEUED.value, "later")
-    url = filters.url(status=target[0], due=target[1], delay_reason=None)
-    count = facets.delayed if facets else None
-    chips.insert(1, Chip(_("Delayed"), url, filters.is_delayed, name="delayed", count=count))
-    return chips
+    """Return a chip for each status; the queued jobs have two, so that each job is counted once."""
+    queued, parts = JobStatus.QUEUED.value, list(QueuedPart.values)
+    selected = [part for each in filters.several("status") for part in (parts if each == queued else [each])]
+    statuses = [status for status in JobStatus if status != queued]
+    choices = [(each.value, str(each.label)) for each in (*QueuedPart, *statuses)]
+    counts = facets.statuses if facets else {}
+    return filters.toggles("status", choices, list(dict.fromkeys(selected)), counts, due=None, delay_reason=None)
 
 
 def type_chips(filters: Filters, facets: Facets | None) -> list[Chip]:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.urls import get_script_prefix, reverse
 
-from ...choices import TERMINAL_STATUSES, JobStatus
+from ...choices import TERMINAL_STATUSES, JobStatus, QueuedPart
 from ...stats.queues import QueueState
 
 
@@ -70,9 +70,9 @@ def error(fingerprint: str) -> str:
 
 
 STATES = {
-    "waiting": {"status": JobStatus.QUEUED.value, "due": "now"},
+    "waiting": {"status": QueuedPart.WAITING.value},
     "active": {"status": JobStatus.IN_PROGRESS.value},
-    "delayed": {"status": JobStatus.QUEUED.value, "due": "later"},
+    "delayed": {"status": QueuedPart.DELAYED.value},
     "of_paused_bands": {"status": JobStatus.QUEUED.value, "due": "paused"},
     "completed": {"status": JobStatus.COMPLETED.value},
     "failed": {"status": JobStatus.FAILED.value},

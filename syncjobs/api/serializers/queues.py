@@ -15,9 +15,9 @@ from ..core.fields import Choice, NullableText, Strict, Text
 
 class QueueSerializer(serializers.Serializer[Any]):
     name = serializers.ChoiceField(choices=QueueName.choices)
-    waiting = serializers.IntegerField(help_text="Queued and due.")
+    waiting = serializers.IntegerField(help_text="QUEUED and due: the list of jobs with `status=WAITING`.")
     active = serializers.IntegerField()
-    delayed = serializers.IntegerField(help_text="Queued, and due later.")
+    delayed = serializers.IntegerField(help_text="QUEUED, and due later: the list of jobs with `status=DELAYED`.")
     completed = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
