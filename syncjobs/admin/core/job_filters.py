@@ -163,7 +163,7 @@ def quick_ranges(filters: Filters) -> list[tuple[str, dt.date, dt.date | None]]:
 
 def range_of(filters: Filters, start: dt.date, end: dt.date | None) -> Range:
     """Return when the person's days from `start` to `end` begin and end."""
-    after = end and start_of(end + dt.timedelta(days=1), filters.zone)
+    after = start_of(end + dt.timedelta(days=1), filters.zone) if end else None
     return start_of(start, filters.zone), after
 
 
