@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db.models import Q, Subquery
+from django.db.models.functions import Upper
 from django.http import HttpRequest, QueryDict
 from django.utils.dateparse import parse_date
 from django.utils.formats import date_format
@@ -276,8 +277,10 @@ def selected_band(filters: Filters) -> tuple[Band | None, str]:
     number = parse_number(filters.values.get("band_id", ""))
     if number is None:
         return None, ""
-    name = Band.objects.filter(pk=number).values("name")[:1]
-    alike = {band.pk: band for band in Band.objects.filter(name__iexact=name).only("name")}
+    name = Subquery(Band.objects.filter(pk=number).values("name"))
+    # As `band_named` compares them; `iexact` takes no subquery.
+    bands = Band.objects.alias(upper=Upper("name")).filter(upper=Upper(name)).only("name")
+    alike = {band.pk: band for band in bands}
     band = alike.get(number)
     if band is None:
         return None, ""
