@@ -60,7 +60,7 @@ def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
 
 def _update_group(key: str, report: ErrorReport, message: str) -> None:
     group = ErrorGroup.objects.filter(pk=key)
-    # Of a retried occurrence, what the group was before stays: it undoes no decision.
+    # An occurrence that is retried undoes no decision, so the group's state stays.
     final = Coalesce("last_final_at", "last_seen_at") if report.will_retry else None
     changes = {
         "sample": message,

@@ -99,7 +99,7 @@ def test_a_moderator_suggests_and_an_admin_accepts(kim: Client, robin: Client, b
     toast = json.loads(kim.post(f"{URL}{band.pk}/sync/", headers=HTMX)["HX-Trigger"])["toast"]
     assert toast["text"].endswith("is queued. The queue Video sync is paused, so its jobs wait.")
     part = page(kim, places[0])
-    assert "A sync of the new channel is queued or running." in part
+    assert "Its first sync is queued or running." in part
     assert "The queue Video sync is paused, so its jobs wait." in part
     band.refresh_from_db()
     assert (band.channel_id, band.channel_problem) == (channel.id, "")
