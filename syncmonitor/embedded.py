@@ -121,11 +121,8 @@ def release() -> None:
     if _lock is None or _lock_pid != os.getpid():
         return
     with _starting():
-        try:
+        with contextlib.suppress(BlockingIOError):  # Another process uses them.
             fcntl.flock(_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
             stop()
         _lock.close()
         _lock = None
