@@ -209,7 +209,7 @@ def test_an_all_bands_job_says_what_its_children_wait_for() -> None:
     assert "3 jobs wait: waiting for the main quota to reset" in note()
     Band.objects.filter(slug="owls").update(paused_at=None)
     box = next(box for box in _boxes(moderator, parent) if "band was paused" in box)
-    assert "The band was paused by kim 1 of 7 child jobs wait for it. Herons Tour" in box
+    assert "The band was paused by kim 1 of 7 child jobs waits for it. Herons Tour" in box
     assert f"⟨/admin/bands/band/{bands[0].pk}/resume/⟩ Resume the band" in box
 
 
