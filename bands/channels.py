@@ -41,6 +41,14 @@ def set_channel(band: Band, reference: str, *, channel_id: str = "") -> None:
     band.consecutive_failures, band.failing_since = 0, None
 
 
+OF_CHANNEL = (
+    "channel_id", "uploads_playlist_id", "channel_handle", "channel_title", "channel_video_count", "last_full_sync_at",
+    "last_incremental_sync_at", "last_page_read_at", "channel_problem", "channel_problem_since", "consecutive_failures",
+    "failing_since", "channel_changed_at",
+)  # fmt: skip
+"""What `set_channel` clears for a new channel."""
+
+
 def _now() -> dt.datetime:
     """Return the database's time."""
     with connection.cursor() as cursor:

@@ -202,7 +202,7 @@ class Band(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text=_("When its last pause ended. Of what should have been synced before, nothing is late."),
+        help_text=_("When its last pause ended. What was due before its end does not count as late."),
     )
 
     created_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -92,8 +92,8 @@ def ensure() -> None:
     if not needed or (_lock is not None and _lock_pid == os.getpid()):
         return
     make_home()
-    _make_private(sockets())
     with _starting():
+        _make_private(sockets())
         if "DATABASE_URL" in needed:
             _start_postgres()
         if "REDIS_URL" in needed:
@@ -121,20 +121,19 @@ def release() -> None:
     if _lock is None or _lock_pid != os.getpid():
         return
     with _starting():
-        try:
+        with contextlib.suppress(BlockingIOError):  # Another process uses them.
             fcntl.flock(_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
             stop()
         _lock.close()
         _lock = None
 
 
 def stop() -> None:
-    """Stop both servers, even if other processes use them."""
+    """Stop both servers, even if other processes use them, and remove the folder of their sockets."""
     _stop_redis()
     _stop_postgres()
+    with contextlib.suppress(OSError):  # It is missing, or a server that did not stop still has its socket there.
+        sockets().rmdir()
 
 
 class _starting:

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='band',
             name='resumed_at',
-            field=models.DateTimeField(blank=True, editable=False, help_text='When its last pause ended. Of what should have been synced before, nothing is late.', null=True),
+            field=models.DateTimeField(blank=True, editable=False, help_text='When its last pause ended. What was due before its end does not count as late.', null=True),
         ),
     ]

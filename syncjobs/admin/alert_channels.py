@@ -156,7 +156,7 @@ class AlertChannelAdmin(PageAdmin):
             title=_("Test “%(name)s”?") % {"name": channel.name},
             text=_("This sends a test message to %(address)s.") % {"address": channel.address},
             button=_("Send a test message"),
-            icon="bell",
+            icon="send",
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
@@ -213,7 +213,7 @@ class AlertDeliveryAdmin(PageAdmin):
     def retry_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
         """Confirm, then send a message again."""
         delivery = alert_channels.get_delivery(delivery_id)
-        question = _question(title=_("Send this message now?"), text=delivery.title, button=_("Send now"), icon="bell")
+        question = _question(title=_("Send this message now?"), text=delivery.title, button=_("Send now"), icon="send")
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             alert_channels.retry_delivery(actor, delivery_id)

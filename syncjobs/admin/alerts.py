@@ -160,7 +160,7 @@ class AlertAdmin(PageAdmin):
         def do(actor: Actor, ids: list[int], _values: dict[str, Any]) -> str:
             return operations.summary("reopen", operations.reopen(actor, ids))
 
-        return _ask(request, SelectionForm, (_("Reopen?"), text, _("Reopen"), "retry"), do)
+        return _ask(request, SelectionForm, (_("Reopen?"), text, _("Reopen"), "unlock"), do)
 
     @requires(_ACT, post=True)
     def snooze_view(self, request: HttpRequest) -> HttpResponse:
@@ -271,7 +271,7 @@ class RuleForm(EditForm):
         required=False,
         min_value=0,
         max_value=alert_rules.MAX_RESOLVE_AFTER,
-        label=gettext_lazy("Over after (seconds)"),
+        label=gettext_lazy("Ends once gone for (seconds)"),
     )
 
     def __init__(self, rule: rules.Effective, *args: Any, **kwargs: Any) -> None:

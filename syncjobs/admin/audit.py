@@ -14,6 +14,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, reverse
 from django.utils import timezone
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_celery_beat.models import PeriodicTask
@@ -186,10 +187,9 @@ def _target(entry: AuditEntry, name: str) -> str:
         return f"{kind} {count}" if kind and count is not None else ""
     if entry.target_id == ALL_QUEUES:
         return _("%(kind)s: all") % {"kind": kind}
-    if name:
-        return f"{kind}: {name}"
-    number = f"#{entry.target_id}" if entry.target_type == "job" else entry.target_id[:40]
-    return f"{kind} {number}"
+    if name or parse_number(entry.target_id) is None:
+        return f"{kind}: {name or Truncator(entry.target_id).chars(40)}"
+    return f"{kind} #{entry.target_id}" if entry.target_type == "job" else f"{kind} {entry.target_id}"
 
 
 def _url(kind: str, target: str) -> str:

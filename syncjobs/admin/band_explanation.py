@@ -36,7 +36,7 @@ def explain(request: HttpRequest, band: Band, now: dt.datetime) -> list[Explanat
         boxes.append(_without_channel(request, band))
     elif band.consecutive_failures:
         boxes.append(_failing(request, band, now))
-    elif obstacle is None and band.channel_changed_at and band.synced_at(full=False) is None:
+    elif obstacle is None and band.synced_at(full=False) is None:
         boxes.append(_not_synced(request, band))
     if band.paused_at:
         boxes.append(_paused(request, band))
@@ -118,23 +118,29 @@ def _failing(request: HttpRequest, band: Band, now: dt.datetime) -> Explanation:
 
 
 def _not_synced(request: HttpRequest, band: Band) -> Explanation:
-    """Explain a band whose channel was changed, which cleared its failures and its last syncs."""
+    """Explain a band that is new, or whose channel was changed, which cleared its failures and its last syncs."""
     sync_url = links.object_page("bands_band_sync", band.pk)
     may = request.user.has_perm(_SYNC)
     buttons = [Button(_("Sync now"), sync_url, "play", is_dialog=True, is_primary=True)] if may else []
-    helps = _("Sync the band now to see whether the new channel works.") if may else ""
+    changed_at = band.channel_changed_at
+    title, text = _("Never synced"), _("Its videos appear here after the first sync.")
+    helps = _("Sync the band now, or wait for the next sync of all bands.")
+    if changed_at:
+        title, text = (
+            _("New channel, not synced yet"),
+            _("What was known about the syncs of the old channel no longer counts."),
+        )
+        helps = _("Sync the band now to see whether the new channel works.")
     job = SyncJob.objects.active().filter(band=band, job_type__in=BAND_SYNC_TYPES).order_by("pk").first()
     if job is not None:
         buttons, helps = _of_job(request, job, None), pauses([job.pk])
     return Explanation(
         look="warn",
         icon="clock",
-        title=_("New channel, not synced yet"),
-        text=_("A sync of the new channel is queued or running.")
-        if job
-        else _("What was known about the syncs of the old channel no longer counts."),
-        facts=[(_("Channel changed"), _ago(band.channel_changed_at))],
-        advice=helps,
+        title=title,
+        text=_("Its first sync is queued or running.") if job else text,
+        facts=[(_("Channel changed"), _ago(changed_at))] if changed_at else [],
+        advice=helps if may or job else "",
         buttons=buttons,
     )
 

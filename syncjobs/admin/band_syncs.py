@@ -9,6 +9,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from ..stats.bands import Day, Syncs
 from ..templatetags.monitor import number
@@ -34,7 +35,7 @@ def chart(syncs: Syncs) -> list[Series]:
     days = syncs.days
     succeeded, failed = [day.syncs - day.failed for day in days], [day.failed for day in days]
     return [
-        _series(_("Syncs"), days, ("off", succeeded), ("bad", failed)),
+        _series(pgettext("chart", "Syncs"), days, ("off", succeeded), ("bad", failed)),
         _series(_("Found"), days, ("run", [day.found for day in days])),
         _series(_("Added"), days, ("good", [day.added for day in days])),
         _series(_("Errors"), days, ("bad", [day.errors for day in days])),

@@ -183,7 +183,11 @@ class BandAdmin(PageAdmin):
         band, force = _get(band_id), request.GET.get("force") == "1"
         question = Question(
             title=_("Sync %(band)s") % {"band": band.name},
-            text=_("This looks for new videos on the band's channel. It costs about 2 units."),
+            text=_("This looks for new videos on the band's channel. It costs about 2 units.")
+            if band.synced_at(full=False)
+            else _(
+                "This reads all videos of the band's channel for the first time. It costs about 2 units for each 50 videos."
+            ),
             details=[_("It was synced recently, and is synced again anyway.")] if force else (),
             button=_("Sync anyway") if force else _("Sync now"),
             back=links.band(band_id),

@@ -147,11 +147,11 @@ def _chips(token: str, selected: str, counts: dict[str, int]) -> list[Chip]:
     """Return a chip for the rows worth reading, and one for each outcome."""
     labels = {
         "refused": pgettext("rows", "Refused"),
-        "created": _("Created"),
-        "updated": _("Updated"),
+        "created": pgettext("rows", "New"),
+        "updated": pgettext("rows", "Changed"),
         "unchanged": _("Unchanged"),
     }
-    choices = [("", _("All changes"), sum(counts.values()) - counts["unchanged"])]
+    choices = [("", _("Changes and refusals"), sum(counts.values()) - counts["unchanged"])]
     choices += [(outcome, label, counts[outcome]) for outcome, label in labels.items()]
     return [
         Chip(

@@ -115,8 +115,8 @@ def _fix(facts: Facts, reason: str) -> list[Button]:
         return []
     bands = [(job.band_id, job.band_name)] if job.band_id else []
     return [
-        Button(fix.label, fix.url, fix.icon, is_dialog=needs == PAUSE, is_primary=needs != PAUSE)
-        for fix in fixes.of(facts.request, reason, bands)
+        Button(fix.label, fix.url, fix.icon, is_dialog=needs == PAUSE, is_primary=needs != PAUSE and not number)
+        for number, fix in enumerate(fixes.of(facts.request, reason, bands))
     ]
 
 

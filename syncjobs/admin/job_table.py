@@ -77,7 +77,7 @@ def _labels() -> dict[str, str]:
         "band": _("Band"), "found": _("Found"), "added": _("Added"), "updated": _("Updated"),
         "errors": _("Errors"), "created": _("Created"), "started": _("Started"), "ended": _("Ended"),
         "retry": _("Retry"), "cancel": _("Cancel"), "stop": _("Stop this sync"), "select": _("Select"), "more": _("more"),
-        "elapsed": _("Elapsed"), "took": _("Duration"),
+        "elapsed": _("Elapsed"), "took": _("Duration"), "in": _("in"),
     }  # fmt: skip
     return {name: escape(word) for name, word in words.items()}
 
@@ -97,7 +97,8 @@ def _row(row: Row, rights: Rights, labels: dict[str, str], names: list[str]) -> 
         if rights.any
         else ""
     )
-    note = f'<div class="sub">{escape(row.note)} {row.note_until}</div>' if row.note else ""
+    until = f' · <span class="in-word">{labels["in"]}</span> {row.note_until}' if row.note_until else ""
+    note = f'<div class="sub">{escape(row.note)}{until}</div>' if row.note else ""
     progress = f'<div class="progress-cell">{row.meter}{escape(row.progress)}</div>' if row.progress else ""
     cells = _cells(row, labels)
     return (

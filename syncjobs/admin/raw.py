@@ -19,7 +19,7 @@ from django_stubs_ext import StrPromise
 from bands.text import parse_number
 
 from ..models import Attempt, JobEvent, QuotaCall
-from ..templatetags.monitor import when
+from ..templatetags.monitor import duration, when
 from .core import links
 from .core.model_admin import PageAdmin, requires
 from .site import site
@@ -44,6 +44,7 @@ class RawAdmin(PageAdmin):
     """A read-only list in order of id, which is the only order an index gives for free."""
 
     actions = None
+    empty_value_display = "—"
     change_list_template = "syncjobs/raw.html"
     list_display_links = None
     list_per_page = 50
@@ -119,4 +120,12 @@ class JobEventAdmin(RawAdmin):
 
 @admin.register(QuotaCall, site=site)
 class QuotaCallAdmin(RawAdmin):
-    list_display = ("id", "job_link", "bucket", "operation", "units", "http_status", "reason", "seconds", "time")
+    list_display = ("id", "job_link", "bucket", "operation", "units", "status", "reason", "took", "time")
+
+    @admin.display(description=_("HTTP status"))
+    def status(self, row: QuotaCall) -> int | None:
+        return row.http_status
+
+    @admin.display(description=_("Duration"))
+    def took(self, row: QuotaCall) -> str | None:
+        return None if row.seconds is None else duration(row.seconds)

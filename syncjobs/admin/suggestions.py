@@ -17,6 +17,7 @@ from bands.models import Band, BandQuerySet
 from ..audit.actors import Actor
 from ..choices import SuggestionState
 from ..engine import clock
+from ..exceptions import Outdated
 from ..models import ChannelSuggestion
 from ..operations import suggestions
 from . import band_form
@@ -42,6 +43,21 @@ class SuggestionForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["channel"].required = True
         self.fields["channel"].widget.attrs |= band_form.look_up_attributes(request, "id_channel")
+
+
+class AcceptForm(forms.Form):
+    """The channel that the person sees the band have; empty for scripts."""
+
+    present = forms.CharField(required=False, strip=False, widget=forms.HiddenInput)
+
+    def check(self, band: Band) -> None:
+        """Raise Outdated if somebody else has changed the channel meanwhile, perhaps to the right one."""
+        seen, now = self.cleaned_data["present"], _channel_of(band)
+        if seen and seen != now:
+            message = _(
+                "Somebody else has changed the channel to %(channel)s meanwhile. Look at it, then decide again."
+            )
+            raise Outdated([("", message % {"channel": now})])
 
 
 class DeclineForm(forms.Form):
@@ -106,7 +122,8 @@ def ask_to_suggest(request: HttpRequest, band: Band) -> HttpResponse:
 def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpResponse:
     """Show what changes, then give the band the channel."""
     band = suggestion.band
-    present = band.channel_reference or band.channel_id or _("no channel")
+    present = _channel_of(band)
+    form = AcceptForm(request.POST if request.method == "POST" else None, initial={"present": present})
     question = Question(
         title=_("Accept the channel for %(band)s?") % {"band": band.name},
         text=_("The band gets this channel, and its next sync reads all its videos. The videos it has stay."),
@@ -123,7 +140,7 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
-        suggestions.accept(actor, suggestion.pk)
+        suggestions.accept(actor, suggestion.pk, check=form.check)
         return _("%(band)s has the channel %(channel)s now. It has not been synced yet.") % {
             "band": band.name,
             "channel": suggestion.reference,
@@ -131,7 +148,11 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
 
     may_sync = request.user.has_perm("syncjobs.trigger_sync") and band.is_active
     next_step = (links.object_page("bands_band_sync", band.pk), _("Sync now")) if may_sync else None
-    return ask(request, question, do, next_step=next_step)
+    return ask(request, question, do, form=form, next_step=next_step)
+
+
+def _channel_of(band: Band) -> str:
+    return band.channel_reference or band.channel_id or _("no channel")
 
 
 def ask_to_decline(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpResponse:

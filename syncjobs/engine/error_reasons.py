@@ -165,7 +165,7 @@ _MEANINGS: dict[str, Meaning] = {
     "unreadableItem": Meaning(
         _("Unreadable item"),
         _("YouTube returned a video or playlist in a form we can't read. It was skipped; everything else was synced."),
-        _("Open the job to see which item it was. A later sync adds it once YouTube returns it in full."),
+        _("The message names the item. A later sync adds it once YouTube returns it in full."),
     ),
     "workerLost": Meaning(
         _("Worker lost"),

@@ -7,7 +7,7 @@ from django.db import models
 
 
 class Preferences(models.Model):
-    """The look of the list of jobs and the time zone of one person. Who has changed nothing has no row."""
+    """The look of the list of jobs and the time zone of one person. A person who has changed nothing has no row."""
 
     class Density(models.TextChoices):
         COMFORTABLE = "comfortable"

@@ -13,7 +13,7 @@ from bands.channels import set_channel
 from bands.models import Band
 from bands.text import ONE_LINE
 
-from ..youtube.references import MalformedReference, parse_channel, parse_playlist, unwrap
+from ..youtube.references import ChannelReference, MalformedReference, parse_channel, parse_playlist, unwrap
 from .texts import translated
 
 
@@ -103,7 +103,26 @@ def _set_channel(band: Band, value: Any) -> None:
     if reference == band.channel_reference:
         return
     parsed = parse_channel(reference) if reference else None
+    # The same in another form. But a handle whose channel can't be found may have moved on to another one.
+    if parsed and not band.channel_problem and _name(parsed) == _name(_parsed(band.channel_reference)):
+        band.channel_reference = reference
+        return
     set_channel(band, reference, channel_id=parsed.value if parsed and parsed.kind == "id" else "")
+
+
+def _name(reference: ChannelReference | None) -> tuple[str, str] | None:
+    """Return what identifies the channel. Handles and user names are case-insensitive."""
+    if reference is None:
+        return None
+    return reference.kind, reference.value if reference.kind == "id" else reference.value.casefold()
+
+
+def _parsed(reference: str) -> ChannelReference | None:
+    """Parse a reference that is stored, which an older release may have taken for a valid one."""
+    try:
+        return parse_channel(reference)
+    except MalformedReference:
+        return None
 
 
 TEXT_FIELDS = (

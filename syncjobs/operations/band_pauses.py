@@ -25,8 +25,8 @@ from .texts import check_text
 def pause_band(actor: Actor, band_id: int, reason: str = "") -> bool:
     """Start no more jobs of a band until it is resumed. Running jobs finish, and all-bands jobs go on without the band.
 
-    What is no job of the band goes on too: push and feeds report new videos for no quota, and the job that fetches the details
-    of new videos is one for all bands.
+    Work that is not a job of the band goes on too: push and feeds report new videos for no quota, and one job for all bands
+    fetches the details of new videos.
 
     If a person gives a reason for a band that is already paused, it replaces the recorded one. Return whether the band was
     not paused before. Raises NotFound and InvalidInput.
@@ -37,7 +37,7 @@ def pause_band(actor: Actor, band_id: int, reason: str = "") -> bool:
     check_text(reason, "reason")
     with audited(actor, "pause_band", "band", band_id) as span:
         band = lock_band(band_id)
-        # As in a queue's pause, a claim that has begun makes this wait, so none commits afterwards.
+        # A claim that has begun makes this wait, so none commits after the pause.
         list(Queue.objects.order_by("name").select_for_update(no_key=True))
         is_new = band.paused_at is None
         author = {"paused_by": actor.label[:150], "pause_reason": reason}

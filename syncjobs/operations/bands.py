@@ -122,6 +122,10 @@ def _fill(band: Band, values: dict[str, Any], channel: Channel | None) -> list[s
     before = {field.attname: getattr(band, field.attname) for field in Band._meta.concrete_fields}
     invalid = band_fields.apply(band, values)
     if channel is not None:
+        if channel.id == before["channel_id"]:
+            # It is another reference to the same channel, so what is known about it stays.
+            for name in channels.OF_CHANNEL:
+                setattr(band, name, before[name])
         channels.set_channel(band, band.channel_reference, channel_id=channel.id)
         set_names(band, channel)
     changed = [name for name, value in before.items() if getattr(band, name) != value]

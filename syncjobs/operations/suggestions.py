@@ -5,7 +5,7 @@ A moderator may not change bands. A suggestion that an admin accepts changes the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db.models.functions import Now
@@ -80,17 +80,18 @@ def suggest(
     return suggestion, found is None
 
 
-def accept(actor: Actor, suggestion_id: int) -> Band:
+def accept(actor: Actor, suggestion_id: int, *, check: Callable[[Band], None] = lambda band: None) -> Band:
     """Give the band the suggested channel, and decline other suggestions for it. Return the band.
+
+    `check` gets the band as it is, as in `bands.change`.
 
     Raises NotFound, Conflict if somebody has decided about it, and Taken if another band has the channel by now.
     """
     suggestion = get(suggestion_id)
     with audited(actor, "accept_suggestion", "band", suggestion.band_id) as span:
         # Its lock on the band comes before those on its suggestions, as in the deletion of a band.
-        band = bands.change(
-            actor, suggestion.band_id, {"youtube_channel": suggestion.reference}, _channel_of(suggestion)
-        )
+        values = {"youtube_channel": suggestion.reference}
+        band = bands.change(actor, suggestion.band_id, values, _channel_of(suggestion), check=check)
         _decide(actor, suggestion, SuggestionState.ACCEPTED)
         others = ChannelSuggestion.objects.open().filter(band=band)
         others.update(**_decision(actor, SuggestionState.DECLINED, OTHER_ACCEPTED))

@@ -19,12 +19,16 @@ _JOINERS = "\u200c\u200d"
 """Invisible characters that words of some scripts need: the zero-width non-joiner and joiner."""
 _NAME = re.compile(r"[\w.·-]{1,100}\Z")
 _HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "gaming.youtube.com",
-          "youtube-nocookie.com", "www.youtube-nocookie.com", "youtu.be", "www.youtu.be"}  # fmt: skip
+          "youtube-nocookie.com", "www.youtube-nocookie.com", "youtu.be", "www.youtu.be",
+          "studio.youtube.com", "youtubekids.com", "www.youtubekids.com"}  # fmt: skip
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//")
 # Characters that pages and messengers add around a copied link: byte order mark, zero-width spaces, direction marks, <…>
 _WRAPPING = "\ufeff\u200b\u200e\u200f\u2060<> \t\r\n\u00a0"
 _NOT_NAMES = {"watch", "shorts", "live", "embed", "v", "playlist", "feed", "feeds", "results", "hashtag", "gaming", "about",
-              "channel", "user", "c", "e", "clip", "post", "redirect", "attribution_link", "account", "premium"}  # fmt: skip
+              "channel", "user", "c", "e", "clip", "post", "redirect", "attribution_link", "account", "premium", "profile",
+              "subscription_center", "subscriptions", "trending", "upload", "signin", "oops", "tv", "t"}  # fmt: skip
+_OF_USER = {"profile": "user", "feeds": "user", "subscription_center": "add_user"}
+"""Old addresses that name a user in their query, and the parameter that does."""
 
 
 def _(pattern: str) -> str:
@@ -87,7 +91,8 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
     parts = [unquote(part) for part in url.path.split("/") if part]
     query = parse_qs(url.query)
     playlist = (query.get("list") or query.get("playlist_id") or [""])[0]
-    candidate = (query.get("channel_id") or [""])[0] or _channel_of_uploads(playlist)
+    named = query.get("channel_id") or (query.get("channel") if parts[:1] == ["embed"] else None)
+    candidate = (named or [""])[0] or _channel_of_uploads(playlist)
     head, rest = (parts[0], parts[1:]) if parts else ("", [])
     head = head.lower() if head.lower() in _NOT_NAMES else head
     if head == "channel" and rest:
@@ -98,8 +103,9 @@ def _channel_of_url(text: str, url: SplitResult) -> ChannelReference:
         raise MalformedReference(_("“%(text)s” is not a channel ID (UC and 22 more characters)."), candidate)
     if head.startswith("@"):
         return _handle(head)
-    if head == "user" and rest and _NAME.match(rest[0]):
-        return ChannelReference("username", rest[0])
+    user = rest[0] if head == "user" and rest else (query.get(_OF_USER.get(head, "")) or [""])[0]
+    if _NAME.match(user):
+        return ChannelReference("username", user)
     if head == "c" and rest:
         return _handle("@" + rest[0], _OTHER_LENGTH)
     if head and head not in _NOT_NAMES and url.hostname not in {"youtu.be", "www.youtu.be"}:

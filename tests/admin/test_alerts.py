@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import Role
 from syncjobs.engine import clock
-from syncjobs.models import Alert, AlertRule, AuditEntry, Worker
+from syncjobs.models import Alert, AlertRound, AlertRule, AuditEntry, Worker
 from syncjobs.operations import alerts
 from tests.clients import DIALOG, MOST_QUERIES, PART, logged_in
 from tests.factories import HOSTILE, PERSON, make_alert, make_band, queue_job
@@ -99,6 +99,20 @@ def test_alerts_about_a_band_and_its_error_share_a_line_with_the_fix(moderator: 
     assert "Ask an admin (ADMIN@example) to do this: Find the band" in strip(moderator)
     make_alert(Rule.BAND_FAILING, f"{other.pk}", subject_type="band", subject_label="Owls", facts=failing)
     assert len(texts_of(strip(moderator))) == 3
+
+
+def test_what_the_last_round_has_not_found_any_more_is_probably_over(moderator: Client) -> None:
+    since = clock.now() - dt.timedelta(days=2)
+    make_alert(Rule.WORKER_SILENT, facts={"since": since.isoformat()}, last_seen_at=Now())
+    AlertRound.objects.update(began_at=Now(), ended_at=Now())
+    shown = strip(moderator)
+    assert f"Worker w@a has not responded since {since:%Y-%m-%d %H:%M} UTC." in shown
+    assert f'datetime="{since:%Y-%m-%dT%H:%M}' in shown, "it counts from when it began"
+    Alert.objects.update(last_seen_at=Now() - dt.timedelta(seconds=15))
+    shown = strip(moderator)
+    assert "Probably over: Worker w@a has not responded since" in shown
+    assert "It was last found at" in shown
+    assert "Restart it" not in shown
 
 
 def test_a_quiet_site_says_so(moderator: Client) -> None:

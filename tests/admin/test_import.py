@@ -49,8 +49,8 @@ def test_a_preview_changes_nothing_and_the_import_applies_it(admin: Client) -> N
     for problem in preview.context["results"][0].problems:
         assert problem.split(":")[0] in page
     text = re.sub(r"<[^>]+>|\s", " ", page)
-    assert re.search(r"Herons +herons +Updated +Founded +empty +→ +1908 ", text)
-    assert re.search(r"Blue Tide +blue-tide +Created +Name +Blue Tide ", text)
+    assert re.search(r"Herons +herons +Changed +Founded +empty +→ +1908 ", text)
+    assert re.search(r"Blue Tide +blue-tide +New +Name +Blue Tide ", text)
     assert Band.objects.count() == 2
     done = admin.post(URL, {"token": token_of(preview)}, follow=True).content.decode()
     assert "bands.csv: 1 created, 1 updated, 1 unchanged. 1 row was refused." in done

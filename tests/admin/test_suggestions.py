@@ -11,7 +11,7 @@ from bands.models import Band, ChannelProblem
 from syncjobs.choices import Role
 from syncjobs.engine import outcomes, quota
 from syncjobs.models import ChannelSuggestion, ErrorGroup, SyncJob
-from syncjobs.operations import queues, suggestions
+from syncjobs.operations import bands, queues, suggestions
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import logged_in
 from tests.factories import HOSTILE, PERSON, claim, make_band, queue_job
@@ -99,13 +99,25 @@ def test_a_moderator_suggests_and_an_admin_accepts(kim: Client, robin: Client, b
     toast = json.loads(kim.post(f"{URL}{band.pk}/sync/", headers=HTMX)["HX-Trigger"])["toast"]
     assert toast["text"].endswith("is queued. The queue Video sync is paused, so its jobs wait.")
     part = page(kim, places[0])
-    assert "A sync of the new channel is queued or running." in part
+    assert "Its first sync is queued or running." in part
     assert "The queue Video sync is paused, so its jobs wait." in part
     band.refresh_from_db()
     assert (band.channel_id, band.channel_problem) == (channel.id, "")
     assert quota.today()[0].used == 1
     assert "Accepted by ADMIN@example" in page(robin, places[0])
     assert "suggested for Herons" not in page(kim, "/admin/")
+
+
+def test_a_channel_that_somebody_has_corrected_meanwhile_is_not_replaced(kim: Client, band: Band) -> None:
+    suggestion, _ = suggestions.suggest(PERSON, band.pk, "@NewHerons")
+    accept = f"{URL}suggestions/{suggestion.pk}/accept/"
+    seen = {"present": kim.get(accept, headers=DIALOG).context["form"]["present"].value()}
+    bands.change(PERSON, band.pk, {"youtube_channel": "@RightHerons"})
+    assert "has changed the channel to @RightHerons meanwhile" in kim.post(accept, seen, headers=DIALOG)["HX-Trigger"]
+    suggestion.refresh_from_db()
+    assert (Band.objects.get().channel_reference, suggestion.state) == ("@RightHerons", "open")
+    kim.post(accept, {"present": "@RightHerons"}, headers=DIALOG)
+    assert Band.objects.get().channel_reference == "@NewHerons"
 
 
 def test_a_declined_suggestion_says_why(kim: Client, robin: Client, band: Band) -> None:

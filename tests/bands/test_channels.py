@@ -15,11 +15,13 @@ from django.db import connection, transaction
 
 from bands.models import Band, ChannelProblem, Video
 from syncjobs.choices import JobStatus, Role
+from syncjobs.engine import clock
 from syncjobs.exceptions import Conflict
 from syncjobs.operations import bands
 from syncjobs.operations.channels import channel_index
 from syncjobs.operations.imports import import_bands
 from syncjobs.youtube.simulator import Simulator
+from syncjobs.youtube.types import Channel
 from tests.clients import Api, command_error, logged_in
 from tests.concurrency import someone_waits_for_a_lock
 from tests.factories import PERSON, band_with_videos, make_band, queue_job, run_next, wait_for
@@ -80,9 +82,26 @@ def test_a_different_channel_is_accepted() -> None:
 
 
 def test_a_band_keeps_its_own_channel_in_another_form() -> None:
-    band = make_band("herons", "@herons", channel_id=CHANNEL, channel_handle="@herons")
-    bands.change(PERSON, band.pk, {"youtube_channel": "youtube.com/@Herons"})
-    assert Band.objects.get().channel_reference == "youtube.com/@Herons"
+    at = clock.now()
+    known = {"channel_id": CHANNEL, "last_full_sync_at": at, "consecutive_failures": 2, "failing_since": at}
+    band = make_band("herons", "@herons", channel_handle="@herons", **known)
+    found = Channel(CHANNEL, "@herons90", "Herons", "UU" + CHANNEL[2:], 7)
+    for reference, channel in (("youtube.com/@Herons", None), (CHANNEL, None), ("@herons90", found)):
+        bands.change(PERSON, band.pk, {"youtube_channel": reference}, channel)
+        band.refresh_from_db()
+        assert (band.channel_reference, band.channel_changed_at) == (reference, None)
+        assert {name: getattr(band, name) for name in known} == known, "what is known about its syncs stays"
+    # A handle whose channel can't be found may have moved on, so its next sync looks it up.
+    Band.objects.update(channel_problem=ChannelProblem.NOT_FOUND)
+    bands.change(PERSON, band.pk, {"youtube_channel": "youtube.com/@herons90"})
+    band.refresh_from_db()
+    assert (band.channel_id, band.last_full_sync_at, band.consecutive_failures, band.failing_since) == (
+        "",
+        None,
+        0,
+        None,
+    )
+    assert band.channel_changed_at >= at
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ OVERFLOW = """async () => {
     return document.documentElement.scrollWidth - document.documentElement.clientWidth;
 }"""
 
-# Tables with buttons in their last column, if it is cut off.
-CUT = """() => [...document.querySelectorAll(".table-wrap:has(.alert-table, .error-table, .job-table)")]
-    .filter(each => each.scrollWidth > each.clientWidth)
+# Tables that are cut off at the right edge, where their buttons are.
+CUT = """() => [...document.querySelectorAll(".table-wrap")]
+    .filter(each => each.checkVisibility() && each.scrollWidth > each.clientWidth)
     .map(each => `${each.scrollWidth} in ${each.clientWidth}: ${each.textContent.trim().slice(0, 40)}`)"""
 
 
@@ -46,7 +46,8 @@ def _problems(page: Page) -> dict[str, Any]:
         page.set_viewport_size({"width": width, "height": 900})
         over = page.evaluate(OVERFLOW)
         found |= {f"{width} pixels": f"wider by {over}"} if over > 0 else {}
-    found |= {"cut off": cut} if (cut := page.evaluate(CUT)) else {}
+        cut = page.evaluate(CUT)
+        found |= {f"cut off at {width} pixels": cut} if cut else {}
     page.evaluate(AXE)
     found |= _violations(page, "tag", RULES)
     # Nothing else depends on the scheme.

@@ -13,18 +13,20 @@ from django.utils import timezone
 from bands.models import Band
 from syncjobs.alerts import rounds
 from syncjobs.choices import DelayReason, JobStatus, Role
-from syncjobs.engine import clock, outcomes, quota, reconcile
+from syncjobs.engine import clock, enqueue, outcomes, quota, reconcile
 from syncjobs.engine.claim import claim_next
+from syncjobs.engine.enqueue import Created
 from syncjobs.exceptions import InvalidInput, NotFound
 from syncjobs.models import Alert, AlertRound, AuditEntry, JobChange, QuotaDay, SyncJob, Worker
 from syncjobs.operations import band_pauses, bands, jobs, queues, triggers
 from syncjobs.stats import estimates
 from syncjobs.stats import queues as stats_queues
 from syncjobs.stats import quota as stats_quota
+from syncjobs.sync import fan_out
 from syncjobs.youtube.costs import Bucket
 from tests.clients import DIALOG, Api, logged_in
-from tests.concurrency import start_and_wait_for_lock
-from tests.factories import PERSON, SCHEDULE, claim, fanned_out, make_band, queue_job, wait_for, worker
+from tests.concurrency import in_thread, start_and_wait_for_lock
+from tests.factories import PERSON, SCHEDULE, claim, fanned_out, make_band, queue_job, run_next, wait_for, worker
 
 CHANNEL = "UCabcdefghijklmnopqrstuv"
 QUEUE = "video-sync"
@@ -303,4 +305,26 @@ def test_a_job_that_is_queued_during_the_pause_waits_and_blocks_nobody() -> None
         threading.Thread(target=pause).start()
         wait_for(done.is_set, what="the pause to commit")
     assert list(SyncJob.objects.of_paused_bands()) == [job]
+    assert claim_next(QUEUE, worker()) is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_before", [True, False])
+def test_a_pause_while_an_all_bands_job_queues_the_band_blocks_nobody(
+    is_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    band = make_band("herons", CHANNEL)
+
+    def create_during_pause(jobs: list[SyncJob], **options: bool) -> list[Created]:
+        if is_before:
+            in_thread(lambda: _pause(band))
+        created = enqueue.create_jobs(jobs, **options)
+        if not is_before:
+            in_thread(lambda: _pause(band))
+        return created
+
+    monkeypatch.setattr(fan_out, "create_jobs", create_during_pause)
+    triggers.trigger_sync(PERSON, None, full=True)
+    parent = run_next()
+    assert (parent.status, parent.children.get().status) == (JobStatus.COMPLETED, JobStatus.QUEUED)
     assert claim_next(QUEUE, worker()) is None

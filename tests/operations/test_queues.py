@@ -10,9 +10,9 @@ from django.utils import timezone
 from syncjobs.choices import JobStatus, JobType
 from syncjobs.engine import outcomes as engine_outcomes
 from syncjobs.exceptions import InvalidInput
-from syncjobs.models import AuditEntry, SyncJob
-from syncjobs.operations import bulk, queues
-from tests.factories import PERSON, claim, queue_job
+from syncjobs.models import AuditEntry, BulkAction, SyncJob
+from syncjobs.operations import bulk, queues, triggers, waiting
+from tests.factories import PERSON, claim, failed_job, queue_job
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +24,20 @@ def test_queues_are_paused_and_resumed_by_name() -> None:
     with pytest.raises(InvalidInput, match="video-sync") as refused:
         queues.pause_queue(PERSON, "nonsense")
     assert refused.value.field == "queue"
+
+
+def test_what_is_queued_while_its_queue_is_paused_says_so() -> None:
+    failed = [failed_job() for _ in range(2)]
+    paused = "The queue Maintenance is paused, so its jobs wait."
+    queues.pause_queue(PERSON, "maintenance")
+    created = triggers.trigger_maintenance(PERSON, JobType.STATS_REFRESH)
+    assert triggers.describe(created) == f"Job #{created.job.pk} is queued. {paused}"
+    retried = bulk.apply(PERSON, BulkAction.Action.RETRY, [job.pk for job in failed])
+    said = bulk.summary(BulkAction.Action.RETRY, retried)
+    assert said.endswith(paused), said
+    queues.resume_queue(PERSON, "maintenance")
+    assert paused not in triggers.describe(created) + bulk.summary(BulkAction.Action.RETRY, retried)
+    assert waiting.pauses([]) == ""
 
 
 def test_an_interrupted_clear_keeps_its_deletions_and_is_audited(monkeypatch: pytest.MonkeyPatch) -> None:

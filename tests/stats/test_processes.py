@@ -137,7 +137,8 @@ def test_an_overdue_schedule_is_red_everywhere(metrics: Callable[[], dict[str, f
     _schedule("On time", dt.timedelta(minutes=30))
     client = logged_in(Role.MODERATOR)
     for url in ("/admin/django_celery_beat/periodictask/", "/admin/?part=ahead"):
-        html = client.get(url, headers=HTMX).content.decode()
+        # On a phone, the head of the folded card repeats the first one.
+        html = client.get(url, headers=HTMX).content.decode().rpartition("</summary>")[2]
         assert html.count("Overdue") == 1, url
         assert html.count('data-time="countdown"') == 1
         assert "No scheduler is running" not in html

@@ -153,6 +153,7 @@ def test_only_the_last_process_stops_the_services(second: Checkout, checkout: Ch
     assert second.sockets != first.sockets
     stop(two)
     assert first.is_stopped()
+    assert not first.sockets.exists()
     assert second.answers()
     stop(other)
     assert second.is_stopped()
@@ -228,7 +229,8 @@ def test_root_runs_postgres_as_the_owner_of_the_data(second: Checkout, monkeypat
         os.chown(path, owner, -1)
     assert second.module._postgres_uid() == owner
     stop(second.start())
-    # The sockets of an earlier run belong to one of the system's users.
+    # The folder that a killed run left behind belongs to one of the system's users.
+    second.sockets.mkdir(mode=0o700)
     monkeypatch.setattr(second.module, "_system_users", lambda: [45_679])
     os.chown(second.sockets, 45_679, -1)
     second.module._make_private(second.sockets)

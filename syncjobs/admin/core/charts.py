@@ -96,7 +96,7 @@ def quota_days(series: Sequence[dict[str, Any]]) -> Chart:
     used = {"name": _("Units used"), "color": "run", "values": [point["used"] for point in points]}
     limit = {
         "name": _("Limit"),
-        "color": "bad",
+        "color": "ink-2",
         "line": True,
         "dashed": True,
         "values": [point["limit"] for point in points],

@@ -45,7 +45,7 @@ def of(request: HttpRequest, reason: str, bands: Sequence[tuple[int, str]]) -> l
     if needs == EDIT_BAND and reason != "playlistUnreadable" and request.user.has_perm(MAY_SUGGEST):
         label, short = _("Suggest a channel for %(band)s"), _("Suggest a channel")
         url = {pk: links.object_page("bands_band_suggest", pk) for pk, _name in bands}
-        return [Fix(label % {"band": name}, url[pk], "plus", short) for pk, name in bands]
+        return [*_suggested(bands), *(Fix(label % {"band": name}, url[pk], "plus", short) for pk, name in bands)]
     if needs == _ADD_BAND and request.user.has_perm(needs):
         return [Fix(_("Add band"), links.page("bands_band_add"), "plus")]
     if needs == _PAUSE and request.user.has_perm(needs):

@@ -117,7 +117,8 @@ def show(
         "is_live": is_live,
         "feed_position": request.META.get(_POSITION, ""),
         "is_dialog": is_dialog(request),
-        "alert_counts": alert_counts(request, request.META.get(_HEALTH)),
+        # A page that answers a form has noted nothing before.
+        "alert_counts": alert_counts(request, health_of(request) if layout == "page" else request.META.get(_HEALTH)),
         "layout": f"syncjobs/layouts/{layout}.html",
     }
     if is_live and _HEALTH in request.META:

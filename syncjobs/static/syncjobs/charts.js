@@ -1,6 +1,6 @@
 "use strict";
 /* Draws each visible <canvas data-chart="ID"> with Chart.js, which is loaded when one is, from the JSON in the hidden element with that ID:
-   {type, labels, step, series: [{name, values, color: "good"|"bad"|"run"|"warn"|"off"|"brand", line?, dashed?}], stacked?, unit?} */
+   {type, labels, step, series: [{name, values, color: "good"|"bad"|"run"|"warn"|"off"|"brand"|"ink-2", line?, dashed?}], stacked?, unit?} */
 (() => {
     const written = document.documentElement.lang || undefined;
     const language = navigator.languages.find((each) => each.split("-")[0] === written) ?? written;
@@ -37,7 +37,7 @@
             datasets: chart.series.map((each) => ({
                 label: each.name, data: each.values, type: each.line ? "line" : chart.type,
                 backgroundColor: color(each.color), borderColor: color(each.color), borderWidth: each.line ? 2 : 0,
-                pointRadius: each.line && !each.dashed ? 2 : 0, pointHitRadius: 8, tension: .25, borderRadius: 2, borderDash: each.dashed ? [5, 4] : [],
+                pointRadius: each.line && !each.dashed ? 2 : 0, pointHitRadius: 8, borderRadius: 2, pointStyle: each.dashed ? "line" : "rect", borderDash: each.dashed ? [5, 4] : [],
             })),
         };
         const existing = Chart.getChart(canvas);
@@ -50,7 +50,7 @@
             options: {
                 locale: language, animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false },
                 plugins: {
-                    legend: { position: "bottom", align: "start", labels: { color: ink, boxWidth: 10, boxHeight: 10, font: { size: 11 } } },
+                    legend: { position: "bottom", align: "start", labels: { color: ink, boxWidth: 9, boxHeight: 9, usePointStyle: true, font: { size: 11 } } },
                     tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${item.raw === null ? "—" : number(item.raw)}${chart.unit ? ` ${chart.unit}` : ""}` } },
                 },
                 scales: {
@@ -74,6 +74,7 @@
     document.addEventListener("DOMContentLoaded", drawAll);
     document.addEventListener("htmx:afterSettle", drawAll);
     document.addEventListener("toggle", drawAll, true);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+    // Paper is light, whatever the screen is.
+    for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", drawAll);
     new MutationObserver(drawAll).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 })();
