@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,6 @@ PERMISSIONS: dict[str, str] = {
 """What may be done to selected jobs, with the permission for it."""
 _CHUNK = 50
 _CLEAR_BATCH = 500
-_Operation = Callable[[Actor, Sequence[int]], Mapping[int, Created | Cancelled | Changed | DomainError]]
 
 
 @dataclass(slots=True)
@@ -199,7 +198,7 @@ def _check_count(ids: Sequence[int]) -> None:
 def start(actor: Actor, action: str, job_ids: Sequence[int], change: Change | None = None) -> BulkResult | BulkAction:
     """Act on jobs: at once, or in the background if there are more than MAX_FOREGROUND.
 
-    `change` has the time of a delay, or the priority. Raises InvalidInput.
+    `change` has the time of a delay, the priority, or `once` for a retry. Raises InvalidInput.
     """
     ids = list(dict.fromkeys(job_ids))
     _check_action(action)
@@ -227,7 +226,7 @@ def retry_group(actor: Actor, fingerprint: str) -> BulkResult | BulkAction:
         errors.get_error_group(fingerprint)
         ids = list(errors.unretried_jobs(fingerprint=fingerprint).values_list("pk", flat=True)[: MAX_JOBS + 1])
         span.data = {"jobs": len(ids)}
-    return start(actor, BulkAction.Action.RETRY, ids)
+    return start(actor, BulkAction.Action.RETRY, ids, Change(BulkAction.Action.RETRY, once=True))
 
 
 def failed_jobs(queue_names: Sequence[str], until: dt.datetime) -> SyncJobQuerySet:
@@ -289,38 +288,35 @@ def _enqueue(actor: Actor, action: str, total: int, **selection: Any) -> BulkAct
 def apply(actor: Actor, action: str, job_ids: Sequence[int], change: Change | None = None) -> BulkResult:
     """Act on the jobs now, each as the operation for one job does."""
     result = BulkResult()
-    operation = _operation(action, change or Change(action))
     for first in range(0, len(job_ids), _CHUNK):
-        _apply_chunk(actor, operation, job_ids[first : first + _CHUNK], result)
+        _apply_chunk(actor, change or Change(action), job_ids[first : first + _CHUNK], result)
     result.children.difference_update(result.cancelled, result.changed)
     return result
 
 
-def _operation(action: str, change: Change) -> _Operation:
-    if action == BulkAction.Action.RETRY:
-        return job_operations.retry_jobs
-    if action == BulkAction.Action.CANCEL:
-        return job_operations.cancel_jobs
-
-    def change_jobs(actor: Actor, job_ids: Sequence[int]) -> Mapping[int, Changed | DomainError]:
-        return queued_jobs.change_jobs(actor, job_ids, change)
-
-    return change_jobs
+def _act(
+    actor: Actor, change: Change, job_ids: Sequence[int]
+) -> Mapping[int, Created | Cancelled | Changed | DomainError]:
+    if change.action == BulkAction.Action.RETRY:
+        return job_operations.retry_jobs(actor, job_ids, once=change.once)
+    if change.action == BulkAction.Action.CANCEL:
+        return job_operations.cancel_jobs(actor, job_ids)
+    return queued_jobs.change_jobs(actor, job_ids, change)
 
 
-def _apply_chunk(actor: Actor, operation: _Operation, job_ids: Sequence[int], result: BulkResult) -> None:
+def _apply_chunk(actor: Actor, change: Change, job_ids: Sequence[int], result: BulkResult) -> None:
     try:
-        outcomes = operation(actor, job_ids)
+        outcomes = _act(actor, change, job_ids)
     except Exception as error:
         if is_away(error):
             raise  # The caller answers so, or tries again later.
         # One job that breaks must not block the others and all later bulk actions for ever.
         if len(job_ids) > 1:
-            logger.warning("%s failed for %s jobs; trying one by one", operation.__name__, len(job_ids), exc_info=True)
+            logger.warning("%s failed for %s jobs; trying one by one", change.action, len(job_ids), exc_info=True)
             for job_id in job_ids:
-                _apply_chunk(actor, operation, [job_id], result)
+                _apply_chunk(actor, change, [job_id], result)
             return
-        logger.exception("%s failed for job #%s", operation.__name__, job_ids[0])
+        logger.exception("%s failed for job #%s", change.action, job_ids[0])
         result.refused[job_ids[0]] = _("Something went wrong on the server. It has been logged.")
         return
     for job_id, outcome in outcomes.items():

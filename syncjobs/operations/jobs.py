@@ -51,10 +51,13 @@ def retry_job(actor: Actor, job_id: int) -> Created:
     return result
 
 
-def retry_jobs(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainError]:
-    """Retry several jobs as `retry_job` does, in one transaction; return each one's new job or its error, by id."""
+def retry_jobs(actor: Actor, job_ids: Sequence[int], *, once: bool = False) -> dict[int, Created | DomainError]:
+    """Retry several jobs as `retry_job` does, in one transaction; return each one's new job or its error, by id.
+
+    With `once`, a job that somebody has retried is not retried again, also if that retry has ended.
+    """
     with transaction.atomic():
-        results = _retry(actor, job_ids)
+        results = _retry(actor, job_ids, once=once)
         record_each(actor, "retry_job", "job", results, _retry_data)
     return results
 
@@ -63,7 +66,7 @@ def _retry_data(created: Created) -> dict[str, Any]:
     return {"job": created.job.pk, "new": created.is_new}
 
 
-def _retry(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainError]:
+def _retry(actor: Actor, job_ids: Sequence[int], *, once: bool = False) -> dict[int, Created | DomainError]:
     requested = SyncJob.objects.filter(pk__in=job_ids).select_related("band").order_by("pk")
     # Bands before jobs: deleting a band locks in the same order.
     existing_bands = lock_bands(requested.values_list("band_id", flat=True))
@@ -73,8 +76,7 @@ def _retry(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainEr
     results: dict[int, Created | DomainError] = {
         job_id: error for job_id in job_ids if (error := _retry_error(job_id, jobs.get(job_id), existing_bands))
     }
-    active = SyncJob.objects.active().filter(retry_of__in=[job_id for job_id in locked if job_id not in results])
-    retries = {job.retry_of_id: Created(job, is_new=False) for job in active if job.retry_of_id}
+    retries = _earlier_retries([job for job in locked.values() if job.pk not in results], once=once)
     remaining = [job for job in locked.values() if job.pk not in results and job.pk not in retries]
     # The order that create_jobs needs so that concurrent callers don't deadlock.
     remaining.sort(key=lambda job: (job.band_id or 0, job.dedupe_key or "", job.pk))
@@ -83,6 +85,17 @@ def _retry(actor: Actor, job_ids: Sequence[int]) -> dict[int, Created | DomainEr
     accepted = {job_id: cancelling_error(each.job) or each for job_id, each in retries.items()}
     _link_covered(accepted)
     return results | accepted
+
+
+def _earlier_retries(jobs: Sequence[SyncJob], *, once: bool) -> dict[int, Created]:
+    """Return the retries that the jobs have already, by the id of the job: the active ones, or with `once` any."""
+    covering = SyncJob.objects.in_bulk([job.covered_by_id for job in jobs if job.covered_by_id] if once else [])
+    found = {job.pk: covering[job.covered_by_id] for job in jobs if job.covered_by_id in covering}
+    retries = SyncJob.objects.all() if once else SyncJob.objects.active()
+    for retry in retries.filter(retry_of__in=jobs).order_by("pk"):
+        if retry.retry_of_id is not None:
+            found[retry.retry_of_id] = retry
+    return {job_id: Created(retry, is_new=False) for job_id, retry in found.items()}
 
 
 def _link_covered(retries: Mapping[int, Created | DomainError]) -> None:

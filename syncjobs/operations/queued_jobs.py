@@ -35,23 +35,29 @@ _AUDITED: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to do with queued jobs: one of ACTIONS, with `until` for a delay and `priority` for a priority."""
+    """What to do with jobs: one of ACTIONS, with `until` for a delay and `priority` for a priority; or another bulk action.
+
+    A retry with `once` leaves out the jobs that somebody has retried.
+    """
 
     action: str
     until: dt.datetime | None = None
     priority: int | None = None
+    once: bool = False
 
     def values(self) -> dict[str, Any]:
         """Return what JSON can store of it besides the action."""
         if self.until is not None:
             return {"until": self.until.isoformat()}
+        if self.once:
+            return {"once": True}
         return {} if self.priority is None else {"priority": self.priority}
 
     @classmethod
     def of(cls, action: str, values: Mapping[str, Any]) -> Change:
         """Return the change of which `values()` has been stored."""
         until = values.get("until")
-        return cls(action, until and dt.datetime.fromisoformat(until), values.get("priority"))
+        return cls(action, until and dt.datetime.fromisoformat(until), values.get("priority"), bool(values.get("once")))
 
 
 @dataclass(frozen=True, slots=True)

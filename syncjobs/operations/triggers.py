@@ -220,8 +220,8 @@ def syncable_error(band: Band) -> Conflict | None:
 
 
 def cancelling_error(job: SyncJob) -> Conflict | None:
-    """Return an error if this active job is being cancelled: it blocks an equal one, and must not pass for it."""
-    if job.cancel_requested_at is None:
+    """Return an error if this job is being cancelled: it blocks an equal one, and must not pass for it."""
+    if job.cancel_requested_at is None or job.is_terminal:
         return None
     return Conflict(_("The same job, #%(id)s, is being cancelled. Try again when it has ended.") % {"id": job.pk})
 

@@ -151,9 +151,9 @@ def test_a_crash_in_a_chunk_repeats_and_skips_nothing(monkeypatch: pytest.Monkey
     monkeypatch.setattr(bulk, "_CHUNK", 3)
     real, calls = job_operations.retry_jobs, []
 
-    def dies_after_the_second_chunk(*args: Any) -> Any:
+    def dies_after_the_second_chunk(*args: Any, **options: Any) -> Any:
         calls.append(args)
-        done = real(*args)
+        done = real(*args, **options)
         if len(calls) == 2:
             raise SystemExit
         return done
@@ -182,8 +182,8 @@ def test_a_job_that_fails_does_not_stop_the_bulk_action(monkeypatch: pytest.Monk
     later = _queued_retry(jobs)
     real = job_operations.retry_jobs
 
-    def breaks_on_the_second(actor: Any, job_ids: list[int]) -> Any:
-        done = real(actor, job_ids)
+    def breaks_on_the_second(actor: Any, job_ids: list[int], **options: Any) -> Any:
+        done = real(actor, job_ids, **options)
         if jobs[1].pk in job_ids:
             raise RuntimeError("a bug")
         return done

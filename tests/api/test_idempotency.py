@@ -119,9 +119,9 @@ def test_a_repetition_during_a_bulk_action_is_refused(monkeypatch: pytest.Monkey
     failed_jobs(1)
     body, meanwhile = {"action": "retry", "filter": {"status": "FAILED"}}, []
 
-    def overtaken(*arguments: Any) -> Any:
+    def overtaken(*arguments: Any, **options: Any) -> Any:
         meanwhile.append(_post(api, "admin/sync-jobs/bulk", body))
-        return retry(*arguments)
+        return retry(*arguments, **options)
 
     monkeypatch.setattr(job_operations, "retry_jobs", overtaken)
     first = _post(api, "admin/sync-jobs/bulk", body)

@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import OperationalError, connections, transaction
+from django.utils import timezone
 
 from syncjobs.choices import JobStatus, JobType
 from syncjobs.engine import outcomes as engine_outcomes
-from syncjobs.models import AuditEntry, BulkAction, SyncJob
-from syncjobs.operations import bulk, triggers
+from syncjobs.models import AuditEntry, BulkAction, JobError, SyncJob
+from syncjobs.operations import bulk, errors, triggers
 from syncjobs.operations import jobs as job_operations
 from tests.concurrency import someone_waits_for_a_lock, start_and_wait_for_lock
-from tests.factories import PERSON, claim, fanned_out, make_band, queue_job, wait_for
+from tests.factories import PERSON, claim, failed_job, fanned_out, make_band, queue_job, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHANNEL = "UCabcdefghijklmnopqrstuv"
@@ -56,6 +57,39 @@ def test_failed_jobs_of_one_band_are_retried_by_one_job() -> None:
     assert len(set(outcome.retried.values())) == 1
     is_new = AuditEntry.objects.filter(action="retry_job").order_by("pk").values_list("data__new", flat=True)
     assert list(is_new) == [True, False]
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_of_two_people_who_retry_a_group_at_once_one_retries_it(
+    in_background: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The jobs are chosen first; while the first action retries them, the retries may end before the second one begins."""
+    monkeypatch.setattr(bulk, "MAX_FOREGROUND", 0 if in_background else 9)
+    band = make_band(reference=CHANNEL)
+    for _ in range(2):  # One of them is covered by the retry of the other.
+        queue_job(band=band, dedupe_key="FULL")
+        engine_outcomes.fail(claim(), "It broke.", reason="broken")
+    ended = failed_job()
+    key = JobError.objects.latest("pk").group_id
+    chosen = errors.unretried_jobs(fingerprint=key)
+    ids = SyncJob.objects.filter(pk__in=list(chosen.values_list("pk", flat=True))).order_by("pk")
+    monkeypatch.setattr(errors, "unretried_jobs", lambda **_filters: ids)
+    results = [bulk.retry_group(PERSON, key)]
+    bulk.run_pending()
+    retries = SyncJob.objects.filter(retry_of__isnull=False)
+    retries.filter(retry_of=ended).update(status=JobStatus.CANCELLED, cancel_requested_at=timezone.now())
+    retries.filter(retry_of__lt=ended.pk).update(status=JobStatus.COMPLETED)
+    results.append(bulk.retry_group(PERSON, key))
+    bulk.run_pending()
+    assert retries.count() == 2
+    for result, covered in zip(results, (1, 3), strict=True):
+        if isinstance(result, BulkAction):
+            result.refresh_from_db()
+            assert (result.succeeded, result.covered, result.refused) == (3, covered, {})
+        else:
+            assert (len(result.retried), len(result.covered_by), result.refused) == (3, covered, {})
+    # A person may still retry such a job on purpose.
+    assert job_operations.retry_job(PERSON, ended.pk).is_new
 
 
 def test_a_bulk_cancel_treats_each_job_like_a_single_cancel() -> None:

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from syncjobs.management import base
 from syncjobs.models import BulkAction
 from syncjobs.operations import bulk, errors, queues
+from syncjobs.operations.queued_jobs import Change
 
 
 class Command(base.Command):
@@ -37,7 +38,8 @@ class Command(base.Command):
             queue = queues.ALL_QUEUES if queue is None else queue
             failed = errors.unretried_jobs(queue=queue, fingerprint=fingerprint or "")
             ids = list(failed.values_list("pk", flat=True))
-        result = bulk.apply(self.actor, BulkAction.Action.RETRY, ids)
+        change = Change(BulkAction.Action.RETRY, once=not options["job"])
+        result = bulk.apply(self.actor, BulkAction.Action.RETRY, ids, change)
         if options["json"]:
             self.print_json(
                 {
