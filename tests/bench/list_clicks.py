@@ -35,7 +35,7 @@ STEPS = (
     ("filter", "#chip-status-COMPLETED"),
     ("next page", "#page-next"),
     ("filter", "#chip-status-COMPLETED"),
-    ("filter", "#chip-delayed"),
+    ("filter", "#chip-status-DELAYED"),
 )
 _CLICK = """async (selector) => {
     performance.clearResourceTimings();
