@@ -104,6 +104,14 @@ def job_link(job_id: int, key: str = "") -> SafeString:
 
 
 @register.simple_tag
+def figure(value: float | None, url: str, *names: str, look: str = "") -> SafeString:
+    """Link a figure to the list of what it counts. `names` say what that is, as a link that is only “3” says nothing."""
+    shown = number(value)
+    label = f"{', '.join(str(name) for name in names)}: {shown}"
+    return format_html('<a class="{}" aria-label="{}" href="{}">{}</a>', look, label, url, shown)
+
+
+@register.simple_tag
 def live(
     url: str,
     on: str = "job",

@@ -1,4 +1,4 @@
-"""Every page of the admin in a browser: no errors, no accessibility violations, no horizontal overflow."""
+"""Every page of the admin in a browser: no errors, no accessibility violations, no horizontal overflow, also when enlarged."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ from syncjobs.choices import Role
 from . import saved_world, world
 from .conftest import LogIn
 from .driver import STOCK, addresses
+from .names import UNCLEAR, UNSEEN
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AXE = Axe().axe_script
 WIDTHS = (360, 768, 1280)
-# Elements that observe their size follow in the next frame.
+ZOOMED = ((640, 400), (320, 256))
+"""The size of a laptop's window at 200 % and at 400 %."""
+# Elements that observe their size, such as charts, follow in one of the next frames.
 OVERFLOW = """async () => {
-    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
-    return document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    const root = document.documentElement, frame = () => new Promise(requestAnimationFrame);
+    await frame();
+    for (let frames = 0; frames < 120; frames++) {
+        await frame();
+        if (root.scrollWidth <= root.clientWidth) break;
+    }
+    return root.scrollWidth - root.clientWidth;
 }"""
 
 # Tables that are cut off at the right edge, where their buttons are.
@@ -48,6 +56,12 @@ def _problems(page: Page) -> dict[str, Any]:
         found |= {f"{width} pixels": f"wider by {over}"} if over > 0 else {}
         cut = page.evaluate(CUT)
         found |= {f"cut off at {width} pixels": cut} if cut else {}
+    found |= {"unclear": unclear} if (unclear := page.evaluate(UNCLEAR)) else {}
+    for width, height in ZOOMED:
+        page.set_viewport_size({"width": width, "height": height})
+        over, unseen = page.evaluate(OVERFLOW), page.evaluate(UNSEEN)
+        found |= {f"{width} × {height} pixels": [over, *unseen]} if over > 0 or unseen else {}
+    page.set_viewport_size({"width": WIDTHS[-1], "height": 900})
     page.evaluate(AXE)
     found |= _violations(page, "tag", RULES)
     # Nothing else depends on the scheme.

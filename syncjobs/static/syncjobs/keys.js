@@ -61,6 +61,12 @@
     // ---- When what had the focus is gone, such as Cancel of a job that was asked to stop, its row gets the focus, or the
     // heading of the nearest part of the page that is left: otherwise a keyboard would begin at the top of the page again
 
+    // The menu of a phone doesn't stay open above what has the focus now.
+    document.addEventListener("focusin", ({ target }) => {
+        const menu = $("#monitor-menu:popover-open");
+        if (menu && !target.closest("#monitor-menu, #menu-button")) menu.hidePopover();
+    });
+
     // A row of a table has no name of its own, and a screen reader would say nothing.
     function focusOn(element) {
         if (element.matches("tr")) nameRow(element);
