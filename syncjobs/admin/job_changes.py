@@ -107,7 +107,7 @@ def ask_to_delay(request: HttpRequest, job_id: int) -> HttpResponse:
         assert until is not None
         queued_jobs.delay(actor, job_id, until)
         text = _("Job #%(id)s is delayed until %(time)s UTC.")
-        if _is_running_all(job):
+        if queued_jobs.changes_only_children(job):
             text = _("The queued child jobs of job #%(id)s are delayed until %(time)s UTC.")
         return text % {"id": job_id, "time": f"{until:%Y-%m-%d %H:%M}"}
 
@@ -132,7 +132,7 @@ def ask_to_prioritize(request: HttpRequest, job_id: int) -> HttpResponse:
         queued_jobs.prioritize(actor, job_id, values["priority"])
         label = Priority(values["priority"]).label
         text = _("Job #%(id)s has the priority “%(priority)s”.")
-        if _is_running_all(job):
+        if queued_jobs.changes_only_children(job):
             text = _("The queued child jobs of job #%(id)s have the priority “%(priority)s”.")
         return text % {"id": job_id, "priority": label}
 
@@ -158,7 +158,7 @@ def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
         moved = queued_jobs.move_to_front(actor, job_id)
-        if _is_running_all(job):
+        if queued_jobs.changes_only_children(job):
             done = _("The queued child jobs of job #%s are at the front of their queue.") % job_id
             return f"{done} {pauses([job_id])}".rstrip()
         if moved.queue.paused_at:
@@ -187,7 +187,7 @@ def ask_to_run(request: HttpRequest, job_id: int) -> HttpResponse:
     def do(actor: Actor, _values: dict[str, Any]) -> str:
         queued_jobs.run_now(actor, job_id)
         text = _("Job #%s is no longer delayed.")
-        if _is_running_all(job):
+        if queued_jobs.changes_only_children(job):
             text = _("The child jobs of job #%s are no longer delayed.")
         return f"{text % job_id} {pauses([job_id])}".rstrip()
 
@@ -202,14 +202,9 @@ def _refused(request: HttpRequest, job: SyncJob, action: Action) -> HttpResponse
 
 
 def _about_children(job: SyncJob) -> list[str]:
-    if _is_running_all(job):
+    if queued_jobs.changes_only_children(job):
         return [_("It runs already, so this applies to its queued child jobs.")]
     return [_("This applies to its queued child jobs too.")] if job.fans_out else []
-
-
-def _is_running_all(job: SyncJob) -> bool:
-    """Return whether only child jobs of the all-bands job can be changed."""
-    return job.fans_out and job.status != JobStatus.QUEUED
 
 
 def question_to_cancel(job: SyncJob) -> Question:
