@@ -20,7 +20,7 @@ from ..templatetags.monitor import number, when
 from . import job_explanation
 from .core import advice, links
 from .job_buttons import Button, Explanation, Facts, Text
-from .job_rows import Rights, can_retry
+from .job_rows import Rights, retry_url
 
 _EDIT, _SYNC = "bands.change_band", "syncjobs.trigger_sync"
 _ERRORS = 5
@@ -103,14 +103,13 @@ def _failing(request: HttpRequest, band: Band, now: dt.datetime) -> Explanation:
     if job is None:
         text = _("The jobs that failed have been deleted. Sync the band to see whether it still fails.")
         return Explanation(look="warn", icon="cross", title=_("Failing"), text=text, facts=_failures(band))
-    may_retry = Rights.of(request.user).retry and can_retry(job)
     facts = Facts(
         request,
         job,
         now,
         attempts=list(job.attempts.order_by("-number")[:1]),
         errors=list(job.job_errors.select_related("group").order_by("-pk")[:_ERRORS]),
-        retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if may_retry else "",
+        retry_url=retry_url(job, Rights.of(request.user)),
     )
     box = job_explanation.explain(facts)[0]
     here = links.band(band.pk)

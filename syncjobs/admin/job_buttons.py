@@ -19,6 +19,7 @@ from ..models import JobError, SyncJob
 from ..operations.suggestions import MAY_SUGGEST
 from ..stats.queues import Readiness, Wait
 from ..templatetags.monitor import number
+from ..youtube.parsing import is_video_id
 from .core import fixes, links
 
 PAUSE = "syncjobs.pause_queue"
@@ -94,7 +95,8 @@ def for_error(facts: Facts, reason: str, error: JobError | None, same: int, *, i
     """Return what helps with an error of this reason; what the advice asks for is primary while the problem `is_open`."""
     fix = _fix(facts, reason)
     is_permanent = error is not None and error.group.is_permanent
-    buttons = [*fix, *retry(facts, is_primary=is_open and not fix and not is_permanent), *_band(facts)]
+    retried = retry(facts, is_primary=is_open and not fix and not is_permanent)
+    buttons = [*fix, *retried, *_item(facts, error), *_band(facts)]
     if error is not None and same > 1:
         like_it = ngettext("See %s job like it", "See all %s jobs like it", same) % number(same)
         buttons.append(Button(like_it, links.jobs(error=error.group_id), "list"))
@@ -128,6 +130,18 @@ def retry(facts: Facts, *, is_primary: bool) -> list[Button]:
     if not facts.retry_url:
         return []
     return [Button(_("Retry"), facts.retry_url, "retry", is_dialog=True, is_primary=is_primary, key="r")]
+
+
+def _item(facts: Facts, error: JobError | None) -> list[Button]:
+    """Return a link to the video or playlist that the error is about."""
+    item = error.item_id if error else ""
+    if error and item and error.reason in ("playlistUnreadable", "playlistEndless"):
+        url = f"https://www.youtube.com/playlist?list={item}"
+        return [Button(_("Playlist on YouTube"), url, "external", is_outside=True)]
+    video = facts.job.params.get("video_id") or (item if is_video_id(item) else "")
+    if not video:
+        return []
+    return [Button(_("Video on YouTube"), f"https://www.youtube.com/watch?v={video}", "external", is_outside=True)]
 
 
 def _band(facts: Facts) -> list[Button]:

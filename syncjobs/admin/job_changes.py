@@ -106,10 +106,10 @@ def ask_to_delay(request: HttpRequest, job_id: int) -> HttpResponse:
         until = change_of(Action.DELAY, values).until
         assert until is not None
         queued_jobs.delay(actor, job_id, until)
-        return _("Job #%(id)s is delayed until %(time)s UTC.") % {
-            "id": job_id,
-            "time": f"{until:%Y-%m-%d %H:%M}",
-        }
+        text = _("Job #%(id)s is delayed until %(time)s UTC.")
+        if queued_jobs.changes_only_children(job):
+            text = _("The queued child jobs of job #%(id)s are delayed until %(time)s UTC.")
+        return text % {"id": job_id, "time": f"{until:%Y-%m-%d %H:%M}"}
 
     return ask(request, question, do, form=style(DelayForm(request.POST if request.method == "POST" else None)))
 
@@ -131,7 +131,10 @@ def ask_to_prioritize(request: HttpRequest, job_id: int) -> HttpResponse:
     def do(actor: Actor, values: dict[str, Any]) -> str:
         queued_jobs.prioritize(actor, job_id, values["priority"])
         label = Priority(values["priority"]).label
-        return _("Job #%(id)s has the priority “%(priority)s”.") % {"id": job_id, "priority": label}
+        text = _("Job #%(id)s has the priority “%(priority)s”.")
+        if queued_jobs.changes_only_children(job):
+            text = _("The queued child jobs of job #%(id)s have the priority “%(priority)s”.")
+        return text % {"id": job_id, "priority": label}
 
     initial = {"priority": min(job.priority, Priority.URGENT)}
     form = PriorityForm(request.POST) if request.method == "POST" else PriorityForm(initial=initial)
@@ -155,6 +158,9 @@ def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
         moved = queued_jobs.move_to_front(actor, job_id)
+        if queued_jobs.changes_only_children(job):
+            done = _("The queued child jobs of job #%s are at the front of their queue.") % job_id
+            return f"{done} {pauses([job_id])}".rstrip()
         if moved.queue.paused_at:
             return _("Job #%s is at the front of its queue. It starts first once the queue is resumed.") % job_id
         return _("Job #%s is at the front of its queue.") % job_id
@@ -180,7 +186,10 @@ def ask_to_run(request: HttpRequest, job_id: int) -> HttpResponse:
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
         queued_jobs.run_now(actor, job_id)
-        return f"{_('Job #%s is no longer delayed.') % job_id} {pauses([job_id])}".rstrip()
+        text = _("Job #%s is no longer delayed.")
+        if queued_jobs.changes_only_children(job):
+            text = _("The child jobs of job #%s are no longer delayed.")
+        return f"{text % job_id} {pauses([job_id])}".rstrip()
 
     return ask(request, question, do)
 
@@ -193,6 +202,8 @@ def _refused(request: HttpRequest, job: SyncJob, action: Action) -> HttpResponse
 
 
 def _about_children(job: SyncJob) -> list[str]:
+    if queued_jobs.changes_only_children(job):
+        return [_("It runs already, so this applies to its queued child jobs.")]
     return [_("This applies to its queued child jobs too.")] if job.fans_out else []
 
 

@@ -16,6 +16,7 @@ from .. import counters
 from ..choices import ACTIVE_STATUSES, BAND_SYNC_TYPES, AttemptOutcome, DelayReason, EventKind, JobStatus, JobType
 from ..engine import error_reasons
 from ..models import JobError, SyncJob
+from ..operations.jobs import retry_problem
 from ..templatetags.monitor import job_link, number, status_badge, when
 from . import job_buttons as buttons
 from . import job_waits
@@ -67,7 +68,7 @@ def _failed(facts: Facts) -> Explanation:
         title=str(meaning.title) if reason else _("Failed"),
         text=str(meaning.text) if reason else "",
         message=error.message if error else text,
-        facts=[*_when_failed(facts), *_how_often(facts, error, same), *_successor(facts)],
+        facts=[*_when_failed(facts), *_how_often(facts, error, same), *_successor(facts), *_obstacle(facts)],
         advice=helps,
         buttons=buttons.for_error(facts, reason, error, same, is_open=look == "bad"),
     )
@@ -116,6 +117,12 @@ def _how_often(facts: Facts, error: JobError | None, same: int) -> list[tuple[st
     return lines
 
 
+def _obstacle(facts: Facts) -> list[tuple[str, Text]]:
+    """Return why the job can't be retried as it is, if so."""
+    problem = retry_problem(facts.job)
+    return [(_("Retry"), _("Not possible: %s") % problem.message)] if problem is not None else []
+
+
 def _successor(facts: Facts) -> list[tuple[str, Text]]:
     again = facts.successor
     if again is None:
@@ -139,7 +146,7 @@ def _cancelled(facts: Facts) -> Explanation:
         icon="stop",
         title=_("Cancelled by %s") % by if by else _("Cancelled"),
         text=how,
-        facts=[*lines, *_successor(facts)],
+        facts=[*lines, *_successor(facts), *_obstacle(facts)],
         buttons=buttons.retry(facts, is_primary=False),
     )
 

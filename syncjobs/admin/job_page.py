@@ -24,7 +24,7 @@ from .core import links
 from .job_attempts import axis
 from .job_buttons import Facts
 from .job_explanation import explain, is_shown, relation
-from .job_rows import Rights, can_cancel, can_change, can_retry, can_run, note_of, progress_of, rows_of, took_of
+from .job_rows import Rights, can_cancel, can_change, can_run, note_of, progress_of, retry_url, rows_of, took_of
 
 _MAX_EVENTS = 500
 _MAX = 50
@@ -96,7 +96,7 @@ def _facts(request: HttpRequest, job: Any, rights: Rights, history: dict[str, An
         is_silent=is_running and bool(stats_queues.unresponsive([job.pk])),
         children=children.get("counts", {}),
         waits=children.get("waits", ()),
-        retry_url=links.object_page("syncjobs_syncjob_retry", job.pk) if rights.retry and can_retry(job) else "",
+        retry_url=retry_url(job, rights),
     )
 
 

@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 
 from bands.models import Band
 
-from ..choices import ACTIVE_STATUSES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
+from ..choices import ACTIVE_STATUSES, BAND_SYNC_TYPES, RETRYABLE_STATUSES, DelayReason, JobStatus, JobType
 from ..engine import clock
 from ..listing.rows import JobRow
 from ..models import SyncJob
+from ..operations.jobs import retry_problem
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
 from ..stats.queues import Readiness, Wait
@@ -196,8 +197,15 @@ def shortened(text: str) -> str:
 
 
 def can_retry(job: Job) -> bool:
-    """Return whether the job's status allows a retry."""
-    return job.status in RETRYABLE_STATUSES
+    """Return whether the job's status allows a retry, and its band, if it is about one, is still there."""
+    has_band = job.band_id is not None or job.fans_out or job.job_type not in BAND_SYNC_TYPES
+    return job.status in RETRYABLE_STATUSES and has_band
+
+
+def retry_url(job: SyncJob, rights: Rights) -> str:
+    """Return the address where the job can be retried; empty if the person may not, or if that would be refused."""
+    is_possible = rights.retry and can_retry(job) and retry_problem(job) is None
+    return links.object_page("syncjobs_syncjob_retry", job.pk) if is_possible else ""
 
 
 def can_cancel(job: Job) -> bool:

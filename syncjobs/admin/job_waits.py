@@ -120,7 +120,7 @@ def _label(wait: Wait) -> str:
 
 def _how_many(facts: Facts, jobs: int) -> str:
     total = sum(facts.children.values())
-    text = ngettext("%(n)s of %(total)s child job waits for it.", "%(n)s of %(total)s child jobs wait for it.", total)
+    text = ngettext("%(n)s of %(total)s child jobs waits for it.", "%(n)s of %(total)s child jobs wait for it.", jobs)
     return text % {"n": number(jobs), "total": number(total)}
 
 

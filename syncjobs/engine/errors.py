@@ -60,8 +60,9 @@ def record(attempt: Attempt, reports: Iterable[ErrorReport]) -> None:
 
 def _update_group(key: str, report: ErrorReport, message: str) -> None:
     group = ErrorGroup.objects.filter(pk=key)
-    # An occurrence that is retried undoes no decision, so the group's state stays.
-    final = Coalesce("last_final_at", "last_seen_at") if report.will_retry else None
+    # A temporary error that is retried undoes no decision. After a permanent one, the job waits for a person.
+    is_final = report.is_permanent or not report.will_retry
+    final = None if is_final else Coalesce("last_final_at", "last_seen_at")
     changes = {
         "sample": message,
         "is_permanent": report.is_permanent,

@@ -23,6 +23,8 @@ from bands.text import camel_case, escape_controls, is_storable, parse_number, r
 from syncjobs.audit.actors import Actor, for_command
 
 from ..exceptions import DomainError, InvalidFields, NotFound, one_line, unavailable
+from ..operations.jobs import get_job
+from ..operations.queued_jobs import changes_only_children
 from ..youtube.errors import YouTubeError
 
 
@@ -142,6 +144,12 @@ class Command(BaseCommand):
         """Print a JSON value on one line, its keys in camelCase unless `spell` says otherwise."""
         text = json.dumps(respell_keys(value, spell), cls=DjangoJSONEncoder, ensure_ascii=False)
         self.stdout.write(escape_controls(text))
+
+    def changed(self, job_id: int, verb: str, verb_of_many: str) -> str:
+        """Return the beginning of a sentence about what a change of a queued job concerns. Raises NotFound."""
+        if changes_only_children(job := get_job(job_id)):
+            return f"The queued child jobs of {job} {verb_of_many}"
+        return f"Job {job} {verb}"
 
     def band(self, slug: str) -> Band:
         """Return the band with this slug or id. Raises NotFound."""

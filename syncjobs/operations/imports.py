@@ -113,7 +113,7 @@ class _Import:
             if conflict := channels.channel_conflict(band, self._index):
                 problems.append(f"{written['youtube_channel']}: {conflict}")
         if problems:
-            return RowResult(number, slug, "refused", problems, found.name if found else "")
+            return RowResult(number, slug, "refused", problems, (found or band).name)
         changes = _changes(before, band, written) if dry_run else []
         if changed or not found:
             try:

@@ -99,6 +99,11 @@ def move_to_front(actor: Actor, job_id: int) -> SyncJob:
     return _change_one(actor, job_id, Change(Action.FRONT))
 
 
+def changes_only_children(job: SyncJob) -> bool:
+    """Return whether a change concerns only child jobs, because the all-bands job itself doesn't wait any more."""
+    return job.fans_out and job.status != JobStatus.QUEUED
+
+
 def problem(job: SyncJob, action: str) -> DomainError | None:
     """Return why the action can't be done with the job now, if so."""
     queued = SyncJob.objects.delayed() if action == Action.RUN else SyncJob.objects.filter(status=JobStatus.QUEUED)

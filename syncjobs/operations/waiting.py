@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -12,10 +13,11 @@ from ..models import Queue, SyncJob
 
 
 def pauses(job_ids: Collection[int]) -> str:
-    """Return sentences that say which pauses the queued ones of these jobs wait for; empty if there are none."""
+    """Return sentences that say which pauses the queued ones of these jobs and of their child jobs wait for; else ""."""
     if not job_ids:
         return ""
-    jobs = SyncJob.objects.filter(pk__in=job_ids, status=JobStatus.QUEUED).order_by()
+    family = Q(pk__in=job_ids) | Q(parent__in=job_ids)
+    jobs = SyncJob.objects.filter(family, status=JobStatus.QUEUED).order_by()
     paused = Queue.objects.filter(paused_at__isnull=False, pk__in=jobs.values("queue")).order_by("pk")
     sentences = [
         _("The queue %(queue)s is paused, so its jobs wait.") % {"queue": QueueName(queue.name).label}
@@ -28,5 +30,5 @@ def pauses(job_ids: Collection[int]) -> str:
             number,
         )
         one = _("It waits, because its band is paused.")
-        sentences.append(one if len(job_ids) == 1 else many % {"n": number})
+        sentences.append(one if len(job_ids) == jobs.count() == 1 else many % {"n": number})
     return " ".join(sentences)

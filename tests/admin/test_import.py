@@ -44,6 +44,7 @@ def test_a_preview_changes_nothing_and_the_import_applies_it(admin: Client) -> N
     assert preview.context["counts"] == {"created": 1, "updated": 1, "unchanged": 1, "refused": 1}
     shown = [(row.row, row.outcome) for row in preview.context["results"]]
     assert shown == [(3, "refused"), (1, "updated"), (2, "created")]
+    assert [row.name for row in preview.context["results"]] == ["Bad", "Herons", "Blue Tide"]
     page = preview.content.decode()
     assert "Import 2 bands" in page
     for problem in preview.context["results"][0].problems:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from bands.models import Band
 from syncjobs.admin.job_attempts import axis
 from syncjobs.choices import AttemptOutcome, DelayReason, JobStatus, JobType, QueueName, Role
-from syncjobs.engine import outcomes
+from syncjobs.engine import errors, outcomes
+from syncjobs.engine.errors import ErrorReport
 from syncjobs.models import Attempt, SyncJob, Worker
 from syncjobs.operations import jobs, queued_jobs, queues
 from tests.clients import DIALOG, PART, logged_in
@@ -66,6 +67,39 @@ def test_a_failed_job_begins_with_its_reason_and_with_what_helps() -> None:
     places = [page.index(f'card-title">{title}<') for title in ("Results", "Timeline", "Details")]
     assert page.index('class="box ') < places[0]
     assert places == sorted(places)
+
+
+def test_a_retry_that_would_be_refused_is_not_offered_and_says_why() -> None:
+    moderator = logged_in(Role.MODERATOR)
+    job = _failed_sync("timeout", "The connection timed out.", permanent=False)
+    address = f"/admin/syncjobs/syncjob/{job.pk}/retry/"
+
+    def offers() -> list[bool]:
+        return [
+            address in moderator.get(f"/admin/syncjobs/syncjob/{page}").content.decode()
+            for page in ("", f"{job.pk}/change/")
+        ]
+
+    assert offers() == [True, True]
+    Band.objects.update(is_active=False)
+    assert "Retry Not possible: Herons is inactive." in _boxes(moderator, job)[0]
+    assert offers() == [True, False]
+    Band.objects.all().delete()
+    assert "Not possible: The band of job" in _boxes(moderator, job)[0]
+    assert offers() == [False, False]
+
+
+def test_an_error_leads_to_its_video_or_playlist() -> None:
+    moderator = logged_in(Role.MODERATOR)
+    video = queue_job(JobType.SINGLE_VIDEO, params={"video_id": "abcdefghijk"})
+    outcomes.fail(claim("video-processing"), "Video not found: abcdefghijk", reason="videoNotFound")
+    assert "⟨https://www.youtube.com/watch?v=abcdefghijk⟩ Video on YouTube" in _boxes(moderator, video)[0]
+    job = queue_job(band=make_band())
+    report = ErrorReport("playlistUnreadable", "The playlist PLx can't be read.", is_permanent=True, item_id="PLx")
+    attempt = claim()
+    errors.record(attempt, [report])
+    outcomes.complete(attempt)
+    assert "⟨https://www.youtube.com/playlist?list=PLx⟩ Playlist on YouTube" in _boxes(moderator, job)[0]
 
 
 def test_a_temporary_error_says_that_nothing_follows_by_itself() -> None:
@@ -175,7 +209,7 @@ def test_an_all_bands_job_says_what_its_children_wait_for() -> None:
     assert "3 jobs wait: waiting for the main quota to reset" in note()
     Band.objects.filter(slug="owls").update(paused_at=None)
     box = next(box for box in _boxes(moderator, parent) if "band was paused" in box)
-    assert "The band was paused by kim 1 of 7 child jobs wait for it. Herons Tour" in box
+    assert "The band was paused by kim 1 of 7 child jobs waits for it. Herons Tour" in box
     assert f"⟨/admin/bands/band/{bands[0].pk}/resume/⟩ Resume the band" in box
 
 

@@ -82,6 +82,7 @@ def test_a_moderator_suggests_and_an_admin_accepts(kim: Client, robin: Client, b
     for path in places[1:]:
         assert f'href="{places[0]}"' in page(kim, path)
         assert "See the channel suggested for Herons" in page(kim, path)
+    assert page(kim, places[1]).count("btn-primary") == 1
     assert robin.post(accept).status_code == 403
     assert "@herons → @NewHerons" in page(kim, accept)
     # The toast offers what follows, and the page that is open behind the dialog shows the new channel in its head too.

@@ -118,6 +118,7 @@ ENDPOINTS: tuple[tuple[str, str, Any, tuple[str, ...], int], ...] = (
     ("GET", "suggestions/<id:suggestion_id>", None, MODERATOR_UP, 404),
     ("POST", "suggestions/<id:suggestion_id>/accept", None, ADMIN_UP, 404),
     ("POST", "suggestions/<id:suggestion_id>/decline", {"reason": "why"}, ADMIN_UP, 404),
+    ("POST", "suggestions/<id:suggestion_id>/withdraw", None, MODERATOR_UP, 404),
     ("GET", "videos", None, MODERATOR_UP, 200),
     ("GET", "schema", None, ANYBODY, 200),
     ("GET", "docs", None, ANYBODY, 200),

@@ -14,7 +14,7 @@ from syncjobs.models import Queue, SyncJob
 from syncjobs.operations import bulk
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import command_error, run_command
-from tests.factories import claim, make_band, queue_job
+from tests.factories import claim, fanned_out, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +72,17 @@ def test_delay_job_prioritize_job_and_move_to_front() -> None:
     for wrong in (["--minutes", "-5"], ["--until", "2020-01-01"], ["--until", "soon"], []):
         assert command_error("delay_job", number, *wrong)
     assert "only a queued job" in command_error("move_to_front", str(_completed().pk))
+
+
+def test_of_a_running_all_bands_job_the_queued_child_jobs_are_changed() -> None:
+    parent = str(fanned_out(2)[0].pk)
+    assert f"The queued child jobs of #{parent} are at the front of their queue." in run_command(
+        "move_to_front", parent
+    )
+    assert f"The queued child jobs of #{parent} are delayed until" in run_command(
+        "delay_job", parent, "--minutes", "60"
+    )
+    assert f"The queued child jobs of #{parent} are no longer delayed. They start" in run_command("run_job", parent)
 
 
 def _completed() -> SyncJob:

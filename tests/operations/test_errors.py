@@ -11,7 +11,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from syncjobs.choices import ErrorState, Role
+from syncjobs.engine import errors as engine_errors
 from syncjobs.engine import outcomes
+from syncjobs.engine.errors import ErrorReport
 from syncjobs.exceptions import Conflict, InvalidInput, NotFound
 from syncjobs.models import AuditEntry, ErrorGroup, ErrorNote, JobError, SyncJob
 from syncjobs.operations import cleanup, errors
@@ -115,6 +117,17 @@ def test_an_error_that_is_retried_undoes_no_decision(act: Callable[..., None], b
     figures = stats_errors.group(key)
     assert (figures.state, figures.has_come_back) == (after, True)
     assert ErrorGroup.objects.in_states([after]).exists()
+
+
+def test_a_rejected_key_brings_its_error_back_although_the_jobs_go_on_later() -> None:
+    report = ErrorReport("keyInvalid", "Bad key.", is_permanent=True, will_retry=True)
+    for state_after in (ErrorState.OPEN, ErrorState.REGRESSED):
+        queue_job("PRUNE")  # type: ignore[arg-type]
+        engine_errors.record(claim("maintenance"), [report])
+        group = ErrorGroup.objects.get()
+        assert stats_errors.group(group.pk).state == state_after
+        if state_after == ErrorState.OPEN:
+            errors.resolve_errors(PERSON, group.pk)
 
 
 @pytest.mark.django_db(transaction=True)

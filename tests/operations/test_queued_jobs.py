@@ -20,7 +20,7 @@ from syncjobs.engine import clock
 from syncjobs.engine.claim import claim_next
 from syncjobs.exceptions import DomainError, InvalidInput, NotFound, WrongState
 from syncjobs.models import AuditEntry, BulkAction, SyncJob
-from syncjobs.operations import bulk, jobs, queued_jobs
+from syncjobs.operations import bulk, jobs, queued_jobs, queues
 from syncjobs.operations.queued_jobs import Change
 from tests.clients import DIALOG, Api, logged_in
 from tests.concurrency import in_parallel, in_thread, start_and_wait_for_lock
@@ -244,6 +244,25 @@ def _by_admin(job: SyncJob) -> None:
         assert client.post(f"{address}/{verb}/", body).status_code == 302
     assert client.post(f"{address}/delay/", {}, headers=DIALOG).status_code == 422
     assert client.post(f"{address}/delay/", {"until": "2020-01-01T10:00"}, headers=DIALOG).status_code == 422
+
+
+@pytest.mark.django_db
+def test_of_a_running_all_bands_job_the_admin_says_that_its_children_are_changed() -> None:
+    parent, _children = fanned_out(2)
+    queues.pause_queue(PERSON, QUEUE)
+    client = logged_in(Role.MODERATOR)
+    address = f"/admin/syncjobs/syncjob/{parent.pk}"
+    assert (
+        "It runs already, so this applies to its queued child jobs." in client.get(f"{address}/front/").content.decode()
+    )
+    for verb, body, said in (
+        ("front", {}, "are at the front of their queue. The queue Video sync is paused"),
+        ("priority", {"priority": 10}, "have the priority"),
+        ("delay", {"hours": 1}, "are delayed until"),
+        ("run", {}, "are no longer delayed. The queue Video sync is paused"),
+    ):
+        toast = client.post(f"{address}/{verb}/", body, headers=DIALOG).headers["HX-Trigger"]
+        assert f"child jobs of job #{parent.pk} {said}" in toast, verb
 
 
 @pytest.mark.django_db

@@ -33,5 +33,6 @@ class Command(base.Command):
         until = options["until"]
         if until is None:
             until = clock.now() + dt.timedelta(minutes=min(max(options["minutes"], 0), 10**6))
-        job = queued_jobs.delay(self.actor, options["job"], until)
-        self.print(f"Job {job} is delayed until {until:%Y-%m-%d %H:%M} UTC.")
+        changed = self.changed(options["job"], "is", "are")
+        queued_jobs.delay(self.actor, options["job"], until)
+        self.print(f"{changed} delayed until {until:%Y-%m-%d %H:%M} UTC.")

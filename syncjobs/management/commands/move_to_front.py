@@ -14,4 +14,6 @@ class Command(base.Command):
         parser.add_argument("job", type=int, help="the job's number")
 
     def run(self, **options: Any) -> None:
-        self.print(f"Job {queued_jobs.move_to_front(self.actor, options['job'])} is at the front of its queue.")
+        changed = self.changed(options["job"], "is", "are")
+        queued_jobs.move_to_front(self.actor, options["job"])
+        self.print(f"{changed} at the front of {'their' if changed.endswith('are') else 'its'} queue.")

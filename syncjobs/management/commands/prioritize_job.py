@@ -16,5 +16,6 @@ class Command(base.Command):
         parser.add_argument("priority", choices=[priority.name.lower() for priority in Priority])
 
     def run(self, **options: Any) -> None:
-        job = queued_jobs.prioritize(self.actor, options["job"], Priority[options["priority"].upper()])
-        self.print(f"Job {job} has the priority {options['priority']}.")
+        changed = self.changed(options["job"], "has", "have")
+        queued_jobs.prioritize(self.actor, options["job"], Priority[options["priority"].upper()])
+        self.print(f"{changed} the priority {options['priority']}.")

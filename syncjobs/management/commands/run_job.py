@@ -15,6 +15,8 @@ class Command(base.Command):
         parser.add_argument("job", type=int, help="the job's number")
 
     def run(self, **options: Any) -> None:
+        changed = self.changed(options["job"], "is", "are")
         job = queued_jobs.run_now(self.actor, options["job"])
-        waits = pauses([job.pk]) or "It starts when a worker is free, unless its queue is paused."
-        self.print(f"Job {job} is no longer delayed. {waits}")
+        starts, queue = ("They start", "their queue") if changed.endswith("are") else ("It starts", "its queue")
+        waits = pauses([job.pk]) or f"{starts} when a worker is free, unless {queue} is paused."
+        self.print(f"{changed} no longer delayed. {waits}")

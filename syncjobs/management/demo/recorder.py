@@ -84,7 +84,9 @@ class Recorder:
                 pk=key, reason=report.reason, message=normalize(report.message), first_seen_at=at, last_seen_at=at
             ),
         )
-        group.last_final_at = group.last_final_at or group.last_seen_at if report.will_retry else None
+        group.last_final_at = (
+            group.last_final_at or group.last_seen_at if report.will_retry and not report.is_permanent else None
+        )
         group.sample, group.is_permanent, group.last_seen_at = report.message, report.is_permanent, at
         self._errors.append(
             JobError(
