@@ -6,10 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from . import links, local_time
+from . import local_time
 
 TITLE = _("Sync monitor")
 
@@ -74,7 +75,7 @@ def navigation(request: HttpRequest, path: str = "") -> list[dict[str, Any]]:
     for name, label, icon, permission, gap in NAVIGATION:
         if not request.user.has_perm(permission):
             continue
-        url, *others = map(links.page, (name, *_SAME_ENTRY.get(name, ())))
+        url, *others = (reverse(f"admin:{page}") for page in (name, *_SAME_ENTRY.get(name, ())))
         current = path == url if name == "index" else path.startswith((url, *others))
         entry = {"name": name, "url": url, "label": label, "icon": icon, "gap": gap, "current": current}
         entries.append(entry | {"counts_alerts": name == "syncjobs_alert_changelist"})
