@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from django.apps import apps
@@ -55,7 +54,7 @@ class SessionBackend(ModelBackend):
 
 
 def user_with_permissions(user_id: int, family: str = "") -> Any:
-    """Return the user with Django's permission caches and their preferences filled, in one query instead of four, or None.
+    """Return the user with Django's permission caches filled, in one query instead of three, or None.
 
     `has_ended` of the user says whether the log-in with tokens of this family has ended.
     """
@@ -65,30 +64,14 @@ def user_with_permissions(user_id: int, family: str = "") -> Any:
         row = cursor.fetchone()
     if row is None:
         return None
-    model, liked = get_user_model(), _preferences_fields()
-    (*columns, user_permissions, group_permissions, has_ended), preferences = row[: -len(liked)], row[-len(liked) :]
+    *columns, user_permissions, group_permissions, has_ended = row
+    model = get_user_model()
     user = model.from_db(connection.alias, [field.attname for field in model._meta.concrete_fields], columns)
     user.has_ended = has_ended  # type: ignore[attr-defined]
-    user._state.fields_cache["preferences"] = _preferences(preferences)
     if not user.is_superuser:  # Django doesn't look up a superuser's permissions.
         user._user_perm_cache = set(user_permissions)  # type: ignore[attr-defined]
         user._group_perm_cache = set(group_permissions)  # type: ignore[attr-defined]
     return user
-
-
-def _preferences_fields() -> list[Any]:
-    return list(apps.get_model("syncjobs", "Preferences")._meta.concrete_fields)
-
-
-def _preferences(values: Sequence[Any]) -> Any:
-    """Return the preferences with these values of their columns, or None if the person has none, as Django caches them."""
-    fields = _preferences_fields()
-    read = [
-        field.from_db_value(value, None, connection) if hasattr(field, "from_db_value") else value
-        for field, value in zip(fields, values, strict=True)
-    ]
-    # The first column is the user's id.
-    return None if read[0] is None else fields[0].model.from_db(connection.alias, [f.attname for f in fields], read)
 
 
 @functools.cache
@@ -104,8 +87,7 @@ def _statement() -> tuple[str, tuple[Any, ...]]:
     )
     ended = Exists(apps.get_model("syncjobs", "EndedLogIn").objects.filter(family=_FAMILY))
     users = get_user_model()._default_manager.annotate(own=user_permissions, of_groups=group_permissions, ended=ended)
-    liked = {f"liked_{field.attname}": F(f"preferences__{field.attname}") for field in _preferences_fields()}
-    users = users.annotate(**liked).order_by()
+    users = users.order_by()
     statement, values = users.query.sql_with_params()
     meta = get_user_model()._meta
     return f'{statement} WHERE "{meta.db_table}"."{meta.pk.column}" = %s', values

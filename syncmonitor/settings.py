@@ -269,7 +269,6 @@ TEMPLATES = [
         },
     }
 ]
-SESSION_ENGINE = "syncmonitor.sessions"
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 AUTHENTICATION_BACKENDS = ["syncjobs.authentication.SessionBackend"]
 PASSWORD_HASHERS = ["syncmonitor.passwords.Hasher"]

@@ -261,5 +261,5 @@ def _presets(request: HttpRequest, filters: Filters) -> list[dict[str, Any]]:
             if may_share or not preset.is_shared
             else "",
         }
-        for preset in presets.read_presets(request.user)
+        for preset in presets.list_presets(request.user)
     ]

@@ -13,7 +13,7 @@ def get(user: User | AnonymousUser) -> Preferences:
     """Return the person's preferences, or those of somebody who has changed nothing."""
     assert user.pk is not None
     try:
-        # The session's user comes with it: see authentication.py.
+        # Django keeps it for the rest of the request.
         return user.preferences
     except Preferences.DoesNotExist:
         return Preferences(user=user)

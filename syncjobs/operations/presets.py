@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
-from django.db.models.query import RawQuerySet
 from django.utils.translation import gettext as _
 
 from bands.text import camel_case, snake_case
@@ -28,15 +27,6 @@ def list_presets(user: User | AnonymousUser) -> QuerySet[FilterPreset]:
     """Return the shared presets and then the user's own, each by name."""
     return FilterPreset.objects.filter(Q(owner=user.pk) | Q(owner=None)).order_by(
         F("owner").asc(nulls_first=True), "name"
-    )
-
-
-def read_presets(user: User | AnonymousUser) -> RawQuerySet[FilterPreset]:
-    """Return the same ones, without building a query: every list of jobs shows them."""
-    return FilterPreset.objects.raw(
-        "SELECT id, name, filters, owner_id FROM syncjobs_filterpreset WHERE owner_id = %s OR owner_id IS NULL"
-        " ORDER BY owner_id NULLS FIRST, name",
-        [user.pk],
     )
 
 
