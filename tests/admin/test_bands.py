@@ -322,7 +322,7 @@ def test_a_refused_sync_shows_the_reason(admin: Client, fields: dict[str, Any], 
 def test_several_bands_can_be_deactivated_and_reactivated(admin: Client) -> None:
     bands = [make_band(slug, "@x") for slug in ("a", "b", "c")]
     chosen = f"{URL}switch/?band={bands[0].pk}&band={bands[1].pk}&band=999&band=x"
-    assert "<li>A</li><li>B</li>" in admin.get(f"{chosen}&active=0").content.decode()
+    assert "<li data-utc>A</li><li data-utc>B</li>" in admin.get(f"{chosen}&active=0").content.decode()
     assert "2 bands deactivated" in admin.post(f"{chosen}&active=0", headers=HTMX)["HX-Trigger"]
     assert "0 bands deactivated" in admin.post(f"{chosen}&active=0", headers=HTMX)["HX-Trigger"]
     assert list(Band.objects.order_by("pk").values_list("is_active", flat=True)) == [False, False, True]
