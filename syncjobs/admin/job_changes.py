@@ -153,7 +153,7 @@ def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
         button=_("Move to front"),
         back=links.job(job_id),
         icon="front",
-        details=_about_children(job),
+        details=[*_about_children(job), *filter(None, [pauses([job_id])])],
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
@@ -182,6 +182,7 @@ def ask_to_run(request: HttpRequest, job_id: int) -> HttpResponse:
         button=_("Run now"),
         back=links.job(job_id),
         icon="play",
+        details=[*filter(None, [pauses([job_id])])],
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:

@@ -249,11 +249,14 @@ def note_of(
 
 
 def progress_of(job: Job) -> tuple[SafeString | str, str]:
-    """Return a progress bar and its text; both empty if there is no progress to show."""
+    """Return a progress bar and its text; both empty if there is no progress to show.
+
+    Of an all-bands job that has ended there is none: its child jobs have all ended then, if only by being cancelled.
+    """
     if job.status == JobStatus.IN_PROGRESS:
         bar = meter(job.progress_done, job.progress_total, _("Progress of job #%s") % job.pk)
         return bar, _progress_text(job)
-    if job.progress_total and job.status != JobStatus.COMPLETED and job.progress_done:
+    if job.progress_total and job.status != JobStatus.COMPLETED and job.progress_done and not job.fans_out:
         return meter(job.progress_done, job.progress_total, _("Progress of job #%s") % job.pk, "off"), _progress_text(
             job
         )

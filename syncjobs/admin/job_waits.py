@@ -28,6 +28,7 @@ def for_queue(
 ) -> Explanation:
     """Explain that jobs wait for a paused queue; `helps` is the advice."""
     url = links.object_page("syncjobs_queue_resume", name)
+    whom = advice.for_user(facts.request.user, _("Resume the queue."), buttons.PAUSE)
     resume = [Button(_("Resume the queue"), url, "play", is_dialog=True)] if facts.may(buttons.PAUSE) else []
     return Explanation(
         look="warn",
@@ -36,7 +37,7 @@ def for_queue(
         text=text,
         message=queue.pause_reason,
         facts=[(_("Since"), when(queue.paused_at))],
-        advice=helps if resume else advice.for_user(facts.request.user, helps, buttons.PAUSE),
+        advice=helps if resume else f"{whom} {helps}",
         buttons=[*resume, *more],
     )
 

@@ -112,7 +112,9 @@ def ask_to_suggest(request: HttpRequest, band: Band) -> HttpResponse:
         suggestion, is_new = suggestions.suggest(actor, band.pk, values["channel"], values["note"], channel)
         if is_new:
             return _("%(channel)s is suggested for %(band)s.") % {"channel": suggestion, "band": band.name}
-        return _("%(who)s has already suggested this channel.") % {"who": suggestion.author_label}
+        said = _("%(who)s has already suggested this channel.") % {"who": suggestion.author_label}
+        lost = _("Your note was not saved.")
+        return f"{said} {lost}" if values["note"] else said
 
     return ask(
         request, question, do, form=style(form), template="syncjobs/bands/suggest.html", then=links.band(band.pk)

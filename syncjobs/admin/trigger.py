@@ -167,6 +167,7 @@ def _estimate(wanted: TriggerRequest) -> dict[str, Any]:
         "estimate": estimate,
         "units": estimate.units[Bucket.MAIN.value],
         "is_all": wanted.bands is None,
+        "active": triggers.active_for_all(full=wanted.full) if wanted.bands is None else None,
         "is_probe": wanted.bands is None and not wanted.full,
         "is_several": bool(wanted.bands and estimate.bands > 1),
     }

@@ -46,7 +46,7 @@ def trigger_sync(
     check_priority(priority)
     with audited(actor, "trigger_sync", "band", band.pk if band else "all") as span:
         _check_exists(band)
-        key = band_key(job_type, band.pk) if band else f"{job_type}:all"
+        key = band_key(job_type, band.pk) if band else _key_of_all(job_type)
         # If another transaction is just ending the equal job, this waits, and then finds no active one.
         active = SyncJob.objects.active().filter(dedupe_key=key).select_for_update(no_key=True).first()
         if active is not None:
@@ -70,6 +70,16 @@ def trigger_sync(
             )
         span.data = {"job": created.job.pk, "new": created.is_new, "type": job_type, "force": force}
     return created
+
+
+def active_for_all(*, full: bool) -> SyncJob | None:
+    """Return the queued or running all-bands job that a trigger would return instead of a new one."""
+    job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
+    return SyncJob.objects.active().filter(dedupe_key=_key_of_all(job_type)).first()
+
+
+def _key_of_all(job_type: JobType) -> str:
+    return f"{job_type}:all"
 
 
 def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | None) -> Created:

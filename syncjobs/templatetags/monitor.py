@@ -118,16 +118,19 @@ def live(
     job: int | None = None,
     active: bool | None = None,
     load: bool = False,
+    always: bool = False,
     **query: Any,
 ) -> SafeString:
     """Make the element a live region (see live.js) that is fetched from `url` with `query`, also at once if it is to `load`.
 
     `on` are the events that refresh it, at most every `every` milliseconds; `poll` are the seconds between requests
-    while there is no event stream. `job` limits the events to one job; `active` False stops the polling.
+    while there is no event stream, or `always`: no event reports changes of bands, errors and schedules. `job` limits the
+    events to one job; `active` False stops the polling.
     """
     if query:
         url = f"{url}?{urlencode(query)}"
     attributes = {"data-live": on, "data-live-job": job, "data-live-every": every, "data-poll": poll or None}
+    attributes |= {"data-always": "true"} if always else {}
     if active is not None:
         attributes["data-active"] = "true" if active else "false"
     attributes |= {

@@ -160,7 +160,11 @@ def test_a_waiting_job_says_why_and_until_when() -> None:
     paused = queue_job(JobType.PRUNE)
     assert "box-warn Queue paused by pat The disk is full" in _boxes(admin, paused)[0]
     assert "⟨/admin/syncjobs/queue/maintenance/resume/⟩ Resume the queue" in _boxes(admin, paused)[0]
-    assert "Ask an admin (ADMIN@example)" in _boxes(moderator, paused)[0]
+    asked = "Ask an admin (ADMIN@example) to do this: Resume the queue. The job starts once the queue is resumed."
+    assert asked in _boxes(moderator, paused)[0]
+    for action in ("front", "delay"):
+        question = moderator.get(f"/admin/syncjobs/syncjob/{paused.pk}/{action}/").content.decode()
+        assert ("is paused, so its jobs wait." in question) == (action == "front")
 
 
 def test_an_all_bands_job_says_what_its_children_wait_for() -> None:

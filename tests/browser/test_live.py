@@ -14,7 +14,7 @@ from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobStatus, QueueName, Role, Severity
 from syncjobs.engine import broker, outcomes
 from syncjobs.models import Alert, Queue, SyncJob
-from syncjobs.operations import alerts, queues, triggers
+from syncjobs.operations import alerts, bands, queues, triggers
 from syncjobs.operations import jobs as job_operations
 from syncjobs.youtube.simulator import Simulator
 from tests.factories import PERSON, band_with_videos, claim, make_alert, make_band, queue_job, wait_for
@@ -199,6 +199,15 @@ def _expect_requests(requests: Requests, *, seconds: int, count: int) -> None:
     requests.wait(expected)
     requests.page.wait_for_load_state("networkidle")
     assert requests.sent == expected
+
+
+def test_a_page_follows_what_no_event_reports(log_in: LogIn) -> None:
+    band = make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go(f"/admin/bands/band/{band.pk}/change/")
+    expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
+    page.locator("#band-region").evaluate("region => { region.dataset.poll = 1; }")
+    bands.change(PERSON, band.pk, {"youtube_channel": "@newherons"})
+    expect(page.locator("#band-region").get_by_role("region", name="New channel, not synced yet")).to_be_visible()
 
 
 def test_without_a_stream_the_page_polls_every_30_seconds_while_it_is_visible_and_a_job_active(log_in: LogIn) -> None:

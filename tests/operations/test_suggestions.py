@@ -67,6 +67,14 @@ def test_an_accepted_suggestion_changes_the_channel() -> None:
     assert actions == [(action, "band", str(band.pk), "ok") for action in expected]
 
 
+def test_a_suggestion_gets_what_the_next_person_has_looked_up() -> None:
+    band = gone_band()
+    first, is_new = suggestions.suggest(ROBIN, band.pk, "@unknown")
+    again, is_new_too = suggestions.suggest(KIM, band.pk, "@Unknown", "", new_channel())
+    first.refresh_from_db()
+    assert (is_new, is_new_too, again.pk, first.channel_title) == (True, False, first.pk, "New Herons")
+
+
 def test_the_number_of_open_suggestions_of_a_band_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suggestions, "MAX_OPEN", 2)
     band = gone_band()

@@ -5,6 +5,7 @@
      data-live="job queue"     the events that refresh it (at most every data-live-every milliseconds, default 400)
      data-live-job="48213"     only events of this job and its children count
      data-poll="30"            seconds between requests while there is no event stream
+     data-always="true"        also while there is one: it shows what no event reports
      data-active="false"       nothing in it changes by itself, so it is not polled
    A hidden tab requests nothing; it catches up when it becomes visible again.
 
@@ -167,8 +168,9 @@
 
     function poll() {
         const hasFailed = failedAt !== null;
-        if (document.hidden || (isConnected && !hasFailed)) return;
+        if (document.hidden) return;
         for (const region of regions()) {
+            if (isConnected && !hasFailed && !region.dataset.always) continue;
             const seconds = hasFailed ? RETRY_SECONDS : Number(region.dataset.poll);
             if (!seconds || (region.dataset.active === "false" && !hasFailed)) continue;
             if (Date.now() - refreshOf(region).last >= seconds * 1000) refresh(region);
