@@ -1,4 +1,4 @@
-"""Withdrawn suggestions of channels, and suggestions that go with their band whoever deletes it."""
+"""Let authors withdraw suggestions, and let the database delete them with their band."""
 
 from django.db import migrations, models
 

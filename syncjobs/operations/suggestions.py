@@ -69,7 +69,7 @@ def suggest(
                 field="channel",
             )
         if found is not None and channel is not None and not found.channel_id:
-            # Whoever made it had not looked it up.
+            # Its author had not looked it up.
             ChannelSuggestion.objects.filter(pk=found.pk).update(**_known(channel))
         suggestion = found or ChannelSuggestion.objects.create(
             band=band,

@@ -160,7 +160,7 @@ def test_the_estimate_excludes_bands_that_would_be_refused() -> None:
     assert (estimate.skipped_as_just_synced, estimate.skipped_as_unsyncable) == (1, 2)
     assert estimate.units == {"main": estimate_units(ready, full=True)}
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
-    # A delayed job counts too. All bands have the same figures, and nobody is told that there is nothing to trigger.
+    # A delayed job counts too. An estimate for all bands has the same figures, and does not say that there is nothing to sync.
     job = queue_job(JobType.FULL_SYNC, band=ready, dedupe_key=band_key(JobType.FULL_SYNC, ready.pk))
     queued_jobs.delay(PERSON, job.pk, timezone.now() + dt.timedelta(hours=1))
     for chosen in ([ready, recent], None):

@@ -168,7 +168,7 @@ def test_the_list_works_with_the_keyboard_alone(log_in: LogIn) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     expect(page.locator(".toast")).to_be_visible()
     assert SyncJob.objects.get(retry_of=second).status == JobStatus.QUEUED
-    # The button disappears with what it did; whoever pressed it stays in the row.
+    # The button disappears after its action; the focus stays in the row.
     cancel = page.get_by_role("link", name=f"Cancel #{running}")
     cancel.press("Enter")
     page.get_by_role("dialog").locator("form button[type=submit]").press("Enter")
