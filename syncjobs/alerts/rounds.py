@@ -2,8 +2,8 @@
 
 The row of AlertRound elects the process. Whoever finds that a round is due tries to claim it with one statement, and one
 of them succeeds. The worker that reconciles the site looks every second, so it is usually the one. The scheduler and the
-web processes look every few seconds and claim only rounds that are late, so that alerts are opened even when no worker is
-alive. A round costs the same however many of them there are.
+web processes claim only rounds that are late, so that alerts are opened even when no worker is alive. A round costs the
+same however many of them there are.
 
 Rounds with an odd number evaluate all rules but the forecast of the quota, which has rounds of its own in between.
 """
@@ -25,7 +25,7 @@ from ..choices import AlertRuleName
 from ..engine import database
 from ..exceptions import is_away
 from ..live import health
-from ..models import Worker
+from ..models import AlertRound, Worker
 from ..models.workers import WORKER_SILENCE_SECONDS
 from . import conditions, transitions
 from .findings import Known
@@ -40,8 +40,8 @@ FORECAST_AFTER_SECONDS = 1.0
 A_LITTLE = dt.timedelta(milliseconds=200)
 SCHEDULER_LATE_SECONDS = 2.0
 """The scheduler claims rounds that are later than this."""
-LATE_SECONDS = WATCH_SECONDS = 3.0
-"""A web process looks this often for a round that is later than this."""
+LATE_SECONDS = 3.0
+"""A web process claims rounds that are later than this. It looks when the next one would be."""
 
 # A process that is frozen within its round keeps the lock of the row for a few seconds. The others don't wait for it.
 _CLAIM = """
@@ -166,6 +166,21 @@ def watch_in_background() -> None:
 
 def _watch() -> None:
     while True:
-        time.sleep(WATCH_SECONDS)
+        time.sleep(seconds_until_late())
         look(LATE_SECONDS)
         connection.close()
+
+
+def seconds_until_late() -> float:
+    """Return in how many seconds a web process should look: when the next round is late, within 3 to 18 seconds.
+
+    It is 3 while a round is running or the database is away, because the time of the next round is not known yet.
+    """
+    try:
+        ended = AlertRound.objects.filter(ended_at__gte=F("began_at"))
+        due_in = ended.values_list(F("due_at") - Now(), flat=True).first()
+    except database.ERRORS:
+        connection.close()
+        return LATE_SECONDS
+    seconds = due_in.total_seconds() if due_in else 0.0
+    return LATE_SECONDS + min(max(seconds, 0.0), ROUND_SECONDS)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from syncjobs.alerts import rounds, transitions
+from syncjobs.alerts import conditions, rounds, transitions
 from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobType, QueueName
 from syncjobs.engine import clock, quota
@@ -256,6 +257,41 @@ def test_the_scheduler_runs_a_round_that_is_late() -> None:
     scheduler._reported_at = None
     scheduler.tick()
     assert number() == 1
+
+
+def test_a_web_process_looks_when_the_next_round_is_late() -> None:
+    make_due()
+    assert rounds.seconds_until_late() == rounds.LATE_SECONDS, "no round has ended yet"
+    rounds.run_if_due()
+    AlertRound.objects.update(due_at=Now() + dt.timedelta(seconds=10))
+    assert 12 < rounds.seconds_until_late() <= 10 + rounds.LATE_SECONDS
+    AlertRound.objects.update(due_at=Now() + dt.timedelta(hours=1))
+    assert rounds.seconds_until_late() == rounds.ROUND_SECONDS + rounds.LATE_SECONDS, "it may be made due meanwhile"
+    make_due(60)
+    assert rounds.seconds_until_late() == rounds.LATE_SECONDS, "whoever runs it may hang"
+
+
+def test_a_web_process_looks_soon_while_a_round_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    most, found = conditions.most, []
+
+    def look_meanwhile(*args: Any) -> Any:
+        found.append(rounds.seconds_until_late())
+        return most(*args)
+
+    monkeypatch.setattr(conditions, "most", look_meanwhile)
+    make_due()
+    rounds.run_if_due()
+    assert found == [rounds.LATE_SECONDS]
+
+
+def test_a_web_process_looks_soon_while_the_database_is_away() -> None:
+    def fail(*args: object) -> None:
+        raise OperationalError("gone")
+
+    make_due()
+    rounds.run_if_due()
+    with connection.execute_wrapper(fail):
+        assert rounds.seconds_until_late() == rounds.LATE_SECONDS
 
 
 # ---- What makes a round due
