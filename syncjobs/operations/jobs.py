@@ -19,6 +19,7 @@ from ..engine import timeline
 from ..engine.enqueue import Created, create_jobs, lock_bands, new_job
 from ..exceptions import Conflict, DomainError, NotFound, WrongState
 from ..models import SyncJob
+from . import estimates
 from .rates import limited
 from .triggers import cancelling_error, syncable_error
 
@@ -128,7 +129,7 @@ def status_of(job: SyncJob) -> dict[str, Any]:
 
 
 def _new_retry(actor: Actor, job: SyncJob) -> SyncJob:
-    return new_job(
+    retry = new_job(
         actor,
         JobType(job.job_type),
         band=job.band,
@@ -139,6 +140,8 @@ def _new_retry(actor: Actor, job: SyncJob) -> SyncJob:
         retry_of=job,
         quota_estimated=job.quota_estimated,
     )
+    retry.quota_estimated = estimates.units_of(retry)
+    return retry
 
 
 @dataclass(frozen=True, slots=True)

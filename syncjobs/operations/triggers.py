@@ -17,11 +17,20 @@ from ..audit.labels import JOB_TYPE
 from ..audit.record import audited
 from ..choices import BAND_SYNC_TYPES, EventKind, JobStatus, JobType, Priority
 from ..engine import clock, timeline
-from ..engine.enqueue import Created, band_key, create_job, default_priority, end_delay, lock_bands
-from ..engine.estimates import estimate_units
+from ..engine.enqueue import (
+    Created,
+    band_key,
+    create_job,
+    create_jobs,
+    default_priority,
+    end_delay,
+    lock_bands,
+    new_job,
+)
 from ..exceptions import BandInactive, Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced
 from ..models import SyncJob
 from ..youtube.references import MalformedReference, parse_video
+from . import estimates
 from .rates import limited
 from .texts import translated
 from .waiting import pauses
@@ -58,7 +67,7 @@ def trigger_sync(
         else:
             if band is not None:
                 _check_due(band, full=full, force=force)
-            created = create_job(
+            job = new_job(
                 actor,
                 job_type,
                 band=band,
@@ -66,8 +75,9 @@ def trigger_sync(
                 priority=priority,
                 fans_out=band is None,
                 params={"force": force},
-                quota_estimated=estimate_units(band, full=full),
             )
+            job.quota_estimated = estimates.units_of(job)
+            created = create_jobs([job])[0]
         span.data = {"job": created.job.pk, "new": created.is_new, "type": job_type, "force": force}
     return created
 
@@ -100,7 +110,8 @@ def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | No
     if job.fans_out and "params" not in changes and force != is_forced:
         kept.add("force")
     if changes:
-        SyncJob.objects.filter(pk=job.pk).update(**changes)
+        job.params = changes.get("params", job.params)
+        SyncJob.objects.filter(pk=job.pk).update(**changes, quota_estimated=estimates.units_of(job))
         descriptions = {"priority": priority_note(requested), "params": "force"}
         message = f"{actor.label}: {', '.join(descriptions[name] for name in changes)}"
         timeline.note(job.pk, EventKind.NOTE, message)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from bands.models import Band
 
 from ..choices import QUEUE_OF_TYPE, JobStatus, JobType
-from ..engine import clock, quota
-from ..engine.enqueue import band_key
-from ..engine.estimates import estimate_units
+from ..engine import quota
 from ..models import SyncJob
+from ..operations import estimates
 from ..youtube.costs import Bucket
 from . import queues
 from .queues import Readiness
@@ -52,45 +51,30 @@ class Estimate:
 
 def estimate(selected: Sequence[Band] | None, *, full: bool, force: bool = False) -> Estimate:
     """Estimate `trigger_sync` (or `trigger_bands`) with the same arguments. None means all bands."""
-    syncable = Band.objects.syncable()
-    bands = list(syncable.unpaused()) if selected is None else selected
-    paused = syncable.paused().count() if selected is None else sum(band.paused_at is not None for band in selected)
-    able = [band for band in bands if band.sync_obstacle is None]
-    now = clock.now()
-    wanted = able if force else [band for band in able if not band.is_recently_synced(now, full=full)]
-    job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
-    active = _with_active_job(wanted, job_type)
-    due = [band for band in wanted if band.pk not in active]
-    if selected is None and not full:
-        units = estimate_units(None, full=False) if due else 0
+    scope = estimates.scope(selected, full=full, force=force)
+    units, due = scope.units, len(scope.due)
+    if selected is None:
+        paused = Band.objects.syncable().paused().count()
     else:
-        units = sum(estimate_units(band, full=full) for band in due)
+        paused = sum(band.paused_at is not None for band in selected)
+    job_type = JobType.FULL_SYNC if full else JobType.INCREMENTAL_SYNC
     state = next(state for state in quota.today() if state.bucket == Bucket.MAIN)
     left = state.left_for_manual_syncs
-    p50, p95 = _seconds(selected, job_type, len(due)) if due else (None, None)
+    p50, p95 = _seconds(selected, job_type, due) if due else (None, None)
     return Estimate(
         units={Bucket.MAIN.value: units},
         seconds_p50=p50,
         seconds_p95=p95,
-        bands=len(due),
-        skipped_as_just_synced=len(able) - len(wanted),
-        skipped_as_unsyncable=len(bands) - len(able),
-        already_active=len(active),
+        bands=due,
+        skipped_as_just_synced=scope.recently_synced,
+        skipped_as_unsyncable=scope.unsyncable,
+        already_active=scope.already_active,
         paused_bands=paused,
         units_left=left,
         from_reserve=max(0, min(units, left) - state.left_for_automatic_syncs),
         fits_quota=units <= left,
         queue=queues.readiness()[QUEUE_OF_TYPE[job_type]],
     )
-
-
-def _with_active_job(bands: Sequence[Band], job_type: JobType) -> set[int]:
-    """Return the ids of the bands that have an equal job."""
-    if not bands:
-        return set()
-    keys = {band.pk: band_key(job_type, band.pk) for band in bands}
-    found = set(SyncJob.objects.active().filter(dedupe_key__in=keys.values()).values_list("dedupe_key", flat=True))
-    return {band_id for band_id, key in keys.items() if key in found}
 
 
 def _seconds(bands: Sequence[Band] | None, job_type: JobType, due: int) -> tuple[float | None, float | None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from bands.models import Band
@@ -17,6 +18,7 @@ from ..engine import broker, clock, timeline
 from ..engine.enqueue import actor_of, band_key, create_jobs, lock_bands, new_job
 from ..freshness import trust
 from ..models import SyncJob
+from ..operations import estimates
 from ..youtube.client import PAGE_SIZE
 from ..youtube.types import Channel
 from .context import JobContext
@@ -32,9 +34,10 @@ def queue_children(context: JobContext) -> None:
         return
     job = context.job
     is_full = job.job_type == JobType.FULL_SYNC
-    unpaused = list(Band.objects.syncable().unpaused())
-    bands = unpaused if is_full else _to_probe(job, unpaused)
-    plan, skipped = _plan_full(context, bands) if is_full else _plan_incremental(context, bands)
+    force, is_personal = bool(job.params.get("force")), Origin(job.origin) in PERSONAL_ORIGINS
+    unpaused = estimates.all_bands()
+    bands = unpaused if is_full else estimates.to_probe(unpaused, force=force, is_personal=is_personal)
+    plan, skipped = _plan_full(bands, force=force) if is_full else _plan_incremental(context, bands)
     unknown = len(bands) - len(plan) - len(skipped)
     # Made before the transaction, which PostgreSQL ends if it is idle for seconds.
     planned = _children(job, plan)
@@ -47,13 +50,16 @@ def queue_children(context: JobContext) -> None:
         # This locks the job's row: a cancel from now on waits, and then cancels the children too.
         context.save()
         context.check_interrupts()
-        queued = sum(created.is_new for created in create_jobs(children, notify=False))
+        new = [created.job for created in create_jobs(children, notify=False) if created.is_new]
+        queued = len(new)
         summary = {"queued": queued, "unchanged": len(skipped), "already_active": len(children) - queued}
         context.checkpoint = {"fanned_out": True, "enrich": not is_full, **summary}
         context.progress_total = queued
         if not is_full:
             request_due(context)
         context.save()
+        expected = sum(child.quota_estimated or 0 for child in new)
+        SyncJob.objects.filter(pk=job.pk).update(quota_estimated=F("quota_used") + expected)
         if not is_full:
             _note_probes(bands, skipped)
         message = f"{queued} bands queued, {len(skipped)} {'recently synced' if is_full else 'unchanged'}"
@@ -87,31 +93,16 @@ def _children(parent: SyncJob, plan: Plan) -> list[SyncJob]:
             dedupe_key=band_key(job_type, band.pk),
             priority=parent.priority,
             params=params,
+            quota_estimated=estimates.band_units(band, full=job_type == JobType.FULL_SYNC),
         )
         for band, params in sorted(plan, key=lambda planned: planned[0].pk)
     ]
 
 
-def _plan_full(context: JobContext, bands: list[Band]) -> tuple[Plan, list[int]]:
+def _plan_full(bands: list[Band], *, force: bool) -> tuple[Plan, list[int]]:
     """Skip recently synced bands unless the job is forced. Return the plan and the ids of the skipped bands."""
-    force, now = context.job.params.get("force", False), clock.now()
-    skipped = {band.pk for band in bands if not force and band.is_recently_synced(now, full=True)}
-    return [(band, {}) for band in bands if band.pk not in skipped], list(skipped)
-
-
-def _to_probe(job: SyncJob, bands: list[Band]) -> list[Band]:
-    """Leave out the bands whose push or feed has proven itself, but for a daily probe. A person's pass asks for all.
-
-    A unit pays for 50 channels, so the last one also asks for those whose daily probe comes next.
-    """
-    if job.params.get("force") or Origin(job.origin) in PERSONAL_ORIGINS:
-        return bands
-    resting = {band_id: place for place, band_id in enumerate(trust.not_due_for_probe())}
-    rested = [b for b in bands if b.pk in resting and b.last_page_read_at is not None and not b.channel_problem]
-    rested.sort(key=lambda band: resting[band.pk])
-    room = -(len(bands) - len(rested)) % PAGE_SIZE
-    left_out = {band.pk for band in rested[room:]}
-    return [band for band in bands if band.pk not in left_out]
+    due = estimates.not_recently_synced(bands, full=True, force=force)
+    return [(band, {}) for band in due], list({band.pk for band in bands} - {band.pk for band in due})
 
 
 def _plan_incremental(context: JobContext, bands: list[Band]) -> tuple[Plan, list[int]]:

@@ -17,11 +17,11 @@ from django.utils import timezone
 from bands.models import Band
 from syncjobs.choices import JobType, Priority, Role
 from syncjobs.engine.enqueue import band_key
-from syncjobs.engine.estimates import estimate_units
 from syncjobs.exceptions import InvalidInput
 from syncjobs.models import QuotaDay, SyncJob, Worker
 from syncjobs.models.workers import WORKER_SILENCE_SECONDS
 from syncjobs.operations import queued_jobs, queues, triggers
+from syncjobs.operations.estimates import band_units
 from syncjobs.stats import estimates
 from syncjobs.youtube.costs import quota_day
 from tests.clients import DIALOG, MOST_QUERIES, PART, Api, listed_jobs, logged_in
@@ -158,7 +158,7 @@ def test_the_estimate_excludes_bands_that_would_be_refused() -> None:
     estimate = estimates.estimate([ready, recent, silent, idle], full=True)
     assert estimate.bands == 1
     assert (estimate.skipped_as_just_synced, estimate.skipped_as_unsyncable) == (1, 2)
-    assert estimate.units == {"main": estimate_units(ready, full=True)}
+    assert estimate.units == {"main": band_units(ready, full=True)}
     assert estimates.estimate([ready, recent, silent, idle], full=True, force=True).bands == 2
     # A delayed job counts too. An estimate for all bands has the same figures, and does not say that there is nothing to sync.
     job = queue_job(JobType.FULL_SYNC, band=ready, dedupe_key=band_key(JobType.FULL_SYNC, ready.pk))

@@ -1,15 +1,21 @@
 -- What the forecast of the quota is made of: what it is for, its name, the units, and an average.
 --
 -- "active": the units that active jobs of a type still need by their estimates, the number of those without an estimate, and
--- the average of the newest completed jobs of the type, if any has none. The estimate of an active parent includes its children.
--- Queued jobs of paused bands need nothing until somebody resumes the bands.
+-- the average of the newest completed jobs of the type, if any has none. The estimate of an active parent includes its children:
+-- it still needs it, but for what it and they have used, and what the ended and the waiting ones of them will not use any more.
+-- Queued jobs of paused bands need nothing until somebody resumes the bands, and delayed ones nothing before their time.
 -- "schedule": the average of a schedule's last runs, with all their jobs, by the label of its jobs.
 WITH active AS (
     SELECT job_type, count(*) FILTER (WHERE quota_estimated IS NULL) AS without,
            coalesce(sum(greatest(quota_estimated - quota_used - coalesce(of_children.units, 0), 0)), 0)::bigint AS units
       FROM syncjobs_syncjob AS job
       LEFT JOIN LATERAL (
-           SELECT sum(quota_used) AS units FROM syncjobs_syncjob WHERE parent_id = job.id) AS of_children ON true
+           SELECT sum(CASE WHEN child.status = 'IN_PROGRESS' OR (child.status = 'QUEUED' AND child.run_at < %(until)s
+                             AND (child.band_id IS NULL
+                                  OR child.band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL)))
+                           THEN child.quota_used
+                           ELSE greatest(child.quota_used, child.quota_estimated) END) AS units
+             FROM syncjobs_syncjob AS child WHERE child.parent_id = job.id) AS of_children ON true
      WHERE status IN ('QUEUED', 'IN_PROGRESS') AND run_at < %(until)s
        AND (parent_id IS NULL
             OR parent_id NOT IN (SELECT id FROM syncjobs_syncjob WHERE status IN ('QUEUED', 'IN_PROGRESS') AND fans_out))
