@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
@@ -26,8 +28,8 @@ from ..youtube.costs import Bucket, quota_day
 from .snapshot import one_snapshot
 
 TOP_BANDS = 10
-RATE_HOURS = 3
-"""Manual syncs are projected from the calls of the last hours."""
+RATE_HOURS = 5
+"""Manual syncs are projected from the median of the last hours, so that one big sync is not the rate of those to come."""
 HISTORY_DAYS = 7
 """Schedules are projected from their runs of the last days."""
 _SAMPLE = 20
@@ -52,7 +54,7 @@ class Spent:
 class Forecast:
     """The units that will be used when the bucket resets, regardless of its limit.
 
-    They are what is used now, plus manual syncs at the rate of the last RATE_HOURS, plus what active jobs still need (by
+    They are what is used now, plus manual syncs at their `hourly_rates()`, plus what active jobs still need (by
     their estimate, or like earlier jobs), plus what schedules will use until then (like their runs of the last
     HISTORY_DAYS days). `unknown` names what can't be projected; then `units` is None.
     """
@@ -131,18 +133,29 @@ def forecasts(now: dt.datetime) -> list[tuple[BucketState, Forecast]]:
     """
     states = quota.on(quota_day(now))
     needs, runs = _needs(now, states[0].resets_at)
-    by_people = QuotaCall.objects.filter(_lately(now), day=quota_day(now)).order_by().values_list("bucket")
-    lately = dict(by_people.annotate(Sum("units")))
+    rates = hourly_rates(now)
     found = [(state, Forecast(state.used)) for state in states]
     for state, forecast in found:
         if state.closed_at is None:
-            _project(forecast, state.bucket, lately.get(state.bucket, 0), state.resets_at - now, needs, runs)
+            _project(forecast, state.bucket, rates.get(state.bucket, 0), state.resets_at - now, needs, runs)
     return found
 
 
-def _lately(now: dt.datetime) -> Q:
-    """Return a condition for the calls of manual syncs in the last RATE_HOURS."""
-    return Q(at__gt=now - dt.timedelta(hours=RATE_HOURS), is_personal=True)
+def hourly_rates(now: dt.datetime) -> dict[str, float]:
+    """Return the units that manual syncs use in an hour, by bucket: the median of each of the last RATE_HOURS.
+
+    A peak of less than half of these hours counts for nothing. All-bands jobs are left out, however long they run: nobody
+    triggers the next one when they end, and what the active ones still need is another part of the forecast.
+    """
+    hours = [now - dt.timedelta(hours=number) for number in range(RATE_HOURS + 1)]
+    calls = QuotaCall.objects.filter(day__gte=quota_day(hours[-1]), at__gt=hours[-1], is_personal=True)
+    calls = calls.filter(Q(job=None) | Q(job__fans_out=False, job__parent=None))
+    sums = {
+        f"hour_{number}": Sum("units", filter=Q(at__gt=begin, at__lte=end), default=0)
+        for number, (end, begin) in enumerate(pairwise(hours))
+    }
+    rows = calls.order_by().values_list("bucket").annotate(**sums)
+    return {bucket: statistics.median(units) for bucket, *units in rows}
 
 
 def waiting() -> dict[Bucket, tuple[int, dt.datetime | None]]:
@@ -196,12 +209,12 @@ _Need = tuple[str, str, float | None]
 def _project(
     forecast: Forecast,
     bucket: Bucket,
-    by_people: int,
+    rate: float,
     left: dt.timedelta,
     active: Iterable[_Need],
     scheduled: Iterable[_Need],
 ) -> None:
-    forecast.people = round(by_people * left / dt.timedelta(hours=RATE_HOURS))
+    forecast.people = round(rate * (left / dt.timedelta(hours=1)))
     forecast.queued = round(_sum(active, bucket, forecast.unknown))
     forecast.scheduled = round(_sum(scheduled, bucket, forecast.unknown))
 

@@ -7,16 +7,18 @@ import json
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from bands.text import snake_case
 from syncjobs.choices import DelayReason, JobStatus, JobType, Role
-from syncjobs.engine import quota
+from syncjobs.engine import clock, quota
 from syncjobs.engine.quota import Spender
-from syncjobs.models import QuotaDay, SyncJob
+from syncjobs.models import QuotaCall, QuotaDay, SyncJob
 from syncjobs.operations import schedules
-from syncjobs.youtube.costs import Bucket, Operation, next_reset, quota_day
+from syncjobs.stats import quota as stats_quota
+from syncjobs.youtube.costs import QUOTA_TIMEZONE, Bucket, Operation, next_reset, quota_day
 from tests.clients import Api, run_command
 from tests.factories import SCHEDULE, make_band, queue_job
 
@@ -36,6 +38,24 @@ def _figures(bucket: str = "main") -> dict[str, Any]:
 def _spend(units: int, *, personal: bool = False, **account: Any) -> None:
     for _ in range(units):
         quota.reserve(Operation.VIDEOS_LIST, Spender(is_personal=personal, **account))
+
+
+def _spend_hourly(units: int, hours: int, **account: Any) -> None:
+    """Spend the units by hand in each of the last hours."""
+    for number in range(hours):
+        before = set(QuotaCall.objects.values_list("pk", flat=True))
+        _spend(units, personal=True, **account)
+        calls = QuotaCall.objects.exclude(pk__in=before)
+        calls.update(at=timezone.now() - dt.timedelta(hours=number, minutes=30))
+
+
+def _charge(units: int, at: dt.datetime, job: SyncJob | None = None) -> None:
+    """Record manual calls of that many units, as if they had been made at that time."""
+    day = quota_day(timezone.now())
+    values = {"bucket": "main", "day": day, "operation": "videos.list", "is_personal": True}
+    QuotaCall.objects.create(units=units, at=at, job=job, **values)
+    row, _ = QuotaDay.objects.get_or_create(bucket="main", day=day, defaults={"limit": 10_000})
+    QuotaDay.objects.filter(pk=row.pk).update(used=F("used") + units)
 
 
 def test_units_are_grouped_by_operation_type_and_band() -> None:
@@ -103,7 +123,7 @@ def test_jobs_that_wait_for_a_bucket_are_counted() -> None:
 
 def test_the_forecast_adds_people_jobs_and_schedules() -> None:
     left = next_reset(timezone.now()) - timezone.now()
-    _spend(6, personal=True)
+    _spend_hourly(2, 3)
     _spend(4)
     parent = queue_job(quota_estimated=100, fans_out=True)
     child = queue_job(parent=parent)
@@ -129,6 +149,59 @@ def test_the_forecast_adds_people_jobs_and_schedules() -> None:
     assert abs(result["people"] - 2 * left / dt.timedelta(hours=1)) <= 1
     assert result["units"] == 10 + result["people"] + 70 + result["scheduled"]
     assert result["exceedsLimit"] is False
+
+
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> dt.datetime:
+    """Let it be noon of a quota day: half of the day is left."""
+    now = dt.datetime.combine(quota_day(timezone.now()), dt.time(12), QUOTA_TIMEZONE).astimezone(dt.UTC)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    return now
+
+
+def test_one_sync_of_all_bands_is_not_over_budget_by_itself(noon: dt.datetime) -> None:
+    parent = queue_job(fans_out=True, quota_estimated=4000)
+    children = [queue_job(parent=parent, quota_estimated=1000) for _ in range(4)]
+    # It takes longer than most peaks, and is nearly done.
+    for number, child in enumerate(children):
+        _charge(900, noon - dt.timedelta(hours=number, minutes=30), child)
+        SyncJob.objects.filter(pk=child.pk).update(quota_used=900)
+    _charge(1, noon - dt.timedelta(minutes=1), parent)
+    main = stats_quota.buckets()[0]
+    assert (main.forecast.used, main.forecast.people, main.forecast.queued) == (3601, 0, 400)
+    assert main.exceeds_limit is False
+    SyncJob.objects.update(status=JobStatus.COMPLETED)
+    assert stats_quota.buckets()[0].forecast.units == 3601
+
+
+@pytest.mark.parametrize("minutes", [10, 50, 70])
+def test_one_sync_of_many_selected_bands_is_not_a_rate(noon: dt.datetime, minutes: int) -> None:
+    # It ran for half an hour, over the end of one of the hours that are counted back from now.
+    for minute in range(30):
+        _charge(100, noon - dt.timedelta(minutes=minutes + minute), queue_job())
+    SyncJob.objects.update(status=JobStatus.COMPLETED)
+    main = stats_quota.buckets()[0]
+    assert (main.forecast.units, main.exceeds_limit) == (3000, False)
+
+
+def test_manual_syncs_that_go_on_are_over_budget(noon: dt.datetime) -> None:
+    for minute in range(0, 180, 10):
+        _charge(150, noon - dt.timedelta(minutes=minute), queue_job())
+    SyncJob.objects.update(status=JobStatus.COMPLETED)
+    main = stats_quota.buckets()[0]
+    assert (main.forecast.used, main.forecast.people) == (2700, 900 * 12)
+    assert main.exceeds_limit is True
+
+
+def test_the_rate_of_manual_syncs_goes_on_over_the_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    night = dt.datetime.combine(quota_day(timezone.now()), dt.time(0, 15), QUOTA_TIMEZONE).astimezone(dt.UTC)
+    monkeypatch.setattr(clock, "now", lambda: night)
+    for number in range(5):
+        at = night - dt.timedelta(hours=number, minutes=5)
+        QuotaCall.objects.create(
+            bucket="main", day=quota_day(at), operation="videos.list", is_personal=True, units=60, at=at
+        )
+    assert stats_quota.buckets()[0].forecast.people == round(60 * 23.75)
 
 
 def test_jobs_without_an_estimate_use_earlier_jobs_or_are_unknown() -> None:

@@ -55,7 +55,9 @@ class ForecastSerializer(serializers.Serializer[BucketFigures]):
         source="exceeds_limit", allow_null=True, help_text="null: unknown. True as soon as `atLeast` exceeds it."
     )
     used = serializers.IntegerField(source="forecast.used")
-    people = serializers.IntegerField(source="forecast.people", help_text="At the rate of the last 3 hours.")
+    people = serializers.IntegerField(
+        source="forecast.people", help_text="At the median rate of the last 5 hours, without all-bands jobs."
+    )
     queued = serializers.IntegerField(source="forecast.queued", help_text="What active jobs still need.")
     scheduled = serializers.IntegerField(
         source="forecast.scheduled", help_text="What schedules will use, based on their runs of the last 7 days."
