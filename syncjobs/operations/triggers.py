@@ -67,14 +67,9 @@ def trigger_sync(
         else:
             if band is not None:
                 _check_due(band, full=full, force=force)
+            params = {"force": force}
             job = new_job(
-                actor,
-                job_type,
-                band=band,
-                dedupe_key=key,
-                priority=priority,
-                fans_out=band is None,
-                params={"force": force},
+                actor, job_type, band=band, dedupe_key=key, priority=priority, fans_out=band is None, params=params
             )
             job.quota_estimated = estimates.units_of(job)
             created = create_jobs([job])[0]

@@ -63,13 +63,16 @@ def queue_children(context: JobContext) -> None:
         if not is_full:
             _note_probes(bands, skipped)
         message = f"{queued} bands queued, {len(skipped)} {'recently synced' if is_full else 'unchanged'}"
-        paused = Band.objects.syncable().paused().count()
-        message += f", {paused} paused" if paused else ""
-        message += f", {unknown} without a video count from YouTube" if unknown else ""
-        rested = len(unpaused) - len(bands)
-        message += f", {rested} left to push and feeds until their daily probe" if rested else ""
+        message += _left_out(unknown=unknown, rested=len(unpaused) - len(bands))
         timeline.note(job.pk, EventKind.FANNED_OUT, message, attempt=context.attempt.number, **summary)
         broker.notify_on_commit(job.queue_id, wake_ups=queued)
+
+
+def _left_out(*, unknown: int, rested: int) -> str:
+    paused = Band.objects.syncable().paused().count()
+    text = f", {paused} paused" if paused else ""
+    text += f", {unknown} without a video count from YouTube" if unknown else ""
+    return text + (f", {rested} left to push and feeds until their daily probe" if rested else "")
 
 
 def _note_probes(bands: list[Band], skipped: list[int]) -> None:
