@@ -17,7 +17,6 @@ from bands.models import Band, BandQuerySet
 from ..audit.actors import Actor
 from ..choices import SuggestionState
 from ..engine import clock
-from ..exceptions import Outdated
 from ..models import ChannelSuggestion
 from ..operations import suggestions
 from . import band_form
@@ -46,18 +45,12 @@ class SuggestionForm(forms.Form):
 
 
 class AcceptForm(forms.Form):
-    """The channel that the person sees the band have; empty for scripts."""
+    """The channel that the person sees the band have; scripts may leave it out."""
 
     present = forms.CharField(required=False, strip=False, widget=forms.HiddenInput)
 
-    def check(self, band: Band) -> None:
-        """Raise Outdated if somebody else has changed the channel meanwhile, perhaps to the right one."""
-        seen, now = self.cleaned_data["present"], _channel_of(band)
-        if seen and seen != now:
-            message = _(
-                "Somebody else has changed the channel to %(channel)s meanwhile. Look at it, then decide again."
-            )
-            raise Outdated([("", message % {"channel": now})])
+    def clean_present(self) -> str | None:
+        return self.cleaned_data["present"] if "present" in self.data else None
 
 
 class DeclineForm(forms.Form):
@@ -124,7 +117,8 @@ def ask_to_suggest(request: HttpRequest, band: Band) -> HttpResponse:
 def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpResponse:
     """Show what changes, then give the band the channel."""
     band = suggestion.band
-    present = _channel_of(band)
+    present = suggestions.present_channel(band)
+    shown = present or _("no channel")
     form = AcceptForm(request.POST if request.method == "POST" else None, initial={"present": present})
     question = Question(
         title=_("Accept the channel for %(band)s?") % {"band": band.name},
@@ -134,15 +128,15 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
         parent=band.name,
         icon="check",
         details=[
-            f"{present} → {suggestion.reference}",
+            f"{shown} → {suggestion.reference}",
             *([f"{suggestion.channel_title} {suggestion.channel_handle}"] if suggestion.channel_title else []),
             _("Suggested by %(who)s") % {"who": suggestion.author_label},
             *([suggestion.note] if suggestion.note else []),
         ],
     )
 
-    def do(actor: Actor, _values: dict[str, Any]) -> str:
-        suggestions.accept(actor, suggestion.pk, check=form.check)
+    def do(actor: Actor, values: dict[str, Any]) -> str:
+        suggestions.accept(actor, suggestion.pk, seen=values["present"])
         return _("%(band)s has the channel %(channel)s now. It has not been synced yet.") % {
             "band": band.name,
             "channel": suggestion.reference,
@@ -151,10 +145,6 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
     may_sync = request.user.has_perm("syncjobs.trigger_sync") and band.is_active
     next_step = (links.object_page("bands_band_sync", band.pk), _("Sync now")) if may_sync else None
     return ask(request, question, do, form=form, next_step=next_step)
-
-
-def _channel_of(band: Band) -> str:
-    return band.channel_reference or band.channel_id or _("no channel")
 
 
 def ask_to_decline(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpResponse:

@@ -18,7 +18,7 @@ from ..operations import suggestions
 from .core.pagination import Pages
 from .core.permissions import requires
 from .core.viewsets import NoBody, ViewSet, location
-from .serializers.suggestions import DeclineBody, SuggestionBody, SuggestionSerializer
+from .serializers.suggestions import AcceptBody, DeclineBody, SuggestionBody, SuggestionSerializer
 
 
 class SuggestionViewSet(ListModelMixin, ViewSet):
@@ -55,16 +55,19 @@ class SuggestionViewSet(ListModelMixin, ViewSet):
         headers = location("suggestion-detail", suggestion_id=suggestion.pk)
         return Response(SuggestionSerializer(suggestions.get(suggestion.pk)).data, code, headers=headers)
 
-    @extend_schema(operation_id="acceptSuggestion", request=None, responses=SuggestionSerializer)
+    @extend_schema(operation_id="acceptSuggestion", responses=SuggestionSerializer)
     @action(
         detail=True,
         methods=["post"],
-        serializer_class=NoBody,
+        serializer_class=AcceptBody,
         permission_classes=[requires(suggestions.MAY_DECIDE)],
     )
     def accept(self, request: Request, suggestion_id: int) -> Response:
-        """Give the band the channel. 409 if another band has it, or somebody has decided about the suggestion."""
-        suggestions.accept(self.actor, suggestion_id)
+        """Give the band the channel.
+
+        409 if another band has it, somebody has decided about the suggestion, or the band's channel isn't the one given.
+        """
+        suggestions.accept(self.actor, suggestion_id, seen=self.validated().get("channel"))
         return self._suggestion(suggestion_id)
 
     @extend_schema(operation_id="declineSuggestion", responses=SuggestionSerializer)

@@ -5,7 +5,7 @@ A moderator may not change bands. A suggestion that an admin accepts changes the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models.functions import Now
@@ -22,7 +22,7 @@ from ..exceptions import Conflict, InvalidInput, NotFound, NotPermitted
 from ..models import ChannelSuggestion
 from ..youtube.references import ChannelReference, MalformedReference, parse_channel, unwrap
 from ..youtube.types import Channel
-from . import bands
+from . import band_fields, bands
 from .band_pauses import lock_band
 from .channels import channel_index
 from .texts import check_text, translated
@@ -83,13 +83,24 @@ def suggest(
     return suggestion, found is None
 
 
-def accept(actor: Actor, suggestion_id: int, *, check: Callable[[Band], None] = lambda band: None) -> Band:
+def accept(actor: Actor, suggestion_id: int, *, seen: str | None = None) -> Band:
     """Give the band the suggested channel, and decline other suggestions for it. Return the band.
 
-    `check` gets the band as it is, as in `bands.change`.
+    `seen` is the channel that the actor saw the band have, as `present_channel` returns it; None: any.
 
-    Raises NotFound, Conflict if somebody has decided about it, and Taken if another band has the channel by now.
+    Raises NotFound, Conflict if somebody has decided about it or the band no longer has the channel `seen`, and Taken if
+    another band has the suggested channel by now.
     """
+
+    def check(band: Band) -> None:
+        if seen is not None and seen != (now := present_channel(band)):
+            nothing = _("no channel")
+            values = {"now": now or nothing, "seen": seen or nothing}
+            message = _(
+                "The band's channel is not the one you saw: %(now)s instead of %(seen)s. Look, then decide again."
+            )
+            raise Conflict(message % values, field="channel")
+
     suggestion = get(suggestion_id)
     with audited(actor, "accept_suggestion", "band", suggestion.band_id) as span:
         # Its lock on the band comes before those on its suggestions, as in the deletion of a band.
@@ -125,6 +136,11 @@ def withdraw(actor: Actor, suggestion_id: int) -> ChannelSuggestion:
         _decide(actor, suggestion, SuggestionState.WITHDRAWN)
         span.data = {"band": suggestion.band.name, "suggestion": suggestion.pk, "channel": suggestion.reference}
     return suggestion
+
+
+def present_channel(band: Band) -> str:
+    """Return the channel that a band has, as it was entered; empty if it has none."""
+    return band_fields.shown(band, "youtube_channel")
 
 
 def is_author(actor: Actor, suggestion: ChannelSuggestion) -> bool:

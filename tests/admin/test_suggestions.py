@@ -114,9 +114,11 @@ def test_a_channel_that_somebody_has_corrected_meanwhile_is_not_replaced(kim: Cl
     accept = f"{URL}suggestions/{suggestion.pk}/accept/"
     seen = {"present": kim.get(accept, headers=DIALOG).context["form"]["present"].value()}
     bands.change(PERSON, band.pk, {"youtube_channel": "@RightHerons"})
-    assert "has changed the channel to @RightHerons meanwhile" in kim.post(accept, seen, headers=DIALOG)["HX-Trigger"]
+    refused = kim.post(accept, seen, headers=DIALOG)
+    assert "not the one you saw: @RightHerons instead of @herons." in refused["HX-Trigger"]
     suggestion.refresh_from_db()
     assert (Band.objects.get().channel_reference, suggestion.state) == ("@RightHerons", "open")
+    assert "@RightHerons instead of no channel." in kim.post(accept, {"present": ""}, headers=DIALOG)["HX-Trigger"]
     kim.post(accept, {"present": "@RightHerons"}, headers=DIALOG)
     assert Band.objects.get().channel_reference == "@NewHerons"
 

@@ -191,6 +191,22 @@ def test_what_is_missing_or_taken_is_refused() -> None:
     assert ChannelSuggestion.objects.count() == 0
 
 
+def test_a_suggestion_is_not_accepted_for_a_band_with_another_channel_than_the_one_seen() -> None:
+    band = make_band("herons")
+    suggestion, _ = suggestions.suggest(ROBIN, band.pk, "@NewHerons")
+    assert isinstance(refused := result_of(lambda: suggestions.accept(KIM, suggestion.pk, seen="@herons")), Conflict)
+    assert (refused.code, refused.field) == ("conflict", "channel")
+    bands.change(KIM, band.pk, {"youtube_channel": "@RightHerons"})
+    assert (
+        "@RightHerons instead of no channel"
+        in result_of(lambda: suggestions.accept(KIM, suggestion.pk, seen="")).message
+    )
+    band.refresh_from_db()
+    suggestion.refresh_from_db()
+    assert (band.channel_reference, suggestion.state) == ("@RightHerons", "open")
+    assert suggestions.accept(KIM, suggestion.pk, seen="@RightHerons").channel_reference == "@NewHerons"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_decisions_at_once_the_first_counts() -> None:
     band = gone_band()

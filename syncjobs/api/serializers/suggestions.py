@@ -8,6 +8,7 @@ from bands.text import ONE_LINE, VISIBLE
 
 from ...choices import SuggestionState
 from ...models import ChannelSuggestion
+from ...operations import suggestions
 from ..core.fields import ANYTHING, Id, NullableText, Strict, Text
 from .bands import Channel
 
@@ -24,6 +25,19 @@ class SuggestionBody(Strict):
     )
 
 
+class AcceptBody(Strict):
+    """What the band had when its channel was compared with the suggested one."""
+
+    bandYoutubeChannel = Text(
+        pattern=ANYTHING,
+        source="channel",
+        required=False,
+        allow_blank=True,
+        max_length=300,
+        help_text="The channel that the band has, as the suggestion says: 409 if it has another one by now.",
+    )
+
+
 class DeclineBody(Strict):
     """Why a suggestion is declined; its author sees it."""
 
@@ -36,6 +50,7 @@ class SuggestionSerializer(serializers.ModelSerializer[ChannelSuggestion]):
     id = serializers.CharField()
     bandId = serializers.CharField(source="band_id")
     bandName = serializers.CharField(source="band.name")
+    bandYoutubeChannel = serializers.SerializerMethodField(help_text="The channel that the band has; empty: none.")
     youtubeChannel = serializers.CharField(source="reference", help_text="As entered.")
     channelId = NullableText(source="channel_id", help_text="null: its author has not looked it up.")
     channelTitle = NullableText(source="channel_title")
@@ -50,6 +65,9 @@ class SuggestionSerializer(serializers.ModelSerializer[ChannelSuggestion]):
     class Meta:
         model = ChannelSuggestion
         fields = (
-            "id", "bandId", "bandName", "youtubeChannel", "channelId", "channelTitle", "note", "state", "author",
-            "createdAt", "decidedBy", "decidedAt", "reason",
+            "id", "bandId", "bandName", "bandYoutubeChannel", "youtubeChannel", "channelId", "channelTitle", "note", "state",
+            "author", "createdAt", "decidedBy", "decidedAt", "reason",
         )  # fmt: skip
+
+    def get_bandYoutubeChannel(self, suggestion: ChannelSuggestion) -> str:
+        return suggestions.present_channel(suggestion.band)

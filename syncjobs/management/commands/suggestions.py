@@ -24,6 +24,9 @@ class Command(base.Command):
         action.add_argument("--accept", action="store_true", help="give the band this channel")
         action.add_argument("--decline", metavar="REASON", help="decline it; its author sees the reason")
         action.add_argument("--withdraw", action="store_true", help="take back what you have suggested yourself")
+        parser.add_argument(
+            "--if-channel", metavar="CHANNEL", help="with --accept: only if the band still has this channel; '' is none"
+        )
         parser.add_argument("--band", help="list those for this band alone, by its slug or id")
         parser.add_argument("--all", action="store_true", help="list those that are decided, too, the newest first")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -32,6 +35,8 @@ class Command(base.Command):
         is_decision = options["accept"] or options["withdraw"] or options["decline"] is not None
         if is_decision != (options["id"] is not None):
             self.refuse_arguments("Give the id of a suggestion together with what to do with it.")
+        if options["if_channel"] is not None and not options["accept"]:
+            self.refuse_arguments("--if-channel needs --accept.")
         if is_decision and (options["all"] or options["json"] or options["band"]):
             self.refuse_arguments("--band, --all and --json are for lists.")
         if is_decision:
@@ -41,7 +46,7 @@ class Command(base.Command):
 
     def _decide(self, options: dict[str, Any]) -> None:
         if options["accept"]:
-            band = suggestions.accept(self.actor, options["id"])
+            band = suggestions.accept(self.actor, options["id"], seen=options["if_channel"])
             self.print(f"Accepted: {band.name} has the channel {band.channel_reference} now.")
             self.print(f"It has not been synced since. To sync it: manage.py sync_bands --band {band.slug}")
         elif options["withdraw"]:
@@ -71,7 +76,7 @@ class Command(base.Command):
 
 def _outcome(suggestion: ChannelSuggestion) -> str:
     if suggestion.state == SuggestionState.OPEN:
-        return ""
+        return f" in place of {suggestions.present_channel(suggestion.band) or 'no channel'}"
     label = str(SuggestionState(suggestion.state).label).lower()
     return f" · {label} ({suggestion.decided_by}, {suggestion.decided_at:%Y-%m-%d %H:%M} UTC)"
 
@@ -81,6 +86,7 @@ def _as_json(suggestion: ChannelSuggestion) -> dict[str, Any]:
         "id": str(suggestion.pk),
         "band_id": str(suggestion.band_id),
         "band_name": suggestion.band.name,
+        "band_youtube_channel": suggestions.present_channel(suggestion.band),
         "youtube_channel": suggestion.reference,
         "channel_id": suggestion.channel_id or None,
         "channel_title": suggestion.channel_title or None,

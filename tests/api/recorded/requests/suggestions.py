@@ -25,6 +25,11 @@ REQUESTS: list[Any] = [
     ],
     [post(SUGGESTIONS, _NEW), post(f"{SUGGESTIONS}/{{last.id}}/accept", who=ADMIN), get("bands/15"), get(f"{SUGGESTIONS}/98")],
     [
+        post(SUGGESTIONS, _NEW),
+        *[post(f"{SUGGESTIONS}/98/accept", {"bandYoutubeChannel": seen}, ADMIN) for seen in ("@another", "", None, 7)],
+        post(f"{SUGGESTIONS}/98/accept", {"bandYoutubeChannel": "{kept.bandYoutubeChannel}"}, ADMIN),
+    ],
+    [
         post(f"{SUGGESTIONS}/98/decline", {"reason": "Not theirs"}, ADMIN),
         post(f"{SUGGESTIONS}/98/decline", {"reason": "Not theirs"}, ADMIN),
         post(f"{SUGGESTIONS}/98/accept", who=ADMIN),
