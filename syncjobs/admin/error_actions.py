@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..audit.actors import Actor
 from ..engine import clock
-from ..models import BulkAction, ErrorGroup, ErrorNote
+from ..models import BulkAction, ErrorGroup
 from ..operations import bulk
 from ..operations import errors as operations
 from ..stats import errors as stats_errors
@@ -229,22 +229,6 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
         offers=fixes.of(request, group.reason, bands) if group.is_permanent else (),
     )
     return ask(request, question, lambda actor, _values: _summary(bulk.retry_group(actor, fingerprint)))
-
-
-def word_of(note: ErrorNote) -> str:
-    """Return what the author of an entry did, as the end of a sentence that begins with their name."""
-    subject = note.subject
-    if note.action == ErrorNote.Action.IGNORED:
-        subject = f"{dt.datetime.fromisoformat(subject):%Y-%m-%d %H:%M} UTC"
-    return {
-        ErrorNote.Action.NONE.value: _("wrote"),
-        ErrorNote.Action.ACKNOWLEDGED.value: _("acknowledged it"),
-        ErrorNote.Action.RESOLVED.value: _("resolved it"),
-        ErrorNote.Action.IGNORED.value: _("ignored it until %(subject)s"),
-        ErrorNote.Action.REOPENED.value: _("reopened it"),
-        ErrorNote.Action.ASSIGNED.value: _("assigned it to %(subject)s"),
-        ErrorNote.Action.UNASSIGNED.value: _("assigned it to nobody"),
-    }[note.action] % {"subject": subject}
 
 
 def _ask(

@@ -314,7 +314,7 @@ def _group_context(request: HttpRequest, fingerprint: str) -> dict[str, Any]:
     return {
         "group": group,
         "meaning": meaning,
-        "notes": [(note, error_actions.word_of(note)) for note in stats_errors.notes(fingerprint, _NOTES)],
+        "notes": [(note, stats_errors.word_of(note)) for note in stats_errors.notes(fingerprint, _NOTES)],
         "advice": advice.for_user(request.user, str(meaning.advice), meaning.needs),
         "fixes": fixes.of(request, group.reason, named) if group.is_permanent else (),
         "hours_chart": charts.error_hours(group.per_hour, now),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from django.http import StreamingHttpResponse
-from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -40,9 +37,9 @@ class ErrorFilters(Parameters):
     """The filters of the error groups and of the log of errors."""
 
     window = Pattern(
-        pattern="all|[1-9][0-9]{0,3}[hd]",
+        pattern=stats.WINDOW,
         example="7d",
-        message=gettext_lazy("Must be a number of hours (24h) or days (7d) up to 9999, or all."),
+        message=stats.BAD_WINDOW,
         help_text="Hours or days back from now, or all.",
         initial="24h",
     )
@@ -184,15 +181,12 @@ class ErrorGroupViewSet(ViewSet):
 
     def _filter(self) -> stats.GroupFilter:
         given = self.parameters
-        window, since = given["window"], None
-        if window != "all":
-            since = clock.now() - dt.timedelta(**{"hours" if window.endswith("h") else "days": int(window[:-1])})
         states = given["state"] or None
         if acknowledged := given["acknowledged"]:
             is_wanted = acknowledged == "false"
             states = [state for state in states or ErrorState.values if (state in UNHANDLED_STATES) == is_wanted]
         return stats.GroupFilter(
-            since=since,
+            since=stats.start_of(given["window"]),
             states=states,
             assignee=stats.assignee_id(given["assignee"]) if given["assignee"] else None,
             is_new=given["is_new"] == "true",

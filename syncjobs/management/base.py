@@ -5,6 +5,7 @@ Exit codes: 0 for success, 1 for a refusal or failure with a sentence on standar
 
 from __future__ import annotations
 
+import datetime as dt
 import getpass
 import json
 import math
@@ -22,10 +23,13 @@ from bands.models import Band
 from bands.text import camel_case, escape_controls, is_storable, parse_number, respell_keys
 from syncjobs.audit.actors import Actor, for_command
 
-from ..exceptions import DomainError, InvalidFields, NotFound, one_line, unavailable
+from ..exceptions import DomainError, InvalidFields, InvalidInput, NotFound, one_line, unavailable
+from ..listing.base_filters import parse_instant
 from ..operations.jobs import get_job
 from ..operations.queued_jobs import changes_only_children
 from ..youtube.errors import YouTubeError
+
+MAX_LISTED = 10_000
 
 
 def seconds(text: str) -> float:
@@ -36,6 +40,22 @@ def seconds(text: str) -> float:
         number = math.nan
     if not 0 <= number < math.inf:
         raise ArgumentTypeError(f"{text!r} is not a number of seconds.")
+    return number
+
+
+def instant(text: str) -> dt.datetime:
+    """Parse a date or a time, as the type of an argument. Raises ArgumentTypeError."""
+    try:
+        return parse_instant(text)
+    except InvalidInput as error:
+        raise ArgumentTypeError(error.message) from None
+
+
+def how_many(text: str) -> int:
+    """Parse how many rows to list at most, as the type of an argument. Raises ArgumentTypeError."""
+    number = parse_number(text, maximum=MAX_LISTED)
+    if not number:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_LISTED}.")
     return number
 
 

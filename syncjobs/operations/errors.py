@@ -78,21 +78,26 @@ def ignore_errors(actor: Actor, fingerprint: str, until: dt.datetime, note: str 
     _decide(actor, "ignore_errors", fingerprint, Action.IGNORED, changes, note=note, data=data, subject=moment)
 
 
-def reopen_errors(actor: Actor, fingerprint: str) -> None:
-    """Undo what people have decided about an error group, and keep its thread and assignee. Raises NotFound."""
+def reopen_errors(actor: Actor, fingerprint: str) -> bool:
+    """Undo what people have decided about an error group, and keep its thread and assignee.
+
+    Return whether there was anything to undo. Raises NotFound.
+    """
     with audited(actor, "reopen_errors", "error", fingerprint[:16]):
         get_error_group(fingerprint)
         decided = Q(acknowledged_at__isnull=False) | Q(resolved_at__isnull=False) | Q(ignored_until__isnull=False)
         changes = dict.fromkeys(("acknowledged_at", "resolved_at", "ignored_until"))
         labels = dict.fromkeys(("acknowledged_by", "resolved_by", "ignored_by"), "")
-        if ErrorGroup.objects.filter(decided, pk=fingerprint).update(**changes, **labels):
+        is_changed = bool(ErrorGroup.objects.filter(decided, pk=fingerprint).update(**changes, **labels))
+        if is_changed:
             _add_entry(actor, fingerprint, Action.REOPENED)
+    return is_changed
 
 
-def assign_errors(actor: Actor, fingerprint: str, username: str) -> None:
+def assign_errors(actor: Actor, fingerprint: str, username: str) -> bool:
     """Assign an error group to a person who may act on it; to nobody if the name is empty.
 
-    Raises NotFound, also for any other person.
+    Return whether it was assigned otherwise before. Raises NotFound, also for any other person.
     """
     with audited(actor, "assign_errors", "error", fingerprint[:16]) as span:
         person = assignable().filter(username=username).first() if username and "\x00" not in username else None
@@ -100,9 +105,12 @@ def assign_errors(actor: Actor, fingerprint: str, username: str) -> None:
             raise NotFound(_("Nobody who may handle errors has this name."), field="assignee")
         get_error_group(fingerprint)
         span.data = details({"assignee": username})
-        if ErrorGroup.objects.filter(pk=fingerprint).exclude(assignee=person).update(assignee=person):
+        groups = ErrorGroup.objects.filter(pk=fingerprint)
+        is_changed = bool(groups.exclude(assignee=person).update(assignee=person))
+        if is_changed:
             action = Action.ASSIGNED if person else Action.UNASSIGNED
             _add_entry(actor, fingerprint, action, subject=username)
+    return is_changed
 
 
 def add_error_note(actor: Actor, fingerprint: str, text: str) -> ErrorNote:

@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now, TruncDay
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..choices import UNHANDLED_STATES, ErrorState, JobStatus
 from ..engine import clock
@@ -29,6 +30,11 @@ NEW_HOURS = 24
 """An open group is new for so long after its first error."""
 _SAMPLED = 2000
 _DAY = dt.timedelta(hours=24)
+LENGTH = "[1-9][0-9]{0,3}[hd]"
+"""The pattern of a number of hours (24h) or days (7d)."""
+WINDOW = f"all|{LENGTH}"
+"""The pattern of a window of time: a length back from now, or all."""
+BAD_WINDOW = gettext_lazy("Must be a number of hours (24h) or days (7d) up to 9999, or all.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,16 @@ class GroupPage:
     """New ones among these."""
 
 
+def length(text: str) -> dt.timedelta:
+    """Return the length of time that a text which matches LENGTH stands for."""
+    return dt.timedelta(**{"hours" if text.endswith("h") else "days": int(text[:-1])})
+
+
+def start_of(window: str) -> dt.datetime | None:
+    """Return when a window begins, which is a text that matches WINDOW; None: all time."""
+    return None if window == "all" else clock.now() - length(window)
+
+
 def groups(selection: GroupFilter, *, limit: int = 20, offset: int = 0) -> GroupPage:
     """Return a page of the selected groups, the most frequent first."""
     return _read(selection, limit=limit, offset=offset)
@@ -114,6 +130,22 @@ def group(fingerprint: str) -> GroupFigures:
 def notes(fingerprint: str, limit: int) -> list[ErrorNote]:
     """Return the newest entries of a group's thread, the newest first."""
     return list(ErrorNote.objects.filter(group=fingerprint).order_by("-pk")[:limit])
+
+
+def word_of(note: ErrorNote) -> str:
+    """Return what the author of an entry did, as the end of a sentence that begins with their name."""
+    subject = note.subject
+    if note.action == ErrorNote.Action.IGNORED:
+        subject = f"{dt.datetime.fromisoformat(subject):%Y-%m-%d %H:%M} UTC"
+    return {
+        ErrorNote.Action.NONE.value: _("wrote"),
+        ErrorNote.Action.ACKNOWLEDGED.value: _("acknowledged it"),
+        ErrorNote.Action.RESOLVED.value: _("resolved it"),
+        ErrorNote.Action.IGNORED.value: _("ignored it until %(subject)s"),
+        ErrorNote.Action.REOPENED.value: _("reopened it"),
+        ErrorNote.Action.ASSIGNED.value: _("assigned it to %(subject)s"),
+        ErrorNote.Action.UNASSIGNED.value: _("assigned it to nobody"),
+    }[note.action] % {"subject": subject}
 
 
 def assignee_id(name: str) -> int:

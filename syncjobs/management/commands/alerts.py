@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import Any
 
-from bands.text import parse_number
 from syncjobs.alerts import words
 from syncjobs.engine import clock
 from syncjobs.management import base
@@ -12,7 +11,6 @@ from syncjobs.models import Alert
 from syncjobs.operations import alerts
 
 MAX_HOURS = 10_000.0
-MAX_LISTED = 10_000
 
 
 class Command(base.Command):
@@ -30,7 +28,7 @@ class Command(base.Command):
         action.add_argument("--unsnooze", action="store_true", help="undo that")
         parser.add_argument("--note", help="with --acknowledge: a note for others")
         parser.add_argument("--all", action="store_true", help="list those that are over, too, the newest first")
-        parser.add_argument("--limit", type=_number, default=100, help="list so many at most; default: 100")
+        parser.add_argument("--limit", type=base.how_many, default=100, help="list so many at most; default: 100")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def run(self, **options: Any) -> None:
@@ -75,13 +73,6 @@ class Command(base.Command):
                 self.print(f"    {said.advice}")
         if not found:
             self.print("There are no alerts.")
-
-
-def _number(text: str) -> int:
-    number = parse_number(text, maximum=MAX_LISTED)
-    if not number:
-        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_LISTED}.")
-    return number
 
 
 def _state(alert: Alert) -> str:

@@ -1,21 +1,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import Any
 
 from syncjobs.engine import clock
-from syncjobs.exceptions import InvalidInput
-from syncjobs.listing.base_filters import parse_instant
 from syncjobs.management import base
 from syncjobs.operations import queued_jobs
-
-
-def _instant(text: str) -> dt.datetime:
-    try:
-        return parse_instant(text)
-    except InvalidInput as error:
-        raise ArgumentTypeError(error.message) from None
 
 
 class Command(base.Command):
@@ -25,7 +16,7 @@ class Command(base.Command):
         parser.add_argument("job", type=int, help="the job's number")
         when = parser.add_mutually_exclusive_group(required=True)
         when.add_argument(
-            "--until", type=_instant, help="a time such as 2026-11-30T06:00Z, in UTC unless it names its zone"
+            "--until", type=base.instant, help="a time such as 2026-11-30T06:00Z, in UTC unless it names its zone"
         )
         when.add_argument("--minutes", type=int, help="for so long from now")
 
