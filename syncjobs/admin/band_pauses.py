@@ -13,8 +13,8 @@ from bands.models import Band
 
 from ..audit.actors import Actor
 from ..operations import band_pauses
-from .core.pages import Question, ask, report, style
-from .queues import PauseForm
+from .core.pages import Question, ask, refuse, report, style
+from .queues import PauseForm, not_paused, paused_already
 
 
 class BandPauseForm(PauseForm):
@@ -29,6 +29,10 @@ def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> Http
     """Ask for a reason, then pause the bands."""
     if not bands:
         return _nothing(request, back)
+    unpaused = [band for band in bands if band.paused_at is None]
+    if not unpaused and (refusal := refuse(request, _paused_already(bands), back)):
+        return refusal
+    bands = unpaused or bands
     many = ngettext("Pause %(n)s band?", "Pause %(n)s bands?", len(bands))
     question = Question(
         title=_named(bands, _("Pause %(band)s?"), many),
@@ -62,6 +66,10 @@ def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str) -> Htt
     """Confirm, then resume the bands."""
     if not bands:
         return _nothing(request, back)
+    paused = [band for band in bands if band.paused_at is not None]
+    if not paused and (refusal := refuse(request, _not_paused(bands), back)):
+        return refusal
+    bands = paused or bands
     many = ngettext("Resume %(n)s band?", "Resume %(n)s bands?", len(bands))
     question = Question(
         title=_named(bands, _("Resume %(band)s?"), many),
@@ -81,6 +89,16 @@ def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str) -> Htt
         return _named(resumed, _("%(band)s is resumed."), many)
 
     return ask(request, question, do)
+
+
+def _paused_already(bands: Sequence[Band]) -> str:
+    if len(bands) > 1:
+        return _("The selected bands are paused already.")
+    return paused_already(bands[0].name, bands[0])
+
+
+def _not_paused(bands: Sequence[Band]) -> str:
+    return _("None of the selected bands is paused.") if len(bands) > 1 else not_paused(bands[0].name)
 
 
 def _named(bands: Sequence[Band], one: str, many: str) -> str:

@@ -18,7 +18,7 @@ from bands.models import Band, BandState
 from bands.text import parse_numbers
 
 from ..audit.actors import Actor
-from ..choices import FeedState, PushState
+from ..choices import QUEUE_OF_TYPE, FeedState, JobType, PushState
 from ..counters import Selection
 from ..engine import clock
 from ..exceptions import DomainError, NotFound, RecentlySynced
@@ -30,7 +30,7 @@ from ..operations import bands as operations
 from ..operations import triggers
 from ..operations.suggestions import MAY_DECIDE, MAY_SUGGEST
 from ..operations.suggestions import get as get_suggestion
-from ..operations.waiting import pauses
+from ..operations.waiting import pauses, pauses_of_new
 from ..stats import bands as stats_bands
 from ..stats.freshness import of_band, with_bands
 from . import band_chips, band_pauses, freshness, suggestions
@@ -188,7 +188,10 @@ class BandAdmin(PageAdmin):
             else _(
                 "This reads all videos of the band's channel for the first time. It costs about 2 units for each 50 videos."
             ),
-            details=[_("It was synced recently, and is synced again anyway.")] if force else (),
+            details=[
+                *([_("It was synced recently, and is synced again anyway.")] if force else []),
+                *filter(None, [pauses_of_new([(QUEUE_OF_TYPE[JobType.INCREMENTAL_SYNC], band.pk)])]),
+            ],
             button=_("Sync anyway") if force else _("Sync now"),
             back=links.band(band_id),
             parent=band.name,

@@ -20,6 +20,7 @@ from ..exceptions import DomainError, InvalidInput
 from ..listing import filters as listing_filters
 from ..models import BulkAction, SyncJob
 from ..operations import bulk, queued_jobs
+from ..operations.waiting import pauses, pauses_of_new
 from ..stats import queues
 from ..templatetags.monitor import number
 from . import bulk_words, job_changes
@@ -154,6 +155,15 @@ def _selected(request: HttpRequest, action: str, filters: Filters) -> Selected:
     return Selected(len(ids), bulk.eligible_ids(SyncJob.objects.filter(pk__in=ids), action))
 
 
+def _pauses(action: str, job_ids: Sequence[int]) -> str:
+    """Return which pauses the jobs will wait for, if the action is to let them start sooner."""
+    if action in (BulkAction.Action.CANCEL, BulkAction.Action.DELAY):
+        return ""
+    if action == BulkAction.Action.RETRY:
+        return pauses_of_new(SyncJob.objects.filter(pk__in=job_ids).values_list("queue", "band"))
+    return pauses(job_ids)
+
+
 def _ask(
     request: HttpRequest,
     action: str,
@@ -168,7 +178,7 @@ def _ask(
     if not able:
         return report(request, bulk_words.none_of(action, total), back, level="error")
     title = bulk_words.title(action, able)
-    details = bulk_words.details(action, able, total)
+    details = [*bulk_words.details(action, able, total), *filter(None, [_pauses(action, selected.ids)])]
     if able > bulk.MAX_FOREGROUND:
         details.append(_("This runs in the background; you will see its progress."))
     question = Question(

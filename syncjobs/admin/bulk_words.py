@@ -84,7 +84,7 @@ def _reasons() -> dict[Action, str]:
     queued = _("only queued jobs can be changed.")
     return {
         Action.RETRY: _("only failed and cancelled jobs can be retried."),
-        Action.CANCEL: _("they have already ended."),
+        Action.CANCEL: _("they have already ended or are being cancelled."),
         Action.RUN: _("only delayed jobs can be run now."),
         Action.DELAY: queued,
         Action.PRIORITY: queued,
@@ -102,8 +102,8 @@ def none_of(action: str, total: int) -> str:
         )
     elif action == Action.CANCEL:
         pattern = ngettext(
-            "The selected job can't be cancelled: it has already ended.",
-            "None of the %(n)s selected jobs can be cancelled: they have already ended.",
+            "The selected job can't be cancelled: it has already ended or is being cancelled.",
+            "None of the %(n)s selected jobs can be cancelled: they have already ended or are being cancelled.",
             total,
         )
     elif action == Action.RUN:

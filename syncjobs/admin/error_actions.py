@@ -17,11 +17,12 @@ from ..engine import clock
 from ..models import BulkAction, ErrorGroup
 from ..operations import bulk
 from ..operations import errors as operations
+from ..operations.waiting import pauses_of_new
 from ..stats import errors as stats_errors
 from ..templatetags.monitor import number
 from .core import advice, fixes, links
 from .core.local_time import start_of
-from .core.pages import Question, ask, style
+from .core.pages import Question, ask, refuse, style
 
 _DAYS = (1, 3, 7, 30, 90)
 
@@ -104,7 +105,8 @@ def ask_to_acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
         operations.acknowledge_errors(actor, fingerprint, values["note"])
         return _("Acknowledged.")
 
-    return _ask(request, question, do, NoteForm)
+    problem = operations.decide_problem(fingerprint)
+    return refuse(request, problem, question.back) or _ask(request, question, do, NoteForm)
 
 
 def ask_to_resolve(request: HttpRequest, fingerprint: str) -> HttpResponse:
@@ -121,7 +123,8 @@ def ask_to_resolve(request: HttpRequest, fingerprint: str) -> HttpResponse:
         operations.resolve_errors(actor, fingerprint, values["note"])
         return _("Resolved.")
 
-    return _ask(request, question, do, NoteForm)
+    problem = operations.decide_problem(fingerprint)
+    return refuse(request, problem, question.back) or _ask(request, question, do, NoteForm)
 
 
 def ask_to_ignore(request: HttpRequest, fingerprint: str) -> HttpResponse:
@@ -142,7 +145,8 @@ def ask_to_ignore(request: HttpRequest, fingerprint: str) -> HttpResponse:
         operations.ignore_errors(actor, fingerprint, until, values["note"])
         return _("Ignored until %(time)s UTC.") % {"time": f"{until.astimezone(dt.UTC):%Y-%m-%d %H:%M}"}
 
-    return _ask(request, question, do, IgnoreForm)
+    problem = operations.decide_problem(fingerprint)
+    return refuse(request, problem, question.back) or _ask(request, question, do, IgnoreForm)
 
 
 def ask_to_assign(request: HttpRequest, fingerprint: str) -> HttpResponse:
@@ -197,7 +201,8 @@ def ask_to_reopen(request: HttpRequest, fingerprint: str) -> HttpResponse:
         operations.reopen_errors(actor, fingerprint)
         return _("Reopened.")
 
-    return ask(request, question, do)
+    problem = operations.reopen_problem(fingerprint)
+    return refuse(request, problem, question.back) or ask(request, question, do)
 
 
 def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
@@ -206,7 +211,8 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
     If the error is permanent, offer first what removes its cause.
     """
     group = operations.get_error_group(fingerprint)
-    count = operations.unretried_jobs(fingerprint=fingerprint).count()
+    jobs = list(operations.unretried_jobs(fingerprint=fingerprint).values_list("queue", "band"))
+    count = len(jobs)
     text = ngettext(
         "%(count)s failed job can be retried: a new job is queued in its place.",
         "%(count)s failed jobs can be retried: a new job is queued in place of each.",
@@ -227,6 +233,7 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
         icon="retry",
         warning=advice.group_warning(request, group.reason) if count and group.is_permanent else "",
         offers=fixes.of(request, group.reason, bands) if group.is_permanent else (),
+        more=pauses_of_new(jobs),
     )
     return ask(request, question, lambda actor, _values: _summary(bulk.retry_group(actor, fingerprint)))
 
@@ -242,10 +249,11 @@ def _ask(
     return ask(request, question, do, form=style(form))
 
 
-def _question(fingerprint: str, **fields: Any) -> Question:
-    """Return a question about a group. Raises NotFound."""
+def _question(fingerprint: str, *, more: str = "", **fields: Any) -> Question:
+    """Return a question about a group, with `more` to know. Raises NotFound."""
     group = operations.get_error_group(fingerprint)
-    return Question(back=links.error(group.pk), details=((group.sample or group.message)[:300],), **fields)
+    details = [(group.sample or group.message)[:300], *filter(None, [more])]
+    return Question(back=links.error(group.pk), details=details, **fields)
 
 
 def _summary(outcome: bulk.BulkResult | BulkAction) -> str:

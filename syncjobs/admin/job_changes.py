@@ -16,12 +16,12 @@ from ..choices import JobStatus, Priority
 from ..engine import clock
 from ..exceptions import InvalidInput
 from ..models import SyncJob
-from ..operations import jobs, queued_jobs
+from ..operations import jobs, queued_jobs, triggers
 from ..operations.queued_jobs import Action, Change
 from ..operations.waiting import pauses
 from ..templatetags.monitor import number
 from .core import links
-from .core.pages import Question, ask, report, style
+from .core.pages import Question, ask, refuse, report, style
 from .job_page import scope_of
 
 
@@ -125,7 +125,7 @@ def ask_to_prioritize(request: HttpRequest, job_id: int) -> HttpResponse:
         button=_("Change priority"),
         back=links.job(job_id),
         icon="priority",
-        details=_about_children(job),
+        details=_details(job),
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
@@ -153,17 +153,17 @@ def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
         button=_("Move to front"),
         back=links.job(job_id),
         icon="front",
-        details=[*_about_children(job), *filter(None, [pauses([job_id])])],
+        details=_details(job),
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
         moved = queued_jobs.move_to_front(actor, job_id)
+        done = _("Job #%s is at the front of its queue.")
         if queued_jobs.changes_only_children(job):
-            done = _("The queued child jobs of job #%s are at the front of their queue.") % job_id
-            return f"{done} {pauses([job_id])}".rstrip()
-        if moved.queue.paused_at:
+            done = _("The queued child jobs of job #%s are at the front of their queue.")
+        elif moved.queue.paused_at and not (moved.band and moved.band.paused_at):
             return _("Job #%s is at the front of its queue. It starts first once the queue is resumed.") % job_id
-        return _("Job #%s is at the front of its queue.") % job_id
+        return f"{done % job_id} {pauses([job_id])}".rstrip()
 
     return ask(request, question, do)
 
@@ -196,16 +196,28 @@ def ask_to_run(request: HttpRequest, job_id: int) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, job: SyncJob, action: Action) -> HttpResponse | None:
-    """Instead of asking, report why the action is impossible, if so."""
-    if request.method == "POST" or (problem := queued_jobs.problem(job, action)) is None:
-        return None
-    return report(request, problem.message, links.job(job.pk), level="error")
+    problem = queued_jobs.problem(job, action) if request.method != "POST" else None
+    return refuse(request, problem, links.job(job.pk))
+
+
+def _details(job: SyncJob) -> list[str]:
+    """Return what concerns a job that somebody wants to start sooner: its children, and the pauses that it waits for."""
+    return [*_about_children(job), *filter(None, [pauses([job.pk])])]
 
 
 def _about_children(job: SyncJob) -> list[str]:
     if queued_jobs.changes_only_children(job):
         return [_("It runs already, so this applies to its queued child jobs.")]
     return [_("This applies to its queued child jobs too.")] if job.fans_out else []
+
+
+def refuse_to_retry(request: HttpRequest, job: SyncJob, other: SyncJob) -> HttpResponse:
+    """Instead of asking, report that the other job already does what a retry of this one would, and offer that job."""
+    error = triggers.cancelling_error(other)
+    text = _("Job #%(other)s already runs what a retry of job #%(id)s would run. It is %(status)s.")
+    values = {"other": other.pk, **jobs.status_of(other), "id": job.pk}
+    offer = (links.job(other.pk), _("Show the job"))
+    return report(request, error.message if error else text % values, links.job(job.pk), level="error", offer=offer)
 
 
 def question_to_cancel(job: SyncJob) -> Question:

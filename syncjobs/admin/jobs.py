@@ -19,13 +19,14 @@ from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
 from ..operations import triggers
+from ..operations.waiting import pauses, pauses_of_new
 from ..stats import errors as stats_errors
 from . import job_changes, job_list, job_look, job_page, trigger
 from .core import fixes, links
 from .core.advice import permanent_warning
 from .core.job_filters import Filters, sentence_of, suggestions
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, is_part, report, show
+from .core.pages import Question, ask, is_part, refuse, show
 from .site import site
 
 
@@ -125,8 +126,10 @@ class JobAdmin(PageAdmin):
     @requires("syncjobs.retry_job", post=True)
     def retry_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
         job = operations.get_job(job_id)
-        if request.method != "POST" and (problem := operations.retry_problem(job)):
-            return report(request, problem.message, links.job(job_id), level="error")
+        if refusal := refuse(request, operations.retry_problem(job), links.job(job_id)):
+            return refusal
+        if request.method != "POST" and (other := operations.running_instead(job)):
+            return job_changes.refuse_to_retry(request, job, other)
         warning = permanent_warning(request, [job_id])
         bands = [(job.band_id, job.band_name)] if job.band_id else []
         question = Question(
@@ -138,12 +141,14 @@ class JobAdmin(PageAdmin):
             icon="retry",
             warning=warning,
             offers=fixes.of(request, stats_errors.last_reason(job_id), bands) if warning else (),
+            details=[*filter(None, [pauses_of_new([(job.queue_id, job.band_id)])])],
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             created = operations.retry_job(actor, job_id)
             if created.is_new:
-                return _("Job #%(old)s runs again as #%(new)s.") % {"old": job_id, "new": created.job.pk}
+                said = _("Job #%(old)s runs again as #%(new)s.") % {"old": job_id, "new": created.job.pk}
+                return f"{said} {pauses([created.job.pk])}".rstrip()
             return triggers.describe(created)
 
         return ask(request, question, do)
@@ -171,8 +176,8 @@ class JobAdmin(PageAdmin):
     @requires("syncjobs.cancel_job", post=True)
     def cancel_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
         job = operations.get_job(job_id)
-        if request.method != "POST" and (problem := operations.cancel_problem(job)):
-            return report(request, problem.message, links.job(job_id), level="error")
+        if refusal := refuse(request, operations.cancel_problem(job), links.job(job_id)):
+            return refusal
         question = job_changes.question_to_cancel(job)
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

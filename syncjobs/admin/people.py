@@ -19,7 +19,7 @@ from ..choices import Role
 from ..operations import people as operations
 from .core.edits import EditForm
 from .core.model_admin import PageAdmin, requires
-from .core.pages import Question, ask, is_part, show, style
+from .core.pages import Question, ask, is_part, refuse, show, style
 from .core.paging import paginate
 from .site import site
 
@@ -151,7 +151,11 @@ class PersonAdmin(PageAdmin):
 
 def _set_active(request: HttpRequest, user_id: int, question: Question, message: str, *, active: bool) -> HttpResponse:
     """Confirm, then reactivate or deactivate the person, whose name completes the title and the message."""
-    name = {"name": operations.get_person(user_id).get_username()}
+    person = operations.get_person(user_id)
+    name = {"name": person.get_username()}
+    problem = _("%(name)s is active already.") if active else _("%(name)s is deactivated already.")
+    if person.is_active == active and (refusal := refuse(request, problem % name, question.back)):
+        return refusal
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
         operations.set_active(actor, user_id, active=active)

@@ -12,6 +12,8 @@ from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from bands.models import Band
+
 from ..audit.actors import Actor
 from ..choices import QueueName
 from ..engine import clock
@@ -21,7 +23,7 @@ from ..operations import bulk, queues
 from ..templatetags.monitor import number
 from .core import links
 from .core.model_admin import PageAdmin, requires
-from .core.pages import Question, ask, style
+from .core.pages import Question, ask, refuse, style
 from .site import site
 
 
@@ -57,6 +59,8 @@ class QueueAdmin(PageAdmin):
     @requires("syncjobs.pause_queue", post=True)
     def pause_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Ask for a reason, then pause."""
+        if refusal := refuse(request, _pause_problem(name), reverse("admin:index")):
+            return refusal
         question = Question(
             title=_("Pause %(queue)s?") % {"queue": _label(name)},
             text=_("No new jobs start until someone resumes it. Running jobs finish."),
@@ -74,6 +78,8 @@ class QueueAdmin(PageAdmin):
     @requires("syncjobs.pause_queue", post=True)
     def resume_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Confirm, then resume."""
+        if refusal := refuse(request, _resume_problem(name), reverse("admin:index")):
+            return refusal
         question = Question(
             title=_("Resume %(queue)s?") % {"queue": _label(name)},
             text=ngettext("Workers start its queued jobs again.", "Workers start their queued jobs again.", 1),
@@ -92,6 +98,11 @@ class QueueAdmin(PageAdmin):
     def clear_failed_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Say which failed jobs there are now, then delete those; later ones stay."""
         form, until = ClearForm(request.POST), clock.now()
+        _label(name)
+        if not bulk.failed_jobs(queues.queue_names(name), until).exists() and (
+            refusal := refuse(request, _("There are no failed jobs to delete."), reverse("admin:index"))
+        ):
+            return refusal
         if form.is_valid():
             until = form.cleaned_data["until"]
         else:
@@ -108,6 +119,33 @@ class QueueAdmin(PageAdmin):
 
         question = _clear_question(name, until)
         return ask(request, question, do, form=form, then=lambda: next(iter(in_background), None))
+
+
+def _pause_problem(name: str) -> str:
+    """Return why there is nothing to pause, if so. Raises NotFound."""
+    label, found = _label(name), list(Queue.objects.filter(name__in=queues.queue_names(name)))
+    if not all(queue.paused_at for queue in found):
+        return ""
+    return _("All queues are paused already.") if name == queues.ALL_QUEUES else paused_already(label, found[0])
+
+
+def _resume_problem(name: str) -> str:
+    """Return why there is nothing to resume, if so. Raises NotFound."""
+    label = _label(name)
+    if Queue.objects.filter(name__in=queues.queue_names(name), paused_at__isnull=False).exists():
+        return ""
+    return _("No queue is paused.") if name == queues.ALL_QUEUES else not_paused(label)
+
+
+def paused_already(what: str, paused: Queue | Band) -> str:
+    """Return a sentence that says since when a queue or a band is paused, and by whom."""
+    text = _("%(what)s is paused already, since %(time)s UTC by %(who)s.")
+    return text % {"what": what, "time": f"{paused.paused_at:%Y-%m-%d %H:%M:%S}", "who": paused.paused_by}
+
+
+def not_paused(what: str) -> str:
+    """Return a sentence that says that a queue or a band is not paused."""
+    return _("%(what)s is not paused.") % {"what": what}
 
 
 def _clear_question(name: str, until: dt.datetime) -> Question:

@@ -28,7 +28,7 @@ from ..templatetags.monitor import bucket_label
 from ..youtube.costs import Bucket
 from . import quota_chart
 from .core import charts, links
-from .core.pages import Question, ask, is_part, show
+from .core.pages import Question, ask, is_part, refuse, show
 
 _HISTORY_DAYS = 30
 _MOST_GROUPS = 20
@@ -158,6 +158,9 @@ def reopen(request: HttpRequest, bucket: str) -> HttpResponse:
         icon="unlock",
         back=reverse("admin:quota"),
     )
+    is_open = any(state.bucket == bucket and not (state.closed_at or state.probe_at) for state in buckets.today())
+    if is_open and (refusal := refuse(request, _("The bucket is not closed."), question.back)):
+        return refusal
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
         return _("The bucket is reopened.") if reopen_bucket(actor, bucket) else _("The bucket is not closed.")

@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy
 from django_celery_beat.models import PeriodicTask
 
 from ..audit.actors import Actor
-from ..choices import JobType
+from ..choices import QUEUE_OF_TYPE, JobType
 from ..engine import clock
 from ..exceptions import DomainError, InvalidInput
 from ..operations import schedules, time_zones, triggers
+from ..operations.waiting import pauses_of_new
 from ..stats.queues import lacks_scheduler
 from . import recurrence
 from .core.model_admin import PageAdmin, id_of, requires
@@ -112,6 +113,7 @@ class ScheduleAdmin(PageAdmin):
             % {"job_type": _label(schedules.job_type_of(schedule))},
             button=_("Run now"),
             icon="play",
+            details=[*filter(None, [pauses_of_new([(QUEUE_OF_TYPE.get(schedules.job_type_of(schedule), ""), None)])])],
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

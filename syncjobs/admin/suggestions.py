@@ -21,7 +21,7 @@ from ..models import ChannelSuggestion
 from ..operations import suggestions
 from . import band_form
 from .core import links
-from .core.pages import Question, ask, style
+from .core.pages import Question, actor_of, ask, refuse, style
 
 _DECIDED, _DAYS = 3, 14
 """So many decisions of so many days are shown."""
@@ -116,6 +116,8 @@ def ask_to_suggest(request: HttpRequest, band: Band) -> HttpResponse:
 
 def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpResponse:
     """Show what changes, then give the band the channel."""
+    if refusal := refuse(request, suggestions.decided_problem(suggestion), links.band(suggestion.band_id)):
+        return refusal
     band = suggestion.band
     present = suggestions.present_channel(band)
     shown = present or _("no channel")
@@ -149,6 +151,8 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
 
 def ask_to_decline(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpResponse:
     """Ask for the reason, then decline a suggestion."""
+    if refusal := refuse(request, suggestions.decided_problem(suggestion), links.band(suggestion.band_id)):
+        return refusal
     band = suggestion.band
     question = Question(
         title=_("Decline the channel for %(band)s?") % {"band": band.name},
@@ -168,6 +172,10 @@ def ask_to_decline(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpR
 
 def ask_to_withdraw(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpResponse:
     """Confirm, then withdraw a suggestion."""
+    if refusal := refuse(
+        request, suggestions.withdraw_problem(actor_of(request), suggestion), links.band(suggestion.band_id)
+    ):
+        return refusal
     band = suggestion.band
     question = Question(
         title=_("Withdraw your suggestion for %(band)s?") % {"band": band.name},

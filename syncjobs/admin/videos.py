@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy
 from bands.models import Availability, Band, LiveState, Video
 
 from ..audit.actors import Actor
+from ..choices import QUEUE_OF_TYPE, JobType
 from ..exceptions import NotFound
 from ..operations import triggers
-from ..operations.waiting import pauses
+from ..operations.waiting import pauses, pauses_of_new
 from .core import links
 from .core.model_admin import PageAdmin, id_of, requires
 from .core.pages import Question, ask, show
@@ -90,6 +91,7 @@ class VideoAdmin(PageAdmin):
             back=links.object_page("bands_video_change", video_id),
             parent=str(video),
             icon="play",
+            details=[*filter(None, [pauses_of_new([(QUEUE_OF_TYPE[JobType.SINGLE_VIDEO], video.band_id)])])],
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

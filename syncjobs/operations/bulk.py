@@ -105,7 +105,8 @@ def summary(action: str, result: BulkResult) -> str:
     tell = {BulkAction.Action.RETRY.value: _retry_parts, BulkAction.Action.CANCEL.value: _cancel_parts}.get(action)
     parts = tell(result) if tell else _change_parts(action, result)
     refused = [why for job_id, why in result.refused.items() if is_retry or job_id not in result.ended]
-    to_run = {*result.retried.values(), *(result.changed if action == BulkAction.Action.RUN else ())}
+    is_to_start = action in (BulkAction.Action.RUN, BulkAction.Action.FRONT)
+    to_run = {*result.retried.values(), *(result.changed if is_to_start else ())}
     if refused:
         refusals = ngettext("%(n)s refused: %(why)s", "%(n)s refused, the first because: %(why)s", len(refused))
         parts.append(refusals % {"n": _number(len(refused)), "why": refused[0]})
@@ -175,7 +176,7 @@ def _is_eligible(action: str) -> Q:
     if action == BulkAction.Action.RETRY:
         return Q(status__in=RETRYABLE_STATUSES)
     if action == BulkAction.Action.CANCEL:
-        return Q(status__in=ACTIVE_STATUSES)
+        return Q(status__in=ACTIVE_STATUSES, cancel_requested_at=None)
     queued = Q(status=JobStatus.QUEUED)
     if action == BulkAction.Action.RUN:
         queued &= Q(run_at__gt=Now())

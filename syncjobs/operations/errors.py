@@ -30,6 +30,7 @@ MAY_ACT = "syncjobs.acknowledge_errors"
 """The permission to change groups, and to have them assigned."""
 Action = ErrorNote.Action
 _NOT_RESOLVED = [state for state in ErrorState if state is not ErrorState.RESOLVED]
+_DECIDED = Q(acknowledged_at__isnull=False) | Q(resolved_at__isnull=False) | Q(ignored_until__isnull=False)
 
 
 def unretried_jobs(*, queue: str = ALL_QUEUES, fingerprint: str = "") -> SyncJobQuerySet:
@@ -85,10 +86,9 @@ def reopen_errors(actor: Actor, fingerprint: str) -> bool:
     """
     with audited(actor, "reopen_errors", "error", fingerprint[:16]):
         get_error_group(fingerprint)
-        decided = Q(acknowledged_at__isnull=False) | Q(resolved_at__isnull=False) | Q(ignored_until__isnull=False)
         changes = dict.fromkeys(("acknowledged_at", "resolved_at", "ignored_until"))
         labels = dict.fromkeys(("acknowledged_by", "resolved_by", "ignored_by"), "")
-        is_changed = bool(ErrorGroup.objects.filter(decided, pk=fingerprint).update(**changes, **labels))
+        is_changed = bool(ErrorGroup.objects.filter(_DECIDED, pk=fingerprint).update(**changes, **labels))
         if is_changed:
             _add_entry(actor, fingerprint, Action.REOPENED)
     return is_changed
@@ -163,11 +163,29 @@ def _decide(
     """Change a group that isn't resolved, in one transaction with its thread and audit entry."""
     with audited(actor, action, "error", fingerprint[:16]) as span:
         if not ErrorGroup.objects.filter(pk=fingerprint).in_states(_NOT_RESOLVED).update(**changes):
-            resolved_by = get_error_group(fingerprint).resolved_by
-            raise Conflict(_("%(person)s has already resolved this error.") % {"person": resolved_by})
+            raise _already_resolved(fingerprint)
         span.message, span.data = note or "", details(data or {})
         _add_entry(actor, fingerprint, done, note or "", subject)
         AlertRound.objects.request_about(AlertSubject.ERROR, fingerprint)
+
+
+def decide_problem(fingerprint: str) -> Conflict | None:
+    """Return why nothing more can be decided about a group, if so: it is resolved. Raises NotFound."""
+    if ErrorGroup.objects.filter(pk=fingerprint).in_states(_NOT_RESOLVED).exists():
+        return None
+    return _already_resolved(fingerprint)
+
+
+def reopen_problem(fingerprint: str) -> Conflict | None:
+    """Return why a group can't be reopened, if so: nobody has decided about it."""
+    if ErrorGroup.objects.filter(_DECIDED, pk=fingerprint).exists():
+        return None
+    return Conflict(_("Nobody has decided about this error, or it was reopened already."))
+
+
+def _already_resolved(fingerprint: str) -> Conflict:
+    resolved_by = get_error_group(fingerprint).resolved_by
+    return Conflict(_("%(person)s has already resolved this error.") % {"person": resolved_by})
 
 
 def _add_entry(

@@ -211,9 +211,20 @@ def retry_problem(job: SyncJob) -> DomainError | None:
     return _retry_error(job.pk, job, [job.band_id] if job.band_id else [])
 
 
+def running_instead(job: SyncJob) -> SyncJob | None:
+    """Return the queued or running job that a retry of the job would return instead of a new one."""
+    if retry := _earlier_retries([job], once=False).get(job.pk):
+        return retry.job
+    return SyncJob.objects.active().filter(dedupe_key=job.dedupe_key).first() if job.dedupe_key else None
+
+
 def cancel_problem(job: SyncJob) -> DomainError | None:
-    """Return why the job can't be cancelled now, if so."""
-    return _cancel_error(job.pk, job)
+    """Return why nothing is left to cancel of the job, if so: it has ended, or somebody has cancelled it already."""
+    if job.is_terminal or job.cancel_requested_at is None:
+        return _cancel_error(job.pk, job)
+    message = _("Job #%(id)s is being cancelled already, since %(time)s UTC by %(who)s.")
+    values = {"id": job.pk, "time": f"{job.cancel_requested_at:%Y-%m-%d %H:%M:%S}", "who": job.cancel_requested_by}
+    return WrongState(message % values, status=job.status)
 
 
 def _cancel_error(job_id: int, job: SyncJob | None) -> DomainError | None:

@@ -131,8 +131,8 @@ def withdraw(actor: Actor, suggestion_id: int) -> ChannelSuggestion:
     """Take one's own suggestion back. Raises NotFound, NotPermitted, and Conflict if somebody has decided about it."""
     suggestion = get(suggestion_id)
     with audited(actor, "withdraw_suggestion", "band", suggestion.band_id) as span:
-        if not is_author(actor, suggestion):
-            raise NotPermitted(_("Only %(who)s can withdraw this suggestion.") % {"who": suggestion.author_label})
+        if error := withdraw_problem(actor, suggestion):
+            raise error
         _decide(actor, suggestion, SuggestionState.WITHDRAWN)
         span.data = {"band": suggestion.band.name, "suggestion": suggestion.pk, "channel": suggestion.reference}
     return suggestion
@@ -141,6 +141,26 @@ def withdraw(actor: Actor, suggestion_id: int) -> ChannelSuggestion:
 def present_channel(band: Band) -> str:
     """Return the channel that a band has, as it was entered; empty if it has none."""
     return band_fields.shown(band, "youtube_channel")
+
+
+def decided_problem(suggestion: ChannelSuggestion) -> Conflict | None:
+    """Return an error if somebody has decided about the suggestion."""
+    texts = {
+        SuggestionState.ACCEPTED.value: _("%(who)s accepted this suggestion at %(time)s UTC."),
+        SuggestionState.DECLINED.value: _("%(who)s declined this suggestion at %(time)s UTC."),
+        SuggestionState.WITHDRAWN.value: _("%(who)s withdrew this suggestion at %(time)s UTC."),
+    }
+    if suggestion.state not in texts:
+        return None
+    values = {"who": suggestion.decided_by, "time": f"{suggestion.decided_at:%Y-%m-%d %H:%M:%S}"}
+    return Conflict(texts[suggestion.state] % values)
+
+
+def withdraw_problem(actor: Actor, suggestion: ChannelSuggestion) -> Conflict | NotPermitted | None:
+    """Return why the actor can't withdraw the suggestion, if so."""
+    if not is_author(actor, suggestion):
+        return NotPermitted(_("Only %(who)s can withdraw this suggestion.") % {"who": suggestion.author_label})
+    return decided_problem(suggestion)
 
 
 def is_author(actor: Actor, suggestion: ChannelSuggestion) -> bool:

@@ -205,8 +205,9 @@ def test_adding_the_same_name_twice_at_once_creates_one_person() -> None:
 )
 def test_permissions(role: str, may: bool) -> None:
     client = logged_in(role)
-    pat = person("pat")
-    ways = ("add/", *(f"{pat.pk}/{way}/" for way in ("role", "password", "deactivate", "reactivate")))
+    pat, gone = person("pat"), person("gone")
+    people.set_active(PERSON, gone.pk, active=False)
+    ways = ("add/", *(f"{pat.pk}/{way}/" for way in ("role", "password", "deactivate")), f"{gone.pk}/reactivate/")
     for path in ("", *ways):
         assert client.get(URL + path).status_code == (200 if may else 403), path
     assert (URL in client.get("/admin/keys/").content.decode()) is may

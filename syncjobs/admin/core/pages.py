@@ -210,6 +210,13 @@ def _add_errors(form: forms.Form, error: DomainError) -> bool:
     return True
 
 
+def refuse(request: HttpRequest, problem: DomainError | str | None, back: str) -> HttpResponse | None:
+    """Instead of asking, report why there is nothing to do, if so. A POST is left to the operation, which knows best."""
+    if request.method == "POST" or not problem:
+        return None
+    return report(request, problem.message if isinstance(problem, DomainError) else problem, back, level="error")
+
+
 def report(
     request: HttpRequest,
     message: str,
