@@ -75,7 +75,7 @@
         });
     }
     function writeSentences() {
-        rewrite("[data-utc], .messagelist li", inLocalTime);
+        rewrite("[data-utc]", inLocalTime);
         rewrite("[data-wall]", inWords);
     }
     document.addEventListener("htmx:afterSettle", writeSentences);
