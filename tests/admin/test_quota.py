@@ -142,6 +142,17 @@ def test_a_bucket_is_drawn_by_hour_with_its_figures_in_a_table(moderator: Client
     assert "<svg viewBox" not in card(part(moderator, "today"), Bucket.SEARCH)
 
 
+def test_a_bucket_without_use_says_so_instead_of_an_empty_plot(moderator: Client) -> None:
+    SyncJob.objects.create(job_type="FULL_SYNC", queue_id="video-sync", run_at=timezone.now(), quota_estimated=300)
+    html = card(part(moderator, "today"), Bucket.MAIN)
+    assert "Forecast: 300" in html
+    assert re.findall(r'<span class="day-scale".*', html) == [
+        '<span class="day-scale" aria-hidden="true"><span>10,000</span><span>0</span></span>'
+    ]
+    assert '<p class="quiet small">Not used today</p>' in html
+    assert html.count("<svg viewBox") == 1
+
+
 @pytest.mark.parametrize(("day", "count"), [("2026-03-08", 23), ("2026-07-04", 24), ("2026-11-01", 25)])
 def test_a_day_has_as_many_hours_as_it_has_in_california(day: str, count: int) -> None:
     hours = quota_usage.hours(dt.date.fromisoformat(day))[Bucket.MAIN]
