@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from syncjobs.admin import raw
 from syncjobs.choices import QueueName, Role
-from syncjobs.models import QuotaCall
+from syncjobs.models import Attempt, QuotaCall
 from tests.clients import logged_in
 from tests.factories import claim, make_band, queue_job
 
@@ -38,6 +38,16 @@ def test_rows_can_be_searched_by_job() -> None:
     for search, found in (("", 1), (f"#{job.pk}", 1), (str(other.pk), 0), ("x", 0), ("9" * 30, 0)):
         answer = boss.get("/admin/syncjobs/attempt/", {"q": search})
         assert answer.context["cl"].result_count == found, search
+
+
+def test_each_cell_names_its_column_for_the_cards_of_a_phone() -> None:
+    queue_job(band=make_band())
+    attempt = claim()
+    Attempt.objects.filter(pk=attempt.pk).update(error="<b>5 > 4</b>")
+    page = logged_in(Role.SUPER_ADMIN).get("/admin/syncjobs/attempt/").content.decode()
+    assert f'<td class="field-id" data-label="ID">{attempt.pk}</td>' in page
+    assert '<td class="field-error" data-label="Error">&lt;b&gt;5 &gt; 4&lt;/b&gt;</td>' in page
+    assert '<td class="field-started" data-label="Started">' in page
 
 
 def test_filters_and_orders_in_the_address_are_refused() -> None:
