@@ -35,6 +35,16 @@ _LOOKS = {
 }
 
 
+class SecretField(forms.CharField):
+    """A secret, which wraps where it is longer than its field: all of it can be seen and compared."""
+
+    widget = forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"})
+
+    def to_python(self, value: Any) -> Any:
+        """Join the lines: a line break comes from where the secret was copied."""
+        return super().to_python("".join(value.splitlines()) if value else value)
+
+
 class ChannelForm(EditForm):
     """A channel. Its address and secret are never shown again, so empty fields leave them as they are."""
 
@@ -44,14 +54,13 @@ class ChannelForm(EditForm):
         label=gettext_lazy("Address"),
         required=False,
         max_length=alert_channels.MAX_ADDRESS,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
+        widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
         help_text=gettext_lazy("E-mail addresses, or a URL. It is encrypted and shown only in part."),
     )
-    secret = forms.CharField(
+    secret = SecretField(
         label=gettext_lazy("Secret of a webhook"),
         required=False,
         max_length=alert_channels.MAX_SECRET,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
         help_text=gettext_lazy("It signs the messages. Copy it now: it is not shown again."),
     )
     is_enabled = forms.BooleanField(label=gettext_lazy("Enabled"), required=False, initial=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def text(page: Any) -> str:
 
 def test_a_channel_is_added_with_a_secret_that_the_form_proposes(admin: Client) -> None:
     form = text(admin.get(f"{URL}add/"))
-    assert 'name="secret" value="' in form
+    assert re.search(r'<textarea name="secret"[^>]*>\s*[\w-]{43}</textarea>', form)
     band = make_band("herons", "@herons")
     assert admin.post(f"{URL}add/", fields(band_ids=[band.pk])).status_code == 302
     channel = AlertChannel.objects.get()
@@ -54,6 +55,11 @@ def test_a_channel_is_added_with_a_secret_that_the_form_proposes(admin: Client) 
     assert "https://hooks.example.org/••••" in page
     assert "22:00–07:00 America/New_York" in page
     assert "secret" not in page.replace("csrf", "")
+
+
+def test_line_breaks_of_a_copied_secret_are_not_part_of_it(admin: Client) -> None:
+    assert admin.post(f"{URL}add/", fields(secret="a secret\r\n of my own\n")).status_code == 302
+    assert secrets.decrypt(AlertChannel.objects.get().secret) == "a secret of my own"
 
 
 def test_wrong_values_are_shown_at_their_fields(admin: Client) -> None:
