@@ -114,7 +114,7 @@ def _cells(row: Row, labels: dict[str, str]) -> dict[str, str]:
     band, by = escape(row.band), escape(row.by)
     if row.band_url:
         band = f'<a href="{row.band_url}">{band}</a>'
-    who = f'<div class="sub by truncate" title="{by}">{by}</div>' if by else ""
+    who = f'<div class="sub by clamp" title="{by}">{by}</div>' if by else ""
     took = labels["elapsed"] if row.elapsed else labels["took"]
     return {
         "band": f'<td class="band" data-label="{labels["band"]}">{band}</td>',

@@ -32,3 +32,18 @@ UNSEEN = """() => [...document.querySelectorAll("a[href], button, input:not([typ
     })
     .map((each) => each.outerHTML.slice(0, 100))"""
 """What gets the focus though nobody sees it."""
+
+CUT = """() => {
+    const isClipped = (element) => element && (getComputedStyle(element).clipPath !== "none" || isClipped(element.parentElement));
+    return [...document.querySelectorAll("body *:not(select, option, input, textarea, progress, canvas, svg, svg *)")]
+        .filter((each) => each.clientWidth && each.checkVisibility({ visibilityProperty: true }) && !isClipped(each))
+        .filter((each) => {
+            const style = getComputedStyle(each), isWider = each.scrollWidth > each.clientWidth + 1;
+            const hides = /hidden|clip/.test(style.overflowX), isShort = style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none";
+            if (!hides) return isWider && style.overflowX === "visible" && each.matches(".table :is(th, td)");
+            if (!isShort) return isWider;
+            return (isWider || each.scrollHeight > each.clientHeight + 1) && !each.matches("a[href]") && !each.closest("[title]");
+        })
+        .map((each) => `${each.outerHTML.slice(0, 80)}: ${each.textContent.trim().slice(0, 40)}`);
+}"""
+"""Text that is cut: without an ellipsis, or without a title or a link that leads to all of it. Also cells that run into the next."""

@@ -14,7 +14,7 @@ from syncjobs.choices import Role
 from . import saved_world, world
 from .conftest import LogIn
 from .driver import STOCK, addresses
-from .names import UNCLEAR, UNSEEN
+from .names import CUT, UNCLEAR, UNSEEN
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -34,7 +34,7 @@ OVERFLOW = """async () => {
 }"""
 
 # Tables that are cut off at the right edge, where their buttons are.
-CUT = """() => [...document.querySelectorAll(".table-wrap")]
+CUT_OFF = """() => [...document.querySelectorAll(".table-wrap")]
     .filter(each => each.checkVisibility() && each.scrollWidth > each.clientWidth)
     .map(each => `${each.scrollWidth} in ${each.clientWidth}: ${each.textContent.trim().slice(0, 40)}`)"""
 
@@ -54,8 +54,9 @@ def _problems(page: Page) -> dict[str, Any]:
         page.set_viewport_size({"width": width, "height": 900})
         over = page.evaluate(OVERFLOW)
         found |= {f"{width} pixels": f"wider by {over}"} if over > 0 else {}
-        cut = page.evaluate(CUT)
-        found |= {f"cut off at {width} pixels": cut} if cut else {}
+        for what, script in (("cut off", CUT_OFF), ("cut text", CUT)):
+            cut = page.evaluate(script)
+            found |= {f"{what} at {width} pixels": cut} if cut else {}
     found |= {"unclear": unclear} if (unclear := page.evaluate(UNCLEAR)) else {}
     for width, height in ZOOMED:
         page.set_viewport_size({"width": width, "height": height})

@@ -1,0 +1,119 @@
+"""What a layout must leave visible at each width, and what must not touch."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from syncjobs.choices import Role
+from syncjobs.models import SyncJob
+from tests.factories import claim, failed_job, make_band, queue_job
+
+from .conftest import LogIn
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+JOBS, ERRORS = "/admin/syncjobs/syncjob/", "/admin/syncjobs/errorgroup/"
+REQUESTER = "schedule: Check for new videos"
+CONTRAST = """(input) => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const luminance = (color) => {
+        canvas.fillStyle = color;
+        canvas.fillRect(0, 0, 1, 1);
+        const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((each) => each / 255);
+        const [red, green, blue] = parts.map((each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const text = getComputedStyle(input, "::placeholder");
+    if (text.opacity !== "1") return 0;
+    const [low, high] = [luminance(text.color), luminance(getComputedStyle(input).backgroundColor)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+}"""
+FITS = "(element) => element.scrollWidth <= element.clientWidth && element.scrollHeight <= element.clientHeight"
+
+
+def _at(page: Page, width: int) -> Page:
+    page.set_viewport_size({"width": width, "height": 900})
+    return page
+
+
+@pytest.mark.parametrize("width", [641, 768, 1024, 1100, 1440])
+def test_a_list_with_errors_hides_nothing_of_a_job(log_in: LogIn, width: int) -> None:
+    job = failed_job("The playlist cannot be found. " * 3)
+    figures = {"videos_found": 12_345, "videos_added": 2_345, "videos_updated": 3_456}
+    SyncJob.objects.filter(pk=job.pk).update(
+        band_name="Herons of the North", requested_by_label=REQUESTER, completed_at=timezone.now(), **figures
+    )
+    page = _at(log_in(Role.ADMIN).go(JOBS), width)
+    row = page.locator(f"#row-{job.pk}")
+    for text in (f"#{job.pk}", "Failed", "Herons of the North", "The playlist", REQUESTER, "12,345", "2,345", "3,456"):
+        expect(row.get_by_text(text).first).to_be_visible()
+    for cell in (".took", "td:has(> time)", ".actions a"):
+        expect(row.locator(cell).first).to_be_visible()
+    assert row.locator(".by").evaluate(FITS)
+    expect(row.locator(".by")).to_have_attribute("title", REQUESTER)
+    assert page.locator(".table-wrap").evaluate("(each) => each.scrollWidth <= each.clientWidth")
+    reason, head = row.locator(".clamp").first.bounding_box(), row.locator("th").bounding_box()
+    assert reason
+    assert head
+    assert (reason["y"] >= head["y"] + head["height"]) == (width < 1200)
+    # About 25 characters a line.
+    assert reason["width"] > 170
+
+
+def test_the_progress_of_a_job_has_room_below_its_badge(log_in: LogIn) -> None:
+    queue_job(band=make_band())
+    attempt = claim()
+    SyncJob.objects.filter(pk=attempt.job_id).update(progress_done=5, progress_total=10)
+    page = log_in(Role.ADMIN).go(JOBS)
+    for width in (360, 768, 1440):
+        _at(page, width)
+        badge, meter = (page.locator(f"#row-{attempt.job_id} {each}").bounding_box() for each in (".badge", ".meter"))
+        assert badge
+        assert meter
+        assert meter["y"] - badge["y"] - badge["height"] >= 4, width
+
+
+def test_the_buttons_of_an_error_are_on_one_line_and_end_where_the_title_begins(log_in: LogIn) -> None:
+    failed_job("It broke.")
+    page = _at(log_in(Role.ADMIN).go(ERRORS), 1440)
+    buttons = page.locator("#part-groups tbody .actions a")
+    boxes = buttons.evaluate_all("(all) => all.map((each) => each.getBoundingClientRect().toJSON())")
+    assert len(boxes) == 3
+    assert len({box["top"] for box in boxes}) == 1
+    card = page.locator("#part-groups").evaluate("(each) => each.getBoundingClientRect().toJSON()")
+    title = page.locator("#groups-title").evaluate("(each) => each.getBoundingClientRect().toJSON()")
+    assert card["right"] - boxes[-1]["right"] == pytest.approx(title["left"] - card["left"], abs=1)
+    # The last card of a phone has the edge of the list below it, and no line of its own.
+    last = _at(page, 360).locator("#part-groups tbody tr").last
+    assert last.evaluate("(each) => getComputedStyle(each).borderBottomWidth") == "0px"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_placeholders_can_be_read(log_in: LogIn, scheme: str) -> None:
+    page = log_in(Role.ADMIN, color_scheme=scheme).go(JOBS)
+    assert page.get_by_role("searchbox").evaluate(CONTRAST) >= 4.5
+
+
+def test_all_of_a_proposed_secret_can_be_seen_on_a_phone(log_in: LogIn) -> None:
+    page = _at(log_in(Role.ADMIN).go("/admin/syncjobs/alertchannel/add/"), 360)
+    secret = page.get_by_label("Secret of a webhook")
+    expect(secret).to_have_value(re.compile(r"^[\w-]{43}$"))
+    assert secret.evaluate(FITS)
+
+
+def test_raw_data_is_shown_as_cards_on_a_phone(log_in: LogIn) -> None:
+    queue_job(band=make_band())
+    claim()
+    page = log_in(Role.SUPER_ADMIN).go("/admin/syncjobs/attempt/")
+    results = page.locator(".results")
+    assert (
+        _at(page, 360).locator("#result_list td").first.evaluate("(e) => getComputedStyle(e, '::before').content")
+        == '"ID"'
+    )
+    assert results.evaluate("(each) => each.scrollWidth <= each.clientWidth")
+    lines = "(all) => all.map((each) => each.getClientRects().length)"
+    for width in (360, 768, 1024):
+        assert set(_at(page, width).locator("#result_list time").evaluate_all(lines)) == {1}, width
