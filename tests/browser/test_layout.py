@@ -86,6 +86,9 @@ def test_the_buttons_of_an_error_are_on_one_line_and_end_where_the_title_begins(
     card = page.locator("#part-groups").evaluate("(each) => each.getBoundingClientRect().toJSON()")
     title = page.locator("#groups-title").evaluate("(each) => each.getBoundingClientRect().toJSON()")
     assert card["right"] - boxes[-1]["right"] == pytest.approx(title["left"] - card["left"], abs=1)
+    inset = "(each) => each.getBoundingClientRect().left"
+    heads = [_at(page, 360).locator(each).first.evaluate(inset) for each in ("#groups-title", "#part-groups tbody a")]
+    assert heads[0] == heads[1]
     # The last card of a phone has the edge of the list below it, and no line of its own.
     last = _at(page, 360).locator("#part-groups tbody tr").last
     assert last.evaluate("(each) => getComputedStyle(each).borderBottomWidth") == "0px"
