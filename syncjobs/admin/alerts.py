@@ -256,9 +256,7 @@ def _ask(
         more = len(chosen) - _LISTED
         details.append(ngettext("and %(n)s more", "and %(n)s more", more) % {"n": more})
     title, text, button, icon = words_of_question
-    question = Question(
-        title=title, text=text, button=button, icon=icon, back=back, parent=_("Alerts"), details=details
-    )
+    question = Question(title=title, text=text, button=button, icon=icon, back=back, details=details)
     return ask(request, question, lambda actor, values: do(actor, form.alert_ids(), values), form=style(form))
 
 

@@ -25,7 +25,7 @@ class BandPauseForm(PauseForm):
         self.fields["reason"].help_text = _("Shown next to the band and kept in the audit log.")
 
 
-def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> HttpResponse:
+def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str, parent: str = "") -> HttpResponse:
     """Ask for a reason, then pause the bands."""
     if not bands:
         return _nothing(request, back)
@@ -43,7 +43,7 @@ def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> Http
         ),
         button=_("Pause"),
         back=back,
-        parent=_("Bands"),
+        parent=parent,
         icon="pause",
         details=[
             *_names(bands),
@@ -62,7 +62,7 @@ def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str) -> Http
     return ask(request, question, do, form=style(BandPauseForm(request.POST if request.method == "POST" else None)))
 
 
-def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str) -> HttpResponse:
+def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str, parent: str = "") -> HttpResponse:
     """Confirm, then resume the bands."""
     if not bands:
         return _nothing(request, back)
@@ -76,7 +76,7 @@ def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str) -> Htt
         text=ngettext("Workers start its queued jobs again.", "Workers start their queued jobs again.", len(bands)),
         button=_("Resume"),
         back=back,
-        parent=_("Bands"),
+        parent=parent,
         icon="play",
         details=_names(bands),
     )

@@ -245,7 +245,6 @@ class BandAdmin(PageAdmin):
             else _("They can't be synced, by a schedule or manually, until they are active again. Their videos stay."),
             button=_("Activate") if active else _("Deactivate"),
             back=_list_url(),
-            parent=_("Bands"),
             icon="power",
             details=[band.name for band in selected],
         )
@@ -261,12 +260,14 @@ class BandAdmin(PageAdmin):
     @requires("syncjobs.trigger_sync", post=True)
     def pause_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
         """Ask for a reason, then pause a band."""
-        return band_pauses.ask_to_pause(request, [_get(band_id)], links.band(band_id))
+        band = _get(band_id)
+        return band_pauses.ask_to_pause(request, [band], links.band(band_id), band.name)
 
     @requires("syncjobs.trigger_sync", post=True)
     def resume_view(self, request: HttpRequest, band_id: int) -> HttpResponse:
         """Confirm, then resume a band."""
-        return band_pauses.ask_to_resume(request, [_get(band_id)], links.band(band_id))
+        band = _get(band_id)
+        return band_pauses.ask_to_resume(request, [band], links.band(band_id), band.name)
 
     @requires("syncjobs.trigger_sync", post=True)
     def pause_bands_view(self, request: HttpRequest) -> HttpResponse:
@@ -334,7 +335,7 @@ def _edit(request: HttpRequest, band: Band | None) -> HttpResponse:
         text="",
         button=_("Save"),
         back=links.band(band.pk) if band else _list_url(),
-        parent=band.name if band else _("Bands"),
+        parent=band.name if band else "",
     )
     if request.method == "POST" and "look_up" in request.POST:
         return _show_channel(request, question, form, band)

@@ -39,7 +39,8 @@ from ..templatetags.monitor import duration, milliseconds, number, percent
 from ..youtube.costs import quota_day
 from . import checklist
 from .core import attention, bars, charts, links
-from .core.pages import health_of, is_part, show
+from .core.health import health_of
+from .core.pages import is_part, show
 from .quota import waiting_url
 
 _RUNNING, _ERRORS, _SCHEDULES, _STALEST = 8, 5, 6, 10

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..audit.actors import Actor
-from ..engine import clock
+from ..engine import clock, error_reasons
 from ..models import BulkAction, ErrorGroup
 from ..operations import bulk
 from ..operations import errors as operations
@@ -253,7 +253,8 @@ def _question(fingerprint: str, *, more: str = "", **fields: Any) -> Question:
     """Return a question about a group, with `more` to know. Raises NotFound."""
     group = operations.get_error_group(fingerprint)
     details = [(group.sample or group.message)[:300], *filter(None, [more])]
-    return Question(back=links.error(group.pk), details=details, **fields)
+    parent = str(error_reasons.explain(group.reason).title)
+    return Question(back=links.error(group.pk), parent=parent, details=details, **fields)
 
 
 def _summary(outcome: bulk.BulkResult | BulkAction) -> str:

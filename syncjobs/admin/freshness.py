@@ -26,7 +26,7 @@ def ask_to_subscribe(request: HttpRequest, band: Band | None = None) -> HttpResp
         button=_("Subscribe again"),
         icon="link",
         back=_back(band),
-        parent=band.name if band else _("Dashboard"),
+        parent=band.name if band else "",
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:
@@ -51,7 +51,7 @@ def ask_to_read(request: HttpRequest, band: Band | None = None) -> HttpResponse:
         button=_("Read the feed now") if band else _("Read all feeds now"),
         icon="feed",
         back=_back(band),
-        parent=band.name if band else _("Dashboard"),
+        parent=band.name if band else "",
     )
 
     def do(actor: Actor, _values: dict[str, Any]) -> str:

@@ -98,6 +98,7 @@ def ask_to_delay(request: HttpRequest, job_id: int) -> HttpResponse:
         text=_("It does not start before the time below, whatever it waits for now."),
         button=_("Delay the job"),
         back=links.job(job_id),
+        parent=_("Job #%s") % job_id,
         icon="clock",
         details=_about_children(job),
     )
@@ -124,6 +125,7 @@ def ask_to_prioritize(request: HttpRequest, job_id: int) -> HttpResponse:
         text=_("Of two waiting jobs, the one with the higher priority starts first."),
         button=_("Change priority"),
         back=links.job(job_id),
+        parent=_("Job #%s") % job_id,
         icon="priority",
         details=_details(job),
     )
@@ -152,6 +154,7 @@ def ask_to_move(request: HttpRequest, job_id: int) -> HttpResponse:
         text=text,
         button=_("Move to front"),
         back=links.job(job_id),
+        parent=_("Job #%s") % job_id,
         icon="front",
         details=_details(job),
     )
@@ -181,6 +184,7 @@ def ask_to_run(request: HttpRequest, job_id: int) -> HttpResponse:
         ),
         button=_("Run now"),
         back=links.job(job_id),
+        parent=_("Job #%s") % job_id,
         icon="play",
         details=[*filter(None, [pauses([job_id])])],
     )
@@ -239,6 +243,7 @@ def question_to_cancel(job: SyncJob) -> Question:
         text=_("%(type)s of %(what)s will stop where it is.") % values,
         button=_("Stop this sync") if job.fans_out else _("Cancel the job"),
         back=links.job(job.pk),
+        parent=_("Job #%s") % job.pk,
         icon="stop",
         is_danger=True,
         details=details,

@@ -138,6 +138,7 @@ class JobAdmin(PageAdmin):
             % {"type": job.get_job_type_display(), "what": job_page.scope_of(job)},
             button=_("Retry anyway") if warning else _("Retry"),
             back=links.job(job_id),
+            parent=_("Job #%s") % job_id,
             icon="retry",
             warning=warning,
             offers=fixes.of(request, stats_errors.last_reason(job_id), bands) if warning else (),

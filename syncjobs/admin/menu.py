@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,20 +13,20 @@ from bands.models import Band, BandState
 
 from ..choices import JobStatus
 from ..engine import clock
-from ..live import health
+from ..live.health import Health
 from ..models import ChannelSuggestion, SyncJob
 from ..operations.suggestions import MAY_DECIDE
 from ..stats import errors
 from ..templatetags.monitor import number
-from .core.navigation import navigation
-from .core.pages import alert_counts
+from .core.health import alert_counts, health_of
+from .core.navigation import entry_of, navigation
 
 
 @require_safe
 def menu(request: HttpRequest) -> HttpResponse:
     """Show the entries of the menu, which the browser asks for when it is opened; `at` is the path of the page."""
-    entries = navigation(request, request.GET.get("at", ""))
-    now = health.current()
+    at, now = request.GET.get("at", ""), health_of(request)
+    entries = navigation(request, at)
     shown = {entry["name"] for entry in entries}
     counts = {name: count(now) for name, count in _COUNTS.items() if name in shown}
     for entry in entries:
@@ -35,20 +34,20 @@ def menu(request: HttpRequest) -> HttpResponse:
             entry["count"] = _words(entry["name"]) % number(n)
         if entry["name"] == "bands_band_changelist" and (suggested := _suggestions(request)):
             entry["count"] = ", ".join(filter(None, [entry.get("count"), _("%s suggested") % number(suggested)]))
-    context: dict[str, Any] = {"monitor_nav": entries, "alert_counts": alert_counts(request, now)}
+    context = {"monitor_nav": entries, "monitor_entry": entry_of(at), "alert_counts": alert_counts(request)}
     return render(request, "syncjobs/parts/menu.html", context)
 
 
-def _running(_now: health.Health) -> int:
+def _running(_now: Health) -> int:
     return SyncJob.objects.filter(status=JobStatus.IN_PROGRESS).count()
 
 
-def _errors(_now: health.Health) -> int:
+def _errors(_now: Health) -> int:
     """Count the groups that the list of errors shows at first."""
     return errors.to_do(clock.now() - dt.timedelta(days=1))
 
 
-def _bands(_now: health.Health) -> int:
+def _bands(_now: Health) -> int:
     return Band.objects.in_state(BandState.FAILING).count()
 
 
@@ -57,7 +56,7 @@ def _suggestions(request: HttpRequest) -> int:
     return ChannelSuggestion.objects.open().count() if request.user.has_perm(MAY_DECIDE) else 0
 
 
-def _workers(now: health.Health) -> int:
+def _workers(now: Health) -> int:
     return sum(state in ("silent", "failing") for _name, state in now.states)
 
 

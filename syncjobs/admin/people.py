@@ -166,4 +166,4 @@ def _set_active(request: HttpRequest, user_id: int, question: Question, message:
 
 def _question(title: str, text: str, button: str, **fields: Any) -> Question:
     back = reverse("admin:auth_user_changelist")
-    return Question(title=title, text=text, button=button, back=back, parent=_("People"), **fields)
+    return Question(title=title, text=text, button=button, back=back, **fields)

@@ -142,7 +142,7 @@ class ScheduleAdmin(PageAdmin):
 
 def _question(**fields: Any) -> Question:
     back = reverse("admin:django_celery_beat_periodictask_changelist")
-    return Question(back=back, parent=_("Schedules"), **fields)
+    return Question(back=back, **fields)
 
 
 _FIELDS = {

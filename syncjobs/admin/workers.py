@@ -42,7 +42,6 @@ class WorkerAdmin(PageAdmin):
             ),
             button=_("Remove the scheduler") if worker.is_scheduler else _("Remove the worker"),
             back=reverse("admin:syncjobs_worker_changelist"),
-            parent=_("Workers"),
             icon="trash",
             is_danger=True,
         )

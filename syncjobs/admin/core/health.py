@@ -1,4 +1,4 @@
-"""What does not answer at the moment, in words: the notes on top of every live page."""
+"""What does not answer at the moment, in words: the notes on top of every live page; and how many alerts there are."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ...choices import QueueName
-from ...live.health import Health, Problem
+from ...live import health as live_health
+from ...live.health import AlertCounts, Health, Problem
 
 _SHOWN = 3
+_NOTED = "syncjobs.health"
 PERMISSION = "syncjobs.view_queue"
 
 
@@ -28,6 +30,28 @@ class Note:
     since: dt.datetime | None = None
     url: str = ""
     link: str = ""
+
+
+def note(request: HttpRequest) -> Health:
+    """Read the health of the site before the view does anything, and keep it for the rest of the request."""
+    request.META[_NOTED] = known = live_health.current()
+    return known
+
+
+def noted(request: HttpRequest) -> Health | None:
+    """Return the health of the site as it was noted before the view began, if it was."""
+    known: Health | None = request.META.get(_NOTED)
+    return known
+
+
+def health_of(request: HttpRequest) -> Health:
+    """Return the health of the site, which is read only once for a request."""
+    return noted(request) or note(request)
+
+
+def alert_counts(request: HttpRequest) -> AlertCounts | None:
+    """Return how many alerts there are, if the user may know it."""
+    return health_of(request).alerts if request.user.has_perm("syncjobs.view_alert") else None
 
 
 def context_of(request: HttpRequest, health: Health, *, is_quiet: bool = False) -> dict[str, Any]:

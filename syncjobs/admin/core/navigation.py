@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from . import local_time
+from . import health, links, local_time
 
 TITLE = _("Sync monitor")
 
@@ -36,15 +37,23 @@ NAVIGATION: tuple[Entry, ...] = (
     ("auth_user_changelist", _("People"), "people", "auth.view_user", False),
     ("syncjobs_attempt_changelist", _("Raw data"), "list", "auth.change_user", False),
 )
-_SAME_ENTRY = {
-    "syncjobs_attempt_changelist": ("syncjobs_jobevent_changelist", "syncjobs_quotacall_changelist"),
+PERSONAL = ("settings", "password_change")
+"""Entries for the person, which only the menu of a phone has."""
+_SAME_ENTRY: dict[str, tuple[str, ...]] = {
+    "index": ("bands_band_read_feeds", "bands_band_subscribe_all"),
+    "syncjobs_syncjob_changelist": ("syncjobs_bulkaction_changelist", "syncjobs_filterpreset_changelist"),
     "syncjobs_alert_changelist": (
         "syncjobs_alertrule_changelist",
         "syncjobs_alertchannel_changelist",
         "syncjobs_alertdelivery_changelist",
     ),
+    "bands_band_changelist": ("import",),
+    "syncjobs_attempt_changelist": ("syncjobs_jobevent_changelist", "syncjobs_quotacall_changelist"),
 }
-"""Pages that have no entry of their own, by the URL name of the entry they belong to."""
+"""Pages, with all below them, that have no entry of their own, by the URL name of the entry they belong to.
+
+Other pages belong to the dashboard, whose address is the beginning of theirs.
+"""
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
@@ -65,18 +74,39 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
         "time_zone": local_time.chosen_by(request),
         "youtube_simulated": settings.YOUTUBE_SIMULATED,
         "monitor_nav": navigation(request) if has_permission else (),
+        "monitor_entry": entry_of(request.path),
+        "alert_counts": health.alert_counts(request) if has_permission else None,
     }
 
 
 def navigation(request: HttpRequest, path: str = "") -> list[dict[str, Any]]:
     """Return the pages the user may open, by `name`; the one at `path`, by default the request's, is current."""
-    path = path or request.path
-    entries = []
+    current, entries = entry_of(path or request.path), []
     for name, label, icon, permission, gap in NAVIGATION:
         if not request.user.has_perm(permission):
             continue
-        url, *others = (reverse(f"admin:{page}") for page in (name, *_SAME_ENTRY.get(name, ())))
-        current = path == url if name == "index" else path.startswith((url, *others))
-        entry = {"name": name, "url": url, "label": label, "icon": icon, "gap": gap, "current": current}
-        entries.append(entry | {"counts_alerts": name == "syncjobs_alert_changelist"})
+        entry = {"name": name, "url": links.page(name), "label": label, "icon": icon, "gap": gap}
+        entries.append(entry | {"current": name == current, "counts_alerts": name == "syncjobs_alert_changelist"})
     return entries
+
+
+def entry_of(path: str) -> str:
+    """Return the URL name of the entry that the page at `path` belongs to."""
+    names = (*(name for name, *_rest in NAVIGATION), *PERSONAL)
+    urls = {links.page(each): name for name in names for each in (name, *_SAME_ENTRY.get(name, ()))}
+    return urls[max((url for url in urls if path.startswith(url)), key=len, default=links.page("index"))]
+
+
+def crumbs_of(
+    request: HttpRequest, entries: Sequence[dict[str, Any]], parents: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return the (URL, label) of the pages above the request's: the current entry, then the rest of the `parents`."""
+    if request.path == links.page(entry_of(request.path)):
+        return []
+    found = [(url, label or str(_("Back"))) for url, label in parents]
+    for entry in entries:
+        if entry["current"]:
+            is_first = bool(found) and urlsplit(found[0][0]).path == entry["url"]
+            # The address of a parent may have the filters of the list.
+            return [(found[0][0] if is_first else entry["url"], entry["label"]), *found[is_first:]]
+    return found

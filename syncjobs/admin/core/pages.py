@@ -13,7 +13,6 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from bands.text import camel_case, snake_case
 
@@ -21,16 +20,13 @@ from ...audit.actors import Actor, for_user
 from ...choices import Origin
 from ...exceptions import DomainError, NotFound
 from ...live import changes
-from ...live import health as live_health
-from ...live.health import AlertCounts, Health
 from ...youtube.errors import YouTubeError
 from . import health, local_time
 from .fixes import Fix
-from .navigation import page_context
+from .navigation import crumbs_of, page_context
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 _POSITION = "syncjobs.feed_position"
-_HEALTH = "syncjobs.health"
 _UNSTYLED_WIDGETS = ("checkbox", "checkboxselectmultiple", "radioselect")
 
 
@@ -45,8 +41,7 @@ def answering_domain_errors(view: View) -> View:
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "GET" and not request.headers.get("HX-Request"):
             if request.user.has_perm(health.PERMISSION):
-                request.META[_HEALTH] = known = live_health.current()
-                request.META[_POSITION] = known.position
+                request.META[_POSITION] = health.note(request).position
             else:
                 request.META[_POSITION] = changes.position()
         try:
@@ -108,39 +103,30 @@ def show(
 ) -> HttpResponse:
     """Render the template as a page, as the content of a dialog, or as the page's list alone.
 
-    `crumbs` are (URL, label) of the parent pages. A page that `is_quiet` itself shows what does not answer.
+    `crumbs` are (URL, label) of the parent pages; the entry of the menu need not be among them. A page that `is_quiet` itself
+    shows what does not answer.
     """
     layout = "dialog" if is_dialog(request) else "list" if is_list(request) else "page"
     frame = {
         "title": title,
-        "crumbs": crumbs,
         "is_live": is_live,
         "feed_position": request.META.get(_POSITION, ""),
         "is_dialog": is_dialog(request),
-        # A page that answers a form has noted nothing before.
-        "alert_counts": alert_counts(request, health_of(request) if layout == "page" else request.META.get(_HEALTH)),
         "layout": f"syncjobs/layouts/{layout}.html",
     }
-    if is_live and _HEALTH in request.META:
-        frame["health"] = health.context_of(request, request.META[_HEALTH], is_quiet=is_quiet)
+    if is_live and (known := health.noted(request)):
+        frame["health"] = health.context_of(request, known, is_quiet=is_quiet)
     common = page_context(request) if layout == "page" else {}
+    if common:
+        frame["crumbs"] = crumbs_of(request, common["monitor_nav"], crumbs)
     return render(request, template, {**common, **frame, **context}, status=status)
-
-
-def health_of(request: HttpRequest) -> Health:
-    """Return the health of the site, as it was noted before the view began if it was."""
-    known: Health | None = request.META.get(_HEALTH)
-    return known or live_health.current()
-
-
-def alert_counts(request: HttpRequest, known: Health | None) -> AlertCounts | None:
-    """Return how many alerts there are, if it is known and the user may know it."""
-    return known.alerts if known and request.user.has_perm("syncjobs.view_alert") else None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to confirm before an action. `back` is the URL of the page behind the question, `parent` its name.
+    """What to confirm before an action. `back` is the URL of the page behind the question.
+
+    `parent` is the name of that page, unless it has an entry in the menu.
 
     Without `is_possible` there is no button, and the text says why.
     `offers` are links to what helps more than the action; the first of them takes the place of its button.
@@ -181,7 +167,7 @@ def ask(
 
     def show_question(status: int = 200) -> HttpResponse:
         context = {"question": question, "form": form, **(extra or {})}
-        crumbs = ((question.back, question.parent or _("Back")),)
+        crumbs = ((question.back, question.parent),)
         return show(request, template, context, title=question.title, crumbs=crumbs, status=status)
 
     if request.method != "POST":
