@@ -16,7 +16,7 @@ from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import Role
 from syncjobs.engine import clock
 from syncjobs.models import Alert, AlertRound, AlertRule, AuditEntry, Worker
-from syncjobs.operations import alerts
+from syncjobs.operations import alerts, suggestions
 from tests.clients import DIALOG, MOST_QUERIES, PART, logged_in
 from tests.factories import HOSTILE, PERSON, make_alert, make_band, queue_job
 
@@ -85,13 +85,18 @@ def test_alerts_about_a_band_and_its_error_share_a_line_with_the_fix(moderator: 
     make_alert(Rule.BAND_STALE, f"{band.pk}", subject_type="band", subject_label="Herons", facts={"since": None})
     failing = {"failures": 3, "reason": "channelNotFound", "group": "f00", "error": "Channel not found: @herons"}
     make_alert(Rule.BAND_FAILING, f"{band.pk}", subject_type="band", subject_label="Herons", facts=failing)
-    shown = strip(logged_in(Role.ADMIN))
+    admin = logged_in(Role.ADMIN)
+    shown = strip(admin)
     assert texts_of(shown) == ["The last 3 syncs of Herons have failed. Last error: Channel not found: @herons"]
     assert "Herons has never been synced." in shown
     assert "paste its address into the band" in shown
     assert re.search(rf'href="/admin/bands/band/{band.pk}/edit/#id_youtube_channel"[^>]*>Change the channel<', shown)
     assert re.search(r'href="/admin/syncjobs/alert/\?state=attention">\s*3 alerts\s*<', shown)
     assert "in 1 entry: alerts about the same thing share it" in shown
+    suggestions.suggest(PERSON, other.pk, "@owls2")
+    # It is an entry too, and counted by its own name.
+    assert re.search(rf'href="/admin/bands/band/{other.pk}/change/">\s*1 suggested channel\s*<', strip(admin))
+    assert "suggested" not in strip(moderator)
     (url,) = re.findall(r'href="(/admin/syncjobs/alert/acknowledge/[^"]+)"', shown)
     (ids,) = re.findall(r'name="ids" value="([^"]+)"', page(moderator, url, **DIALOG))
     assert sorted(map(int, ids.split(","))) == sorted(Alert.objects.values_list("pk", flat=True))

@@ -80,12 +80,16 @@ def strip(request: HttpRequest, known: Health) -> dict[str, Any]:
     alerted = {(alert.rule, alert.subject_id) for alert in unresolved}
     fresh = [each for each in known.problems if (_rule_of(each), each.name) not in alerted]
     alerts = [alert for alert in unresolved if alert.is_unseen]  # type: ignore[attr-defined]
-    lines = [*_lines_of_problems(request, fresh), *_lines_of_alerts(request, alerts), *_lines_of_suggestions(request)]
+    undecided = _undecided(request)
+    of_problems, of_alerts = _lines_of_problems(request, fresh), _lines_of_alerts(request, alerts)
+    lines = [*of_problems, *of_alerts, *_lines_of_suggestions(undecided)]
     lines.sort(key=lambda line: not line.is_critical)
-    entries = sum(bool(line.selection) for line in lines)
     return {
         "lines": lines[:MAX_LINES],
-        "entries": entries if entries != len(alerts) else 0,
+        "entries": len(of_alerts) if len(of_alerts) != len(alerts) else 0,
+        "problems": len(of_problems),
+        "suggested": len(undecided),
+        "suggested_url": _url_of_suggestions(undecided),
         "paused": _paused(request, alerts),
         "counts": known.alerts,
         "alerts": len(alerts),
@@ -131,26 +135,35 @@ def _lines_of_problems(request: HttpRequest, problems: Sequence[Problem]) -> lis
     ]
 
 
-def _lines_of_suggestions(request: HttpRequest) -> list[Line]:
-    """Return a line about the suggested channels for those who decide about them."""
+def _undecided(request: HttpRequest) -> list[ChannelSuggestion]:
+    """Return the suggested channels, the oldest first, for those who decide about them."""
     if not request.user.has_perm(MAY_DECIDE):
         return []
-    undecided = list(ChannelSuggestion.objects.open().select_related("band").order_by("pk")[:MAX_ALERTS])
+    return list(ChannelSuggestion.objects.open().select_related("band").order_by("pk")[:MAX_ALERTS])
+
+
+def _url_of_suggestions(undecided: Sequence[ChannelSuggestion]) -> str:
+    """Return the URL of the band that has the only suggestion, or of the bands that have some."""
+    if len(undecided) == 1:
+        return links.band(undecided[0].band_id)
+    return links.bands(suggestion=SuggestionState.OPEN.value)
+
+
+def _lines_of_suggestions(undecided: Sequence[ChannelSuggestion]) -> list[Line]:
+    """Return one line about all suggested channels."""
     if not undecided:
         return []
     bands = list(dict.fromkeys(Truncator(each.band.name).chars(_LONGEST) for each in undecided))
     names = ", ".join(bands[:_NAMED]) + (", …" if len(bands) > _NAMED else "")
     text = ngettext("A channel is suggested for %(names)s.", "%(n)s channels are suggested: %(names)s.", len(undecided))
-    first = undecided[0]
-    url = links.band(first.band_id) if len(undecided) == 1 else links.bands(suggestion=SuggestionState.OPEN.value)
     return [
         Line(
             key="suggestions",
             text=text % {"n": len(undecided), "names": names},
             is_critical=False,
             advice=_("Accept or decline it; its author sees what you decide."),
-            since=first.created_at,
-            buttons=(Button(_("Show"), url),),
+            since=undecided[0].created_at,
+            buttons=(Button(_("Show"), _url_of_suggestions(undecided)),),
         )
     ]
 
