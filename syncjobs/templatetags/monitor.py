@@ -11,7 +11,7 @@ from typing import Any
 from django import template
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
@@ -281,6 +281,14 @@ def when(at: dt.datetime | None, kind: str = "at", none: str = "—") -> SafeStr
     )
 
 
+@register.simple_tag
+def day(date: dt.date) -> SafeString:
+    """Show a day of the calendar, of an instant the one in UTC; the script writes it in the reader's language."""
+    if isinstance(date, dt.datetime):
+        date = date.astimezone(dt.UTC).date()
+    return format_html('<time datetime="{0}" data-time="day">{0}</time>', date.isoformat())
+
+
 @register.filter
 def duration(value: float | dt.timedelta | None) -> str:
     """Format seconds or a timedelta: 4.2 s, 3 min 5 s, 2 h 10 min, 3 d 4 h. None is "—"."""
@@ -356,12 +364,6 @@ def requester(label: str) -> str:
 def milliseconds(value: float | None) -> str:
     """Format a duration in milliseconds."""
     return duration(None if value is None else value / 1000)
-
-
-@register.filter
-def utc_day(value: dt.datetime) -> str:
-    """Format the UTC day of an instant."""
-    return date_format(value.astimezone(dt.UTC).date(), "SHORT_DATE_FORMAT")
 
 
 @register.simple_tag

@@ -16,7 +16,7 @@ UNCLEAR = """() => {
     }
     for (const link of document.querySelectorAll("main a[href]:not(nav *, .pages *, .paginator *, [aria-describedby])"))
         if (/^[\\d.,]+$/.test(words(link))) found.push(`a figure without a name: ${link.href}`);
-    const live = ":is([aria-live], [role=status], [role=alert])", ticking = "time:not([data-time=at], [data-time=clock])";
+    const live = ":is([aria-live], [role=status], [role=alert])", ticking = "time:not([data-time=at], [data-time=clock], [data-time=day])";
     for (const time of document.querySelectorAll(`${live} ${ticking}`))
         if (time.closest("[aria-live]")?.getAttribute("aria-live") !== "off") found.push(`read every second: ${time.outerHTML}`);
     return found;

@@ -11,7 +11,6 @@ from django.db.models import Q, Subquery
 from django.db.models.functions import Upper
 from django.http import HttpRequest, QueryDict
 from django.utils.dateparse import parse_date
-from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -24,6 +23,7 @@ from ...exceptions import InvalidInput
 from ...listing.base_filters import parse_instant, split
 from ...listing.facets import Facets, Range
 from ...models import ErrorGroup
+from ...templatetags.monitor import day as day_of
 from ...templatetags.monitor import when
 from . import links
 from .local_time import start_of, zone_of
@@ -225,7 +225,7 @@ def _from_or_to(name: str, value: str) -> tuple[str, SafeString | str]:
         day = instant = None
     if instant is not None:
         return label, when(instant)
-    return f"{label} {date_format(day, 'DATE_FORMAT') if day else value}", ""
+    return (label, day_of(day)) if day else (f"{label} {value}", "")
 
 
 def status_chips(filters: Filters, facets: Facets | None) -> list[Chip]:

@@ -1,6 +1,6 @@
 "use strict";
-/* Writes every <time data-time="at|ago|countdown|elapsed"> in the reader's time zone and language, with the exact instant on
-   hover. The browser paints nothing before (blocking="render"), so no line changes its length under the reader's eyes. */
+/* Writes every <time data-time="at|ago|countdown|elapsed|day"> in the reader's time zone and language, with the exact instant
+   on hover; a day has neither a zone nor an instant. The browser paints nothing before (blocking="render"), so no line changes its length under the reader's eyes. */
 (() => {
     // The page's language as the person's browser writes it: en-GB has 24 hours where en-US has 12.
     const written = document.documentElement.lang || undefined;
@@ -34,20 +34,21 @@
         if (!time.dateTime) return;
         const at = new Date(time.dateTime);
         const now = new Date();
-        const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at), clock: () => clock.format(at) };
+        const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at), clock: () => clock.format(at),
+            day: () => (at.getUTCFullYear() === now.getFullYear() ? wallDay : wallYear).format(at) };
         const text = (kinds[time.dataset.time] ?? (() => formatOf(at, now).format(at)))();
         if (time.textContent !== text) time.textContent = text;
     }
     // A page has hundreds of times, and a person looks at one of their titles at most.
     document.addEventListener("mouseover", ({ target }) => {
-        const time = target.closest?.("time[data-time]");
+        const time = target.closest?.("time[data-time]:not([data-time=day])");
         if (time?.dateTime) time.title = `${exact.format(new Date(time.dateTime))}\n${time.dateTime}`;
     });
     function writeTimes(root = document, selector = "time[data-time]") {
         root.querySelectorAll(selector).forEach(write);
     }
     for (const name of ["times", "htmx:afterSwap", "htmx:afterSettle"]) document.addEventListener(name, () => writeTimes());
-    setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at], [data-time=clock])"), 1000);
+    setInterval(() => document.hidden || writeTimes(document, "time[data-time]:not([data-time=at], [data-time=clock], [data-time=day])"), 1000);
 
     // Sentences of the server name instants in UTC. Toasts need it too.
     function inLocalTime(sentence) {
@@ -60,7 +61,7 @@
 
     // Sentences about schedules name times of the day in a zone of their own: only the language is the reader's.
     const wall = (options) => new Intl.DateTimeFormat(language, { timeZone: "UTC", ...options });
-    const wallClock = wall(minutes), wallTime = wall({ ...days, ...minutes });
+    const wallClock = wall(minutes), wallTime = wall({ ...days, ...minutes }), wallDay = wall(days), wallYear = wall({ year: "numeric", ...days });
     const inWords = (sentence) => sentence.replace(/\b(?:(\d{4}-\d\d-\d\d) )?(\d\d:\d\d)\b/g, (written, day, time) => {
         const at = new Date(`${day ?? "2000-01-01"}T${time}Z`);
         return isNaN(at) ? written : (day ? wallTime : wallClock).format(at);
