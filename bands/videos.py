@@ -38,6 +38,9 @@ _PENDING = "'AVAILABLE', true, 'none', '{}'::text[], '', '', '', ''"
 COUNT_LAG = dt.timedelta(hours=2)
 _BASICS = ("channel_id", "channel_title", "title", "description", "published_at", "thumbnails")
 
+OF_OTHER_CHANNEL = ~Q(channel_id="") & ~Q(channel_id=F("band__channel_id")) & ~Q(band__channel_id="")
+"""Videos of a channel that is not the one of their band: of its former one, or found in its extra playlists."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpsertCounts:

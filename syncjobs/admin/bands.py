@@ -7,14 +7,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from bands.models import Band, BandState
+from bands.models import Band, BandQuerySet, BandState
 from bands.text import parse_numbers
 
 from ..audit.actors import Actor
@@ -129,7 +128,8 @@ class BandAdmin(PageAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Show a band: what is wrong, its health, syncs, newest jobs, freshness, details and newest videos."""
-        band = _get(id_of(object_id), *with_bands())
+        bands = stats_bands.with_what_was_read(Band.objects.with_video_counts()).prefetch_related(*with_bands())
+        band = _get(id_of(object_id), bands)
         total, jobs = pages.page(Selection(band_id=band.pk), Order(), 0, _RECENT_JOBS)
         now = clock.approximate()
         syncs = stats_bands.syncs(band.pk, now)
@@ -304,9 +304,9 @@ class BandAdmin(PageAdmin):
         return ask(request, question, do, then=_list_url())
 
 
-def _get(band_id: int, *prefetch: Prefetch[str]) -> Band:
-    """Return the band with its video counts. Raises NotFound."""
-    band = Band.objects.with_video_counts().filter(pk=band_id).prefetch_related(*prefetch).first()
+def _get(band_id: int, bands: BandQuerySet | None = None) -> Band:
+    """Return the band, by default with its video counts. Raises NotFound."""
+    band = (Band.objects.with_video_counts() if bands is None else bands).filter(pk=band_id).first()
     if band is None:
         raise NotFound(_("There is no band %(id)s.") % {"id": band_id})
     return band

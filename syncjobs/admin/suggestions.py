@@ -124,7 +124,10 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
     form = AcceptForm(request.POST if request.method == "POST" else None, initial={"present": present})
     question = Question(
         title=_("Accept the channel for %(band)s?") % {"band": band.name},
-        text=_("The band gets this channel, and its next sync reads all its videos. The videos it has stay."),
+        text=_(
+            "The band gets this channel, and its next sync reads all its videos. The videos it has stay, "
+            "and become unavailable if YouTube no longer has them."
+        ),
         button=_("Accept"),
         back=links.band(band.pk),
         parent=band.name,

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from bands.models import Availability, Band, LiveState, Video
+from bands.videos import OF_OTHER_CHANNEL
 
 from ..audit.actors import Actor
 from ..choices import QUEUE_OF_TYPE, JobType
@@ -25,7 +26,7 @@ from .core.paging import FilterForm, order, paginate, search_box, show_list, sor
 from .site import site
 
 _COLUMNS = {"published": "published_at", "views": "view_count", "length": "duration_seconds"}
-_GONE = "gone"
+_GONE, _OTHER = "gone", "other"
 
 
 class VideoFilters(FilterForm):
@@ -42,6 +43,15 @@ class VideoFilters(FilterForm):
         required=False,
         label=gettext_lazy("Band"),
         empty_label=gettext_lazy("Any"),
+    )
+    channel = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Channel"),
+        choices=[
+            ("", gettext_lazy("Any")),
+            ("own", gettext_lazy("The band's own")),
+            (_OTHER, gettext_lazy("Another channel")),
+        ],
     )
     sort = sort_field(_COLUMNS, "-published")
 
@@ -67,6 +77,8 @@ class VideoAdmin(PageAdmin):
             videos = videos.filter(availability=wanted["availability"])
         if wanted["band"]:
             videos = videos.filter(band=wanted["band"])
+        if wanted["channel"]:
+            videos = videos.filter(OF_OTHER_CHANNEL if wanted["channel"] == _OTHER else ~OF_OTHER_CHANNEL)
         page = paginate(request, order(videos, wanted["sort"], _COLUMNS))
         return show_list(request, "videos", filters, {"page": page}, title=_("Videos"))
 

@@ -1,4 +1,4 @@
-"""Figures of one band: its syncs day by day."""
+"""Figures of one band: its syncs day by day, and what read all of its channel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
+from django.db.models import Case, Count, OuterRef, Q, Subquery, When
+from django.db.models.functions import Coalesce
 
-from ..choices import BAND_SYNC_TYPES
+from bands.models import BandQuerySet, Video
+from bands.videos import OF_OTHER_CHANNEL
+
+from ..choices import BAND_SYNC_TYPES, JobStatus, JobType
+from ..models import SyncJob
 
 DAYS = 30
 _MOST = 10_000
@@ -45,6 +51,25 @@ class Syncs:
     def total(self) -> int:
         """The number of all syncs."""
         return sum(day.syncs for day in self.days)
+
+
+def with_what_was_read(bands: BandQuerySet) -> BandQuerySet:
+    """Annotate what a band's page says about its channel.
+
+    `read_by` is the last incremental sync that read the channel's uploads to their end, and `read_at` when, unless there was
+    a full sync. `other_videos` counts the videos of other channels, which only its former one or a playlist can have brought.
+    """
+    since = Coalesce(OuterRef("channel_changed_at"), OuterRef("created_at"))
+    jobs = SyncJob.objects.filter(band=OuterRef("pk"), started_at__gte=since, status=JobStatus.COMPLETED)
+    whole = jobs.filter(job_type=JobType.INCREMENTAL_SYNC, checkpoint__read_all=True).order_by("-created_at", "-pk")
+    videos = Video.objects.filter(OF_OTHER_CHANNEL, band=OuterRef("pk")).order_by().values("band")
+    is_lacking = Q(last_full_sync_at=None)
+    may_have = Q(channel_changed_at__isnull=False) | ~Q(extra_playlists=[])
+    return bands.annotate(
+        read_by=Case(When(is_lacking, then=Subquery(whole.values("pk")[:1]))),
+        read_at=Case(When(is_lacking, then=Subquery(whole.values("completed_at")[:1]))),
+        other_videos=Case(When(may_have, then=Subquery(videos.annotate(n=Count("pk")).values("n")))),
+    )
 
 
 def syncs(band_id: int, now: dt.datetime, days: int = DAYS) -> Syncs:

@@ -14,6 +14,7 @@ from ..models import SeenVideo
 from .channels import ensure_channel
 from .context import JobContext
 from .playlists import fetch_missing_details, read_playlists, read_with_details
+from .refresh import request_former
 
 PLAYLIST_CUTOFF = 19_500
 """YouTube lists about 20,000 entries at most. In a longer playlist, a video that isn't listed may still exist."""
@@ -26,6 +27,7 @@ def sync_band(context: JobContext) -> None:
     fetch_missing_details(context)
     last_pass = read_playlists(context, [band.uploads_playlist_id, *band.extra_playlists], read_with_details)
     is_whole = not last_pass.incomplete and (last_pass.uploads_total or 0) < PLAYLIST_CUTOFF
+    request_former(context)
     changes: dict[str, int] = {}
     if is_whole:
         # Incremental passes compare this with videoCount, which counts public videos only.

@@ -28,7 +28,7 @@ from .channels import ensure_channel
 from .context import JobContext
 from .playlist_pass import PlaylistPass
 from .playlists import fetch_page, mark_seen, read_playlists, unseen_items
-from .refresh import request_live
+from .refresh import request_former, request_live
 from .videos import video_from_item
 
 SEARCH_PAGES = 20
@@ -36,6 +36,8 @@ SEARCH_PAGES = 20
 VAIN_SEARCHES = 2
 _IN_VAIN = "searched_in_vain"
 _FINISHED = "finished"
+_READ_ALL = "read_all"
+"""The key of the checkpoint that says whether the uploads were read to their end. Pages read it."""
 
 
 def sync_band(context: JobContext) -> None:
@@ -57,6 +59,7 @@ def sync_band(context: JobContext) -> None:
     vain = _vain_searches(band) if growth is not None and growth > 0 else 0
     read = partial(_read_new, growth=growth, may_search=vain < VAIN_SEARCHES)
     position = read_playlists(context, [band.uploads_playlist_id, *band.extra_playlists], read, max_rereads=0)
+    request_former(context)
     is_lacking = growth is not None and growth > position.uploads_new
     if is_lacking:
         context.checkpoint[_IN_VAIN] = vain < VAIN_SEARCHES
@@ -125,6 +128,7 @@ def _save_page(
         unseen, unreadable = unseen_items(context, page), position.unrecorded(page)
         position.observe(page, mark_seen(context, page, position.number))
         if position.is_uploads:
+            context.checkpoint[_READ_ALL] = position.is_done and not position.dead_end
             position.uploads_new += sum(item.is_public for item in new)
         if not is_read_again and _may_stop(position, page, new, growth, may_search=may_search):
             position.is_done, position.dead_end = True, ""

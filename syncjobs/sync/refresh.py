@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from bands.models import Availability, Band, LiveState
-from bands.videos import newest_to_request, request_details
+from bands.models import Availability, Band, LiveState, Video
+from bands.videos import OF_OTHER_CHANNEL, newest_to_request, request_details
 
 from ..choices import JobType
 from ..freshness import subscriptions
@@ -53,6 +54,20 @@ def request_due(context: JobContext) -> None:
         recent = _known() & _recent() & Q(created_at__lt=Now() - _DAY) & ~Q(pk__in=due)
         due += newest_to_request(recent, RECENT_UNITS * PAGE_SIZE)
     request_details(due)
+
+
+def request_former(context: JobContext) -> None:
+    """Request the details of the band's videos of other channels at the first sync of a new one: they may be gone.
+
+    No pass over the new channel would notice it. This costs a unit for 50 of them, later.
+    """
+    band = context.band
+    if band.channel_changed_at is None or band.synced_at(full=False) is not None:
+        return
+    with transaction.atomic():
+        context.save()
+        former = Video.objects.filter(OF_OTHER_CHANNEL, band=band, availability=Availability.AVAILABLE)
+        request_details(former.values_list("pk", flat=True))
 
 
 def _recent() -> Q:

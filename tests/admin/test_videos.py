@@ -58,6 +58,23 @@ def test_videos_can_be_filtered_by_title_state_and_band() -> None:
         assert len(titles(client, **query)) == 3
 
 
+def test_videos_of_another_channel_are_named_counted_and_listed() -> None:
+    client = logged_in(Role.MODERATOR)
+    own, other = "UC" + "a" * 22, "UC" + "b" * 22
+    band = make_band("herons", channel_id=own, channel_changed_at=timezone.now())
+    for name, channel in (("new", own), ("old", other), ("unknown", "")):
+        Video.objects.create(youtube_id=name, title=name, band=band, channel_id=channel, channel_title="Old Herons")
+    assert titles(client, channel="other") == ["old"]
+    assert titles(client, channel="own") == ["unknown", "new"]
+    page = client.get(f"/admin/bands/band/{band.pk}/change/").content.decode()
+    assert re.search(rf'href="{URL}\?band={band.pk}&amp;channel=other">\s*1 of another channel\s*<', page)
+    assert page.count("Of another channel: Old Herons") == 1
+    # As long as a new channel is not looked up, nobody knows.
+    band.channel_id = ""
+    band.save()
+    assert "another channel" not in client.get(f"/admin/bands/band/{band.pk}/change/").content.decode()
+
+
 def test_queries_do_not_grow_with_rows() -> None:
     client = logged_in(Role.MODERATOR)
 

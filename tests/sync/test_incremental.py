@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 from django.db.models import Sum
 from django.utils import timezone
 
 from bands.models import Availability, Band, ChannelProblem, Video
-from syncjobs.choices import JobStatus, JobType
+from syncjobs.choices import JobStatus, JobType, Role
 from syncjobs.engine import outcomes
 from syncjobs.models import SyncJob
-from syncjobs.operations import triggers
+from syncjobs.operations import bands, triggers
+from syncjobs.stats import bands as stats_bands
 from syncjobs.sync import incremental
 from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.world import uploads
+from tests.clients import logged_in
 from tests.factories import PERSON, band_with_videos, full_sync, run_all, run_next
 
 # The lease is renewed on another connection, which must see the attempt.
@@ -101,6 +104,24 @@ def test_an_incremental_sync_stops_at_the_first_page_of_known_videos(youtube: Si
     assert Video.objects.filter(details_pending=False).count() == 260
     assert len(youtube.calls("playlistItems.list")) == 3
     assert len(youtube.calls("videos.list")) == 2
+    Band.objects.update(last_full_sync_at=None)
+    assert _read_by() is None
+
+
+def test_an_incremental_sync_of_a_new_channel_reads_all_of_it(youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 120)
+    triggers.trigger_sync(PERSON, band, full=False)
+    job = run_next()
+    assert (_read_by(), Video.objects.count()) == (job.pk, 120)
+    page = logged_in(Role.MODERATOR).get(f"/admin/bands/band/{band.pk}/change/").content.decode()
+    assert re.search(rf"were read <time [^>]*>[^<]*</time>, by the incremental sync <a [^>]*>#{job.pk}</a>", page)
+    # It was another channel.
+    bands.change(PERSON, band.pk, {"youtube_channel": "@elsewhere"})
+    assert _read_by() is None
+
+
+def _read_by() -> int | None:
+    return stats_bands.with_what_was_read(Band.objects.all()).get().read_by  # type: ignore[attr-defined, no-any-return]
 
 
 def test_a_band_deleted_during_the_pass_does_not_stop_the_others(youtube: Simulator) -> None:

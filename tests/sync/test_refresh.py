@@ -10,9 +10,12 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bands.models import Band, LiveState, Video
+from bands.models import Availability, Band, LiveState, Video
+from bands.videos import OF_OTHER_CHANNEL
+from syncjobs.choices import JobType
+from syncjobs.engine.enqueue import create_enrich
 from syncjobs.models import Subscription, SyncJob
-from syncjobs.operations import triggers
+from syncjobs.operations import bands, triggers
 from syncjobs.sync import refresh
 from syncjobs.sync.refresh import request_live
 from syncjobs.youtube.simulator import Simulator, resources
@@ -54,6 +57,31 @@ def test_a_stream_that_has_aired_is_refreshed(youtube: Simulator, live: str, one
     video.refresh_from_db()
     assert (video.live_state, video.title, video.duration_seconds) == (LiveState.NONE, "Finals (premiere)", 540)
     assert len(youtube.calls("videos.list")) == 1
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_first_sync_of_a_new_channel_looks_the_former_ones_videos_up(youtube: Simulator, full: bool) -> None:
+    band = _synced(youtube, 3)
+    gone = youtube.world.playlists[band.uploads_playlist_id][:2]
+    for video_id in gone:
+        youtube.world.remove(video_id)
+    channel = youtube.world.add_channel("@new")
+    youtube.world.upload(channel.id, 60, prefix="moved")
+    bands.change(PERSON, band.pk, {"youtube_channel": channel.id})
+    assert Video.objects.filter(OF_OTHER_CHANNEL).count() == 3
+    for expected in (3, 0):  # Only the first sync does so.
+        pending = Video.objects.filter(OF_OTHER_CHANNEL, details_pending=True)
+        triggers.trigger_sync(PERSON, Band.objects.get(), full=full, force=True)
+        run_next()
+        assert pending.count() == expected
+        create_enrich()
+        run_all()
+    missing = Video.objects.filter(availability=Availability.MISSING)
+    assert set(missing.values_list("youtube_id", flat=True)) == set(gone)
+    queue_job(JobType.AVAILABILITY_CHECK)
+    run_all()
+    assert Video.objects.filter(availability=Availability.UNAVAILABLE).count() == 2
+    assert Video.objects.filter(OF_OTHER_CHANNEL, availability=Availability.AVAILABLE).count() == 1
 
 
 def test_a_stream_that_has_not_begun_or_never_will_costs_nothing(youtube: Simulator) -> None:
