@@ -148,12 +148,16 @@ def run_all(queues: Iterable[str] = QueueName.values) -> int:
 
 
 def wait_for(condition: Callable[[], T], seconds: float = 30.0, what: str | Callable[[], str] = "") -> T:
-    """Return the first true value of the condition; fail after the timeout, with `what` as it is then."""
-    deadline = time.monotonic() + seconds
+    """Return the first true value of the condition; fail after the timeout, with `what` as it is then.
+
+    Ask less and less often: conditions are queries, and what takes long must not be slowed down by them.
+    """
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"not within {seconds} s: {(what() if callable(what) else what) or condition}")
-        time.sleep(0.02)
+        time.sleep(min(max(0.02, waited / 20), 0.25))
     return value
 
 
