@@ -37,7 +37,6 @@ def environment(endpoint: str) -> dict[str, str]:
         "YOUTUBE_API_ENDPOINT": endpoint,
         "YOUTUBE_TIMEOUT_SECONDS": "3",
         "SYNC_LEASE_SECONDS": "4",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

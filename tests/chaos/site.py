@@ -74,7 +74,6 @@ class Site:
             "DATABASE_URL": embedded.database_url(),
             "REDIS_URL": embedded.redis_url(),
             "YOUTUBE_API_ENDPOINT": self.youtube,
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
         }
         self._commands = self._all_commands(ports, youtube_port)
