@@ -16,7 +16,7 @@ from syncjobs.youtube.simulator import Simulator
 from syncjobs.youtube.simulator.world import World
 from tests.processes import Workers, environment, web_server
 
-from .driver import FLAGS, Visitor, chromium_path
+from .driver import FLAGS, Visitor, headless_path
 
 LogIn = Callable[..., Visitor]
 
@@ -24,7 +24,7 @@ LogIn = Callable[..., Visitor]
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Start the machine's Chromium. CI must have one; elsewhere, these tests are skipped without it."""
-    path = chromium_path()
+    path = headless_path()
     if path is None:
         message = "There is no Chromium on the PATH: install Debian's chromium, or Google Chrome."
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)

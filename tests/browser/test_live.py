@@ -67,7 +67,7 @@ def test_a_pause_appears_on_other_pages_and_stops_the_worker(
     log_in: LogIn, worker: Workers, youtube: Simulator
 ) -> None:
     band, _ = band_with_videos(youtube.world, 3)
-    admin, other = log_in(Role.ADMIN).page, log_in(Role.MODERATOR).page
+    admin, other = (log_in(role).go("/admin/") for role in (Role.ADMIN, Role.MODERATOR))
     expect(_card(other, "Video sync")).to_contain_text("Active")
     expect(_card(other, "Video sync").get_by_role("link", name="Pause")).to_have_count(0)
     _card(admin, "Video sync").get_by_role("link", name="Pause").click()

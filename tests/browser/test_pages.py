@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from syncjobs.choices import Role
 
@@ -70,6 +70,18 @@ def _problems(page: Page) -> dict[str, Any]:
     dark = _violations(page, "rule", ["color-contrast"])
     page.emulate_media(color_scheme="light")
     return found | ({"dark": dark} if dark else {})
+
+
+def test_people_log_in_and_out_by_forms(log_in: LogIn) -> None:
+    visitor = log_in(Role.MODERATOR)
+    page = visitor.page
+    visitor.context.clear_cookies()
+    visitor.log_in("moderator")
+    expect(page.locator("h1")).to_have_count(1)
+    page.locator("#logout-form button").click()
+    visitor.go("/admin/")
+    page.wait_for_url("**/admin/login/?next=/admin/")
+    assert visitor.problems == []
 
 
 @pytest.mark.parametrize("role", [Role.MODERATOR, Role.ADMIN, Role.SUPER_ADMIN])
