@@ -85,7 +85,7 @@ def test_every_documented_call_succeeds(tmp_path: Path, settings: LazySettings) 
     known |= {"ALERT": str(make_alert().pk), "RULE": "band_stale"}
     channel = make_channel()
     known["DELIVERY"] = str(alert_channels.send_test(PERSON, channel.pk).pk)
-    with web_server(served, tmp_path / "web.log") as site, httpx.Client() as client:
+    with web_server(served, tmp_path / "web.log") as site, httpx.Client(timeout=30) as client:
         known |= {"SITE": site, "API": f"{site}/api"}
         for call in CALLS:
             words = [string.Template(word).substitute(known) for word in shlex.split(call)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connections
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from syncjobs.choices import Role
@@ -19,6 +19,8 @@ from tests.processes import Workers, environment, web_server
 from .driver import FLAGS, Visitor, headless_path
 
 LogIn = Callable[..., Visitor]
+# As long as a visitor waits for anything else. On a busy machine, a page may take longer than the default of 5 s.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="package")

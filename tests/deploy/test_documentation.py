@@ -181,7 +181,7 @@ class Site:
             "127.0.0.1:8000": f"127.0.0.1:{free_port()}",
         }
         self._youtube = youtube
-        self.client = httpx.Client()
+        self.client = httpx.Client(timeout=30)
 
     def follow(self, line: str) -> None:
         """Do what a line of the documentation says."""

@@ -163,7 +163,7 @@ def test_a_rolling_restart_loses_no_request(servers: tuple[list[WebServer], list
 
     with nginx(tmp_path, ports) as (url, context):
         login = {"username": "ada", "password": PASSWORD}
-        with httpx.Client(base_url=url, verify=context, headers={"Host": HOST}) as site:
+        with httpx.Client(base_url=url, verify=context, headers={"Host": HOST}, timeout=60) as site:
             answer = site.post("/api/auth/token", json=login, extensions={"sni_hostname": HOST})
         load = Load(url, context, answer.json()["access"])
         asyncio.run(load.run(restart_each))
@@ -181,14 +181,14 @@ def test_a_rolling_restart_loses_no_request(servers: tuple[list[WebServer], list
 
 def test_a_server_that_stops_says_so_and_closes_its_connections(variables: dict[str, str], tmp_path: Path) -> None:
     port = free_port()
-    web = WebServer(variables, tmp_path / "web.log", None, "--port", str(port), "--drain", "3")
+    web = WebServer(variables, tmp_path / "web.log", None, "--port", str(port), "--drain", "8")
     web.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Host": HOST}) as site:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Host": HOST}, timeout=30) as site:
             ready = site.get("/readyz")
             assert (ready.status_code, ready.headers.get("Connection")) == (200, None)
             web.terminate()
-            wait_for(lambda: site.get("/readyz").status_code == 503, 2, "the server to say that it stops")
+            wait_for(lambda: site.get("/readyz").status_code == 503, 6, "the server to say that it stops")
             stopping = site.get("/readyz")
             assert (stopping.json(), stopping.headers["Connection"]) == ({"status": "stopping"}, "close")
             assert site.get("/healthz").status_code == 200

@@ -238,7 +238,7 @@ def test_all_viewers_share_one_reader_which_stops_with_the_last(watch: Watch, si
     watchers = [watch() for _ in range(6)]
     wait_for(lambda: _readers() == 1, what="the reader")
     # There are more viewers than pooled connections, so no viewer keeps one.
-    assert httpx.get(f"{site}/readyz").json()["database"] is True
+    assert httpx.get(f"{site}/readyz", timeout=30).json()["database"] is True
     job = queue_job("PRUNE")  # type: ignore[arg-type]
     for watcher in watchers:
         wait_for(lambda watcher=watcher: watcher.jobs() == [(str(job.pk), "QUEUED")], what="the change")  # type: ignore[misc]

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_an_unauthorized_or_invalid_request_is_refused(site: str) -> None:
     def ask(token: Any = None, **headers: str) -> httpx.Response:
         given = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.get(f"{site}/api/admin/events", headers=given | {"Accept": "text/event-stream"} | headers)
+        accept = {"Accept": "text/event-stream"}
+        return httpx.get(f"{site}/api/admin/events", headers=given | accept | headers, timeout=30)
 
     assert ask().status_code == 401
     plain = get_user_model().objects.create_user("plain")
@@ -40,10 +41,8 @@ def test_an_unauthorized_or_invalid_request_is_refused(site: str) -> None:
     for nonsense in ("x", "1:2", "1:2:3,", "1:٣:", "1" * 30 + ":2:"):
         answer = ask(access_token(), **{"Last-Event-ID": nonsense.encode()})  # type: ignore[arg-type]
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Last-Event-ID")
-    assert (
-        httpx.get(f"{site}/api/admin/events?since=1", headers={"Authorization": f"Bearer {access_token()}"}).status_code
-        == 400
-    )
+    authorization = {"Authorization": f"Bearer {access_token()}"}
+    assert httpx.get(f"{site}/api/admin/events?since=1", headers=authorization, timeout=30).status_code == 400
 
 
 @pytest.mark.parametrize("lost", ["account", "role"])
@@ -83,7 +82,7 @@ def test_the_stream_of_a_page_ends_with_its_session(site: str, ends_by: str) -> 
             person.set_password("another correct horse")
             person.save()
         wait_for(lambda: watcher.has_ended, what="the end")
-        assert httpx.get(f"{site}/admin/events", headers={"Cookie": f"sessionid={key}"}).status_code == 403
+        assert httpx.get(f"{site}/admin/events", headers={"Cookie": f"sessionid={key}"}, timeout=30).status_code == 403
         if ends_by == "a new password":
             wait_for(lambda: other.has_ended, what="the end of the other too")
         else:
@@ -101,11 +100,11 @@ def test_the_stream_ends_when_the_password_changes(watch: Watch) -> None:
 
 def test_the_stream_ends_when_its_log_in_does(site: str) -> None:
     people.save_user(PERSON, "mo", PASSWORD, Role.MODERATOR)
-    pairs = [
-        httpx.post(f"{site}/api/auth/token", json={"username": "mo", "password": PASSWORD}).json() for _ in range(2)
-    ]
+    who = {"username": "mo", "password": PASSWORD}
+    pairs = [httpx.post(f"{site}/api/auth/token", json=who, timeout=30).json() for _ in range(2)]
     with Watcher(site, pairs[0]["access"]) as watcher, Watcher(site, pairs[1]["access"]) as other:
-        assert httpx.post(f"{site}/api/auth/logout", json={"refresh": pairs[0]["refresh"]}).status_code == 200
+        refresh = {"refresh": pairs[0]["refresh"]}
+        assert httpx.post(f"{site}/api/auth/logout", json=refresh, timeout=30).status_code == 200
         wait_for(lambda: watcher.has_ended, what="the end")
         assert not other.has_ended
 

@@ -87,7 +87,7 @@ def test_a_request_waits_for_a_lock_only_for_seconds() -> None:
         channels.lock_channels()
         answer = httpx.patch(f"{url}/api/bands/{band.pk}", json={"city": "X"}, headers=admin.headers, timeout=30)
         assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "5")
-        assert httpx.get(f"{url}/readyz").status_code == 200
+        assert httpx.get(f"{url}/readyz", timeout=30).status_code == 200
 
 
 @pytest.mark.parametrize("is_csv", [True, False])

@@ -51,14 +51,14 @@ def _requests(log: Path, count: int) -> list[dict[str, Any]]:
     def read() -> list[dict[str, Any]]:
         return [line for line in _lines(log.read_text()) if line.get("event") == "request"]
 
-    wait_for(lambda: len(read()) >= count, 10, lambda: log.read_text())
+    wait_for(lambda: len(read()) >= count, 30, lambda: log.read_text())
     return read()
 
 
 def test_the_access_log(site: str, log: Path) -> None:
     people.save_user(PERSON, "mo", PASSWORD, Role.MODERATOR)
     user_id = get_user_model().objects.get(username="mo").pk
-    with httpx.Client(base_url=site) as client:
+    with httpx.Client(base_url=site, timeout=30) as client:
         assert client.get("/healthz").headers["X-Request-ID"]
         token = client.post("/api/auth/token", json={"username": "mo", "password": PASSWORD}).json()["access"]
         ids = {"X-Request-ID": "Root=1-67891233-abcdef012345678912345678"}

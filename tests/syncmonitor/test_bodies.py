@@ -155,7 +155,7 @@ def test_only_those_who_may_import_send_a_large_file(admin: httpx.Client, site: 
     assert admin.post("/admin/import/", data=token, files={"file": ("b.csv", rows)}).status_code == 200
     huge = admin.post("/admin/import/", data=token, files={"file": ("b.csv", b"x" * 21_000_000)})
     assert (huge.status_code, "larger than 20 MB" in huge.text) == (413, True)
-    anonymous = httpx.post(f"{site}/admin/import/", data=token, files={"file": ("b.csv", rows)})
+    anonymous = httpx.post(f"{site}/admin/import/", data=token, files={"file": ("b.csv", rows)}, timeout=30)
     assert anonymous.status_code == 413
     get_user_model().objects.get().groups.set(Group.objects.filter(name=Role.MODERATOR))
     assert admin.post("/admin/import/", data=token, files={"file": ("b.csv", rows)}).status_code == 413
@@ -164,7 +164,7 @@ def test_only_those_who_may_import_send_a_large_file(admin: httpx.Client, site: 
 def test_ids_of_jobs_have_a_limit_of_their_own(admin: httpx.Client, site: str) -> None:
     body = {"action": "cancel", "ids": [str(900_000_000_000_000_000 + number) for number in range(10_000)]}
     assert admin.post("/api/admin/sync-jobs/bulk", json=body).status_code == 202
-    assert httpx.post(f"{site}/api/admin/sync-jobs/bulk", json=body).status_code == 401
+    assert httpx.post(f"{site}/api/admin/sync-jobs/bulk", json=body, timeout=30).status_code == 401
     body["ids"] *= 2
     assert admin.post("/api/admin/sync-jobs/bulk", json=body).status_code == 413
 
@@ -214,7 +214,7 @@ def test_a_form_that_cannot_be_parsed_is_refused_with_a_page(
     site: str, kind: str, body: bytes, status: int, path: str
 ) -> None:
     headers = {b"Content-Type": kind.encode("latin-1")}
-    answer = httpx.post(site + path, content=body, headers=headers)
+    answer = httpx.post(site + path, content=body, headers=headers, timeout=30)
     assert answer.status_code == (404 if (path, status) == ("/nowhere", 403) else status)
     assert "<h1>" in answer.text
     assert "Traceback" not in answer.text
@@ -222,9 +222,10 @@ def test_a_form_that_cannot_be_parsed_is_refused_with_a_page(
 
 @pytest.mark.parametrize("path", ["/admin/login/", "/admin/", "/api/bands", "/api/auth/token", "/nowhere", "/metrics"])
 def test_too_many_parameters_in_an_address_are_refused(site: str, path: str) -> None:
-    answer = httpx.get(site + path, params=[("a", "1")] * 1001)
+    answer = httpx.get(site + path, params=[("a", "1")] * 1001, timeout=30)
     assert answer.status_code == (404 if path == "/metrics" else 400)
-    json_answer = httpx.get(f"{site}/api/bands", headers={"Content-Type": "application/json; charset=utf-7"})
+    odd = {"Content-Type": "application/json; charset=utf-7"}
+    json_answer = httpx.get(f"{site}/api/bands", headers=odd, timeout=30)
     assert json_answer.status_code == 401
 
 
