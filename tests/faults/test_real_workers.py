@@ -11,7 +11,7 @@ from django.conf import LazySettings
 from django.db import connection
 from django.db.models import Sum
 
-from bands.models import Video
+from bands.models import NoticedBy, Video
 from syncjobs.choices import AttemptOutcome, JobStatus, JobType
 from syncjobs.models import Attempt, QuotaCall, SyncJob
 from syncjobs.operations import jobs, queues, triggers
@@ -83,7 +83,9 @@ def test_20_full_syncs_survive_killed_workers_a_flushed_redis_and_every_temporar
     children = SyncJob.objects.filter(parent=parent)
     assert set(children.values_list("status", "error_count")) == {(JobStatus.COMPLETED, 0)}
     assert {job.band_id: job.videos_found for job in children} == sizes
-    assert children.aggregate(Sum("videos_added")) == {"videos_added__sum": sum(sizes.values())}
+    # On a slow machine, the feeds are read meanwhile. What they notice first, no job adds.
+    added_by_jobs = Video.objects.exclude(noticed_by=NoticedBy.FEED).count()
+    assert children.aggregate(Sum("videos_added")) == {"videos_added__sum": added_by_jobs}
     assert set(Video.objects.values_list("youtube_id", flat=True)) == set(youtube.world.videos)
     parent.refresh_from_db()
     assert parent.status == JobStatus.COMPLETED
