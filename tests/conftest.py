@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import contextlib
-import importlib
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
@@ -21,7 +18,6 @@ from syncjobs.youtube import client
 from syncjobs.youtube.simulator import Simulator
 from syncmonitor import embedded
 
-ROOT = Path(__file__).resolve().parents[1]
 # Tables that all tests share: filled by the migrations, or once per session by `django_db_setup`.
 KEPT = (
     "django_migrations",
@@ -34,22 +30,6 @@ KEPT = (
 
 SLOW = ("browser", "faults", "fuzz")
 """The markers of slow tests."""
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Share the work of compiling the tests, which takes longer than to collect them, among the processes of pytest-xdist.
-
-    Each begins with a part of the modules, and finds the others compiled when it collects them. pytest reports what is wrong.
-    """
-    process = getattr(session.config, "workerinput", {"workerid": "gw0", "workercount": 1})
-    number, count = int(process["workerid"].removeprefix("gw")), process["workercount"]
-    if count == 1:
-        return
-    places = [ROOT / argument.partition("::")[0] for argument in session.config.args]
-    modules = [path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("test_*.py")))]
-    for path in modules[number::count]:
-        with contextlib.suppress(Exception, pytest.skip.Exception):
-            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
 @pytest.hookimpl(trylast=True)
