@@ -90,8 +90,11 @@ def band_units(band: Band, *, full: bool) -> int:
 
 
 def units_of(job: SyncJob) -> int | None:
-    """Estimate what the job would use if it began now; None if that is not known for its type."""
-    if job.job_type not in BAND_SYNC_TYPES:
+    """Estimate what the job would use if it began now; None if that is not known for its type.
+
+    The estimate of an all-bands job that has queued its children is theirs, and stays.
+    """
+    if job.job_type not in BAND_SYNC_TYPES or (job.fans_out and job.checkpoint.get("fanned_out")):
         return job.quota_estimated
     is_full = job.job_type == JobType.FULL_SYNC
     if job.fans_out:

@@ -17,7 +17,7 @@ from syncjobs.stats import quota as stats_quota
 from syncjobs.youtube.costs import Bucket
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import Api
-from tests.factories import PERSON, SCHEDULE, band_with_videos, make_band, run_all, run_next
+from tests.factories import PERSON, SCHEDULE, band_with_videos, make_band, queue_job, run_all, run_next
 
 # The lease is renewed on another connection, which must see the attempt.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -133,3 +133,22 @@ def test_an_incremental_all_bands_job_expects_its_children(youtube: Simulator) -
     run_next()
     job.refresh_from_db()
     assert (job.quota_used, job.quota_estimated, _queued()) == (1, 5, 4)
+
+
+@pytest.mark.parametrize("status", [JobStatus.IN_PROGRESS, JobStatus.COMPLETED])
+def test_what_a_child_uses_beyond_its_estimate_is_not_taken_from_the_others(status: JobStatus) -> None:
+    parent = queue_job(JobType.INCREMENTAL_SYNC, fans_out=True, quota_estimated=4)
+    first, _second = (queue_job(JobType.INCREMENTAL_SYNC, parent=parent, quota_estimated=2) for _ in range(2))
+    SyncJob.objects.filter(pk=parent.pk).update(status=JobStatus.IN_PROGRESS)
+    assert _queued() == 4
+    SyncJob.objects.filter(pk=first.pk).update(status=status, quota_used=40)
+    assert _queued() == 2
+
+
+def test_an_all_bands_job_that_has_queued_its_children_keeps_their_estimate(various: dict[str, Band]) -> None:
+    job = triggers.trigger_sync(SCHEDULE, None, full=True).job
+    # It was returned to its queue after that, by a worker that stops.
+    SyncJob.objects.filter(pk=job.pk).update(checkpoint={"fanned_out": True}, quota_estimated=40)
+    raised = triggers.trigger_sync(PERSON, None, full=True, force=True).job
+    assert (raised.pk, raised.quota_estimated) == (job.pk, 40)
+    assert raised.priority > job.priority

@@ -2,7 +2,8 @@
 --
 -- "active": the units that active jobs of a type still need by their estimates, the number of those without an estimate, and
 -- the average of the newest completed jobs of the type, if any has none. The estimate of an active parent includes its children:
--- it still needs it, but for what it and they have used, and what the ended and the waiting ones of them will not use any more.
+-- it still needs it, but for what it has used, and of the estimate of each child what that has used or will not use any more.
+-- What a child uses beyond its own estimate was never part of the parent's.
 -- Queued jobs of paused bands need nothing until somebody resumes the bands, and delayed ones nothing before their time.
 -- "schedule": the average of a schedule's last runs, with all their jobs, by the label of its jobs.
 WITH active AS (
@@ -13,8 +14,8 @@ WITH active AS (
            SELECT sum(CASE WHEN child.status = 'IN_PROGRESS' OR (child.status = 'QUEUED' AND child.run_at < %(until)s
                              AND (child.band_id IS NULL
                                   OR child.band_id NOT IN (SELECT id FROM bands_band WHERE paused_at IS NOT NULL)))
-                           THEN child.quota_used
-                           ELSE greatest(child.quota_used, child.quota_estimated) END) AS units
+                           THEN least(child.quota_used, child.quota_estimated)
+                           ELSE coalesce(child.quota_estimated, child.quota_used) END) AS units
              FROM syncjobs_syncjob AS child WHERE child.parent_id = job.id) AS of_children ON true
      WHERE status IN ('QUEUED', 'IN_PROGRESS') AND run_at < %(until)s
        AND (parent_id IS NULL
