@@ -190,7 +190,7 @@ class BandAdmin(PageAdmin):
             ),
             details=[
                 *([_("It was synced recently, and is synced again anyway.")] if force else []),
-                *filter(None, [pauses_of_new([(QUEUE_OF_TYPE[JobType.INCREMENTAL_SYNC], band.pk)])]),
+                *filter(None, [pauses_of_new(QUEUE_OF_TYPE[JobType.INCREMENTAL_SYNC], band.pk)]),
             ],
             button=_("Sync anyway") if force else _("Sync now"),
             back=links.band(band_id),

@@ -20,7 +20,7 @@ from ..exceptions import DomainError, InvalidInput
 from ..listing import filters as listing_filters
 from ..models import BulkAction, SyncJob
 from ..operations import bulk, queued_jobs
-from ..operations.waiting import pauses, pauses_of_new
+from ..operations.waiting import pauses, pauses_of_retries
 from ..stats import queues
 from ..templatetags.monitor import number
 from . import bulk_words, job_changes
@@ -160,7 +160,7 @@ def _pauses(action: str, job_ids: Sequence[int]) -> str:
     if action in (BulkAction.Action.CANCEL, BulkAction.Action.DELAY):
         return ""
     if action == BulkAction.Action.RETRY:
-        return pauses_of_new(SyncJob.objects.filter(pk__in=job_ids).values_list("queue", "band"))
+        return pauses_of_retries(job_ids)
     return pauses(job_ids)
 
 

@@ -17,7 +17,7 @@ from ..engine import clock, error_reasons
 from ..models import BulkAction, ErrorGroup
 from ..operations import bulk
 from ..operations import errors as operations
-from ..operations.waiting import pauses_of_new
+from ..operations.waiting import pauses_of_retries
 from ..stats import errors as stats_errors
 from ..templatetags.monitor import number
 from .core import advice, fixes, links
@@ -211,7 +211,7 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
     If the error is permanent, offer first what removes its cause.
     """
     group = operations.get_error_group(fingerprint)
-    jobs = list(operations.unretried_jobs(fingerprint=fingerprint).values_list("queue", "band"))
+    jobs = list(operations.unretried_jobs(fingerprint=fingerprint).values_list("pk", flat=True))
     count = len(jobs)
     text = ngettext(
         "%(count)s failed job can be retried: a new job is queued in its place.",
@@ -233,7 +233,7 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
         icon="retry",
         warning=advice.group_warning(request, group.reason) if count and group.is_permanent else "",
         offers=fixes.of(request, group.reason, bands) if group.is_permanent else (),
-        more=pauses_of_new(jobs),
+        more=pauses_of_retries(jobs),
     )
     return ask(request, question, lambda actor, _values: _summary(bulk.retry_group(actor, fingerprint)))
 

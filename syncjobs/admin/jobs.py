@@ -19,7 +19,7 @@ from ..listing import filters as listing_filters
 from ..models import SyncJob
 from ..operations import jobs as operations
 from ..operations import triggers
-from ..operations.waiting import pauses, pauses_of_new
+from ..operations.waiting import pauses, pauses_of_retries
 from ..stats import errors as stats_errors
 from . import job_changes, job_list, job_look, job_page, trigger
 from .core import fixes, links
@@ -142,7 +142,7 @@ class JobAdmin(PageAdmin):
             icon="retry",
             warning=warning,
             offers=fixes.of(request, stats_errors.last_reason(job_id), bands) if warning else (),
-            details=[*filter(None, [pauses_of_new([(job.queue_id, job.band_id)])])],
+            details=[*filter(None, [pauses_of_retries([job_id])])],
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

@@ -113,7 +113,7 @@ class ScheduleAdmin(PageAdmin):
             % {"job_type": _label(schedules.job_type_of(schedule))},
             button=_("Run now"),
             icon="play",
-            details=[*filter(None, [pauses_of_new([(QUEUE_OF_TYPE.get(schedules.job_type_of(schedule), ""), None)])])],
+            details=[*filter(None, [pauses_of_new(QUEUE_OF_TYPE.get(schedules.job_type_of(schedule), ""))])],
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

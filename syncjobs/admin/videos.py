@@ -103,7 +103,7 @@ class VideoAdmin(PageAdmin):
             back=links.object_page("bands_video_change", video_id),
             parent=str(video),
             icon="play",
-            details=[*filter(None, [pauses_of_new([(QUEUE_OF_TYPE[JobType.SINGLE_VIDEO], video.band_id)])])],
+            details=[*filter(None, [pauses_of_new(QUEUE_OF_TYPE[JobType.SINGLE_VIDEO], video.band_id)])],
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from django.db.models import Q, QuerySet
+from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from bands.models import Band
 
-from ..choices import JobStatus, QueueName
-from ..models import Queue, SyncJob
+from ..choices import QueueName
+from ..models import Queue
+from ..sql import query
 
 
 def pauses(job_ids: Collection[int]) -> str:
     """Return sentences that say which pauses the queued ones of these jobs and of their child jobs wait for; else ""."""
+    return _sentences_about(job_ids, family=job_ids)
+
+
+def pauses_of_retries(job_ids: Collection[int]) -> str:
+    """Return the same sentences about the jobs that will be queued if these are retried."""
+    return _sentences_about(job_ids, retried=job_ids)
+
+
+def pauses_of_new(queue: str, band_id: int | None = None) -> str:
+    """Return the same sentences about a job that is yet to be queued."""
+    waits = band_id is not None and Band.objects.paused().filter(pk=band_id).exists()
+    return _sentences([queue], int(waits), is_one=True)
+
+
+def _sentences_about(job_ids: Collection[int], *, family: Iterable[int] = (), retried: Iterable[int] = ()) -> str:
+    """Ask with arrays, because a bulk action may be about MAX_JOBS: `IN` with as many values takes half a minute."""
     if not job_ids:
         return ""
-    family = Q(pk__in=job_ids) | Q(parent__in=job_ids)
-    jobs = SyncJob.objects.filter(family, status=JobStatus.QUEUED).order_by()
-    paused = Queue.objects.filter(pk__in=jobs.values("queue"))
-    number = jobs.of_paused_bands().count()
-    return _sentences(paused, number, is_one=number > 0 and len(job_ids) == jobs.count() == 1)
+    with connection.cursor() as cursor:
+        cursor.execute(query("waiting_jobs"), {"family": list(family), "retried": list(retried)})
+        rows = cursor.fetchall()
+    is_one = len(job_ids) == sum(jobs for _queue, jobs, _of_paused_bands in rows) == 1
+    return _sentences([row[0] for row in rows], sum(row[2] for row in rows), is_one=is_one)
 
 
-def pauses_of_new(jobs: Iterable[tuple[str, int | None]]) -> str:
-    """Return the same sentences about jobs that are yet to be queued; of each, its queue and its band's id."""
-    new = list(jobs)
-    paused = Queue.objects.filter(pk__in={queue for queue, _band in new})
-    bands = set(
-        Band.objects.paused().filter(pk__in={band for _queue, band in new if band}).values_list("pk", flat=True)
-    )
-    return _sentences(paused, sum(band in bands for _queue, band in new), is_one=len(new) == 1)
-
-
-def _sentences(queues: QuerySet[Queue], of_paused_bands: int, *, is_one: bool) -> str:
+def _sentences(queues: Sequence[str], of_paused_bands: int, *, is_one: bool) -> str:
     sentences = [
         _("The queue %(queue)s is paused, so its jobs wait.") % {"queue": QueueName(queue.name).label}
-        for queue in queues.filter(paused_at__isnull=False).order_by("pk")
+        for queue in Queue.objects.filter(pk__in=queues, paused_at__isnull=False).order_by("pk")
     ]
     if of_paused_bands:
         many = ngettext(
