@@ -108,6 +108,14 @@ class ChannelForm(EditForm):
         bands: Any = self.fields["band_ids"]
         bands.choices = list(Band.objects.order_by("name").values_list("pk", "name"))
 
+    def clean_address(self) -> str:
+        """Join the lines of one URL: a line break comes from where it was copied. E-mail addresses may have a line each."""
+        address: str = self.cleaned_data["address"]
+        first, *others = address.splitlines() or [""]
+        if self.cleaned_data.get("kind") == ChannelKind.EMAIL or any("://" in line for line in others):
+            return address
+        return "".join(line.strip() for line in (first, *others))
+
 
 def _initial(channel: AlertChannel) -> dict[str, Any]:
     values = {name: getattr(channel, name) for name in ChannelForm.base_fields if hasattr(channel, name)}

@@ -62,6 +62,28 @@ def test_line_breaks_of_a_copied_secret_are_not_part_of_it(admin: Client) -> Non
     assert secrets.decrypt(AlertChannel.objects.get().secret) == "a secret of my own"
 
 
+@pytest.mark.parametrize(
+    ("kind", "address", "saved"),
+    [
+        ("WEBHOOK", "https://hooks.example.org/ab\r\n  cd", "https://hooks.example.org/abcd"),
+        ("APPRISE", "slack://T1JJ3T3L2/A1BRTD4JD/\r\nTIiajkdnlazkcOXrIdevi7FQ/", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/"),
+        ("EMAIL", "mo@example.org\r\nkim@example.org", "mo@example.org\r\nkim@example.org"),
+    ],
+)  # fmt: skip
+def test_an_address_may_have_several_lines(admin: Client, kind: str, address: str, saved: str) -> None:
+    assert admin.post(f"{URL}add/", fields(kind=kind, address=address)).status_code == 302
+    channel = AlertChannel.objects.get()
+    assert secrets.decrypt(channel.target) == saved
+    if kind == "EMAIL":
+        assert channel.address == "mo@example.org, kim@example.org"
+
+
+def test_two_urls_are_not_one_address(admin: Client) -> None:
+    answer = admin.post(f"{URL}add/", fields(address=f"{RECEIVER}\r\n{RECEIVER}"))
+    assert answer.status_code == 422
+    assert "Must be a URL" in text(answer)
+
+
 def test_wrong_values_are_shown_at_their_fields(admin: Client) -> None:
     answer = admin.post(f"{URL}add/", fields(address="http://127.0.0.1/", time_zone="Mars", quiet_until=""))
     assert answer.status_code == 422
