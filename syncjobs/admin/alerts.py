@@ -29,7 +29,7 @@ from ..operations import alerts as operations
 from .core import attention
 from .core.edits import EditForm
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, report, show, style
+from .core.pages import Question, ask, refuse, report, show, style
 from .core.paging import FilterForm, paginate, show_list
 from .site import site
 
@@ -150,7 +150,7 @@ class AlertAdmin(PageAdmin):
         def do(actor: Actor, ids: list[int], values: dict[str, Any]) -> str:
             return operations.summary("acknowledge", operations.acknowledge(actor, ids, values["note"] or None))
 
-        return _ask(request, AcknowledgeForm, (_("Acknowledge?"), text, _("Acknowledge"), "check"), do)
+        return _ask(request, "acknowledge", AcknowledgeForm, (_("Acknowledge?"), text, _("Acknowledge"), "check"), do)
 
     @requires(_ACT, post=True)
     def reopen_view(self, request: HttpRequest) -> HttpResponse:
@@ -160,7 +160,7 @@ class AlertAdmin(PageAdmin):
         def do(actor: Actor, ids: list[int], _values: dict[str, Any]) -> str:
             return operations.summary("reopen", operations.reopen(actor, ids))
 
-        return _ask(request, SelectionForm, (_("Reopen?"), text, _("Reopen"), "unlock"), do)
+        return _ask(request, "reopen", SelectionForm, (_("Reopen?"), text, _("Reopen"), "unlock"), do)
 
     @requires(_ACT, post=True)
     def snooze_view(self, request: HttpRequest) -> HttpResponse:
@@ -172,7 +172,7 @@ class AlertAdmin(PageAdmin):
             end = _("Snoozed until %(time)s UTC.") % {"time": f"{until:%Y-%m-%d %H:%M}"}
             return end if len(ids) == 1 else f"{operations.summary('snooze', changed)} {end}"
 
-        return _ask(request, SnoozeForm, (_("Snooze?"), text, _("Snooze"), "clock"), do)
+        return _ask(request, "snooze", SnoozeForm, (_("Snooze?"), text, _("Snooze"), "clock"), do)
 
     @requires(_ACT, post=True)
     def unsnooze_view(self, request: HttpRequest) -> HttpResponse:
@@ -182,7 +182,7 @@ class AlertAdmin(PageAdmin):
         def do(actor: Actor, ids: list[int], _values: dict[str, Any]) -> str:
             return operations.summary("unsnooze", operations.unsnooze(actor, ids))
 
-        return _ask(request, SelectionForm, (_("End the snooze?"), text, _("End the snooze"), "bell"), do)
+        return _ask(request, "unsnooze", SelectionForm, (_("End the snooze?"), text, _("End the snooze"), "bell"), do)
 
 
 def _alerts(wanted: dict[str, Any]) -> QuerySet[Alert]:
@@ -237,6 +237,7 @@ def _selected(request: HttpRequest) -> list[Alert]:
 
 def _ask(
     request: HttpRequest,
+    action: str,
     form_class: type[SelectionForm],
     words_of_question: tuple[str, str, str, str],
     do: Callable[[Actor, list[int], dict[str, Any]], str],
@@ -248,6 +249,8 @@ def _ask(
         if "id" in request.GET:
             raise NotFound(_("There is no such alert."))
         return report(request, _("No alert is selected. Select at least one."), back, level="error")
+    if refusal := refuse(request, operations.problem(action, chosen), back):
+        return refusal
     is_sent = request.method == "POST"
     ids = ",".join(str(alert.pk) for alert in chosen)
     form = form_class(request.POST) if is_sent else form_class(initial={"ids": ids})

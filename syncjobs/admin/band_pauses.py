@@ -28,7 +28,7 @@ class BandPauseForm(PauseForm):
 def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str, parent: str = "") -> HttpResponse:
     """Ask for a reason, then pause the bands."""
     if not bands:
-        return _nothing(request, back)
+        return nothing_selected(request, back)
     unpaused = [band for band in bands if band.paused_at is None]
     if not unpaused and (refusal := refuse(request, _paused_already(bands), back)):
         return refusal
@@ -65,7 +65,7 @@ def ask_to_pause(request: HttpRequest, bands: Sequence[Band], back: str, parent:
 def ask_to_resume(request: HttpRequest, bands: Sequence[Band], back: str, parent: str = "") -> HttpResponse:
     """Confirm, then resume the bands."""
     if not bands:
-        return _nothing(request, back)
+        return nothing_selected(request, back)
     paused = [band for band in bands if band.paused_at is not None]
     if not paused and (refusal := refuse(request, _not_paused(bands), back)):
         return refusal
@@ -110,5 +110,6 @@ def _names(bands: Sequence[Band]) -> list[str]:
     return [band.name for band in bands] if len(bands) > 1 else []
 
 
-def _nothing(request: HttpRequest, back: str) -> HttpResponse:
+def nothing_selected(request: HttpRequest, back: str) -> HttpResponse:
+    """Report that no band is selected."""
     return report(request, _("No band is selected. Select at least one."), back, level="error")

@@ -38,7 +38,7 @@ from .band_form import BandForm, initial_of, look_up
 from .band_syncs import chart
 from .core import links
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, is_part, show, style
+from .core.pages import Question, ask, is_part, refuse, show, style
 from .core.paging import FilterForm, order, paginate, search_box, show_list, sort_field
 from .site import site
 
@@ -238,6 +238,11 @@ class BandAdmin(PageAdmin):
         """Activate or deactivate the bands in the query string."""
         active = request.GET.get("active") == "1"
         selected = _selected(request)
+        if not selected:
+            return band_pauses.nothing_selected(request, _list_url())
+        different = [band for band in selected if band.is_active != active]
+        if not different and (refusal := refuse(request, _already(len(selected), active=active), _list_url())):
+            return refusal
         question = Question(
             title=_("Activate these bands?") if active else _("Deactivate these bands?"),
             text=_("Schedules keep their videos up to date from now on.")
@@ -246,7 +251,7 @@ class BandAdmin(PageAdmin):
             button=_("Activate") if active else _("Deactivate"),
             back=_list_url(),
             icon="power",
-            details=[band.name for band in selected],
+            details=[band.name for band in different],
         )
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
@@ -310,6 +315,12 @@ def _get(band_id: int, bands: BandQuerySet | None = None) -> Band:
     if band is None:
         raise NotFound(_("There is no band %(id)s.") % {"id": band_id})
     return band
+
+
+def _already(count: int, *, active: bool) -> str:
+    if active:
+        return ngettext("The selected band is active already.", "The selected bands are active already.", count)
+    return ngettext("The selected band is inactive already.", "The selected bands are inactive already.", count)
 
 
 def _selected(request: HttpRequest) -> list[Band]:

@@ -82,6 +82,18 @@ def unsnooze(actor: Actor, alert_ids: Collection[int]) -> Changed:
     return _change(actor, "unsnooze_alert", alert_ids, {"snoozed_until": None}, only=Q(snoozed_until__isnull=False))
 
 
+def problem(action: str, alerts: Collection[Alert]) -> str:
+    """Return why an action would change none of the alerts, if so: they are over, or already as it would make them."""
+    if all(alert.resolved_at for alert in alerts):
+        return _("This alert is already over.") if len(alerts) == 1 else _("These alerts are already over.")
+    now, unresolved = clock.now(), [alert for alert in alerts if not alert.resolved_at]
+    if action == "reopen" and not any(alert.acknowledged_at for alert in unresolved):
+        return ngettext("This alert is not acknowledged.", "None of these alerts is acknowledged.", len(alerts))
+    if action == "unsnooze" and not any(alert.snoozed_until and alert.snoozed_until > now for alert in unresolved):
+        return ngettext("This alert is not snoozed.", "None of these alerts is snoozed.", len(alerts))
+    return ""
+
+
 def summary(action: str, changed: Changed) -> str:
     """Return a sentence with the number of alerts that were changed, and the first reason of a refusal."""
     n = len(changed.ids)

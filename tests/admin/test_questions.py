@@ -17,10 +17,10 @@ from syncjobs.choices import JobType, Role
 from syncjobs.engine import outcomes, quota
 from syncjobs.engine.enqueue import band_key
 from syncjobs.models import ErrorGroup, SyncJob
-from syncjobs.operations import band_pauses, errors, jobs, people, queues, schedules, suggestions
+from syncjobs.operations import alerts, band_pauses, bands, errors, jobs, people, queues, schedules, suggestions
 from syncjobs.youtube.costs import Bucket
 from tests.clients import DIALOG, logged_in
-from tests.factories import PERSON, claim, failed_job, make_band, queue_job
+from tests.factories import PERSON, claim, failed_job, make_alert, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 QUEUE_WAITS, BAND_WAITS = "The queue Video sync is paused, so its jobs wait.", "because its band is paused."
@@ -155,6 +155,43 @@ def test_queues_and_bands_are_only_paused_or_resumed_if_they_can_be(admin: Clien
     assert _refusal(admin, "syncjobs/queue/all/pause/") == "All queues are paused already."
     assert _refusal(admin, f"bands/band/pause/{both}") == "The selected bands are paused already."
     assert admin.get("/admin/syncjobs/queue/nonsense/pause/").status_code == 404
+
+
+def test_bands_are_only_activated_or_deactivated_if_they_can_be(admin: Client, band: Band) -> None:
+    other = make_band("owls", "@owls")
+    both = f"?band={band.pk}&band={other.pk}"
+    assert _refusal(admin, "bands/band/switch/?active=1") == "No band is selected. Select at least one."
+    assert _refusal(admin, f"bands/band/switch/{both}&active=1") == "The selected bands are active already."
+    assert _refusal(admin, f"bands/band/switch/?band={band.pk}&active=1") == "The selected band is active already."
+    bands.set_active(PERSON, [band.pk], active=False)
+    question = _question(admin, f"bands/band/switch/{both}&active=1")
+    assert "Herons" in question
+    assert "Owls" not in question
+    assert "Owls" in _question(admin, f"bands/band/switch/{both}&active=0")
+    assert _refusal(admin, f"bands/band/switch/?band={band.pk}&active=0") == "The selected band is inactive already."
+
+
+def test_alerts_are_only_asked_about_if_something_can_change(admin: Client) -> None:
+    alert, other = make_alert(), make_alert(subject_id="other@a")
+    one, both = f"?id={alert.pk}", f"?id={alert.pk}&id={other.pk}"
+    path = "syncjobs/alert/"
+    assert _refusal(admin, f"{path}reopen/{one}") == "This alert is not acknowledged."
+    assert _refusal(admin, f"{path}reopen/{both}") == "None of these alerts is acknowledged."
+    assert _refusal(admin, f"{path}unsnooze/{one}") == "This alert is not snoozed."
+    assert _refusal(admin, f"{path}unsnooze/{both}") == "None of these alerts is snoozed."
+    alerts.acknowledge(PERSON, [alert.pk])
+    alerts.snooze(PERSON, [alert.pk], dt.timedelta(hours=1))
+    for action in ("reopen", "unsnooze"):
+        assert "?" in _question(admin, f"{path}{action}/{both}")
+    # Another person may take it over with a note, and the snooze may be longer.
+    for action in ("acknowledge", "snooze"):
+        assert "?" in _question(admin, f"{path}{action}/{one}")
+    type(alert).objects.filter(pk=alert.pk).update(snoozed_until=timezone.now() - dt.timedelta(seconds=1))
+    assert _refusal(admin, f"{path}unsnooze/{one}") == "This alert is not snoozed."
+    type(alert).objects.update(resolved_at=timezone.now())
+    for action in ("acknowledge", "snooze", "reopen", "unsnooze"):
+        assert _refusal(admin, f"{path}{action}/{one}") == "This alert is already over."
+        assert _refusal(admin, f"{path}{action}/{both}") == "These alerts are already over."
 
 
 def test_a_suggestion_that_somebody_has_decided_about_is_over(admin: Client, band: Band) -> None:
