@@ -28,7 +28,7 @@ from syncjobs.operations import bulk, queues, schedules
 from syncjobs.stats import jobs
 from syncjobs.youtube.costs import Bucket
 from tests.clients import MOST_QUERIES, logged_in
-from tests.factories import PERSON, claim, make_alert, make_band, queue_job
+from tests.factories import PERSON, claim, failed_job, make_alert, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -281,6 +281,9 @@ def test_only_admins_can_change_queues(action: str) -> None:
         assert f'href="{url}"' not in client.get("/admin/").content.decode()
     assert Client().get(url).status_code == 302
     assert not Queue.objects.filter(paused_at__isnull=False).exists()
+    failed_job()
+    if action == "resume":
+        queues.pause_queue(PERSON, "maintenance")
     assert logged_in(Role.ADMIN).get(url).status_code == 200
 
 
