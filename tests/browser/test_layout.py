@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from bands.models import Video
 from syncjobs.choices import Role
 from syncjobs.models import SyncJob
-from tests.factories import claim, failed_job, make_band, queue_job
+from tests.factories import claim, failed_job, make_alert, make_band, queue_job
 
 from .conftest import LogIn
 
@@ -31,6 +32,7 @@ CONTRAST = """(input) => {
     const [low, high] = [luminance(text.color), luminance(getComputedStyle(input).backgroundColor)].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);
 }"""
+FITS_ACROSS = "(element) => element.scrollWidth <= element.clientWidth"
 FITS = "(element) => element.scrollWidth <= element.clientWidth && element.scrollHeight <= element.clientHeight"
 
 
@@ -105,11 +107,42 @@ def test_all_of_a_proposed_secret_can_be_seen_on_a_phone(log_in: LogIn) -> None:
     secret = page.get_by_label("Secret of a webhook")
     expect(secret).to_have_value(re.compile(r"^[\w-]{43}$"))
     assert secret.evaluate(FITS)
+    secret.fill("AB-" + "M" * 18 + "-" + "m" * 21)
+    assert secret.evaluate(FITS)
+
+
+@pytest.mark.parametrize("width", [360, 768, 1024, 1440])
+def test_the_icon_of_a_message_is_beside_its_text(log_in: LogIn, width: int) -> None:
+    page = _at(log_in(Role.ADMIN).go("/admin/syncjobs/alert/acknowledge/"), width)
+    style = page.locator(".messagelist li").evaluate(
+        "(each) => [getComputedStyle(each).backgroundPositionX, getComputedStyle(each).paddingLeft]"
+    )
+    left, text = (float(each.removesuffix("px")) for each in style)
+    assert left + 16 < text
+
+
+@pytest.mark.parametrize("width", [768, 1024])
+def test_the_last_column_that_a_tablet_shows_ends_where_the_title_would(log_in: LogIn, width: int) -> None:
+    Video.objects.create(band=make_band(), youtube_id="a" * 11, title="Halftime", published_at=timezone.now())
+    page = _at(log_in(Role.ADMIN).go("/admin/bands/video/"), width)
+    cells = page.locator("tbody tr").first.locator("td:not(.optional)")
+    assert cells.last.evaluate("(each) => getComputedStyle(each).paddingRight") == "16px"
+
+
+def test_an_alert_has_room_for_its_state_and_its_buttons(log_in: LogIn) -> None:
+    make_alert()
+    page = log_in(Role.ADMIN).go("/admin/syncjobs/alert/")
+    row = page.locator(".alert-table tbody tr").first
+    badge, button = row.locator(".badge", has_text="Needs attention"), row.locator(".actions a").first
+    button.evaluate("(each) => { each.textContent = 'See the suggested channel'; }")
+    for width in (360, 641, 768):
+        box = _at(page, width).locator(".table-wrap").evaluate(FITS_ACROSS) and badge.bounding_box()
+        assert box, width
+        assert box["height"] < 30, width
 
 
 def test_raw_data_is_shown_as_cards_on_a_phone(log_in: LogIn) -> None:
-    queue_job(band=make_band())
-    claim()
+    failed_job("The playlist identified with PL1 cannot be found.")
     page = log_in(Role.SUPER_ADMIN).go("/admin/syncjobs/attempt/")
     results = page.locator(".results")
     assert (
@@ -117,6 +150,8 @@ def test_raw_data_is_shown_as_cards_on_a_phone(log_in: LogIn) -> None:
         == '"ID"'
     )
     assert results.evaluate("(each) => each.scrollWidth <= each.clientWidth")
+    for width in (768, 1024, 1440):
+        assert _at(page, width).locator(".results").evaluate(FITS_ACROSS), width
     lines = "(all) => all.map((each) => each.getClientRects().length)"
     for width in (360, 768, 1024):
         assert set(_at(page, width).locator("#result_list time").evaluate_all(lines)) == {1}, width
