@@ -22,7 +22,7 @@ from ..models import AlertChannel, AlertDelivery
 from ..operations import alert_channels, time_zones
 from .core.edits import EditForm
 from .core.model_admin import PageAdmin, id_of, requires
-from .core.pages import Question, ask, is_part, show, style
+from .core.pages import Question, ask, is_part, refuse, show, style
 from .core.paging import paginate
 from .site import site
 
@@ -187,7 +187,7 @@ class AlertChannelAdmin(PageAdmin):
         channel = alert_channels.get(id_of(object_id))
         question = _question(
             title=_("Delete “%(name)s”?") % {"name": channel.name},
-            text=_("Nobody is told by it any more. Its messages are deleted too; those that are pending are not sent."),
+            text=_("It no longer reports alerts. Its messages are deleted too, and pending ones are not sent."),
             button=_("Delete the channel"),
             icon="trash",
             is_danger=True,
@@ -231,6 +231,9 @@ class AlertDeliveryAdmin(PageAdmin):
         """Confirm, then send a message again."""
         delivery = alert_channels.get_delivery(delivery_id)
         question = _question(title=_("Send this message now?"), text=delivery.title, button=_("Send now"), icon="send")
+        is_done = delivery.state == DeliveryState.DELIVERED
+        if is_done and (refusal := refuse(request, _("The message has been delivered already."), question.back)):
+            return refusal
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             alert_channels.retry_delivery(actor, delivery_id)

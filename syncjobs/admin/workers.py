@@ -20,7 +20,7 @@ from ..operations import workers as operations
 from ..stats.queues import schedulers
 from ..stats.queues import workers as worker_states
 from .core.model_admin import PageAdmin, requires
-from .core.pages import Question, ask, is_part, show
+from .core.pages import Question, ask, is_part, refuse, show
 from .site import site
 
 
@@ -45,6 +45,9 @@ class WorkerAdmin(PageAdmin):
             icon="trash",
             is_danger=True,
         )
+        is_alive = not Worker.objects.silent().filter(pk=worker.pk).exists()
+        if is_alive and (refusal := refuse(request, operations.alive(worker), question.back)):
+            return refusal
 
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             operations.remove_worker(actor, worker.name)

@@ -20,9 +20,13 @@ def remove_worker(actor: Actor, name: str) -> None:
         # Conditional, because the worker may report at this moment.
         if Worker.objects.silent().filter(pk=name).delete()[0]:
             return
-        get_worker(name)
-        message = _("Worker %(name)s is alive. Stop its process; then it leaves the list by itself.")
-        raise Conflict(message % {"name": name}, field="name")
+        raise alive(get_worker(name))
+
+
+def alive(worker: Worker) -> Conflict:
+    """Return the reason why a worker that reports can't be removed."""
+    message = _("Worker %(name)s is alive. Stop its process; then it leaves the list by itself.")
+    return Conflict(message % {"name": worker.name}, field="name")
 
 
 def get_worker(name: str) -> Worker:

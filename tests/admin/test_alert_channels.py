@@ -17,7 +17,7 @@ from syncjobs.operations import alert_channels
 from syncjobs.senders import secrets
 from tests.alerts.channels import URL as RECEIVER
 from tests.alerts.channels import make_channel
-from tests.clients import MOST_QUERIES, logged_in
+from tests.clients import DIALOG, MOST_QUERIES, logged_in
 from tests.factories import PERSON, make_band
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +121,14 @@ def test_a_test_message_is_made_and_shown_with_its_state(admin: Client) -> None:
     assert admin.post(f"{MESSAGES}{delivery.pk}/retry/").status_code == 302
     delivery.refresh_from_db()
     assert delivery.state == "PENDING"
+
+
+def test_nobody_is_asked_whether_to_send_a_message_that_has_been_delivered(admin: Client) -> None:
+    delivery = alert_channels.send_test(PERSON, make_channel("Ops").pk)
+    question = f"{MESSAGES}{delivery.pk}/retry/"
+    assert "Send this message now?" in text(admin.get(question, headers=DIALOG))
+    AlertDelivery.objects.filter(pk=delivery.pk).update(state="DELIVERED")
+    assert "delivered already" in admin.get(question, headers=DIALOG)["HX-Trigger"]
 
 
 def test_a_channel_is_deleted(admin: Client) -> None:

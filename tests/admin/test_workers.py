@@ -123,11 +123,12 @@ def test_admins_remove_a_dead_worker_by_a_button() -> None:
     assert (done.status_code, json.loads(done["HX-Trigger"])["toast"]["level"]) == (204, "success")
     assert [worker.pk for worker in Worker.objects.all()] == ["live@a"]
     assert client.post(links[0]).status_code == 404
-    refused = client.post(f"{URL}live_40a/delete/", headers=DIALOG)
-    assert json.loads(refused["HX-Trigger"])["toast"] == {
-        "level": "error",
-        "text": "Worker live@a is alive. Stop its process; then it leaves the list by itself.",
-    }
+    for method in ("get", "post"):
+        refused = getattr(client, method)(f"{URL}live_40a/delete/", headers=DIALOG)
+        assert json.loads(refused["HX-Trigger"])["toast"] == {
+            "level": "error",
+            "text": "Worker live@a is alive. Stop its process; then it leaves the list by itself.",
+        }
 
 
 def test_a_dead_scheduler_can_be_removed_and_a_live_one_has_no_button() -> None:

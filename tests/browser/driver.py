@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from syncjobs.admin.core.model_admin import PageAdmin
 from syncjobs.admin.site import site
-from syncjobs.choices import JobStatus, Role
-from syncjobs.models import ChannelSuggestion, ErrorGroup, Queue, SyncJob
+from syncjobs.choices import DeliveryState, JobStatus, Role
+from syncjobs.models import AlertDelivery, ChannelSuggestion, ErrorGroup, Queue, SyncJob, Worker
 from syncjobs.operations import people, schedules
 from tests.factories import PERSON
 
@@ -138,6 +138,10 @@ def _shown(model: type[Model], name: str) -> Any:
         return schedules.list_schedules().get(name="Nightly full sync").pk
     if model is Queue:
         return "video-sync"
+    if model is Worker:
+        return Worker.objects.silent().values_list("pk", flat=True).first()
+    if model is AlertDelivery and name.endswith("_retry"):
+        return AlertDelivery.objects.filter(state=DeliveryState.PENDING).earliest("pk").pk
     if name.endswith("_suggestion"):
         return ChannelSuggestion.objects.open().earliest("pk").pk
     return model._default_manager.order_by("pk").values_list("pk", flat=True).first()
