@@ -329,9 +329,10 @@ def _selected(request: HttpRequest) -> list[Band]:
 
 def _freshness(band: Band) -> dict[str, Any]:
     videos = list(order(band.videos.all(), "-published", {"published": "published_at"})[:_NEWEST_VIDEOS])
-    newest = next((video for video in videos if video.noticed_by and video.published_at), None)
+    fresh = of_band(band)
+    newest = next(filter(fresh.was_new, videos), None)
     after = newest.created_at - newest.published_at if newest and newest.published_at else None
-    return {"videos": videos, "fresh": of_band(band), "newest": newest, "newest_after": after}
+    return {"videos": videos, "fresh": fresh, "newest": newest, "newest_after": after}
 
 
 def _list_url() -> str:

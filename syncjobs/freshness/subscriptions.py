@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets as random_secrets
+from collections.abc import Collection
 from urllib.parse import quote
 
 from django.conf import settings
@@ -60,17 +61,20 @@ def reconcile() -> int:
     """
     if not is_push_on() and not Subscription.objects.exists():
         return 0
-    changed = _end_unwanted() + _forget_ended()
+    changed = end_unwanted() + _forget_ended()
     if is_push_on():
         changed += _add_missing() + _ask_for_moved()
     return changed
 
 
-def _end_unwanted() -> int:
+def end_unwanted(band_ids: Collection[int] | None = None) -> int:
+    """End the subscriptions that no band wants any more, of these bands or of all; return their number."""
     wanted = Band.objects.syncable().filter(pk=OuterRef("band"), channel_id=OuterRef("channel_id"))
     # Channel ids need no percent-encoding.
     is_current = Q(topic=Concat(Value(f"{settings.YOUTUBE_FEED_ENDPOINT}?channel_id="), F("channel_id")))
     live = Subscription.objects.exclude(state=SubscriptionState.ENDING)
+    if band_ids is not None:
+        live = live.filter(band__in=band_ids)
     return live.exclude(Exists(wanted) & is_current).update(
         state=SubscriptionState.ENDING,
         requested_at=None,

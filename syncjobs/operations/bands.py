@@ -16,6 +16,7 @@ from ..audit.actors import Actor
 from ..audit.record import audited, details
 from ..choices import AlertSubject
 from ..exceptions import Conflict, InvalidFields, NotFound, Taken
+from ..freshness.former import forget_former
 from ..models import AlertRound, SyncJob
 from ..youtube.types import Channel
 from . import band_fields
@@ -47,7 +48,7 @@ def change(
     *,
     check: Callable[[Band], None] = lambda band: None,
 ) -> Band:
-    """Change the given fields of a band. A new channel resets what is known about the old one.
+    """Change the given fields of a band. A new channel resets what is known about the old one, and about its push and feed.
 
     `check` gets the band as it is, with its row locked, and raises Outdated if it is not the one that the person saw.
 
@@ -62,6 +63,8 @@ def change(
         if changed:
             # Only the changed columns: a worker may be writing other columns of the row.
             _save(band, update_fields=[*changed, "updated_at"])
+            if "channel_id" in changed:
+                forget_former([band.pk])
             AlertRound.objects.request_about(AlertSubject.BAND, band.pk)
         columns = [name for name in changed if name != "channel_changed_at"]
         span.message, span.data = band.name, {"changed": columns}

@@ -17,6 +17,7 @@ from ..choices import AlertSubject
 from ..engine import quota
 from ..engine.meter import Meter
 from ..exceptions import Conflict, InvalidInput, NotFound
+from ..freshness.former import forget_former
 from ..models import AlertRound
 from ..youtube.client import YouTubeClient
 from ..youtube.costs import Bucket
@@ -60,6 +61,7 @@ def resolve_channel(actor: Actor, reference: str, band: Band | None = None) -> C
             if conflict := channel_conflict(band, channel_index()):
                 raise Conflict(conflict, field="channel")
             band.save()
+            forget_former([band.pk])
             AlertRound.objects.request_about(AlertSubject.BAND, band.pk)
     return channel
 

@@ -26,6 +26,7 @@ from ..audit.record import audited
 from ..choices import Origin
 from ..engine import broker, database
 from ..exceptions import Conflict, InvalidInput, NotFound
+from ..freshness.former import forget_former
 from ..models import BandImport
 from . import band_fields
 from .band_files import BLANK_ROW, OLD_COLUMNS, Row, read_rows
@@ -78,6 +79,7 @@ class _Import:
         self._bands: dict[str, Band] = {}
         self._index: channels.ChannelIndex | None = None
         self._unsaved = 0
+        self._moved: list[int] = []
 
     def load(self, rows: Sequence[Any], *, lock: bool) -> None:
         """Read the bands of the rows, and forget what is known about channels. Call it under the lock that the rows need.
@@ -148,8 +150,16 @@ class _Import:
                     band.save(update_fields=None if is_new else [*changed, "updated_at"])
             except IntegrityError:
                 raise Conflict(_("another band has just been added with it."), field="slug") from None
+            if not is_new and "channel_id" in changed:
+                self._moved.append(band.pk)
         if self._index:
             self._index.note(band)
+
+    def forget_former(self) -> None:
+        """Forget the push and feeds of the channels that bands had before, once all rows of the transaction are written."""
+        if self._moved:
+            forget_former(self._moved)
+        self._moved = []
 
 
 def _changes(before: Band, after: Band, columns: Iterable[str]) -> list[Change]:
@@ -211,6 +221,7 @@ def _import_chunk(
             if result := _import_row(state, number, row, dry_run=dry_run):
                 results.append(result)
             progress()
+        state.forget_former()
     return results
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Case, Count, Exists, F, OuterRef, Prefetch, Q, Sum
 from django.db.models.functions import Greatest
 
-from bands.models import Band, BandState, NoticedBy
+from bands.models import Band, BandState, ChannelProblem, NoticedBy, Video
 
 from ..choices import FeedState, JobType, PushState, SubscriptionState
 from ..engine import clock
@@ -74,7 +74,8 @@ class Freshness:
     `total`, `by_source` and `by_day` are about the videos that were stored in these days, of active bands, and published
     since we watch their channels. A video that is found a month late is left out, because it was private before, and so is one
     that is found after a pause of its band that it was published before the end of. `push` and `feeds` have the number of bands
-    in each state, paused ones too: a pause holds their jobs only.
+    in each state, paused ones too: a pause holds their jobs only. `push_proven` counts those with trusted push whose channel has
+    no problem: a channel that can't be read has no new videos.
     """
 
     as_of: dt.datetime
@@ -86,6 +87,7 @@ class Freshness:
     is_push_on: bool
     bands: int
     push: Mapping[PushState, int]
+    push_proven: int
     feeds: Mapping[FeedState, int]
     daily_probes: int
     hub: HubState | None
@@ -116,6 +118,7 @@ def freshness(days: int = DEFAULT_DAYS) -> Freshness:
         is_push_on=now_states.is_push_on,
         bands=bands,
         push=now_states.push,
+        push_proven=_push_proven() if now_states.is_push_on else 0,
         feeds=now_states.feeds,
         daily_probes=_daily_probes(),
         hub=now_states.hub,
@@ -189,6 +192,11 @@ def _push(bands: int) -> dict[PushState, int]:
     return found | {PushState.MISSING: max(0, bands - sum(found.values()))}
 
 
+def _push_proven() -> int:
+    bands = states.in_push_state(Band.objects.all(), PushState.TRUSTED)
+    return bands.filter(channel_problem=ChannelProblem.NONE).count()
+
+
 def _feeds(bands: int) -> dict[FeedState, int]:
     counts = _count(ChannelFeed.objects.filter(band__in=Band.objects.watched()), states.feed_state())
     found = {state: counts.get(state, 0) for state in FeedState}
@@ -242,6 +250,13 @@ class BandFreshness:
         by_push = self.push == PushState.TRUSTED and getattr(self.subscription, "is_delivering", False)
         proven = by_push or self.feed == FeedState.TRUSTED
         return proven and self.channel_feed is not None and self.channel_feed.probed_at is not None
+
+    def was_new(self, video: Video) -> bool:
+        """Whether we watched the band's channel when the video was published, so that when it was noticed says something."""
+        feed, at = self.channel_feed, video.published_at
+        if feed is None or at is None or not video.noticed_by:
+            return False
+        return video.channel_id == feed.channel_id and at >= feed.watched_since
 
 
 def with_bands() -> tuple[Prefetch[str], Prefetch[str]]:

@@ -10,11 +10,13 @@ from django.test import Client
 from django.utils import timezone
 
 from bands.models import Band, Video
-from syncjobs.choices import Role
+from syncjobs.choices import Role, SubscriptionState
 from syncjobs.freshness import feeds, subscriptions
 from syncjobs.models import AuditEntry, ChannelFeed, Subscription
+from syncjobs.operations import bands, channels, imports
+from syncjobs.youtube.simulator import Simulator
 from tests.clients import logged_in
-from tests.factories import make_band
+from tests.factories import PERSON, make_band
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/bands/band/"
@@ -62,6 +64,7 @@ def test_the_page_says_what_is_wrong_with_push_and_feed(admin: Client, band: Ban
         return admin.get(f"{URL}{band.pk}/change/").content.decode()
 
     published = timezone.now() - dt.timedelta(seconds=12)
+    ChannelFeed.objects.update(watched_since=published)
     Video.objects.create(
         youtube_id="v1", band=band, channel_id=CHANNEL, noticed_by="push", published_at=published,
         created_at=published + dt.timedelta(seconds=12),
@@ -85,6 +88,51 @@ def test_the_page_says_what_is_wrong_with_push_and_feed(admin: Client, band: Ban
     assert "The last renewal failed: Denied." in text
     Band.objects.update(is_active=False)
     assert "Nothing is pushed for an inactive band." in page()
+
+
+@pytest.mark.parametrize("way", ["edit", "look-up", "import"])
+def test_nothing_of_the_former_channel_is_shown_as_that_of_the_new_one(
+    moderator: Client, youtube: Simulator, band: Band, later: dt.datetime, way: str
+) -> None:
+    now, new = timezone.now(), youtube.world.add_channel("@NewHerons", "New Herons").id
+    Subscription.objects.update(
+        state=SubscriptionState.VERIFIED, lease_ends_at=later, delivered_at=now, trusted_at=now, problem=""
+    )
+    ChannelFeed.objects.update(read_at=now, trusted_at=now, probed_at=now, failures=0)
+    other = make_band("owls", channel_id="UC" + "o" * 22)
+    feeds.match_bands()
+    subscriptions.reconcile()
+    Subscription.objects.update(delivered_at=now)
+    old = moderator.get(f"{URL}{band.pk}/change/").content.decode()
+    assert old.count("Trusted</span>") == 2
+    assert "Once a day" in old
+    if way == "edit":
+        bands.change(PERSON, band.pk, {"youtube_channel": new})
+    elif way == "import":
+        imports.import_bands(PERSON, [{"slug": "herons", "youtube_channel": new}, {"slug": "owls", "city": "Y"}])
+    else:
+        channels.resolve_channel(PERSON, "@NewHerons", band)
+    page = moderator.get(f"{URL}{band.pk}/change/").content.decode()
+    for gone in ("Trusted</span>", "Once a day", "Last push", "Trusted since"):
+        assert gone not in page, gone
+    for said in ("A worker asks the hub within a minute.", "It has not been read yet.", "Read the feed now"):
+        assert said in page, said
+    assert Subscription.objects.get(band=band).state == SubscriptionState.ENDING
+    assert ChannelFeed.objects.get().band == other
+    assert Subscription.objects.exclude(state=SubscriptionState.ENDING).get().band == other
+    moderator.post(f"{URL}{band.pk}/feed/")
+    assert ChannelFeed.objects.get(band=band).channel_id == new
+
+
+def test_a_video_of_the_first_read_of_a_channel_was_not_noticed_late(admin: Client, band: Band) -> None:
+    ChannelFeed.objects.update(watched_since=timezone.now())
+    Video.objects.create(
+        youtube_id="v1", band=band, channel_id=CHANNEL, noticed_by="probe", published_at=timezone.now() - dt.timedelta(days=5)
+    )  # fmt: skip
+    page = f"{URL}{band.pk}/change/"
+    assert "First noticed by" not in admin.get(page).content.decode()
+    ChannelFeed.objects.update(watched_since=timezone.now() - dt.timedelta(days=6))
+    assert "First noticed by" in admin.get(page).content.decode()
 
 
 def test_admins_ask_the_hub_again_and_moderators_have_feeds_read(

@@ -9,7 +9,7 @@ from django.conf import LazySettings
 from django.db import connection
 from django.db.models.functions import Now
 
-from bands.models import Band, NoticedBy, Video
+from bands.models import Band, ChannelProblem, NoticedBy, Video
 from syncjobs.choices import FeedState, JobType, PushState, Role, SubscriptionState
 from syncjobs.engine import clock, quota
 from syncjobs.freshness import feeds, subscriptions, trust
@@ -126,6 +126,9 @@ def test_each_state_of_push_and_feed_is_counted_and_shown_with_its_band(settings
     result = freshness()
     expected = dict.fromkeys(PushState, 1) | {PushState.OFF: 0, PushState.MISSING: 2}
     assert (result.push, result.bands, result.push_working) == (expected, 8, 3)
+    assert result.push_proven == 1
+    Band.objects.filter(pk=bands[5].pk).update(channel_problem=ChannelProblem.NOT_FOUND)
+    assert freshness().push_proven == 0
     assert result.feeds == dict.fromkeys(FeedState, 1) | {FeedState.UNPROVEN: 4}
     assert result.daily_probes == 2  # By a feed, and by a push.
     _expect_lists_of(result)
