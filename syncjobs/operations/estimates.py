@@ -20,7 +20,8 @@ from ..youtube.client import PAGE_SIZE
 class Scope:
     """What a sync of some bands, or of all, covers at this moment, and the `units` of the main bucket it will use.
 
-    `due` get a job. The others were synced recently, are inactive or without a channel, or have an equal job that is active.
+    `due` get a job; of an incremental sync of all bands, those of them that have changed. The others were synced recently, are
+    inactive or without a channel, or have an equal job that is active.
     """
 
     due: list[Band]

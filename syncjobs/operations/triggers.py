@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from bands.models import Band, BandState
 from ..audit.actors import Actor
 from ..audit.labels import JOB_TYPE
 from ..audit.record import audited
-from ..choices import BAND_SYNC_TYPES, EventKind, JobStatus, JobType, Priority
+from ..choices import BAND_SYNC_TYPES, PERSONAL_ORIGINS, EventKind, JobStatus, JobType, Origin, Priority
 from ..engine import clock, timeline
 from ..engine.enqueue import (
     Created,
@@ -46,7 +46,7 @@ def trigger_sync(
 
     If an equal job is active, return that job instead of a new one. If it is still queued, it takes over a higher
     priority and `force`; with `force`, a delay of it or its children ends. Without `force`, raise RecentlySynced for a
-    band that was synced less than SYNC_MIN_INTERVAL_SECONDS ago; an all-bands job leaves such bands out.
+    band that was synced less than SYNC_MIN_INTERVAL_SECONDS ago; a full sync of all bands leaves such bands out.
 
     Raises NoChannel, BandInactive, NotFound if the band has been deleted, InvalidInput for an unknown priority, and
     Conflict while an equal job is being cancelled.
@@ -106,7 +106,9 @@ def _raise_queued(actor: Actor, job: SyncJob, *, force: bool, priority: int | No
         kept.add("force")
     if changes:
         job.params = changes.get("params", job.params)
-        SyncJob.objects.filter(pk=job.pk).update(**changes, quota_estimated=estimates.units_of(job))
+        # What one band needs does not depend on `force`.
+        estimated = {"quota_estimated": estimates.units_of(job)} if "params" in changes and job.fans_out else {}
+        SyncJob.objects.filter(pk=job.pk).update(**changes, **estimated)
         descriptions = {"priority": priority_note(requested), "params": "force"}
         message = f"{actor.label}: {', '.join(descriptions[name] for name in changes)}"
         timeline.note(job.pk, EventKind.NOTE, message)
@@ -130,8 +132,6 @@ def describe(created: Created) -> str:
     values["priority"] = Priority(min(job.priority, Priority.URGENT)).label
     if "priority" in created.changed:
         sentences.append(_("Its priority is now %(priority)s."))
-    if "force" in created.changed and job.fans_out:
-        sentences.append(_("It now includes recently synced bands."))
     if "priority" in created.kept:
         sentences.append(
             _(
@@ -140,15 +140,40 @@ def describe(created: Created) -> str:
             if job.status == JobStatus.QUEUED
             else _("Its priority stays %(priority)s, because it has started.")
         )
-    if "force" in created.kept:
-        sentences.append(
-            _("It includes recently synced bands, because somebody asked for that before.")
-            if job.params.get("force")
-            else _("It leaves out recently synced bands, because it has started.")
-        )
-    said = " ".join(sentences) % values
+    said = " ".join([*sentences, *_about_force(created)]) % values
     waits = pauses([job.pk]) if job.status == JobStatus.QUEUED else ""
     return f"{said} {waits}".rstrip()
+
+
+def _about_force(created: Created) -> Iterator[str]:
+    """Say which bands an all-bands job includes or leaves out, if `force` would make a difference.
+
+    A full sync leaves out recently synced bands. An incremental one of a schedule leaves out those that push and feeds watch,
+    and one of a person none.
+    """
+    job, is_full = created.job, created.job.job_type == JobType.FULL_SYNC
+    if not job.fans_out or (not is_full and Origin(job.origin) in PERSONAL_ORIGINS):
+        return
+    if "force" in created.changed:
+        yield (
+            _("It now includes recently synced bands.")
+            if is_full
+            else _("It now includes the bands that push and feeds watch.")
+        )
+    elif "force" not in created.kept:
+        return
+    elif job.params.get("force"):
+        yield (
+            _("It includes recently synced bands, because somebody asked for that before.")
+            if is_full
+            else _("It includes the bands that push and feeds watch, because somebody asked for that before.")
+        )
+    else:
+        yield (
+            _("It leaves out recently synced bands, because it has started.")
+            if is_full
+            else _("It leaves out the bands that push and feeds watch, because it has started.")
+        )
 
 
 def run_now(actor: Actor, created: Created) -> Created:

@@ -25,6 +25,7 @@ class Estimate:
     `units` are per bucket. `seconds_p50` and `seconds_p95` are the durations of past jobs of the same kind; None if there
     were none or nothing would be synced. `bands` would be synced; the other selected bands were synced recently, or are
     inactive or without a channel, or `already_active`: an equal job of theirs is queued or running, and no other is queued.
+    An incremental sync of all bands looks at `bands` and `already_active`, and syncs those of `bands` that have changed.
     `paused_bands` are paused: their own jobs wait, and an all-bands job leaves them out.
     `units_left` are for manual syncs; `from_reserve` of the units are reserved for these.
     `queue` says whether the jobs would start.

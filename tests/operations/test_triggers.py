@@ -6,10 +6,12 @@ import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from syncjobs.choices import JobType, Priority
+from syncjobs.audit.actors import Actor
+from syncjobs.choices import JobStatus, JobType, Priority
 from syncjobs.engine import outcomes as engine_outcomes
 from syncjobs.exceptions import Conflict, InvalidInput, NoChannel, NotFound, RecentlySynced
 from syncjobs.models import AuditEntry, SyncJob
@@ -95,3 +97,41 @@ def test_a_deleted_band_does_not_stop_the_others_from_being_triggered() -> None:
     outcomes = triggers.trigger_bands(PERSON, [gone, there], full=True)
     assert isinstance(outcomes[gone.pk], NotFound)
     assert SyncJob.objects.get().band == there
+
+
+@pytest.mark.parametrize(
+    ("actor", "full", "bands"),
+    [
+        (PERSON, True, "recently synced bands"),
+        (SCHEDULE, True, "recently synced bands"),
+        (SCHEDULE, False, "the bands that push and feeds watch"),
+        (PERSON, False, ""),
+    ],
+)
+def test_what_force_changes_is_said_of_all_bands_jobs_that_leave_bands_out(
+    actor: Actor, full: bool, bands: str
+) -> None:
+    """A person's incremental sync asks for all bands in any case."""
+
+    def said(*, force: bool) -> str:
+        return triggers.describe(triggers.trigger_sync(PERSON, None, full=full, force=force))
+
+    triggers.trigger_sync(actor, None, full=full)
+    SyncJob.objects.update(status=JobStatus.IN_PROGRESS)
+    assert said(force=True).endswith(
+        f"It leaves out {bands}, because it has started." if bands else "running already, as it was asked for before."
+    )
+    SyncJob.objects.update(status=JobStatus.QUEUED)
+    now, before = said(force=True), said(force=False)
+    assert (f"It now includes {bands}." in now) == bool(bands)
+    assert (f"It includes {bands}, because somebody asked for that before." in before) == bool(bands)
+    assert ("includes" in now + before) == bool(bands)
+
+
+def test_a_raised_job_of_one_band_is_not_estimated_again() -> None:
+    band = make_band("a", CHANNEL)
+    triggers.trigger_sync(SCHEDULE, band, full=True)
+    with CaptureQueriesContext(connection) as captured:
+        raised = triggers.trigger_sync(PERSON, band, full=True, force=True)
+    assert raised.changed == {"priority", "force"}
+    assert not [each["sql"] for each in captured if 'FROM "bands_band" WHERE "bands_band"."id"' in each["sql"]]

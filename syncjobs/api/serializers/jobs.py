@@ -224,7 +224,9 @@ class EstimateResult(serializers.Serializer[Any]):
     units = serializers.DictField(child=serializers.IntegerField(), help_text="Per bucket.")
     secondsP50 = serializers.FloatField(source="seconds_p50", allow_null=True)
     secondsP95 = serializers.FloatField(source="seconds_p95", allow_null=True)
-    bands = serializers.IntegerField()
+    bands = serializers.IntegerField(
+        help_text="They would be synced; by an incremental sync of all bands, those of them that have changed."
+    )
     skippedAsJustSynced = serializers.IntegerField(source="skipped_as_just_synced")
     skippedAsUnsyncable = serializers.IntegerField(
         source="skipped_as_unsyncable", help_text="Without a channel, or not active."
