@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from django.db import connection
 from django.utils.translation import gettext as _
@@ -17,12 +17,12 @@ from ..sql import query
 
 def pauses(job_ids: Collection[int]) -> str:
     """Return sentences that say which pauses the queued ones of these jobs and of their child jobs wait for; else ""."""
-    return _sentences_about(job_ids, family=job_ids)
+    return _sentences_about(job_ids)
 
 
 def pauses_of_retries(job_ids: Collection[int]) -> str:
     """Return the same sentences about the jobs that will be queued if these are retried."""
-    return _sentences_about(job_ids, retried=job_ids)
+    return _sentences_about(job_ids, is_retry=True)
 
 
 def pauses_of_new(queue: str, band_id: int | None = None) -> str:
@@ -31,12 +31,12 @@ def pauses_of_new(queue: str, band_id: int | None = None) -> str:
     return _sentences([queue], int(waits), is_one=True)
 
 
-def _sentences_about(job_ids: Collection[int], *, family: Iterable[int] = (), retried: Iterable[int] = ()) -> str:
+def _sentences_about(job_ids: Collection[int], *, is_retry: bool = False) -> str:
     """Ask with arrays, because a bulk action may be about MAX_JOBS: `IN` with as many values takes half a minute."""
     if not job_ids:
         return ""
     with connection.cursor() as cursor:
-        cursor.execute(query("waiting_jobs"), {"family": list(family), "retried": list(retried)})
+        cursor.execute(query("waiting_jobs"), {"jobs": list(job_ids), "is_retry": is_retry})
         rows = cursor.fetchall()
     is_one = len(job_ids) == sum(jobs for _queue, jobs, _of_paused_bands in rows) == 1
     return _sentences([row[0] for row in rows], sum(row[2] for row in rows), is_one=is_one)
