@@ -121,6 +121,19 @@ def test_the_icon_of_a_message_is_beside_its_text(log_in: LogIn, width: int) -> 
     assert left + 16 < text
 
 
+def test_a_badge_among_facts_is_on_the_line_of_its_label(log_in: LogIn) -> None:
+    alert = make_alert()
+    page = log_in(Role.ADMIN).go(f"/admin/syncjobs/alert/{alert.pk}/change/")
+    middle = """(each) => {
+        const text = document.createRange();
+        text.selectNodeContents(each);
+        const box = text.getBoundingClientRect();
+        return box.top + box.height / 2;
+    }"""
+    label, badge = (page.locator(each).first.evaluate(middle) for each in (".kv dt", ".kv dd .badge"))
+    assert badge == pytest.approx(label, abs=1.5)
+
+
 @pytest.mark.parametrize("width", [768, 1024])
 def test_the_last_column_that_a_tablet_shows_ends_where_the_title_would(log_in: LogIn, width: int) -> None:
     Video.objects.create(band=make_band(), youtube_id="a" * 11, title="Halftime", published_at=timezone.now())
