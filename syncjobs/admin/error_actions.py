@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django import forms
@@ -18,8 +18,8 @@ from ..models import BulkAction, ErrorGroup
 from ..operations import bulk
 from ..operations import errors as operations
 from ..operations.waiting import pauses_of_retries
-from ..stats import errors as stats_errors
 from ..templatetags.monitor import number
+from . import error_help
 from .core import advice, fixes, links
 from .core.local_time import start_of
 from .core.pages import Question, ask, refuse, style
@@ -211,14 +211,17 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
     If the error is permanent, offer first what removes its cause.
     """
     group = operations.get_error_group(fingerprint)
-    jobs = list(operations.unretried_jobs(fingerprint=fingerprint).values_list("pk", flat=True))
+    failed = operations.unretried_jobs(fingerprint=fingerprint)
+    jobs = list(failed.values_list("pk", "band", "band_name"))
     count = len(jobs)
     text = ngettext(
         "%(count)s failed job can be retried: a new job is queued in its place.",
         "%(count)s failed jobs can be retried: a new job is queued in place of each.",
         count,
     )
-    bands = [(pk, name) for pk, name, _n in stats_errors.bands(fingerprint, fixes.MOST_BANDS) if pk and name]
+    named = list({pk: name for _job, pk, name in jobs if pk}.items())
+    left = error_help.affected(fingerprint, group.reason, named)
+    warns = count > 0 and group.is_permanent and bool(left or not named)
     question = _question(
         fingerprint,
         title=_("Retry the failed jobs of this error?"),
@@ -228,12 +231,15 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
             "There is nothing to retry: every job with this error completed in the end, runs again by itself,"
             " or was retried or deleted."
         ),
-        button=_("Retry anyway") if group.is_permanent else _("Retry"),
+        button=_("Retry anyway") if warns else _("Retry"),
         is_possible=count > 0,
         icon="retry",
-        warning=advice.group_warning(request, group.reason) if count and group.is_permanent else "",
-        offers=fixes.of(request, group.reason, bands) if group.is_permanent else (),
-        more=pauses_of_retries(jobs),
+        warning=advice.group_warning(request, group.reason) if warns else "",
+        offers=fixes.of(request, group.reason, left[: fixes.MOST_BANDS]) if warns else (),
+        more=[
+            error_help.since([each for each in named if each not in left][: fixes.MOST_BANDS]),
+            pauses_of_retries([job_id for job_id, _band, _name in jobs]),
+        ],
     )
     return ask(request, question, lambda actor, _values: _summary(bulk.retry_group(actor, fingerprint)))
 
@@ -249,10 +255,10 @@ def _ask(
     return ask(request, question, do, form=style(form))
 
 
-def _question(fingerprint: str, *, more: str = "", **fields: Any) -> Question:
+def _question(fingerprint: str, *, more: Sequence[str] = (), **fields: Any) -> Question:
     """Return a question about a group, with `more` to know. Raises NotFound."""
     group = operations.get_error_group(fingerprint)
-    details = [(group.sample or group.message)[:300], *filter(None, [more])]
+    details = [(group.sample or group.message)[:300], *filter(None, more)]
     parent = str(error_reasons.explain(group.reason).title)
     return Question(back=links.error(group.pk), parent=parent, details=details, **fields)
 

@@ -25,8 +25,8 @@ from ..operations import errors as operations
 from ..stats import errors as stats_errors
 from ..stats.errors import GroupFigures, GroupFilter, GroupPage
 from ..templatetags.monitor import number
-from . import error_actions
-from .core import advice, charts, fixes, links
+from . import error_actions, error_help
+from .core import charts, links
 from .core.model_admin import PageAdmin, requires
 from .core.pages import is_part, show
 from .core.paging import FilterForm
@@ -310,13 +310,12 @@ def _group_context(request: HttpRequest, fingerprint: str) -> dict[str, Any]:
     first_day = _first_day("all", now)
     jobs = SyncJob.objects.filter(pk__in=group.recent_jobs).order_by("-pk")
     bands = stats_errors.bands(fingerprint, _BANDS)
-    named = [(band_id, name) for band_id, name, _count in bands[: fixes.MOST_BANDS] if band_id and name]
+    helps = error_help.of_group(request, group, [(band_id, name) for band_id, name, _count in bands])
     return {
         "group": group,
         "meaning": meaning,
         "notes": [(note, stats_errors.word_of(note)) for note in stats_errors.notes(fingerprint, _NOTES)],
-        "advice": advice.for_user(request.user, str(meaning.advice), meaning.needs),
-        "fixes": fixes.of(request, group.reason, named) if group.is_permanent else (),
+        "help": helps,
         "hours_chart": charts.error_hours(group.per_hour, now),
         "days_chart": charts.error_days(stats_errors.per_day([fingerprint], first_day)[fingerprint], first_day, now),
         "bands": [

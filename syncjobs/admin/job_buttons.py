@@ -91,9 +91,20 @@ class Explanation:
     buttons: Sequence[Button] = ()
 
 
-def for_error(facts: Facts, reason: str, error: JobError | None, same: int, *, is_open: bool) -> list[Button]:
-    """Return what helps with an error of this reason; what the advice asks for is primary while the problem `is_open`."""
-    fix = _fix(facts, reason)
+def has_other_channel(job: Any) -> bool:
+    """Return whether the band of a job that ended has got another channel since."""
+    changed_at = job.band.channel_changed_at if job.band else None
+    return bool(changed_at and job.completed_at and changed_at > job.completed_at)
+
+
+def for_error(
+    facts: Facts, reason: str, error: JobError | None, same: int, *, is_open: bool, is_over: bool = False
+) -> list[Button]:
+    """Return what helps with an error of this reason; what the advice asks for is primary while the problem `is_open`.
+
+    If its cause `is_over`, nothing is offered to remove it.
+    """
+    fix = [] if is_over else _fix(facts, reason)
     is_permanent = error is not None and error.group.is_permanent
     retried = retry(facts, is_primary=is_open and not fix and not is_permanent)
     buttons = [*fix, *retried, *_item(facts, error), *_band(facts)]

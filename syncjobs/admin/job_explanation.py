@@ -21,7 +21,7 @@ from ..templatetags.monitor import job_link, number, status_badge, when
 from . import job_buttons as buttons
 from . import job_waits
 from .core import advice, links
-from .job_buttons import Button, Explanation, Facts, Text
+from .job_buttons import Button, Explanation, Facts, Text, has_other_channel
 
 
 def explain(facts: Facts) -> list[Explanation]:
@@ -70,7 +70,7 @@ def _failed(facts: Facts) -> Explanation:
         message=error.message if error else text,
         facts=[*_when_failed(facts), *_how_often(facts, error, same), *_successor(facts), *_obstacle(facts)],
         advice=helps,
-        buttons=buttons.for_error(facts, reason, error, same, is_open=look == "bad"),
+        buttons=buttons.for_error(facts, reason, error, same, is_open=look == "bad", is_over=_is_over(facts, look)),
     )
 
 
@@ -90,7 +90,16 @@ def _done_since(facts: Facts) -> tuple[str, str] | None:
         synced = job.band.synced_at(full=job.job_type == JobType.FULL_SYNC)
         if synced is not None and synced > job.completed_at:
             return "off", _("Nothing: a later sync of the band succeeded.")
+    if has_other_channel(job):
+        return "warn", _("The channel of %(band)s was changed since. Retry the job to see whether this one works.") % {
+            "band": job.band_name
+        }
     return None
+
+
+def _is_over(facts: Facts, look: str) -> bool:
+    """Return whether the cause of a failure is removed, as far as known."""
+    return look == "off" or has_other_channel(facts.job)
 
 
 def _when_failed(facts: Facts) -> list[tuple[str, Text]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Now, TruncDay
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -157,8 +157,12 @@ def assignee_id(name: str) -> int:
 
 
 def with_permanent_error(job_ids: Collection[int]) -> set[int]:
-    """Return those of the jobs that ended with an error that a retry alone does not solve."""
+    """Return those of the jobs that ended with an error that a retry alone does not solve.
+
+    A job whose band has got another channel since is not among them: nobody knows yet whether that one works.
+    """
     ends = JobError.objects.filter(job_id__in=job_ids, will_retry=False, group__is_permanent=True)
+    ends = ends.exclude(job__band__channel_changed_at__gt=F("job__completed_at"))
     return set(ends.filter(job__status=JobStatus.FAILED).values_list("job_id", flat=True))
 
 
@@ -199,6 +203,18 @@ def bands(fingerprint: str, limit: int) -> list[tuple[int | None, str | None, in
     with connection.cursor() as cursor:
         cursor.execute(query("error_group_bands"), {"fingerprint": fingerprint, "limit": limit})
         return [(band_id, name, int(n)) for band_id, name, n in cursor.fetchall()]
+
+
+def still_affected(fingerprint: str, band_ids: Collection[int]) -> set[int]:
+    """Return those of the bands that had an error of the group since their channel was changed or they were last synced.
+
+    A sync completes although an item of it can't be read, so it says nothing about errors of items.
+    """
+    is_current = Q(band__channel_changed_at=None) | Q(created_at__gt=F("band__channel_changed_at"))
+    for column in ("band__last_full_sync_at", "band__last_incremental_sync_at"):
+        is_current &= ~Q(item_id="") | Q(**{column: None}) | Q(created_at__gt=F(column))
+    errors = JobError.objects.filter(is_current, group=fingerprint, band__in=band_ids)
+    return set(errors.order_by().values_list("band", flat=True).distinct())
 
 
 def log(selection: GroupFilter, *, fingerprint: str | None = None) -> QuerySet[JobError]:

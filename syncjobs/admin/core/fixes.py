@@ -17,6 +17,7 @@ from . import links
 MOST_BANDS = 3
 """So many bands of an error are offered; its page has the rest."""
 EDIT_BAND, _ADD_BAND, _PAUSE = "bands.change_band", "bands.add_band", "syncjobs.pause_queue"
+_ABOUT_PLAYLIST = "playlistUnreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class Fix:
     url: str
     icon: str
     short: str = ""
+    is_dialog: bool = False
+
+
+def is_about_channel(reason: str) -> bool:
+    """Return whether an error of this reason is about the band's channel, so that another one removes its cause."""
+    return error_reasons.explain(reason).needs == EDIT_BAND and reason != _ABOUT_PLAYLIST
 
 
 def of(request: HttpRequest, reason: str, bands: Sequence[tuple[int, str]]) -> list[Fix]:
@@ -34,15 +41,15 @@ def of(request: HttpRequest, reason: str, bands: Sequence[tuple[int, str]]) -> l
     needs = error_reasons.explain(reason).needs
     if needs == EDIT_BAND and request.user.has_perm(EDIT_BAND):
         label, short, field = _("Change the channel of %(band)s"), _("Change the channel"), "id_youtube_channel"
-        if reason == "playlistUnreadable":
+        if reason == _ABOUT_PLAYLIST:
             label, short, field = _("Edit %(band)s"), _("Edit the band"), "id_playlists"
-        suggested = [] if reason == "playlistUnreadable" else _suggested(bands)
+        suggested = [] if reason == _ABOUT_PLAYLIST else _suggested(bands)
         edits = [
             Fix(label % {"band": name}, f"{links.object_page('bands_band_edit', pk)}#{field}", "edit", short)
             for pk, name in bands
         ]
         return [*suggested, *edits]
-    if needs == EDIT_BAND and reason != "playlistUnreadable" and request.user.has_perm(MAY_SUGGEST):
+    if is_about_channel(reason) and request.user.has_perm(MAY_SUGGEST):
         label, short = _("Suggest a channel for %(band)s"), _("Suggest a channel")
         url = {pk: links.object_page("bands_band_suggest", pk) for pk, _name in bands}
         return [*_suggested(bands), *(Fix(label % {"band": name}, url[pk], "plus", short) for pk, name in bands)]
