@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from bands.channels import Assigned
 from bands.models import Band
 
-from ..exceptions import DomainError, TooMany
+from ..exceptions import DomainError, NotFound, TooMany
 from ..operations import band_fields, bands, channels
 from ..youtube.errors import Kind, YouTubeError
 from ..youtube.types import Channel
@@ -199,7 +199,10 @@ def look_up(request: HttpRequest, band: Band | None, field: str = "youtube_chann
         if isinstance(error, TooMany):
             return LookUp(problem=problem)  # Soon it is no longer true.
         cache.set(_key(request, reference), problem, _PROBLEM_SECONDS)
+        if isinstance(error, NotFound):
+            cache.set(_missing_key(request, reference), True, _CACHE_SECONDS)
         return LookUp(problem=problem)
+    cache.delete(_missing_key(request, reference))
     cache.set(_key(request, reference), channel, _CACHE_SECONDS)
     candidate = Band(pk=band.pk if band else None, channel_id=channel.id, channel_handle=channel.handle)
     return LookUp(channel, others=tuple(channels.channel_index().others(candidate)[:3]))
@@ -217,6 +220,15 @@ def _problem(error: YouTubeError) -> str:
 
 def _key(request: HttpRequest, reference: str) -> str:
     return f"channel-look-up:{request.user.pk}:{hashlib.sha256(reference.encode()).hexdigest()}"
+
+
+def _missing_key(request: HttpRequest, reference: str) -> str:
+    return f"{_key(request, reference)}:missing"
+
+
+def is_missing(request: HttpRequest, reference: str) -> bool:
+    """Whether YouTube had no such channel when this person looked it up lately."""
+    return bool(cache.get(_missing_key(request, reference)))
 
 
 def looked_up(request: HttpRequest, reference: str) -> Channel | None:

@@ -17,6 +17,7 @@ from bands.models import Band, BandQuerySet
 from ..audit.actors import Actor
 from ..choices import SuggestionState
 from ..engine import clock
+from ..exceptions import InvalidInput
 from ..models import ChannelSuggestion
 from ..operations import suggestions
 from . import band_form
@@ -101,6 +102,9 @@ def ask_to_suggest(request: HttpRequest, band: Band) -> HttpResponse:
         return render(request, "syncjobs/bands/channel.html", {"look_up": found, "band": band})
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
+        if band_form.is_missing(request, values["channel"]):
+            text = _("YouTube has no such channel. Check how it is written, or paste its URL.")
+            raise InvalidInput(text, field="channel")
         channel = band_form.looked_up(request, values["channel"])
         suggestion, is_new = suggestions.suggest(actor, band.pk, values["channel"], values["note"], channel)
         if is_new:
@@ -125,8 +129,13 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
     question = Question(
         title=_("Accept the channel for %(band)s?") % {"band": band.name},
         text=_(
-            "The band gets this channel, and its next sync reads all its videos. The videos it has stay, "
-            "and become unavailable if YouTube no longer has them."
+            "The next sync of the band reads all videos of the new channel. The videos that the band has now are kept; "
+            "those that YouTube no longer has become unavailable."
+        ),
+        warning=""
+        if suggestion.channel_id
+        else _(
+            "Nobody has looked this channel up on YouTube yet. The next sync of the band does, and fails if there is none."
         ),
         button=_("Accept"),
         back=links.band(band.pk),

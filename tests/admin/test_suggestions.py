@@ -14,7 +14,7 @@ from syncjobs.models import ChannelSuggestion, ErrorGroup, SyncJob
 from syncjobs.operations import bands, queues, suggestions
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import logged_in
-from tests.factories import HOSTILE, PERSON, claim, make_band, queue_job
+from tests.factories import HOSTILE, PERSON, claim, full_sync, make_band, queue_job
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/bands/band/"
@@ -161,6 +161,35 @@ def test_what_is_wrong_with_a_suggestion_stands_at_its_field(robin: Client, band
         assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["channel"])
         assert expected in answer.content.decode()
     assert robin.get(f"{URL}999/suggest/").status_code == 404
+
+
+def test_a_channel_that_youtube_does_not_have_is_not_suggested(
+    kim: Client, robin: Client, band: Band, youtube: Simulator
+) -> None:
+    suggest, sent = f"{URL}{band.pk}/suggest/", {"channel": "@NewHerons"}
+    look_up = sent | {"look_up": "1"}
+    assert "Channel not found: @NewHerons" in robin.post(suggest, look_up, headers=DIALOG).content.decode()
+    answer = robin.post(suggest, sent, headers=DIALOG)
+    assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["channel"])
+    assert "YouTube has no such channel." in answer.content.decode()
+    assert not ChannelSuggestion.objects.exists()
+    # Once it is there, it can be suggested. Who has not looked it up can't know, and whoever decides is warned.
+    warning = "Nobody has looked this channel up on YouTube yet."
+    suggestion, _ = suggestions.suggest(PERSON, band.pk, "@others")
+    assert warning in page(kim, f"{URL}suggestions/{suggestion.pk}/accept/")
+    youtube.world.add_channel("@NewHerons", "New Herons")
+    robin.post(suggest, look_up, headers=DIALOG)
+    assert "HX-Redirect" in robin.post(suggest, sent, headers=DIALOG)
+    assert warning not in page(kim, f"{URL}suggestions/{ChannelSuggestion.objects.latest('pk').pk}/accept/")
+
+
+def test_details_say_what_came_of_looking_a_channel_up(kim: Client, youtube: Simulator) -> None:
+    band = make_band("owls", "@owls")
+    assert "not looked up on YouTube yet" in page(kim, f"{URL}{band.pk}/change/")
+    full_sync(band)
+    shown = page(kim, f"{URL}{band.pk}/change/")
+    assert "not looked up on YouTube yet" not in shown
+    assert "YouTube has no such channel" in shown
 
 
 def test_the_list_finds_bands_with_suggestions(kim: Client, robin: Client, band: Band) -> None:
