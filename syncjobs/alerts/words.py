@@ -250,7 +250,9 @@ def _error_back(subject: str, facts: Facts) -> tuple[str, str]:
         _of_error(
             subject, facts, _("An error has come back (%(where)s): %(error)s"), _("An error has come back: %(error)s")
         ),
-        _("Read the note from the last time. Resolve the error again once its cause is gone."),
+        _("Read the note from the last time. Resolve the error again once its cause is gone.")
+        if facts.get("was_resolved")
+        else _("Read its notes. Resolve the error once its cause is gone."),
     )
 
 

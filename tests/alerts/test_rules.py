@@ -329,6 +329,7 @@ def test_an_error_that_comes_back_after_it_was_acknowledged() -> None:
     _error()
     alert = the_alert(Rule.ERROR_BACK, group)
     assert alert.sentence == "An error has come back: It broke."
+    assert alert.advice == "Read its notes. Resolve the error once its cause is gone."
     assert none(Rule.NEW_ERROR)
 
 
@@ -338,7 +339,7 @@ def test_a_resolved_error_is_no_news_until_it_regresses_and_an_ignored_one_never
     assert none(Rule.NEW_ERROR)
     assert none(Rule.ERROR_BACK)
     _error()
-    assert the_alert(Rule.ERROR_BACK, group)
+    assert "Resolve the error again" in the_alert(Rule.ERROR_BACK, group).advice
     assert none(Rule.NEW_ERROR)
     Alert.objects.all().delete()
     errors.ignore_errors(PERSON, group, clock.now() + dt.timedelta(days=1))

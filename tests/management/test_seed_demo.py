@@ -83,6 +83,8 @@ def _check_errors() -> None:
         (ErrorState.OPEN, "forbidden"), (ErrorState.REGRESSED, "backendError"), (ErrorState.ACKNOWLEDGED, "playlistUnreadable"),
     ):  # fmt: skip
         assert ErrorGroup.objects.in_states([state]).filter(reason=reason).exists(), reason
+    playlist = groups["playlistUnreadable"]
+    assert playlist.acknowledged_at == playlist.notes.get(action="acknowledged").created_at
     for group in groups.values():
         found = group.errors.aggregate(n=Count("pk"), first=Min("created_at"), last=Max("created_at"))
         assert (group.count, group.first_seen_at, group.last_seen_at) == tuple(found.values())

@@ -371,16 +371,17 @@ class History:
         by_reason = {group.reason: group for group in self.rows.groups.values()}
         busy, playlist = by_reason["backendError"], by_reason["playlistUnreadable"]
         resolved, seen = self.now - 11.2 * _DAY, self.now - 0.4 * _DAY
+        asked = max(self.now - 3600 * _SECOND, playlist.last_seen_at + _SECOND)
         texts = (
             (busy, ErrorNote.Action.RESOLVED, self.kim, resolved, "YouTube had an outage; its status page is green again."),
             (busy, ErrorNote.Action.NONE, self.robin, seen, "Only Copper Landing has it now. Let's watch it."),
-            (playlist, ErrorNote.Action.ACKNOWLEDGED, self.robin, self.now - 3600 * _SECOND, "I have asked them."),
+            (playlist, ErrorNote.Action.ACKNOWLEDGED, self.robin, asked, "I have asked them."),
         )  # fmt: skip
         for group, action, actor, at, text in texts:
             ErrorNote.objects.create(group=group, action=action, author=actor.label, created_at=at, text=text)
             group.note = text
         busy.resolved_at, busy.resolved_by = resolved, self.kim.label
-        playlist.acknowledged_at, playlist.acknowledged_by = playlist.last_seen_at + _SECOND, self.robin.label
+        playlist.acknowledged_at, playlist.acknowledged_by = asked, self.robin.label
         for group in (busy, playlist):
             group.save(update_fields=["note", "resolved_at", "resolved_by", "acknowledged_at", "acknowledged_by"])
 

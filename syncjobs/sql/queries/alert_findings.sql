@@ -111,7 +111,8 @@ SELECT 'new_error', 'error', fingerprint, message, 'WARNING', facts || jsonb_bui
    AND final_at > now - %(new_error)s::float8 * interval '1 hour'
    AND (is_open OR first_seen_at > now - %(new_error)s::float8 * interval '1 hour')
 UNION ALL
-SELECT 'error_back', 'error', fingerprint, message, 'WARNING', facts
+SELECT 'error_back', 'error', fingerprint, message, 'WARNING',
+       facts || jsonb_build_object('was_resolved', state = 'regressed')
   FROM serious, clock
  WHERE final_at > now - %(error_back)s::float8 * interval '1 hour'
    AND (state = 'regressed' OR state = 'open' AND (acknowledged_at IS NOT NULL OR was_over))
