@@ -68,6 +68,10 @@ class Health:
     youtube_silent_at: dt.datetime | None = None
     position: str = ""
     """The position in the stream of changes (see changes.py) at which this was read."""
+    served: frozenset[str] = frozenset()
+    """The queues that a worker serves."""
+    is_evaluated: bool = False
+    """Whether the conditions of the alerts have ever been looked at."""
 
     @property
     def version(self) -> str:
@@ -89,8 +93,9 @@ async def read(database: psycopg.AsyncConnection[Any]) -> Health:
 
 
 def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
-    unserved, lacks_scheduler, youtube_since, silent_at, round_at, attention, critical, alerts, position = rows[0][:9]
-    workers = [row[9:] for row in rows if row[9] is not None]
+    unserved, lacks_scheduler, youtube_since, silent_at, round_at, is_evaluated = rows[0][:6]
+    attention, critical, alerts, position = rows[0][6:10]
+    workers = [row[10:] for row in rows if row[10] is not None]
     served = {queue for _name, _is_scheduler, queues, state, _at in workers if state == "alive" for queue in queues}
     problems = [Problem("no_worker", queue) for queue in unserved]
     for name, is_scheduler, queues, state, heartbeat_at in workers:
@@ -106,4 +111,4 @@ def _health_of(rows: Sequence[tuple[Any, ...]]) -> Health:
         problems.append(Problem("alerts_late", since=round_at, urgent=False))
     states = tuple((name, state) for name, _is_scheduler, _queues, state, _at in workers)
     counts = AlertCounts(attention, critical, f"{zlib.crc32(alerts.encode()):08x}")
-    return Health(tuple(problems), states, counts, silent_at, position)
+    return Health(tuple(problems), states, counts, silent_at, position, frozenset(served), is_evaluated)

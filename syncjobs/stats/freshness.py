@@ -130,7 +130,8 @@ def freshness(days: int = DEFAULT_DAYS) -> Freshness:
 class Synced:
     """The bands that can be synced, by their last sync, and those of them whose last sync is the longest ago.
 
-    The three counts sum to `bands`. The stalest have the time of their last sync as `last_synced`.
+    Three counts sum to `bands`; `paused` bands are among them, but for those that can't be synced anyway. The stalest have
+    the time of their last sync as `last_synced`.
     """
 
     as_of: dt.datetime
@@ -138,6 +139,7 @@ class Synced:
     fresh: int
     stale: int
     never: int
+    paused: int
     stalest: list[Band]
 
 
@@ -147,7 +149,7 @@ def synced(most: int) -> Synced:
     fresh, stale, never = (counts[state] for state in (BandState.FRESH, BandState.STALE, BandState.NEVER))
     bands = Band.objects.syncable().annotate(last_synced=Greatest("last_full_sync_at", "last_incremental_sync_at"))
     stalest = list(bands.order_by(F("last_synced").asc(nulls_first=True), "pk")[:most])
-    return Synced(clock.now(), fresh + stale + never, fresh, stale, never, stalest)
+    return Synced(clock.now(), fresh + stale + never, fresh, stale, never, counts[BandState.PAUSED], stalest)
 
 
 class States(NamedTuple):

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from syncjobs.choices import AlertRuleName as Rule
-from syncjobs.choices import Role
+from syncjobs.choices import QueueName, Role
 from syncjobs.engine import clock
 from syncjobs.models import Alert, AlertRound, AlertRule, AuditEntry, Worker
 from syncjobs.operations import alerts, suggestions
@@ -92,10 +92,12 @@ def test_alerts_about_a_band_and_its_error_share_a_line_with_the_fix(moderator: 
     assert "paste its address into the band" in shown
     assert re.search(rf'href="/admin/bands/band/{band.pk}/edit/#id_youtube_channel"[^>]*>Change the channel<', shown)
     assert re.search(r'href="/admin/syncjobs/alert/\?state=attention">\s*3 alerts\s*<', shown)
-    assert "in 1 entry: alerts about the same thing share it" in shown
+    assert "Alerts about the same thing share an entry: 1 entry" in shown
     suggestions.suggest(PERSON, other.pk, "@owls2")
     # It is an entry too, and counted by its own name.
-    assert re.search(rf'href="/admin/bands/band/{other.pk}/change/">\s*1 suggested channel\s*<', strip(admin))
+    assert re.search(
+        rf'3 alerts\s*</a>\s*·\s*<a href="/admin/bands/band/{other.pk}/change/">\s*1 suggested', strip(admin)
+    )
     assert "suggested" not in strip(moderator)
     (url,) = re.findall(r'href="(/admin/syncjobs/alert/acknowledge/[^"]+)"', shown)
     (ids,) = re.findall(r'name="ids" value="([^"]+)"', page(moderator, url, **DIALOG))
@@ -121,6 +123,8 @@ def test_what_the_last_round_has_not_found_any_more_is_probably_over(moderator: 
 
 
 def test_a_quiet_site_says_so(moderator: Client) -> None:
+    Worker.objects.create(name="w@a", process_id=1, queues=QueueName.values, concurrency=2)
+    AlertRound.objects.update(ended_at=Now())
     assert "Nothing needs attention" in strip(moderator)
     make_alert(acknowledged_at=clock.now(), acknowledged_by="pat")
     shown = strip(moderator)

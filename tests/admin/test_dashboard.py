@@ -156,7 +156,9 @@ def test_a_paused_queue_shows_who_paused_it_when_and_why(moderator: Client) -> N
     assert Queue.objects.get(pk="maintenance").paused_at.strftime("%Y-%m-%d %H:%M") in card  # type: ignore[union-attr]
     # The first screen says it too, unless an alert says it there.
     strip = "/admin/?part=attention"
-    assert "Maintenance is paused by pat" in moderator.get(strip, headers=HTMX).content.decode()
+    shown = moderator.get(strip, headers=HTMX).content.decode()
+    assert "Maintenance is paused by pat, so its jobs wait." in shown
+    assert "<q>&lt;b&gt;tidying&lt;/b&gt;</q>" in shown
     make_alert(Rule.QUEUE_PAUSED, "maintenance", subject_type="queue", subject_label="maintenance")
     assert "Maintenance is paused by pat" not in moderator.get(strip, headers=HTMX).content.decode()
 
@@ -384,10 +386,12 @@ def test_freshness_counts_the_bands_of_the_lists_it_links_to(moderator: Client) 
     make_band("gone", "@gone", last_full_sync_at=now - dt.timedelta(days=9), channel_problem="NOT_FOUND")
     make_band("new", "@new")
     make_band("off", "@off", is_active=False)
+    make_band("rest", "@rest", paused_at=now, paused_by="kim", last_full_sync_at=now)
     text = moderator.get("/admin/", {"part": "freshness"}, headers=HTMX).content.decode()
     shown = dict(re.findall(r'\?health=(\w+)"><?s?t?r?o?n?g?>?(\d+)', text))
-    assert shown == {"fresh": "12", "stale": "1", "never": "1"}
-    assert "of 14" in text
+    assert shown == {"fresh": "13", "stale": "1", "never": "1"}
+    assert "of 15" in text
+    assert re.search(r'href="/admin/bands/band/\?health=paused">\s*1 band paused\s*<', text)
     for health, number in shown.items():
         listed = moderator.get("/admin/bands/band/", {"health": health}).content.decode()
         assert len(re.findall(r'<tr id="band-', listed)) == int(number), health

@@ -27,7 +27,7 @@ from ...models import Alert, ChannelSuggestion, Queue
 from ...operations.alerts import MAX_ALERTS
 from ...operations.queues import ALL_QUEUES
 from ...operations.suggestions import MAY_DECIDE
-from . import advice, fixes, health, links
+from . import advice, fixes, health, links, verdict
 
 MAX_LINES = 8
 _ALONE = 3
@@ -54,6 +54,8 @@ class Button:
     label: str
     url: str
     is_dialog: bool = False
+    note: str = ""
+    """What there is to know before; it takes the place of the advice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,16 @@ def strip(request: HttpRequest, known: Health) -> dict[str, Any]:
     of_problems, of_alerts = _lines_of_problems(request, fresh), _lines_of_alerts(request, alerts)
     lines = [*of_problems, *of_alerts, *_lines_of_suggestions(undecided)]
     lines.sort(key=lambda line: not line.is_critical)
+    paused = _paused(request, alerts)
+    things = len(alerts) + len(of_problems) + len(undecided) + len(paused)
     return {
+        "verdict": verdict.of(known, unresolved, [each["queue"].pk for each in paused], things),
         "lines": lines[:MAX_LINES],
         "entries": len(of_alerts) if len(of_alerts) != len(alerts) else 0,
         "problems": len(of_problems),
         "suggested": len(undecided),
         "suggested_url": _url_of_suggestions(undecided),
-        "paused": _paused(request, alerts),
+        "paused": paused,
         "counts": known.alerts,
         "alerts": len(alerts),
         "more": max(0, len(lines) - MAX_LINES),
@@ -213,6 +218,8 @@ def _line_of_one(request: HttpRequest, alerts: Sequence[Alert]) -> Line:
     said = words.of(alert)
     is_gone = alert.is_gone  # type: ignore[attr-defined]
     gone = _("It was last found at %(time)s UTC, and is over unless it comes back.")
+    buttons = buttons_of(request, alert, said)
+    note = next((button.note for button in buttons if button.note), "")
     return Line(
         key=f"alert-{alert.pk}",
         text=_("Probably over: %(problem)s") % {"problem": said.sentence} if is_gone else said.sentence,
@@ -220,9 +227,9 @@ def _line_of_one(request: HttpRequest, alerts: Sequence[Alert]) -> Line:
         also=[words.of(each).sentence for each in others if each.rule not in _OF_ERRORS],
         advice=gone % {"time": f"{alert.last_seen_at:%Y-%m-%d %H:%M:%S}"}
         if is_gone
-        else _advice(request, alert) or said.advice,
+        else note or _advice(request, alert) or said.advice,
         since=min(words.since(each) for each in alerts),
-        buttons=buttons_of(request, alert, said),
+        buttons=buttons,
         selection=urlencode([("id", each.pk) for each in alerts]),
     )
 
@@ -265,7 +272,7 @@ def buttons_of(request: HttpRequest, alert: Alert, said: words.Words) -> tuple[B
         return (resume, Button(_("Show the band"), said.link))
     if alert.rule == Rule.BAND_FAILING and alert.subject_id.isdecimal():
         helpful = fixes.of(request, alert.facts.get("reason") or "", [(int(alert.subject_id), alert.subject_label)])
-        found = [Button(fix.short or fix.label, fix.url) for fix in helpful]
+        found = [Button(fix.short or fix.label, fix.url, note=fix.note) for fix in helpful]
         if found and found[0].url != said.link and may("bands.view_band"):
             found.append(Button(_("Show the band"), said.link))
         return tuple(found)

@@ -62,6 +62,7 @@ SELECT ARRAY(SELECT queue.name::text FROM syncjobs_queue AS queue
        (SELECT since + make_interval(secs => %(youtube_silence)s) FROM youtube),
        (SELECT min(ended_at) FROM syncjobs_alertround
          WHERE ended_at < statement_timestamp() - make_interval(secs => %(late_round)s)),
+       EXISTS (SELECT FROM syncjobs_alertround WHERE ended_at IS NOT NULL),
        alert.attention, alert.critical, alert.version, pg_current_snapshot()::text,
        worker.name, worker.is_scheduler, worker.queues, worker.state, worker.heartbeat_at
   FROM alert LEFT JOIN worker ON true
