@@ -17,7 +17,7 @@ from bands.videos import OF_OTHER_CHANNEL
 from ..audit.actors import Actor
 from ..choices import QUEUE_OF_TYPE, JobType
 from ..exceptions import NotFound
-from ..operations import triggers
+from ..operations import schedules, triggers
 from ..operations.waiting import pauses, pauses_of_new
 from .core import links
 from .core.model_admin import PageAdmin, id_of, requires
@@ -89,7 +89,9 @@ class VideoAdmin(PageAdmin):
         """Show the details of a video."""
         video = _get(id_of(object_id))
         crumbs = ((reverse("admin:bands_video_changelist"), _("Videos")),)
-        context = {"video": video, "is_live_video": video.live_state != LiveState.NONE}
+        context: dict[str, Any] = {"video": video, "is_live_video": video.live_state != LiveState.NONE}
+        if video.availability == Availability.MISSING:
+            context["next_check"] = schedules.next_run_of(JobType.AVAILABILITY_CHECK)
         return show(request, "syncjobs/videos/video.html", context, title=str(video), crumbs=crumbs)
 
     @requires("syncjobs.trigger_sync", post=True)

@@ -268,6 +268,12 @@ def run_now(actor: Actor, schedule_id: int) -> Created:
     return created
 
 
+def next_run_of(job_type: JobType) -> dt.datetime | None:
+    """Return when the next job of this type is due by a schedule, or None if no schedule queues one."""
+    rows = (schedule for schedule in list_schedules() if job_type_of(schedule) == job_type)
+    return min((at for schedule in rows if (at := next_run(schedule)) is not None), default=None)
+
+
 def upcoming(limit: int) -> list[tuple[dt.datetime, PeriodicTask]]:
     """Return the next run of each enabled schedule, soonest first, up to `limit`."""
     due = [(at, schedule) for schedule in list_schedules() if (at := next_run(schedule)) is not None]

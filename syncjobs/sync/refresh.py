@@ -67,7 +67,9 @@ def request_former(context: JobContext) -> None:
     with transaction.atomic():
         context.save()
         former = Video.objects.filter(OF_OTHER_CHANNEL, band=band, availability=Availability.AVAILABLE)
-        request_details(former.values_list("pk", flat=True))
+        if number := request_details(former.values_list("pk", flat=True)):
+            videos = "1 video of a former channel is" if number == 1 else f"{number:,} videos of former channels are"
+            context.note(f"{videos} looked up next. That job counts those that YouTube no longer has.")
 
 
 def _recent() -> Q:

@@ -109,6 +109,16 @@ def availability_badge(video: Video) -> SafeString:
 
 
 @register.filter
+def other_channel(video: Video) -> str:
+    """Return the title of the video's channel, or its id if the band's has the same title; "" if it is the band's channel."""
+    band = video.band
+    if not video.channel_id or not band.channel_id or video.channel_id == band.channel_id:
+        return ""
+    is_telling = video.channel_title not in ("", band.channel_title, band.name)
+    return video.channel_title if is_telling else video.channel_id
+
+
+@register.filter
 def thumbnail(video: Video) -> str:
     """Return the URL of a small thumbnail, or "" without one. The simulator's videos never have one."""
     if settings.YOUTUBE_SIMULATED:

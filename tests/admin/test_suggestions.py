@@ -8,13 +8,13 @@ import pytest
 from django.test import Client
 
 from bands.models import Band, ChannelProblem
-from syncjobs.choices import Role
+from syncjobs.choices import JobType, Role
 from syncjobs.engine import outcomes, quota
 from syncjobs.models import ChannelSuggestion, ErrorGroup, SyncJob
 from syncjobs.operations import bands, queues, suggestions
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import logged_in
-from tests.factories import HOSTILE, PERSON, claim, full_sync, make_band, queue_job
+from tests.factories import HOSTILE, PERSON, band_with_videos, claim, full_sync, make_band, queue_job, run_next
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/bands/band/"
@@ -190,6 +190,15 @@ def test_details_say_what_came_of_looking_a_channel_up(kim: Client, youtube: Sim
     shown = page(kim, f"{URL}{band.pk}/change/")
     assert "not looked up on YouTube yet" not in shown
     assert "YouTube has no such channel" in shown
+
+
+def test_a_band_whose_channel_was_read_without_a_full_sync_needs_none(kim: Client, youtube: Simulator) -> None:
+    band, _ = band_with_videos(youtube.world, 3)
+    queue_job(JobType.INCREMENTAL_SYNC, band=band)
+    run_next()
+    shown = page(kim, f"{URL}{band.pk}/change/")
+    assert "Not needed yet" in shown
+    assert "No full sync was needed yet: the incremental sync" in shown
 
 
 def test_the_list_finds_bands_with_suggestions(kim: Client, robin: Client, band: Band) -> None:

@@ -11,13 +11,15 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
-from bands.models import Availability, Video
+from bands.models import Availability, Band, Video
 from syncjobs.choices import JobType, Role
 from syncjobs.models import SyncJob
+from syncjobs.operations import schedules
 from syncjobs.youtube.simulator import Simulator
 from tests.clients import logged_in
-from tests.factories import band_with_videos, make_band, queue_job, run_all
+from tests.factories import PERSON, band_with_videos, make_band, queue_job, run_all
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/bands/video/"
@@ -69,10 +71,37 @@ def test_videos_of_another_channel_are_named_counted_and_listed() -> None:
     page = client.get(f"/admin/bands/band/{band.pk}/change/").content.decode()
     assert re.search(rf'href="{URL}\?band={band.pk}&amp;channel=other">\s*1 of another channel\s*<', page)
     assert page.count("Of another channel: Old Herons") == 1
+    shown = client.get(f"{URL}{Video.objects.get(youtube_id='old').pk}/change/").content.decode()
+    assert "Not the present channel of the band" in shown
+    own_video = client.get(f"{URL}{Video.objects.get(youtube_id='new').pk}/change/").content.decode()
+    assert "Not the present channel" not in own_video
+    # A title that both channels have tells nothing.
+    for same in ({"channel_title": "Old Herons"}, {"channel_title": "", "name": "Old Herons"}):
+        Band.objects.update(**same)
+        page = client.get(f"/admin/bands/band/{band.pk}/change/").content.decode()
+        assert f"Of another channel: {other}" in page
     # As long as a new channel is not looked up, nobody knows.
     band.channel_id = ""
     band.save()
     assert "another channel" not in client.get(f"/admin/bands/band/{band.pk}/change/").content.decode()
+
+
+def test_a_missing_video_says_what_follows() -> None:
+    client, video = logged_in(Role.MODERATOR), Video.objects.create(youtube_id="v", band=make_band("herons"))
+    page = f"{URL}{video.pk}/change/"
+    assert "left it out once" not in client.get(page).content.decode()
+    Video.objects.update(availability=Availability.MISSING)
+    PeriodicTask.objects.all().delete()
+    shown = client.get(page).content.decode()
+    assert "left it out once" in shown
+    assert "next availability check" not in shown
+    for job_type in ("AVAILABILITY_CHECK", "FULL_SYNC"):
+        interval = {"every": 9, "period": "hours"}
+        schedules.save(PERSON, None, {"name": job_type, "job_type": job_type, "enabled": True, "interval": interval})
+    assert schedules.next_run_of(JobType.AVAILABILITY_CHECK)
+    assert not schedules.next_run_of(JobType.PRUNE)
+    shown = client.get(page).content.decode().split("next availability check asks for it:")[1]
+    assert shown.lstrip().startswith("<time")
 
 
 def test_queries_do_not_grow_with_rows() -> None:

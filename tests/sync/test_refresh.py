@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from bands.models import Availability, Band, LiveState, Video
 from bands.videos import OF_OTHER_CHANNEL
-from syncjobs.choices import JobType
+from syncjobs.choices import EventKind, JobType
 from syncjobs.engine.enqueue import create_enrich
-from syncjobs.models import Subscription, SyncJob
+from syncjobs.models import JobEvent, Subscription, SyncJob
 from syncjobs.operations import bands, triggers
 from syncjobs.sync import refresh
 from syncjobs.sync.refresh import request_live
@@ -74,6 +74,8 @@ def test_the_first_sync_of_a_new_channel_looks_the_former_ones_videos_up(youtube
         triggers.trigger_sync(PERSON, Band.objects.get(), full=full, force=True)
         run_next()
         assert pending.count() == expected
+        notes = JobEvent.objects.filter(kind=EventKind.NOTE, message__startswith="3 videos of former channels")
+        assert notes.count() == 1  # Of the first one.
         create_enrich()
         run_all()
     missing = Video.objects.filter(availability=Availability.MISSING)
