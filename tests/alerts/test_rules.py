@@ -227,16 +227,21 @@ def test_a_band_whose_last_syncs_failed() -> None:
     assert none(Rule.BAND_FAILING), "a new channel has not failed yet, and its alert is over at once"
 
 
-def test_a_band_is_no_longer_called_stale_once_it_is_synced_or_has_another_channel() -> None:
+def test_a_band_is_no_longer_called_stale_once_it_is_synced_and_another_channel_does_not_end_that() -> None:
     band = make_band("herons", "@herons", last_full_sync_at=ago(hours=49))
     Band.objects.update(created_at=ago(hours=500))
-    for end in (_sync, _change_channel):
-        Band.objects.update(last_full_sync_at=ago(hours=49), channel_changed_at=None)
-        assert the_alert(Rule.BAND_STALE, str(band.pk))
-        AlertRound.objects.update(due_at=Now() + dt.timedelta(seconds=10))
-        end(band)
-        assert AlertRound.objects.due().exists(), "the next round is not waited for"
-        assert none(Rule.BAND_STALE)
+    alert = the_alert(Rule.BAND_STALE, str(band.pk))
+    AlertRound.objects.update(due_at=Now() + dt.timedelta(seconds=10))
+    _change_channel(band)
+    assert AlertRound.objects.due().exists(), "the next round is not waited for"
+    changed = the_alert(Rule.BAND_STALE, str(band.pk))
+    assert (changed.pk, changed.sentence[:30]) == (alert.pk, "Herons got another channel at ")
+    AlertRound.objects.update(due_at=Now() + dt.timedelta(seconds=10))
+    _sync(band)
+    assert AlertRound.objects.due().exists(), "the next round is not waited for"
+    assert none(Rule.BAND_STALE)
+    _change_channel(band, "@third")
+    assert none(Rule.BAND_STALE), "it was not stale, and its new channel has some time"
     Band.objects.update(channel_changed_at=ago(hours=49))
     assert the_alert(Rule.BAND_STALE, str(band.pk)).sentence.startswith("Herons got another channel at ")
 
@@ -247,8 +252,8 @@ def _sync(band: Band) -> None:
     outcomes.complete(claim())
 
 
-def _change_channel(band: Band) -> None:
-    bands.change(PERSON, band.pk, {"youtube_channel": "@other"})
+def _change_channel(band: Band, reference: str = "@other") -> None:
+    bands.change(PERSON, band.pk, {"youtube_channel": reference})
 
 
 def test_only_what_a_measurement_may_find_again_waits_before_it_is_over() -> None:

@@ -96,8 +96,12 @@ UNION ALL
                            'channel_since', channel_changed_at, 'added_at', created_at)
    FROM bands_band, clock
   WHERE is_active AND paused_at IS NULL AND (channel_id <> '' OR channel_reference <> '')
-    AND greatest(coalesce(greatest(last_full_sync_at, last_incremental_sync_at), created_at), channel_changed_at, resumed_at)
-        <= now - %(band_stale)s::float8 * interval '1 hour'
+    AND %(band_stale)s::float8 IS NOT NULL
+    AND (greatest(coalesce(greatest(last_full_sync_at, last_incremental_sync_at), created_at), channel_changed_at, resumed_at)
+         <= now - %(band_stale)s::float8 * interval '1 hour'
+         -- Another channel alone does not end the alert: the first sync of it does.
+         OR (last_full_sync_at IS NULL AND last_incremental_sync_at IS NULL
+             AND id::text IN (SELECT subject_id FROM syncjobs_alert WHERE rule = 'band_stale' AND resolved_at IS NULL)))
   ORDER BY id LIMIT %(most)s)
 UNION ALL
 -- In steps of ten, so that the fact does not change with every job.
