@@ -17,6 +17,7 @@ from ..engine import clock, error_reasons
 from ..models import BulkAction, ErrorGroup
 from ..operations import bulk
 from ..operations import errors as operations
+from ..operations import jobs as job_operations
 from ..operations.waiting import pauses_of_retries
 from ..templatetags.monitor import number
 from . import error_help
@@ -214,18 +215,13 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
     failed = operations.unretried_jobs(fingerprint=fingerprint)
     jobs = list(failed.values_list("pk", "band", "band_name"))
     count = len(jobs)
-    text = ngettext(
-        "%(count)s failed job can be retried: a new job is queued in its place.",
-        "%(count)s failed jobs can be retried: a new job is queued in place of each.",
-        count,
-    )
     named = list({pk: name for _job, pk, name in jobs if pk}.items())
     left = error_help.affected(fingerprint, group.reason, named)
     warns = count > 0 and group.is_permanent and bool(left or not named)
     question = _question(
         fingerprint,
         title=_("Retry the failed jobs of this error?"),
-        text=text % {"count": number(count)}
+        text=_what_is_queued(count, *job_operations.new_retries(failed))
         if count
         else _(
             "There is nothing to retry: every job with this error completed in the end, runs again by itself,"
@@ -242,6 +238,43 @@ def ask_to_retry(request: HttpRequest, fingerprint: str) -> HttpResponse:
         ],
     )
     return ask(request, question, lambda actor, _values: _summary(bulk.retry_group(actor, fingerprint)))
+
+
+def _what_is_queued(count: int, new: int, active: int) -> str:
+    """Say how many jobs can be retried, how many `new` ones that queues, and how many `active` ones do the same as some."""
+    values = {"count": number(count), "new": number(new), "active": number(active)}
+    if new == count:
+        text = ngettext(
+            "%(count)s failed job can be retried: a new job is queued in its place.",
+            "%(count)s failed jobs can be retried: a new job is queued in place of each.",
+            count,
+        )
+        return text % values
+    if not new and not active:
+        text = ngettext(
+            "The failed job can't be retried: its band is inactive, deleted, or has no channel.",
+            "None of the %(count)s failed jobs can be retried: their bands are inactive, deleted, or have no channel.",
+            count,
+        )
+        return text % values
+    texts = [
+        ngettext("%(count)s failed job can be retried.", "%(count)s failed jobs can be retried.", count),
+        ngettext(
+            "This queues %(new)s new job: one for each band and type.",
+            "This queues %(new)s new jobs: one for each band and type.",
+            new,
+        )
+        if new
+        else _("This queues no new job."),
+    ]
+    if active:
+        text = ngettext(
+            "%(active)s job that is queued or running already does the same as some of them.",
+            "%(active)s jobs that are queued or running already do the same as some of them.",
+            active,
+        )
+        texts.append(text)
+    return " ".join(texts) % values
 
 
 def _ask(

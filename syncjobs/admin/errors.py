@@ -160,12 +160,12 @@ class ErrorGroupAdmin(PageAdmin):
     ) -> HttpResponse:
         """Show a group: its message and meaning, charts, the bands it affects, and its newest jobs."""
         context = _group_context(request, object_id.replace("\x00", ""))
-        if is_part(request):
-            return render(request, "syncjobs/errors/facts.html", context)
         may_retry = request.user.has_perm("syncjobs.retry_job")
         context["can_retry"] = (
             may_retry and operations.unretried_jobs(fingerprint=context["group"].fingerprint).exists()
         )
+        if is_part(request):
+            return render(request, "syncjobs/errors/facts.html", context | {"is_refresh": True})
         crumbs = ((reverse("admin:syncjobs_errorgroup_changelist"), _("Errors")),)
         title = str(context["meaning"].title)
         return show(request, "syncjobs/errors/group.html", context, title=title, crumbs=crumbs, is_live=True)

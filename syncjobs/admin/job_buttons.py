@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from bands.models import Band
 
+from ..choices import ACTIVE_STATUSES
 from ..engine import error_reasons
 from ..models import JobError, SyncJob
 from ..operations.suggestions import MAY_SUGGEST
@@ -138,7 +139,8 @@ def workers(facts: Facts) -> list[Button]:
 
 
 def retry(facts: Facts, *, is_primary: bool) -> list[Button]:
-    if not facts.retry_url:
+    again = facts.successor
+    if not facts.retry_url or (again is not None and again.status in ACTIVE_STATUSES):
         return []
     return [Button(_("Retry"), facts.retry_url, "retry", is_dialog=True, is_primary=is_primary, key="r")]
 

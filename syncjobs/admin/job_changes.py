@@ -218,7 +218,9 @@ def _about_children(job: SyncJob) -> list[str]:
 def refuse_to_retry(request: HttpRequest, job: SyncJob, other: SyncJob) -> HttpResponse:
     """Instead of asking, report that the other job already does what a retry of this one would, and offer that job."""
     error = triggers.cancelling_error(other)
-    text = _("Job #%(other)s already runs what a retry of job #%(id)s would run. It is %(status)s.")
+    text = _("Job #%(id)s was retried already: job #%(other)s is %(status)s.")
+    if other.retry_of_id != job.pk:
+        text = _("Job #%(id)s needs no retry: job #%(other)s does the same and is %(status)s.")
     values = {"other": other.pk, **jobs.status_of(other), "id": job.pk}
     offer = (links.job(other.pk), _("Show the job"))
     return report(request, error.message if error else text % values, links.job(job.pk), level="error", offer=offer)

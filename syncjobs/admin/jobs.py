@@ -148,7 +148,7 @@ class JobAdmin(PageAdmin):
         def do(actor: Actor, _values: dict[str, Any]) -> str:
             created = operations.retry_job(actor, job_id)
             if created.is_new:
-                said = _("Job #%(old)s runs again as #%(new)s.") % {"old": job_id, "new": created.job.pk}
+                said = _("Job #%(old)s was retried: job #%(new)s is queued.") % {"old": job_id, "new": created.job.pk}
                 return f"{said} {pauses([created.job.pk])}".rstrip()
             return triggers.describe(created)
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+
+from bands.models import Band
 
 from ..audit.actors import Actor
 from ..audit.record import audited, record_each
@@ -216,6 +218,20 @@ def running_instead(job: SyncJob) -> SyncJob | None:
     if retry := _earlier_retries([job], once=False).get(job.pk):
         return retry.job
     return SyncJob.objects.active().filter(dedupe_key=job.dedupe_key).first() if job.dedupe_key else None
+
+
+def new_retries(jobs: QuerySet[SyncJob]) -> tuple[int, int]:
+    """Return how many new jobs are queued if these are retried, and how many active ones do the same as some of them.
+
+    Nobody has retried the jobs yet. Equal jobs share a new one, and jobs of bands that can't be synced get none.
+    """
+    is_possible = ~Q(job_type__in=BAND_SYNC_TYPES) | Q(fans_out=True) | Q(band__in=Band.objects.syncable())
+    possible = jobs.filter(is_possible).order_by()
+    found = possible.aggregate(
+        keys=Count("dedupe_key", distinct=True), without_key=Count("pk", filter=Q(dedupe_key=None))
+    )
+    active = SyncJob.objects.active().filter(dedupe_key__in=possible.values("dedupe_key")).count()
+    return found["keys"] + found["without_key"] - active, active
 
 
 def cancel_problem(job: SyncJob) -> DomainError | None:

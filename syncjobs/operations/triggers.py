@@ -123,6 +123,8 @@ def describe(created: Created) -> str:
     values: dict[str, Any] = {"id": job.pk}
     if created.is_new:
         sentences = [_("Job #%(id)s is queued.")]
+    elif created.has_ended_delay and job.fans_out and job.status == JobStatus.IN_PROGRESS:
+        sentences = [_("Job #%(id)s is running already. Its child jobs are no longer delayed.")]
     elif created.has_ended_delay:
         sentences = [_("Job #%(id)s already does this. It is no longer delayed.")]
     elif job.status == JobStatus.QUEUED:

@@ -12,9 +12,10 @@ from bands.channels import set_channel
 from bands.models import Band, ChannelProblem
 from syncjobs.choices import QUEUE_OF_TYPE, JobType, Role
 from syncjobs.engine import outcomes
+from syncjobs.engine.enqueue import band_key
 from syncjobs.engine.errors import ErrorReport, record
-from syncjobs.models import Attempt, ErrorGroup, SyncJob
-from syncjobs.operations import errors
+from syncjobs.models import Attempt, ErrorGroup, JobError, SyncJob
+from syncjobs.operations import errors, jobs
 from syncjobs.stats import errors as stats_errors
 from tests.clients import logged_in
 from tests.factories import PERSON, claim, make_band, queue_job
@@ -97,3 +98,38 @@ def test_an_item_that_cannot_be_read_is_not_over_because_the_sync_completed() ->
     assert stats_errors.still_affected(group.pk, [band.pk]) == {band.pk}
     Band.objects.update(channel_changed_at=timezone.now())
     assert stats_errors.still_affected(group.pk, [band.pk]) == set()
+
+
+def test_the_question_says_how_many_jobs_a_retry_queues(moderator: Client) -> None:
+    bands = [make_band(slug, f"@{slug}") for slug in ("herons", "egrets")]
+    for band in bands * 2:
+        job = queue_job(JobType.FULL_SYNC, band=band, dedupe_key=band_key(JobType.FULL_SYNC, band.pk))
+        outcomes.fail(claim(QUEUE_OF_TYPE[JobType.FULL_SYNC]), "It broke.", reason="backendError", permanent=False)
+    group = JobError.objects.get(job=job).group_id
+    url = f"/admin/syncjobs/errorgroup/{group}/retry/"
+
+    def asked() -> str:
+        return moderator.get(url).content.decode()
+
+    assert "4 failed jobs can be retried. This queues 2 new jobs: one for each band and type." in asked()
+    other = queue_job(JobType.FULL_SYNC, band=bands[0], dedupe_key=band_key(JobType.FULL_SYNC, bands[0].pk))
+    assert "This queues 1 new job: one for each band and type. 1 job that is queued or running already" in asked()
+    Band.objects.filter(pk=bands[1].pk).update(is_active=False)
+    assert "4 failed jobs can be retried. This queues no new job. 1 job that is queued" in asked()
+    other.delete()
+    Band.objects.update(is_active=False)
+    assert "None of the 4 failed jobs can be retried: their bands are inactive, deleted" in asked()
+    Band.objects.filter(pk=bands[0].pk).update(is_active=True)
+    assert "This queues 1 new job:" in asked()
+    Band.objects.update(is_active=True)
+    done = moderator.post(url, headers={"HX-Request": "true"})
+    assert "2 queued; 2 are covered by them." in done["HX-Trigger"]
+
+
+def test_a_cancelled_job_no_longer_waits_for_a_worker(moderator: Client) -> None:
+    job = queue_job()
+    page = f"/admin/syncjobs/syncjob/{job.pk}/change/"
+    assert "No worker has started it yet." in moderator.get(page).content.decode()
+    jobs.cancel_job(PERSON, job.pk)
+    html = moderator.get(page).content.decode()
+    assert ("No worker has started it." in html, "started it yet" in html) == (True, False)

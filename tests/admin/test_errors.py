@@ -346,6 +346,11 @@ def test_retrying_shows_the_number_of_jobs_before_and_after(moderator: Client) -
     assert '<button type="submit" class="btn btn-primary">' in asked
     done = moderator.post(url, headers=HTMX)
     assert "2 queued." in done["HX-Trigger"]
+    part = moderator.get(about, headers=HTMX).content.decode()
+    assert ('id="error-tools" class="row" hx-ext="morph" hx-swap-oob="morph"' in part, "/retry/" in part) == (
+        True,
+        False,
+    )
     assert SyncJob.objects.filter(status="QUEUED", retry_of__isnull=False).count() == 2
     asked = moderator.get(url).content.decode()
     assert "There is nothing to retry" in asked

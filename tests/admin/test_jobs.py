@@ -348,7 +348,7 @@ def test_retry_needs_a_confirmation(moderator: Client) -> None:
     answer = moderator.post(url, headers=DIALOG)
     new = SyncJob.objects.get(retry_of=job)
     events = json.loads(answer.headers["HX-Trigger"])
-    assert events["toast"] == {"level": "success", "text": f"Job #{job.pk} runs again as #{new.pk}."}
+    assert events["toast"] == {"level": "success", "text": f"Job #{job.pk} was retried: job #{new.pk} is queued."}
     assert AuditEntry.objects.get(action="retry_job").actor_label == "MODERATOR@example"
     assert f"#{new.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{job.pk}/change/").content.decode()
     assert f"#{job.pk}" in moderator.get(f"/admin/syncjobs/syncjob/{new.pk}/change/").content.decode()

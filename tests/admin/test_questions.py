@@ -120,14 +120,17 @@ def test_a_job_that_runs_again_already_is_not_retried_again(admin: Client, band:
     path = f"syncjobs/syncjob/{job.pk}/retry/"
     assert "Retry job" in _question(admin, path)
     again = jobs.retry_job(PERSON, job.pk).job
-    expected = f"Job #{again.pk} already runs what a retry of job #{job.pk} would run. It is queued."
+    expected = f"Job #{job.pk} was retried already: job #{again.pk} is queued."
     answer = admin.get(f"/admin/{path}")
     assert answer.headers["Location"] == f"/admin/syncjobs/syncjob/{again.pk}/change/"
+    page = f"/admin/syncjobs/syncjob/{job.pk}/change/"
+    assert f'href="/admin/{path}"' not in admin.get(page).content.decode()
     assert _refusal(admin, path) == expected
     SyncJob.objects.filter(pk=again.pk).update(status="FAILED")
     assert "Retry job" in _question(admin, path)
+    assert f'href="/admin/{path}"' in admin.get(page).content.decode()
     covered = queue_job(band=band, dedupe_key=key)
-    assert f"Job #{covered.pk} already runs" in _refusal(admin, path)
+    assert f"Job #{job.pk} needs no retry: job #{covered.pk} does the same and is queued." == _refusal(admin, path)
     claim()
     jobs.cancel_job(PERSON, covered.pk)
     assert f"The same job, #{covered.pk}, is being cancelled." in _refusal(admin, path)

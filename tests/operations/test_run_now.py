@@ -129,6 +129,16 @@ def test_a_forced_trigger_through_the_api_and_the_command_says_what_happened() -
     assert _is_due(job)
 
 
+def test_a_forced_trigger_of_all_bands_says_that_child_jobs_were_delayed_not_the_job_itself() -> None:
+    parent = triggers.trigger_sync(SCHEDULE, None, full=True).job
+    SyncJob.objects.filter(pk=parent.pk).update(status="IN_PROGRESS")
+    child = queue_job(band=make_band(reference=CHANNEL), parent=parent)
+    _delay(child)
+    said = triggers.describe(triggers.trigger_sync(PERSON, None, full=True, force=True))
+    assert said.startswith(f"Job #{parent.pk} is running already. Its child jobs are no longer delayed.")
+    assert _is_due(child)
+
+
 # ---- Reopening a bucket
 
 

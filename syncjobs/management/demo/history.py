@@ -370,11 +370,10 @@ class History:
         """Let people deal with some errors: the busy hour is resolved and has come back, one is acknowledged."""
         by_reason = {group.reason: group for group in self.rows.groups.values()}
         busy, playlist = by_reason["backendError"], by_reason["playlistUnreadable"]
-        resolved, seen = self.now - 11.2 * _DAY, self.now - 0.4 * _DAY
-        asked = max(self.now - 3600 * _SECOND, playlist.last_seen_at + _SECOND)
+        resolved, asked = self.now - 11.2 * _DAY, max(self.now - 3600 * _SECOND, playlist.last_seen_at + _SECOND)
         texts = (
             (busy, ErrorNote.Action.RESOLVED, self.kim, resolved, "YouTube had an outage; its status page is green again."),
-            (busy, ErrorNote.Action.NONE, self.robin, seen, "Only Copper Landing has it now. Let's watch it."),
+            (busy, ErrorNote.Action.NONE, self.robin, self.now - 0.4 * _DAY, "Only Copper Landing has it now. Let's watch it."),
             (playlist, ErrorNote.Action.ACKNOWLEDGED, self.robin, asked, "I have asked them."),
         )  # fmt: skip
         for group, action, actor, at, text in texts:
