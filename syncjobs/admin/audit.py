@@ -111,8 +111,7 @@ class AuditAdmin(PageAdmin):
         filters = AuditFilters(request.GET)
         wanted = filters.values()
         if filters.errors:
-            lines = [f"{name}: {' '.join(map(str, messages))}" for name, messages in filters.errors.items()]
-            return HttpResponse("\n".join(lines), status=400, content_type="text/plain; charset=utf-8")
+            return HttpResponse("\n".join(filters.problems), status=400, content_type="text/plain; charset=utf-8")
         return file_of(
             listing_export.audit(_entries(wanted), "csv", person=request.user.pk), "csv", listing_export.dated("audit")
         )

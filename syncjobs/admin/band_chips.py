@@ -30,21 +30,28 @@ _HEALTH = (
 def chips(request: HttpRequest, wanted: dict[str, Any], bands: BandQuerySet) -> list[Chip]:
     """Return a chip for all of the bands, one for each state of their health, and one for suggested channels.
 
-    Each has the number of bands that the list would have with the other filters as they are.
+    Each takes the place of the others, and has the number of bands that the list would then have: what the chips filter by
+    makes no difference to it, but the other filters do.
     """
-    by_state = BandStates.narrow(bands, wanted | {"health": ""}).count_by_state()
+    by_chip = {"health": "", "suggestion": ""}
+    others = BandStates.narrow(bands, wanted | by_chip)
+    by_state = others.count_by_state()
     everything = by_state[BandState.ACTIVE] + by_state[BandState.INACTIVE]
     choices = [("", _("All"), everything), *((state, str(state.label), by_state[state]) for state in _HEALTH)]
+    health, is_on = request.GET.get("health", ""), bool(wanted["suggestion"])
     drawn = [
         Chip(
-            label, _url(request, health=state), state == wanted["health"], name=f"health-{state or 'all'}", count=count
+            label,
+            _url(request, **by_chip | {"health": state}),
+            state == health and (bool(state) or not is_on),
+            name=f"health-{state or 'all'}",
+            count=count,
         )
         for state, label, count in choices
     ]
-    is_on = bool(wanted["suggestion"])
-    count = BandStates.narrow(bands, wanted | {"suggestion": "open"}).count()
+    count = BandStates.narrow(others, by_chip | {"suggestion": "open"}).count()
     if is_on or count:
-        url = _url(request, suggestion="" if is_on else "open")
+        url = _url(request, suggestion="") if is_on else _url(request, **by_chip | {"suggestion": "open"})
         drawn.append(Chip(_("Channel suggested"), url, is_on, name="suggestion", count=count))
     return drawn
 

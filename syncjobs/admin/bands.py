@@ -67,7 +67,9 @@ class BandFilters(FilterForm):
     """The filters of the list of bands."""
 
     q = search_box(gettext_lazy("Search"), gettext_lazy("Name, school, city, channel"))
-    health = forms.ChoiceField(required=False, choices=BandState.choices, widget=forms.HiddenInput)
+    health = forms.ChoiceField(
+        required=False, label=gettext_lazy("Health"), choices=BandState.choices, widget=forms.HiddenInput
+    )
     suggestion = forms.ChoiceField(required=False, choices=[("open", "")], widget=forms.HiddenInput)
     state = forms.ChoiceField(required=False, label=gettext_lazy("State"), choices=_choices_of("state"))
     conference = forms.ChoiceField(required=False, label=gettext_lazy("Conference"), choices=_choices_of("conference"))
@@ -120,8 +122,13 @@ class BandAdmin(PageAdmin):
                 bands = bands.filter(**{column: wanted[column]})
         chips = band_chips.chips(request, wanted, bands)
         shown = BandStates.narrow(suggestions.noted(bands.with_video_counts()), wanted)
+        if filters.problems:
+            # As in the list of jobs: bands that nobody asked for would look like those that the filter finds.
+            shown = shown.none()
         page = paginate(request, order(shown, wanted["sort"], _COLUMNS))
-        return show_list(request, "bands", filters, {"page": page, "chips": chips}, title=_("Bands"))
+        return show_list(
+            request, "bands", filters, {"page": page, "chips": chips, "problems": filters.problems}, title=_("Bands")
+        )
 
     @requires("view")
     def change_view(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -100,13 +101,15 @@ def test_bands_can_be_filtered_by_their_problems(admin: Client) -> None:
         assert f"</svg>{expected}</span>" in page, expected
 
 
-def test_an_invalid_filter_shows_an_error_and_is_ignored(admin: Client) -> None:
+def test_an_invalid_filter_shows_an_error_and_no_bands(admin: Client) -> None:
     make_band()
     for query in ({"state": "sad"}, {"conference": "x"}, {"health": "x"}, {"q": "a\x00b"}, {"q": "x" * 201}):
         answer = admin.get(URL, query)
         assert answer.status_code == 200
         assert 'class="error"' in answer.content.decode(), query
-        assert names(admin, **query) == ["Herons"]
+        assert "Can't show this list" in unescape(answer.content.decode())
+        assert names(admin, **query) == []
+    assert "Health: Select a valid choice. x is not" in admin.get(URL, {"health": "x"}).content.decode()
     assert names(admin, sort="colour", page="-3", per="7") == ["Herons"]
 
 

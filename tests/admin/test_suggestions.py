@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.test import Client
@@ -212,4 +213,11 @@ def test_the_list_finds_bands_with_suggestions(kim: Client, robin: Client, band:
     narrowed = page(robin, f"{URL}?suggestion=open&health=failing")
     assert 'id="chip-suggestion" href="?health=failing" aria-current="true"' in narrowed
     assert "Owls" not in narrowed
+    # Each chip counts what it alone would find, whatever another one finds.
+    for query in ("health=paused", "health=healthy", "suggestion=open"):
+        shown = page(robin, f"{URL}?{query}")
+        counts = dict(re.findall(r'id="chip-(suggestion|health-all)"(?:(?!</a>).)*class="chip-count">(\d+)', shown))
+        assert counts == {"suggestion": "1", "health-all": "2"}, query
+        assert 'id="chip-health-all" href="?"' in shown
+    assert 'id="chip-suggestion" href="?suggestion=open"' in page(robin, f"{URL}?health=paused")
     assert "2 channels are suggested: Herons" in page(kim, "/admin/")

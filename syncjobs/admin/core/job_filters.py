@@ -318,5 +318,19 @@ def sync_obstacle(band: Band) -> str:
 
 
 def sentence_of(error: InvalidInput) -> str:
-    """Return the message of a refused parameter, with its name."""
-    return f"{error.field}: {error.message}"
+    """Return the message of a refused parameter, with the label of its field; others have their names."""
+    labels = {
+        "search": _("Search"),
+        "status": _("Status"),
+        "job_type": _("Type"),
+        "band_id": _("Band"),
+        "queue": _("Queue"),
+        "requested_by": _("Requested by"),
+        "start_date": _("Created from"),
+        "end_date": _("Created to"),
+        "page": _("Page"),
+        "limit": _("Per page"),
+    }
+    # The message about the end names the start.
+    message = error.message.replace("start_date", f"“{labels['start_date']}”")
+    return f"{labels.get(error.field, error.field)}: {message}"

@@ -56,6 +56,12 @@ class FilterForm(forms.Form):
             if isinstance(field.widget, forms.Select):
                 field.widget.attrs["data-submits"] = ""
 
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with the filters. An unknown order is not: the list has its first one then."""
+        wrong = {name: texts for name, texts in self.errors.items() if name != "sort"}
+        return [f"{self.fields[name].label or name}: {' '.join(map(str, texts))}" for name, texts in wrong.items()]
+
     def values(self) -> dict[str, Any]:
         """Return the filters' values. An invalid filter has no effect, and the form shows its error."""
         self.is_valid()
