@@ -123,12 +123,10 @@ class BandAdmin(PageAdmin):
         chips = band_chips.chips(request, wanted, bands)
         shown = BandStates.narrow(suggestions.noted(bands.with_video_counts()), wanted)
         if filters.problems:
-            # As in the list of jobs: bands that nobody asked for would look like those that the filter finds.
-            shown = shown.none()
+            shown = shown.none()  # As in the list of jobs: others would look like those that the filter finds.
         page = paginate(request, order(shown, wanted["sort"], _COLUMNS))
-        return show_list(
-            request, "bands", filters, {"page": page, "chips": chips, "problems": filters.problems}, title=_("Bands")
-        )
+        context = {"page": page, "chips": chips, "problems": filters.problems}
+        return show_list(request, "bands", filters, context, title=_("Bands"))
 
     @requires("view")
     def change_view(

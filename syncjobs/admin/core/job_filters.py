@@ -333,4 +333,5 @@ def sentence_of(error: InvalidInput) -> str:
     }
     # The message about the end names the start.
     message = error.message.replace("start_date", f"“{labels['start_date']}”")
-    return f"{labels.get(error.field, error.field)}: {message}"
+    name = error.field or ""
+    return f"{labels.get(name, name)}: {message}"
