@@ -103,8 +103,8 @@ def ask_to_acknowledge(request: HttpRequest, fingerprint: str) -> HttpResponse:
     )
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
-        operations.acknowledge_errors(actor, fingerprint, values["note"])
-        return _("Acknowledged.")
+        is_changed = operations.acknowledge_errors(actor, fingerprint, values["note"])
+        return _("Acknowledged.") if is_changed else _("It was acknowledged already.")
 
     problem = operations.decide_problem(fingerprint)
     return refuse(request, problem, question.back) or _ask(request, question, do, NoteForm)

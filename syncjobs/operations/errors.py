@@ -47,14 +47,16 @@ def unretried_jobs(*, queue: str = ALL_QUEUES, fingerprint: str = "") -> SyncJob
     return jobs.order_by("pk")
 
 
-def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
+def acknowledge_errors(actor: Actor, fingerprint: str, note: str | None = None) -> bool:
     """Mark an error group as acknowledged by the actor until its next error that isn't retried.
 
+    A group that is acknowledged stays as it is, unless there is a note. Return whether it was changed.
     Raises NotFound, InvalidInput, and Conflict if the group is resolved.
     """
     changes = {"acknowledged_at": _now(), "acknowledged_by": actor.label[:200], "resolved_at": None, "resolved_by": ""}
     changes |= {"ignored_until": None, "ignored_by": ""}
-    _decide(actor, "acknowledge_errors", fingerprint, Action.ACKNOWLEDGED, changes, note=note)
+    unless = None if (note or "").strip() else ErrorState.ACKNOWLEDGED
+    return _decide(actor, "acknowledge_errors", fingerprint, Action.ACKNOWLEDGED, changes, note=note, unless=unless)
 
 
 def resolve_errors(actor: Actor, fingerprint: str, note: str | None = None) -> None:
@@ -159,14 +161,23 @@ def _decide(
     note: str | None,
     data: Mapping[str, Any] | None = None,
     subject: str = "",
-) -> None:
-    """Change a group that isn't resolved, in one transaction with its thread and audit entry."""
+    unless: ErrorState | None = None,
+) -> bool:
+    """Change a group that isn't resolved, in one transaction with its thread and audit entry.
+
+    Return False, and change nothing, if it is in the state `unless`.
+    """
+    states = [state for state in _NOT_RESOLVED if state is not unless]
+    groups = ErrorGroup.objects.filter(pk=fingerprint)
     with audited(actor, action, "error", fingerprint[:16]) as span:
-        if not ErrorGroup.objects.filter(pk=fingerprint).in_states(_NOT_RESOLVED).update(**changes):
+        if not groups.in_states(states).update(**changes):
+            if unless and groups.in_states([unless]).exists():
+                return False
             raise _already_resolved(fingerprint)
         span.message, span.data = note or "", details(data or {})
         _add_entry(actor, fingerprint, done, note or "", subject)
         AlertRound.objects.request_about(AlertSubject.ERROR, fingerprint)
+    return True
 
 
 def decide_problem(fingerprint: str) -> Conflict | None:

@@ -47,10 +47,11 @@ def test_the_groups_to_do_are_listed_with_their_figures() -> None:
     assert run_command("errors") == "There are no error groups in the last 24 hours. --window all looks further back.\n"
     assert run_command("errors", "--window", "all") == "There are no error groups.\n"
     temporary, permanent = fail(make_band("herons"), permanent=False), make_group(count=3)
-    first, reason, second, hostile, summary = run_command("errors").splitlines()
+    heading, first, reason, second, hostile, summary = run_command("errors").splitlines()
+    assert heading == "Error groups with their occurrences in the last 24 hours:"
     assert first.startswith(f"{permanent}  new  permanent  3 occurrences, 0 bands  first seen 20")
     assert reason == "    broken: It broke."
-    assert second.startswith(f"{temporary}  new  temporary  1 occurrence, 1 band  first seen 20")
+    assert second.startswith(f"{temporary}  new  temporary  1 occurrence, Herons  first seen 20")
     assert ", last seen 20" in second
     assert hostile.startswith("    playlistNotFound: Playlist 5 of ")
     assert summary == "Error groups in the last 24 hours: 2 open."
@@ -61,6 +62,7 @@ def test_the_groups_to_do_are_listed_with_their_figures() -> None:
     errors.resolve_errors(PERSON, permanent, "Fixed.\nReally.")
     assert last_line() == "Error groups in the last 24 hours: 1 open, 1 resolved. Use --all to list all of them."
     every = run_command("errors", "--all", "--window", "all")
+    assert every.startswith("Error groups with their occurrences since the beginning:\n")
     assert f"{permanent}  resolved by {PERSON.label}" in every
     assert "  assigned to mo\n" in every
     assert "    Note: Fixed.\n" in every
@@ -101,7 +103,8 @@ def test_a_group_is_shown_with_what_to_do_and_its_notes() -> None:
     errors.add_error_note(PERSON, key, f"First {HOSTILE}\nSecond")
     errors.resolve_errors(PERSON, key)
     lines = run_command("errors", key).splitlines()
-    assert lines[0].startswith(f"{key}  resolved by {PERSON.label}  permanent  1 occurrence, 1 band  first seen 20")
+    figures = "permanent  1 occurrence since the beginning, Herons  first seen 20"
+    assert lines[0].startswith(f"{key}  resolved by {PERSON.label}  {figures}")
     assert "    Pattern: Playlist <n> of " in "\n".join(lines)
     assert any(line.startswith("    What to do: ") for line in lines)
     assert "    Bands: Herons" in lines
@@ -219,3 +222,17 @@ def test_arguments_that_make_no_sense_together_are_refused(arguments: list[str],
 )
 def test_values_that_are_not_valid_are_refused(arguments: list[str], message: str) -> None:
     assert command_error("errors", *arguments).startswith(message)
+
+
+def test_acknowledging_again_changes_nothing_without_a_note() -> None:
+    key = make_group()
+    assert run_command("errors", key, "--acknowledge") == "Acknowledged: 1.\n"
+    before = ErrorGroup.objects.get()
+    assert run_command("errors", key, "--acknowledge") == f"Acknowledged: 0.\n{key}: It is acknowledged already.\n"
+    after = ErrorGroup.objects.get()
+    assert (after.acknowledged_at, after.notes.count()) == (before.acknowledged_at, 1)
+    assert run_command("errors", key, "--acknowledge", "--note", "Asked them.") == "Acknowledged: 1.\n"
+    assert [each.text for each in after.notes.all()] == ["", "Asked them."]
+    make_group()
+    assert run_command("errors", key, "--acknowledge") == "Acknowledged: 1.\n"
+    assert after.notes.count() == 3

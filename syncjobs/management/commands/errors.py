@@ -20,7 +20,7 @@ from syncjobs.stats import errors as stats
 DEFAULT_WINDOW, DEFAULT_LIMIT = "24h", 20
 MAX_NOTES = 100
 _LIST_ONLY = ("state", "all", "new", "assignee", "reason", "window", "limit")
-_SAMPLE, _BANDS = 200, 10
+_SAMPLE, _BANDS, _NAME = 200, 10, 60
 Act = Callable[[str], object]
 
 
@@ -93,7 +93,8 @@ class Command(base.Command):
         """Return what to say once it is done, what to do with a group, and what to say if there was nothing to do."""
         actor, note, until = self.actor, options["note"], options["ignore"]
         if options["acknowledge"]:
-            return "Acknowledged", lambda group: errors.acknowledge_errors(actor, group, note), ""
+            already = "It is acknowledged already."
+            return "Acknowledged", lambda group: errors.acknowledge_errors(actor, group, note), already
         if options["resolve"]:
             return "Resolved", lambda group: errors.resolve_errors(actor, group, note), ""
         if until is not None:
@@ -139,7 +140,7 @@ class Command(base.Command):
             self.print_json(_as_json(group) | {"notes": [_note_as_json(note) for note in notes]})
             return
         meaning = error_reasons.explain(group.reason)
-        self.print(_line(group))
+        self.print(_line(group, " since the beginning"))
         self.print(f"    {group.reason}: {group.sample}")
         if group.message != group.sample:
             self.print(f"    Pattern: {group.message}")
@@ -175,6 +176,8 @@ class Command(base.Command):
                 }
             )
             return
+        if page.groups:
+            self.print(f"Error groups with their occurrences{_period(window) or ' since the beginning'}:")
         for group in page.groups:
             self.print(_line(group))
             self.print(f"    {group.reason}: {Truncator(group.sample).chars(_SAMPLE)}")
@@ -240,13 +243,16 @@ def _assignee(name: str) -> int:
     return person
 
 
-def _line(group: stats.GroupFigures) -> str:
+def _line(group: stats.GroupFigures, period: str = "") -> str:
+    """Return the figures of a group; `period` says of when they are, unless a heading does."""
     kind = "permanent" if group.is_permanent else "temporary"
     occurrences = "1 occurrence" if group.count == 1 else f"{group.count} occurrences"
     bands = "1 band" if group.bands == 1 else f"{group.bands} bands"
+    if group.bands == 1 and any(group.band_names):
+        bands = Truncator(group.band_names[0]).chars(_NAME)
     seen = f"first seen {_time(group.first_seen_at)}, last seen {_time(group.last_at)}"
     assigned = f"  assigned to {group.assignee}" if group.assignee else ""
-    return f"{group.fingerprint}  {_state(group)}  {kind}  {occurrences}, {bands}  {seen}{assigned}"
+    return f"{group.fingerprint}  {_state(group)}  {kind}  {occurrences}{period}, {bands}  {seen}{assigned}"
 
 
 def _state(group: stats.GroupFigures) -> str:
