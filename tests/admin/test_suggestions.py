@@ -199,7 +199,7 @@ def test_a_band_whose_channel_was_read_without_a_full_sync_needs_none(kim: Clien
     run_next()
     shown = page(kim, f"{URL}{band.pk}/change/")
     assert "Not needed yet" in shown
-    assert "No full sync was needed yet: the incremental sync" in shown
+    assert "No full sync of this channel was needed yet: the incremental sync" in shown
 
 
 def test_the_list_finds_bands_with_suggestions(kim: Client, robin: Client, band: Band) -> None:
