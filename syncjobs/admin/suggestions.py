@@ -151,10 +151,8 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
 
     def do(actor: Actor, values: dict[str, Any]) -> str:
         suggestions.accept(actor, suggestion.pk, seen=values["present"])
-        return _("%(band)s has the channel %(channel)s now. It has not been synced yet.") % {
-            "band": band.name,
-            "channel": suggestion.reference,
-        }
+        named = {"band": band.name, "channel": suggestion.reference}
+        return _("%(band)s has the channel %(channel)s now. It has not been synced yet.") % named
 
     may_sync = request.user.has_perm("syncjobs.trigger_sync") and band.is_active
     next_step = (links.object_page("bands_band_sync", band.pk), _("Sync now")) if may_sync else None
