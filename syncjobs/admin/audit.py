@@ -148,9 +148,15 @@ def _row(entry: AuditEntry, name: str) -> dict[str, Any]:
         "action": ACTIONS.get(entry.action, entry.action),
         "target": _target(entry, name),
         "url": _url(entry.target_type, entry.target_id),
-        "result": RESULTS.get(entry.result, entry.result),
+        "result": _("Nothing to do") if _did_nothing(entry) else RESULTS.get(entry.result, entry.result),
         "job": job if isinstance(job, int) and str(job) != entry.target_id else None,
     }
+
+
+def _did_nothing(entry: AuditEntry) -> bool:
+    """Whether the data say that an action was done without effect, because somebody had done the same before."""
+    data = entry.data if entry.result == "ok" and isinstance(entry.data, dict) else {}
+    return any(data.get(name, True) in (False, []) for name in ("new", "paused", "resumed"))
 
 
 def _names(entries: Iterable[AuditEntry]) -> dict[tuple[str, str], str]:

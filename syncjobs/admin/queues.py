@@ -23,7 +23,7 @@ from ..operations import bulk, queues
 from ..templatetags.monitor import number
 from .core import links
 from .core.model_admin import PageAdmin, requires
-from .core.pages import Question, ask, refuse, style
+from .core.pages import Question, Unchanged, ask, refuse, style
 from .site import site
 
 
@@ -71,7 +71,9 @@ class QueueAdmin(PageAdmin):
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             paused = queues.pause_queue(actor, name, values["reason"])
-            return _("Paused: %(queues)s.") % {"queues": _labels(paused)} if paused else _("It was already paused.")
+            if not paused:
+                return Unchanged(_("It was already paused."))
+            return _("Paused: %(queues)s.") % {"queues": _labels(paused)}
 
         return ask(request, question, do, form=style(PauseForm(request.POST if request.method == "POST" else None)))
 
@@ -90,7 +92,9 @@ class QueueAdmin(PageAdmin):
 
         def do(actor: Actor, values: dict[str, Any]) -> str:
             resumed = queues.resume_queue(actor, name)
-            return _("Resumed: %(queues)s.") % {"queues": _labels(resumed)} if resumed else _("It was not paused.")
+            if not resumed:
+                return Unchanged(_("It was not paused."))
+            return _("Resumed: %(queues)s.") % {"queues": _labels(resumed)}
 
         return ask(request, question, do)
 

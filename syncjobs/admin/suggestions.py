@@ -22,7 +22,7 @@ from ..models import ChannelSuggestion
 from ..operations import suggestions
 from . import band_form
 from .core import links
-from .core.pages import Question, actor_of, ask, refuse, style
+from .core.pages import Question, Unchanged, actor_of, ask, refuse, style
 
 _DECIDED, _DAYS = 3, 14
 """So many decisions of so many days are shown."""
@@ -110,8 +110,10 @@ def ask_to_suggest(request: HttpRequest, band: Band) -> HttpResponse:
         if is_new:
             return _("%(channel)s is suggested for %(band)s.") % {"channel": suggestion, "band": band.name}
         said = _("%(who)s has already suggested this channel.") % {"who": suggestion.author_label}
+        if suggestions.is_author(actor, suggestion):
+            said = _("You have already suggested this channel.")
         lost = _("Your note was not saved.")
-        return f"{said} {lost}" if values["note"] else said
+        return Unchanged(f"{said} {lost}" if values["note"] else said)
 
     return ask(
         request, question, do, form=style(form), template="syncjobs/bands/suggest.html", then=links.band(band.pk)
@@ -124,7 +126,6 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
         return refusal
     band = suggestion.band
     present = suggestions.present_channel(band)
-    shown = present or _("no channel")
     form = AcceptForm(request.POST if request.method == "POST" else None, initial={"present": present})
     question = Question(
         title=_("Accept the channel for %(band)s?") % {"band": band.name},
@@ -142,7 +143,7 @@ def ask_to_accept(request: HttpRequest, suggestion: ChannelSuggestion) -> HttpRe
         parent=band.name,
         icon="check",
         details=[
-            f"{shown} → {suggestion.reference}",
+            (present or _("no channel")) + f" → {suggestion.reference}",
             *([f"{suggestion.channel_title} {suggestion.channel_handle}"] if suggestion.channel_title else []),
             _("Suggested by %(who)s") % {"who": suggestion.author_label},
             *([suggestion.note] if suggestion.note else []),

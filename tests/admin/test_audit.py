@@ -132,6 +132,16 @@ def test_an_invalid_filter_shows_an_error(admin: Client) -> None:
         assert admin.get(f"{URL}export/", query).status_code == 400, query
 
 
+def test_an_action_that_found_nothing_to_do_is_not_called_done(admin: Client) -> None:
+    entry("pause_queue", data={"paused": ["video-sync"]})
+    entry("cancel_job")
+    assert "Nothing to do" not in admin.get(URL).content.decode()
+    entry("suggest_channel", data={"new": False})
+    entry("pause_queue", data={"paused": []})
+    entry("resume_band", data={"resumed": False})
+    assert admin.get(URL).content.decode().count("Nothing to do") == 3
+
+
 def test_an_entry_page_shows_every_field(admin: Client) -> None:
     one = entry("import_bands", message=HOSTILE, data={"created": 3, "text": HOSTILE}, address="192.0.2.9")
     page = admin.get(f"{URL}{one.pk}/change/").content.decode()

@@ -151,6 +151,17 @@ def test_the_author_withdraws_a_suggestion(kim: Client, robin: Client, band: Ban
     assert "Withdrawn" in page(kim, f"{URL}{band.pk}/change/")
 
 
+def test_a_channel_is_suggested_once_and_the_second_time_nothing_is_called_done(robin: Client, band: Band) -> None:
+    suggest = f"{URL}{band.pk}/suggest/"
+    suggestions.suggest(PERSON, band.pk, "@Others")
+    robin.post(suggest, {"channel": "@NewHerons"})
+    page(robin, f"{URL}{band.pk}/change/")
+    for channel, who in (("@NewHerons", "You have"), ("@Others", "pat has")):
+        shown = robin.post(suggest, {"channel": channel}, follow=True).content.decode()
+        assert re.search(rf'<li data-utc class="info">{who} already suggested this channel\.</li>', shown), channel
+    assert ChannelSuggestion.objects.count() == 2
+
+
 def test_what_is_wrong_with_a_suggestion_stands_at_its_field(robin: Client, band: Band) -> None:
     make_band("owls", "@owls")
     for channel, expected in (

@@ -14,7 +14,7 @@ from syncjobs.choices import AlertRuleName as Rule
 from syncjobs.choices import JobStatus, QueueName, Role, Severity
 from syncjobs.engine import broker, outcomes
 from syncjobs.models import Alert, Queue, SyncJob
-from syncjobs.operations import alerts, bands, queues, triggers
+from syncjobs.operations import alerts, bands, queues, schedules, triggers
 from syncjobs.operations import jobs as job_operations
 from syncjobs.youtube.simulator import Simulator
 from tests.factories import PERSON, band_with_videos, claim, make_alert, make_band, queue_job, wait_for
@@ -276,3 +276,28 @@ def test_the_page_shows_new_alerts_and_that_the_server_is_unreachable(log_in: Lo
     expect(page.locator("#live-state")).to_have_attribute("data-state", "lost")
     visitor.context.set_offline(False)
     expect(page.locator("#live-state")).not_to_have_attribute("data-state", "lost", timeout=20_000)
+
+
+def test_what_an_action_did_is_not_said_beside_what_the_next_one_did(log_in: LogIn) -> None:
+    band = make_band("herons", "@herons")
+    page = log_in(Role.MODERATOR).go(f"/admin/syncjobs/syncjob/add/?band={band.pk}")
+    page.get_by_role("button", name="Trigger", exact=True).click()
+    page.wait_for_url(re.compile(r"/admin/syncjobs/syncjob/\d+/change/$"))
+    expect(page.locator(".messagelist")).to_contain_text("is queued")
+    page.get_by_role("link", name="Cancel", exact=True).first.click()
+    page.locator("dialog form button[type=submit]").click()
+    expect(page.locator(".messagelist")).to_have_count(0)
+
+
+def test_a_countdown_that_has_ended_says_so_until_the_next_refresh(log_in: LogIn) -> None:
+    make_band("herons", "@herons")
+    interval = {"every": 2, "period": "hours"}
+    schedules.save(PERSON, None, {"name": "All", "job_type": "FULL_SYNC", "enabled": True, "interval": interval})
+    page = log_in(Role.MODERATOR).go("/admin/")
+    line = page.locator("#part-ahead .upcoming .nowrap").first
+    expect(line).to_have_text(re.compile(r"^in \d"))
+    line.locator("time").evaluate("time => { time.dateTime = new Date(Date.now() - 5000).toISOString(); }")
+    expect(line).to_have_text(re.compile("due now$"))
+    expect(line.locator(".in-word")).to_be_hidden()
+    page.locator("#part-ahead").evaluate("region => { region.dataset.poll = 1; }")
+    expect(line).to_have_text(re.compile(r"^in \d"))

@@ -27,6 +27,7 @@ from .navigation import crumbs_of, page_context
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 _POSITION = "syncjobs.feed_position"
+_LEVELS = {"success": messages.SUCCESS, "info": messages.INFO, "error": messages.ERROR}
 _UNSTYLED_WIDGETS = ("checkbox", "checkboxselectmultiple", "radioselect")
 
 
@@ -120,6 +121,12 @@ def show(
     if common:
         frame["crumbs"] = crumbs_of(request, common["monitor_nav"], crumbs)
     return render(request, template, {**common, **frame, **context}, status=status)
+
+
+class Unchanged(str):
+    """A sentence that reports an action that found nothing to do."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +224,8 @@ def report(
     With `redirect`, htmx goes to `back` too. `offer` is the (URL, label) of a page that the toast links to; without htmx,
     that page takes the place of `back`.
     """
+    if isinstance(message, Unchanged):
+        level = "info"
     if request.headers.get("HX-Request") and not redirect:
         # "done" closes the dialog even after a refusal, so that the page behind it shows the current state.
         toast: dict[str, Any] = {"level": level, "text": message}
@@ -224,7 +233,7 @@ def report(
             toast["action"] = {"url": offer[0], "label": offer[1]}
         events = {"toast": toast, "changed": True, "done": True}
         return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(events)})
-    messages.add_message(request, messages.SUCCESS if level == "success" else messages.ERROR, message)
+    messages.add_message(request, _LEVELS[level], message)
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Redirect": back})
     return HttpResponseRedirect(offer[0] if offer else back)

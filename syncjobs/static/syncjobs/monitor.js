@@ -66,7 +66,10 @@
         list.classList.toggle("is-high", !isApart && at.clientHeight < innerHeight / 2);
     }
     document.addEventListener("focusin", () => requestAnimationFrame(makeRoom));
-    document.addEventListener("toast", ({ detail }) => toast(detail.level, detail.text, detail.action));
+    document.addEventListener("toast", ({ detail }) => {
+        $(".messagelist")?.remove(); // what an earlier action did, as if the page had been loaded anew
+        toast(detail.level, detail.text, detail.action);
+    });
     // A request that is refused before its view gets a sentence as plain text.
     const sentenceOf = (xhr) => (xhr.getResponseHeader("Content-Type") ?? "").startsWith("text/plain") && xhr.responseText;
     for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, ({ detail }) => {

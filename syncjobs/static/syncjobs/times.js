@@ -6,6 +6,7 @@
     const written = document.documentElement.lang || undefined;
     const language = navigator.languages.find((each) => each.split("-")[0] === written) ?? written;
     const timeZone = document.getElementById("page-data")?.dataset.timeZone || undefined;
+    const dueNow = document.getElementById("page-data")?.dataset.dueNow;
     const format = (options) => new Intl.DateTimeFormat(language, { timeZone, ...options });
     const minutes = { hour: "numeric", minute: "2-digit" }, days = { month: "short", day: "numeric" };
     const clock = format(minutes);
@@ -36,7 +37,10 @@
         const now = new Date();
         const kinds = { ago: () => ago(at), countdown: () => duration(at - now), elapsed: () => duration(now - at), clock: () => clock.format(at),
             day: () => (at.getUTCFullYear() === now.getFullYear() ? wallDay : wallYear).format(at) };
-        const text = (kinds[time.dataset.time] ?? (() => formatOf(at, now).format(at)))();
+        // "in 5 s" becomes "due now", until the page knows more
+        const isDue = time.dataset.time === "countdown" && at <= now && time.previousElementSibling?.matches(".in-word");
+        time.classList.toggle("is-due", Boolean(isDue));
+        const text = isDue ? dueNow : (kinds[time.dataset.time] ?? (() => formatOf(at, now).format(at)))();
         if (time.textContent !== text) time.textContent = text;
     }
     // A page has hundreds of times, and a person looks at one of their titles at most.
