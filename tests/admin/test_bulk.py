@@ -102,7 +102,7 @@ def test_jobs_that_end_meanwhile_need_no_new_confirmation(moderator: Client) -> 
     [
         ("action=retry", "No job is selected"),
         ("action=explode&job=1", "Action must be one of"),
-        ("action=retry&all=1&status=DONE", "status: "),
+        ("action=retry&all=1&status=DONE", "Status: "),
         ("action=retry&job=999999", "The selected job can't be retried: only failed and cancelled jobs can."),
         ("action=retry&job=999998&job=999999", "None of the 2 selected jobs can be retried"),
         ("action=cancel&all=1&status=FAILED", "it has already ended"),

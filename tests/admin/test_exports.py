@@ -52,7 +52,7 @@ def test_filtered_jobs_can_be_exported(moderator: Client) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_refused_export_shows_the_reason(moderator: Client) -> None:
-    for query, message in (("format=xml", "format: "), ("status=DONE", "status: ")):
+    for query, message in (("format=xml", "format: "), ("status=DONE", "Status: ")):
         answer, content = exported(moderator, query)
         assert answer.status_code == 400
         assert content.decode().startswith(message)
