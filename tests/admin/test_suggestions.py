@@ -185,7 +185,7 @@ def test_a_channel_that_youtube_does_not_have_is_not_suggested(
     assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["channel"])
     assert "YouTube has no such channel." in answer.content.decode()
     assert not ChannelSuggestion.objects.exists()
-    # Once it is there, it can be suggested. Who has not looked it up can't know, and whoever decides is warned.
+    # A channel that exists by now can be suggested. One that nobody has looked up can be too, with a warning to the admin.
     warning = "Nobody has looked this channel up on YouTube yet."
     suggestion, _ = suggestions.suggest(PERSON, band.pk, "@others")
     assert warning in page(kim, f"{URL}suggestions/{suggestion.pk}/accept/")

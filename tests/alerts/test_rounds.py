@@ -275,7 +275,7 @@ def test_a_web_process_looks_when_the_next_round_is_late() -> None:
     AlertRound.objects.update(due_at=Now() + dt.timedelta(hours=1))
     assert rounds.seconds_until_late() == rounds.ROUND_SECONDS + rounds.LATE_SECONDS, "it may be made due meanwhile"
     make_due(60)
-    assert rounds.seconds_until_late() == rounds.LATE_SECONDS, "whoever runs it may hang"
+    assert rounds.seconds_until_late() == rounds.LATE_SECONDS, "the process that runs it may hang"
 
 
 def test_a_web_process_looks_soon_while_a_round_is_running(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ THIRDS = tuple(slice(first, None, 3) for first in range(3))
 def test_each_page_opens_without_errors(log_in: LogIn, role: str, part: slice) -> None:
     """Expect no console error, no violation of the content security policy and no failed request, or a refusal.
 
-    Whoever sees every page also looks at how they are laid out. That takes long, so processes share these pages.
+    The super admin sees every page and also checks the layout. Processes share these pages, because that takes long.
     """
     saved_world.fill()
     world.add_markup()

@@ -55,7 +55,7 @@ class Button:
     url: str
     is_dialog: bool = False
     note: str = ""
-    """What there is to know before; it takes the place of the advice."""
+    """A sentence to read before using a button. It replaces the advice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _ABOUT_PLAYLIST = "playlistUnreadable"
 class Fix:
     """A link to a page where a person can remove the cause.
 
-    `short` is the label where the band is named beside it, and `note` what there is to know before.
+    `short` is the label where the band is named beside it. `note` is a sentence to read before using the link.
     """
 
     label: str

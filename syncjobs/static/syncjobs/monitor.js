@@ -67,7 +67,7 @@
     }
     document.addEventListener("focusin", () => requestAnimationFrame(makeRoom));
     document.addEventListener("toast", ({ detail }) => {
-        $(".messagelist")?.remove(); // what an earlier action did, as if the page had been loaded anew
+        $(".messagelist")?.remove(); // A loaded page would not have the messages of an earlier action.
         toast(detail.level, detail.text, detail.action);
     });
     // A request that is refused before its view gets a sentence as plain text.
