@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,10 +21,10 @@ VIDEO, CHANNEL = "dQw4w9WgXcQ", "UC" + "x" * 22
 
 
 class RawServer:
-    """Answers each request with `reply`; then it repeats `more` until the client goes away, if there is any."""
+    """Answers each request with `reply`; then it repeats `more` every `pause` seconds until the client goes away."""
 
     def __init__(self) -> None:
-        self.reply, self.more = b"", b""
+        self.reply, self.more, self.pause = b"", b"", 0.0
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -41,6 +42,7 @@ class RawServer:
                     connection.sendall(self.reply)
                     while self.more:
                         connection.sendall(self.more)
+                        time.sleep(self.pause)
                 except OSError:
                     pass
 
@@ -68,8 +70,8 @@ def server() -> Iterator[RawServer]:
     running.close()
 
 
-def client(server: RawServer, ledger: Ledger | None = None) -> YouTubeClient:
-    return YouTubeClient(api_key="a-test-key", endpoint=server.url, meter=ledger or Ledger(), timeout=5, tries=1)
+def client(server: RawServer, ledger: Ledger | None = None, timeout: float = 5) -> YouTubeClient:
+    return YouTubeClient(api_key="a-test-key", endpoint=server.url, meter=ledger or Ledger(), timeout=timeout, tries=1)
 
 
 def http(body: str | bytes, status: str = "200 OK", headers: str = "", kind: str = "application/json") -> bytes:
@@ -181,19 +183,20 @@ def test_other_encodings_of_json_are_read(server: RawServer, encoding: str) -> N
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 99999999999", "Transfer-Encoding: chunked"])
-def test_an_answer_without_end_is_given_up(server: RawServer, monkeypatch: pytest.MonkeyPatch, length: str) -> None:
-    monkeypatch.setattr(transport, "MAX_BYTES", 1_000_000)
+def test_an_answer_without_end_is_given_up(server: RawServer, length: str) -> None:
     server.reply = f"HTTP/1.1 200 OK\r\n{length}\r\n\r\n".encode()
     server.more = b"1000\r\n" + b" " * 4096 + b"\r\n"
     with pytest.raises(TransientError, match="broke"):
         client(server).videos([VIDEO])
 
 
-def test_an_answer_that_trickles_is_given_up(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "PATIENCE", 0)
+def test_an_answer_that_trickles_is_given_up(server: RawServer) -> None:
     server.reply, server.more = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", b" "
+    server.pause = 0.05
+    began = time.monotonic()
     with pytest.raises(TransientError, match="did not respond"):
-        client(server).videos([VIDEO])
+        client(server, timeout=0.3).videos([VIDEO])
+    assert time.monotonic() - began >= 0.3 * transport.PATIENCE
 
 
 @pytest.mark.parametrize("total", [0, 7, -1, "60", None, True, 1.5, 10**30, [], float("nan")])
