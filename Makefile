@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 PARALLEL := --maxprocesses 8 --dist worksteal
 
-.PHONY: run test test-fast check lint tools promtool messages screenshots clean requirements seed-jobs bench chaos
+.PHONY: run test test-fast check lint types tools promtool messages screenshots clean requirements seed-jobs bench chaos
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m syncmonitor.run
 
-test: check tools
+test:
+	@$(MAKE) --no-print-directory -j2 check tools
 	$(BIN)/python -m pytest -n $(shell expr $(CORES) + 2) $(PARALLEL)
 
 # The tests without the slow ones: no browser, no killed workers, no fuzzing.
@@ -21,7 +22,7 @@ test-fast: $(VENV)/dev.stamp
 
 # Install the browser, gettext and promtool, which the tests need, if that is possible without asking. A Chromium without
 # windows takes half of the processor time; where it is not packaged, any Chromium does.
-tools:
+tools: $(VENV)/bin/python
 	@has() { for name; do command -v $$name >/dev/null && return; done; false; }; \
 	install() { test "$$(id -u)" = 0 && has apt-get && \
 		{ timeout 60 apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$$@"; } >/dev/null 2>&1; }; \
@@ -38,11 +39,13 @@ promtool:
 		{ test "$$(id -u)" != 0 || apt-get update -qq; } && apt-get download -qq prometheus 2>/dev/null && dpkg -x prometheus_*.deb . && \
 		install usr/bin/promtool $(CURDIR)/$(BIN)/promtool
 
-check: lint
-	DEBUG=true $(BIN)/mypy
+check: lint types
 	DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') ALLOWED_HOSTS=example.org \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+types: $(VENV)/dev.stamp
+	DEBUG=true $(BIN)/mypy
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
