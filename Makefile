@@ -3,22 +3,30 @@ PYTHON := $(shell for p in python3.12 python3.11 python3 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# Modules are compiled when they are first imported, and only then: most of those that are installed never are.
+export PYTHONDONTWRITEBYTECODE :=
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+
 # Each process starts a PostgreSQL and a Redis of its own. There are more than cores, because tests wait, slow ones most.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 PARALLEL := --maxprocesses 8 --dist worksteal
 
-.PHONY: run test test-fast check lint types tools promtool messages screenshots clean requirements seed-jobs bench chaos
+.PHONY: run test test-fast check lint types tests-compiled tools promtool messages screenshots clean requirements seed-jobs bench chaos
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python -m syncmonitor.run
 
 test:
-	@$(MAKE) --no-print-directory -j2 check tools
+	@$(MAKE) --no-print-directory -j2 check tests-compiled tools
 	$(BIN)/python -m pytest -n $(shell expr $(CORES) + 2) $(PARALLEL)
 
 # The tests without the slow ones: no browser, no killed workers, no fuzzing.
 test-fast: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(shell expr $(CORES) + 1) $(PARALLEL) -m "not browser and not faults and not fuzz"
+
+# Collect all tests, so that their modules are compiled once and not by each process.
+tests-compiled: $(VENV)/dev.stamp
+	@found=$$($(BIN)/python -m pytest --collect-only --quiet -p no:xdist 2>&1) || { echo "$$found"; exit 1; }
 
 # Install the browser, gettext and promtool, which the tests need, if that is possible without asking. A Chromium without
 # windows takes half of the processor time; where it is not packaged, any Chromium does.
@@ -56,14 +64,17 @@ lint: $(VENV)/dev.stamp
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, but not on the PATH." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@# The pip of an old Python takes twice as long, but does.
+	$(INSTALL) --upgrade pip || true
 
 $(VENV)/run.stamp: $(VENV)/bin/python requirements.txt requirements-embedded.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-embedded.txt
+	$(INSTALL) --require-hashes -r requirements.txt -r requirements-embedded.txt
 	@touch $@
 
-$(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@touch $@
+# What `make run` needs is in requirements-dev.txt too.
+$(VENV)/dev.stamp: $(VENV)/bin/python requirements.txt requirements-embedded.txt requirements-dev.txt
+	$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $(VENV)/run.stamp $@
 
 # Pin the newest versions of what the .in files ask for, with the hashes of their files. The image has the Python that this runs.
 requirements: $(VENV)/bin/python
