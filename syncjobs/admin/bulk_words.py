@@ -51,7 +51,7 @@ def text(action: str, able: int, total: int, more: int) -> str:
         )
         return pattern % values
     texts = {
-        Action.RETRY: ngettext("It runs again as a new job.", "Each of them runs again as a new job.", able),
+        Action.RETRY: ngettext("It runs again as a new job.", "They run again as new jobs.", able),
         Action.CANCEL: ngettext("It will stop where it is.", "They will stop where they are.", able),
         Action.RUN: ngettext("It no longer waits for its time.", "They no longer wait for their time.", able),
         Action.DELAY: ngettext(
@@ -73,6 +73,8 @@ def details(action: str, able: int, total: int) -> list[str]:
     if total > able:
         excluded = ngettext("%s is excluded: ", "%s are excluded: ", total - able) % number(total - able)
         found.append(excluded + _reasons()[Action(action)])
+    if action == Action.RETRY:
+        found.append(_("Jobs that do the same share a new one, unless one that is queued or running does it already."))
     if action == Action.CANCEL:
         found.append(_("Queued jobs are cancelled at once; running jobs stop within one call to YouTube."))
     if action in (Action.RUN, Action.DELAY, Action.PRIORITY, Action.FRONT):

@@ -20,8 +20,9 @@ from ..models import SyncJob
 from ..operations.jobs import retry_problem
 from ..stats import jobs as stats_jobs
 from ..stats import queues as stats_queues
+from ..stats.jobs import Again
 from ..stats.queues import Readiness, Wait
-from ..templatetags.monitor import duration, meter, number, requester, status_badge, when
+from ..templatetags.monitor import duration, job_link, meter, number, requester, status_badge, when
 from .core import links
 from .job_waits import note_of_children
 
@@ -65,6 +66,8 @@ class Row:
     badge: SafeString
     note: str
     note_until: SafeString | str
+    note_job: SafeString | str
+    """A link to the job that the note is about."""
     type: str
     band: str
     band_url: str
@@ -102,6 +105,8 @@ class Words:
     """The jobs whose worker doesn't report any more."""
     last_errors: Mapping[int, str]
     """Of the jobs that wait to be retried."""
+    again: Mapping[int, Again]
+    """Of the jobs that could be retried if it weren't for the queued or running job that does the same."""
     queues: Mapping[str, Readiness]
     paused_bands: Mapping[int, Band]
     waits: Sequence[Wait]
@@ -120,6 +125,7 @@ class Words:
             _("All bands"),
             stats_queues.unresponsive([job.pk for job in jobs if job.status == JobStatus.IN_PROGRESS]),
             stats_jobs.last_errors([job.pk for job in jobs if job.delay_reason == DelayReason.RETRY]),
+            stats_jobs.active_again([job.pk for job in jobs if can_retry(job)]),
             stats_queues.readiness() if is_waiting else {},
             stats_queues.paused_bands(jobs),
             stats_queues.waits_of_children(parents),
@@ -138,11 +144,12 @@ def _row(job: Any, rights: Rights, words: Words, query: str) -> Row:
     now = words.now
     note, until = note_of(job, now, words.queues.get(job.queue_id), words.paused_bands.get(job.band_id))
     note = note or note_of_children([wait for wait in words.waits if wait.parent_id == job.pk], words.queues)
+    again = words.again.get(job.pk)
     bar, progress = progress_of(job)
     errors = job.error_texts
     if job.pk in words.last_errors:
         errors = [words.last_errors[job.pk], *errors]
-    retries, cancels = rights.retry and can_retry(job), rights.cancel and can_cancel(job)
+    retries, cancels = rights.retry and can_retry(job) and not again, rights.cancel and can_cancel(job)
     return Row(
         id=job.pk,
         url=links.job(job.pk) + query,
@@ -152,8 +159,9 @@ def _row(job: Any, rights: Rights, words: Words, query: str) -> Row:
         sooner=_sooner(job, words) if rights.run and job.status == JobStatus.QUEUED else None,
         actions=" ".join(["retry"] * retries + ["cancel"] * cancels + _changes(job, words) * rights.run),
         badge=words.badge(job),
-        note=note,
+        note=_again(again) if again else note,
         note_until=when(until, "countdown", "") if until else "",
+        note_job=job_link(again.job_id) if again else "",
         type=words.types[job.job_type],
         band=job.band_name or (words.all_bands if job.fans_out else ""),
         band_url=links.band(job.band_id) if job.band_id else "",
@@ -171,6 +179,10 @@ def _row(job: Any, rights: Rights, words: Words, query: str) -> Row:
         took=took_of(job, now),
         elapsed=when(job.started_at, "elapsed", "") if job.status == JobStatus.IN_PROGRESS else "",
     )
+
+
+def _again(again: Again) -> str:
+    return _("Retried as") if again.is_retry else _("Covered by")
 
 
 def _changes(job: Any, words: Words) -> list[str]:

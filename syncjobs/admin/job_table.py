@@ -98,7 +98,7 @@ def _row(row: Row, rights: Rights, labels: dict[str, str], names: list[str]) -> 
         else ""
     )
     until = f' · <span class="in-word">{labels["in"]}</span> {row.note_until}' if row.note_until else ""
-    note = f'<div class="sub">{escape(row.note)}{until}</div>' if row.note else ""
+    note = f'<div class="sub">{escape(row.note)} {row.note_job}{until}</div>' if row.note else ""
     progress = f'<div class="progress-cell">{row.meter}{escape(row.progress)}</div>' if row.progress else ""
     cells = _cells(row, labels)
     return (

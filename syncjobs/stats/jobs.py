@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Count, Sum
 
 from .. import counters
-from ..choices import TERMINAL_STATUSES, JobStatus, JobType
+from ..choices import ACTIVE_STATUSES, TERMINAL_STATUSES, JobStatus, JobType
 from ..counters import Selection
 from ..engine import clock
 from ..models import JobError, SyncJob
@@ -70,6 +70,29 @@ def last_errors(job_ids: Collection[int]) -> dict[int, str]:
         return {}
     newest = JobError.objects.filter(job_id__in=job_ids).order_by("job_id", "-pk").distinct("job_id")
     return dict(newest.values_list("job_id", "message"))
+
+
+class Again(NamedTuple):
+    """The queued or running job that does the work of another one again: its retry, or one that covers it."""
+
+    job_id: int
+    is_retry: bool
+
+
+def active_again(job_ids: Collection[int]) -> dict[int, Again]:
+    """Return which queued or running job does the work of each job again, if one does."""
+    if not job_ids:
+        return {}
+    covered = SyncJob.objects.filter(pk__in=job_ids, covered_by__status__in=ACTIVE_STATUSES)
+    retried = SyncJob.objects.active().filter(retry_of__in=job_ids).order_by("pk")
+    found = {}
+    for other, covering in covered.values_list("pk", "covered_by"):
+        if covering is not None:
+            found[other] = Again(covering, is_retry=False)
+    for of, retry in retried.values_list("retry_of", "pk"):
+        if of is not None:
+            found[of] = Again(retry, is_retry=True)
+    return found
 
 
 def metrics() -> dict[str, Any]:

@@ -55,6 +55,7 @@ def test_the_confirmation_counts_affected_and_skipped_jobs(moderator: Client) ->
     assert "1 of the 2 selected jobs is affected." in page
     page = moderator.get(f"/admin/syncjobs/bulkaction/add/?action=retry&job={jobs[0].pk}", headers=DIALOG)
     assert "It runs again as a new job." in page.content.decode()
+    assert "Jobs that do the same share a new one" in page.content.decode()
 
 
 def test_only_selected_jobs_are_retried(moderator: Client) -> None:
