@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Modules are compiled when they are first imported, and only then: most of those that are installed never are.
 export PYTHONDONTWRITEBYTECODE :=
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes
 
 # Each process starts a PostgreSQL and a Redis of its own. There are more than cores, because tests wait, slow ones most.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
@@ -64,16 +64,14 @@ lint: $(VENV)/dev.stamp
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, but not on the PATH." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
-	@# The pip of an old Python takes twice as long, but does.
-	$(INSTALL) --upgrade pip || true
 
 $(VENV)/run.stamp: $(VENV)/bin/python requirements.txt requirements-embedded.txt
-	$(INSTALL) --require-hashes -r requirements.txt -r requirements-embedded.txt
+	$(INSTALL) -r requirements.txt -r requirements-embedded.txt
 	@touch $@
 
 # What `make run` needs is in requirements-dev.txt too.
 $(VENV)/dev.stamp: $(VENV)/bin/python requirements.txt requirements-embedded.txt requirements-dev.txt
-	$(INSTALL) --require-hashes -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	@touch $(VENV)/run.stamp $@
 
 # Pin the newest versions of what the .in files ask for, with the hashes of their files. The image has the Python that this runs.
