@@ -125,7 +125,7 @@ class Words:
             _("All bands"),
             stats_queues.unresponsive([job.pk for job in jobs if job.status == JobStatus.IN_PROGRESS]),
             stats_jobs.last_errors([job.pk for job in jobs if job.delay_reason == DelayReason.RETRY]),
-            stats_jobs.active_again([job.pk for job in jobs if can_retry(job)]),
+            stats_jobs.active_again({job.pk: job.covered_by_id for job in jobs if can_retry(job)}),
             stats_queues.readiness() if is_waiting else {},
             stats_queues.paused_bands(jobs),
             stats_queues.waits_of_children(parents),

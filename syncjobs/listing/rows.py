@@ -43,6 +43,7 @@ class JobRow(NamedTuple):
     delay_reason: str
     attempts_made: int
     retry_of_id: int | None
+    covered_by_id: int | None
     requested_by_label: str
     cancel_requested_at: dt.datetime | None
     parent_id: int | None

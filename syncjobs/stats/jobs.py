@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -79,19 +79,22 @@ class Again(NamedTuple):
     is_retry: bool
 
 
-def active_again(job_ids: Collection[int]) -> dict[int, Again]:
-    """Return which queued or running job does the work of each job again, if one does."""
-    if not job_ids:
+def active_again(covered_by: Mapping[int, int | None]) -> dict[int, Again]:
+    """Return which queued or running job does the work of each job again, if one does.
+
+    `covered_by` has the jobs' ids, and of each the id of the job that covers it, or None.
+    """
+    if not covered_by:
         return {}
-    covered = SyncJob.objects.filter(pk__in=job_ids, covered_by__status__in=ACTIVE_STATUSES)
-    retried = SyncJob.objects.active().filter(retry_of__in=job_ids).order_by("pk")
-    found = {}
-    for other, covering in covered.values_list("pk", "covered_by"):
-        if covering is not None:
-            found[other] = Again(covering, is_retry=False)
-    for of, retry in retried.values_list("retry_of", "pk"):
-        if of is not None:
-            found[of] = Again(retry, is_retry=True)
+    # Statuses are compared here. If the queries had them, PostgreSQL would start with all active jobs.
+    others = {other for other in covered_by.values() if other}
+    covering = SyncJob.objects.filter(pk__in=others).order_by().values_list("pk", "status") if others else ()
+    active = {other for other, status in covering if status in ACTIVE_STATUSES}
+    found = {job_id: Again(other, is_retry=False) for job_id, other in covered_by.items() if other and other in active}
+    retries = SyncJob.objects.filter(retry_of__in=covered_by).order_by("pk").values_list("retry_of", "pk", "status")
+    for job_id, retry, status in retries:
+        if job_id is not None and status in ACTIVE_STATUSES:
+            found[job_id] = Again(retry, is_retry=True)
     return found
 
 
