@@ -8,11 +8,16 @@
     // Intl writes some languages' numbers otherwise than the rest of the page: this one has 1234.5 as the page writes it.
     const sample = document.getElementById("page-data")?.dataset.number ?? "1,234.5";
     const separators = { group: sample[1], decimal: sample.at(-2) };
-    const figures = new Intl.NumberFormat(language, { maximumFractionDigits: 3, useGrouping: "always" });
-    const number = (value) => figures.formatToParts(value).map((part) => separators[part.type] ?? part.value).join("");
+    // A phone, which shows no chart, needs no formatter either.
+    const once = (make) => {
+        let made;
+        return () => (made ??= make());
+    };
+    const figures = once(() => new Intl.NumberFormat(language, { maximumFractionDigits: 3, useGrouping: "always" }));
+    const number = (value) => figures().formatToParts(value).map((part) => separators[part.type] ?? part.value).join("");
     const { library } = document.currentScript.dataset;
-    const hour = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "numeric", timeZone });
-    const day = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", timeZone: "UTC" });
+    const hour = once(() => new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "numeric", timeZone }));
+    const day = once(() => new Intl.DateTimeFormat(language, { month: "short", day: "numeric", timeZone: "UTC" }));
 
     function color(name) {
         // A custom property still says light-dark(); the computed color of an element doesn't.
@@ -24,7 +29,7 @@
     }
 
     function label(text, step) {
-        return step === "hour" ? hour.format(new Date(text)) : step === "day" ? day.format(new Date(text)) : text;
+        return step === "hour" ? hour().format(new Date(text)) : step === "day" ? day().format(new Date(text)) : text;
     }
 
     function draw(canvas) {

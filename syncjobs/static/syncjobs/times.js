@@ -7,7 +7,12 @@
     const language = navigator.languages.find((each) => each.split("-")[0] === written) ?? written;
     const timeZone = document.getElementById("page-data")?.dataset.timeZone || undefined;
     const dueNow = document.getElementById("page-data")?.dataset.dueNow;
-    const format = (options) => new Intl.DateTimeFormat(language, { timeZone, ...options });
+    // Making a formatter takes a phone about 10 ms, and most pages need a few of them.
+    const made = (options) => {
+        let formatter;
+        return { format: (at) => (formatter ??= new Intl.DateTimeFormat(language, options)).format(at) };
+    };
+    const format = (options) => made({ timeZone, ...options });
     const minutes = { hour: "numeric", minute: "2-digit" }, days = { month: "short", day: "numeric" };
     const clock = format(minutes);
     const sameDay = format({ ...minutes, second: "2-digit" });
@@ -16,7 +21,12 @@
     const exact = format({ dateStyle: "full", timeStyle: "long" });
     const date = format({ dateStyle: "short" });
     const year = format({ year: "numeric" });
-    const formatOf = (at, now) => date.format(at) === date.format(now) ? sameDay : year.format(at) === year.format(now) ? otherDay : otherYear;
+    let today = {}; // the day and the year of the second that was asked for last
+    function formatOf(at, now) {
+        const second = Math.floor(now / 1000);
+        if (today.second !== second) today = { second, day: date.format(now), year: year.format(now) };
+        return date.format(at) === today.day ? sameDay : year.format(at) === today.year ? otherDay : otherYear;
+    }
     const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
 
     function ago(at) {
@@ -64,7 +74,7 @@
     window.inLocalTime = inLocalTime;
 
     // Sentences about schedules name times of the day in a zone of their own: only the language is the reader's.
-    const wall = (options) => new Intl.DateTimeFormat(language, { timeZone: "UTC", ...options });
+    const wall = (options) => made({ timeZone: "UTC", ...options });
     const wallClock = wall(minutes), wallTime = wall({ ...days, ...minutes }), wallDay = wall(days), wallYear = wall({ year: "numeric", ...days });
     const inWords = (sentence) => sentence.replace(/\b(?:(\d{4}-\d\d-\d\d) )?(\d\d:\d\d)\b/g, (written, day, time) => {
         const at = new Date(`${day ?? "2000-01-01"}T${time}Z`);
